@@ -1,0 +1,21 @@
+"""Failover test kit for Redis session stores.
+
+Read the package in the order the data flows:
+
+    model/      the nouns: scenarios, plans, records, findings, and the seams between the stages
+    scenario    1  YAML text -> Scenario                       (pure)
+    plan        2  Scenario + seed -> Plan                     (pure)
+    topology/   3  Plan -> running Redis nodes                 (Docker or plain processes)
+    sessions/   4a session traffic against them, attempt by attempt
+    faults/     4b what is done to nodes and links, with proof of its effect
+    observe/    4c what the nodes and this machine say meanwhile; the audit after recovery
+    history     5  the recorder and the reader of everything above
+    checks/     6  history -> findings, metrics, verdict       (pure)
+    report/     7  judgement -> terminal, JSON, JUnit, HTML    (pure)
+    run         one scenario from 1 to 7: start reading here
+    suite       several scenarios side by side
+    cli         the verbs
+
+Imports run one way: `model`, `errors` and `clock` know nobody; a stage knows only those; `run`,
+`suite` and `cli` know the stages. A stage never imports a sibling stage.
+"""

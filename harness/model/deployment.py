@@ -1,0 +1,75 @@
+"""What a team decides: topology, settings, client. Written in YAML, alone or inside a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.model.words import Discovery, TopologyKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopologySpec:
+    """A named arrangement of Redis nodes and its settings. Times in seconds.
+
+    Directives are any Redis directive by name, as text. The order of precedence, weakest first:
+    the kit's own files (sentinel/, cluster/), `redis`, then the role's own table.
+    """
+
+    kind: TopologyKind
+    replicas: int = 2
+    """sentinel (and a split's session side, when it runs with Sentinel): replicas of the primary."""
+    sentinels: int = 3
+    """0 in a split means that its session side is a single node."""
+    quorum: int | None = None
+    """None: a majority of the sentinels."""
+    down_after_s: float = 1.0
+    failover_timeout_s: float = 6.0
+    parallel_syncs: int = 1
+    shards: int = 3
+    replicas_per_shard: int = 1
+    node_timeout_s: float = 2.0
+    validity_factor: int = 10
+    require_full_coverage: bool = False
+    allow_reads_when_down: bool = False
+    cache_database: int = 0
+    """shared: the logical database of the cache; sessions live in database 0."""
+    redis: Mapping[str, str] = field(default_factory=dict)
+    primary: Mapping[str, str] = field(default_factory=dict)
+    replica: Mapping[str, str] = field(default_factory=dict)
+    sentinel: Mapping[str, str] = field(default_factory=dict)
+    cache: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def effective_quorum(self) -> int:
+        return self.quorum if self.quorum is not None else self.sentinels // 2 + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientProfile:
+    """What the application configures. Times in seconds."""
+
+    library: str = "redis-py-asyncio"
+    discovery: Discovery = Discovery.ON_ERROR
+    socket_timeout_s: float = 0.5
+    connect_timeout_s: float = 0.5
+    sentinel_timeout_s: float = 0.3
+    library_retries: int = 0
+    application_retries: int = 3
+    retry_backoff_s: float = 0.1
+    """Pause before each application retry; doubled each time up to 1 s."""
+    max_connections: int = 50
+    """Per web server; a request that finds none free waits for one, as BlockingConnectionPool does."""
+    read_from_replicas: bool = False
+    wait_replicas: int = 0
+    """WAIT after the deciding write of each operation, on the same connection; 0: no WAIT."""
+    wait_timeout_s: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    name: str
+    topology: TopologySpec
+    client: ClientProfile
+    timing: str = "fast"
+    """Timing profile: `fast` (down-after 1 s, node-timeout 2 s) or `production` (5 s, 15 s)."""

@@ -1,0 +1,161 @@
+"""What a history means: findings, measurements, expectations met or not, one verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.model.words import Cause, FindingSide, Shows, Verdict
+
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A measurement that evidence bounds from both sides. `high` may be infinite (censored)."""
+
+    low: float
+    high: float
+
+    @property
+    def exact(self) -> bool:
+        return self.low == self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One broken promise, with its evidence."""
+
+    name: str
+    side: FindingSide
+    session: str | None = None
+    user: str | None = None
+    cause: Cause = Cause.NOT_DETERMINED
+    because: str = ""
+    """The evidence that decided the cause, one clause."""
+    sentence: str = ""
+    """What happened, for a person, one sentence."""
+    operations: tuple[int, ...] = ()
+    """Ids, in the order of the story: the promise, what broke it, what saw it."""
+    node: str | None = None
+    """The node that acknowledged the promise."""
+    node_role: str = ""
+    """Its role then: primary, deposed primary, replica."""
+    run_id: str = ""
+    web_server: str | None = None
+    client_side: str = "all"
+    shard: int | None = None
+    t_us: int | None = None
+    """When the promise was made (the lost write was acked, the undone logout was acked, ...)."""
+    seen_us: int | None = None
+    """When it was first observed broken."""
+    observations: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """An unavailability window of one kind of operation. `duration_s` is an interval: a window
+    still open at the end is [so far, infinite)."""
+
+    kind: str
+    group: str
+    """`all`, `shard 2`, `with-primary`, ...; `worst` windows repeat the worst group's."""
+    start_s: float
+    """Seconds after the first fault's effect (negative: before it)."""
+    duration_s: Interval
+    failed: int
+    """Due operations in it that failed or waited too long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyRow:
+    """Milliseconds from the due time, acked operations."""
+
+    kind: str
+    phase: str
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverStep:
+    """One stage of a failover; `t_s` None with the reason it is not known."""
+
+    step: str
+    shard: int
+    t_s: float | None
+    """Seconds after the fault's proved effect."""
+    error_s: float = 0.0
+    source: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCounts:
+    """Sessions after recovery. `at_risk`: acked log-in or write between the fault's effect and recovery."""
+
+    total: int = 0
+    at_risk: int = 0
+    intact: int = 0
+    broken: int = 0
+    undecidable: int = 0
+    logged_out: int = 0
+    """Sessions whose user was put out without asking for it."""
+    got_back_in: int = 0
+    """Of those, how many users logged in again later in the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    outages: tuple[Window, ...] = ()
+    latency: tuple[LatencyRow, ...] = ()
+    failover_steps: tuple[FailoverStep, ...] = ()
+    sessions: SessionCounts = field(default_factory=SessionCounts)
+    operations: dict[str, int] = field(default_factory=dict)
+    """acked, rejected, unknown, not_sent."""
+    by_behaviour: dict[str, dict[str, int]] = field(default_factory=dict)
+    by_second: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """outcome -> count per second of done (not_sent: due) time from the run's start."""
+    lag_at_fault_bytes: int | None = None
+    """Slowest replica of the target's shard in the last sample before the first fault's effect."""
+    loss_window_s: Interval | None = None
+    writes_acked_after_fault: int = 0
+    writes_lost: int = 0
+    failovers: int = 0
+    evicted_keys: dict[str, int] = field(default_factory=dict)
+    """Purpose (sessions, cache) -> keys evicted during the run."""
+    refused_login_s: float = 0.0
+    starved: str = ""
+    """Why the host counts as starved; empty: it does not."""
+    measured: dict[str, Interval] = field(default_factory=dict)
+    """Expectation text -> measured interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectationResult:
+    text: str
+    measured: str
+    """As shown to people, with its unit."""
+    low: float
+    high: float
+    met: bool | None
+    """None: undecided."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Sentences, the deciding one first."""
+    shows: Shows
+    findings: tuple[Finding, ...] = ()
+    """Open ones first, then by time."""
+    counts: dict[str, Interval] = field(default_factory=dict)
+    """Finding name -> [proved, proved + undecidable]."""
+    expectations: tuple[ExpectationResult, ...] = ()
+    metrics: Metrics = field(default_factory=Metrics)
+    evidence: tuple[str, ...] = ()
+    """What is missing from the evidence; each makes something undecided."""

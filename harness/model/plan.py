@@ -1,0 +1,60 @@
+"""What will be done: everything that follows from a scenario and a seed before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.model.scenario import Scenario
+from harness.model.words import BackendKind, NodePurpose, NodeRole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """One Redis or Sentinel process, as it is first started. Names are stable: a node keeps its
+    name when its role changes (`redis-1`, `sentinel-2`, `cache-1`)."""
+
+    name: str
+    role: NodeRole
+    purpose: NodePurpose = NodePurpose.SESSIONS
+    shard: int = 1
+    """1-based; sentinels guard shard 1; a cache instance is a shard of its own, numbered last."""
+    replica_of: str | None = None
+    directives: Mapping[str, str] = field(default_factory=dict)
+    """The scenario's own directives for this node, merged; the kit's files come before them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBound:
+    """An expectation with its bound resolved to a number (None: the loss budget, known only
+    when judged). Seconds, percent or a count."""
+
+    text: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    scenario: Scenario
+    seed: int
+    backend: BackendKind
+    nodes: tuple[NodePlan, ...]
+    web_servers: tuple[str, ...]
+    actors: int
+    """Logical actors, at least rate x longest client wait."""
+    bounds: tuple[PlannedBound, ...]
+    """Parallel to `scenario.expect`."""
+    longest_client_wait_s: float
+    expected_s: float
+    """How long the run is expected to take without set-up and tear-down; for the scheduler."""
+    skip: str | None = None
+    """Why this pair of scenario and deployment or machine does not fit."""
+
+    def node(self, name: str) -> NodePlan:
+        return next(node for node in self.nodes if node.name == name)
+
+    def data_nodes(self) -> tuple[NodePlan, ...]:
+        return tuple(node for node in self.nodes if node.role is not NodeRole.SENTINEL)
+
+    def sentinels(self) -> tuple[NodePlan, ...]:
+        return tuple(node for node in self.nodes if node.role is NodeRole.SENTINEL)

@@ -1,0 +1,288 @@
+"""What is written down while a run happens: one line of JSON each, tagged by `type`.
+
+Times named `*_us` are whole microseconds on the run's one clock (`harness.clock.RunClock`,
+monotonic, zero at the run's start). A record is written once, when what it describes is over;
+what never ends is written when the run closes, with its end missing (None).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.model.words import OperationKind, Outcome, Phase, StepKind
+
+
+class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Bytes handed (or not) to one connection for one or more steps of an operation.
+
+    The recorder hooks the connection, so the client library's own retries are attempts too.
+    """
+
+    n: int
+    """1-based within the operation, in the order they were begun."""
+    connection: int | None = None
+    """`Connection.id`; None when no connection could be had."""
+    steps: tuple[int, ...] = ()
+    """Numbers of the steps that it carried."""
+    handed_over: bool = False
+    """At least one byte was given to the socket."""
+    sent_us: int = 0
+    done_us: int | None = None
+    result: str = ""
+    """`reply`, `error:<PREFIX>`, `timeout`, `connection-lost`, `connect-failed`, `cancelled`, or a
+    `resolve-failed` when no primary could be found."""
+    closed_us: int | None = None
+    """When an attempt without a reply was proved unable to take effect any more."""
+    closed_by: str | None = None
+
+
+class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One command (or atomic group) of a behaviour, with its own outcome and reply."""
+
+    n: int
+    does: StepKind
+    command: str
+    """As people would type it, without values: `HGETALL`, `MULTI HSET EXPIRE RPUSH EXEC`."""
+    key: str
+    session: str | None = None
+    """The session id concerned; a logout-everywhere has one destroy step per session."""
+    deciding: bool = False
+    """The promise hangs on this step."""
+    outcome: Outcome = Outcome.UNKNOWN
+    effective: bool | None = None
+    """Whether it changed anything, by its reply: EXPIRE 0, DEL 0, a guard that found no session,
+    are False and each is an observation of absence. None: no reply, or says nothing (reads)."""
+    wrote: dict[str, str] = {}
+    """CREATE and WRITE: field -> value (every value carries its version, `<operation id>:<payload>`)."""
+    added: dict[str, int] = {}
+    """INCREMENT: field -> amount."""
+    added_now: dict[str, int] = {}
+    """INCREMENT, acked: field -> the new total the reply showed."""
+    removed: tuple[str, ...] = ()
+    """REMOVE_FIELD: the fields."""
+    saw: dict[str, str] | None = None
+    """READ, acked: field -> value; {} when the key is absent. None: nothing was seen."""
+    members: tuple[str, ...] | None = None
+    """INDEX_READ, acked: the session ids."""
+    member: str | None = None
+    """INDEX_ADD and INDEX_REMOVE."""
+    pttl_ms: int | None = None
+    """PTTL in the same round trip as a read: -1 without TTL, -2 absent (Redis' own numbers)."""
+    ttl_ms: int | None = None
+    """CREATE and TOUCH: the TTL it sets."""
+    witness: str | None = None
+    """The witness it leaves in the same atomic group (RPUSH on the session's witness list)."""
+    reply: str = ""
+    """Short text of the reply, for people."""
+    error: str | None = None
+    """The server's or client's error, at most 160 characters; its prefix is the first word."""
+    attempts: tuple[int, ...] = ()
+    sent_us: int | None = None
+    done_us: int | None = None
+    wait_needed: int | None = None
+    wait_got: int | None = None
+
+
+class Operation(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="operation"):
+    """One behaviour carried out once by one actor through one web server."""
+
+    id: int
+    actor: str
+    """`a17`, and `a17.2` after an unknown outcome: an actor comes back under a new identity."""
+    web_server: str
+    client_side: str = "all"
+    """Which side of a partition the web server was on when this was sent: `all`, `with-primary`, `rest`."""
+    behaviour: str
+    kind: OperationKind
+    user: str
+    session: str
+    """The session id it is mainly about; key is made from it."""
+    key: str
+    shard: int
+    generation: int
+    """The id of the log-in operation that made the session; 0 when it is that log-in itself."""
+    due_us: int
+    sent_us: int | None = None
+    done_us: int | None = None
+    outcome: Outcome
+    told: str = ""
+    """What the application told the user: `ok`, `signed out`, `please log in`, `error`, `try later`."""
+    phase: Phase
+    steps: tuple[Step, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Connection(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="connection"):
+    """A TCP connection of a web server, written when opened and again, complete, when closed."""
+
+    id: int
+    web_server: str
+    node: str
+    """Node name by address; `?` for an address that is no node of this run."""
+    local_port: int | None = None
+    run_id: str = ""
+    role: str = ""
+    """The node's role when the connection was opened."""
+    opened_us: int
+    closed_us: int | None = None
+    why: str = ""
+
+
+class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="sample"):
+    """INFO of one data node, bracketed by when it was asked and answered."""
+
+    node: str
+    sent_us: int
+    done_us: int
+    reachable: bool = True
+    run_id: str = ""
+    role: str = ""
+    """primary or replica."""
+    replid: str = ""
+    replid2: str = ""
+    second_repl_offset: int = -1
+    offset: int = 0
+    """master_repl_offset."""
+    replicas: dict[str, int] = {}
+    """Primary: node name -> offset that replica acknowledged."""
+    link_up: bool | None = None
+    """Replica: master_link_status."""
+    primary: str = ""
+    """Replica: the node it replicates from."""
+    evicted_keys: int = 0
+    expired_keys: int = 0
+    memory_bytes: int = 0
+    memory_limit_bytes: int = 0
+    epoch: int | None = None
+    keys: int = 0
+    error: str | None = None
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="event"):
+    """Something that happened, from whoever noticed it.
+
+    Names used by the kit: fault `requested`, `effect` (proved), `no-effect`, `healed`,
+    `heal-failed`; topology `promoted`, `demoted`, `recovered`, `suspected`, `suspected-by-quorum`,
+    `agreed`, `elected`, `published`, `rebooted`; eviction `evicted` (per key), `flushed`;
+    web server `web-server-killed`, `redirected`; `ready`; `interrupted`.
+    """
+
+    source: str
+    """`harness`, `fault 1`, a node's name, `docker`, `web-1`."""
+    name: str
+    t_us: int
+    error_us: int = 0
+    """The event happened within [t - error, t]."""
+    node: str | None = None
+    shard: int | None = None
+    key: str | None = None
+    detail: str = ""
+    """For people; for a fault's `effect`, the proof that was observed."""
+    fault: int | None = None
+
+
+class ClockPair(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="clock"):
+    """Once a second: both clocks, and how this machine is doing."""
+
+    t_us: int
+    wall_us: int
+    """Unix time."""
+    loop_lag_us: int = 0
+    """The worst lateness of a 10 ms timer in the load engine's loop during the last second."""
+    canary_lag_us: int = 0
+    """The same of a canary thread: shows a machine starved by others."""
+    cpu_pressure: float | None = None
+    """Share (0-1) of the last second in which some task waited for a CPU, from /proc/pressure/cpu."""
+
+
+class PhaseChange(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="phase"):
+    phase: Phase
+    t_us: int
+
+
+class Bracket(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="bracket"):
+    """The state of every node before and after an audit pass; equal states make a valid audit."""
+
+    pass_n: int
+    moment: str
+    """`before` or `after`."""
+    t_us: int
+    nodes: dict[str, dict[str, str | int]] = {}
+    """node -> run_id, role, replid, offset, epoch."""
+
+
+class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="audit"):
+    """One session as one node holds it after recovery."""
+
+    pass_n: int
+    session: str
+    node: str
+    role: str
+    run_id: str = ""
+    sent_us: int
+    done_us: int
+    key_type: str | None = None
+    """`hash`, `string`, `none`; None: the node did not answer."""
+    pttl_ms: int | None = None
+    saw: dict[str, str] | None = None
+    """The fields; {} absent; None: no answer."""
+    witnesses: tuple[str, ...] | None = None
+    """The session's witness list, in execution order; None: no answer or witnesses are off."""
+    indexed: bool | None = None
+    """Whether the user's set of sessions lists it; None: not asked on this node."""
+    error: str | None = None
+
+
+class AuditSummary(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="audit-summary"):
+    passes: int
+    valid_pass: int | None = None
+    """The pass whose brackets agree; None: the topology kept changing."""
+    reason: str = ""
+
+
+class Opening(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="opening"):
+    """First line of a history. The plan itself lies beside it in plan.json."""
+
+    format: int
+    run: str
+    scenario: str
+    seed: int
+    backend: str
+    engine: str
+    """`Redis 8.0.2`, `Valkey 8.1.1`: the name and version the nodes themselves report."""
+    client: str
+    """`redis-py 8.1.0 asyncio`."""
+    timing: str
+    started_wall_us: int
+    loopback: bool = False
+    """True: plain processes on 127.0.0.1, no network faults possible."""
+    eviction_events: bool = False
+    """notify-keyspace-events was switched on to record evictions per key."""
+
+
+class Closing(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="closing"):
+    """Last line of a complete history; its absence means that the harness died."""
+
+    t_us: int
+    interrupted: bool = False
+    reason: str = ""
+    operations: int = 0
+    not_recovered: str = ""
+    """Why the topology was not seen recovered within the limit; empty: it was."""
+    peaks: dict[str, int] = {}
+    """Bounds watched by the harness: connections_open, actors_busy, not_sent."""
+
+
+Record = (
+    Opening
+    | PhaseChange
+    | Operation
+    | Connection
+    | NodeSample
+    | Event
+    | ClockPair
+    | Bracket
+    | AuditEntry
+    | AuditSummary
+    | Closing
+)

@@ -1,0 +1,177 @@
+"""What a scenario file says, typed. `harness.scenario` makes these from YAML text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.model.deployment import Deployment
+from harness.model.words import Arrivals, Phase, Shows
+
+OptionValue = str | int | float | bool
+
+
+class OptionType(StrEnum):
+    """Types that options of faults and behaviours can have, with the unit they are kept in."""
+
+    DURATION = "duration"
+    """A number with a unit in the file (`500ms`, `2s`); kept in seconds, float."""
+    SIZE = "size"
+    """`10MB`, `64KiB`; kept in bytes, int."""
+    COUNT = "count"
+    FACTOR = "factor"
+    WORD = "word"
+    FLAG = "flag"
+    WEB_SERVER = "web server"
+    """`web-1`, `web-2`, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """An option that a fault or behaviour understands. `default` None: the option is required."""
+
+    name: str
+    type: OptionType
+    help: str
+    default: OptionValue | None = None
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What the scenario reader must know of a fault or a behaviour, without importing its code."""
+
+    name: str
+    help: str
+    targets: tuple[str, ...] = ()
+    """Faults: the symbolic targets that are legal, e.g. ("primary", "replica"); empty: takes none."""
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """Every fault and behaviour by name; `harness.vocabulary` assembles the shipped one."""
+
+    faults: Mapping[str, Declaration]
+    behaviours: Mapping[str, Declaration]
+    findings: frozenset[str]
+    metrics: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Sessions at an open arrival rate. Times in seconds."""
+
+    web_servers: int = 3
+    rate_per_s: float = 200.0
+    arrivals: Arrivals = Arrivals.POISSON
+    users: int = 200
+    """Users that are logged in before the baseline starts."""
+    idle_timeout_s: float = 300.0
+    active_share: float = 1.0
+    """Share of the users that keep using their session; the rest log in once and stay idle."""
+    mix: Mapping[str, float] = field(default_factory=dict)
+    """Behaviour name -> weight."""
+    options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
+    """Behaviour name -> its options, defaults filled in."""
+    witnesses: bool = True
+    guarded_writes: bool = True
+    """Field writes only if the session exists; False is the naive HSET that revives a piece of it."""
+    transactions: bool = True
+    """Group the commands of one behaviour in MULTI/EXEC (redis-py's default); False: plain pipelines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """When a fault begins. Exactly one of the three forms is set.
+
+    * `after_s` alone: seconds after the baseline began.
+    * `event` + `offset_s`: that long after the named event was first seen since the previous
+      fault of the list took effect: promoted, demoted, healed, recovered, or `fault N`
+      (1-based; when fault N took effect).
+    * `acked` + `times` (+ `unreplicated`): once that many operations of the behaviour were acked
+      since the previous fault of the list took effect, and, with `unreplicated`, while no replica
+      of the shard has them.
+    * `replica_lag_bytes`: once the slowest replica is further behind than that.
+    """
+
+    after_s: float | None = None
+    event: str | None = None
+    offset_s: float = 0.0
+    acked: str | None = None
+    times: int = 1
+    unreplicated: bool = False
+    replica_lag_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultStep:
+    number: int
+    """1-based position in the file."""
+    kind: str
+    target: str
+    """Symbolic (`primary`, `shard 2 primary`, `killed`, `web-1`, ...); resolved at injection."""
+    start: Start
+    hold_s: float | None = None
+    """`for:`; heal this long after the effect. None: healed at the end of the run (or never needs it)."""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """`factor * setting` in a bound, or a plain number when `setting` is None."""
+
+    factor: float
+    setting: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """`metric(arguments) [in phase] [on group]: comparison bound`.
+
+    Metrics: every finding name (a count) · outage(kind) longest window and downtime(kind) their
+    sum, s · latency(kind, pNN), s · acked(x) rejected(x) unknown(x) not_sent(x) counts, x a kind
+    or a behaviour · share(finding), % of what could have had it · loss window, s from the first
+    fault's effect to the last lost acked write · failovers (promotions seen) · evicted keys ·
+    at risk (sessions). Times are held in seconds, shares in percent.
+    """
+
+    text: str
+    metric: str
+    arguments: tuple[str, ...] = ()
+    phase: Phase | None = None
+    on: str | None = None
+    """`web-1`, `shard 2`, `sessions`, `cache`; None: everything."""
+    comparison: str = "=="
+    bound: tuple[Term, ...] = ()
+    unit: str = ""
+    timing: bool = False
+    """A timing expectation is undecided on a starved host; a safety expectation is not."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    file: str
+    name: str
+    shows: Shows
+    tags: tuple[str, ...]
+    about: str
+    """Why it matters, one or two sentences."""
+    advice: str
+    """The setting that governs the outcome, and what to change."""
+    deployment: Deployment
+    fits: tuple[str, ...] = ()
+    """Names of further topologies (kinds) this scenario may run against; empty: only its own."""
+    workload: Workload
+    faults: tuple[FaultStep, ...]
+    duration_s: float | None = None
+    """None: until settled."""
+    settle_within_s: float = 45.0
+    audit_expiry: bool = False
+    """True: the scenario tests expiry, so an idle timeout may run out before the audit ends."""
+    expect: tuple[Expectation, ...] = ()
+    exclusive: bool = False
+    """Measures short times: runs alone."""

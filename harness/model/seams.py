@@ -1,0 +1,218 @@
+"""The protocols by which stages meet. Parts meet only in `plan` and `run`; nobody imports a sibling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.model.plan import NodePlan, Plan
+from harness.model.records import Record
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.words import BackendKind
+
+Recorder = Callable[[Record], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a client's sockets come from, so that a partition can tell web servers apart.
+
+    Either its own local address, or a range of local ports on the shared one. Both None: anywhere.
+    """
+
+    host: str | None = None
+    ports: tuple[int, int] | None = None
+    """First and last local port, inclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """Random for every run; redacted wherever they would be written."""
+
+    redis: str
+    sentinel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    running: bool
+    paused: bool = False
+    pid: int | None = None
+    """Host pid of the redis-server process where the backend can see it."""
+    exit_code: int | None = None
+
+
+class Topology(Protocol):
+    """Running nodes. Every method blocks (call from a worker thread), has a deadline inside, and
+    raises `EnvironmentFailure` when the machine, not the topology, is at fault.
+
+    `OBSERVER` is the harness' own vantage point: no cut ever applies to it.
+    """
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def backend(self) -> BackendKind: ...
+    @property
+    def engine(self) -> str:
+        """`Redis 8.0.2`, as the nodes report it."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def loopback(self) -> bool:
+        """True: no network of its own, so network faults are impossible."""
+        ...
+
+    @property
+    def service(self) -> str:
+        """The name under which sentinels know the primary."""
+        ...
+
+    def address(self, node: str) -> Address: ...
+    def node_at(self, host: str, port: int) -> str | None: ...
+    def source(self, web_server: str) -> Source: ...
+    def observer(self) -> Source: ...
+    def state(self, node: str) -> NodeState: ...
+
+    def kill(self, node: str) -> None:
+        """SIGKILL; returns once the process is proved gone."""
+        ...
+
+    def stop(self, node: str) -> None:
+        """SIGTERM, as an orderly shutdown; returns once the process is gone."""
+        ...
+
+    def pause(self, node: str) -> None:
+        """Freeze without closing connections; returns once every thread is proved stopped."""
+        ...
+
+    def resume(self, node: str) -> None: ...
+
+    def start(self, node: str, *, empty: bool = False) -> None:
+        """Start a stopped node with its own address and data directory (`empty`: wiped first), and
+        return once it answers PING or LOADING."""
+        ...
+
+    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+        """Drop every packet both ways between each of `left` and each of `right` (node names and
+        web server names). Returns the proof: what was observed. Cuts add up."""
+        ...
+
+    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
+        """Undo the cuts between these; idempotent."""
+        ...
+
+    def logs(self, node: str, lines: int = 40) -> str: ...
+
+    def collect(self, into: Path) -> None:
+        """Write every node's log and effective configuration, secrets redacted, into a folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """The newest of what observers know about one data node; for faults and conditions."""
+
+    name: str
+    role: str
+    shard: int
+    offset: int
+    replica_offsets: Mapping[str, int]
+    reachable: bool
+    run_id: str
+
+
+class Situation(Protocol):
+    """What is known now; readable from any thread."""
+
+    def now_us(self) -> int: ...
+    def views(self) -> Mapping[str, NodeView]: ...
+    def primary_of(self, shard: int) -> str | None:
+        """The node that the majority (sentinels, or the cluster's nodes) calls primary."""
+        ...
+
+    def acked_since(self, behaviour: str, since_us: int) -> int: ...
+    def last_acked_us(self, behaviour: str) -> int | None: ...
+    def first_event_us(self, name: str, since_us: int) -> int | None: ...
+
+
+class WebServers(Protocol):
+    """What a fault may do to the application itself."""
+
+    def kill_web_server(self, name: str) -> str:
+        """Abort its connections and take it out of service; returns the proof."""
+        ...
+
+    def start_web_server(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultScene:
+    """What a fault may use."""
+
+    plan: Plan
+    topology: Topology
+    situation: Situation
+    web_servers: WebServers
+    record: Recorder
+    resolved: Mapping[int, tuple[str, ...]]
+    """Fault number -> nodes or web servers that it acted on; how `killed`, `paused`, ... resolve."""
+    random: Callable[[], float]
+    """The plan's seeded generator, [0, 1)."""
+    set_side: Callable[[str, str], None]
+    """(web server, client side): tell the load engine on which side of a partition it is now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Proof that a fault took effect: what was observed, not what was asked for."""
+
+    targets: tuple[str, ...]
+    proof: str
+    at_us: int
+    """The earliest moment at which the effect is proved."""
+    error_us: int = 0
+    """It began within [at - error, at]."""
+
+
+class Fault(Protocol):
+    """One thing done to nodes or links. One small module each, listed in `faults/__init__.py`."""
+
+    declaration: Declaration
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        """Why it cannot be done to this plan on this machine; None: it can. Pure."""
+        ...
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        """Resolve the target, act, wait for the proof. Raises `NoEffect` if none shows in time."""
+        ...
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        """Undo; idempotent; returns what proves it, or None where there is nothing to heal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What this machine can do, as `doctor` found it; asked at planning."""
+
+    backend: BackendKind
+    network_faults: bool
+    why_no_network_faults: str = ""
+    cpus: int = 1
+
+
+def shard_primary(plan: Plan, shard: int) -> NodePlan:
+    """The node that starts as primary of a shard."""
+    return next(n for n in plan.nodes if n.shard == shard and n.role == "primary")

@@ -1,0 +1,133 @@
+"""Closed vocabularies. Every word here appears in files, output and documentation as spelled."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TopologyKind(StrEnum):
+    SINGLE = "single"
+    SENTINEL = "sentinel"
+    CLUSTER = "cluster"
+    SPLIT = "split"
+    """Sessions and cache on separate instances."""
+    SHARED = "shared"
+    """Sessions and cache on one instance: the arrangement that `split` is compared with."""
+
+
+class BackendKind(StrEnum):
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+class NodeRole(StrEnum):
+    PRIMARY = "primary"
+    REPLICA = "replica"
+    SENTINEL = "sentinel"
+
+
+class NodePurpose(StrEnum):
+    """What a data node stores; sentinels guard sessions."""
+
+    SESSIONS = "sessions"
+    CACHE = "cache"
+
+
+class Discovery(StrEnum):
+    """How a web server finds the primary."""
+
+    FIXED_ADDRESS = "fixed-address"
+    RESOLVE_ONCE = "resolve-once"
+    ON_ERROR = "on-error"
+    FOLLOW_EVENTS = "follow-events"
+
+
+class Arrivals(StrEnum):
+    POISSON = "poisson"
+    CONSTANT = "constant"
+
+
+class OperationKind(StrEnum):
+    """How availability groups behaviours; every behaviour has exactly one."""
+
+    LOGIN = "login"
+    READ = "read"
+    TOUCH = "touch"
+    WRITE = "write"
+    LOGOUT = "logout"
+
+
+class Outcome(StrEnum):
+    ACKED = "acked"
+    REJECTED = "rejected"
+    """Certainly did not happen."""
+    UNKNOWN = "unknown"
+    """May have happened."""
+    NOT_SENT = "not_sent"
+    """Due while its actor was busy, never sent before its phase ended."""
+
+
+class StepKind(StrEnum):
+    """What one command of a behaviour does to the session model."""
+
+    CREATE = "create"
+    READ = "read"
+    WRITE = "write"
+    INCREMENT = "increment"
+    REMOVE_FIELD = "remove-field"
+    TOUCH = "touch"
+    DESTROY = "destroy"
+    INDEX_ADD = "index-add"
+    INDEX_REMOVE = "index-remove"
+    INDEX_READ = "index-read"
+    INDEX_DESTROY = "index-destroy"
+    WAIT = "wait"
+
+
+class Phase(StrEnum):
+    SEED = "seed"
+    """The users log in; nothing is judged for availability."""
+    BASELINE = "baseline"
+    FAULT = "fault"
+    """From the first fault's request until the last fault is healed (or, with nothing to heal, over)."""
+    RECOVERY = "recovery"
+    """From then until the topology is recovered (see observe.recovery)."""
+    SETTLED = "settled"
+    AUDIT = "audit"
+
+
+class Verdict(StrEnum):
+    PASS = "PASS"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    FAIL = "FAIL"
+    SKIPPED = "SKIPPED"
+    """The scenario does not fit this machine or deployment; never counts as passed."""
+    ERROR = "ERROR"
+    """The environment failed before there was anything to judge."""
+
+
+class Shows(StrEnum):
+    PROMISE = "promise"
+    WEAKNESS = "weakness"
+
+
+class FindingSide(StrEnum):
+    OPEN = "open"
+    """Somebody gets in, or stays in, who must not: a security incident, reported first."""
+    CLOSED = "closed"
+    """Somebody is put out, or their data is wrong."""
+
+
+class Cause(StrEnum):
+    NOT_YET_REPLICATED = "not yet replicated"
+    SPLIT_BRAIN = "acked by a deposed primary"
+    AT_PROMOTION = "at promotion"
+    RESTARTED_EMPTY = "primary restarted empty"
+    EVICTED = "evicted"
+    FLUSHED = "flushed"
+    EXPIRED = "expired"
+    CLIENT_RETRY = "client retry"
+    MIXED_REPLIES = "client mixed up replies"
+    APPLICATION_RACE = "application race"
+    OUT_OF_MEMORY = "memory full"
+    NOT_DETERMINED = "not determined"
