@@ -1,0 +1,89 @@
+# The front door. `make` alone prints what it can do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BACKEND ?= auto
+SUITE ?= core
+KIT := .venv/bin/failover-kit
+
+# Variables that a target passes on only when they are set.
+given = $(if $(strip $($(1))),$(2) '$($(1))')
+RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENARIO,--scenario),--suite $(SUITE)) \
+	$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
+	$(call given,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)')
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: BACKEND=auto|docker|process  SUITE=smoke|core|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
+	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>"
+
+.PHONY: chaos-test
+chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)
+	@$(KIT) run $(RUN_OPTIONS)
+
+.PHONY: test
+test: check integration ## The project's own tests: lint, format, types, unit, integration on both backends
+
+.PHONY: check
+check: .venv/.develop ## Lint, format, types and unit tests; no nodes, under a minute
+	.venv/bin/ruff format --check harness tests
+	.venv/bin/ruff check harness tests
+	.venv/bin/mypy
+	.venv/bin/pytest -q tests/unit
+
+.PHONY: integration
+integration: .venv/.develop ## Tests against real nodes, as processes and in containers
+	.venv/bin/pytest -q tests/integration
+
+.PHONY: setup
+setup: .venv/.run ## Create .venv from the pinned dependencies
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "setup: Python 3.11 or newer is needed, found $$($(PYTHON) --version 2>&1): set PYTHON=" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "setup: this Python cannot make virtual environments: apt-get install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/.run: requirements/run.txt pyproject.toml | .venv/bin/python
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.develop: requirements/develop.txt .venv/.run
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements/develop.txt
+	@touch $@
+
+.PHONY: docker-engine
+docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)
+	@bash compose/docker-engine.sh
+
+.PHONY: image
+image: setup ## Build a Redis node image from Debian packages, without any registry
+	@$(KIT) image
+
+.PHONY: doctor
+doctor: setup ## Say what this machine can do, and what each missing piece would need
+	@$(KIT) doctor
+
+.PHONY: list
+list: setup ## List the scenarios
+	@$(KIT) list
+
+.PHONY: judge
+judge: setup ## Judge a saved run again: make judge RUN=runs/latest
+	@$(KIT) judge '$(RUN)'
+
+.PHONY: why
+why: setup ## The whole story of one session: make why RUN=runs/latest SESSION=<id>
+	@$(KIT) why '$(RUN)' '$(SESSION)'
+
+.PHONY: clean
+clean: setup ## Remove what a killed harness left behind (never a result)
+	@$(KIT) clean
+
+.PHONY: prune
+prune: setup ## Remove old results, keeping the newest ten
+	@$(KIT) prune

@@ -1,0 +1,332 @@
+"""Several scenarios in one go: each in a process of its own, side by side as cores allow.
+
+A process per scenario gives every run its own event loop, its own interpreter lock and a crash
+that takes nothing else along. This scheduler only starts them, passes Ctrl-C on, relays their
+progress to a display and gathers their results; the pytest plug-in calls `run_one` here, so there
+is one scheduler and one way to run a scenario.
+
+Scenarios that measure short times run alone, after the others. FAIL is never retried;
+INCONCLUSIVE is, once, alone, with the same seed, and both attempts are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from harness.errors import EnvironmentFailure
+from harness.model.plan import Plan
+from harness.model.results import Progress, ScenarioResult, SuiteResult
+from harness.model.words import BackendKind, Verdict
+
+SECONDS_TO_WIND_DOWN = 60.0
+"""After the first Ctrl-C an attempt may heal, collect and tear down for this long."""
+
+SECONDS_OVER_EXPECTED = 300.0
+"""An attempt that runs this much longer than planned is stuck, and is stopped."""
+
+
+class Display(Protocol):
+    """Whatever shows progress; `harness.report.terminal` has one for terminals, one for logs."""
+
+    def begin(self, header: str, names: Sequence[str]) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def line(self, text: str) -> None: ...
+    def finished(self, result: ScenarioResult) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRequest:
+    name: str
+    """`core`, `smoke`, `all`, or `selected` when a glob chose the scenarios."""
+    plans: tuple[Plan, ...]
+    backend: BackendKind
+    image: str | None
+    """The node image that was chosen; None on the process backend."""
+    seed: int
+    jobs: int
+    out: Path
+    header: str
+    """Backend, engine, timing profile: the first line of every output."""
+    clean_up: Callable[[], list[str]]
+    """Removes what attempts that had to be killed left behind."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    plan: Plan
+    directory: Path
+    attempt: int = 1
+    process: asyncio.subprocess.Process | None = None
+    started: float = 0.0
+
+
+class Suite:
+    """Runs a request once. `run` is the whole story; the rest are its paragraphs."""
+
+    def __init__(self, request: SuiteRequest, display: Display) -> None:
+        self._request = request
+        self._display = display
+        self._run = secrets.token_hex(3)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        self._directory = request.out / f"{stamp}-{request.name}-{self._run}"
+        self._running: set[_Job] = set()
+        self._interrupts = 0
+        self._forced = False
+
+    async def run(self) -> SuiteResult:
+        started_wall_us, started = time.time_ns() // 1000, time.monotonic()
+        _make_folder(self._directory)
+        plans = self._request.plans
+        self._display.begin(self._request.header, [plan.scenario.name for plan in plans])
+        self._catch_signals()
+        try:
+            results = await self._run_all(plans)
+        finally:
+            self._display.close()
+            if self._forced:
+                self._request.clean_up()
+        verdict, exit_code = _overall(results, interrupted=self._interrupts > 0)
+        return SuiteResult(
+            suite=self._request.name,
+            run=self._run,
+            directory=str(self._directory),
+            started_wall_us=started_wall_us,
+            wall_s=time.monotonic() - started,
+            backend=self._request.backend,
+            engine=next((r.engine for r in results if r.engine), ""),
+            timing=plans[0].scenario.deployment.timing if plans else "",
+            jobs=self._request.jobs,
+            seed=self._request.seed,
+            verdict=verdict,
+            exit_code=exit_code,
+            results=tuple(results),
+            interrupted=self._interrupts > 0,
+        )
+
+    async def _run_all(self, plans: Sequence[Plan]) -> list[ScenarioResult]:
+        results: dict[str, ScenarioResult] = {}
+        runnable: list[_Job] = []
+        for plan in plans:
+            directory = self._directory / _folder_name(plan)
+            if plan.skip is None:
+                runnable.append(_Job(plan, directory))
+            else:
+                results[plan.scenario.file] = self._note(skipped(plan))
+        together = [job for job in runnable if not job.plan.scenario.exclusive]
+        together.sort(key=lambda job: -job.plan.expected_s)
+        await self._side_by_side(together, results)
+        for job in runnable:
+            if job.plan.scenario.exclusive and not self._interrupts:
+                results[job.plan.scenario.file] = self._note(await self._attempt(job))
+        await self._retry_inconclusive(results)
+        return [results[p.scenario.file] for p in plans if p.scenario.file in results]
+
+    async def _side_by_side(self, jobs: list[_Job], results: dict[str, ScenarioResult]) -> None:
+        waiting = list(jobs)
+
+        async def worker() -> None:
+            while waiting and not self._interrupts:
+                job = waiting.pop(0)
+                results[job.plan.scenario.file] = self._note(await self._attempt(job))
+
+        await asyncio.gather(*(worker() for _ in range(max(1, self._request.jobs))))
+
+    async def _retry_inconclusive(self, results: dict[str, ScenarioResult]) -> None:
+        for plan in self._request.plans:
+            first = results.get(plan.scenario.file)
+            if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._interrupts:
+                continue
+            self._display.line(f"{plan.scenario.name}: inconclusive, once more, alone, same seed")
+            again = self._directory / f"{_folder_name(plan)}-attempt-2"
+            second = await self._attempt(_Job(plan, again, attempt=2))
+            results[plan.scenario.file] = self._note(replace(second, attempts=2))
+
+    async def _attempt(self, job: _Job) -> ScenarioResult:
+        _make_folder(job.directory)
+        _write(job.directory / "plan.json", msgspec.json.encode(job.plan))
+        command = [sys.executable, "-m", "harness.attempt", str(job.directory), f"{self._run}{job.attempt}"]
+        command.append(self._request.image or "-")
+        log = (job.directory / "attempt.log").open("wb")
+        job.started = time.monotonic()
+        job.process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,  # its end tells the attempt that we are gone
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
+            env=_environment(),
+        )
+        log.close()
+        self._running.add(job)
+        try:
+            await asyncio.wait_for(self._follow(job), job.plan.expected_s + SECONDS_OVER_EXPECTED)
+        except TimeoutError:
+            self._display.line(f"{job.plan.scenario.name}: stuck, stopping it")
+            await self._end(job)
+        finally:
+            self._running.discard(job)
+        return self._result(job)
+
+    async def _follow(self, job: _Job) -> None:
+        process = job.process
+        assert process is not None
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            try:
+                self._display.progress(msgspec.json.decode(line, type=Progress))
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                self._display.line(line.decode(errors="replace").rstrip())
+        await process.wait()
+
+    async def _end(self, job: _Job) -> None:
+        process = job.process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), SECONDS_TO_WIND_DOWN)
+        except TimeoutError:
+            self._force(job)
+            await process.wait()
+
+    def _force(self, job: _Job) -> None:
+        self._forced = True
+        if job.process is not None and job.process.returncode is None:
+            job.process.kill()
+
+    def _result(self, job: _Job) -> ScenarioResult:
+        wall_s = time.monotonic() - job.started
+        try:
+            found = msgspec.json.decode((job.directory / "result.json").read_bytes(), type=ScenarioResult)
+        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            code = job.process.returncode if job.process else None
+            self._forced = True
+            found = replace(
+                skipped(job.plan),
+                verdict=Verdict.ERROR,
+                reasons=(f"the attempt ended with status {code} and left no result",),
+                log_tail=_tail(job.directory / "attempt.log"),
+            )
+        return replace(found, wall_s=wall_s, run_dir=job.directory.name)
+
+    def _note(self, result: ScenarioResult) -> ScenarioResult:
+        self._display.finished(result)
+        return result
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(caught, self._interrupted)
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self._display.line("interrupted: healing, collecting, tearing down (again: at once)")
+        for job in self._running:
+            if self._interrupts > 1:
+                self._force(job)
+            elif job.process is not None and job.process.returncode is None:
+                job.process.send_signal(signal.SIGINT)
+
+
+def run_suite(request: SuiteRequest, display: Display) -> SuiteResult:
+    """Run every plan of the request and return the result; nothing is printed or reported here."""
+    return asyncio.run(Suite(request, display).run())
+
+
+def skipped(plan: Plan) -> ScenarioResult:
+    """The result of a scenario that was not run."""
+    scenario = plan.scenario
+    client = scenario.deployment.client
+    return ScenarioResult(
+        name=scenario.name,
+        file=scenario.file,
+        shows=scenario.shows,
+        topology=scenario.deployment.topology.kind,
+        backend=plan.backend,
+        engine="",
+        client=f"{client.library} {client.discovery}",
+        timing=scenario.deployment.timing,
+        seed=plan.seed,
+        advice=scenario.advice,
+        about=scenario.about,
+        verdict=Verdict.SKIPPED,
+        reasons=(plan.skip or "not run",),
+        run_dir="",
+        why=plan.skip or "",
+    )
+
+
+def _overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Verdict, int]:
+    verdicts = {result.verdict for result in results}
+    if interrupted:
+        return Verdict.INCONCLUSIVE, 130
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL, 1
+    if Verdict.ERROR in verdicts:
+        return Verdict.ERROR, 4
+    if Verdict.INCONCLUSIVE in verdicts:
+        return Verdict.INCONCLUSIVE, 3
+    if Verdict.PASS in verdicts:
+        return Verdict.PASS, 0
+    return Verdict.ERROR, 4  # everything was skipped: nothing could run
+
+
+def _folder_name(plan: Plan) -> str:
+    path = Path(plan.scenario.file)
+    return f"{path.parent.name}-{path.stem}" if path.parent.name else path.stem
+
+
+def _environment() -> dict[str, str]:
+    """The attempt runs this very package, wherever it was imported from."""
+    package_root = str(Path(__file__).resolve().parent.parent)
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{package_root}{os.pathsep}{known}" if known else package_root}
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise EnvironmentFailure(
+            f"results folder {str(path)!r}: cannot be made: {problem.strerror or problem}; "
+            "choose another with --out (make: OUT=)"
+        ) from problem
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as problem:
+        raise EnvironmentFailure(f"{path}: cannot be written: {problem.strerror or problem}") from problem
+
+
+def _tail(path: Path, lines: int = 20) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def point_latest(suite: SuiteResult) -> None:
+    """Move the `latest` link to this suite's folder, atomically."""
+    directory = Path(suite.directory)
+    link = directory.parent / "latest"
+    fresh = directory.parent / f".latest-{suite.run}"
+    try:
+        fresh.symlink_to(directory.name)
+        fresh.replace(link)
+    except OSError as problem:
+        raise EnvironmentFailure(f"{link}: cannot be moved: {problem.strerror or problem}") from problem
