@@ -1,0 +1,40 @@
+#!/bin/bash
+# Builds a node image out of Debian packages, without any registry: `make image`.
+# Usage: image.sh TAG SUITE PACKAGE...   (harness/topology/image.py knows which go together)
+#
+# The image holds a server and nothing that starts it by itself: the compose files say what runs.
+# iptables and iproute2 are for the helper container that cuts links where the kit is not root.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
+
+(($# >= 3)) || fail "usage: image.sh TAG SUITE PACKAGE..."
+tag=$1 suite=$2
+shift 2
+packages=$(IFS=,; echo "$*,iptables,iproute2,procps")
+
+if ! command -v mmdebstrap >/dev/null; then
+  [[ $(id -u) == 0 ]] || fail "needs mmdebstrap: apt-get install mmdebstrap"
+  say "installing mmdebstrap"
+  debian_mirror >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >&2 ||
+    fail "apt-get install mmdebstrap failed"
+fi
+mirror=$(debian_mirror)
+proxy=$(apt-config shell proxy Acquire::http::Proxy) # proxy='...' or nothing
+proxy=${proxy#*=}
+proxy=${proxy//\'/}
+
+root=$(mktemp --suffix=.tar)
+trap 'rm -f "$root"' EXIT
+say "building $tag from $suite: $packages"
+mmdebstrap --quiet --variant=essential --include="$packages" \
+  --aptopt='Acquire::Languages "none"' ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
+  --customize-hook='mkdir -p "$1/data"' \
+  "$suite" "$root" "deb [signed-by=$keyring] $mirror $suite main" >&2 || fail "mmdebstrap failed"
+docker import --change 'WORKDIR /data' --change 'VOLUME /data' --change 'EXPOSE 6379' \
+  --change "CMD [\"$(tar -tf "$root" | sed -n 's#^\./usr/bin/\(redis\|valkey\)-server$#\1-server#p' | head -n 1)\"]" \
+  --change "LABEL failover-kit.image=$suite" "$root" "$tag" >/dev/null || fail "docker import failed"
+say "built $tag"
