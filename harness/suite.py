@@ -97,7 +97,7 @@ class Suite:
             self._display.close()
             if self._forced:
                 self._request.clean_up()
-        verdict, exit_code = _overall(results, interrupted=self._interrupts > 0)
+        verdict, exit_code = overall(results, interrupted=self._interrupts > 0)
         return SuiteResult(
             suite=self._request.name,
             run=self._run,
@@ -209,7 +209,9 @@ class Suite:
     def _result(self, job: _Job) -> ScenarioResult:
         wall_s = time.monotonic() - job.started
         try:
-            found = msgspec.json.decode((job.directory / "result.json").read_bytes(), type=ScenarioResult)
+            found = msgspec.msgpack.decode(
+                (job.directory / "result.msgpack").read_bytes(), type=ScenarioResult
+            )
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             code = job.process.returncode if job.process else None
             self._forced = True
@@ -269,7 +271,7 @@ def skipped(plan: Plan) -> ScenarioResult:
     )
 
 
-def _overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Verdict, int]:
+def overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Verdict, int]:
     verdicts = {result.verdict for result in results}
     if interrupted:
         return Verdict.INCONCLUSIVE, 130

@@ -1,0 +1,99 @@
+"""One attempt at one scenario, in a process of its own: `python -m harness.attempt FOLDER RUN IMAGE`.
+
+The suite has put `plan.json` into the folder. This process runs the plan, reports progress as lines
+of JSON on standard output, and leaves `result.msgpack`. It ends early, healing and tearing down first,
+on SIGINT, on SIGTERM, and when its standard input ends because whoever started it is gone.
+
+Nothing here judges or prints for people; a crash of the kit itself ends up in `attempt.log`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from harness.errors import Interrupted, KitError
+from harness.model.plan import Plan
+from harness.model.results import Progress, ScenarioResult
+from harness.model.words import BackendKind, Verdict
+from harness.run import Stop, run_scenario
+from harness.suite import skipped
+
+
+def main(arguments: list[str]) -> int:
+    directory, run, image = Path(arguments[0]), arguments[1], arguments[2]
+    plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
+    _become_root_of_a_namespace(plan)
+    stop = Stop()
+    _catch_signals(stop)
+    try:
+        result = run_scenario(
+            plan,
+            run=run,
+            directory=directory,
+            image=None if image == "-" else image,
+            tell=_tell,
+            stop=stop,
+        )
+    except Interrupted as problem:
+        result = replace(skipped(plan), verdict=Verdict.INCONCLUSIVE, reasons=(str(problem),))
+    except KitError as problem:
+        result = replace(skipped(plan), verdict=Verdict.ERROR, reasons=(str(problem),))
+    except Exception as problem:  # noqa: BLE001  a crash of the kit is a result too: ERROR, never a hang
+        traceback.print_exc()
+        text = f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)"
+        result = replace(skipped(plan), verdict=Verdict.ERROR, reasons=(text,))
+    _leave(result, directory)
+    return 0
+
+
+def _become_root_of_a_namespace(plan: Plan) -> None:
+    """Without root, network faults need a user namespace; the process starts itself again in one."""
+    if plan.backend is BackendKind.PROCESS:
+        from harness.topology import process  # noqa: PLC0415  Docker runs need none of it
+
+        if process.needs_user_namespace():
+            process.enter_user_namespace()
+
+
+def _catch_signals(stop: Stop) -> None:
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        stop.set("interrupted")
+
+    for caught in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(caught, interrupted)
+    watcher = threading.Thread(target=_watch_owner, args=(stop,), daemon=True, name="owner")
+    watcher.start()
+
+
+def _watch_owner(stop: Stop) -> None:
+    while os.read(0, 4096):
+        pass
+    stop.set("whoever started this run is gone")
+
+
+def _tell(progress: Progress) -> None:
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(progress) + b"\n")
+        sys.stdout.buffer.flush()
+    except (BrokenPipeError, ValueError):
+        pass  # nobody reads any more; `_watch_owner` notices why
+
+
+def _leave(result: ScenarioResult, directory: Path) -> None:
+    try:
+        (directory / "result.msgpack").write_bytes(msgspec.msgpack.encode(result))
+    except OSError as problem:
+        print(f"{directory}: no room for the result: {problem}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,220 @@
+"""The verbs. Each parses its options, calls the stages, prints, and returns an exit status.
+
+Exit status: 0 all passed · 1 an expectation failed · 2 bad usage or scenario, or nothing matched ·
+3 inconclusive only · 4 the environment failed or nothing could run · 130 interrupted.
+A person never sees a traceback: every `KitError` is one message, and anything else is a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness import __doc__ as package_doc
+from harness import doctor, hold, saved, selection
+from harness import plan as planning
+from harness.errors import KitError, UsageError
+from harness.model.results import SuiteResult
+from harness.report import terminal
+from harness.report.write import write_suite
+from harness.suite import SuiteRequest, point_latest, run_suite
+
+BACKENDS = ("auto", "docker", "process")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `failover-kit` and `python -m harness`."""
+    options = _parser().parse_args(arguments)
+    verb: Callable[[argparse.Namespace], int] = options.verb
+    try:
+        return verb(options)
+    except KitError as problem:
+        print(f"failover-kit: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except KeyboardInterrupt:
+        print("failover-kit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # `failover-kit list | head`: the reader has gone, which is no error
+        return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    ground = selection.choose_ground(options.backend)
+    suite_name = "selected" if options.scenario else options.suite
+    seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
+    plans = selection.compile_all(_scenarios(options), seed=seed, ground=ground)
+    request = SuiteRequest(
+        name=suite_name,
+        plans=plans,
+        backend=ground.backend,
+        image=ground.image,
+        seed=seed,
+        jobs=options.jobs or max(1, ground.machine.cpus),
+        out=Path(options.out),
+        header=f"{ground.said} · seed {seed}",
+        clean_up=hold.clean,
+    )
+    result = run_suite(request, terminal.display(sys.stdout))
+    write_suite(result)
+    point_latest(result)
+    return _show_suite(result)
+
+
+def _show_suite(result: SuiteResult) -> int:
+    terminal.show(result, sys.stdout)
+    return result.exit_code
+
+
+def _scenarios(options: argparse.Namespace) -> list[planning.Scenario]:
+    return selection.load(
+        selection.scenario_files(options.scenario),
+        suite=None if options.scenario else options.suite,
+        overrides=options.set,
+        deployment=Path(options.deployment) if options.deployment else None,
+    )
+
+
+def _list(options: argparse.Namespace) -> int:
+    scenarios = selection.load(
+        selection.scenario_files(options.scenario), suite=None, overrides=(), deployment=None
+    )
+    terminal.show_list(scenarios, sys.stdout)
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    ground = selection.ground_for_planning(options.backend)
+    seed = options.seed if options.seed is not None else 0
+    for plan in selection.compile_all(_scenarios(options), seed=seed, ground=ground):
+        print(planning.describe(plan))
+    return 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    return _show_suite(saved.judge_again(Path(options.run)))
+
+
+def _show(options: argparse.Namespace) -> int:
+    return _show_suite(saved.load(Path(options.run)))
+
+
+def _why(options: argparse.Namespace) -> int:
+    for line in saved.why(Path(options.run), options.session):
+        print(line)
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    for line in saved.prune(Path(options.out), keep=options.keep):
+        print(line)
+    return 0
+
+
+def _clean(_options: argparse.Namespace) -> int:
+    for line in hold.clean() or ["nothing was left behind"]:
+        print(line)
+    return 0
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    return doctor.examine(sys.stdout)
+
+
+def _image(_options: argparse.Namespace) -> int:
+    print(selection.build_image())
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    return hold.up(_one_plan(options), Path(options.out), sys.stdout)
+
+
+def _one_plan(options: argparse.Namespace) -> tuple[planning.Plan, selection.Ground]:
+    ground = selection.choose_ground(options.backend)
+    plans = selection.compile_all(_scenarios(options), seed=options.seed or 0, ground=ground)
+    if len(plans) != 1:
+        raise UsageError(f"up: expected --scenario to name one scenario, found {len(plans)}")
+    return plans[0], ground
+
+
+def _status(options: argparse.Namespace) -> int:
+    return hold.status(options.run, sys.stdout)
+
+
+def _inject(options: argparse.Namespace) -> int:
+    return hold.inject(options.run, options.fault, sys.stdout)
+
+
+def _down(options: argparse.Namespace) -> int:
+    return hold.down(options.run, sys.stdout)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="failover-kit",
+        description=(package_doc or "").splitlines()[0],
+        epilog="Exit status: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 environment, 130 interrupted.",
+    )
+    verbs = parser.add_subparsers(metavar="verb", required=True)
+
+    def verb(name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(verb=action)
+        return added
+
+    run = verb("run", _run, "run scenarios and report")
+    _selecting(run)
+    run.add_argument("--jobs", type=_positive, help="scenarios side by side (default: one per CPU)")
+    run.add_argument("--out", default="runs", help="folder for results (default: runs)")
+    listing = verb("list", _list, "list the scenarios, what each shows and its tags")
+    listing.add_argument("--scenario", help="a file, a folder or a glob")
+    _selecting(verb("plan", _plan, "say what a run would do, without doing it"))
+    _of_a_run(verb("judge", _judge, "judge a saved run again, without Redis or Docker"))
+    _of_a_run(verb("show", _show, "print the report of a saved run again"))
+    why = verb("why", _why, "the whole story of one session of a saved run")
+    _of_a_run(why)
+    why.add_argument("session", help="session id, or the beginning of one")
+    verb("doctor", _doctor, "say what this machine can do and what is missing")
+    verb("image", _image, "build a Redis node image from Debian packages, without any registry")
+    up = verb("up", _up, "start a scenario's topology and hold it")
+    _selecting(up)
+    up.add_argument("--out", default="runs", help="folder for the nodes' files (default: runs)")
+    for name, action, text in (
+        ("status", _status, "nodes and roles of held topologies"),
+        ("down", _down, "stop a held topology"),
+    ):
+        verb(name, action, text).add_argument(
+            "run", nargs="?", help="its id; may be left out if there is one"
+        )
+    inject = verb("inject", _inject, "do a fault to a held topology")
+    inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
+    inject.add_argument("--run", help="id of the held topology; may be left out if there is one")
+    verb("clean", _clean, "remove what a killed harness left behind, never a result")
+    prune = verb("prune", _prune, "remove old results")
+    prune.add_argument("--out", default="runs", help="folder of results (default: runs)")
+    prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
+    return parser
+
+
+def _selecting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scenario", help="a file, a folder, or a glob over the shipped scenarios")
+    parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    parser.add_argument("--seed", type=int, help="repeat a plan: same arrivals, users and choices")
+    parser.add_argument("--deployment", metavar="FILE", help="run against another deployment")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
+
+
+def _of_a_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="a results folder, e.g. runs/latest")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text!r}")
+    return number

@@ -1,0 +1,85 @@
+"""From a saved run to its result: judged, told as stories, written beside the history.
+
+`run` calls this at the end of every run and `judge RUN` calls it on any saved one, without Redis or
+Docker: both read the same files, so judging again gives the same answer unless the kit changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from harness import history
+from harness.checks.judge import judge
+from harness.checks.story import story
+from harness.checks.verdict import why_clause
+from harness.errors import EnvironmentFailure
+from harness.model.history import History
+from harness.model.judgement import Finding, Judgement
+from harness.model.results import ScenarioResult, Story
+from harness.report.page import page
+
+STORIES_SHOWN = 3
+"""One story per finding name, for this many names; the page and `why` have the rest."""
+
+
+def judge_folder(directory: Path) -> ScenarioResult:
+    """Judge the run in a scenario's folder, and (re)write its findings, metrics and page.
+
+    Raises:
+        UsageError: the folder holds no run.
+        EnvironmentFailure: the results cannot be written.
+    """
+    past = history.read(directory)
+    judgement = judge(past)
+    result = _result(past, judgement, directory)
+    _write(directory / "findings.json", _pretty(judgement.findings))
+    _write(directory / "metrics.json", _pretty(judgement.metrics))
+    _write(directory / "index.html", page(result, past).encode())
+    return result
+
+
+def _result(past: History, judgement: Judgement, directory: Path) -> ScenarioResult:
+    scenario, opening = past.plan.scenario, past.opening
+    return ScenarioResult(
+        name=scenario.name,
+        file=scenario.file,
+        shows=scenario.shows,
+        topology=scenario.deployment.topology.kind,
+        backend=opening.backend,
+        engine=opening.engine,
+        client=opening.client,
+        timing=opening.timing,
+        seed=opening.seed,
+        advice=scenario.advice,
+        about=scenario.about,
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        run_dir=directory.name,
+        judgement=judgement,
+        why=why_clause(judgement),
+        stories=_stories(past, judgement),
+    )
+
+
+def _stories(past: History, judgement: Judgement) -> tuple[Story, ...]:
+    firsts: dict[str, Finding] = {}
+    for finding in judgement.findings:
+        if finding.session is not None:
+            firsts.setdefault(finding.name, finding)
+    return tuple(
+        Story(finding=name, session=finding.session or "", lines=tuple(story(past, finding)))
+        for name, finding in list(firsts.items())[:STORIES_SHOWN]
+    )
+
+
+def _pretty(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as problem:
+        raise EnvironmentFailure(f"{path}: cannot be written: {problem.strerror or problem}") from problem

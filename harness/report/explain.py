@@ -1,0 +1,96 @@
+"""One result in plain text: what a red line must say in a CI log that is all somebody has.
+
+One sentence, measured against expected, the causes' shares, the story of one session, the setting
+that governs it, whether the machine was starved, the commands that repeat it and that show more.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+
+from harness.model.judgement import ExpectationResult, Finding, Judgement
+from harness.model.results import ScenarioResult
+from harness.model.words import FindingSide, Verdict
+from harness.report.words import verdict_word
+
+_MARK = {True: "met", False: "NOT MET", None: "undecided"}
+
+
+def headline(result: ScenarioResult) -> str:
+    """`BROKEN  primary killed, replica promoted: outage(write) 7.2 s, expected < 5 s`."""
+    reason = result.reasons[0] if result.reasons else "as expected"
+    return f"{verdict_word(result)}: {result.name}: {reason}"
+
+
+def explain(result: ScenarioResult, directory: str) -> list[str]:
+    """Everything a reader needs to believe, doubt and repeat a result; `directory` is the suite's."""
+    lines = [headline(result)]
+    lines += [f"  {reason}" for reason in result.reasons[1:6]]
+    if result.judgement is not None:
+        lines += _measured(result.judgement)
+        lines += _causes(result.judgement.findings)
+    for story in result.stories[:1]:
+        lines.append(f"  the story of session {story.session[:8]}… ({story.finding}):")
+        lines += [f"    {line}" for line in story.lines]
+    if result.advice:
+        lines.append(f"  what governs it: {result.advice}")
+    if result.judgement is not None:
+        starved = result.judgement.metrics.starved
+        lines.append(f"  this machine: {f'starved: {starved}' if starved else 'not starved'}")
+    if result.log_tail:
+        lines.append("  the attempt's own log ends so:")
+        lines += [f"    {line}" for line in result.log_tail.splitlines()]
+    return lines + _commands(result, directory)
+
+
+def _measured(judgement: Judgement) -> list[str]:
+    rows = sorted(judgement.expectations, key=lambda one: (one.met is not False, one.met is not None))
+    return [f"  {_MARK[one.met]:<9} {_expectation(one)}" for one in rows]
+
+
+def _expectation(one: ExpectationResult) -> str:
+    why = f" ({one.why})" if one.why else ""
+    return f"expected {one.text}, measured {one.measured}{why}"
+
+
+def causes(findings: tuple[Finding, ...]) -> list[tuple[str, FindingSide, int, str]]:
+    """Per finding name: its side, how many, and the share of each cause; open ones first."""
+    by_name: dict[str, Counter[str]] = {}
+    sides: dict[str, FindingSide] = {}
+    for finding in findings:
+        by_name.setdefault(finding.name, Counter())[finding.cause] += 1
+        sides[finding.name] = finding.side
+    rows = []
+    for name, counted in by_name.items():
+        total = counted.total()
+        shares = ", ".join(f"{100 * n / total:.0f} % {cause}" for cause, n in counted.most_common())
+        rows.append((name, sides[name], total, shares))
+    return sorted(rows, key=lambda row: (row[1] is not FindingSide.OPEN, -row[2]))
+
+
+def _causes(findings: tuple[Finding, ...]) -> list[str]:
+    return [
+        f"  {total} × {name}{' [security: fails open]' if side is FindingSide.OPEN else ''}: {shares}"
+        for name, side, total, shares in causes(findings)
+    ]
+
+
+def _commands(result: ScenarioResult, directory: str) -> list[str]:
+    file = shlex.quote(result.file)
+    repeat = f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}"
+    lines = [
+        f"  repeat it: {repeat}",
+        "             (the plan repeats exactly; the timing of kernel and nodes does not)",
+    ]
+    if result.run_dir:
+        folder = shlex.quote(str(Path(directory) / result.run_dir))
+        lines.append(f"  see more:  {folder}/index.html")
+        if result.stories:
+            lines.append(f"             failover-kit why {folder} {result.stories[0].session[:12]}")
+    return lines
+
+
+def needs_explaining(result: ScenarioResult) -> bool:
+    return result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)

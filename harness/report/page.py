@@ -1,0 +1,113 @@
+"""One self-contained HTML page per scenario, and one for the suite: no script, no network, no font.
+
+What a page says is decided here and in `timeline`; how it looks is in `templates/`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from harness.model.history import History
+from harness.model.judgement import Finding, Judgement
+from harness.model.records import Operation
+from harness.model.results import ScenarioResult, SuiteResult
+from harness.report import words
+from harness.report.explain import causes, explain, needs_explaining
+from harness.report.table import COLUMNS, blocks, row
+from harness.report.terminal import suite_line
+from harness.report.timeline import timeline, zero_us
+
+FINDINGS_SHOWN = 40
+"""Per finding name; findings.json has all of them."""
+
+
+def page(result: ScenarioResult, past: History) -> str:
+    """The page of one judged run."""
+    judgement = result.judgement
+    assert judgement is not None, "only judged results have a page"
+    return (
+        _templates()
+        .get_template("scenario.html")
+        .render(
+            result=result,
+            judgement=judgement,
+            word=words.verdict_word(result),
+            cells=list(zip(COLUMNS[2:], row(result)[2:], strict=True)),
+            drawing=timeline(past),
+            groups=_groups(judgement, past),
+            causes=causes(judgement.findings),
+            past=past,
+            zero=zero_us(past),
+        )
+    )
+
+
+def index(suite: SuiteResult) -> str:
+    """The suite's page: the closing table, each row a link, and what went wrong in full."""
+    return (
+        _templates()
+        .get_template("suite.html")
+        .render(
+            suite=suite,
+            line=suite_line(suite),
+            meaning=words.EXIT_MEANINGS[suite.exit_code],
+            columns=COLUMNS,
+            blocks=[(title, [(one, row(one)) for one in rows]) for title, rows in blocks(suite.results)],
+            explained=[
+                (one, "\n".join(explain(one, suite.directory)))
+                for one in suite.results
+                if needs_explaining(one)
+            ],
+        )
+    )
+
+
+def _groups(judgement: Judgement, past: History) -> list[tuple[str, list[tuple[Finding, list[str]]], int]]:
+    """Findings by name with their evidence, and how many of each are not shown."""
+    by_id = {operation.id: operation for operation in past.operations}
+    zero = zero_us(past)
+    groups: dict[str, list[Finding]] = {}
+    for finding in judgement.findings:
+        groups.setdefault(finding.name, []).append(finding)
+    return [
+        (
+            name,
+            [(one, _evidence(one, by_id, zero)) for one in findings[:FINDINGS_SHOWN]],
+            max(0, len(findings) - FINDINGS_SHOWN),
+        )
+        for name, findings in groups.items()
+    ]
+
+
+def _evidence(finding: Finding, by_id: dict[int, Operation], zero: int) -> list[str]:
+    found = (by_id.get(one) for one in finding.operations[:8])
+    return [_operation(one, zero) for one in found if one is not None]
+
+
+def _operation(operation: Operation, zero: int) -> str:
+    at_us = operation.done_us if operation.done_us is not None else operation.due_us
+    steps = "; ".join(
+        f"{step.command} → {step.reply or step.error or step.outcome}" for step in operation.steps
+    )
+    return (
+        f"{(at_us - zero) / 1e6:+.3f} s  operation {operation.id}  {operation.web_server}  "
+        f"{operation.behaviour}: {operation.outcome}  [{steps}]"
+    )
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["s"] = words.seconds
+    environment.filters["interval"] = words.interval_seconds
+    environment.filters["bytes"] = words.bytes_of
+    return environment

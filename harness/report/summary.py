@@ -1,0 +1,98 @@
+"""`summary.json`: the suite for machines. Its shape is versioned by `schema_version`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from harness.model.judgement import INFINITE, Judgement, Window
+from harness.model.results import ScenarioResult, SuiteResult
+
+SCHEMA_VERSION = 1
+
+
+def summary(suite: SuiteResult) -> dict[str, Any]:
+    """Everything a pipeline decides on; see docs/results.md for each member."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": suite.verdict,
+        "exit_code": suite.exit_code,
+        "suite": suite.suite,
+        "run": suite.run,
+        "backend": suite.backend,
+        "engine": suite.engine,
+        "timing": suite.timing,
+        "seed": suite.seed,
+        "jobs": suite.jobs,
+        "wall_s": round(suite.wall_s, 1),
+        "interrupted": suite.interrupted,
+        "scenarios": [_scenario(one) for one in suite.results],
+    }
+
+
+def summary_text(suite: SuiteResult) -> str:
+    return json.dumps(summary(suite), indent=2, allow_nan=False) + "\n"
+
+
+def _scenario(result: ScenarioResult) -> dict[str, Any]:
+    judgement = result.judgement or Judgement(verdict=result.verdict, reasons=(), shows=result.shows)
+    metrics = judgement.metrics
+    return {
+        "name": result.name,
+        "file": result.file,
+        "shows": result.shows,
+        "topology": result.topology,
+        "backend": result.backend,
+        "engine": result.engine,
+        "seed": result.seed,
+        "verdict": result.verdict,
+        "reasons": list(result.reasons),
+        "expectations": [
+            {"text": one.text, "measured": one.measured, "met": one.met} for one in judgement.expectations
+        ],
+        "findings": {name: int(count.low) for name, count in judgement.counts.items() if count.low},
+        "undecided_findings": {
+            name: _finite(count.high - count.low)
+            for name, count in judgement.counts.items()
+            if count.high > count.low
+        },
+        "operations": metrics.operations,
+        "sessions": {
+            "total": metrics.sessions.total,
+            "at_risk": metrics.sessions.at_risk,
+            "intact": metrics.sessions.intact,
+            "broken": metrics.sessions.broken,
+            "undecidable": metrics.sessions.undecidable,
+            "logged_out": metrics.sessions.logged_out,
+            "got_back_in": metrics.sessions.got_back_in,
+        },
+        "outages": _outages(metrics.outages),
+        "failover_steps": {
+            f"{one.step}" if one.shard == 1 else f"{one.step} (shard {one.shard})": one.t_s
+            for one in metrics.failover_steps
+        },
+        "lag_at_fault_bytes": metrics.lag_at_fault_bytes,
+        "attempts": result.attempts,
+        "wall_s": round(result.wall_s, 1),
+        "run_dir": result.run_dir,
+    }
+
+
+def _outages(windows: tuple[Window, ...]) -> dict[str, list[dict[str, float | str | None]]]:
+    """Windows by operation; `duration_s` is null where an outage had not ended by the end."""
+    by_kind: dict[str, list[dict[str, float | str | None]]] = {}
+    for one in windows:
+        by_kind.setdefault(one.kind, []).append(
+            {
+                "start_s": round(one.start_s, 3),
+                "duration_s": _finite(one.duration_s.high),
+                "at_least_s": round(one.duration_s.low, 3),
+                "group": one.group,
+            }
+        )
+    return by_kind
+
+
+def _finite(value: float) -> float | None:
+    return None if value == INFINITE or math.isnan(value) else round(value, 3)

@@ -1,0 +1,78 @@
+"""The closing table: promises first, known weaknesses after, so that a green line never stands
+beside `99 % lost` unexplained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from harness.model.results import ScenarioResult
+from harness.model.words import Shows, Verdict
+from harness.report.words import bytes_of, could_not_log_in_for, got_back_in, logged_out, verdict_word
+
+COLUMNS = ("", "scenario", "logged out", "got back in", "could not log in for", "lag at the fault", "why")
+
+_COLOURS = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.ERROR: "bold magenta",
+    Verdict.SKIPPED: "dim",
+}
+
+
+class Row(NamedTuple):
+    verdict: str
+    scenario: str
+    logged_out: str
+    got_back_in: str
+    could_not_log_in_for: str
+    lag: str
+    why: str
+
+
+def row(result: ScenarioResult) -> Row:
+    judgement = result.judgement
+    name = f"{result.topology}: {result.name}"
+    if judgement is None:
+        return Row(verdict_word(result), name, "–", "–", "–", "–", result.why or " ".join(result.reasons[:1]))
+    return Row(
+        verdict_word(result),
+        name,
+        logged_out(judgement),
+        got_back_in(judgement),
+        could_not_log_in_for(judgement),
+        bytes_of(judgement.metrics.lag_at_fault_bytes),
+        result.why,
+    )
+
+
+def blocks(results: Sequence[ScenarioResult]) -> list[tuple[str, list[ScenarioResult]]]:
+    """The two blocks with their titles; an empty block is left out."""
+    promises = [one for one in results if one.shows is Shows.PROMISE]
+    weaknesses = [one for one in results if one.shows is Shows.WEAKNESS]
+    titled = [
+        (f"Promises: {_tally(promises)}", promises),
+        (f"Known weaknesses, provoked to prove that the kit sees them: {_tally(weaknesses)}", weaknesses),
+    ]
+    return [(title, rows) for title, rows in titled if rows]
+
+
+def _tally(results: Sequence[ScenarioResult]) -> str:
+    words = [verdict_word(one) for one in results]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+
+
+def table(title: str, results: Sequence[ScenarioResult]) -> Table:
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
+    for column in COLUMNS:
+        wide = column in ("scenario", "why")
+        drawn.add_column(column, ratio=3 if wide else None, no_wrap=column == "", overflow="fold")
+    for result in results:
+        cells = row(result)
+        drawn.add_row(Text(cells.verdict, style=_COLOURS[result.verdict]), *cells[1:])
+    return drawn

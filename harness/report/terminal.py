@@ -1,0 +1,168 @@
+"""Live progress while scenarios run, and the printed report: rich on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.model.results import Progress, ScenarioResult, SuiteResult
+from harness.model.scenario import Scenario
+from harness.report.explain import explain, needs_explaining
+from harness.report.table import blocks, table
+from harness.report.words import EXIT_MEANINGS, seconds, verdict_word
+
+LOG_WIDTH = 160
+"""Columns assumed where there is no terminal: CI logs scroll sideways rather than wrap."""
+
+
+class Display(Protocol):
+    def begin(self, header: str, names: Sequence[str]) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def line(self, text: str) -> None: ...
+    def finished(self, result: ScenarioResult) -> None: ...
+    def close(self) -> None: ...
+
+
+def display(stream: TextIO) -> Display:
+    console = _console(stream)
+    return LiveDisplay(console) if console.is_terminal else LineDisplay(stream)
+
+
+class LineDisplay:
+    """One line per thing that happened: for logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._started = time.monotonic()
+        self._phases: dict[str, str] = {}
+
+    def begin(self, header: str, names: Sequence[str]) -> None:
+        self.line(header)
+        self.line(f"{len(names)} scenarios")
+
+    def progress(self, progress: Progress) -> None:
+        if progress.note:
+            self.line(f"{progress.scenario}: {progress.note}")
+        elif self._phases.get(progress.scenario) != progress.phase:
+            self._phases[progress.scenario] = progress.phase
+            self.line(f"{progress.scenario}: {progress.phase}")
+
+    def line(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._started:5.0f} s] {text}", file=self._stream, flush=True)
+
+    def finished(self, result: ScenarioResult) -> None:
+        self.line(f"{result.name}: {verdict_word(result)} {_took(result)}")
+
+    def close(self) -> None:
+        pass
+
+
+class LiveDisplay:
+    """A block that is redrawn in place: what runs, in which phase, how it goes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._running: dict[str, Progress] = {}
+        self._done: Counter[str] = Counter()
+        self._total = 0
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def begin(self, header: str, names: Sequence[str]) -> None:
+        self._console.print(header, highlight=False)
+        self._total = len(names)
+        self._live.start()
+
+    def progress(self, progress: Progress) -> None:
+        if progress.note:
+            self.line(f"{progress.scenario}: {progress.note}")
+        self._running[progress.scenario] = progress
+        self._live.update(self._drawn())
+
+    def line(self, text: str) -> None:
+        self._live.console.print(Text(text, style="dim"))
+
+    def finished(self, result: ScenarioResult) -> None:
+        self._running.pop(result.name, None)
+        self._done[verdict_word(result)] += 1
+        self._live.console.print(f"{result.name}: {verdict_word(result)} {_took(result)}", highlight=False)
+        self._live.update(self._drawn())
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _drawn(self) -> Group:
+        grid = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("running", "phase", "nodes", "acked/s", "errors/s", "sessions", "left"):
+            grid.add_column(title, style="dim" if title == "nodes" else None, overflow="fold")
+        for progress in self._running.values():
+            grid.add_row(*_cells(progress))
+        tally = ", ".join(f"{count} {word}" for word, count in self._done.items())
+        return Group(grid, Text(f"{self._done.total()} of {self._total} done  {tally}", style="bold"))
+
+
+def _cells(progress: Progress) -> tuple[str, ...]:
+    return (
+        progress.scenario,
+        progress.phase,
+        _roles(progress.roles),
+        f"{progress.rate_per_s:.0f}",
+        f"{progress.errors_per_s:.0f}",
+        str(progress.at_risk),
+        seconds(progress.left_s) if progress.left_s else "",
+    )
+
+
+def _roles(roles: dict[str, str]) -> str:
+    """`redis-2 primary · 1 replica · 1 down`: primaries by name, the rest counted."""
+    primaries = [name for name, role in roles.items() if role == "primary"]
+    others = Counter(role for role in roles.values() if role not in ("primary", "sentinel"))
+    parts = [f"{' '.join(primaries)} primary"] if primaries else ["no primary"]
+    return " · ".join(parts + [f"{count} {role}" for role, count in others.items()])
+
+
+def _took(result: ScenarioResult) -> str:
+    again = ", second attempt" if result.attempts > 1 else ""
+    return f"({result.wall_s:.0f} s{again})" if result.wall_s else ""
+
+
+def show(suite: SuiteResult, stream: TextIO) -> None:
+    """Print the whole report; the last line is the exit status and its meaning."""
+    console = _console(stream)
+    console.print()
+    console.print(suite_line(suite), style="bold", highlight=False)
+    for title, results in blocks(suite.results):
+        console.print(table(title, results))
+    for result in suite.results:
+        if needs_explaining(result):
+            console.print(Text("\n".join(explain(result, suite.directory))))
+            console.print()
+    console.print(f"results: {suite.directory}/index.html · summary.json · junit.xml", highlight=False)
+    console.print(f"exit status {suite.exit_code}: {EXIT_MEANINGS[suite.exit_code]}", highlight=False)
+
+
+def suite_line(suite: SuiteResult) -> str:
+    """The first line of every output: what stood under the results."""
+    what = f"backend {suite.backend} · {suite.engine or 'no engine'} · timing {suite.timing}"
+    return f"{what} · seed {suite.seed} · {suite.wall_s:.0f} s with {suite.jobs} side by side"
+
+
+def show_list(scenarios: Sequence[Scenario], stream: TextIO) -> None:
+    console = _console(stream)
+    drawn = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("file", "shows", "tags", "name"):
+        drawn.add_column(title, overflow="fold")
+    for one in scenarios:
+        drawn.add_row(one.file, one.shows, " ".join(one.tags), one.name)
+    console.print(drawn)
+
+
+def _console(stream: TextIO) -> Console:
+    width = None if stream.isatty() else LOG_WIDTH
+    return Console(file=stream, width=width, soft_wrap=False, emoji=False, markup=False)

@@ -1,0 +1,212 @@
+"""The picture of a run: phases, faults, node roles and operations on one time axis, as shapes.
+
+Only geometry is made here (the template draws it), so that it can be tested without a browser.
+X runs in seconds from the first fault's effect, or from the baseline where there was no fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from harness.model.history import History
+from harness.model.records import Event
+from harness.model.words import Outcome, Phase
+
+WIDTH = 1000.0
+LANE = 18.0
+LABEL = 110.0
+CHART = 120.0
+
+_SHOWN_EVENTS = ("promoted", "demoted", "recovered", "elected", "rebooted", "flushed", "web-server-killed")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch of time in a lane; also used for the bars of the chart."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    style: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    x: float
+    y: float
+    text: str
+    anchor: str = "start"
+
+
+@dataclass(slots=True)
+class Timeline:
+    width: float = WIDTH
+    height: float = 0.0
+    bars: list[Bar] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    marks: list[Bar] = field(default_factory=list)
+    """Moments: thin lines across all lanes."""
+
+
+def zero_us(past: History) -> int:
+    """The first fault's proved effect; else the baseline's begin; else the run's."""
+    effects = [event.t_us for event in past.events if event.name == "effect" and event.fault is not None]
+    if effects:
+        return min(effects)
+    baseline = [change.t_us for change in past.phases if change.phase is Phase.BASELINE]
+    return baseline[0] if baseline else 0
+
+
+def timeline(past: History) -> Timeline:
+    drawing = Timeline()
+    axis = _Axis(past)
+    y = 14.0
+    y = _phases(drawing, axis, past, y)
+    y = _faults(drawing, axis, past, y)
+    y = _nodes(drawing, axis, past, y)
+    top_of_chart = y + 8
+    y = _operations(drawing, axis, past, top_of_chart)
+    _events(drawing, axis, past, y)
+    _ticks(drawing, axis, y)
+    drawing.height = y + 24
+    return drawing
+
+
+class _Axis:
+    def __init__(self, past: History) -> None:
+        self.zero = zero_us(past)
+        baseline = [change.t_us for change in past.phases if change.phase is Phase.BASELINE]
+        audit = [change.t_us for change in past.phases if change.phase is Phase.AUDIT]
+        last_sample = past.samples[-1].done_us if past.samples else 1
+        self.begin = baseline[0] if baseline else 0
+        self.end = max(audit[0] if audit else last_sample, self.begin + 1)
+
+    def x(self, t_us: int) -> float:
+        share = (t_us - self.begin) / (self.end - self.begin)
+        return LABEL + (WIDTH - LABEL) * min(1.0, max(0.0, share))
+
+    def seconds(self, t_us: int) -> float:
+        return (t_us - self.zero) / 1e6
+
+    def bar(self, begin: int, end: int, lane: tuple[float, float], style: str, title: str) -> Bar:
+        left, right = self.x(begin), self.x(end)
+        span = f"{self.seconds(begin):.2f} s to {self.seconds(end):.2f} s"
+        return Bar(left, lane[0], max(right - left, 1.0), lane[1], style, f"{title}, {span}")
+
+
+def _phases(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+    drawing.labels.append(Label(0, y + 12, "phase"))
+    changes = [change for change in past.phases if change.phase is not Phase.SEED]
+    for change, following in zip(changes, [*changes[1:], None], strict=True):
+        end = following.t_us if following else axis.end
+        if change.phase is Phase.AUDIT or end <= axis.begin:
+            continue
+        drawing.bars.append(axis.bar(change.t_us, end, (y, LANE - 4), f"phase-{change.phase}", change.phase))
+        if axis.x(end) - axis.x(change.t_us) > 50:
+            drawing.labels.append(Label(axis.x(change.t_us) + 4, y + 11, change.phase))
+    return y + LANE
+
+
+def _faults(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+    steps = {step.number: step for step in past.plan.scenario.faults}
+    for number, step in steps.items():
+        events = [event for event in past.events if event.fault == number]
+        effect = _first(events, "effect")
+        if effect is None:
+            continue
+        healed = _first(events, "healed")
+        end = healed.t_us if healed else axis.end if step.hold_s is not None else effect.t_us
+        what = f"{step.kind} {effect.node or step.target}"
+        drawing.labels.append(Label(0, y + 12, what[:18]))
+        drawing.bars.append(axis.bar(effect.t_us, end, (y, LANE - 4), "fault", f"{what}: {effect.detail}"))
+        drawing.marks.append(Bar(axis.x(effect.t_us), 10, 1, 0, "fault-line", what))
+        y += LANE
+    return y
+
+
+def _first(events: list[Event], name: str) -> Event | None:
+    return next((event for event in events if event.name == name), None)
+
+
+def _nodes(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+    """One lane a data node: what it said of itself, sample by sample, equal neighbours joined."""
+    for node in past.plan.data_nodes():
+        drawing.labels.append(Label(0, y + 12, node.name))
+        stretch: tuple[int, str] | None = None
+        last_us = axis.begin
+        for sample in past.samples:
+            if sample.node != node.name or sample.done_us < axis.begin:
+                continue
+            style = f"role-{sample.role or 'down'}" if sample.reachable else "role-down"
+            if stretch is None:
+                stretch = (axis.begin, style)
+            elif style != stretch[1]:
+                drawing.bars.append(_lane(axis, stretch, sample.done_us, y, node.name))
+                stretch = (sample.done_us, style)
+            last_us = sample.done_us
+        if stretch is not None:
+            drawing.bars.append(_lane(axis, stretch, max(last_us, axis.end), y, node.name))
+        y += LANE
+    return y
+
+
+def _lane(axis: _Axis, stretch: tuple[int, str], end: int, y: float, node: str) -> Bar:
+    begin, style = stretch
+    return axis.bar(begin, end, (y, LANE - 6), style, f"{node}: {style.removeprefix('role-')}")
+
+
+def _operations(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+    """Operations by outcome, stacked, in slices of a quarter of a second (at most 400 slices)."""
+    slice_us = max(250_000, (axis.end - axis.begin) // 400)
+    counts: Counter[tuple[int, Outcome]] = Counter()
+    for operation in past.operations:
+        at_us = operation.done_us if operation.done_us is not None else operation.due_us
+        if axis.begin <= at_us <= axis.end:
+            counts[((at_us - axis.begin) // slice_us, operation.outcome)] += 1
+    slices = {index for index, _ in counts}
+    tallest = max((sum(counts[index, outcome] for outcome in Outcome) for index in slices), default=1)
+    for index in sorted(slices):
+        base = y + CHART
+        begin = axis.begin + index * slice_us
+        for outcome in Outcome:
+            count = counts[index, outcome]
+            if not count:
+                continue
+            height = CHART * count / tallest
+            base -= height
+            lane = (base, height)
+            title = f"{count} {outcome}"
+            drawing.bars.append(axis.bar(begin, begin + slice_us, lane, f"outcome-{outcome}", title))
+    per_second = tallest * 1_000_000 / slice_us
+    drawing.labels.append(Label(0, y + 12, "operations"))
+    drawing.labels.append(Label(0, y + 26, f"top: {per_second:.0f}/s"))
+    return y + CHART
+
+
+def _events(drawing: Timeline, axis: _Axis, past: History, bottom: float) -> None:
+    seen: set[tuple[str, str | None]] = set()
+    for event in past.events:
+        if event.name not in _SHOWN_EVENTS or not axis.begin <= event.t_us <= axis.end:
+            continue
+        if (event.name, event.node) in seen:
+            continue
+        seen.add((event.name, event.node))
+        title = f"{event.node or ''} {event.name} at {axis.seconds(event.t_us):.2f} s {event.detail}"
+        drawing.marks.append(Bar(axis.x(event.t_us), 10, 1, bottom - 10, "event-line", title.strip()))
+    drawing.marks = [
+        Bar(mark.x, mark.y, mark.width, mark.height or bottom - 10, mark.style, mark.title)
+        for mark in drawing.marks
+    ]
+
+
+def _ticks(drawing: Timeline, axis: _Axis, y: float) -> None:
+    span_s = (axis.end - axis.begin) / 1e6
+    step = next((one for one in (1, 2, 5, 10, 20, 60) if span_s / one <= 15), 120)
+    first = int(axis.seconds(axis.begin) // step + 1) * step
+    for second in range(first, int(axis.seconds(axis.end)) + 1, step):
+        x = axis.x(axis.zero + second * 1_000_000)
+        drawing.labels.append(Label(x, y + 16, f"{second} s", "middle"))
+        drawing.marks.append(Bar(x, y, 1, 4, "tick", ""))

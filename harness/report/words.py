@@ -1,0 +1,92 @@
+"""Numbers and names as a person would say them; used by every form of the report."""
+
+from __future__ import annotations
+
+import math
+
+from harness.model.judgement import Interval, Judgement, Window
+from harness.model.results import ScenarioResult
+from harness.model.words import Shows, Verdict
+
+EXIT_MEANINGS = {
+    0: "all passed",
+    1: "an expectation failed",
+    2: "bad usage or scenario, or nothing matched",
+    3: "inconclusive: the evidence does not decide",
+    4: "the environment failed or nothing could run",
+    130: "interrupted",
+}
+
+_PROMISE_WORDS = {Verdict.PASS: "kept", Verdict.FAIL: "BROKEN"}
+_WEAKNESS_WORDS = {Verdict.PASS: "shown", Verdict.FAIL: "NOT SHOWN"}
+
+
+def verdict_word(result: ScenarioResult) -> str:
+    """`kept` or `BROKEN` for promises, `shown` or `NOT SHOWN` for weaknesses; else the verdict.
+
+    A weakness that was seen but brought findings that nobody expected is BROKEN, not NOT SHOWN.
+    """
+    if result.shows is Shows.WEAKNESS:
+        if result.verdict is Verdict.FAIL and _was_seen(result.judgement):
+            return "BROKEN"
+        words = _WEAKNESS_WORDS
+    else:
+        words = _PROMISE_WORDS
+    return words.get(result.verdict, result.verdict.lower())
+
+
+def _was_seen(judgement: Judgement | None) -> bool:
+    return judgement is not None and all(one.met is not False for one in judgement.expectations)
+
+
+def seconds(value: float) -> str:
+    if math.isinf(value):
+        return "no end"
+    if value < 0.0005:
+        return "0 s"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < 100 else f"{value:.0f} s"
+
+
+def interval_seconds(interval: Interval) -> str:
+    if math.isinf(interval.high):
+        return f"≥ {seconds(interval.low)}, still out at the end"
+    if interval.high - interval.low < 0.0005:
+        return seconds(interval.low)
+    return f"{seconds(interval.low)} to {seconds(interval.high)}"
+
+
+def bytes_of(value: int | None) -> str:
+    if value is None:
+        return "–"
+    if value < 1024:
+        return f"{value} B"
+    if value < 1024 * 1024:
+        return f"{value / 1024:.1f} KiB"
+    return f"{value / 1024 / 1024:.1f} MiB"
+
+
+def longest_outage(judgement: Judgement, kind: str) -> Window | None:
+    """The longest window of the worst group; None when there was none."""
+    windows = [one for one in judgement.metrics.outages if one.kind == kind]
+    return max(windows, key=lambda one: (one.duration_s.high, one.duration_s.low), default=None)
+
+
+def logged_out(judgement: Judgement) -> str:
+    sessions = judgement.metrics.sessions
+    if not sessions.total:
+        return "–"
+    if not sessions.logged_out:
+        return f"0 of {sessions.total}"
+    return f"{sessions.logged_out} of {sessions.total} ({100 * sessions.logged_out / sessions.total:.0f} %)"
+
+
+def got_back_in(judgement: Judgement) -> str:
+    sessions = judgement.metrics.sessions
+    return f"{sessions.got_back_in} of {sessions.logged_out}" if sessions.logged_out else "–"
+
+
+def could_not_log_in_for(judgement: Judgement) -> str:
+    window = longest_outage(judgement, "login")
+    return interval_seconds(window.duration_s) if window else "0 s"
