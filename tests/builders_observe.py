@@ -1,0 +1,138 @@
+"""Small plans and records for the tests of the history and of the observers."""
+
+from __future__ import annotations
+
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.plan import NodePlan, Plan
+from harness.model.records import NodeSample, Opening, Operation, Step
+from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.words import (
+    BackendKind,
+    NodePurpose,
+    NodeRole,
+    OperationKind,
+    Outcome,
+    Phase,
+    Shows,
+    StepKind,
+    TopologyKind,
+)
+
+
+def sentinel_nodes(replicas=2, sentinels=3):
+    primary = NodePlan(name="redis-1", role=NodeRole.PRIMARY)
+    others = (
+        NodePlan(name=f"redis-{n + 2}", role=NodeRole.REPLICA, replica_of="redis-1") for n in range(replicas)
+    )
+    watchers = (NodePlan(name=f"sentinel-{n + 1}", role=NodeRole.SENTINEL) for n in range(sentinels))
+    return (primary, *others, *watchers)
+
+
+def cluster_nodes(shards=3, replicas=1):
+    primaries = [NodePlan(name=f"redis-{n}", role=NodeRole.PRIMARY, shard=n) for n in range(1, shards + 1)]
+    others = [
+        NodePlan(name=f"redis-{shards * turn + n}", role=NodeRole.REPLICA, shard=n, replica_of=f"redis-{n}")
+        for turn in range(1, replicas + 1)
+        for n in range(1, shards + 1)
+    ]
+    return (*primaries, *others)
+
+
+def split_nodes():
+    return (
+        *single_nodes(),
+        NodePlan(name="cache-1", role=NodeRole.PRIMARY, purpose=NodePurpose.CACHE, shard=2),
+    )
+
+
+def single_nodes():
+    return (NodePlan(name="redis-1", role=NodeRole.PRIMARY),)
+
+
+def plan(kind=TopologyKind.SENTINEL, nodes=None):
+    deployment = Deployment(name="ours", topology=TopologySpec(kind=kind), client=ClientProfile())
+    scenario = Scenario(
+        file="scenarios/x.yaml",
+        name="x",
+        shows=Shows.PROMISE,
+        tags=("core",),
+        about="",
+        advice="",
+        deployment=deployment,
+        workload=Workload(mix={"log-in": 1, "cart": 2}, options={"cart": {"items": 3, "big": True}}),
+        faults=(FaultStep(number=1, kind="kill", target="primary", start=Start(after_s=5)),),
+    )
+    return Plan(
+        scenario=scenario,
+        seed=7,
+        backend=BackendKind.PROCESS,
+        nodes=sentinel_nodes() if nodes is None else nodes,
+        web_servers=("web-1",),
+        actors=10,
+        bounds=(),
+        longest_client_wait_s=2.0,
+        expected_s=30.0,
+    )
+
+
+def opening(**given):
+    fields = {
+        "format": 1,
+        "run": "r",
+        "scenario": "x",
+        "seed": 7,
+        "backend": "process",
+        "engine": "Redis 7.0.15",
+        "client": "redis-py",
+        "timing": "fast",
+        "started_wall_us": 1,
+    }
+    return Opening(**(fields | given))
+
+
+def operation(number, **given):
+    """A typical cart write: one step, one attempt."""
+    session = f"{number % 300:032x}"
+    sent_us = 1000 * number
+    fields = {
+        "id": number,
+        "actor": f"a{number % 50}",
+        "web_server": f"web-{number % 3 + 1}",
+        "behaviour": "cart",
+        "kind": OperationKind.WRITE,
+        "user": f"u{number % 300}",
+        "session": session,
+        "key": f"session:{{{session}}}",
+        "shard": 1,
+        "generation": number % 300,
+        "due_us": sent_us,
+        "sent_us": sent_us + 50,
+        "done_us": sent_us + 400,
+        "outcome": Outcome.ACKED,
+        "told": "ok",
+        "phase": Phase.BASELINE,
+        "steps": (
+            Step(
+                n=1,
+                does=StepKind.INCREMENT,
+                command="EVAL HINCRBY RPUSH",
+                key=f"session:{{{session}}}",
+                deciding=True,
+                outcome=Outcome.ACKED,
+                effective=True,
+                added={"cart:12": 1},
+                added_now={"cart:12": number},
+                witness=str(number),
+                attempts=(1,),
+                sent_us=sent_us + 50,
+                done_us=sent_us + 400,
+            ),
+        ),
+    }
+    return Operation(**(fields | given))
+
+
+def sample(node, role, t_us, **given):
+    """One answer of a node, asked 1 ms before `t_us`."""
+    fields = {"sent_us": t_us - 1000, "run_id": f"run of {node}", "replid": "r1", "offset": 100}
+    return NodeSample(node=node, role=role, done_us=t_us, **(fields | given))

@@ -1,0 +1,310 @@
+"""The history keeps everything that was recorded, says so when it could not, and reads back the same."""
+
+import gzip
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import history
+from harness.clock import RunClock
+from harness.errors import EnvironmentFailure, UsageError
+from harness.model.records import (
+    AuditEntry,
+    Bracket,
+    ClockPair,
+    Closing,
+    Connection,
+    Event,
+    PhaseChange,
+    Record,
+)
+from harness.model.seams import Secrets
+from harness.model.words import Phase
+from tests import builders_observe as a
+
+ROOT = Path(__file__).parents[2]
+SECRETS = Secrets(redis="s3cret-redis", sentinel='s3"cret\\sentinel')
+
+
+def recorder(directory):
+    history.write_plan(directory, a.plan())
+    return history.Recorder(directory, RunClock(), secrets=SECRETS)
+
+
+def lines(directory, *records):
+    """A history as a killed harness leaves it: not compressed."""
+    history.write_plan(directory, a.plan())
+    (directory / "history.jsonl").write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in records))
+    return directory / "history.jsonl"
+
+
+def test_everything_recorded_is_read_back(tmp_path):
+    """Each kind of record comes back typed and in its order; the file is compressed at closing."""
+    records = [
+        a.opening(),
+        PhaseChange(phase=Phase.SEED, t_us=1),
+        a.operation(2),
+        a.operation(1),
+        Connection(id=5, web_server="web-1", node="redis-1", opened_us=3),
+        a.sample("redis-1", "primary", 2000, replicas={"redis-2": 90}),
+        Event(source="redis-1", name="promoted", t_us=9, error_us=4),
+        ClockPair(t_us=1, wall_us=2, cpu_pressure=0.25),
+        Bracket(pass_n=1, moment="before", t_us=8, nodes={"redis-1": {"offset": 3, "role": "primary"}}),
+        AuditEntry(pass_n=1, session="s", node="redis-1", role="primary", sent_us=1, done_us=2, saw={}),
+        Connection(id=5, web_server="web-1", node="redis-1", opened_us=3, closed_us=7, why="aborted"),
+    ]
+    writer = recorder(tmp_path)
+    for rec in records:
+        writer.record(rec)
+    writer.close(Closing(t_us=10, operations=2))
+
+    found = history.read(tmp_path)
+    assert writer.failure is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["history.jsonl.gz", "plan.json"]
+    assert found.plan == a.plan()
+    assert found.opening == records[0]
+    assert found.operations == (records[3], records[2])
+    assert found.connections == (records[10],)
+    assert (found.samples, found.events, found.clocks) == ((records[5],), (records[6],), (records[7],))
+    assert (found.phases, found.brackets, found.audit) == ((records[1],), (records[8],), (records[9],))
+    assert found.closing == Closing(t_us=10, operations=2)
+    assert found.complete
+
+
+def test_records_of_many_threads_are_all_kept(tmp_path):
+    """No record is lost or doubled when several threads record at once."""
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+
+    def record(first):
+        for number in range(first, first + 2000):
+            writer.record(a.operation(number))
+
+    threads = [threading.Thread(target=record, args=(n * 2000,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close(Closing(t_us=1))
+    assert [op.id for op in history.read(tmp_path).operations] == list(range(8000))
+
+
+def test_record_reaches_the_disk_without_closing(tmp_path):
+    """A record is on its way within 50 ms, so a reader sees it while the run goes on."""
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    deadline = time.monotonic() + 2
+    while not (tmp_path / "history.jsonl").stat().st_size and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert history.read(tmp_path).opening == a.opening()
+    writer.close(Closing(t_us=1))
+
+
+def test_killed_harness_loses_at_most_one_flush(tmp_path):
+    """After SIGKILL everything is readable but at most the last 50 ms or 256 records."""
+    history.write_plan(tmp_path, a.plan())
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = [0]
+    for line in child.stdout:
+        said.append(int(line))
+        if said[-1] >= 20_000:
+            child.send_signal(signal.SIGKILL)
+            break
+    said += [int(line) for line in child.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+    child.wait(10)
+    child.stdout.close()
+    found = history.read(tmp_path)
+    assert not found.complete
+    assert "killed" in found.incomplete
+    ids = [op.id for op in found.operations]
+    assert ids == list(range(1, len(ids) + 1))
+    # The child says a number once that record was handed in 250 ms ago: five flushes.
+    assert len(ids) >= said[-1] >= 20_000
+
+
+WRITER = """
+    import sys, time
+    from collections import deque
+    from pathlib import Path
+    from harness import history
+    from harness.clock import RunClock
+    from harness.model.seams import Secrets
+    from tests import builders_observe as a
+
+    writer = history.Recorder(Path(sys.argv[1]), RunClock(), secrets=Secrets(redis="x" * 20, sentinel="y" * 20))
+    writer.record(a.opening())
+    number, handed_in = 0, deque()
+    while True:
+        for _ in range(200):
+            number += 1
+            writer.record(a.operation(number))
+        handed_in.append((time.monotonic(), number))
+        time.sleep(0.005)
+        while handed_in and time.monotonic() - handed_in[0][0] > 0.25:
+            print(handed_in.popleft()[1], flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_full_disk_is_a_failure_that_counts_what_is_missing(tmp_path):
+    """A full disk never raises in the middle of a run and is never silent afterwards."""
+    (tmp_path / "history.jsonl").symlink_to("/dev/full")
+    writer = history.Recorder(tmp_path, RunClock(), secrets=SECRETS)
+    for number in range(5):
+        writer.record(a.operation(number))
+    writer.close(Closing(t_us=1))
+    assert isinstance(writer.failure, EnvironmentFailure)
+    assert "No space left on device" in str(writer.failure)
+    assert "6 records are missing" in str(writer.failure)
+    assert "OUT=" in str(writer.failure)
+
+
+def test_folder_not_writable_is_said_at_once(tmp_path):
+    """A folder that does not take the history fails before the run starts."""
+    (tmp_path / "history.jsonl").mkdir()
+    with pytest.raises(EnvironmentFailure, match=r"history\.jsonl: the history cannot be written"):
+        history.Recorder(tmp_path, RunClock(), secrets=SECRETS)
+
+
+def test_compression_that_fails_keeps_the_plain_history(tmp_path):
+    """When the compressed file cannot be written, the plain one stays readable and the failure shows."""
+    writer = recorder(tmp_path)
+    (tmp_path / "history.jsonl.gz.part").mkdir()
+    writer.record(a.opening())
+    writer.close(Closing(t_us=1))
+    assert "history.jsonl.gz" in str(writer.failure)
+    assert history.read(tmp_path).complete
+
+
+def test_record_that_cannot_be_encoded_is_a_failure(tmp_path):
+    """A text that is no Unicode is reported, not swallowed with its neighbours."""
+    writer = recorder(tmp_path)
+    writer.record(Event(source="x", name="y", t_us=1, detail="\ud800"))
+    writer.close(Closing(t_us=1))
+    assert "a record of the kit cannot be written" in str(writer.failure)
+    assert "2 records are missing" in str(writer.failure)
+
+
+def test_secrets_are_redacted_as_they_are_written(tmp_path):
+    """Neither password is ever on the disk, also when JSON writes it with escapes."""
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    for secret in (SECRETS.redis, SECRETS.sentinel):
+        writer.record(Event(source="x", name="y", t_us=1, detail=f"AUTH {secret}!"))
+    writer.close(Closing(t_us=1))
+    text = gzip.decompress((tmp_path / "history.jsonl.gz").read_bytes())
+    assert text.count(b"[redacted]") == 2
+    assert b"s3" not in text
+    assert {e.detail for e in history.read(tmp_path).events} == {"AUTH [redacted]!"}
+
+
+def test_closing_twice_changes_nothing(tmp_path):
+    """Closing is idempotent, whichever way a run ends."""
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    writer.close(Closing(t_us=1))
+    writer.close(Closing(t_us=2))
+    assert history.read(tmp_path).closing == Closing(t_us=1)
+    assert writer.failure is None
+
+
+def test_last_line_cut_off_is_dropped_and_reported(tmp_path):
+    """Half a last line costs that line only, and the history is marked incomplete."""
+    path = lines(tmp_path, a.opening(), a.operation(1), a.operation(2))
+    path.write_bytes(path.read_bytes()[:-20])
+    found = history.read(tmp_path)
+    assert [op.id for op in found.operations] == [1]
+    assert "cut off" in found.incomplete
+
+
+def test_missing_closing_line_is_reported(tmp_path):
+    """A history that just ends belongs to a harness that was killed."""
+    lines(tmp_path, a.opening(), a.operation(1))
+    assert "no closing line" in history.read(tmp_path).incomplete
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (b'{"type":"operation","id":1}', r"line 2: Object missing required field"),
+        (b'{"type":"event"', r"line 2: Input data was truncated"),
+        (b'{"type":"witchcraft"}', r"line 2: Invalid value 'witchcraft'"),
+        (b'{"type":"event","source":1,"name":"x","t_us":1}', r"line 2: Expected `str`, got `int`"),
+    ],
+)
+def test_damage_inside_is_an_error_with_its_line(tmp_path, damage, complaint):
+    """Only the last line may be broken; anything else is refused, with its number."""
+    path = lines(tmp_path, a.opening())
+    path.write_bytes(path.read_bytes() + damage + b"\n" + msgspec.json.encode(Closing(t_us=1)) + b"\n")
+    with pytest.raises(UsageError, match=complaint):
+        history.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("records", "complaint"),
+    [
+        ((), "line 1 should be the opening"),
+        ((Event(source="x", name="y", t_us=1),), "line 1 should be the opening"),
+        ((a.opening(format=99),), "format 1 expected, found 99"),
+        ((a.opening(), a.opening()), "line 2: a second opening"),
+        ((a.opening(), Closing(t_us=1), a.operation(1)), "line 3: something follows the closing line"),
+    ],
+)
+def test_history_out_of_order_is_refused(tmp_path, records, complaint):
+    """A history is one opening, records, one closing, of this format."""
+    lines(tmp_path, *records)
+    with pytest.raises(UsageError, match=complaint):
+        history.read(tmp_path)
+
+
+def test_folder_without_a_history_is_said(tmp_path):
+    """Pointing at a wrong folder names what was expected there."""
+    with pytest.raises(UsageError, match=r"plan\.json: No such file"):
+        history.read(tmp_path)
+    history.write_plan(tmp_path, a.plan())
+    with pytest.raises(UsageError, match=r"no history here: expected history\.jsonl\.gz"):
+        history.read(tmp_path)
+
+
+def test_damaged_compressed_history_is_an_error(tmp_path):
+    """A compressed history is written whole or not at all, so half of one is damage."""
+    history.write_plan(tmp_path, a.plan())
+    whole = gzip.compress(msgspec.json.encode(a.opening()) + b"\n")
+    (tmp_path / "history.jsonl.gz").write_bytes(whole[:-10])
+    with pytest.raises(UsageError, match="cannot be read"):
+        history.read(tmp_path)
+
+
+@given(
+    detail=st.text(st.characters(exclude_categories=["Cs"])),
+    t_us=st.integers(-(2**53), 2**63 - 1),
+    key=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_any_event_survives_its_line(detail, t_us, key):
+    """Line breaks, quotes and control characters in a record never break the lines."""
+    event = Event(source="x", name="y", t_us=t_us, key=key, detail=detail)
+    line = msgspec.json.encode(event)
+    assert b"\n" not in line
+    assert msgspec.json.decode(line, type=Record) == event
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc on this system")
+def test_recording_leaves_no_open_file(tmp_path):
+    """Closing gives the file back."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    recorder(tmp_path).close(Closing(t_us=1))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
