@@ -171,6 +171,8 @@ class FaultScene:
     """The plan's seeded generator, [0, 1)."""
     set_side: Callable[[str, str], None]
     """(web server, client side): tell the load engine on which side of a partition it is now."""
+    stopping: Callable[[], bool] = lambda: False
+    """True once the run is to end: a fault that takes long gives up by raising `Interrupted`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
