@@ -1,0 +1,143 @@
+"""What people and machines read of a suite."""
+
+from __future__ import annotations
+
+import io
+import json
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+
+from harness.model.results import Progress, SuiteResult
+from harness.model.words import Shows, Verdict
+from harness.report import terminal
+from harness.report.explain import explain
+from harness.report.junit import junit
+from harness.report.page import index
+from harness.report.summary import summary_text
+from harness.report.table import blocks, row
+from harness.report.words import verdict_word
+from tests.builders_results import result, suite
+
+
+def test_explanation_says_all_a_ci_log_reader_needs() -> None:
+    """A red result names the break, measured against expected, causes, story, knob and commands."""
+    text = "\n".join(explain(result(), "runs/x"))
+    for needed in (
+        "BROKEN: primary killed: 10 lost-session, expected none",
+        "expected outage(write): < 5s, measured 9.0 s",
+        "security: fails open",
+        "acked by a deposed primary",
+        "the story of session abababab",
+        "lower down_after",
+        "not starved",
+        "make chaos-test SCENARIO=scenarios/sentinel/01-primary-killed.yaml SEED=7 BACKEND=process",
+        "failover-kit why runs/x/sentinel-01-primary-killed abababababab",
+    ):
+        assert needed in text
+
+
+def test_explanation_puts_open_findings_first() -> None:
+    """An undone logout is a security incident; it stands above a lost session."""
+    lines = explain(result(), "runs/x")
+    first = next(i for i, line in enumerate(lines) if "resurrected-session" in line)
+    second = next(i for i, line in enumerate(lines) if "lost-session:" in line and "×" in line)
+    assert first < second
+
+
+def test_table_shows_promises_before_weaknesses() -> None:
+    """A weakness that was shown never stands among the promises."""
+    weak = result(Verdict.PASS, Shows.WEAKNESS, "planned failover")
+    titles = [title for title, _ in blocks([weak, result()])]
+    assert titles[0].startswith("Promises: 1 BROKEN")
+    assert titles[1].endswith("1 shown")
+
+
+def test_row_has_the_numbers_of_the_outage() -> None:
+    """Who was logged out, who got back in, for how long nobody could log in, and the lag."""
+    cells = row(result())
+    assert cells.logged_out == "10 of 300 (3 %)"
+    assert cells.got_back_in == "7 of 10"
+    assert cells.could_not_log_in_for == "2.3 s"
+    assert cells.lag == "2.0 KiB"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shows", "word"),
+    [
+        (Verdict.PASS, Shows.PROMISE, "kept"),
+        (Verdict.FAIL, Shows.PROMISE, "BROKEN"),
+        (Verdict.PASS, Shows.WEAKNESS, "shown"),
+        (Verdict.FAIL, Shows.WEAKNESS, "NOT SHOWN"),
+        (Verdict.INCONCLUSIVE, Shows.PROMISE, "inconclusive"),
+        (Verdict.SKIPPED, Shows.PROMISE, "skipped"),
+    ],
+)
+def test_verdict_word_says_what_the_scenario_was_for(verdict: Verdict, shows: Shows, word: str) -> None:
+    """Promises are kept or broken, weaknesses shown or not."""
+    assert verdict_word(result(verdict, shows)) == word
+
+
+def test_junit_maps_verdicts_as_promised() -> None:
+    """FAIL is a failure, INCONCLUSIVE and ERROR are errors, SKIPPED is skipped, PASS is none."""
+    verdicts = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.SKIPPED, Verdict.PASS)
+    root = ET.fromstring(junit(suite(*(result(one) for one in verdicts))))
+    assert [child[0].tag for child in root] == ["failure", "error", "error", "skipped", "system-out"]
+    assert (root.get("tests"), root.get("failures"), root.get("errors"), root.get("skipped")) == (
+        "5",
+        "1",
+        "2",
+        "1",
+    )
+    assert "the story of session" in (root[0][0].text or "")
+
+
+def test_summary_has_every_promised_member() -> None:
+    """A pipeline can rely on the members, and infinite outages are null, not broken JSON."""
+    data = json.loads(summary_text(suite(result(), result(Verdict.SKIPPED))))
+    assert data["schema_version"] == 1
+    assert data["exit_code"] == 1
+    one = data["scenarios"][0]
+    assert set(one) >= {
+        "name", "file", "shows", "topology", "backend", "engine", "seed", "verdict", "reasons",
+        "expectations", "findings", "operations", "outages", "failover_steps", "run_dir",
+    }  # fmt: skip
+    assert one["outages"]["write"][0]["duration_s"] is None
+    assert one["findings"] == {"lost-session": 1, "resurrected-session": 1}
+    assert one["failover_steps"] == {"promoted": 1.52}
+
+
+def test_suite_survives_being_saved() -> None:
+    """What is shown again later is what was shown at first, infinite outages included."""
+    before = suite(result(), result(Verdict.ERROR))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(before), type=SuiteResult) == before
+
+
+def test_printed_report_ends_with_the_exit_status() -> None:
+    """Make hides the exit status, so it is the last line printed."""
+    stream = io.StringIO()
+    terminal.show(suite(result(), result(Verdict.PASS, Shows.WEAKNESS)), stream)
+    lines = stream.getvalue().rstrip().splitlines()
+    assert lines[-1] == "exit status 1: an expectation failed"
+    assert any("backend process · Redis 7.0.15 · timing fast" in line for line in lines)
+
+
+def test_log_lines_name_phases_once() -> None:
+    """A log gets a line per change, not per tick."""
+    stream = io.StringIO()
+    display = terminal.display(stream)
+    display.begin("process", ["a"])
+    for _ in range(3):
+        display.progress(Progress(scenario="a", phase="baseline"))
+    display.progress(Progress(scenario="a", phase="fault", note="fault 1 effect: redis-1 is gone"))
+    assert stream.getvalue().count("baseline") == 1
+    assert "redis-1 is gone" in stream.getvalue()
+
+
+def test_suite_page_is_self_contained() -> None:
+    """The page loads nothing from anywhere and escapes what it shows."""
+    html = index(suite(result(name="<script>alert(1)</script>")))
+    assert "<script>" not in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert "sentinel-01-primary-killed/index.html" in html

@@ -1,0 +1,66 @@
+"""The house's load-bearing walls: who may import whom, and what the pure stages never touch."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+
+GROUND = {"model", "errors", "clock", "kit_files"}
+STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
+PURE = {"scenario", "plan", "checks", "report", "model"}
+UNTOUCHABLE = {"redis", "docker", "subprocess", "asyncio", "socket", "pyroute2"}
+
+
+def _modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _stage(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _kit_parts(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in _imported(path) if name.startswith("harness.")}
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    """A stage knows the ground floor and itself; the ground floor knows nobody above it."""
+    stage, parts = _stage(path), _kit_parts(path)
+    if stage in GROUND:
+        assert parts <= GROUND, f"{path}: the ground floor imports {parts - GROUND}"
+    elif stage in STAGES:
+        allowed = GROUND | {stage}
+        assert parts <= allowed, f"{path}: a stage imports {parts - allowed}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_pure_stages_touch_nothing(path: Path) -> None:
+    """Planning, judging and reporting work anywhere, on saved files alone."""
+    if _stage(path) in PURE:
+        roots = {name.split(".")[0] for name in _imported(path)}
+        assert not roots & UNTOUCHABLE, f"{path} imports {roots & UNTOUCHABLE}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_sleeps_outside_the_clock(path: Path) -> None:
+    """`time.sleep` lives in clock.py alone: everything else awaits a condition with a deadline."""
+    if path.name == "clock.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr == "sleep":
+            assert not (isinstance(node.value, ast.Name) and node.value.id == "time"), f"{path}:{node.lineno}"
