@@ -1,0 +1,15 @@
+"""Stage 2: a Scenario and a seed to a Plan: everything that follows before anything runs. Pure.
+
+    nodes      which processes there are, by name
+    load       how long a client can wait, how many actors that takes
+    timeline   when faults are expected, how long the run will take
+    compiling  puts them together and refuses what cannot be judged
+    describe   a plan as text
+
+`skip` is for pairs that do not fit (deployment, machine); what is wrong with a file is an error.
+"""
+
+from harness.plan.compiling import compile  # noqa: A004 - the stage's own word, always used qualified
+from harness.plan.describing import describe
+
+__all__ = ["compile", "describe"]

@@ -1,0 +1,99 @@
+"""Puts a plan together, and refuses what could never be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from harness.errors import UsageError
+from harness.model.fit import misfit, missing_shard, settings_s, web_server_names
+from harness.model.plan import Plan, PlannedBound
+from harness.model.scenario import Expectation, FaultStep, Scenario
+from harness.model.seams import Machine
+from harness.model.words import BackendKind
+from harness.plan.load import actors, longest_client_wait_s
+from harness.plan.nodes import plan_nodes
+from harness.plan.timeline import expected_s, latest_end_s
+
+FaultFits = Callable[[FaultStep, Plan, Machine], str | None]
+
+
+def compile(  # noqa: A001 - the stage's own word
+    scenario: Scenario,
+    *,
+    seed: int,
+    backend: BackendKind,
+    machine: Machine,
+    fits: Mapping[str, FaultFits],
+) -> Plan:
+    """Everything that follows from a scenario and a seed.
+
+    `fits` asks each kind of fault why it cannot be done to this plan on this machine. A pair that
+    does not fit is a plan with the reason in `skip`.
+
+    Raises:
+        UsageError: the sessions can expire before they are audited.
+    """
+    wait_s = longest_client_wait_s(scenario.deployment)
+    plan = Plan(
+        scenario=scenario,
+        seed=seed,
+        backend=backend,
+        nodes=plan_nodes(scenario.deployment.topology),
+        web_servers=web_server_names(scenario.workload.web_servers),
+        actors=actors(scenario.workload, wait_s),
+        bounds=tuple(_bound(expectation, scenario) for expectation in scenario.expect),
+        longest_client_wait_s=wait_s,
+        expected_s=expected_s(scenario),
+        skip=_deployment_misfit(scenario),
+    )
+    if plan.skip is not None:
+        return plan
+    _check_idle_timeout(scenario)
+    return replace(plan, skip=_machine_misfit(plan, machine, fits))
+
+
+def _bound(expectation: Expectation, scenario: Scenario) -> PlannedBound:
+    settings = settings_s(scenario.deployment, scenario.workload)
+    value = 0.0
+    for term in expectation.bound:
+        if term.setting is None:
+            value += term.factor
+        elif term.setting in settings:
+            value += term.factor * settings[term.setting]
+        else:  # a deployment put in from outside; `skip` says so
+            return PlannedBound(text=expectation.text, value=None)
+    return PlannedBound(text=expectation.text, value=round(value, 6))
+
+
+def _deployment_misfit(scenario: Scenario) -> str | None:
+    topology = scenario.deployment.topology
+    if scenario.fits and topology.kind not in scenario.fits:
+        return f"made for {', '.join(scenario.fits)}; the deployment is {topology.kind}"
+    settings = settings_s(scenario.deployment, scenario.workload)
+    for expectation in scenario.expect:
+        for term in expectation.bound:
+            if term.setting is not None and term.setting not in settings:
+                return f"'{expectation.text}': a {topology.kind} topology has no {term.setting}"
+        if reason := missing_shard(expectation.on or "", topology):
+            return f"'{expectation.text}': {reason}"
+    reasons = (misfit(step, topology) for step in scenario.faults)
+    return next((reason for reason in reasons if reason), None)
+
+
+def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits]) -> str | None:
+    for step in plan.scenario.faults:
+        if reason := fits[step.kind](step, plan, machine):
+            return f"fault {step.number} ({step.kind}): {reason}"
+    return None
+
+
+def _check_idle_timeout(scenario: Scenario) -> None:
+    idle_s, end_s = scenario.workload.idle_timeout_s, latest_end_s(scenario)
+    if scenario.audit_expiry or idle_s >= end_s:
+        return
+    raise UsageError(
+        f"{scenario.file}: workload.idle_timeout: expected at least {end_s:.0f}s, found {idle_s:g}s: "
+        "sessions could expire before they are audited, and nobody could tell lost from expired; "
+        "raise it, shorten settle_within, or set audit_expiry: true if expiry is what is tested"
+    )

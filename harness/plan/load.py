@@ -1,0 +1,41 @@
+"""How long one request can keep an actor, and how many actors an open load therefore needs.
+
+An actor has one operation in flight. With fewer actors than operations that can be waiting at once,
+the load would slow down exactly when the topology does, and the outage would look shorter than it
+is. What is due while every actor waits is recorded as not sent.
+"""
+
+from __future__ import annotations
+
+import math
+
+from harness.model.deployment import ClientProfile, Deployment
+from harness.model.scenario import Workload
+
+ACTORS_MAX = 5000
+"""An actor is a task and its session: beyond this one loop spends its time on bookkeeping."""
+
+BACKOFF_MAX_S = 1.0
+
+
+def longest_client_wait_s(deployment: Deployment) -> float:
+    """Every attempt of every retry runs into its time-out, and the sentinels are silent as well."""
+    client = deployment.client
+    tries = client.application_retries + 1
+    finding_s = client.sentinel_timeout_s * deployment.topology.sentinels
+    one_try_s = max(client.connect_timeout_s, client.socket_timeout_s) * (client.library_retries + 1)
+    return tries * (one_try_s + finding_s) + _backoffs_s(client)
+
+
+def _backoffs_s(client: ClientProfile) -> float:
+    pauses = (client.retry_backoff_s * (1 << n) for n in range(client.application_retries))
+    return sum(min(pause_s, BACKOFF_MAX_S) for pause_s in pauses)
+
+
+def actors_needed(workload: Workload, wait_s: float) -> int:
+    """At least one per operation that can be waiting, and per active user."""
+    return max(math.ceil(workload.rate_per_s * wait_s), round(workload.users * workload.active_share), 1)
+
+
+def actors(workload: Workload, wait_s: float) -> int:
+    return min(actors_needed(workload, wait_s), ACTORS_MAX)

@@ -1,0 +1,19 @@
+"""Stage 1: YAML text to a Scenario. Pure; every problem of a file is reported, with its line.
+
+    tree          YAML nodes that know where they come from
+    problems      what is wrong, all of it, with the nearest legal word
+    values        times, sizes, rates, words: how each is written
+    table         mappings with fixed keys
+    overrides     --set path=value
+    deployment workload faults expectations      the parts of a file
+    reading       puts them together: `load`, `load_deployment`
+    schema        the JSON Schema for editors
+
+Nothing here imports a fault or a behaviour: what there is comes in as a Vocabulary.
+"""
+
+from harness.scenario.reading import load, load_deployment
+from harness.scenario.schema import scenario_schema
+from harness.scenario.tree import is_scenario
+
+__all__ = ["is_scenario", "load", "load_deployment", "scenario_schema"]

@@ -1,0 +1,279 @@
+"""What a team decides: the `deployment` of a scenario, or a deployment file of its own.
+
+A setting that the chosen kind of topology does not have is refused rather than ignored: somebody
+who writes `down_after` for a cluster believes something that is not so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.fit import replicas_of_a_shard
+from harness.model.words import Discovery, TopologyKind
+from harness.scenario import tree
+from harness.scenario.problems import Problems
+from harness.scenario.table import Field, read_table, table_schema
+from harness.scenario.values import (
+    DIRECTIVE,
+    DURATION,
+    FLAG,
+    POSITIVE_DURATION,
+    TEXT,
+    Later,
+    Named,
+    Schema,
+    count,
+    word,
+)
+
+TIMING: Mapping[str, Mapping[str, float]] = {
+    "fast": {},  # the model's own defaults
+    "production": {"down_after_s": 5.0, "failover_timeout_s": 60.0, "node_timeout_s": 15.0},
+}
+
+_OWN_KEYS = {
+    "cluster-node-timeout": "node_timeout",
+    "cluster-replica-validity-factor": "validity_factor",
+    "cluster-require-full-coverage": "require_full_coverage",
+    "cluster-allow-reads-when-down": "allow_reads_when_down",
+    "sentinel down-after-milliseconds": "down_after",
+    "sentinel failover-timeout": "failover_timeout",
+    "sentinel parallel-syncs": "parallel_syncs",
+}
+
+
+def _not_as_directive(name: str) -> str | None:
+    key = _OWN_KEYS.get(name)
+    return f"write this as the topology's own key {key!r}, so that bounds can refer to it" if key else None
+
+
+_DIRECTIVES = Named(DIRECTIVE, _not_as_directive, looks_like="^(sentinel )?[a-z][a-z0-9-]*$")
+
+_KIND = Field(
+    key="kind",
+    reader=word(tuple(TopologyKind), TopologyKind),
+    required=True,
+    help="the arrangement of Redis nodes: " + ", ".join(TopologyKind),
+)
+_REDIS = Field(key="redis", reader=_DIRECTIVES, help="Redis directives of every data node")
+_PRIMARY = Field(key="primary", reader=_DIRECTIVES, help="directives of nodes that start as primary")
+_REPLICA = Field(key="replica", reader=_DIRECTIVES, help="directives of nodes that start as replica")
+_CACHE = Field(key="cache", reader=_DIRECTIVES, help="directives of the cache instance")
+_REPLICAS = Field(key="replicas", reader=count(0, 5), help="replicas of the primary")
+
+
+def _sentinel_fields(fewest: int) -> tuple[Field, ...]:
+    return (
+        _REPLICAS,
+        Field(key="sentinels", reader=count(fewest, 7), help="sentinels that guard the primary"),
+        Field(key="quorum", reader=count(1, 7), help="sentinels that must agree; default: a majority"),
+        Field(
+            key="down_after",
+            attribute="down_after_s",
+            reader=POSITIVE_DURATION,
+            help="silence after which a sentinel suspects a node",
+        ),
+        Field(
+            key="failover_timeout",
+            attribute="failover_timeout_s",
+            reader=POSITIVE_DURATION,
+            help="Sentinel's limit for each part of a failover; a second one waits twice as long",
+        ),
+        Field(key="parallel_syncs", reader=count(1, 5), help="replicas that resync at a time"),
+        _REPLICA,
+        Field(key="sentinel", reader=_DIRECTIVES, help="directives of every sentinel"),
+    )
+
+
+_CLUSTER_FIELDS = (
+    Field(key="shards", reader=count(3, 9), help="primaries; fewer than three cannot agree on a failover"),
+    Field(key="replicas_per_shard", reader=count(0, 2), help="replicas of each primary"),
+    Field(
+        key="node_timeout",
+        attribute="node_timeout_s",
+        reader=POSITIVE_DURATION,
+        help="cluster-node-timeout: silence after which a node is suspected",
+    ),
+    Field(key="validity_factor", reader=count(0), help="cluster-replica-validity-factor"),
+    Field(
+        key="require_full_coverage",
+        reader=FLAG,
+        help="refuse everything while any slot has no node",
+    ),
+    Field(key="allow_reads_when_down", reader=FLAG, help="cluster-allow-reads-when-down"),
+    _REPLICA,
+)
+
+_COMMON = (_KIND, _REDIS, _PRIMARY)
+TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
+    TopologyKind.SINGLE: _COMMON,
+    TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1)),
+    TopologyKind.CLUSTER: (*_COMMON, *_CLUSTER_FIELDS),
+    TopologyKind.SPLIT: (*_COMMON, *_sentinel_fields(0), _CACHE),
+    TopologyKind.SHARED: (
+        *_COMMON,
+        Field(
+            key="cache_database",
+            reader=count(0, 15),
+            help="logical database of the cache; sessions live in database 0",
+        ),
+    ),
+}
+
+CLIENT_FIELDS = (
+    Field(key="library", reader=word(("redis-py-asyncio",)), help="the client library"),
+    Field(
+        key="discovery",
+        reader=word(tuple(Discovery), Discovery),
+        help="how a web server finds the primary",
+    ),
+    Field(
+        key="socket_timeout",
+        attribute="socket_timeout_s",
+        reader=POSITIVE_DURATION,
+        help="how long a command waits for its reply",
+    ),
+    Field(
+        key="connect_timeout",
+        attribute="connect_timeout_s",
+        reader=POSITIVE_DURATION,
+        help="how long connecting to a data node may take",
+    ),
+    Field(
+        key="sentinel_timeout",
+        attribute="sentinel_timeout_s",
+        reader=POSITIVE_DURATION,
+        help="how long one sentinel is asked",
+    ),
+    Field(key="library_retries", reader=count(0, 100), help="retries inside the client library"),
+    Field(key="application_retries", reader=count(0, 100), help="retries of the application around it"),
+    Field(
+        key="retry_backoff",
+        attribute="retry_backoff_s",
+        reader=DURATION,
+        help="pause before an application retry; doubled each time up to 1 s",
+    ),
+    Field(key="max_connections", reader=count(1), help="connections of one web server"),
+    Field(key="read_from_replicas", reader=FLAG, help="reads go to replicas too"),
+    Field(key="wait_replicas", reader=count(0, 5), help="WAIT for this many replicas after each write"),
+    Field(
+        key="wait_timeout",
+        attribute="wait_timeout_s",
+        reader=POSITIVE_DURATION,
+        help="how long WAIT waits",
+    ),
+)
+
+
+def _all_topology_fields() -> tuple[Field, ...]:
+    return tuple({field.key: field for fields in TOPOLOGY_FIELDS.values() for field in fields}.values())
+
+
+DEPLOYMENT_FIELDS = (
+    Field(key="name", reader=TEXT, help="how reports call it; default: the kind of topology"),
+    Field(
+        key="timing",
+        reader=word(tuple(TIMING)),
+        help="defaults of the time-outs: fast for tests, production as teams run it",
+    ),
+    Field(
+        key="topology",
+        reader=Later(table_schema(_all_topology_fields())),
+        required=True,
+        help="the Redis nodes and their settings",
+    ),
+    Field(key="client", reader=Later(table_schema(CLIENT_FIELDS)), help="what the application configures"),
+)
+
+
+def read_deployment(
+    node: tree.Node, path: str, problems: Problems, *, extra: tuple[Field, ...] = ()
+) -> Deployment:
+    """A mapping with `topology`, `client`, `timing`, `name` and whatever `extra` keys the file has."""
+    values = read_table(node, path, (*extra, *DEPLOYMENT_FIELDS), problems)
+    timing = values.get("timing", "fast")
+    below = f"{path}." if path else ""
+    topology = _read_topology(values.get("topology"), f"{below}topology", TIMING[timing], problems)
+    client = _read_client(values.get("client"), f"{below}client", topology, problems)
+    return Deployment(
+        name=values.get("name", topology.kind.value), topology=topology, client=client, timing=timing
+    )
+
+
+def _read_topology(
+    node: tree.Node | None, path: str, timing: Mapping[str, float], problems: Problems
+) -> TopologySpec:
+    if node is None:
+        return TopologySpec(kind=TopologyKind.SINGLE)
+    kind = _kind_of(node)
+    if kind is None:  # the field reports what is wrong with it; other keys are judged by all legal ones
+        read_table(node, path, _all_topology_fields(), problems)
+        return TopologySpec(kind=TopologyKind.SINGLE)
+    fields = TOPOLOGY_FIELDS[kind]
+    values = read_table(node, path, fields, problems, elsewhere=_keys_of_others(kind))
+    spec = TopologySpec(**{**_shape(kind), **timing, **values})
+    if spec.sentinels and spec.effective_quorum > spec.sentinels:
+        problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")
+    if kind is TopologyKind.SPLIT and spec.sentinels and not spec.replicas:
+        problems.add(node, f"{path}.replicas", "sentinels without a replica have nothing to promote")
+    return spec
+
+
+def _kind_of(node: tree.Node) -> TopologyKind | None:
+    if isinstance(node, tree.Mapping):
+        for key, value in node.value:
+            if key.value == "kind" and value.value in tuple(TopologyKind):
+                return TopologyKind(value.value)
+    return None
+
+
+def _shape(kind: TopologyKind) -> dict[str, Any]:
+    """Counts of a kind in its default shape, where they differ from the model's."""
+    return {} if kind is TopologyKind.SENTINEL else {"replicas": 0, "sentinels": 0}
+
+
+def _keys_of_others(kind: TopologyKind) -> dict[str, str]:
+    own = {field.key for field in TOPOLOGY_FIELDS[kind]}
+    owners: dict[str, list[str]] = {}
+    for other, fields in TOPOLOGY_FIELDS.items():
+        for field in fields:
+            if field.key not in own:
+                owners.setdefault(field.key, []).append(other)
+    return {
+        key: f"does not apply to {kind}; it is a setting of {', '.join(of)}" for key, of in owners.items()
+    }
+
+
+def _read_client(
+    node: tree.Node | None, path: str, topology: TopologySpec, problems: Problems
+) -> ClientProfile:
+    # Who has no sentinel to ask can only be told the address.
+    asks = topology.sentinels > 0 or topology.kind is TopologyKind.CLUSTER
+    default = Discovery.ON_ERROR if asks else Discovery.FIXED_ADDRESS
+    if node is None:
+        return ClientProfile(discovery=default)
+    values = read_table(node, path, CLIENT_FIELDS, problems)
+    client = ClientProfile(**{"discovery": default, **values})
+    replicas = replicas_of_a_shard(topology)
+    if (
+        client.discovery is not Discovery.FIXED_ADDRESS
+        and not topology.sentinels
+        and (topology.kind is not TopologyKind.CLUSTER)
+    ):
+        message = f"{client.discovery} asks sentinels, and there are none; legal: fixed-address"
+        problems.add(node, f"{path}.discovery", message)
+    if topology.kind is TopologyKind.CLUSTER and client.discovery is not Discovery.ON_ERROR:
+        message = f"a cluster client learns the slots itself, again after errors; legal: {Discovery.ON_ERROR}"
+        problems.add(node, f"{path}.discovery", message)
+    if client.read_from_replicas and not replicas:
+        problems.add(node, f"{path}.read_from_replicas", "there is no replica to read from")
+    if client.wait_replicas > replicas:
+        message = f"WAIT for {client.wait_replicas} of {replicas} replicas never succeeds"
+        problems.add(node, f"{path}.wait_replicas", message)
+    return client
+
+
+def deployment_schema() -> Schema:
+    return table_schema(DEPLOYMENT_FIELDS)

@@ -1,0 +1,213 @@
+"""The `expect` mapping: `metric(arguments) [in phase] [on group]: comparison bound`.
+
+    outage(write): < down_after + 4s
+    share(lost-write) on web-1: "> 50%"
+    failovers: 0
+
+Times need units, shares need %, counts have neither. A bound may add and subtract settings of the
+deployment, each with a factor. The numbers are resolved in `harness.plan`, where settings are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.model.fit import BOUND_SETTINGS, missing_shard, missing_web_server, settings_s
+from harness.model.scenario import Expectation, Term, Vocabulary
+from harness.model.words import NodePurpose, OperationKind, Phase
+from harness.scenario import tree
+from harness.scenario.problems import Problems, choices
+from harness.scenario.surroundings import Surroundings
+from harness.scenario.values import Unreadable, duration_s, entries
+
+PERCENTILES = ("p50", "p95", "p99", "max")
+GROUPS = ("web-N", "shard N", *NodePurpose)
+COMPARISONS = ("==", "<", "<=", ">", ">=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """What can be expected besides findings. `arguments` names the kinds of argument it takes."""
+
+    arguments: tuple[str, ...] = ()
+    unit: str = ""
+    timing: bool = False
+    help: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "outage": Metric(arguments=("kind",), unit="s", timing=True, help="longest time without success"),
+    "downtime": Metric(arguments=("kind",), unit="s", timing=True, help="sum of those times"),
+    "latency": Metric(
+        arguments=("kind", "percentile"), unit="s", timing=True, help="from due to done, acked operations"
+    ),
+    "acked": Metric(arguments=("kind or behaviour",), help="operations answered with success"),
+    "rejected": Metric(arguments=("kind or behaviour",), help="operations that certainly did not happen"),
+    "unknown": Metric(arguments=("kind or behaviour",), help="operations that may have happened"),
+    "not_sent": Metric(arguments=("kind or behaviour",), help="due operations that were never sent"),
+    "share": Metric(arguments=("finding",), unit="%", help="of what could have had the finding"),
+    "loss window": Metric(
+        unit="s", timing=True, help="from the first fault's effect to the last lost acked write"
+    ),
+    "failovers": Metric(help="promotions seen"),
+    "evicted keys": Metric(help="keys evicted; usually `on sessions` or `on cache`"),
+    "at risk": Metric(help="sessions with an acked log-in or write between the effect and recovery"),
+}
+
+_LEFT = re.compile(
+    r"(?P<metric>[a-z][a-z_ -]*?)\s*(?:\((?P<arguments>[^()]*)\))?"
+    r"(?:\s+in\s+(?P<phase>\S+))?(?:\s+on\s+(?P<on>\S.*))?"
+)
+_RIGHT = re.compile(r"(?P<comparison>[<>=!]*)\s*(?P<bound>.*)")
+_TERM = re.compile(
+    r"(?P<sign>[+-]?)\s*(?:(?P<factor>\d+(?:\.\d+)?)\s*\*\s*(?P<scaled>[a-z_][a-z_ ]*)"
+    r"|(?P<quantity>\d+(?:\.\d+)?\s*[A-Za-z%]*)|(?P<setting>[a-z_][a-z_ ]*))\s*"
+)
+
+
+def read_expectations(
+    node: tree.Node | None, around: Surroundings, problems: Problems
+) -> tuple[Expectation, ...]:
+    if node is None:
+        return ()
+    expectations = []
+    for key, key_node, value in entries(node, "expect", problems):
+        path = f"expect.{key}"
+        if not isinstance(value, tree.Scalar) or not value.value.strip():
+            hint = tree.QUOTE_IT if isinstance(value, tree.Scalar) and value.style in (">", "|") else ""
+            problems.expected(value, path, "a comparison and a number, such as 0 or < 5s", hint)
+            continue
+        try:
+            expectations.append(_read(key, value.value, tree.line(key_node), around))
+        except Unreadable as error:
+            problems.add(key_node, path, str(error))
+    return tuple(expectations)
+
+
+def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
+    match = _LEFT.fullmatch(" ".join(key.split()))
+    if match is None:
+        raise Unreadable(
+            "expected metric(arguments) [in phase] [on group], such as 'outage(write) on shard 2'"
+        )
+    metric = _metric(match["metric"], around.vocabulary)
+    shape = METRICS.get(metric, Metric(help="a finding"))
+    arguments = _arguments(metric, match["arguments"], shape, around.vocabulary)
+    comparison, bound = _right(" ".join(value.split()), shape.unit, around)
+    return Expectation(
+        text=f"{' '.join(key.split())}: {' '.join(value.split())}",
+        metric=metric,
+        arguments=arguments,
+        phase=_phase(match["phase"]),
+        on=_group(match["on"], around),
+        comparison=comparison,
+        bound=bound,
+        unit=shape.unit,
+        timing=shape.timing and comparison in ("<", "<="),
+        line=line,
+    )
+
+
+def _metric(name: str, vocabulary: Vocabulary) -> str:
+    if name not in vocabulary.findings | vocabulary.metrics:
+        legal = [*METRICS, *sorted(vocabulary.findings)]
+        raise Unreadable(f"unknown metric or finding {name!r}{choices(name, legal)}")
+    return name
+
+
+def _arguments(metric: str, text: str | None, shape: Metric, vocabulary: Vocabulary) -> tuple[str, ...]:
+    given = tuple(part.strip() for part in text.split(",")) if text else ()
+    if len(given) != len(shape.arguments):
+        wanted = (
+            f"{metric}({', '.join(shape.arguments)})" if shape.arguments else f"{metric} without arguments"
+        )
+        raise Unreadable(f"expected {wanted}, found {', '.join(map(repr, given)) or 'no argument'}")
+    for argument, kind in zip(given, shape.arguments, strict=True):
+        legal = _legal_arguments(kind, vocabulary)
+        if argument not in legal:
+            raise Unreadable(f"unknown {kind} {argument!r}{choices(argument, legal)}")
+    return given
+
+
+def _legal_arguments(kind: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    return {
+        "kind": tuple(OperationKind),
+        "percentile": PERCENTILES,
+        "kind or behaviour": (*OperationKind, *vocabulary.behaviours),
+        "finding": tuple(sorted(vocabulary.findings)),
+    }[kind]
+
+
+def _phase(text: str | None) -> Phase | None:
+    if text is None:
+        return None
+    if text not in tuple(Phase):
+        raise Unreadable(f"unknown phase {text!r}{choices(text, Phase)}")
+    return Phase(text)
+
+
+def _group(text: str | None, around: Surroundings) -> str | None:
+    if text is None:
+        return None
+    if text not in tuple(NodePurpose) and not re.fullmatch(r"(web-|shard )\d+", text):
+        raise Unreadable(f"unknown group {text!r}{choices(text, GROUPS)}")
+    topology = around.deployment.topology
+    reason = missing_shard(text, topology) or missing_web_server(text, around.workload.web_servers)
+    if reason:
+        raise Unreadable(reason)
+    return text
+
+
+def _right(text: str, unit: str, around: Surroundings) -> tuple[str, tuple[Term, ...]]:
+    match = _RIGHT.fullmatch(text)
+    assert match is not None  # every part of the pattern may be empty
+    comparison = match["comparison"] or "=="
+    if comparison not in COMPARISONS:
+        raise Unreadable(f"unknown comparison {comparison!r}; legal: {', '.join(COMPARISONS)}")
+    return comparison, _bound(match["bound"], unit, around)
+
+
+def _bound(text: str, unit: str, around: Surroundings) -> tuple[Term, ...]:
+    terms: list[Term] = []
+    position = 0
+    while position < len(text) or not terms:
+        match = _TERM.match(text, position)
+        if match is None or bool(match["sign"]) < bool(terms):
+            raise Unreadable(f"expected a bound such as {_example(unit)}, found {text!r}")
+        terms.append(_term(match, unit, around))
+        position = match.end()
+    return tuple(terms)
+
+
+def _term(match: re.Match[str], unit: str, around: Surroundings) -> Term:
+    sign = -1.0 if match["sign"] == "-" else 1.0
+    if match["quantity"]:
+        return Term(factor=sign * _quantity(match["quantity"], unit))
+    name = (match["scaled"] or match["setting"]).strip()
+    if name not in BOUND_SETTINGS:
+        raise Unreadable(f"unknown setting {name!r}{choices(name, BOUND_SETTINGS)}")
+    if unit != "s":
+        raise Unreadable(f"{name!r} is a time, and a bound such as {_example(unit)} is expected")
+    if name not in settings_s(around.deployment, around.workload):
+        raise Unreadable(f"a {around.deployment.topology.kind} topology has no setting {name!r}")
+    return Term(factor=sign * float(match["factor"] or 1), setting=name)
+
+
+def _quantity(text: str, unit: str) -> float:
+    number = re.match(r"[\d.]+", text)
+    assert number is not None
+    written = text[number.end() :].strip()
+    if unit == "s":
+        try:
+            return duration_s(text)
+        except Unreadable as error:
+            raise Unreadable(f"expected a time such as 4s, found {text!r}; {error}") from None
+    if written != unit:
+        raise Unreadable(f"expected a bound such as {_example(unit)}, found {text!r}")
+    return float(number[0])
+
+
+def _example(unit: str) -> str:
+    return {"s": "down_after + 4s", "%": "50%"}.get(unit, "0 (a count has no unit)")

@@ -1,0 +1,273 @@
+"""The `faults` list: each item is one fault kind with its target, a start, a hold and options.
+
+    - {after: 5s, isolate: primary, with: web-1, for: 12s}
+
+What kinds, targets and options there are comes from the vocabulary; this module knows only the
+grammar around them. Targets stay symbolic: who is primary is asked when the fault begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.model.fit import misfit, missing_web_server
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType, OptionValue, Start, Vocabulary
+from harness.scenario import tree
+from harness.scenario.problems import Problems, choices
+from harness.scenario.surroundings import Surroundings
+from harness.scenario.table import Field, read_table, table_schema
+from harness.scenario.values import (
+    DURATION,
+    FACTOR,
+    FLAG,
+    INVALID,
+    POSITIVE_DURATION,
+    SIZE,
+    One,
+    Reader,
+    Schema,
+    Unreadable,
+    count,
+    duration_s,
+    entries,
+    word,
+)
+
+Pair = tuple[tree.Node, tree.Node]
+"""A key's own node, for its line, and its value."""
+
+EVENTS = ("promoted", "demoted", "healed", "recovered")
+_GRAMMAR = ("after", "when", "for")
+_PLACEHOLDERS = {"shard N": r"shard \d+", "web-N": r"web-\d+"}
+_TAKES_THE_TAKEN = {"killed": ("kill", "stop"), "paused": ("pause",)}
+
+
+def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems) -> tuple[FaultStep, ...]:
+    if node is None:
+        return ()
+    if not isinstance(node, tree.Sequence):
+        problems.expected(node, "faults", "a list of faults")
+        return ()
+    steps: list[FaultStep] = []
+    for index, item in enumerate(node.value):
+        step = _read_fault(item, index, around, problems)
+        if step is None:
+            continue
+        path = f"faults.{index}.{step.kind}"
+        if reason := misfit(step, around.deployment.topology):
+            problems.add(item, path, reason)
+        earlier = _TAKES_THE_TAKEN.get(step.target)
+        if earlier and not any(other.kind in earlier for other in steps):
+            problems.add(
+                item, path, f"nothing is {step.target} before: no {' or '.join(earlier)} comes first"
+            )
+        steps.append(step)
+    return tuple(steps)
+
+
+def _read_fault(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> FaultStep | None:
+    path = f"faults.{index}"
+    pairs = {key: (key_node, value) for key, key_node, value in entries(item, path, problems)}
+    if not isinstance(item, tree.Mapping):
+        return None
+    kinds = [key for key in pairs if key in around.vocabulary.faults]
+    if len(kinds) != 1:
+        problems.add(item, path, _no_single_kind(kinds, list(pairs), around.vocabulary))
+        return None
+    declaration = around.vocabulary.faults[kinds[0]]
+    servers = around.workload.web_servers
+    start = _Starts(number=index + 1, behaviours=tuple(around.workload.mix)).read(item, path, pairs, problems)
+    hold_s = POSITIVE_DURATION.read(pairs["for"][1], f"{path}.for", problems) if "for" in pairs else None
+    reader = OptionsReader(declaration=declaration, web_servers=servers)
+    target = reader.read_target(pairs[kinds[0]][1], f"{path}.{kinds[0]}", problems)
+    options = {key: pair for key, pair in pairs.items() if key not in (kinds[0], *_GRAMMAR)}
+    values = reader.read(item, options, path, problems)
+    if start is None or hold_s is INVALID or target is None:
+        return None
+    return FaultStep(
+        number=index + 1,
+        kind=kinds[0],
+        target=target,
+        start=start,
+        hold_s=hold_s,
+        options=values,
+        line=tree.line(item),
+    )
+
+
+def _no_single_kind(kinds: list[str], keys: list[str], vocabulary: Vocabulary) -> str:
+    if kinds:
+        return f"one fault each: found {' and '.join(map(repr, kinds))}; write two items"
+    unknown = [key for key in keys if key not in _GRAMMAR]
+    found = repr(unknown[0]) if unknown else "none"
+    return f"expected one fault, found {found}{choices(found.strip(chr(39)), vocabulary.faults)}"
+
+
+# ---------------------------------------------------------------- when it starts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Starts:
+    """Reads `after` or `when` of the fault with this number."""
+
+    number: int
+    behaviours: tuple[str, ...]
+
+    def read(self, item: tree.Node, path: str, pairs: Mapping[str, Pair], problems: Problems) -> Start | None:
+        if ("after" in pairs) == ("when" in pairs):
+            problems.add(item, path, "expected either 'after' (a time or an event) or 'when' (a condition)")
+            return None
+        if "when" in pairs:
+            return _read_condition(pairs["when"][1], f"{path}.when", self.behaviours, problems)
+        start = _after(self.number).read(pairs["after"][1], f"{path}.after", problems)
+        return None if start is INVALID else start
+
+
+def _after(number: int) -> One:
+    def parse(text: str) -> Start:
+        event, _, offset = (part.strip() for part in text.partition("+"))
+        if re.match(r"\d", event) and not offset:
+            return Start(after_s=duration_s(event))
+        earlier = [f"fault {n}" for n in range(1, number)]
+        if event not in (*EVENTS, *earlier):
+            raise Unreadable(choices(event, (*EVENTS, *earlier)).removeprefix("; "))
+        if number == 1:
+            raise Unreadable("the first fault has no event before it: give it a time or a condition")
+        return Start(event=event, offset_s=duration_s(offset) if offset else 0.0)
+
+    return One("a time such as 5s, or an event such as 'promoted + 2s'", parse, _AFTER_SCHEMA)
+
+
+_TIME = "[0-9.]+ *(us|ms|s|min|h|d)"
+_AFTER_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": rf"^({_TIME}|({'|'.join(EVENTS)}|fault [0-9]+)( *\+ *{_TIME})?)$",
+}
+
+
+def after_schema() -> Schema:
+    return _AFTER_SCHEMA
+
+
+def condition_schema(behaviours: tuple[str, ...]) -> Schema:
+    return table_schema(_condition_fields(behaviours))
+
+
+def _condition_fields(behaviours: tuple[str, ...]) -> tuple[Field, ...]:
+    return (
+        Field(key="acked", reader=word(behaviours), help="once operations of this behaviour were acked"),
+        Field(key="times", reader=count(1), help="how many of them; default 1"),
+        Field(
+            key="unreplicated",
+            reader=FLAG,
+            help="and no replica of the shard has them yet; default false",
+        ),
+        Field(
+            key="replica_lag",
+            attribute="replica_lag_bytes",
+            reader=SIZE,
+            help="once the slowest replica is further behind than this",
+        ),
+    )
+
+
+def _read_condition(
+    node: tree.Node, path: str, behaviours: tuple[str, ...], problems: Problems
+) -> Start | None:
+    before = problems.count
+    values = read_table(node, path, _condition_fields(behaviours), problems)
+    lag = "replica_lag_bytes" in values
+    if problems.count == before and lag == ("acked" in values):
+        problems.add(node, path, "expected one condition: 'acked: <behaviour>' or 'replica_lag: <size>'")
+    if lag and len(values) > 1:
+        problems.add(node, path, "'times' and 'unreplicated' belong to 'acked', not to 'replica_lag'")
+    return Start(**values) if problems.count == before else None
+
+
+# ---------------------------------------------------------------- target and options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsReader:
+    """Reads what a declaration says: of a fault (with its target) or of a behaviour."""
+
+    declaration: Declaration
+    web_servers: int
+
+    def read_target(self, node: tree.Node, path: str, problems: Problems) -> str | None:
+        declared = self.declaration.targets
+        target = " ".join(node.value.split()) if isinstance(node, tree.Scalar) else None
+        if not declared:
+            if target in ("", "true", "yes", "~", "null"):
+                return ""
+            problems.expected(node, path, f"no target ({self.declaration.name} takes none)")
+            return None
+        if target is None or not any(_names(pattern, target) for pattern in declared):
+            hint = choices(target or "", declared).removeprefix("; ")
+            problems.expected(node, path, f"a target of {self.declaration.name}", hint)
+            return None
+        if reason := missing_web_server(target, self.web_servers):
+            problems.add(node, path, reason)
+        return target
+
+    def read(
+        self, item: tree.Node, pairs: Mapping[str, Pair], path: str, problems: Problems
+    ) -> dict[str, OptionValue]:
+        """Options by name, defaults filled in."""
+        legal = {option.name: option for option in self.declaration.options}
+        values = {name: option.default for name, option in legal.items() if option.default is not None}
+        of = repr(self.declaration.name)
+        for key, (key_node, value) in pairs.items():
+            if key not in legal:
+                near = choices(key, legal) if legal else "; it takes none"
+                problems.add(key_node, path, f"unknown option {key!r} of {of}{near}")
+                continue
+            read = option_reader(legal[key]).read(value, f"{path}.{key}", problems)
+            if read is not INVALID:
+                values[key] = read
+            if isinstance(read, str) and (reason := missing_web_server(read, self.web_servers)):
+                problems.add(value, f"{path}.{key}", reason)
+        for name, option in legal.items():
+            if option.default is None and name not in pairs:
+                problems.add(item, path, f"{of} needs the option {name!r}: {option.help}")
+        return values
+
+
+def _names(pattern: str, target: str) -> bool:
+    expression = re.escape(pattern).replace(r"\ ", " ").replace(r"\-", "-")
+    for placeholder, digits in _PLACEHOLDERS.items():
+        expression = expression.replace(placeholder, digits)
+    return re.fullmatch(expression, target) is not None
+
+
+def option_reader(option: Option) -> Reader:
+    if option.type is OptionType.WORD:
+        return word(option.words) if option.words else _ANY_WORD
+    return _OPTION_READERS[option.type]
+
+
+def _web_server(text: str) -> str:
+    if not re.fullmatch(r"web-\d+", text):
+        raise Unreadable("")
+    return text
+
+
+def _any_word(text: str) -> str:
+    if not text:
+        raise Unreadable("")
+    return text
+
+
+_ANY_WORD = One("a word", _any_word, {"type": "string"})
+_OPTION_READERS: Mapping[OptionType, Reader] = {
+    OptionType.DURATION: DURATION,
+    OptionType.SIZE: SIZE,
+    OptionType.COUNT: count(),
+    OptionType.FACTOR: FACTOR,
+    OptionType.FLAG: FLAG,
+    OptionType.WEB_SERVER: One(
+        "a web server such as web-1", _web_server, {"type": "string", "pattern": r"^web-\d+$"}
+    ),
+}

@@ -1,0 +1,74 @@
+"""`--set path=value`: one setting changed in the tree before it is read.
+
+The value goes through the same strict reading as the file, so a wrong one is refused with the
+argument in the place of a line number. Trap: an anchored node is shared by its aliases; the nodes
+on the path are copied, or one change would show in two places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+
+from harness.errors import UsageError
+from harness.scenario import tree
+
+
+def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
+    """A copy of the tree with every `path=value` applied, in order.
+
+    Raises:
+        UsageError: no `=`, a list index that does not exist, or a path through a scalar.
+    """
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        segments = [segment.strip() for segment in path.split(".")]
+        if not equals or not all(segments):
+            raise UsageError(f"--set {override!r}: expected path=value, such as workload.rate=100/s")
+        root = _replace(root, segments, _value(value.strip(), override), override)
+    return root
+
+
+def _value(text: str, override: str) -> tree.Node:
+    mark = yaml.Mark(f"--set {override}", 0, 0, 0, "", 0)
+    if text.startswith(("[", "{", '"', "'")):
+        return tree.compose_text(text, mark.name)
+    return tree.Scalar("tag:yaml.org,2002:str", text, mark, mark)
+
+
+def _replace(node: tree.Node, segments: list[str], value: tree.Node, override: str) -> tree.Node:
+    if not segments:
+        return value
+    first, rest = segments[0], segments[1:]
+    if isinstance(node, tree.Mapping):
+        return _replace_in_mapping(node, first, rest, value, override)
+    if isinstance(node, tree.Sequence):
+        return _replace_in_list(node, first, rest, value, override)
+    raise UsageError(f"--set {override}: {first!r} lies below {tree.found(node)}, which has no keys")
+
+
+def _replace_in_mapping(
+    node: tree.Mapping, first: str, rest: list[str], value: tree.Node, override: str
+) -> tree.Node:
+    pairs = list(node.value)
+    for index, (key, below) in enumerate(pairs):
+        if key.value == first:
+            pairs[index] = (key, _replace(below, rest, value, override))
+            break
+    else:  # a key left to its default; the strict reading refuses it if it is none
+        mark = value.start_mark
+        key = tree.Scalar("tag:yaml.org,2002:str", first, mark, mark)
+        empty = tree.Mapping("tag:yaml.org,2002:map", [], mark, mark)
+        pairs.append((key, _replace(empty, rest, value, override)))
+    return tree.Mapping(node.tag, pairs, node.start_mark, node.end_mark)
+
+
+def _replace_in_list(
+    node: tree.Sequence, first: str, rest: list[str], value: tree.Node, override: str
+) -> tree.Node:
+    items = list(node.value)
+    if not first.isdecimal() or int(first) >= len(items):
+        raise UsageError(f"--set {override}: expected an index from 0 to {len(items) - 1}, found {first!r}")
+    items[int(first)] = _replace(items[int(first)], rest, value, override)
+    return tree.Sequence(node.tag, items, node.start_mark, node.end_mark)

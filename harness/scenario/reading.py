@@ -1,0 +1,195 @@
+"""Puts the parts of a file together: `load` a scenario, `load_deployment` a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.scenario import Expectation, Scenario, Vocabulary
+from harness.model.words import Shows, TopologyKind
+from harness.scenario import tree
+from harness.scenario.deployment import deployment_schema, read_deployment
+from harness.scenario.expectations import read_expectations
+from harness.scenario.faults import read_faults
+from harness.scenario.overrides import apply
+from harness.scenario.problems import Problems
+from harness.scenario.surroundings import Surroundings
+from harness.scenario.table import Field, read_table, table_schema
+from harness.scenario.values import (
+    FLAG,
+    POSITIVE_DURATION,
+    TEXT,
+    Later,
+    Many,
+    One,
+    Unreadable,
+    word,
+)
+from harness.scenario.workload import read_workload, workload_fields
+
+
+def _version(text: str) -> int:
+    if text != "1":
+        raise Unreadable("this kit reads format 1")
+    return 1
+
+
+_VERSION = One("the format version 1", _version, {"const": 1})
+
+
+def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
+    return (
+        Field(key="scenario", reader=_VERSION, required=True, help="format version; always the first key"),
+        Field(key="name", reader=TEXT, required=True, help="what happens, as one would say it"),
+        Field(
+            key="shows",
+            reader=word(tuple(Shows), Shows),
+            help="promise: must hold; weakness: must be seen",
+        ),
+        Field(key="tags", reader=Many(TEXT), help="suites: smoke, core, or your own"),
+        Field(key="about", reader=TEXT, help="why it matters, one or two sentences"),
+        Field(key="advice", reader=TEXT, help="the setting that governs the outcome"),
+        Field(
+            key="deployment",
+            reader=Later(deployment_schema()),
+            required=True,
+            help="topology, client and timing profile",
+        ),
+        Field(
+            key="fits",
+            reader=Many(word(tuple(TopologyKind))),
+            help="further kinds of topology that --deployment may put in",
+        ),
+        Field(
+            key="workload",
+            reader=Later(table_schema(workload_fields(vocabulary))),
+            required=True,
+            help="the traffic",
+        ),
+        Field(key="faults", reader=Later({"type": "array"}), help="what is done to it, in order"),
+        Field(key="until", reader=word(("settled",)), help="settled: end when recovered; the default"),
+        Field(
+            key="duration",
+            attribute="duration_s",
+            reader=POSITIVE_DURATION,
+            help="instead of until: traffic for at least this long",
+        ),
+        Field(
+            key="settle_within",
+            attribute="settle_within_s",
+            reader=POSITIVE_DURATION,
+            help="limit for recovery; default 45s",
+        ),
+        Field(
+            key="audit_expiry",
+            reader=FLAG,
+            help="true: sessions may expire before the audit, because expiry is what is tested",
+        ),
+        Field(
+            key="exclusive",
+            reader=FLAG,
+            help="true: measures short times, so it runs alone",
+        ),
+        Field(key="expect", reader=Later({"type": "object"}), help="what must be measured"),
+    )
+
+
+def load(
+    path: Path,
+    vocabulary: Vocabulary,
+    *,
+    overrides: Sequence[str] = (),
+    deployment: Path | None = None,
+) -> Scenario:
+    """Read a scenario file.
+
+    `deployment` is a file whose deployment takes the place of the scenario's own; whether the two
+    fit is then the planner's question, and a misfit a reason to skip. Overrides come last.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    root = tree.compose_file(path)
+    elsewhere = [text for text in overrides if deployment is not None and text.startswith("deployment.")]
+    root = apply(root, [text for text in overrides if text not in elsewhere])
+    problems = Problems()
+    scenario = _read(root, path, vocabulary, problems)
+    problems.raise_if_any()
+    if deployment is None:
+        return scenario
+    below = [text.removeprefix("deployment.") for text in elsewhere]
+    return replace(scenario, deployment=load_deployment(deployment, overrides=below))
+
+
+def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
+    """Read a deployment file: `deployment: 1`, then `topology`, `client`, `timing`, `name`.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    root = apply(tree.compose_file(path), overrides)
+    problems = Problems()
+    version = Field(key="deployment", reader=_VERSION, required=True, help="format version: deployment: 1")
+    deployment = read_deployment(root, "", problems, extra=(version,))
+    problems.raise_if_any()
+    return deployment
+
+
+def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problems) -> Scenario:
+    _check_first_key(root, problems)
+    values = read_table(root, "", scenario_fields(vocabulary), problems)
+    deployment = _deployment(values.pop("deployment", None), problems)
+    workload = read_workload(values.pop("workload", None), vocabulary, problems)
+    around = Surroundings(vocabulary=vocabulary, deployment=deployment, workload=workload)
+    faults = read_faults(values.pop("faults", None), around, problems)
+    expect = read_expectations(values.pop("expect", None), around, problems)
+    shows = values.get("shows", Shows.PROMISE)
+    if shows is Shows.WEAKNESS and not any(map(_demands_something, expect)):
+        problems.add(root, "expect", _WEAKNESS_UNSEEN)
+    if "until" in values and "duration_s" in values:
+        problems.add(root, "duration", "expected either 'until: settled' or 'duration', found both")
+    fits = values.get("fits", ())
+    return Scenario(
+        file=str(path),
+        name=values.get("name", ""),
+        shows=shows,
+        tags=values.get("tags", ()),
+        about=values.get("about", ""),
+        advice=values.get("advice", ""),
+        deployment=deployment,
+        # The own kind is listed too, so that it is still known when another deployment is put in.
+        fits=tuple(dict.fromkeys((deployment.topology.kind.value, *fits))),
+        workload=workload,
+        faults=faults,
+        expect=expect,
+        **{name: values[name] for name in _PLAIN if name in values},
+    )
+
+
+_PLAIN = ("duration_s", "settle_within_s", "audit_expiry", "exclusive")
+_WEAKNESS_UNSEEN = (
+    "a weakness passes when it is seen, and nothing here demands that: expect something, "
+    'such as lost-session: "> 0"'
+)
+
+
+def _check_first_key(root: tree.Node, problems: Problems) -> None:
+    if isinstance(root, tree.Mapping) and root.value and root.value[0][0].value != "scenario":
+        problems.add(root.value[0][0], "", "expected 'scenario: 1' as the first key")
+
+
+def _deployment(node: tree.Node | None, problems: Problems) -> Deployment:
+    if node is None:  # missing: already noted; the rest is still read
+        topology = TopologySpec(kind=TopologyKind.SINGLE)
+        return Deployment(name="", topology=topology, client=ClientProfile())
+    return read_deployment(node, "deployment", problems)
+
+
+def _demands_something(expectation: Expectation) -> bool:
+    """Whether it would be unmet if nothing at all had happened."""
+    bounded = any(term.setting or term.factor > 0 for term in expectation.bound)
+    if expectation.comparison == ">":
+        return True
+    return expectation.comparison in (">=", "==") and bounded

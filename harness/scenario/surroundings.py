@@ -1,0 +1,15 @@
+"""What faults and expectations may refer to: read before them, and handed to both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.model.deployment import Deployment
+from harness.model.scenario import Vocabulary, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    vocabulary: Vocabulary
+    deployment: Deployment
+    workload: Workload

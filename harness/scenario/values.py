@@ -1,0 +1,252 @@
+"""Types of values in a file: how each is written, read, and described to an editor.
+
+A `Reader` turns one node into a value or reports a problem and returns `INVALID`. Times, sizes and
+rates never come without a unit: `timeout: 5` has cost enough people enough evenings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from harness.scenario import tree
+from harness.scenario.problems import Problems, choices
+
+Schema = Mapping[str, Any]
+
+
+class Invalid:
+    """A value that could not be read; the problem is already noted."""
+
+
+INVALID: Final = Invalid()
+
+
+class Unreadable(ValueError):
+    """The message is a hint for the author; may be empty."""
+
+
+class Reader(Protocol):
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any: ...
+    def schema(self) -> Schema: ...
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """A single scalar. `parse` raises `Unreadable` with a hint."""
+
+    expected: str
+    parse: Callable[[str], Any]
+    looks: Schema
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        if not isinstance(node, tree.Scalar):
+            problems.expected(node, path, self.expected)
+            return INVALID
+        try:
+            return self.parse(node.value.strip())
+        except Unreadable as error:
+            problems.expected(node, path, self.expected, str(error))
+            return INVALID
+
+    def schema(self) -> Schema:
+        return self.looks
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of scalars of one type."""
+
+    of: One
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        if not isinstance(node, tree.Sequence):
+            problems.expected(node, path, f"a list, each item {self.of.expected}")
+            return INVALID
+        items = [self.of.read(item, f"{path}.{n}", problems) for n, item in enumerate(node.value)]
+        return INVALID if INVALID in items else tuple(items)
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": self.of.schema()}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mapping from names to scalars of one type; `refuse` says why a name is not allowed."""
+
+    of: One
+    refuse: Callable[[str], str | None] = lambda _name: None
+    names: tuple[str, ...] | None = None
+    looks_like: str = field(default=".+")
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        values = {}
+        for name, key, value in entries(node, path, problems):
+            if self.names is not None and name not in self.names:
+                problems.unknown(key, path, "name", name, self.names)
+            elif reason := self.refuse(name):
+                problems.add(key, f"{path}.{name}", reason)
+            else:
+                values[name] = self.of.read(value, f"{path}.{name}", problems)
+        return INVALID if INVALID in values.values() else values
+
+    def schema(self) -> Schema:
+        if self.names is not None:
+            properties = {name: self.of.schema() for name in self.names}
+            return {"type": "object", "properties": properties, "additionalProperties": False}
+        allowed = {self.looks_like: self.of.schema()}
+        return {"type": "object", "patternProperties": allowed, "additionalProperties": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A part with a reader of its own: handed on as it is. `looks` is its schema."""
+
+    looks: Schema = field(default_factory=dict)
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:  # noqa: ARG002  # as Reader
+        return node
+
+    def schema(self) -> Schema:
+        return self.looks
+
+
+def entries(node: tree.Node, path: str, problems: Problems) -> list[tuple[str, tree.Node, tree.Node]]:
+    """(key, key node, value node) of a mapping; duplicates and non-text keys are problems."""
+    if not isinstance(node, tree.Mapping):
+        problems.expected(node, path, "a mapping")
+        return []
+    seen: dict[str, tree.Node] = {}
+    pairs: list[tuple[str, tree.Node, tree.Node]] = []
+    for key, value in node.value:
+        if not isinstance(key, tree.Scalar):
+            problems.expected(key, path, "a word as key")
+        elif key.value in seen:
+            first = tree.place(seen[key.value])
+            problems.add(key, path, f"duplicate key {key.value!r}; it is already at {first}")
+        else:
+            seen[key.value] = key
+            pairs.append((key.value, key, value))
+    return pairs
+
+
+# ---------------------------------------------------------------- scalars
+
+_TIME_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE_UNITS = {
+    "B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
+    "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
+}  # fmt: skip
+_NUMBER = r"\d+(?:\.\d+)?"
+_QUANTITY = re.compile(rf"({_NUMBER})\s*([A-Za-z/%]*)")
+
+
+def _quantity(text: str, units: Mapping[str, float], example: str) -> float:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise Unreadable("")
+    number, unit = match.groups()
+    if not unit:
+        raise Unreadable(f"the unit is missing: write {number}{example}")
+    if unit not in units:
+        raise Unreadable(f"unknown unit {unit!r}{choices(unit, units)}")
+    return float(number) * units[unit]
+
+
+def duration_s(text: str) -> float:
+    return _quantity(text, _TIME_UNITS, "s")
+
+
+def _positive_duration_s(text: str) -> float:
+    value = duration_s(text)
+    if value == 0:
+        raise Unreadable("zero is no time")
+    return value
+
+
+def size_bytes(text: str) -> int:
+    return round(_quantity(text, _SIZE_UNITS, "MB"))
+
+
+def _rate_per_s(text: str) -> float:
+    rate = _quantity(text, {"/s": 1.0, "/min": 1 / 60}, "/s")
+    if rate == 0:
+        raise Unreadable("a workload of zero operations proves nothing")
+    return rate
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(_NUMBER, text):
+        raise Unreadable("")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    percent = text.endswith("%")
+    value = _number(text.removesuffix("%").strip()) / (100 if percent else 1)
+    if not 0 <= value <= 1:
+        raise Unreadable("")
+    return value
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"true": True, "yes": True, "false": False, "no": False}[text]
+    except KeyError:
+        raise Unreadable("") from None
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise Unreadable("")
+    return " ".join(text.split())
+
+
+def count(low: int = 0, high: int | None = None) -> One:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d+", text) or int(text) < low or (high is not None and int(text) > high):
+            raise Unreadable("")
+        return int(text)
+
+    span = f"from {low} to {high}" if high is not None else f"of at least {low}"
+    looks: dict[str, Any] = {"type": "integer", "minimum": low}
+    if high is not None:
+        looks["maximum"] = high
+    return One(f"a whole number {span}", parse, looks)
+
+
+def word(words: tuple[str, ...], make: Callable[[str], Any] = str) -> One:
+    def parse(text: str) -> Any:
+        if text not in words:
+            raise Unreadable(choices(text, words).removeprefix("; "))
+        return make(text)
+
+    return One("one of " + ", ".join(words), parse, {"enum": list(words)})
+
+
+def _pattern(units: Mapping[str, float]) -> Schema:
+    return {"type": "string", "pattern": rf"^{_NUMBER}\s*({'|'.join(units)})$"}
+
+
+DURATION = One("a time such as 500ms, 2s or 5min", duration_s, _pattern(_TIME_UNITS))
+POSITIVE_DURATION = One(
+    "a time longer than zero such as 500ms, 2s or 5min", _positive_duration_s, _pattern(_TIME_UNITS)
+)
+SIZE = One("a size such as 100kB, 64KiB or 10MB", size_bytes, _pattern(_SIZE_UNITS))
+RATE = One("a rate such as 200/s", _rate_per_s, {"type": "string", "pattern": rf"^{_NUMBER}\s*/(s|min)$"})
+FACTOR = One("a number such as 2.0", _number, {"type": "number", "minimum": 0})
+SHARE = One(
+    "a share such as 0.8 or 80%",
+    _share,
+    {
+        "oneOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": "^[0-9.]+ ?%$"},
+        ]
+    },
+)
+FLAG = One("true or false", _flag, {"type": "boolean"})
+TEXT = One("some text", _text, {"type": "string", "minLength": 1})
+DIRECTIVE = One("the directive's value", lambda text: text, {"type": ["string", "number", "boolean"]})

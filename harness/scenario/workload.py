@@ -1,0 +1,106 @@
+"""The `workload` of a scenario: who does what, how often."""
+
+from __future__ import annotations
+
+from harness.model.scenario import OptionValue, Vocabulary, Workload
+from harness.model.words import Arrivals
+from harness.scenario import tree
+from harness.scenario.faults import OptionsReader
+from harness.scenario.problems import Problems
+from harness.scenario.table import Field, read_table
+from harness.scenario.values import (
+    FACTOR,
+    FLAG,
+    POSITIVE_DURATION,
+    RATE,
+    SHARE,
+    Later,
+    Named,
+    count,
+    entries,
+    word,
+)
+
+
+def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
+    behaviours = tuple(vocabulary.behaviours)
+    return (
+        Field(key="web_servers", reader=count(1, 20), help="processes of the application; default 3"),
+        Field(
+            key="rate",
+            attribute="rate_per_s",
+            reader=RATE,
+            help="operations that are due per second, whether or not earlier ones have answered",
+        ),
+        Field(
+            key="arrivals",
+            reader=word(tuple(Arrivals), Arrivals),
+            help="how they are spread over time; default poisson",
+        ),
+        Field(key="users", reader=count(1, 100_000), help="users logged in before the baseline"),
+        Field(
+            key="idle_timeout",
+            attribute="idle_timeout_s",
+            reader=POSITIVE_DURATION,
+            help="a session untouched this long is logged out",
+        ),
+        Field(
+            key="active_share",
+            reader=SHARE,
+            help="share of the users who keep using their session; the rest stay idle",
+        ),
+        Field(
+            key="mix",
+            reader=Named(FACTOR, names=behaviours),
+            required=True,
+            help="behaviour -> weight",
+        ),
+        Field(
+            key="options",
+            reader=Later({"type": "object", "additionalProperties": {"type": "object"}}),
+            help="behaviour -> its options",
+        ),
+        Field(key="witnesses", reader=FLAG, help="every write leaves a trace of its own; default true"),
+        Field(key="guarded_writes", reader=FLAG, help="write only if the session exists; default true"),
+        Field(key="transactions", reader=FLAG, help="group commands in MULTI/EXEC; default true"),
+    )
+
+
+def read_workload(node: tree.Node | None, vocabulary: Vocabulary, problems: Problems) -> Workload:
+    if node is None:
+        return Workload()
+    before = problems.count
+    values = read_table(node, "workload", workload_fields(vocabulary), problems)
+    options_node = values.pop("options", None)
+    workload = Workload(**values)
+    if problems.count == before and not any(workload.mix.values()):
+        problems.add(node, "workload.mix", "expected at least one behaviour with a weight above zero")
+    options = _read_options(options_node, workload, vocabulary, problems)
+    values["mix"] = {name: weight for name, weight in workload.mix.items() if weight}
+    return Workload(**values, options=options)
+
+
+def _read_options(
+    node: tree.Node | None, workload: Workload, vocabulary: Vocabulary, problems: Problems
+) -> dict[str, dict[str, OptionValue]]:
+    given = {}
+    for name, key, value in entries(node, "workload.options", problems) if node is not None else []:
+        if name not in workload.mix:
+            problems.unknown(key, "workload.options", "behaviour of the mix", name, workload.mix)
+        else:
+            given[name] = value
+    return {
+        name: _options_of(name, given.get(name), vocabulary, workload.web_servers, problems)
+        for name in workload.mix
+    }
+
+
+def _options_of(
+    name: str, node: tree.Node | None, vocabulary: Vocabulary, web_servers: int, problems: Problems
+) -> dict[str, OptionValue]:
+    declaration = vocabulary.behaviours[name]
+    path = f"workload.options.{name}"
+    if node is None:
+        return {o.name: o.default for o in declaration.options if o.default is not None}
+    pairs = {key: (key_node, value) for key, key_node, value in entries(node, path, problems)}
+    return OptionsReader(declaration=declaration, web_servers=web_servers).read(node, pairs, path, problems)
