@@ -61,6 +61,8 @@ class SuiteRequest:
     """Backend, engine, timing profile: the first line of every output."""
     clean_up: Callable[[], list[str]]
     """Removes what attempts that had to be killed left behind."""
+    attempt_module: str = "harness.attempt"
+    """What is run for each scenario; tests put a scripted one here."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +158,8 @@ class Suite:
     async def _attempt(self, job: _Job) -> ScenarioResult:
         _make_folder(job.directory)
         _write(job.directory / "plan.json", msgspec.json.encode(job.plan))
-        command = [sys.executable, "-m", "harness.attempt", str(job.directory), f"{self._run}{job.attempt}"]
+        module = self._request.attempt_module
+        command = [sys.executable, "-m", module, str(job.directory), f"{self._run}{job.attempt}"]
         command.append(self._request.image or "-")
         log = (job.directory / "attempt.log").open("wb")
         job.started = time.monotonic()

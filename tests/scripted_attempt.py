@@ -1,0 +1,52 @@
+"""An attempt that does what its scenario's name says, for the scheduler's tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from harness.model.plan import Plan
+from harness.model.results import Progress
+from harness.model.words import Verdict
+from harness.suite import skipped
+
+
+def main() -> None:
+    directory = Path(sys.argv[1])
+    plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
+    name = plan.scenario.name
+    began = time.time()
+    print(msgspec.json.encode(Progress(scenario=name, phase="baseline")).decode(), flush=True)
+    if "killed" in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    verdict = Verdict.PASS
+    if "waits" in name:
+        heard: list[int] = []
+        signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+        while not heard:
+            signal.pause()
+        verdict = Verdict.INCONCLUSIVE
+    elif "deaf" in name:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        (directory / "deaf").touch()
+        while True:
+            signal.pause()
+    elif "unsure once" in name and not directory.name.endswith("attempt-2"):
+        verdict = Verdict.INCONCLUSIVE
+    elif "fails" in name:
+        verdict = Verdict.FAIL
+    if "slow" in name:
+        time.sleep(0.4)
+    (directory / "times").write_text(f"{began} {time.time()}")
+    result = replace(skipped(plan), verdict=verdict, reasons=("scripted",))
+    (directory / "result.msgpack").write_bytes(msgspec.msgpack.encode(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The scheduler: side by side, alone where it must be, retried only when honest, stopped when asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.clock import wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.plan import Plan
+from harness.model.results import Progress, ScenarioResult, SuiteResult
+from harness.model.scenario import Scenario, Workload
+from harness.model.words import BackendKind, Shows, TopologyKind, Verdict
+from harness.suite import SuiteRequest, point_latest, run_suite
+
+
+class Silence:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.results: list[ScenarioResult] = []
+
+    def begin(self, header: str, names: Sequence[str]) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def finished(self, result: ScenarioResult) -> None:
+        self.results.append(result)
+
+    def close(self) -> None: ...
+
+
+def plan(name: str, *, exclusive: bool = False, skip: str | None = None) -> Plan:
+    deployment = Deployment(
+        name="d", topology=TopologySpec(kind=TopologyKind.SINGLE), client=ClientProfile(), timing="fast"
+    )
+    scenario = Scenario(
+        file=f"scenarios/single/{name.replace(' ', '-')}.yaml",
+        name=name,
+        shows=Shows.PROMISE,
+        tags=(),
+        about="",
+        advice="",
+        deployment=deployment,
+        workload=Workload(mix={"read": 1}),
+        faults=(),
+        exclusive=exclusive,
+    )
+    return Plan(
+        scenario=scenario,
+        seed=1,
+        backend=BackendKind.PROCESS,
+        nodes=(),
+        web_servers=(),
+        actors=1,
+        bounds=(),
+        longest_client_wait_s=1,
+        expected_s=5,
+        skip=skip,
+    )
+
+
+def run(
+    out: Path, *plans: Plan, jobs: int = 2, cleaned: list[str] | None = None
+) -> tuple[SuiteResult, Silence]:
+    silence = Silence()
+    request = SuiteRequest(
+        name="test",
+        plans=plans,
+        backend=BackendKind.PROCESS,
+        image=None,
+        seed=1,
+        jobs=jobs,
+        out=out,
+        header="",
+        clean_up=lambda: (cleaned if cleaned is not None else []).append("cleaned") or [],  # type: ignore[func-returns-value]
+        attempt_module="tests.scripted_attempt",
+    )
+    return run_suite(request, silence), silence
+
+
+def span(suite: SuiteResult, name: str) -> tuple[float, float]:
+    folder = next(one.run_dir for one in suite.results if one.name == name)
+    began, ended = (Path(suite.directory) / folder / "times").read_text().split()
+    return float(began), float(ended)
+
+
+def test_scenarios_run_side_by_side(tmp_path: Path) -> None:
+    """Two jobs overlap in time, and results come back in the order of the files."""
+    suite, _ = run(tmp_path, plan("slow one"), plan("slow two"))
+    first, second = span(suite, "slow one"), span(suite, "slow two")
+    assert max(first[0], second[0]) < min(first[1], second[1])
+    assert [one.name for one in suite.results] == ["slow one", "slow two"]
+    assert (suite.verdict, suite.exit_code) == (Verdict.PASS, 0)
+
+
+def test_exclusive_scenarios_run_alone(tmp_path: Path) -> None:
+    """What measures short times overlaps with nothing."""
+    suite, _ = run(tmp_path, plan("slow alone", exclusive=True), plan("slow one"), plan("slow two"), jobs=3)
+    alone = span(suite, "slow alone")
+    for other in ("slow one", "slow two"):
+        assert span(suite, other)[1] <= alone[0]
+
+
+def test_failures_are_never_retried(tmp_path: Path) -> None:
+    """FAIL stands; the exit status says so."""
+    suite, _ = run(tmp_path, plan("fails"), plan("fine"))
+    assert (suite.verdict, suite.exit_code) == (Verdict.FAIL, 1)
+    assert [one.attempts for one in suite.results] == [1, 1]
+
+
+def test_inconclusive_is_tried_once_more(tmp_path: Path) -> None:
+    """Both attempts are kept, the second one counts."""
+    suite, _ = run(tmp_path, plan("unsure once"))
+    assert suite.exit_code == 0
+    assert suite.results[0].attempts == 2
+    folders = sorted(folder.name for folder in Path(suite.directory).iterdir() if folder.is_dir())
+    assert folders == ["single-unsure-once", "single-unsure-once-attempt-2"]
+
+
+def test_skipped_alone_is_no_success(tmp_path: Path) -> None:
+    """Where nothing could run, the status says so: absence of evidence never passes."""
+    suite, _ = run(tmp_path, plan("one", skip="needs Docker"))
+    assert (suite.results[0].verdict, suite.exit_code) == (Verdict.SKIPPED, 4)
+
+
+def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
+    """An attempt that dies leaves no pass, and what it left behind is cleaned."""
+    cleaned: list[str] = []
+    suite, _ = run(tmp_path, plan("killed"), cleaned=cleaned)
+    assert (suite.results[0].verdict, suite.exit_code) == (Verdict.ERROR, 4)
+    assert "status -9" in suite.results[0].reasons[0]
+    assert cleaned == ["cleaned"]
+
+
+def test_interrupt_lets_the_attempt_finish_and_starts_no_other(tmp_path: Path) -> None:
+    """Ctrl-C once: the running one winds down, waiting ones do not start, status 130."""
+    threading.Thread(target=_interrupt_later, args=(tmp_path, 1), daemon=True).start()
+    suite, silence = run(tmp_path, plan("waits"), plan("never"), jobs=1)
+    assert suite.exit_code == 130
+    assert [one.name for one in suite.results] == ["waits"]
+    assert any("interrupted" in line for line in silence.lines)
+
+
+def _interrupt_later(out: Path, times: int) -> None:
+    wait_until(lambda: list(out.glob("*/*/attempt.log")), within_s=10, waiting_for="the attempt")
+    time.sleep(1.0)
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+
+
+def test_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    """Ctrl-C twice: an attempt that does not listen is killed and cleaned up after."""
+    cleaned: list[str] = []
+    threading.Thread(target=_interrupt_later, args=(tmp_path, 2), daemon=True).start()
+    began = time.monotonic()
+    suite, _ = run(tmp_path, plan("deaf"), cleaned=cleaned)
+    assert time.monotonic() - began < 10
+    assert suite.exit_code == 130
+    assert cleaned == ["cleaned"]
+
+
+def test_results_folder_that_cannot_be_made_is_one_message(tmp_path: Path) -> None:
+    """The message says which folder and what to do."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFailure, match=r"results folder .*--out"):
+        run(tmp_path / "file", plan("fine"))
+
+
+def test_latest_moves_at_the_end(tmp_path: Path) -> None:
+    """`latest` points at the newest complete suite."""
+    first, _ = run(tmp_path, plan("fine"))
+    point_latest(first)
+    second, _ = run(tmp_path, plan("fine"))
+    point_latest(second)
+    assert (tmp_path / "latest").resolve() == Path(second.directory).resolve()
