@@ -1,0 +1,71 @@
+"""`cut replication`: a primary keeps its clients and its sentinels, and loses its replicas only.
+
+What is acknowledged from now on lives on the primary alone, which makes "acked, not yet replicated"
+as wide as the scenario wants: cut, do something, kill the primary.
+
+Trap: replication links look up for seconds after a cut (`master_link_status`), and after healing TCP
+may wait several seconds before it tries again. Offsets tell, links do not.
+"""
+
+from __future__ import annotations
+
+import time
+
+from harness.errors import NoEffect
+from harness.faults import ours, targets
+from harness.faults.heard import caught_up
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.seams import Effect, FaultScene, Machine
+
+
+class CutReplication:
+    declaration = Declaration(
+        name="cut replication",
+        help="Drop everything between a primary and its replicas, and nothing else.",
+        targets=targets.PRIMARIES,
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        if not machine.network_faults:
+            return f"cutting needs network faults: {machine.why_no_network_faults or 'not possible here'}"
+        shard = targets.parse(step.target).shard
+        if len(targets.session_nodes(plan, shard)) < 2:
+            return targets.fits(step, plan) or f"shard {shard} has no replicas to be cut off"
+        return None
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        (primary,) = targets.resolve(step.target, scene)
+        known = ours.check(scene, primary)
+        replicas = _others(primary, scene.plan)
+        following = targets.replicas_of(targets.parse(step.target).shard, scene)
+        if not following:
+            raise NoEffect(f"{primary} has no replicas now; seen: {targets.describe(scene)}")
+        began_us = scene.situation.now_us()
+        try:
+            proof = scene.topology.cut([primary], replicas)
+        except BaseException:
+            scene.topology.mend([primary], replicas)
+            raise
+        at_us = scene.situation.now_us()
+        return Effect(
+            targets=(primary,),
+            proof=f"{known} cut from {', '.join(replicas)}: {proof}",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        primary = effect.targets[0]
+        mended_at_s = time.time()
+        scene.topology.mend([primary], _others(primary, scene.plan))
+        return f"cut lifted; {caught_up(scene, primary, mended_at_s)}"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+        return True
+
+
+def _others(primary: str, plan: Plan) -> list[str]:
+    """Every other data node of its shard, also one that is down now and may come back during the cut."""
+    shard = plan.node(primary).shard
+    return [node.name for node in targets.session_nodes(plan, shard) if node.name != primary]

@@ -1,0 +1,270 @@
+"""The director: carries out a plan's faults on their timeline, and heals every one of them.
+
+Each fault of the list has a thread of its own: it waits for its start, injects, holds, heals, so the
+holds of overlapping faults do not disturb each other. Whatever still stands at the end is healed in
+reverse order, also after a failure or an interruption. A fault without effect is reported, not
+raised: the run goes on and its verdict will be INCONCLUSIVE.
+
+Not here: what a fault does (its own module), when a start is due (`timing`). Trap: a fault that lasts
+until it is healed and has no `for:` (a pause, a partition) stays to the end of the scenario's
+duration; in a scenario that runs until settled, which it would never be, for `settle_within`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import Interrupted, KitError, NoEffect
+from harness.faults import FAULTS
+from harness.faults.timing import LOOK_EVERY_S, Past, await_start
+from harness.model.plan import Plan
+from harness.model.records import Event
+from harness.model.scenario import FaultStep
+from harness.model.seams import Effect, Fault, FaultScene
+from harness.model.words import Phase
+
+_FOREVER_S = 24 * 3600.0
+"""For waits that end by themselves: a hold is over, or the run is."""
+
+
+class StepStatus(StrEnum):
+    EFFECT = "effect"
+    NO_EFFECT = "no-effect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What became of one fault of the list."""
+
+    number: int
+    kind: str
+    target: str
+    status: StepStatus = StepStatus.NO_EFFECT
+    requested_us: int | None = None
+    """None: its start never came."""
+    effect: Effect | None = None
+    healed_us: int | None = None
+    reason: str = ""
+    """Why it had no effect."""
+    heal_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectorReport:
+    began_us: int
+    ended_us: int
+    steps: tuple[StepReport, ...]
+    interrupted: bool = False
+
+    @property
+    def without_effect(self) -> tuple[StepReport, ...]:
+        return tuple(step for step in self.steps if step.status is StepStatus.NO_EFFECT)
+
+    @property
+    def heal_failures(self) -> tuple[StepReport, ...]:
+        return tuple(step for step in self.steps if step.heal_failure)
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """The optional power of a fault that stands until it is healed."""
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        """Whether it is still in force."""
+        ...
+
+
+class Director:
+    """Carries out one plan's faults, once. `scene.record` is called from several threads."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        scene: FaultScene,
+        on_phase: Callable[[Phase], None] = lambda _: None,
+        faults: Mapping[str, Fault] = FAULTS,
+    ) -> None:
+        self._steps = plan.scenario.faults
+        self._scenario = plan.scenario
+        self._resolved: dict[int, tuple[str, ...]] = dict(scene.resolved)
+        self._scene = replace(scene, resolved=self._resolved, stopping=self._halted)
+        self._on_phase = on_phase
+        self._faults = faults
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._failed = False
+        self._reports = {
+            step.number: StepReport(number=step.number, kind=step.kind, target=step.target)
+            for step in self._steps
+        }
+        self._past = Past(began_us=0)
+        self._standing: dict[int, Effect] = {}
+        """Effects not healed yet, in the order in which they were proved."""
+        self._faulty_phase = False
+
+    def run(self, stop: threading.Event) -> DirectorReport:
+        """From the begin of the baseline (that is now) until the last fault is over and healed.
+
+        Blocks; `stop` ends it early, with everything healed.
+
+        Raises:
+            EnvironmentFailure: the machine failed, not the topology; everything else was healed.
+        """
+        self._stop = stop
+        self._past.began_us = self._now_us()
+        try:
+            with ThreadPoolExecutor(max(1, len(self._steps)), "fault") as threads:
+                under_way = [threads.submit(self._carry_out, step) for step in self._steps]
+                done, _ = wait(under_way, return_when=FIRST_EXCEPTION)
+                self._failed = any(one.exception() for one in done)
+            for one in under_way:
+                one.result()
+            self._outlast_the_unheld()
+        finally:
+            self._heal_everything()
+            if self._faulty_phase:
+                self._on_phase(Phase.RECOVERY)
+        return DirectorReport(
+            began_us=self._past.began_us,
+            ended_us=self._now_us(),
+            steps=tuple(self._reports[step.number] for step in self._steps),
+            interrupted=stop.is_set(),
+        )
+
+    def _carry_out(self, step: FaultStep) -> None:
+        """One fault from its start to the end of its hold. Runs in a thread of its own."""
+        try:
+            await_start(step, self._past, self._scene, self._scenario.settle_within_s)
+            effect = self._inject(step)
+        except (NoEffect, Interrupted) as nothing:
+            self._report_no_effect(step, str(nothing))
+            return
+        if step.hold_s is not None:
+            self._wait_until_us(effect.at_us + int(step.hold_s * 1e6))
+            self._heal(step)
+
+    def _inject(self, step: FaultStep) -> Effect:
+        self._enter_fault_phase()
+        self._note(step, requested_us=self._now_us())
+        self._event(step, "requested", self._now_us(), detail=f"{step.kind}: {step.target}")
+        effect = self._faults[step.kind].inject(step, self._scene)
+        with self._lock:
+            self._resolved[step.number] = effect.targets
+            self._standing[step.number] = effect
+            self._note(step, status=StepStatus.EFFECT, effect=effect)
+            self._event(
+                step,
+                "effect",
+                effect.at_us,
+                error_us=effect.error_us,
+                node=effect.targets[0],
+                detail=f"{', '.join(effect.targets)}: {effect.proof}",
+            )
+            self._past.took_effect(step.number, effect)
+        return effect
+
+    def _report_no_effect(self, step: FaultStep, reason: str) -> None:
+        self._note(step, reason=reason)
+        self._event(step, "no-effect", self._now_us(), detail=reason)
+        self._past.had_no_effect(step.number, reason)
+
+    def _heal(self, step: FaultStep) -> None:
+        """Heal a fault unless somebody did; what goes wrong is written down, and other heals follow."""
+        with self._lock:
+            effect = self._standing.pop(step.number, None)
+        if effect is None:
+            return
+        began_us = self._now_us()
+        try:
+            proof = self._faults[step.kind].heal(step, effect, self._scene)
+        except (KitError, WaitExpired) as failure:
+            with self._lock:  # Tried once more at the end.
+                self._standing.setdefault(step.number, effect)
+            self._note(step, heal_failure=str(failure))
+            self._event(step, "heal-failed", self._now_us(), node=effect.targets[0], detail=str(failure))
+            return
+        now_us = self._now_us()
+        if proof is not None:
+            self._note(step, healed_us=now_us, heal_failure="")
+            self._event(
+                step, "healed", now_us, error_us=now_us - began_us, node=effect.targets[0], detail=proof
+            )
+            self._past.healed(step.number, now_us)
+
+    def _heal_everything(self) -> None:
+        by_number = {step.number: step for step in self._steps}
+        with ExitStack() as remaining:
+            for number in list(self._standing):
+                remaining.callback(self._heal, by_number[number])
+
+    def _outlast_the_unheld(self) -> None:
+        """Let faults that last, and have no `for:`, stand until the scenario's time is over."""
+        duration_s = self._scenario.duration_s
+        now_us = self._now_us()
+        limit_s = self._scenario.settle_within_s if duration_s is None else duration_s
+        since_us = now_us if duration_s is None else self._past.began_us
+        self._wait_until_us(since_us + int(limit_s * 1e6), unless=lambda: not self._any_in_force())
+
+    def _any_in_force(self) -> bool:
+        standing = dict(self._standing)
+        kinds = {step.number: self._faults[step.kind] for step in self._steps}
+        return any(
+            isinstance(fault := kinds[number], Lasting) and fault.holds(effect, self._scene)
+            for number, effect in standing.items()
+        )
+
+    def _wait_until_us(self, end_us: int, unless: Callable[[], bool] = lambda: False) -> None:
+        wait_until(
+            lambda: self._now_us() >= end_us or self._halted() or unless(),
+            within_s=_FOREVER_S,
+            waiting_for="the end of a hold",
+            every_s=LOOK_EVERY_S,
+        )
+
+    def _halted(self) -> bool:
+        return self._failed or self._stop.is_set()
+
+    def _enter_fault_phase(self) -> None:
+        with self._lock:
+            if not self._faulty_phase:
+                self._faulty_phase = True
+                self._on_phase(Phase.FAULT)
+
+    def _note(self, step: FaultStep, **changes: object) -> None:
+        with self._lock:
+            report = self._reports[step.number]
+            self._reports[step.number] = replace(report, **changes)  # type: ignore[arg-type] # own fields
+
+    def _event(
+        self,
+        step: FaultStep,
+        name: str,
+        t_us: int,
+        *,
+        error_us: int = 0,
+        node: str | None = None,
+        detail: str = "",
+    ) -> None:
+        shards = {known.name: known.shard for known in self._scene.plan.nodes}
+        event = Event(
+            source=f"fault {step.number}",
+            name=name,
+            t_us=t_us,
+            error_us=error_us,
+            node=node,
+            shard=shards.get(node) if node else None,
+            detail=detail,
+            fault=step.number,
+        )
+        with self._lock:
+            self._scene.record(event)
+
+    def _now_us(self) -> int:
+        return self._scene.situation.now_us()

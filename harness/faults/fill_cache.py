@@ -1,0 +1,173 @@
+"""`fill cache`: a flood of cache keys into the instance that holds the cache, past its limit.
+
+In `split` that is an instance of its own, in `shared` the one that also holds the sessions (the cache
+has its own logical database there, which does not help: a memory limit is per instance).
+
+Effect: memory at its limit and keys evicted since, or writes refused for want of memory. A flood that
+was meant to stay below the limit (`bytes`, or `to` below 1) is proved by the keys that are there. It
+is over when everything was offered, refused or not; with `rate` that can be made to last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.errors import Interrupted, NoEffect
+from harness.faults import ours, targets
+from harness.faults.conversation import Conversation
+from harness.faults.filler import Load, Written, fill
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import TopologyKind
+
+_KEY_BYTES = len("cache:100000")
+_LOOK_EVERY_US = 20_000
+_AT_LIMIT = 0.9
+"""Share of maxmemory that counts as full: eviction keeps used_memory a little below the limit, and
+replication buffers, which are in used_memory, do not count towards it."""
+_LONGEST_US = 120_000_000
+_STALL_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Memory:
+    used_bytes: int
+    limit_bytes: int
+    policy: str
+    evicted: int
+    keys: int
+    t_us: int
+
+    def __str__(self) -> str:
+        limit = f"{self.limit_bytes / 1e6:.1f} MB" if self.limit_bytes else "no limit"
+        return f"{self.used_bytes / 1e6:.1f} MB of {limit} under {self.policy}"
+
+
+class FillCache:
+    declaration = Declaration(
+        name="fill cache",
+        help="Write cache keys, as fast as the instance takes them, past its memory limit.",
+        targets=("cache",),
+        options=(
+            Option(
+                name="to",
+                type=OptionType.FACTOR,
+                help="how much to write, in multiples of maxmemory",
+                default=2.0,
+            ),
+            Option(name="bytes", type=OptionType.SIZE, help="how much to write; 0: `to` decides", default=0),
+            Option(name="value", type=OptionType.SIZE, help="size of one value", default=1024),
+            Option(name="ttl", type=OptionType.DURATION, help="of the cache keys; 0: none", default=0.0),
+            Option(
+                name="rate", type=OptionType.COUNT, help="keys per second; 0: as fast as it goes", default=0
+            ),
+        ),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        node = targets.cache_node(plan)
+        if node is None:
+            return "the deployment has no cache"
+        shared = plan.scenario.deployment.topology.kind is TopologyKind.SHARED
+        limit = plan.node(node).directives.get("maxmemory", "0" if shared else "unknown")
+        if limit == "0" and not step.options.get("bytes"):
+            return f"{node} has no maxmemory, so it can never be full"
+        return None
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        (node,) = targets.resolve("cache", scene)
+        database = cache_database(scene.plan)
+        with (
+            ours.connect(scene, node, database=database) as asking,
+            ours.connect(scene, node, database=database, within_s=_STALL_S) as writing,
+        ):
+            before = _memory(asking, scene)
+            load = _load(step, before)
+            watch = _Watch(asking, before, scene)
+            written = fill(writing.socket, load, watch.go_on)
+            after = _memory(asking, scene)
+        watch.look(after, written)
+        return watch.effect(node, load, written, after)
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        return None
+
+
+def cache_database(plan: Plan) -> int:
+    topology = plan.scenario.deployment.topology
+    return topology.cache_database if topology.kind is TopologyKind.SHARED else 0
+
+
+def _load(step: FaultStep, memory: _Memory) -> Load:
+    value_bytes = int(step.options.get("value", 1024))
+    total_bytes = int(step.options.get("bytes", 0))
+    if not total_bytes:
+        if not memory.limit_bytes:
+            raise NoEffect(f"the cache instance has no maxmemory to fill: {memory}")
+        total_bytes = int(float(step.options.get("to", 2.0)) * memory.limit_bytes)
+    return Load(
+        keys=max(1, total_bytes // (value_bytes + _KEY_BYTES)),
+        value_bytes=value_bytes,
+        ttl_s=float(step.options.get("ttl", 0.0)),
+        rate_per_s=int(step.options.get("rate", 0)),
+    )
+
+
+class _Watch:
+    """Looks at the instance while the writer writes, and notes when it was first seen full."""
+
+    def __init__(self, asking: Conversation, before: _Memory, scene: FaultScene) -> None:
+        self._asking = asking
+        self._before = before
+        self._scene = scene
+        self._looked_us = before.t_us
+        self._full: tuple[int, int] | None = None
+        """When it was first seen full, and when it was last looked at before."""
+
+    def go_on(self, written: Written) -> bool:
+        now_us = self._scene.situation.now_us()
+        if self._scene.stopping():
+            raise Interrupted(f"stopped while filling the cache, {written.answered} keys in")
+        if now_us - self._looked_us >= _LOOK_EVERY_US or (written.refused and self._full is None):
+            self.look(_memory(self._asking, self._scene), written)
+        return now_us - self._before.t_us < _LONGEST_US
+
+    def look(self, memory: _Memory, written: Written) -> None:
+        at_limit = memory.limit_bytes and memory.used_bytes >= _AT_LIMIT * memory.limit_bytes
+        evicting = at_limit and memory.evicted > self._before.evicted
+        refusing = written.first_refusal.startswith("OOM")
+        if self._full is None and (evicting or refusing):
+            self._full = (memory.t_us, self._looked_us)
+        self._looked_us = memory.t_us
+
+    def effect(self, node: str, load: Load, written: Written, after: _Memory) -> Effect:
+        offered_bytes = load.keys * (load.value_bytes + _KEY_BYTES)
+        took_s = max(1, after.t_us - self._before.t_us) / 1e6
+        proof = (
+            f"{written.accepted} keys accepted, {written.refused} refused"
+            f"{f' ({written.first_refusal})' if written.refused else ''} in {took_s:.2f} s; {after}; "
+            f"{after.evicted - self._before.evicted} keys evicted meanwhile"
+        )
+        if self._full is not None:
+            at_us, looked_us = self._full
+            return Effect(targets=(node,), proof=proof, at_us=at_us, error_us=at_us - looked_us)
+        below = not after.limit_bytes or offered_bytes < after.limit_bytes
+        if below and after.keys > self._before.keys:
+            proof += f"; keys {self._before.keys} -> {after.keys}"
+            return Effect(
+                targets=(node,), proof=proof, at_us=after.t_us, error_us=after.t_us - self._before.t_us
+            )
+        raise NoEffect(f"{node} was not filled: {proof}")
+
+
+def _memory(conversation: Conversation, scene: FaultScene) -> _Memory:
+    memory = conversation.info("memory")
+    return _Memory(
+        used_bytes=int(memory["used_memory"]),
+        limit_bytes=int(memory["maxmemory"]),
+        policy=memory["maxmemory_policy"],
+        evicted=int(conversation.info("stats")["evicted_keys"]),
+        keys=int(conversation.call("DBSIZE")),
+        t_us=scene.situation.now_us(),
+    )

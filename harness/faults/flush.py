@@ -1,0 +1,70 @@
+"""`flush`: FLUSHDB or FLUSHALL, typed by somebody who meant another instance.
+
+`scope: database` empties the one logical database that holds the target, `scope: all` the whole
+instance. Proof is the key count in the same write to the same connection: the server runs the three
+commands back to back, so nobody can write between the flush and the count.
+
+Trap: not in MULTI. A full instance refuses everything inside it, reads too.
+"""
+
+from __future__ import annotations
+
+from harness.errors import NoEffect
+from harness.faults import ours, targets
+from harness.faults.conversation import keys_in
+from harness.faults.fill_cache import cache_database
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+
+
+class Flush:
+    declaration = Declaration(
+        name="flush",
+        help="FLUSHDB or FLUSHALL where the cache or the sessions live.",
+        targets=("cache", "sessions"),
+        options=(
+            Option(
+                name="scope",
+                type=OptionType.WORD,
+                help="the target's logical database (FLUSHDB), or the whole instance (FLUSHALL)",
+                default="database",
+                words=("database", "all"),
+            ),
+        ),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        database = cache_database(scene.plan) if step.target == "cache" else 0
+        everything = step.options.get("scope", "database") == "all"
+        began_us = scene.situation.now_us()
+        gone = {node: _flush(node, database, everything=everything, scene=scene) for node in nodes}
+        at_us = scene.situation.now_us()
+        what = "FLUSHALL" if everything else f"FLUSHDB in database {database}"
+        if not any(gone.values()):
+            raise NoEffect(f"{what} on {', '.join(nodes)} had nothing to remove: no keys there before")
+        counts = ", ".join(f"{node} {keys} keys -> 0" for node, keys in gone.items())
+        return Effect(targets=nodes, proof=f"{what}: {counts}", at_us=at_us, error_us=at_us - began_us)
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        return None
+
+
+def _flush(node: str, database: int, *, everything: bool, scene: FaultScene) -> int:
+    """Flush, and return how many keys were there.
+
+    Raises:
+        NoEffect: keys were left.
+    """
+    with ours.connect(scene, node, database=database) as conversation:
+        count = ("INFO", "keyspace")
+        command = "FLUSHALL" if everything else "FLUSHDB"
+        before, _, after = conversation.call_all([count, (command,), count])
+    which = None if everything else database
+    if left := keys_in(str(after), which):
+        raise NoEffect(f"{node} still holds {left} keys directly after {command}")
+    return keys_in(str(before), which)

@@ -1,0 +1,107 @@
+"""Proof that a healed link carries packets again: what the nodes on its two ends say themselves.
+
+The harness is never cut off, so its own connections prove nothing about a link between nodes. Asked
+are those who talk all the time: sentinels (their last PING), cluster nodes (their last PONG), and a
+primary about what its replicas acknowledged.
+
+Not a wait for recovery: TCP may sit out many seconds of back-off after a long cut, so after
+`_PATIENCE_S` the words say that nobody has been heard yet, and the observers take over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness.clock import WaitExpired, wait_until
+from harness.faults import ours, targets
+from harness.faults.conversation import Conversation, Refused, Unanswered, pairs
+from harness.model.seams import FaultScene
+from harness.model.words import TopologyKind
+
+_PATIENCE_S = 3.0
+"""Sentinels and cluster nodes ping each second and reconnect at once: longer means TCP back-off."""
+
+
+def heard_again(scene: FaultScene, node: str, since_s: float) -> str:
+    """Who of the others has heard `node` since `since_s` (Unix time). For people."""
+    if down := _out_of_action(scene, node):
+        return down
+    kind = scene.plan.scenario.deployment.topology.kind
+    guards = [name.name for name in scene.plan.sentinels() if scene.topology.state(name.name).running]
+    if kind is TopologyKind.CLUSTER:
+        others = [n.name for n in targets.session_nodes(scene.plan) if n.name != node]
+        peers = [name for name in others if scene.topology.state(name).running]
+        return _first_to_hear(scene, peers, lambda peer: _ponged(peer, scene, node, since_s), node, since_s)
+    if guards:
+        return _first_to_hear(scene, guards, lambda peer: _pinged(peer, scene, node, since_s), node, since_s)
+    return caught_up(scene, node, since_s)
+
+
+def caught_up(scene: FaultScene, primary: str, since_s: float) -> str:
+    """Which replica has acknowledged what `primary` had written when the link was healed."""
+    if down := _out_of_action(scene, primary):
+        return down
+    offset: list[int] = []
+
+    def acknowledged(conversation: Conversation) -> bool:
+        replication = conversation.info("replication")
+        offset.append(int(replication.get("master_repl_offset", 0)))
+        lines = (value for name, value in replication.items() if name.startswith("slave"))
+        fields = [dict(part.split("=", 1) for part in line.split(",")) for line in lines if "offset=" in line]
+        # `lag` is the age of the last acknowledgement in whole seconds: only a fresh one counts.
+        return any(
+            int(one["offset"]) >= offset[0] and int(one["lag"]) <= time.time() - since_s for one in fields
+        )
+
+    return _first_to_hear(scene, [primary], acknowledged, "its replicas", since_s)
+
+
+def _out_of_action(scene: FaultScene, node: str) -> str | None:
+    state = scene.topology.state(node)
+    if state.running and not state.paused:
+        return None
+    return f"{node} is {'paused' if state.paused else 'down'}, so nobody can hear it"
+
+
+def _first_to_hear(
+    scene: FaultScene, peers: list[str], heard: Callable[[Conversation], bool], whom: str, since_s: float
+) -> str:
+    def by() -> str | None:
+        return next((peer for peer in peers if not scene.stopping() and _asked(scene, peer, heard)), None)
+
+    try:
+        peer = wait_until(by, within_s=_PATIENCE_S, waiting_for=f"{whom} to be heard", every_s=0.1)
+    except WaitExpired:
+        return f"{whom} not yet heard by {', '.join(peers) or 'anybody'} after {_PATIENCE_S:g} s"
+    return f"{peer} heard {whom} {time.time() - since_s:.2f} s later"
+
+
+def _asked(scene: FaultScene, peer: str, heard: Callable[[Conversation], bool]) -> bool:
+    try:
+        with ours.connect(scene, peer, within_s=0.5) as conversation:
+            return heard(conversation)
+    except (Unanswered, Refused):
+        return False
+
+
+def _pinged(conversation: Conversation, scene: FaultScene, node: str, since_s: float) -> bool:
+    """Whether this sentinel's PING to `node` was answered since then."""
+    service = scene.topology.service
+    known = [pairs(conversation.call("SENTINEL", "MASTER", service))]
+    known += [pairs(flat) for flat in conversation.call("SENTINEL", "REPLICAS", service)]
+    return any(
+        int(one["last-ok-ping-reply"]) / 1000 < time.time() - since_s
+        for one in known
+        if scene.topology.node_at(one["ip"], int(one["port"])) == node
+    )
+
+
+def _ponged(conversation: Conversation, scene: FaultScene, node: str, since_s: float) -> bool:
+    """Whether this cluster node got a PONG from `node` since then (their clocks are this machine's)."""
+    for line in str(conversation.call("CLUSTER", "NODES")).splitlines():
+        _, address, _, _, _, pong_ms, *_ = line.split()
+        host, _, port = address.partition("@")[0].rpartition(":")
+        if scene.topology.node_at(host, int(port)) == node:
+            return int(pong_ms) / 1000 > since_s
+    return False

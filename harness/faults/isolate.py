@@ -1,0 +1,94 @@
+"""`isolate`: a partition that leaves a web server on the losing side.
+
+Cuts {target, and the web server named by `with`} from every other node and every other web server.
+The harness itself is never cut: it sees both sides. The load engine is told which side each web
+server is on, so that what happens behind a deposed primary does not hide in an average.
+
+Healed after `for:`, or at the end of the run.
+"""
+
+from __future__ import annotations
+
+import time
+
+from harness.faults import ours, targets
+from harness.faults.heard import heard_again
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import NodeRole
+
+
+class Isolate:
+    declaration = Declaration(
+        name="isolate",
+        help="Cut a node, with a web server on its side if wanted, from everybody else.",
+        targets=(*targets.PRIMARIES, *targets.REPLICAS, "random"),
+        options=(
+            Option(
+                name="with",
+                type=OptionType.WEB_SERVER,
+                help="the web server that stays on the node's side; none by default",
+                default="",
+            ),
+        ),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        if not machine.network_faults:
+            return f"a partition needs network faults: {machine.why_no_network_faults or 'not possible here'}"
+        companion = str(step.options.get("with", ""))
+        if companion and companion not in plan.web_servers:
+            return f"there is no {companion}, only {', '.join(plan.web_servers)}"
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        known = ours.check(scene, nodes[0])
+        inside, outside = _sides(step, nodes, scene.plan)
+        began_us = scene.situation.now_us()
+        try:
+            _tell_sides(inside, nodes, scene)
+            proof = scene.topology.cut(inside, outside)
+        except BaseException:
+            _mend(inside, outside, scene)
+            raise
+        at_us = scene.situation.now_us()
+        return Effect(
+            targets=nodes,
+            proof=f"{known} with {', '.join(inside[1:]) or 'nobody'} cut from the rest: {proof}",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        inside, outside = _sides(step, effect.targets, scene.plan)
+        mended_at_s = time.time()
+        _mend(inside, outside, scene)
+        return f"cuts lifted; {heard_again(scene, effect.targets[0], mended_at_s)}"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+        return True
+
+
+def _sides(step: FaultStep, nodes: tuple[str, ...], plan: Plan) -> tuple[list[str], list[str]]:
+    companion = str(step.options.get("with", ""))
+    inside = [*nodes, *([companion] if companion else [])]
+    everybody = [*(node.name for node in plan.nodes), *plan.web_servers]
+    return inside, [name for name in everybody if name not in inside]
+
+
+def _tell_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> None:
+    view = scene.situation.views().get(nodes[0])
+    a_replica = view is not None and view.role == NodeRole.REPLICA
+    for name in scene.plan.web_servers:
+        with_node = name in inside
+        scene.set_side(name, "with-primary" if with_node is not a_replica else "rest")
+
+
+def _mend(inside: list[str], outside: list[str], scene: FaultScene) -> None:
+    try:
+        scene.topology.mend(inside, outside)
+    finally:
+        for name in scene.plan.web_servers:
+            scene.set_side(name, "all")

@@ -1,0 +1,64 @@
+"""`kill`: SIGKILL, as a crash or the kernel's out-of-memory killer does it. Nothing is saved first.
+
+With `for:` the node is started again, with its data, after that time; without, it stays down until
+`restart: killed` or the end of the run. To start it again at once, use `restart`.
+"""
+
+from __future__ import annotations
+
+from harness.errors import NoEffect
+from harness.faults import ours, targets
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.seams import Effect, FaultScene, Machine
+
+
+class Kill:
+    declaration = Declaration(
+        name="kill",
+        help="SIGKILL nodes or sentinels; `for:` starts them again with their data.",
+        targets=(*targets.RUNNING, "paused"),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        known = [ours.check(scene, node) for node in nodes]
+        began_us = scene.situation.now_us()
+        for node in nodes:
+            scene.topology.kill(node)
+        at_us = scene.situation.now_us()
+        return Effect(
+            targets=nodes,
+            proof=f"process gone: {', '.join(known)}; {_seen_gone(nodes, scene)}",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        if step.hold_s is None:
+            return None
+        return start_again(effect.targets, scene)
+
+
+def _seen_gone(nodes: tuple[str, ...], scene: FaultScene) -> str:
+    """Exit codes of nodes that must be down now.
+
+    Raises:
+        NoEffect: one of them still runs.
+    """
+    states = {node: scene.topology.state(node) for node in nodes}
+    alive = [node for node, state in states.items() if state.running]
+    if alive:
+        raise NoEffect(f"{', '.join(alive)} still running after SIGKILL")
+    return ", ".join(f"{node} exit code {state.exit_code}" for node, state in states.items())
+
+
+def start_again(nodes: tuple[str, ...], scene: FaultScene) -> str:
+    """Start those that are down, with their data; says which process answers now."""
+    for node in nodes:
+        if not scene.topology.state(node).running:
+            scene.topology.start(node)
+    return "answers again: " + ", ".join(ours.check(scene, node) for node in nodes)

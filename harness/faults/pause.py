@@ -1,0 +1,89 @@
+"""`pause`: a node freezes with its connections open (a stalled disk, a frozen virtual machine).
+
+Clients hang until their own time-out: a different test from `kill`. Healing resumes it, after `for:`
+or at the end of the run, or earlier by `resume: paused`.
+
+Trap: bytes sent to a paused server are executed when it resumes, even if their sender has long gone.
+"""
+
+from __future__ import annotations
+
+from harness.clock import wait_until
+from harness.errors import NoEffect
+from harness.faults import ours, targets
+from harness.faults.conversation import Unanswered
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.seams import Effect, FaultScene, Machine
+
+_SILENCE_S = 0.15
+"""A healthy node on this machine answers PING in well under a millisecond."""
+_ANSWERS_AGAIN_S = 10.0
+
+
+class Pause:
+    declaration = Declaration(
+        name="pause",
+        help="Freeze nodes or sentinels without closing their connections; healed by resuming them.",
+        targets=targets.RUNNING,
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        known = [ours.check(scene, node) for node in nodes]
+        if frozen := [node for node in nodes if scene.topology.state(node).paused]:
+            raise NoEffect(f"{', '.join(frozen)} paused already")
+        try:
+            return self._freeze(nodes, known, scene)
+        except BaseException:
+            resume(nodes, scene)
+            raise
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        return resume(effect.targets, scene)
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return any(scene.topology.state(node).paused for node in effect.targets)
+
+    def _freeze(self, nodes: tuple[str, ...], known: list[str], scene: FaultScene) -> Effect:
+        began_us = scene.situation.now_us()
+        for node in nodes:
+            scene.topology.pause(node)
+        at_us = scene.situation.now_us()
+        if awake := [node for node in nodes if answers(node, scene)]:
+            raise NoEffect(f"{', '.join(awake)} still answering after being paused")
+        return Effect(
+            targets=nodes,
+            proof=f"frozen: {', '.join(known)}; no answer within {_SILENCE_S} s",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+
+def answers(node: str, scene: FaultScene, within_s: float = _SILENCE_S) -> bool:
+    """Whether the node answers at all now."""
+    try:
+        ours.connect(scene, node, within_s=within_s).close()
+    except Unanswered:
+        return False
+    return True
+
+
+def resume(nodes: tuple[str, ...], scene: FaultScene) -> str:
+    """Resume those that are paused, and wait until they answer. Idempotent; the dead stay dead."""
+    for node in nodes:
+        if scene.topology.state(node).paused:
+            scene.topology.resume(node)
+    up = [node for node in nodes if scene.topology.state(node).running]
+    for node in up:
+        wait_until(
+            lambda node=node: answers(node, scene, within_s=1.0),  # type: ignore[misc] # bound per turn
+            within_s=_ANSWERS_AGAIN_S,
+            waiting_for=f"{node} to answer after being resumed",
+        )
+    return (
+        f"answering: {', '.join(up) or 'none'}; down meanwhile: {', '.join(set(nodes) - set(up)) or 'none'}"
+    )

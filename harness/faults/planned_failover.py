@@ -1,0 +1,184 @@
+"""`planned failover`: the hand-over that an operator asks for, with everything healthy.
+
+Sentinel: `SENTINEL FAILOVER`, which skips the agreement and promotes without the old primary's help.
+Cluster: `CLUSTER FAILOVER` on a replica of the shard; by default the old primary stops its clients
+until the replica has everything, `force` goes without the old primary, `takeover` also without votes.
+
+Watched to completion: the new primary says so itself, and whoever publishes it does too. The effect
+is the role change; the command's acceptance proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import Interrupted, NoEffect
+from harness.faults import ours, targets
+from harness.faults.conversation import Conversation, Unanswered, pairs
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import TopologyKind
+
+Seen = TypeVar("Seen")
+
+_LOOK_EVERY_S = 0.01
+_PUBLISHING_S = 2.0
+_CLUSTER_WITHIN_S = 8.0
+"""A manual failover of the cluster gives up by itself after 5 s (CLUSTER_MF_TIMEOUT)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Promotion:
+    node: str
+    at_us: int
+    error_us: int
+
+
+class PlannedFailover:
+    declaration = Declaration(
+        name="planned failover",
+        help="Ask for a failover while all is well: SENTINEL FAILOVER, or CLUSTER FAILOVER on a replica.",
+        targets=targets.PRIMARIES,
+        options=(
+            Option(
+                name="form",
+                type=OptionType.WORD,
+                help="cluster only: with the old primary's help, without it, or without votes too",
+                default="default",
+                words=("default", "force", "takeover"),
+            ),
+        ),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        if misfit := targets.fits(step, plan):
+            return misfit
+        shard = targets.parse(step.target).shard
+        if len(targets.session_nodes(plan, shard)) < 2:
+            return f"shard {shard} has no replicas to fail over to"
+        if _clustered(plan):
+            return None
+        if not plan.sentinels():
+            return "a planned failover needs sentinels or a cluster"
+        if step.options.get("form", "default") != "default":
+            return f"SENTINEL FAILOVER has one form; {step.options['form']!r} is for a cluster"
+        return None
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        (old,) = targets.resolve(step.target, scene)
+        if _clustered(scene.plan):
+            return _by_cluster(
+                old, targets.parse(step.target).shard, str(step.options.get("form", "")), scene
+            )
+        return _by_sentinel(old, scene)
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        return None
+
+
+def _clustered(plan: Plan) -> bool:
+    return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
+
+
+def _by_sentinel(old: str, scene: FaultScene) -> Effect:
+    (sentinel,) = targets.resolve("sentinel", scene)
+    service = scene.topology.service
+    within_s = scene.plan.scenario.deployment.topology.failover_timeout_s
+    candidates = [node.name for node in targets.session_nodes(scene.plan, 1) if node.name != old]
+    with ours.connect(scene, sentinel) as guard:
+        before = pairs(guard.call("SENTINEL", "MASTER", service))
+        if scene.topology.node_at(before["ip"], int(before["port"])) != old:
+            raise NoEffect(f"{sentinel} does not call {old} the primary, but {before['ip']}:{before['port']}")
+        asked_us = scene.situation.now_us()
+        guard.call("SENTINEL", "FAILOVER", service)
+        promotion = _await_promotion(candidates, asked_us, within_s, scene)
+
+        def published() -> dict[str, str] | None:
+            now = pairs(guard.call("SENTINEL", "MASTER", service))
+            there = scene.topology.node_at(now["ip"], int(now["port"]))
+            return now if there == promotion.node else None
+
+        # Published once the other replicas follow, for which there is a failover-timeout again.
+        after = _await(published, within_s + _PUBLISHING_S, f"{sentinel} to publish {promotion.node}", scene)
+    took_s = (scene.situation.now_us() - asked_us) / 1e6
+    return Effect(
+        targets=(old,),
+        proof=(
+            f"{promotion.node} says master {(promotion.at_us - asked_us) / 1e6:.3f} s after SENTINEL "
+            f"FAILOVER on {sentinel}, which published it after {took_s:.3f} s; "
+            f"epoch {before['config-epoch']} -> {after['config-epoch']}"
+        ),
+        at_us=promotion.at_us,
+        error_us=promotion.error_us,
+    )
+
+
+def _by_cluster(old: str, shard: int, form: str, scene: FaultScene) -> Effect:
+    (replica,) = targets.resolve(f"shard {shard} replica", scene)
+    words = {"force": ("FORCE",), "takeover": ("TAKEOVER",)}.get(form, ())
+    with ours.connect(scene, replica) as candidate:
+        epoch = _epoch(candidate)
+        asked_us = scene.situation.now_us()
+        candidate.call("CLUSTER", "FAILOVER", *words)
+        promotion = _await_promotion([replica], asked_us, _CLUSTER_WITHIN_S, scene)
+        now = _await(
+            lambda: e if (e := _epoch(candidate)) > epoch else None, 2.0, "a new configuration epoch", scene
+        )
+    command = " ".join(("CLUSTER FAILOVER", *words))
+    return Effect(
+        targets=(old,),
+        proof=(
+            f"{replica} says master {(promotion.at_us - asked_us) / 1e6:.3f} s after {command}; "
+            f"its epoch {epoch} -> {now}"
+        ),
+        at_us=promotion.at_us,
+        error_us=promotion.error_us,
+    )
+
+
+def _epoch(conversation: Conversation) -> int:
+    lines = str(conversation.call("CLUSTER", "INFO")).splitlines()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    return int(fields["cluster_my_epoch"])
+
+
+def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scene: FaultScene) -> _Promotion:
+    """Ask the candidates for their role until one says that it is the primary now."""
+    open_to: dict[str, Conversation] = {}
+    looked_us = asked_us
+
+    def promoted() -> _Promotion | None:
+        nonlocal looked_us
+        since_us, looked_us = looked_us, scene.situation.now_us()
+        for node, conversation in open_to.items():
+            if conversation.call("ROLE")[0] == "master":
+                at_us = scene.situation.now_us()
+                return _Promotion(node, at_us, at_us - since_us)
+        return None
+
+    try:
+        for node in candidates:
+            try:
+                open_to[node] = ours.connect(scene, node)
+            except Unanswered:  # A replica that is down cannot be the one; the others can.
+                continue
+        return _await(promoted, within_s, f"one of {', '.join(candidates)} to be promoted", scene)
+    finally:
+        for conversation in open_to.values():
+            conversation.close()
+
+
+def _await(probe: Callable[[], Seen | None], within_s: float, what: str, scene: FaultScene) -> Seen:
+    def asked() -> Seen | None:
+        if scene.stopping():
+            raise Interrupted(f"stopped while waiting for {what}")
+        return probe()
+
+    try:
+        return wait_until(asked, within_s=within_s, waiting_for=what, every_s=_LOOK_EVERY_S)
+    except WaitExpired as expired:
+        raise NoEffect(f"{expired}; seen: {targets.describe(scene)}") from expired

@@ -1,0 +1,129 @@
+"""`restart`: start what is down, or kill what runs and start it at once.
+
+On a running node this is the restart that is faster than down-after: nobody notices in time to fail
+over, and with `data: empty` (or without persistence) a primary comes back with nothing and its
+replicas copy the nothing. `data: empty` wipes the node's directory first, as a lost volume does.
+
+Effect: for a running node the kill (that is when service stopped), for one that was down the moment
+at which the new process answered. Proof in both cases: a new run_id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import NoEffect
+from harness.faults import ours, targets
+from harness.faults.conversation import Conversation, keys_in
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import NodeRole
+
+_LOADING_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Restarted:
+    proof: str
+    at_us: int
+    error_us: int
+
+
+class Restart:
+    declaration = Declaration(
+        name="restart",
+        help="Start nodes that are down, or kill running ones and start them at once.",
+        targets=("killed", *targets.RUNNING),
+        options=(
+            Option(
+                name="data",
+                type=OptionType.WORD,
+                help="keep the node's data directory, or wipe it before the start",
+                default="keep",
+                words=("keep", "empty"),
+            ),
+        ),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        empty = step.options.get("data", "keep") == "empty"
+        restarted = [_restart(node, empty=empty, scene=scene) for node in nodes]
+        first = min(restarted, key=lambda one: one.at_us)
+        return Effect(
+            targets=nodes,
+            proof="; ".join(one.proof for one in restarted),
+            at_us=first.at_us,
+            error_us=first.error_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        return None
+
+
+def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
+    before, began_us, at_us = "", scene.situation.now_us(), None
+    if scene.topology.state(node).running:
+        before = _run_id(node, scene)
+        began_us = scene.situation.now_us()
+        scene.topology.kill(node)
+        at_us = scene.situation.now_us()
+    stopped_us = at_us if at_us is not None else began_us
+    scene.topology.start(node, empty=empty)
+    with ours.connect(scene, node) as conversation:
+        after = conversation.info("server")["run_id"]
+        data = _data(node, conversation, empty=empty, scene=scene)
+    up_us = scene.situation.now_us()
+    if after == before:
+        raise NoEffect(f"{node} still answers with run_id {before}: it was not restarted")
+    down_s = (up_us - stopped_us) / 1e6
+    was = f"was {before[:8]}, down for {down_s:.2f} s" if before else "was down"
+    return _Restarted(
+        proof=f"{node} answers with new run_id {after[:8]} ({was}), {data}",
+        at_us=up_us if at_us is None else at_us,
+        error_us=(up_us if at_us is None else at_us) - began_us,
+    )
+
+
+def _run_id(node: str, scene: FaultScene) -> str:
+    if scene.topology.state(node).paused:
+        raise NoEffect(f"{node} is paused; resume or kill it instead")
+    with ours.connect(scene, node) as conversation:
+        return conversation.info("server")["run_id"]
+
+
+def _data(node: str, conversation: Conversation, *, empty: bool, scene: FaultScene) -> str:
+    """What the new process came up with.
+
+    The key count may be above zero on a node that was wiped: users log in within milliseconds, and a
+    replica copies its primary. What it read from disk itself tells (from Redis 7 on).
+    """
+    if scene.plan.node(node).role is NodeRole.SENTINEL:
+        return "a sentinel"
+    persistence = _loaded(node, conversation)
+    keys = keys_in(str(conversation.call("INFO", "keyspace")))
+    loaded = int(persistence.get("rdb_last_load_keys_loaded", 0))
+    role = conversation.info("replication")["role"]
+    if empty and loaded and role == "master":
+        raise NoEffect(f"{node} was to start empty and read {loaded} keys from disk")
+    kept = "on" if persistence.get("aof_enabled") == "1" else "off"
+    wiped = "directory wiped, " if empty else ""
+    return f"{wiped}{keys} keys once loaded, append-only file {kept}"
+
+
+def _loaded(node: str, conversation: Conversation) -> dict[str, str]:
+    """INFO persistence, once the node has read its data set from disk."""
+
+    def ready() -> dict[str, str] | None:
+        persistence = conversation.info("persistence")
+        return persistence if persistence.get("loading") == "0" else None
+
+    try:
+        return wait_until(ready, within_s=_LOADING_S, waiting_for=f"{node} to load its data")
+    except WaitExpired as expired:
+        raise NoEffect(str(expired)) from expired

@@ -1,0 +1,36 @@
+"""`resume`: wake what an earlier `pause` froze, at a moment of the scenario's choosing.
+
+Beside `pause` with `for:`, this lets the end of a pause hang on an event: `after: promoted + 2s`.
+"""
+
+from __future__ import annotations
+
+from harness.errors import NoEffect
+from harness.faults import targets
+from harness.faults.pause import resume
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.seams import Effect, FaultScene, Machine
+
+
+class Resume:
+    declaration = Declaration(
+        name="resume",
+        help="Wake the nodes that an earlier `pause` froze.",
+        targets=("paused",),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        began_us = scene.situation.now_us()
+        proof = resume(nodes, scene)
+        if frozen := [node for node in nodes if scene.topology.state(node).paused]:
+            raise NoEffect(f"{', '.join(frozen)} still paused after being resumed")
+        at_us = scene.situation.now_us()
+        return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+        return None

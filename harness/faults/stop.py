@@ -1,0 +1,49 @@
+"""`stop`: SIGTERM, an orderly shutdown as a deployment or a reboot does it.
+
+Unlike `kill` the server saves its data set (where save points are configured), and from Redis 7 on a
+primary first waits for its replicas to catch up. `for:` works as with `kill`.
+"""
+
+from __future__ import annotations
+
+from harness.errors import NoEffect
+from harness.faults import ours, targets
+from harness.faults.kill import start_again
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.seams import Effect, FaultScene, Machine
+
+
+class Stop:
+    declaration = Declaration(
+        name="stop",
+        help="SIGTERM nodes or sentinels (orderly shutdown); `for:` starts them again with their data.",
+        targets=targets.RUNNING,
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        known = [ours.check(scene, node) for node in nodes]
+        began_us = scene.situation.now_us()
+        for node in nodes:
+            scene.topology.stop(node)
+        at_us = scene.situation.now_us()
+        states = {node: scene.topology.state(node) for node in nodes}
+        if alive := [node for node, state in states.items() if state.running]:
+            raise NoEffect(f"{', '.join(alive)} still running after SIGTERM")
+        took_s = (at_us - began_us) / 1e6
+        codes = ", ".join(f"{node} exit code {state.exit_code}" for node, state in states.items())
+        return Effect(
+            targets=nodes,
+            proof=f"shut down in {took_s:.2f} s: {', '.join(known)}; {codes}",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        if step.hold_s is None:
+            return None
+        return start_again(effect.targets, scene)

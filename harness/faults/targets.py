@@ -1,0 +1,190 @@
+"""Symbolic targets: what `primary`, `replica[lag=max]` or `killed` mean at the moment of injection.
+
+`fits` asks at planning whether the plan has such a thing at all (pure); `resolve` finds the node or
+web server then and there, from what the observers know. One word means one thing everywhere: on a
+cluster `primary` is the primary of shard 1, on one node it is that node, and `cache` is whatever
+instance holds the cache.
+
+There is no `sentinel leader`: Sentinel elects one per failover and tells nobody outside of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.errors import NoEffect
+from harness.model.plan import NodePlan, Plan
+from harness.model.scenario import FaultStep
+from harness.model.seams import FaultScene, NodeView
+from harness.model.words import NodePurpose, NodeRole, TopologyKind
+
+PRIMARIES = ("primary", "shard N primary")
+REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
+SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
+RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels")
+"""Everything that runs from the start and can be killed, stopped or paused."""
+
+_TAKES_DOWN = frozenset({"kill", "stop"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target word, read. `what` is the word without its shard."""
+
+    what: str
+    shard: int = 1
+
+
+def parse(word: str) -> Target:
+    if found := re.fullmatch(r"shard (\d+) (primary|replica)", word):
+        return Target(found[2], int(found[1]))
+    if re.fullmatch(r"web-\d+", word):
+        return Target("web server")
+    return Target(word)
+
+
+def session_nodes(plan: Plan, shard: int | None = None) -> tuple[NodePlan, ...]:
+    """The data nodes that hold sessions; of one shard, or all."""
+    nodes = (node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS)
+    return tuple(node for node in nodes if shard in {None, node.shard})
+
+
+def cache_node(plan: Plan) -> str | None:
+    """The instance that holds the cache: one of its own, or in `shared` the only one."""
+    own = next((node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE), None)
+    shared = plan.scenario.deployment.topology.kind is TopologyKind.SHARED
+    return session_nodes(plan)[0].name if shared else own
+
+
+def fits(step: FaultStep, plan: Plan) -> str | None:
+    """Why the plan has no such target; None: it has. Pure."""
+    target = parse(step.target)
+    nodes = session_nodes(plan, target.shard)
+    if not nodes:
+        last = max(node.shard for node in session_nodes(plan))
+        return f"there is no shard {target.shard}: sessions live on shard 1 to {last}"
+    match target.what:
+        case "replica" | "replica[lag=max]" | "all replicas":
+            return None if len(nodes) > 1 else f"shard {target.shard} has no replicas"
+        case "sentinel" | "all sentinels":
+            return None if plan.sentinels() else "the deployment has no sentinels"
+        case "cache":
+            return None if cache_node(plan) else "the deployment has no cache"
+        case "web server":
+            known = step.target in plan.web_servers
+            return None if known else f"there is no {step.target}, only {', '.join(plan.web_servers)}"
+        case "killed":
+            return None if _earlier(step, plan, _TAKES_DOWN) else "no earlier fault kills or stops a node"
+        case "paused":
+            return None if _earlier(step, plan, frozenset({"pause"})) else "no earlier fault pauses a node"
+    return None
+
+
+def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
+    """The nodes or the web server meant by `word` now, never empty.
+
+    Raises:
+        NoEffect: nothing answers to that word now; says what was seen.
+    """
+    target = parse(word)
+    match target.what:
+        case "primary":
+            found: Sequence[str] = [_primary(target.shard, scene)]
+        case "replica":
+            found = _replicas(target.shard, scene)[:1]
+        case "all replicas":
+            found = _replicas(target.shard, scene)
+        case "replica[lag=max]":
+            found = _furthest_behind(target.shard, scene)
+        case "sentinel":
+            found = _running([node.name for node in scene.plan.sentinels()], scene)[:1]
+        case "all sentinels":
+            found = _running([node.name for node in scene.plan.sentinels()], scene)
+        case "random":
+            found = _random(scene)
+        case "cache":
+            found = [name for name in (cache_node(scene.plan),) if name]
+        case "sessions":
+            shards = sorted({node.shard for node in session_nodes(scene.plan)})
+            found = [_primary(shard, scene) for shard in shards]
+        case "killed":
+            found = [name for name in _acted_on(scene) if not scene.topology.state(name).running]
+        case "paused":
+            found = [name for name in _acted_on(scene) if scene.topology.state(name).paused]
+        case "web server":
+            found = [name for name in scene.plan.web_servers if name == word]
+        case _:
+            found = []
+    if not found:
+        raise NoEffect(f"nothing answers to `{word}` now; seen: {describe(scene)}")
+    return tuple(found)
+
+
+def describe(scene: FaultScene) -> str:
+    """The data nodes as the observers know them now, one clause each."""
+    views = scene.situation.views()
+    seen = [
+        f"{name} {view.role}{'' if view.reachable else ' (unreachable)'} at offset {view.offset}"
+        for name, view in sorted(views.items())
+    ]
+    return ", ".join(seen) or "no node has been observed yet"
+
+
+def replicas_of(shard: int, scene: FaultScene) -> tuple[str, ...]:
+    """Replicas of a shard as observed now, by name. Empty: none."""
+    return tuple(view.name for view in _replica_views(shard, scene))
+
+
+def _earlier(step: FaultStep, plan: Plan, kinds: frozenset[str]) -> bool:
+    return any(other.kind in kinds and other.number < step.number for other in plan.scenario.faults)
+
+
+def _primary(shard: int, scene: FaultScene) -> str:
+    nodes = session_nodes(scene.plan, shard)
+    if len(nodes) == 1:
+        return nodes[0].name
+    primary = scene.situation.primary_of(shard)
+    if primary is None:
+        raise NoEffect(f"no primary of shard {shard} is agreed upon now; seen: {describe(scene)}")
+    return primary
+
+
+def _replica_views(shard: int, scene: FaultScene) -> list[NodeView]:
+    primary = scene.situation.primary_of(shard)
+    members = {node.name for node in session_nodes(scene.plan, shard)}
+    views = sorted(scene.situation.views().values(), key=lambda view: view.name)
+    return [
+        view
+        for view in views
+        if view.name in members and view.role == NodeRole.REPLICA and view.reachable and view.name != primary
+    ]
+
+
+def _replicas(shard: int, scene: FaultScene) -> list[str]:
+    return _running([view.name for view in _replica_views(shard, scene)], scene)
+
+
+def _furthest_behind(shard: int, scene: FaultScene) -> list[str]:
+    primary = scene.situation.views().get(_primary(shard, scene))
+    acknowledged = primary.replica_offsets if primary is not None else {}
+    views = _replica_views(shard, scene)
+    views.sort(key=lambda view: (acknowledged.get(view.name, view.offset), view.name))
+    return [view.name for view in views[:1]]
+
+
+def _random(scene: FaultScene) -> list[str]:
+    running = _running([node.name for node in session_nodes(scene.plan)], scene)
+    return [running[int(scene.random() * len(running))]] if running else []
+
+
+def _running(names: Sequence[str], scene: FaultScene) -> list[str]:
+    return [name for name in names if scene.topology.state(name).running]
+
+
+def _acted_on(scene: FaultScene) -> list[str]:
+    """Nodes that earlier faults of this run acted on, each once, in that order."""
+    nodes = {node.name for node in scene.plan.nodes}
+    named = (name for names in scene.resolved.values() for name in names if name in nodes)
+    return list(dict.fromkeys(named))

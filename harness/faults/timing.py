@@ -1,0 +1,167 @@
+"""When a fault's start has come: a time, an event of the run, or a condition.
+
+Events and conditions count from when the previous fault of the list took effect, or from the begin
+of the baseline for the first. One that never comes is given up after a limit, with the reason; one
+that follows a fault without effect is given up at once.
+
+Trap: "acked and not replicated" is judged by the newest samples, which are some 50 ms old. Behind a
+`cut replication` it is exact: what was acked since cannot have been replicated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import Interrupted, NoEffect
+from harness.faults import targets
+from harness.model.scenario import FaultStep, Start
+from harness.model.seams import Effect, FaultScene
+
+Seen = TypeVar("Seen")
+
+LOOK_EVERY_S = 0.005
+
+_DEFAULT_LIMIT_S = 60.0
+_FOREVER_S = 24 * 3600.0
+"""For waits bounded elsewhere: by a time of the timeline, or by the previous fault's own limit."""
+
+
+@dataclass(slots=True)
+class Past:
+    """What has become of the faults so far. Written by their threads, each its own entry."""
+
+    began_us: int
+    _effects: dict[int, Effect] = field(default_factory=dict)
+    _failures: dict[int, str] = field(default_factory=dict)
+    _healed_us: list[int] = field(default_factory=list)
+    standing: set[int] = field(default_factory=set)
+    """Faults in effect and not healed."""
+
+    def took_effect(self, number: int, effect: Effect) -> None:
+        self._effects[number] = effect
+        self.standing.add(number)
+
+    def had_no_effect(self, number: int, reason: str) -> None:
+        self._failures[number] = reason
+
+    def healed(self, number: int, at_us: int) -> None:
+        self.standing.discard(number)
+        self._healed_us.append(at_us)
+
+    def effect_of(self, number: int) -> Effect | None:
+        """The effect of a fault; None: not yet.
+
+        Raises:
+            NoEffect: there will be none.
+        """
+        if number in self._failures:
+            raise NoEffect(f"fault {number}, which this one follows, had no effect")
+        return self._effects.get(number)
+
+    def first_healed_us(self, since_us: int) -> int | None:
+        return min((at_us for at_us in self._healed_us if at_us >= since_us), default=None)
+
+
+def await_start(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) -> None:
+    """Return when the fault is due.
+
+    Raises:
+        NoEffect: its start did not come within the limit.
+        Interrupted: the run is to end.
+    """
+    start = step.start
+    if start.after_s is not None:
+        _until(past.began_us + int(start.after_s * 1e6), scene)
+        return
+    names_a_fault = (start.event or "").startswith("fault ")
+    since_us = past.began_us if names_a_fault else _previous_effect_us(step, past, scene)
+    limit_s = limit_s or _DEFAULT_LIMIT_S
+    if start.event is not None:
+        seen_us = _await(
+            lambda: _event_us(str(start.event), since_us, past, scene), f"`{start.event}`", limit_s, scene
+        )
+        _until(seen_us + int(start.offset_s * 1e6), scene)
+    elif start.acked is not None:
+        _await(lambda: _acked(step, since_us, past, scene), _condition(start), limit_s, scene)
+    elif start.replica_lag_bytes is not None:
+        bytes_behind = start.replica_lag_bytes
+        shard = targets.parse(step.target).shard
+        _await(
+            lambda: (_lag_bytes(shard, scene) or 0) > bytes_behind,
+            f"a replica more than {bytes_behind} bytes behind",
+            limit_s,
+            scene,
+        )
+
+
+def _previous_effect_us(step: FaultStep, past: Past, scene: FaultScene) -> int:
+    """The earliest moment at which the previous fault's effect can have begun."""
+    if step.number == 1:
+        return past.began_us
+    effect = _await(
+        lambda: past.effect_of(step.number - 1), f"fault {step.number - 1} to take effect", _FOREVER_S, scene
+    )
+    return effect.at_us - effect.error_us
+
+
+def _event_us(event: str, since_us: int, past: Past, scene: FaultScene) -> int | None:
+    if event.startswith("fault "):
+        effect = past.effect_of(int(event.removeprefix("fault ")))
+        return effect.at_us if effect is not None else None
+    if event == "healed":
+        return past.first_healed_us(since_us)
+    return scene.situation.first_event_us(event, since_us)
+
+
+def _acked(step: FaultStep, since_us: int, past: Past, scene: FaultScene) -> bool:
+    start = step.start
+    if scene.situation.acked_since(str(start.acked), since_us) < start.times:
+        return False
+    return not start.unreplicated or _unreplicated(step, past, scene)
+
+
+def _unreplicated(step: FaultStep, past: Past, scene: FaultScene) -> bool:
+    """Whether the shard's primary has acknowledged something that no replica of it has."""
+    before = {other.number: other for other in scene.plan.scenario.faults if other.number < step.number}
+    shard = targets.parse(step.target).shard
+    for other in before.values():
+        cuts = other.kind == "cut replication" and targets.parse(other.target).shard == shard
+        if cuts and other.number in past.standing:
+            return True
+    primary = scene.situation.views().get(scene.situation.primary_of(shard) or "")
+    return primary is not None and all(has < primary.offset for has in primary.replica_offsets.values())
+
+
+def _lag_bytes(shard: int, scene: FaultScene) -> int | None:
+    """How far the slowest replica is behind; None: not known."""
+    primary = scene.situation.views().get(scene.situation.primary_of(shard) or "")
+    if primary is None or not primary.replica_offsets:
+        return None
+    return primary.offset - min(primary.replica_offsets.values())
+
+
+def _condition(start: Start) -> str:
+    unreplicated = " that no replica has" if start.unreplicated else ""
+    return f"{start.times} acked `{start.acked}`{unreplicated}"
+
+
+def _until(due_us: int, scene: FaultScene) -> None:
+    _await(
+        lambda: scene.situation.now_us() >= due_us, f"{due_us / 1e6:.3f} s on the clock", _FOREVER_S, scene
+    )
+
+
+def _await(probe: Callable[[], Seen | None], waiting_for: str, within_s: float, scene: FaultScene) -> Seen:
+    def asked() -> Seen | None:
+        if scene.stopping():
+            raise Interrupted(f"the run ended before its start came: it waited for {waiting_for}")
+        return probe()
+
+    try:
+        return wait_until(asked, within_s=within_s, waiting_for=waiting_for, every_s=LOOK_EVERY_S)
+    except WaitExpired as expired:
+        seen = targets.describe(scene)
+        raise NoEffect(f"its start never came: {waiting_for}, for {within_s:g} s; seen: {seen}") from expired
