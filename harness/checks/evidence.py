@@ -1,0 +1,212 @@
+"""What is missing from a run's evidence, and what each gap leaves undecided. Judged before all else.
+
+Missing evidence never shrinks what was proved: it widens upper ends, so that "none seen" stops
+meaning "none happened". Only where a run taught nothing (no fault took effect, no traffic before
+it) are its measurements void. Trap: a busy machine is no starved one. Two runs side by side on two
+cores keep some task waiting most of the time and still measure well; what spoils a measured time is
+lateness, compared with the tightest bound that it is measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.checks.moments import Moments
+from harness.model.history import History
+from harness.model.judgement import SessionCounts
+from harness.model.records import ClockPair
+from harness.model.words import Outcome, Phase
+
+LAG_SHARE = 0.25
+"""Of the tightest bound. Lateness moves either end of a window by as much: up to a quarter, a
+result near its bound may change sides, one that leaves the usual half as room does not."""
+LAG_AT_LEAST_S = 0.1
+"""Single delays below this occur on every shared machine, and no window below it is an outage."""
+PRESSURE_SHARE = 0.95
+"""Of the time, some task waited for a CPU: two runs on two cores stay below; nearly always, for as
+long as the bound, means that Redis itself waited and its timers with it."""
+PRESSURE_AT_LEAST_S = 3.0
+"""Shorter bursts of full load (starting nodes, a fork) are normal."""
+USUAL_BOUND_S = 1.0
+"""Compared with where no expectation bounds a time: the failure detector of the fast profile."""
+DRIFT_US = 50_000
+"""Wall against monotonic clock; TTLs are kept in wall time (ledger: 50 ms)."""
+UNDECIDABLE_SHARE = 0.02
+"""Of the sessions at risk."""
+
+
+class Affects(StrEnum):
+    """What a gap leaves undecided."""
+
+    ALL = "all"
+    """Nothing was learnt: what was measured means nothing. Proved findings stay."""
+    UPPER = "upper"
+    """More may have happened than was recorded."""
+    AUDIT = "audit"
+    """What only the audit shows may be more than was found."""
+    LOSS = "loss"
+    """Expectations about losses; findings that no expectation names keep their counts."""
+    TIMING = "timing"
+    TTL = "ttl"
+    """Findings about deadlines, proved ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    affects: Affects
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    gaps: tuple[Gap, ...] = ()
+    starved: str = ""
+
+    def about(self, *affects: Affects) -> tuple[str, ...]:
+        return tuple(gap.sentence for gap in self.gaps if gap.affects in affects)
+
+
+def weigh(
+    history: History, moments: Moments, sessions: SessionCounts, crashed: Sequence[str] = ()
+) -> Evidence:
+    """`crashed`: what `run_checks` says of checks that failed with an error of their own."""
+    late = starved(history, moments)
+    gaps = [
+        *_recording(history),
+        *(Gap(Affects.UPPER, f"a check crashed: {one}") for one in crashed),
+        *_faults(history),
+        *_traffic(history),
+        *_audit(history),
+        *_at_risk(history, sessions),
+        *_clocks(history, moments),
+    ]
+    if late:
+        gaps.append(Gap(Affects.TIMING, f"the host was starved: {late}"))
+    return Evidence(gaps=tuple(gaps), starved=late)
+
+
+def _recording(history: History) -> Iterator[Gap]:
+    if history.incomplete or history.closing is None:
+        why = history.incomplete or "it has no closing line"
+        yield Gap(Affects.UPPER, f"the history is incomplete: {why}")
+    elif history.closing.interrupted:
+        yield Gap(Affects.UPPER, f"the run was interrupted: {history.closing.reason or 'by its user'}")
+    if not history.samples:
+        yield Gap(Affects.UPPER, "no node was ever sampled, so roles, offsets and evictions are not known")
+
+
+def _faults(history: History) -> Iterator[Gap]:
+    took_effect = {event.fault for event in history.events if event.name == "effect"}
+    for step in history.plan.scenario.faults:
+        if step.number in took_effect:
+            continue
+        said = [
+            event.detail
+            for event in history.events
+            if event.name == "no-effect" and event.fault == step.number
+        ]
+        what = " ".join(word for word in (step.kind, step.target) if word)
+        why = (said[-1] or "its effect was not observed") if said else "it never began"
+        yield Gap(Affects.ALL, f"fault {step.number} ({what}) did not take effect: {why}")
+    for event in history.events:
+        if event.name == "heal-failed":
+            yield Gap(Affects.AUDIT, f"{event.source} could not be healed: {event.detail}")
+
+
+def _traffic(history: History) -> Iterator[Gap]:
+    acked = [one.phase for one in history.operations if one.outcome is Outcome.ACKED]
+    if Phase.BASELINE not in acked:
+        yield Gap(Affects.ALL, "the workload got nothing through before the fault")
+    sent = {one.phase for one in history.operations if one.sent_us is not None}
+    if history.plan.scenario.faults and not sent & {Phase.FAULT, Phase.RECOVERY}:
+        yield Gap(Affects.ALL, "no operation was sent between the fault and recovery")
+
+
+def _audit(history: History) -> Iterator[Gap]:
+    summary = history.audit_summary
+    if summary is None:
+        yield Gap(Affects.AUDIT, "the run never came to its audit")
+    elif summary.valid_pass is None:
+        why = summary.reason or f"the topology changed during each of {summary.passes} passes"
+        yield Gap(Affects.AUDIT, f"no audit is valid: {why}")
+    elif not any(entry.pass_n == summary.valid_pass for entry in history.audit):
+        yield Gap(Affects.AUDIT, "the audit read no session")
+    if history.closing is not None and history.closing.not_recovered:
+        yield Gap(Affects.AUDIT, f"the topology did not recover: {history.closing.not_recovered}")
+
+
+def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
+    if not history.plan.scenario.faults:
+        return
+    if not sessions.at_risk:
+        yield Gap(Affects.LOSS, "no session was at risk: nothing was acked between the effect and recovery")
+    elif sessions.undecidable > UNDECIDABLE_SHARE * sessions.at_risk:
+        yield Gap(
+            Affects.LOSS,
+            f"{sessions.undecidable} sessions cannot be decided, more than {UNDECIDABLE_SHARE:.0%} of the"
+            f" {sessions.at_risk} at risk",
+        )
+
+
+def _clocks(history: History, moments: Moments) -> Iterator[Gap]:
+    if not _judged(history, moments):
+        yield Gap(Affects.TIMING, "nothing says how this machine was doing: no clock records")
+        yield Gap(Affects.TTL, "nothing says how the clocks ran: no clock records")
+        return
+    drift_us = drift_of(history.clocks)
+    if drift_us > DRIFT_US:
+        yield Gap(Affects.TTL, f"the wall clock moved {drift_us / 1000:.0f} ms against the monotonic clock")
+
+
+def drift_of(clocks: Sequence[ClockPair]) -> int:
+    """How far wall and monotonic clock moved against each other over the run, in microseconds."""
+    apart = [pair.wall_us - pair.t_us for pair in clocks]
+    return max(apart, default=0) - min(apart, default=0)
+
+
+def starved(history: History, moments: Moments) -> str:
+    """Why this machine was too slow for the tightest bound of this scenario; empty: it was not."""
+    bound_s = tightest_bound_s(history)
+    limit_s = max(LAG_AT_LEAST_S, LAG_SHARE * bound_s)
+    clocks = _judged(history, moments)
+    for name, lags in (
+        ("the load engine's loop", [pair.loop_lag_us for pair in clocks]),
+        ("a thread that does nothing else", [pair.canary_lag_us for pair in clocks]),
+    ):
+        worst_s = max(lags, default=0) / 1e6
+        if worst_s > limit_s:
+            return f"{name} was up to {worst_s * 1000:.0f} ms late, with a bound of {bound_s:g} s"
+    pressed_s = _longest_pressure_s(clocks)
+    if pressed_s >= max(PRESSURE_AT_LEAST_S, bound_s):
+        return (
+            f"for {pressed_s:.0f} s some task was waiting for a CPU {PRESSURE_SHARE:.0%} of the time or more"
+        )
+    return ""
+
+
+def tightest_bound_s(history: History) -> float:
+    plan = history.plan
+    bounds = [
+        bound.value
+        for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
+        if expectation.timing and bound.value
+    ]
+    return min(bounds, default=USUAL_BOUND_S)
+
+
+def _judged(history: History, moments: Moments) -> list[ClockPair]:
+    """Clock records that say something about fault and recovery; each speaks for the second before it."""
+    start_us = moments.begin_us if moments.fault_us is None else moments.fault_us - 1_000_000
+    end_us = moments.workload_ends_us if moments.fault_us is None else moments.recovered_us + 1_000_000
+    return [pair for pair in history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
+
+
+def _longest_pressure_s(clocks: Sequence[ClockPair]) -> float:
+    """The longest unbroken stretch of seconds under full pressure."""
+    longest = stretch = 0
+    for pair in clocks:
+        stretch = stretch + 1 if pair.cpu_pressure is not None and pair.cpu_pressure >= PRESSURE_SHARE else 0
+        longest = max(longest, stretch)
+    return float(longest)

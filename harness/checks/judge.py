@@ -1,0 +1,57 @@
+"""From a history to its judgement: what is missing, what was broken, how it measures, what it means.
+
+The one entry into this package. Pure: the same history gives the same judgement, today from the
+run, next year from its folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.checks import run_checks
+from harness.checks.evidence import Affects, Evidence, weigh
+from harness.checks.expectations import Case, evaluate, widened_count
+from harness.checks.measure import measure
+from harness.checks.moments import moments_of
+from harness.checks.verdict import conclude, in_order
+from harness.model.history import History
+from harness.model.judgement import Interval, Judgement
+
+
+def judge(history: History) -> Judgement:
+    """Judge a run. Never raises for what a history lacks: that makes it INCONCLUSIVE."""
+    moments = moments_of(history)
+    found, counts, sessions, crashed = run_checks(history)
+    evidence = weigh(history, moments, sessions, crashed)
+    findings = in_order(found)
+    case = Case(
+        history=history,
+        moments=moments,
+        findings=findings,
+        counts=counts,
+        metrics=measure(history, moments, findings, sessions),
+        evidence=evidence,
+    )
+    results = evaluate(case)
+    conclusion = conclude(case, results)
+    return Judgement(
+        verdict=conclusion.verdict,
+        reasons=conclusion.reasons,
+        shows=history.plan.scenario.shows,
+        findings=findings,
+        counts={name: widened_count(name, count, evidence)[0] for name, count in counts.items()},
+        expectations=results,
+        metrics=replace(
+            case.metrics,
+            starved=evidence.starved,
+            measured={one.text: Interval(low=one.low, high=one.high) for one in results},
+        ),
+        evidence=_relevant(history, evidence),
+    )
+
+
+def _relevant(history: History, evidence: Evidence) -> tuple[str, ...]:
+    """The gaps that leave something undecided; timing matters only where a time is expected."""
+    timed = any(expectation.timing for expectation in history.plan.scenario.expect)
+    kinds = [kind for kind in Affects if timed or kind is not Affects.TIMING]
+    return tuple(dict.fromkeys(evidence.about(*kinds)))

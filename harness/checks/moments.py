@@ -1,0 +1,176 @@
+"""When things happened in a run, and the few questions that every measurement asks of an operation.
+
+All measurements of this package stand on these: availability, latency, failover steps, metrics,
+evidence. Nothing is judged here. Trap: a run has several faults. Seconds in the report count from
+the FIRST fault's proved effect, the steps of a failover from the effect that set it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.model.history import History
+from harness.model.records import Attempt, Connection, Event, Operation, Step
+from harness.model.words import OperationKind, Outcome, Phase, StepKind
+
+LASTING_FAULTS = frozenset({"isolate", "cut replication", "pause"})
+"""Faults whose healing ends the danger to writes; the healing of others (a restart at the end of
+the run) says nothing about when writes stopped being lost."""
+
+MUTATING_STEPS = frozenset(
+    {
+        StepKind.CREATE,
+        StepKind.WRITE,
+        StepKind.INCREMENT,
+        StepKind.REMOVE_FIELD,
+        StepKind.TOUCH,
+        StepKind.DESTROY,
+    }
+)
+WITNESSED_STEPS = frozenset({StepKind.CREATE, StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """The run's landmarks, in microseconds on its clock."""
+
+    begin_us: int
+    """The baseline began; the seed before it is not judged."""
+    fault_us: int | None
+    """The first fault's proved effect; None: no fault took effect."""
+    fault_error_us: int = 0
+    danger_ends_us: int | None = None
+    """After this no acked write is in particular danger any more: the last effect, promotion,
+    demotion or healing of a lasting fault. None exactly when `fault_us` is."""
+    recovered_us: int
+    """The topology was seen recovered; the workload's end where it never was."""
+    workload_ends_us: int
+    """The audit began, or the history ends."""
+    spans: Mapping[Phase, tuple[int, int]]
+
+    @property
+    def zero_us(self) -> int:
+        """What `seconds after the fault` counts from; without a fault, the baseline's beginning."""
+        return self.begin_us if self.fault_us is None else self.fault_us
+
+    @property
+    def danger_us(self) -> tuple[int, int] | None:
+        """From when to when acked writes were in danger; None without a fault."""
+        if self.fault_us is None or self.danger_ends_us is None:
+            return None
+        return self.fault_us - self.fault_error_us, self.danger_ends_us
+
+    def phase_at(self, t_us: int) -> Phase | None:
+        return next((phase for phase, (start, end) in self.spans.items() if start <= t_us < end), None)
+
+
+def moments_of(history: History) -> Moments:
+    ends_us = _last_known_us(history)
+    spans = _spans(history, ends_us)
+    begin_us = spans[Phase.BASELINE][0] if Phase.BASELINE in spans else 0
+    workload_ends_us = spans[Phase.AUDIT][0] if Phase.AUDIT in spans else ends_us
+    first = min(effects(history), key=lambda event: event.t_us, default=None)
+    return Moments(
+        begin_us=begin_us,
+        fault_us=None if first is None else first.t_us,
+        fault_error_us=0 if first is None else first.error_us,
+        danger_ends_us=None if first is None else _danger_ends_us(history, first.t_us),
+        recovered_us=_recovered_us(history, spans, workload_ends_us),
+        workload_ends_us=workload_ends_us,
+        spans=spans,
+    )
+
+
+def effects(history: History) -> list[Event]:
+    """The proved effects of the run's faults, in their order."""
+    return [event for event in history.events if event.name == "effect"]
+
+
+def shard_of(history: History, event: Event) -> int | None:
+    """The shard that an event concerns: as recorded, or by its node."""
+    if event.shard is not None:
+        return event.shard
+    return next((node.shard for node in history.plan.nodes if node.name == event.node), None)
+
+
+def shard_count(history: History) -> int:
+    """Shards that hold sessions; a cache instance is no such shard."""
+    return len({operation.shard for operation in history.operations}) or 1
+
+
+def succeeded(operation: Operation) -> bool:
+    """Acked and effective: what a user would call done. A touch of an absent session is not."""
+    return (
+        operation.outcome is Outcome.ACKED
+        and operation.done_us is not None
+        and not any(step.effective is False for step in deciding_steps(operation))
+    )
+
+
+def deciding_steps(operation: Operation) -> list[Step]:
+    """The steps that the promise hangs on; all of them where none is marked."""
+    return [step for step in operation.steps if step.deciding] or list(operation.steps)
+
+
+def is_effective_write(operation: Operation) -> bool:
+    """Acked, effective, and of the kind that leaves a witness: log-ins and field writes."""
+    return succeeded(operation) and any(step.does in WITNESSED_STEPS for step in operation.steps)
+
+
+def is_mutation(operation: Operation) -> bool:
+    return operation.kind is not OperationKind.READ and any(
+        step.does in MUTATING_STEPS for step in operation.steps
+    )
+
+
+def answering_connection(
+    operation: Operation, connections: Mapping[int, Connection]
+) -> tuple[Attempt, Connection] | None:
+    """The attempt that acked the deciding step, with its connection: this names the node."""
+    deciding = {step.n for step in deciding_steps(operation)}
+    for attempt in reversed(operation.attempts):
+        carried = not attempt.steps or bool(deciding & set(attempt.steps))
+        connection = None if attempt.connection is None else connections.get(attempt.connection)
+        if attempt.result == "reply" and carried and connection is not None:
+            return attempt, connection
+    return None
+
+
+def by_id(connections: Iterable[Connection]) -> dict[int, Connection]:
+    return {connection.id: connection for connection in connections}
+
+
+def _spans(history: History, ends_us: int) -> dict[Phase, tuple[int, int]]:
+    changes = sorted(history.phases, key=lambda change: change.t_us)
+    ends = [change.t_us for change in changes[1:]] + [ends_us]
+    return {
+        change.phase: (change.t_us, max(end, change.t_us)) for change, end in zip(changes, ends, strict=True)
+    }
+
+
+def _last_known_us(history: History) -> int:
+    if history.closing is not None:
+        return history.closing.t_us
+    times = [change.t_us for change in history.phases]
+    times += [event.t_us for event in history.events]
+    times += [pair.t_us for pair in history.clocks]
+    times += [operation.done_us or operation.due_us for operation in history.operations]
+    return max(times, default=0)
+
+
+def _recovered_us(history: History, spans: Mapping[Phase, tuple[int, int]], otherwise_us: int) -> int:
+    if Phase.SETTLED in spans:
+        return spans[Phase.SETTLED][0]
+    return max((event.t_us for event in history.events if event.name == "recovered"), default=otherwise_us)
+
+
+def _danger_ends_us(history: History, first_us: int) -> int:
+    kinds = {step.number: step.kind for step in history.plan.scenario.faults}
+
+    def matters(event: Event) -> bool:
+        if event.name == "healed":
+            return event.fault is not None and kinds.get(event.fault) in LASTING_FAULTS
+        return event.name in {"effect", "promoted", "demoted"}
+
+    return max([first_us, *(event.t_us for event in history.events if matters(event))])

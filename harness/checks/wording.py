@@ -1,0 +1,83 @@
+"""Measurements, bounds and causes in words, the same in tables, reasons and reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.model.judgement import INFINITE, Finding, Interval
+from harness.model.scenario import Expectation
+
+CAUSES_SHOWN = 3
+WINDOWS = frozenset({"outage", "downtime"})
+
+
+def number_text(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def seconds_text(seconds: float) -> str:
+    """`0 s`, `31 ms`, `2.31 s`, `12.4 s`: three digits are what a window is worth."""
+    if seconds <= 0:
+        return "0 s"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"
+    return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+
+
+def value_text(value: float, unit: str) -> str:
+    if unit == "s":
+        return seconds_text(value)
+    return f"{number_text(round(value, 1))} %" if unit == "%" else number_text(value)
+
+
+def interval_text(interval: Interval, expectation: Expectation) -> str:
+    """A measurement with its unit; an open end is said, not printed as infinity."""
+    unit = expectation.unit
+    low = value_text(interval.low, unit)
+    if interval.exact:
+        return low
+    if interval.high == INFINITE:
+        if interval.low <= 0:
+            return "not known (none seen)"
+        ending = ", still out at the end" if expectation.metric in WINDOWS and interval.low > 0 else ""
+        return f"≥ {low}{ending}"
+    high = value_text(interval.high, unit)
+    return low if low == high else f"{low} to {high}"
+
+
+def share_text(had: int, could: int) -> str:
+    return f"{had:,} of {could:,} ({percent_text(had, could)})"
+
+
+def percent_text(part: int, whole: int) -> str:
+    """Rounded, but 0 % and 100 % only where they are true."""
+    if part in {0, whole}:
+        return f"{100 * part // whole} %"
+    return f"{min(99, max(1, round(100 * part / whole)))} %"
+
+
+def expected_text(expectation: Expectation, bound: float | None) -> str:
+    """The right side as written, with its value where it is made from settings."""
+    _, _, written = expectation.text.partition(":")
+    written = written.strip()
+    if bound is not None and any(term.setting is not None for term in expectation.bound):
+        written += f" ({value_text(bound, expectation.unit)})"
+    return written
+
+
+def causes_text(findings: Sequence[Finding]) -> str:
+    """`98 % acked by a deposed primary, 2 % not determined`: the most frequent causes first."""
+    counted = Counter(str(one.cause) for one in findings).most_common()
+    if len(counted) == 1:
+        return counted[0][0]
+    shown = [f"{percent_text(n, len(findings))} {cause}" for cause, n in counted[:CAUSES_SHOWN]]
+    rest = sum(n for _, n in counted[CAUSES_SHOWN:])
+    if rest:
+        shown.append(f"{percent_text(rest, len(findings))} other causes")
+    return ", ".join(shown)
+
+
+def findings_text(name: str, findings: Sequence[Finding]) -> str:
+    """`317 lost-write: 98 % acked by a deposed primary, 2 % not determined`."""
+    return f"{len(findings):,} {name}: {causes_text(findings)}" if findings else f"0 {name}"
