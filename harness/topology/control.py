@@ -180,7 +180,8 @@ def engine(info_server: dict[str, str]) -> str:
 
 
 def _packed(command: Sequence[str | int]) -> bytes:
-    return hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # its stub knows one-word commands
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # stub: one word only
+    return packed
 
 
 def _connected(address: Address, source: Source, timeout_s: float) -> socket.socket:

@@ -1,0 +1,275 @@
+"""Who owns which processes: one small record per run, outside of its results.
+
+Nothing stays behind after an orderly end. After a SIGKILL of the harness its nodes run on; `clean`
+finds them by the record and ends them, but only where the owner is dead, and never touches a result.
+Networks need no record: they vanish with whoever holds them.
+
+The trap: process ids are used again. A process is its id *and* its start time; a record of another
+boot says nothing about what runs now, and one of another process id namespace cannot be judged.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]  # types-psutil would be its only user
+
+from harness.clock import wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.plan import Plan
+from harness.model.seams import Secrets
+from harness.topology.user_namespace import outer_user
+
+RESERVATION = "reservation"
+"""Among the descriptors that keep a network: what keeps others from its subnet or its ports."""
+
+_GONE_WITHIN_S = 10.0
+
+
+class ProcessIdentity(msgspec.Struct, frozen=True):
+    pid: int
+    started: str
+    """In the clock ticks of this boot where /proc tells them, else as seconds since 1970."""
+
+
+class Held(msgspec.Struct, kw_only=True):
+    """What it takes to act on a topology that outlives the harness which started it."""
+
+    keeper: ProcessIdentity
+    """Does nothing but hold the run's network open."""
+    descriptors: dict[str, int]
+    """Of the keeper: node name -> its namespace; "" is the switch; RESERVATION."""
+    subnet: str | None
+    first_port: int | None
+    cuts: list[tuple[str, str]]
+    secrets: Secrets
+    plan: Plan
+    in_user_namespace: bool
+
+
+class Record(msgspec.Struct, kw_only=True):
+    run: str
+    directory: str
+    program: str
+    boot: str
+    pid_namespace: str
+    owner: ProcessIdentity
+    nodes: dict[str, ProcessIdentity]
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """What a dead harness left running (or only its record)."""
+
+    record: Path
+    run: str
+    directory: str
+    processes: tuple[ProcessIdentity, ...]
+
+    def __str__(self) -> str:
+        pids = ", ".join(str(process.pid) for process in self.processes) or "none"
+        return f"run {self.run} in {self.directory}: processes {pids}"
+
+
+class Ownership:
+    """The record of one run, kept up to date while it lives."""
+
+    def __init__(self, path: Path, record: Record) -> None:
+        self.path = path
+        self.record = record
+        self._lock = threading.Lock()
+
+    @classmethod
+    def claim(cls, *, run: str, directory: Path, program: Path) -> Ownership:
+        record = Record(
+            run=run,
+            directory=str(directory),
+            program=str(program.resolve()),
+            boot=boot_id(),
+            pid_namespace=pid_namespace(),
+            owner=this_process(),
+            nodes={},
+        )
+        ownership = cls(state_directory() / f"process-{os.getpid()}-{secrets.token_hex(4)}.json", record)
+        ownership.save()
+        return ownership
+
+    @classmethod
+    def read(cls, path: Path) -> Ownership:
+        return cls(path, msgspec.json.decode(path.read_bytes(), type=Record))
+
+    def note(self, node: str, identity: ProcessIdentity) -> None:
+        with self._lock:
+            self.record.nodes[node] = identity
+        self.save()
+
+    def save(self) -> None:
+        # Renamed into place, so a reader never sees half a record; only this user may read it.
+        with self._lock:
+            draft = self.path.with_suffix(".draft")
+            draft.touch(mode=0o600)
+            draft.write_bytes(msgspec.json.encode(self.record))
+            draft.replace(self.path)
+
+    def give_up(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def leftovers() -> list[Leftover]:
+    """What dead harnesses left, on this machine and of this user."""
+    found = []
+    for path in _record_files():
+        record = _readable(path)
+        if record is None or _in_use(record):
+            continue
+        processes = tuple(_processes_of(record)) if record.boot == boot_id() else ()
+        found.append(Leftover(record=path, run=record.run, directory=record.directory, processes=processes))
+    return found
+
+
+def held() -> list[Path]:
+    """The records of topologies that are held on purpose and still run."""
+    records = ((path, _readable(path)) for path in _record_files())
+    return [path for path, record in records if record and record.held and _in_use(record)]
+
+
+def clean() -> list[str]:
+    """End what `leftovers` finds; returns what was done, one line each."""
+    done = []
+    for leftover in leftovers():
+        for process in leftover.processes:
+            end(process)
+        leftover.record.unlink(missing_ok=True)
+        done.append(str(leftover))
+    return done
+
+
+def end(process: ProcessIdentity) -> None:
+    """SIGKILL, if it is still that process; returns once it is gone."""
+    if alive(process):
+        os.kill(process.pid, signal.SIGKILL)
+        wait_until(
+            lambda: not alive(process), within_s=_GONE_WITHIN_S, waiting_for=f"process {process.pid} to end"
+        )
+
+
+def this_process() -> ProcessIdentity:
+    own = identity(os.getpid())
+    assert own is not None
+    return own
+
+
+def identity(pid: int) -> ProcessIdentity | None:
+    """Of a process that runs (or is stopped); None: there is none, or only its exit status is left."""
+    try:
+        fields = _stat_fields(Path(f"/proc/{pid}/stat"))
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else _identity_without_proc(pid)
+    except ProcessLookupError:
+        return None
+    return None if fields[0] in "ZX" else ProcessIdentity(pid, fields[19])
+
+
+def alive(process: ProcessIdentity) -> bool:
+    return identity(process.pid) == process
+
+
+def stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped (SIGSTOP)."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.exists():
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return all(_stat_fields(task / "stat")[0] in "Tt" for task in tasks.iterdir())
+
+
+def boot_id() -> str:
+    """Names this boot of this machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(round(psutil.boot_time()))
+
+
+def pid_namespace() -> str:
+    """Names the world in which process ids of this process are valid."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def state_directory() -> Path:
+    """Where records lie: private, of this user, outside of every result.
+
+    Raises:
+        EnvironmentFailure: somebody else made it, or others may write to it.
+    """
+    path = Path(tempfile.gettempdir()) / f"redis-failover-kit-{outer_user()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise EnvironmentFailure(
+            f"{path}: expected a folder that only this user may write to, found owner {found.st_uid}, "
+            f"mode {stat.filemode(found.st_mode)}; remove it"
+        )
+    return path
+
+
+def _record_files() -> list[Path]:
+    return sorted(state_directory().glob("process-*.json"))
+
+
+def _readable(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        # Gone meanwhile, or of another version of the kit, which has to clean it itself.
+        return None
+
+
+def _in_use(record: Record) -> bool:
+    if record.boot != boot_id():
+        return False
+    if record.pid_namespace != pid_namespace():
+        return True
+    return alive(record.held.keeper if record.held else record.owner)
+
+
+def _processes_of(record: Record) -> Iterator[ProcessIdentity]:
+    noted = {process for process in record.nodes.values() if alive(process)}
+    yield from noted
+    # A harness can be killed between starting a node and noting it. The node's program and folder tell.
+    inside = Path(record.directory) / "nodes"
+    for process in psutil.process_iter():
+        try:
+            ours = process.exe() == record.program and Path(process.cwd()).is_relative_to(inside)
+        except (psutil.Error, OSError):
+            continue
+        found = identity(process.pid) if ours else None
+        if found and found not in noted:
+            yield found
+
+
+def _stat_fields(path: Path) -> list[str]:
+    # The second field is the program's name in brackets and may contain anything.
+    return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def _identity_without_proc(pid: int) -> ProcessIdentity | None:
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return ProcessIdentity(pid, f"{process.create_time():.3f}")
+    except psutil.Error:
+        return None

@@ -1,0 +1,357 @@
+"""The process backend: each node a server process, in a network namespace of its own where possible.
+
+`up` starts a topology and takes it down again, whatever happens in between. A node keeps its address,
+its folder and its namespace while it is dead. `ProcessTopology.hold` lets a topology live on when the
+harness ends; `harness.topology.held` finds it again.
+
+Layout in the run's folder: nodes/<name>/ with the configuration, log.txt and data/ (RDB, AOF,
+nodes.conf), nothing anywhere else. The passwords are blotted out there when the run ends.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets as random_secrets
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.plan import NodePlan, Plan
+from harness.model.seams import Address, Machine, NodeState, Secrets, Source
+from harness.model.words import BackendKind, NodeRole
+from harness.topology import configuration, engines, network, readiness
+from harness.topology.control import ErrorReply, NoAnswer, command, engine, parse_info
+from harness.topology.loopback import Loopback
+from harness.topology.namespaces import Namespace
+from harness.topology.network import Network
+from harness.topology.ownership import Held, Ownership, end, identity
+from harness.topology.server import Server, forget_child
+from harness.topology.user_namespace import outer_user
+
+ANSWERS_WITHIN_S = 15.0
+"""A start takes 20 ms; loading a large AOF answers LOADING at once."""
+
+_EVERY_S = 0.005
+_LOG_LINES = 15
+
+_KEEP = "import signal\nwhile True: signal.pause()"
+
+_KEPT_WHEN_EMPTIED = "nodes.conf"
+"""A cluster node that loses its data stays the same member."""
+
+
+class Wiring(Protocol):
+    """What `Network` and `Loopback` have in common."""
+
+    @property
+    def loopback(self) -> bool: ...
+    @property
+    def addresses(self) -> Mapping[str, Address]: ...
+    def source(self, web_server: str) -> Source: ...
+    def observer(self) -> Source: ...
+    def inside(self, node: str) -> Namespace | None: ...
+    def descriptors(self) -> dict[str, int]: ...
+    def cuts(self) -> list[tuple[str, str]]: ...
+    def cut(self, left: Sequence[str], right: Sequence[str]) -> str: ...
+    def mend(self, left: Sequence[str], right: Sequence[str]) -> None: ...
+    def close(self) -> None: ...
+    def let_go(self) -> None: ...
+
+
+@contextmanager
+def up(plan: Plan, *, run: str, directory: Path, loopback: bool = False) -> Iterator[ProcessTopology]:
+    """A ready topology; taken down at the end unless it is held by then.
+
+    `directory` is the run's folder, `run` its name in the records of ownership. `loopback`: do without
+    a network of its own, even where one could be had.
+
+    Raises:
+        EnvironmentFailure: no server program, no network, a node did not start, not ready in time.
+    """
+    program = engines.find()
+    wiring: Wiring = Loopback.build(plan) if loopback or network.trial() else Network.build(plan)
+    topology = None
+    try:
+        topology = ProcessTopology(
+            plan=plan,
+            directory=directory.resolve(),
+            program=program.path,
+            secrets=Secrets(redis=random_secrets.token_hex(16), sentinel=random_secrets.token_hex(16)),
+            wiring=wiring,
+            ownership=Ownership.claim(run=run, directory=directory.resolve(), program=program.path),
+        )
+        topology.prepare()
+        topology.start_all()
+        yield topology
+    finally:
+        if topology is None:
+            wiring.close()
+        elif topology.held:
+            topology.let_go()
+        else:
+            topology.close()
+
+
+def machine() -> Machine:
+    """What this machine can do with processes; ask after `enter_user_namespace`, if that is needed."""
+    reason = network.trial()
+    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return Machine(
+        backend=BackendKind.PROCESS, network_faults=not reason, why_no_network_faults=reason, cpus=cpus
+    )
+
+
+class ProcessTopology:
+    """Running server processes; see `harness.model.seams.Topology` for what the methods promise."""
+
+    backend = BackendKind.PROCESS
+    service = configuration.SERVICE
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        directory: Path,
+        program: Path,
+        secrets: Secrets,
+        wiring: Wiring,
+        ownership: Ownership,
+    ) -> None:
+        self.plan = plan
+        self.secrets = secrets
+        self.engine = ""
+        self._directory = directory
+        self._wiring = wiring
+        self._ownership = ownership
+        self._wiring_lock = threading.Lock()
+        self._names = {(at.host, at.port): name for name, at in wiring.addresses.items()}
+        self._servers = {node.name: self._server(node, program) for node in plan.nodes}
+        if self.held:
+            self.engine = self._identified(plan.data_nodes()[0].name)
+
+    @property
+    def loopback(self) -> bool:
+        return self._wiring.loopback
+
+    @property
+    def held(self) -> bool:
+        return self._ownership.record.held is not None
+
+    def address(self, node: str) -> Address:
+        return self._wiring.addresses[node]
+
+    def node_at(self, host: str, port: int) -> str | None:
+        return self._names.get((host, port))
+
+    def source(self, web_server: str) -> Source:
+        return self._wiring.source(web_server)
+
+    def observer(self) -> Source:
+        return self._wiring.observer()
+
+    def state(self, node: str) -> NodeState:
+        return self._servers[node].state()
+
+    def kill(self, node: str) -> None:
+        self._servers[node].kill()
+
+    def stop(self, node: str) -> None:
+        self._servers[node].stop()
+
+    def pause(self, node: str) -> None:
+        self._servers[node].pause()
+
+    def resume(self, node: str) -> None:
+        self._servers[node].resume()
+
+    def start(self, node: str, *, empty: bool = False) -> None:
+        if self.state(node).running:
+            raise EnvironmentFailure(
+                f"{node}: expected it to be stopped before it is started, found it running"
+            )
+        if empty:
+            self._empty(node)
+        self._spawn(node)
+        self._await_answer(node)
+
+    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+        with self._wiring_lock:
+            try:
+                return self._wiring.cut(left, right)
+            finally:
+                self._note_cuts()
+
+    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
+        with self._wiring_lock:
+            self._wiring.mend(left, right)
+            self._note_cuts()
+
+    def logs(self, node: str, lines: int = 40) -> str:
+        return self._servers[node].last_lines(lines)
+
+    def collect(self, into: Path) -> None:
+        into.mkdir(parents=True, exist_ok=True)
+        for node in self.plan.nodes:
+            folder = self._folder(node.name)
+            texts = {
+                f"{node.name}.log": folder / "log.txt",
+                f"{node.name}.conf": self._configuration_file(node),
+                f"{node.name}.nodes.conf": folder / "data" / "nodes.conf",
+            }
+            for name, source in texts.items():
+                if source.is_file():
+                    text = source.read_text(encoding="utf-8", errors="replace")
+                    (into / name).write_text(configuration.redact(text, self.secrets), encoding="utf-8")
+
+    def prepare(self) -> None:
+        """Write every node's folder and configuration."""
+        for node in self.plan.nodes:
+            data = self._folder(node.name) / "data"
+            text = configuration.render(
+                node,
+                self.plan,
+                addresses=self._wiring.addresses,
+                secrets=self.secrets,
+                directory=str(data),
+            )
+            try:
+                data.mkdir(parents=True)
+                file = self._configuration_file(node)
+                file.touch(mode=0o600)
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise EnvironmentFailure(f"{data.parent}: cannot write the node's files: {error}") from error
+
+    def start_all(self) -> None:
+        """Start the data nodes side by side, form the topology, wait until it is ready."""
+        nodes = [node.name for node in self.plan.data_nodes()]
+        for node in nodes:
+            self._spawn(node)
+        for node in nodes:
+            self._await_answer(node)
+        self.engine = self._identified(nodes[0])
+        readiness.assemble(self)
+
+    def close(self) -> None:
+        """Take everything down; returns once nothing is left. Results stay."""
+        with ExitStack() as last_first:
+            last_first.callback(self._tidy)
+            last_first.callback(self._wiring.close)
+            if self._ownership.record.held:
+                last_first.callback(end, self._ownership.record.held.keeper)
+            for server in self._servers.values():
+                last_first.callback(server.end)
+        self._ownership.give_up()
+
+    def hold(self) -> Path:
+        """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
+        descriptors = self._wiring.descriptors()
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", _KEEP],
+            pass_fds=tuple(descriptors.values()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        keeper_identity = identity(keeper.pid)
+        assert keeper_identity is not None
+        forget_child(keeper)
+        self._ownership.record.held = Held(
+            keeper=keeper_identity,
+            descriptors=descriptors,
+            subnet=str(self._wiring.subnet) if isinstance(self._wiring, Network) else None,
+            first_port=self._wiring.first_port if isinstance(self._wiring, Loopback) else None,
+            cuts=self._wiring.cuts(),
+            secrets=self.secrets,
+            plan=self.plan,
+            in_user_namespace=outer_user() != os.getuid(),
+        )
+        self._ownership.save()
+        return self._ownership.path
+
+    def let_go(self) -> None:
+        """Close what this process has of a held topology, and leave the topology as it is."""
+        for server in self._servers.values():
+            server.let_go()
+        self._wiring.let_go()
+
+    def _server(self, node: NodePlan, program: Path) -> Server:
+        sentinel = ["--sentinel"] if node.role is NodeRole.SENTINEL else []
+        return Server(
+            node.name,
+            command=[str(program), str(self._configuration_file(node)), *sentinel],
+            directory=self._folder(node.name),
+            log=self._folder(node.name) / "log.txt",
+            namespace=self._wiring.inside(node.name),
+            process=self._ownership.record.nodes.get(node.name),
+        )
+
+    def _folder(self, node: str) -> Path:
+        return self._directory / "nodes" / node
+
+    def _configuration_file(self, node: NodePlan) -> Path:
+        name = "sentinel.conf" if node.role is NodeRole.SENTINEL else "redis.conf"
+        return self._folder(node.name) / name
+
+    def _spawn(self, node: str) -> None:
+        self._ownership.note(node, self._servers[node].spawn())
+
+    def _await_answer(self, node: str) -> None:
+        def answered_or_over() -> bool:
+            return not self.state(node).running or readiness.answers(self, node)
+
+        what = f"{node} to answer"
+        try:
+            wait_until(answered_or_over, within_s=ANSWERS_WITHIN_S, waiting_for=what, every_s=_EVERY_S)
+        except WaitExpired as error:
+            raise EnvironmentFailure(f"{error}\n{self.logs(node, _LOG_LINES)}") from error
+        state = self.state(node)
+        if not state.running:
+            raise EnvironmentFailure(
+                f"{node} did not start (exit status {state.exit_code}); its log ends with\n"
+                f"{self.logs(node, _LOG_LINES)}"
+            )
+        self._identified(node)
+
+    def _identified(self, node: str) -> str:
+        """The engine that answers at a node's address, once it is proved to be the process of ours."""
+        try:
+            info = parse_info(command(self, node, "INFO", "server"))
+        except (NoAnswer, ErrorReply) as error:
+            raise EnvironmentFailure(f"{node}: does not say who it is: {error}") from error
+        pid = self.state(node).pid
+        if int(info["process_id"]) != pid:
+            raise EnvironmentFailure(
+                f"{node}: expected process {pid} at {self.address(node)}, found {info['process_id']}"
+            )
+        return engine(info)
+
+    def _empty(self, node: str) -> None:
+        for path in (self._folder(node) / "data").iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != _KEPT_WHEN_EMPTIED:
+                path.unlink()
+
+    def _note_cuts(self) -> None:
+        held = self._ownership.record.held
+        if held:
+            held.cuts = self._wiring.cuts()
+            self._ownership.save()
+
+    def _tidy(self) -> None:
+        """Leave logs and configuration without passwords, and no data."""
+        for node in self.plan.nodes:
+            shutil.rmtree(self._folder(node.name) / "data", ignore_errors=True)
+            file = self._configuration_file(node)
+            if file.is_file():
+                text = configuration.redact(file.read_text(encoding="utf-8", errors="replace"), self.secrets)
+                file.write_text(text, encoding="utf-8")
