@@ -148,7 +148,8 @@ class Director:
             return
         if step.hold_s is not None:
             self._wait_until_us(effect.at_us + int(step.hold_s * 1e6))
-            self._heal(step)
+            if not self._halted():  # Else everything is healed at the end, in reverse order.
+                self._heal(step)
 
     def _inject(self, step: FaultStep) -> Effect:
         self._enter_fault_phase()
@@ -213,11 +214,11 @@ class Director:
         self._wait_until_us(since_us + int(limit_s * 1e6), unless=lambda: not self._any_in_force())
 
     def _any_in_force(self) -> bool:
-        standing = dict(self._standing)
-        kinds = {step.number: self._faults[step.kind] for step in self._steps}
+        unheld = [step for step in self._steps if step.hold_s is None and step.number in self._standing]
         return any(
-            isinstance(fault := kinds[number], Lasting) and fault.holds(effect, self._scene)
-            for number, effect in standing.items()
+            isinstance(fault := self._faults[step.kind], Lasting)
+            and fault.holds(self._standing[step.number], self._scene)
+            for step in unheld
         )
 
     def _wait_until_us(self, end_us: int, unless: Callable[[], bool] = lambda: False) -> None:

@@ -55,8 +55,8 @@ class Written:
     def _look_for_refusal(self, received: bytes) -> None:
         whole = self._line + received
         *lines, self._line = whole.split(b"\r\n") if b"-" in whole else (b"",)
-        refusal = next((line for line in lines if line.startswith(b"-")), b"")
-        self.first_refusal = refusal[1:].decode(errors="replace")
+        refusal = next((line for line in lines if line.lstrip(b"\n").startswith(b"-")), b"")
+        self.first_refusal = refusal.lstrip(b"\n-").decode(errors="replace")
 
     @property
     def answered(self) -> int:
@@ -85,9 +85,8 @@ def fill(connected: socket.socket, load: Load, after_batch: Callable[[Written], 
                 break
         _receive(connected, written, until=written.offered)
     except OSError as error:
-        raise Unanswered(
-            f"the writer's connection failed after {written.answered} replies: {error or type(error).__name__}"
-        ) from error
+        why = error or type(error).__name__
+        raise Unanswered(f"the writer's connection failed after {written.answered} replies: {why}") from error
     if going_on:
         after_batch(written)
     return written

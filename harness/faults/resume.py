@@ -5,6 +5,7 @@ Beside `pause` with `for:`, this lets the end of a pause hang on an event: `afte
 
 from __future__ import annotations
 
+from harness.clock import WaitExpired
 from harness.errors import NoEffect
 from harness.faults import targets
 from harness.faults.pause import resume
@@ -26,9 +27,10 @@ class Resume:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         began_us = scene.situation.now_us()
-        proof = resume(nodes, scene)
-        if frozen := [node for node in nodes if scene.topology.state(node).paused]:
-            raise NoEffect(f"{', '.join(frozen)} still paused after being resumed")
+        try:
+            proof = resume(nodes, scene)
+        except WaitExpired as expired:
+            raise NoEffect(str(expired)) from expired
         at_us = scene.situation.now_us()
         return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
 

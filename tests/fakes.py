@@ -1,0 +1,495 @@
+"""A topology, a situation and web servers that live in this process, for tests without Redis.
+
+`FakeNode` is a real socket that speaks just enough RESP to be asked who it is, what it holds and to
+be told to do things; faults talk to it exactly as they talk to Redis. `FakeTopology` kills, pauses
+and cuts such nodes and keeps a log of what it was asked to do; its `broken` set makes acts fail to
+take effect. Nothing here knows how a fault works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import hiredis
+
+from harness.clock import RunClock
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.plan import NodePlan, Plan
+from harness.model.records import Event, Record
+from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source
+from harness.model.words import BackendKind, NodePurpose, NodeRole, Shows, TopologyKind
+
+SECRETS = Secrets(redis="fake-redis-secret", sentinel="fake-sentinel-secret")
+SERVICE = "sessions"
+
+
+class FakeNode:
+    """One server socket on loopback with a little state behind it."""
+
+    def __init__(self, plan: NodePlan, topology: FakeTopology) -> None:
+        self.plan = plan
+        self.topology = topology
+        self.generation = 0
+        self.role = plan.role
+        self.primary = plan.replica_of
+        self.pid = os.getpid()
+        self.exit_code: int | None = None
+        self.running = True
+        self.paused = False
+        self.keys: dict[int, int] = {0: 10}
+        self.disk: dict[int, int] = {}
+        self.used_bytes = 500_000
+        self.limit_bytes = 1_000_000
+        self.policy = "allkeys-lru"
+        self.evicted = 0
+        self.epoch = 1
+        self.offset = 1000
+        self.replica_offsets: dict[str, int] = {}
+        self.loaded_from_disk = 0
+        self.deaf_to: set[str] = set()
+        """Commands that are answered with OK and not carried out."""
+        self.refuses: dict[str, str] = {}
+        """Command -> error."""
+        self.heard_ms_ago = 0
+        self.received: list[tuple[str, ...]] = []
+        self._awake = threading.Event()
+        self._awake.set()
+        self._connections: list[socket.socket] = []
+        self.port = 0
+        self.listen()
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.plan.name}-run-{self.generation}".ljust(40, "0")
+
+    def listen(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
+
+    def close(self) -> None:
+        self._awake.set()
+        # shutdown wakes the thread that sits in accept; close alone does not.
+        for one in (self._server, *self._connections):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._connections.clear()
+
+    def pause(self) -> None:
+        self.paused = True
+        self._awake.clear()
+
+    def resume(self) -> None:
+        self.paused = False
+        self._awake.set()
+
+    def _accept(self, server: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        reader = hiredis.Reader(encoding="utf-8")
+        database = 0
+        try:
+            while received := connection.recv(65536):
+                reader.feed(received)
+                replies = []
+                while (command := reader.gets()) is not False:
+                    self._awake.wait()
+                    name = command[0].upper()
+                    if name == "SELECT":
+                        database = int(command[1])
+                    replies.append(self._answer(name, [str(word) for word in command[1:]], database))
+                connection.sendall(b"".join(replies))
+        except OSError:
+            return
+
+    def _answer(self, name: str, words: list[str], database: int) -> bytes:
+        self.received.append((name, *words))
+        if error := self.refuses.get(name):
+            return f"-{error}\r\n".encode()
+        if name in self.deaf_to:
+            return b"+OK\r\n"
+        answer = getattr(self, f"_{name.lower()}", None)
+        return answer(words, database) if answer else b"+OK\r\n"
+
+    def _auth(self, words: list[str], database: int) -> bytes:
+        wanted = SECRETS.sentinel if self.plan.role is NodeRole.SENTINEL else SECRETS.redis
+        return b"+OK\r\n" if words == [wanted] else b"-WRONGPASS invalid password\r\n"
+
+    def _info(self, words: list[str], database: int) -> bytes:
+        slaves = [
+            f"slave{n}:ip=127.0.0.1,port={self.topology.nodes[name].port},state=online,offset={offset},lag=0"
+            for n, (name, offset) in enumerate(self.replica_offsets.items())
+        ]
+        sections = {
+            "server": [f"run_id:{self.run_id}", f"process_id:{self.pid}"],
+            "keyspace": [f"db{n}:keys={keys},expires=0" for n, keys in self.keys.items() if keys],
+            "memory": [
+                f"used_memory:{self.used_bytes}",
+                f"maxmemory:{self.limit_bytes}",
+                f"maxmemory_policy:{self.policy}",
+            ],
+            "stats": [f"evicted_keys:{self.evicted}"],
+            "persistence": [
+                "loading:0",
+                "aof_enabled:0",
+                f"rdb_last_load_keys_loaded:{self.loaded_from_disk}",
+            ],
+            "replication": [
+                f"role:{'master' if self.role is NodeRole.PRIMARY else 'slave'}",
+                f"master_repl_offset:{self.offset}",
+                *slaves,
+            ],
+        }
+        return _bulk("\r\n".join(sections[words[0]]) + "\r\n")
+
+    def _dbsize(self, words: list[str], database: int) -> bytes:
+        return f":{self.keys.get(database, 0)}\r\n".encode()
+
+    def _flushdb(self, words: list[str], database: int) -> bytes:
+        self.keys[database] = 0
+        return b"+OK\r\n"
+
+    def _flushall(self, words: list[str], database: int) -> bytes:
+        self.keys = {}
+        return b"+OK\r\n"
+
+    def _set(self, words: list[str], database: int) -> bytes:
+        size = len(words[0]) + len(words[1])
+        if self.used_bytes + size > self.limit_bytes > 0:
+            if self.policy == "noeviction":
+                return b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+            self.evicted += 1
+        else:
+            self.used_bytes += size
+            self.keys[database] = self.keys.get(database, 0) + 1
+        return b"+OK\r\n"
+
+    def _role(self, words: list[str], database: int) -> bytes:
+        word = "master" if self.role is NodeRole.PRIMARY else "slave"
+        return b"*1\r\n" + _bulk(word)
+
+    def _sentinel(self, words: list[str], database: int) -> bytes:
+        primary = next(n for n in self.topology.nodes.values() if n.role is NodeRole.PRIMARY)
+        match words[0].upper():
+            case "FAILOVER":
+                promoted = next(n for n in self.topology.nodes.values() if n.role is NodeRole.REPLICA)
+                primary.role, promoted.role = NodeRole.REPLICA, NodeRole.PRIMARY
+                self.epoch += 1
+                return b"+OK\r\n"
+            case "MASTER":
+                return self._known(primary)
+            case _:
+                others = [n for n in self.topology.nodes.values() if n.role is NodeRole.REPLICA]
+                return b"*%d\r\n" % len(others) + b"".join(self._known(node) for node in others)
+
+    def _known(self, node: FakeNode) -> bytes:
+        flat = ["ip", "127.0.0.1", "port", str(node.port), "config-epoch", str(self.epoch)]
+        flat += ["last-ok-ping-reply", str(self.heard_ms_ago)]
+        return b"*%d\r\n" % len(flat) + b"".join(map(_bulk, flat))
+
+    def _cluster(self, words: list[str], database: int) -> bytes:
+        match words[0].upper():
+            case "FAILOVER":
+                mine = [n for n in self.topology.nodes.values() if n.plan.shard == self.plan.shard]
+                for node in mine:
+                    node.role = NodeRole.PRIMARY if node is self else NodeRole.REPLICA
+                self.epoch += 1
+                return b"+OK\r\n"
+            case "INFO":
+                return _bulk(f"cluster_state:ok\r\ncluster_my_epoch:{self.epoch}\r\n")
+            case _:
+                lines = [
+                    f"id 127.0.0.1:{node.port}@1,host master - 0 99999999999999 1 connected"
+                    for node in self.topology.nodes.values()
+                ]
+                return _bulk("\n".join(lines))
+
+
+def _bulk(text: str) -> bytes:
+    raw = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(raw), raw)
+
+
+class FakeTopology:
+    """Satisfies `harness.model.seams.Topology`."""
+
+    backend = BackendKind.PROCESS
+    engine = "Fake 1.0"
+    secrets = SECRETS
+    loopback = True
+    service = SERVICE
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.did: list[str] = []
+        """What it was asked to do, in order: `kill redis-1`, `cut redis-1 | redis-2 redis-3`."""
+        self.broken: set[str] = set()
+        """Acts that are accepted and have no effect: `kill`, `stop`, `pause`, `start`."""
+        self.failing: dict[str, Exception] = {}
+        """Acts that raise."""
+        self.nodes = {node.name: FakeNode(node, self) for node in plan.nodes}
+
+    def close(self) -> None:
+        for node in self.nodes.values():
+            node.close()
+
+    def address(self, node: str) -> Address:
+        return Address("127.0.0.1", self.nodes[node].port)
+
+    def node_at(self, host: str, port: int) -> str | None:
+        return next((name for name, node in self.nodes.items() if node.port == port), None)
+
+    def source(self, web_server: str) -> Source:
+        return Source()
+
+    def observer(self) -> Source:
+        return Source(host="127.0.0.1")
+
+    def state(self, node: str) -> NodeState:
+        one = self.nodes[node]
+        return NodeState(
+            running=one.running,
+            paused=one.paused,
+            pid=os.getpid() if one.running else None,
+            exit_code=one.exit_code,
+        )
+
+    def kill(self, node: str) -> None:
+        if self._does("kill", node):
+            self._down(node, -9)
+
+    def stop(self, node: str) -> None:
+        if self._does("stop", node):
+            self.nodes[node].disk = dict(self.nodes[node].keys)
+            self._down(node, 0)
+
+    def pause(self, node: str) -> None:
+        if self._does("pause", node):
+            self.nodes[node].pause()
+
+    def resume(self, node: str) -> None:
+        if self._does("resume", node):
+            self.nodes[node].resume()
+
+    def start(self, node: str, *, empty: bool = False) -> None:
+        effective = self._does("start", f"{node} empty" if empty else node)
+        one = self.nodes[node]
+        one.listen()
+        one.running, one.exit_code = True, None
+        one.keys = {} if empty else dict(one.disk)
+        if effective:
+            one.generation += 1
+
+    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+        self._does("cut", f"{' '.join(left)} | {' '.join(right)}")
+        return "packets dropped"
+
+    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
+        self._does("mend", f"{' '.join(left)} | {' '.join(right)}")
+
+    def logs(self, node: str, lines: int = 40) -> str:
+        return ""
+
+    def collect(self, into: Path) -> None:
+        pass
+
+    def _does(self, act: str, what: str) -> bool:
+        self.did.append(f"{act} {what}")
+        if act in self.failing:
+            raise self.failing[act]
+        return act not in self.broken
+
+    def _down(self, node: str, exit_code: int) -> None:
+        one = self.nodes[node]
+        one.close()
+        one.running, one.exit_code = False, exit_code
+        one.resume()
+
+
+class FakeSituation:
+    """Satisfies `Situation`; sees the fake nodes as they are, unless told otherwise."""
+
+    def __init__(self, topology: FakeTopology) -> None:
+        self.topology = topology
+        self.clock = RunClock()
+        self.events: list[tuple[str, int]] = []
+        self.acks: list[tuple[str, int]] = []
+        self.no_primary = False
+        self.offsets: dict[str, int] = {}
+
+    def now_us(self) -> int:
+        # Never zero: the run's clock is well past its zero when the baseline begins.
+        return self.clock.now_us() + 1_000_000
+
+    def views(self) -> Mapping[str, NodeView]:
+        data = {
+            name: node for name, node in self.topology.nodes.items() if node.role is not NodeRole.SENTINEL
+        }
+        return {
+            name: NodeView(
+                name=name,
+                role=node.role,
+                shard=node.plan.shard,
+                offset=self.offsets.get(name, node.offset),
+                replica_offsets=dict(node.replica_offsets),
+                reachable=node.running and not node.paused,
+                run_id=node.run_id,
+            )
+            for name, node in data.items()
+        }
+
+    def primary_of(self, shard: int) -> str | None:
+        if self.no_primary:
+            return None
+        views = [v for v in self.views().values() if v.shard == shard and v.role == NodeRole.PRIMARY]
+        return views[0].name if views else None
+
+    def acked_since(self, behaviour: str, since_us: int) -> int:
+        return sum(1 for name, t_us in self.acks if name == behaviour and t_us >= since_us)
+
+    def last_acked_us(self, behaviour: str) -> int | None:
+        return max((t_us for name, t_us in self.acks if name == behaviour), default=None)
+
+    def first_event_us(self, name: str, since_us: int) -> int | None:
+        return min((t_us for seen, t_us in self.events if seen == name and t_us >= since_us), default=None)
+
+
+@dataclass
+class FakeWebServers:
+    """Satisfies `WebServers`."""
+
+    did: list[str] = field(default_factory=list)
+
+    def kill_web_server(self, name: str) -> str:
+        self.did.append(f"kill {name}")
+        return f"{name}: 3 connections aborted"
+
+    def start_web_server(self, name: str) -> None:
+        self.did.append(f"start {name}")
+
+
+@dataclass
+class FakeWorld:
+    """A scene and everything behind it, for a test to look at."""
+
+    scene: FaultScene
+    topology: FakeTopology
+    situation: FakeSituation
+    web_servers: FakeWebServers
+    records: list[Record]
+    sides: dict[str, str]
+
+    def events(self, name: str | None = None) -> list[Event]:
+        return [r for r in self.records if isinstance(r, Event) and name in {None, r.name}]
+
+
+def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWorld:
+    """Close `world.topology` when done."""
+    topology = FakeTopology(plan)
+    situation = FakeSituation(topology)
+    web_servers = FakeWebServers()
+    records: list[Record] = []
+    sides: dict[str, str] = {}
+    scene = FaultScene(
+        plan=plan,
+        topology=topology,
+        situation=situation,
+        web_servers=web_servers,
+        record=records.append,
+        resolved={},
+        random=random,
+        set_side=sides.__setitem__,
+    )
+    return FakeWorld(scene, topology, situation, web_servers, records, sides)
+
+
+def step(kind: str, target: str = "primary", *, number: int = 1, **changes: object) -> FaultStep:
+    """A fault step; `start`, `hold_s` and `options` by keyword."""
+    made = FaultStep(number=number, kind=kind, target=target, start=Start(after_s=0.0))
+    return replace(made, **changes)
+
+
+def make_plan(
+    kind: TopologyKind = TopologyKind.SENTINEL,
+    *faults: FaultStep,
+    duration_s: float | None = None,
+    settle_within_s: float = 1.0,
+    **spec: object,
+) -> Plan:
+    """A plan of that topology's default shape; `spec` goes to the TopologySpec."""
+    topology = TopologySpec(kind=kind, **spec)
+    scenario = Scenario(
+        file="test.yaml",
+        name="test",
+        shows=Shows.PROMISE,
+        tags=(),
+        about="",
+        advice="",
+        deployment=Deployment(name="test", topology=topology, client=ClientProfile()),
+        workload=Workload(),
+        faults=faults,
+        duration_s=duration_s,
+        settle_within_s=settle_within_s,
+    )
+    return Plan(
+        scenario=scenario,
+        seed=1,
+        backend=BackendKind.PROCESS,
+        nodes=tuple(_nodes(topology)),
+        web_servers=("web-1", "web-2", "web-3"),
+        actors=1,
+        bounds=(),
+        longest_client_wait_s=1.0,
+        expected_s=1.0,
+    )
+
+
+def _nodes(spec: TopologySpec) -> list[NodePlan]:
+    full = {"maxmemory": "1000000"}
+    match spec.kind:
+        case TopologyKind.CLUSTER:
+            primaries = [_primary(n, n) for n in range(1, spec.shards + 1)]
+            count = spec.shards * spec.replicas_per_shard
+            return primaries + [
+                _replica(spec.shards + n, (n - 1) % spec.shards + 1, f"redis-{(n - 1) % spec.shards + 1}")
+                for n in range(1, count + 1)
+            ]
+        case TopologyKind.SENTINEL:
+            replicas = [_replica(n, 1, "redis-1") for n in range(2, spec.replicas + 2)]
+            return [_primary(1, 1), *replicas, *_sentinels(spec.sentinels)]
+        case TopologyKind.SPLIT:
+            cache = NodePlan(
+                name="cache-1", role=NodeRole.PRIMARY, purpose=NodePurpose.CACHE, shard=2, directives=full
+            )
+            return [_primary(1, 1), cache]
+        case TopologyKind.SHARED:
+            return [replace(_primary(1, 1), directives=full)]
+        case _:
+            return [_primary(1, 1)]
+
+
+def _primary(number: int, shard: int) -> NodePlan:
+    return NodePlan(name=f"redis-{number}", role=NodeRole.PRIMARY, shard=shard)
+
+
+def _replica(number: int, shard: int, of: str) -> NodePlan:
+    return NodePlan(name=f"redis-{number}", role=NodeRole.REPLICA, shard=shard, replica_of=of)
+
+
+def _sentinels(count: int) -> list[NodePlan]:
+    return [NodePlan(name=f"sentinel-{n}", role=NodeRole.SENTINEL) for n in range(1, count + 1)]

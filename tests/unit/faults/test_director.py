@@ -1,0 +1,346 @@
+"""The director's timeline: starts, holds, healing order, interruption, what it writes down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure, Interrupted, NoEffect
+from harness.faults.director import Director, DirectorReport, StepStatus
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Start
+from harness.model.seams import Effect, Fault, FaultScene, Machine
+from harness.model.words import Phase, TopologyKind
+from tests.fakes import FakeWorld, fake_world, make_plan, step
+
+
+@dataclass
+class Scripted:
+    """A fault whose injection and healing a test decides; notes both with their times."""
+
+    name: str
+    log: list[str]
+    lasting: bool = True
+    no_effect: str = ""
+    fails: Exception | None = None
+    heal_fails: list[Exception] = field(default_factory=list)
+    on_inject: Callable[[FaultScene], None] = lambda scene: None
+    declaration: Declaration = field(default_factory=lambda: Declaration(name="scripted", help="-"))
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        return None
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        self.log.append(f"{self.name} injected")
+        self.on_inject(scene)
+        if self.no_effect:
+            raise NoEffect(self.no_effect)
+        if self.fails:
+            raise self.fails
+        return Effect(targets=("redis-1",), proof="seen", at_us=scene.situation.now_us(), error_us=1)
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        if self.heal_fails:
+            self.log.append(f"{self.name} heal failed")
+            raise self.heal_fails.pop(0)
+        self.log.append(f"{self.name} healed")
+        return "seen healed" if self.lasting else None
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return self.lasting
+
+
+class Stage:
+    """Runs a director over scripted faults, named a, b, c in the order of the list."""
+
+    def __init__(self, closing: ExitStack) -> None:
+        self._closing = closing
+        self.log: list[str] = []
+        self.phases: list[Phase] = []
+        self.faults: dict[str, Scripted] = {}
+        self.stop = threading.Event()
+
+    def fault(self, name: str, **changes: object) -> Scripted:
+        self.faults[name] = Scripted(name, self.log, **changes)
+        return self.faults[name]
+
+    def set(self, *steps: FaultStep, **scenario: object) -> FakeWorld:
+        self.world = fake_world(make_plan(TopologyKind.SENTINEL, *steps, **scenario))
+        self._closing.callback(self.world.topology.close)
+        for one in steps:
+            self.faults.setdefault(one.kind, Scripted(one.kind, self.log))
+        return self.world
+
+    def run(self) -> DirectorReport:
+        faults: Mapping[str, Fault] = self.faults
+        return Director(self.world.scene.plan, self.world.scene, self.phases.append, faults).run(self.stop)
+
+    def later(self, delay_s: float, act: Callable[[], object]) -> None:
+        timer = threading.Timer(delay_s, act)
+        timer.start()
+        self._closing.callback(timer.join)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with ExitStack() as closing:
+        yield Stage(closing)
+
+
+def at(name: str, number: int, after_s: float, **changes: object) -> FaultStep:
+    return step(name, number=number, start=Start(after_s=after_s), **changes)
+
+
+def on(name: str, number: int, **start: object) -> FaultStep:
+    return step(name, number=number, start=Start(**start), hold_s=0.0)
+
+
+def test_faults_start_on_time_and_heal_after_their_hold(stage: Stage) -> None:
+    """Overlapping holds run independently: the second is over before the first."""
+    world = stage.set(at("a", 1, 0.05, hold_s=0.3), at("b", 2, 0.1, hold_s=0.05))
+    report = stage.run()
+    assert stage.log == ["a injected", "b injected", "b healed", "a healed"]
+    first, second = report.steps
+    assert first.effect
+    assert second.effect
+    assert 50_000 <= first.effect.at_us - report.began_us < 150_000
+    assert first.healed_us
+    assert 300_000 <= first.healed_us - first.effect.at_us < 400_000
+    assert [(e.source, e.name) for e in world.events()] == [
+        ("fault 1", "requested"),
+        ("fault 1", "effect"),
+        ("fault 2", "requested"),
+        ("fault 2", "effect"),
+        ("fault 2", "healed"),
+        ("fault 1", "healed"),
+    ]
+    effect = world.events("effect")[0]
+    assert (effect.node, effect.shard, effect.fault, effect.detail) == ("redis-1", 1, 1, "redis-1: seen")
+    assert effect.t_us == first.effect.at_us
+    assert stage.phases == [Phase.FAULT, Phase.RECOVERY]
+
+
+def test_stop_heals_what_stands_in_reverse_order(stage: Stage) -> None:
+    """An interruption ends every wait and heals everything, the last fault first."""
+    stage.set(*[at(name, n, 0.03 * n, hold_s=60.0) for n, name in enumerate("abc", 1)])
+    stage.later(0.3, stage.stop.set)
+    report = stage.run()
+    assert stage.log[3:] == ["c healed", "b healed", "a healed"]
+    assert report.interrupted
+    assert report.ended_us - report.began_us < 1_000_000
+    assert stage.phases[-1] is Phase.RECOVERY
+
+
+def test_stop_before_a_start_is_reported(stage: Stage) -> None:
+    """A fault that was never requested has no effect, and says what it waited for."""
+    stage.set(at("a", 1, 60.0))
+    stage.later(0.05, stage.stop.set)
+    report = stage.run()
+    assert stage.log == []
+    assert "the run ended before its start came" in report.without_effect[0].reason
+    assert report.steps[0].requested_us is None
+    assert stage.phases == []
+
+
+def test_stop_reaches_a_fault_that_takes_long(stage: Stage) -> None:
+    """`scene.stopping` turns true inside an injection."""
+
+    def long(scene: FaultScene) -> None:
+        wait_until(scene.stopping, within_s=5.0, waiting_for="stop", every_s=0.01)
+        raise Interrupted("gave up")
+
+    stage.set(at("a", 1, 0.0))
+    stage.faults["a"].on_inject = long
+    stage.later(0.1, stage.stop.set)
+    report = stage.run()
+    assert report.steps[0].reason == "gave up"
+    assert report.interrupted
+
+
+def test_fault_without_effect_is_reported_and_the_run_goes_on(stage: Stage) -> None:
+    """Never raised: the verdict will be INCONCLUSIVE, with the reason."""
+    stage.fault("a", no_effect="redis-1 is down already")
+    world = stage.set(at("a", 1, 0.0), at("b", 2, 0.05))
+    stage.faults["b"].lasting = False
+    report = stage.run()
+    assert [one.status for one in report.steps] == [StepStatus.NO_EFFECT, StepStatus.EFFECT]
+    assert [e.detail for e in world.events("no-effect")] == ["redis-1 is down already"]
+    assert world.events("healed") == [], "nothing to heal"
+
+
+def test_fault_that_follows_one_without_effect_is_given_up_at_once(stage: Stage) -> None:
+    """Nobody waits 45 s for a promotion that nothing caused."""
+    stage.fault("a", no_effect="nothing happened")
+    stage.set(at("a", 1, 0.0), on("b", 2, event="promoted", offset_s=0.1), settle_within_s=30.0)
+    report = stage.run()
+    assert "fault 1, which this one follows, had no effect" in report.steps[1].reason
+    assert report.ended_us - report.began_us < 2_000_000
+
+
+def test_event_start_counts_from_the_previous_effect(stage: Stage) -> None:
+    """A promotion before the fault is not the one that is meant."""
+    world = stage.set(at("a", 1, 0.05, hold_s=0.0), on("b", 2, event="promoted", offset_s=0.1))
+    world.situation.events.append(("promoted", world.situation.now_us()))
+    promoted: list[int] = []
+
+    def promote() -> None:
+        promoted.append(world.situation.now_us())
+        world.situation.events.append(("promoted", promoted[0]))
+
+    stage.later(0.2, promote)
+    report = stage.run()
+    requested_us = report.steps[1].requested_us
+    assert requested_us
+    assert 100_000 <= requested_us - promoted[0] < 200_000
+
+
+def test_event_that_never_comes_is_given_up(stage: Stage) -> None:
+    """After the scenario's settle limit, with what was seen."""
+    stage.set(at("a", 1, 0.0, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.2)
+    report = stage.run()
+    assert "its start never came: `promoted`, for 0.2 s; seen: redis-1 primary" in report.steps[1].reason
+
+
+def test_start_after_another_fault_and_after_healing(stage: Stage) -> None:
+    """`fault 1 + ...` counts from its effect, `healed` from the healing."""
+    stage.set(
+        at("a", 1, 0.0, hold_s=0.2),
+        on("b", 2, event="fault 1", offset_s=0.05),
+        on("c", 3, event="healed"),
+    )
+    report = stage.run()
+    assert stage.log[:2] == ["a injected", "b injected"]
+    first, second, third = report.steps
+    assert first.effect
+    assert second.requested_us
+    assert second.requested_us - first.effect.at_us >= 50_000
+    assert third.requested_us
+    assert second.healed_us
+    assert third.requested_us >= second.healed_us
+
+
+def test_acked_start_counts_operations_since_the_previous_effect(stage: Stage) -> None:
+    """Three logouts after the fault, not before it."""
+    world = stage.set(at("a", 1, 0.05, hold_s=0.0), on("b", 2, acked="logout", times=2))
+    acks = world.situation.acks
+    acks += [("logout", world.situation.now_us())] * 5
+    stage.later(0.15, lambda: acks.append(("logout", world.situation.now_us())))
+    stage.later(0.25, lambda: acks.append(("logout", world.situation.now_us())))
+    report = stage.run()
+    requested_us = report.steps[1].requested_us
+    assert requested_us
+    assert requested_us >= acks[-1][1]
+
+
+def test_unreplicated_start_waits_for_an_offset_that_no_replica_has(stage: Stage) -> None:
+    """One replica that has everything is enough to say that it was replicated."""
+    world = stage.set(on("a", 1, acked="logout", unreplicated=True))
+    world.situation.acks.append(("logout", world.situation.now_us() + 1_000_000))
+    primary = world.topology.nodes["redis-1"]
+    primary.replica_offsets = {"redis-2": 900, "redis-3": 1000}
+    behind: list[int] = []
+
+    def fall_behind() -> None:
+        behind.append(world.situation.now_us())
+        primary.replica_offsets = {"redis-2": 900, "redis-3": 999}
+
+    stage.later(0.15, fall_behind)
+    report = stage.run()
+    requested_us = report.steps[0].requested_us
+    assert requested_us
+    assert requested_us >= behind[0]
+
+
+def test_unreplicated_start_holds_behind_a_cut(stage: Stage) -> None:
+    """While replication is cut, whatever was acked since cannot have been replicated."""
+    world = stage.set(
+        at("cut replication", 1, 0.0, hold_s=0.5), on("b", 2, acked="logout", unreplicated=True)
+    )
+    world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000}
+    world.situation.acks.append(("logout", world.situation.now_us() + 1_000_000))
+    report = stage.run()
+    assert report.steps[1].status is StepStatus.EFFECT
+    assert stage.log[:2] == ["cut replication injected", "b injected"]
+
+
+def test_lag_start_waits_for_the_slowest_replica(stage: Stage) -> None:
+    """`replica_lag > N` is about bytes that the primary has not heard back."""
+    world = stage.set(on("a", 1, replica_lag_bytes=500), settle_within_s=0.2)
+    world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000, "redis-3": 500}
+    assert "more than 500 bytes behind" in stage.run().steps[0].reason
+    world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000, "redis-3": 499}
+    assert stage.run().steps[0].status is StepStatus.EFFECT
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "settle_s", "stands_s"), [(0.4, 30.0, 0.4), (None, 0.3, 0.3)], ids=["duration", "settled"]
+)
+def test_unheld_fault_stands_to_the_end(
+    stage: Stage, duration_s: float | None, settle_s: float, stands_s: float
+) -> None:
+    """Without `for:`, until the scenario's time is over, then it is healed."""
+    stage.set(at("a", 1, 0.0), duration_s=duration_s, settle_within_s=settle_s)
+    report = stage.run()
+    assert report.steps[0].healed_us
+    assert stands_s * 1e6 <= report.steps[0].healed_us - report.began_us < stands_s * 1e6 + 300_000
+
+
+def test_fault_with_nothing_to_heal_ends_at_once(stage: Stage) -> None:
+    """A kill is over when it is done; recovery begins."""
+    stage.fault("a", lasting=False)
+    stage.set(at("a", 1, 0.0), duration_s=30.0)
+    report = stage.run()
+    assert report.ended_us - report.began_us < 500_000
+    assert report.steps[0].healed_us is None
+    assert stage.phases == [Phase.FAULT, Phase.RECOVERY]
+
+
+def test_failed_healing_is_tried_again_and_stops_no_other(stage: Stage) -> None:
+    """Written down, repeated at the end, and the others are healed all the same."""
+    stage.fault("a", heal_fails=[WaitExpired("redis-1 to answer", 1, None)])
+    stage.fault("b", heal_fails=[EnvironmentFailure("gone"), EnvironmentFailure("gone for good")])
+    world = stage.set(at("a", 1, 0.0, hold_s=0.05), at("b", 2, 0.02, hold_s=0.05))
+    report = stage.run()
+    assert stage.log[2:] == ["a heal failed", "b heal failed", "b heal failed", "a healed"]
+    assert report.steps[0].heal_failure == ""
+    assert [one.heal_failure for one in report.heal_failures] == ["gone for good"]
+    assert len(world.events("heal-failed")) == 3
+
+
+def test_failing_machine_is_raised_after_everything_was_healed(stage: Stage) -> None:
+    """An environment failure ends the run, not before the other faults are healed."""
+    stage.fault("b", fails=EnvironmentFailure("docker is gone"))
+    stage.set(at("a", 1, 0.0, hold_s=60.0), at("b", 2, 0.05), at("c", 3, 60.0))
+    with pytest.raises(EnvironmentFailure, match="docker is gone"):
+        stage.run()
+    assert stage.log == ["a injected", "b injected", "a healed"]
+
+
+def test_bug_in_a_fault_is_raised_after_everything_was_healed(stage: Stage) -> None:
+    """Also an exception that nobody foresaw leaves nothing standing."""
+    stage.fault("b", fails=ZeroDivisionError())
+    stage.set(at("a", 1, 0.0, hold_s=60.0), at("b", 2, 0.05))
+    with pytest.raises(ZeroDivisionError):
+        stage.run()
+    assert stage.log[-1] == "a healed"
+
+
+def test_targets_of_earlier_faults_are_known_to_later_ones(stage: Stage) -> None:
+    """What `killed` stands for: the effects so far, by number."""
+    seen: list[dict[int, tuple[str, ...]]] = []
+    stage.set(at("a", 1, 0.0, hold_s=0.0), on("b", 2, event="fault 1"))
+    stage.faults["b"].on_inject = lambda scene: seen.append(dict(scene.resolved))
+    stage.run()
+    assert seen == [{1: ("redis-1",)}]
+
+
+def test_plan_without_faults_is_over_at_once(stage: Stage) -> None:
+    """A pure load run has a director too."""
+    stage.set()
+    assert stage.run().steps == ()
+    assert stage.phases == []

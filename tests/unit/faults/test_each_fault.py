@@ -1,0 +1,691 @@
+"""Every fault against fake nodes: its effect is proved, and without effect it says so.
+
+`test_every_fault_owns_tests` enumerates the table: a new fault without tests in here fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import EnvironmentFailure, Interrupted, NoEffect
+from harness.faults import FAULTS
+from harness.model.plan import Plan
+from harness.model.seams import Effect, Fault, Machine
+from harness.model.words import BackendKind, NodeRole, TopologyKind
+from tests.fakes import FakeWorld, fake_world, make_plan, step
+
+MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
+NO_NETWORK = Machine(backend=BackendKind.PROCESS, network_faults=False, why_no_network_faults="not root")
+
+
+class Worlds:
+    """Makes fake worlds and closes them when the test is over."""
+
+    def __init__(self, closing: ExitStack) -> None:
+        self._closing = closing
+
+    def __call__(self, plan: Plan) -> FakeWorld:
+        world = fake_world(plan)
+        self._closing.callback(world.topology.close)
+        return world
+
+
+@pytest.fixture
+def worlds() -> Iterator[Worlds]:
+    with ExitStack() as closing:
+        yield Worlds(closing)
+
+
+def inject(world: FakeWorld, kind: str, target: str = "primary", **changes: object) -> Effect:
+    return FAULTS[kind].inject(step(kind, target, **changes), world.scene)
+
+
+# --- kill
+
+
+def test_kill_takes_the_primary_down(worlds: Worlds) -> None:
+    """The effect is a process that is gone, and names which one it was."""
+    world = worlds(make_plan())
+    effect = inject(world, "kill")
+    assert effect.targets == ("redis-1",)
+    assert not world.topology.state("redis-1").running
+    assert "redis-1-" in effect.proof
+    assert "exit code -9" in effect.proof
+    assert 0 <= effect.error_us < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("target", "nodes"),
+    [
+        ("sentinel", ("sentinel-1",)),
+        ("all sentinels", ("sentinel-1", "sentinel-2", "sentinel-3")),
+        ("all replicas", ("redis-2", "redis-3")),
+    ],
+)
+def test_kill_takes_sentinels_and_replicas(worlds: Worlds, target: str, nodes: tuple[str, ...]) -> None:
+    """Everything that runs can be killed, one or several at a time."""
+    world = worlds(make_plan())
+    assert inject(world, "kill", target).targets == nodes
+    assert world.topology.did == [f"kill {node}" for node in nodes]
+
+
+def test_kill_of_a_dead_node_has_no_effect(worlds: Worlds) -> None:
+    """What is down already cannot be killed: the run must not count it."""
+    world = worlds(make_plan(TopologyKind.SINGLE))
+    inject(world, "kill")
+    with pytest.raises(NoEffect, match="down already"):
+        inject(world, "kill")
+
+
+def test_kill_that_leaves_the_process_has_no_effect(worlds: Worlds) -> None:
+    """Asking is not proof."""
+    world = worlds(make_plan())
+    world.topology.broken.add("kill")
+    with pytest.raises(NoEffect, match="still running"):
+        inject(world, "kill")
+
+
+def test_kill_heals_only_with_a_hold(worlds: Worlds) -> None:
+    """`for:` starts the node again; without it the node stays down."""
+    world = worlds(make_plan())
+    effect = inject(world, "kill")
+    assert FAULTS["kill"].heal(step("kill"), effect, world.scene) is None
+    assert not world.topology.state("redis-1").running
+    healed = FAULTS["kill"].heal(step("kill", hold_s=1.0), effect, world.scene)
+    assert healed is not None
+    assert "redis-1-" in healed
+    assert FAULTS["kill"].heal(step("kill", hold_s=1.0), effect, world.scene), "healing twice is harmless"
+    assert world.topology.did == ["kill redis-1", "start redis-1"]
+
+
+def test_kill_leaves_a_stranger_alone(worlds: Worlds) -> None:
+    """Another process at a node's address is never killed."""
+    world = worlds(make_plan())
+    world.topology.nodes["redis-1"].pid = 1
+    with pytest.raises(EnvironmentFailure, match="left alone"):
+        inject(world, "kill")
+    assert world.topology.did == []
+
+
+# --- stop
+
+
+def test_stop_shuts_the_primary_down(worlds: Worlds) -> None:
+    """SIGTERM, with the exit code as it came."""
+    world = worlds(make_plan())
+    effect = inject(world, "stop")
+    assert world.topology.did == ["stop redis-1"]
+    assert "exit code 0" in effect.proof
+
+
+def test_stop_that_is_ignored_has_no_effect(worlds: Worlds) -> None:
+    """A server that does not go is not stopped."""
+    world = worlds(make_plan())
+    world.topology.broken.add("stop")
+    with pytest.raises(NoEffect, match="still running"):
+        inject(world, "stop")
+
+
+def test_stop_heals_with_a_hold(worlds: Worlds) -> None:
+    """The node comes back with its data after `for:`."""
+    world = worlds(make_plan())
+    effect = inject(world, "stop")
+    assert FAULTS["stop"].heal(step("stop"), effect, world.scene) is None
+    assert FAULTS["stop"].heal(step("stop", hold_s=1.0), effect, world.scene)
+    assert world.topology.state("redis-1").running
+    assert world.topology.nodes["redis-1"].keys == {0: 10}
+
+
+# --- pause and resume
+
+
+def test_pause_silences_the_node_until_healed(worlds: Worlds) -> None:
+    """Frozen means no answer; healed means that it answers."""
+    world = worlds(make_plan())
+    effect = inject(world, "pause")
+    assert "no answer" in effect.proof
+    assert FAULTS["pause"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert "answering: redis-1" in str(FAULTS["pause"].heal(step("pause"), effect, world.scene))
+    assert not FAULTS["pause"].holds(effect, world.scene)  # type: ignore[attr-defined]
+
+
+def test_pause_that_does_not_freeze_has_no_effect(worlds: Worlds) -> None:
+    """A node that still answers was not paused, whatever the backend says."""
+    world = worlds(make_plan())
+    world.topology.broken.add("pause")
+    with pytest.raises(NoEffect, match="still answering"):
+        inject(world, "pause")
+
+
+def test_pause_of_a_paused_node_has_no_effect(worlds: Worlds) -> None:
+    """Twice frozen is once frozen."""
+    world = worlds(make_plan())
+    inject(world, "pause")
+    with pytest.raises(NoEffect, match="paused already"):
+        inject(world, "pause")
+    assert world.topology.state("redis-1").paused
+
+
+def test_pause_that_fails_midway_resumes_what_it_froze(worlds: Worlds) -> None:
+    """Nothing stays frozen behind an error."""
+    world = worlds(make_plan())
+    pause, turns = world.topology.pause, []
+
+    def second_fails(node: str) -> None:
+        turns.append(node)
+        if len(turns) == 2:
+            raise EnvironmentFailure("no such process")
+        pause(node)
+
+    world.topology.pause = second_fails  # type: ignore[method-assign]
+    with pytest.raises(EnvironmentFailure):
+        inject(world, "pause", "all replicas")
+    assert not world.topology.state("redis-2").paused
+
+
+def test_pause_heals_without_a_node_that_died_meanwhile(worlds: Worlds) -> None:
+    """Healing wakes the living and says who is down."""
+    world = worlds(make_plan())
+    effect = inject(world, "pause")
+    world.topology.kill("redis-1")
+    assert "down meanwhile: redis-1" in str(FAULTS["pause"].heal(step("pause"), effect, world.scene))
+
+
+def test_resume_wakes_what_was_paused(worlds: Worlds) -> None:
+    """`resume: paused` ends an earlier pause at a moment of its own."""
+    world = worlds(make_plan())
+    paused = inject(world, "pause")
+    world.scene = replace(world.scene, resolved={1: paused.targets})
+    effect = inject(world, "resume", "paused", number=2)
+    assert effect.targets == ("redis-1",)
+    assert not world.topology.state("redis-1").paused
+    with pytest.raises(NoEffect, match="nothing answers to `paused`"):
+        inject(world, "resume", "paused", number=3)
+
+
+def test_resume_that_does_not_wake_has_no_effect(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that stays frozen was not resumed."""
+    monkeypatch.setattr("harness.faults.pause._ANSWERS_AGAIN_S", 0.2)
+    world = worlds(make_plan())
+    paused = inject(world, "pause")
+    world.scene = replace(world.scene, resolved={1: paused.targets})
+    world.topology.broken.add("resume")
+    with pytest.raises(NoEffect, match="redis-1"):
+        inject(world, "resume", "paused", number=2)
+
+
+# --- restart
+
+
+def test_restart_of_a_running_primary_is_kill_and_start(worlds: Worlds) -> None:
+    """A new run_id proves it, and the effect is when service stopped."""
+    world = worlds(make_plan())
+    effect = inject(world, "restart")
+    assert world.topology.did == ["kill redis-1", "start redis-1"]
+    assert "new run_id" in effect.proof
+    assert "down for" in effect.proof
+
+
+def test_restart_empty_wipes_the_node(worlds: Worlds) -> None:
+    """The node comes back with nothing."""
+    world = worlds(make_plan())
+    world.topology.nodes["redis-1"].disk = {0: 10}
+    effect = inject(world, "restart", options={"data": "empty"})
+    assert world.topology.did == ["kill redis-1", "start redis-1 empty"]
+    assert "directory wiped, 0 keys" in effect.proof
+
+
+def test_restart_empty_that_read_its_data_has_no_effect(worlds: Worlds) -> None:
+    """Keys read from disk after a wipe: it was not empty."""
+    world = worlds(make_plan())
+    world.topology.nodes["redis-1"].loaded_from_disk = 7
+    with pytest.raises(NoEffect, match="read 7 keys from disk"):
+        inject(world, "restart", options={"data": "empty"})
+
+
+def test_restart_of_killed_nodes_starts_them(worlds: Worlds) -> None:
+    """`restart: killed` brings back exactly what earlier faults took down."""
+    world = worlds(make_plan())
+    killed = inject(world, "kill", "all replicas")
+    world.scene = replace(world.scene, resolved={1: killed.targets})
+    effect = inject(world, "restart", "killed", number=2)
+    assert effect.targets == ("redis-2", "redis-3")
+    assert "was down" in effect.proof
+    with pytest.raises(NoEffect, match="nothing answers to `killed`"):
+        inject(world, "restart", "killed", number=3)
+
+
+def test_restart_that_answers_as_before_has_no_effect(worlds: Worlds) -> None:
+    """The same run_id means the same process."""
+    world = worlds(make_plan())
+    world.topology.broken.add("start")
+    with pytest.raises(NoEffect, match="it was not restarted"):
+        inject(world, "restart")
+
+
+# --- isolate
+
+
+def test_isolate_cuts_the_primary_and_its_web_server_from_the_rest(worlds: Worlds) -> None:
+    """One web server is left on the losing side, and everybody is told where they are."""
+    world = worlds(make_plan())
+    effect = inject(world, "isolate", options={"with": "web-2"})
+    assert world.topology.did == [
+        "cut redis-1 web-2 | redis-2 redis-3 sentinel-1 sentinel-2 sentinel-3 web-1 web-3"
+    ]
+    assert world.sides == {"web-1": "rest", "web-2": "with-primary", "web-3": "rest"}
+    assert "packets dropped" in effect.proof
+    healed = FAULTS["isolate"].heal(step("isolate", options={"with": "web-2"}), effect, world.scene)
+    assert "heard redis-1" in str(healed)
+    assert set(world.sides.values()) == {"all"}
+    assert world.topology.did[1].replace("mend", "cut") == world.topology.did[0]
+
+
+def test_isolate_of_a_replica_leaves_its_web_server_away_from_the_primary(worlds: Worlds) -> None:
+    """`with-primary` is the side where the primary is, whoever was isolated."""
+    world = worlds(make_plan())
+    inject(world, "isolate", "replica", options={"with": "web-1"})
+    assert world.sides == {"web-1": "rest", "web-2": "with-primary", "web-3": "with-primary"}
+
+
+def test_isolate_without_a_web_server_isolates_alone(worlds: Worlds) -> None:
+    """`with` is optional."""
+    world = worlds(make_plan(TopologyKind.CLUSTER))
+    effect = inject(world, "isolate", "shard 2 primary")
+    assert effect.targets == ("redis-2",)
+    assert set(world.sides.values()) == {"rest"}
+    assert "heard redis-2" in str(FAULTS["isolate"].heal(step("isolate"), effect, world.scene))
+
+
+def test_isolate_that_fails_leaves_no_cut_behind(worlds: Worlds) -> None:
+    """A cut that could not be proved is mended before the error goes on."""
+    world = worlds(make_plan())
+    world.topology.failing["cut"] = NoEffect("packets still pass")
+    with pytest.raises(NoEffect, match="packets still pass"):
+        inject(world, "isolate", options={"with": "web-2"})
+    assert world.topology.did[-1].startswith("mend redis-1 web-2 |")
+    assert set(world.sides.values()) == {"all"}
+
+
+def test_isolate_heals_when_the_node_is_dead(worlds: Worlds) -> None:
+    """Nobody can hear the dead; the cuts are lifted all the same."""
+    world = worlds(make_plan())
+    effect = inject(world, "isolate")
+    world.topology.kill("redis-1")
+    assert "is down" in str(FAULTS["isolate"].heal(step("isolate"), effect, world.scene))
+    assert world.topology.did[-1].startswith("mend")
+
+
+def test_isolate_says_when_nobody_has_heard_the_node_yet(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lifted cuts and heard packets are two things."""
+    monkeypatch.setattr("harness.faults.heard._PATIENCE_S", 0.2)
+    world = worlds(make_plan())
+    for n in (1, 2, 3):
+        world.topology.nodes[f"sentinel-{n}"].heard_ms_ago = 60_000
+    effect = inject(world, "isolate")
+    assert "not yet heard" in str(FAULTS["isolate"].heal(step("isolate"), effect, world.scene))
+
+
+# --- cut replication
+
+
+def test_cut_replication_cuts_only_the_replicas_of_the_shard(worlds: Worlds) -> None:
+    """Clients, sentinels and other shards keep their primary."""
+    world = worlds(make_plan(TopologyKind.CLUSTER))
+    effect = inject(world, "cut replication", "shard 2 primary")
+    assert world.topology.did == ["cut redis-2 | redis-5"]
+    assert effect.targets == ("redis-2",)
+
+
+def test_cut_replication_heals_when_a_replica_has_caught_up(worlds: Worlds) -> None:
+    """Judged by offsets, not by links."""
+    world = worlds(make_plan())
+    effect = inject(world, "cut replication")
+    world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000, "redis-3": 400}
+    healed = FAULTS["cut replication"].heal(step("cut replication"), effect, world.scene)
+    assert "heard its replicas" in str(healed)
+    assert world.topology.did == ["cut redis-1 | redis-2 redis-3", "mend redis-1 | redis-2 redis-3"]
+
+
+def test_cut_replication_without_replicas_has_no_effect(worlds: Worlds) -> None:
+    """With every replica gone there is nothing to cut."""
+    world = worlds(make_plan())
+    inject(world, "kill", "all replicas")
+    with pytest.raises(NoEffect, match="no replicas now"):
+        inject(world, "cut replication")
+
+
+def test_cut_replication_that_fails_leaves_no_cut_behind(worlds: Worlds) -> None:
+    """A cut that could not be proved is mended."""
+    world = worlds(make_plan())
+    world.topology.failing["cut"] = NoEffect("packets still pass")
+    with pytest.raises(NoEffect):
+        inject(world, "cut replication")
+    assert world.topology.did[-1] == "mend redis-1 | redis-2 redis-3"
+
+
+# --- planned failover
+
+
+def test_planned_failover_by_sentinel_is_watched_to_its_end(worlds: Worlds) -> None:
+    """The new primary says so, and the sentinel publishes it under a new epoch."""
+    world = worlds(make_plan())
+    effect = inject(world, "planned failover")
+    assert effect.targets == ("redis-1",)
+    assert world.topology.nodes["redis-2"].role is NodeRole.PRIMARY
+    assert "redis-2 says master" in effect.proof
+    assert "epoch 1 -> 2" in effect.proof
+
+
+def test_planned_failover_that_is_refused_has_no_effect(worlds: Worlds) -> None:
+    """Sentinel's own reason is passed on."""
+    world = worlds(make_plan())
+    world.topology.nodes["sentinel-1"].refuses["SENTINEL"] = "NOGOODSLAVE No suitable replica to promote"
+    with pytest.raises(NoEffect, match="NOGOODSLAVE"):
+        inject(world, "planned failover")
+
+
+@pytest.mark.parametrize(
+    ("form", "command"),
+    [
+        ("default", ("CLUSTER", "FAILOVER")),
+        ("force", ("CLUSTER", "FAILOVER", "FORCE")),
+        ("takeover", ("CLUSTER", "FAILOVER", "TAKEOVER")),
+    ],
+)
+def test_planned_failover_of_a_shard_asks_its_replica(
+    worlds: Worlds, form: str, command: tuple[str, ...]
+) -> None:
+    """In a cluster the replica of that shard is asked, in the form that was wanted."""
+    world = worlds(make_plan(TopologyKind.CLUSTER))
+    effect = inject(world, "planned failover", "shard 2 primary", options={"form": form})
+    replica = world.topology.nodes["redis-5"]
+    assert command in replica.received
+    assert replica.role is NodeRole.PRIMARY
+    assert effect.targets == ("redis-2",)
+    assert "1 -> 2" in effect.proof
+
+
+def test_planned_failover_that_promotes_nobody_has_no_effect(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An accepted command proves nothing."""
+    monkeypatch.setattr("harness.faults.planned_failover._CLUSTER_WITHIN_S", 0.2)
+    world = worlds(make_plan(TopologyKind.CLUSTER))
+    replica = world.topology.nodes["redis-4"]
+    replica._cluster = lambda words, database: (  # type: ignore[method-assign]
+        b"+OK\r\n" if words[0] == "FAILOVER" else b"$18\r\ncluster_my_epoch:1\r\n"
+    )
+    with pytest.raises(NoEffect, match="to be promoted"):
+        inject(world, "planned failover")
+
+
+def test_planned_failover_ends_when_the_run_does(worlds: Worlds) -> None:
+    """Nobody waits out a failover after Ctrl-C."""
+    world = worlds(make_plan())
+    world.topology.nodes["redis-2"].deaf_to.add("ROLE")
+    world.scene = replace(world.scene, stopping=lambda: True)
+    with pytest.raises(Interrupted):
+        inject(world, "planned failover")
+
+
+# --- fill cache
+
+
+def test_fill_cache_pushes_the_cache_instance_over_its_limit(worlds: Worlds) -> None:
+    """Memory at the limit and evictions since: full."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    effect = inject(world, "fill cache", "cache")
+    cache = world.topology.nodes["cache-1"]
+    assert effect.targets == ("cache-1",)
+    assert cache.evicted > 0
+    assert f"{cache.evicted} keys evicted" in effect.proof
+    assert world.topology.nodes["redis-1"].keys == {0: 10}, "the sessions' instance is not touched"
+
+
+def test_fill_cache_writes_what_it_says(worlds: Worlds) -> None:
+    """Keys are named and numbered, values have the size asked for, and the TTL is set."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    inject(world, "fill cache", "cache", options={"bytes": 20_000, "value": 100, "ttl": 2.5})
+    sets = [words for words in world.topology.nodes["cache-1"].received if words[0] == "SET"]
+    assert sets == [("SET", f"cache:{n}", "x" * 100, "PX", "2500") for n in range(len(sets))]
+    assert len(sets) == 20_000 // 112
+
+
+def test_fill_cache_under_noeviction_is_proved_by_refusals(worlds: Worlds) -> None:
+    """In `shared` it fills the only instance, in the cache's database."""
+    world = worlds(make_plan(TopologyKind.SHARED, cache_database=1))
+    node = world.topology.nodes["redis-1"]
+    node.policy = "noeviction"
+    effect = inject(world, "fill cache", "cache")
+    assert "OOM command not allowed" in effect.proof
+    assert "0 keys evicted" in effect.proof
+    assert node.keys[0] == 10
+    assert node.keys[1] > 100
+
+
+def test_fill_cache_that_never_gets_full_has_no_effect(worlds: Worlds) -> None:
+    """Writing is not filling."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    world.topology.nodes["cache-1"].deaf_to.add("SET")
+    with pytest.raises(NoEffect, match="was not filled"):
+        inject(world, "fill cache", "cache")
+
+
+def test_fill_cache_without_a_limit_has_no_effect(worlds: Worlds) -> None:
+    """`to: 2` of no limit is nothing."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    world.topology.nodes["cache-1"].limit_bytes = 0
+    with pytest.raises(NoEffect, match="no maxmemory"):
+        inject(world, "fill cache", "cache")
+
+
+def test_fill_cache_below_the_limit_is_proved_by_its_keys(worlds: Worlds) -> None:
+    """A small fill, as preparation for a flush, is an effect too."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    effect = inject(world, "fill cache", "cache", options={"bytes": 10_000, "value": 88})
+    assert "keys 10 -> 110" in effect.proof
+
+
+def test_fill_cache_ends_when_the_run_does(worlds: Worlds) -> None:
+    """A long fill sees Ctrl-C."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    world.scene = replace(world.scene, stopping=lambda: True)
+    with pytest.raises(Interrupted):
+        inject(world, "fill cache", "cache")
+
+
+# --- flush
+
+
+@pytest.mark.parametrize(
+    ("scope", "left"), [("database", {0: 10, 1: 0}), ("all", {})], ids=["FLUSHDB", "FLUSHALL"]
+)
+def test_flush_empties_what_was_asked_for(worlds: Worlds, scope: str, left: dict[int, int]) -> None:
+    """FLUSHDB of the cache's database leaves the sessions; FLUSHALL leaves nothing."""
+    world = worlds(make_plan(TopologyKind.SHARED, cache_database=1))
+    world.topology.nodes["redis-1"].keys = {0: 10, 1: 5}
+    effect = inject(world, "flush", "cache", options={"scope": scope})
+    assert world.topology.nodes["redis-1"].keys == left
+    assert f"{5 if scope == 'database' else 15} keys -> 0" in effect.proof
+
+
+def test_flush_of_sessions_reaches_every_shard(worlds: Worlds) -> None:
+    """On a cluster the sessions live on every primary."""
+    world = worlds(make_plan(TopologyKind.CLUSTER))
+    assert inject(world, "flush", "sessions").targets == ("redis-1", "redis-2", "redis-3")
+    assert world.topology.nodes["redis-4"].keys == {0: 10}
+
+
+def test_flush_that_leaves_keys_has_no_effect(worlds: Worlds) -> None:
+    """OK is not proof; the count is."""
+    world = worlds(make_plan(TopologyKind.SINGLE))
+    world.topology.nodes["redis-1"].deaf_to.add("FLUSHDB")
+    with pytest.raises(NoEffect, match="still holds 10 keys"):
+        inject(world, "flush", "sessions")
+
+
+def test_flush_of_nothing_has_no_effect(worlds: Worlds) -> None:
+    """An empty database cannot be lost."""
+    world = worlds(make_plan(TopologyKind.SPLIT))
+    world.topology.nodes["cache-1"].keys = {}
+    with pytest.raises(NoEffect, match="nothing to remove"):
+        inject(world, "flush", "cache")
+
+
+def test_flush_leaves_a_stranger_alone(worlds: Worlds) -> None:
+    """Not one command that destroys goes to a process that is not ours."""
+    world = worlds(make_plan(TopologyKind.SINGLE))
+    node = world.topology.nodes["redis-1"]
+    node.pid = 1
+    with pytest.raises(EnvironmentFailure, match="left alone"):
+        inject(world, "flush", "sessions", options={"scope": "all"})
+    assert {words[0] for words in node.received} <= {"AUTH", "INFO"}
+
+
+# --- kill web server
+
+
+def test_kill_web_server_takes_it_out_of_service(worlds: Worlds) -> None:
+    """The load engine proves it; healing starts it again, if there is a hold."""
+    world = worlds(make_plan())
+    effect = inject(world, "kill web server", "web-2")
+    assert effect.targets == ("web-2",)
+    assert "aborted" in effect.proof
+    fault = FAULTS["kill web server"]
+    assert fault.heal(step("kill web server", "web-2"), effect, world.scene) is None
+    assert fault.heal(step("kill web server", "web-2", hold_s=1.0), effect, world.scene)
+    assert world.web_servers.did == ["kill web-2", "start web-2"]
+
+
+# --- nothing
+
+
+def test_nothing_waits_and_proves_that_nothing_happened(worlds: Worlds) -> None:
+    """The same process before and after, and the time went by."""
+    world = worlds(make_plan())
+    effect = inject(world, "nothing", options={"wait": 0.05})
+    assert effect.error_us >= 50_000
+    assert "waited 0.0" in effect.proof
+    assert world.topology.did == []
+
+
+def test_nothing_notices_when_something_happened(worlds: Worlds) -> None:
+    """A node that was replaced meanwhile makes the baseline worthless."""
+    world = worlds(make_plan())
+    node = world.topology.nodes["redis-1"]
+
+    def restarted() -> bool:
+        node.generation += 1
+        return False
+
+    world.scene = replace(world.scene, stopping=restarted)
+    node.__class__ = type(
+        "Renamed", (type(node),), {"run_id": property(lambda self: f"r{self.generation}" * 9)}
+    )
+    with pytest.raises(NoEffect, match="something happened"):
+        inject(world, "nothing", options={"wait": 0.02})
+
+
+# --- fits
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "plan", "machine", "reason"),
+    [
+        ("isolate", "primary", make_plan(), NO_NETWORK, "not root"),
+        ("cut replication", "primary", make_plan(), NO_NETWORK, "not root"),
+        ("cut replication", "primary", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
+        ("kill", "sentinel", make_plan(TopologyKind.CLUSTER), MACHINE, "no sentinels"),
+        ("kill", "shard 4 primary", make_plan(TopologyKind.CLUSTER), MACHINE, "shard 1 to 3"),
+        ("kill", "shard 2 primary", make_plan(TopologyKind.SPLIT), MACHINE, "shard 1 to 1"),
+        ("kill", "replica", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
+        ("stop", "cache", make_plan(), MACHINE, "no cache"),
+        ("pause", "all replicas", make_plan(TopologyKind.SHARED), MACHINE, "no replicas"),
+        ("resume", "paused", make_plan(), MACHINE, "no earlier fault pauses"),
+        ("restart", "killed", make_plan(), MACHINE, "no earlier fault kills"),
+        ("planned failover", "primary", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
+        ("planned failover", "primary", make_plan(sentinels=0), MACHINE, "needs sentinels or a cluster"),
+        ("fill cache", "cache", make_plan(), MACHINE, "no cache"),
+        ("flush", "cache", make_plan(TopologyKind.CLUSTER), MACHINE, "no cache"),
+        ("kill web server", "web-9", make_plan(), MACHINE, "no web-9"),
+        ("nothing", "sentinel", make_plan(TopologyKind.SINGLE), MACHINE, "no sentinels"),
+    ],
+)
+def test_fits_names_what_is_missing(
+    kind: str, target: str, plan: Plan, machine: Machine, reason: str
+) -> None:
+    """A fault that cannot be done is skipped with a reason that a person can act upon."""
+    assert reason in str(FAULTS[kind].fits(step(kind, target), plan, machine))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "plan"),
+    [
+        ("kill", "primary", make_plan(TopologyKind.SINGLE)),
+        ("kill", "shard 3 replica", make_plan(TopologyKind.CLUSTER)),
+        ("isolate", "primary", make_plan()),
+        ("cut replication", "shard 1 primary", make_plan(TopologyKind.CLUSTER)),
+        ("planned failover", "primary", make_plan()),
+        ("planned failover", "shard 2 primary", make_plan(TopologyKind.CLUSTER)),
+        ("fill cache", "cache", make_plan(TopologyKind.SHARED)),
+        ("fill cache", "cache", make_plan(TopologyKind.SPLIT)),
+        ("flush", "sessions", make_plan()),
+        ("kill web server", "web-1", make_plan()),
+        ("nothing", "primary", make_plan(TopologyKind.SINGLE)),
+    ],
+)
+def test_fits_says_nothing_where_it_can_be_done(kind: str, target: str, plan: Plan) -> None:
+    """None means that it can be done."""
+    assert FAULTS[kind].fits(step(kind, target), plan, MACHINE) is None
+
+
+def test_fits_refuses_a_cluster_form_for_sentinels() -> None:
+    """`force` and `takeover` are CLUSTER FAILOVER's."""
+    forced = step("planned failover", options={"form": "force"})
+    assert "is for a cluster" in str(FAULTS["planned failover"].fits(forced, make_plan(), MACHINE))
+
+
+def test_fits_refuses_to_fill_what_has_no_limit() -> None:
+    """A shared instance without maxmemory can never be full, though it can hold cache keys."""
+    plan = make_plan(TopologyKind.SHARED)
+    plan = replace(plan, nodes=(replace(plan.nodes[0], directives={}),))
+    assert "no maxmemory" in str(FAULTS["fill cache"].fits(step("fill cache", "cache"), plan, MACHINE))
+    small = step("fill cache", "cache", options={"bytes": 1000})
+    assert FAULTS["fill cache"].fits(small, plan, MACHINE) is None
+
+
+def test_fits_accepts_what_an_earlier_fault_prepares() -> None:
+    """`restart: killed` and `resume: paused` need an earlier fault of the list."""
+    plan = make_plan(TopologyKind.SENTINEL, step("kill"), step("pause", "replica", number=2))
+    assert FAULTS["restart"].fits(step("restart", "killed", number=3), plan, MACHINE) is None
+    assert FAULTS["resume"].fits(step("resume", "paused", number=3), plan, MACHINE) is None
+
+
+# --- the table
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS.items())
+def test_every_fault_is_declared_under_its_name(name: str, fault: Fault) -> None:
+    """What the scenario reader is told and what the director looks up are one."""
+    assert fault.declaration.name == name
+    assert fault.declaration.help
+    assert fault.declaration.targets
+    assert all(option.default is not None for option in fault.declaration.options), "all have defaults"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_owns_tests(name: str) -> None:
+    """A fault without a test of its effect, or of `fits`, does not get in."""
+    own = f"test_{name.replace(' ', '_')}_"
+    assert any(test.startswith(own) for test in dir(sys.modules[__name__])), f"write {own}..."
+    marks = test_fits_says_nothing_where_it_can_be_done.pytestmark  # type: ignore[attr-defined]
+    marks = marks + test_fits_names_what_is_missing.pytestmark  # type: ignore[attr-defined]
+    assert any(name == row[0] for mark in marks for row in mark.args[1]), f"give {name} a row in fits"
