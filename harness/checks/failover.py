@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from harness.checks.moments import answering_connection, by_id, effects, is_mutation, shard_of, succeeded
 from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
-from harness.model.records import Event, Operation
+from harness.model.records import Event, NodeSample, Operation
 from harness.model.words import TopologyKind
 
 NOTICED = (
@@ -26,6 +26,9 @@ NOTICED = (
     ("topology published", "published"),
 )
 """Step -> the event's name."""
+
+ABOUT_THE_OLD = frozenset({"suspected first", "suspected by quorum", "agreed"})
+"""Steps about the old primary: a replica or sentinel that is taken for dead starts no failover."""
 
 STEPS = (
     "fault effect",
@@ -115,8 +118,12 @@ def _steps(history: History, trigger: Trigger, stale: Sequence[Finding]) -> list
 
 
 def _noticed(history: History, trigger: Trigger, step: str, name: str) -> FailoverStep:
+    primary = _primary_before(history, trigger)
     for event in _named(history, name, trigger.earliest_us):
-        if shard_of(history, event) in {None, trigger.shard}:
+        about_it = shard_of(history, event) in {None, trigger.shard}
+        if step in ABOUT_THE_OLD and primary is not None and event.node not in {None, primary.node}:
+            about_it = False
+        if about_it:
             return _step(trigger, step, event.t_us, event.error_us + trigger.effect.error_us, event.source)
     if history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
         return _missing(trigger, step, "not seen in the nodes' views or logs")
@@ -159,23 +166,23 @@ def _redirected(history: History, trigger: Trigger) -> FailoverStep:
 
 def _first_new_write(history: History, operations: Iterable[Operation], trigger: Trigger) -> FailoverStep:
     name = "first write acked by the new primary"
-    old = _primary_run_id(history, trigger)
-    if not old:
+    old = _primary_before(history, trigger)
+    if old is None:
         return _missing(trigger, name, "which process was primary before is not known")
     for t_us, run_id, node in _acked_writes(history, operations, trigger.earliest_us):
-        if run_id != old:
+        if run_id != old.run_id:
             return _step(trigger, name, t_us, 0, f"{node} ({run_id[:8]})")
     return _missing(trigger, name, "no write was acked by another process than before")
 
 
 def _last_deposed_ack(history: History, operations: Iterable[Operation], trigger: Trigger) -> FailoverStep:
     name = "last ack by the deposed primary"
-    old, promoted = _primary_run_id(history, trigger), trigger.promoted
+    old, promoted = _primary_before(history, trigger), trigger.promoted
     if promoted is None:
         return _missing(trigger, name, "no promotion was seen")
-    if not old:
+    if old is None:
         return _missing(trigger, name, "which process was primary before is not known")
-    late = [one for one in _acked_writes(history, operations, promoted.t_us) if one[1] == old]
+    late = [one for one in _acked_writes(history, operations, promoted.t_us) if one[1] == old.run_id]
     if not late:
         return _missing(trigger, name, "it acked nothing after the promotion")
     t_us, run_id, node = late[-1]
@@ -205,14 +212,14 @@ def _acked_writes(
     return sorted(found)
 
 
-def _primary_run_id(history: History, trigger: Trigger) -> str:
-    """The process that was the shard's primary when the fault took effect; empty: not known."""
+def _primary_before(history: History, trigger: Trigger) -> NodeSample | None:
+    """The last look at the shard's primary before the fault took effect."""
     nodes = {node.name for node in history.plan.data_nodes() if node.shard == trigger.shard}
     for sample in reversed(history.samples):
         before = sample.done_us <= trigger.earliest_us
         if before and sample.reachable and sample.role == "primary" and sample.node in nodes:
-            return sample.run_id
-    return ""
+            return sample
+    return None
 
 
 def _named(history: History, name: str, since_us: int) -> list[Event]:

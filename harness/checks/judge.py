@@ -6,6 +6,7 @@ run, next year from its folder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.checks import run_checks
@@ -15,21 +16,31 @@ from harness.checks.measure import measure
 from harness.checks.moments import moments_of
 from harness.checks.verdict import conclude, in_order
 from harness.model.history import History
-from harness.model.judgement import Interval, Judgement
+from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
+
+
+Checked = tuple[Sequence[Finding], Mapping[str, Interval], SessionCounts, Sequence[str]]
+"""What `run_checks` returns: findings, their counts, the sessions, and checks that crashed."""
 
 
 def judge(history: History) -> Judgement:
     """Judge a run. Never raises for what a history lacks: that makes it INCONCLUSIVE."""
+    return judge_checked(history, run_checks(history))
+
+
+def judge_checked(history: History, checked: Checked) -> Judgement:
+    """The same, for findings that are already there."""
+    found, counts, sessions, crashed = checked
     moments = moments_of(history)
-    found, counts, sessions, crashed = run_checks(history)
     evidence = weigh(history, moments, sessions, crashed)
     findings = in_order(found)
+    metrics = measure(history, moments, findings, sessions)
     case = Case(
         history=history,
         moments=moments,
         findings=findings,
         counts=counts,
-        metrics=measure(history, moments, findings, sessions),
+        metrics=metrics,
         evidence=evidence,
     )
     results = evaluate(case)
@@ -42,7 +53,7 @@ def judge(history: History) -> Judgement:
         counts={name: widened_count(name, count, evidence)[0] for name, count in counts.items()},
         expectations=results,
         metrics=replace(
-            case.metrics,
+            metrics,
             starved=evidence.starved,
             measured={one.text: Interval(low=one.low, high=one.high) for one in results},
         ),

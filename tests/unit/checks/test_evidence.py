@@ -1,0 +1,179 @@
+"""What is missing from a run, and what it leaves undecided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.evidence import Affects, Evidence, weigh
+from harness.checks.moments import moments_of
+from harness.model.history import History
+from harness.model.judgement import SessionCounts
+from harness.model.records import AuditSummary, Closing
+from harness.model.words import OperationKind, Outcome
+from tests.builders_metrics import END_S, Sketch, expect, healthy, us
+
+AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
+SHORT = expect("outage(write): < 500ms", 0.5, unit="s", arguments=("write",), comparison="<", timing=True)
+LONG = expect("outage(write): < 5s", 5.0, unit="s", arguments=("write",), comparison="<", timing=True)
+
+
+def weighed(history: History, sessions: SessionCounts = AT_RISK, crashed: tuple[str, ...] = ()) -> Evidence:
+    return weigh(history, moments_of(history), sessions, crashed)
+
+
+def affected(evidence: Evidence) -> set[Affects]:
+    return {gap.affects for gap in evidence.gaps}
+
+
+def test_complete_run_has_no_gaps() -> None:
+    """Nothing is missing where everything was recorded, on a machine that is merely busy."""
+    sketch = healthy(Sketch(expectations=[SHORT], loop_lag_s=0.08, canary_lag_s=0.09, pressure=0.9))
+    assert weighed(sketch.history()) == Evidence()
+
+
+def _died(history: History) -> History:
+    return replace(history, closing=None, incomplete="the harness died")
+
+
+def _interrupted(history: History) -> History:
+    return replace(history, closing=Closing(t_us=us(END_S), interrupted=True, reason="SIGTERM"))
+
+
+def _blind(history: History) -> History:
+    return replace(history, samples=())
+
+
+def _unaudited(history: History) -> History:
+    return replace(history, audit_summary=None)
+
+
+def _unsettled(history: History) -> History:
+    return replace(history, audit_summary=AuditSummary(passes=3, reason="redis-2 changed its role"))
+
+
+def _empty_audit(history: History) -> History:
+    return replace(history, audit=())
+
+
+def _unrecovered(history: History) -> History:
+    return replace(history, closing=Closing(t_us=us(END_S), not_recovered="two primaries"))
+
+
+def _clockless(history: History) -> History:
+    return replace(history, clocks=())
+
+
+def _no_effect(history: History) -> History:
+    events = (replace_event(history, name="no-effect", detail="redis-1 still answers"),)
+    return replace(history, events=events)
+
+
+def _no_fault(history: History) -> History:
+    return replace(history, events=())
+
+
+def _deaf(history: History) -> History:
+    return replace(history, operations=tuple(one for one in history.operations if one.due_us >= us(10)))
+
+
+def _silent(history: History) -> History:
+    return replace(
+        history, operations=tuple(one for one in history.operations if not us(10) <= one.due_us < us(15))
+    )
+
+
+def replace_event(history: History, **changes: object) -> object:
+    event = history.events[0]
+    return event.__class__(**{**{name: getattr(event, name) for name in event.__struct_fields__}, **changes})
+
+
+@pytest.mark.parametrize(
+    ("take", "affects", "said"),
+    [
+        (_died, {Affects.UPPER}, "the harness died"),
+        (_interrupted, {Affects.UPPER}, "SIGTERM"),
+        (_blind, {Affects.UPPER}, "sampled"),
+        (_unaudited, {Affects.AUDIT}, "never came to its audit"),
+        (_unsettled, {Affects.AUDIT}, "redis-2 changed its role"),
+        (_empty_audit, {Affects.AUDIT}, "read no session"),
+        (_unrecovered, {Affects.AUDIT}, "two primaries"),
+        (_clockless, {Affects.TIMING, Affects.TTL}, "no clock records"),
+        (_no_effect, {Affects.ALL}, "redis-1 still answers"),
+        (_no_fault, {Affects.ALL}, "fault 1 (kill primary) did not take effect: it never began"),
+        (_deaf, {Affects.ALL}, "got nothing through before the fault"),
+        (_silent, {Affects.ALL}, "between the fault and recovery"),
+    ],
+)
+def test_gap_is_named_with_what_it_affects(take: object, affects: set[Affects], said: str) -> None:
+    """Each missing piece of evidence is said in one sentence, and affects what rests on it."""
+    evidence = weighed(take(healthy(Sketch()).history()))  # type: ignore[operator]
+    assert affected(evidence) == affects
+    assert any(said in gap.sentence for gap in evidence.gaps)
+
+
+def test_crashed_check_leaves_upper_ends_open() -> None:
+    """A check that crashed found nothing, which is not the same as nothing being there."""
+    evidence = weighed(healthy(Sketch()).history(), crashed=("stale_reads: KeyError 'x'",))
+    assert evidence.about(Affects.UPPER) == ("a check crashed: stale_reads: KeyError 'x'",)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "gap"),
+    [
+        (SessionCounts(at_risk=200, undecidable=4), False),
+        (SessionCounts(at_risk=200, undecidable=5), True),
+        (SessionCounts(at_risk=0), True),
+    ],
+)
+def test_losses_need_sessions_at_risk_that_can_be_decided(sessions: SessionCounts, gap: bool) -> None:
+    """None at risk, or more than 2 % of them undecidable, and losses are not judged; nothing else."""
+    evidence = weighed(healthy(Sketch()).history(), sessions)
+    assert affected(evidence) == ({Affects.LOSS} if gap else set())
+
+
+def test_nobody_is_at_risk_without_a_fault() -> None:
+    """A scenario without faults measures, and its losses need no danger."""
+    assert weighed(healthy(Sketch(faulty=False)).history(), SessionCounts()) == Evidence()
+
+
+@pytest.mark.parametrize("where", ["loop_lag_s", "canary_lag_s"])
+def test_starved_is_measured_against_the_tightest_bound(where: str) -> None:
+    """400 ms of lateness spoil a bound of 500 ms, and say nothing about one of 5 s."""
+    late = {where: 0.4}
+    short = weighed(healthy(Sketch(expectations=[LONG, SHORT], **late)).history())
+    assert "400 ms late, with a bound of 0.5 s" in short.starved
+    assert affected(short) == {Affects.TIMING}
+    assert weighed(healthy(Sketch(expectations=[LONG], **late)).history()).starved == ""
+
+
+def test_pressure_starves_only_when_it_never_lets_go() -> None:
+    """Full CPU pressure for as long as the bound; 90 % is what two runs on two cores have."""
+    assert weighed(healthy(Sketch(expectations=[LONG], pressure=0.9)).history()).starved == ""
+    starved = weighed(healthy(Sketch(expectations=[LONG], pressure=0.99)).history()).starved
+    assert "waiting for a CPU" in starved
+
+
+def test_lateness_before_the_fault_does_not_starve() -> None:
+    """Only fault and recovery are timed."""
+    history = healthy(Sketch(expectations=[SHORT])).history()
+    slow_start = tuple(
+        pair.__class__(t_us=pair.t_us, wall_us=pair.wall_us, loop_lag_us=900_000 if pair.t_us < us(9) else 0)
+        for pair in history.clocks
+    )
+    assert weighed(replace(history, clocks=slow_start)).starved == ""
+
+
+def test_moving_wall_clock_spoils_deadlines() -> None:
+    """TTLs are kept in wall time: more than 50 ms of drift and they cannot be judged."""
+    assert affected(weighed(healthy(Sketch(drift_s=0.04)).history())) == set()
+    assert affected(weighed(healthy(Sketch(drift_s=0.06)).history())) == {Affects.TTL}
+
+
+def test_refused_traffic_is_traffic() -> None:
+    """Operations that were sent and refused during the fault are evidence, too."""
+    sketch = Sketch()
+    sketch.steady(OperationKind.WRITE, 0.0, 10.0)
+    sketch.steady(OperationKind.WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    assert weighed(sketch.history()) == Evidence()
