@@ -18,7 +18,6 @@ from harness.checks.verdict import conclude, in_order
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
 
-
 Checked = tuple[Sequence[Finding], Mapping[str, Interval], SessionCounts, Sequence[str]]
 """What `run_checks` returns: findings, their counts, the sessions, and checks that crashed."""
 
