@@ -4,43 +4,41 @@ Compose creates them from the run's effective file; from then on the engine is a
 a fault did is read off the engine's own state. Clients, faults and observers talk to container
 addresses, which stay the same for the whole run, also while a container is down.
 
-`docker_engine` knows how the engine is reached and what belongs to whom, `docker_network` how links
-are cut, `compose` what is started. The trap: a container that was killed keeps its data but not its
-rules, so cuts that are in force are set again whenever a node starts.
+`docker_engine` knows how the engine is reached and what belongs to whom, `docker_network` which addresses
+are free, `docker_links` how links are cut, `docker_held` what outlives the harness, `compose` what starts.
+The trap: a container that was killed keeps its data but not its rules, so cuts that are in force are set
+again whenever a node starts.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import secrets
-import tarfile
-import threading
+import secrets as random_secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import docker.errors
-
 from harness.clock import WaitExpired, wait_until
-from harness.errors import EnvironmentFailure, NoEffect
+from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Address, Machine, NodeState, Secrets, Source
 from harness.model.words import BackendKind
-from harness.topology import compose, docker_engine
+from harness.topology import compose, docker_engine, docker_held
 from harness.topology.configuration import SERVICE, redact
 from harness.topology.control import Controls
 from harness.topology.control import engine as engine_of
 from harness.topology.docker_engine import Leftover, in_parallel, translated
-from harness.topology.docker_network import Links, Peer, free_subnet, probe_from, web_ports, why_no_cuts
+from harness.topology.docker_held import HeldRecord
+from harness.topology.docker_links import Links, why_no_cuts
+from harness.topology.docker_network import free_subnet, web_ports
 from harness.topology.image import choose_image
+from harness.topology.ownership import boot_id
 from harness.topology.readiness import answers, assemble
 
 GONE_WITHIN_S = 10.0
 ANSWERS_WITHIN_S = 20.0
-DROPS_WITHIN_S = 3.0
 ORDERLY_STOP_S = 10
 """What the engine gives a node to shut down before it kills it; Redis needs its time to save."""
 
@@ -69,7 +67,7 @@ def machine() -> Machine:
 @contextmanager
 def up(plan: Plan, *, run: str, directory: Path, image: str | None = None) -> Iterator[DockerTopology]:
     """Start a plan's nodes, form the topology, and yield it ready. Everything is removed afterwards,
-    however it ends, unless the topology was `release`d.
+    however it ends, unless it is held by then.
 
     `directory` is the run's folder; the effective Compose file goes there. `image` None: `choose_image`.
 
@@ -78,22 +76,54 @@ def up(plan: Plan, *, run: str, directory: Path, image: str | None = None) -> It
             that does not become ready. Nodes' logs are then in `directory`/nodes.
     """
     client = docker_engine.connect()
-    with closing(client):
-        topology = DockerTopology(plan, run=run, directory=directory, client=client)
-        try:
-            topology.create(image or choose_image().name)
-            topology.start_data_nodes()
-            assemble(topology)
-        except BaseException:
-            with suppress(EnvironmentFailure):
-                topology.collect(directory / "nodes")
-            topology.remove()
-            raise
-        try:
-            yield topology
-        finally:
-            if not topology.released:
-                topology.remove()
+    # Several scenarios of one run may be up at the same time, each as a project of its own.
+    project = f"failover-kit-{run}-{random_secrets.token_hex(3)}".lower()
+    secrets = Secrets(redis=random_secrets.token_hex(16), sentinel=random_secrets.token_hex(16))
+    topology = DockerTopology(
+        plan=plan,
+        run=run,
+        project=re.sub(r"[^a-z0-9_-]", "-", project),
+        directory=directory.resolve(),
+        secrets=secrets,
+        client=client,
+    )
+    try:
+        topology.create(image or choose_image().name)
+        topology.start_all()
+        yield topology
+    finally:
+        if topology.held:
+            topology.let_go()
+        else:
+            topology.close()
+
+
+def attach(record: Path) -> DockerTopology:
+    """Find a held topology again, by the path that `hold` returned (`held` lists them).
+
+    Its `close` takes it down; `let_go` leaves it as it is.
+
+    Raises:
+        EnvironmentFailure: it is not held any more, or the engine does not answer.
+    """
+    found = docker_held.read(record)
+    topology = DockerTopology(
+        plan=found.plan,
+        run=found.run,
+        project=found.project,
+        directory=Path(found.directory),
+        secrets=found.secrets,
+        client=docker_engine.connect(),
+        record=record,
+    )
+    topology.find(found.subnet)
+    topology.links.pairs = {frozenset(pair) for pair in found.cuts}
+    return topology
+
+
+def held() -> list[Path]:
+    """The records of topologies that are held on purpose."""
+    return list(docker_held.records())
 
 
 def leftovers() -> tuple[Leftover, ...]:
@@ -103,56 +133,54 @@ def leftovers() -> tuple[Leftover, ...]:
     except EnvironmentFailure:
         return ()
     with closing(client):
-        return docker_engine.leftovers(client)
+        return docker_engine.leftovers(client, {record.project for record in docker_held.records().values()})
 
 
-def clean() -> tuple[Leftover, ...]:
-    """Remove what `leftovers` lists, and return it. What a living process owns is never touched."""
-    try:
-        client = docker_engine.connect()
-    except EnvironmentFailure:
-        return ()
-    with closing(client):
-        found = docker_engine.leftovers(client)
-        docker_engine.remove_leftovers(client, found)
-        return found
+def clean() -> list[str]:
+    """Remove what `leftovers` lists; returns what was done, one line each. What a living process owns,
+    or what is held, is never touched."""
+    found = leftovers()
+    if found:
+        with closing(docker_engine.connect()) as client:
+            docker_engine.remove_leftovers(client, found)
+    return [str(leftover) for leftover in found]
 
 
 class DockerTopology:
-    """Running containers; `harness.model.seams.Topology`. Methods may be called from several threads,
-    for one node from one at a time."""
+    """Running containers; see `harness.model.seams.Topology` for what the methods promise.
+
+    Methods may be called from several threads, for one node from one at a time."""
 
     backend = BackendKind.DOCKER
     loopback = False
     service = SERVICE
 
-    def __init__(self, plan: Plan, *, run: str, directory: Path, client: Any) -> None:
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        run: str,
+        project: str,
+        directory: Path,
+        secrets: Secrets,
+        client: Any,
+        record: Path | None = None,
+    ) -> None:
         self.plan = plan
         self.run = run
-        self.released = False
-        # Several scenarios of one run may be up at the same time, each as a project of its own.
-        self.project = re.sub(r"[^a-z0-9_-]", "-", f"failover-kit-{run}-{secrets.token_hex(3)}".lower())
-        self.secrets = Secrets(redis=secrets.token_hex(16), sentinel=secrets.token_hex(16))
-        self._client = client
+        self.project = project
+        self.secrets = secrets
+        self.engine = ""
         self._directory = directory
-        self._labels = docker_engine.labels(run, docker_engine.Owner.this_process())
-        self._links = Links(client, {**self._labels, docker_engine.PROJECT_LABEL: self.project})
+        self._client = client
+        self._record = record
         self._containers: dict[str, str] = {}
-        self._cuts: set[frozenset[str]] = set()
-        self._cutting = threading.RLock()
-        self._engine = ""
-        ports = web_ports(len(plan.web_servers))
-        self._ports = dict(zip(plan.web_servers, ports, strict=True))
-        self._settle_in("0.0.0")
 
     # -- What stands where
 
     @property
-    def engine(self) -> str:
-        if not self._engine:
-            with Controls(self) as controls:
-                self._engine = engine_of(controls.info(self.plan.data_nodes()[0].name, "server"))
-        return self._engine
+    def held(self) -> bool:
+        return self._record is not None
 
     def address(self, node: str) -> Address:
         return self._addresses[node]
@@ -161,7 +189,7 @@ class DockerTopology:
         return self._names.get((host, port))
 
     def source(self, web_server: str) -> Source:
-        return Source(host=self._gateway, ports=self._ports[web_server])
+        return self._sources[web_server]
 
     def observer(self) -> Source:
         # Any port that the kernel gives: its range lies above those of the web servers.
@@ -181,7 +209,8 @@ class DockerTopology:
 
     def create(self, image: str) -> None:
         """Create network and containers, without starting any. Tries other subnets if one is taken."""
-        content = compose.effective(self.plan, project=self.project, image=image, labels=self._labels)
+        labels = docker_engine.labels(self.run)
+        content = compose.effective(self.plan, project=self.project, image=image, labels=labels)
         file = compose.write(self._directory, self.plan, content)
         for attempt in range(1, _SUBNETS_TRIED + 1):
             subnet = free_subnet()
@@ -197,22 +226,76 @@ class DockerTopology:
             except EnvironmentFailure as problem:
                 if not _TAKEN.search(str(problem)) or attempt == _SUBNETS_TRIED:
                     raise
-                self.remove()
+                docker_engine.remove(self._client, self._label)
             else:
-                self._settle_in(subnet)
                 break
+        self.find(subnet)
+
+    def find(self, subnet: str) -> None:
+        """Look up the containers that were created in a subnet."""
+        self._subnet = subnet
+        self._addresses = compose.addresses_in(subnet, self.plan)
+        self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
+        ports = web_ports(len(self.plan.web_servers))
+        self._sources = {
+            name: Source(host=f"{subnet}.1", ports=own)
+            for name, own in zip(self.plan.web_servers, ports, strict=True)
+        }
         with translated("listing the nodes' containers"):
-            label = f"{docker_engine.PROJECT_LABEL}={self.project}"
-            found = self._client.containers.list(all=True, sparse=True, filters={"label": label})
-        self._containers = {one.attrs["Labels"][docker_engine.NODE_LABEL]: one.id for one in found}
+            found = docker_engine.containers(self._client, self._label)
+        self._containers = {docker_engine.labels_of(one)[docker_engine.NODE_LABEL]: one.id for one in found}
+        self.links = Links(
+            self._client,
+            labels={**docker_engine.labels(self.run), docker_engine.PROJECT_LABEL: self.project},
+            addresses=self._addresses,
+            sources=self._sources,
+            look=self._running,
+        )
+        if self.held:
+            self.engine = self._identified()
 
-    def start_data_nodes(self) -> None:
-        """Start all but the sentinels; `assemble` starts those once the replicas are attached."""
-        in_parallel(self.start, [node.name for node in self.plan.data_nodes()])
+    def start_all(self) -> None:
+        """Start the nodes and form the topology; sentinels come after the replicas are attached.
 
-    def remove(self) -> None:
-        """Remove containers, volumes and network of this project."""
-        docker_engine.remove(self._client, f"{docker_engine.PROJECT_LABEL}={self.project}")
+        Raises:
+            EnvironmentFailure: a node does not start, or the topology does not become ready.
+        """
+        try:
+            in_parallel(self.start, [node.name for node in self.plan.data_nodes()])
+            assemble(self)
+            self.engine = self._identified()
+        except EnvironmentFailure:
+            self.collect(self._directory / "nodes")
+            raise
+
+    def hold(self) -> Path:
+        """Let the topology live on after this process; returns the record by which `attach` finds it."""
+        self._record = self._record or docker_held.new_path()
+        docker_held.save(
+            self._record,
+            HeldRecord(
+                run=self.run,
+                project=self.project,
+                directory=str(self._directory),
+                boot=boot_id(),
+                subnet=self._subnet,
+                cuts=[tuple(sorted(pair)) for pair in self.links.pairs],
+                secrets=self.secrets,
+                plan=self.plan,
+            ),
+        )
+        return self._record
+
+    def close(self) -> None:
+        """Remove containers, volumes, network and record. Idempotent."""
+        docker_engine.remove(self._client, self._label)
+        if self._record is not None:
+            self._record.unlink(missing_ok=True)
+        self._client.close()
+
+    def let_go(self) -> None:
+        """Leave the topology as it is."""
+        self._client.close()
 
     # -- What faults do to a node
 
@@ -244,32 +327,24 @@ class DockerTopology:
 
     def start(self, node: str, *, empty: bool = False) -> None:
         container = self._inspected(node)
+        if empty:
+            docker_engine.put_empty_file(container, compose.DATA_DIRECTORY, "empty")
         with translated(f"starting {node}"):
-            if empty:
-                container.put_archive(compose.DATA_DIRECTORY, _archive_with("empty"))
             container.start()
-        with self._cutting:
-            if any(node in pair for pair in self._cuts):
-                self._apply(node)
+        self.links.restore(node)
         self._until_it_answers(node)
 
     # -- Links
 
     def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
-        pairs = self._pairs(left, right)
-        with self._cutting, ExitStack() as probes:
-            self._cuts |= pairs
-            live = self._live({node for pair in pairs for node in pair})
-            in_parallel(self._apply, live)
-            for pair in pairs:
-                self._probe(pair, live, probes)
-            return self._proof(pairs, live)
+        try:
+            return self.links.cut(left, right)
+        finally:
+            self._note_cuts()
 
     def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
-        pairs = self._pairs(left, right)
-        with self._cutting:
-            self._cuts -= pairs
-            in_parallel(self._apply, self._live({node for pair in pairs for node in pair}))
+        self.links.mend(left, right)
+        self._note_cuts()
 
     # -- What is left to read
 
@@ -284,17 +359,29 @@ class DockerTopology:
             into.mkdir(parents=True, exist_ok=True)
             for node in self._containers:
                 (into / f"{node}.log").write_text(self.logs(node, _COLLECTED_LINES), encoding="utf-8")
-                configuration = redact(self._configuration(node), self.secrets)
-                (into / f"{node}.conf").write_text(configuration, encoding="utf-8")
+                raw = docker_engine.read_file(self._inspected(node), compose.CONFIGURATION_FILE)
+                text = "# never started\n" if raw is None else raw.decode("utf-8", errors="replace")
+                (into / f"{node}.conf").write_text(redact(text, self.secrets), encoding="utf-8")
         except OSError as error:
             raise EnvironmentFailure(f"{into}: expected to write logs there, found: {error}") from error
 
     # -- Helpers, in call order
 
-    def _settle_in(self, subnet: str) -> None:
-        self._gateway = f"{subnet}.1"
-        self._addresses = compose.addresses_in(subnet, self.plan)
-        self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
+    @property
+    def _label(self) -> str:
+        return f"{docker_engine.PROJECT_LABEL}={self.project}"
+
+    def _identified(self) -> str:
+        with Controls(self) as controls:
+            return engine_of(controls.info(self.plan.data_nodes()[0].name, "server"))
+
+    def _note_cuts(self) -> None:
+        if self.held:
+            self.hold()
+
+    def _running(self, node: str) -> Any | None:
+        container = self._inspected(node)
+        return container if container.attrs["State"]["Running"] else None
 
     def _inspected(self, node: str) -> Any:
         try:
@@ -332,79 +419,3 @@ class DockerTopology:
                 f"{node}: expected to start, ended with exit code {self.state(node).exit_code}. "
                 f"Its log ends:\n{self.logs(node, _LOG_LINES)}"
             )
-
-    def _pairs(self, left: Sequence[str], right: Sequence[str]) -> set[frozenset[str]]:
-        # Web servers do not talk to each other: only pairs with a node in them are links.
-        pairs = {frozenset((one, other)) for one in left for other in right if one != other}
-        return {pair for pair in pairs if any(name in self._addresses for name in pair)}
-
-    def _live(self, names: set[str]) -> list[str]:
-        return sorted(name for name in names if name in self._addresses and self.state(name).running)
-
-    def _peers(self, node: str, pairs: set[frozenset[str]]) -> list[Peer]:
-        others = sorted(name for pair in pairs if node in pair for name in pair - {node})
-        return [
-            Peer(name=name, host=self._addresses[name].host)
-            if name in self._addresses
-            else Peer(name=name, host=self._gateway, ports=self._ports[name])
-            for name in others
-        ]
-
-    def _apply(self, node: str) -> None:
-        self._links.set_rules(self._inspected(node), self._peers(node, self._cuts))
-
-    def _probe(self, pair: frozenset[str], live: list[str], probes: ExitStack) -> None:
-        for web_server in pair & self._ports.keys():
-            targets = [self._addresses[name] for name in pair if name in live]
-            probes.enter_context(probe_from(self._gateway, self._ports[web_server], targets))
-
-    def _proof(self, pairs: set[frozenset[str]], live: list[str]) -> str:
-        dropped: dict[frozenset[str], int] = {}
-        wanted = {pair for pair in pairs if any(name in live for name in pair)}
-
-        def every_link_dropped_something() -> bool:
-            dropped.clear()
-            for node, counts in zip(
-                live, in_parallel(lambda name: self._dropped(name, pairs), live), strict=True
-            ):
-                for peer, packets in counts.items():
-                    pair = frozenset((node, peer))
-                    dropped[pair] = dropped.get(pair, 0) + packets
-            return all(dropped.get(pair) for pair in wanted)
-
-        try:
-            wait_until(
-                every_link_dropped_something,
-                within_s=DROPS_WITHIN_S,
-                waiting_for="every cut link to drop a packet",
-                describe=lambda: [" - ".join(sorted(pair)) for pair in wanted if not dropped.get(pair)],
-            )
-        except WaitExpired as error:
-            raise NoEffect(f"cut: {error}") from error
-        counted = sorted((" - ".join(sorted(pair)), packets) for pair, packets in dropped.items())
-        return "packets dropped: " + ", ".join(f"{link} {packets}" for link, packets in counted)
-
-    def _dropped(self, node: str, pairs: set[frozenset[str]]) -> dict[str, int]:
-        return self._links.dropped(self._inspected(node), self._peers(node, pairs))
-
-    def _configuration(self, node: str) -> str:
-        container = self._inspected(node)
-        try:
-            with translated(f"reading the configuration of {node}"):
-                stream, _ = container.get_archive(compose.CONFIGURATION_FILE)
-                packed = io.BytesIO(b"".join(stream))
-        except EnvironmentFailure as problem:
-            if isinstance(problem.__cause__, docker.errors.NotFound):
-                return f"# {node} was never started\n"
-            raise
-        with tarfile.open(fileobj=packed) as archive:
-            member = archive.extractfile(archive.getmembers()[0])
-            return member.read().decode("utf-8", errors="replace") if member else ""
-
-
-def _archive_with(name: str) -> bytes:
-    """A tar file that holds one empty file."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo(name))
-    return packed.getvalue()

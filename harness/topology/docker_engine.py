@@ -10,16 +10,17 @@ pids, and a scenario kills and fills, so an engine that is not on this machine i
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import tarfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
@@ -27,7 +28,7 @@ import docker.errors
 import requests.exceptions
 
 from harness.errors import EnvironmentFailure
-from harness.topology import compose
+from harness.topology import compose, ownership
 
 ALLOW_REMOTE = "FAILOVER_KIT_ALLOW_REMOTE"
 
@@ -35,6 +36,10 @@ LABEL = "failover-kit"
 RUN_LABEL = f"{LABEL}.run"
 NODE_LABEL = f"{LABEL}.node"
 PROJECT_LABEL = "com.docker.compose.project"
+_BOOT_LABEL = f"{LABEL}.boot"
+_NAMESPACE_LABEL = f"{LABEL}.pid-namespace"
+_PID_LABEL = f"{LABEL}.pid"
+_STARTED_LABEL = f"{LABEL}.started"
 
 ANSWER_S = 30.0
 """Limit of one call. Starting a container takes 0.3 s, and several seconds on a machine under load."""
@@ -47,22 +52,6 @@ _SWEEPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """A process, so that another one with the same pid is told apart."""
-
-    boot: str
-    pid: int
-    started: str
-
-    @classmethod
-    def this_process(cls) -> Owner:
-        return cls(boot=_boot_id(), pid=os.getpid(), started=_start_time(os.getpid()) or "")
-
-    def alive(self) -> bool:
-        return self.boot == _boot_id() and _start_time(self.pid) == self.started
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
     """Something in the engine whose owner is dead."""
 
@@ -72,6 +61,9 @@ class Leftover:
     identity: str
     run: str
 
+    def __str__(self) -> str:
+        return f"run {self.run}: {self.kind} {self.name}"
+
 
 def connect() -> Any:
     """A client of this machine's engine, which has answered.
@@ -80,7 +72,7 @@ def connect() -> Any:
         EnvironmentFailure: no engine, one that does not answer, or one on another machine.
     """
     where = endpoint()
-    if not where.startswith("unix://") and os.environ.get(ALLOW_REMOTE) != "1":
+    if not _is_here(where) and os.environ.get(ALLOW_REMOTE) != "1":
         raise EnvironmentFailure(
             f"Docker engine {where}: expected one on this machine, found an address that may lead elsewhere. "
             f"Faults kill and fill: unset DOCKER_HOST, or ask for a remote engine with {ALLOW_REMOTE}=1"
@@ -136,36 +128,40 @@ def translated(doing: str) -> Iterator[None]:
         raise EnvironmentFailure(f"Docker, {doing}: {_short(error)}") from error
 
 
-def labels(run: str, owner: Owner) -> dict[str, str]:
+def labels(run: str) -> dict[str, str]:
+    """What marks a thing as started by this process for this run."""
+    owner = ownership.this_process()
     return {
         RUN_LABEL: run,
-        f"{LABEL}.boot": owner.boot,
-        f"{LABEL}.pid": str(owner.pid),
-        f"{LABEL}.started": owner.started,
+        _BOOT_LABEL: ownership.boot_id(),
+        _NAMESPACE_LABEL: ownership.pid_namespace(),
+        _PID_LABEL: str(owner.pid),
+        _STARTED_LABEL: owner.started,
     }
 
 
-def owner_of(found: Mapping[str, str]) -> Owner:
-    """The owner that labels name."""
-    pid = found.get(f"{LABEL}.pid", "")
-    return Owner(
-        boot=found.get(f"{LABEL}.boot", ""),
-        pid=int(pid) if pid.isdecimal() else 0,
-        started=found.get(f"{LABEL}.started", ""),
-    )
+def owner_alive(found: Mapping[str, str]) -> bool:
+    """Whether the process that the labels name still runs. One that cannot be judged counts as alive."""
+    if found.get(_BOOT_LABEL) != ownership.boot_id():
+        # On an engine elsewhere it may be a process of another machine.
+        return not _is_here(endpoint())
+    if found.get(_NAMESPACE_LABEL) != ownership.pid_namespace():
+        return True
+    pid = found.get(_PID_LABEL, "")
+    identity = ownership.identity(int(pid)) if pid.isdecimal() else None
+    return identity is not None and identity.started == found.get(_STARTED_LABEL)
 
 
-def leftovers(client: Any) -> tuple[Leftover, ...]:
-    """What dead owners left, containers first: a network can go only after them."""
+def leftovers(client: Any, held: Collection[str]) -> tuple[Leftover, ...]:
+    """What dead owners left, containers first: a network can go only after them. `held`: projects that
+    live on without an owner, on purpose."""
     with translated("looking for what killed runs left"):
-        found = [("container", one, _labels_of(one)) for one in _containers(client, RUN_LABEL)]
-        found += [
-            ("network", one, _labels_of(one)) for one in client.networks.list(filters={"label": RUN_LABEL})
-        ]
+        found = [("container", one, _name(one)) for one in containers(client, RUN_LABEL)]
+        found += [("network", one, one.name) for one in client.networks.list(filters={"label": RUN_LABEL})]
     return tuple(
-        Leftover(kind=kind, name=one.name, identity=one.id, run=owned.get(RUN_LABEL, ""))
-        for kind, one, owned in found
-        if not owner_of(owned).alive()
+        Leftover(kind=kind, name=name, identity=one.id, run=marks.get(RUN_LABEL, ""))
+        for kind, one, name in found
+        if not owner_alive(marks := labels_of(one)) and marks.get(PROJECT_LABEL) not in held
     )
 
 
@@ -189,29 +185,56 @@ def remove(client: Any, label: str) -> None:
     """
     with translated(f"removing what carries {label}"):
         for _ in range(_SWEEPS):
-            containers = _containers(client, label)
-            in_parallel(lambda one: _gone(lambda: one.remove(v=True, force=True)), containers)
+            found = containers(client, label)
+            in_parallel(lambda one: _gone(partial(one.remove, v=True, force=True)), found)
             networks = client.networks.list(filters={"label": label})
             in_parallel(lambda one: _gone(one.remove), networks)
-            if not containers and not networks:
+            if not found and not networks:
                 return
     raise EnvironmentFailure(f"Docker: containers or networks with the label {label} come back after removal")
 
 
-def in_parallel(act: Callable[[Thing], Result], things: Sequence[Thing]) -> list[Result]:
+def read_file(container: Any, path: str) -> bytes | None:
+    """A file of a container, running or not; None: it is not there."""
+    with translated(f"reading {path} of {container.name}"):
+        try:
+            stream, _ = container.get_archive(path)
+        except docker.errors.NotFound:
+            return None
+        packed = io.BytesIO(b"".join(stream))
+    with tarfile.open(fileobj=packed) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        return member.read() if member else None
+
+
+def put_empty_file(container: Any, directory: str, name: str) -> None:
+    """Make an empty file in a container, running or not."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with translated(f"writing {directory}/{name} of {container.name}"):
+        container.put_archive(directory, packed.getvalue())
+
+
+def in_parallel(act: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
     """Do one thing to several at once; the first failure is raised after all have ended."""
     with ThreadPoolExecutor(max_workers=_THREADS) as threads:
         return list(threads.map(act, things))
 
 
-def _containers(client: Any, label: str) -> list[Any]:
+def containers(client: Any, label: str) -> list[Any]:
+    """All containers that carry `label`, a name or `name=value`, running or not."""
     # `sparse`: a container that goes away between listing and inspecting it is no error.
     found: list[Any] = client.containers.list(all=True, sparse=True, filters={"label": label})
     return found
 
 
-def _labels_of(one: Any) -> dict[str, str]:
+def labels_of(one: Any) -> dict[str, str]:
     return dict(one.attrs.get("Labels") or {})
+
+
+def _is_here(where: str) -> bool:
+    return where.startswith("unix://")
 
 
 def _gone(removal: Callable[[], object]) -> None:
@@ -224,24 +247,14 @@ def _gone(removal: Callable[[], object]) -> None:
             raise
 
 
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _start_time(pid: int) -> str | None:
-    """Ticks after the boot at which a process began; None: there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # The name in parentheses may hold anything; fields are counted from the last parenthesis.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
-
-
 def _short(error: BaseException) -> str:
     """The engine's own sentence, without the layers of the client library around it."""
     explanation = getattr(error, "explanation", None)
     text = str(explanation or error)
     inner = re.search(r"'(No such file or directory|Connection refused|Permission denied)'", text)
     return inner.group(1) if inner else text.strip()
+
+
+def _name(container: Any) -> str:
+    names = container.attrs.get("Names") or [container.id]
+    return str(names[0]).removeprefix("/")
