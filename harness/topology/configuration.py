@@ -138,7 +138,7 @@ def password(node: NodePlan, secrets: Secrets) -> str:
 
 
 def sentinel_id(name: str, secrets: Secrets) -> str:
-    """The run id of a sentinel: 40 hex digits, chosen beforehand so that the others can know it."""
+    """The run id of a sentinel: 40 hex digits, chosen beforehand so that others can be told of it."""
     return hashlib.sha1(f"{secrets.sentinel}/{name}".encode(), usedforsecurity=False).hexdigest()
 
 
@@ -212,9 +212,6 @@ def _sentinel_lines(
         address = addresses[other.name]
         if other.role is NodeRole.REPLICA and other.purpose is NodePurpose.SESSIONS:
             yield f"sentinel known-replica {SERVICE} {address.host} {address.port}"
-        if other.role is NodeRole.SENTINEL and other.name != node.name:
-            identity = sentinel_id(other.name, secrets)
-            yield f"sentinel known-sentinel {SERVICE} {address.host} {address.port} {identity}"
 
 
 def _of_the_scenario(node: NodePlan) -> Iterator[str]:

@@ -11,14 +11,15 @@ looks again only 10 s later. So sentinels are started after the replicas are att
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, permutations
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Topology, shard_primary
 from harness.model.words import NodeRole, TopologyKind
-from harness.topology.configuration import SERVICE
+from harness.topology.configuration import SERVICE, sentinel_id
 from harness.topology.control import Controls, ErrorReply, NoAnswer, command, pairs, parse_info
 
 READY_WITHIN_S = 30.0
@@ -54,9 +55,8 @@ def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
             _form_cluster(controls, topology, within_s)
         else:
             _await(topology, within_s, "the replicas to attach", lambda: _replication(controls, plan))
-            for sentinel in plan.sentinels():
-                if not topology.state(sentinel.name).running:
-                    topology.start(sentinel.name)
+            _start_sentinels(topology)
+            _introduce_sentinels(controls, topology)
         _await(topology, within_s, "the topology to be ready", lambda: _missing(controls, topology))
 
 
@@ -143,6 +143,26 @@ def _replication_of(controls: Controls, primary: NodePlan, replicas: list[NodePl
             yield f"{name} is not attached to {primary.name}"
         elif not lowest <= int(view["slave_repl_offset"]) <= highest:
             yield f"{name} is at offset {view['slave_repl_offset']}, {primary.name} at {highest}"
+
+
+def _start_sentinels(topology: Topology) -> None:
+    stopped = [node.name for node in topology.plan.sentinels() if not topology.state(node.name).running]
+    if stopped:
+        with ThreadPoolExecutor(len(stopped)) as pool:
+            list(pool.map(topology.start, stopped))
+
+
+def _introduce_sentinels(controls: Controls, topology: Topology) -> None:
+    """Tell each sentinel of the others, in the words by which they announce themselves.
+
+    They would do so themselves, 2 s later. Known from their configuration they would find the first of
+    each other not yet listening, and try again only after a second.
+    """
+    primary = topology.address(shard_primary(topology.plan, 1).name)
+    for sentinel, other in permutations([node.name for node in topology.plan.sentinels()], 2):
+        address, identity = topology.address(other), sentinel_id(other, topology.secrets)
+        hello = (address.host, address.port, identity, 0, SERVICE, primary.host, primary.port, 0)
+        controls.call(sentinel, "PUBLISH", "__sentinel__:hello", ",".join(map(str, hello)))
 
 
 def _sentinel_view(controls: Controls, topology: Topology, sentinel: NodePlan) -> Iterator[str]:
