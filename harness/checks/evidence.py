@@ -93,6 +93,9 @@ def _recording(history: History) -> Iterator[Gap]:
         yield Gap(Affects.UPPER, f"the history is incomplete: {why}")
     elif history.closing.interrupted:
         yield Gap(Affects.UPPER, f"the run was interrupted: {history.closing.reason or 'by its user'}")
+    crashes = [event.detail for event in history.events if event.name == "behaviour-crashed"]
+    if crashes:
+        yield Gap(Affects.UPPER, f"the load engine crashed in {len(crashes)} operations: {crashes[0]}")
     if not history.samples:
         yield Gap(Affects.UPPER, "no node was ever sampled, so roles, offsets and evictions are not known")
 

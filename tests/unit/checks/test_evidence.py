@@ -65,6 +65,11 @@ def _clockless(history: History) -> History:
     return replace(history, clocks=())
 
 
+def _crashed(history: History) -> History:
+    crash = replace_event(history, name="behaviour-crashed", detail="operation 7, cart: KeyError")
+    return replace(history, events=(*history.events, crash))
+
+
 def _no_effect(history: History) -> History:
     events = (replace_event(history, name="no-effect", detail="redis-1 still answers"),)
     return replace(history, events=events)
@@ -100,6 +105,7 @@ def replace_event(history: History, **changes: object) -> object:
         (_empty_audit, {Affects.AUDIT}, "read no session"),
         (_unrecovered, {Affects.AUDIT}, "two primaries"),
         (_clockless, {Affects.TIMING, Affects.TTL}, "no clock records"),
+        (_crashed, {Affects.UPPER}, "crashed in 1 operations: operation 7, cart: KeyError"),
         (_no_effect, {Affects.ALL}, "redis-1 still answers"),
         (_no_fault, {Affects.ALL}, "fault 1 (kill primary) did not take effect: it never began"),
         (_deaf, {Affects.ALL}, "got nothing through before the fault"),
