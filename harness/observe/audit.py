@@ -1,0 +1,313 @@
+"""Reads back, from every node that answers, every session that was ever made, after the load stopped.
+
+One plain pipeline per batch of sessions and node: inside MULTI a full instance refuses even reads. It
+writes nothing and touches no TTL. A bracket before and after says whether the topology, or the data
+behind the audit's back, changed meanwhile; then the pass does not count and is repeated, three times at
+most.
+
+The trap: offsets move in an idle topology too (sentinels publish on it, primaries ping), so they are
+recorded but not compared. What must not move is the count of writes (`rdb_changes_since_last_save`),
+which neither of these nor an expiry touches (tried with 6.2 and 7.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Protocol
+
+import hiredis
+
+from harness.model.records import AuditEntry, AuditSummary, Bracket
+from harness.observe.link import Link, LinkDown, Reply, Words
+from harness.observe.parsing import ClusterView, slot
+from harness.observe.picture import clustered, members
+from harness.observe.samples import NodeSampler, Seen, SentinelSampler
+from harness.observe.vantage import Vantage
+
+PASSES = 3
+BATCH = 100
+"""Sessions per round trip: about a millisecond of the node's time."""
+
+_ANSWER_WITHIN_S = 3.0
+_CATCH_UP_WITHIN_S = 1.0
+_LOOK_EVERY_S = 0.05
+
+_MUST_HOLD = ("run_id", "role", "replid", "epoch", "primary", "changes")
+
+BracketNodes = dict[str, dict[str, str | int]]
+
+
+class AuditedSession(Protocol):
+    """What the audit must know of a session that was ever made, acked or not."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def shard(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def witness_key(self) -> str: ...
+
+
+def index_key(user: str) -> str:
+    """The set of a user's sessions."""
+    return f"user:{{{user}}}:sessions"
+
+
+async def audit(vantage: Vantage, sessions: Sequence[AuditedSession], *, within_s: float) -> AuditSummary:
+    """Record every session on every node of its shard; returns, and records, which pass is valid."""
+    reader = _Audit(vantage, sessions)
+    try:
+        async with asyncio.timeout(within_s):
+            summary = await reader.run()
+    except TimeoutError:
+        summary = AuditSummary(passes=reader.passes, reason=f"it was not finished within {within_s:g} s")
+    finally:
+        reader.close()
+    vantage.record(summary)
+    return summary
+
+
+class _Audit:
+    def __init__(self, vantage: Vantage, sessions: Sequence[AuditedSession]) -> None:
+        plan = vantage.plan
+        self._vantage = vantage
+        self._sessions = sessions
+        self._cluster = clustered(plan)
+        self._witnesses = plan.scenario.workload.witnesses
+        self._samplers = {node.name: NodeSampler(vantage, node.name) for node in plan.data_nodes()}
+        self._sentinels = {node.name: SentinelSampler(vantage, node.name) for node in plan.sentinels()}
+        self._members = {shard: members(plan, shard) for shard in {node.shard for node in plan.data_nodes()}}
+        self.passes = 0
+
+    async def run(self) -> AuditSummary:
+        changed = ""
+        for number in range(1, PASSES + 1):
+            self.passes = number
+            before = await self._settled_bracket(number)
+            if not any("run_id" in state for state in before.values()):
+                return AuditSummary(passes=number, reason="no node answers")
+            indexed = await self._indexed_elsewhere() if self._cluster else {}
+            await asyncio.gather(
+                *(
+                    self._read_node(number, name, state, indexed)
+                    for name, state in before.items()
+                    if name in self._samplers and "run_id" in state
+                )
+            )
+            after = await self._bracket(number, "after")
+            changed = what_changed(before, after)
+            if not changed:
+                return AuditSummary(passes=number, valid_pass=number)
+        return AuditSummary(passes=PASSES, reason=f"the topology kept changing: {changed}")
+
+    def close(self) -> None:
+        for sampler in self._samplers.values():
+            sampler.close()
+        for sentinel in self._sentinels.values():
+            sentinel.close()
+
+    async def _settled_bracket(self, number: int) -> BracketNodes:
+        """The bracket before a pass, once replicas have what their primary had when first asked."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _CATCH_UP_WITHIN_S
+        first = await self._states()
+        while True:
+            nodes = await self._states()
+            if _caught_up(self._members.values(), first, nodes) or loop.time() > deadline:
+                self._record_bracket(number, "before", nodes)
+                return nodes
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _bracket(self, number: int, moment: str) -> BracketNodes:
+        nodes = await self._states()
+        self._record_bracket(number, moment, nodes)
+        return nodes
+
+    def _record_bracket(self, number: int, moment: str, nodes: BracketNodes) -> None:
+        t_us = self._vantage.clock.now_us()
+        self._vantage.record(Bracket(pass_n=number, moment=moment, t_us=t_us, nodes=nodes))
+
+    async def _states(self) -> BracketNodes:
+        answers, views = await asyncio.gather(
+            asyncio.gather(*(sampler.ask() for sampler in self._samplers.values())),
+            asyncio.gather(*(sampler.ask() for sampler in self._sentinels.values())),
+        )
+        nodes = {seen.sample.node: _state(seen) for seen in answers}
+        for view in views:
+            nodes[view.observer] = (
+                {"error": view.error}
+                if view.error
+                else {
+                    "role": "sentinel",
+                    "run_id": view.run_id,
+                    "epoch": view.epoch,
+                    "primary": view.primary,
+                }
+            )
+        return nodes
+
+    async def _read_node(
+        self, number: int, node: str, state: Mapping[str, str | int], indexed: Mapping[str, bool]
+    ) -> None:
+        """Record an entry for every session of the node's shard; without an answer, one that says so."""
+        shard = self._vantage.shard(node)
+        link = self._vantage.link(node)
+        error = None
+        primary = state["role"] == "primary"
+        try:
+            if self._cluster:
+                await link.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
+            for batch in _batches(session for session in self._sessions if session.shard == shard):
+                sent_us = self._vantage.clock.now_us()
+                replies: list[list[Reply]] | None = None
+                if error is None:
+                    try:
+                        replies = await self._ask_batch(link, batch)
+                    except LinkDown as silence:
+                        error = str(silence)
+                done_us = self._vantage.clock.now_us()
+                for turn, session in enumerate(batch):
+                    entry = AuditEntry(
+                        pass_n=number,
+                        session=session.id,
+                        node=node,
+                        role=str(state["role"]),
+                        run_id=str(state["run_id"]),
+                        sent_us=sent_us,
+                        done_us=done_us,
+                    )
+                    if replies is None:
+                        entry.error = error
+                    else:
+                        _fill(entry, replies[turn], witnesses=self._witnesses)
+                    if self._cluster:
+                        entry.indexed = indexed.get(session.id) if primary else None
+                    self._vantage.record(entry)
+        finally:
+            link.close()
+
+    async def _ask_batch(self, link: Link, batch: Sequence[AuditedSession]) -> list[list[Reply]]:
+        """Per session: type, PTTL, value, witnesses, and outside a cluster whether it is indexed."""
+        asked = [self._questions(session) for session in batch]
+        flat = iter(await link.ask(*(words for each in asked for words in each), within_s=_ANSWER_WITHIN_S))
+        replies = [list(islice(flat, len(each))) for each in asked]
+        texts = [turn for turn, answers in enumerate(replies) if answers[0] == "string"]
+        if texts:
+            values = await link.ask(*(("GET", batch[turn].key) for turn in texts), within_s=_ANSWER_WITHIN_S)
+            for turn, value in zip(texts, values, strict=True):
+                replies[turn][2] = [] if value is None else ["", value]
+        return replies
+
+    def _questions(self, session: AuditedSession) -> list[Words]:
+        asked: list[Words] = [
+            ("TYPE", session.key),
+            ("PTTL", session.key),
+            ("HGETALL", session.key),
+            ("LRANGE", session.witness_key, 0, -1),
+        ]
+        if not self._cluster:
+            asked.append(("SISMEMBER", index_key(session.user), session.id))
+        return asked
+
+    async def _indexed_elsewhere(self) -> dict[str, bool]:
+        """Cluster: a user's index lies in a slot of its own; its primary is asked, whichever shard's."""
+        owners = _slot_owners(
+            [seen.cluster for seen in await asyncio.gather(*(s.ask() for s in self._samplers.values()))]
+        )
+        by_owner: dict[str, list[AuditedSession]] = {}
+        for session in self._sessions:
+            owner = owners.get(slot(index_key(session.user)))
+            if owner is not None:
+                by_owner.setdefault(owner, []).append(session)
+        found: dict[str, bool] = {}
+        for owner, theirs in by_owner.items():
+            link = self._vantage.link(owner)
+            try:
+                for batch in _batches(theirs):
+                    asked: list[Words] = [("SISMEMBER", index_key(one.user), one.id) for one in batch]
+                    replies = await link.ask(*asked, within_s=_ANSWER_WITHIN_S)
+                    answers = zip(batch, replies, strict=True)
+                    found |= {one.id: reply == 1 for one, reply in answers if isinstance(reply, int)}
+            except LinkDown:
+                continue  # not asked: `indexed` stays unknown
+            finally:
+                link.close()
+        return found
+
+
+def what_changed(before: BracketNodes, after: BracketNodes) -> str:
+    """The first thing that makes two brackets different; empty: a valid audit lies between them."""
+    for node, state in before.items():
+        now = after.get(node, {})
+        if ("error" in state) != ("error" in now):
+            return f"{node} {'answers again' if 'error' in state else 'stopped answering'}"
+        for name in _MUST_HOLD:
+            if name == "changes" and state.get("role") != "primary":
+                continue  # a replica counts what it is sent, deletions of expired keys too
+            if state.get(name) != now.get(name):
+                return f"{name} of {node} went from {state.get(name)!r} to {now.get(name)!r}"
+    return ""
+
+
+def _state(seen: Seen) -> dict[str, str | int]:
+    sample = seen.sample
+    if not sample.reachable:
+        return {"error": sample.error or "no answer"}
+    state: dict[str, str | int] = {
+        "run_id": sample.run_id,
+        "role": sample.role,
+        "replid": sample.replid,
+        "offset": sample.offset,
+        "changes": seen.changes,
+    }
+    return state if sample.epoch is None else state | {"epoch": sample.epoch}
+
+
+def _caught_up(shards: Iterable[frozenset[str]], first: BracketNodes, now: BracketNodes) -> bool:
+    for nodes in shards:
+        reached = [int(state["offset"]) for name in nodes if (state := first[name]).get("role") == "primary"]
+        replicas = [int(state["offset"]) for name in nodes if (state := now[name]).get("role") == "replica"]
+        if reached and replicas and min(replicas) < max(reached):
+            return False
+    return True
+
+
+def _slot_owners(views: Iterable[ClusterView | None]) -> dict[int, str]:
+    """Slot -> the node that every view which tells calls its owner; a disputed slot has none."""
+    owners: dict[int, str] = {}
+    disputed: set[int] = set()
+    for view in views:
+        for node in view.nodes.values() if view is not None else ():
+            for first, last in node.ranges:
+                for number in range(first, last + 1):
+                    if owners.setdefault(number, node.name) != node.name:
+                        disputed.add(number)
+    return {number: name for number, name in owners.items() if number not in disputed}
+
+
+def _batches(sessions: Iterable[AuditedSession]) -> Iterable[list[AuditedSession]]:
+    left = iter(sessions)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
+def _fill(entry: AuditEntry, replies: list[Reply], *, witnesses: bool) -> None:
+    """What one node said of one session. An error in the first three means that it did not tell."""
+    refused = next((reply for reply in replies[:3] if isinstance(reply, hiredis.ReplyError)), None)
+    if refused is not None and not str(refused).startswith("WRONGTYPE"):
+        entry.error = str(refused)[:160]
+        return
+    kind, pttl_ms, value, witnessed, *indexed = replies
+    entry.key_type = str(kind)
+    entry.pttl_ms = pttl_ms
+    entry.saw = dict(zip(value[::2], value[1::2], strict=True)) if isinstance(value, list) else {}
+    if witnesses and isinstance(witnessed, list):
+        entry.witnesses = tuple(witnessed)
+    if indexed and isinstance(indexed[0], int):
+        entry.indexed = indexed[0] == 1

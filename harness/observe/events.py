@@ -1,0 +1,199 @@
+"""Turns what changes between two looks, and what sentinels announce, into events.
+
+Sentinel (messages) and Cluster (flags in CLUSTER NODES, polled: PFAIL is in no log at the default
+level) tell the same story here: `suspected` by one observer, `suspected-by-quorum`, `agreed` (+odown;
+FAIL), `elected`, `promoted`, `published` by each observer, and `demoted`, `rebooted`, `cleared`. Other
+messages of Sentinel keep their own name (`+try-failover`, `+tilt`).
+
+The trap: a change seen by polling happened between two looks; `error_us` reaches back to the moment
+when the look before was sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.model.records import Event, NodeSample
+from harness.observe.link import Link
+from harness.observe.listening import listen
+from harness.observe.parsing import ClusterView, SentinelView, sentinel_message
+from harness.observe.picture import clustered, members
+from harness.observe.vantage import Vantage
+
+HEARD_WITHIN_US = 20_000
+"""A message is heard at once but for the loop, which serves the load too; see `ClockPair.loop_lag_us`."""
+
+_NAMES = {
+    "+odown": "agreed",
+    "+elected-leader": "elected",
+    "+switch-master": "published",
+    "+reboot": "rebooted",
+    "+convert-to-slave": "demoted",
+}
+_SUSPECTS, _TRUSTS_AGAIN = "+sdown", "-sdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something happened within [t - error, t]."""
+
+    t_us: int
+    error_us: int
+
+
+class RoleWatch:
+    """Roles and processes of data nodes, from their samples."""
+
+    def __init__(self, vantage: Vantage) -> None:
+        self._vantage = vantage
+        self._before: dict[str, NodeSample] = {}
+
+    def notice(self, seen: NodeSample) -> None:
+        if not seen.reachable:
+            return
+        before = self._before.get(seen.node)
+        self._before[seen.node] = seen
+        if before is None:
+            return
+        moment = Moment(seen.done_us, seen.done_us - before.sent_us)
+        if before.run_id != seen.run_id:
+            said = f"a new process, holding {seen.keys} keys"
+            _tell(self._vantage, "rebooted", seen.node, seen.node, moment, said)
+        if before.role != seen.role and seen.role:
+            name = "promoted" if seen.role == "primary" else "demoted"
+            said = f"was {before.role}, is {seen.role}, offset {seen.offset}"
+            _tell(self._vantage, name, seen.node, seen.node, moment, said)
+
+
+class Suspicions:
+    """Who takes whom for dead. One quorum for all: the sentinels', or the majority of primaries."""
+
+    def __init__(self, vantage: Vantage) -> None:
+        topology = vantage.plan.scenario.deployment.topology
+        self._vantage = vantage
+        self._quorum = topology.shards // 2 + 1 if clustered(vantage.plan) else topology.effective_quorum
+        self._suspecting: dict[str, set[str]] = {}
+
+    def suspects(self, observer: str, node: str, moment: Moment, detail: str) -> None:
+        suspecting = self._suspecting.setdefault(node, set())
+        if observer in suspecting:
+            return
+        suspecting.add(observer)
+        _tell(self._vantage, "suspected", observer, node, moment, detail)
+        if len(suspecting) == self._quorum:
+            said = f"{len(suspecting)} take it for dead: {', '.join(sorted(suspecting))}"
+            _tell(self._vantage, "suspected-by-quorum", observer, node, moment, said)
+
+    def trusts(self, observer: str, node: str, moment: Moment) -> None:
+        suspecting = self._suspecting.get(node, set())
+        if observer in suspecting:
+            suspecting.remove(observer)
+            _tell(self._vantage, "cleared", observer, node, moment, "no longer taken for dead")
+
+    def anybody(self, node: str) -> bool:
+        return bool(self._suspecting.get(node))
+
+
+class SentinelWatch:
+    """One sentinel's messages, and, where a message was missed, the change in what it answers."""
+
+    def __init__(self, vantage: Vantage, sentinel: str, suspicions: Suspicions) -> None:
+        self._vantage = vantage
+        self._sentinel = sentinel
+        self._suspicions = suspicions
+        self._before: SentinelView | None = None
+        self._announced = ""
+
+    async def listen(self, link: Link) -> None:
+        await listen(link, self.hear, subscribe=("PSUBSCRIBE", "[+-]*"))
+
+    def hear(self, channel: str, text: str) -> None:
+        moment = Moment(self._vantage.clock.now_us(), HEARD_WITHIN_US)
+        said = sentinel_message(channel, text, self._vantage.directory)
+        if said.node is not None and channel == _SUSPECTS:
+            self._suspicions.suspects(self._sentinel, said.node, moment, said.detail)
+            return
+        if said.node is not None and channel == _TRUSTS_AGAIN:
+            self._suspicions.trusts(self._sentinel, said.node, moment)
+            return
+        if channel == "+switch-master":
+            self._announced = said.node or ""
+        _tell(self._vantage, _NAMES.get(channel, channel), self._sentinel, said.node, moment, said.detail)
+
+    def notice(self, view: SentinelView) -> None:
+        if view.error:
+            return
+        before, self._before = self._before, view
+        if before is None or view.primary in ("", before.primary, self._announced):
+            return
+        self._announced = view.primary
+        moment = Moment(view.done_us, view.done_us - before.sent_us)
+        said = f"answers {view.primary} when asked"
+        _tell(self._vantage, "published", self._sentinel, view.primary, moment, said)
+
+
+class ClusterWatch:
+    """Flags and owners of slots, as each of the cluster's nodes sees them."""
+
+    def __init__(self, vantage: Vantage, suspicions: Suspicions) -> None:
+        self._vantage = vantage
+        self._suspicions = suspicions
+        self._before: dict[str, ClusterView] = {}
+        self._agreed: set[str] = set()
+        shards = sorted({node.shard for node in vantage.plan.data_nodes()})
+        self._members = {shard: members(vantage.plan, shard) for shard in shards}
+        self._owners: dict[tuple[str, int], str] = {}
+
+    def notice(self, view: ClusterView) -> None:
+        if view.error:
+            return
+        before = self._before.get(view.observer)
+        self._before[view.observer] = view
+        moment = Moment(view.done_us, view.done_us - (before.sent_us if before else view.sent_us))
+        for name, node in sorted(view.nodes.items()):
+            if name != view.observer:
+                self._notice_flags(view, name, node.flags, moment)
+        self._notice_owners(view, moment)
+
+    def _notice_flags(self, view: ClusterView, node: str, flags: frozenset[str], moment: Moment) -> None:
+        failed = "fail" in flags
+        if "fail?" in flags or (failed and not self._suspicions.anybody(node)):
+            self._suspicions.suspects(view.observer, node, moment, "FAIL" if failed else "PFAIL")
+        if failed and node not in self._agreed:
+            self._agreed.add(node)
+            said = "FAIL: the majority of the primaries agreed"
+            _tell(self._vantage, "agreed", view.observer, node, moment, said)
+        if not failed and "fail?" not in flags:
+            self._suspicions.trusts(view.observer, node, moment)
+            if not self._suspicions.anybody(node) and not self._still_failed(node):
+                self._agreed.discard(node)
+
+    def _still_failed(self, node: str) -> bool:
+        views = (view.nodes.get(node) for view in self._before.values())
+        return any(seen is not None and "fail" in seen.flags for seen in views)
+
+    def _notice_owners(self, view: ClusterView, moment: Moment) -> None:
+        for shard, nodes in self._members.items():
+            owner = view.owner(nodes)
+            known = self._owners.get((view.observer, shard))
+            if owner:
+                self._owners[view.observer, shard] = owner
+            if owner and known and owner != known:
+                said = f"took the slots of shard {shard} from {known}"
+                _tell(self._vantage, "published", view.observer, owner, moment, said)
+
+
+def _tell(  # noqa: PLR0917  reads as the sentence it writes: who says what of whom, when
+    vantage: Vantage, name: str, source: str, node: str | None, moment: Moment, detail: str
+) -> None:
+    vantage.record(
+        Event(
+            source=source,
+            name=name,
+            t_us=moment.t_us,
+            error_us=moment.error_us,
+            node=node,
+            shard=vantage.shard(node) if node else None,
+            detail=detail,
+        )
+    )

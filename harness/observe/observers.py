@@ -1,0 +1,142 @@
+"""All observers of one run together: started before the first operation, stopped after the audit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from harness.clock import Clock
+from harness.model.plan import Plan
+from harness.model.records import AuditSummary
+from harness.model.seams import Recorder, Topology
+from harness.observe.audit import AuditedSession, audit
+from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
+from harness.observe.evictions import EvictionWatch, session_nodes
+from harness.observe.host import watch_host
+from harness.observe.picture import Pictures
+from harness.observe.recovery import RecoveryWatch
+from harness.observe.samples import Seen, sample_node, sample_sentinel
+from harness.observe.situation import LiveSituation
+from harness.observe.standing import Standing
+from harness.observe.vantage import Vantage, vantage_of
+
+AUDIT_WITHIN_S = 120.0
+_FIRST_LOOK_WITHIN_S = 3.0
+_STOP_WITHIN_S = 1.0
+
+
+class Observers:
+    """An asynchronous context manager, entered in the loop that the load engine runs in.
+
+    `record` is where everybody else should send events too: it notes them for conditions such as
+    `after: healed + 2s` and passes every record on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        topology: Topology,
+        record: Recorder,
+        clock: Clock,
+        *,
+        acked_since: Callable[[str, int], int],
+        last_acked_us: Callable[[str], int | None],
+        eviction_events: bool = False,
+    ) -> None:
+        """`eviction_events`: what `enable_eviction_events` answered for this topology."""
+        self._plan = plan
+        self._topology = topology
+        self._clock = clock
+        self._eviction_events = eviction_events
+        self._pictures = Pictures()
+        self.situation = LiveSituation(
+            plan, clock, self._pictures, acked_since=acked_since, last_acked_us=last_acked_us
+        )
+        self.record: Recorder = self.situation.recording(record)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._vantage: Vantage
+        self._standing: Standing
+        self._recovery: RecoveryWatch
+
+    async def __aenter__(self) -> Self:
+        self._vantage = await asyncio.to_thread(vantage_of, self._topology, self.record, self._clock)
+        self._standing = Standing(self._vantage, self._topology, self._pictures)
+        self._recovery = RecoveryWatch(
+            self._vantage,
+            self._pictures,
+            cut=self.situation.cut,
+            last_effect_us=self.situation.last_effect_us,
+            absent=self._standing.absent,
+        )
+        self._start_all()
+        await self._first_look()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        done, _ = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN_S)
+        for task in done:
+            if error is None and not task.cancelled() and (crash := task.exception()) is not None:
+                raise crash
+
+    def roles(self) -> dict[str, str]:
+        """Node -> primary, replica, sentinel, down, paused: as seen last, for people."""
+        found = {node.name: "sentinel" for node in self._plan.sentinels()}
+        found |= {name: view.role for name, view in self.situation.views().items()}
+        for name, state in self._standing.states().items():
+            found[name] = "paused" if state.running and state.paused else "down"
+        return found
+
+    async def recovered(self, within_s: float) -> str:
+        """Wait until the topology is recovered; empty, or what is still missing after `within_s`."""
+        return await self._recovery.recovered(within_s)
+
+    async def audit(
+        self, sessions: Sequence[AuditedSession], *, within_s: float = AUDIT_WITHIN_S
+    ) -> AuditSummary:
+        """Record what every node holds of every session. The load must have stopped."""
+        return await audit(self._vantage, sessions, within_s=within_s)
+
+    def _start_all(self) -> None:
+        vantage, suspicions = self._vantage, Suspicions(self._vantage)
+        roles, cluster = RoleWatch(vantage), ClusterWatch(vantage, suspicions)
+
+        def notice(seen: Seen) -> None:
+            self._pictures.saw_sample(seen.sample)
+            roles.notice(seen.sample)
+            if seen.cluster is not None:
+                self._pictures.saw_cluster(seen.cluster)
+                cluster.notice(seen.cluster)
+
+        for node in self._plan.data_nodes():
+            self._start(sample_node(vantage, node.name, notice))
+        for sentinel in self._plan.sentinels():
+            watch = SentinelWatch(vantage, sentinel.name, suspicions)
+
+            def notice_sentinel(view: Any, watch: SentinelWatch = watch) -> None:
+                self._pictures.saw_sentinel(view)
+                watch.notice(view)
+
+            self._start(sample_sentinel(vantage, sentinel.name, notice_sentinel))
+            self._start(watch.listen(vantage.link(sentinel.name)))
+        for name in session_nodes(vantage) if self._eviction_events else ():
+            self._start(EvictionWatch(vantage, name).listen())
+        self._start(self._standing.watch())
+        self._start(self._recovery.watch())
+        self._start(watch_host(self.record, self._clock))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    async def _first_look(self) -> None:
+        """Every node was asked once, so that conditions and faults know whom they mean."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _FIRST_LOOK_WITHIN_S
+        names = {node.name for node in self._plan.data_nodes()}
+        while names - set(self.situation.views()) and loop.time() < deadline:  # noqa: ASYNC110  no event says it
+            await asyncio.sleep(0.01)

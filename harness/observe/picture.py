@@ -1,0 +1,116 @@
+"""The newest of what observers saw of every node, kept for whoever asks: conditions, faults, recovery.
+
+Written by the observers in the event loop, read from any thread: values are replaced, never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.model.plan import Plan
+from harness.model.records import NodeSample
+from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.observe.parsing import ClusterView, SentinelView
+
+RECENT_US = 1_000_000
+"""What was seen longer ago is not what is so."""
+
+_KEPT_SAMPLES = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What is known of every node at one moment."""
+
+    now_us: int
+    samples: Mapping[str, tuple[NodeSample, ...]]
+    """Data node -> its last samples, newest last."""
+    answers: Mapping[str, NodeSample]
+    """Data node -> the newest sample in which it answered, however long ago."""
+    sentinels: Mapping[str, SentinelView] = field(default_factory=dict)
+    clusters: Mapping[str, ClusterView] = field(default_factory=dict)
+
+    def newest(self, node: str) -> NodeSample | None:
+        """The newest sample, reachable or not; None: never asked, or not for a second."""
+        seen = self.samples.get(node, ())
+        return seen[-1] if seen and self.recent(seen[-1].done_us) else None
+
+    def recent(self, t_us: int) -> bool:
+        return self.now_us - t_us <= RECENT_US
+
+
+class Pictures:
+    """Collects what the observers see."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, tuple[NodeSample, ...]] = {}
+        self._answers: dict[str, NodeSample] = {}
+        self._sentinels: dict[str, SentinelView] = {}
+        self._clusters: dict[str, ClusterView] = {}
+
+    def saw_sample(self, seen: NodeSample) -> None:
+        if seen.reachable:
+            self._answers[seen.node] = seen
+        self._samples[seen.node] = (*self._samples.get(seen.node, ())[1 - _KEPT_SAMPLES :], seen)
+
+    def saw_sentinel(self, seen: SentinelView) -> None:
+        self._sentinels[seen.observer] = seen
+
+    def saw_cluster(self, seen: ClusterView) -> None:
+        self._clusters[seen.observer] = seen
+
+    def last_answer(self, node: str) -> NodeSample | None:
+        """The newest sample in which the node answered, however long ago."""
+        return self._answers.get(node)
+
+    def now(self, now_us: int) -> Picture:
+        return Picture(
+            now_us=now_us,
+            samples=dict(self._samples),
+            answers=dict(self._answers),
+            sentinels=dict(self._sentinels),
+            clusters=dict(self._clusters),
+        )
+
+
+def members(plan: Plan, shard: int) -> frozenset[str]:
+    """The data nodes of a shard."""
+    return frozenset(node.name for node in plan.data_nodes() if node.shard == shard)
+
+
+def guarded(plan: Plan, shard: int) -> bool:
+    """Whether sentinels decide who is primary of this shard."""
+    return bool(plan.sentinels()) and any(
+        node.shard == shard and node.purpose is NodePurpose.SESSIONS and node.role is not NodeRole.SENTINEL
+        for node in plan.nodes
+    )
+
+
+def clustered(plan: Plan) -> bool:
+    return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
+
+
+def primary_of(picture: Picture, plan: Plan, shard: int) -> str | None:
+    """The node that the majority of those who decide, and who answer now, calls primary.
+
+    Those are the sentinels, or the cluster's nodes; where neither exists, the node itself.
+    """
+    nodes = members(plan, shard)
+    if guarded(plan, shard):
+        votes = [seen.primary for seen in picture.sentinels.values() if _counts(picture, seen)]
+    elif clustered(plan):
+        votes = [seen.owner(nodes) for seen in picture.clusters.values() if _counts(picture, seen)]
+    else:
+        return next((name for name in sorted(nodes) if _claims(picture, name)), None)
+    winner = max(sorted(set(votes)), key=votes.count, default="")
+    return winner if winner and 2 * votes.count(winner) > len(votes) else None
+
+
+def _counts(picture: Picture, seen: SentinelView | ClusterView) -> bool:
+    return not seen.error and picture.recent(seen.done_us)
+
+
+def _claims(picture: Picture, node: str) -> bool:
+    seen = picture.answers.get(node)
+    return seen is not None and seen.role == "primary"

@@ -1,0 +1,214 @@
+"""When a topology counts as recovered: everybody who is meant to be there agrees, and the data does too.
+
+Exactly one primary per shard in the view of every node and every sentinel; replicas follow it, share
+its replication id and have what it had a moment ago; no cut is in force; all of that for a whole second
+on end. Deliberately not `master_link_status`, which says `up` for seconds into a cut.
+
+Watched all the time, since a fault may wait for the recovery from the one before: each disturbance (a
+fault's effect, or a look that finds something missing) is followed by one `recovered` event once it is
+over. `why_not` is pure and says the first thing that is missing, for people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from harness.model.plan import Plan
+from harness.model.records import Event, NodeSample
+from harness.observe.parsing import SLOTS, ClusterView
+from harness.observe.picture import RECENT_US, Picture, Pictures, clustered, guarded, members
+from harness.observe.vantage import Vantage, every
+
+HELD_S = 1.0
+LOOK_EVERY_S = 0.1
+
+_TROUBLE = frozenset({"s_down", "o_down", "disconnected", "failover_in_progress", "reconf_inprog"})
+"""Flags of SENTINEL MASTER that say that its sentinel is not done."""
+
+
+class RecoveryWatch:
+    """Looks ten times a second. `absent`: nodes, sentinels among them, that are down on purpose."""
+
+    def __init__(
+        self,
+        vantage: Vantage,
+        pictures: Pictures,
+        *,
+        cut: Callable[[], bool],
+        last_effect_us: Callable[[], int | None],
+        absent: Callable[[], frozenset[str]],
+    ) -> None:
+        self._vantage = vantage
+        self._pictures = pictures
+        self._cut = cut
+        self._last_effect_us = last_effect_us
+        self._absent = absent
+        self._missing = "nobody has looked yet"
+        self._looked_us = vantage.clock.now_us()
+        self._good_from_us: int | None = None
+        self._error_us = 0
+        self._told_us: int | None = None
+        self._disturbed = False
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+
+        async def look() -> None:
+            self.look()
+
+        await every(LOOK_EVERY_S, look)
+
+    def look(self) -> None:
+        """Take in what is known now, and record the recovery once it has held."""
+        now_us = self._vantage.clock.now_us()
+        absent = self._absent()
+        self._missing = self._why_not(now_us, absent)
+        if self._missing:
+            self._good_from_us = None
+            self._disturbed = self._disturbed or self._told_us is not None
+        elif self._good_from_us is None or self._good_from_us < (self._last_effect_us() or 0):
+            self._good_from_us, self._error_us = now_us, now_us - self._looked_us
+            self._disturbed = self._disturbed or self._last_effect_us() is not None
+        elif self._disturbed and self._held(now_us):
+            self._tell(absent)
+        self._looked_us = now_us
+
+    async def recovered(self, within_s: float) -> str:
+        """Wait until the topology is recovered. Empty: it is; else what is still missing.
+
+        `within_s` counts until the state is first seen; it may take another second to prove that
+        it holds. Records the event also where nothing was ever disturbed.
+        """
+        deadline_us = self._vantage.clock.now_us() + round(within_s * 1e6)
+        asked_us = self._looked_us
+        while True:
+            now_us = self._vantage.clock.now_us()
+            if self._looked_us > asked_us and self._held(now_us):
+                if self._told_us is None or self._disturbed:
+                    self._tell(self._absent())
+                return ""
+            if self._good_from_us is None and now_us >= deadline_us:
+                return self._missing
+            await asyncio.sleep(LOOK_EVERY_S / 2)
+
+    def _why_not(self, now_us: int, absent: frozenset[str]) -> str:
+        if self._cut():
+            return "a cut is in force"
+        return why_not(self._pictures.now(now_us), self._vantage.plan, absent)
+
+    def _held(self, now_us: int) -> bool:
+        return self._good_from_us is not None and now_us - self._good_from_us >= HELD_S * 1e6
+
+    def _tell(self, absent: frozenset[str]) -> None:
+        self._told_us, self._disturbed = self._good_from_us, False
+        self._vantage.record(
+            Event(
+                source="harness",
+                name="recovered",
+                t_us=self._good_from_us or 0,
+                error_us=self._error_us,
+                detail=_agreement(absent),
+            )
+        )
+
+
+def _agreement(absent: frozenset[str]) -> str:
+    left_out = f"; left out, being down on purpose: {', '.join(sorted(absent))}" if absent else ""
+    return f"every node and sentinel agreed for {HELD_S:g} s{left_out}"
+
+
+def why_not(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
+    """The first thing that keeps this from being a recovered topology; empty: nothing does."""
+    for shard in sorted({node.shard for node in plan.data_nodes()}):
+        nodes = sorted(members(plan, shard) - absent)
+        if missing := _shard_trouble(picture, shard, nodes):
+            return missing
+    if clustered(plan):
+        return _cluster_trouble(picture, plan, absent)
+    return _sentinel_trouble(picture, plan, absent) if plan.sentinels() else ""
+
+
+def _shard_trouble(picture: Picture, shard: int, nodes: list[str]) -> str:
+    samples: dict[str, NodeSample] = {}
+    for name in nodes:
+        seen = picture.newest(name)
+        if seen is None or not seen.reachable or seen.error:
+            return f"{name} does not answer" + (f" ({seen.error})" if seen and seen.error else "")
+        samples[name] = seen
+    primaries = [name for name, seen in samples.items() if seen.role == "primary"]
+    if len(primaries) != 1:
+        found = ", ".join(primaries) or "none"
+        return f"shard {shard} should have one primary, found {found}"
+    primary = primaries[0]
+    for name in nodes:
+        if name != primary and (missing := _replica_trouble(picture, samples[name], samples[primary])):
+            return missing
+    return ""
+
+
+def _replica_trouble(picture: Picture, replica: NodeSample, primary: NodeSample) -> str:
+    if replica.primary != primary.node:
+        return f"{replica.node} follows {replica.primary or 'an unknown address'} instead of {primary.node}"
+    if replica.replid != primary.replid:
+        return f"{replica.node} has not taken over the replication id of {primary.node}"
+    reached = _offset_a_moment_ago(picture, primary, replica.sent_us)
+    if reached is None:
+        return f"{primary.node} was not sampled before {replica.node}"
+    if replica.offset < reached:
+        return f"{replica.node} lacks {reached - replica.offset} bytes of {primary.node}"
+    return ""
+
+
+def _offset_a_moment_ago(picture: Picture, primary: NodeSample, before_us: int) -> int | None:
+    """The oldest offset within the last second that the primary had before `before_us`."""
+    offsets = [
+        seen.offset
+        for seen in picture.samples[primary.node]
+        if seen.reachable
+        and seen.replid == primary.replid
+        and before_us - RECENT_US <= seen.done_us <= before_us
+    ]
+    return offsets[0] if offsets else None
+
+
+def _sentinel_trouble(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
+    shard = next(node.shard for node in plan.data_nodes() if guarded(plan, node.shard))
+    primary = next(
+        name for name in sorted(members(plan, shard) - absent) if picture.answers[name].role == "primary"
+    )
+    for sentinel in (node.name for node in plan.sentinels() if node.name not in absent):
+        view = picture.sentinels.get(sentinel)
+        if view is None or view.error or not picture.recent(view.done_us):
+            return f"{sentinel} does not answer" + (f" ({view.error})" if view and view.error else "")
+        if view.primary != primary:
+            return f"{sentinel} takes {view.primary or 'an unknown address'} for the primary, not {primary}"
+        if trouble := view.flags & _TROUBLE:
+            return f"{sentinel} says of {primary}: {' '.join(sorted(trouble))}"
+    return ""
+
+
+def _cluster_trouble(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
+    for observer in sorted(node.name for node in plan.data_nodes() if node.name not in absent):
+        view = picture.clusters.get(observer)
+        if view is None or view.error or not picture.recent(view.done_us):
+            return f"{observer} does not tell how it sees the cluster"
+        if missing := _view_trouble(picture, plan, view, absent):
+            return f"{observer} {missing}"
+    return ""
+
+
+def _view_trouble(picture: Picture, plan: Plan, view: ClusterView, absent: frozenset[str]) -> str:
+    covered = 0
+    for node in plan.data_nodes():
+        if node.name in absent:
+            continue
+        seen, sample = view.nodes.get(node.name), picture.answers[node.name]
+        if seen is None:
+            return f"does not know {node.name}"
+        if seen.flags:
+            return f"says of {node.name}: {' '.join(sorted(seen.flags))}"
+        if seen.primary != (sample.role == "primary"):
+            return f"takes {node.name} for a {'primary' if seen.primary else 'replica'}"
+        covered += seen.slots
+    return "" if covered == SLOTS else f"sees {covered} of {SLOTS} slots served"

@@ -1,0 +1,180 @@
+"""Asks every node how it is, ten times a second: INFO of data nodes, the cluster's and sentinels' views.
+
+Each node has a connection and a pace of its own, so one that hangs delays nobody. A sample is recorded
+also when the node did not answer: silence at a known time is evidence. The views of the cluster's nodes
+and of the sentinels are not recorded themselves; `events` records what changes in them.
+
+The trap: a process is known by its run_id, which is asked again on every new connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import hiredis
+
+from harness.model.records import NodeSample
+from harness.observe.link import LinkDown, Reply, Words
+from harness.observe.parsing import (
+    SECTIONS,
+    ClusterView,
+    SentinelView,
+    cluster_epoch,
+    cluster_view,
+    info_fields,
+    node_sample,
+    sentinel_view,
+)
+from harness.observe.picture import clustered
+from harness.observe.vantage import Vantage, every
+
+SAMPLE_EVERY_S = 0.1
+ANSWER_WITHIN_S = 0.5
+"""A healthy node answers in a millisecond; on a busy machine a hundred. Longer counts as silent."""
+
+_INFO: tuple[Words, ...] = tuple(("INFO", section) for section in SECTIONS)
+_CLUSTER: tuple[Words, ...] = (("CLUSTER", "INFO"), ("CLUSTER", "NODES"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One answer of a data node, or its absence."""
+
+    sample: NodeSample
+    cluster: ClusterView | None = None
+    changes: int = 0
+    """Writes to the data set since the last RDB file, as the node counts them."""
+
+
+class NodeSampler:
+    """Samples one data node. `ask` never raises for a node that is silent, gone or out of its mind."""
+
+    def __init__(self, vantage: Vantage, node: str) -> None:
+        self._vantage = vantage
+        self._node = node
+        self._link = vantage.link(node)
+        self._run_id = ""
+        self._asks_cluster = clustered(vantage.plan)
+
+    async def ask(self, within_s: float = ANSWER_WITHIN_S) -> Seen:
+        now_us = self._vantage.clock.now_us
+        first: tuple[Words, ...] = () if self._link.is_open else (("INFO", "server"),)
+        commands = (*first, *_INFO, *(_CLUSTER if self._asks_cluster else ()))
+        sent_us = now_us()
+        try:
+            replies = await self._link.ask(*commands, within_s=within_s)
+        except LinkDown as silence:
+            return self._silent(sent_us, str(silence))
+        done_us = now_us()
+        info = replies[: len(first) + len(_INFO)]
+        if refused := next((reply for reply in info if isinstance(reply, hiredis.ReplyError)), None):
+            self._link.close()
+            return self._silent(sent_us, str(refused))
+        if first:
+            self._run_id = info_fields(replies.pop(0)).get("run_id", "")
+        return self._seen(replies, sent_us, done_us)
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _seen(self, replies: list[Reply], sent_us: int, done_us: int) -> Seen:
+        info = info_fields("".join(replies[: len(SECTIONS)]))
+        cluster = epoch = None
+        if self._asks_cluster:
+            about, nodes = replies[-2:]  # refused while the node loads its data: no view then
+            if isinstance(about, str) and isinstance(nodes, str):
+                epoch = cluster_epoch(about)
+                cluster = cluster_view(
+                    nodes,
+                    observer=self._node,
+                    sent_us=sent_us,
+                    done_us=done_us,
+                    directory=self._vantage.directory,
+                )
+        sample = node_sample(
+            info,
+            node=self._node,
+            run_id=self._run_id,
+            sent_us=sent_us,
+            done_us=done_us,
+            directory=self._vantage.directory,
+            epoch=epoch,
+        )
+        return Seen(sample=sample, cluster=cluster, changes=int(info.get("rdb_changes_since_last_save", 0)))
+
+    def _silent(self, sent_us: int, why: str) -> Seen:
+        done_us = self._vantage.clock.now_us()
+        sample = NodeSample(node=self._node, sent_us=sent_us, done_us=done_us, reachable=False, error=why)
+        view = ClusterView(observer=self._node, sent_us=sent_us, done_us=done_us, error=why)
+        return Seen(sample=sample, cluster=view if self._asks_cluster else None)
+
+
+class SentinelSampler:
+    """Asks one sentinel whom it takes for the primary."""
+
+    def __init__(self, vantage: Vantage, sentinel: str) -> None:
+        self._vantage = vantage
+        self._sentinel = sentinel
+        self._link = vantage.link(sentinel)
+        self._run_id = ""
+
+    async def ask(self, within_s: float = ANSWER_WITHIN_S) -> SentinelView:
+        now_us = self._vantage.clock.now_us
+        first: tuple[Words, ...] = () if self._link.is_open else (("INFO", "server"),)
+        sent_us = now_us()
+        try:
+            *about, reply = await self._link.ask(
+                *first, ("SENTINEL", "MASTER", self._vantage.service), within_s=within_s
+            )
+        except LinkDown as silence:
+            return self._silent(sent_us, str(silence))
+        refused = next((r for r in (*about, reply) if isinstance(r, hiredis.ReplyError)), None)
+        if refused is not None:
+            self._link.close()
+            return self._silent(sent_us, str(refused))
+        if about:
+            self._run_id = info_fields(about[0]).get("run_id", "")
+        return sentinel_view(
+            reply,
+            observer=self._sentinel,
+            run_id=self._run_id,
+            sent_us=sent_us,
+            done_us=now_us(),
+            directory=self._vantage.directory,
+        )
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _silent(self, sent_us: int, why: str) -> SentinelView:
+        done_us = self._vantage.clock.now_us()
+        return SentinelView(observer=self._sentinel, sent_us=sent_us, done_us=done_us, error=why)
+
+
+async def sample_node(vantage: Vantage, node: str, notice: Callable[[Seen], None]) -> None:
+    """Sample one data node until cancelled."""
+    sampler = NodeSampler(vantage, node)
+
+    async def once() -> None:
+        seen = await sampler.ask()
+        vantage.record(seen.sample)
+        notice(seen)
+
+    try:
+        await every(SAMPLE_EVERY_S, once)
+    finally:
+        sampler.close()
+
+
+async def sample_sentinel(vantage: Vantage, sentinel: str, notice: Callable[[SentinelView], None]) -> None:
+    """Ask one sentinel until cancelled."""
+    sampler = SentinelSampler(vantage, sentinel)
+
+    async def once() -> None:
+        notice(await sampler.ask())
+
+    try:
+        await every(SAMPLE_EVERY_S, once)
+    finally:
+        sampler.close()

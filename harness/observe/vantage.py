@@ -1,0 +1,64 @@
+"""Where the observers stand: which nodes there are, how to reach them, where to write what is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from harness.clock import Clock
+from harness.model.plan import Plan
+from harness.model.seams import Address, Recorder, Secrets, Source, Topology
+from harness.model.words import NodeRole
+from harness.observe.link import Link
+from harness.observe.parsing import Directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vantage:
+    """Shared by all observers of a run. Addresses are asked for once: a node keeps its own."""
+
+    plan: Plan
+    clock: Clock
+    record: Recorder
+    addresses: Mapping[str, Address]
+    directory: Directory
+    source: Source
+    secrets: Secrets
+    service: str
+
+    def link(self, node: str) -> Link:
+        """A connection to a node, opened when first needed."""
+        guards = self.plan.node(node).role is NodeRole.SENTINEL
+        return Link(
+            self.addresses[node], self.secrets.sentinel if guards else self.secrets.redis, self.source
+        )
+
+    def shard(self, node: str) -> int:
+        return self.plan.node(node).shard
+
+
+def vantage_of(topology: Topology, record: Recorder, clock: Clock) -> Vantage:
+    """Ask a running topology for its addresses. Blocks, as every call of a topology may."""
+    plan = topology.plan
+    addresses = {node.name: topology.address(node.name) for node in plan.nodes}
+    return Vantage(
+        plan=plan,
+        clock=clock,
+        record=record,
+        addresses=addresses,
+        directory=Directory({(at.host, at.port): name for name, at in addresses.items()}),
+        source=topology.observer(),
+        secrets=topology.secrets,
+        service=topology.service,
+    )
+
+
+async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Run `act` again and again at a steady pace; turns that an `act` took too long for are left out."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        await act()
+        due = max(due + period_s, loop.time())
+        await asyncio.sleep(due - loop.time())
