@@ -1,0 +1,67 @@
+"""Keys, and the one script: what a web application would keep in its session module.
+
+A session's keys share a hash tag, so that they live in one slot of a cluster; harmless elsewhere.
+`ATOMIC` runs a list of commands as one, optionally only if the session exists. It *returns* the
+error of its first write and lets any later error be raised: so an error without the mark that
+Redis puts on errors raised inside scripts proves that nothing was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.sessions.notes import Command
+
+WITNESS_OUTLIVES_S = 3600
+"""Witness lists expire this long after the idle timeout: later than any audit, but they do expire."""
+
+ATOMIC = """\
+if ARGV[1] == 'guarded' and redis.call('EXISTS', KEYS[1]) == 0 then return {0} end
+local replies = {1}
+for i, command in ipairs(cjson.decode(ARGV[2])) do
+  local reply
+  if i == 1 then
+    reply = redis.pcall(unpack(command))
+    if type(reply) == 'table' and reply.err then return reply end
+  else
+    reply = redis.call(unpack(command))
+  end
+  replies[#replies + 1] = reply
+end
+return replies"""
+"""{0}: guarded, and the session is not there. {1, reply, ...}: done. For commands that answer integers."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def session_key(session: str) -> str:
+    return f"session:{{{session}}}"
+
+
+def witness_key(session: str) -> str:
+    return f"witness:{{{session}}}"
+
+
+def index_key(user: str) -> str:
+    return f"user:{{{user}}}:sessions"
+
+
+def atomically(session: str, commands: Sequence[Command], *, guarded: bool) -> Command:
+    """The EVAL that runs commands on a session and its witness list as one."""
+    return (
+        "EVAL",
+        ATOMIC,
+        "2",
+        session_key(session),
+        witness_key(session),
+        "guarded" if guarded else "",
+        _encode(commands).decode(),
+    )
+
+
+def expire(key: str, seconds: float) -> Command:
+    if seconds == int(seconds):
+        return ("EXPIRE", key, str(int(seconds)))
+    return ("PEXPIRE", key, str(round(seconds * 1000)))

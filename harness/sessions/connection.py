@@ -1,0 +1,332 @@
+"""redis-py connections that say where they come from and note every attempt made on them.
+
+Everything that leaves a web server goes through one of these, whichever pool or cluster node owns
+it, so the client library's own retries are seen as what they are: further attempts. Each connection
+asks its node for run_id and role once, when it is opened. Nothing is judged here (see `outcome`).
+
+The trap: this is the hot path. No record is built that is not written, the clock is read twice per
+attempt, and what a connection does for itself (AUTH, CLUSTER SLOTS, PING) is passed through unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from redis.asyncio.connection import Connection
+from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection, SlaveNotFoundError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from harness.clock import RunClock
+from harness.model import records
+from harness.model.seams import Recorder, Source
+from harness.sessions.notes import CURRENT, Carried, Command, Refused
+
+_PORT_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+PORTS_TRIED = 64
+"""Local ports of its range that a connection tries before it gives up."""
+
+
+class Wire:
+    """What all connections of one web server share."""
+
+    def __init__(
+        self,
+        *,
+        web_server: str,
+        source: Source,
+        node_at: Callable[[str, int], str | None],
+        record: Recorder,
+        clock: RunClock,
+        next_id: Iterator[int],
+    ) -> None:
+        self.web_server = web_server
+        self.source = source
+        self.now_us = clock.now_us
+        self.alive = True
+        self.open: dict[int, RecordedConnection] = {}
+        self.peak = 0
+        self.on_open: Callable[[records.Connection], None] = lambda _: None
+        self._node_at = node_at
+        self._record = record
+        self._next_id = next_id
+        self._port = source.ports[0] if source.ports else 0
+
+    def opened(self, connection: RecordedConnection, opened_us: int, facts: Mapping[str, str]) -> int:
+        number = next(self._next_id)
+        entry = records.Connection(
+            id=number,
+            web_server=self.web_server,
+            node=self._node_at(str(connection.host), connection.port) or "?",
+            local_port=connection.local_port(),
+            run_id=facts.get("run_id", ""),
+            role={"master": "primary", "slave": "replica"}.get(facts.get("role", ""), ""),
+            opened_us=opened_us,
+        )
+        connection.entry = entry
+        self.open[number] = connection
+        self.peak = max(self.peak, len(self.open))
+        self._record(entry)
+        self.on_open(entry)
+        return number
+
+    def closed(self, entry: records.Connection, why: str) -> None:
+        self.open.pop(entry.id, None)
+        self._record(msgspec.structs.replace(entry, closed_us=self.now_us(), why=why))
+
+    def abort_all(self) -> int:
+        """Reset every open connection at once, as the end of a process does; returns how many."""
+        connections = list(self.open.values())
+        for connection in connections:
+            connection.abort()
+        return len(connections)
+
+    def next_port(self) -> int:
+        assert self.source.ports is not None
+        first, last = self.source.ports
+        port = self._port
+        self._port = first if port >= last else port + 1
+        return port
+
+
+class SourcedConnection(Connection):
+    """A connection that starts from its web server's own address or range of ports."""
+
+    def __init__(self, *, wire: Wire, **kwargs: Any) -> None:
+        self.wire = wire
+        self._bound: socket.socket | None = None
+        super().__init__(**kwargs)
+
+    async def _connect(self) -> None:
+        if not self.wire.alive:
+            raise OSError(errno.ENETDOWN, f"{self.wire.web_server} was killed")
+        source = self.wire.source
+        if source.host is None and source.ports is None:
+            await super()._connect()  # type: ignore[no-untyped-call]
+            return
+        async with asyncio.timeout(self.socket_connect_timeout):
+            self._bound = await self._connected_from(source)
+        try:
+            await super()._connect()  # type: ignore[no-untyped-call]
+        finally:
+            self._bound = None
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        if self._bound is not None:
+            return {"sock": self._bound}
+        return super()._connection_arguments()
+
+    async def _connected_from(self, source: Source) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        local = source.host or ("::" if family == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - a client's end
+        for tried in range(PORTS_TRIED if source.ports else 1):
+            found = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                found.setblocking(False)
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                found.bind((local, self.wire.next_port() if source.ports else 0))
+                await loop.sock_connect(found, (self.host, self.port))
+            except OSError as error:
+                found.close()
+                if error.errno not in _PORT_TAKEN or tried == PORTS_TRIED - 1 or not source.ports:
+                    raise
+            except BaseException:
+                found.close()
+                raise
+            else:
+                return found
+        raise AssertionError("unreachable: the last try raises")
+
+
+class RecordedConnection(SourcedConnection):
+    """A connection to a data node whose every attempt is noted in the current operation."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entry: records.Connection | None = None
+        self._id = 0
+        self._packed: list[Command] | None = None
+        self._carried: Carried | None = None
+        self._handshake = False
+
+    def local_port(self) -> int | None:
+        name = self._writer.get_extra_info("sockname") if self._writer else None
+        return name[1] if name else None
+
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def connect(self) -> None:
+        if not self.is_connected:
+            await super().connect()  # type: ignore[no-untyped-call]
+
+    async def connect_check_health(
+        self, check_health: bool = True, retry_socket_connect: bool = True
+    ) -> None:
+        if self.is_connected:
+            return
+        began_us = self.wire.now_us()
+        try:
+            await super().connect_check_health(check_health, retry_socket_connect)
+        except BaseException as error:
+            recording = CURRENT.get()
+            if recording is not None:
+                result = "cancelled" if isinstance(error, asyncio.CancelledError) else "connect-failed"
+                recording.never_left(result, began_us, self.wire.now_us())
+            raise
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        opened_us = self.wire.now_us()
+        self._handshake = True
+        try:
+            await super().on_connect_check_health(check_health)
+            facts = await self._facts()
+        finally:
+            self._handshake = False
+        self._id = self.wire.opened(self, opened_us, facts)
+
+    async def _facts(self) -> dict[str, str]:
+        """run_id and role, by INFO: answered even while a node loads its data set."""
+        await self.send_packed_command(
+            super().pack_commands([("INFO", "server"), ("INFO", "replication")]), check_health=False
+        )
+        facts: dict[str, str] = {}
+        for _ in range(2):
+            try:
+                text = await self.read_response()
+            except ResponseError:
+                continue
+            lines = (text.decode() if isinstance(text, bytes) else str(text)).splitlines()
+            for line in lines:
+                name, _, value = line.partition(":")
+                facts[name] = value
+        return facts
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        self._packed = [args]
+        return super().pack_command(*args)
+
+    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        packed = [tuple(command) for command in commands]
+        output = super().pack_commands(packed)  # calls pack_command for each
+        self._packed = packed
+        return output
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        packed, self._packed = self._packed, None
+        self._carried = None
+        recording = CURRENT.get()
+        if recording is None or packed is None or self._handshake:
+            await super().send_packed_command(command, check_health)
+            return
+        exchange = recording.exchange
+        positions = exchange.positions_of(packed) if exchange is not None else ()
+        if exchange is None or not positions:
+            await super().send_packed_command(command, check_health)
+            return
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        assert self._writer is not None
+        handed_over = not self._writer.transport.is_closing()
+        carried = recording.begin(exchange, positions, self._id, self.wire.now_us(), handed_over)
+        try:
+            await super().send_packed_command(command, check_health)
+        except BaseException as error:
+            carried.fail(_result_of(error), self.wire.now_us())
+            raise
+        self._carried = carried
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        carried = self._carried
+        if carried is None:
+            return await super().read_response(*args, **kwargs)
+        try:
+            reply = await super().read_response(*args, **kwargs)
+        except BaseException as error:
+            self._note_error(carried, error)
+            raise
+        replies = carried.replies
+        replies.append(reply)
+        if len(replies) == len(carried.positions):
+            carried.attempt.done_us = self.wire.now_us()
+            self._carried = None
+        return reply
+
+    def _note_error(self, carried: Carried, error: BaseException) -> None:
+        refused = refusal_of(error)
+        if refused is None:
+            carried.fail(_result_of(error), self.wire.now_us())
+            self._carried = None
+            return
+        carried.refuse(refused)
+        if len(carried.replies) == len(carried.positions) or not isinstance(error, ResponseError):
+            carried.attempt.done_us = self.wire.now_us()
+            self._carried = None
+
+    async def disconnect(self, *args: Any, **kwargs: Any) -> None:
+        why = sys.exc_info()[1]
+        try:
+            await super().disconnect(*args, **kwargs)
+        finally:
+            self._note_closed(why)
+
+    def _close(self) -> None:
+        super()._close()  # type: ignore[no-untyped-call]
+        self._note_closed(None)
+
+    def _note_closed(self, why: BaseException | None) -> None:
+        entry, self.entry = self.entry, None
+        if entry is not None:
+            alive = "closed by the application" if self.wire.alive else f"{self.wire.web_server} was killed"
+            self.wire.closed(entry, alive if why is None else f"{type(why).__name__}: {why}"[:160])
+
+
+class RecordedSentinelConnection(SentinelManagedConnection, RecordedConnection):
+    """The same, asking Sentinel for its address each time it connects.
+
+    SentinelManagedConnection comes first, so that READONLY is noted as the reply it is before
+    redis-py turns it into a lost connection.
+    """
+
+    async def connect(self) -> None:
+        if not self.is_connected:
+            await super().connect()  # type: ignore[no-untyped-call]
+
+    async def _connect_retry(self) -> Any:
+        began_us = self.wire.now_us()
+        try:
+            return await super()._connect_retry()  # type: ignore[no-untyped-call]
+        except (MasterNotFoundError, SlaveNotFoundError):
+            recording = CURRENT.get()
+            if recording is not None:
+                recording.never_left("resolve-failed", began_us, self.wire.now_us())
+            raise
+
+
+def refusal_of(error: BaseException) -> Refused | None:
+    """The error reply behind an exception of redis-py; None if the exception is no reply."""
+    prefix = getattr(error, "status_code", None)
+    if prefix is not None:
+        return Refused(prefix, f"{prefix} {_text(error)}")
+    if isinstance(error, ResponseError):
+        text = _text(error)
+        return Refused(text.split(" ", 1)[0], text)
+    return None
+
+
+def _text(error: BaseException) -> str:
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _result_of(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return "timeout" if isinstance(error, RedisTimeoutError) else "connection-lost"

@@ -1,0 +1,379 @@
+"""The open-loop load: operations are due at planned times, whether or not earlier ones were answered.
+
+Latency counts from the due time, so a stall cannot hide behind a load that politely waits. Users
+own sessions; actors are their browser tabs: one operation in flight each, and after an unknown
+outcome an actor comes back under a new identity. What is due while its actor is busy waits, and is
+`not_sent` if its phase ends first. Users who are told to log in do so at once, in place of their
+actor's next turn, so that getting back in can be measured.
+
+Lives in one event loop; `set_side`, `kill_web_server`, `start_web_server` and everything that only
+reads may be called from other threads. Judges nothing. One of the two places that catch every
+exception: a crash in a behaviour is our bug, recorded as an operation of unknown outcome, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+from harness.clock import RunClock
+from harness.model.plan import Plan
+from harness.model.records import Event, Operation
+from harness.model.seams import Recorder, Topology
+from harness.model.words import OperationKind, Outcome, Phase
+from harness.sessions import BEHAVIOURS
+from harness.sessions.actors import Actor, Due, User
+from harness.sessions.arrivals import Turn, log_in_dice, turns
+from harness.sessions.commands import session_key, witness_key
+from harness.sessions.counters import Counters, Snapshot
+from harness.sessions.fleet import Fleet
+from harness.sessions.notes import CURRENT, Recording
+from harness.sessions.request import ERROR, PLEASE_LOG_IN, Behaviour, Request, Rules, Session
+from harness.sessions.web_server import WebServer
+
+T = TypeVar("T")
+
+LOG_IN = "log-in"
+SEEDED_AT_ONCE = 32
+"""Log-ins in flight while seeding: below any pool's size, so that seeding measures nothing odd."""
+SEEDED_WITHIN_S = 20.0
+BREATH_EVERY = 32
+"""Operations dispatched in a row, when the load is late, before the loop gets a turn."""
+LONGEST_NAP_S = 0.05
+"""The dispatcher looks up this often to see whether it should stop."""
+GRACE_S = 1.0
+
+
+class LoadEngine:
+    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: RunClock) -> None:
+        deployment, workload = plan.scenario.deployment, plan.scenario.workload
+        self.operations = 0
+        """Operations recorded so far, those never sent included."""
+        self._plan = plan
+        self._workload = workload
+        self._record = record
+        self._clock = clock
+        self._now_us = clock.now_us
+        self._fleet = Fleet(plan, topology, record, clock)
+        self._rules = Rules(
+            idle_timeout_s=workload.idle_timeout_s,
+            witnesses=workload.witnesses,
+            guarded_writes=workload.guarded_writes,
+            transactions=workload.transactions,
+            cluster=self._fleet.cluster,
+            wait_replicas=deployment.client.wait_replicas,
+            wait_timeout_ms=round(deployment.client.wait_timeout_s * 1000),
+        )
+        users = [User(f"u{number}") for number in range(workload.users)]
+        active = max(1, min(len(users), round(workload.users * workload.active_share)))
+        self._actors = [Actor(number, users[number % active]) for number in range(max(plan.actors, active))]
+        idle = [Actor(number, users[number]) for number in range(active, len(users))]
+        self._seeders = self._actors[:active] + idle
+        self._phase = Phase.SEED
+        self._counters = Counters()
+        self._ids = itertools.count(1)
+        self._log_in_dice = log_in_dice(plan.seed)
+        self._sessions: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._busy_peak = 0
+        self._waiting: set[Actor] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # ---------------------------------------------------------------- driving
+
+    async def seed(self) -> int:
+        """Log in every user once. Returns how many are in; tries for at most `SEEDED_WITHIN_S`."""
+        self._loop = asyncio.get_running_loop()
+        await self._fleet.start()
+        deadline_us = self._now_us() + int(SEEDED_WITHIN_S * 1e6)
+        todo = iter(self._seeders)
+
+        async def some() -> None:
+            for actor in todo:
+                while actor.user.session is None and self._now_us() < deadline_us:
+                    due = Due(
+                        self._now_us(), LOG_IN, int(actor.identity[1:]), next(self._log_in_dice), Phase.SEED
+                    )
+                    await self._perform(actor, due)
+
+        await asyncio.gather(*(some() for _ in range(SEEDED_AT_ONCE)))
+        return sum(actor.user.session is not None for actor in self._seeders)
+
+    async def drive(self, stop: asyncio.Event) -> None:
+        """Send what is due until `stop` is set, then let what is in flight end.
+
+        An operation may take the client's longest wait; what takes longer is cancelled: unknown.
+        """
+        self._loop = asyncio.get_running_loop()
+        began_us = self._now_us()
+        in_a_row = 0
+        for turn in self._turns():
+            due_us = began_us + turn.offset_us
+            while (ahead_us := due_us - self._now_us()) > 0 and not stop.is_set():
+                in_a_row = 0
+                await asyncio.sleep(min(ahead_us / 1e6, LONGEST_NAP_S))
+            if stop.is_set():
+                break
+            self._dispatch(self._actors[turn.actor], self._due(turn, due_us))
+            in_a_row += 1
+            if in_a_row % BREATH_EVERY == 0:
+                await asyncio.sleep(0)
+        await self._wind_down()
+
+    async def saturate(self, stop: asyncio.Event, actors: int) -> None:
+        """As fast as `actors` can, one operation after the other: for measuring the engine itself."""
+        planned = self._turns()
+
+        async def ceaselessly(actor: Actor) -> None:
+            while not stop.is_set():
+                await self._turn_of(actor, self._due(next(planned), self._now_us()))
+
+        await asyncio.gather(*(ceaselessly(actor) for actor in self._actors[:actors]))
+
+    async def close(self) -> None:
+        """End what is still in flight and close every connection."""
+        await self._wind_down(within_s=0.0)
+        await self._fleet.close()
+
+    def _turns(self) -> Iterator[Turn]:
+        return turns(
+            self._workload,
+            actors=len(self._actors),
+            web_servers=len(self._plan.web_servers),
+            seed=self._plan.seed,
+        )
+
+    def _due(self, turn: Turn, due_us: int) -> Due:
+        return Due(due_us, turn.behaviour, turn.web_server, turn.dice, self._phase)
+
+    def _dispatch(self, actor: Actor, due: Due) -> None:
+        if actor.owed:
+            actor.owed -= 1
+        elif actor.busy:
+            actor.waiting.append(due)
+            self._waiting.add(actor)
+        else:
+            actor.busy = True
+            task = asyncio.create_task(self._work(actor, due))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, actor: Actor, due: Due) -> None:
+        try:
+            await self._turn_of(actor, due)
+            while actor.waiting:
+                due = actor.waiting.popleft()
+                await self._turn_of(actor, due)
+        finally:
+            actor.busy = False
+            self._waiting.discard(actor)
+
+    async def _turn_of(self, actor: Actor, due: Due) -> None:
+        told = await self._perform(actor, due)
+        if told == PLEASE_LOG_IN and actor.user.session is None:
+            actor.owed += 1
+            again = Due(self._now_us(), LOG_IN, due.web_server, next(self._log_in_dice), self._phase)
+            await self._perform(actor, again)
+
+    async def _wind_down(self, within_s: float | None = None) -> None:
+        self._give_up_waiting()
+        if self._tasks and within_s is None:
+            await asyncio.wait(set(self._tasks), timeout=self._plan.longest_client_wait_s + GRACE_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---------------------------------------------------------------- one operation
+
+    async def _perform(self, actor: Actor, due: Due) -> str:
+        user = actor.user
+        behaviour = BEHAVIOURS[due.behaviour]
+        name = due.behaviour
+        number = next(self._ids)
+        session = user.session
+        if not behaviour.needs_session or session is None:
+            behaviour, name = BEHAVIOURS[LOG_IN], LOG_IN
+            session = self._new_session(user.name, number, due.dice)
+        server = self._fleet.serving(due.web_server)
+        recording = Recording()
+        request = Request(
+            number,
+            user.name,
+            session,
+            due.dice,
+            self._workload.options.get(name, {}),
+            self._rules,
+            server.store,
+            recording,
+        )
+        CURRENT.set(recording)
+        side, sent_us = server.side, self._now_us()
+        self._in_flight += 1
+        self._busy_peak = max(self._busy_peak, self._in_flight)
+        told, crash = ERROR, ""
+        try:
+            told = await behaviour.carry_out(request)
+        except Exception as error:  # noqa: BLE001 - the actor loop: our bug becomes a recorded unknown
+            crash = f"{type(error).__name__}: {error}"
+        finally:
+            self._in_flight -= 1
+            outcome = Outcome.UNKNOWN if crash else _outcome_of(request)
+            self._write_down(
+                Operation(
+                    id=number,
+                    actor=actor.name,
+                    web_server=server.name,
+                    client_side=side,
+                    behaviour=name,
+                    kind=behaviour.kind,
+                    user=user.name,
+                    session=session.id,
+                    key=session.key,
+                    shard=session.shard,
+                    generation=0 if session.generation == number else session.generation,
+                    due_us=due.at_us,
+                    sent_us=sent_us,
+                    done_us=self._now_us(),
+                    outcome=outcome,
+                    told=told,
+                    phase=due.phase,
+                    steps=tuple(request.steps),
+                    attempts=tuple(recording.attempts),
+                )
+            )
+            if crash:
+                self._crashed(server, number, name, crash)
+            if outcome is Outcome.UNKNOWN:
+                actor.reborn()
+            self._react(user, session, behaviour, outcome, told)
+        return told
+
+    def _react(self, user: User, session: Session, behaviour: Behaviour, outcome: Outcome, told: str) -> None:
+        """What the user's browser remembers afterwards."""
+        if behaviour.kind is OperationKind.LOGIN:
+            if outcome is not Outcome.REJECTED:
+                self._sessions[session.id] = user.name
+            if outcome is Outcome.ACKED:
+                user.session = session
+        elif user.session is session and (
+            told == PLEASE_LOG_IN or (behaviour.kind is OperationKind.LOGOUT and outcome is Outcome.ACKED)
+        ):
+            user.session = None
+
+    def _new_session(self, user: str, operation: int, dice: int) -> Session:
+        sid = f"{dice:032x}"
+        key = session_key(sid)
+        return Session(sid, user, operation, self._fleet.shard_of_key(key), key, witness_key(sid))
+
+    def _write_down(self, operation: Operation) -> None:
+        self.operations += 1
+        self._record(operation)
+        self._counters.count(operation.behaviour, operation.outcome, operation.done_us or operation.due_us)
+
+    def _crashed(self, server: WebServer, number: int, behaviour: str, crash: str) -> None:
+        self._counters.crashes += 1
+        self._counters.last_crash = crash
+        detail = f"operation {number}, {behaviour}: {crash}"[:300]
+        self._record(Event(source=server.name, name="behaviour-crashed", t_us=self._now_us(), detail=detail))
+
+    # ---------------------------------------------------------------- phases and faults
+
+    def set_phase(self, phase: Phase) -> None:
+        """From now on operations belong to this phase; what waited in the old one was never sent."""
+        if phase is not self._phase:
+            self._give_up_waiting()
+        self._phase = phase
+
+    def _give_up_waiting(self) -> None:
+        for actor in list(self._waiting):
+            while actor.waiting:
+                self._not_sent(actor, actor.waiting.popleft())
+        self._waiting.clear()
+
+    def _not_sent(self, actor: Actor, due: Due) -> None:
+        session = actor.user.session
+        server = self._fleet.serving(due.web_server)
+        self._write_down(
+            Operation(
+                id=next(self._ids),
+                actor=actor.name,
+                web_server=server.name,
+                client_side=server.side,
+                behaviour=due.behaviour,
+                kind=BEHAVIOURS[due.behaviour].kind,
+                user=actor.user.name,
+                session=session.id if session else "",
+                key=session.key if session else "",
+                shard=session.shard if session else 1,
+                generation=session.generation if session else 0,
+                due_us=due.at_us,
+                outcome=Outcome.NOT_SENT,
+                phase=due.phase,
+            )
+        )
+
+    def set_side(self, web_server: str, side: str) -> None:
+        """On which side of a partition a web server is: `all`, `with-primary` or `rest`."""
+        self._fleet.named(web_server).side = side
+
+    def kill_web_server(self, name: str) -> str:
+        """Reset its connections and take it out of service; call from another thread."""
+        server = self._fleet.named(name)
+        reset = self._from_outside(server.kill())
+        return f"{name} is gone: {reset} connections reset"
+
+    def start_web_server(self, name: str) -> None:
+        self._from_outside(self._fleet.named(name).start())
+
+    def _from_outside(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None, "seed() or drive() comes first"
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10.0)
+
+    # ---------------------------------------------------------------- what others may ask
+
+    def acked_since(self, behaviour: str, since_us: int) -> int:
+        return self._counters.acked_since(behaviour, since_us)
+
+    def last_acked_us(self, behaviour: str) -> int | None:
+        return self._counters.last_acked_us(behaviour)
+
+    def nothing_got_through(self) -> bool:
+        """Nothing was acked at all, seeding included: the run has nothing to say."""
+        return self._counters.totals[Outcome.ACKED] == 0
+
+    def sessions(self) -> dict[str, str]:
+        """Session id -> user, of every log-in that was or may have been carried out."""
+        return dict(self._sessions)
+
+    def peaks(self) -> dict[str, int]:
+        return {
+            "connections_open": self._fleet.connections_peak(),
+            "actors_busy": self._busy_peak,
+            "not_sent": self._counters.totals[Outcome.NOT_SENT],
+        }
+
+    def snapshot(self) -> Snapshot:
+        now_us, counters = self._now_us(), self._counters
+        return Snapshot(
+            acked_per_s=counters.last_second(now_us, Outcome.ACKED),
+            rejected_per_s=counters.last_second(now_us, Outcome.REJECTED),
+            unknown_per_s=counters.last_second(now_us, Outcome.UNKNOWN),
+            in_flight=self._in_flight,
+            waiting=sum(len(actor.waiting) for actor in list(self._waiting)),
+            not_sent=counters.totals[Outcome.NOT_SENT],
+            sessions=sum(actor.user.session is not None for actor in self._seeders),
+            crashes=counters.crashes,
+        )
+
+
+def _outcome_of(request: Request) -> Outcome:
+    """The operation's outcome is its deciding step's; of several, the least certain one's. Without
+    any, it is that of the step that kept it from deciding."""
+    steps = [step for step in request.steps if step.deciding] or request.steps[-1:]
+    outcomes = [step.outcome for step in steps]
+    if Outcome.UNKNOWN in outcomes or not outcomes:
+        return Outcome.UNKNOWN
+    return Outcome.REJECTED if Outcome.REJECTED in outcomes else Outcome.ACKED

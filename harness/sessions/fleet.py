@@ -1,0 +1,94 @@
+"""All web servers of a run, the balancer in front of them, and which shard a key belongs to.
+
+Requests roam: the plan says which web server a request goes to; the balancer sends it to the next
+one in service if that one was killed. It knows nothing of which web server can reach what.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from harness.clock import RunClock
+from harness.model.plan import Plan
+from harness.model.seams import Recorder, Topology
+from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.sessions.cluster import ClusterClient, slot_of
+from harness.sessions.discovery import Surroundings
+from harness.sessions.web_server import WebServer
+
+SLOTS = 16384
+
+
+class Fleet:
+    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: RunClock) -> None:
+        self.cluster = plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
+        self._plan = plan
+        self._topology = topology
+        around = _surroundings(plan, topology, cluster=self.cluster)
+        shards = {node.name: node.shard for node in plan.nodes}
+        connection_ids = itertools.count(1)
+        self._servers = [
+            WebServer(
+                name,
+                around,
+                topology.source(name),
+                node_at=topology.node_at,
+                shard_of_node=lambda node: shards.get(node, 1),
+                record=record,
+                clock=clock,
+                connection_ids=connection_ids,
+            )
+            for name in plan.web_servers
+        ]
+        self._shard_of_node = shards
+        self._shard_of_slot: list[int] = []
+
+    async def start(self) -> None:
+        for server in self._servers:
+            await server.start()
+        client = self._servers[0].client
+        if isinstance(client, ClusterClient):
+            self._shard_of_slot = [self._shard_at(client.primary_of_slot(slot)) for slot in range(SLOTS)]
+
+    def _shard_at(self, address: tuple[str, int] | None) -> int:
+        node = self._topology.node_at(*address) if address else None
+        return self._shard_of_node.get(node or "", 1)
+
+    def shard_of_key(self, key: str) -> int:
+        """As slots were assigned at the start: a failover moves no slot to another shard."""
+        return self._shard_of_slot[slot_of(key)] if self._shard_of_slot else 1
+
+    def serving(self, index: int) -> WebServer:
+        """The web server a request goes to; its own choice if none is in service."""
+        servers = self._servers
+        count = len(servers)
+        for further in range(count):
+            server = servers[(index + further) % count]
+            if server.alive:
+                return server
+        return servers[index % count]
+
+    def named(self, name: str) -> WebServer:
+        return next(server for server in self._servers if server.name == name)
+
+    def connections_peak(self) -> int:
+        return sum(server.wire.peak for server in self._servers)
+
+    async def close(self) -> None:
+        for server in self._servers:
+            await server.close()
+
+
+def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundings:
+    nodes = [node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
+    primary = next(node for node in nodes if node.role is NodeRole.PRIMARY)
+    return Surroundings(
+        profile=plan.scenario.deployment.client,
+        secrets=topology.secrets,
+        service=topology.service,
+        primary=topology.address(primary.name),
+        replicas=tuple(topology.address(node.name) for node in nodes if node.role is NodeRole.REPLICA),
+        sentinels=tuple(topology.address(node.name) for node in plan.sentinels()),
+        seeds=tuple(topology.address(node.name) for node in nodes) if cluster else (),
+        cluster=cluster,
+    )

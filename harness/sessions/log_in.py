@@ -1,0 +1,83 @@
+"""Log in. Promise: an acknowledged log-in stays readable until logout or expiry.
+
+Step 1 (deciding) makes the session under a fresh random id, with its idle timeout, all or none.
+Step 2 enters it in the user's index, which lives in another slot of a cluster; if only that fails,
+the user is in all the same. Without transactions the timeout is a command of its own: when just
+that one is lost, the session never ends.
+"""
+
+from __future__ import annotations
+
+from harness.model.records import Step
+from harness.model.scenario import Declaration
+from harness.model.words import OperationKind, Outcome, StepKind
+from harness.sessions.commands import WITNESS_OUTLIVES_S, expire, index_key
+from harness.sessions.notes import Command
+from harness.sessions.request import OK, Request, told_by
+
+THEMES = ("light", "dark", "contrast")
+
+
+class LogIn:
+    declaration = Declaration(
+        name="log-in", help="a fresh session hash with its idle timeout, and an entry in the user's index"
+    )
+    kind = OperationKind.LOGIN
+    needs_session = False
+
+    async def carry_out(self, request: Request) -> str:
+        created = request.step(StepKind.CREATE, request.session.key, deciding=True)
+        created.wrote = registers(request)
+        await self._create(request, created)
+        if created.outcome is not Outcome.ACKED:
+            return told_by(created.outcome)
+        created.effective = True
+        await self._enter_in_index(request)
+        return OK
+
+    async def _create(self, request: Request, created: Step) -> None:
+        session, rules = request.session, request.rules
+        fields = {**identity(request), **created.wrote}
+        make: Command = ("HSET", session.key, *(text for pair in fields.items() for text in pair))
+        timeout = expire(session.key, rules.idle_timeout_s)
+        witness = request.witness(created)
+        if witness:
+            witness.append(expire(session.witness_key, rules.idle_timeout_s + WITNESS_OUTLIVES_S))
+        if rules.transactions:
+            created.ttl_ms = round(rules.idle_timeout_s * 1000)
+            await request.together(created, [make, timeout, *witness])
+            return
+        limited = request.step(StepKind.TOUCH, session.key)
+        limited.ttl_ms = round(rules.idle_timeout_s * 1000)
+        _, answer = await request.apart((created, (make,)), (limited, (timeout,)), before=witness)
+        limited.effective = None if answer is None else answer[0] == 1
+
+    async def _enter_in_index(self, request: Request) -> None:
+        index = index_key(request.user)
+        entered = request.step(StepKind.INDEX_ADD, index)
+        entered.member = request.session.id
+        lasting = expire(index, request.rules.idle_timeout_s + WITNESS_OUTLIVES_S)
+        answer = await request.alone(entered, ("SADD", index, request.session.id), lasting)
+        if answer is not None and not request.ambiguous(entered):
+            entered.effective = answer[0] == 1
+
+
+def identity(request: Request) -> dict[str, str]:
+    """Written by log-in only; a key without these is no session."""
+    return {"sid": request.session.id, "user_id": request.user, "generation": str(request.operation)}
+
+
+def registers(request: Request) -> dict[str, str]:
+    """The first value of every register; each carries its version."""
+    dice, version = request.dice, request.operation
+    return {
+        "created": f"{version}:{dice % 1_000_000}",
+        "ip": f"{version}:{address(dice)}",
+        "agent": f"{version}:{address(dice)}",
+        "theme": f"{version}:{THEMES[dice % len(THEMES)]}",
+    }
+
+
+def address(dice: int) -> str:
+    """An address of the documentation range, from random bits."""
+    return f"192.0.2.{(dice >> 40) & 0xFF}"

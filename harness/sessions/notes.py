@@ -1,0 +1,143 @@
+"""What the wire notes about one operation while it is carried out: exchanges and their attempts.
+
+A behaviour makes an `Exchange` (commands that travel together) and hands it to its web server's
+client library. The recording connection (`connection`) finds the exchange through `CURRENT` and
+notes every attempt on it, the library's own retries included. `outcome` judges the notes afterwards.
+
+Nothing here talks to Redis. The trap: one exchange may be sent several times, whole or in part (a
+cluster client re-sends single commands after MOVED), so replies are kept by attempt, with the
+positions of the commands that the attempt carried.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from enum import Enum, auto
+
+from harness.model.records import Attempt, Step
+
+Command = tuple[str, ...]
+
+
+class Refused:
+    """An error reply of a server."""
+
+    __slots__ = ("prefix", "text")
+
+    def __init__(self, prefix: str, text: str) -> None:
+        self.prefix = prefix
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Refused({self.text!r})"
+
+
+class Shape(Enum):
+    PLAIN = auto()
+    """Commands on their own, each with its own outcome."""
+    GROUP = auto()
+    """MULTI ... EXEC."""
+    SCRIPT = auto()
+    """One EVAL of `commands.ATOMIC`."""
+
+
+class Part:
+    """One step's share of an exchange: the positions of its commands, the deciding one first."""
+
+    __slots__ = ("names", "positions", "shape", "step")
+
+    def __init__(self, step: Step, shape: Shape, positions: tuple[int, ...], names: tuple[str, ...]) -> None:
+        self.step = step
+        self.shape = shape
+        self.positions = positions
+        self.names = names
+        """Command names whose replies `outcome.settle` returns, in that order."""
+
+
+class Carried:
+    """One attempt, the commands that it carried and the replies that came back, in their order."""
+
+    __slots__ = ("attempt", "positions", "replies")
+
+    def __init__(self, attempt: Attempt, positions: tuple[int, ...]) -> None:
+        self.attempt = attempt
+        self.positions = positions
+        self.replies: list[object] = []
+
+    def refuse(self, refused: Refused) -> None:
+        self.replies.append(refused)
+        if self.attempt.result == "reply":
+            self.attempt.result = f"error:{refused.prefix}"
+
+    def fail(self, result: str, at_us: int) -> None:
+        self.attempt.result = result
+        self.attempt.done_us = at_us
+
+
+class Exchange:
+    """Commands that travel together, the steps they belong to, and what became of them."""
+
+    __slots__ = ("carried", "commands", "everything", "failure", "key", "parts", "reading", "step_numbers")
+
+    def __init__(
+        self, key: str, commands: tuple[Command, ...], parts: tuple[Part, ...], *, reading: bool = False
+    ) -> None:
+        self.key = key
+        self.commands = commands
+        self.parts = parts
+        self.reading = reading
+        """May be answered by a replica, if the client profile says so."""
+        self.carried: list[Carried] = []
+        self.failure: BaseException | None = None
+        """What the client library raised last."""
+        self.everything = tuple(range(len(commands)))
+        self.step_numbers = tuple([part.step.n for part in parts])
+
+    def positions_of(self, packed: list[Command]) -> tuple[int, ...]:
+        """Which of this exchange's commands a batch about to be sent consists of; () for foreign ones."""
+        if len(packed) == len(self.commands) and packed[0] == self.commands[0]:
+            return self.everything
+        return tuple(self.commands.index(command) for command in packed if command in self.commands)
+
+    def steps_at(self, positions: tuple[int, ...]) -> tuple[int, ...]:
+        if positions is self.everything:
+            return self.step_numbers
+        return tuple(part.step.n for part in self.parts if not set(part.positions).isdisjoint(positions))
+
+
+class Recording:
+    """The attempts of one operation, over all its exchanges."""
+
+    __slots__ = ("attempts", "exchange")
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.exchange: Exchange | None = None
+
+    def begin(
+        self, exchange: Exchange, positions: tuple[int, ...], connection: int, sent_us: int, handed_over: bool
+    ) -> Carried:
+        attempt = Attempt(
+            n=len(self.attempts) + 1,
+            connection=connection,
+            steps=exchange.steps_at(positions),
+            handed_over=handed_over,
+            sent_us=sent_us,
+            result="reply",
+        )
+        self.attempts.append(attempt)
+        carried = Carried(attempt, positions)
+        exchange.carried.append(carried)
+        return carried
+
+    def never_left(self, result: str, began_us: int, ended_us: int) -> None:
+        """An attempt that found no connection, or no primary to connect to."""
+        exchange = self.exchange
+        if exchange is None:
+            return
+        carried = self.begin(exchange, exchange.everything, 0, began_us, handed_over=False)
+        carried.attempt.connection = None
+        carried.fail(result, ended_us)
+
+
+CURRENT: ContextVar[Recording | None] = ContextVar("current operation", default=None)

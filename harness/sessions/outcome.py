@@ -1,0 +1,185 @@
+"""From recorded attempts to outcomes: did it happen, certainly not, or perhaps?
+
+The only place that decides between acked, rejected and unknown. It reads notes, never the last
+exception: a time-out followed by "connection refused" is unknown, because the first attempt may
+have been executed. An error proves non-execution only if it stands on the list below and came
+from the command itself (or if the server says that it threw the whole transaction away).
+
+An acked step can still have had no effect; that is read from the reply by the behaviour.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.model.words import Outcome, StepKind
+from harness.sessions.notes import Carried, Exchange, Part, Refused, Shape
+
+REFUSALS = frozenset(
+    [
+        "READONLY",
+        "OOM",
+        "NOREPLICAS",
+        "MISCONF",
+        "LOADING",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "MOVED",
+        "ASK",
+        "TRYAGAIN",
+        "CROSSSLOT",
+        "NOAUTH",
+        "NOPERM",
+        "NOSCRIPT",
+        "BUSY",
+    ]
+)
+"""Error prefixes with which a server refuses a command before executing any of it."""
+
+TOO_MANY_CLIENTS = "ERR max number of clients reached"
+
+FROM_INSIDE_A_SCRIPT = re.compile(r"script: [0-9a-f]{40}|user_script|Error running script|call to f_")
+"""How Redis 6, 7 and Valkey mark an error raised while a script was already running. Our scripts
+return (not raise) the error of their first write, so that one comes without the mark."""
+
+MIXED_UP = "reply-mixed-up"
+"""First word of the error of a step whose reply has a type that its command never answers with."""
+
+_MISSING = object()
+
+_READS = frozenset({StepKind.READ, StepKind.INDEX_READ})
+
+
+def refuses(error: Refused) -> bool:
+    """Whether this error, on a single command, proves that the command was not executed."""
+    return error.prefix in REFUSALS or error.text.startswith(TOO_MANY_CLIENTS)
+
+
+def of_command(reply: object) -> Outcome:
+    if reply is _MISSING:
+        return Outcome.UNKNOWN
+    if isinstance(reply, Refused):
+        return Outcome.REJECTED if refuses(reply) else Outcome.UNKNOWN
+    return Outcome.ACKED
+
+
+def of_script(reply: object) -> Outcome:
+    """The reply of `commands.ATOMIC`."""
+    if isinstance(reply, Refused) and FROM_INSIDE_A_SCRIPT.search(reply.text):
+        return Outcome.UNKNOWN
+    return of_command(reply)
+
+
+def of_group(replies: Sequence[object]) -> Outcome:
+    """The replies to MULTI, the queued commands and EXEC; trailing ones may be missing."""
+    last = replies[-1]
+    if isinstance(last, Refused):
+        if last.prefix == "EXECABORT" or refuses(last):
+            return Outcome.REJECTED
+        never_queued = all(isinstance(reply, Refused) and refuses(reply) for reply in replies[:-1])
+        return Outcome.REJECTED if never_queued else Outcome.UNKNOWN
+    if not isinstance(last, list) or len(last) != len(replies) - 2:
+        return Outcome.UNKNOWN
+    if any(isinstance(reply, Exception) for reply in last):
+        return Outcome.UNKNOWN
+    return Outcome.ACKED
+
+
+def settle(part: Part, exchange: Exchange) -> list[object] | None:
+    """Write outcome, error, attempts and times into the part's step.
+
+    Returns the replies to `part.names` of the attempt that was acked, None if none was. A guarded
+    script that found no session answers with an empty list.
+    """
+    step = part.step
+    step.outcome = Outcome.REJECTED
+    answer: list[object] | None = None
+    sent_us: int | None = None
+    for carried in exchange.carried:
+        attempt = carried.attempt
+        if step.n not in attempt.steps:
+            continue
+        step.attempts += (attempt.n,)
+        step.sent_us = attempt.sent_us if step.sent_us is None else step.sent_us
+        step.done_us = attempt.done_us
+        replies = _replies_of(part, carried, exchange)
+        outcome = _outcome(part.shape, replies) if attempt.handed_over else Outcome.REJECTED
+        if outcome is Outcome.ACKED:
+            answer = _answer(part.shape, replies)
+            step.outcome, step.error, sent_us = outcome, None, attempt.sent_us
+            break
+        if outcome is Outcome.UNKNOWN:
+            step.outcome = outcome
+        step.error = _error(replies, exchange) or step.error
+    if answer is not None and step.does in _READS:
+        step.sent_us = sent_us
+    if answer and not _possible(part.names, answer):
+        step.outcome, step.error = Outcome.UNKNOWN, f"{MIXED_UP}: {step.command} answered {answer!r}"[:160]
+        return None
+    return answer
+
+
+def _replies_of(part: Part, carried: Carried, exchange: Exchange) -> list[object]:
+    replies, count = carried.replies, len(carried.replies)
+    if carried.positions is exchange.everything:
+        return [replies[position] if position < count else _MISSING for position in part.positions]
+    known = dict(zip(carried.positions, replies, strict=False))
+    return [known.get(position, _MISSING) for position in part.positions]
+
+
+def _outcome(shape: Shape, replies: list[object]) -> Outcome:
+    if shape is Shape.PLAIN:
+        return of_command(replies[0])
+    if shape is Shape.SCRIPT:
+        return of_script(replies[0])
+    return of_group(replies)
+
+
+def _answer(shape: Shape, replies: list[object]) -> list[object]:
+    if shape is Shape.PLAIN:
+        return replies
+    body = replies[-1]
+    if not isinstance(body, list):
+        return [None]
+    if shape is Shape.GROUP:
+        return body
+    return body[1:] if body[:1] in ([0], [1]) else [None]
+
+
+_INTEGER_REPLIES = frozenset(
+    ["HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM", "WAIT"]
+)
+_LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS"})
+
+
+def _possible(names: Sequence[str], replies: list[object]) -> bool:
+    """Whether each reply has a type that its command can answer with. Errors and gaps are possible."""
+    if len(replies) < len(names):
+        return False
+    return all(
+        name in _INTEGER_REPLIES
+        if type(reply) is int
+        else _is_list_of_text(name, reply)
+        if type(reply) is list
+        else reply is _MISSING or isinstance(reply, Refused)
+        for name, reply in zip(names, replies, strict=False)
+    )
+
+
+def _is_list_of_text(name: str, reply: list[object]) -> bool:
+    if name not in _LIST_REPLIES or (name == "HGETALL" and len(reply) % 2):
+        return False
+    return all(type(item) is str for item in reply)
+
+
+def _error(replies: list[object], exchange: Exchange) -> str | None:
+    for reply in replies:
+        if isinstance(reply, Refused):
+            return reply.text[:160]
+        if isinstance(reply, list):
+            for inner in reply:
+                if isinstance(inner, Exception):
+                    return f"inside EXEC: {inner}"[:160]
+    failure = exchange.failure
+    return None if failure is None else f"{type(failure).__name__}: {failure}"[:160]

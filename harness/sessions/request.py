@@ -1,0 +1,245 @@
+"""What a behaviour gets to work with: the request, its session, and steps that judge themselves.
+
+A behaviour says what it does in steps (model.records.Step) and which commands make them up; this
+module groups the commands the way the workload asks for (MULTI/EXEC, a guarded script, a plain
+pipeline), sends them through the web server's store and fills in each step's outcome and reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.model.records import Step
+from harness.model.scenario import Declaration, OptionValue
+from harness.model.words import OperationKind, Outcome, StepKind
+from harness.sessions import commands as redis_commands
+from harness.sessions.notes import Command, Exchange, Part, Recording, Shape
+from harness.sessions.outcome import settle
+from harness.sessions.store import Store
+
+OK = "ok"
+SIGNED_OUT = "signed out"
+PLEASE_LOG_IN = "please log in"
+WRONG_USER = "somebody else's session"
+ERROR = "error"
+TRY_LATER = "try later"
+
+
+class Behaviour(Protocol):
+    """One thing a web application does with sessions. One small module each, listed in `sessions`."""
+
+    declaration: Declaration
+    kind: OperationKind
+    needs_session: bool
+
+    async def carry_out(self, request: Request) -> str:
+        """Do it; returns what the application tells the user. Never raises for what Redis did."""
+        ...
+
+
+@dataclass(slots=True)
+class Session:
+    """A session as the application knows it: what the cookie and the code would hold."""
+
+    id: str
+    user: str
+    generation: int
+    shard: int
+    key: str
+    witness_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The parts of workload and client profile that shape every command."""
+
+    idle_timeout_s: float
+    witnesses: bool
+    guarded_writes: bool
+    transactions: bool
+    cluster: bool
+    wait_replicas: int
+    wait_timeout_ms: int
+
+
+class Request:
+    """One operation while it is carried out."""
+
+    __slots__ = ("_recording", "_store", "dice", "operation", "options", "rules", "session", "steps", "user")
+
+    def __init__(  # noqa: PLR0917 - once per operation, keywords cost
+        self,
+        operation: int,
+        user: str,
+        session: Session,
+        dice: int,
+        options: Mapping[str, OptionValue],
+        rules: Rules,
+        store: Store,
+        recording: Recording,
+    ) -> None:
+        self.operation = operation
+        self.user = user
+        self.session = session
+        """Log-in: the session about to be made."""
+        self.dice = dice
+        """128 random bits of the plan's; everything a behaviour chooses is taken from them."""
+        self.options = options
+        self.rules = rules
+        self.steps: list[Step] = []
+        self._store = store
+        self._recording = recording
+
+    def step(self, does: StepKind, key: str, command: str = "", *, deciding: bool = False) -> Step:
+        step = Step(
+            n=len(self.steps) + 1,
+            does=does,
+            command=command,
+            key=key,
+            session=self.session.id,
+            deciding=deciding,
+        )
+        self.steps.append(step)
+        return step
+
+    def witness(self, step: Step) -> list[Command]:
+        """The command that leaves the step's witness; none when witnesses are off."""
+        if not self.rules.witnesses:
+            return []
+        step.witness = str(self.operation)
+        return [("RPUSH", self.session.witness_key, step.witness)]
+
+    async def together(
+        self,
+        step: Step,
+        main: Sequence[Command],
+        *,
+        guarded: bool = False,
+        grouped: bool = False,
+        repeat_unanswered: bool = True,
+    ) -> list[object] | None:
+        """Carry out commands on the session and its witness list as one step, all or none.
+
+        Returns their replies in order, [] if a guard found no session, None if the step was not
+        acked. Without transactions and without a guard they travel in a plain pipeline, the first
+        command (the one that decides the outcome) last. `grouped`: a transaction whatever the
+        workload says.
+        """
+        grouped = grouped or (self.rules.transactions and len(main) > 1)
+        names = tuple([command[0] for command in main])
+        together = " ".join(names)
+        shape = Shape.PLAIN
+        positions: tuple[int, ...]
+        if guarded or (self.rules.cluster and grouped):
+            sent: tuple[Command, ...] = (redis_commands.atomically(self.session.id, main, guarded=guarded),)
+            shape, positions = Shape.SCRIPT, (0,)
+            step.command = f"EVAL (EXISTS {together})" if guarded else f"EVAL ({together})"
+        elif grouped:
+            sent = (("MULTI",), *main, ("EXEC",))
+            shape, positions = Shape.GROUP, tuple(range(len(sent)))
+            step.command = f"MULTI {together} EXEC"
+        else:
+            sent = (*main[1:], main[0])
+            positions = (len(main) - 1, *range(len(main) - 1))
+            step.command = together
+        return await self._send(step.key, sent, (Part(step, shape, positions, names),), repeat_unanswered)
+
+    async def alone(self, step: Step, command: Command, *annotations: Command) -> list[object] | None:
+        """Carry out one command; annotations travel behind it and never decide its outcome."""
+        sent = (command, *annotations)
+        names = tuple([each[0] for each in sent])
+        step.command = " ".join(names)
+        part = Part(step, Shape.PLAIN, tuple(range(len(sent))), names)
+        reading = step.does is StepKind.READ
+        return await self._send(step.key, sent, (part,), reading=reading)
+
+    async def apart(
+        self, *each: tuple[Step, tuple[Command, ...]], before: Sequence[Command] = ()
+    ) -> list[list[object] | None]:
+        """Several steps in one plain pipeline, each with its own outcome, decided by its first command.
+        Commands `before` them belong to no step."""
+        sent = list(before)
+        parts = []
+        for step, main in each:
+            names = tuple([command[0] for command in main])
+            step.command = " ".join(names)
+            parts.append(Part(step, Shape.PLAIN, tuple(range(len(sent), len(sent) + len(main))), names))
+            sent.extend(main)
+        exchange = await self._exchange(each[0][0].key, tuple(sent), tuple(parts))
+        return [settle(part, exchange) for part in parts]
+
+    async def _send(
+        self,
+        key: str,
+        sent: tuple[Command, ...],
+        parts: tuple[Part, ...],
+        repeat_unanswered: bool = True,
+        *,
+        reading: bool = False,
+    ) -> list[object] | None:
+        exchange = await self._exchange(key, sent, parts, repeat_unanswered, reading=reading)
+        return settle(parts[0], exchange)
+
+    async def _exchange(
+        self,
+        key: str,
+        sent: tuple[Command, ...],
+        parts: tuple[Part, ...],
+        repeat_unanswered: bool = True,
+        *,
+        reading: bool = False,
+    ) -> Exchange:
+        deciding = next((part.step for part in parts if part.step.deciding), None)
+        waits = self.rules.wait_replicas if deciding is not None and deciding.does not in _NO_WAIT else 0
+        if waits:
+            sent = (*sent, ("WAIT", str(waits), str(self.rules.wait_timeout_ms)))
+        exchange = Exchange(key, sent, parts, reading=reading)
+        try:
+            await self._store.exchange(self._recording, exchange, repeat_unanswered=repeat_unanswered)
+        except BaseException:  # cancelled, or our own bug: what was sent so far still counts
+            for part in parts:
+                settle(part, exchange)
+            raise
+        if waits and deciding is not None:
+            deciding.wait_needed = waits
+            deciding.wait_got = _waited(exchange)
+        return exchange
+
+    def ambiguous(self, step: Step) -> bool:
+        """Whether an earlier, unanswered attempt of the step may itself have caused what the reply
+        shows: then "it was not there" proves nothing."""
+        return len(step.attempts) > 1 and any(
+            attempt.handed_over
+            and attempt.n in step.attempts[:-1]
+            and not attempt.result.startswith("error:")
+            for attempt in self._recording.attempts
+        )
+
+
+_NO_WAIT = frozenset({StepKind.READ, StepKind.INDEX_READ})
+
+
+def _waited(exchange: Exchange) -> int | None:
+    """Replicas that acknowledged, if WAIT was answered on the connection that answered the write."""
+    for carried in exchange.carried:
+        if carried.positions is exchange.everything and len(carried.replies) == len(exchange.commands):
+            got = carried.replies[-1]
+            if isinstance(got, int):
+                return got
+    return None
+
+
+def told_by(outcome: Outcome) -> str:
+    """What the application says when the deciding step was not acked."""
+    if outcome is Outcome.ACKED:
+        return OK
+    return TRY_LATER if outcome is Outcome.REJECTED else ERROR
+
+
+def fields_of(reply: object) -> dict[str, str]:
+    """HGETALL's flat list as fields and values."""
+    assert isinstance(reply, list)
+    values = iter(reply)
+    return dict(zip(values, values, strict=True))

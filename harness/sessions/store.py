@@ -1,0 +1,117 @@
+"""Where a web server keeps its sessions: bounded pool, client library, application retries.
+
+`exchange` never raises what Redis or the network did: the notes and the exchange say it. Retries of
+the application come on top of the library's, are off the hot path (the first try stands outside
+them), and do not repeat an increment whose answer was lost unless the behaviour asks for that mistake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis.exceptions import RedisClusterException, RedisError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from harness.model.deployment import ClientProfile
+from harness.sessions.connection import Wire
+from harness.sessions.discovery import Client
+from harness.sessions.notes import Exchange, Recording
+
+FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
+"""What a client library raises when Redis or the network fails; anything else is our bug."""
+
+WORTH_REPEATING = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"})
+"""Refusals that pass: another node is, or soon will be, the right one. (A full memory does not.)"""
+
+LONGEST_BACKOFF_S = 1.0
+
+
+class Unanswered(Exception):
+    """No connection was free in time, or the server refused for now."""
+
+
+class Store:
+    def __init__(self, client: Client, profile: ClientProfile, wire: Wire) -> None:
+        self._client = client
+        self._profile = profile
+        self._wire = wire
+        self._free = asyncio.Semaphore(profile.max_connections)
+
+    async def exchange(
+        self, recording: Recording, exchange: Exchange, *, repeat_unanswered: bool = True
+    ) -> None:
+        """Send, and repeat as the client profile says. The notes of every attempt end up in both.
+
+        `repeat_unanswered` False: only repeat while nothing can have been executed.
+        """
+        recording.exchange = exchange
+        try:
+            await self._once(recording, exchange)
+        except (Unanswered, *FAILURES) as failure:
+            exchange.failure = failure
+            if self._profile.application_retries:
+                await self._repeat(recording, exchange, failure, repeat_unanswered)
+        finally:
+            recording.exchange = None
+
+    async def _once(self, recording: Recording, exchange: Exchange) -> None:
+        noted = len(exchange.carried)
+        began_us = 0
+        if self._free.locked():
+            began_us = self._wire.now_us()
+            await self._wait_for_a_connection(recording, began_us)
+        else:
+            await self._free.acquire()
+        try:
+            await self._client.send(exchange)
+        except FAILURES:
+            if len(exchange.carried) == noted:
+                now_us = self._wire.now_us()
+                recording.never_left("resolve-failed", now_us, now_us)
+            raise
+        finally:
+            self._free.release()
+        result = exchange.carried[-1].attempt.result
+        if result != "reply" and result.removeprefix("error:") in WORTH_REPEATING:
+            raise Unanswered(str(exchange.carried[-1].replies[-1]))
+
+    async def _wait_for_a_connection(self, recording: Recording, began_us: int) -> None:
+        within_s = self._profile.socket_timeout_s
+        try:
+            await asyncio.wait_for(self._free.acquire(), within_s)
+        except TimeoutError:
+            recording.never_left("connect-failed", began_us, self._wire.now_us())
+            raise Unanswered(f"no connection was free within {within_s:g} s") from None
+
+    async def _repeat(
+        self, recording: Recording, exchange: Exchange, failure: BaseException, repeat_unanswered: bool
+    ) -> None:
+        pending: BaseException | None = failure
+        tries = AsyncRetrying(
+            stop=stop_after_attempt(self._profile.application_retries + 1),
+            wait=wait_exponential(multiplier=self._profile.retry_backoff_s, max=LONGEST_BACKOFF_S),
+            retry=retry_if_exception_type((Unanswered, *FAILURES)),
+            reraise=True,
+        )
+        try:
+            async for attempt in tries:
+                with attempt:
+                    if pending is not None:
+                        first, pending = pending, None
+                        raise first
+                    if not self._may_repeat(exchange, repeat_unanswered):
+                        return
+                    await self._once(recording, exchange)
+        except (Unanswered, *FAILURES) as last:
+            exchange.failure = last
+
+    def _may_repeat(self, exchange: Exchange, repeat_unanswered: bool) -> bool:
+        if not self._wire.alive:
+            return False
+        return repeat_unanswered or not any(
+            carried.attempt.handed_over and not carried.attempt.result.startswith("error:")
+            for carried in exchange.carried
+        )
+
+    async def close(self) -> None:
+        await self._client.close()

@@ -1,0 +1,100 @@
+"""One process of the application: its own pool, its own idea of who is primary, its own death.
+
+Killing a web server resets its connections at once, as the end of a process does. What it had in
+flight stays undecided; whoever asked it for something is served by another one next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from harness.clock import RunClock
+from harness.model import records
+from harness.model.seams import Recorder, Source
+from harness.sessions.cluster import ClusterClient
+from harness.sessions.connection import Wire
+from harness.sessions.discovery import Client, Surroundings, client_for
+from harness.sessions.store import Store
+
+
+class WebServer:
+    def __init__(
+        self,
+        name: str,
+        around: Surroundings,
+        source: Source,
+        *,
+        node_at: Callable[[str, int], str | None],
+        shard_of_node: Callable[[str], int],
+        record: Recorder,
+        clock: RunClock,
+        connection_ids: Iterator[int],
+    ) -> None:
+        self.name = name
+        self.side = "all"
+        """The side of a partition it is on; set by whoever makes the partition."""
+        self._around = around
+        self._source = source
+        self._node_at = node_at
+        self._shard_of_node = shard_of_node
+        self._record = record
+        self._clock = clock
+        self._connection_ids = connection_ids
+        self._last_primary: dict[int, str] = {}
+        self._boot()
+
+    def _boot(self) -> None:
+        self.wire = Wire(
+            web_server=self.name,
+            source=self._source,
+            node_at=self._node_at,
+            record=self._record,
+            clock=self._clock,
+            next_id=self._connection_ids,
+        )
+        self.wire.on_open = self._notice_redirection
+        self.client: Client = (
+            ClusterClient(self._around, self.wire)
+            if self._around.cluster
+            else client_for(self._around, self.wire)
+        )
+        self.store = Store(self.client, self._around.profile, self.wire)
+
+    @property
+    def alive(self) -> bool:
+        return self.wire.alive
+
+    async def start(self) -> None:
+        """Find the primary. After `kill`: a new process, with nothing of the old one's knowledge."""
+        if not self.wire.alive:
+            self._boot()
+        await self.client.start()
+
+    async def kill(self) -> int:
+        """Reset every connection and stay down; returns how many were open."""
+        self.wire.alive = False
+        reset = self.wire.abort_all()
+        await self.store.close()
+        return reset
+
+    async def close(self) -> None:
+        """An orderly end: what is pooled is closed."""
+        await self.store.close()
+
+    def _notice_redirection(self, connection: records.Connection) -> None:
+        if connection.role != "primary":
+            return
+        shard = self._shard_of_node(connection.node)
+        before = self._last_primary.get(shard)
+        self._last_primary[shard] = connection.node
+        if before is not None and before != connection.node:
+            self._record(
+                records.Event(
+                    source=self.name,
+                    name="redirected",
+                    t_us=connection.opened_us,
+                    node=connection.node,
+                    shard=shard,
+                    detail=f"from {before} to {connection.node}",
+                )
+            )
