@@ -19,14 +19,6 @@ import pytest
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
 
-class NothingProved(Exception):
-    """INCONCLUSIVE, or the environment failed: neither passed nor failed."""
-
-
-class PromiseBroken(Exception):
-    """FAIL, with the same text that a suite prints."""
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("redis failover scenarios")
     group.addoption(
@@ -65,31 +57,27 @@ class ScenarioItem(pytest.Item):
     _result: Any = None
 
     def setup(self) -> None:
+        from harness.errors import KitError  # noqa: PLC0415 - see the module's trap
         from harness.suite import run_one  # noqa: PLC0415 - see the module's trap
 
-        self._result = run_one(
-            self.path,
-            seed=self.config.getoption("--failover-seed"),
-            backend=self.config.getoption("--failover-backend"),
-            results=self.config.rootpath / "runs",
-        )
+        try:
+            self._result = run_one(
+                self.path,
+                seed=self.config.getoption("--failover-seed"),
+                backend=self.config.getoption("--failover-backend"),
+                results=self.config.rootpath / "runs",
+            )
+        except KitError as error:  # its message is for people; a traceback would be a bug of the kit
+            pytest.fail(str(error), pytrace=False)
         reasons = "; ".join(self._result.reasons)
         if self._result.verdict == "SKIPPED":
             pytest.skip(reasons)
         if self._result.verdict in {"INCONCLUSIVE", "ERROR"}:
-            raise NothingProved(f"{self._result.verdict}: {reasons}\n{self._result.text}")
+            pytest.fail(f"{self._result.verdict}: {reasons}\n{self._result.text}", pytrace=False)
 
     def runtest(self) -> None:
         if self._result.verdict != "PASS":
-            raise PromiseBroken(self._result.text)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Verdicts as their text, a kit error as its message; a traceback is a bug of the kit."""
-        from harness.errors import KitError  # noqa: PLC0415 - see the module's trap
-
-        if isinstance(excinfo.value, (NothingProved, PromiseBroken, KitError)):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+            pytest.fail(self._result.text, pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, f"scenario: {self.name}"

@@ -1,15 +1,19 @@
 """Everything that a scenario file may name: the kit's faults, behaviours, findings and metrics.
 
 The only module that knows both the grammar and what is there; the reader itself imports neither a
-fault nor a behaviour. Tests and plug-ins may put together a vocabulary of their own.
+fault nor a behaviour. `python -m harness.vocabulary > docs/scenario.schema.json` writes the JSON
+Schema for editors again after any of them changed.
 """
 
 from __future__ import annotations
 
-from harness.checks import FINDINGS
+import json
+import sys
+
+from harness.checks.findings import FINDINGS
 from harness.faults import FAULTS
 from harness.model.scenario import Vocabulary
-from harness.scenario.expectations import METRICS
+from harness.scenario import METRICS, scenario_schema
 from harness.sessions import BEHAVIOURS
 
 
@@ -20,3 +24,11 @@ def shipped() -> Vocabulary:
         findings=frozenset(FINDINGS),
         metrics=frozenset(METRICS),
     )
+
+
+def schema_text() -> str:
+    return json.dumps(scenario_schema(shipped()), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

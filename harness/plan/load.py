@@ -19,12 +19,13 @@ BACKOFF_MAX_S = 1.0
 
 
 def longest_client_wait_s(deployment: Deployment) -> float:
-    """Every attempt of every retry runs into its time-out, and the sentinels are silent as well."""
+    """Every try waits for a free connection, runs into its time-outs, and finds the sentinels silent."""
     client = deployment.client
     tries = client.application_retries + 1
     finding_s = client.sentinel_timeout_s * deployment.topology.sentinels
-    one_try_s = max(client.connect_timeout_s, client.socket_timeout_s) * (client.library_retries + 1)
-    return tries * (one_try_s + finding_s) + _backoffs_s(client)
+    free_s = client.socket_timeout_s  # as long as the application waits for one of the pool
+    sent_s = max(client.connect_timeout_s, client.socket_timeout_s) * (client.library_retries + 1)
+    return tries * (free_s + finding_s + sent_s) + _backoffs_s(client)
 
 
 def _backoffs_s(client: ClientProfile) -> float:

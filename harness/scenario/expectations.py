@@ -23,7 +23,8 @@ from harness.scenario.surroundings import Surroundings
 from harness.scenario.values import Unreadable, duration_s, entries
 
 PERCENTILES = ("p50", "p95", "p99", "max")
-GROUPS = ("web-N", "shard N", *NodePurpose)
+SIDES = ("with-primary", "rest")
+GROUPS = ("web-N", "shard N", *SIDES, *NodePurpose)
 COMPARISONS = ("==", "<", "<=", ">", ">=")
 
 
@@ -151,7 +152,7 @@ def _phase(text: str | None) -> Phase | None:
 def _group(text: str | None, around: Surroundings) -> str | None:
     if text is None:
         return None
-    if text not in tuple(NodePurpose) and not re.fullmatch(r"(web-|shard )\d+", text):
+    if text not in (*SIDES, *NodePurpose) and not re.fullmatch(r"(web-|shard )\d+", text):
         raise Unreadable(f"unknown group {text!r}{choices(text, GROUPS)}")
     topology = around.deployment.topology
     reason = missing_shard(text, topology) or missing_web_server(text, around.workload.web_servers)

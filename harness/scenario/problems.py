@@ -41,7 +41,7 @@ class Problems:
 
 def choices(word: str, legal: Iterable[str]) -> str:
     """`; did you mean 'x'? legal: x, y, z`."""
-    words = list(dict.fromkeys(legal))
+    words = list(dict.fromkeys(map(str, legal)))
     folded = {candidate.lower().replace("_", "-"): candidate for candidate in words}
     near = difflib.get_close_matches(word.lower().replace("_", "-"), folded, n=1, cutoff=0.55)
     nearest = f"; did you mean {folded[near[0]]!r}?" if near else ""

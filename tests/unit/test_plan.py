@@ -1,0 +1,200 @@
+"""From a scenario to a plan: names, bounds, actors, what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.errors import UsageError
+from harness.model.plan import Plan
+from harness.model.words import NodePurpose, NodeRole
+from harness.plan import describe
+from harness.plan.load import ACTORS_MAX
+from tests.builders_scenario import GOOD, plan_of, read
+
+
+def _with(text: str, **changes: str) -> str:
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return text
+
+
+def test_sentinel_nodes_have_stable_names(tmp_path: Path) -> None:
+    """One primary, its replicas, the sentinels; directives merged, the role's own winning."""
+    text = GOOD.replace(
+        "{kind: sentinel}",
+        "{kind: sentinel, redis: {save: '', hz: 10}, replica: {hz: 50}, sentinel: {loglevel: notice}}",
+    )
+    plan = plan_of(read(tmp_path, text))
+    assert [node.name for node in plan.nodes] == [
+        "redis-1", "redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3",
+    ]  # fmt: skip
+    assert plan.node("redis-1").directives == {"save": "", "hz": "10"}
+    assert plan.node("redis-2").directives == {"save": "", "hz": "50"}
+    assert plan.node("redis-2").replica_of == "redis-1"
+    assert plan.node("sentinel-1").directives == {"loglevel": "notice"}
+    assert plan.web_servers == ("web-1", "web-2", "web-3")
+
+
+def test_cluster_primaries_come_before_their_replicas(tmp_path: Path) -> None:
+    """redis-1..n are the primaries of shard 1..n; replica k of a shard follows all first ones."""
+    text = _with(GOOD, **{"kind: sentinel": "kind: cluster, replicas_per_shard: 2", "down_after + 4s": "9s"})
+    plan = plan_of(read(tmp_path, text))
+    assert [(node.name, node.shard, node.replica_of) for node in plan.nodes] == [
+        ("redis-1", 1, None),
+        ("redis-2", 2, None),
+        ("redis-3", 3, None),
+        ("redis-4", 1, "redis-1"),
+        ("redis-5", 2, "redis-2"),
+        ("redis-6", 3, "redis-3"),
+        ("redis-7", 1, "redis-1"),
+        ("redis-8", 2, "redis-2"),
+        ("redis-9", 3, "redis-3"),
+    ]
+
+
+def test_split_has_a_cache_of_its_own(tmp_path: Path) -> None:
+    """The cache instance is the last shard and takes its own directives; by default sessions are one node."""
+    split = "kind: split, primary: {maxmemory: 64mb}, cache: {maxmemory: 16mb}"
+    plan = plan_of(read(tmp_path, _with(GOOD, **{"kind: sentinel": split, "down_after + 4s": "9s"})))
+    assert [(node.name, node.purpose, node.shard) for node in plan.nodes] == [
+        ("redis-1", NodePurpose.SESSIONS, 1),
+        ("cache-1", NodePurpose.CACHE, 2),
+    ]
+    assert plan.node("cache-1").directives == {"maxmemory": "16mb"}
+    guarded = f"{split}, sentinels: 3, replicas: 1"
+    plan = plan_of(read(tmp_path, GOOD.replace("kind: sentinel", guarded)))
+    assert [node.role for node in plan.nodes].count(NodeRole.SENTINEL) == 3
+
+
+@pytest.mark.parametrize("kind", ["single", "shared"])
+def test_one_node_is_one_node(kind: str, tmp_path: Path) -> None:
+    """No replica and no sentinel is planned where the topology has none."""
+    text = _with(GOOD, **{"kind: sentinel": f"kind: {kind}", "down_after + 4s": "9s"})
+    assert [node.name for node in plan_of(read(tmp_path, text)).nodes] == ["redis-1"]
+
+
+def test_bounds_are_resolved_from_settings(tmp_path: Path) -> None:
+    """1.5 * node_timeout + 0.3s is a number once the deployment is known."""
+    text = _with(
+        GOOD,
+        **{
+            "kind: sentinel": "kind: cluster, node_timeout: 3s",
+            "< down_after + 4s": "< 1.5 * node_timeout + 0.3s - socket_timeout",
+        },
+    )
+    (bound,) = plan_of(read(tmp_path, text)).bounds
+    assert bound.value == pytest.approx(1.5 * 3 + 0.3 - 0.5)
+
+
+def test_actors_cover_the_longest_wait(tmp_path: Path) -> None:
+    """Open load: there is an actor for every operation that can be waiting at once."""
+    client = "application_retries: 2, library_retries: 1, socket_timeout: 1s, retry_backoff: 100ms"
+    text = GOOD.replace(
+        "{kind: sentinel}", f"{{kind: sentinel}}\n  client: {{{client}, sentinel_timeout: 200ms}}"
+    )
+    plan = plan_of(read(tmp_path, text))
+    assert plan.longest_client_wait_s == pytest.approx(3 * (1.0 + 2 * 1.0 + 3 * 0.2) + 0.1 + 0.2)
+    assert plan.actors >= 100 * plan.longest_client_wait_s
+
+
+def test_actors_cover_the_users(tmp_path: Path) -> None:
+    """A slow load with many users still has an actor for each of them."""
+    assert plan_of(read(tmp_path, overrides=["workload.rate=1/s", "workload.users=900"])).actors == 900
+
+
+def test_actors_are_capped_and_the_plan_says_so(tmp_path: Path) -> None:
+    """The cap is no secret: what is due beyond it is recorded as not sent."""
+    plan = plan_of(read(tmp_path, overrides=["workload.rate=9000/s"]))
+    assert plan.actors == ACTORS_MAX
+    assert f"capped at {ACTORS_MAX}" in describe(plan)
+
+
+def test_idle_timeout_that_could_run_out_is_refused(tmp_path: Path) -> None:
+    """A session that may have expired by the audit can be neither lost nor intact."""
+    scenario = read(tmp_path, overrides=["workload.idle_timeout=30s"])
+    with pytest.raises(UsageError, match=r"workload\.idle_timeout: expected at least \d+s, found 30s"):
+        plan_of(scenario)
+    assert plan_of(read(tmp_path, overrides=["workload.idle_timeout=30s", "audit_expiry=true"])).skip is None
+
+
+def test_settle_within_counts_towards_the_idle_timeout(tmp_path: Path) -> None:
+    """Not the typical but the latest end of the run decides."""
+    assert plan_of(read(tmp_path, overrides=["workload.idle_timeout=100s"])).skip is None
+    with pytest.raises(UsageError, match="idle_timeout"):
+        plan_of(read(tmp_path, overrides=["workload.idle_timeout=100s", "settle_within=2min"]))
+
+
+def test_fault_that_does_not_fit_the_machine_is_a_reason_to_skip(tmp_path: Path) -> None:
+    """What this machine cannot do is skipped with the reason, never an error."""
+    plan = plan_of(read(tmp_path), refuse="a partition needs network faults: not root")
+    assert plan.skip == "fault 1 (kill): a partition needs network faults: not root"
+    assert "SKIPPED: fault 1" in describe(plan)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "reason"),
+    [
+        ("{kind: single}", "made for sentinel, cluster; the deployment is single"),
+        ("{kind: cluster}", "'outage(read): < down_after + 4s': a cluster topology has no down_after"),
+        ("{kind: sentinel, replicas: 0}", "planned failover needs a replica"),
+    ],
+)
+def test_deployment_that_does_not_fit_is_a_reason_to_skip(
+    deployment: str, reason: str, tmp_path: Path
+) -> None:
+    """--deployment over a suite skips what makes no sense there and says why."""
+    other = tmp_path / "d.yaml"
+    other.write_text(f"deployment: 1\ntopology: {deployment}\n")
+    text = GOOD.replace("kill: primary", "planned failover: primary") + "fits: [cluster]\n"
+    skip = plan_of(read(tmp_path, text, deployment=other)).skip
+    assert skip is not None
+    assert reason in skip
+
+
+def test_deployment_that_fits_is_planned(tmp_path: Path) -> None:
+    """The same scenario against another deployment, bounds following its settings."""
+    other = tmp_path / "d.yaml"
+    other.write_text("deployment: 1\ntiming: production\ntopology: {kind: sentinel}\n")
+    plan = plan_of(read(tmp_path, deployment=other))
+    assert plan.skip is None
+    assert plan.bounds[0].value == 9.0
+
+
+def test_expected_time_follows_holds_and_events(tmp_path: Path) -> None:
+    """The scheduler starts long scenarios first, so a hold and a late demotion must count."""
+    short = plan_of(read(tmp_path, GOOD.replace("kill: primary", "storm: true")))
+    held = plan_of(read(tmp_path, GOOD.replace("kill: primary", "isolate: primary, for: 12s")))
+    assert held.expected_s > short.expected_s + 12
+    assert plan_of(read(tmp_path, GOOD + "duration: 60s\n")).expected_s > 60
+
+
+def test_plan_survives_its_file(tmp_path: Path) -> None:
+    """plan.json beside a history is the whole plan: reading it back gives the same."""
+    plan = plan_of(read(tmp_path))
+    assert msgspec.json.decode(msgspec.json.encode(plan), type=Plan) == plan
+
+
+def test_description_tells_the_story(tmp_path: Path) -> None:
+    """Nodes, timeline with estimates, bounds as numbers, actors: all of it, as text."""
+    text = GOOD.replace(
+        "  - {after: 5s, kill: primary}",
+        "  - {after: 5s, isolate: primary, with: web-1, for: 12s}\n"
+        "  - {after: promoted + 2s, kill: primary}\n"
+        "  - {when: {acked: read, times: 2, unreplicated: true}, kill: replica}\n"
+        "  - {when: {replica_lag: 1kB}, kill: replica}",
+    )
+    told = describe(plan_of(read(tmp_path, text)))
+    for line in (
+        "redis-2      replica of redis-1 for sessions",
+        "~  5.0 s   1. isolate primary with web-1 for 12 s (after 5 s)",
+        "2. kill primary (after promoted + 2 s)",
+        "3. kill replica (when 2 x read acked, not yet replicated)",
+        "4. kill replica (when a replica lags by more than 1000 bytes)",
+        "outage(read): < down_after + 4s  (5 s)",
+        "log-in 20%, read 80%",
+        "every other finding: 0",
+    ):
+        assert line in told

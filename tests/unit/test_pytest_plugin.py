@@ -1,0 +1,120 @@
+"""Scenario files as pytest items, with a stub in the place of the suite."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytest_plugins = ["pytester"]
+
+STUB = """
+import dataclasses, sys, types
+
+@dataclasses.dataclass
+class Result:
+    verdict: str
+    reasons: tuple
+    text: str
+
+def run_one(path, *, seed, backend, results):
+    if path.stem == "usage":
+        from harness.errors import UsageError
+        raise UsageError("usage.yaml:3: unknown key")
+    verdict = path.stem.upper().replace("-", "_")
+    asked = f"seed {seed}, backend {backend}, results {results.name}"
+    return Result(verdict, ("the reason",), f"the whole story of {path.name}; {asked}")
+
+stub = types.ModuleType("harness.suite")
+stub.run_one = run_one
+sys.modules["harness.suite"] = stub
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A user's project with scenario files, named after the verdict that the stub gives them."""
+    pytester.makeconftest(STUB)
+    return pytester
+
+
+def _scenario(project: pytest.Pytester, name: str) -> None:
+    (project.path / f"{name}.yaml").write_text("scenario: 1\nname: x\n")
+
+
+def _run(project: pytest.Pytester, *options: str) -> pytest.RunResult:
+    installed = any(one.name == "failover_kit" for one in entry_points(group="pytest11"))
+    plugin = () if installed else ("-p", "harness.pytest_plugin")
+    return project.runpytest_inprocess(*plugin, *options)
+
+
+def test_other_yaml_is_left_alone(project: pytest.Pytester) -> None:
+    """Only files whose first key is `scenario` become tests."""
+    (project.path / "compose.yaml").write_text("services: {}\n")
+    (project.path / "values.yml").write_text("name: x\nscenario: 1\n")
+    _run(project, "--collect-only").stdout.fnmatch_lines(["*no tests collected*"])
+
+
+def test_pass_is_a_passed_test(project: pytest.Pytester) -> None:
+    """One item per file, named after it."""
+    _scenario(project, "pass")
+    result = _run(project, "-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["pass.yaml::pass PASSED*"])
+
+
+def test_fail_is_a_failed_test_with_the_whole_text(project: pytest.Pytester) -> None:
+    """A red test is readable in the log alone, without a traceback of the kit."""
+    _scenario(project, "fail")
+    result = _run(project)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["the whole story of fail.yaml*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+def test_what_proves_nothing_is_an_error_and_no_failure(verdict: str, project: pytest.Pytester) -> None:
+    """INCONCLUSIVE and ERROR are told apart from FAIL, and never pass."""
+    _scenario(project, verdict)
+    result = _run(project)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"{verdict.upper()}: the reason", "the whole story of *"])
+
+
+def test_mistake_in_a_file_is_an_error_with_its_message(project: pytest.Pytester) -> None:
+    """What the command line would print, and no traceback."""
+    _scenario(project, "usage")
+    result = _run(project)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["usage.yaml:3: unknown key"])
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
+
+
+def test_skipped_is_a_skip_with_its_reason(project: pytest.Pytester) -> None:
+    """What this machine cannot do is skipped."""
+    _scenario(project, "skipped")
+    result = _run(project, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*the reason"])
+
+
+def test_options_reach_the_run(project: pytest.Pytester) -> None:
+    """Backend, seed and the results folder are handed on."""
+    _scenario(project, "fail")
+    result = _run(project, "--failover-backend=process", "--failover-seed=42")
+    result.stdout.fnmatch_lines(["*seed 42, backend process, results runs*"])
+    _run(project).stdout.fnmatch_lines(["*seed None, backend auto, results runs*"])
+
+
+def test_plugin_loads_nothing_of_the_kit_by_itself(pytester: pytest.Pytester) -> None:
+    """It is loaded wherever the kit is installed, so it must cost nothing there."""
+    script = pytester.makepyfile(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import harness.pytest_plugin\n"
+        "loaded = [m for m in sys.modules if m.startswith(('harness.', 'yaml', 'msgspec', 'redis'))]\n"
+        "assert loaded == ['harness.pytest_plugin'], loaded\n"
+    )
+    assert pytester.runpython(script).ret == 0

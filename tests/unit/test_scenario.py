@@ -1,0 +1,472 @@
+"""Reading scenario files: strict, friendly, complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.model.scenario import FaultStep, Start, Term
+from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind
+from harness.scenario import is_scenario, load_deployment
+from tests.builders_scenario import GOOD, VOCABULARY, read
+
+FULL = """\
+scenario: 1
+name: everything a file can say
+shows: weakness
+tags: [core, mine]
+about: Two lines
+  become one.
+advice: change a setting
+deployment:
+  name: three of them
+  timing: production
+  topology:
+    kind: sentinel
+    replicas: 1
+    sentinels: 5
+    quorum: 2
+    down_after: 1500ms
+    redis: {appendonly: no, save: ""}
+    replica: {replica-priority: 10}
+    sentinel: {"sentinel resolve-hostnames": no}
+  client: {discovery: follow-events, socket_timeout: 0.5s, library_retries: 2, read_from_replicas: yes}
+fits: [cluster]
+workload:
+  web_servers: 2
+  rate: 90/min
+  arrivals: constant
+  users: 10
+  idle_timeout: 5min
+  active_share: 80%
+  mix: {log-in: 1, read: 2.5, cart: 0}
+  options: {cart: {items: 5}}
+  witnesses: false
+faults:
+  - {after: 4s, isolate: primary, with: web-1, for: 12s}
+  - {after: promoted + 2s, kill: primary}
+  - {after: fault 1, restart: killed, data: empty}
+  - {when: {acked: read, times: 5, unreplicated: true}, pause: all replicas, for: 500ms}
+  - {when: {replica_lag: 100kB}, storm: }
+duration: 20s
+settle_within: 1min
+audit_expiry: true
+exclusive: true
+expect:
+  outage(write): < down_after + 4s
+  latency(read, p99) in settled: <= 50ms
+  share(lost-write) on web-1: "> 50%"
+  lost-session on web-2: ">= 1"
+  loss window: <= 1.5 * down_after - 300ms
+  rejected(cart) in fault: 0
+  failovers: 1
+"""
+
+
+def test_full_file_is_read(tmp_path: Path) -> None:
+    """Every key of the format arrives in the model, in the model's units."""
+    scenario = read(tmp_path, FULL)
+    topology, client = scenario.deployment.topology, scenario.deployment.client
+    assert (scenario.shows, scenario.tags, scenario.about) == (
+        Shows.WEAKNESS,
+        ("core", "mine"),
+        "Two lines become one.",
+    )
+    assert scenario.fits == ("sentinel", "cluster")
+    assert (topology.kind, topology.replicas, topology.sentinels, topology.quorum) == (
+        TopologyKind.SENTINEL,
+        1,
+        5,
+        2,
+    )
+    assert (topology.down_after_s, topology.failover_timeout_s) == (1.5, 60.0)
+    assert topology.redis == {"appendonly": "no", "save": ""}
+    assert topology.replica == {"replica-priority": "10"}
+    assert (client.discovery, client.socket_timeout_s, client.library_retries, client.read_from_replicas) == (
+        Discovery.FOLLOW_EVENTS,
+        0.5,
+        2,
+        True,
+    )
+    workload = scenario.workload
+    assert (workload.rate_per_s, workload.arrivals, workload.idle_timeout_s) == (
+        1.5,
+        Arrivals.CONSTANT,
+        300.0,
+    )
+    assert (workload.active_share, workload.witnesses) == (0.8, False)
+    assert (scenario.duration_s, scenario.settle_within_s) == (20.0, 60.0)
+    assert scenario.audit_expiry
+    assert scenario.exclusive
+
+
+def test_mix_leaves_out_behaviours_of_weight_zero(tmp_path: Path) -> None:
+    """A weight of zero is a behaviour that does not happen; its options are still read."""
+    workload = read(tmp_path, FULL).workload
+    assert workload.mix == {"log-in": 1.0, "read": 2.5}
+    assert workload.options["cart"] == {"items": 5}
+
+
+def test_faults_are_read_in_order(tmp_path: Path) -> None:
+    """Starts, holds, options and their defaults arrive; a fault without a target has an empty one."""
+    faults = read(tmp_path, FULL).faults
+    assert faults[0] == FaultStep(
+        number=1,
+        kind="isolate",
+        target="primary",
+        start=Start(after_s=4.0),
+        hold_s=12.0,
+        options={"with": "web-1"},
+        line=33,
+    )
+    assert [step.start for step in faults[1:]] == [
+        Start(event="promoted", offset_s=2.0),
+        Start(event="fault 1"),
+        Start(acked="read", times=5, unreplicated=True),
+        Start(replica_lag_bytes=100_000),
+    ]
+    assert faults[2].options == {"data": "empty"}
+    assert (faults[3].target, faults[3].hold_s) == ("all replicas", 0.5)
+    assert (faults[4].kind, faults[4].target) == ("storm", "")
+
+
+def test_expectations_are_read(tmp_path: Path) -> None:
+    """Metric, arguments, phase, group, comparison and bound; only bounds from above on times are timing."""
+    expect = {one.text: one for one in read(tmp_path, FULL).expect}
+    outage = expect["outage(write): < down_after + 4s"]
+    assert (outage.metric, outage.arguments, outage.comparison, outage.unit, outage.timing) == (
+        "outage",
+        ("write",),
+        "<",
+        "s",
+        True,
+    )
+    assert outage.bound == (Term(factor=1.0, setting="down_after"), Term(factor=4.0))
+    latency = expect["latency(read, p99) in settled: <= 50ms"]
+    assert (latency.arguments, latency.phase, latency.bound) == (
+        ("read", "p99"),
+        Phase.SETTLED,
+        (Term(factor=0.05),),
+    )
+    share = expect["share(lost-write) on web-1: > 50%"]
+    assert (share.on, share.unit, share.bound, share.timing) == ("web-1", "%", (Term(factor=50.0),), False)
+    window = expect["loss window: <= 1.5 * down_after - 300ms"]
+    assert window.bound == (Term(factor=1.5, setting="down_after"), Term(factor=-0.3))
+    failovers = expect["failovers: 1"]
+    assert (failovers.comparison, failovers.bound, failovers.timing) == ("==", (Term(factor=1.0),), False)
+
+
+def test_aliases_are_followed(tmp_path: Path) -> None:
+    """Anchors and aliases are ordinary YAML, and are welcome."""
+    text = GOOD.replace("after: 5s", "after: &five 5s") + "settle_within: *five\n"
+    assert read(tmp_path, text).settle_within_s == 5.0
+
+
+BAD = {
+    "unknown key": (
+        "rate: 100/s",
+        "rat: 100/s",
+        "s.yaml:6: workload: unknown key 'rat'; did you mean 'rate'?",
+    ),
+    "underscore for hyphen": ("log-in: 1", "log_in: 1", "unknown name 'log_in'; did you mean 'log-in'?"),
+    "duplicate key": (
+        "  rate: 100/s",
+        "  rate: 100/s\n  rate: 9/s",
+        "s.yaml:7: workload: duplicate key 'rate'",
+    ),
+    "rate without unit": ("100/s", "100", "found '100'; the unit is missing: write 100/s"),
+    "zero rate": ("100/s", "0/s", "workload.rate: expected a rate such as 200/s, found '0/s'"),
+    "time without unit": ("after: 5s", "after: 5", "s.yaml:9: faults.0.after: expected a time"),
+    "unknown unit": ("after: 5s", "after: 5sec", "unknown unit 'sec'"),
+    "wrong type": (
+        "rate: 100/s",
+        "rate: [100/s]",
+        "workload.rate: expected a rate such as 200/s, found a list",
+    ),
+    "mapping for a list": (
+        "  - {after: 5s, kill: primary}",
+        "  after: 5s",
+        "faults: expected a list of faults",
+    ),
+    "empty value": ("name: primary killed", "name:", "name: expected some text, found nothing"),
+    "empty mix": ("{log-in: 1, read: 4}", "{}", "at least one behaviour with a weight above zero"),
+    "mix of zeros": ("{log-in: 1, read: 4}", "{read: 0}", "at least one behaviour with a weight above zero"),
+    "missing key": ("name: primary killed\n", "", "s.yaml:1: the key 'name' is missing"),
+    "unknown fault": (
+        "kill: primary",
+        "kil: primary",
+        "expected one fault, found 'kil'; did you mean 'kill'?",
+    ),
+    "two faults in one": (
+        "kill: primary",
+        "kill: primary, pause: primary",
+        "one fault each: found 'kill' and 'pause'",
+    ),
+    "no fault at all": (", kill: primary", "", "expected one fault, found none; legal: kill"),
+    "unknown target": ("kill: primary", "kill: primery", "did you mean 'primary'?"),
+    "node name as target": ("kill: primary", "kill: redis-1", "a target of kill, found 'redis-1'"),
+    "target where none is taken": ("kill: primary", "storm: primary", "no target (storm takes none)"),
+    "shard of no cluster": ("kill: primary", "kill: shard 7 primary", "there is no shard 7"),
+    "cache where none is": ("kill: primary", "kill: cache", "there is no cache in a sentinel topology"),
+    "web server that is not": (
+        "kill: primary",
+        "kill web server: web-9",
+        "there is no web-9; the workload has web-1",
+    ),
+    "option's web server": (
+        "kill: primary",
+        "isolate: primary, with: web-4",
+        "faults.0.with: there is no web-4",
+    ),
+    "unknown option": ("kill: primary", "isolate: primary, wiht: web-1", "did you mean 'with'?"),
+    "missing option": ("kill: primary", "fill cache: cache", "'fill cache' needs the option 'to'"),
+    "option of the wrong type": (
+        "kill: primary",
+        "restart: primary, data: gone",
+        "one of keep, empty, found 'gone'",
+    ),
+    "killed without a kill": ("kill: primary", "restart: killed", "nothing is killed before"),
+    "no start": ("after: 5s, ", "", "expected either 'after' (a time or an event) or 'when'"),
+    "event before the first": ("after: 5s", "after: promoted", "the first fault has no event before it"),
+    "unknown event": ("after: 5s", "after: promotion", "did you mean 'promoted'?"),
+    "condition without one": ("after: 5s", "when: {times: 3}", "expected one condition"),
+    "condition on nobody": (
+        "after: 5s",
+        "when: {acked: cart}",
+        "faults.0.when.acked: expected one of log-in, read",
+    ),
+    "no such metric": ("outage(read)", "outtage(read)", "did you mean 'outage'?"),
+    "no such kind": ("outage(read)", "outage(reading)", "unknown kind 'reading'; did you mean 'read'?"),
+    "no such finding": ("outage(read)", "lost-sesion", "did you mean 'lost-session'?"),
+    "no such phase": ("outage(read)", "outage(read) in recover", "did you mean 'recovery'?"),
+    "no such group": ("outage(read)", "outage(read) on web1", "unknown group 'web1'; did you mean 'web-N'?"),
+    "group that is not": ("outage(read)", "outage(read) on shard 2", "there is no shard 2"),
+    "argument missing": ("outage(read)", "outage", "expected outage(kind), found no argument"),
+    "bound without unit": ("< down_after + 4s", "< 4", "the unit is missing: write 4s"),
+    "setting of another topology": ("down_after + 4s", "2 * node_timeout", "has no setting 'node_timeout'"),
+    "unknown setting": ("down_after + 4s", "down_afer", "did you mean 'down_after'?"),
+    "loss budget": ("down_after + 4s", "loss budget", "unknown setting 'loss budget'"),
+    "bound that is none": (
+        "< down_after + 4s",
+        "< down_after 4s",
+        "expected a bound such as down_after + 4s",
+    ),
+    "unknown comparison": ("< down_after + 4s", "=< 4s", "unknown comparison '=<'"),
+    "unquoted greater-than": ("< down_after + 4s", "> 4s", "s.yaml:11: not YAML"),
+    "unquoted and empty": ("< down_after + 4s", ">1", "quote a value that begins with >"),
+    "key of another topology": (
+        "{kind: sentinel}",
+        "{kind: single, down_after: 2s}",
+        "does not apply to single",
+    ),
+    "unknown topology": ("kind: sentinel", "kind: sentinal", "did you mean 'sentinel'?"),
+    "quorum too high": (
+        "{kind: sentinel}",
+        "{kind: sentinel, quorum: 5}",
+        "5 of 3 sentinels can never agree",
+    ),
+    "too many replicas": (
+        "{kind: sentinel}",
+        "{kind: sentinel, replicas: 6}",
+        "a whole number from 0 to 5, found '6'",
+    ),
+    "directive with a key of its own": (
+        "{kind: sentinel}",
+        "{kind: sentinel, sentinel: {sentinel down-after-milliseconds: 5}}",
+        "write this as the topology's own key 'down_after'",
+    ),
+    "planned failover of one node": (
+        "{kind: sentinel}",
+        "{kind: sentinel, replicas: 0}\nfits: []\nabout: x",
+        "",
+    ),
+    "version of the future": ("scenario: 1", "scenario: 2", "this kit reads format 1"),
+    "other first key": (
+        "scenario: 1\nname: primary killed",
+        "name: x\nscenario: 1",
+        "'scenario: 1' as the first key",
+    ),
+    "weakness that demands nothing": ("name:", "shows: weakness\nname:", "a weakness passes when it is seen"),
+    "two ends": ("workload:", "until: settled\nduration: 9s\nworkload:", "found both"),
+}
+del BAD["planned failover of one node"]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BAD.values(), ids=BAD)
+def test_mistake_is_refused_with_its_place(old: str, new: str, message: str, tmp_path: Path) -> None:
+    """Each mistake names file, line, key path, what was found and what would be legal."""
+    assert old in GOOD
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, GOOD.replace(old, new, 1))
+    assert message in str(caught.value)
+    assert str(tmp_path / "s.yaml:") in str(caught.value)
+
+
+def test_unquoted_greater_than_says_what_to_do(tmp_path: Path) -> None:
+    """YAML's own message about block scalars helps nobody."""
+    with pytest.raises(UsageError, match=r'quote a value that begins with >, as in "> 0"'):
+        read(tmp_path, GOOD.replace("< down_after + 4s", "> 50%"))
+
+
+@pytest.mark.parametrize("fault", ["planned failover: primary", "cut replication: primary", "kill: replica"])
+def test_single_node_has_nothing_to_fail_over_to(fault: str, tmp_path: Path) -> None:
+    """A fault that the topology makes impossible is a mistake of the file, with its line."""
+    text = GOOD.replace("kill: primary", fault).replace("kind: sentinel", "kind: single")
+    with pytest.raises(UsageError, match=r"s\.yaml:9: faults\.0\..*replica"):
+        read(tmp_path, text)
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """Nobody should have to repair a file one line at a time."""
+    text = GOOD.replace("rate: 100/s", "rate: 100").replace("kill: primary", "kill: nobody")
+    text = text.replace("outage(read)", "outage(x)").replace("name:", "nam:")
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 5
+
+
+def test_clients_that_contradict_their_topology_are_refused(tmp_path: Path) -> None:
+    """There is no sentinel to ask, no replica to read from or to wait for."""
+    text = GOOD.replace("kind: sentinel}", "kind: single}\n  client: {discovery: on-error, wait_replicas: 1}")
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text.replace("down_after + 4s", "4s"))
+    assert "on-error asks sentinels, and there are none" in str(caught.value)
+    assert "WAIT for 1 of 0 replicas never succeeds" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "discovery"),
+    [
+        ("single", "fixed-address"),
+        ("sentinel", "on-error"),
+        ("cluster", "on-error"),
+        ("split", "fixed-address"),
+    ],
+)
+def test_default_discovery_follows_from_the_topology(kind: str, discovery: str, tmp_path: Path) -> None:
+    """Who has no sentinel is told the address; everybody else asks again after an error."""
+    text = GOOD.replace("kind: sentinel", f"kind: {kind}").replace("down_after + 4s", "4s")
+    assert read(tmp_path, text).deployment.client.discovery == discovery
+
+
+# ---------------------------------------------------------------- --set and --deployment
+
+
+def test_override_changes_one_setting(tmp_path: Path) -> None:
+    """--set reaches settings that are there, settings left to their default, and list items."""
+    scenario = read(
+        tmp_path,
+        overrides=[
+            "workload.rate=7/s",
+            "deployment.client.socket_timeout=2s",
+            "faults.0.after=2s",
+            "expect.outage(read)=< 9s",
+            "expect.lost-session=> 0",
+            "tags=[mine]",
+        ],
+    )
+    assert scenario.workload.rate_per_s == 7.0
+    assert scenario.deployment.client.socket_timeout_s == 2.0
+    assert scenario.faults[0].start == Start(after_s=2.0)
+    assert [one.text for one in scenario.expect] == ["outage(read): < 9s", "lost-session: > 0"]
+    assert scenario.tags == ("mine",)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("workload.rate", "expected path=value"),
+        ("workload.rat=7/s", "--set workload.rat=7/s: workload: unknown key 'rat'; did you mean 'rate'?"),
+        ("workload.rate=7", "--set workload.rate=7: workload.rate: expected a rate"),
+        ("faults.3.after=2s", "expected an index from 0 to 0, found '3'"),
+        ("name.first=x", "'first' lies below 'primary killed', which has no keys"),
+        ("deployment.topology.shards=3", "does not apply to sentinel; it is a setting of cluster"),
+    ],
+)
+def test_override_is_as_strict_as_the_file(override: str, message: str, tmp_path: Path) -> None:
+    """A path that does not exist or a value that is not legal is refused, naming the argument."""
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, overrides=[override])
+    assert message in str(caught.value)
+
+
+def test_override_of_an_alias_leaves_its_anchor_alone(tmp_path: Path) -> None:
+    """What two places share is changed in one of them only."""
+    text = GOOD.replace("{kind: sentinel}", "{kind: sentinel, redis: &r {save: ''}, primary: *r}")
+    topology = read(tmp_path, text, overrides=["deployment.topology.primary.save=900 1"]).deployment.topology
+    assert (topology.redis, topology.primary) == ({"save": ""}, {"save": "900 1"})
+
+
+def test_deployment_file_takes_the_place_of_the_scenarios_own(tmp_path: Path) -> None:
+    """--deployment swaps topology and client, keeps the rest, and --set still reaches into it."""
+    other = tmp_path / "d.yaml"
+    other.write_text(
+        "deployment: 1\nname: big\ntopology: {kind: cluster}\nclient: {application_retries: 9}\n"
+    )
+    overrides = ["deployment.topology.shards=5", "workload.users=3"]
+    scenario = read(tmp_path, deployment=other, overrides=overrides)
+    assert scenario.deployment.name == "big"
+    assert scenario.deployment.topology.shards == 5
+    assert scenario.deployment.client.application_retries == 9
+    assert scenario.workload.users == 3
+    assert scenario.fits == ("sentinel",), "what the scenario was made for is still known"
+
+
+def test_deployment_file_is_read_as_strictly(tmp_path: Path) -> None:
+    """A deployment of its own has the same rules, and a version."""
+    path = tmp_path / "d.yaml"
+    path.write_text("topology: {kind: cluster, replicas: 2}\n")
+    with pytest.raises(UsageError) as caught:
+        load_deployment(path)
+    assert "d.yaml:1: the key 'deployment' is missing" in str(caught.value)
+    assert "does not apply to cluster" in str(caught.value)
+
+
+# ---------------------------------------------------------------- which files
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.yaml", "scenario: 1\n", True),
+        ("a.yml", "# a comment\n---\n\nscenario: 1\n", True),
+        ("a.yaml", "scenario: 1\n\tbroken: [\n", True),
+        ("a.yaml", "{scenario: 1}\n", True),
+        ("a.yaml", "name: x\nscenario: 1\n", False),
+        ("a.yaml", "scenarios: [1]\n", False),
+        ("a.yaml", "", False),
+        ("a.txt", "scenario: 1\n", False),
+    ],
+)
+def test_only_files_whose_first_key_is_scenario_are_ours(
+    name: str, text: str, expected: bool, tmp_path: Path
+) -> None:
+    """Other YAML is left alone; a broken scenario is still a scenario."""
+    path = tmp_path / name
+    path.write_text(text)
+    assert is_scenario(path) is expected
+
+
+def test_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
+    """Not every file called .yaml is one."""
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert not is_scenario(path)
+    assert not is_scenario(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "just text", "- 1\n", "a: 1\n---\nb: 2\n", "a: [\n", "? {x: 1}\n: y\n"])
+def test_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
+    """Whatever YAML makes of it, the answer is one sentence and no traceback."""
+    with pytest.raises(UsageError):
+        read(tmp_path, text)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    """A file that is not there is a usage error."""
+    from harness.scenario import load
+
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path / "none.yaml", VOCABULARY)

@@ -1,0 +1,153 @@
+"""Every scenario that is shipped: reads, plans, explains itself; and the suites stay short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from harness.checks.expectations import METRICS as MEASURED
+from harness.faults import FAULTS
+from harness.model.plan import Plan
+from harness.model.seams import Machine
+from harness.model.words import BackendKind, Shows, TopologyKind
+from harness.plan import compile as compile_plan
+from harness.plan import describe
+from harness.scenario import METRICS, is_scenario, load, scenario_schema
+from harness.scenario.deployment import CLIENT_FIELDS, DEPLOYMENT_FIELDS, TOPOLOGY_FIELDS
+from harness.scenario.reading import scenario_fields
+from harness.scenario.workload import workload_fields
+from harness.vocabulary import schema_text, shipped
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "scenarios").rglob("*.yaml"))
+SCHEMA = ROOT / "docs" / "scenario.schema.json"
+JOBS = 2
+START_AND_STOP_S = 6.0
+"""Set-up and tear-down of one run, generously."""
+
+
+def _plan(path: Path) -> Plan:
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
+    fits = {name: fault.fits for name, fault in FAULTS.items()}
+    scenario = load(path, shipped())
+    return compile_plan(scenario, seed=1, backend=BackendKind.PROCESS, machine=machine, fits=fits)
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_shipped_scenario_plans_cleanly(path: Path) -> None:
+    """Nothing is skipped on a machine that can do everything, and the plan can be told."""
+    assert is_scenario(path)
+    plan = _plan(path)
+    assert plan.skip is None
+    assert plan.scenario.name in describe(plan)
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_shipped_scenario_explains_itself(path: Path) -> None:
+    """Why it matters, which setting governs it, in the folder of its topology, under a telling name."""
+    scenario = _plan(path).scenario
+    assert scenario.about
+    assert scenario.advice
+    assert "core" in scenario.tags
+    assert path.parent.name == scenario.deployment.topology.kind
+    assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem)
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_shipped_scenario_is_quiet_about_open_findings_unless_it_shows_them(path: Path) -> None:
+    """A promise tolerates no finding at all: every one that it names must be 0."""
+    scenario = _plan(path).scenario
+    findings = [one for one in scenario.expect if one.metric in shipped().findings]
+    if scenario.shows is Shows.PROMISE:
+        assert all(one.comparison == "==" and not one.bound[0].factor for one in findings)
+
+
+def test_every_metric_of_the_grammar_is_measured() -> None:
+    """What a file may expect is exactly what the checks can measure."""
+    assert set(METRICS) == set(MEASURED)
+
+
+def test_names_are_unique() -> None:
+    """Reports tell scenarios apart by name."""
+    names = [_plan(path).scenario.name for path in FILES]
+    assert len(set(names)) == len(names) >= 19
+
+
+def test_every_topology_has_scenarios() -> None:
+    """Each kind of topology is shown in core."""
+    assert {path.parent.name for path in FILES} == set(TopologyKind)
+
+
+def test_core_stays_short() -> None:
+    """`make chaos-test` on two cores: at most seven minutes, set-up included."""
+    assert _suite_s("core") <= 7 * 60
+
+
+def test_smoke_stays_short_and_broad() -> None:
+    """Four or five scenarios over at least four topologies in a minute and a half."""
+    smoke = [_plan(path) for path in FILES if "smoke" in _plan(path).scenario.tags]
+    assert 4 <= len(smoke) <= 5
+    assert len({plan.scenario.deployment.topology.kind for plan in smoke}) >= 4
+    assert _suite_s("smoke") <= 90
+
+
+def _suite_s(tag: str) -> float:
+    plans = [plan for plan in map(_plan, FILES) if tag in plan.scenario.tags]
+    alone_s = sum(plan.expected_s + START_AND_STOP_S for plan in plans if plan.scenario.exclusive)
+    together_s = sum(plan.expected_s + START_AND_STOP_S for plan in plans if not plan.scenario.exclusive)
+    return alone_s + together_s / JOBS
+
+
+def test_schema_is_up_to_date() -> None:
+    """docs/scenario.schema.json is what the fields, faults and behaviours of this version give."""
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), (
+        "run: python -m harness.vocabulary > docs/scenario.schema.json"
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_schema_accepts_shipped_scenarios(path: Path) -> None:
+    """What the reader accepts is not underlined in an editor."""
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), scenario_schema(shipped()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("after: 4s", "after: 4"), ("kill: primary", "kil: primary"), ("rate: 150/s", "rat: 150/s")],
+)
+def test_schema_underlines_mistakes(old: str, new: str) -> None:
+    """The everyday mistakes are seen while typing."""
+    text = (ROOT / "scenarios/sentinel/01-primary-killed-replica-promoted.yaml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text.replace(old, new, 1)), scenario_schema(shipped()))
+
+
+def test_guide_names_everything_that_can_be_written() -> None:
+    """docs/writing-scenarios.md mentions every key, fault, behaviour, option and metric."""
+    guide = (ROOT / "docs" / "writing-scenarios.md").read_text(encoding="utf-8")
+    vocabulary = shipped()
+    fields = (*scenario_fields(vocabulary), *workload_fields(vocabulary), *CLIENT_FIELDS, *DEPLOYMENT_FIELDS)
+    keys = {field.key for field in fields}
+    keys |= {field.key for fields_of_kind in TOPOLOGY_FIELDS.values() for field in fields_of_kind}
+    options = {option.name for fault in vocabulary.faults.values() for option in fault.options}
+    words = keys | options | set(vocabulary.faults) | set(vocabulary.behaviours) | vocabulary.metrics
+    assert [word for word in sorted(words) if not re.search(rf"`[^`]*\b{re.escape(word)}\b", guide)] == []
+
+
+def test_guide_shows_a_scenario_that_works(tmp_path: Path) -> None:
+    """The example at the top of the guide can be copied."""
+    guide = (ROOT / "docs" / "writing-scenarios.md").read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(scenario: 1.*?)```", guide, re.DOTALL)
+    assert example is not None
+    path = tmp_path / "copied.yaml"
+    path.write_text(example[1], encoding="utf-8")
+    assert _plan(path).skip is None
