@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import os
-import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -78,14 +78,28 @@ def connect() -> Any:
             f"Faults kill and fill: unset DOCKER_HOST, or ask for a remote engine with {ALLOW_REMOTE}=1"
         )
     try:
-        client = docker.DockerClient(base_url=where, timeout=int(ANSWER_S), max_pool_size=2 * _THREADS)
-        client.ping()
+        _knock(where)
+        client = docker.DockerClient(
+            base_url=where, version="auto", timeout=int(ANSWER_S), max_pool_size=2 * _THREADS
+        )
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EnvironmentFailure(
             f"Docker engine {where}: expected an answer, found: {_short(error)}. Start it, or on a Debian "
             "machine run 'make docker-engine' as root"
         ) from error
     return client
+
+
+def _knock(where: str) -> None:
+    """Connect once by ourselves: the client library hides a plain refusal under layers of its own."""
+    scheme, _, rest = where.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+            knock.settimeout(ANSWER_S)
+            knock.connect(rest)
+    elif scheme == "tcp":
+        host, _, port = rest.rstrip("/").rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 
 def endpoint() -> str:
@@ -249,10 +263,8 @@ def _gone(removal: Callable[[], object]) -> None:
 
 def _short(error: BaseException) -> str:
     """The engine's own sentence, without the layers of the client library around it."""
-    explanation = getattr(error, "explanation", None)
-    text = str(explanation or error)
-    inner = re.search(r"'(No such file or directory|Connection refused|Permission denied)'", text)
-    return inner.group(1) if inner else text.strip()
+    own = getattr(error, "explanation", None) or getattr(error, "strerror", None)
+    return str(own or error).strip()
 
 
 def _name(container: Any) -> str:

@@ -1,0 +1,108 @@
+"""Whose is what in the engine, and which engine is used at all. No engine is needed here."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EnvironmentFailure
+from harness.topology import docker_engine, docker_held, ownership
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
+def test_this_process_is_alive(here: None) -> None:
+    """What this process has started is nobody's leftover."""
+    assert docker_engine.owner_alive(docker_engine.labels("x"))
+
+
+def test_an_owner_that_has_ended_is_dead(here: None) -> None:
+    """Its labels name a process that is gone."""
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    marks = {**docker_engine.labels("x"), "failover-kit.pid": str(ended.pid)}
+    assert not docker_engine.owner_alive(marks)
+
+
+def test_another_process_with_the_same_pid_is_not_the_owner(here: None) -> None:
+    """Process ids are used again: the start time tells."""
+    assert not docker_engine.owner_alive({**docker_engine.labels("x"), "failover-kit.started": "1"})
+
+
+def test_an_owner_before_the_boot_is_dead(here: None) -> None:
+    """Nothing survives a boot; but on an engine elsewhere, another boot may be another machine."""
+    marks = {**docker_engine.labels("x"), "failover-kit.boot": "another"}
+    assert not docker_engine.owner_alive(marks)
+
+
+def test_an_owner_on_another_machine_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an engine elsewhere, another boot may well be another living machine."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+    assert docker_engine.owner_alive({**docker_engine.labels("x"), "failover-kit.boot": "another"})
+
+
+def test_an_owner_that_cannot_be_judged_is_left_alone(here: None) -> None:
+    """A harness inside another container has process ids that mean nothing here."""
+    assert docker_engine.owner_alive({**docker_engine.labels("x"), "failover-kit.pid-namespace": "another"})
+
+
+@pytest.mark.parametrize("address", ["tcp://192.0.2.1:2375", "ssh://somebody@192.0.2.1"])
+def test_a_remote_engine_is_refused_unless_asked_for(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is sent to it."""
+    monkeypatch.delenv(docker_engine.ALLOW_REMOTE, raising=False)
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(EnvironmentFailure, match=f"{address}: expected one on this machine.*ALLOW_REMOTE=1"):
+        docker_engine.connect()
+
+
+def test_a_remote_engine_that_was_asked_for_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Port 1 of this machine answers nothing, and that is what the message says."""
+    monkeypatch.setenv(docker_engine.ALLOW_REMOTE, "1")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(EnvironmentFailure, match=r"expected an answer, found: .*[Rr]efused"):
+        docker_engine.connect()
+
+
+def test_a_dead_engine_is_one_line_with_its_cure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No traceback of three libraries: the socket, what was found, what to do."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EnvironmentFailure) as raised:
+        docker_engine.connect()
+    assert "none.sock: expected an answer, found: No such file or directory" in str(raised.value)
+    assert "make docker-engine" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_held_topology_is_found_until_the_next_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is private; one of an earlier boot names containers that no longer run."""
+    from harness.model.seams import Secrets
+    from tests.builders_docker import docker_plan
+
+    monkeypatch.setattr(docker_held, "state_directory", lambda: tmp_path)
+    record = docker_held.HeldRecord(
+        run="x",
+        project="failover-kit-x",
+        directory=str(tmp_path),
+        boot=ownership.boot_id(),
+        subnet="10.64.0",
+        cuts=[("redis-1", "web-1")],
+        secrets=Secrets(redis="a", sentinel="b"),
+        plan=docker_plan("split"),
+    )
+    path = docker_held.new_path()
+    docker_held.save(path, record)
+    assert docker_held.records() == {path: record}
+    assert path.stat().st_mode & 0o077 == 0
+    record.boot = "another"
+    docker_held.save(path, record)
+    assert docker_held.records() == {}
+    path.unlink()
+    with pytest.raises(EnvironmentFailure, match="taken down"):
+        docker_held.read(path)
