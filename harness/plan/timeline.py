@@ -108,10 +108,12 @@ def _promotion_s(step: FaultStep, topology: TopologySpec) -> float:
 
 def _recovery_s(step: FaultStep, topology: TopologySpec) -> float:
     """From healed (or, with nothing to heal, from the effect) to one settled primary."""
+    guarded = topology.sentinels > 0
+    if step.kind == "planned failover" or (step.kind == "restart" and step.target == "killed"):
+        return DEMOTION_S if guarded else QUICK_S  # the old primary comes back as one
     if step.kind not in _TAKES_THE_PRIMARY or "primary" not in step.target:
-        slow = topology.sentinels and step.kind == "planned failover"
-        return DEMOTION_S if slow else QUICK_S
-    outlasts = step.hold_s is None or step.hold_s > _promotion_s(step, topology)
+        return QUICK_S
     if step.hold_s is None:
         return _promotion_s(step, topology)
-    return DEMOTION_S if outlasts and topology.sentinels else QUICK_S
+    outlasts = step.hold_s > _promotion_s(step, topology)
+    return DEMOTION_S if outlasts and guarded else QUICK_S
