@@ -147,25 +147,31 @@ def _epoch(conversation: Conversation) -> int:
 
 
 def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scene: FaultScene) -> _Promotion:
-    """Ask the candidates for their role until one says that it is the primary now."""
+    """Ask the candidates for their role until one says that it is the primary now.
+
+    Sentinel disconnects every client of the node that it promotes, this one too: it just asks again.
+    """
     open_to: dict[str, Conversation] = {}
     looked_us = asked_us
+
+    def says_master(node: str) -> bool:
+        try:
+            if node not in open_to:
+                open_to[node] = ours.connect(scene, node)
+            return bool(open_to[node].call("ROLE")[0] == "master")
+        except Unanswered:
+            if node in open_to:
+                open_to.pop(node).close()
+            return False
 
     def promoted() -> _Promotion | None:
         nonlocal looked_us
         since_us, looked_us = looked_us, scene.situation.now_us()
-        for node, conversation in open_to.items():
-            if conversation.call("ROLE")[0] == "master":
-                at_us = scene.situation.now_us()
-                return _Promotion(node, at_us, at_us - since_us)
-        return None
+        node = next((node for node in candidates if says_master(node)), None)
+        at_us = scene.situation.now_us()
+        return _Promotion(node, at_us, at_us - since_us) if node else None
 
     try:
-        for node in candidates:
-            try:
-                open_to[node] = ours.connect(scene, node)
-            except Unanswered:  # A replica that is down cannot be the one; the others can.
-                continue
         return _await(promoted, within_s, f"one of {', '.join(candidates)} to be promoted", scene)
     finally:
         for conversation in open_to.values():

@@ -1,0 +1,404 @@
+"""Every fault on real nodes of the process backend: what it claims is what the nodes show.
+
+What is looked at afterwards is read from the nodes by other means than the fault's own proof.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.clock import RunClock, wait_until
+from harness.errors import NoEffect
+from harness.faults import FAULTS, ours
+from harness.faults.conversation import Conversation, Unanswered, dial
+from harness.faults.director import Director, StepStatus
+from harness.faults.filler import Load, fill
+from harness.model.plan import Plan
+from harness.model.scenario import FaultStep, Start
+from harness.model.seams import Effect, FaultScene, NodeView, Topology
+from harness.model.words import NodeRole, TopologyKind
+from harness.topology import process
+from tests.fakes import FakeWebServers, make_plan, step
+
+pytestmark = pytest.mark.process
+
+needs_network = pytest.mark.skipif(
+    not process.machine().network_faults, reason=process.machine().why_no_network_faults or "-"
+)
+
+
+class LiveSituation:
+    """Asks the nodes themselves, each time."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.clock = RunClock()
+
+    def now_us(self) -> int:
+        return self.clock.now_us()
+
+    def views(self) -> Mapping[str, NodeView]:
+        return {node.name: self._view(node.name, node.shard) for node in self.topology.plan.data_nodes()}
+
+    def _view(self, name: str, shard: int) -> NodeView:
+        try:
+            with talk(self.topology, name) as node:
+                replication, run_id = node.info("replication"), node.info("server")["run_id"]
+        except Unanswered:
+            return NodeView(
+                name=name, role="", shard=shard, offset=0, replica_offsets={}, reachable=False, run_id=""
+            )
+        known = [dict(part.split("=") for part in v.split(",")) for k, v in replication.items() if "ip=" in v]
+        offsets = {
+            str(self.topology.node_at(one["ip"], int(one["port"]))): int(one["offset"]) for one in known
+        }
+        return NodeView(
+            name=name,
+            role="primary" if replication["role"] == "master" else "replica",
+            shard=shard,
+            offset=int(replication["master_repl_offset"]),
+            replica_offsets=offsets,
+            reachable=True,
+            run_id=run_id,
+        )
+
+    def primary_of(self, shard: int) -> str | None:
+        views = [v for v in self.views().values() if v.shard == shard and v.role == "primary"]
+        return views[0].name if len(views) == 1 else None
+
+    def acked_since(self, behaviour: str, since_us: int) -> int:
+        return 1
+
+    def last_acked_us(self, behaviour: str) -> int | None:
+        return None
+
+    def first_event_us(self, name: str, since_us: int) -> int | None:
+        return None
+
+
+def talk(topology: Topology, node: str, within_s: float = 1.0) -> Conversation:
+    """Not through `ours`: the tests look for themselves."""
+    sentinel = topology.plan.node(node).role is NodeRole.SENTINEL
+    secret = topology.secrets.sentinel if sentinel else topology.secrets.redis
+    conversation = dial(topology.address(node), topology.observer(), node, within_s)
+    try:
+        conversation.call("AUTH", secret)
+    except BaseException:
+        conversation.close()
+        raise
+    return conversation
+
+
+def ask(topology: Topology, node: str, *words: str) -> object:
+    with talk(topology, node) as conversation:
+        return conversation.call(*words)
+
+
+@contextmanager
+def scene_of(plan: Plan, directory: Path, *, loopback: bool = False) -> Iterator[FaultScene]:
+    with process.up(plan, run="test", directory=directory, loopback=loopback) as topology:
+        sides: dict[str, str] = {}
+        yield FaultScene(
+            plan=plan,
+            topology=topology,
+            situation=LiveSituation(topology),
+            web_servers=FakeWebServers(),
+            record=lambda record: None,
+            resolved={},
+            random=lambda: 0.0,
+            set_side=sides.__setitem__,
+        )
+
+
+def plan_of(kind: TopologyKind, *faults: FaultStep, maxmemory: str = "", policy: str = "noeviction") -> Plan:
+    plan = make_plan(kind, *faults, down_after_s=1.0, node_timeout_s=2.0)
+    limits = {"maxmemory": maxmemory, "maxmemory-policy": policy} if maxmemory else {}
+    return replace(
+        plan,
+        nodes=tuple(
+            node if node.role is NodeRole.SENTINEL else replace(node, directives=limits)
+            for node in plan.nodes
+        ),
+    )
+
+
+def inject(scene: FaultScene, kind: str, target: str = "primary", **changes: object) -> Effect:
+    effect = FAULTS[kind].inject(step(kind, target, **changes), scene)
+    print(f"{kind}: {target} -> {', '.join(effect.targets)} ±{effect.error_us} us: {effect.proof}")
+    return effect
+
+
+def heal(
+    scene: FaultScene, effect: Effect, kind: str, target: str = "primary", **changes: object
+) -> str | None:
+    proof = FAULTS[kind].heal(step(kind, target, **changes), effect, scene)
+    print(f"{kind} healed: {proof}")
+    return proof
+
+
+def answers(topology: Topology, node: str) -> bool:
+    try:
+        return ask(topology, node, "PING") == "PONG"
+    except Unanswered:
+        return False
+
+
+def role(scene: FaultScene, node: str) -> str:
+    return scene.situation.views()[node].role
+
+
+@pytest.mark.parametrize("loopback", [False, True], ids=["network", "loopback"])
+@pytest.mark.parametrize("kind", [TopologyKind.SINGLE, TopologyKind.SPLIT, TopologyKind.SHARED])
+def test_process_faults_on_one_instance(tmp_path: Path, kind: TopologyKind, loopback: bool) -> None:
+    """Kill, restart, pause, stop and nothing do what they say to an instance of its own."""
+    with scene_of(plan_of(kind), tmp_path, loopback=loopback) as scene:
+        topology = scene.topology
+        inject(scene, "nothing")
+
+        pid = topology.state("redis-1").pid
+        assert pid
+        killed = inject(scene, "kill")
+        assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
+        assert not answers(topology, "redis-1")
+        with pytest.raises(NoEffect, match="down already"):
+            inject(scene, "kill")
+        later = replace(scene, resolved={1: killed.targets})
+        inject(later, "restart", "killed", number=2)
+        assert answers(topology, "redis-1")
+
+        paused = inject(scene, "pause")
+        assert not answers(topology, "redis-1")
+        heal(scene, paused, "pause")
+        assert answers(topology, "redis-1")
+
+        stopped = inject(scene, "stop")
+        assert not answers(topology, "redis-1")
+        heal(scene, stopped, "stop", hold_s=0.1)
+        assert answers(topology, "redis-1")
+
+
+def test_restart_keeps_or_empties(tmp_path: Path) -> None:
+    """With an append-only file the data survives a restart, and nothing survives an empty one."""
+    plan = make_plan(TopologyKind.SINGLE, redis={"appendonly": "yes"})
+    plan = replace(plan, nodes=(replace(plan.nodes[0], directives={"appendonly": "yes"}),))
+    with scene_of(plan, tmp_path) as scene:
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        assert "1 keys once loaded" in inject(scene, "restart").proof
+        assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+        assert "0 keys once loaded" in inject(scene, "restart", options={"data": "empty"}).proof
+        assert ask(scene.topology, "redis-1", "GET", "a") is None
+
+
+def test_sentinel_topology_faults(tmp_path: Path) -> None:
+    """A planned failover moves the primary; sentinels and replicas can be taken down and paused."""
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        effect = inject(scene, "planned failover")
+        assert effect.targets == ("redis-1",)
+        promoted = [name for name in ("redis-2", "redis-3") if role(scene, name) == "primary"]
+        assert len(promoted) == 1
+        host, port = ask(scene.topology, "sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sessions")
+        assert scene.topology.node_at(host, int(port)) == promoted[0]
+        with pytest.raises(NoEffect, match=r"does not call|no primary|INPROG|NOGOODSLAVE"):
+            # Right after one, the old primary still says master too, or no replica is fit yet.
+            inject(scene, "planned failover")
+
+        gone = inject(scene, "kill", "sentinel", hold_s=0.1)
+        assert not answers(scene.topology, "sentinel-1")
+        heal(scene, gone, "kill", "sentinel", hold_s=0.1)
+        assert answers(scene.topology, "sentinel-1")
+        paused = inject(scene, "pause", "all sentinels")
+        assert not any(answers(scene.topology, f"sentinel-{n}") for n in (1, 2, 3))
+        heal(scene, paused, "pause", "all sentinels")
+        assert all(answers(scene.topology, f"sentinel-{n}") for n in (1, 2, 3))
+
+
+def test_primary_restarted_empty_inside_down_after(tmp_path: Path) -> None:
+    """Faster than Sentinel can notice: every copy is empty afterwards, and nobody failed over."""
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        topology = scene.topology
+        ask(topology, "redis-1", "SET", "a", "1")
+        wait_until(
+            lambda: ask_replica(topology, "redis-2") == "1", within_s=5, waiting_for="the key on redis-2"
+        )
+        inject(scene, "restart", options={"data": "empty"})
+        wait_until(
+            lambda: ask_replica(topology, "redis-2") is None, within_s=10, waiting_for="the key to vanish"
+        )
+        host, port = ask(topology, "sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sessions")
+        assert topology.node_at(host, int(port)) == "redis-1"
+
+
+def ask_replica(topology: Topology, node: str) -> object:
+    return ask(topology, node, "GET", "a")
+
+
+@needs_network
+def test_replication_cut_leaves_clients_and_sentinels(tmp_path: Path) -> None:
+    """What is written after the cut is on the primary alone, until the cut is healed."""
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        topology = scene.topology
+        effect = inject(scene, "cut replication")
+        ask(topology, "redis-1", "SET", "a", "1")
+        until = time.monotonic() + 1.5
+        wait_until(lambda: time.monotonic() > until, within_s=3, waiting_for="down-after to pass")
+        assert ask_replica(topology, "redis-2") is None
+        assert ask_replica(topology, "redis-3") is None
+        host, port = ask(topology, "sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sessions")
+        assert topology.node_at(host, int(port)) == "redis-1"
+        assert heal(scene, effect, "cut replication")
+        wait_until(
+            lambda: ask_replica(topology, "redis-2") == "1", within_s=15, waiting_for="the key on redis-2"
+        )
+
+
+@needs_network
+def test_isolated_primary_is_deposed_and_heard_again(tmp_path: Path) -> None:
+    """Sentinel promotes another; the old one keeps answering the web server on its side."""
+    isolated = {"options": {"with": "web-1"}}
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        topology = scene.topology
+        effect = inject(scene, "isolate", **isolated)
+        assert reaches(topology, "web-1", "redis-1")
+        assert not reaches(topology, "web-2", "redis-1")
+        assert not reaches(topology, "web-1", "redis-2")
+        assert reaches(topology, "web-2", "redis-2")
+        assert answers(topology, "redis-1"), "the observer is never cut"
+        wait_until(
+            lambda: "primary" in {role(scene, "redis-2"), role(scene, "redis-3")},
+            within_s=15,
+            waiting_for="a promotion on the other side",
+        )
+        assert role(scene, "redis-1") == "primary"
+        assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))
+        assert reaches(topology, "web-2", "redis-1")
+        assert reaches(topology, "web-1", "redis-2")
+
+
+def reaches(topology: Topology, web_server: str, node: str) -> bool:
+    try:
+        dial(topology.address(node), topology.source(web_server), node, 0.4).close()
+    except Unanswered:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("form", ["default", "force", "takeover"])
+def test_planned_failover_of_one_shard(tmp_path: Path, form: str) -> None:
+    """CLUSTER FAILOVER, in each form, moves exactly that shard."""
+    with scene_of(plan_of(TopologyKind.CLUSTER), tmp_path) as scene:
+        inject(scene, "planned failover", "shard 2 primary", options={"form": form})
+        assert role(scene, "redis-5") == "primary"
+        assert role(scene, "redis-1") == "primary"
+        assert role(scene, "redis-4") == "replica"
+
+
+@needs_network
+def test_cluster_faults(tmp_path: Path) -> None:
+    """Isolating and killing one shard's primary leaves the others; a flush reaches every shard."""
+    with scene_of(plan_of(TopologyKind.CLUSTER), tmp_path) as scene:
+        for node, key in (("redis-1", "b"), ("redis-2", "c"), ("redis-3", "a")):
+            assert ask(scene.topology, node, "SET", key, "1") == "OK"
+        inject(scene, "flush", "sessions")
+        assert ask(scene.topology, "redis-3", "GET", "a") is None
+        effect = inject(scene, "isolate", "shard 2 primary")
+        assert effect.targets == ("redis-2",)
+        wait_until(lambda: role(scene, "redis-5") == "primary", within_s=15, waiting_for="redis-5 promoted")
+        assert "heard redis-2" in str(heal(scene, effect, "isolate", "shard 2 primary"))
+        assert inject(scene, "kill", "shard 3 primary").targets == ("redis-3",)
+        assert answers(scene.topology, "redis-1")
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "noeviction"])
+@pytest.mark.parametrize(
+    ("kind", "node"), [(TopologyKind.SPLIT, "cache-1"), (TopologyKind.SHARED, "redis-1")]
+)
+def test_cache_is_filled_past_its_limit(tmp_path: Path, kind: TopologyKind, node: str, policy: str) -> None:
+    """Under eviction keys go; under noeviction writes are refused; then the cache can be flushed."""
+    with scene_of(plan_of(kind, maxmemory="16mb", policy=policy), tmp_path) as scene:
+        inject(scene, "fill cache", "cache", options={"to": 1.5})
+        with talk(scene.topology, node) as conversation:
+            evicted = int(conversation.info("stats")["evicted_keys"])
+            memory = conversation.info("memory")
+        assert int(memory["used_memory"]) > 0.9 * int(memory["maxmemory"])
+        assert (evicted > 0) == (policy == "allkeys-lru")
+        inject(scene, "flush", "cache")
+        assert ask(scene.topology, node, "DBSIZE") == 0
+
+
+def test_rate_limits_the_fill(tmp_path: Path) -> None:
+    """1000 keys at 2000 a second take half a second."""
+    with scene_of(plan_of(TopologyKind.SPLIT, maxmemory="16mb"), tmp_path) as scene:
+        began = time.monotonic()
+        inject(scene, "fill cache", "cache", options={"bytes": 100_000, "value": 88, "rate": 2000})
+        assert 0.4 < time.monotonic() - began < 1.5
+        assert ask(scene.topology, "cache-1", "DBSIZE") == 1000
+
+
+def test_stranger_at_a_nodes_address_is_left_alone(tmp_path: Path) -> None:
+    """A process that is not the one started under that name gets no destructive command."""
+    with scene_of(plan_of(TopologyKind.SPLIT), tmp_path, loopback=True) as scene:
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        swapped = _Swapped(scene.topology)
+        with pytest.raises(Exception, match="left alone"):
+            inject(replace(scene, topology=swapped), "flush", "cache", options={"scope": "all"})
+        with pytest.raises(Exception, match="left alone"):
+            ours.check(replace(scene, topology=swapped), "redis-1")
+        assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+
+
+class _Swapped:
+    """The same topology with the addresses of redis-1 and cache-1 exchanged."""
+
+    def __init__(self, real: Topology) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def address(self, node: str) -> object:
+        return self._real.address({"redis-1": "cache-1", "cache-1": "redis-1"}[node])
+
+
+@needs_network
+def test_director_carries_out_a_logout_undone(tmp_path: Path) -> None:
+    """Cut replication, wait for something acked that no replica has, kill, restart what was killed."""
+    plan = plan_of(
+        TopologyKind.SENTINEL,
+        step("cut replication", hold_s=1.0, start=Start(after_s=0.2)),
+        step("kill", number=2, start=Start(acked="logout", unreplicated=True)),
+        step("restart", "killed", number=3, start=Start(event="fault 2", offset_s=0.5)),
+    )
+    with scene_of(plan, tmp_path) as scene:
+        report = Director(plan, scene).run(threading.Event())
+        for one in report.steps:
+            print(one)
+        assert [one.status for one in report.steps] == [StepStatus.EFFECT] * 3
+        assert report.heal_failures == ()
+        assert report.steps[2].effect
+        assert report.steps[2].effect.targets == ("redis-1",)
+        assert answers(scene.topology, "redis-1")
+
+
+def test_filler_keeps_up_with_redis_benchmark(tmp_path: Path) -> None:
+    """Cheap enough that the server, not the kit, sets the pace: a floor that any machine should clear."""
+    with scene_of(plan_of(TopologyKind.SPLIT), tmp_path) as scene:
+        took_s = _timed(scene, Load(keys=100_000, value_bytes=64))
+        print(f"{100_000 / took_s:.0f} SET/s with {os.cpu_count()} CPUs")
+        assert 100_000 / took_s > 40_000
+
+
+def _timed(scene: FaultScene, load: Load, after: Callable[[object], bool] = lambda _: True) -> float:
+    with ours.connect(scene, "cache-1") as conversation:
+        began = time.monotonic()
+        written = fill(conversation.socket, load, after)
+        took_s = time.monotonic() - began
+    assert written.accepted == load.keys
+    return took_s
