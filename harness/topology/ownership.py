@@ -94,7 +94,7 @@ class Ownership:
         record = Record(
             run=run,
             directory=str(directory),
-            program=str(program.resolve()),
+            program=str(program),
             boot=boot_id(),
             pid_namespace=pid_namespace(),
             owner=this_process(),
@@ -249,10 +249,10 @@ def _processes_of(record: Record) -> Iterator[ProcessIdentity]:
     noted = {process for process in record.nodes.values() if alive(process)}
     yield from noted
     # A harness can be killed between starting a node and noting it. The node's program and folder tell.
-    inside = Path(record.directory) / "nodes"
+    inside, program = Path(record.directory) / "nodes", str(Path(record.program).resolve())
     for process in psutil.process_iter():
         try:
-            ours = process.exe() == record.program and Path(process.cwd()).is_relative_to(inside)
+            ours = process.exe() == program and Path(process.cwd()).is_relative_to(inside)
         except (psutil.Error, OSError):
             continue
         found = identity(process.pid) if ours else None

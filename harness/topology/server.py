@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.clock import WaitExpired, wait_until
+from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState
 from harness.topology.namespaces import Namespace
@@ -25,6 +25,9 @@ _SIGNAL_WITHIN_S = 5.0
 
 _SHUTDOWN_WITHIN_S = 20.0
 """From 7.0 on an orderly shutdown waits up to 10 s for replicas that are behind (shutdown-timeout)."""
+
+_ASK_AGAIN_AFTER_S = 1.0
+"""A server that writes its first AOF refuses to shut down, says so in its log and goes on."""
 
 _LOG_TAIL_BYTES = 65536
 _EVERY_S = 0.005
@@ -83,8 +86,18 @@ class Server:
         self._until(lambda: not self.state().running, _SIGNAL_WITHIN_S, "to be gone after SIGKILL")
 
     def stop(self) -> None:
+        asked = RunClock()
         self._signal(signal.SIGTERM)
-        self._until(lambda: not self.state().running, _SHUTDOWN_WITHIN_S, "to end after SIGTERM")
+        times = 1
+
+        def over() -> bool:
+            nonlocal times
+            if self.state().running and asked.now_us() > times * _ASK_AGAIN_AFTER_S * 1e6:
+                times += 1
+                self._signal(signal.SIGTERM)
+            return not self.state().running
+
+        self._until(over, _SHUTDOWN_WITHIN_S, "to end after SIGTERM")
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)

