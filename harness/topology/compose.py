@@ -23,7 +23,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import NodePurpose, NodeRole
-from harness.topology.configuration import default_port, kit_file, render
+from harness.topology.configuration import default_port, kit_file, render, sentinel_id
 
 DATA_DIRECTORY = "/data"
 CONFIGURATION_FILE = f"{DATA_DIRECTORY}/node.conf"
@@ -40,14 +40,18 @@ _SUBNET = "${SUBNET:-10.99.0}"
 _SECRETS = Secrets(redis="${REDIS_PASSWORD:-by-hand}", sentinel="${SENTINEL_PASSWORD:-by-hand}")
 
 
-def effective(plan: Plan, *, project: str, image: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """The Compose file for a plan's nodes, as data."""
+def effective(
+    plan: Plan, *, project: str, image: str, labels: Mapping[str, str], secrets: Secrets
+) -> dict[str, Any]:
+    """The Compose file for a plan's nodes, as data. `secrets` are not in it; sentinels' ids follow from
+    them, and the rest of the harness knows sentinels by these."""
     template = yaml.safe_load(template_file(plan).read_text(encoding="utf-8"))
     nodes = with_doubled_dollars(plan)
     addresses = addresses_in(_SUBNET, plan)
     services = {}
     for node in nodes.nodes:
         text = render(node, nodes, addresses=addresses, secrets=_SECRETS, directory=DATA_DIRECTORY)
+        text = text.replace(sentinel_id(node.name, _SECRETS), sentinel_id(node.name, secrets))
         services[node.name] = _service(
             template["services"]["sentinel-1" if node.role is NodeRole.SENTINEL else "redis-1"],
             image=image,

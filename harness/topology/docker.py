@@ -210,7 +210,9 @@ class DockerTopology:
     def create(self, image: str) -> None:
         """Create network and containers, without starting any. Tries other subnets if one is taken."""
         labels = docker_engine.labels(self.run)
-        content = compose.effective(self.plan, project=self.project, image=image, labels=labels)
+        content = compose.effective(
+            self.plan, project=self.project, image=image, labels=labels, secrets=self.secrets
+        )
         file = compose.write(self._directory, self.plan, content)
         for attempt in range(1, _SUBNETS_TRIED + 1):
             subnet = free_subnet()

@@ -10,23 +10,25 @@ import pytest
 import yaml
 
 from harness.errors import EnvironmentFailure
+from harness.model.seams import Secrets
 from harness.model.words import TopologyKind
 from harness.topology import compose
-from harness.topology.configuration import kit_file, kit_file_name
+from harness.topology.configuration import kit_file, kit_file_name, sentinel_id
 from harness.topology.image import OFFICIAL
 from tests.builders_docker import docker_plan
 
 KINDS = list(TopologyKind)
+BY_HAND = Secrets(redis="${REDIS_PASSWORD:-by-hand}", sentinel="${SENTINEL_PASSWORD:-by-hand}")
 
 
 def by_hand(kind: TopologyKind) -> dict[str, Any]:
     return yaml.safe_load(kit_file(f"compose/{kind}.yaml").read_text(encoding="utf-8"))
 
 
-def rendered(kind: TopologyKind, **settings: Any) -> dict[str, Any]:
+def rendered(kind: TopologyKind, *, secrets: Secrets = BY_HAND, **settings: Any) -> dict[str, Any]:
     plan = docker_plan(kind, **settings)
     return compose.effective(
-        plan, project="failover-kit-x", image="some:image", labels={"failover-kit.run": "x"}
+        plan, project="failover-kit-x", image="some:image", labels={"failover-kit.run": "x"}, secrets=secrets
     )
 
 
@@ -106,7 +108,7 @@ def test_nodes_of_a_run_have_no_health_check() -> None:
 def test_a_dollar_in_a_directive_is_no_variable() -> None:
     """Compose leaves a directive of a scenario as it was written."""
     plan = docker_plan(TopologyKind.SINGLE, redis={"notify-keyspace-events": "${HOME}"})
-    content = compose.effective(plan, project="p", image="i", labels={})
+    content = compose.effective(plan, project="p", image="i", labels={}, secrets=BY_HAND)
     configuration = content["services"]["redis-1"]["environment"]["CONFIGURATION"]
     assert "notify-keyspace-events $${HOME}" in configuration.splitlines()
 
@@ -114,10 +116,23 @@ def test_a_dollar_in_a_directive_is_no_variable() -> None:
 def test_the_file_of_a_run_holds_no_secret(tmp_path: Path) -> None:
     """Passwords stay variables in what is written into the run's folder."""
     plan = docker_plan(TopologyKind.SENTINEL)
-    text = compose.write(tmp_path, plan, rendered(TopologyKind.SENTINEL)).read_text(encoding="utf-8")
+    run = Secrets(redis="11" * 16, sentinel="22" * 16)
+    content = rendered(TopologyKind.SENTINEL, secrets=run)
+    text = compose.write(tmp_path, plan, content).read_text(encoding="utf-8")
+    assert run.redis not in text
+    assert run.sentinel not in text
     secrets = re.findall(r"(?:requirepass|masterauth|auth-pass sessions|sentinel-pass) (\S+)", text)
     assert secrets
     assert all(re.match(r"\$\{(REDIS|SENTINEL)_PASSWORD:-by-hand\}", secret) for secret in secrets)
+
+
+def test_sentinels_have_the_ids_by_which_the_harness_knows_them() -> None:
+    """They follow from the run's own secrets, not from the variables in the file."""
+    run = Secrets(redis="11" * 16, sentinel="22" * 16)
+    services = rendered(TopologyKind.SENTINEL, secrets=run)["services"]
+    for name in ("sentinel-1", "sentinel-2", "sentinel-3"):
+        lines = services[name]["environment"]["CONFIGURATION"].splitlines()
+        assert f"sentinel myid {sentinel_id(name, run)}" in lines
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
