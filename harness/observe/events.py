@@ -105,9 +105,11 @@ class SentinelWatch:
         self._announced = ""
 
     async def listen(self, link: Link) -> None:
-        await listen(link, self.hear, subscribe=("PSUBSCRIBE", "[+-]*"))
+        await listen(link, self.hear, subscribe=("PSUBSCRIBE", "*"))
 
     def hear(self, channel: str, text: str) -> None:
+        if not channel.startswith(("+", "-")):
+            return  # sentinels talk to each other over the same channels
         moment = Moment(self._vantage.clock.now_us(), HEARD_WITHIN_US)
         said = sentinel_message(channel, text, self._vantage.directory)
         if said.node is not None and channel == _SUSPECTS:

@@ -17,11 +17,15 @@ from collections.abc import Callable
 from harness.model.plan import Plan
 from harness.model.records import Event, NodeSample
 from harness.observe.parsing import SLOTS, ClusterView
-from harness.observe.picture import RECENT_US, Picture, Pictures, clustered, guarded, members
+from harness.observe.picture import Picture, Pictures, clustered, guarded, members
 from harness.observe.vantage import Vantage, every
 
 HELD_S = 1.0
 LOOK_EVERY_S = 0.1
+
+CATCH_UP_US = 500_000
+"""Under load a replica must have what its primary had this long ago; well below `HELD_S`, so that one
+that has stopped following cannot pass for a whole second."""
 
 _TROUBLE = frozenset({"s_down", "o_down", "disconnected", "failover_in_progress", "reconf_inprog"})
 """Flags of SENTINEL MASTER that say that its sentinel is not done."""
@@ -65,8 +69,8 @@ class RecoveryWatch:
         absent = self._absent()
         self._missing = self._why_not(now_us, absent)
         if self._missing:
+            self._disturbed = self._disturbed or self._good_from_us is not None
             self._good_from_us = None
-            self._disturbed = self._disturbed or self._told_us is not None
         elif self._good_from_us is None or self._good_from_us < (self._last_effect_us() or 0):
             self._good_from_us, self._error_us = now_us, now_us - self._looked_us
             self._disturbed = self._disturbed or self._last_effect_us() is not None
@@ -78,15 +82,17 @@ class RecoveryWatch:
         """Wait until the topology is recovered. Empty: it is; else what is still missing.
 
         `within_s` counts until the state is first seen; it may take another second to prove that
-        it holds. Records the event also where nothing was ever disturbed.
+        it holds. Where the last disturbance is known to be over it answers at once; else the second
+        counts from now, since what is known may be older than the trouble.
         """
-        deadline_us = self._vantage.clock.now_us() + round(within_s * 1e6)
-        asked_us = self._looked_us
+        asked_us = self._vantage.clock.now_us()
+        deadline_us = asked_us + round(within_s * 1e6)
         while True:
             now_us = self._vantage.clock.now_us()
-            if self._looked_us > asked_us and self._held(now_us):
-                if self._told_us is None or self._disturbed:
-                    self._tell(self._absent())
+            if self._over():
+                return ""
+            if self._held(now_us) and now_us - asked_us >= HELD_S * 1e6:
+                self._tell(self._absent())
                 return ""
             if self._good_from_us is None and now_us >= deadline_us:
                 return self._missing
@@ -96,6 +102,11 @@ class RecoveryWatch:
         if self._cut():
             return "a cut is in force"
         return why_not(self._pictures.now(now_us), self._vantage.plan, absent)
+
+    def _over(self) -> bool:
+        """Whether there was a disturbance, and its recovery has been recorded."""
+        told_us = self._told_us
+        return told_us is not None and not self._disturbed and told_us >= (self._last_effect_us() or 0)
 
     def _held(self, now_us: int) -> bool:
         return self._good_from_us is not None and now_us - self._good_from_us >= HELD_S * 1e6
@@ -161,13 +172,13 @@ def _replica_trouble(picture: Picture, replica: NodeSample, primary: NodeSample)
 
 
 def _offset_a_moment_ago(picture: Picture, primary: NodeSample, before_us: int) -> int | None:
-    """The oldest offset within the last second that the primary had before `before_us`."""
+    """The oldest offset that the primary had shortly before `before_us`."""
     offsets = [
         seen.offset
         for seen in picture.samples[primary.node]
         if seen.reachable
         and seen.replid == primary.replid
-        and before_us - RECENT_US <= seen.done_us <= before_us
+        and before_us - CATCH_UP_US <= seen.done_us <= before_us
     ]
     return offsets[0] if offsets else None
 
