@@ -1,0 +1,128 @@
+"""How many sessions came through: at risk, intact, broken, undecidable, put out, back in.
+
+At risk: an acked log-in or write between the fault's effect and recovery, and every session that
+was found broken. Each of them is exactly one of intact, broken, undecidable.
+
+Trap: a session may be absent and all is well (its user logged out, or left). It is undecidable only
+while that may or may not be so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.checks.deadlines import Deadlines
+from harness.checks.effects import State
+from harness.checks.existence import may_be_gone
+from harness.checks.index import Index, Timeline
+from harness.model.judgement import Finding, SessionCounts
+from harness.model.words import Outcome
+
+BREAKING = frozenset(
+    {
+        "lost-session",
+        "partial-session",
+        "lost-write",
+        "lost-update",
+        "doubled-update",
+        "torn-state",
+        "ghost-retry",
+        "resurrected-session",
+        "undone-by-own-write",
+        "escaped-logout",
+        "expired-early",
+        "outlived-timeout",
+        "immortal-session",
+        "evicted-session",
+        "unexplained",
+    }
+)
+"""After these a session is not what its user was promised; others are wrong answers about it."""
+
+PUT_OUT = frozenset({"lost-session", "partial-session", "evicted-session", "logged-out-by-outage"})
+
+
+def count_sessions(index: Index, findings: Iterable[Finding]) -> SessionCounts:
+    findings = list(findings)
+    broken = {one.session for one in findings if one.name in BREAKING and one.session is not None}
+    total = intact = undecidable = at_risk = hurt = 0
+    for timeline in index.sessions.values():
+        if timeline.created is None:
+            continue
+        total += 1
+        is_broken = timeline.session in broken
+        if not is_broken and not _at_risk(index, timeline):
+            continue
+        at_risk += 1
+        if is_broken:
+            hurt += 1
+        elif _decided(index, timeline):
+            intact += 1
+        else:
+            undecidable += 1
+    out = _put_out(index, findings)
+    return SessionCounts(
+        total=total,
+        at_risk=at_risk,
+        intact=intact,
+        broken=hurt,
+        undecidable=undecidable,
+        logged_out=len(out),
+        got_back_in=sum(_back(index, session, out_us) for session, out_us in out.items()),
+    )
+
+
+def _at_risk(index: Index, timeline: Timeline) -> bool:
+    if index.effect_us is None:
+        return False
+    return any(
+        one.certain and index.effect_us <= one.done_us <= index.recovered_us
+        for one in (*timeline.creations, *timeline.writes)
+    )
+
+
+def _decided(index: Index, timeline: Timeline) -> bool:
+    """Whether the audit settles that the session is as it should be."""
+    entry = timeline.primary
+    if entry is None:
+        return timeline.destroyed is not None and index.audited
+    destroyed = timeline.destroyed
+    if entry.saw:
+        return True
+    if destroyed is not None and destroyed.done_us < entry.sent_us:
+        return True
+    deadlines = Deadlines(index, timeline)
+    look = next(one for one in timeline.sights if one.entry is entry)
+    if deadlines.known and index.clocks_known and look.sent_us > deadlines.latest_us(look):
+        return True
+    return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
+
+
+def _put_out(index: Index, findings: list[Finding]) -> dict[str, int]:
+    """Session -> when its user first stood before a closed door without having asked for it."""
+    out: dict[str, int] = {}
+    for one in findings:
+        if one.session is None or one.seen_us is None:
+            continue
+        if one.name in PUT_OUT or _turned_away(index, one):
+            out[one.session] = min(out.get(one.session, one.seen_us), one.seen_us)
+    return out
+
+
+def _turned_away(index: Index, one: Finding) -> bool:
+    """Other findings that put somebody out: the session was not found when it was asked for."""
+    if one.name not in {"expired-early", "stale-read"} or not one.operations or one.session is None:
+        return False
+    timeline = index.sessions.get(one.session)
+    if timeline is None:
+        return False
+    return any(sight.state is State.ABSENT and int(sight.done_us) == one.seen_us for sight in timeline.sights)
+
+
+def _back(index: Index, session: str, out_us: int) -> bool:
+    user = index.sessions[session].user
+    return any(
+        one.certain and one.sent_us >= out_us and one.operation.outcome is Outcome.ACKED
+        for one in index.logins[user]
+        if one.operation.session != session
+    )

@@ -1,0 +1,206 @@
+"""Logouts that did not hold: somebody gets in, or stays in, who must not.
+
+First match: escaped-logout (logout-everywhere missed a session that existed when it was called),
+then resurrected-session. Where a write of the application itself may have made the key again, it
+is undone-by-own-write, counted apart.
+
+Trap: an acked logout that found no session still told its user "signed out". If the session works
+afterwards, that promise is broken, whatever DEL said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.checks.causes import Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.effects import FOREVER, Effect, Sight, State, seen_at
+from harness.checks.findings import Counted, finding, where
+from harness.checks.index import Index, Timeline
+from harness.checks.nodes import Standing
+from harness.model.judgement import Finding
+from harness.model.records import Operation
+from harness.model.words import Cause, Outcome, StepKind
+
+
+def judge_destroys(index: Index) -> Counted:
+    findings = []
+    for timeline in index.sessions.values():
+        found = _escaped(index, timeline) or _undone(index, timeline)
+        if found is not None:
+            findings.append(found)
+    return Counted(findings=findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """An acked logout: what it did, if it did something, and when it was through."""
+
+    operation: Operation
+    effect: Effect | None
+    begun_us: float
+    done_us: float
+
+
+def _promises(timeline: Timeline) -> list[_Promise]:
+    made = [
+        _Promise(one.operation, one, one.first_us, one.done_us) for one in timeline.destroys if one.certain
+    ]
+    for operation, step in timeline.denied:
+        made.append(_Promise(operation, None, *seen_at(operation, step)))
+    return sorted(made, key=lambda one: one.done_us)
+
+
+def _undone(index: Index, timeline: Timeline) -> Finding | None:
+    for promise in _promises(timeline):
+        alive = [
+            one for one in timeline.sights if one.state is State.PRESENT and one.sent_us > promise.done_us
+        ]
+        pieces = [
+            one for one in timeline.sights if one.state is State.PARTIAL and one.sent_us > promise.done_us
+        ]
+        if alive and (found := _whole(index, timeline, promise, alive)) is not None:
+            return found
+        if not alive and pieces and promise.effect is not None and not index.guarded:
+            writer = _maker(timeline.writes, promise, pieces[0])
+            if writer is not None:
+                return _by_own_write(index, timeline, promise, writer, pieces)
+    return None
+
+
+def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sight]) -> Finding | None:
+    seen = alive[0]
+    maker = _maker(timeline.creations, promise, seen)
+    if maker is not None:
+        # With nothing destroyed and a log-in still under way, both are as they should be.
+        return None if promise.effect is None else _by_own_write(index, timeline, promise, maker, alive)
+    what = f"{where(seen)} used {timeline.named}"
+    late_s = (seen.sent_us - promise.done_us) / 1e6
+    if promise.effect is None:
+        sentence = f"{what} {late_s:.2f} s after a logout that was acked and had found nothing to destroy."
+        why = Why(because="the logout was answered by a node that did not have the session")
+    else:
+        sentence = f"{what} {late_s:.2f} s after its logout was acked."
+        why = undone_because(index, timeline, promise.effect, seen)
+    return finding(
+        index,
+        "resurrected-session",
+        timeline,
+        promise=promise.effect or _as_promise(promise.operation, timeline),
+        seen=seen,
+        why=why,
+        sentence=sentence,
+        observations=len(alive),
+    )
+
+
+def undone_because(index: Index, timeline: Timeline, destroy: Effect, seen: Sight) -> Why:
+    """The logout was lost, or it holds and an old node or a replica answered."""
+    watched = watcher(index, seen)
+    stale = {Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING}
+    if seen.entry is None and watched.standing in stale and acker(index, destroy).node != watched.node:
+        return of_old_answer(index, seen)
+    return of_loss(index, destroy, seen, timeline.shard)
+
+
+def _maker(writers: Sequence[Effect], promise: _Promise, seen: Sight) -> Effect | None:
+    """A write of the application that may have made the key after the logout."""
+    may = [one for one in writers if one.until_us >= promise.begun_us and one.first_us <= seen.done_us]
+    return may[-1] if may else None
+
+
+def _by_own_write(
+    index: Index, timeline: Timeline, promise: _Promise, maker: Effect, seen: list[Sight]
+) -> Finding:
+    if maker.extra and maker.first_us < promise.begun_us:
+        because = (
+            f"an unanswered attempt of operation {maker.operation.id} may have been executed after the logout"
+        )
+        why = Why(cause=Cause.CLIENT_RETRY, because=because)
+    else:
+        because = (
+            f"operation {maker.operation.id} wrote to the session while it was being destroyed, or after"
+        )
+        why = Why(cause=Cause.APPLICATION_RACE, because=because)
+    return finding(
+        index,
+        "undone-by-own-write",
+        timeline,
+        promise=promise.effect,
+        between=[maker.operation],
+        seen=seen[0],
+        why=why,
+        sentence=f"{where(seen[0])} found {timeline.named} after its logout: {because}.",
+        observations=len(seen),
+    )
+
+
+def _escaped(index: Index, timeline: Timeline) -> Finding | None:
+    created = timeline.created
+    listed = next((one for one in timeline.indexed if one.certain), None)
+    if created is None or listed is None:
+        return None
+    last_us = timeline.last_presence_us()
+    for call in index.everywhere.get(timeline.user, ()):
+        sent_us, done_us = call.sent_us, call.done_us
+        if sent_us is None or done_us is None or last_us <= done_us:
+            continue
+        if created.done_us >= sent_us or listed.done_us >= sent_us:
+            continue
+        if any(one.until_us >= sent_us for one in timeline.creations):
+            continue
+        alive = [one for one in timeline.sights if one.state is State.PRESENT and one.sent_us > done_us]
+        return _escaped_from(index, timeline, call, listed, alive)
+    return None
+
+
+def _escaped_from(
+    index: Index, timeline: Timeline, call: Operation, listed: Effect, alive: list[Sight]
+) -> Finding:
+    seen = alive[0]
+    members = next((one.members for one in call.steps if one.members is not None), None)
+    destroy = next((one for one in timeline.destroys if one.operation is call), None)
+    if members is not None and timeline.session not in members:
+        how = "it was not in the user's list of sessions"
+        why = of_loss(index, listed, None, timeline.shard)
+    elif destroy is not None and destroy.certain:
+        how = "its delete was undone"
+        why = undone_because(index, timeline, destroy, seen)
+    else:
+        steps = [
+            one for one in call.steps if one.does is StepKind.DESTROY and one.session == timeline.session
+        ]
+        acked = any(one.outcome is Outcome.ACKED for one in steps)
+        how = "its delete found nothing to destroy" if acked else "its delete was not carried out"
+        why = Why()
+    because = how if not why.because else f"{how}; {why.because}"
+    promise = destroy if destroy is not None and destroy.certain else _as_promise(call, timeline)
+    return finding(
+        index,
+        "escaped-logout",
+        timeline,
+        promise=promise,
+        between=[call],
+        seen=seen,
+        why=Why(cause=why.cause, because=because),
+        sentence=f"{where(seen)} used {timeline.named} after a logout everywhere was acked: {how}.",
+        observations=len(alive),
+    )
+
+
+def _as_promise(call: Operation, timeline: Timeline) -> Effect | None:
+    """The call itself, where no delete of it took effect on the session."""
+    steps = [one for one in call.steps if one.session == timeline.session and one.does is StepKind.DESTROY]
+    step = steps[0] if steps else call.steps[0] if call.steps else None
+    if step is None or call.sent_us is None or call.done_us is None:
+        return None
+    return Effect(
+        operation=call,
+        step=step,
+        certain=True,
+        first_us=call.sent_us,
+        sent_us=call.sent_us,
+        done_us=call.done_us,
+        until_us=FOREVER,
+        extra=0,
+    )

@@ -1,0 +1,304 @@
+"""One pass over a history: per session, everything that was done to it and everything that was seen.
+
+Every check reads this and nothing else; nothing here decides what is a broken promise. Sessions are
+told apart by id, fields by name; audit entries come from the valid pass only, and only the shard's
+primary speaks for the session after recovery.
+
+Trap: a history without a closing line ends where the harness died. Operations in flight then were
+never written down, so whatever was seen after `horizon_us` proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from harness.checks.effects import (
+    FOREVER,
+    NEVER,
+    Effect,
+    Sight,
+    State,
+    answered,
+    effect_of,
+    seen_at,
+    state_of,
+)
+from harness.checks.nodes import Nodes
+from harness.model.history import History
+from harness.model.records import Attempt, AuditEntry, Connection, Operation, Step
+from harness.model.words import OperationKind, Outcome, Phase, StepKind
+
+WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
+
+EPSILON_US = 2000
+"""Redis keeps TTLs in whole milliseconds, at both ends."""
+DRIFT_LIMIT_US = 50_000
+"""Wall and monotonic clock further apart than this: deadlines cannot be judged (contract, section 5)."""
+UNKNOWN_DRIFT_US = 1_000_000
+"""Assumed where no clock was recorded: enough to excuse, far too much to judge deadlines."""
+BUFFERED_US = 50_000
+"""What the recorder may still have held when the harness was killed."""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """One session, by kind of event. Lists are in the order of operation ids; `sights` by `sent_us`."""
+
+    session: str
+    user: str = ""
+    shard: int = 1
+    key: str = ""
+    creations: list[Effect] = field(default_factory=list)
+    destroys: list[Effect] = field(default_factory=list)
+    denied: list[tuple[Operation, Step]] = field(default_factory=list)
+    """Acked destroys that found nothing to destroy."""
+    setters: list[Effect] = field(default_factory=list)
+    """What sets the TTL: log-ins and touches."""
+    missed_touches: list[Operation] = field(default_factory=list)
+    writes: list[Effect] = field(default_factory=list)
+    """Field writes, increments, removals."""
+    refused: list[tuple[Operation, Step]] = field(default_factory=list)
+    """Mutating steps that were rejected."""
+    sights: list[Sight] = field(default_factory=list)
+    indexed: list[Effect] = field(default_factory=list)
+    unindexed: list[Effect] = field(default_factory=list)
+    mixed_up: list[tuple[Operation, Step]] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    """The valid pass, on every node of the session's shard."""
+    primary: AuditEntry | None = None
+    """Of those, the answer of the shard's primary; None: there was no answer."""
+    listed: bool | None = None
+    """The audit found it in (not in) its user's index; None: not asked or no answer."""
+
+    @property
+    def named(self) -> str:
+        """For sentences: enough of its id to find it again with `why`."""
+        return f"session {self.session[:8]} of {self.user}"
+
+    @property
+    def created(self) -> Effect | None:
+        """The first acked log-in."""
+        return next((one for one in self.creations if one.certain), None)
+
+    @property
+    def destroyed(self) -> Effect | None:
+        """The acked effective destroy that was done first."""
+        return min((one for one in self.destroys if one.certain), key=lambda one: one.done_us, default=None)
+
+    def last_presence_us(self) -> float:
+        """When the last look that found the session began."""
+        return max((one.sent_us for one in self.sights if one.state is State.PRESENT), default=NEVER)
+
+
+class Index:
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.plan = history.plan
+        self.nodes = Nodes(history)
+        self.connections: dict[int, Connection] = {one.id: one for one in history.connections}
+        self.operations: dict[int, Operation] = {one.id: one for one in history.operations}
+        self.sessions: dict[str, Timeline] = {}
+        self.by_user: dict[str, list[Timeline]] = defaultdict(list)
+        self.everywhere: dict[str, list[Operation]] = defaultdict(list)
+        """User -> acked calls of logout-everywhere."""
+        self.logins: dict[str, list[Effect]] = defaultdict(list)
+        self.guarded = history.plan.scenario.workload.guarded_writes
+        self.epsilon_us, self.clocks_known = self._epsilon()
+        self.effect_us = _first_effect(history)
+        self.recovered_us = _recovered(history, self.effect_us)
+        self.end_us = _end(history)
+        wait_us = int(history.plan.longest_client_wait_s * 1e6)
+        self.horizon_us = FOREVER if history.complete else self.end_us - wait_us - BUFFERED_US
+        self._read_operations()
+        self._read_audit()
+        for timeline in self.sessions.values():
+            timeline.sights.sort(key=lambda one: one.sent_us)
+
+    @property
+    def audited(self) -> bool:
+        summary = self.history.audit_summary
+        return summary is not None and summary.valid_pass is not None
+
+    def connection_of(self, effect: Effect) -> Connection | None:
+        """The connection whose reply acked the effect."""
+        return self.connection_for(effect.operation, effect.step)
+
+    def connection_for(self, operation: Operation, step: Step) -> Connection | None:
+        reply = answered(operation, step)
+        if reply is None:
+            numbers = [one for one in operation.attempts if one.n in step.attempts and one.connection]
+            reply = numbers[-1] if numbers else None
+        return None if reply is None or reply.connection is None else self.connections.get(reply.connection)
+
+    def _timeline(self, session: str, operation: Operation) -> Timeline:
+        found = self.sessions.get(session)
+        if found is None:
+            found = self.sessions[session] = Timeline(session)
+        if not found.user:
+            found.user = operation.user
+            self.by_user[operation.user].append(found)
+        if not found.key and operation.session == session:
+            found.key, found.shard = operation.key, operation.shard
+        return found
+
+    def _gone(self, attempt: Attempt) -> float:
+        """When an unanswered attempt can no longer be executed: its server process has ended."""
+        connection = self.connections.get(attempt.connection or 0)
+        if connection is None:
+            return FOREVER
+        run_id = connection.run_id or self.nodes.run_id_at(connection.node, attempt.sent_us)
+        gone_us = self.nodes.gone_us(connection.node, run_id)
+        return FOREVER if gone_us is None else gone_us
+
+    def _read_operations(self) -> None:
+        for operation in self.history.operations:
+            if (
+                operation.kind is OperationKind.TOUCH
+                and operation.outcome is not Outcome.ACKED
+                and operation.session
+            ):
+                self._timeline(operation.session, operation).missed_touches.append(operation)
+            if operation.behaviour == "logout-everywhere" and operation.outcome is Outcome.ACKED:
+                self.everywhere[operation.user].append(operation)
+            for step in operation.steps:
+                session = step.member or step.session or operation.session
+                if session:
+                    self._read_step(self._timeline(session, operation), operation, step)
+                if step.does is StepKind.INDEX_DESTROY:
+                    self._read_index_destroy(operation, step)
+
+    def _read_step(self, timeline: Timeline, operation: Operation, step: Step) -> None:
+        if step.error is not None and step.error.startswith("reply-mixed-up"):
+            timeline.mixed_up.append((operation, step))
+        does = step.does
+        if does is StepKind.CREATE:
+            timeline.key, timeline.shard, timeline.user = step.key, operation.shard, operation.user
+        self._read_sight(timeline, operation, step)
+        if does in {StepKind.READ, StepKind.INDEX_READ, StepKind.WAIT, StepKind.INDEX_DESTROY}:
+            return
+        if step.outcome is Outcome.REJECTED:
+            timeline.refused.append((operation, step))
+            return
+        if does is StepKind.DESTROY and step.outcome is Outcome.ACKED and step.effective is False:
+            timeline.denied.append((operation, step))
+        effect = effect_of(operation, step, self._gone)
+        if effect is None:
+            return
+        if does is StepKind.CREATE:
+            timeline.creations.append(effect)
+            self.logins[operation.user].append(effect)
+        elif does is StepKind.DESTROY:
+            timeline.destroys.append(effect)
+        elif does is StepKind.INDEX_ADD:
+            timeline.indexed.append(effect)
+        elif does is StepKind.INDEX_REMOVE:
+            timeline.unindexed.append(effect)
+        elif does in WRITES:
+            timeline.writes.append(effect)
+        if step.ttl_ms is not None and does in {StepKind.CREATE, StepKind.TOUCH}:
+            timeline.setters.append(effect)
+
+    def _read_sight(self, timeline: Timeline, operation: Operation, step: Step) -> None:
+        if step.outcome is not Outcome.ACKED or step.does in {StepKind.INDEX_ADD, StepKind.INDEX_REMOVE}:
+            return
+        saw = step.saw
+        if saw is None:
+            if step.effective is not False or step.does is StepKind.INDEX_DESTROY:
+                return
+            saw = {}
+        sent_us, done_us = seen_at(operation, step)
+        timeline.sights.append(
+            Sight(
+                state=state_of(saw, timeline.session, timeline.user),
+                sent_us=sent_us,
+                done_us=done_us,
+                saw=saw,
+                pttl_ms=step.pttl_ms,
+                operation=operation,
+                step=step,
+            )
+        )
+
+    def _read_index_destroy(self, operation: Operation, step: Step) -> None:
+        effect = effect_of(operation, step, self._gone)
+        if effect is not None:
+            for timeline in self.by_user[operation.user]:
+                timeline.unindexed.append(effect)
+
+    def _read_audit(self) -> None:
+        summary = self.history.audit_summary
+        if summary is None or summary.valid_pass is None:
+            return
+        for entry in self.history.audit:
+            timeline = self.sessions.get(entry.session)
+            if entry.pass_n != summary.valid_pass or timeline is None:
+                continue
+            if entry.indexed is not None and entry.role == "primary":
+                timeline.listed = entry.indexed
+            if self.nodes.shard_of.get(entry.node) == timeline.shard:
+                timeline.audit.append(entry)
+        for timeline in self.sessions.values():
+            self._take_primary(timeline)
+
+    def _take_primary(self, timeline: Timeline) -> None:
+        """The primary's answer; of several that call themselves so, the one promoted last."""
+        said = [one for one in timeline.audit if one.role == "primary"]
+        if len(said) > 1:
+            owner = self.nodes.owner_at(timeline.shard, said[0].sent_us)
+            said = [one for one in said if one.node == owner]
+        if not said or said[0].saw is None:
+            return
+        entry = timeline.primary = said[0]
+        saw = said[0].saw
+        timeline.sights.append(
+            Sight(
+                state=state_of(saw, timeline.session, timeline.user),
+                sent_us=entry.sent_us,
+                done_us=entry.done_us,
+                saw=saw,
+                pttl_ms=entry.pttl_ms,
+                entry=entry,
+            )
+        )
+
+    def _epsilon(self) -> tuple[float, bool]:
+        """Tolerance of every deadline, and whether the clocks allow judging deadlines at all."""
+        apart = [pair.wall_us - pair.t_us for pair in self.history.clocks]
+        drift_us = max(apart) - min(apart) if apart else UNKNOWN_DRIFT_US
+        epsilon_us: float = EPSILON_US + drift_us
+        if expires_relatively(self.history.opening.engine):
+            epsilon_us += self.nodes.largest_lag_us()
+        return epsilon_us, drift_us <= DRIFT_LIMIT_US
+
+
+def expires_relatively(engine: str) -> bool:
+    """Redis before 7.0 replicates EXPIRE as a number of seconds from then, not as a moment."""
+    name, _, version = engine.partition(" ")
+    major = version.partition(".")[0]
+    return name == "Redis" and major.isdigit() and int(major) < 7
+
+
+def _first_effect(history: History) -> float | None:
+    return min((one.t_us - one.error_us for one in history.events if one.name == "effect"), default=None)
+
+
+def _recovered(history: History, effect_us: float | None) -> float:
+    """The end of recovery: the first `recovered` after the last fault's effect, else the settled phase."""
+    if effect_us is not None:
+        last_us = max(one.t_us for one in history.events if one.name == "effect")
+        told = [one.t_us for one in history.events if one.name == "recovered" and one.t_us >= last_us]
+        if told:
+            return min(told)
+    settled = [one.t_us for one in history.phases if one.phase in {Phase.SETTLED, Phase.AUDIT}]
+    return min(settled, default=FOREVER)
+
+
+def _end(history: History) -> float:
+    """The last moment that the history knows of."""
+    ends: list[float] = [one.done_us or one.due_us for one in history.operations[-256:]]
+    ends += [one.done_us for one in history.samples[-64:]]
+    ends += [one.t_us for one in history.events[-8:]] + [one.t_us for one in history.clocks[-2:]]
+    if history.closing is not None:
+        ends.append(history.closing.t_us)
+    return max(ends, default=0.0)

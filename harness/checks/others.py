@@ -1,0 +1,270 @@
+"""What is judged by user, shard or run rather than by session: index, refusals, replicas, recovery.
+
+index-drift: after recovery the list of a user's sessions disagrees with the sessions. refused-login:
+a node answers reads and refuses log-ins. replica-divergence: a replica holds something else than its
+primary. no-recovery: no single settled primary within the limit.
+
+Trap: a session that is gone together with its entry is no drift, and one that timed out leaves its
+entry behind by design.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from harness.checks.causes import Why, of_loss
+from harness.checks.effects import NEVER, Effect, State
+from harness.checks.findings import FINDINGS, Counted, finding
+from harness.checks.index import Index, Timeline
+from harness.model.judgement import Finding
+from harness.model.records import AuditEntry, Operation, Step
+from harness.model.words import Cause, OperationKind, Outcome, StepKind
+
+REFUSED_FOR_NOW = ("OOM", "NOREPLICAS", "MISCONF")
+"""The primary itself refuses to write. Others (READONLY, LOADING, CLUSTERDOWN) say: not here, not
+yet; those are outages, measured as such."""
+
+SAME_WINDOW_US = 2_000_000
+"""Refusals of one shard closer together than this are one window."""
+
+PTTL_TOLERANCE_MS = 1000
+"""Between two looks of one audit pass a time-out may shrink by the time that passed; more is drift."""
+
+
+def judge_index(index: Index) -> Counted:
+    findings = []
+    for timeline in index.sessions.values():
+        if timeline.listed is None or timeline.primary is None or timeline.primary.saw is None:
+            continue
+        present = any(one.entry is not None and one.state is State.PRESENT for one in timeline.sights)
+        if present and not timeline.listed:
+            findings += _unlisted(index, timeline)
+        elif not present and timeline.listed:
+            findings += _still_listed(index, timeline)
+    return Counted(findings=findings)
+
+
+def _unlisted(index: Index, timeline: Timeline) -> list[Finding]:
+    """There, acked into the index, never asked out of it, and not in it."""
+    added = [one for one in timeline.indexed if one.certain]
+    if not added or timeline.destroyed is not None:
+        return []
+    last = max(added, key=lambda one: one.sent_us)
+    if any(one.until_us >= last.first_us for one in timeline.unindexed):
+        return []
+    assert timeline.primary is not None
+    timeout_us = (last.step.ttl_ms or index.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    if timeline.primary.done_us >= last.sent_us + timeout_us - index.epsilon_us:
+        return []
+    return [
+        _drift(
+            index, timeline, last, f"is there, and the list of {timeline.user}'s sessions does not name it"
+        )
+    ]
+
+
+def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
+    """Destroyed and acked out of the index, and still in it."""
+    removed = [one for one in timeline.unindexed if one.certain]
+    if not removed or timeline.destroyed is None:
+        return []
+    last = max(removed, key=lambda one: one.sent_us)
+    if any(one.until_us >= last.first_us for one in timeline.indexed):
+        return []
+    return [
+        _drift(index, timeline, last, f"is gone, and the list of {timeline.user}'s sessions still names it")
+    ]
+
+
+def _drift(index: Index, timeline: Timeline, promise: Effect, what: str) -> Finding:
+    seen = next(one for one in timeline.sights if one.entry is not None)
+    return finding(
+        index,
+        "index-drift",
+        timeline,
+        promise=promise,
+        seen=seen,
+        why=of_loss(index, promise, seen, timeline.shard),
+        sentence=f"{timeline.named} {what}, though operation {promise.operation.id} was acked.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """A window in which one shard refused log-ins while it answered reads."""
+
+    shard: int
+    from_us: int
+    to_us: int
+    operations: tuple[Operation, ...]
+    error: str
+
+
+def refused_logins(index: Index) -> list[Refusals]:
+    """Windows, per shard, in order."""
+    refused: dict[int, list[tuple[Operation, Step]]] = defaultdict(list)
+    reads: dict[int, list[int]] = defaultdict(list)
+    for operation in index.history.operations:
+        if operation.kind in {OperationKind.READ, OperationKind.TOUCH}:
+            if operation.outcome is Outcome.ACKED and operation.done_us is not None:
+                reads[operation.shard].append(operation.done_us)
+        elif operation.kind is OperationKind.LOGIN and operation.outcome is Outcome.REJECTED:
+            step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
+            if step is not None and _refused_by_the_node(step.error or ""):
+                refused[operation.shard].append((operation, step))
+    found = []
+    for shard, items in refused.items():
+        for window in _windows(items):
+            from_us, to_us = _span(window)
+            if any(from_us - SAME_WINDOW_US <= t_us <= to_us + SAME_WINDOW_US for t_us in reads[shard]):
+                operations = tuple(operation for operation, _ in window)
+                error = window[0][1].error or ""
+                found.append(
+                    Refusals(shard=shard, from_us=from_us, to_us=to_us, operations=operations, error=error)
+                )
+    return sorted(found, key=lambda one: one.from_us)
+
+
+def _refused_by_the_node(error: str) -> bool:
+    if error.startswith(REFUSED_FOR_NOW):
+        return True
+    return error.startswith("EXECABORT") and any(word in error for word in REFUSED_FOR_NOW)
+
+
+def _windows(items: list[tuple[Operation, Step]]) -> list[list[tuple[Operation, Step]]]:
+    items = sorted(items, key=lambda item: item[0].due_us)
+    windows: list[list[tuple[Operation, Step]]] = []
+    for item in items:
+        if windows and item[0].due_us - windows[-1][-1][0].due_us <= SAME_WINDOW_US:
+            windows[-1].append(item)
+        else:
+            windows.append([item])
+    return windows
+
+
+def _span(window: list[tuple[Operation, Step]]) -> tuple[int, int]:
+    ends = [operation.done_us or operation.due_us for operation, _ in window]
+    return min(operation.due_us for operation, _ in window), max(ends)
+
+
+def judge_refusals(index: Index) -> Counted:
+    findings = []
+    for window in refused_logins(index):
+        seconds = (window.to_us - window.from_us) / 1e6
+        first = window.operations[0]
+        prefix = next((word for word in REFUSED_FOR_NOW if word in window.error), "")
+        why = Why(because=window.error)
+        if prefix == "OOM":
+            why = Why(cause=Cause.OUT_OF_MEMORY, because=window.error)
+        findings.append(
+            Finding(
+                name="refused-login",
+                side=FINDINGS["refused-login"],
+                session=first.session,
+                user=first.user,
+                cause=why.cause,
+                because=why.because,
+                sentence=f"For {seconds:.1f} s nobody new could log in on shard {window.shard} while reads"
+                f" worked: {len(window.operations)} log-ins were refused ({prefix}).",
+                operations=tuple(one.id for one in window.operations),
+                node=_node_of(index, first),
+                web_server=first.web_server,
+                client_side=first.client_side,
+                shard=window.shard,
+                t_us=window.from_us,
+                seen_us=window.from_us,
+                observations=len(window.operations),
+            )
+        )
+    return Counted(findings=findings)
+
+
+def _node_of(index: Index, operation: Operation) -> str | None:
+    step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
+    connection = None if step is None else index.connection_for(operation, step)
+    return None if connection is None else connection.node
+
+
+def judge_replicas(index: Index) -> Counted:
+    findings = []
+    silent = 0
+    for timeline in index.sessions.values():
+        primary = timeline.primary
+        if primary is None:
+            continue
+        differing: list[tuple[AuditEntry, str]] = []
+        for entry in timeline.audit:
+            if entry is primary:
+                continue
+            if entry.saw is None:
+                silent += 1
+            elif (how := _differs(primary, entry)) is not None:
+                differing.append((entry, how))
+        if differing:
+            findings.append(_diverged(index, timeline, primary, differing))
+    return Counted(findings=findings, undecidable={"replica-divergence": silent})
+
+
+def _differs(primary: AuditEntry, other: AuditEntry) -> str | None:
+    if _may_have_expired(primary) or _may_have_expired(other):
+        return None
+    if other.saw != primary.saw:
+        names = sorted(
+            name
+            for name in {*(other.saw or {}), *(primary.saw or {})}
+            if (other.saw or {}).get(name) != (primary.saw or {}).get(name)
+        )
+        return f"{', '.join(names)} differ" if other.saw and primary.saw else "one has it, the other has not"
+    if None not in {other.witnesses, primary.witnesses} and other.witnesses != primary.witnesses:
+        return "the lists of executed writes differ"
+    mine, theirs = primary.pttl_ms, other.pttl_ms
+    if mine is None or theirs is None:
+        return None
+    passed_ms = (max(other.done_us, primary.done_us) - min(other.sent_us, primary.sent_us)) / 1000
+    if (mine < 0) != (theirs < 0) or abs(mine - theirs) > passed_ms + PTTL_TOLERANCE_MS:
+        return f"{mine} ms and {theirs} ms to live"
+    return None
+
+
+def _may_have_expired(entry: AuditEntry) -> bool:
+    """So close to its end that one of two looks may have come too late."""
+    return entry.pttl_ms is not None and 0 <= entry.pttl_ms < 2 * PTTL_TOLERANCE_MS
+
+
+def _diverged(
+    index: Index, timeline: Timeline, primary: AuditEntry, differing: list[tuple[AuditEntry, str]]
+) -> Finding:
+    entry, how = differing[0]
+    return finding(
+        index,
+        "replica-divergence",
+        timeline,
+        promise=timeline.created,
+        seen=next(one for one in timeline.sights if one.entry is not None),
+        why=Why(because=how),
+        sentence=f"After recovery {entry.node} and its primary {primary.node} disagree about {timeline.named}"
+        f": {how}.",
+        observations=len(differing),
+    )
+
+
+def judge_recovery(index: Index) -> Counted:
+    closing = index.history.closing
+    if closing is None or closing.interrupted:
+        return Counted(undecidable={"no-recovery": 1 if index.effect_us is not None else 0})
+    if not closing.not_recovered:
+        return Counted()
+    because = closing.not_recovered
+    return Counted(
+        findings=[
+            Finding(
+                name="no-recovery",
+                side=FINDINGS["no-recovery"],
+                because=because,
+                sentence=f"The topology did not recover within its limit: {because}.",
+                t_us=None if index.effect_us in {None, NEVER} else int(index.effect_us or 0),
+                seen_us=closing.t_us,
+            )
+        ]
+    )

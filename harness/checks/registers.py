@@ -1,0 +1,285 @@
+"""Fields that are overwritten: old values, lost updates, torn writes, late retries.
+
+Each (session, field) is a register. Values carry the operation that wrote them, so a read names the
+write it saw. A read is *old* if a later acked write was done before it was sent, or an earlier read
+already saw one. Old and seen again later: stale-read. Never again: lost-update.
+
+Trap: order is by time alone (w1 done before w2 sent). Overlapping writes have none, and an
+unanswered attempt of an acked write may land after any later one (ghost-retry, not a loss).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.checks.causes import Why, of_loss, of_old_answer
+from harness.checks.effects import IDENTITY, NEVER, Effect, Sight, State
+from harness.checks.findings import Counted, finding, where
+from harness.checks.index import Index, Timeline
+from harness.model.judgement import Finding
+from harness.model.words import Cause, StepKind
+
+
+@dataclass(slots=True)
+class Register:
+    """One field of one session."""
+
+    name: str
+    values: dict[str | None, Effect] = field(default_factory=dict)
+    """Value -> the write that wrote it; None: the last removal."""
+    acked: list[tuple[Effect, str | None]] = field(default_factory=list)
+    removals: list[Effect] = field(default_factory=list)
+    counts: bool = False
+    """Incremented somewhere: judged by `counters`."""
+
+
+@dataclass(slots=True)
+class _Old:
+    """A write that reads sent after it did not show."""
+
+    newer: Effect
+    value: str | None
+    register: str
+    sights: list[Sight] = field(default_factory=list)
+    lost: bool = False
+
+
+def registers_of(timeline: Timeline) -> dict[str, Register]:
+    found: dict[str, Register] = {}
+
+    def register(name: str) -> Register:
+        if name not in found:
+            found[name] = Register(name)
+        return found[name]
+
+    for effect in (*timeline.creations, *timeline.writes):
+        step = effect.step
+        for name, value in step.wrote.items():
+            one = register(name)
+            one.values[value] = effect
+            if effect.certain:
+                one.acked.append((effect, value))
+        for name in step.removed:
+            one = register(name)
+            one.removals.append(effect)
+            one.values[None] = effect
+            if effect.certain:
+                one.acked.append((effect, None))
+        for name in step.added:
+            register(name).counts = True
+    for one in found.values():
+        one.acked.sort(key=lambda item: item[0].done_us)
+    return found
+
+
+def readable(timeline: Timeline) -> list[Sight]:
+    """Looks whose values count: the session was there, and no logout was over or under way."""
+    destroyed = timeline.destroyed
+    return [
+        one
+        for one in timeline.sights
+        if one.state is State.PRESENT and (destroyed is None or one.done_us < destroyed.done_us)
+    ]
+
+
+def judge_registers(index: Index) -> Counted:
+    findings: list[Finding] = []
+    for timeline in index.sessions.values():
+        if timeline.created is None or not timeline.writes:
+            continue
+        registers = {
+            name: one
+            for name, one in registers_of(timeline).items()
+            if not one.counts and name not in IDENTITY and len(one.values) > 1
+        }
+        if registers:
+            findings += _session(index, timeline, registers)
+    return Counted(findings=findings)
+
+
+def _session(index: Index, timeline: Timeline, registers: dict[str, Register]) -> list[Finding]:
+    looks = readable(timeline)
+    torn: dict[int, list[Sight]] = {}
+    skip: set[tuple[int, str]] = set()
+    for number, sight in enumerate(looks):
+        for effect, names in _tears(sight, registers):
+            partial = torn.setdefault(effect.operation.id, [])
+            if sight not in partial[-1:]:
+                partial.append(sight)
+            skip.update((number, name) for name in names)
+    old: dict[int, _Old] = {}
+    ghosts: dict[int, tuple[Effect, Effect, list[Sight]]] = {}
+    for register in registers.values():
+        _sweep(looks, register, skip, old, ghosts)
+    _decide(timeline, looks, old)
+    found = [_torn(index, timeline, operation, sights) for operation, sights in torn.items()]
+    found += [_ghost(index, timeline, *ghost) for ghost in ghosts.values()]
+    found += [_old(index, timeline, one) for one in old.values()]
+    return found
+
+
+def _tears(sight: Sight, registers: dict[str, Register]) -> list[tuple[Effect, list[str]]]:
+    """Writes of several fields of which this look saw a part."""
+    versions = {
+        name: one.values.get(sight.saw.get(name)) for name, one in registers.items() if name in sight.saw
+    }
+    found = []
+    for name, seen in versions.items():
+        if seen is None or len(seen.step.wrote) < 2:
+            continue
+        for other in seen.step.wrote:
+            version = versions.get(other)
+            if version is None or version is seen:
+                continue
+            # Either would have overwritten both fields at once.
+            both = name in version.step.wrote
+            if version.precedes(seen) or (both and version.first_us <= seen.first_us):
+                found.append((seen, [name, other]))
+    return found
+
+
+def _sweep(
+    looks: list[Sight],
+    register: Register,
+    skip: set[tuple[int, str]],
+    old: dict[int, _Old],
+    ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
+) -> None:
+    """Walk the looks in the order they were sent, with the newest write that each had to show."""
+    finished = sorted(range(len(looks)), key=lambda number: looks[number].done_us)
+    newest: tuple[Effect, str | None] | None = None
+    newest_us = NEVER
+    writes = reads = 0
+    for number, sight in enumerate(looks):
+        while writes < len(register.acked) and register.acked[writes][0].done_us < sight.sent_us:
+            effect, value = register.acked[writes]
+            if effect.sent_us > newest_us:
+                newest, newest_us = (effect, value), effect.sent_us
+            writes += 1
+        while reads < len(finished) and looks[finished[reads]].done_us < sight.sent_us:
+            value = looks[finished[reads]].saw.get(register.name)
+            seen = register.values.get(value) if value is not None else None
+            if seen is not None and seen.first_us > newest_us:
+                newest, newest_us = (seen, value), seen.first_us
+            reads += 1
+        if newest is not None and (number, register.name) not in skip:
+            _compare(sight, register, newest, newest_us, old, ghosts)
+
+
+def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
+    sight: Sight,
+    register: Register,
+    newest: tuple[Effect, str | None],
+    newest_us: float,
+    old: dict[int, _Old],
+    ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
+) -> None:
+    newer, newer_value = newest
+    value = sight.saw.get(register.name)
+    if value == newer_value:
+        return
+    if value is None:
+        until_us = max(
+            (one.until_us for one in register.removals if one.first_us <= sight.done_us), default=NEVER
+        )
+        seen = None
+    else:
+        seen = register.values.get(value)
+        if seen is None or seen is newer:
+            return
+        until_us = seen.until_us
+    if until_us >= newest_us:
+        if seen is not None and seen.certain and seen.done_us < newest_us:
+            ghosts.setdefault(seen.operation.id, (seen, newer, []))[2].append(sight)
+        return
+    one = old.setdefault(newer.operation.id, _Old(newer, newer_value, register.name))
+    one.sights.append(sight)
+
+
+def _decide(timeline: Timeline, looks: list[Sight], old: dict[int, _Old]) -> None:
+    """Lost, unless the newer value was seen again later or its witness is still there."""
+    survived = () if timeline.primary is None else timeline.primary.witnesses
+    for one in old.values():
+        witness = one.newer.step.witness
+        if witness is not None and survived and witness in survived:
+            continue
+        again_us = max(
+            (sight.sent_us for sight in looks if sight.saw.get(one.register) == one.value), default=NEVER
+        )
+        one.lost = any(sight.done_us >= again_us for sight in one.sights)
+
+
+def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
+    seen = one.sights[0]
+    of = f"{one.register} of {timeline.named}"
+    if not one.lost:
+        name, why = "stale-read", of_old_answer(index, seen)
+        sentence = (
+            f"{where(seen)} read an old {of}: operation {one.newer.operation.id} had changed it before."
+        )
+    else:
+        name, why = "lost-update", of_loss(index, one.newer, seen, timeline.shard)
+        sentence = (
+            f"{where(seen)} read {of} as it was before operation {one.newer.operation.id}, which was"
+            " acked and was not seen again."
+        )
+        if _overwritten(timeline, one):
+            why = Why(because="it was overwritten before anybody could tell an old answer from a lost write")
+    return finding(
+        index,
+        name,
+        timeline,
+        promise=one.newer,
+        seen=seen,
+        why=why,
+        sentence=sentence,
+        observations=len(one.sights),
+    )
+
+
+def _overwritten(timeline: Timeline, one: _Old) -> bool:
+    """A later write replaced it, and no witness tells whether it was still there then."""
+    if timeline.primary is not None and timeline.primary.witnesses is not None and one.newer.step.witness:
+        return False
+    last_us = max(sight.sent_us for sight in one.sights)
+    return any(
+        effect.certain and effect.sent_us > one.newer.done_us and effect.sent_us < last_us + 1
+        for effect in timeline.writes
+        if one.register in effect.step.wrote and effect is not one.newer
+    )
+
+
+def _ghost(index: Index, timeline: Timeline, late: Effect, newer: Effect, sights: list[Sight]) -> Finding:
+    because = (
+        f"operation {late.operation.id} was sent {late.extra + 1} times; an unanswered attempt landed after"
+        f" operation {newer.operation.id}"
+    )
+    return finding(
+        index,
+        "ghost-retry",
+        timeline,
+        promise=newer,
+        between=[late.operation],
+        seen=sights[0],
+        why=Why(cause=Cause.CLIENT_RETRY, because=because),
+        sentence=f"{where(sights[0])} read what operation {late.operation.id} wrote to {timeline.named}"
+        f" over what was acked later: {because}.",
+        observations=len(sights),
+    )
+
+
+def _torn(index: Index, timeline: Timeline, operation: int, sights: list[Sight]) -> Finding:
+    effects = (*timeline.creations, *timeline.writes)
+    effect = next(one for one in effects if one.operation.id == operation and len(one.step.wrote) > 1)
+    what = "log-in" if effect.step.does is StepKind.CREATE else "write"
+    return finding(
+        index,
+        "torn-state",
+        timeline,
+        promise=effect,
+        seen=sights[0],
+        why=of_old_answer(index, sights[0]),
+        sentence=f"{where(sights[0])} saw a part of what one {what} (operation {operation}) wrote to"
+        f" {timeline.named}.",
+        observations=len(sights),
+    )

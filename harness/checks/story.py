@@ -1,0 +1,187 @@
+"""What happened to one session, in words: a dozen lines for a finding, all of it for `why`.
+
+Reads the history again instead of keeping text for every finding. Times count from the first
+fault's proved effect. Trap: the lines around the break matter more than the first ones; what is left
+out is counted, never silently dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.checks.effects import seen_at, state_of
+from harness.checks.index import Index, Timeline
+from harness.checks.nodes import Standing
+from harness.model.history import History
+from harness.model.judgement import Finding
+from harness.model.records import AuditEntry, Event, Operation, Step
+from harness.model.words import Outcome, StepKind
+
+TOLD = frozenset(
+    "effect no-effect healed promoted demoted rebooted recovered flushed evicted web-server-killed".split()  # noqa: SIM905 - one line of words reads better
+)
+"""Events that belong into a session's story."""
+EVENTS_SHOWN = 4
+OPERATIONS_SHOWN = 6
+"""Of a finding that is about no single session."""
+WIDTH = 150
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    t_us: float
+    text: str
+    operation: int | None = None
+    event: str = ""
+    audit: bool = False
+
+
+def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
+    """The story of the finding's session in at most `lines` lines; without a session, the events."""
+    index = Index(history)
+    told = _lines(index, index.sessions.get(finding.session or ""), finding)
+    if not told:
+        return [finding.sentence]
+    kept = _choose(told, finding, lines)
+    return _written(index, told, kept, lines)
+
+
+def session_story(history: History, session: str) -> list[str]:
+    """Everything recorded about a session (a prefix of its id is enough, if only one has it)."""
+    index = Index(history)
+    names = [one for one in index.sessions if one.startswith(session)]
+    if not names:
+        return [f"no session {session!r} in this history; it has {len(index.sessions)} sessions"]
+    if len(names) > 1:
+        return [f"{len(names)} sessions begin with {session!r}:", *sorted(names)[:20]]
+    timeline = index.sessions[names[0]]
+    head = f"session {timeline.session} of {timeline.user}, shard {timeline.shard}"
+    return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline, None))]
+
+
+def _lines(index: Index, timeline: Timeline | None, finding: Finding | None) -> list[_Line]:
+    told = []
+    shard = (
+        finding.shard
+        if timeline is None and finding is not None
+        else None
+        if timeline is None
+        else timeline.shard
+    )
+    mine = {event.key for event in index.history.events if event.key} & (
+        {timeline.key} if timeline else set()
+    )
+    for event in index.history.events:
+        here = event.shard in {None, shard} or shard is None
+        if event.name in TOLD and here and (event.key is None or event.key in mine):
+            told.append(_Line(event.t_us, _event(event), event=event.name))
+    if timeline is not None:
+        told += [
+            _operation(index, one, timeline) for one in index.history.operations if _concerns(one, timeline)
+        ]
+        told += [_audit(timeline, entry) for entry in timeline.audit]
+    elif finding is not None:
+        known = [
+            index.operations[one] for one in finding.operations[:OPERATIONS_SHOWN] if one in index.operations
+        ]
+        told += [_operation(index, one, None) for one in known]
+    return sorted(told, key=lambda one: one.t_us)
+
+
+def _concerns(operation: Operation, timeline: Timeline) -> bool:
+    if operation.session == timeline.session:
+        return True
+    return operation.user == timeline.user and any(
+        timeline.session in {step.session, step.member} for step in operation.steps
+    )
+
+
+def _choose(told: list[_Line], finding: Finding, lines: int) -> set[int]:
+    """Which lines to show: the finding's own, the audit's, the events between, then their neighbours."""
+    wanted = set(finding.operations)
+    own = [n for n, one in enumerate(told) if one.operation in wanted]
+    audit = [n for n, one in enumerate(told) if one.audit]
+    from_us = min((told[n].t_us for n in own), default=told[0].t_us)
+    to_us = finding.seen_us if finding.seen_us is not None else told[-1].t_us
+    events = [n for n, one in enumerate(told) if one.event and from_us <= one.t_us <= to_us]
+    first = [n for n, one in enumerate(told) if one.operation is not None][:1]
+    around = [n + step for n in own for step in (-1, 1) if 0 <= n + step < len(told)]
+    rest = sorted(range(len(told)), key=lambda n: min((abs(n - one) for one in own), default=n))
+    order = [*own[:4], *own[-2:], *first, *audit[:2], *events[-EVENTS_SHOWN:], *around, *rest]
+    room = lines - 1
+    return set(list(dict.fromkeys(order))[: room if len(told) > lines else lines])
+
+
+def _written(index: Index, told: list[_Line], kept: set[int], lines: int) -> list[str]:
+    shown = [f"{_time(index, told[n].t_us)}  {told[n].text}"[:WIDTH] for n in sorted(kept)]
+    left_out = len(told) - len(kept)
+    if left_out:
+        shown.append(f"({left_out} more; `failover-kit why` shows all)")
+    return shown[:lines]
+
+
+def _time(index: Index, t_us: float) -> str:
+    return f"{(t_us - (index.effect_us or 0)) / 1e6:+9.3f} s"
+
+
+def _event(event: Event) -> str:
+    what = {"effect": "fault took effect", "no-effect": "fault had no effect"}.get(event.name, event.name)
+    where = f" {event.node}" if event.node and event.node not in event.detail else ""
+    return f"-- {event.source}: {what}{where}{': ' + event.detail if event.detail else ''}"
+
+
+def _operation(index: Index, operation: Operation, timeline: Timeline | None) -> _Line:
+    steps = [
+        one
+        for one in operation.steps
+        if timeline is None or (one.member or one.session or operation.session) == timeline.session
+    ] or list(operation.steps)
+    deciding = next((one for one in steps if one.deciding), steps[0] if steps else None)
+    begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
+    parts = [operation.web_server, f"{operation.behaviour} #{operation.id}"]
+    if deciding is not None:
+        parts.append(_at(index, operation, deciding))
+        parts.append("; ".join(_outcome(one, timeline) for one in steps))
+    else:
+        parts.append(str(operation.outcome))
+    if operation.told:
+        parts.append(f"told {operation.told!r}")
+    return _Line(begun_us, "  ".join(part for part in parts if part), operation=operation.id)
+
+
+def _at(index: Index, operation: Operation, step: Step) -> str:
+    connection = index.connection_for(operation, step)
+    if connection is None:
+        return "(no node)"
+    sent_us, done_us = seen_at(operation, step)
+    standing = index.nodes.standing(connection.node, sent_us, done_us)
+    role = str(standing) if standing is not Standing.UNKNOWN else "?"
+    return f"at {connection.node} ({role})"
+
+
+def _outcome(step: Step, timeline: Timeline | None) -> str:
+    words = [str(step.does), str(step.outcome)]
+    if step.outcome is Outcome.ACKED:
+        if step.effective is False:
+            words.append("without effect: nothing was there")
+        if step.saw is not None and timeline is not None:
+            state = state_of(step.saw, timeline.session, timeline.user)
+            words.append(f"saw it {state.name.lower()}" if step.saw else "saw nothing")
+    elif step.error:
+        words.append(f"({step.error[:60]})")
+    changed = {**step.wrote} if step.does is StepKind.WRITE else {**step.added}
+    if changed:
+        words.append(", ".join(f"{name}={value}" for name, value in changed.items())[:60])
+    if len(step.attempts) > 1:
+        words.append(f"in {len(step.attempts)} attempts")
+    return " ".join(words)
+
+
+def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
+    if entry.saw is None:
+        found = f"no answer ({entry.error or 'none'})"
+    else:
+        state = state_of(entry.saw, timeline.session, timeline.user)
+        found = f"{state.name.lower()}" + (f", {entry.pttl_ms} ms to live" if entry.saw else "")
+    witnesses = "" if entry.witnesses is None else f", {len(entry.witnesses)} witnesses"
+    return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
