@@ -1,0 +1,213 @@
+"""What changes between two looks, and what sentinels announce, becomes the right event at the right time."""
+
+import pytest
+
+from harness.model.seams import Address, Secrets, Source
+from harness.model.words import TopologyKind
+from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
+from harness.observe.parsing import ClusterNode, ClusterView, Directory, SentinelView
+from harness.observe.vantage import Vantage
+from tests import builders_observe as a
+
+
+class StoppedClock:
+    def __init__(self, now_us=0):
+        self.at_us = now_us
+
+    def now_us(self):
+        return self.at_us
+
+    def sleep(self, seconds):
+        raise AssertionError("observers do not sleep by the clock")
+
+
+def vantage(plan=None):
+    plan = plan or a.plan()
+    addresses = {node.name: Address("10.0.0.1", 7000 + n) for n, node in enumerate(plan.nodes)}
+    events = []
+    found = Vantage(
+        plan=plan,
+        clock=StoppedClock(),
+        record=events.append,
+        addresses=addresses,
+        directory=Directory({(at.host, at.port): name for name, at in addresses.items()}),
+        source=Source(),
+        secrets=Secrets(redis="", sentinel=""),
+        service="sessions",
+    )
+    return found, events
+
+
+def told(events):
+    return [(event.name, event.source, event.node) for event in events]
+
+
+def test_promotion_lies_between_the_two_looks():
+    """The error reaches back to when the last look with the old role was sent."""
+    place, events = vantage()
+    watch = RoleWatch(place)
+    watch.notice(a.sample("redis-2", "replica", 100_000))
+    watch.notice(a.sample("redis-2", "replica", 200_000))
+    assert events == []
+    watch.notice(a.sample("redis-2", "primary", 300_000))
+    (event,) = events
+    assert (event.name, event.node, event.shard) == ("promoted", "redis-2", 1)
+    assert (event.t_us, event.error_us) == (300_000, 300_000 - 199_000)
+
+
+def test_silence_widens_the_error_and_is_no_change():
+    """A node that did not answer for a while may have been demoted at any time in it."""
+    place, events = vantage()
+    watch = RoleWatch(place)
+    watch.notice(a.sample("redis-1", "primary", 100_000))
+    watch.notice(a.sample("redis-1", "", 200_000, reachable=False))
+    watch.notice(a.sample("redis-1", "replica", 900_000))
+    (event,) = events
+    assert (event.name, event.error_us) == ("demoted", 900_000 - 99_000)
+
+
+def test_new_process_is_rebooted_and_keeps_its_role():
+    """A changed run_id is a restart; the same role before and after is no promotion."""
+    place, events = vantage()
+    watch = RoleWatch(place)
+    watch.notice(a.sample("redis-1", "primary", 100_000))
+    watch.notice(a.sample("redis-1", "primary", 900_000, run_id="another", keys=3))
+    assert told(events) == [("rebooted", "redis-1", "redis-1")]
+    assert "3 keys" in events[0].detail
+
+
+def sentinel_watch(place, suspicions, name="sentinel-1"):
+    return SentinelWatch(place, name, suspicions)
+
+
+def test_sentinels_messages_become_the_kits_names():
+    """Each message of a failover under the name that the failover's steps are told by."""
+    place, events = vantage()
+    suspicions = Suspicions(place)
+    one, two = (sentinel_watch(place, suspicions, f"sentinel-{n}") for n in (1, 2))
+    one.hear("+sdown", "master sessions 10.0.0.1 7000")
+    two.hear("+sdown", "master sessions 10.0.0.1 7000")
+    two.hear("+odown", "master sessions 10.0.0.1 7000 #quorum 2/2")
+    two.hear("+try-failover", "master sessions 10.0.0.1 7000")
+    two.hear("+elected-leader", "master sessions 10.0.0.1 7000")
+    two.hear("+switch-master", "sessions 10.0.0.1 7000 10.0.0.1 7001")
+    one.hear("-sdown", "master sessions 10.0.0.1 7000")
+    two.hear("+convert-to-slave", "slave x 10.0.0.1 7000 @ sessions 10.0.0.1 7001")
+    one.hear("+reboot", "slave x 10.0.0.1 7002 @ sessions 10.0.0.1 7001")
+    one.hear("__sentinel__:hello", "10.0.0.1,26379,...")
+    assert told(events) == [
+        ("suspected", "sentinel-1", "redis-1"),
+        ("suspected", "sentinel-2", "redis-1"),
+        ("suspected-by-quorum", "sentinel-2", "redis-1"),
+        ("agreed", "sentinel-2", "redis-1"),
+        ("+try-failover", "sentinel-2", "redis-1"),
+        ("elected", "sentinel-2", "redis-1"),
+        ("published", "sentinel-2", "redis-2"),
+        ("cleared", "sentinel-1", "redis-1"),
+        ("demoted", "sentinel-2", "redis-1"),
+        ("rebooted", "sentinel-1", "redis-3"),
+    ]
+
+
+def test_quorum_is_reached_once_per_suspicion():
+    """A third suspecting sentinel adds nothing; after all have cleared it, it can happen again."""
+    place, events = vantage()
+    suspicions = Suspicions(place)
+    watches = [sentinel_watch(place, suspicions, f"sentinel-{n}") for n in (1, 2, 3)]
+    for _ in range(2):
+        for watch in watches:
+            watch.hear("+sdown", "master sessions 10.0.0.1 7000")
+        for watch in watches:
+            watch.hear("-sdown", "master sessions 10.0.0.1 7000")
+    assert [e.name for e in events].count("suspected-by-quorum") == 2
+
+
+def answer(primary, t_us, **given):
+    return SentinelView(observer="sentinel-1", sent_us=t_us - 1000, done_us=t_us, primary=primary, **given)
+
+
+def test_switch_that_was_not_heard_shows_in_what_the_sentinel_answers():
+    """A missed +switch-master is found by asking, within the two looks; one that was heard is not told twice."""
+    place, events = vantage()
+    watch = sentinel_watch(place, Suspicions(place))
+    watch.notice(answer("redis-1", 100_000))
+    watch.notice(answer("redis-1", 200_000, error="no answer"))
+    watch.notice(answer("redis-2", 300_000))
+    (event,) = events
+    assert (event.name, event.node, event.t_us, event.error_us) == ("published", "redis-2", 300_000, 201_000)
+    watch.hear("+switch-master", "sessions 10.0.0.1 7001 10.0.0.1 7002")
+    watch.notice(answer("redis-2", 390_000))  # asked before the switch
+    watch.notice(answer("redis-3", 400_000))
+    assert [e.node for e in events] == ["redis-2", "redis-3"]
+    watch.notice(answer("redis-1", 500_000))
+    assert [e.node for e in events] == ["redis-2", "redis-3", "redis-1"]
+
+
+def look(observer, t_us, flags=None, owner=2):
+    """Three shards; redis-2 has the flags, `owner` has the slots of shard 2."""
+    nodes = {
+        name: ClusterNode(
+            name=name,
+            primary=name in ("redis-1", "redis-3", f"redis-{owner}"),
+            flags=frozenset(flags or ()) if name == "redis-2" else frozenset(),
+            slots=100 if name in ("redis-1", "redis-3", f"redis-{owner}") else 0,
+        )
+        for name in (f"redis-{n}" for n in range(1, 7))
+    }
+    return ClusterView(observer=observer, sent_us=t_us - 1000, done_us=t_us, nodes=nodes)
+
+
+@pytest.fixture
+def cluster():
+    place, events = vantage(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
+    return ClusterWatch(place, Suspicions(place)), events
+
+
+def test_cluster_tells_suspicion_agreement_and_new_owner(cluster):
+    """PFAIL of one, of the majority, FAIL, and the slots' new owner in each view; each once."""
+    watch, events = cluster
+    for observer in ("redis-1", "redis-3", "redis-5"):
+        watch.notice(look(observer, 100_000))
+    watch.notice(look("redis-1", 200_000, {"fail?"}))
+    watch.notice(look("redis-1", 300_000, {"fail?"}))
+    watch.notice(look("redis-3", 300_000, {"fail?"}))
+    watch.notice(look("redis-1", 400_000, {"fail"}))
+    watch.notice(look("redis-3", 400_000, {"fail"}))
+    watch.notice(look("redis-5", 500_000, {"fail"}, owner=5))
+    watch.notice(look("redis-1", 500_000, {"fail"}, owner=5))
+    assert told(events) == [
+        ("suspected", "redis-1", "redis-2"),
+        ("suspected", "redis-3", "redis-2"),
+        ("suspected-by-quorum", "redis-3", "redis-2"),
+        ("agreed", "redis-1", "redis-2"),
+        ("published", "redis-5", "redis-5"),
+        ("published", "redis-1", "redis-5"),
+    ]
+    assert [e.shard for e in events] == [2] * 6
+    assert events[0].error_us == 101_000
+    assert events[4].error_us == 500_000 - 99_000
+
+
+def test_cluster_fail_without_a_seen_pfail_is_a_suspicion_too(cluster):
+    """Between two looks a node can go from healthy to FAIL; somebody suspected it all the same."""
+    watch, events = cluster
+    watch.notice(look("redis-1", 100_000))
+    watch.notice(look("redis-1", 200_000, {"fail"}))
+    assert told(events) == [("suspected", "redis-1", "redis-2"), ("agreed", "redis-1", "redis-2")]
+
+
+def test_cluster_failure_can_be_agreed_again_after_it_was_cleared(cluster):
+    """A second failure of the same node is an event of its own."""
+    watch, events = cluster
+    for flags in ((), ("fail",), (), ("fail",)):
+        watch.notice(look("redis-1", 100_000, flags))
+    assert [e.name for e in events] == ["suspected", "agreed", "cleared", "suspected", "agreed"]
+
+
+def test_view_that_is_missing_changes_nothing(cluster):
+    """A node that does not tell its view has not changed its mind."""
+    watch, events = cluster
+    watch.notice(look("redis-1", 100_000))
+    watch.notice(ClusterView(observer="redis-1", sent_us=1, done_us=2, error="no answer"))
+    watch.notice(look("redis-1", 300_000))
+    assert events == []

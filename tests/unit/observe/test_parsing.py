@@ -1,0 +1,195 @@
+"""What nodes and sentinels answer becomes typed, with addresses turned into names and none guessed."""
+
+import pytest
+
+from harness.observe import parsing
+from harness.observe.parsing import ClusterView, Directory
+
+DIRECTORY = Directory(
+    {
+        ("10.0.0.1", 6379): "redis-1",
+        ("10.0.0.2", 6379): "redis-2",
+        ("10.0.0.3", 6379): "redis-3",
+        ("10.0.0.4", 6379): "redis-4",
+        ("10.0.0.9", 26379): "sentinel-1",
+        ("fd00::5", 6379): "redis-5",
+    }
+)
+
+PRIMARY = """# Replication
+role:master
+connected_slaves:2
+slave0:ip=10.0.0.2,port=6379,state=online,offset=4000,lag=0
+slave1:ip=10.0.0.77,port=6379,state=online,offset=3990,lag=1
+master_failover_state:no-failover
+master_replid:aaaa
+master_replid2:bbbb
+master_repl_offset:4014
+second_repl_offset:1234
+# Stats
+expired_keys:7
+evicted_keys:3
+# Memory
+used_memory:1048576
+maxmemory:2097152
+# Keyspace
+db0:keys=12,expires=3,avg_ttl=0
+db3:keys=30,expires=0,avg_ttl=0
+# Persistence
+loading:0
+rdb_changes_since_last_save:5
+"""
+
+REPLICA = """# Replication
+role:slave
+master_host:10.0.0.1
+master_port:6379
+master_link_status:down
+connected_slaves:0
+master_replid:aaaa
+master_replid2:0000
+master_repl_offset:4000
+second_repl_offset:-1
+# Persistence
+loading:1
+"""
+
+
+def sampled(text, node="redis-1", **given):
+    info = parsing.info_fields(text.replace("\n", "\r\n"))
+    return parsing.node_sample(
+        info, node=node, run_id="r", sent_us=1, done_us=2, directory=DIRECTORY, **given
+    )
+
+
+def test_info_of_a_primary_gives_role_offsets_and_counters():
+    """Every field of the sample comes from the right line; an unknown replica is left out."""
+    found = sampled(PRIMARY, epoch=4)
+    assert (found.role, found.replid, found.replid2) == ("primary", "aaaa", "bbbb")
+    assert (found.offset, found.second_repl_offset) == (4014, 1234)
+    assert found.replicas == {"redis-2": 4000}
+    assert (found.evicted_keys, found.expired_keys) == (3, 7)
+    assert (found.memory_bytes, found.memory_limit_bytes) == (1048576, 2097152)
+    assert found.keys == 42
+    assert found.epoch == 4
+    assert found.link_up is None
+    assert found.error is None
+
+
+def test_info_of_a_replica_names_its_primary_and_its_trouble():
+    """A replica tells whom it follows, that its link is down, and that it is loading."""
+    found = sampled(REPLICA, node="redis-2")
+    assert (found.role, found.primary, found.link_up) == ("replica", "redis-1", False)
+    assert found.second_repl_offset == -1
+    assert found.error.startswith("LOADING")
+
+
+def test_info_of_a_node_that_is_no_replica_of_ours_names_nobody():
+    """An address that is no node of the run is never taken for one."""
+    assert sampled(REPLICA.replace("10.0.0.1", "10.9.9.9")).primary == ""
+
+
+CLUSTER = """\
+id1 10.0.0.1:6379@16379 master - 0 1700000000000 1 connected 0-5460 [93-<-id2]
+id2 10.0.0.2:6379@16379,host-two master,fail? - 1700000000000 1700000000000 2 connected 5461-10922 16000
+id3 :6379@16379 myself,slave id1 0 0 1 connected
+id4 10.0.0.4:6379@16379 slave,fail id2 1700000000000 1700000000000 2 disconnected
+id5 fd00::5:6379@16379 master - 0 0 3 connected 10923-15999 16001-16383
+id9 10.0.0.4:6379@16379 slave id2 0 0 2 connected
+id8 10.9.9.9:6379@16379 handshake - 0 0 0 disconnected
+"""
+
+
+def view(text=CLUSTER, observer="redis-3"):
+    return parsing.cluster_view(text, observer=observer, sent_us=1, done_us=2, directory=DIRECTORY)
+
+
+def test_cluster_nodes_gives_roles_flags_and_slots():
+    """Roles, failure flags, slots (ranges, single ones, none under migration) and epochs, by name."""
+    nodes = view().nodes
+    assert set(nodes) == {"redis-1", "redis-2", "redis-3", "redis-4", "redis-5"}
+    assert nodes["redis-1"].ranges == ((0, 5460),)
+    assert nodes["redis-2"].flags == {"fail?"}
+    assert nodes["redis-2"].slots == 10922 - 5461 + 1 + 1
+    assert (nodes["redis-3"].primary, nodes["redis-3"].replica_of) == (False, "redis-1")
+    assert nodes["redis-3"].flags == frozenset()
+    assert nodes["redis-5"].epoch == 3
+    assert sum(node.slots for node in nodes.values()) == parsing.SLOTS
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_cluster_nodes_prefers_a_wiped_nodes_new_self(reverse):
+    """A node that came back empty is listed twice; its dead former self does not hide it."""
+    lines = CLUSTER.splitlines()
+    found = view("\n".join(reversed(lines) if reverse else lines)).nodes["redis-4"]
+    assert found.flags == frozenset()
+
+
+def test_owner_of_a_shard_must_be_one():
+    """The owner is who has slots among the shard's nodes; two, or none, are nobody."""
+    seen = view()
+    assert seen.owner(frozenset({"redis-1", "redis-3"})) == "redis-1"
+    assert seen.owner(frozenset({"redis-1", "redis-2"})) == ""
+    assert seen.owner(frozenset({"redis-3"})) == ""
+    assert ClusterView(observer="x", sent_us=1, done_us=2).owner(frozenset({"redis-1"})) == ""
+
+
+def test_cluster_epoch_is_read_where_there_is_one():
+    """CLUSTER INFO's current epoch; None for a reply without."""
+    assert parsing.cluster_epoch("cluster_state:ok\r\ncluster_current_epoch:6\r\n") == 6
+    assert parsing.cluster_epoch("cluster_state:ok\r\n") is None
+
+
+def test_sentinel_master_gives_primary_flags_and_epoch():
+    """The reply's flat list becomes a view; `master` itself is no trouble."""
+    reply = [
+        "name",
+        "sessions",
+        "ip",
+        "10.0.0.2",
+        "port",
+        "6379",
+        "flags",
+        "s_down,master",
+        "config-epoch",
+        "3",
+    ]
+    found = parsing.sentinel_view(
+        reply, observer="sentinel-1", run_id="r", sent_us=1, done_us=2, directory=DIRECTORY
+    )
+    assert (found.primary, found.flags, found.epoch) == ("redis-2", {"s_down"}, 3)
+
+
+@pytest.mark.parametrize(
+    ("channel", "text", "node"),
+    [
+        ("+sdown", "master sessions 10.0.0.1 6379", "redis-1"),
+        ("+odown", "master sessions 10.0.0.1 6379 #quorum 2/2", "redis-1"),
+        ("+sdown", "slave 10.0.0.2:6379 10.0.0.2 6379 @ sessions 10.0.0.1 6379", "redis-2"),
+        ("+switch-master", "sessions 10.0.0.1 6379 10.0.0.3 6379", "redis-3"),
+        ("+elected-leader", "master sessions 10.0.0.1 6379", "redis-1"),
+        ("+sdown", "sentinel 0a1b 10.0.0.9 26379 @ sessions 10.0.0.1 6379", None),
+        ("+reboot", "slave x 10.9.9.9 6379 @ sessions 10.0.0.1 6379", None),
+        ("+tilt", "#tilt mode entered", None),
+        ("+new-epoch", "5", None),
+    ],
+)
+def test_sentinel_message_is_about_a_data_node_or_none(channel, text, node):
+    """Who a message is about, where it is about a node of this run that holds data."""
+    assert parsing.sentinel_message(channel, text, DIRECTORY).node == node
+
+
+@pytest.mark.parametrize(
+    ("key", "slot"),
+    # From a real node: CLUSTER KEYSLOT.
+    [
+        ("foo", 12182),
+        ("session:{abc}", 7638),
+        ("witness:{abc}", 7638),
+        ("a{}b{c}", 7353),
+        ("{unclosed", 470),
+    ],
+)
+def test_slot_is_the_clusters_own(key, slot):
+    """Hash tags count as Redis counts them: only the first braces, and only with something between."""
+    assert parsing.slot(key) == slot
