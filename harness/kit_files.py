@@ -27,7 +27,7 @@ def kit_root() -> Path:
         if (place / "sentinel" / "redis.conf").is_file():
             return place
     looked = ", ".join(str(place) for place in places)
-    raise EnvironmentFailure(f"the kit's own files (sentinel/redis.conf, ...) are missing; looked in {looked}")
+    raise EnvironmentFailure(f"the kit's own files are missing (sentinel/redis.conf); looked in {looked}")
 
 
 def kit_file(name: str) -> Path:

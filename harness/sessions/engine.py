@@ -75,7 +75,7 @@ class LoadEngine:
         self._counters = Counters()
         self._ids = itertools.count(1)
         self._log_in_dice = log_in_dice(plan.seed)
-        self._sessions: dict[str, str] = {}
+        self._sessions: list[Session] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._busy_peak = 0
@@ -255,7 +255,7 @@ class LoadEngine:
         """What the user's browser remembers afterwards."""
         if behaviour.kind is OperationKind.LOGIN:
             if outcome is not Outcome.REJECTED:
-                self._sessions[session.id] = user.name
+                self._sessions.append(session)
             if outcome is Outcome.ACKED:
                 user.session = session
         elif user.session is session and (
@@ -344,9 +344,9 @@ class LoadEngine:
         """Nothing was acked at all, seeding included: the run has nothing to say."""
         return self._counters.totals[Outcome.ACKED] == 0
 
-    def sessions(self) -> dict[str, str]:
-        """Session id -> user, of every log-in that was or may have been carried out."""
-        return dict(self._sessions)
+    def sessions(self) -> tuple[Session, ...]:
+        """Every session whose log-in was or may have been carried out."""
+        return tuple(self._sessions)
 
     def peaks(self) -> dict[str, int]:
         return {

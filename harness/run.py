@@ -1,0 +1,241 @@
+"""One scenario from its plan to its result: start reading the kit here.
+
+    topology up -> (workload || faults || observers) -> recovered -> audit -> topology down
+    -> history closed -> judged -> report written
+
+Everything that happens goes through one recorder into one history. Artefacts are written first and
+judged second, from the saved file, so that judging again later sees exactly the same. Whatever
+happens, faults are healed and every node is stopped before this returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from harness import history
+from harness.clock import RunClock
+from harness.faults.director import Director
+from harness.judging import judge_folder
+from harness.model.plan import Plan
+from harness.model.records import Closing, Event, Opening, PhaseChange, Record
+from harness.model.results import Progress, ScenarioResult
+from harness.model.seams import FaultScene, Topology
+from harness.model.words import Phase
+from harness.observe import Observers, enable_eviction_events
+from harness.sessions.engine import LoadEngine
+from harness.topology.start import up
+
+SETTLED_S = 3.0
+"""Traffic goes on this long after recovery, so that users who were put out can come back and the
+last windows can close."""
+
+
+class Stop:
+    """Asked for once, from a signal handler or a thread; noticed by everything that waits."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.reason = ""
+
+    def set(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.event.set()
+
+
+def run_scenario(
+    plan: Plan,
+    *,
+    run: str,
+    directory: Path,
+    image: str | None,
+    tell: Callable[[Progress], None],
+    stop: Stop,
+) -> ScenarioResult:
+    """Run a plan in `directory` and judge what it recorded.
+
+    Raises:
+        EnvironmentFailure: Docker, a node or the disk failed before there was anything to judge.
+    """
+    clock = RunClock()
+    tell(Progress(scenario=plan.scenario.name, phase="starting"))
+    with up(plan, run=run, directory=directory, backend=plan.backend, image=image) as topology:
+        recorder = history.Recorder(directory, clock, secrets=topology.secrets)
+        closing = Closing(t_us=clock.now_us(), reason="the harness failed")
+        try:
+            evictions = enable_eviction_events(topology)
+            recorder.record(_opening(plan, run, topology, clock, evictions=evictions))
+            attempt = _Attempt(
+                plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop
+            )
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                closing = runner.run(attempt.drive(evictions))
+        finally:
+            topology.collect(directory / "nodes")
+            recorder.close(closing)
+    if recorder.failure is not None:
+        raise recorder.failure
+    tell(Progress(scenario=plan.scenario.name, phase="judging"))
+    return judge_folder(directory)
+
+
+class _Attempt:
+    """The part of a run that lives in the event loop."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        topology: Topology,
+        recorder: history.Recorder,
+        clock: RunClock,
+        tell: Callable[[Progress], None],
+        stop: Stop,
+    ) -> None:
+        self._plan = plan
+        self._topology = topology
+        self._recorder = recorder
+        self._clock = clock
+        self._tell = tell
+        self._stop = stop
+        self._phase: Phase | None = None
+        self._not_recovered = ""
+        self._began = time.monotonic()
+        self._engine = LoadEngine(plan, topology, recorder.record, clock)
+        self._observers: Observers
+
+    async def drive(self, evictions: bool) -> Closing:
+        engine = self._engine
+        async with Observers(
+            self._plan,
+            self._topology,
+            self._recorder.record,
+            self._clock,
+            acked_since=engine.acked_since,
+            last_acked_us=engine.last_acked_us,
+            eviction_events=evictions,
+        ) as self._observers:
+            teller = asyncio.create_task(self._tell_progress())
+            try:
+                self._enter(Phase.SEED)
+                await engine.seed()
+                await self._load_and_faults()
+                self._enter(Phase.AUDIT)
+                if not self._stop.event.is_set():
+                    await self._observers.audit(engine.sessions())
+            finally:
+                teller.cancel()
+                await engine.close()
+        return Closing(
+            t_us=self._clock.now_us(),
+            interrupted=self._stop.event.is_set(),
+            reason=self._stop.reason,
+            operations=engine.operations,
+            not_recovered=self._not_recovered,
+            peaks=engine.peaks(),
+        )
+
+    async def _load_and_faults(self) -> None:
+        """Traffic from the baseline to the end of the settled phase, faults on their timeline."""
+        finished = asyncio.Event()
+        self._enter(Phase.BASELINE)
+        baseline = time.monotonic()
+        load = asyncio.create_task(self._engine.drive(finished))
+        director = self._director()
+        try:
+            await asyncio.to_thread(director.run, self._stop.event)
+            self._not_recovered = await self._recovered()
+            self._enter(Phase.SETTLED)
+            await self._pause(max(SETTLED_S, self._left_of_duration(baseline)))
+        finally:
+            finished.set()
+            await load
+
+    def _left_of_duration(self, baseline: float) -> float:
+        duration_s = self._plan.scenario.duration_s
+        return 0.0 if duration_s is None else duration_s - (time.monotonic() - baseline)
+
+    async def _recovered(self) -> str:
+        if self._stop.event.is_set():
+            return self._stop.reason
+        self._enter(Phase.RECOVERY)
+        return await self._observers.recovered(within_s=self._plan.scenario.settle_within_s)
+
+    def _director(self) -> Director:
+        loop = asyncio.get_running_loop()
+        scene = FaultScene(
+            plan=self._plan,
+            topology=self._topology,
+            situation=self._observers.situation,
+            web_servers=self._engine,
+            record=self._record_and_tell,
+            resolved={},
+            random=random.Random(f"faults {self._plan.seed}").random,
+            set_side=self._engine.set_side,
+        )
+
+        def enter(phase: Phase) -> None:
+            loop.call_soon_threadsafe(self._enter, phase)
+
+        return Director(self._plan, scene, enter)
+
+    def _record_and_tell(self, record: Record) -> None:
+        self._observers.record(record)
+        if isinstance(record, Event):
+            self._progress(f"{record.source} {record.name}: {record.detail}".strip(": "))
+
+    def _enter(self, phase: Phase) -> None:
+        if phase is self._phase:
+            return
+        self._phase = phase
+        self._engine.set_phase(phase)
+        self._recorder.record(PhaseChange(phase=phase, t_us=self._clock.now_us()))
+        self._progress()
+
+    async def _pause(self, seconds: float) -> None:
+        """Let traffic flow for so long, or until asked to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self._stop.event.wait, seconds), seconds + 1)
+
+    async def _tell_progress(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            self._progress()
+
+    def _progress(self, note: str = "") -> None:
+        seen = self._engine.snapshot()
+        self._tell(
+            Progress(
+                scenario=self._plan.scenario.name,
+                phase=self._phase or Phase.SEED,
+                roles=self._observers.roles(),
+                rate_per_s=seen.acked_per_s,
+                errors_per_s=seen.errors_per_s,
+                at_risk=seen.sessions,
+                left_s=max(0.0, self._plan.expected_s - (time.monotonic() - self._began)),
+                note=note,
+            )
+        )
+
+
+def _opening(plan: Plan, run: str, topology: Topology, clock: RunClock, *, evictions: bool) -> Opening:
+    return Opening(
+        format=history.FORMAT,
+        run=run,
+        scenario=plan.scenario.name,
+        seed=plan.seed,
+        backend=plan.backend,
+        engine=topology.engine,
+        client=f"{plan.scenario.deployment.client.library} {plan.scenario.deployment.client.discovery}",
+        timing=plan.scenario.deployment.timing,
+        started_wall_us=clock.started_wall_us,
+        loopback=topology.loopback,
+        eviction_events=evictions,
+    )
