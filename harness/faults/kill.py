@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.errors import NoEffect
 from harness.faults import ours, targets
+from harness.faults.departure import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -26,15 +27,15 @@ class Kill:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         known = [ours.check(scene, node) for node in nodes]
-        began_us = scene.situation.now_us()
-        for node in nodes:
-            scene.topology.kill(node)
-        at_us = scene.situation.now_us()
+        with watched(scene, nodes) as departure:
+            for node in nodes:
+                scene.topology.kill(node)
+            at_us, error_us = departure.when(nodes)
         return Effect(
             targets=nodes,
             proof=f"process gone: {', '.join(known)}; {_seen_gone(nodes, scene)}",
             at_us=at_us,
-            error_us=at_us - began_us,
+            error_us=error_us,
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

@@ -16,6 +16,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
 from harness.faults import ours, targets
 from harness.faults.conversation import Conversation, keys_in
+from harness.faults.departure import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -67,13 +68,12 @@ class Restart:
 
 
 def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
-    before, began_us, at_us = "", scene.situation.now_us(), None
+    before, stopped_us, error_us = "", scene.situation.now_us(), 0
     if scene.topology.state(node).running:
         before = _run_id(node, scene)
-        began_us = scene.situation.now_us()
-        scene.topology.kill(node)
-        at_us = scene.situation.now_us()
-    stopped_us = at_us if at_us is not None else began_us
+        with watched(scene, [node]) as departure:
+            scene.topology.kill(node)
+            stopped_us, error_us = departure.when([node])
     scene.topology.start(node, empty=empty)
     with ours.connect(scene, node) as conversation:
         after = conversation.info("server")["run_id"]
@@ -85,8 +85,8 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
     was = f"was {before[:8]}, down for {down_s:.2f} s" if before else "was down"
     return _Restarted(
         proof=f"{node} answers with new run_id {after[:8]} ({was}), {data}",
-        at_us=up_us if at_us is None else at_us,
-        error_us=(up_us if at_us is None else at_us) - began_us,
+        at_us=stopped_us if before else up_us,
+        error_us=error_us if before else up_us - stopped_us,
     )
 
 

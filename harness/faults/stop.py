@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.errors import NoEffect
 from harness.faults import ours, targets
+from harness.faults.departure import watched
 from harness.faults.kill import start_again
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
@@ -28,9 +29,10 @@ class Stop:
         nodes = targets.resolve(step.target, scene)
         known = [ours.check(scene, node) for node in nodes]
         began_us = scene.situation.now_us()
-        for node in nodes:
-            scene.topology.stop(node)
-        at_us = scene.situation.now_us()
+        with watched(scene, nodes) as departure:
+            for node in nodes:
+                scene.topology.stop(node)
+            at_us, error_us = departure.when(nodes)
         states = {node: scene.topology.state(node) for node in nodes}
         if alive := [node for node, state in states.items() if state.running]:
             raise NoEffect(f"{', '.join(alive)} still running after SIGTERM")
@@ -40,7 +42,7 @@ class Stop:
             targets=nodes,
             proof=f"shut down in {took_s:.2f} s: {', '.join(known)}; {codes}",
             at_us=at_us,
-            error_us=at_us - began_us,
+            error_us=error_us,
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

@@ -8,151 +8,38 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.clock import RunClock, wait_until
+from harness.clock import wait_until
 from harness.errors import NoEffect
-from harness.faults import FAULTS, ours
-from harness.faults.conversation import Conversation, Unanswered, dial
+from harness.faults import ours
 from harness.faults.director import Director, StepStatus
 from harness.faults.filler import Load, fill
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep, Start
-from harness.model.seams import Effect, FaultScene, NodeView, Topology
-from harness.model.words import NodeRole, TopologyKind
+from harness.model.scenario import Start
+from harness.model.seams import FaultScene, Topology
+from harness.model.words import TopologyKind
 from harness.topology import process
-from tests.fakes import FakeWebServers, make_plan, step
+from tests.builders_faults import answers, ask, heal, inject, plan_of, reaches, role, scene_on, talk
+from tests.fakes import make_plan, step
 
 pytestmark = pytest.mark.process
-
-needs_network = pytest.mark.skipif(
-    not process.machine().network_faults, reason=process.machine().why_no_network_faults or "-"
-)
-
-
-class LiveSituation:
-    """Asks the nodes themselves, each time."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.topology = topology
-        self.clock = RunClock()
-
-    def now_us(self) -> int:
-        return self.clock.now_us()
-
-    def views(self) -> Mapping[str, NodeView]:
-        return {node.name: self._view(node.name, node.shard) for node in self.topology.plan.data_nodes()}
-
-    def _view(self, name: str, shard: int) -> NodeView:
-        try:
-            with talk(self.topology, name) as node:
-                replication, run_id = node.info("replication"), node.info("server")["run_id"]
-        except Unanswered:
-            return NodeView(
-                name=name, role="", shard=shard, offset=0, replica_offsets={}, reachable=False, run_id=""
-            )
-        known = [dict(part.split("=") for part in v.split(",")) for k, v in replication.items() if "ip=" in v]
-        offsets = {
-            str(self.topology.node_at(one["ip"], int(one["port"]))): int(one["offset"]) for one in known
-        }
-        return NodeView(
-            name=name,
-            role="primary" if replication["role"] == "master" else "replica",
-            shard=shard,
-            offset=int(replication["master_repl_offset"]),
-            replica_offsets=offsets,
-            reachable=True,
-            run_id=run_id,
-        )
-
-    def primary_of(self, shard: int) -> str | None:
-        views = [v for v in self.views().values() if v.shard == shard and v.role == "primary"]
-        return views[0].name if len(views) == 1 else None
-
-    def acked_since(self, behaviour: str, since_us: int) -> int:
-        return 1
-
-    def last_acked_us(self, behaviour: str) -> int | None:
-        return None
-
-    def first_event_us(self, name: str, since_us: int) -> int | None:
-        return None
-
-
-def talk(topology: Topology, node: str, within_s: float = 1.0) -> Conversation:
-    """Not through `ours`: the tests look for themselves."""
-    sentinel = topology.plan.node(node).role is NodeRole.SENTINEL
-    secret = topology.secrets.sentinel if sentinel else topology.secrets.redis
-    conversation = dial(topology.address(node), topology.observer(), node, within_s)
-    try:
-        conversation.call("AUTH", secret)
-    except BaseException:
-        conversation.close()
-        raise
-    return conversation
-
-
-def ask(topology: Topology, node: str, *words: str) -> object:
-    with talk(topology, node) as conversation:
-        return conversation.call(*words)
 
 
 @contextmanager
 def scene_of(plan: Plan, directory: Path, *, loopback: bool = False) -> Iterator[FaultScene]:
     with process.up(plan, run="test", directory=directory, loopback=loopback) as topology:
-        sides: dict[str, str] = {}
-        yield FaultScene(
-            plan=plan,
-            topology=topology,
-            situation=LiveSituation(topology),
-            web_servers=FakeWebServers(),
-            record=lambda record: None,
-            resolved={},
-            random=lambda: 0.0,
-            set_side=sides.__setitem__,
-        )
+        yield scene_on(topology)
 
 
-def plan_of(kind: TopologyKind, *faults: FaultStep, maxmemory: str = "", policy: str = "noeviction") -> Plan:
-    plan = make_plan(kind, *faults, down_after_s=1.0, node_timeout_s=2.0)
-    limits = {"maxmemory": maxmemory, "maxmemory-policy": policy} if maxmemory else {}
-    return replace(
-        plan,
-        nodes=tuple(
-            node if node.role is NodeRole.SENTINEL else replace(node, directives=limits)
-            for node in plan.nodes
-        ),
-    )
-
-
-def inject(scene: FaultScene, kind: str, target: str = "primary", **changes: object) -> Effect:
-    effect = FAULTS[kind].inject(step(kind, target, **changes), scene)
-    print(f"{kind}: {target} -> {', '.join(effect.targets)} ±{effect.error_us} us: {effect.proof}")
-    return effect
-
-
-def heal(
-    scene: FaultScene, effect: Effect, kind: str, target: str = "primary", **changes: object
-) -> str | None:
-    proof = FAULTS[kind].heal(step(kind, target, **changes), effect, scene)
-    print(f"{kind} healed: {proof}")
-    return proof
-
-
-def answers(topology: Topology, node: str) -> bool:
-    try:
-        return ask(topology, node, "PING") == "PONG"
-    except Unanswered:
-        return False
-
-
-def role(scene: FaultScene, node: str) -> str:
-    return scene.situation.views()[node].role
+needs_network = pytest.mark.skipif(
+    not process.machine().network_faults, reason=process.machine().why_no_network_faults or "-"
+)
 
 
 @pytest.mark.parametrize("loopback", [False, True], ids=["network", "loopback"])
@@ -226,18 +113,14 @@ def test_primary_restarted_empty_inside_down_after(tmp_path: Path) -> None:
         topology = scene.topology
         ask(topology, "redis-1", "SET", "a", "1")
         wait_until(
-            lambda: ask_replica(topology, "redis-2") == "1", within_s=5, waiting_for="the key on redis-2"
+            lambda: ask(topology, "redis-2", "GET", "a") == "1", within_s=5, waiting_for="the key on redis-2"
         )
         inject(scene, "restart", options={"data": "empty"})
         wait_until(
-            lambda: ask_replica(topology, "redis-2") is None, within_s=10, waiting_for="the key to vanish"
+            lambda: ask(topology, "redis-2", "GET", "a") is None, within_s=10, waiting_for="the key to vanish"
         )
         host, port = ask(topology, "sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sessions")
         assert topology.node_at(host, int(port)) == "redis-1"
-
-
-def ask_replica(topology: Topology, node: str) -> object:
-    return ask(topology, node, "GET", "a")
 
 
 @needs_network
@@ -249,13 +132,13 @@ def test_replication_cut_leaves_clients_and_sentinels(tmp_path: Path) -> None:
         ask(topology, "redis-1", "SET", "a", "1")
         until = time.monotonic() + 1.5
         wait_until(lambda: time.monotonic() > until, within_s=3, waiting_for="down-after to pass")
-        assert ask_replica(topology, "redis-2") is None
-        assert ask_replica(topology, "redis-3") is None
+        assert ask(topology, "redis-2", "GET", "a") is None
+        assert ask(topology, "redis-3", "GET", "a") is None
         host, port = ask(topology, "sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sessions")
         assert topology.node_at(host, int(port)) == "redis-1"
         assert heal(scene, effect, "cut replication")
         wait_until(
-            lambda: ask_replica(topology, "redis-2") == "1", within_s=15, waiting_for="the key on redis-2"
+            lambda: ask(topology, "redis-2", "GET", "a") == "1", within_s=15, waiting_for="the key on redis-2"
         )
 
 
@@ -280,14 +163,6 @@ def test_isolated_primary_is_deposed_and_heard_again(tmp_path: Path) -> None:
         assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))
         assert reaches(topology, "web-2", "redis-1")
         assert reaches(topology, "web-1", "redis-2")
-
-
-def reaches(topology: Topology, web_server: str, node: str) -> bool:
-    try:
-        dial(topology.address(node), topology.source(web_server), node, 0.4).close()
-    except Unanswered:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("form", ["default", "force", "takeover"])

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS
 from harness.model.plan import Plan
@@ -110,6 +111,33 @@ def test_kill_leaves_a_stranger_alone(worlds: Worlds) -> None:
     with pytest.raises(EnvironmentFailure, match="left alone"):
         inject(world, "kill")
     assert world.topology.did == []
+
+
+def test_kill_knows_when_the_process_went(worlds: Worlds) -> None:
+    """A backend that is slow to report does not blur the moment: the connection's end tells it."""
+    world = worlds(make_plan())
+    kill, went = world.topology.kill, []
+
+    def slow_to_report(node: str) -> None:
+        kill(node)
+        went.append(world.situation.now_us())
+        until_us = went[0] + 300_000
+        wait_until(lambda: world.situation.now_us() > until_us, within_s=1, waiting_for="the backend")
+
+    world.topology.kill = slow_to_report  # type: ignore[method-assign]
+    effect = inject(world, "kill")
+    assert abs(effect.at_us - went[0]) < 100_000
+    assert effect.error_us < 100_000
+
+
+def test_kill_of_a_paused_node_is_proved_by_the_topology(worlds: Worlds) -> None:
+    """It cannot be asked whether it lives."""
+    world = worlds(make_plan())
+    paused = inject(world, "pause")
+    world.scene = replace(world.scene, resolved={1: paused.targets})
+    effect = inject(world, "kill", "paused", number=2)
+    assert "known by its process" in effect.proof
+    assert effect.error_us > 0
 
 
 # --- stop

@@ -1,0 +1,80 @@
+"""When a process was gone: narrower than "somewhere between asking and being told".
+
+A container engine takes a third of a second to report a kill that took a millisecond, and t = 0 of every
+failover step hangs on it. So the node is asked PING every few milliseconds while it is taken down: it
+lived when it was last asked and answered, and it was gone when the kernel closed the connection.
+
+A node that cannot be asked (it is paused) is gone when the topology says so; the error says the rest.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+
+from harness.clock import RunClock
+from harness.faults import ours
+from harness.faults.conversation import Conversation, Unanswered
+from harness.model.seams import FaultScene
+
+_ASK_EVERY_S = 0.002
+
+
+class Departure:
+    """What the last signs of life of some nodes say about when they went."""
+
+    def __init__(self, scene: FaultScene) -> None:
+        self._scene = scene
+        self._asked_us = scene.situation.now_us()
+        self._lived_us: dict[str, int] = {}
+        self._gone_us: dict[str, int] = {}
+        self._over = threading.Event()
+
+    def when(self, nodes: Sequence[str]) -> tuple[int, int]:
+        """All of `nodes` are down by now: the moment by which they were, and its error, microseconds."""
+        now_us = self._scene.situation.now_us()
+        at_us = max(min(self._gone_us.get(node, now_us), now_us) for node in nodes)
+        lived_us = min(self._lived_us.get(node, self._asked_us) for node in nodes)
+        return at_us, max(1, at_us - lived_us)
+
+    def watch(self, node: str, conversation: Conversation) -> None:
+        """Ask until the connection ends. Runs in a thread of its own."""
+        clock = RunClock()
+        while not self._over.is_set():
+            asked_us = self._scene.situation.now_us()
+            try:
+                conversation.call("PING")
+            except Unanswered:
+                self._gone_us[node] = self._scene.situation.now_us()
+                return
+            self._lived_us[node] = asked_us
+            clock.sleep(_ASK_EVERY_S)
+
+    def end(self) -> None:
+        self._over.set()
+
+
+@contextmanager
+def watched(scene: FaultScene, nodes: Sequence[str]) -> Iterator[Departure]:
+    """Watch `nodes` while they are taken down inside the `with`."""
+    departure = Departure(scene)
+    with ExitStack() as stack:
+        for node in nodes:
+            if scene.topology.state(node).paused:
+                continue
+            with suppress(Unanswered):
+                conversation = stack.enter_context(ours.connect(scene, node))
+                thread = threading.Thread(target=departure.watch, args=(node, conversation), daemon=True)
+                thread.start()
+                stack.callback(thread.join)
+                stack.callback(_hang_up, conversation)
+        stack.callback(departure.end)
+        yield departure
+
+
+def _hang_up(conversation: Conversation) -> None:
+    """Wake the thread that waits for an answer, if it still does."""
+    with suppress(OSError):
+        conversation.socket.shutdown(socket.SHUT_RDWR)
