@@ -143,10 +143,11 @@ def by_id(connections: Iterable[Connection]) -> dict[int, Connection]:
 
 def _spans(history: History, ends_us: int) -> dict[Phase, tuple[int, int]]:
     changes = sorted(history.phases, key=lambda change: change.t_us)
-    ends = [change.t_us for change in changes[1:]] + [ends_us]
+    starts = [change.t_us for change in changes]
+    ends = [*starts[1:], max([ends_us, *starts])]
     return {
-        change.phase: (change.t_us, max(end, change.t_us)) for change, end in zip(changes, ends, strict=True)
-    }
+        change.phase: (change.t_us, end) for change, end in zip(changes, ends, strict=False)
+    }  # no phase, no end
 
 
 def _last_known_us(history: History) -> int:

@@ -14,7 +14,7 @@ from harness.checks.evidence import Affects
 from harness.checks.expectations import Case, finding_named, widened_count
 from harness.checks.scope import Membership, scope_of
 from harness.checks.wording import expected_text, findings_text
-from harness.model.judgement import ExpectationResult, Finding, Interval, Judgement
+from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Judgement
 from harness.model.scenario import Expectation
 from harness.model.words import FindingSide, Shows, Verdict
 
@@ -124,10 +124,9 @@ def _undecided_evidence(case: Case) -> list[Reason]:
     if not {"expired-early", "outlived-timeout"} <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
     for name, interval in sorted(case.counts.items()):
-        if name not in named and interval.high > interval.low:
-            reasons.append(
-                (False, f"{name}: {interval.high - interval.low:g} cannot be decided, and none is allowed")
-            )
+        undecided = interval.high - interval.low
+        if name not in named and 0 < undecided < INFINITE:  # infinite: a crashed check, said above
+            reasons.append((False, f"{name}: {undecided:g} cannot be decided, and none is allowed"))
     return reasons
 
 
