@@ -148,8 +148,8 @@ def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
     elif sessions.undecidable > UNDECIDABLE_SHARE * sessions.at_risk:
         yield Gap(
             Affects.LOSS,
-            f"{sessions.undecidable} sessions cannot be decided, more than {100 * UNDECIDABLE_SHARE:g} % of the"
-            f" {sessions.at_risk} at risk",
+            f"{sessions.undecidable} sessions cannot be decided, more than {100 * UNDECIDABLE_SHARE:g} %"
+            f" of the {sessions.at_risk} at risk",
         )
 
 
@@ -183,7 +183,9 @@ def starved(history: History, moments: Moments) -> str:
             return f"{name} was up to {worst_s * 1000:.0f} ms late, with a bound of {bound_s:g} s"
     pressed_s = _longest_pressure_s(clocks)
     if pressed_s >= max(PRESSURE_AT_LEAST_S, bound_s):
-        return f"for {pressed_s:.0f} s some task was waiting for a CPU {100 * PRESSURE_SHARE:g} % of the time or more"
+        return (
+            f"for {pressed_s:.0f} s some task waited for a CPU {100 * PRESSURE_SHARE:g} % of the time or more"
+        )
     return ""
 
 

@@ -40,9 +40,9 @@ def recorded(
     audit = []
     for number in range(SESSIONS):
         sid = f"{number:032x}"
-        login = _acted(sketch, OperationKind.LOGIN, -1.0 + number / 100, sid, f"user-{number}")
+        login = _acted(sketch, OperationKind.LOGIN, -1.0 + number / 100, sid, user=f"user-{number}")
         writes = [
-            _acted(sketch, OperationKind.WRITE, t_s + number / 100, sid, f"user-{number}", login)
+            _acted(sketch, OperationKind.WRITE, t_s + number / 100, sid, user=f"user-{number}", login=login)
             for t_s in (2.0, 6.0, 11.0, 16.0)
         ]
         kept = [one for n, one in enumerate(writes) if (number, n) not in lose]
@@ -52,7 +52,7 @@ def recorded(
 
 
 def _acted(
-    sketch: Sketch, kind: OperationKind, t_s: float, sid: str, user: str, login: Operation | None = None
+    sketch: Sketch, kind: OperationKind, t_s: float, sid: str, *, user: str, login: Operation | None = None
 ) -> Operation:
     """One acked operation, with what it wrote and the trace that it left."""
     done = sketch.do(kind, t_s, session=sid)
