@@ -77,15 +77,15 @@ def await_start(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) 
         _until(past.began_us + int(start.after_s * 1e6), scene)
         return
     names_a_fault = (start.event or "").startswith("fault ")
-    since_us = past.began_us if names_a_fault else _previous_effect_us(step, past, scene)
+    earliest_us, proved_us = (past.began_us,) * 2 if names_a_fault else _previous_effect(step, past, scene)
     limit_s = limit_s or _DEFAULT_LIMIT_S
     if start.event is not None:
         seen_us = _await(
-            lambda: _event_us(str(start.event), since_us, past, scene), f"`{start.event}`", limit_s, scene
+            lambda: _event_us(str(start.event), earliest_us, past, scene), f"`{start.event}`", limit_s, scene
         )
         _until(seen_us + int(start.offset_s * 1e6), scene)
     elif start.acked is not None:
-        _await(lambda: _acked(step, since_us, past, scene), _condition(start), limit_s, scene)
+        _await(lambda: _acked(step, proved_us, past, scene), _condition(start), limit_s, scene)
     elif start.replica_lag_bytes is not None:
         bytes_behind = start.replica_lag_bytes
         shard = targets.parse(step.target).shard
@@ -97,14 +97,17 @@ def await_start(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) 
         )
 
 
-def _previous_effect_us(step: FaultStep, past: Past, scene: FaultScene) -> int:
-    """The earliest moment at which the previous fault's effect can have begun."""
+def _previous_effect(step: FaultStep, past: Past, scene: FaultScene) -> tuple[int, int]:
+    """When the previous fault's effect began at the earliest, and when it was proved.
+
+    An event that it caused may come before its proof; what was acked before it may be replicated.
+    """
     if step.number == 1:
-        return past.began_us
+        return past.began_us, past.began_us
     effect = _await(
         lambda: past.effect_of(step.number - 1), f"fault {step.number - 1} to take effect", _FOREVER_S, scene
     )
-    return effect.at_us - effect.error_us
+    return effect.at_us - effect.error_us, effect.at_us
 
 
 def _event_us(event: str, since_us: int, past: Past, scene: FaultScene) -> int | None:

@@ -27,6 +27,7 @@ class Scripted:
     log: list[str]
     lasting: bool = True
     no_effect: str = ""
+    error_us: int = 1
     fails: Exception | None = None
     heal_fails: list[Exception] = field(default_factory=list)
     on_inject: Callable[[FaultScene], None] = lambda scene: None
@@ -42,7 +43,9 @@ class Scripted:
             raise NoEffect(self.no_effect)
         if self.fails:
             raise self.fails
-        return Effect(targets=("redis-1",), proof="seen", at_us=scene.situation.now_us(), error_us=1)
+        return Effect(
+            targets=("redis-1",), proof="seen", at_us=scene.situation.now_us(), error_us=self.error_us
+        )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         if self.heal_fails:
@@ -235,6 +238,27 @@ def test_acked_start_counts_operations_since_the_previous_effect(stage: Stage) -
     requested_us = report.steps[1].requested_us
     assert requested_us
     assert requested_us >= acks[-1][1]
+
+
+def test_proof_that_takes_time_divides_events_and_acks(stage: Stage) -> None:
+    """A promotion during it is the fault's; a logout acked during it may still have been replicated."""
+    stage.fault("a", error_us=100_000)
+    world = stage.set(
+        at("a", 1, 0.2, hold_s=0.0),
+        on("b", 2, acked="logout"),
+        settle_within_s=0.3,
+    )
+    stage.faults["a"].on_inject = lambda scene: world.situation.acks.append(
+        ("logout", scene.situation.now_us() - 50_000)
+    )
+    report = stage.run()
+    assert "its start never came: 1 acked `logout`" in report.steps[1].reason
+
+    later = stage.set(at("a", 1, 0.2, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.3)
+    stage.faults["a"].on_inject = lambda scene: later.situation.events.append(
+        ("promoted", scene.situation.now_us() - 50_000)
+    )
+    assert stage.run().steps[1].status is StepStatus.EFFECT
 
 
 def test_unreplicated_start_waits_for_an_offset_that_no_replica_has(stage: Stage) -> None:
