@@ -10,6 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 (($# >= 3)) || fail "usage: image.sh TAG SUITE PACKAGE..."
 tag=$1 suite=$2
 shift 2
+docker info >/dev/null 2>&1 || fail "needs a Docker engine that answers: make docker-engine"
 packages=$(IFS=,; echo "$*,iptables,iproute2,procps")
 
 if ! command -v mmdebstrap >/dev/null; then

@@ -169,10 +169,12 @@ def _service(
     template: Mapping[str, Any], *, image: str, address: str, configuration: str, labels: Mapping[str, str]
 ) -> dict[str, Any]:
     """One node. Without the template's kit file, which is part of the text already; without its health
-    check, which would run a command in every node once a second while things are measured; and
-    without its dependencies, since the harness sees by itself what may start."""
+    check, which would run a command in every node once a second while things are measured; without its
+    dependencies, since the harness sees by itself what may start; and pulling nothing: `image` has seen
+    to it that the image is there."""
     return {
         "image": image,
+        "pull_policy": "never",
         "entrypoint": template["entrypoint"],
         "command": template["command"],
         "volumes": [DATA_DIRECTORY],

@@ -329,6 +329,10 @@ class DockerTopology:
 
     def start(self, node: str, *, empty: bool = False) -> None:
         container = self._inspected(node)
+        if container.attrs["State"]["Running"]:
+            raise EnvironmentFailure(
+                f"{node}: expected it to be stopped before it is started, found it running"
+            )
         if empty:
             docker_engine.put_empty_file(container, compose.DATA_DIRECTORY, "empty")
         with translated(f"starting {node}"):
@@ -406,9 +410,10 @@ class DockerTopology:
 
     def _until_it_answers(self, node: str) -> None:
         def answers_or_is_dead() -> str | None:
-            if answers(self, node):
-                return "answers"
-            return None if self.state(node).running else "dead"
+            # First whether it runs: nothing refuses a connection to the address of a dead container.
+            if not self.state(node).running:
+                return "dead"
+            return "answers" if answers(self, node) else None
 
         try:
             seen = wait_until(
