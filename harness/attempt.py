@@ -58,10 +58,10 @@ def main(arguments: list[str]) -> int:
 def _become_root_of_a_namespace(plan: Plan) -> None:
     """Without root, network faults need a user namespace; the process starts itself again in one."""
     if plan.backend is BackendKind.PROCESS:
-        from harness.topology import process  # noqa: PLC0415  Docker runs need none of it
+        from harness.topology import user_namespace  # noqa: PLC0415  Docker runs need none of it
 
-        if process.needs_user_namespace():
-            process.enter_user_namespace()
+        if user_namespace.needs_user_namespace():
+            user_namespace.enter_user_namespace()
 
 
 def _catch_signals(stop: Stop) -> None:

@@ -17,10 +17,14 @@ from harness import __doc__ as package_doc
 from harness import doctor, hold, saved, selection
 from harness import plan as planning
 from harness.errors import KitError, UsageError
+from harness.model.plan import Plan
 from harness.model.results import SuiteResult
+from harness.model.scenario import FaultStep, Scenario
 from harness.report import terminal
 from harness.report.write import write_suite
+from harness.scenario import load_fault
 from harness.suite import SuiteRequest, point_latest, run_suite
+from harness.vocabulary import shipped
 
 BACKENDS = ("auto", "docker", "process")
 
@@ -69,7 +73,7 @@ def _show_suite(result: SuiteResult) -> int:
     return result.exit_code
 
 
-def _scenarios(options: argparse.Namespace) -> list[planning.Scenario]:
+def _scenarios(options: argparse.Namespace) -> list[Scenario]:
     return selection.load(
         selection.scenario_files(options.scenario),
         suite=None if options.scenario else options.suite,
@@ -130,10 +134,11 @@ def _image(_options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    return hold.up(_one_plan(options), Path(options.out), sys.stdout)
+    plan, ground = _one_plan(options)
+    return hold.up(plan, ground, Path(options.out), sys.stdout)
 
 
-def _one_plan(options: argparse.Namespace) -> tuple[planning.Plan, selection.Ground]:
+def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
     ground = selection.choose_ground(options.backend)
     plans = selection.compile_all(_scenarios(options), seed=options.seed or 0, ground=ground)
     if len(plans) != 1:
@@ -146,7 +151,10 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _inject(options: argparse.Namespace) -> int:
-    return hold.inject(options.run, options.fault, sys.stdout)
+    def read(scenario: Scenario) -> FaultStep:
+        return load_fault(options.fault, scenario, shipped())
+
+    return hold.inject(read, options.run, sys.stdout)
 
 
 def _down(options: argparse.Namespace) -> int:

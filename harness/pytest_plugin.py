@@ -2,7 +2,7 @@
 
     pytest scenarios/sentinel --failover-backend=process
 
-Running is the suite's business (`harness.suite.run_one`); this only turns a verdict into pytest's
+Running is the suite's business (`harness.one.run_one`); this only turns a verdict into pytest's
 words: FAIL is a failed test; INCONCLUSIVE and ERROR are errors, as nothing was proved either way;
 SKIPPED is a skip. Trap: pytest loads this wherever the kit is installed, so nothing of the kit is
 imported before a YAML file is met.
@@ -58,7 +58,7 @@ class ScenarioItem(pytest.Item):
 
     def setup(self) -> None:
         from harness.errors import KitError  # noqa: PLC0415 - see the module's trap
-        from harness.suite import run_one  # noqa: PLC0415 - see the module's trap
+        from harness.one import run_one  # noqa: PLC0415 - see the module's trap
 
         try:
             self._result = run_one(

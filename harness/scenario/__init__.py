@@ -13,8 +13,8 @@ Nothing here imports a fault or a behaviour: what there is comes in as a Vocabul
 """
 
 from harness.scenario.expectations import METRICS
-from harness.scenario.reading import load, load_deployment
+from harness.scenario.reading import load, load_deployment, load_fault
 from harness.scenario.schema import scenario_schema
 from harness.scenario.tree import is_scenario
 
-__all__ = ["METRICS", "is_scenario", "load", "load_deployment", "scenario_schema"]
+__all__ = ["METRICS", "is_scenario", "load", "load_deployment", "load_fault", "scenario_schema"]

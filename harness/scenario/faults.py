@@ -52,7 +52,7 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         return ()
     steps: list[FaultStep] = []
     for index, item in enumerate(node.value):
-        step = _read_fault(item, index, around, problems)
+        step = read_fault(item, index, around, problems)
         if step is None:
             continue
         path = f"faults.{index}.{step.kind}"
@@ -67,7 +67,7 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
     return tuple(steps)
 
 
-def _read_fault(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> FaultStep | None:
+def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> FaultStep | None:
     path = f"faults.{index}"
     pairs = {key: (key_node, value) for key, key_node, value in entries(item, path, problems)}
     if not isinstance(item, tree.Mapping):

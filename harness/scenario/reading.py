@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.scenario import Expectation, Scenario, Vocabulary
+from harness.model.scenario import Expectation, FaultStep, Scenario, Vocabulary
 from harness.model.words import Shows, TopologyKind
 from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
 from harness.scenario.expectations import read_expectations
-from harness.scenario.faults import read_faults
+from harness.scenario.faults import read_fault, read_faults
 from harness.scenario.overrides import apply
 from harness.scenario.problems import Problems
 from harness.scenario.surroundings import Surroundings
@@ -135,6 +135,22 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     deployment = read_deployment(root, "", problems, extra=(version,))
     problems.raise_if_any()
     return deployment
+
+
+def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultStep:
+    """Read one fault as a scenario's list would have it, to be done at once: `kill: primary`.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    item = tree.compose_text(f"{{after: 0s, {inner}}}", "fault")
+    around = Surroundings(vocabulary=vocabulary, deployment=scenario.deployment, workload=scenario.workload)
+    problems = Problems()
+    step = read_fault(item, 0, around, problems)
+    problems.raise_if_any()
+    assert step is not None, "what cannot be read is a problem"
+    return step
 
 
 def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problems) -> Scenario:

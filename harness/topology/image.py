@@ -91,6 +91,25 @@ def choose_image() -> ImageChoice:
     )
 
 
+def survey() -> str:
+    """Which image a run would use, without pulling or building one; for `doctor`.
+
+    Raises:
+        EnvironmentFailure: none could be had without a registry.
+    """
+    wanted = os.environ.get("REDIS_IMAGE", "").strip()
+    for name in filter(None, (wanted, OFFICIAL, DEBIAN_IMAGES[DEFAULT_ENGINE].tag)):
+        if present(name):
+            return f"{name} is here"
+    if _can_build():
+        return (
+            f"none here; {wanted or OFFICIAL} is pulled if it can be, else one is built from Debian packages"
+        )
+    raise EnvironmentFailure(
+        f"none here; {wanted or OFFICIAL} must be pulled, which is tried when a run starts"
+    )
+
+
 def build_image(engine: str = DEFAULT_ENGINE, *, again: bool = False) -> str:
     """Build one of `DEBIAN_IMAGES` if it is not there yet (`again`: anyway); returns its tag.
 

@@ -1,0 +1,54 @@
+"""What this machine can do, and what each missing piece would need: read before a first run."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from harness.errors import EnvironmentFailure
+from harness.model.seams import Machine
+from harness.topology import docker, engines, image, ownership, process
+
+
+def examine(stream: TextIO) -> int:
+    """Print a line per capability; 0 if at least one backend can run, else 4."""
+    usable = [_processes(stream), _containers(stream)]
+    print(f"cpus: {os.cpu_count()} (scenarios side by side by default)", file=stream)
+    left = [str(one) for one in (*ownership.leftovers(), *docker.leftovers())]
+    for one in left:
+        print(f"left behind by a killed harness: {one}: failover-kit clean", file=stream)
+    return 0 if any(usable) else EnvironmentFailure.exit_code
+
+
+def _processes(stream: TextIO) -> bool:
+    try:
+        engine = engines.find()
+    except EnvironmentFailure as problem:
+        print(f"process backend: no: {problem}", file=stream)
+        return False
+    print(f"process backend: yes: {engine.version}, {engine.found}", file=stream)
+    _network(process.machine(), stream)
+    return True
+
+
+def _containers(stream: TextIO) -> bool:
+    missing = docker.available()
+    if missing is not None:
+        print(f"docker backend: no: {missing}", file=stream)
+        return False
+    print("docker backend: yes", file=stream)
+    try:
+        print(f"  node image: {image.survey()}", file=stream)
+    except EnvironmentFailure as problem:
+        print(f"  node image: {problem}", file=stream)
+    _network(docker.machine(), stream)
+    return True
+
+
+def _network(machine: Machine, stream: TextIO) -> None:
+    can = (
+        "yes"
+        if machine.network_faults
+        else f"no, scenarios that need them are skipped: {machine.why_no_network_faults}"
+    )
+    print(f"  network faults (isolate, cut replication): {can}", file=stream)

@@ -1,0 +1,189 @@
+"""A topology held without a load, for reproducing by hand: `up`, `status`, `inject`, `down`; and `clean`.
+
+`up` starts a scenario's topology and lets it live on; the other verbs find it again by its run's id.
+What a held topology needs to be found lies in the backend's own records, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event as Flag
+from typing import Protocol, TextIO
+
+from harness.clock import RunClock
+from harness.errors import EnvironmentFailure, UsageError
+from harness.faults.director import Director
+from harness.model.plan import Plan
+from harness.model.records import Event, Record
+from harness.model.scenario import FaultStep, Scenario
+from harness.model.seams import FaultScene, Topology
+from harness.model.words import BackendKind, NodeRole
+from harness.observe import Observers
+from harness.selection import Ground
+from harness.topology import docker, ownership, process
+from harness.topology import held as process_held
+
+
+class HeldTopology(Topology, Protocol):
+    """What both backends add for topologies that outlive their harness."""
+
+    def hold(self) -> Path: ...
+    def let_go(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    name: str
+    attach: Callable[[], HeldTopology]
+
+
+def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
+    """Start the plan's topology and hold it."""
+    if plan.skip is not None:
+        raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
+    run = secrets.token_hex(3)
+    directory = out / f"held-{run}"
+    try:
+        directory.mkdir(parents=True)
+    except OSError as problem:
+        raise EnvironmentFailure(f"{directory}: cannot be made: {problem.strerror or problem}") from problem
+    started = (
+        docker.up(plan, run=run, directory=directory, image=ground.image)
+        if ground.backend is BackendKind.DOCKER
+        else process.up(plan, run=run, directory=directory)
+    )
+    with started as topology:
+        record = topology.hold()
+        print(f"held as {record.stem} ({ground.said}); files in {directory}", file=stream)
+        _describe(topology, stream)
+    print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
+    return 0
+
+
+def status(run: str | None, stream: TextIO) -> int:
+    """Nodes, roles and ready-made commands of a held topology (of each, when none is named)."""
+    chosen = [_one(run)] if run is not None else _all()
+    if not chosen:
+        print("no topology is held; start one with: failover-kit up --scenario NAME", file=stream)
+    for found in chosen:
+        topology = found.attach()
+        try:
+            print(
+                f"{found.name}: {topology.plan.scenario.deployment.topology.kind}, {topology.engine}",
+                file=stream,
+            )
+            _describe(topology, stream)
+        finally:
+            topology.let_go()
+    return 0
+
+
+def down(run: str | None, stream: TextIO) -> int:
+    """Stop a held topology; its folder stays."""
+    found = _one(run)
+    found.attach().close()
+    print(f"{found.name} is down", file=stream)
+    return 0
+
+
+def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextIO) -> int:
+    """Do one fault to a held topology, say what proved it, and leave it unhealed unless it has `for:`."""
+    found = _one(run)
+    topology = found.attach()
+    try:
+        wanted = step(topology.plan.scenario)
+        return asyncio.run(_inject(topology, wanted, stream))
+    finally:
+        topology.let_go()
+
+
+async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> int:
+    clock = RunClock()
+    plan = replace(topology.plan, scenario=replace(topology.plan.scenario, faults=(step,)))
+
+    def tell(record: Record) -> None:
+        if isinstance(record, Event) and record.fault is not None:
+            print(f"{record.name}: {record.detail}", file=stream, flush=True)
+
+    async with Observers(
+        plan, topology, tell, clock, acked_since=lambda *_: 0, last_acked_us=lambda _: None
+    ) as observers:
+        scene = FaultScene(
+            plan=plan,
+            topology=topology,
+            situation=observers.situation,
+            web_servers=_NoWebServers(),
+            record=observers.record,
+            resolved={},
+            random=random.Random().random,
+            set_side=lambda *_: None,
+        )
+        report = await asyncio.to_thread(Director(plan, scene).run, Flag())
+    return 3 if report.without_effect else 0
+
+
+class _NoWebServers:
+    def kill_web_server(self, name: str) -> str:
+        raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
+
+    def start_web_server(self, name: str) -> None:
+        raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
+
+
+def clean() -> list[str]:
+    """Remove what killed harnesses left on both backends; one line for each thing removed."""
+    return [*ownership.clean(), *(f"removed {one}" for one in docker.clean())]
+
+
+def _all() -> list[_Found]:
+    processes = [_Found(path.stem, lambda path=path: process_held.attach(path)) for path in ownership.held()]  # type: ignore[misc]
+    if docker.available() is not None:
+        return processes
+    return processes + [_Found(path.stem, lambda path=path: docker.attach(path)) for path in docker.held()]  # type: ignore[misc]
+
+
+def _one(run: str | None) -> _Found:
+    known = _all()
+    matching = [found for found in known if run is None or run in found.name]
+    if len(matching) != 1:
+        names = ", ".join(found.name for found in known) or "none"
+        wanted = "one held topology" if run is None else f"one held topology called {run!r}"
+        raise UsageError(f"expected {wanted}, found {names}")
+    return matching[0]
+
+
+def _describe(topology: Topology, stream: TextIO) -> None:
+    for node in topology.plan.nodes:
+        address, state = topology.address(node.name), topology.state(node.name)
+        condition = "paused" if state.paused else "running" if state.running else "down"
+        secret = topology.secrets.sentinel if node.role is NodeRole.SENTINEL else topology.secrets.redis
+        started_as = f"started as {node.role}"
+        print(
+            f"  {node.name:<12} {condition:<8} {started_as:<19} "
+            f"redis-cli -h {address.host} -p {address.port} -a {secret} --no-auth-warning",
+            file=stream,
+        )
+    print(_snippet(topology), file=stream)
+
+
+def _snippet(topology: Topology) -> str:
+    """Lines of Python that connect as an application would."""
+    plan, secret = topology.plan, topology.secrets.redis
+    sentinels = [topology.address(node.name) for node in plan.sentinels()]
+    if sentinels:
+        hosts = ", ".join(f"({one.host!r}, {one.port})" for one in sentinels)
+        return (
+            "  from redis.sentinel import Sentinel\n"
+            f"  known = {{'password': {topology.secrets.sentinel!r}}}\n"
+            f"  sentinel = Sentinel([{hosts}], sentinel_kwargs=known)\n"
+            f"  primary = sentinel.master_for({topology.service!r}, password={secret!r})"
+        )
+    first = topology.address(plan.data_nodes()[0].name)
+    client = "RedisCluster" if plan.scenario.deployment.topology.kind == "cluster" else "Redis"
+    return f"  import redis; redis.{client}(host={first.host!r}, port={first.port}, password={secret!r})"
