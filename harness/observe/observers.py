@@ -134,9 +134,15 @@ class Observers:
         self._tasks.append(asyncio.create_task(work))
 
     async def _first_look(self) -> None:
-        """Every node was asked once, so that conditions and faults know whom they mean."""
+        """Wait until every data node and every primary is known, so that faults know whom they mean."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _FIRST_LOOK_WITHIN_S
-        names = {node.name for node in self._plan.data_nodes()}
-        while names - set(self.situation.views()) and loop.time() < deadline:  # noqa: ASYNC110  no event says it
+        while not self._knows_everybody() and loop.time() < deadline:  # noqa: ASYNC110  no event says it
             await asyncio.sleep(0.01)
+
+    def _knows_everybody(self) -> bool:
+        nodes = self._plan.data_nodes()
+        answered = self.situation.views()
+        return all(
+            node.name in answered and self.situation.primary_of(node.shard) is not None for node in nodes
+        )

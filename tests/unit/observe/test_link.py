@@ -1,0 +1,153 @@
+"""The observers' connections: whole answers in time, or `LinkDown`, and never somebody else's reply."""
+
+import asyncio
+
+import hiredis
+import pytest
+
+from harness.model.seams import Address, Source
+from harness.observe.link import Link, LinkDown
+from harness.observe.listening import listen
+
+
+class Node:
+    """A scripted node: answers each command it reads with the next reply; None: silence."""
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+        self.commands = []
+        self.connections = 0
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+
+    def link(self, secret="", source=None):
+        return Link(Address("127.0.0.1", self.port), secret, source or Source())
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        self.peer = writer.get_extra_info("peername")
+        parser = hiredis.Reader(encoding="utf-8")
+        try:
+            while data := await reader.read(65536):
+                parser.feed(data)
+                while (command := parser.gets()) is not False:
+                    self.commands.append(command)
+                    reply = self.replies.pop(0) if self.replies else None
+                    if reply == "close":
+                        return
+                    if reply is not None:
+                        writer.write(reply)
+        finally:
+            writer.close()
+
+
+def run(scenario, *replies):
+    async def main():
+        async with Node(*replies) as node:
+            return await asyncio.wait_for(scenario(node), 10)
+
+    return asyncio.run(main())
+
+
+def test_pipeline_is_answered_in_order_with_errors_as_values():
+    """One reply per command; an error reply is one of them."""
+
+    async def scenario(node):
+        link = node.link("secret")
+        replies = await link.ask(("PING",), ("GET", "a"), ("GET", "b"), within_s=2)
+        link.close()
+        return replies, node.commands
+
+    replies, commands = run(scenario, b"+OK\r\n", b"+PONG\r\n", b"-LOADING x\r\n", b"$-1\r\n")
+    assert replies[0] == "PONG"
+    assert isinstance(replies[1], hiredis.ReplyError)
+    assert replies[2] is None
+    assert commands[0] == ["AUTH", "secret"]
+
+
+def test_silent_node_is_down_within_the_deadline_and_its_late_reply_is_nobodys():
+    """After a time-out the next question goes over a new connection."""
+
+    async def scenario(node):
+        link = node.link()
+        with pytest.raises(LinkDown, match=r"no answer within 0\.1 s"):
+            await link.ask(("PING",), within_s=0.1)
+        assert not link.is_open
+        (reply,) = await link.ask(("PING",), within_s=2)
+        assert link.is_open
+        link.close()
+        return reply, node.connections
+
+    assert run(scenario, None, b"+PONG\r\n") == ("PONG", 2)
+
+
+def test_closed_connection_and_refused_password_are_down():
+    """A node that hangs up, and one that does not know our password, give no answer."""
+
+    async def scenario(node):
+        with pytest.raises(LinkDown, match="closed the connection"):
+            await node.link().ask(("PING",), within_s=2)
+        with pytest.raises(LinkDown, match="WRONGPASS"):
+            await node.link("wrong").ask(("PING",), within_s=2)
+        with pytest.raises(LinkDown, match="not the Redis protocol"):
+            await node.link().ask(("PING",), within_s=2)
+
+    run(scenario, "close", b"-WRONGPASS no\r\n", b"HTTP/1.1 200 OK\r\n")
+
+
+def test_refused_connection_is_down():
+    """Nobody listens: said at once."""
+
+    async def scenario(node):
+        node.server.close()
+        await node.server.wait_closed()
+        with pytest.raises(LinkDown):
+            await node.link().ask(("PING",), within_s=2)
+
+    run(scenario)
+
+
+def test_source_ports_are_honoured():
+    """A source that is a range of ports is where the connection comes from, also when some are taken."""
+
+    async def scenario(node):
+        ports = (23_400, 23_431)
+        links = [node.link(source=Source(ports=ports)) for _ in range(2)]
+        seen = []
+        for link in links:
+            await link.ask(("PING",), within_s=2)
+            seen.append(node.peer[1])
+        for link in links:
+            link.close()
+        return ports, seen
+
+    (first, last), seen = run(scenario, b"+PONG\r\n", b"+PONG\r\n")
+    assert all(first <= port <= last for port in seen)
+    assert len(set(seen)) == 2
+
+
+def test_listener_hears_messages_and_comes_back_after_a_loss():
+    """A lost subscription is made again; what is no message is not handed on."""
+    heard = []
+
+    async def scenario(node):
+        task = asyncio.create_task(
+            listen(node.link(), lambda *message: heard.append(message), subscribe=("PSUBSCRIBE", "*"))
+        )
+        while len(heard) < 2:  # noqa: ASYNC110  the test's own patience
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait((task,))
+        return node.connections
+
+    subscribed = b"*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n"
+    message = b"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$6\r\n+sdown\r\n$1\r\n%d\r\n"
+    connections = run(scenario, subscribed + message % 1, "close", subscribed + message % 2)
+    assert heard == [("+sdown", "1"), ("+sdown", "2")]
+    assert connections == 2

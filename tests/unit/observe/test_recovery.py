@@ -1,0 +1,361 @@
+"""A topology is recovered when everybody who is meant to be there agrees, and has the data, for a second."""
+
+import asyncio
+
+import pytest
+
+from harness.model.records import Event
+from harness.model.words import TopologyKind
+from harness.observe.parsing import SLOTS, ClusterNode, ClusterView, SentinelView
+from harness.observe.picture import Picture, Pictures, primary_of
+from harness.observe.recovery import RecoveryWatch, why_not
+from tests import builders_observe as a
+from tests.unit.observe.test_events import vantage
+
+NOW_US = 10_000_000
+PLAN = a.plan()
+NODES = ("redis-1", "redis-2", "redis-3")
+SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
+
+
+def following(node, primary="redis-1", t_us=NOW_US, **given):
+    return a.sample(node, "replica", t_us, **({"primary": primary} | given))
+
+
+def healthy():
+    """Samples and sentinels' views of a recovered sentinel topology, redis-1 being primary."""
+    samples = {
+        "redis-1": (a.sample("redis-1", "primary", NOW_US - 100_000), a.sample("redis-1", "primary", NOW_US)),
+        "redis-2": (following("redis-2"),),
+        "redis-3": (following("redis-3"),),
+    }
+    return samples, {name: view(name) for name in SENTINELS}
+
+
+def view(name, primary="redis-1", t_us=NOW_US, **given):
+    return SentinelView(observer=name, sent_us=t_us - 1000, done_us=t_us, primary=primary, **given)
+
+
+def picture(samples, sentinels=None, clusters=None, now_us=NOW_US):
+    answers = {name: next((s for s in reversed(seen) if s.reachable), None) for name, seen in samples.items()}
+    return Picture(
+        now_us=now_us,
+        samples=samples,
+        answers={name: answer for name, answer in answers.items() if answer},
+        sentinels=sentinels or {},
+        clusters=clusters or {},
+    )
+
+
+def judged(samples, sentinels, absent=frozenset(), plan=PLAN):
+    return why_not(picture(samples, sentinels), plan, frozenset(absent))
+
+
+def test_topology_in_which_everybody_agrees_is_recovered():
+    """One primary, followed by all with its data, and named by every sentinel."""
+    assert judged(*healthy()) == ""
+
+
+@pytest.mark.parametrize(
+    ("node", "change", "missing"),
+    [
+        ("redis-2", a.sample("redis-2", "primary", NOW_US), "one primary, found redis-1, redis-2"),
+        ("redis-1", following("redis-1", "redis-2"), "one primary, found none"),
+        ("redis-2", following("redis-2", "redis-3"), "redis-2 follows redis-3 instead of redis-1"),
+        ("redis-2", following("redis-2", ""), "redis-2 follows an unknown address"),
+        ("redis-3", following("redis-3", replid="r0"), "redis-3 has not taken over the replication id"),
+        ("redis-3", following("redis-3", offset=93), "redis-3 lacks 7 bytes of redis-1"),
+        ("redis-3", following("redis-3", t_us=NOW_US - 1_100_000), "redis-3 does not answer"),
+        ("redis-3", following("redis-3", error="LOADING: x"), r"redis-3 does not answer (LOADING: x)"),
+        (
+            "redis-2",
+            a.sample("redis-2", "", NOW_US, reachable=False, error="no answer within 0.5 s"),
+            "redis-2 does not answer (no answer",
+        ),
+    ],
+)
+def test_node_that_disagrees_or_lags_is_what_is_missing(node, change, missing):
+    """Each way in which a single node is not there yet is found and said."""
+    samples, sentinels = healthy()
+    assert missing in judged(samples | {node: (change,)}, sentinels)
+
+
+def test_link_status_proves_nothing():
+    """A replica whose link claims to be up, but that lacks data, is not recovered."""
+    samples, sentinels = healthy()
+    samples["redis-2"] = (following("redis-2", link_up=True, offset=1),)
+    assert "lacks" in judged(samples, sentinels)
+
+
+def test_replica_under_load_needs_what_its_primary_had_before():
+    """While offsets move, a replica is judged by what the primary had up to half a second earlier."""
+    samples, sentinels = healthy()
+    samples["redis-1"] = tuple(
+        a.sample("redis-1", "primary", NOW_US - ago, offset=1000 - ago // 1000)
+        for ago in (900_000, 400_000, 200_000, 0)
+    )
+    for offset, missing in ((599, "lacks 1 bytes"), (600, ""), (1000, "")):
+        samples["redis-2"] = samples["redis-3"] = ()
+        samples |= {name: (following(name, offset=offset),) for name in ("redis-2", "redis-3")}
+        assert missing in judged(samples, sentinels)
+        assert bool(missing) == bool(judged(samples, sentinels))
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (view("sentinel-2", "redis-2"), "sentinel-2 takes redis-2 for the primary, not redis-1"),
+        (view("sentinel-2", ""), "sentinel-2 takes an unknown address"),
+        (view("sentinel-2", error="no answer"), "sentinel-2 does not answer (no answer)"),
+        (view("sentinel-2", t_us=NOW_US - 1_500_000), "sentinel-2 does not answer"),
+        (view("sentinel-2", flags=frozenset({"s_down"})), "sentinel-2 says of redis-1: s_down"),
+    ],
+)
+def test_sentinel_that_disagrees_is_what_is_missing(change, missing):
+    """Every sentinel has to have heard of it, not just a majority."""
+    samples, sentinels = healthy()
+    assert missing in judged(samples, sentinels | {"sentinel-2": change})
+
+
+def test_nodes_down_on_purpose_are_left_out():
+    """A killed primary and a killed sentinel do not keep the rest from being recovered."""
+    samples, sentinels = healthy()
+    samples["redis-1"] = (a.sample("redis-1", "", NOW_US, reachable=False),)
+    samples["redis-2"] = (
+        a.sample("redis-2", "primary", NOW_US - 100_000),
+        a.sample("redis-2", "primary", NOW_US),
+    )
+    samples["redis-3"] = (following("redis-3", "redis-2"),)
+    sentinels = {name: view(name, "redis-2") for name in SENTINELS[:2]}
+    assert "redis-1 does not answer" in judged(samples, sentinels)
+    assert judged(samples, sentinels, {"redis-1", "sentinel-3"}) == ""
+
+
+def test_shard_without_any_node_is_not_recovered():
+    """Down on purpose does not make an empty shard a healthy one."""
+    plan = a.plan(TopologyKind.SINGLE, a.single_nodes())
+    assert "found none" in judged({}, {}, {"redis-1"}, plan)
+
+
+def test_cache_beside_the_sessions_counts_as_a_shard_of_its_own():
+    """A split's cache instance must be up as well."""
+    plan = a.plan(TopologyKind.SPLIT, a.split_nodes())
+    samples = {"redis-1": (a.sample("redis-1", "primary", NOW_US),)}
+    assert "cache-1 does not answer" in judged(samples, {}, plan=plan)
+    assert judged(samples | {"cache-1": (a.sample("cache-1", "primary", NOW_US),)}, {}, plan=plan) == ""
+
+
+CLUSTER = a.plan(TopologyKind.CLUSTER, a.cluster_nodes())
+
+
+def cluster_nodes(**changes):
+    nodes = {
+        f"redis-{n}": ClusterNode(
+            name=f"redis-{n}",
+            primary=n <= 3,
+            flags=frozenset(),
+            replica_of=f"redis-{n - 3}" if n > 3 else "",
+            slots=(5461, 5462, 5461, 0, 0, 0)[n - 1],
+        )
+        for n in range(1, 7)
+    }
+    return nodes | changes
+
+
+def cluster_picture(**changes):
+    samples = {}
+    for n in (1, 2, 3):
+        samples[f"redis-{n}"] = tuple(
+            a.sample(f"redis-{n}", "primary", NOW_US - ago, replid=f"r{n}") for ago in (100_000, 0)
+        )
+        samples[f"redis-{n + 3}"] = (following(f"redis-{n + 3}", f"redis-{n}", replid=f"r{n}"),)
+    views = {
+        name: ClusterView(observer=name, sent_us=NOW_US, done_us=NOW_US, nodes=cluster_nodes())
+        for name in samples
+    }
+    return picture(samples, clusters=views | changes)
+
+
+def seen_by(observer, **nodes):
+    return ClusterView(observer=observer, sent_us=NOW_US, done_us=NOW_US, nodes=cluster_nodes(**nodes))
+
+
+def test_cluster_in_which_every_view_agrees_is_recovered():
+    """All slots served, nobody flagged, in the eyes of every node."""
+    assert sum(node.slots for node in cluster_nodes().values()) == SLOTS
+    assert why_not(cluster_picture(), CLUSTER, frozenset()) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (
+            {"redis_2": ClusterNode(name="redis-2", primary=True, flags=frozenset({"fail?"}), slots=5462)},
+            "redis-4 says of redis-2: fail?",
+        ),
+        (
+            {"redis_2": ClusterNode(name="redis-2", primary=False, flags=frozenset(), slots=0)},
+            "redis-4 takes redis-2 for a replica",
+        ),
+        (
+            {"redis_2": ClusterNode(name="redis-2", primary=True, flags=frozenset(), slots=5000)},
+            "redis-4 sees 15922 of 16384 slots served",
+        ),
+    ],
+)
+def test_cluster_node_that_sees_it_otherwise_is_what_is_missing(change, missing):
+    """One node's view is enough to say that it is not over."""
+    change = {name.replace("_", "-"): node for name, node in change.items()}
+    found = cluster_picture(**{"redis-4": seen_by("redis-4", **change)})
+    assert why_not(found, CLUSTER, frozenset()) == missing
+
+
+def test_cluster_node_without_a_view_is_what_is_missing():
+    """A node that loads its data does not tell how it sees the cluster."""
+    silent = ClusterView(observer="redis-4", sent_us=NOW_US, done_us=NOW_US, error="LOADING")
+    found = cluster_picture(**{"redis-4": silent})
+    assert why_not(found, CLUSTER, frozenset()) == "redis-4 does not tell how it sees the cluster"
+
+
+def test_primary_is_who_the_majority_of_answering_sentinels_names():
+    """The isolated sentinel and the silent one do not decide; a tie decides nothing."""
+    samples, sentinels = healthy()
+    sentinels |= {name: view(name, "redis-2") for name in SENTINELS[1:]}
+    assert primary_of(picture(samples, sentinels), PLAN, 1) == "redis-2"
+    sentinels["sentinel-3"] = view("sentinel-3", "redis-2", error="no answer")
+    assert primary_of(picture(samples, sentinels), PLAN, 1) is None
+    sentinels["sentinel-2"] = view("sentinel-2", "redis-2", t_us=NOW_US - 2_000_000)
+    assert primary_of(picture(samples, sentinels), PLAN, 1) == "redis-1"
+    assert primary_of(picture(samples, {}), PLAN, 1) is None
+
+
+def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most():
+    """The isolated old primary still takes itself for the owner, and is outvoted."""
+    new = {
+        "redis-2": ClusterNode(name="redis-2", primary=True, flags=frozenset({"fail"}), slots=0),
+        "redis-5": ClusterNode(name="redis-5", primary=True, flags=frozenset(), slots=5462),
+    }
+    changed = {f"redis-{n}": seen_by(f"redis-{n}", **new) for n in (1, 3, 4, 5, 6)}
+    found = cluster_picture(**changed)
+    assert primary_of(found, CLUSTER, 2) == "redis-5"
+    assert primary_of(found, CLUSTER, 1) == "redis-1"
+
+
+def test_primary_of_a_single_node_outlives_its_silence():
+    """Where nobody votes, the node that last said so is meant, also while it is down."""
+    plan = a.plan(TopologyKind.SINGLE, a.single_nodes())
+    samples = {
+        "redis-1": (
+            a.sample("redis-1", "primary", NOW_US - 5_000_000),
+            a.sample("redis-1", "", NOW_US, reachable=False),
+        )
+    }
+    assert primary_of(picture(samples), plan, 1) == "redis-1"
+    assert primary_of(picture({}), plan, 1) is None
+
+
+class Watched:
+    """A recovery watch over a sentinel topology whose clock and samples the test moves."""
+
+    def __init__(self):
+        self.place, self.events = vantage()
+        self.place.clock.at_us = 0
+        self.pictures = Pictures()
+        self.cut = False
+        self.effect_us = None
+        self.watch = RecoveryWatch(
+            self.place,
+            self.pictures,
+            cut=lambda: self.cut,
+            last_effect_us=lambda: self.effect_us,
+            absent=frozenset,
+        )
+
+    def pass_time(self, seconds, primary="redis-1"):
+        for _ in range(round(seconds * 10)):
+            self.place.clock.at_us += 100_000
+            now_us = self.place.clock.at_us
+            for name in NODES:
+                role = "primary" if name == primary else "replica"
+                followed = "" if role == "primary" else primary or "redis-9"
+                self.pictures.saw_sample(a.sample(name, role, now_us - 2000, primary=followed))
+            for name in SENTINELS:
+                self.pictures.saw_sentinel(view(name, primary, now_us))
+            self.watch.look()
+
+    def told(self):
+        return [event.t_us for event in self.events if isinstance(event, Event)]
+
+
+def test_recovery_is_told_once_per_disturbance():
+    """Nothing before anything happened; one event for each disturbance, timed at its end."""
+    run = Watched()
+    run.pass_time(3)
+    assert run.told() == []
+    run.pass_time(1, primary=None)
+    run.pass_time(0.9)
+    assert run.told() == []
+    run.pass_time(3)
+    (at_us,) = run.told()
+    # The second look is the first with a primary sample older than the replicas'.
+    assert 4_000_000 < at_us <= 4_300_000
+    assert run.events[0].error_us == 100_000
+    run.pass_time(0.2, primary=None)
+    run.pass_time(2)
+    assert len(run.told()) == 2
+
+
+def test_recovery_that_does_not_hold_is_none():
+    """Less than a second of agreement does not count."""
+    run = Watched()
+    for _ in range(5):
+        run.pass_time(0.2, primary=None)
+        run.pass_time(0.8)
+    assert run.told() == []
+
+
+def test_fault_without_a_visible_disturbance_is_recovered_a_second_later():
+    """A fault that disturbs nothing (a flush) still gets its `recovered`, after its effect."""
+    run = Watched()
+    run.pass_time(2)
+    run.effect_us = 2_000_000
+    run.pass_time(3)
+    (at_us,) = run.told()
+    assert 2_000_000 < at_us <= 2_200_000
+
+
+def test_cut_in_force_is_not_recovered_however_well_it_looks():
+    """As long as a cut stands, agreement is borrowed."""
+    run = Watched()
+    run.pass_time(1)
+    run.cut = True
+    run.pass_time(3)
+    assert run.told() == []
+    run.cut = False
+    run.pass_time(2)
+    assert len(run.told()) == 1
+
+
+def test_waiting_for_recovery_says_what_is_missing_at_the_deadline():
+    """When time is up the reason is the last one seen."""
+    run = Watched()
+    run.pass_time(1, primary=None)
+
+    async def wait():
+        waiting = asyncio.create_task(run.watch.recovered(within_s=0.5))
+        for _ in range(8):
+            await asyncio.sleep(0.06)
+            run.pass_time(0.1, primary=None)
+        return await asyncio.wait_for(waiting, 1)
+
+    assert "one primary, found none" in asyncio.run(wait())
+
+
+def test_waiting_for_recovery_returns_at_once_when_it_was_told():
+    """A recovery that was already proved is not proved again."""
+    run = Watched()
+    run.pass_time(1)
+    run.pass_time(1, primary=None)
+    run.pass_time(3)
+    assert asyncio.run(asyncio.wait_for(run.watch.recovered(within_s=1), 0.5)) == ""
+    assert len(run.told()) == 1
