@@ -16,7 +16,7 @@ import os
 import re
 import secrets as random_secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from harness.model.seams import Address, Machine, NodeState, Secrets, Source
 from harness.model.words import BackendKind
 from harness.topology import compose, docker_engine, docker_held
 from harness.topology.configuration import SERVICE, redact
-from harness.topology.control import Controls
+from harness.topology.control import Controls, ErrorReply, NoAnswer
 from harness.topology.control import engine as engine_of
 from harness.topology.docker_engine import Leftover, in_parallel, translated
 from harness.topology.docker_held import HeldRecord
@@ -272,7 +272,7 @@ class DockerTopology:
 
     def hold(self) -> Path:
         """Let the topology live on after this process; returns the record by which `attach` finds it."""
-        self._record = self._record or docker_held.new_path()
+        self._record = self._record or docker_held.path_of(self.project)
         docker_held.save(
             self._record,
             HeldRecord(
@@ -378,8 +378,11 @@ class DockerTopology:
         return f"{docker_engine.PROJECT_LABEL}={self.project}"
 
     def _identified(self) -> str:
-        with Controls(self) as controls:
-            return engine_of(controls.info(self.plan.data_nodes()[0].name, "server"))
+        # Of a held topology the first node may be dead or paused.
+        for node in self.plan.data_nodes():
+            with Controls(self) as controls, suppress(NoAnswer, ErrorReply):
+                return engine_of(controls.info(node.name, "server"))
+        return "no data node answers"
 
     def _note_cuts(self) -> None:
         if self.held:

@@ -7,7 +7,6 @@ record has the run's passwords, so only this user can read it.
 
 from __future__ import annotations
 
-import secrets as random_secrets
 from pathlib import Path
 
 import msgspec
@@ -29,8 +28,8 @@ class HeldRecord(msgspec.Struct, kw_only=True):
     plan: Plan
 
 
-def new_path() -> Path:
-    return state_directory() / f"docker-{random_secrets.token_hex(6)}.json"
+def path_of(project: str) -> Path:
+    return state_directory() / f"docker-{project.removeprefix('failover-kit-')}.json"
 
 
 def save(path: Path, record: HeldRecord) -> None:

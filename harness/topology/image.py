@@ -92,22 +92,19 @@ def choose_image() -> ImageChoice:
 
 
 def survey() -> str:
-    """Which image a run would use, without pulling or building one; for `doctor`.
-
-    Raises:
-        EnvironmentFailure: none could be had without a registry.
-    """
+    """What `choose_image` would do, without pulling or building anything; for `doctor`."""
     wanted = os.environ.get("REDIS_IMAGE", "").strip()
-    for name in filter(None, (wanted, OFFICIAL, DEBIAN_IMAGES[DEFAULT_ENGINE].tag)):
-        if present(name):
-            return f"{name} is here"
-    if _can_build():
-        return (
-            f"none here; {wanted or OFFICIAL} is pulled if it can be, else one is built from Debian packages"
-        )
-    raise EnvironmentFailure(
-        f"none here; {wanted or OFFICIAL} must be pulled, which is tried when a run starts"
+    if wanted:
+        return f"{wanted} (REDIS_IMAGE)" + ("" if present(wanted) else ", would have to be pulled")
+    own = DEBIAN_IMAGES[DEFAULT_ENGINE].tag
+    if present(OFFICIAL):
+        return OFFICIAL
+    if present(own):
+        return f"{OFFICIAL} if it can be pulled, else {own}, built earlier from Debian packages"
+    built = (
+        f"else {own}, which can be built here" if _can_build() else "nothing else: make image is not possible"
     )
+    return f"{OFFICIAL} if it can be pulled, {built}"
 
 
 def build_image(engine: str = DEFAULT_ENGINE, *, again: bool = False) -> str:

@@ -364,9 +364,15 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
     topology = docker.attach(record)
     assert answers(topology, "redis-1")
     topology.cut(["redis-1"], ["web-1"])
+    topology.kill("redis-1")
     topology.let_go()
     again = docker.attach(record)
+    assert again.engine == "no data node answers"
+    again.start("redis-1")
+    with pytest.raises(TimeoutError):
+        WebServerConnection(again, "web-1", "redis-1")
     again.mend(["redis-1"], ["web-1"])
+    WebServerConnection(again, "web-1", "redis-1").close()
     again.close()
     assert owned(run) == []
     assert record not in docker.held()

@@ -89,3 +89,15 @@ def test_an_unknown_engine_is_refused() -> None:
     """The message lists what can be built."""
     with pytest.raises(UsageError, match=r"redis-8\.0, redis-7\.0, valkey-8\.1.*'redis-9'"):
         image.build_image("redis-9")
+
+
+def test_the_survey_changes_nothing(docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what would be used; a pull would leave a mark."""
+    docker(has=(OWN,), pull=f"touch {tmp_path}/pulled")
+    assert (
+        image.survey()
+        == f"{image.OFFICIAL} if it can be pulled, else {OWN}, built earlier from Debian packages"
+    )
+    monkeypatch.setenv("REDIS_IMAGE", "no:such")
+    assert image.survey() == "no:such (REDIS_IMAGE), would have to be pulled"
+    assert not (tmp_path / "pulled").exists()

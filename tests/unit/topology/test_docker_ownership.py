@@ -96,7 +96,7 @@ def test_a_held_topology_is_found_until_the_next_boot(
         secrets=Secrets(redis="a", sentinel="b"),
         plan=docker_plan("split"),
     )
-    path = docker_held.new_path()
+    path = docker_held.path_of(record.project)
     docker_held.save(path, record)
     assert docker_held.records() == {path: record}
     assert path.stat().st_mode & 0o077 == 0
