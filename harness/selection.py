@@ -46,7 +46,7 @@ def scenario_files(pattern: str | None) -> list[Path]:
     Raises:
         UsageError: nothing matches.
     """
-    root = kit_root() / "scenarios"
+    root = _near(kit_root() / "scenarios")
     shipped_files = sorted(root.glob("*/*.yaml"))
     if pattern is None:
         return shipped_files
@@ -65,6 +65,11 @@ def scenario_files(pattern: str | None) -> list[Path]:
             f"--scenario {pattern!r}: expected a file, a folder or a glob over these, found none: {names}"
         )
     return found
+
+
+def _near(path: Path) -> Path:
+    """As people would type it: relative to here where that is shorter than the whole path."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _matches(path: Path, root: Path, pattern: str) -> bool:

@@ -5,13 +5,14 @@ What a page says is decided here and in `timeline`; how it looks is in `template
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from harness.model.history import History
-from harness.model.judgement import Finding, Judgement
+from harness.model.judgement import Finding, Judgement, Window
 from harness.model.records import Operation
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report import words
@@ -39,6 +40,7 @@ def page(result: ScenarioResult, past: History) -> str:
             drawing=timeline(past),
             groups=_groups(judgement, past),
             causes=causes(judgement.findings),
+            outages=_outages(judgement.metrics.outages),
             past=past,
             zero=zero_us(past),
         )
@@ -63,6 +65,37 @@ def index(suite: SuiteResult) -> str:
             ],
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OutageRow:
+    """All windows of one kind of operation in one group."""
+
+    kind: str
+    group: str
+    windows: int
+    longest: Window
+    sum_s: float
+    failed: int
+
+
+def _outages(windows: tuple[Window, ...]) -> list[OutageRow]:
+    """One row per kind and group; `worst` repeats a group and is left out."""
+    grouped: dict[tuple[str, str], list[Window]] = {}
+    for window in windows:
+        if window.group != "worst":
+            grouped.setdefault((window.kind, window.group), []).append(window)
+    return [
+        OutageRow(
+            kind,
+            group,
+            len(found),
+            max(found, key=lambda one: (one.duration_s.high, one.duration_s.low)),
+            sum(one.duration_s.low for one in found),
+            sum(one.failed for one in found),
+        )
+        for (kind, group), found in grouped.items()
+    ]
 
 
 def _groups(judgement: Judgement, past: History) -> list[tuple[str, list[tuple[Finding, list[str]]], int]]:
