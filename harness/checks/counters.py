@@ -121,7 +121,7 @@ def _counters(timeline: Timeline) -> list[Counter]:
     return [Counter(name, increments[name], removals[name]) for name in increments if name not in written]
 
 
-def _looks(timeline: Timeline, name: str) -> list[Look]:
+def _looks(index: Index, timeline: Timeline, name: str) -> list[Look]:
     found = []
     for sight in readable(timeline):
         text = sight.saw.get(name, "0")
@@ -130,7 +130,8 @@ def _looks(timeline: Timeline, name: str) -> list[Look]:
                 Look(value=int(text), sent_us=sight.sent_us, done_us=sight.done_us, own=0, sight=sight)
             )
     destroyed = timeline.destroyed
-    for effect in timeline.writes:
+    for effect in timeline.writes if index.guarded else ():
+        # An unguarded increment of a session that is gone starts at zero: no look at the session.
         total = effect.step.added_now.get(name)
         if total is None or not effect.certain:
             continue
@@ -154,7 +155,7 @@ def _judge(index: Index, timeline: Timeline, counter: Counter, *, named: bool) -
     missing: list[tuple[Look, int]] = []
     whole: list[Look] = []
     above: list[tuple[Look, int]] = []
-    for look in _looks(timeline, counter.name):
+    for look in _looks(index, timeline, counter.name):
         low, high = counter.bounds(look)
         if look.value < low:
             missing.append((look, low))

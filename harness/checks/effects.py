@@ -24,24 +24,10 @@ IDENTITY = ("sid", "user_id", "generation")
 """Fields that only a log-in writes; without all of them there is no session."""
 
 REFUSALS = frozenset(
-    [
-        "READONLY",
-        "OOM",
-        "NOREPLICAS",
-        "MISCONF",
-        "LOADING",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "MOVED",
-        "ASK",
-        "TRYAGAIN",
-        "CROSSSLOT",
-        "NOAUTH",
-        "NOPERM",
-        "NOSCRIPT",
-        "BUSY",
-        "EXECABORT",
-    ]
+    {
+        *("READONLY", "OOM", "NOREPLICAS", "MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "ASK"),
+        *("TRYAGAIN", "CROSSSLOT", "NOAUTH", "NOPERM", "NOSCRIPT", "BUSY", "EXECABORT"),
+    }
 )
 """Error prefixes of an attempt that proves by itself that nothing was executed."""
 
@@ -101,10 +87,13 @@ def answered(operation: Operation, step: Step) -> Attempt | None:
     return next((attempt for attempt in operation.attempts if attempt.n == n), None)
 
 
-def effect_of(operation: Operation, step: Step, gone: Callable[[Attempt], float]) -> Effect | None:
+def effect_of(
+    operation: Operation, step: Step, gone: Callable[[Attempt], float], *, creates: bool = False
+) -> Effect | None:
     """What the step did or may have done; None: certainly nothing.
 
-    `gone` says when the server that an unanswered attempt was sent to had certainly stopped.
+    `gone` says when the server that an unanswered attempt was sent to had certainly stopped;
+    `creates`: an unguarded write, which makes what it did not find.
     """
     if step.outcome is not Outcome.ACKED and step.outcome is not Outcome.UNKNOWN:
         return None
@@ -115,6 +104,8 @@ def effect_of(operation: Operation, step: Step, gone: Callable[[Attempt], float]
         # "It was not there" after an unanswered attempt: which of the two did it cannot be told. A
         # log-in and a logout have come true by their ack either way.
         certain = acked and step.does in {StepKind.CREATE, StepKind.DESTROY, StepKind.INDEX_ADD}
+    if creates and acked and not certain:
+        extra, until_us = extra + 1, max(until_us, FOREVER if step.done_us is None else step.done_us)
     if not certain and not extra:
         return None
     reply = answered(operation, step)

@@ -157,9 +157,13 @@ class _Budget:
         """What shows that this session was evicted; None: nothing does."""
         nodes = self._index.nodes
         event = nodes.evicted_at.get((timeline.key, timeline.shard))
-        if event is not None and created.sent_us <= event.t_us <= seen.done_us:
+        if (
+            event is not None
+            and created.sent_us <= event.t_us
+            and event.t_us - event.error_us <= seen.done_us
+        ):
             return f"{event.node} reported the eviction of its key"
-        if self._index.history.opening.eviction_events:
+        if nodes.evictions_by_key(timeline.shard):
             return None
         before = [
             one.sent_us

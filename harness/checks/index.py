@@ -103,6 +103,7 @@ class Index:
         self.everywhere: dict[str, list[Operation]] = defaultdict(list)
         """User -> acked calls of logout-everywhere."""
         self.logins: dict[str, list[Effect]] = defaultdict(list)
+        self._emptied_indexes: list[tuple[str, Effect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
         self.effect_us = _first_effect(history)
@@ -162,11 +163,13 @@ class Index:
             if operation.behaviour == "logout-everywhere" and operation.outcome is Outcome.ACKED:
                 self.everywhere[operation.user].append(operation)
             for step in operation.steps:
-                session = step.member or step.session or operation.session
-                if session:
+                if step.does in {StepKind.INDEX_REMOVE, StepKind.INDEX_DESTROY}:
+                    self._read_unindexing(operation, step)
+                elif session := step.member or step.session or operation.session:
                     self._read_step(self._timeline(session, operation), operation, step)
-                if step.does is StepKind.INDEX_DESTROY:
-                    self._read_index_destroy(operation, step)
+        for user, effect in self._emptied_indexes:
+            for timeline in self.by_user[user]:
+                timeline.unindexed.append(effect)
 
     def _read_step(self, timeline: Timeline, operation: Operation, step: Step) -> None:
         if step.error is not None and step.error.startswith("reply-mixed-up"):
@@ -175,14 +178,14 @@ class Index:
         if does is StepKind.CREATE:
             timeline.key, timeline.shard, timeline.user = step.key, operation.shard, operation.user
         self._read_sight(timeline, operation, step)
-        if does in {StepKind.READ, StepKind.INDEX_READ, StepKind.WAIT, StepKind.INDEX_DESTROY}:
+        if does in {StepKind.READ, StepKind.INDEX_READ, StepKind.WAIT}:
             return
         if step.outcome is Outcome.REJECTED:
             timeline.refused.append((operation, step))
             return
         if does is StepKind.DESTROY and step.outcome is Outcome.ACKED and step.effective is False:
             timeline.denied.append((operation, step))
-        effect = effect_of(operation, step, self._gone)
+        effect = effect_of(operation, step, self._gone, creates=does in WRITES and not self.guarded)
         if effect is None:
             return
         if does is StepKind.CREATE:
@@ -192,19 +195,17 @@ class Index:
             timeline.destroys.append(effect)
         elif does is StepKind.INDEX_ADD:
             timeline.indexed.append(effect)
-        elif does is StepKind.INDEX_REMOVE:
-            timeline.unindexed.append(effect)
         elif does in WRITES:
             timeline.writes.append(effect)
         if step.ttl_ms is not None and does in {StepKind.CREATE, StepKind.TOUCH}:
             timeline.setters.append(effect)
 
     def _read_sight(self, timeline: Timeline, operation: Operation, step: Step) -> None:
-        if step.outcome is not Outcome.ACKED or step.does in {StepKind.INDEX_ADD, StepKind.INDEX_REMOVE}:
+        if step.outcome is not Outcome.ACKED or step.does is StepKind.INDEX_ADD:
             return
         saw = step.saw
         if saw is None:
-            if step.effective is not False or step.does is StepKind.INDEX_DESTROY:
+            if step.effective is not False:
                 return
             saw = {}
         sent_us, done_us = seen_at(operation, step)
@@ -220,11 +221,17 @@ class Index:
             )
         )
 
-    def _read_index_destroy(self, operation: Operation, step: Step) -> None:
+    def _read_unindexing(self, operation: Operation, step: Step) -> None:
+        """Taken out of the index: one session, those listed, or (index deleted) all of the user's."""
         effect = effect_of(operation, step, self._gone)
-        if effect is not None:
-            for timeline in self.by_user[operation.user]:
-                timeline.unindexed.append(effect)
+        if effect is None:
+            return
+        if step.does is StepKind.INDEX_DESTROY:
+            self._emptied_indexes.append((operation.user, effect))
+            return
+        one = step.member or step.session or operation.session
+        for session in step.members if step.members is not None else (one,):
+            self._timeline(session, operation).unindexed.append(effect)
 
     def _read_audit(self) -> None:
         summary = self.history.audit_summary

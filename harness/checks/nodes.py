@@ -78,7 +78,17 @@ class Nodes:
             for event in reversed(history.events)
             if event.name == "evicted" and event.key is not None
         }
+        self._by_key = history.opening.eviction_events
+        self._deaf = {
+            self.shard_of.get(event.node or "", event.shard)
+            for event in history.events
+            if event.name == "evictions-missed"
+        }
         self._gone = self._find_gone()
+
+    def evictions_by_key(self, shard: int) -> bool:
+        """Whether every eviction of a session key on this shard was heard."""
+        return self._by_key and shard not in self._deaf and None not in self._deaf
 
     def gone_us(self, node: str, run_id: str) -> float | None:
         """By when the process had certainly ended: another one answered in its place."""

@@ -79,13 +79,16 @@ def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
 
 def _drift(index: Index, timeline: Timeline, promise: Effect, what: str) -> Finding:
     seen = next(one for one in timeline.sights if one.entry is not None)
+    why = of_loss(index, promise, seen, timeline.shard)
+    if any(key == promise.step.key for key, _ in index.nodes.evicted_at):
+        why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
     return finding(
         index,
         "index-drift",
         timeline,
         promise=promise,
         seen=seen,
-        why=of_loss(index, promise, seen, timeline.shard),
+        why=why,
         sentence=f"{timeline.named} {what}, though operation {promise.operation.id} was acked.",
     )
 

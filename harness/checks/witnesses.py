@@ -65,9 +65,10 @@ def _evicted(index: Index, timeline: Timeline) -> bool:
 def _may_be_evicted(index: Index, timeline: Timeline) -> bool:
     assert timeline.primary is not None
     witness_key = timeline.key.replace("session:", "witness:", 1)
-    if index.history.opening.eviction_events:
-        shard = timeline.shard
-        return (witness_key, shard) in index.nodes.evicted_at or _evicted(index, timeline)
+    if (witness_key, timeline.shard) in index.nodes.evicted_at or _evicted(index, timeline):
+        return True
+    if index.nodes.evictions_by_key(timeline.shard):
+        return False
     created_us = min((one.first_us for one in timeline.creations), default=0.0)
     return index.nodes.evicted_between(timeline.shard, created_us, timeline.primary.done_us)[1] > 0
 
@@ -103,7 +104,11 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
         last = len(left) - 1 - left[::-1].index(witness)
         between = [by_witness[one] for one in left[first + 1 : last] if one in by_witness and one != witness]
         newer = [
-            one for one in between if one.certain and not late.step.wrote.keys().isdisjoint(one.step.wrote)
+            one
+            for one in between
+            if one.certain
+            and late.done_us < one.first_us
+            and not late.step.wrote.keys().isdisjoint(one.step.wrote)
         ]
         if newer:
             after = newer[-1].operation.id
@@ -141,7 +146,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
                         timeline,
                         between=[operation],
                         seen=seen,
-                        sentence=f"Operation {operation.id} was refused ({step.error or 'no reason recorded'}),"
+                        sentence=f"Operation {operation.id} was refused ({step.error or 'no reason known'}),"
                         f" and yet its trace is there in {timeline.named}.",
                     )
                 )
