@@ -163,7 +163,9 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
 
     Names used by the kit: fault `requested`, `effect` (proved), `no-effect`, `healed`,
     `heal-failed`; topology `promoted`, `demoted`, `recovered`, `suspected`, `suspected-by-quorum`,
-    `agreed`, `elected`, `published`, `rebooted`; eviction `evicted` (per key), `flushed`;
+    `agreed`, `elected`, `published`, `rebooted`, `cleared` (no longer suspected); eviction `evicted`
+    (per key), `evictions-missed` (nobody listened within its error), `flushed`, `configured` (a
+    setting that the kit changed); Sentinel's other messages as it spells them (`+tilt`);
     web server `web-server-killed`, `redirected`; `ready`; `interrupted`.
     """
 
