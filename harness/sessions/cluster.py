@@ -26,7 +26,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from harness.sessions.connection import RecordedConnection, Wire
+from harness.sessions.connection import RecordedClusterConnection, Wire
 from harness.sessions.discovery import Surroundings, connection_arguments
 from harness.sessions.notes import CURRENT, Exchange
 
@@ -52,10 +52,10 @@ class ClusterClient:
     def _record_connections(self) -> None:
         """RedisCluster takes no connection class, so it is put where every node takes its own from."""
         manager = self._client.nodes_manager
-        extra: dict[str, Any] = {"connection_class": RecordedConnection, "wire": self._wire}
+        extra: dict[str, Any] = {"connection_class": RecordedClusterConnection, "wire": self._wire}
         manager.connection_kwargs.update(extra)
         for node in manager.startup_nodes.values():
-            node.connection_class = RecordedConnection
+            node.connection_class = RecordedClusterConnection
             node.connection_kwargs["wire"] = self._wire
         for command in ("HGETALL", "EXPIRE", "PEXPIRE", "SMEMBERS"):
             self._client.response_callbacks.pop(command, None)

@@ -33,6 +33,7 @@ from harness.sessions.connection import (
     Wire,
 )
 from harness.sessions.notes import Exchange
+from harness.sessions.pool import LeanPool, LeanSentinelPool
 
 EVENT_SILENCE_S = 1.0
 """A listener asks its sentinel for a sign of life after this long without a message."""
@@ -117,7 +118,7 @@ async def send_with(redis: Redis, exchange: Exchange) -> None:
 def redis_at(address: Address, around: Surroundings, wire: Wire) -> Redis:
     return with_raw_replies(
         Redis.from_pool(
-            ConnectionPool(
+            LeanPool(
                 connection_class=RecordedConnection,
                 max_connections=around.profile.max_connections,
                 host=address.host,
@@ -225,6 +226,7 @@ class SentinelClient:
     def __init__(self, around: Surroundings, wire: Wire) -> None:
         self._sentinel = sentinel_for(around, wire)
         arguments = {
+            "connection_pool_class": LeanSentinelPool,
             "connection_class": RecordedSentinelConnection,
             "max_connections": around.profile.max_connections,
             **connection_arguments(around, wire),

@@ -170,7 +170,7 @@ def _possible(names: Sequence[str], replies: list[object]) -> bool:
 def _is_list_of_text(name: str, reply: list[object]) -> bool:
     if name not in _LIST_REPLIES or (name == "HGETALL" and len(reply) % 2):
         return False
-    return all(type(item) is str for item in reply)
+    return not reply or type(reply[0]) is str
 
 
 def _error(replies: list[object], exchange: Exchange) -> str | None:

@@ -1,0 +1,439 @@
+"""What the connection notes, and what comes of it, against a server that follows a script."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.clock import RunClock
+from harness.model.deployment import ClientProfile
+from harness.model.seams import Address, Secrets, Source
+from harness.model.words import Outcome
+from harness.sessions import BEHAVIOURS
+from harness.sessions.discovery import Surroundings
+from harness.sessions.notes import CURRENT, Recording
+from harness.sessions.request import Request, Rules, Session
+from harness.sessions.web_server import WebServer
+from tests.builders_sessions import Written
+from tests.scripted_server import Answer, ScriptedServer, array, in_turn
+
+QUICK = ClientProfile(
+    socket_timeout_s=0.1, connect_timeout_s=0.1, application_retries=0, retry_backoff_s=0.01, max_connections=4
+)
+RULES = Rules(
+    idle_timeout_s=60,
+    witnesses=True,
+    guarded_writes=True,
+    transactions=True,
+    cluster=False,
+    wait_replicas=0,
+    wait_timeout_ms=100,
+)
+SESSION = Session("ab" * 16, "u1", 1, 1, "session:{x}", "witness:{x}")
+WHOLE = array("sid", SESSION.id, "user_id", "u1", "generation", "1")
+
+
+class Bench:
+    """One web server in front of a scripted Redis."""
+
+    def __init__(self, port: int, *, profile: ClientProfile = QUICK, source: Source | None = None) -> None:
+        self.written = Written()
+        around = Surroundings(
+            profile=profile,
+            secrets=Secrets(redis="p", sentinel="p"),
+            service="sessions",
+            primary=Address("127.0.0.1", port),
+        )
+        self.server = WebServer(
+            "web-1",
+            around,
+            source or Source(),
+            node_at=lambda _, __: "redis-1",
+            shard_of_node=lambda _: 1,
+            record=self.written,
+            clock=RunClock(),
+            connection_ids=itertools.count(1),
+        )
+
+    async def carry_out(self, behaviour: str, *, rules: Rules = RULES, dice: int = 0xFFFF, **options: Any) -> Request:
+        recording = Recording()
+        CURRENT.set(recording)
+        self.recording = recording
+        request = Request(7, "u1", SESSION, dice, options, rules, self.server.store, recording)
+        self.told = await BEHAVIOURS[behaviour].carry_out(request)
+        return request
+
+
+def run(scenario: Callable[[], Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def results(bench: Bench) -> list[str]:
+    return [attempt.result for attempt in bench.recording.attempts]
+
+
+def pairs(*answers: Answer) -> Callable[[list[str]], Answer]:
+    """For reads: the script answers HGETALL, PTTL is always 5000."""
+    answer = in_turn(*answers)
+    return lambda command: b":5000\r\n" if command[0] == "PTTL" else answer(command)
+
+
+def test_read_answered_leaves_one_attempt_with_its_connection() -> None:
+    """Attempt, step and connection tell the same story."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(WHOLE), run_id="f" * 40) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("read")
+            (attempt,) = bench.recording.attempts
+            assert (attempt.n, attempt.steps, attempt.handed_over, attempt.result) == (1, (1,), True, "reply")
+            assert attempt.done_us is not None
+            assert attempt.sent_us < attempt.done_us
+            step = request.steps[0]
+            assert (step.outcome, step.pttl_ms, bench.told) == (Outcome.ACKED, 5000, "ok")
+            assert step.saw == {"sid": SESSION.id, "user_id": "u1", "generation": "1"}
+            (opened,) = bench.written.connections
+            assert (opened.id, opened.run_id, opened.role) == (attempt.connection, "f" * 40, "primary")
+            await bench.server.close()
+            closed = bench.written.connections[-1]
+            assert (closed.id, closed.why) == (opened.id, "closed by the application")
+            assert closed.closed_us is not None
+
+    run(scenario)
+
+
+def test_write_without_an_answer_is_unknown() -> None:
+    """Bytes were handed over and nothing came back in time."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(in_turn("silence")) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("change-field")
+            assert results(bench) == ["timeout"]
+            assert request.steps[0].outcome is Outcome.UNKNOWN
+            assert bench.told == "error"
+            assert "Timeout" in bench.written.connections[-1].why
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_write_cut_off_is_unknown() -> None:
+    """The server closed the connection instead of answering."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(in_turn("close")) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("change-field")
+            assert results(bench) == ["connection-lost"]
+            assert request.steps[0].outcome is Outcome.UNKNOWN
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_write_to_nobody_is_rejected() -> None:
+    """Connection refused: nothing was handed to a socket."""
+
+    async def scenario() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            bench = Bench(taken.getsockname()[1])
+            request = await bench.carry_out("change-field")
+            (attempt,) = bench.recording.attempts
+            assert (attempt.result, attempt.handed_over, attempt.connection) == ("connect-failed", False, None)
+            assert request.steps[0].outcome is Outcome.REJECTED
+            assert bench.told == "try later"
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_write_timed_out_and_then_refused_is_unknown() -> None:
+    """The trap: the last exception says connection refused, but the first attempt may have worked."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(in_turn("silence")) as redis:
+            profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 1})
+            bench = Bench(redis.port, profile=profile)
+
+            async def stop_soon() -> None:
+                while not redis.received:
+                    await asyncio.sleep(0.01)
+                redis._server.close()  # no new connections; the old one stays
+
+            request, _ = await asyncio.gather(bench.carry_out("change-field"), stop_soon())
+            assert results(bench) == ["timeout", "connect-failed"]
+            assert request.steps[0].outcome is Outcome.UNKNOWN
+            await bench.server.close()
+
+    run(scenario)
+
+
+def _as_dict(profile: ClientProfile) -> dict[str, Any]:
+    return {name: getattr(profile, name) for name in ClientProfile.__slots__}
+
+
+def test_library_retry_is_an_attempt_of_its_own() -> None:
+    """redis-py's silent second try shows, and the operation is acked by it."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "library_retries": 1})
+        async with ScriptedServer(in_turn("close", b"*3\r\n:1\r\n:0\r\n:2\r\n")) as redis:
+            bench = Bench(redis.port, profile=profile)
+            request = await bench.carry_out("change-field")
+            assert results(bench) == ["connection-lost", "reply"]
+            assert request.steps[0].outcome is Outcome.ACKED
+            assert request.steps[0].attempts == (1, 2)
+            assert len({attempt.connection for attempt in bench.recording.attempts}) == 2
+            assert len(redis.received) == 2
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_application_retry_repeats_what_is_safe_to_repeat() -> None:
+    """A lost field write is sent again, after a pause, and acked."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 2})
+        async with ScriptedServer(in_turn("close", "close", b"*3\r\n:1\r\n:0\r\n:2\r\n")) as redis:
+            bench = Bench(redis.port, profile=profile)
+            request = await bench.carry_out("change-field")
+            assert results(bench) == ["connection-lost", "connection-lost", "reply"]
+            assert (request.steps[0].outcome, bench.told) == (Outcome.ACKED, "ok")
+            await bench.server.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("repeat", "sent"), [(False, 1), (True, 2)])
+def test_increment_without_an_answer_is_repeated_only_on_request(repeat: bool, sent: int) -> None:
+    """Repeating an increment may count it twice: that is an option, not the default."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 1})
+        async with ScriptedServer(in_turn("close", b"*3\r\n:1\r\n:3\r\n:2\r\n")) as redis:
+            bench = Bench(redis.port, profile=profile)
+            request = await bench.carry_out("cart", dice=0xFFFF, repeat=repeat)
+            assert len(redis.received) == sent
+            assert request.steps[0].outcome is (Outcome.ACKED if repeat else Outcome.UNKNOWN)
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_increment_that_was_refused_is_repeated() -> None:
+    """A refusal proves that nothing was counted, so another try is safe."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 1})
+        script = in_turn(b"-MASTERDOWN Link with MASTER is down\r\n", b"*3\r\n:1\r\n:3\r\n:2\r\n")
+        async with ScriptedServer(script) as redis:
+            bench = Bench(redis.port, profile=profile)
+            request = await bench.carry_out("cart", dice=0xFFFF)
+            assert results(bench) == ["error:MASTERDOWN", "reply"]
+            assert request.steps[0].added_now == {"cart:3": 3}
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_delete_that_finds_nothing_after_a_lost_answer_says_nothing() -> None:
+    """The first, unanswered DEL may have done it: no observation of absence."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 1})
+        async with ScriptedServer(in_turn("close", b":0\r\n")) as redis:
+            bench = Bench(redis.port, profile=profile)
+            request = await bench.carry_out("logout")
+            assert (request.steps[0].outcome, request.steps[0].effective) == (Outcome.ACKED, None)
+            assert bench.told == "signed out"
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_delete_that_finds_nothing_at_once_is_an_absence() -> None:
+    """Acked is not effective: DEL 0 saw that the session was gone."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(in_turn(b":0\r\n")) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("logout")
+            assert (request.steps[0].outcome, request.steps[0].effective) == (Outcome.ACKED, False)
+            await bench.server.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (b"*0\r\n", "please log in"),
+        (array("theme", "7:dark"), "please log in"),
+        (array("user_id", "u2"), "somebody else's session"),
+        (WHOLE, "ok"),
+    ],
+)
+def test_read_tells_the_user_what_the_application_made_of_it(reply: bytes, told: str) -> None:
+    """No session, a piece of one, somebody else's, one's own."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(reply)) as redis:
+            bench = Bench(redis.port)
+            await bench.carry_out("read")
+            assert bench.told == told
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_reply_of_an_impossible_type_is_unknown() -> None:
+    """An integer for HGETALL belongs to somebody else."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(b":1\r\n")) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("read")
+            assert request.steps[0].outcome is Outcome.UNKNOWN
+            assert str(request.steps[0].error).startswith("reply-mixed-up")
+            assert request.steps[0].saw is None
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_wait_is_counted_on_the_connection_of_its_write() -> None:
+    """WAIT travels behind the write and never changes the write's outcome."""
+
+    async def scenario() -> None:
+        rules = Rules(**{**{n: getattr(RULES, n) for n in Rules.__slots__}, "wait_replicas": 2})
+        answers = {"EVAL": b"*3\r\n:1\r\n:0\r\n:2\r\n", "WAIT": b":1\r\n"}
+        async with ScriptedServer(lambda command: answers[command[0]]) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("change-field", rules=rules)
+            step = request.steps[0]
+            assert (step.outcome, step.wait_needed, step.wait_got) == (Outcome.ACKED, 2, 1)
+            assert [command[0] for command in redis.received] == ["EVAL", "WAIT"]
+            assert len(bench.recording.attempts) == 1
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_pool_that_is_exhausted_rejects_after_the_socket_timeout() -> None:
+    """A request waits for a connection no longer than for a reply, and then certainly did nothing."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "max_connections": 1, "socket_timeout_s": 0.2})
+        async with ScriptedServer(pairs(WHOLE)) as redis:
+            bench = Bench(redis.port, profile=profile)
+            await bench.server.store._free.acquire()  # somebody else holds the only connection
+            request = await bench.carry_out("change-field")
+            (attempt,) = bench.recording.attempts
+            assert (attempt.result, attempt.handed_over) == ("connect-failed", False)
+            assert request.steps[0].outcome is Outcome.REJECTED
+            assert "no connection was free within 0.2 s" in str(request.steps[0].error)
+            assert redis.received == []
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_connections_start_from_the_range_of_ports_of_their_web_server() -> None:
+    """A partition can tell web servers apart by local port."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(WHOLE)) as redis:
+            bench = Bench(redis.port, source=Source(ports=(21_100, 21_140)))
+            await asyncio.gather(*(asyncio.create_task(bench.carry_out("read")) for _ in range(4)))
+            ports = [connection.local_port for connection in bench.written.connections]
+            assert len(ports) == 4
+            assert all(21_100 <= port <= 21_140 for port in ports)
+            assert sorted(peer[1] for peer in redis.peers) == sorted(ports)
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_port_that_is_taken_is_passed_over() -> None:
+    """Two connections to one server cannot share a local port; the next one is tried."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(WHOLE)) as redis:
+            one, other = (Bench(redis.port, source=Source(ports=(21_150, 21_153))) for _ in range(2))
+            await one.carry_out("read")
+            await other.carry_out("read")
+            ports = [bench.written.connections[0].local_port for bench in (one, other)]
+            assert ports == [21_150, 21_151]
+            await one.server.close()
+            await other.server.close()
+
+    run(scenario)
+
+
+def test_connections_start_from_the_address_of_their_web_server() -> None:
+    """A partition can tell web servers apart by address."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(WHOLE)) as redis:
+            bench = Bench(redis.port, source=Source(host="127.0.0.9"))
+            await bench.carry_out("read")
+            assert redis.peers[0][0] == "127.0.0.9"
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_killed_web_server_leaves_what_was_in_flight_undecided() -> None:
+    """Its transports are reset at once; nothing is retried; a new one can be started."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 3, "socket_timeout_s": 5.0})
+        async with ScriptedServer(in_turn("silence", b"*3\r\n:1\r\n:0\r\n:2\r\n")) as redis:
+            bench = Bench(redis.port, profile=profile)
+            doing = asyncio.create_task(bench.carry_out("change-field"))
+            while not redis.received:
+                await asyncio.sleep(0.01)
+            assert await bench.server.kill() == 1
+            request = await doing
+            assert results(bench) == ["connection-lost"]
+            assert request.steps[0].outcome is Outcome.UNKNOWN
+            assert not bench.server.alive
+            await bench.server.start()
+            again = await bench.carry_out("change-field")
+            assert again.steps[0].outcome is Outcome.ACKED
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_naive_write_that_created_every_field_saw_no_session() -> None:
+    """HSET counting all its fields as new is an observation of absence."""
+
+    async def scenario() -> None:
+        rules = Rules(**{**{n: getattr(RULES, n) for n in Rules.__slots__}, "guarded_writes": False})
+        replies = {"MULTI": b"+OK\r\n", "EXEC": b"*2\r\n:2\r\n:1\r\n"}
+        async with ScriptedServer(lambda command: replies.get(command[0], b"+QUEUED\r\n")) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out("change-field", rules=rules, dice=1)
+            assert (request.steps[0].outcome, request.steps[0].effective) == (Outcome.ACKED, False)
+            assert request.steps[0].command == "MULTI HSET RPUSH EXEC"
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_every_behaviour_is_declared_under_its_own_name() -> None:
+    """The table, the declarations and the kinds agree; each module states its promise."""
+    for name, behaviour in BEHAVIOURS.items():
+        assert behaviour.declaration.name == name
+        assert behaviour.needs_session == (name != "log-in")
+        module = __import__(type(behaviour).__module__, fromlist=["x"])
+        assert "Promise:" in str(module.__doc__)
