@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 
-from harness.errors import EnvironmentFailure
+from harness.kit_files import kit_file as kit_file  # noqa: PLC0414 - the files of this package's other modules
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, Secrets, shard_primary
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
@@ -27,8 +25,6 @@ SERVICE = "sessions"
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
-
-INSTALLED_SHARE = "share/redis-failover-kit"
 
 # Pattern of a directive -> why the kit decides it. Both spellings that Redis and Valkey know.
 _DECIDED_BY_THE_KIT: Mapping[str, str] = {
@@ -79,22 +75,6 @@ _DIRECTIVE_NAME = re.compile(r"(sentinel )?[a-z][a-z0-9-]*")
 _SENTINEL_PER_SERVICE = frozenset(
     {"down-after-milliseconds", "failover-timeout", "parallel-syncs", "master-reboot-down-after-period"}
 )
-
-
-def kit_file(name: str) -> Path:
-    """A file that comes with the kit, such as `sentinel/redis.conf`: of the checkout, else installed.
-
-    Raises:
-        EnvironmentFailure: it is in neither place.
-    """
-    checkout = Path(__file__).resolve().parents[2] / name
-    installed = Path(sys.prefix) / INSTALLED_SHARE / name
-    for candidate in (checkout, installed):
-        if candidate.is_file():
-            return candidate
-    raise EnvironmentFailure(
-        f"{name}: expected at {checkout} or {installed}, found in neither; install redis-failover-kit again"
-    )
 
 
 def render(
@@ -173,7 +153,7 @@ def _of_the_run(
     own = addresses[node.name]
     yield f"bind {own.host}"
     yield f"port {own.port}"
-    yield f'dir "{directory}"'
+    yield f"dir {_quoted(directory)}"
     yield f"requirepass {password(node, secrets)}"
     if node.role is NodeRole.SENTINEL:
         return
@@ -249,6 +229,11 @@ def _why_not(name: str) -> str | None:
         return "not the name of a directive"
     reasons = (why for pattern, why in _DECIDED_BY_THE_KIT.items() if fnmatchcase(plain, pattern))
     return next(reasons, None)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _milliseconds(seconds: float) -> int:
