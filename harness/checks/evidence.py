@@ -25,8 +25,10 @@ result near its bound may change sides, one that leaves the usual half as room d
 LAG_AT_LEAST_S = 0.1
 """Single delays below this occur on every shared machine, and no window below it is an outage."""
 PRESSURE_SHARE = 0.95
-"""Of the time, some task waited for a CPU: two runs on two cores stay below; nearly always, for as
-long as the bound, means that Redis itself waited and its timers with it."""
+"""Of the time, some task waited for a CPU. Fully used cores alone do no harm, and two runs on two
+cores use them fully; it counts in seconds in which the canary was late as well."""
+PRESSED_CANARY_S = 0.05
+"""Five of its ticks: then Redis, which is scheduled no better, answers late as well."""
 PRESSURE_AT_LEAST_S = 3.0
 """Shorter bursts of full load (starting nodes, a fork) are normal."""
 USUAL_BOUND_S = 1.0
@@ -184,7 +186,8 @@ def starved(history: History, moments: Moments) -> str:
     pressed_s = _longest_pressure_s(clocks)
     if pressed_s >= max(PRESSURE_AT_LEAST_S, bound_s):
         return (
-            f"for {pressed_s:.0f} s some task waited for a CPU {100 * PRESSURE_SHARE:g} % of the time or more"
+            f"for {pressed_s:.0f} s some task waited for a CPU {100 * PRESSURE_SHARE:g} % of the time"
+            " or more, and a thread that does nothing else was late"
         )
     return ""
 
@@ -207,9 +210,10 @@ def _judged(history: History, moments: Moments) -> list[ClockPair]:
 
 
 def _longest_pressure_s(clocks: Sequence[ClockPair]) -> float:
-    """The longest unbroken stretch of seconds under full pressure."""
+    """The longest unbroken stretch of seconds in which everybody had to wait for a CPU."""
     longest = stretch = 0
     for pair in clocks:
-        stretch = stretch + 1 if pair.cpu_pressure is not None and pair.cpu_pressure >= PRESSURE_SHARE else 0
+        pressed = pair.cpu_pressure is not None and pair.cpu_pressure >= PRESSURE_SHARE
+        stretch = stretch + 1 if pressed and pair.canary_lag_us >= PRESSED_CANARY_S * 1e6 else 0
         longest = max(longest, stretch)
     return float(longest)

@@ -76,8 +76,9 @@ def measure(
 
 
 def lost_operations(findings: Iterable[Finding]) -> set[int]:
-    """The acked writes that findings prove lost."""
-    return {one.operations[0] for one in findings if one.name in LOST_WRITES and one.operations}
+    """The acked writes that findings prove lost; a log-in is not counted among them."""
+    lost = (one for one in findings if one.name in LOST_WRITES and POPULATIONS.get(one.name) is WRITES)
+    return {one.operations[0] for one in lost if one.operations}
 
 
 def loss_window_s(findings: Iterable[Finding], moments: Moments) -> Interval | None:

@@ -28,7 +28,7 @@ MUTATING_STEPS = frozenset(
         StepKind.DESTROY,
     }
 )
-WITNESSED_STEPS = frozenset({StepKind.CREATE, StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD})
+WRITING_STEPS = frozenset({StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,9 @@ def deciding_steps(operation: Operation) -> list[Step]:
 
 
 def is_effective_write(operation: Operation) -> bool:
-    """Acked, effective, and of the kind that leaves a witness: log-ins and field writes."""
-    return succeeded(operation) and any(step.does in WITNESSED_STEPS for step in operation.steps)
+    """Acked, effective, and what a lost-write can be about: log-ins and logouts are promises of
+    their own."""
+    return succeeded(operation) and any(step.does in WRITING_STEPS for step in operation.steps)
 
 
 def is_mutation(operation: Operation) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.model.judgement import INFINITE, Finding, Interval
 from harness.model.scenario import Expectation
 
-CAUSES_SHOWN = 3
+CAUSES_SHOWN = 4
 WINDOWS = frozenset({"outage", "downtime"})
 
 
