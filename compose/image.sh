@@ -35,7 +35,7 @@ mmdebstrap --quiet --variant=essential --include="$packages" \
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
   --customize-hook='mkdir -p "$1/data"' \
   "$suite" "$root" "deb [signed-by=$keyring] $mirror $suite main" >&2 || fail "mmdebstrap failed"
-docker import --change 'WORKDIR /data' --change 'VOLUME /data' --change 'EXPOSE 6379' \
+docker import --change 'WORKDIR /data' --change 'EXPOSE 6379' \
   --change "CMD [\"$(tar -tf "$root" | sed -n 's#^\./usr/bin/\(redis\|valkey\)-server$#\1-server#p' | head -n 1)\"]" \
   --change "LABEL failover-kit.image=$suite" "$root" "$tag" >/dev/null || fail "docker import failed"
 say "built $tag"

@@ -116,12 +116,13 @@ def compose(file: Path, *words: str, environment: Mapping[str, str]) -> None:
     Raises:
         EnvironmentFailure: it failed; the message ends with what it said.
     """
-    command = ["docker", "compose", "--ansi", "never", "--progress", "quiet", "-f", str(file), *words]
+    command = ["docker", "compose", "-f", str(file), *words]
     try:
         # A session of its own: Ctrl-C is for the harness, which then takes down what was begun.
         done = subprocess.run(
             command,
-            env=dict(environment),
+            # Said this way, an older version that does not know them takes no offence.
+            env={**environment, "COMPOSE_PROGRESS": "quiet", "COMPOSE_ANSI": "never"},
             capture_output=True,
             text=True,
             errors="replace",

@@ -197,16 +197,29 @@ class Links:
         if image is None:
             raise EnvironmentFailure(f"{container.name}: {why_no_cuts()}")
         with translated(f"setting rules of {container.name} from a helper container ({image})"):
-            said: bytes = self._client.containers.run(
+            helper = self._client.containers.create(
                 image,
                 entrypoint=["bash", "-euc"],
                 command=[script],
                 network_mode=f"container:{container.id}",
                 cap_add=["NET_ADMIN", "NET_RAW"],
                 labels=self._labels,
-                remove=True,
             )
-        return said.decode(errors="replace")
+            try:
+                helper.start()
+                ended = helper.wait(timeout=_SCRIPT_S)
+                said: str = helper.logs(stdout=True, stderr=bool(ended["StatusCode"])).decode(
+                    errors="replace"
+                )
+            finally:
+                # With its volumes: images declare some, and nothing else would ever remove them.
+                helper.remove(v=True, force=True)
+        if ended["StatusCode"] != 0:
+            raise EnvironmentFailure(
+                f"iptables in a helper container ({image}) at {container.name}: expected the rules to be "
+                f"taken, found: {said.strip()}"
+            )
+        return said
 
 
 def _begun_connections(source: Source, targets: Iterable[Address]) -> ExitStack:

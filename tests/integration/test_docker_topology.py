@@ -50,6 +50,11 @@ def owned(run: str) -> list[str]:
     return [str(one.attrs.get("Names") or one.name) for one in found]
 
 
+def unused_volumes() -> set[str]:
+    with closing(docker_engine.connect()) as client:
+        return {volume.name for volume in client.volumes.list(filters={"dangling": True})}
+
+
 # -- Up and down
 
 
@@ -58,6 +63,7 @@ def test_topology_is_ready_and_gone_afterwards(
     kind: TopologyKind, image: str, run: str, tmp_path: Path
 ) -> None:
     """Ready as every node sees it, files of evidence without secrets, then nothing left."""
+    volumes = unused_volumes()
     with docker.up(docker_plan(kind), run=run, directory=tmp_path, image=image) as topology:
         assert missing(topology) == ()
         assert topology.engine.split()[0] in {"Redis", "Valkey"}
@@ -67,6 +73,7 @@ def test_topology_is_ready_and_gone_afterwards(
             assert topology.state(node.name).running
         topology.collect(tmp_path / "nodes")
     assert owned(run) == []
+    assert unused_volumes() <= volumes
     assert topology.secrets.redis not in "".join(path.read_text() for path in tmp_path.rglob("*.*"))
     assert "requirepass" in (tmp_path / "nodes" / "redis-1.conf").read_text()
     assert (tmp_path / "nodes" / "redis-1.log").read_text()
@@ -289,6 +296,7 @@ def test_links_are_cut_without_root_by_a_helper(
     if helper is None:
         pytest.skip("no image with iptables here: make image")
     monkeypatch.setenv(docker_links.HELPER_IMAGE, helper)
+    volumes = unused_volumes()
     monkeypatch.setattr(docker_links, "_in_namespace", lambda *_: pytest.fail("entered the namespace itself"))
     with (
         closing(WebServerConnection(nodes, "web-1", "cache-1")) as connection,
@@ -297,6 +305,7 @@ def test_links_are_cut_without_root_by_a_helper(
         assert "cache-1 - web-1" in proof
         assert not connection.answers()
     assert docker.machine().network_faults
+    assert unused_volumes() <= volumes
 
 
 # -- Owners that die
