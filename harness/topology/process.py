@@ -33,7 +33,7 @@ from harness.topology.namespaces import Namespace
 from harness.topology.network import Network
 from harness.topology.ownership import Held, Ownership, end, identity
 from harness.topology.server import Server, forget_child
-from harness.topology.user_namespace import outer_user
+from harness.topology.user_namespace import needs_user_namespace, outer_user
 
 ANSWERS_WITHIN_S = 15.0
 """A start takes 20 ms; loading a large AOF answers LOADING at once."""
@@ -100,8 +100,13 @@ def up(plan: Plan, *, run: str, directory: Path, loopback: bool = False) -> Iter
 
 
 def machine() -> Machine:
-    """What this machine can do with processes; ask after `enter_user_namespace`, if that is needed."""
+    """What this machine can do with processes, in a user namespace where that is needed and allowed.
+
+    Whoever starts nodes then has to enter it first, see `harness.topology.user_namespace`.
+    """
     reason = network.trial()
+    if reason and needs_user_namespace():
+        reason = ""
     cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return Machine(
         backend=BackendKind.PROCESS, network_faults=not reason, why_no_network_faults=reason, cpus=cpus
