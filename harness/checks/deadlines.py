@@ -56,7 +56,7 @@ class Deadlines:
         """The session is gone by then, unless something begun since keeps it."""
         n = bisect_left(self._begun_first, sight.sent_us)
         if not n:
-            return NEVER
+            return FOREVER  # it is only being made
         return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.epsilon_us
 
     def may_be_stretched(self, sight: Sight) -> bool:

@@ -72,8 +72,10 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
     seen = alive[0]
     maker = _maker(timeline.creations, promise, seen)
     if maker is not None:
-        # With nothing destroyed and a log-in still under way, both are as they should be.
-        return None if promise.effect is None else _by_own_write(index, timeline, promise, maker, alive)
+        overlaps = maker.certain and maker.done_us >= promise.begun_us
+        if overlaps or promise.effect is None:
+            return None  # the log-in was still under way: it may just as well have come after
+        return _by_own_write(index, timeline, promise, maker, alive)
     what = f"{where(seen)} used {timeline.named}"
     late_s = (seen.sent_us - promise.done_us) / 1e6
     if promise.effect is None:
