@@ -23,6 +23,7 @@ import msgspec
 from hiredis import pack_command as pack
 from redis.asyncio.connection import Connection
 from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection, SlaveNotFoundError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -243,6 +244,9 @@ class RecordedConnection(SourcedConnection):
             transport.writelines(command)
         else:
             try:
+                if not handed_over:  # uvloop would raise a RuntimeError, which no client library expects
+                    await self.disconnect(nowait=True)
+                    raise RedisConnectionError("the connection was closed meanwhile")
                 await super().send_packed_command(command, check_health)
             except BaseException as error:
                 carried.fail(_result_of(error), self.wire.now_us())
