@@ -19,9 +19,10 @@ from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import Topology
 from harness.model.words import TopologyKind
-from harness.topology import docker, docker_engine, docker_links
+from harness.topology import docker, docker_engine, docker_links, docker_network, docker_topology
 from harness.topology.configuration import kit_file
 from harness.topology.control import command, connect
+from harness.topology.docker_topology import DockerTopology
 from harness.topology.image import DEBIAN_IMAGES, choose_image, present
 from harness.topology.readiness import answers, missing
 from tests.builders_docker import docker_plan
@@ -114,8 +115,8 @@ def test_a_subnet_that_is_taken_is_left_for_another(
     """Two runs can choose the same one at the same moment; the later one tries again."""
     with docker.up(docker_plan("single"), run=run, directory=tmp_path / "1", image=image) as first:
         taken = first.address("redis-1").host.rpartition(".")[0]
-        offers = iter([taken, docker.free_subnet()])
-        monkeypatch.setattr(docker, "free_subnet", lambda: next(offers))
+        offers = iter([taken, docker_network.free_subnet()])
+        monkeypatch.setattr(docker_topology, "free_subnet", lambda: next(offers))
         with docker.up(docker_plan("single"), run=run, directory=tmp_path / "2", image=image) as second:
             assert second.address("redis-1").host.rpartition(".")[0] != taken
             assert answers(second, "redis-1")
@@ -149,7 +150,7 @@ def test_an_image_that_is_not_there_is_one_error(run: str, tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def nodes(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerTopology]:
+def nodes(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerTopology]:
     """A primary with a replica and a cache, nobody to fail over: each test leaves them as they were."""
     plan = docker_plan("split", replicas=1, sentinels=0, redis={"appendonly": "yes"})
     directory = tmp_path_factory.mktemp("nodes")
@@ -161,7 +162,7 @@ def in_step(topology: Topology) -> bool:
     return missing(topology) == ()
 
 
-def test_killed_node_comes_back_with_its_data_and_address(nodes: docker.DockerTopology) -> None:
+def test_killed_node_comes_back_with_its_data_and_address(nodes: DockerTopology) -> None:
     """SIGKILL is proved by the engine's state; the data and the address are those of before."""
     command(nodes, "cache-1", "SET", "kept", "yes")
     nodes.kill("cache-1")
@@ -172,7 +173,7 @@ def test_killed_node_comes_back_with_its_data_and_address(nodes: docker.DockerTo
     wait_until(lambda: command(nodes, "cache-1", "GET", "kept") == "yes", within_s=5, waiting_for="the data")
 
 
-def test_node_restarted_empty_has_lost_its_data(nodes: docker.DockerTopology) -> None:
+def test_node_restarted_empty_has_lost_its_data(nodes: DockerTopology) -> None:
     """Everything but its configuration is gone."""
     command(nodes, "cache-1", "SET", "gone", "soon")
     nodes.stop("cache-1")
@@ -181,13 +182,13 @@ def test_node_restarted_empty_has_lost_its_data(nodes: docker.DockerTopology) ->
     assert command(nodes, "cache-1", "DBSIZE") == 0
 
 
-def test_running_node_is_not_started_again(nodes: docker.DockerTopology) -> None:
+def test_running_node_is_not_started_again(nodes: DockerTopology) -> None:
     """Starting what runs would be no restart."""
     with pytest.raises(EnvironmentFailure, match="cache-1: expected it to be stopped"):
         nodes.start("cache-1")
 
 
-def test_paused_node_keeps_its_connections_and_is_silent(nodes: docker.DockerTopology) -> None:
+def test_paused_node_keeps_its_connections_and_is_silent(nodes: DockerTopology) -> None:
     """Clients hang until their own time-out; after the resume the same connection goes on."""
     with connect(nodes, "cache-1") as control:
         nodes.pause("cache-1")
@@ -199,7 +200,7 @@ def test_paused_node_keeps_its_connections_and_is_silent(nodes: docker.DockerTop
         assert control.call("PING") == "PONG"
 
 
-def test_paused_node_can_be_killed(nodes: docker.DockerTopology) -> None:
+def test_paused_node_can_be_killed(nodes: DockerTopology) -> None:
     """A fault may follow another on the same node."""
     nodes.pause("cache-1")
     nodes.kill("cache-1")
@@ -252,7 +253,7 @@ def cut(topology: Topology, left: list[str], right: list[str]) -> Iterator[str]:
         topology.mend(left, right)
 
 
-def test_web_servers_are_cut_by_their_ports(nodes: docker.DockerTopology) -> None:
+def test_web_servers_are_cut_by_their_ports(nodes: DockerTopology) -> None:
     """One web server is cut off, connections old and new; the other and the observer are not."""
     with (
         closing(WebServerConnection(nodes, "web-1", "redis-1")) as first,
@@ -275,7 +276,7 @@ def test_web_servers_are_cut_by_their_ports(nodes: docker.DockerTopology) -> Non
     wait_until(lambda: in_step(nodes), within_s=15, waiting_for="the replica to be in step again")
 
 
-def test_cut_nodes_do_not_replicate_until_mended(nodes: docker.DockerTopology) -> None:
+def test_cut_nodes_do_not_replicate_until_mended(nodes: DockerTopology) -> None:
     """An established replication link carries nothing while cut, and everything afterwards."""
     with cut(nodes, ["redis-1"], ["redis-2"]) as proof:
         assert "redis-1 - redis-2" in proof
@@ -289,7 +290,7 @@ def test_cut_nodes_do_not_replicate_until_mended(nodes: docker.DockerTopology) -
 
 
 def test_links_are_cut_without_root_by_a_helper(
-    nodes: docker.DockerTopology, monkeypatch: pytest.MonkeyPatch
+    nodes: DockerTopology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container that shares the node's network does what the host's iptables would do."""
     helper = docker_links.any_debian_image()
@@ -393,7 +394,7 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
 @pytest.mark.parametrize("kind", ["sentinel", "cluster"])
 def test_compose_file_starts_by_hand(kind: str, image: str) -> None:
     """`docker compose up` alone forms the topology; `down -v` removes it."""
-    project, subnet = f"test-{secrets.token_hex(4)}", docker.free_subnet()
+    project, subnet = f"test-{secrets.token_hex(4)}", docker_network.free_subnet()
     environment = {**os.environ, "REDIS_IMAGE": image, "SUBNET": subnet}
     compose = ["docker", "compose", "-p", project, "-f", str(kit_file(f"compose/{kind}.yaml"))]
     asked = {
