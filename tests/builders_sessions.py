@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -24,8 +26,9 @@ from harness.model.words import BackendKind, NodeRole, Shows, TopologyKind
 from harness.sessions.engine import LoadEngine
 
 PASSWORD = "test-secret"
-SERVER = "/usr/bin/redis-server"
+SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or ""
 SERVICE = "sessions"
+SLOTS_PER_SHARD = 5462
 MIX = {"log-in": 1.0, "read": 5.0, "touch": 1.0, "change-field": 1.0, "cart": 2.0, "logout": 0.5}
 
 
@@ -122,12 +125,16 @@ def with_sentinel(directory: Path) -> Iterator[Local]:
         second.start()
         with second.client() as client:
             wait_until(
-                lambda: client.info("replication")["master_link_status"] == "up", within_s=10, waiting_for="link"
+                lambda: client.info("replication")["master_link_status"] == "up",
+                within_s=10,
+                waiting_for="link",
             )
         guard.start()
         with guard.client() as client:
             wait_until(
-                lambda: client.execute_command("SENTINEL", "REPLICAS", SERVICE), within_s=15, waiting_for="replica"
+                lambda: client.execute_command("SENTINEL", "REPLICAS", SERVICE),
+                within_s=15,
+                waiting_for="replica",
             )
         yield local
     finally:
@@ -136,8 +143,16 @@ def with_sentinel(directory: Path) -> Iterator[Local]:
 
 @contextmanager
 def clustered(directory: Path) -> Iterator[Local]:
-    """Two primaries with one replica each."""
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-require-full-coverage", "no")
+    """Three primaries (a majority must outlive one), of which only the first has a replica: redis-4."""
+    options = (
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        "1500",
+        "--repl-diskless-sync-delay",
+        "0",
+    )
+    options += ("--cluster-require-full-coverage", "no")
     local = Local()
     for number in range(1, 5):
         name = f"redis-{number}"
@@ -161,25 +176,28 @@ def _join(nodes: list[Node]) -> None:
     clients = [node.client() for node in nodes]
     for node in nodes[1:]:
         clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
-    clients[0].execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
-    clients[1].execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
-    ids = [client.execute_command("CLUSTER", "MYID") for client in clients]
+    for number in range(3):
+        first, last = number * SLOTS_PER_SHARD, min((number + 1) * SLOTS_PER_SHARD, 16384) - 1
+        clients[number].execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+    primary = clients[0].execute_command("CLUSTER", "MYID")
 
-    def known(client: redis.Redis, node: str) -> bool:
-        return node in str(client.execute_command("CLUSTER", "NODES"))
+    def seen_by(client: redis.Redis) -> str:
+        return str(client.execute_command("CLUSTER", "NODES"))
 
-    for replica, primary in ((2, 0), (3, 1)):
-        wait_until(lambda: known(clients[replica], ids[primary]), within_s=10, waiting_for="gossip")  # noqa: B023
-        clients[replica].execute_command("CLUSTER", "REPLICATE", ids[primary])
+    wait_until(lambda: primary in seen_by(clients[3]), within_s=10, waiting_for="gossip")
+    clients[3].execute_command("CLUSTER", "REPLICATE", primary)
 
     def formed() -> bool:
         return all(
-            client.cluster("info")["cluster_state"] == "ok"
-            and str(client.execute_command("CLUSTER", "NODES")).count("slave") >= 2
+            client.cluster("info")["cluster_state"] == "ok" and "slave" in seen_by(client)
             for client in clients
         )
 
+    def linked() -> bool:
+        return bool(clients[3].info("replication").get("master_link_status") == "up")
+
     wait_until(formed, within_s=20, waiting_for="the cluster to form")
+    wait_until(linked, within_s=20, waiting_for="the replica's link")
     for client in clients:
         client.close()
 
@@ -203,12 +221,12 @@ def plan_for(
     kind = TopologyKind.CLUSTER if clustered else TopologyKind.SENTINEL if sentinels else TopologyKind.SINGLE
     nodes = []
     for number, name in enumerate(names):
-        primary = number < 2 if clustered else number == 0
+        primary = number < 3 if clustered else number == 0
         nodes.append(
             NodePlan(
                 name=name,
                 role=NodeRole.PRIMARY if primary else NodeRole.REPLICA,
-                shard=number % 2 + 1 if clustered else 1,
+                shard=number % 3 + 1 if clustered else 1,
             )
         )
     nodes += [NodePlan(name=name, role=NodeRole.SENTINEL) for name in sentinels]
@@ -223,7 +241,8 @@ def plan_for(
         deployment=Deployment(
             name="test",
             topology=TopologySpec(kind=kind),
-            client=client or ClientProfile(application_retries=0),
+            client=client
+            or ClientProfile(application_retries=0, socket_timeout_s=2.0, connect_timeout_s=2.0),
         ),
         workload=workload,
         faults=(),

@@ -14,6 +14,7 @@ import contextlib
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.cluster import LoadBalancingStrategy
 from redis.crc import key_slot
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -33,6 +34,8 @@ from harness.sessions.notes import CURRENT, Exchange
 SPARE_CONNECTIONS = 8
 """Per node, beyond the profile's limit: for redis-py's own questions about the slot map."""
 
+_BALANCED = LoadBalancingStrategy.ROUND_ROBIN_REPLICAS
+
 
 class ClusterClient:
     def __init__(self, around: Surroundings, wire: Wire) -> None:
@@ -43,7 +46,7 @@ class ClusterClient:
             startup_nodes=[ClusterNode(seed.host, seed.port) for seed in around.seeds],
             require_full_coverage=False,
             max_connections=around.profile.max_connections + SPARE_CONNECTIONS,
-            read_from_replicas=around.profile.read_from_replicas,
+            load_balancing_strategy=_BALANCED if around.profile.read_from_replicas else None,
             **arguments,
         )
         self._record_connections()

@@ -23,7 +23,11 @@ from tests.builders_sessions import Written
 from tests.scripted_server import Answer, ScriptedServer, array, in_turn
 
 QUICK = ClientProfile(
-    socket_timeout_s=0.1, connect_timeout_s=0.1, application_retries=0, retry_backoff_s=0.01, max_connections=4
+    socket_timeout_s=0.1,
+    connect_timeout_s=0.1,
+    application_retries=0,
+    retry_backoff_s=0.01,
+    max_connections=4,
 )
 RULES = Rules(
     idle_timeout_s=60,
@@ -60,7 +64,9 @@ class Bench:
             connection_ids=itertools.count(1),
         )
 
-    async def carry_out(self, behaviour: str, *, rules: Rules = RULES, dice: int = 0xFFFF, **options: Any) -> Request:
+    async def carry_out(
+        self, behaviour: str, *, rules: Rules = RULES, dice: int = 0xFFFF, **options: Any
+    ) -> Request:
         recording = Recording()
         CURRENT.set(recording)
         self.recording = recording
@@ -146,7 +152,11 @@ def test_write_to_nobody_is_rejected() -> None:
             bench = Bench(taken.getsockname()[1])
             request = await bench.carry_out("change-field")
             (attempt,) = bench.recording.attempts
-            assert (attempt.result, attempt.handed_over, attempt.connection) == ("connect-failed", False, None)
+            assert (attempt.result, attempt.handed_over, attempt.connection) == (
+                "connect-failed",
+                False,
+                None,
+            )
             assert request.steps[0].outcome is Outcome.REJECTED
             assert bench.told == "try later"
             await bench.server.close()

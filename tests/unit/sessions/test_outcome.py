@@ -33,7 +33,9 @@ def exchange_of(shape: Shape, commands: int, *attempts: tuple[Attempt, list[obje
 
 
 def attempt(n: int, *, handed_over: bool = True, result: str = "reply") -> Attempt:
-    return Attempt(n=n, steps=(1,), handed_over=handed_over, sent_us=n * 10, done_us=n * 10 + 5, result=result)
+    return Attempt(
+        n=n, steps=(1,), handed_over=handed_over, sent_us=n * 10, done_us=n * 10 + 5, result=result
+    )
 
 
 @pytest.mark.parametrize("prefix", sorted(REFUSALS))
@@ -58,7 +60,10 @@ def test_single_command_at_the_client_limit_is_rejected() -> None:
     [
         (["OK", "QUEUED", [1]], Outcome.ACKED),
         (["OK", refused("OOM x"), refused("EXECABORT because of previous errors")], Outcome.REJECTED),
-        (["OK", "QUEUED", refused("EXECABORT Transaction discarded because of: NOREPLICAS")], Outcome.REJECTED),
+        (
+            ["OK", "QUEUED", refused("EXECABORT Transaction discarded because of: NOREPLICAS")],
+            Outcome.REJECTED,
+        ),
         (["OK", "QUEUED", refused("MOVED 1 host:1")], Outcome.REJECTED),
         (["OK", "QUEUED", refused("ERR anything else")], Outcome.UNKNOWN),
         (["OK", "QUEUED", [ValueError("WRONGTYPE")]], Outcome.UNKNOWN),
@@ -75,7 +80,9 @@ def test_group_is_judged_by_exec_and_what_was_queued(replies: list[object], expe
 
 def test_group_whose_exec_was_never_answered_is_unknown() -> None:
     """A queue-time error alone, without EXECABORT, is not taken for proof."""
-    exchange = exchange_of(Shape.GROUP, 3, (attempt(1, result="connection-lost"), ["OK", refused("READONLY x")]))
+    exchange = exchange_of(
+        Shape.GROUP, 3, (attempt(1, result="connection-lost"), ["OK", refused("READONLY x")])
+    )
     settle(exchange.parts[0], exchange)
     assert exchange.parts[0].step.outcome is Outcome.UNKNOWN
 
@@ -89,7 +96,10 @@ def test_script_error_raised_after_it_began_is_unknown(text: str) -> None:
 def test_script_error_of_its_first_write_is_rejected() -> None:
     """Our scripts return that error unmarked, so nothing can have been written."""
     assert of_script(refused("OOM command not allowed when used memory > 'maxmemory'.")) is Outcome.REJECTED
-    assert of_script(refused("BUSY Redis is busy running a script. You can only call SCRIPT KILL")) is Outcome.REJECTED
+    assert (
+        of_script(refused("BUSY Redis is busy running a script. You can only call SCRIPT KILL"))
+        is Outcome.REJECTED
+    )
 
 
 def test_step_timed_out_and_then_refused_is_unknown() -> None:
@@ -147,8 +157,9 @@ def test_script_answer_that_is_no_list_is_an_impossible_reply() -> None:
 
 def test_plain_pipeline_has_one_outcome_per_command() -> None:
     """DEL went through, SET was refused: neither speaks for the other."""
-    deleted, written = Step(n=1, does=StepKind.DESTROY, command="", key="k"), Step(
-        n=2, does=StepKind.WRITE, command="", key="k"
+    deleted, written = (
+        Step(n=1, does=StepKind.DESTROY, command="", key="k"),
+        Step(n=2, does=StepKind.WRITE, command="", key="k"),
     )
     parts = (Part(deleted, Shape.PLAIN, (0,), ("DEL",)), Part(written, Shape.PLAIN, (1,), ("HSET",)))
     exchange = Exchange("k", (("DEL", "k"), ("HSET", "k", "f", "v")), parts)
