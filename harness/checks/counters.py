@@ -77,10 +77,22 @@ class Counter:
     def reset_between(self, from_us: float, to_us: float) -> bool:
         return any(one.until_us >= from_us and one.first_us <= to_us for one in self.removals)
 
-    def last_before(self, sent_us: float) -> Effect | None:
-        """The acked increment that was done last before a moment."""
-        acked = [one for one, _ in self.increments if one.certain and one.done_us < sent_us]
-        return max(acked, key=lambda one: one.done_us, default=None)
+    def most_ever(self, look: Look) -> int:
+        """The most it could show if every removal and every subtraction had been lost."""
+        return self._most[bisect_right(self._first, look.done_us)]
+
+    def last_up(self, sent_us: float) -> Effect | None:
+        """The acked addition that was done last before a moment."""
+        return _last([one for one, amount in self.increments if amount > 0], sent_us)
+
+    def last_down(self, sent_us: float) -> Effect | None:
+        """The acked removal or subtraction that was done last before a moment."""
+        return _last([*self.removals, *(one for one, amount in self.increments if amount < 0)], sent_us)
+
+
+def _last(effects: list[Effect], sent_us: float) -> Effect | None:
+    acked = [one for one in effects if one.certain and one.done_us < sent_us]
+    return max(acked, key=lambda one: one.done_us, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +115,10 @@ def judge_counters(index: Index) -> Counted:
             continue
         doubled = twice(timeline)
         findings += [_applied_twice(index, timeline, effect, times) for effect, times in doubled]
-        fields = {name for effect, _ in doubled for name in effect.step.added}
+        named = {name for effect, _ in doubled for name in effect.step.added}
+        looks = readable(timeline)
         for counter in _counters(timeline):
-            findings += _judge(index, timeline, counter, named=counter.name in fields)
+            findings += _judge(index, timeline, counter, looks, named)
     return Counted(findings=findings)
 
 
@@ -121,52 +134,60 @@ def _counters(timeline: Timeline) -> list[Counter]:
     return [Counter(name, increments[name], removals[name]) for name in increments if name not in written]
 
 
-def _looks(index: Index, timeline: Timeline, name: str) -> list[Look]:
+def _looks(index: Index, timeline: Timeline, counter: Counter, sights: list[Sight]) -> list[Look]:
     found = []
-    for sight in readable(timeline):
-        text = sight.saw.get(name, "0")
+    for sight in sights:
+        text = sight.saw.get(counter.name, "0")
         if text.lstrip("-").isdigit():
             found.append(
                 Look(value=int(text), sent_us=sight.sent_us, done_us=sight.done_us, own=0, sight=sight)
             )
     destroyed = timeline.destroyed
-    for effect in timeline.writes if index.guarded else ():
+    for effect, amount in counter.increments if index.guarded else ():
         # An unguarded increment of a session that is gone starts at zero: no look at the session.
-        total = effect.step.added_now.get(name)
+        total = effect.step.added_now.get(counter.name)
         if total is None or not effect.certain:
             continue
-        if destroyed is not None and effect.done_us >= destroyed.done_us:
-            continue
-        reply = Sight(
-            state=State.PRESENT,
-            sent_us=effect.sent_us,
-            done_us=effect.done_us,
-            saw={name: str(total)},
-            pttl_ms=None,
-            operation=effect.operation,
-            step=effect.step,
-        )
-        own = effect.step.added.get(name, 0)
-        found.append(Look(value=total, sent_us=effect.sent_us, done_us=effect.done_us, own=own, sight=reply))
+        if destroyed is None or effect.done_us < destroyed.done_us:
+            found.append(_reply(counter, effect, amount, total))
     return sorted(found, key=lambda one: one.sent_us)
 
 
-def _judge(index: Index, timeline: Timeline, counter: Counter, *, named: bool) -> list[Finding]:
+def _reply(counter: Counter, effect: Effect, amount: int, total: int) -> Look:
+    """What an increment itself was told."""
+    sight = Sight(
+        state=State.PRESENT,
+        sent_us=effect.sent_us,
+        done_us=effect.done_us,
+        saw={counter.name: str(total)},
+        pttl_ms=None,
+        operation=effect.operation,
+        step=effect.step,
+    )
+    return Look(value=total, sent_us=effect.sent_us, done_us=effect.done_us, own=amount, sight=sight)
+
+
+def _judge(
+    index: Index, timeline: Timeline, counter: Counter, sights: list[Sight], named: set[str]
+) -> list[Finding]:
+    """`named`: counters of which witnesses already tell what counts twice."""
     missing: list[tuple[Look, int]] = []
     whole: list[Look] = []
     above: list[tuple[Look, int]] = []
-    for look in _looks(index, timeline, counter.name):
+    for look in _looks(index, timeline, counter, sights):
         low, high = counter.bounds(look)
         if look.value < low:
             missing.append((look, low))
-        elif look.value > high:
-            above.append((look, high))
-        else:
+        elif look.value <= high:
             whole.append(look)
+        elif look.value <= counter.most_ever(look):
+            missing.append((look, high))
+        else:
+            above.append((look, high))
     found = []
     if missing:
         found.append(_missing(index, timeline, counter, missing, whole))
-    if above and not named:
+    if above and counter.name not in named:
         found.append(_too_much(index, timeline, counter, above))
     return found
 
@@ -174,7 +195,7 @@ def _judge(index: Index, timeline: Timeline, counter: Counter, *, named: bool) -
 def _missing(
     index: Index, timeline: Timeline, counter: Counter, missing: list[tuple[Look, int]], whole: list[Look]
 ) -> Finding:
-    of = f"{counter.name} of {timeline.named}"
+    """Something acked is not in the total: an addition, or (more than possible) a removal."""
 
     def seen_again(look: Look) -> bool:
         return any(
@@ -183,17 +204,18 @@ def _missing(
         )
 
     lost = [item for item in missing if not seen_again(item[0])]
-    look, low = (lost or missing)[0]
-    promise = counter.last_before(look.sent_us) or next(
-        (one for one, _ in counter.increments if one.operation is look.sight.operation), None
-    )
-    sentence = f"{where(look.sight)} saw {look.value} in {of}: acked additions make it at least {low}."
-    if not lost or promise is None:
-        name, why = "stale-read", of_old_answer(index, look.sight)
+    look, bound = (lost or missing)[0]
+    seen = f"{where(look.sight)} saw {look.value} in {counter.name} of {timeline.named}"
+    if look.value < bound:
+        promise = _without_witness(timeline, counter, look.sent_us) or counter.last_up(look.sent_us)
+        sentence = f"{seen}: acked additions make it at least {bound}."
     else:
-        gone = _without_witness(timeline, counter, look.sent_us)
-        promise = gone or promise
+        promise = counter.last_down(look.sent_us)
+        sentence = f"{seen}: what was acked to be taken out leaves {bound} at most."
+    if lost and promise is not None:
         name, why = "lost-update", of_loss(index, promise, look.sight, timeline.shard)
+    else:
+        name, why = "stale-read", of_old_answer(index, look.sight)
     return finding(
         index,
         name,
@@ -207,21 +229,26 @@ def _missing(
 
 
 def _without_witness(timeline: Timeline, counter: Counter, before_us: float) -> Effect | None:
-    """The acked increment that left no trace, where witnesses tell."""
+    """The acked addition that left no trace, where witnesses tell."""
     left = None if timeline.primary is None else timeline.primary.witnesses
     if left is None:
         return None
     there = frozenset(left)
-    gone: defaultdict[bool, list[Effect]] = defaultdict(list)
-    for one, _ in counter.increments:
-        if one.certain and one.step.witness is not None and one.done_us < before_us:
-            gone[one.step.witness in there].append(one)
-    return gone[False][-1] if gone[False] else None
+    gone = [
+        one
+        for one, amount in counter.increments
+        if amount > 0
+        and one.certain
+        and one.step.witness is not None
+        and one.step.witness not in there
+        and one.done_us < before_us
+    ]
+    return gone[-1] if gone else None
 
 
 def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tuple[Look, int]]) -> Finding:
     look, high = above[0]
-    promise = counter.last_before(look.done_us + 1)
+    promise = counter.last_up(look.done_us + 1)
     return finding(
         index,
         "doubled-update",
