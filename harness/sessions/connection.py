@@ -231,7 +231,7 @@ class RecordedConnection(SourcedConnection):
         exchange = None if recording is None or self._handshake else recording.exchange
         positions = self._carries(exchange) if exchange is not None else ()
         if recording is None or exchange is None or not positions:
-            await super().send_packed_command(command, check_health)
+            await self._hand_over(command, check_health)
             return
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
@@ -244,14 +244,26 @@ class RecordedConnection(SourcedConnection):
             transport.writelines(command)
         else:
             try:
-                if not handed_over:  # uvloop would raise a RuntimeError, which no client library expects
-                    await self.disconnect(nowait=True)
-                    raise RedisConnectionError("the connection was closed meanwhile")
-                await super().send_packed_command(command, check_health)
+                await self._hand_over(command, check_health)
             except BaseException as error:
                 carried.fail(_result_of(error), self.wire.now_us())
                 raise
         self._carried = carried
+
+    async def _hand_over(self, command: Any, check_health: bool) -> None:
+        """Let redis-py send; a connection that was closed meanwhile is a lost one.
+
+        uvloop raises a RuntimeError there, and redis-py itself an AttributeError when another task has
+        disconnected it (RedisCluster does, when it learns a new slot map); no application expects either.
+        """
+        try:
+            await super().send_packed_command(command, check_health)
+        except (RuntimeError, AttributeError) as error:
+            writer = self._writer
+            if writer is not None and not writer.transport.is_closing():
+                raise
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"the connection was closed meanwhile: {error}") from error
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         carried = self._carried
