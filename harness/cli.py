@@ -8,22 +8,29 @@ A person never sees a traceback: every `KitError` is one message, and anything e
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness import __doc__ as package_doc
 from harness import doctor, hold, saved, selection
 from harness import plan as planning
-from harness.errors import KitError, UsageError
+from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.model.plan import Plan
 from harness.model.results import SuiteResult
 from harness.model.scenario import FaultStep, Scenario
+from harness.model.words import Verdict
 from harness.report import terminal
 from harness.report.write import write_suite
 from harness.scenario import load_fault
 from harness.suite import SuiteRequest, point_latest, run_suite
+from harness.topology.configuration import stripped
 from harness.vocabulary import shipped
 
 BACKENDS = ("auto", "docker", "process")
@@ -33,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `failover-kit` and `python -m harness`."""
     options = _parser().parse_args(arguments)
     verb: Callable[[argparse.Namespace], int] = options.verb
+    _prepare_process()
     try:
         return verb(options)
     except KitError as problem:
@@ -42,15 +50,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("failover-kit: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # `failover-kit list | head`: the reader has gone, which is no error
+        _silence()  # `failover-kit list | head`: the reader has gone, which is no error
         return 0
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        print(f"failover-kit: {where}{problem.strerror or problem}", file=sys.stderr)
+        return EnvironmentFailure.exit_code
+
+
+def _prepare_process() -> None:
+    """SIGTERM unwinds as Ctrl-C does, so that nothing stays behind; odd terminals get `?`, no crash."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _silence() -> None:
+    """Nobody reads standard output any more; Python must not stumble over that at its end."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:
     ground = selection.choose_ground(options.backend)
     suite_name = "selected" if options.scenario else options.suite
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
-    plans = selection.compile_all(_scenarios(options), seed=seed, ground=ground)
+    plans = selection.compile_all(_scenarios(options), seed=seed, ground=ground, changed=_changes(options))
+    for plan in plans:
+        for directive in stripped(plan):
+            print(
+                f"{plan.scenario.file}: left out, as it is the kit's own to set: {directive}", file=sys.stderr
+            )
     request = SuiteRequest(
         name=suite_name,
         plans=plans,
@@ -63,13 +95,20 @@ def _run(options: argparse.Namespace) -> int:
         clean_up=hold.clean,
     )
     result = run_suite(request, terminal.display(sys.stdout))
-    write_suite(result)
-    point_latest(result)
+    try:
+        write_suite(result)
+        point_latest(result)
+    except EnvironmentFailure:
+        _show_suite(replace(result, verdict=Verdict.ERROR, exit_code=EnvironmentFailure.exit_code))
+        raise
     return _show_suite(result)
 
 
 def _show_suite(result: SuiteResult) -> int:
-    terminal.show(result, sys.stdout)
+    try:
+        terminal.show(result, sys.stdout)
+    except BrokenPipeError:
+        _silence()  # the verdict is the exit status, whoever reads the text
     return result.exit_code
 
 
@@ -80,6 +119,12 @@ def _scenarios(options: argparse.Namespace) -> list[Scenario]:
         overrides=options.set,
         deployment=Path(options.deployment) if options.deployment else None,
     )
+
+
+def _changes(options: argparse.Namespace) -> list[str]:
+    """The options that changed the scenarios, as a command that repeats the run must give them."""
+    changes = [word for setting in options.set for word in ("--set", setting)]
+    return [*changes, "--deployment", options.deployment] if options.deployment else changes
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from harness.model.seams import FaultScene, Topology
 from harness.model.words import BackendKind, NodeRole
 from harness.observe import Observers
 from harness.selection import Ground
-from harness.topology import docker, ownership, process
+from harness.topology import docker, ownership, process, user_namespace
 from harness.topology import held as process_held
 
 
@@ -47,6 +47,8 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
     """Start the plan's topology and hold it."""
     if plan.skip is not None:
         raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
+    if ground.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace():
+        user_namespace.enter_user_namespace()  # starts this command again, inside
     run = secrets.token_hex(3)
     directory = out / f"held-{run}"
     try:

@@ -237,8 +237,9 @@ def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
 
 def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     outcome, of = Outcome(expectation.metric), expectation.arguments[0]
+    a_behaviour = of in case.history.plan.scenario.workload.mix  # `logout` is the name of a kind too
     seen = sum(
-        one.outcome is outcome and of in {one.kind, one.behaviour} and scope.has(one)
+        one.outcome is outcome and of == (one.behaviour if a_behaviour else one.kind) and scope.has(one)
         for one in case.history.operations
         if one.phase is not Phase.SEED or scope.phase is Phase.SEED
     )

@@ -10,6 +10,7 @@ from harness.model.judgement import INFINITE, Judgement, Window
 from harness.model.results import ScenarioResult, SuiteResult
 
 SCHEMA_VERSION = 1
+SHORTEST_OUTAGE_S = 0.1
 
 
 def summary(suite: SuiteResult) -> dict[str, Any]:
@@ -80,15 +81,18 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
 
 
 def _outages(windows: tuple[Window, ...]) -> dict[str, list[dict[str, float | str | None]]]:
-    """Windows by operation; `duration_s` is null where an outage had not ended by the end."""
+    """Windows of the worst group by operation, those of 0.1 s and more; `duration_s` is null where an
+    outage had not ended by the end. metrics.json has every window of every group.
+    """
     by_kind: dict[str, list[dict[str, float | str | None]]] = {}
     for one in windows:
+        if one.group != "worst" or one.duration_s.low < SHORTEST_OUTAGE_S:
+            continue
         by_kind.setdefault(one.kind, []).append(
             {
                 "start_s": round(one.start_s, 3),
                 "duration_s": _finite(one.duration_s.high),
                 "at_least_s": round(one.duration_s.low, 3),
-                "group": one.group,
             }
         )
     return by_kind

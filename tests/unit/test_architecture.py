@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "harness"
 GROUND = {"model", "errors", "clock", "kit_files"}
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
 PURE = {"scenario", "plan", "checks", "report", "model"}
-UNTOUCHABLE = {"redis", "docker", "subprocess", "asyncio", "socket", "pyroute2"}
+UNTOUCHABLE = {"redis", "docker", "subprocess", "asyncio", "socket"}
 
 
 def _modules() -> list[Path]:
