@@ -55,6 +55,12 @@ def watcher(index: Index, sight: Sight) -> Acker:
     return _acker(index, connection.node, connection.run_id, sight.sent_us, sight.done_us)
 
 
+def discarded(index: Index, sight: Sight) -> bool:
+    """A deposed primary answered: what it shows is thrown away at its demotion, and proves nothing
+    about what survived."""
+    return sight.entry is None and watcher(index, sight).standing is Standing.DEPOSED
+
+
 def _acker(index: Index, node: str, run_id: str, sent_us: float, done_us: float) -> Acker:
     standing = index.nodes.standing(node, sent_us, done_us)
     role = "primary" if standing is Standing.CHANGING else str(standing)

@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import accumulate
 
-from harness.checks.causes import Why, of_loss, of_old_answer
+from harness.checks.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.effects import NEVER, Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
@@ -200,10 +200,12 @@ def _missing(
     def seen_again(look: Look) -> bool:
         return any(
             later.sent_us > look.done_us and not counter.reset_between(look.sent_us, later.done_us)
-            for later in whole[-1:]
+            for later in kept[-1:]
         )
 
-    lost = [item for item in missing if not seen_again(item[0])]
+    kept = [one for one in whole if not discarded(index, one.sight)]
+
+    lost = [item for item in missing if not seen_again(item[0]) and not discarded(index, item[0].sight)]
     look, bound = (lost or missing)[0]
     seen = f"{where(look.sight)} saw {look.value} in {counter.name} of {timeline.named}"
     if look.value < bound:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from harness.checks.causes import of_loss, of_old_answer
+from harness.checks.causes import discarded, of_loss, of_old_answer
 from harness.checks.effects import FOREVER, NEVER, Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
@@ -183,9 +183,12 @@ def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Findi
     good = [
         sight
         for sight in timeline.sights
-        if sight.state is State.PRESENT and sight.pttl_ms is not None and sight.pttl_ms >= 0
+        if sight.state is State.PRESENT
+        and sight.pttl_ms is not None
+        and sight.pttl_ms >= 0
+        and not discarded(index, sight)
     ]
-    lost = [one for one in shorts if not _refuted(one, good, deadlines)]
+    lost = [one for one in shorts if not _refuted(one, good, deadlines) and not discarded(index, one.sight)]
     first = (lost or shorts)[0]
     missing_s = (deadlines.earliest_us(first.touch) - first.ends_us) / 1e6
     what = "log-in" if first.touch.step.does is StepKind.CREATE else "touch"

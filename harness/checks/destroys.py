@@ -80,7 +80,7 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
     late_s = (seen.sent_us - promise.done_us) / 1e6
     if promise.effect is None:
         sentence = f"{what} {late_s:.2f} s after a logout that was acked and had found nothing to destroy."
-        why = Why(because="the logout was answered by a node that did not have the session")
+        why = _of_denial(index, timeline, promise.operation)
     else:
         sentence = f"{what} {late_s:.2f} s after its logout was acked."
         why = undone_because(index, timeline, promise.effect, seen)
@@ -94,6 +94,14 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
         sentence=sentence,
         observations=len(alive),
     )
+
+
+def _of_denial(index: Index, timeline: Timeline, logout: Operation) -> Why:
+    """Why the logout's node did not have the session that it was to destroy."""
+    met = next(one for one in timeline.sights if one.operation is logout and one.state is State.ABSENT)
+    why = of_old_answer(index, met)
+    because = f"the logout found nothing to destroy: {why.because or 'its node is not known'}"
+    return Why(cause=why.cause, because=because)
 
 
 def undone_because(index: Index, timeline: Timeline, destroy: Effect, seen: Sight) -> Why:

@@ -10,7 +10,7 @@ excuse the absence that it met.
 
 from __future__ import annotations
 
-from harness.checks.causes import Why, of_loss, of_old_answer
+from harness.checks.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.deadlines import Deadlines, shortened
 from harness.checks.effects import Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
@@ -71,7 +71,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
     budget: _Budget,
 ) -> Finding | None:
     last_us = timeline.last_presence_us()
-    final = [sight for sight in unexplained if last_us <= sight.done_us]
+    final = [one for one in unexplained if last_us <= one.done_us and not discarded(index, one)]
     if not final:
         return _out_of_sight(index, timeline, created, unexplained)
     seen = min(final, key=lambda one: one.done_us)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.checks.causes import Why, of_loss, of_old_answer
+from harness.checks.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.effects import IDENTITY, NEVER, Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
@@ -109,9 +109,10 @@ def _session(index: Index, timeline: Timeline, registers: dict[str, Register]) -
             skip.update((number, name) for name in names)
     old: dict[int, _Old] = {}
     ghosts: dict[int, tuple[Effect, Effect, list[Sight]]] = {}
+    left = None if timeline.primary is None else timeline.primary.witnesses
     for register in registers.values():
-        _sweep(looks, register, skip, old, ghosts)
-    _decide(timeline, looks, old)
+        _sweep(looks, register, skip, left, old, ghosts)
+    _decide(index, timeline, looks, old)
     found = [_torn(index, timeline, operation, sights) for operation, sights in torn.items()]
     found += [_ghost(index, timeline, *ghost) for ghost in ghosts.values()]
     found += [_old(index, timeline, one) for one in old.values()]
@@ -138,10 +139,11 @@ def _tears(sight: Sight, registers: dict[str, Register]) -> list[tuple[Effect, l
     return found
 
 
-def _sweep(
+def _sweep(  # noqa: PLR0917 - all that one walk reads and fills
     looks: list[Sight],
     register: Register,
     skip: set[tuple[int, str]],
+    left: tuple[str, ...] | None,
     old: dict[int, _Old],
     ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
 ) -> None:
@@ -163,18 +165,19 @@ def _sweep(
                 newest, newest_us = (seen, value), seen.first_us
             reads += 1
         if newest is not None and (number, register.name) not in skip:
-            _compare(sight, register, newest, newest_us, old, ghosts)
+            _compare(sight, register, newest, left, old, ghosts)
 
 
 def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
     sight: Sight,
     register: Register,
     newest: tuple[Effect, str | None],
-    newest_us: float,
+    left: tuple[str, ...] | None,
     old: dict[int, _Old],
     ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
 ) -> None:
     newer, newer_value = newest
+    newest_us = newer.sent_us if newer.certain else newer.first_us
     value = sight.saw.get(register.name)
     if value == newer_value:
         return
@@ -189,24 +192,42 @@ def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
             return
         until_us = seen.until_us
     if until_us >= newest_us:
-        if seen is not None and seen.certain and seen.done_us < newest_us:
+        if seen is None or not seen.certain or seen.done_us >= newest_us:
+            return
+        if _may_have_landed_after(left, seen, newer):
             ghosts.setdefault(seen.operation.id, (seen, newer, []))[2].append(sight)
-        return
+            return
     one = old.setdefault(newer.operation.id, _Old(newer, newer_value, register.name))
     one.sights.append(sight)
 
 
-def _decide(timeline: Timeline, looks: list[Sight], old: dict[int, _Old]) -> None:
-    """Lost, unless the newer value was seen again later or its witness is still there."""
+def _may_have_landed_after(left: tuple[str, ...] | None, late: Effect, newer: Effect) -> bool:
+    """Whether an unanswered attempt can have overwritten the newer write. Witnesses are kept in the
+    order of execution; without them it can."""
+    if left is None or late.step.witness is None or newer.step.witness is None:
+        return True
+    if newer.step.witness not in left:
+        return False  # the newer write itself is lost
+    return late.step.witness in left[left.index(newer.step.witness) :]
+
+
+def _decide(index: Index, timeline: Timeline, looks: list[Sight], old: dict[int, _Old]) -> None:
+    """Lost, unless the newer value was seen again later or its witness is still there. What only a
+    deposed primary went on showing was lost all the same."""
     survived = () if timeline.primary is None else timeline.primary.witnesses
     for one in old.values():
         witness = one.newer.step.witness
         if witness is not None and survived and witness in survived:
             continue
         again_us = max(
-            (sight.sent_us for sight in looks if sight.saw.get(one.register) == one.value), default=NEVER
+            (
+                sight.sent_us
+                for sight in looks
+                if sight.saw.get(one.register) == one.value and not discarded(index, sight)
+            ),
+            default=NEVER,
         )
-        one.lost = any(sight.done_us >= again_us for sight in one.sights)
+        one.lost = any(sight.done_us >= again_us and not discarded(index, sight) for sight in one.sights)
 
 
 def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
