@@ -19,7 +19,7 @@ def _forever(found: Hash) -> None:
 
 
 def lost_session() -> Past:
-    """ann's log-in had not reached the replica that was promoted."""
+    """Ann's log-in had not reached the replica that was promoted."""
     past = Past()
     past.log_in("bob", 0.5)
     past.cut_off("redis-2", 1.0)
@@ -32,7 +32,7 @@ def lost_session() -> Past:
 
 
 def kept_session() -> Past:
-    """ann's log-in had; and what bob asked for with an unknown outcome may or may not be there."""
+    """Ann's log-in had; and what bob asked for with an unknown outcome may or may not be there."""
     past = Past()
     ann = past.log_in("ann", 1.5)
     bob = past.log_in("bob", 1.6, outcome="unknown", executed=False)
@@ -177,6 +177,51 @@ def stale_absence() -> Past:
     past.read(ann, 2.0, node="redis-3")
     past.act(4.0, lambda: past.stores.update({"redis-3": past.stores["redis-1"]}))
     past.read(ann, 5.0)
+    return past
+
+
+def zombie_reader() -> Past:
+    """Web-1 stayed with the old primary and reads there what has been overwritten on the new one;
+    the session is logged out before anybody looks again. Nothing was lost."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 1.5)
+    past.fail_over("redis-2", 2.0, follow=8.0)
+    past.change(ann, 3.0, web="web-2")
+    past.add(ann, 3.1, web="web-2")
+    past.touch(ann, 3.2, web="web-2")
+    past.read(ann, 4.0, node="redis-1")
+    past.logout(ann, 5.0, web="web-2")
+    return past
+
+
+def zombie_without_the_session() -> Past:
+    """Web-1 does not find there what was made on the new primary, and which times out later."""
+    past = Past(idle_s=8.0)
+    past.cut_off("redis-2", 0.5)
+    past.fail_over("redis-2", 1.0, follow=8.0)
+    ann = past.log_in("ann", 2.0, web="web-2")
+    past.read(ann, 3.0, node="redis-1")
+    return past
+
+
+def lost_with_open_attempt() -> Past:
+    """An old attempt is still open, but the witness of the newer write is gone: it was lost."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0, attempts=[(2.0, None, None), (2.5, 2.501, 2.502)])
+    past.change(ann, 3.0, lost=True)
+    past.read(ann, 4.0)
+    return past
+
+
+def lost_removal() -> Past:
+    """An item that was taken out is there again: a loss, not a doubled addition."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    past.add(ann, 2.0, 2)
+    past.remove(ann, 2.5, lost=True)
+    past.read(ann, 3.0)
     return past
 
 
@@ -517,7 +562,7 @@ def log_in_elsewhere() -> Past:
 
 
 def outage() -> Past:
-    """ann was there and was not let through until her session had timed out."""
+    """Ann was there and was not let through until her session had timed out."""
     past = Past(idle_s=4.0)
     ann = past.log_in("ann", 1.0)
     past.touch(ann, 2.0)
@@ -584,9 +629,9 @@ BAD: dict[str, list[Story]] = {
     "lost-session": [lost_session, lost_session_met_by_logout],
     "partial-session": [partial_session],
     "lost-write": [lost_write],
-    "lost-update": [lost_update, lost_increment],
+    "lost-update": [lost_update, lost_increment, lost_removal, lost_with_open_attempt],
     "doubled-update": [doubled_update, doubled_by_value],
-    "stale-read": [stale_read, stale_absence],
+    "stale-read": [stale_read, stale_absence, zombie_reader, zombie_without_the_session],
     "torn-state": [torn_state],
     "resurrected-session": [
         resurrected,
@@ -615,6 +660,7 @@ BAD: dict[str, list[Story]] = {
 ALSO: dict[Story, set[str]] = {
     partial_session: {"lost-session"},
     escaped_not_listed: {"index-drift"},
+    lost_with_open_attempt: {"lost-write"},
 }
 """Further promises that the same story breaks."""
 

@@ -1,0 +1,164 @@
+"""Causes are said where the recorded evidence decides them, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.checks import run_checks
+from harness.checks.index import Index, expires_relatively
+from harness.checks.nodes import Standing
+from harness.model.judgement import Finding
+from harness.model.words import Cause
+from tests.builders_history import Past
+from tests.unit.checks import stories
+
+
+def _split() -> tuple[Past, str]:
+    """redis-2 has been cut off at 2 s and promoted at 4 s; redis-1 goes on as a zombie until 10 s."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 2.0)
+    past.fault(2.0)
+    past.fail_over("redis-2", 4.0, follow=6.0)
+    return past, ann
+
+
+def _found(past: Past, name: str) -> Finding:
+    return next(one for one in run_checks(past.history())[0] if one.name == name)
+
+
+def test_write_acked_before_promotion_was_not_yet_replicated() -> None:
+    """Acked by the primary, gone with the promotion."""
+    past, ann = _split()
+    past.change(ann, 3.0)
+    found = _found(past, "lost-write")
+    assert (found.cause, found.node, found.node_role) == (Cause.NOT_YET_REPLICATED, "redis-1", "primary")
+    assert "before redis-2 was promoted" in found.because
+
+
+def test_write_acked_after_promotion_was_acked_by_a_deposed_primary() -> None:
+    """The node is deposed from the promotion on, whether it knows or not."""
+    past, ann = _split()
+    past.change(ann, 5.0, node="redis-1", side="with-primary")
+    found = _found(past, "lost-write")
+    assert (found.cause, found.node_role) == (Cause.SPLIT_BRAIN, "deposed primary")
+    assert found.client_side == "with-primary"
+
+
+def test_write_acked_during_promotion_is_at_promotion() -> None:
+    """Neither before nor after: the promotion happened while it was under way."""
+    past, ann = _split()
+    past.change(ann, 3.9, node="redis-1", attempts=[(3.9, 3.95, 4.05)])
+    assert _found(past, "lost-write").cause is Cause.AT_PROMOTION
+
+
+def test_logout_answered_by_a_deposed_primary_names_it() -> None:
+    """A logout that found nothing, because the node had been deposed and had never seen the log-in."""
+    past, _ = _split()
+    bob = past.log_in("bob", 5.0, web="web-2")
+    past.logout(bob, 6.0, node="redis-1")
+    past.read(bob, 7.0, web="web-2")
+    found = _found(past, "resurrected-session")
+    assert found.cause is Cause.SPLIT_BRAIN
+    assert "found nothing to destroy" in found.because
+
+
+def test_loss_without_any_change_is_not_determined() -> None:
+    """Nothing was promoted, restarted or flushed: no cause is invented."""
+    assert _found(stories.lost_session_met_by_logout(), "lost-session").cause is Cause.NOT_DETERMINED
+
+
+def test_primary_that_comes_back_empty_is_the_cause() -> None:
+    """All is lost without a failover: a new process with no keys is still the primary."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    past.come_back_empty(5.0)
+    past.read(ann, 6.0)
+    findings = run_checks(past.history())[0]
+    assert {(one.name, one.cause) for one in findings} == {
+        ("lost-session", Cause.RESTARTED_EMPTY),
+        ("lost-write", Cause.RESTARTED_EMPTY),
+    }
+
+
+def _flushed(target: str, scope: str) -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.lose(ann, 2.0)
+    past.fault(2.0, "redis-1: FLUSHDB", kind="flush", target=target, scope=scope)
+    past.read(ann, 3.0)
+    return past
+
+
+def test_flush_is_the_cause() -> None:
+    """The flush took effect between the log-in and the look."""
+    assert _found(_flushed("sessions", "database"), "lost-session").cause is Cause.FLUSHED
+
+
+@pytest.mark.parametrize(
+    ("story", "name", "cause"),
+    [
+        (stories.evicted, "evicted-session", Cause.EVICTED),
+        (stories.evicted_by_count, "evicted-session", Cause.EVICTED),
+        (stories.doubled_update, "doubled-update", Cause.CLIENT_RETRY),
+        (stories.doubled_by_value, "doubled-update", Cause.NOT_DETERMINED),
+        (stories.ghost_retry, "ghost-retry", Cause.CLIENT_RETRY),
+        (stories.undone_by_own_write, "undone-by-own-write", Cause.CLIENT_RETRY),
+        (stories.partial_session, "partial-session", Cause.APPLICATION_RACE),
+        (stories.refused_login, "refused-login", Cause.OUT_OF_MEMORY),
+        (stories.outage, "logged-out-by-outage", Cause.EXPIRED),
+        (stories.reply_mixed_up, "reply-mixed-up", Cause.MIXED_REPLIES),
+        (stories.expired_early, "expired-early", Cause.NOT_YET_REPLICATED),
+        (stories.escaped_undone, "escaped-logout", Cause.NOT_YET_REPLICATED),
+        (stories.zombie_reader, "stale-read", Cause.SPLIT_BRAIN),
+        (stories.stale_read, "stale-read", Cause.NOT_YET_REPLICATED),
+        (stories.lost_write, "lost-write", Cause.NOT_DETERMINED),
+    ],
+)
+def test_story_has_its_cause(story: stories.Story, name: str, cause: Cause) -> None:
+    """Each cause that evidence decides is named."""
+    assert _found(story(), name).cause is cause
+
+
+def test_escape_says_how() -> None:
+    """Not listed, undone, or never sent: three different things to fix."""
+    assert "not in the user's list" in _found(stories.escaped_not_listed(), "escaped-logout").because
+    assert "undone" in _found(stories.escaped_undone(), "escaped-logout").because
+
+
+def test_node_is_deposed_from_the_promotion_on() -> None:
+    """Before: primary. After: deposed. The other one: replica, then primary."""
+    nodes = Index(_split()[0].history()).nodes
+    assert nodes.standing("redis-1", 3.0e6, 3.1e6) is Standing.PRIMARY
+    assert nodes.standing("redis-1", 3.9e6, 4.1e6) is Standing.CHANGING
+    assert nodes.standing("redis-1", 5.0e6, 5.1e6) is Standing.DEPOSED
+    assert nodes.standing("redis-2", 3.0e6, 3.1e6) is Standing.REPLICA
+    assert nodes.standing("redis-2", 5.0e6, 5.1e6) is Standing.PRIMARY
+
+
+def test_promotion_is_known_from_samples_alone() -> None:
+    """Nobody told of the promotion: the samples bracket it."""
+    past, ann = _split()
+    past.change(ann, 5.0, node="redis-1")
+    past.events = [one for one in past.events if one.name != "promoted"]
+    assert _found(past, "lost-write").cause is Cause.SPLIT_BRAIN
+
+
+def test_old_engines_replicate_timeouts_relatively() -> None:
+    """Before Redis 7.0 a deadline is late on replicas by as much as replication was."""
+    assert expires_relatively("Redis 6.2.14")
+    assert not expires_relatively("Redis 7.0.15")
+    assert not expires_relatively("Redis 8.0.2")
+    assert not expires_relatively("Valkey 8.1.1")
+
+
+def test_attempt_is_over_when_its_process_is_gone() -> None:
+    """An unanswered logout died with its server: it cannot explain a later absence any more."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.reborn.append((3.0, "redis-1", 100))
+    past.logout(ann, 2.0, outcome="unknown", executed=False)
+    destroy = Index(past.history()).sessions[ann].destroys[0]
+    assert 3.0e6 <= destroy.until_us <= 3.2e6
+    assert destroy.extra == 1

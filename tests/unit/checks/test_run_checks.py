@@ -1,0 +1,85 @@
+"""The runner: counts, order, crashes, and histories that break off."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import checks
+from harness.checks import Check, run_checks
+from harness.checks.index import Index
+from harness.model.words import FindingSide
+from tests.builders_history import Past
+from tests.unit.checks import stories
+
+
+def test_crashed_check_leaves_its_names_without_an_upper_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in a check is a gap in the evidence: never a pass, and never the end of judging."""
+
+    def crash(index: Index) -> checks.Counted:
+        raise ZeroDivisionError(f"of {len(index.sessions)} sessions")
+
+    broken = Check(promise="none", names=("lost-session",), find=crash)
+    monkeypatch.setattr(checks, "CHECKS", (broken, *checks.CHECKS))
+    findings, counts, _, crashed = run_checks(stories.resurrected().history())
+    assert [one.name for one in findings] == ["resurrected-session"]
+    assert counts["lost-session"].high == float("inf")
+    assert crashed == ("crash: ZeroDivisionError: of 1 sessions",)
+
+
+def test_open_findings_come_first() -> None:
+    """A security incident stands before everything that is merely lost."""
+    past = stories.resurrected()
+    ann = past.log_in("bob", 1.6)
+    past.change(ann, 1.7)
+    sides = [one.side for one in run_checks(past.history())[0]]
+    assert sides[0] is FindingSide.OPEN
+    assert FindingSide.CLOSED in sides
+    assert sides == sorted(sides, key=lambda side: side is not FindingSide.OPEN)
+
+
+def test_one_broken_promise_is_one_finding() -> None:
+    """Ten readers of the same lost update are ten observations of one finding."""
+    past = stories.lost_update()
+    ann = next(iter(past.users))
+    for n in range(9):
+        past.read(ann, 4.0 + n)
+    findings = run_checks(past.history())[0]
+    assert [(one.name, one.observations) for one in findings] == [("lost-update", 11)]  # the audit's too
+
+
+def test_empty_history_judges_nothing() -> None:
+    """No operation, no finding, no crash."""
+    findings, _, sessions, crashed = run_checks(Past().history())
+    assert findings == []
+    assert crashed == ()
+    assert sessions.total == 0
+
+
+def test_sessions_are_counted_by_what_became_of_them() -> None:
+    """At risk are those written to under the fault; who came back in is counted too."""
+    findings, _, sessions, _ = run_checks(stories.lost_session().history())
+    assert [one.name for one in findings] == ["lost-session"]
+    assert (sessions.total, sessions.at_risk, sessions.intact, sessions.broken) == (3, 2, 1, 1)
+    assert (sessions.logged_out, sessions.got_back_in) == (1, 1)
+
+
+def test_session_that_may_have_been_logged_out_is_undecidable() -> None:
+    """Absent, and a logout whose outcome is unknown may be why: neither intact nor broken."""
+    past = Past()
+    past.fault(0.5)
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0, outcome="unknown", executed=2.1)
+    _, _, sessions, _ = run_checks(past.history())
+    assert (sessions.at_risk, sessions.intact, sessions.broken, sessions.undecidable) == (1, 0, 0, 1)
+
+
+def test_evicted_witnesses_leave_lost_writes_open() -> None:
+    """Witness lists can be evicted like any key; then what they would show is not known."""
+    past = Past()
+    past.evicted = [(2.5, "redis-1", 3)]
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    past.act(2.6, past.stores["redis-1"].witnesses.clear)
+    findings, counts, _, _ = run_checks(past.history())
+    assert findings == []
+    assert counts["lost-write"].high == 1
