@@ -46,11 +46,15 @@ def main(arguments: list[str]) -> int:
     except Interrupted as problem:
         result = replace(skipped(plan), verdict=Verdict.INCONCLUSIVE, reasons=(str(problem),))
     except KitError as problem:
-        result = replace(skipped(plan), verdict=Verdict.ERROR, reasons=(str(problem),))
+        result = _failed(plan, str(problem))
+    except OSError as problem:
+        traceback.print_exc()
+        result = _failed(plan, f"{problem.filename or directory}: {problem.strerror or problem}")
     except Exception as problem:  # noqa: BLE001  a crash of the kit is a result too: ERROR, never a hang
         traceback.print_exc()
-        text = f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)"
-        result = replace(skipped(plan), verdict=Verdict.ERROR, reasons=(text,))
+        result = _failed(
+            plan, f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)"
+        )
     _leave(result, directory)
     return 0
 
@@ -88,11 +92,19 @@ def _tell(progress: Progress) -> None:
         pass  # nobody reads any more; `_watch_owner` notices why
 
 
+def _failed(plan: Plan, reason: str) -> ScenarioResult:
+    return replace(skipped(plan), verdict=Verdict.ERROR, reasons=(reason,))
+
+
 def _leave(result: ScenarioResult, directory: Path) -> None:
+    """Hand the result over in a file, or, where there is no room for one, say its reason aloud."""
+    path = directory / "result.msgpack"
     try:
-        (directory / "result.msgpack").write_bytes(msgspec.msgpack.encode(result))
+        path.write_bytes(msgspec.msgpack.encode(result))
     except OSError as problem:
-        print(f"{directory}: no room for the result: {problem}", file=sys.stderr)
+        path.unlink(missing_ok=True)
+        reason = f"; {result.reasons[0]}" if result.verdict is Verdict.ERROR else ""
+        print(f"{path}: the result cannot be written: {problem.strerror}{reason}", flush=True)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def _result(past: History, judgement: Judgement, directory: Path) -> ScenarioRes
         client=opening.client,
         timing=opening.timing,
         seed=opening.seed,
+        changed=past.plan.changed,
         advice=scenario.advice,
         about=scenario.about,
         verdict=judgement.verdict,

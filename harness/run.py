@@ -15,13 +15,15 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 import uvloop
 
 from harness import history
 from harness.clock import RunClock
+from harness.errors import EnvironmentFailure
 from harness.faults.director import Director
 from harness.judging import judge_folder
 from harness.model.plan import Plan
@@ -36,6 +38,10 @@ from harness.topology.start import up
 SETTLED_S = 3.0
 """Traffic goes on this long after recovery, so that users who were put out can come back and the
 last windows can close."""
+
+STOP_NOTICED_WITHIN_S = 0.1
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -68,7 +74,7 @@ def run_scenario(
     tell(Progress(scenario=plan.scenario.name, phase="starting"))
     with up(plan, run=run, directory=directory, backend=plan.backend, image=image) as topology:
         recorder = history.Recorder(directory, clock, secrets=topology.secrets)
-        closing = Closing(t_us=clock.now_us(), reason="the harness failed")
+        closing: Closing | None = None
         try:
             evictions = enable_eviction_events(topology)
             recorder.record(_opening(plan, run, topology, clock, evictions=evictions))
@@ -78,12 +84,27 @@ def run_scenario(
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 closing = runner.run(attempt.drive(evictions))
         finally:
-            topology.collect(directory / "nodes")
-            recorder.close(closing)
-    if recorder.failure is not None:
-        raise recorder.failure
+            recorder.close(closing or _failed(clock))
+            uncollected = _collect(topology, directory / "nodes")
+    if (trouble := recorder.failure or uncollected) is not None:
+        raise trouble
     tell(Progress(scenario=plan.scenario.name, phase="judging"))
     return judge_folder(directory)
+
+
+def _failed(clock: RunClock) -> Closing:
+    return Closing(t_us=clock.now_us(), interrupted=True, reason="the harness failed")
+
+
+def _collect(topology: Topology, into: Path) -> EnvironmentFailure | None:
+    """Bring in every node's log and configuration; what prevents it is returned, not raised."""
+    try:
+        topology.collect(into)
+    except OSError as problem:
+        return EnvironmentFailure(
+            f"{problem.filename or into}: the nodes' logs cannot be kept: {problem.strerror or problem}"
+        )
+    return None
 
 
 class _Attempt:
@@ -125,11 +146,10 @@ class _Attempt:
             teller = asyncio.create_task(self._tell_progress())
             try:
                 self._enter(Phase.SEED)
-                await engine.seed()
+                await self._unless_stopped(engine.seed())
                 await self._load_and_faults()
                 self._enter(Phase.AUDIT)
-                if not self._stop.event.is_set():
-                    await self._observers.audit(engine.sessions())
+                await self._unless_stopped(self._observers.audit(engine.sessions()))
             finally:
                 teller.cancel()
                 await engine.close()
@@ -163,10 +183,23 @@ class _Attempt:
         return 0.0 if duration_s is None else duration_s - (time.monotonic() - baseline)
 
     async def _recovered(self) -> str:
-        if self._stop.event.is_set():
-            return self._stop.reason
-        self._enter(Phase.RECOVERY)
-        return await self._observers.recovered(within_s=self._plan.scenario.settle_within_s)
+        """Empty, or why the topology was not seen recovered."""
+        if not self._stop.event.is_set():
+            self._enter(Phase.RECOVERY)
+        within_s = self._plan.scenario.settle_within_s
+        missing = await self._unless_stopped(self._observers.recovered(within_s=within_s))
+        return self._stop.reason if missing is None else missing
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` returns; None where the run was asked to stop first, and `work` was given up."""
+        task = asyncio.create_task(work)
+        while not self._stop.event.is_set():
+            done, _ = await asyncio.wait({task}, timeout=STOP_NOTICED_WITHIN_S)
+            if done:
+                return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return None
 
     def _director(self) -> Director:
         loop = asyncio.get_running_loop()
@@ -208,6 +241,8 @@ class _Attempt:
         while True:
             await asyncio.sleep(0.5)
             self._progress()
+            if self._recorder.failure is not None:  # nothing that happens from here on can be judged
+                self._stop.set("the history cannot be written")
 
     def _progress(self, note: str = "") -> None:
         seen = self._engine.snapshot()

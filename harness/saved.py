@@ -13,6 +13,7 @@ from harness import history
 from harness.checks.story import session_story
 from harness.errors import EnvironmentFailure, UsageError
 from harness.judging import judge_folder
+from harness.model.history import History
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.write import write_suite
 from harness.suite import overall
@@ -26,31 +27,40 @@ def load(run: Path) -> SuiteResult:
     """
     path = run / "suite.msgpack"
     try:
-        return msgspec.msgpack.decode(path.read_bytes(), type=SuiteResult)
+        saved = msgspec.msgpack.decode(path.read_bytes(), type=SuiteResult)
     except FileNotFoundError as problem:
         raise UsageError(f"{run}: expected a results folder with suite.msgpack, found none") from problem
     except (OSError, msgspec.DecodeError, msgspec.ValidationError) as problem:
         raise UsageError(f"{path}: cannot be read: {problem}") from problem
+    return replace(saved, directory=_near(run))  # it may have been moved since
 
 
 def judge_again(run: Path) -> SuiteResult:
     """Judge every scenario of a saved suite, or one scenario's folder, from its history alone.
 
     A suite whose harness was killed has no suite.msgpack: what its folders hold is judged all the same.
+
+    Raises:
+        UsageError: the folder holds no history, or none that can be read.
+        EnvironmentFailure: the results cannot be written.
     """
     run = run.resolve()
     if _is_attempt(run):
         return _suite_of(run.parent, [judge_folder(run)])
-    folders = [folder for folder in sorted(run.iterdir()) if _is_attempt(folder)] if run.is_dir() else []
-    if not folders:
-        raise UsageError(f"{run}: expected a results folder with a history in it, found none")
-    judged = {folder.name: judge_folder(folder) for folder in folders}
+    judged, problems = {}, []
+    for folder in _attempts(run):
+        try:
+            judged[folder.name] = judge_folder(folder)
+        except UsageError as problem:  # killed before its first record; the others are judged
+            problems.append(str(problem))
+    if not judged:
+        raise UsageError("\n".join(problems))
     if not (run / "suite.msgpack").is_file():
         return _suite_of(run, list(judged.values()))
     before = load(run)
     results = tuple(_renewed(one, judged) for one in before.results)
     verdict, exit_code = overall(results, interrupted=before.interrupted)
-    suite = replace(before, directory=str(run), results=results, verdict=verdict, exit_code=exit_code)
+    suite = replace(before, results=results, verdict=verdict, exit_code=exit_code)
     write_suite(suite)
     return suite
 
@@ -68,7 +78,7 @@ def _suite_of(directory: Path, results: list[ScenarioResult]) -> SuiteResult:
     return SuiteResult(
         suite="saved",
         run=directory.name.rpartition("-")[2],
-        directory=str(directory),
+        directory=_near(directory),
         started_wall_us=0,
         wall_s=0.0,
         backend=first.backend,
@@ -88,16 +98,20 @@ def why(run: Path, session: str) -> list[str]:
     Raises:
         UsageError: no session, or more than one, begins with that id.
     """
-    matches: list[tuple[Path, str]] = []
+    matches: list[tuple[Path, History, str]] = []
     for folder in _attempts(run):
         past = history.read(folder)
         ids = sorted({one.session for one in past.operations if one.session.startswith(session)})
-        matches += [(folder, one) for one in ids]
+        matches += [(folder, past, one) for one in ids]
     if len(matches) != 1:
-        some = ", ".join(one for _, one in matches[:5]) or "none"
-        raise UsageError(f"why {session!r}: expected one session that begins so in {run}, found {some}")
-    folder, found = matches[0]
-    return [f"{folder.name}: session {found}", *session_story(history.read(folder), found)]
+        some = ", ".join(f"{one} in {folder.name}" for folder, _, one in matches[:5]) or "none"
+        more = f" and {len(matches) - 5} more" if len(matches) > 5 else ""
+        raise UsageError(
+            f"why {session!r}: expected one session that begins so in {run}, found {some}{more}"
+            + ("; give more of its id, or one scenario's folder" if matches else "")
+        )
+    folder, past, found = matches[0]
+    return [f"{folder}:", *session_story(past, found)]
 
 
 def prune(out: Path, *, keep: int) -> list[str]:
@@ -116,6 +130,12 @@ def prune(out: Path, *, keep: int) -> list[str]:
             ) from problem
         removed.append(f"removed {folder}")
     return removed or [f"nothing to remove: {len(runs)} results in {out}, keeping {keep}"]
+
+
+def _near(path: Path) -> str:
+    """As people would type it: relative to here where it lies below."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _attempts(run: Path) -> list[Path]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -60,9 +61,12 @@ def scenario_files(pattern: str | None) -> list[Path]:
         if not found and not given.is_absolute():
             found = sorted(path for path in Path().glob(pattern) if path.is_file())
     if not found:
-        names = ", ".join(f"{path.parent.name}/{path.stem}" for path in shipped_files)
+        names = [f"{path.parent.name}/{path.stem}" for path in shipped_files]
+        near = get_close_matches(pattern, [*names, *(path.stem for path in shipped_files)], n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(
-            f"--scenario {pattern!r}: expected a file, a folder or a glob over these, found none: {names}"
+            f"--scenario {pattern!r}: expected a file, a folder with scenarios in it or a glob over the "
+            f"shipped ones, found none; {hint}`failover-kit list` shows them"
         )
     return found
 
@@ -106,12 +110,20 @@ def load(
     return kept
 
 
-def compile_all(scenarios: Sequence[Scenario], *, seed: int, ground: Ground) -> tuple[Plan, ...]:
+def compile_all(
+    scenarios: Sequence[Scenario], *, seed: int, ground: Ground, changed: Sequence[str] = ()
+) -> tuple[Plan, ...]:
+    """`changed`: the options that changed the scenarios, kept so that the run can be repeated.
+
+    Raises:
+        UsageError: a plan that could not be judged, such as sessions that expire before their audit.
+    """
     fits = {name: fault.fits for name, fault in FAULTS.items()}
-    return tuple(
+    plans = (
         planning.compile(one, seed=seed, backend=ground.backend, machine=ground.machine, fits=fits)
         for one in scenarios
     )
+    return tuple(replace(plan, changed=tuple(changed)) for plan in plans)
 
 
 def choose_ground(wanted: str) -> Ground:

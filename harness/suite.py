@@ -24,7 +24,7 @@ from typing import Protocol
 
 import msgspec
 
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
@@ -72,6 +72,8 @@ class _Job:
     attempt: int = 1
     process: asyncio.subprocess.Process | None = None
     started: float = 0.0
+    said: str = ""
+    """The last line of its output that was no progress: why it could not leave a result."""
 
 
 class Suite:
@@ -98,7 +100,7 @@ class Suite:
         finally:
             self._display.close()
             if self._forced:
-                self._request.clean_up()
+                self._clean_up()
         verdict, exit_code = overall(results, interrupted=self._interrupts > 0)
         return SuiteResult(
             suite=self._request.name,
@@ -117,13 +119,18 @@ class Suite:
             interrupted=self._interrupts > 0,
         )
 
+    def _clean_up(self) -> None:
+        try:
+            self._request.clean_up()
+        except KitError as problem:  # what was learnt is worth more than a clean machine
+            self._display.line(f"not everything could be removed (failover-kit clean): {problem}")
+
     async def _run_all(self, plans: Sequence[Plan]) -> list[ScenarioResult]:
         results: dict[str, ScenarioResult] = {}
         runnable: list[_Job] = []
         for plan in plans:
-            directory = self._directory / _folder_name(plan)
             if plan.skip is None:
-                runnable.append(_Job(plan, directory))
+                runnable.append(_Job(plan, self._folder(plan)))
             else:
                 results[plan.scenario.file] = self._note(skipped(plan))
         together = [job for job in runnable if not job.plan.scenario.exclusive]
@@ -151,28 +158,26 @@ class Suite:
             if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._interrupts:
                 continue
             self._display.line(f"{plan.scenario.name}: inconclusive, once more, alone, same seed")
-            again = self._directory / f"{_folder_name(plan)}-attempt-2"
+            folder = self._folder(plan)
+            again = folder.with_name(f"{folder.name}-attempt-2")
             second = await self._attempt(_Job(plan, again, attempt=2))
             results[plan.scenario.file] = self._note(replace(second, attempts=2))
 
+    def _folder(self, plan: Plan) -> Path:
+        """`sentinel-01-primary-killed`; numbered where two files would have the same."""
+        name = _folder_name(plan)
+        namesakes = [one for one in self._request.plans if _folder_name(one) == name]
+        number = namesakes.index(plan)
+        return self._directory / (f"{name}-{number + 1}" if number else name)
+
     async def _attempt(self, job: _Job) -> ScenarioResult:
-        _make_folder(job.directory)
-        _write(job.directory / "plan.json", msgspec.json.encode(job.plan))
-        module = self._request.attempt_module
-        command = [sys.executable, "-m", module, str(job.directory), f"{self._run}{job.attempt}"]
-        command.append(self._request.image or "-")
-        log = (job.directory / "attempt.log").open("wb")
-        job.started = time.monotonic()
-        job.process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,  # its end tells the attempt that we are gone
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
-            env=_environment(),
-        )
-        log.close()
+        try:
+            await self._start(job)
+        except EnvironmentFailure as problem:
+            return replace(skipped(job.plan), verdict=Verdict.ERROR, reasons=(str(problem),))
         self._running.add(job)
+        if self._interrupts:  # while it was being started
+            self._interrupt(job)
         try:
             await asyncio.wait_for(self._follow(job), job.plan.expected_s + SECONDS_OVER_EXPECTED)
         except TimeoutError:
@@ -182,6 +187,24 @@ class Suite:
             self._running.discard(job)
         return self._result(job)
 
+    async def _start(self, job: _Job) -> None:
+        _make_folder(job.directory)
+        _write(job.directory / "plan.json", msgspec.json.encode(job.plan))
+        _write(job.directory / "attempt.log", b"")
+        module = self._request.attempt_module
+        command = [sys.executable, "-m", module, str(job.directory), f"{self._run}{job.attempt}"]
+        command.append(self._request.image or "-")
+        job.started = time.monotonic()
+        with (job.directory / "attempt.log").open("ab") as log:
+            job.process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,  # its end tells the attempt that we are gone
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
+                env=_environment(),
+            )
+
     async def _follow(self, job: _Job) -> None:
         process = job.process
         assert process is not None
@@ -190,7 +213,8 @@ class Suite:
             try:
                 self._display.progress(msgspec.json.decode(line, type=Progress))
             except (msgspec.DecodeError, msgspec.ValidationError):
-                self._display.line(line.decode(errors="replace").rstrip())
+                job.said = line.decode(errors="replace").rstrip()
+                self._display.line(job.said)
         await process.wait()
 
     async def _end(self, job: _Job) -> None:
@@ -221,7 +245,7 @@ class Suite:
             found = replace(
                 skipped(job.plan),
                 verdict=Verdict.ERROR,
-                reasons=(f"the attempt ended with status {code} and left no result",),
+                reasons=(job.said or f"{_ended(code)} and left no result",),
                 log_tail=_tail(job.directory / "attempt.log"),
             )
         return replace(found, wall_s=wall_s, run_dir=job.directory.name)
@@ -237,13 +261,21 @@ class Suite:
 
     def _interrupted(self) -> None:
         self._interrupts += 1
-        if self._interrupts == 1:
-            self._display.line("interrupted: healing, collecting, tearing down (again: at once)")
+        if self._interrupts > 1:
+            self._force_all()
+            return
+        self._display.line("interrupted: healing, collecting, tearing down (once more: at once)")
         for job in self._running:
-            if self._interrupts > 1:
-                self._force(job)
-            elif job.process is not None and job.process.returncode is None:
-                job.process.send_signal(signal.SIGINT)
+            self._interrupt(job)
+        asyncio.get_running_loop().call_later(SECONDS_TO_WIND_DOWN, self._force_all)
+
+    def _interrupt(self, job: _Job) -> None:
+        if job.process is not None and job.process.returncode is None:
+            job.process.send_signal(signal.SIGINT)
+
+    def _force_all(self) -> None:
+        for job in self._running:
+            self._force(job)
 
 
 def run_suite(request: SuiteRequest, display: Display) -> SuiteResult:
@@ -265,6 +297,7 @@ def skipped(plan: Plan) -> ScenarioResult:
         client=f"{client.library} {client.discovery}",
         timing=scenario.deployment.timing,
         seed=plan.seed,
+        changed=plan.changed,
         advice=scenario.advice,
         about=scenario.about,
         verdict=Verdict.SKIPPED,
@@ -291,7 +324,13 @@ def overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Ve
 
 def _folder_name(plan: Plan) -> str:
     path = Path(plan.scenario.file)
-    return f"{path.parent.name}-{path.stem}" if path.parent.name else path.stem
+    return path.stem if path.parent.name in {"", ".."} else f"{path.parent.name}-{path.stem}"
+
+
+def _ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"the attempt was ended by {signal.Signals(-code).name}"
+    return f"the attempt ended with status {code}"
 
 
 def _environment() -> dict[str, str]:

@@ -47,6 +47,8 @@ class Plan:
     longest_client_wait_s: float
     expected_s: float
     """How long the run is expected to take without set-up and tear-down; for the scheduler."""
+    changed: tuple[str, ...] = ()
+    """Options that changed what the scenario's file says, as typed: `--set`, `workload.rate=50/s`."""
     skip: str | None = None
     """Why this pair of scenario and deployment or machine does not fit."""
 

@@ -63,6 +63,8 @@ class ScenarioResult:
     """One clause for the closing table."""
     stories: tuple[Story, ...] = ()
     attempts: int = 1
+    changed: tuple[str, ...] = ()
+    """As in the plan: what the command that repeats it must say besides the file and the seed."""
     log_tail: str = ""
     """Verdict ERROR: the last lines of the attempt's own log."""
 

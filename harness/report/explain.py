@@ -13,21 +13,25 @@ from pathlib import Path
 from harness.model.judgement import ExpectationResult, Finding, Judgement
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import verdict_word
+from harness.report.words import first_line, verdict_word
+
+KIT = "failover-kit"
 
 _MARK = {True: "met", False: "NOT MET", None: "undecided"}
 
 
 def headline(result: ScenarioResult) -> str:
     """`BROKEN  primary killed, replica promoted: outage(write) 7.2 s, expected < 5 s`."""
-    reason = result.reasons[0] if result.reasons else "as expected"
-    return f"{verdict_word(result)}: {result.name}: {reason}"
+    return f"{verdict_word(result)}: {result.name}: {first_line(result) or 'as expected'}"
 
 
 def explain(result: ScenarioResult, directory: str) -> list[str]:
     """Everything a reader needs to believe, doubt and repeat a result; `directory` is the suite's."""
     lines = [headline(result)]
-    lines += [f"  {reason}" for reason in result.reasons[1:6]]
+    for reason in result.reasons[:1]:
+        lines += [f"    {quoted}" for quoted in reason.splitlines()[1:] if quoted.strip()]
+    for reason in result.reasons[1:6]:
+        lines += [f"  {line}" for line in reason.splitlines()]
     if result.judgement is not None:
         lines += _measured(result.judgement)
         lines += _causes(result.judgement.findings)
@@ -78,18 +82,27 @@ def _causes(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def _commands(result: ScenarioResult, directory: str) -> list[str]:
-    file = shlex.quote(result.file)
-    repeat = f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}"
     lines = [
-        f"  repeat it: {repeat}",
+        f"  repeat it: {_repeat(result)}",
         "             (the plan repeats exactly; the timing of kernel and nodes does not)",
     ]
     if result.run_dir:
         folder = shlex.quote(str(Path(directory) / result.run_dir))
-        lines.append(f"  see more:  {folder}/index.html")
+        judged = result.judgement is not None
+        lines.append(f"  see more:  {folder}{'/index.html' if judged else ' (attempt.log, nodes/)'}")
         if result.stories:
-            lines.append(f"             failover-kit why {folder} {result.stories[0].session[:12]}")
+            session = result.stories[0].session[:12]
+            lines.append(f"             {KIT} why {folder} {session}")
     return lines
+
+
+def _repeat(result: ScenarioResult) -> str:
+    """By make for the shipped scenarios, seen from the project's folder; else by the console command."""
+    file = shlex.quote(result.file)
+    if result.file.startswith("scenarios/") and not result.changed:
+        return f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}"
+    changed = "".join(f" {shlex.quote(option)}" for option in result.changed)
+    return f"{KIT} run --scenario {file} --seed {result.seed} --backend {result.backend}{changed}"
 
 
 def needs_explaining(result: ScenarioResult) -> bool:

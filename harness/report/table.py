@@ -12,7 +12,14 @@ from rich.text import Text
 
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
-from harness.report.words import bytes_of, could_not_log_in_for, got_back_in, logged_out, verdict_word
+from harness.report.words import (
+    bytes_of,
+    could_not_log_in_for,
+    first_line,
+    got_back_in,
+    logged_out,
+    verdict_word,
+)
 
 COLUMNS = ("", "scenario", "logged out", "got back in", "could not log in for", "lag at the fault", "why")
 
@@ -39,7 +46,7 @@ def row(result: ScenarioResult) -> Row:
     judgement = result.judgement
     name = f"{result.topology}: {result.name}"
     if judgement is None:
-        return Row(verdict_word(result), name, "–", "–", "–", "–", result.why or " ".join(result.reasons[:1]))
+        return Row(verdict_word(result), name, "–", "–", "–", "–", result.why or first_line(result))
     return Row(
         verdict_word(result),
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ class LineDisplay:
 
     def begin(self, header: str, names: Sequence[str]) -> None:
         self.line(header)
-        self.line(f"{len(names)} scenarios")
+        self.line(f"{len(names)} scenario{'' if len(names) == 1 else 's'}")
 
     def progress(self, progress: Progress) -> None:
         if progress.note:
@@ -55,7 +56,9 @@ class LineDisplay:
             self.line(f"{progress.scenario}: {progress.phase}")
 
     def line(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._started:5.0f} s] {text}", file=self._stream, flush=True)
+        # Nobody may be reading any more (`| head`); the run goes on and its status tells.
+        with contextlib.suppress(BrokenPipeError):
+            print(f"[{time.monotonic() - self._started:5.0f} s] {text}", file=self._stream, flush=True)
 
     def finished(self, result: ScenarioResult) -> None:
         self.line(f"{result.name}: {verdict_word(result)} {_took(result)}")

@@ -39,6 +39,12 @@ def _was_seen(judgement: Judgement | None) -> bool:
     return judgement is not None and all(one.met is not False for one in judgement.expectations)
 
 
+def first_line(result: ScenarioResult) -> str:
+    """The deciding reason without what it quotes (a node's log, a program's output)."""
+    lines = result.reasons[0].splitlines() if result.reasons else []
+    return lines[0].rstrip() if lines else ""
+
+
 def seconds(value: float) -> str:
     if math.isinf(value):
         return "no end"

@@ -136,7 +136,7 @@ def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
     cleaned: list[str] = []
     suite, _ = run(tmp_path, plan("killed"), cleaned=cleaned)
     assert (suite.results[0].verdict, suite.exit_code) == (Verdict.ERROR, 4)
-    assert "status -9" in suite.results[0].reasons[0]
+    assert "ended by SIGKILL" in suite.results[0].reasons[0]
     assert cleaned == ["cleaned"]
 
 
