@@ -18,6 +18,8 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.history import History
 from harness.model.plan import NodePlan, Plan
@@ -92,7 +94,7 @@ class Doing:
     """Sent, executed (None: never), answered (None: never), in seconds."""
     node: str | None
     web: str
-    steps: Callable[[Data, float, "Doing"], list[Step]] = lambda data, now, doing: []
+    steps: Callable[[Data, float, Doing], list[Step]]
     outcome: Outcome = Outcome.ACKED
     error: str | None = None
     lost: bool = False
@@ -119,6 +121,7 @@ class Past:
     faults: tuple[FaultStep, ...] = ()
     not_recovered: str = ""
     end_s: float = AUDIT_S
+    samples_per_s: int = 10
 
     def __post_init__(self) -> None:
         data = Data()
@@ -171,7 +174,7 @@ class Past:
         user = self.users[sid]
         return self._do("logout-everywhere", OperationKind.LOGOUT, user, sid, at, _everywhere, how)
 
-    def _do(
+    def _do(  # noqa: PLR0917 - one line per behaviour above
         self,
         behaviour: str,
         kind: OperationKind,
@@ -281,7 +284,7 @@ class Past:
         operations = tuple(self._operation(doing) for doing in self.doings)
         closing = Closing(t_us=us(self.end_s + 1), not_recovered=self.not_recovered)
         return History(
-            plan=self._plan(),
+            plan=self.plan(),
             opening=Opening(
                 format=1,
                 run="test",
@@ -417,8 +420,8 @@ class Past:
 
     def _samples(self) -> tuple[NodeSample, ...]:
         found = []
-        for tick in range(int(self.end_s * 10)):
-            at = tick / 10
+        for tick in range(int(self.end_s * self.samples_per_s)):
+            at = tick / self.samples_per_s
             for node in NODES:
                 lives = [keys for since, one, keys in self.reborn if one == node and since <= at]
                 evicted = [count for since, one, count in self.evicted if one == node and since <= at]
@@ -471,7 +474,7 @@ class Past:
                 entries.append(entry)
         return tuple(entries)
 
-    def _plan(self) -> Plan:
+    def plan(self) -> Plan:
         nodes = tuple(
             NodePlan(name=node, role=NodeRole.PRIMARY if node == "redis-1" else NodeRole.REPLICA)
             for node in NODES
@@ -650,3 +653,20 @@ def _everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:
     cleared.members, cleared.effective = listing.members, bool(index)
     index.clear()
     return [*steps, cleared]
+
+
+def as_lines(history: History) -> str:
+    """The history's records as JSON lines, as a run would have left them."""
+    records = [
+        history.opening,
+        *history.phases,
+        *history.connections,
+        *history.operations,
+        *history.events,
+        *history.samples,
+        *history.clocks,
+        *history.audit,
+        *([history.audit_summary] if history.audit_summary else []),
+        *([history.closing] if history.closing else []),
+    ]
+    return "".join(msgspec.json.encode(record).decode() + "\n" for record in records)

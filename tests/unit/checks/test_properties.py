@@ -22,8 +22,8 @@ USERS = ("ann", "bob", "eve")
 ITEMS = ("cart:1", "cart:2")
 
 seeds = st.integers(min_value=0, max_value=2**32)
-thorough = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def tell(
