@@ -85,11 +85,14 @@ class Observers:
                 raise crash
 
     def roles(self) -> dict[str, str]:
-        """Node -> primary, replica, sentinel, down, paused: as seen last, for people."""
+        """Node -> primary, replica, sentinel, down, paused, silent: as seen last, for people."""
         found = {node.name: "sentinel" for node in self._plan.sentinels()}
         found |= {name: view.role for name, view in self.situation.views().items()}
         for name, state in self._standing.states().items():
-            found[name] = "paused" if state.running and state.paused else "down"
+            if state.running and not state.paused:
+                found.setdefault(name, "silent")
+            else:
+                found[name] = "paused" if state.running else "down"
         return found
 
     async def recovered(self, within_s: float) -> str:

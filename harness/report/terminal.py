@@ -111,6 +111,8 @@ class LiveDisplay:
 
 
 def _cells(progress: Progress) -> tuple[str, ...]:
+    if not progress.roles:  # starting, judging: there is nothing to measure
+        return (progress.scenario, progress.phase, "", "", "", "", "")
     return (
         progress.scenario,
         progress.phase,
