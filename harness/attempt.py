@@ -70,7 +70,7 @@ def _become_root_of_a_namespace(plan: Plan) -> None:
 
 def _catch_signals(stop: Stop) -> None:
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        stop.set("interrupted")
+        stop.set("by its user")
 
     for caught in (signal.SIGINT, signal.SIGTERM):
         signal.signal(caught, interrupted)

@@ -188,7 +188,7 @@ class _Attempt:
             self._enter(Phase.RECOVERY)
         within_s = self._plan.scenario.settle_within_s
         missing = await self._unless_stopped(self._observers.recovered(within_s=within_s))
-        return self._stop.reason if missing is None else missing
+        return "the run was stopped before" if missing is None else missing
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` returns; None where the run was asked to stop first, and `work` was given up."""
