@@ -93,7 +93,7 @@ def _decided(index: Index, timeline: Timeline) -> bool:
         return True
     deadlines = Deadlines(index, timeline)
     look = next(one for one in timeline.sights if one.entry is entry)
-    if deadlines.known and index.clocks_known and look.sent_us > deadlines.latest_us(look):
+    if deadlines.known and index.clocks_known and look.sent_us > deadlines.promised_us():
         return True
     return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
 

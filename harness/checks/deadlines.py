@@ -52,6 +52,11 @@ class Deadlines:
         """The session lives until then at least, if this touch took effect and none was lost."""
         return touch.sent_us + self._shortest_us - self.epsilon_us
 
+    def promised_us(self) -> float:
+        """After that no acked effect promises anything; unanswered ones never did."""
+        done_us = self._acked_done[-1] if self._acked_done else NEVER
+        return done_us + self.longest_us + self.epsilon_us
+
     def latest_us(self, sight: Sight) -> float:
         """The session is gone by then, unless something begun since keeps it."""
         n = bisect_left(self._begun_first, sight.sent_us)

@@ -26,6 +26,9 @@ SAME_PROMOTION_US = 3_000_000
 AT_LIMIT = 0.9
 """Share of maxmemory from which memory counts as full: eviction keeps it just below the limit."""
 
+ENDING = frozenset({"kill", "stop", "restart"})
+"""Faults whose proved effect is that the process is gone."""
+
 EMPTIED = 0.5
 """A process that comes back with fewer than this share of its keys came back empty: the first
 sample of it may already count some new log-ins."""
@@ -84,7 +87,7 @@ class Nodes:
             for event in history.events
             if event.name == "evictions-missed"
         }
-        self._gone = self._find_gone()
+        self._gone = self._find_gone(history)
 
     def evictions_by_key(self, shard: int) -> bool:
         """Whether every eviction of a session key on this shard was heard."""
@@ -214,8 +217,14 @@ class Nodes:
                 last = sample
         return losses
 
-    def _find_gone(self) -> dict[tuple[str, str], float]:
-        gone: dict[tuple[str, str], float] = {}
+    def _find_gone(self, history: History) -> dict[tuple[str, str], float]:
+        """Process -> by when it was gone: a fault proved it, or another one answered in its place."""
+        ending = {step.number for step in history.plan.scenario.faults if step.kind in ENDING}
+        gone = {
+            (event.node, self.run_id_at(event.node, event.t_us - event.error_us)): float(event.t_us)
+            for event in reversed(history.events)
+            if event.name == "effect" and event.fault in ending and event.node is not None
+        }
         for node, samples in self._samples.items():
             for earlier, later in pairwise(samples):
                 if earlier.run_id != later.run_id:

@@ -162,3 +162,12 @@ def test_attempt_is_over_when_its_process_is_gone() -> None:
     destroy = Index(past.history()).sessions[ann].destroys[0]
     assert 3.0e6 <= destroy.until_us <= 3.2e6
     assert destroy.extra == 1
+
+
+def test_attempt_is_over_when_a_kill_is_proved() -> None:
+    """The process that it was sent to need not come back for that to be known."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0, outcome="unknown", executed=False)
+    past.fault(2.2)
+    assert Index(past.history()).sessions[ann].destroys[0].until_us == 2.2e6
