@@ -100,7 +100,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
                 seen=seen,
                 why=why,
                 sentence=sentence,
-                observations=len(unexplained),
+                observations=_looks(unexplained),
             )
         name = "lost-session"
         sentence = f"{who}, {logged_in}, is gone without a logout or a time-out: {where(seen)} found nothing."
@@ -112,8 +112,13 @@ def _name(  # noqa: PLR0917 - all of what names an absence
         seen=seen,
         why=why,
         sentence=sentence,
-        observations=len(unexplained),
+        observations=_looks(unexplained),
     )
+
+
+def _looks(sights: list[Sight]) -> int:
+    """A touch reads and touches: two steps, one look."""
+    return len({None if one.operation is None else one.operation.id for one in sights})
 
 
 def _early(timeline: Timeline, deadlines: Deadlines, seen: Sight, created: Effect) -> bool:
@@ -142,7 +147,7 @@ def _out_of_sight(index: Index, timeline: Timeline, created: Effect, missed: lis
         why=of_old_answer(index, seen),
         sentence=f"{where(seen)} did not find {timeline.named}, though it"
         " was logged in before and was there again later.",
-        observations=len(looks),
+        observations=_looks(looks),
     )
 
 

@@ -93,3 +93,13 @@ def test_session_that_timed_out_after_its_last_acked_touch_is_intact() -> None:
     past.touch(ann, 2.0, outcome="unknown", executed=False)
     _, _, sessions, _ = run_checks(past.history())
     assert (sessions.at_risk, sessions.intact, sessions.undecidable) == (1, 1, 0)
+
+
+def test_touch_that_finds_nothing_is_one_observation() -> None:
+    """It reads and it touches, and sees the same absence twice."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.lose(ann, 2.0)
+    past.touch(ann, 3.0)
+    findings = run_checks(past.history())[0]
+    assert [(one.name, one.observations) for one in findings] == [("lost-session", 2)]  # and the audit
