@@ -74,10 +74,11 @@ def _silence() -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    scenarios = _scenarios(options)  # before an image is pulled or built: mistakes are told at once
     ground = selection.choose_ground(options.backend)
     suite_name = "selected" if options.scenario else options.suite
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
-    plans = selection.compile_all(_scenarios(options), seed=seed, ground=ground, changed=_changes(options))
+    plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=_changes(options))
     for plan in plans:
         for directive in stripped(plan):
             print(
@@ -184,10 +185,11 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
+    scenarios = _scenarios(options)
+    if len(scenarios) != 1:
+        raise UsageError(f"up: expected --scenario to name one scenario, found {len(scenarios)}")
     ground = selection.choose_ground(options.backend)
-    plans = selection.compile_all(_scenarios(options), seed=options.seed or 0, ground=ground)
-    if len(plans) != 1:
-        raise UsageError(f"up: expected --scenario to name one scenario, found {len(plans)}")
+    plans = selection.compile_all(scenarios, seed=options.seed or 0, ground=ground)
     return plans[0], ground
 
 

@@ -30,8 +30,8 @@ def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> One
         UsageError: the file is no valid scenario.
         EnvironmentFailure: the backend cannot work here.
     """
-    ground = selection.choose_ground(backend)
     scenarios = selection.load([path], suite=None, overrides=(), deployment=None)
+    ground = selection.choose_ground(backend)
     seed = seed if seed is not None else secrets.randbelow(2**31)
     plans = selection.compile_all(scenarios, seed=seed, ground=ground)
     suite = run_suite(
