@@ -57,6 +57,7 @@ class Node:
         wait_until(self.answers, within_s=10, waiting_for=f"{self.name} to answer")
 
     def answers(self) -> bool:
+        assert self.process is None or self.process.poll() is None, f"{self.name} ended at once"
         try:
             with self.client() as client:
                 return bool(client.ping())
@@ -178,7 +179,7 @@ def _join(nodes: list[Node]) -> None:
         clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
     for number in range(3):
         first, last = number * SLOTS_PER_SHARD, min((number + 1) * SLOTS_PER_SHARD, 16384) - 1
-        clients[number].execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        clients[number].execute_command("CLUSTER", "ADDSLOTS", *range(first, last + 1))
     primary = clients[0].execute_command("CLUSTER", "MYID")
 
     def seen_by(client: redis.Redis) -> str:

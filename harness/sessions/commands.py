@@ -3,7 +3,8 @@
 A session's keys share a hash tag, so that they live in one slot of a cluster; harmless elsewhere.
 `ATOMIC` runs a list of commands as one, optionally only if the session exists. It *returns* the
 error of its first write and lets any later error be raised: so an error without the mark that
-Redis puts on errors raised inside scripts proves that nothing was written.
+Redis puts on errors raised inside scripts proves that nothing was written. (Redis 6 marks the error
+of a pcall as well; the mark is taken off, so that clients recognise READONLY there too.)
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ for i, command in ipairs(cjson.decode(ARGV[2])) do
   local reply
   if i == 1 then
     reply = redis.pcall(unpack(command))
-    if type(reply) == 'table' and reply.err then return reply end
+    if type(reply) == 'table' and reply.err then
+      return {err = string.match(reply.err, '^@user_script: ?%d+: %-?(.*)$') or reply.err}
+    end
   else
     reply = redis.call(unpack(command))
   end

@@ -34,7 +34,7 @@ from tests.builders_sessions import (
     Local,
     Node,
     clustered,
-    free_port,
+    free_cluster_port,
     single,
 )
 
@@ -49,7 +49,7 @@ REJECTED, UNKNOWN, ACKED = Outcome.REJECTED, Outcome.UNKNOWN, Outcome.ACKED
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
-    with single(tmp_path, "--enable-debug-command", "yes") as found:
+    with single(tmp_path) as found:
         yield found
 
 
@@ -386,12 +386,20 @@ def test_write_while_the_data_set_loads_changes_nothing(
     node = local.nodes["redis-1"]
     with node.client() as client:
         before = with_session(client)
+        if client.info("server")["redis_version"].startswith("6."):
+            pytest.skip("Redis 6 answers only every 2 MB while it loads")
         client.eval("for n = 1, 3000 do redis.call('SET', 'filler:' .. n, n) end", 0)
         client.save()
     node.kill()
     node.process = subprocess.Popen(
-        [node.server, "--port", str(node.port), "--dir", str(node.directory), "--requirepass", PASSWORD]
-        + [
+        [
+            node.server,
+            "--port",
+            str(node.port),
+            "--dir",
+            str(node.directory),
+            "--requirepass",
+            PASSWORD,
             "--key-load-delay",
             "1000",
             "--loading-process-events-interval-bytes",
@@ -436,7 +444,7 @@ def test_cluster_refusals_are_rejections(tmp_path: Path) -> None:
         clients[owner].execute_command("CLUSTER", "SETSLOT", slot, "STABLE")
         clients[owner].execute_command("RPUSH", WITNESS, "1")
         clients[owner].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[other])
-        assert _refusal(nodes[owner], GUARDED, Shape.SCRIPT) == "TRYAGAIN"
+        assert _refusal(nodes[owner], GUARDED, Shape.SCRIPT) in ("TRYAGAIN", "ASK")  # ASK: Redis 6
         assert clients[owner].keys() == [WITNESS]
         assert clients[other].keys() == []
         for client in clients:
@@ -451,12 +459,7 @@ def _refusal(node: Node, commands: tuple[Command, ...], shape: Shape) -> str:
 
 def test_write_to_a_cluster_that_is_down_is_rejected(tmp_path: Path) -> None:
     """CLUSTERDOWN: no slot is served."""
-    node = Node(
-        "redis-1",
-        free_port(),
-        tmp_path / "redis-1",
-        ("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
-    )
+    node = Node("redis-1", free_cluster_port(), tmp_path / "redis-1", ("--cluster-enabled", "yes"))
     try:
         node.start()
         for form in FORMS:
