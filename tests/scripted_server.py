@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Self
 
 Answer = bytes | str
 """Bytes to send; "close": drop the connection; "silence": never answer."""
@@ -27,7 +28,8 @@ class ScriptedServer:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
-    async def __aenter__(self) -> ScriptedServer:
+    async def __aenter__(self) -> Self:
+        self.asked = asyncio.Event()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -66,6 +68,7 @@ class ScriptedServer:
         if name in HANDSHAKE:
             return HANDSHAKE[name]
         self.received.append(command)
+        self.asked.set()
         return self.script(command)
 
 

@@ -37,6 +37,9 @@ PORTS_TRIED = 64
 """Local ports of its range that a connection tries before it gives up."""
 
 
+LOST = "connection-lost"
+
+
 class Wire:
     """What all connections of one web server share."""
 
@@ -235,12 +238,14 @@ class RecordedConnection(SourcedConnection):
             return
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
-        writer = self._writer
-        assert writer is not None
-        transport = writer.transport
-        handed_over = not transport.is_closing()
-        carried = recording.begin(exchange, positions, self._id, self.wire.now_us(), handed_over)
-        if handed_over and transport.get_write_buffer_size() == 0:
+        transport = None if self._writer is None else self._writer.transport
+        now_us = self.wire.now_us()
+        if transport is None or transport.is_closing():
+            recording.begin(exchange, positions, self._id, now_us, handed_over=False).fail(LOST, now_us)
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("the connection was closed before anything was sent")
+        carried = recording.begin(exchange, positions, self._id, now_us, handed_over=True)
+        if transport.get_write_buffer_size() == 0:
             transport.writelines(command)
         else:
             try:
@@ -371,4 +376,4 @@ def _text(error: BaseException) -> str:
 def _result_of(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
         return "cancelled"
-    return "timeout" if isinstance(error, RedisTimeoutError) else "connection-lost"
+    return "timeout" if isinstance(error, RedisTimeoutError) else LOST

@@ -264,16 +264,18 @@ class FollowingClient:
         self._listeners: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Listen on every sentinel; returns once one of them has named the primary, or none can."""
-        asked: list[Awaitable[bool]] = []
+        """Listen on every sentinel; returns once one of them has named the primary, or none could."""
+        loop = asyncio.get_running_loop()
+        pending: set[asyncio.Future[bool]] = set()
         for address in self._around.sentinels:
-            named = asyncio.get_running_loop().create_future()
-            asked.append(named)
+            named: asyncio.Future[bool] = loop.create_future()
+            pending.add(named)
             listener = SentinelListener(address, self._around, self._wire, self._switch)
             self._listeners.append(asyncio.create_task(listener.listen(named)))
-        await asyncio.wait(
-            [asyncio.ensure_future(named) for named in asked], return_when=asyncio.FIRST_COMPLETED
-        )
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if any(named.result() for named in done):
+                return
 
     async def _switch(self, address: Address) -> None:
         if address == self._address:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis import exceptions as redis_errors
 
 from harness.clock import RunClock
 from harness.model.deployment import ClientProfile
@@ -16,7 +17,7 @@ from harness.model.seams import Address, Secrets, Source
 from harness.model.words import Outcome
 from harness.sessions import BEHAVIOURS
 from harness.sessions.discovery import Surroundings
-from harness.sessions.notes import CURRENT, Recording
+from harness.sessions.notes import CURRENT, Exchange, Recording
 from harness.sessions.request import Request, Rules, Session
 from harness.sessions.web_server import WebServer
 from tests.builders_sessions import Written
@@ -173,8 +174,7 @@ def test_write_timed_out_and_then_refused_is_unknown() -> None:
             bench = Bench(redis.port, profile=profile)
 
             async def stop_soon() -> None:
-                while not redis.received:
-                    await asyncio.sleep(0.01)
+                await redis.asked.wait()
                 redis._server.close()  # no new connections; the old one stays
 
             request, _ = await asyncio.gather(bench.carry_out("change-field"), stop_soon())
@@ -409,8 +409,7 @@ def test_killed_web_server_leaves_what_was_in_flight_undecided() -> None:
         async with ScriptedServer(in_turn("silence", b"*3\r\n:1\r\n:0\r\n:2\r\n")) as redis:
             bench = Bench(redis.port, profile=profile)
             doing = asyncio.create_task(bench.carry_out("change-field"))
-            while not redis.received:
-                await asyncio.sleep(0.01)
+            await redis.asked.wait()
             assert await bench.server.kill() == 1
             request = await doing
             assert results(bench) == ["connection-lost"]
@@ -419,6 +418,27 @@ def test_killed_web_server_leaves_what_was_in_flight_undecided() -> None:
             await bench.server.start()
             again = await bench.carry_out("change-field")
             assert again.steps[0].outcome is Outcome.ACKED
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_write_on_a_connection_closed_meanwhile_is_rejected() -> None:
+    """The transport is already closing: not one byte is handed over, and the attempt says so."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(WHOLE)) as redis:
+            bench = Bench(redis.port)
+            await bench.carry_out("read")
+            (connection,) = bench.server.wire.open.values()
+            recording, exchange = Recording(), Exchange("k", (("PING",),), ())
+            recording.exchange = exchange
+            CURRENT.set(recording)
+            connection.abort()
+            with pytest.raises(redis_errors.ConnectionError):
+                await connection.send_packed_command([b"PING"])
+            (attempt,) = recording.attempts
+            assert (attempt.result, attempt.handed_over) == ("connection-lost", False)
             await bench.server.close()
 
     run(scenario)
