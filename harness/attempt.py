@@ -103,8 +103,8 @@ def _leave(result: ScenarioResult, directory: Path) -> None:
         path.write_bytes(msgspec.msgpack.encode(result))
     except OSError as problem:
         path.unlink(missing_ok=True)
-        reason = f"; {result.reasons[0]}" if result.verdict is Verdict.ERROR else ""
-        print(f"{path}: the result cannot be written: {problem.strerror}{reason}", flush=True)
+        said = f"{path}: the result cannot be written: {problem.strerror}"
+        print(result.reasons[0] if result.verdict is Verdict.ERROR else said, flush=True)
 
 
 if __name__ == "__main__":

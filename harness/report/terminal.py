@@ -146,9 +146,11 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
         console.print(table(title, results))
     for result in suite.results:
         if needs_explaining(result):
-            console.print(Text("\n".join(explain(result, suite.directory))))
+            # Never wrapped by us: commands are there to be copied.
+            console.print(Text("\n".join(explain(result, suite.directory))), soft_wrap=True)
             console.print()
-    console.print(f"results: {suite.directory}/index.html · summary.json · junit.xml", highlight=False)
+    results = f"results: {suite.directory}/index.html · summary.json · junit.xml"
+    console.print(results, highlight=False, soft_wrap=True)
     console.print(f"exit status {suite.exit_code}: {EXIT_MEANINGS[suite.exit_code]}", highlight=False)
 
 
