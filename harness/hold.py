@@ -16,9 +16,10 @@ from threading import Event as Flag
 from typing import Protocol, TextIO
 
 from harness.clock import RunClock
-from harness.errors import EnvironmentFailure, UsageError
+from harness.errors import EnvironmentFailure, NoEffect, UsageError
+from harness.faults import FAULTS
 from harness.faults.director import Director
-from harness.model.plan import Plan
+from harness.model.plan import NodePlan, Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.seams import FaultScene, Topology
@@ -27,6 +28,10 @@ from harness.observe import Observers
 from harness.selection import Ground
 from harness.topology import docker, ownership, process, user_namespace
 from harness.topology import held as process_held
+from harness.topology.control import ErrorReply, NoAnswer, command
+
+MENDED_ONLY_BY_TIME = frozenset({"isolate", "cut replication"})
+"""`restart: killed` and `resume: paused` undo the others."""
 
 
 class HeldTopology(Topology, Protocol):
@@ -62,7 +67,7 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
     )
     with started as topology:
         record = topology.hold()
-        print(f"held as {record.stem} ({ground.said}); files in {directory}", file=stream)
+        print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
         _describe(topology, stream)
     print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
     return 0
@@ -77,7 +82,8 @@ def status(run: str | None, stream: TextIO) -> int:
         topology = found.attach()
         try:
             print(
-                f"{found.name}: {topology.plan.scenario.deployment.topology.kind}, {topology.engine}",
+                f"{found.name}: {topology.plan.scenario.deployment.topology.kind}, "
+                f"{topology.engine or 'no node answers'}",
                 file=stream,
             )
             _describe(topology, stream)
@@ -95,11 +101,22 @@ def down(run: str | None, stream: TextIO) -> int:
 
 
 def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextIO) -> int:
-    """Do one fault to a held topology, say what proved it, and leave it unhealed unless it has `for:`."""
+    """Do one fault to a held topology, say what proved it, and leave it unhealed unless it has `for:`.
+
+    Returns 3 where no effect was seen.
+
+    Raises:
+        UsageError: no such fault, or one that nothing could undo later.
+    """
     found = _one(run)
     topology = found.attach()
     try:
         wanted = step(topology.plan.scenario)
+        if wanted.kind in MENDED_ONLY_BY_TIME and wanted.hold_s is None:
+            raise UsageError(
+                f"inject: {wanted.kind}: expected how long, as nothing else would mend it; found no `for:`: "
+                f"write '{wanted.kind}: {wanted.target}, for: 10s'"
+            )
         return asyncio.run(_inject(topology, wanted, stream))
     finally:
         topology.let_go()
@@ -122,12 +139,30 @@ async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> in
             situation=observers.situation,
             web_servers=_NoWebServers(),
             record=observers.record,
-            resolved={},
+            resolved={0: tuple(node.name for node in plan.nodes)},  # whoever is down was `killed`
             random=random.Random().random,
             set_side=lambda *_: None,
         )
-        report = await asyncio.to_thread(Director(plan, scene).run, Flag())
-    return 3 if report.without_effect else 0
+        if step.hold_s is None:
+            return await asyncio.to_thread(_do, step, scene, stream)
+        stop = Flag()
+        try:
+            report = await asyncio.to_thread(Director(plan, scene).run, stop)
+        except asyncio.CancelledError:  # Ctrl-C: the thread heals, and the loop waits for it
+            stop.set()
+            raise
+    return NoEffect.exit_code if report.without_effect else 0
+
+
+def _do(step: FaultStep, scene: FaultScene, stream: TextIO) -> int:
+    """A fault that stays: nobody waits for its end, and nobody heals it."""
+    try:
+        effect = FAULTS[step.kind].inject(step, scene)
+    except NoEffect as nothing:
+        print(f"no effect: {nothing}", file=stream)
+        return NoEffect.exit_code
+    print(f"effect: {effect.proof}", file=stream)
+    return 0
 
 
 class _NoWebServers:
@@ -165,13 +200,22 @@ def _describe(topology: Topology, stream: TextIO) -> None:
         address, state = topology.address(node.name), topology.state(node.name)
         condition = "paused" if state.paused else "running" if state.running else "down"
         secret = topology.secrets.sentinel if node.role is NodeRole.SENTINEL else topology.secrets.redis
-        started_as = f"started as {node.role}"
+        role = _role(topology, node) if condition == "running" else ""
         print(
-            f"  {node.name:<12} {condition:<8} {started_as:<19} "
+            f"  {node.name:<12} {condition:<8} {role:<9} "
             f"redis-cli -h {address.host} -p {address.port} -a {secret} --no-auth-warning",
             file=stream,
         )
     print(_snippet(topology), file=stream)
+
+
+def _role(topology: Topology, node: NodePlan) -> str:
+    """What the node says of itself now, in this kit's words."""
+    try:
+        said = str(command(topology, node.name, "ROLE")[0])
+    except (NoAnswer, ErrorReply):
+        return "silent"
+    return {"master": "primary", "slave": "replica"}.get(said, said)
 
 
 def _snippet(topology: Topology) -> str:

@@ -149,8 +149,8 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             # Never wrapped by us: commands are there to be copied.
             console.print(Text("\n".join(explain(result, suite.directory))), soft_wrap=True)
             console.print()
-    results = f"results: {suite.directory}/index.html · summary.json · junit.xml"
-    console.print(results, highlight=False, soft_wrap=True)
+    where = f"results: {suite.directory}/index.html · summary.json · junit.xml"
+    console.print(where, highlight=False, soft_wrap=True)
     console.print(f"exit status {suite.exit_code}: {EXIT_MEANINGS[suite.exit_code]}", highlight=False)
 
 

@@ -139,7 +139,7 @@ class ProcessTopology:
         self._names = {(at.host, at.port): name for name, at in wiring.addresses.items()}
         self._servers = {node.name: self._server(node, program) for node in plan.nodes}
         if self.held:
-            self.engine = self._identified(plan.data_nodes()[0].name)
+            self.engine = self._identified_by_any()
 
     @property
     def loopback(self) -> bool:
@@ -247,13 +247,13 @@ class ProcessTopology:
     def close(self) -> None:
         """Take everything down; returns once nothing is left. Results stay."""
         with ExitStack() as last_first:
+            last_first.callback(self._ownership.give_up)
             last_first.callback(self._tidy)
             last_first.callback(self._wiring.close)
             if self._ownership.record.held:
                 last_first.callback(end, self._ownership.record.held.keeper)
             for server in self._servers.values():
                 last_first.callback(server.end)
-        self._ownership.give_up()
 
     def hold(self) -> Path:
         """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
@@ -338,6 +338,13 @@ class ProcessTopology:
                 f"{node}: expected process {pid} at {self.address(node)}, found {info['process_id']}"
             )
         return engine(info)
+
+    def _identified_by_any(self) -> str:
+        """Of a held topology any node may be down or paused by now; empty: all are."""
+        for node in self.plan.data_nodes():
+            if self.state(node.name).running and readiness.answers(self, node.name):
+                return self._identified(node.name)
+        return ""
 
     def _empty(self, node: str) -> None:
         for path in (self._folder(node) / "data").iterdir():
