@@ -20,6 +20,7 @@ from harness.checks.measure import LOST_WRITES, loss_window_s, share
 from harness.checks.moments import Moments
 from harness.checks.scope import SIDES, Membership, Scope, scope_of
 from harness.checks.wording import interval_text, share_text
+from harness.model.engine import applies
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics, Window
 from harness.model.scenario import Expectation
@@ -67,6 +68,10 @@ def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
 
 
 def _result(expectation: Expectation, bound: float | None, case: Case) -> ExpectationResult:
+    engine = case.history.opening.engine
+    if not applies(expectation.engine, engine):
+        aside = f"left aside on {engine}"
+        return ExpectationResult(text=expectation.text, measured=aside, low=0, high=0, met=True)
     measured = _measure(expectation, case)
     interval, why = widened(expectation, measured.interval, case.evidence)
     met = None if bound is None else compare(interval, expectation.comparison, bound)

@@ -14,6 +14,7 @@ from harness.checks.evidence import Affects
 from harness.checks.expectations import Case, finding_named, widened_count
 from harness.checks.scope import Membership, scope_of
 from harness.checks.wording import expected_text, findings_text
+from harness.model.engine import applies
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Judgement
 from harness.model.scenario import Expectation
 from harness.model.words import FindingSide, Shows, Verdict
@@ -56,6 +57,8 @@ def uncovered(case: Case) -> dict[str, list[Finding]]:
     """Findings that no expectation is about, by name."""
     scopes: dict[str, list[Expectation]] = {}
     for expectation in case.history.plan.scenario.expect:
+        if not applies(expectation.engine, case.history.opening.engine):
+            continue
         if (name := finding_named(expectation)) is not None:
             scopes.setdefault(name, []).append(expectation)
     found: dict[str, list[Finding]] = {}

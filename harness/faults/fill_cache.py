@@ -111,6 +111,7 @@ def _load(step: FaultStep, memory: _Memory) -> Load:
         value_bytes=value_bytes,
         ttl_s=float(step.options.get("ttl", 0.0)),
         rate_per_s=int(step.options.get("rate", 0)),
+        first=memory.keys,
     )
 
 

@@ -32,6 +32,8 @@ class Load:
     ttl_s: float = 0.0
     rate_per_s: int = 0
     """Keys per second; 0: as fast as the server takes them."""
+    first: int = 0
+    """Number of the first key: a second flood adds keys instead of writing over the first one's."""
 
 
 @dataclass(slots=True)
@@ -97,10 +99,10 @@ def batches(load: Load) -> Iterator[tuple[int, bytes]]:
     per_batch = max(1, min(_MOST_PER_BATCH, _BATCH_BYTES // (load.value_bytes + 64)))
     if load.rate_per_s:
         per_batch = max(1, min(per_batch, load.rate_per_s // _BATCHES_PER_SECOND))
-    at = 0
-    while at < load.keys:
+    at, end = load.first, load.first + load.keys
+    while at < end:
         # Keys of one length share everything around their number.
-        until = min(load.keys, at + per_batch, 10 ** len(str(at)))
+        until = min(end, at + per_batch, 10 ** len(str(at)))
         before, after = _around(load, len(str(at)))
         numbers = (after + before).join(map(str, range(at, until)))
         yield until - at, f"{before}{numbers}{after}".encode("ascii")

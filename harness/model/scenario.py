@@ -129,7 +129,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """`metric(arguments) [in phase] [on group]: comparison bound`.
+    """`metric(arguments) [in phase] [on group] [with engine]: comparison bound`.
 
     Metrics: every finding name (a count) · outage(kind) longest window and downtime(kind) their
     sum, s · latency(kind, pNN), s · acked(x) rejected(x) unknown(x) not_sent(x) counts, x a behaviour
@@ -144,6 +144,8 @@ class Expectation:
     phase: Phase | None = None
     on: str | None = None
     """`web-1`, `shard 2`, `sessions`, `cache`; None: everything."""
+    engine: str | None = None
+    """`Redis < 7.2`, `Valkey`: left aside on any other engine; None: holds for all."""
     comparison: str = "=="
     bound: tuple[Term, ...] = ()
     unit: str = ""

@@ -1,8 +1,9 @@
-"""The `expect` mapping: `metric(arguments) [in phase] [on group]: comparison bound`.
+"""The `expect` mapping: `metric(arguments) [in phase] [on group] [with engine]: comparison bound`.
 
     outage(write): < down_after + 4s
     share(lost-write) on web-1: "> 50%"
     failovers: 0
+    rejected(logout) with Redis < 7.2: "> 0"
 
 Times need units, shares need %, counts have neither. A bound may add and subtract settings of the
 deployment, each with a factor. The numbers are resolved in `harness.plan`, where settings are known.
@@ -14,6 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.model.engine import is_condition
 from harness.model.fit import BOUND_SETTINGS, missing_shard, missing_web_server, settings_s
 from harness.model.scenario import Expectation, Term, Vocabulary
 from harness.model.words import NodePurpose, OperationKind, Phase
@@ -59,7 +61,7 @@ METRICS: Mapping[str, Metric] = {
 
 _LEFT = re.compile(
     r"(?P<metric>[a-z][a-z_ -]*?)\s*(?:\((?P<arguments>[^()]*)\))?"
-    r"(?:\s+in\s+(?P<phase>\S+))?(?:\s+on\s+(?P<on>\S.*))?"
+    r"(?:\s+in\s+(?P<phase>\S+))?(?:\s+on\s+(?P<on>\S.*?))?(?:\s+with\s+(?P<engine>\S.*))?"
 )
 _RIGHT = re.compile(r"(?P<comparison>[<>=!]*)\s*(?P<bound>.*)")
 _TERM = re.compile(
@@ -91,7 +93,8 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
     match = _LEFT.fullmatch(" ".join(key.split()))
     if match is None:
         raise Unreadable(
-            "expected metric(arguments) [in phase] [on group], such as 'outage(write) on shard 2'"
+            "expected metric(arguments) [in phase] [on group] [with engine], "
+            "such as 'outage(write) on shard 2'"
         )
     metric = _metric(match["metric"], around.vocabulary)
     shape = METRICS.get(metric, Metric(help="a finding"))
@@ -103,6 +106,7 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
         arguments=arguments,
         phase=_phase(match["phase"]),
         on=_group(match["on"], around),
+        engine=_engine(match["engine"]),
         comparison=comparison,
         bound=bound,
         unit=shape.unit,
@@ -158,6 +162,12 @@ def _group(text: str | None, around: Surroundings) -> str | None:
     reason = missing_shard(text, topology) or missing_web_server(text, around.workload.web_servers)
     if reason:
         raise Unreadable(reason)
+    return text
+
+
+def _engine(text: str | None) -> str | None:
+    if text is not None and not is_condition(text):
+        raise Unreadable(f"expected an engine such as 'Redis < 7.2' or 'Valkey', found {text!r}")
     return text
 
 

@@ -85,4 +85,4 @@ def _options(declaration: Declaration) -> Schema:
 
 def _left_side(vocabulary: Vocabulary) -> str:
     names = sorted(vocabulary.findings | vocabulary.metrics | set(METRICS))
-    return rf"^({'|'.join(names)})(\([^()]*\))?( in [a-z]+)?( on .+)?$"
+    return rf"^({'|'.join(names)})(\([^()]*\))?( in [a-z]+)?( on .+?)?( with (Redis|Valkey).*)?$"

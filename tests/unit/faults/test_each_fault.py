@@ -479,11 +479,12 @@ def test_fill_cache_pushes_the_cache_instance_over_its_limit(worlds: Worlds) -> 
 
 
 def test_fill_cache_writes_what_it_says(worlds: Worlds) -> None:
-    """Keys are named and numbered, values have the size asked for, and the TTL is set."""
+    """Keys are numbered on from those that are there, values have the size asked for, the TTL is set."""
     world = worlds(make_plan(TopologyKind.SPLIT))
+    there = world.topology.nodes["cache-1"].keys[0]
     inject(world, "fill cache", "cache", options={"bytes": 20_000, "value": 100, "ttl": 2.5})
     sets = [words for words in world.topology.nodes["cache-1"].received if words[0] == "SET"]
-    assert sets == [("SET", f"cache:{n}", "x" * 100, "PX", "2500") for n in range(len(sets))]
+    assert sets == [("SET", f"cache:{n}", "x" * 100, "PX", "2500") for n in range(there, there + len(sets))]
     assert len(sets) == 20_000 // 112
 
 
