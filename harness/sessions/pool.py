@@ -7,11 +7,16 @@ nothing can come between the lines of a method that does not await.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.exceptions import ResponseError
+
+from harness.sessions.notes import Command
 
 
 class LeanPool(ConnectionPool):
@@ -31,6 +36,18 @@ class LeanPool(ConnectionPool):
                 await connection.disconnect()
         finally:
             self._available_connections.append(connection)
+
+    async def converse(self, commands: Sequence[Command]) -> None:
+        """Send commands in one write and read their replies, once: what a redis-py pipeline without
+        retries comes down to. Error replies are left to whoever notes them on the connection."""
+        connection = await self.get_connection()
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            for _ in commands:
+                with contextlib.suppress(ResponseError):
+                    await connection.read_response()
+        finally:
+            await self.release(connection)
 
 
 class LeanSentinelPool(LeanPool, SentinelConnectionPool):
