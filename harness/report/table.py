@@ -44,7 +44,8 @@ class Row(NamedTuple):
 
 def row(result: ScenarioResult) -> Row:
     judgement = result.judgement
-    name = f"{result.topology}: {result.name}"
+    told = result.name.startswith(result.topology)
+    name = result.name if told else f"{result.topology}: {result.name}"
     if judgement is None:
         return Row(verdict_word(result), name, "–", "–", "–", "–", result.why or first_line(result))
     return Row(
