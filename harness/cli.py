@@ -132,7 +132,8 @@ def _list(options: argparse.Namespace) -> int:
     scenarios = selection.load(
         selection.scenario_files(options.scenario), suite=None, overrides=(), deployment=None
     )
-    terminal.show_list(scenarios, sys.stdout)
+    named = [replace(one, file=selection.as_typed(one.file)) for one in scenarios]
+    terminal.show_list(named, sys.stdout)
     return 0
 
 

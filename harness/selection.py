@@ -71,6 +71,12 @@ def scenario_files(pattern: str | None) -> list[Path]:
     return found
 
 
+def as_typed(file: str) -> str:
+    """A shipped scenario, seen from another folder, by what `--scenario` takes: `sentinel/01-….yaml`."""
+    path, root = Path(file), kit_root() / "scenarios"
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file
+
+
 def _near(path: Path) -> Path:
     """As people would type it: relative to here where that is shorter than the whole path."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

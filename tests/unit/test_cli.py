@@ -1,0 +1,253 @@
+"""The verbs as a person types them: statuses, one line for each mistake, never a traceback. No nodes."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.clock import WaitExpired
+from harness.errors import EnvironmentFailure
+from tests.builders_kit import ROOT
+
+GOOD = """\
+scenario: 1
+name: quiet
+deployment: {topology: {kind: sentinel}}
+workload: {rate: 50/s, users: 5, mix: {read: 1}}
+faults:
+  - {after: 1s, kill: primary}
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    monkeypatch.delenv("CI", raising=False)
+
+
+def call(*words: str) -> int:
+    try:
+        return cli.main(words)
+    except SystemExit as ended:  # argparse
+        return int(str(ended.code))
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "says"),
+    [
+        (("workload:", "wrokload:"), 4, "unknown key 'wrokload'; did you mean 'workload'?"),
+        (("name: quiet", "name: quiet\nname: again"), 3, "duplicate key 'name'; it is already at"),
+        (("users: 5", "users: many"), 4, "workload.users: expected a whole number from 1 to 100000, found"),
+        (("50/s", "50"), 4, "the unit is missing: write 50/s"),
+        (("after: 1s", "after: 1"), 6, "the unit is missing: write 1s"),
+        (("kill: primary", "kil: primary"), 6, "did you mean 'kill'?"),
+        (("kill: primary", "kill: shard 3 primary"), 6, "there is no shard 3"),
+        (("kill: primary", "kill: cache"), 6, "there is no cache in a sentinel topology"),
+        (("kill: primary", "kill: redis-1"), 6, "expected a target of kill, found 'redis-1'"),
+        (("kill: primary", "kill web server: web-9"), 6, "there is no web-9"),
+        (("kind: sentinel", "kind: sentinal"), 3, "did you mean 'sentinel'?"),
+        (("mix: {read: 1}", "mix: {raed: 1}"), 4, "did you mean 'read'?"),
+        (("scenario: 1", "scenario: 2"), 1, "expected the format version 1, found '2'"),
+    ],
+)
+def test_mistake_in_a_scenario_is_one_line_with_its_place(
+    change: tuple[str, str], line: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2; file, line, what was found and the nearest legal word; the same for `run` and `plan`."""
+    Path("mine.yaml").write_text(GOOD.replace(*change))
+    told = []
+    for verb in ("run", "plan"):
+        assert call(verb, "--backend", "process", "--scenario", "mine.yaml") == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        told.append(printed.err)
+    assert told[0] == told[1]
+    found = [
+        one
+        for one in told[0].splitlines()
+        if one.removeprefix("failover-kit: ").startswith(f"mine.yaml:{line}:")
+    ]
+    assert any(says in one for one in found), told[0]
+    assert "Traceback" not in told[0]
+    assert not Path("runs").exists()
+
+
+def test_mistakes_are_told_all_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line each, so that a file is mended in one go."""
+    Path("mine.yaml").write_text(GOOD.replace("50/s", "50").replace("1s", "1").replace("users", "usres"))
+    assert call("plan", "--backend", "process", "--scenario", "mine.yaml") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "expected a mapping, found an empty file"),
+        (b"{{{", "not YAML"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"- 1\n", "expected a mapping"),
+        (b"deployment: 1\nname: x\ntopology: {kind: single}\n", "expected 'scenario: 1' as the first key"),
+    ],
+    ids=["empty", "no YAML", "binary", "a list", "a deployment"],
+)
+def test_what_is_no_scenario_is_refused(
+    content: bytes, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever somebody points at, the answer is a message."""
+    Path("mine.yaml").write_bytes(content)
+    assert call("run", "--backend", "process", "--scenario", "mine.yaml") == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "mine.yaml" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--set", "nonsense"), "expected path=value"),
+        (("--set", "workload.rate=50"), "write 50/s"),
+        (("--set", "workload.rats=50/s"), "did you mean 'rate'?"),
+        (("--set", "faults.7.after=2s"), "expected an index from 0 to 0, found '7'"),
+        (("--deployment", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("--deployment", "mine.yaml"), "unknown key 'scenario'"),
+        (("--scenario", "nothing-like-it"), "found none"),
+        (("--suite", "smok"), "choose from"),
+        (("--backend", "podman"), "choose from"),
+        (("--jobs", "0"), "expected 1 or more, found '0'"),
+        (("--jobs", "two"), "'two'"),
+        (("--seed", "x"), "'x'"),
+    ],
+    ids=" ".join,
+)
+def test_bad_option_is_a_usage_error(
+    options: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2, what was expected and found; nothing is started."""
+    Path("mine.yaml").write_text(GOOD)
+    assert call("run", "--backend", "process", "--scenario", "mine.yaml", *options) == 2
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert (printed.out, Path("runs").exists()) == ("", False)
+
+
+def test_settings_and_deployments_change_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--set` and `--deployment` take effect, seen in what a run would do."""
+    Path("mine.yaml").write_text(GOOD + "fits: [cluster]\n")
+    Path("ours.yaml").write_text("deployment: 1\nname: ours\ntopology: {kind: cluster, shards: 3}\n")
+    plan = ("plan", "--backend", "process", "--scenario", "mine.yaml")
+    assert call(*plan, "--set", "workload.rate=77/s", "--set", "faults.0.after=3s") == 0
+    changed = capsys.readouterr().out
+    assert "77/s" in changed
+    assert "3.0 s   1. kill primary" in changed
+    assert call(*plan, "--deployment", "ours.yaml") == 0
+    assert "ours: cluster" in capsys.readouterr().out
+
+
+def test_same_seed_prints_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan follows from file and seed."""
+    printed = set()
+    for _ in range(2):
+        assert call("plan", "--backend", "process", "--scenario", "sentinel", "--seed", "3") == 0
+        printed.add(capsys.readouterr().out)
+    assert len(printed) == 1
+
+
+def test_list_names_every_shipped_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    """File, what it shows, tags and name."""
+    assert call("list") == 0
+    said = "".join(capsys.readouterr().out.split())
+    for path in (ROOT / "scenarios").glob("*/*.yaml"):
+        assert path.name in said
+
+
+@pytest.mark.parametrize("words", [(), ("frobnicate",), ("why", "x")])
+def test_missing_or_unknown_verb_is_a_usage_error(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The parser's own status and message."""
+    assert call(*words) == 2
+    assert "usage: failover-kit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("show", "nowhere"), ("judge", "nowhere"), ("why", "nowhere", "x"), ("down", "nowhere")]
+)
+def test_verb_about_no_run_is_one_line(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2 and a message."""
+    assert call(*words) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert said.startswith("failover-kit: ")
+
+
+def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list of verbs says what each is for, and each explains its options."""
+    assert call("--help") == 0
+    whole = capsys.readouterr().out
+    for verb in ("run", "list", "plan", "judge", "show", "why", "doctor", "image", "up", "status", "inject"):
+        assert call(verb, "--help") == 0
+        assert "usage: failover-kit" in capsys.readouterr().out
+        assert f"    {verb} " in whole
+
+
+def ended_with(problem: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    def fail(*_: object) -> int:
+        raise problem
+
+    monkeypatch.setattr("harness.cli.doctor.examine", fail)
+    return call("doctor")
+
+
+def test_failed_environment_is_status_4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One message; a disk that refuses counts as the environment, whoever met it."""
+    assert ended_with(EnvironmentFailure("no nodes"), monkeypatch) == 4
+    assert capsys.readouterr().err == "failover-kit: no nodes\n"
+    assert ended_with(OSError(28, "No space left on device", "/full/file"), monkeypatch) == 4
+    assert capsys.readouterr().err == "failover-kit: /full/file: No space left on device\n"
+
+
+def test_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever Ctrl-C comes."""
+    assert ended_with(KeyboardInterrupt(), monkeypatch) == 130
+    assert capsys.readouterr().err == "failover-kit: interrupted\n"
+
+
+def test_bug_of_the_kit_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a person can act upon becomes a message."""
+    with pytest.raises(ZeroDivisionError):
+        ended_with(ZeroDivisionError(), monkeypatch)
+    with pytest.raises(WaitExpired):
+        ended_with(WaitExpired("x", 1, None), monkeypatch)
+
+
+def test_reader_that_goes_away_is_no_error() -> None:
+    """`failover-kit list | head -1`: no traceback, status 0."""
+    script = f"{sys.executable} -m harness list | head -1; echo ${{PIPESTATUS[0]}}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""
+
+
+def test_narrow_terminal_encoding_does_not_stop_a_report() -> None:
+    """Where `×` cannot be printed, a `?` is."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    before, sys.stdout = sys.stdout, stream
+    try:
+        cli._prepare_process()
+        print("3 × lost")
+        stream.flush()
+        assert stream.buffer.getvalue() == b"3 ? lost\n"  # type: ignore[attr-defined]
+    finally:
+        sys.stdout = before

@@ -1,0 +1,182 @@
+"""Results on disk: loaded, judged again, asked about one session, thinned out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import history, saved
+from harness.errors import UsageError
+from harness.judging import judge_folder
+from harness.model.results import ScenarioResult
+from harness.model.words import Verdict
+from harness.report.write import write_suite
+from tests.builders_history import Past, as_lines
+from tests.builders_results import suite
+from tests.unit.checks import stories
+
+
+def attempt(folder: Path, story: Callable[[], Past] = stories.lost_session) -> Path:
+    """A scenario's folder as a run leaves it, without its judgement."""
+    past = story()
+    folder.mkdir(parents=True)
+    history.write_plan(folder, past.plan())
+    (folder / "history.jsonl").write_text(as_lines(past.history()))
+    return folder
+
+
+def saved_suite(directory: Path, *results: ScenarioResult, interrupted: bool = False) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    write_suite(replace(suite(*results), directory=str(directory), interrupted=interrupted))
+    return directory
+
+
+def test_judging_again_keeps_what_only_the_run_knew(tmp_path: Path) -> None:
+    """Verdict and findings are new; wall time, attempts and the folder stay."""
+    first = judge_folder(attempt(tmp_path / "run" / "lost"))
+    run = saved_suite(tmp_path / "run", replace(first, wall_s=12.5, attempts=2))
+    again = saved.judge_again(run)
+    (result,) = again.results
+    assert (result.wall_s, result.attempts, result.run_dir) == (12.5, 2, "lost")
+    assert (result.verdict, result.judgement) == (first.verdict, first.judgement)
+    assert (again.verdict, again.exit_code) == (Verdict.FAIL, 1)
+
+
+def test_single_scenario_is_judged_alone(tmp_path: Path) -> None:
+    """A scenario's folder is enough; its neighbours are left as they are."""
+    lost, kept = attempt(tmp_path / "run" / "lost"), attempt(tmp_path / "run" / "kept", stories.kept_session)
+    assert [one.run_dir for one in saved.judge_again(kept).results] == ["kept"]
+    assert not (lost / "findings.json").exists()
+
+
+def test_single_scenario_is_judged_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`judge .` works as well as the whole path, and names the folder that the report lies in."""
+    monkeypatch.chdir(attempt(tmp_path / "run" / "lost"))
+    judged = saved.judge_again(Path())
+    assert [one.run_dir for one in judged.results] == ["lost"]
+    assert Path(judged.directory).resolve() == tmp_path / "run"
+
+
+def test_suite_of_a_killed_harness_is_judged_from_its_folders(tmp_path: Path) -> None:
+    """No suite.msgpack was written; every folder with a history counts, the worst verdict wins."""
+    attempt(tmp_path / "run" / "lost")
+    attempt(tmp_path / "run" / "kept", stories.kept_session)
+    judged = saved.judge_again(tmp_path / "run")
+    assert [one.run_dir for one in judged.results] == ["kept", "lost"]
+    assert judged.exit_code == 1
+
+
+def test_history_that_never_began_does_not_hide_the_others(tmp_path: Path) -> None:
+    """Killed before its first record: the rest is judged, and alone it is one message."""
+    attempt(tmp_path / "run" / "lost")
+    empty = attempt(tmp_path / "run" / "empty")
+    (empty / "history.jsonl").write_text("")
+    assert [one.run_dir for one in saved.judge_again(tmp_path / "run").results] == ["lost"]
+    shutil.rmtree(tmp_path / "run" / "lost")
+    with pytest.raises(UsageError, match="line 1 should be the opening"):
+        saved.judge_again(tmp_path / "run")
+
+
+def test_history_that_breaks_off_never_passes(tmp_path: Path) -> None:
+    """What a SIGKILL left is judged; that nothing was found in it proves nothing."""
+    folder = attempt(tmp_path / "run" / "kept", stories.kept_session)
+    lines = (folder / "history.jsonl").read_text().splitlines(keepends=True)
+    (folder / "history.jsonl").write_text("".join(lines[:-1]) + lines[-1][:20])
+    (result,) = saved.judge_again(folder).results
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "the history is incomplete" in result.reasons[0]
+
+
+def test_interrupted_suite_stays_interrupted(tmp_path: Path) -> None:
+    """Judging again does not turn a suite that was stopped into a whole one."""
+    first = judge_folder(attempt(tmp_path / "run" / "kept", stories.kept_session))
+    run = saved_suite(tmp_path / "run", first, interrupted=True)
+    assert saved.judge_again(run).exit_code == 130
+
+
+def test_moved_results_name_the_place_where_they_lie_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths in the report are those of today, relative where they lie below."""
+    run = saved_suite(tmp_path / "before", judge_folder(attempt(tmp_path / "before" / "lost")))
+    run.rename(tmp_path / "after")
+    assert saved.load(tmp_path / "after").directory == str(tmp_path / "after")
+    monkeypatch.chdir(tmp_path)
+    assert saved.load(Path("after")).directory == "after"
+
+
+@pytest.mark.parametrize("verb", [saved.load, saved.judge_again])
+def test_folder_without_results_is_a_usage_error(verb: Callable[[Path], object], tmp_path: Path) -> None:
+    """The message names the folder and what was expected in it."""
+    with pytest.raises(UsageError, match=r"expected a results folder"):
+        verb(tmp_path)
+
+
+def test_damaged_suite_is_a_usage_error(tmp_path: Path) -> None:
+    """Not a traceback, but the file's name."""
+    (tmp_path / "suite.msgpack").write_bytes(b"\x00nonsense")
+    with pytest.raises(UsageError, match=r"suite\.msgpack: cannot be read"):
+        saved.load(tmp_path)
+
+
+def test_why_finds_a_session_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    """In one scenario's folder, and in a suite where only one has it."""
+    folder = attempt(tmp_path / "run" / "lost")
+    session = history.read(folder).operations[0].session
+    told = saved.why(tmp_path / "run", session)
+    assert told[0] == f"{folder}:"
+    assert session in told[1]
+    assert any("log-in" in line for line in told)
+    assert saved.why(folder, session) == told
+
+
+def test_why_asks_for_more_when_several_match(tmp_path: Path) -> None:
+    """The same seed gives the same ids in every scenario: the message names the folders."""
+    session = history.read(attempt(tmp_path / "run" / "lost")).operations[0].session
+    attempt(tmp_path / "run" / "lost-attempt-2")
+    with pytest.raises(UsageError, match=r"in lost, .* in lost-attempt-2; give more of its id"):
+        saved.why(tmp_path / "run", session)
+
+
+def test_why_of_nobody_is_a_usage_error(tmp_path: Path) -> None:
+    """No session begins so, or there is no history at all."""
+    attempt(tmp_path / "run" / "lost")
+    with pytest.raises(UsageError, match="found none"):
+        saved.why(tmp_path / "run", "zz")
+    with pytest.raises(UsageError, match="expected a results folder with a history"):
+        saved.why(tmp_path / "nowhere", "zz")
+
+
+def results(out: Path, count: int) -> list[Path]:
+    return [saved_suite(out / f"2026010{number}-000000-core-{number:06x}") for number in range(1, count + 1)]
+
+
+def test_prune_keeps_the_newest_and_the_latest(tmp_path: Path) -> None:
+    """Old results go; what `latest` points at stays however old it is."""
+    runs = results(tmp_path, 5)
+    (tmp_path / "latest").symlink_to(runs[0].name)
+    said = saved.prune(tmp_path, keep=2)
+    assert [run for run in runs if run.exists()] == [runs[0], runs[3], runs[4]]
+    assert said == [f"removed {runs[1]}", f"removed {runs[2]}"]
+
+
+def test_prune_touches_nothing_that_is_no_result(tmp_path: Path) -> None:
+    """Other folders, files and runs that are still going on stay."""
+    results(tmp_path, 2)
+    attempt(tmp_path / "20260109-000000-core-ffffff" / "still-running")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    saved.prune(tmp_path, keep=1)
+    assert (tmp_path / "notes").is_dir()
+    assert (tmp_path / "notes.txt").is_file()
+    assert (tmp_path / "20260109-000000-core-ffffff").is_dir()
+    assert saved.prune(tmp_path, keep=1) == [f"nothing to remove: 1 results in {tmp_path}, keeping 1"]
+
+
+def test_prune_of_a_folder_that_is_not_there_removes_nothing(tmp_path: Path) -> None:
+    """Saying so is enough."""
+    assert saved.prune(tmp_path / "nowhere", keep=1)[0].startswith("nothing to remove")
