@@ -36,7 +36,11 @@ METRICS = Metrics(
     outages=(
         Window(kind="login", group="worst", start_s=0.1, duration_s=Interval(low=2.31, high=2.31), failed=40),
         Window(
-            kind="write", group="worst", start_s=0.2, duration_s=Interval(low=9.0, high=float("inf")), failed=9
+            kind="write",
+            group="worst",
+            start_s=0.2,
+            duration_s=Interval(low=9.0, high=float("inf")),
+            failed=9,
         ),
     ),
     latency=(
