@@ -56,7 +56,9 @@ def judge_again(run: Path) -> SuiteResult:
     if not judged:
         raise UsageError("\n".join(problems))
     if not (run / "suite.msgpack").is_file():
-        return _suite_of(run, list(judged.values()))
+        suite = _suite_of(run, list(judged.values()))
+        write_suite(suite)
+        return suite
     before = load(run)
     results = tuple(_renewed(one, judged) for one in before.results)
     verdict, exit_code = overall(results, interrupted=before.interrupted)
@@ -79,7 +81,7 @@ def _suite_of(directory: Path, results: list[ScenarioResult]) -> SuiteResult:
         suite="saved",
         run=directory.name.rpartition("-")[2],
         directory=_near(directory),
-        started_wall_us=0,
+        started_wall_us=int(directory.stat().st_mtime * 1e6),
         wall_s=0.0,
         backend=first.backend,
         engine=first.engine,

@@ -92,17 +92,25 @@ def _commands(result: ScenarioResult, directory: str) -> list[str]:
         lines.append(f"  see more:  {folder}{'/index.html' if judged else ' (attempt.log, nodes/)'}")
         if result.stories:
             session = result.stories[0].session[:12]
-            lines.append(f"             {KIT} why {folder} {session}")
+            by_make = f"make why RUN={folder} SESSION={session}"
+            lines.append(
+                f"             {by_make if _is_shipped(result) else f'{KIT} why {folder} {session}'}"
+            )
     return lines
 
 
 def _repeat(result: ScenarioResult) -> str:
     """By make for the shipped scenarios, seen from the project's folder; else by the console command."""
     file = shlex.quote(result.file)
-    if result.file.startswith("scenarios/") and not result.changed:
+    if _is_shipped(result) and not result.changed:
         return f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}"
     changed = "".join(f" {shlex.quote(option)}" for option in result.changed)
     return f"{KIT} run --scenario {file} --seed {result.seed} --backend {result.backend}{changed}"
+
+
+def _is_shipped(result: ScenarioResult) -> bool:
+    """Whether it was run in the project's own folder, where `make` is at hand."""
+    return result.file.startswith("scenarios/")
 
 
 def needs_explaining(result: ScenarioResult) -> bool:

@@ -68,6 +68,7 @@ def test_suite_of_a_killed_harness_is_judged_from_its_folders(tmp_path: Path) ->
     judged = saved.judge_again(tmp_path / "run")
     assert [one.run_dir for one in judged.results] == ["kept", "lost"]
     assert judged.exit_code == 1
+    assert saved.load(tmp_path / "run") == judged, "and now it is a result like any other"
 
 
 def test_history_that_never_began_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -33,9 +34,28 @@ def test_explanation_says_all_a_ci_log_reader_needs() -> None:
         "lower down_after",
         "not starved",
         "make chaos-test SCENARIO=scenarios/sentinel/01-primary-killed.yaml SEED=7 BACKEND=process",
-        "failover-kit why runs/x/sentinel-01-primary-killed abababababab",
+        "make why RUN=runs/x/sentinel-01-primary-killed SESSION=abababababab",
     ):
         assert needed in text
+
+
+def test_commands_of_ones_own_scenario_are_the_console_command() -> None:
+    """Outside of the project there is no Makefile; what was changed on the command line is said again."""
+    mine = replace(result(), file="mine/a b.yaml", changed=("--set", "workload.rate=9/s"))
+    text = "\n".join(explain(mine, "runs/x"))
+    options = "--seed 7 --backend process --set workload.rate=9/s"
+    assert f"failover-kit run --scenario 'mine/a b.yaml' {options}" in text
+    assert "failover-kit why runs/x/sentinel-01-primary-killed abababababab" in text
+
+
+def test_reason_with_a_log_in_it_has_a_headline_of_one_line() -> None:
+    """What a node wrote stands below the sentence, indented, and not in the table."""
+    quoting = replace(
+        result(Verdict.ERROR), reasons=("redis-1 did not start; its log ends with\n\nFATAL",), why=""
+    )
+    lines = explain(quoting, "runs/x")
+    assert lines[:2] == ["error: primary killed: redis-1 did not start; its log ends with", "    FATAL"]
+    assert row(quoting).why == "redis-1 did not start; its log ends with"
 
 
 def test_explanation_puts_open_findings_first() -> None:
