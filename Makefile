@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BACKEND ?= auto
 SUITE ?= core
+RUN ?= runs/latest
 KIT := .venv/bin/failover-kit
 
 # Variables that a target passes on only when they are set.
