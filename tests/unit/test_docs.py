@@ -1,0 +1,293 @@
+"""The documents against the kit: what it has is documented, and what is documented it has.
+
+Lists are taken from the code, never written here again, so that a new fault, option or verb without
+its lines in a document fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from harness import cli, selection
+from harness.checks.findings import FINDINGS
+from harness.faults import FAULTS
+from harness.faults.targets import RUNNING
+from harness.model.plan import Plan
+from harness.model.seams import Machine
+from harness.model.words import BackendKind, Outcome, TopologyKind
+from harness.report.words import EXIT_MEANINGS
+from harness.scenario import METRICS
+from harness.sessions import BEHAVIOURS
+from harness.vocabulary import shipped
+from tests.builders_docs import (
+    BEHAVIOURS_TEXT,
+    DOCUMENTS,
+    FAULTS_TEXT,
+    GUIDE,
+    README,
+    ROOT,
+    section_of,
+    table_row,
+    table_rows,
+    ticked,
+)
+
+FOLDERS = "harness|docs|scenarios|compose|sentinel|cluster|requirements|tests|single|split|shared|\\.ci"
+
+
+def _plan(path: Path, deployment: Path | None = None) -> Plan:
+    ground = selection.Ground(
+        backend=BackendKind.PROCESS,
+        image=None,
+        machine=Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2),
+        said="",
+    )
+    scenarios = selection.load([path], suite=None, overrides=(), deployment=deployment)
+    return selection.compile_all(scenarios, seed=1, ground=ground)[0]
+
+
+# ---------------------------------------------------------------- README
+
+
+def _make_targets() -> list[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", _make_targets())
+def test_readme_tells_every_make_target(target: str) -> None:
+    """Whatever `make` alone lists, README explains."""
+    assert f"`make {target}`" in section_of(README, "Make")
+
+
+def test_readme_tells_every_make_variable_and_no_other() -> None:
+    """Each variable that `make` alone prints has its row, and each row is such a variable."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    printed = set(re.findall(r"\b([A-Z]+)=", "".join(re.findall(r'@echo "(.*)"', text))))
+    rows = [cells for cells in table_rows(section_of(README, "Make")) if cells[0].strip("`").isupper()]
+    told = {name for cells in rows for name in ticked(cells[0]) if name.isupper()}
+    assert printed
+    assert {name for name in ticked(section_of(README, "Make")) if name.isupper()} >= printed
+    assert told == printed
+
+
+def _verbs() -> list[str]:
+    actions = cli._parser()._actions
+    return [
+        verb
+        for action in actions
+        if isinstance(action, argparse._SubParsersAction)
+        for verb in action.choices
+    ]
+
+
+@pytest.mark.parametrize("verb", _verbs())
+def test_readme_tells_every_verb(verb: str) -> None:
+    """Each verb of `failover-kit` is named where the command is introduced."""
+    assert f"`{verb}`" in section_of(README, "Make")
+
+
+@pytest.mark.parametrize("status", EXIT_MEANINGS)
+def test_readme_tells_every_exit_status(status: int) -> None:
+    """A pipeline can rely on each number's meaning."""
+    assert table_row(section_of(README, "In CI"), str(status))[1] == EXIT_MEANINGS[status]
+
+
+def test_readme_has_a_row_for_every_shipped_scenario_and_no_other() -> None:
+    """The table of what happens is the list of scenarios: file, topology, promise or weakness."""
+    told = {}
+    for cells in table_rows(section_of(README, "What happens to sessions"))[1:]:
+        told[cells[-1].strip("`")] = (cells[0], {"P": "promise", "W": "weakness"}[cells[-2]])
+    real = {}
+    for path in sorted((ROOT / "scenarios").rglob("*.yaml")):
+        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        topology = text["deployment"]["topology"]["kind"]
+        real[path.relative_to(ROOT).as_posix()] = (topology, text["shows"])
+    assert told == real
+
+
+def test_readme_example_plans_cleanly(tmp_path: Path) -> None:
+    """Who copies the example gets a scenario that reads, plans and is not skipped."""
+    example = tmp_path / "example.yaml"
+    example.write_text(_yaml_blocks(README)[0], encoding="utf-8")
+    plan = _plan(example)
+    assert plan.skip is None
+    assert plan.scenario.expect
+
+
+def test_readme_deployment_can_be_put_in(tmp_path: Path) -> None:
+    """The example of a deployment file works with a shipped scenario of its topology."""
+    deployment = tmp_path / "ours.yaml"
+    deployment.write_text(_yaml_blocks(README)[1], encoding="utf-8")
+    scenario = ROOT / "scenarios/sentinel/01-primary-killed-replica-promoted.yaml"
+    plan = _plan(scenario, deployment)
+    assert plan.skip is None
+    assert plan.scenario.deployment.name == "ours"
+
+
+def test_guide_example_plans_cleanly(tmp_path: Path) -> None:
+    """The same for the first example of the guide."""
+    example = tmp_path / "example.yaml"
+    example.write_text(_yaml_blocks(GUIDE)[0], encoding="utf-8")
+    assert _plan(example).skip is None
+
+
+def _yaml_blocks(text: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+
+def test_readme_output_is_marked_where_it_was_trimmed() -> None:
+    """The first screen shows a run that ends in a failure, and says that lines are left out."""
+    output = re.findall(r"```text\n(.*?)```", README, re.DOTALL)[0]
+    assert "exit status 1" in output
+    assert "[...]" in output
+    assert "`[...]` marks what is left out" in README
+
+
+# ---------------------------------------------------------------- names in documents
+
+
+def _paths(text: str) -> Iterator[str]:
+    for found in re.findall(rf"(?<![\w/.*-])((?:{FOLDERS})/[\w./*-]*)", text):
+        yield found.rstrip(".")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_path_in_a_document_exists(name: str) -> None:
+    """A file or folder that is named is there; short names of scenarios select one."""
+    for path in _paths(DOCUMENTS[name]):
+        if not (ROOT / path).exists():
+            assert selection.scenario_files(path), f"{name}: {path}"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_in_a_document_leads_somewhere(name: str) -> None:
+    """Links go to files of the project, and to headings that they have."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name]):
+        file, _, anchor = target.partition("#")
+        path = (ROOT / name).parent / file if file else ROOT / name
+        assert path.exists(), f"{name}: {target}"
+        if anchor:
+            assert anchor in _anchors(path.read_text(encoding="utf-8")), f"{name}: {target}"
+
+
+def _anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_names_a_host_or_a_machine(name: str) -> None:
+    """Documents hold for every machine: no host of a registry or mirror, no absolute path."""
+    text = DOCUMENTS[name]
+    assert not re.findall(r"\w+://\S+", text)
+    assert not re.findall(r"\b[\w-]+\.(?:io|org|com|net|dev)\b", text)
+    assert not re.findall(r"(?:(?<=\s)|(?<=[`'\"=(]))/[A-Za-z][\w.-]*", text)
+
+
+# ---------------------------------------------------------------- topologies and scenario files
+
+
+@pytest.mark.parametrize("kind", TopologyKind)
+def test_every_topology_is_documented(kind: TopologyKind) -> None:
+    """What sessions meet there, its settings, and which faults it has."""
+    assert any(cells[0] == kind for cells in table_rows(section_of(README, "What happens to sessions")))
+    assert table_row(GUIDE, kind)
+    assert kind in table_rows(section_of(FAULTS_TEXT, "Where each works"))[0]
+
+
+def _schema_keys(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        properties = node.get("properties")
+        if isinstance(properties, dict):
+            yield from properties
+        for value in node.values():
+            yield from _schema_keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _schema_keys(value)
+
+
+def test_every_key_of_the_schema_is_explained() -> None:
+    """Whatever an editor offers is in the guide, or beside the behaviour whose option it is."""
+    schema = msgspec.json.decode((ROOT / "docs/scenario.schema.json").read_bytes())
+    keys = set(_schema_keys(schema))
+    assert len(keys) > 50
+    text = GUIDE + BEHAVIOURS_TEXT
+    missing = {key for key in keys if not re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", text)}
+    assert not missing
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_guide_names_every_metric(metric: str) -> None:
+    """Everything that `expect` can measure has its row."""
+    first_cells = [cells[0] for cells in table_rows(section_of(GUIDE, "expect"))]
+    assert any(re.search(rf"`{metric}[`(]", cell) for cell in first_cells)
+
+
+# ---------------------------------------------------------------- faults and behaviours
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_documented_with_its_options_and_targets(fault: str) -> None:
+    """Targets are exactly the declared ones; every option and every word it takes is explained."""
+    declared = FAULTS[fault].declaration
+    assert table_row(section_of(FAULTS_TEXT, "Where each works"), fault)
+    section = section_of(FAULTS_TEXT, fault)
+    assert "**Proof**" in section
+    assert "**Healing**" in section
+    targets = re.search(r"\*\*Targets\*\*: (.*?)\.(?:\s|$)", section, re.DOTALL)
+    assert targets
+    told = set(ticked(targets[1])) | (set(RUNNING) if "node targets" in targets[1] else set())
+    assert told == set(declared.targets)
+    for option in declared.options:
+        assert {option.name, *option.words} <= set(ticked(section)), option.name
+    if not declared.options:
+        assert "**Options**" not in section or "**Options**: none" in section
+
+
+def test_no_fault_is_documented_that_does_not_exist() -> None:
+    """The table of faults is the list of faults."""
+    rows = table_rows(section_of(FAULTS_TEXT, "Where each works"))[1:]
+    assert [ticked(cells[0])[0] for cells in rows] == list(FAULTS)
+
+
+def test_every_target_is_explained() -> None:
+    """Each word that some fault takes has its row, and each row is such a word."""
+    explained = {
+        word for cells in table_rows(section_of(FAULTS_TEXT, "Targets")) for word in ticked(cells[0])
+    }
+    assert explained == {word for fault in FAULTS.values() for word in fault.declaration.targets}
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_every_behaviour_is_documented(behaviour: str) -> None:
+    """Its kind, its promise, its commands and its options."""
+    row = table_row(BEHAVIOURS_TEXT, behaviour)
+    assert row[1] == BEHAVIOURS[behaviour].kind
+    assert row[2]
+    section = section_of(BEHAVIOURS_TEXT, behaviour)
+    for option in BEHAVIOURS[behaviour].declaration.options:
+        assert f"- `{option.name}` (" in section
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_is_explained(outcome: Outcome) -> None:
+    """Readers of a history know what each outcome claims."""
+    assert table_row(section_of(BEHAVIOURS_TEXT, "Outcomes"), outcome)
+
+
+def test_vocabulary_has_nothing_else() -> None:
+    """The tables that these tests go through are all that a scenario may name."""
+    vocabulary = shipped()
+    assert set(vocabulary.faults) == set(FAULTS)
+    assert set(vocabulary.behaviours) == set(BEHAVIOURS)
+    assert vocabulary.findings == set(FINDINGS)
+    assert vocabulary.metrics == set(METRICS)
