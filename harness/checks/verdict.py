@@ -20,6 +20,7 @@ from harness.model.scenario import Expectation
 from harness.model.words import FindingSide, Shows, Verdict
 
 WHY_AT_MOST = 110
+WORTH_TELLING_S = 1.0
 """Characters in the table's last column."""
 
 
@@ -179,5 +180,16 @@ def why_clause(judgement: Judgement) -> str:
     elif judgement.findings:
         clause = "; ".join(_by_name(judgement.findings)[:2])
     else:
-        clause = f"nothing lost, {judgement.metrics.sessions.at_risk:,} sessions at risk"
+        clause = _nothing_found(judgement)
     return clause if len(clause) <= WHY_AT_MOST else clause[: WHY_AT_MOST - 1].rstrip(" ,;:") + "…"
+
+
+def _nothing_found(judgement: Judgement) -> str:
+    still_out = dict.fromkeys(
+        one.kind
+        for one in judgement.metrics.outages
+        if one.duration_s.high == INFINITE and one.duration_s.low >= WORTH_TELLING_S
+    )
+    if still_out:
+        return f"nothing lost, but {', '.join(still_out)} still failed at the end"
+    return f"nothing lost, {judgement.metrics.sessions.at_risk:,} sessions at risk"
