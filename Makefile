@@ -32,7 +32,7 @@ check: .venv/.develop ## Lint, format, types and unit tests; no nodes, under a m
 	.venv/bin/ruff format --check harness tests
 	.venv/bin/ruff check harness tests
 	.venv/bin/mypy
-	.venv/bin/pytest -q tests/unit
+	.venv/bin/pytest -q -n auto tests/unit
 
 .PHONY: integration
 integration: .venv/.develop ## Tests against real nodes, as processes and in containers
