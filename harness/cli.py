@@ -22,6 +22,7 @@ from harness import __doc__ as package_doc
 from harness import doctor, hold, saved, selection
 from harness import plan as planning
 from harness.errors import EnvironmentFailure, KitError, UsageError
+from harness.foreign import judge_file
 from harness.model.plan import Plan
 from harness.model.results import SuiteResult
 from harness.model.scenario import FaultStep, Scenario
@@ -146,7 +147,22 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
+    if (options.run is None) == (options.history is None):
+        raise UsageError("judge: expected either a results folder or --history FILE")
+    if options.history is not None:
+        return _judge_history(Path(options.history), partial=options.partial)
+    if options.partial:
+        raise UsageError("judge: --partial belongs to --history")
     return _show_suite(saved.judge_again(Path(options.run)))
+
+
+def _judge_history(file: Path, *, partial: bool) -> int:
+    lines, exit_code = judge_file(file, partial=partial)
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        _silence()
+    return exit_code
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -229,7 +245,12 @@ def _parser() -> argparse.ArgumentParser:
     listing = verb("list", _list, "list the scenarios, what each shows and its tags")
     listing.add_argument("--scenario", help="a file, a folder or a glob")
     _selecting(verb("plan", _plan, "say what a run would do, without doing it"))
-    _of_a_run(verb("judge", _judge, "judge a saved run again, without Redis or Docker"))
+    judge = verb("judge", _judge, "judge a saved run again, or a history that others recorded")
+    judge.add_argument("run", nargs="?", help="a results folder, e.g. runs/latest")
+    judge.add_argument(
+        "--history", metavar="FILE", help="JSON lines, one operation each, of any register store"
+    )
+    judge.add_argument("--partial", action="store_true", help="the last line of FILE may be cut off")
     _of_a_run(verb("show", _show, "print the report of a saved run again"))
     why = verb("why", _why, "the whole story of one session of a saved run")
     _of_a_run(why)
