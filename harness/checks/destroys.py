@@ -76,7 +76,7 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
         if overlaps or promise.effect is None:
             return None  # the log-in was still under way: it may just as well have come after
         return _by_own_write(index, timeline, promise, maker, alive)
-    what = f"{where(seen)} used {timeline.named}"
+    what = f"{where(seen)} found {timeline.named} alive"
     late_s = (seen.sent_us - promise.done_us) / 1e6
     if promise.effect is None:
         sentence = f"{what} {late_s:.2f} s after a logout that was acked and had found nothing to destroy."
@@ -193,7 +193,7 @@ def _escaped_from(
         between=[call],
         seen=seen,
         why=Why(cause=why.cause, because=because),
-        sentence=f"{where(seen)} used {timeline.named} after a logout everywhere was acked: {how}.",
+        sentence=f"{where(seen)} found {timeline.named} alive after a logout everywhere was acked: {how}.",
         observations=len(alive),
     )
 

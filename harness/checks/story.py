@@ -22,6 +22,8 @@ TOLD = frozenset(
 )
 """Events that belong into a session's story."""
 EVENTS_SHOWN = 4
+TURNING_POINTS = ("effect", "promoted", "flushed", "evicted", "web-server-killed", "demoted", "healed")
+"""What is shown first where there is room for some events only: what was done, then what it led to."""
 OPERATIONS_SHOWN = 6
 """Of a finding that is about no single session."""
 WIDTH = 150
@@ -103,13 +105,18 @@ def _choose(told: list[_Line], finding: Finding, lines: int) -> set[int]:
     audit = [n for n, one in enumerate(told) if one.audit]
     from_us = min((told[n].t_us for n in own), default=told[0].t_us)
     to_us = finding.seen_us if finding.seen_us is not None else told[-1].t_us
-    events = [n for n, one in enumerate(told) if one.event and from_us <= one.t_us <= to_us]
+    between = [n for n, one in enumerate(told) if one.event and from_us <= one.t_us <= to_us]
+    events = sorted(between, key=lambda n: (_weight(told[n].event), n))[:EVENTS_SHOWN]
     first = [n for n, one in enumerate(told) if one.operation is not None][:1]
     around = [n + step for n in own for step in (-1, 1) if 0 <= n + step < len(told)]
     rest = sorted(range(len(told)), key=lambda n: min((abs(n - one) for one in own), default=n))
-    order = [*own[:4], *own[-2:], *first, *audit[:2], *events[-EVENTS_SHOWN:], *around, *rest]
+    order = [*own[:4], *own[-2:], *first, *audit[:2], *events, *around, *rest]
     room = lines - 1
     return set(list(dict.fromkeys(order))[: room if len(told) > lines else lines])
+
+
+def _weight(event: str) -> int:
+    return TURNING_POINTS.index(event) if event in TURNING_POINTS else len(TURNING_POINTS)
 
 
 def _written(index: Index, told: list[_Line], kept: set[int], lines: int) -> list[str]:
