@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from harness.clock import wait_until
 from harness.model.deployment import ClientProfile
@@ -126,7 +127,7 @@ def test_client_of_a_demoted_primary_notes_the_refusal_and_asks_again(guarded: L
 def hand_over(local: Local) -> None:
     """A planned failover whose old primary is demoted at once, not ten seconds later."""
     with local.nodes["sentinel-1"].client() as sentinel, local.nodes["redis-1"].client() as old:
-        sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: accepted(sentinel), within_s=15, every_s=0.2, waiting_for="a replica that will do")
         promoted(local)
         wait_until(
             lambda: (
@@ -137,6 +138,14 @@ def hand_over(local: Local) -> None:
             waiting_for="sentinel to name the new primary",
         )
         old.execute_command("REPLICAOF", "127.0.0.1", local.nodes["redis-2"].port)
+
+
+def accepted(sentinel: redis.Redis) -> bool:
+    """Sentinel refuses (NOGOODSLAVE) while it has not heard of the replica for a moment."""
+    try:
+        return bool(sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE))
+    except redis.ResponseError:
+        return False
 
 
 def test_reads_go_to_replicas_when_the_profile_says_so(guarded: Local) -> None:
