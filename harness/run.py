@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import threading
 import time
@@ -23,6 +24,7 @@ import uvloop
 
 from harness import history
 from harness.clock import RunClock
+from harness.environment import environment, package_version
 from harness.errors import EnvironmentFailure
 from harness.faults.director import Director
 from harness.judging import judge_folder
@@ -85,7 +87,7 @@ def run_scenario(
                 closing = runner.run(attempt.drive(evictions))
         finally:
             recorder.close(closing or _failed(clock))
-            uncollected = _collect(topology, directory / "nodes")
+            uncollected = _collect(topology, directory, image)
     if (trouble := recorder.failure or uncollected) is not None:
         raise trouble
     tell(Progress(scenario=plan.scenario.name, phase="judging"))
@@ -96,13 +98,15 @@ def _failed(clock: RunClock) -> Closing:
     return Closing(t_us=clock.now_us(), interrupted=True, reason="the harness failed")
 
 
-def _collect(topology: Topology, into: Path) -> EnvironmentFailure | None:
-    """Bring in every node's log and configuration; what prevents it is returned, not raised."""
+def _collect(topology: Topology, directory: Path, image: str | None) -> EnvironmentFailure | None:
+    """Keep what is known of nodes and machine; what prevents it is returned, not raised."""
     try:
-        topology.collect(into)
+        known = json.dumps(environment(topology, image), indent=2)
+        (directory / "environment.json").write_text(f"{known}\n")
+        topology.collect(directory / "nodes")
     except OSError as problem:
         return EnvironmentFailure(
-            f"{problem.filename or into}: the nodes' logs cannot be kept: {problem.strerror or problem}"
+            f"{problem.filename or directory}: the nodes' logs cannot be kept: {problem.strerror or problem}"
         )
     return None
 
@@ -268,7 +272,7 @@ def _opening(plan: Plan, run: str, topology: Topology, clock: RunClock, *, evict
         seed=plan.seed,
         backend=plan.backend,
         engine=topology.engine,
-        client=f"{plan.scenario.deployment.client.library} {plan.scenario.deployment.client.discovery}",
+        client=f"redis-py {package_version('redis')} asyncio, {plan.scenario.deployment.client.discovery}",
         timing=plan.scenario.deployment.timing,
         started_wall_us=clock.started_wall_us,
         loopback=topology.loopback,
