@@ -18,6 +18,7 @@ from harness.checks.aftermath import count_sessions
 from harness.checks.counters import judge_counters
 from harness.checks.deadlines import judge_deadlines
 from harness.checks.destroys import judge_destroys
+from harness.checks.exact import judge_exactly
 from harness.checks.existence import judge_existence
 from harness.checks.findings import FINDINGS, Check, Counted
 from harness.checks.identity import judge_identity
@@ -109,7 +110,16 @@ def run_checks(history: History) -> tuple[list[Finding], dict[str, Interval], Se
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []
-    for check in CHECKS:
+
+    def judge_the_rest(index: Index) -> Counted:
+        return judge_exactly(index, {one.session for one in found})
+
+    exact = Check(
+        promise="Every field of a session behaves like one register.",
+        names=("unexplained",),
+        find=judge_the_rest,
+    )
+    for check in (*CHECKS, exact):
         try:
             counted = check.find(index)
         except Exception as failure:  # noqa: BLE001 - a crashed check is a gap in the evidence, not the end

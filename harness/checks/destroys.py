@@ -51,11 +51,34 @@ def _promises(timeline: Timeline) -> list[_Promise]:
     return sorted(made, key=lambda one: one.done_us)
 
 
+def _at_work(index: Index, timeline: Timeline) -> list[Sight]:
+    """Looks that found the session. A guarded write that took effect had found it too."""
+    found = [one for one in timeline.sights if one.state is State.PRESENT]
+    if not index.guarded or not (timeline.destroys or timeline.denied):
+        return found
+    found += [
+        Sight(
+            state=State.PRESENT,
+            sent_us=one.sent_us,
+            done_us=one.done_us,
+            saw={},
+            pttl_ms=None,
+            operation=one.operation,
+            step=one.step,
+        )
+        for one in timeline.writes
+        if one.certain and one.step.effective
+    ]
+    return sorted(found, key=lambda one: one.sent_us)
+
+
 def _undone(index: Index, timeline: Timeline) -> Finding | None:
-    for promise in _promises(timeline):
-        alive = [
-            one for one in timeline.sights if one.state is State.PRESENT and one.sent_us > promise.done_us
-        ]
+    promises = _promises(timeline)
+    if not promises:
+        return None
+    at_work = _at_work(index, timeline)
+    for promise in promises:
+        alive = [one for one in at_work if one.sent_us > promise.done_us]
         pieces = [
             one for one in timeline.sights if one.state is State.PARTIAL and one.sent_us > promise.done_us
         ]

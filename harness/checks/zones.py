@@ -107,8 +107,7 @@ def _ends_hold(found: _Sorted, alive: list[Action]) -> bool:
 
 def _zones_hold(found: _Sorted, alive: list[Action], creator: Action | None) -> bool:
     kept = {one.leaves for one in alive if isinstance(one.leaves, str)}
-    forward: list[tuple[float, float]] = []
-    backward: list[tuple[float, float]] = []
+    zones: list[tuple[float, float]] = []
     for value, write in found.writes.items():
         if value not in kept:
             continue
@@ -118,8 +117,15 @@ def _zones_hold(found: _Sorted, alive: list[Action], creator: Action | None) -> 
         # The one that creates comes before everything: like a value that was there from the start.
         first = NEVER if write is creator else min(write.done, *(one.done for one in reads), FOREVER)
         last = max((one.sent for one in reads), default=NEVER)
-        if write is not creator:
-            last = max(last, write.sent)
+        zones.append((first, last if write is creator else max(last, write.sent)))
+    return do_not_cross(zones)
+
+
+def do_not_cross(zones: Iterable[tuple[float, float]]) -> bool:
+    """Whether clusters, each from its first end to its last beginning, can stand one after the other."""
+    forward: list[tuple[float, float]] = []
+    backward: list[tuple[float, float]] = []
+    for first, last in zones:
         (forward if first < last else backward).append((first, last))
     forward.sort()
     if any(after[0] < before[1] for before, after in pairwise(forward)):

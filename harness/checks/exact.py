@@ -1,0 +1,184 @@
+"""The exact test on the kit's own sessions: contradictions that no other check has a name for.
+
+Runs last, over sessions about which nothing was found. Each field that was overwritten is a register:
+a log-in makes it, a logout or the idle timeout makes it absent, a guarded write needs it. Almost all
+of them are explained in one pass over what was read; only the others become `Action`s for the exact
+test, and only there answers by nodes that were not primary are taken out.
+
+Only what is certain is weighed: no unguarded writes (they make sessions), no counters (judged by
+sums). Trap: an effect's extra attempts may each take effect as well, so each is an optional one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+
+from harness.checks.actions import UNSAID, Action, Answer, Unsaid, Value
+from harness.checks.causes import watcher
+from harness.checks.effects import FOREVER, IDENTITY, NEVER, Effect, Sight, State
+from harness.checks.findings import Counted, finding
+from harness.checks.index import Index, Timeline
+from harness.checks.linearizable import explain, judge_register
+from harness.checks.nodes import Standing
+from harness.checks.registers import Register, registers_of
+from harness.checks.zones import do_not_cross
+from harness.model.judgement import Finding
+
+NO_FIELD = "\0"
+"""The value of a field that an existing session does not have."""
+
+LOOKS_TO_JUDGE = 10
+LOOKS_TO_EXPLAIN = 1000
+"""The test's bounds, in looks at its clock: the same history gets the same answer on any machine."""
+
+
+def judge_exactly(index: Index, named: Collection[str | None]) -> Counted:
+    """`named`: sessions with findings, whose contradictions these are taken to be."""
+    findings: list[Finding] = []
+    undecided = 0
+    if not index.guarded:
+        return Counted()
+    for timeline in index.sessions.values():
+        if timeline.created is None or not timeline.writes or timeline.session in named:
+            continue
+        for register in _doubtful(index, timeline):
+            answer, found = _judge(index, timeline, register)
+            undecided += answer is Answer.UNDECIDED
+            if found is not None:
+                findings.append(found)
+                break
+    return Counted(findings=findings, undecidable={"unexplained": undecided})
+
+
+def _doubtful(index: Index, timeline: Timeline) -> list[Register]:
+    """Fields that the quick proof does not explain."""
+    registers = [
+        one
+        for one in registers_of(timeline).values()
+        if not one.counts and one.name not in IDENTITY and len(one.values) > 1
+    ]
+    if not registers:
+        return []
+    present = [one for one in timeline.sights if one.state is State.PRESENT]
+    if not _ends_in_order(index, timeline, present):
+        return registers
+    return [one for one in registers if not _explained(timeline, present, one)]
+
+
+def _ends_in_order(index: Index, timeline: Timeline, present: list[Sight]) -> bool:
+    """Log-in first, absence last: all that needs the session may lie between the two."""
+    created = timeline.created
+    assert created is not None
+    done_us = [one.done_us for one in present] + [one.done_us for one in timeline.writes if one.certain]
+    if len(timeline.creations) > 1 or min(done_us, default=FOREVER) < created.sent_us:
+        return False
+    absent = [one.done_us for one in timeline.sights if one.state is State.ABSENT]
+    gone = [*absent, *(one.done_us for one in timeline.destroys if one.certain)]
+    if not gone:
+        return True
+    sent_us = [created.sent_us, *(one.sent_us for one in present), *(one.sent_us for one in timeline.writes)]
+    begun_us = [one.first_us for one in timeline.destroys]
+    ends_us = min(begun_us) if begun_us else _expires_us(index, timeline)
+    return min(gone) >= max(sent_us) and ends_us <= min(absent, default=FOREVER)
+
+
+def _expires_us(index: Index, timeline: Timeline) -> float:
+    """Before that it cannot have timed out, whichever touch came last."""
+    if not index.clocks_known:
+        return NEVER
+    return min(
+        (one.first_us + (one.step.ttl_ms or 0) * 1000 - index.epsilon_us for one in timeline.setters),
+        default=FOREVER,
+    )
+
+
+def _explained(timeline: Timeline, present: list[Sight], register: Register) -> bool:
+    """Each value's readers and writer together, and no two such groups must each come first. Extra
+    attempts are left out: they need not have happened."""
+    first_done: dict[str | None, float] = {}
+    last_sent: dict[str | None, float] = {}
+    name = register.name
+    for sight in present:  # by the time they were sent
+        value = sight.saw.get(name)
+        last_sent[value] = sight.sent_us
+        if sight.done_us < first_done.get(value, FOREVER):
+            first_done[value] = sight.done_us
+    if register.removals or None in last_sent or not last_sent.keys() <= register.values.keys():
+        return False
+    zones = []
+    for value, effect in register.values.items():
+        seen_us, until_us = first_done.get(value, FOREVER), last_sent.get(value, NEVER)
+        if effect is timeline.created:
+            zones.append((NEVER, until_us))
+        elif effect.certain or value in last_sent:
+            if seen_us < effect.sent_us:
+                return False
+            zones.append((min(seen_us, effect.done_us), max(until_us, effect.sent_us)))
+    return do_not_cross(zones)
+
+
+def _judge(index: Index, timeline: Timeline, register: Register) -> tuple[Answer, Finding | None]:
+    sources: list[Effect | Sight | None] = []
+    actions: list[Action] = []
+    for source, action in _actions(index, timeline, register.name):
+        actions.append(replace(action, id=len(sources)))
+        sources.append(source)
+    answer = judge_register(actions, _looks(LOOKS_TO_JUDGE))
+    if answer is not Answer.NOT:
+        return answer, None
+    shown, _ = explain(actions, _looks(LOOKS_TO_EXPLAIN))
+    return answer, _unexplained(index, timeline, register, [sources[one.id] for one in shown])
+
+
+def _looks(most: int) -> Callable[[], bool]:
+    left = iter(range(most))
+    return lambda: next(left, None) is None
+
+
+def _actions(index: Index, timeline: Timeline, name: str) -> Iterator[tuple[Effect | Sight | None, Action]]:
+    expires_us = _expires_us(index, timeline)
+    for effect in timeline.creations:
+        for action in _taking_effect(effect, UNSAID, effect.step.wrote.get(name, NO_FIELD)):
+            yield effect, action
+            yield None, Action(id=0, sent=expires_us, done=FOREVER, leaves=None, optional=True)
+    for effect in timeline.writes:
+        if name in effect.step.wrote or name in effect.step.removed:
+            for action in _taking_effect(effect, None, effect.step.wrote.get(name, NO_FIELD)):
+                yield effect, action
+    for effect in timeline.destroys:
+        for action in _taking_effect(effect, UNSAID, None):
+            yield effect, action
+    for sight in timeline.sights:
+        if sight.state not in {State.PRESENT, State.ABSENT}:
+            continue
+        if watcher(index, sight).standing is Standing.PRIMARY:
+            seen = sight.saw.get(name, NO_FIELD) if sight.state is State.PRESENT else None
+            yield sight, Action(id=0, sent=sight.sent_us, done=sight.done_us, expects=seen)
+
+
+def _taking_effect(effect: Effect, refuses: Value | Unsaid, leaves: Value) -> Iterator[Action]:
+    """Once where it is certain, and once more, perhaps, for every attempt without an answer."""
+    if effect.certain:
+        yield Action(id=0, sent=effect.sent_us, done=effect.done_us, refuses=refuses, leaves=leaves)
+    for _ in range(effect.extra if effect.certain else max(1, effect.extra)):
+        yield Action(id=0, sent=effect.first_us, done=FOREVER, refuses=refuses, leaves=leaves, optional=True)
+
+
+def _unexplained(
+    index: Index, timeline: Timeline, register: Register, shown: list[Effect | Sight | None]
+) -> Finding:
+    sights = [one for one in shown if isinstance(one, Sight)]
+    seen = max(sights, key=lambda one: one.done_us, default=None)
+    operations = {one.operation.id: one.operation for one in shown if one is not None and one.operation}
+    told = ", ".join(str(number) for number in sorted(operations))
+    return finding(
+        index,
+        "unexplained",
+        timeline,
+        between=[operations[number] for number in sorted(operations)],
+        seen=seen,
+        sentence=f"No order of what was done explains what was read in {register.name} of {timeline.named}:"
+        f" operations {told} contradict each other.",
+        observations=max(1, len(sights)),
+    )
