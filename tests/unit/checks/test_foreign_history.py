@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -363,6 +364,19 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     ):
         assert main(["judge", *words]) == 2
         assert expected in capsys.readouterr().err
+
+
+def test_documented_examples_judge_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first passes, the second fails, and prints what the page says."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "foreign-histories.md").read_text()
+    good, bad = re.findall(r"```jsonl\n(.*?)```", page, re.DOTALL)
+    (said,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for example, expected in ((good, 0), (bad, 1)):
+        Path("docs.jsonl").write_text(example)
+        lines, exit_code = judge_file(Path("docs.jsonl"))
+        assert exit_code == expected
+    assert "\n".join(lines) == said.strip()
 
 
 def test_empty_file_proves_nothing(tmp_path: Path) -> None:
