@@ -23,6 +23,16 @@ from harness.report.words import (
 
 COLUMNS = ("", "scenario", "logged out", "got back in", "could not log in for", "lag at the fault", "why")
 
+_WIDTHS: dict[str, tuple[int | None, int | None]] = {
+    "scenario": (None, 4),
+    "logged out": (12, None),
+    "got back in": (8, None),
+    "could not log in for": (12, None),
+    "lag at the fault": (9, None),
+    "why": (None, 5),
+}
+"""Most columns, or the share of what is left: the words get the room that a terminal has."""
+
 _COLOURS = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -78,8 +88,8 @@ def _tally(results: Sequence[ScenarioResult]) -> str:
 def table(title: str, results: Sequence[ScenarioResult]) -> Table:
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
     for column in COLUMNS:
-        wide = column in ("scenario", "why")
-        drawn.add_column(column, ratio=3 if wide else None, no_wrap=column == "", overflow="fold")
+        width, ratio = _WIDTHS.get(column, (None, None))
+        drawn.add_column(column, max_width=width, ratio=ratio, no_wrap=column == "")
     for result in results:
         cells = row(result)
         drawn.add_row(Text(cells.verdict, style=_COLOURS[result.verdict]), *cells[1:])
