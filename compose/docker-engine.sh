@@ -31,6 +31,11 @@ start_engine() {
     systemctl start docker || fail "systemctl start docker failed: see journalctl -u docker"
   else
     say "no systemd here: starting dockerd in the background, log in $log"
+    # An engine that was killed leaves its pid behind; dockerd will not start where some other process has it.
+    local pid_file=/var/run/docker.pid
+    if [[ -f $pid_file && $(cat "/proc/$(<"$pid_file")/comm" 2>/dev/null) != dockerd ]]; then
+      rm -f "$pid_file"
+    fi
     setsid nohup dockerd >"$log" 2>&1 </dev/null &
   fi
   local deadline=$((SECONDS + wait_s))
