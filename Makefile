@@ -28,7 +28,7 @@ chaos-test: setup ## Run the scenarios against real Redis topologies and report 
 test: check integration ## The project's own tests: lint, format, types, unit, integration on both backends
 
 .PHONY: check
-check: .venv/.develop ## Lint, format, types and unit tests; no nodes, under a minute
+check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about a minute
 	.venv/bin/ruff format --check harness tests
 	.venv/bin/ruff check harness tests
 	.venv/bin/mypy
