@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.model.judgement import ExpectationResult, Finding, Judgement
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import first_line, verdict_word
+from harness.report.words import first_line, percent, verdict_word
 
 KIT = "failover-kit"
 
@@ -69,7 +69,7 @@ def causes(findings: tuple[Finding, ...]) -> list[tuple[str, FindingSide, int, s
     rows = []
     for name, counted in by_name.items():
         total = counted.total()
-        shares = ", ".join(f"{100 * n / total:.0f} % {cause}" for cause, n in counted.most_common())
+        shares = ", ".join(f"{percent(n, total)} {cause}" for cause, n in counted.most_common())
         rows.append((name, sides[name], total, shares))
     return sorted(rows, key=lambda row: (row[1] is not FindingSide.OPEN, -row[2]))
 

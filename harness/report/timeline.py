@@ -15,7 +15,7 @@ from harness.model.words import Outcome, Phase
 
 WIDTH = 1000.0
 LANE = 18.0
-LABEL = 110.0
+LABEL = 140.0
 CHART = 120.0
 
 _SHOWN_EVENTS = ("promoted", "demoted", "recovered", "elected", "rebooted", "flushed", "web-server-killed")
@@ -120,7 +120,7 @@ def _faults(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
         healed = _first(events, "healed")
         end = healed.t_us if healed else axis.end if step.hold_s is not None else effect.t_us
         what = f"{step.kind} {effect.node or step.target}"
-        drawing.labels.append(Label(0, y + 12, what[:18]))
+        drawing.labels.append(Label(0, y + 12, what[:24]))
         drawing.bars.append(axis.bar(effect.t_us, end, (y, LANE - 4), "fault", f"{what}: {effect.detail}"))
         drawing.marks.append(Bar(axis.x(effect.t_us), 10, 1, 0, "fault-line", what))
         y += LANE

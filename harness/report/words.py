@@ -73,6 +73,14 @@ def bytes_of(value: int | None) -> str:
     return f"{value / 1024 / 1024:.1f} MiB"
 
 
+def percent(part: int, whole: int) -> str:
+    """A share that is neither none nor all is never shown as 0 % or 100 %."""
+    rounded = round(100 * part / whole)
+    if rounded == 0 and part:
+        return "< 1 %"
+    return "> 99 %" if rounded == 100 and part < whole else f"{rounded} %"
+
+
 def longest_outage(judgement: Judgement, kind: str) -> Window | None:
     """The longest window of the worst group; None when there was none."""
     windows = [one for one in judgement.metrics.outages if one.kind == kind]

@@ -18,7 +18,7 @@ from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary_text
 from harness.report.table import blocks, row
-from harness.report.words import verdict_word
+from harness.report.words import percent, verdict_word
 from tests.builders_results import result, suite
 
 
@@ -72,6 +72,15 @@ def test_table_shows_promises_before_weaknesses() -> None:
     titles = [title for title, _ in blocks([weak, result()])]
     assert titles[0].startswith("Promises: 1 BROKEN")
     assert titles[1].endswith("1 shown")
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(0, 264, "0 %"), (1, 264, "< 1 %"), (263, 264, "> 99 %"), (264, 264, "100 %"), (1, 3, "33 %")],
+)
+def test_percent_never_rounds_to_none_or_all(part: int, whole: int, said: str) -> None:
+    """`100 %` says that there was no exception."""
+    assert percent(part, whole) == said
 
 
 def test_row_has_the_numbers_of_the_outage() -> None:
