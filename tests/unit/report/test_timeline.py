@@ -1,0 +1,67 @@
+"""The picture of a run, as shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.checks.judge import judge
+from harness.model.history import History
+from harness.model.records import Event
+from harness.model.results import ScenarioResult
+from harness.report.page import page
+from harness.report.timeline import LABEL, WIDTH, timeline, zero_us
+from tests.builders_results import result
+from tests.unit.checks.stories import zombie_reader
+
+
+def history() -> History:
+    return zombie_reader().history()
+
+
+def judged() -> ScenarioResult:
+    judgement = judge(history())
+    return replace(result(), judgement=judgement, verdict=judgement.verdict)
+
+
+def test_everything_lies_within_the_picture() -> None:
+    """No bar leaves the axis, and none is invisible."""
+    drawing = timeline(history())
+    assert drawing.bars
+    for bar in drawing.bars:
+        assert LABEL <= bar.x <= WIDTH
+        assert bar.x + bar.width <= WIDTH + 1
+        assert bar.width > 0
+        assert 0 <= bar.y <= drawing.height
+
+
+def test_every_node_has_its_lane_and_its_roles() -> None:
+    """A failover is seen as one lane that turns primary, beside one that was."""
+    drawing = timeline(history())
+    lanes = {label.text for label in drawing.labels}
+    assert {"redis-1", "redis-2"} <= lanes
+    roles = [bar.title.split(":")[1].split(",")[0].strip() for bar in drawing.bars if "redis-2:" in bar.title]
+    assert roles[0] == "replica"
+    assert "primary" in roles
+
+
+def test_operations_are_stacked_by_outcome() -> None:
+    """The chart shows how many operations ended how, and when."""
+    styles = {bar.style for bar in timeline(history()).bars}
+    assert "outcome-acked" in styles
+
+
+def test_time_counts_from_the_first_effect() -> None:
+    """Without a fault it counts from the baseline."""
+    past = replace(history(), events=())
+    effect = Event(source="fault 1", name="effect", t_us=2_000_000, fault=1)
+    assert zero_us(replace(past, events=(effect,))) == 2_000_000
+    assert zero_us(past) == next(one.t_us for one in past.phases if one.phase == "baseline")
+
+
+def test_page_shows_verdict_expectations_and_picture() -> None:
+    """The page of a run stands on its own: no script, nothing from elsewhere."""
+    html = page(judged(), history())
+    assert "<svg" in html
+    assert "What happened when" in html
+    assert "<script" not in html
+    assert "src=" not in html
