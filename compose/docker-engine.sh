@@ -24,6 +24,23 @@ install_engine() {
     fail "apt-get install ${packages[*]} failed"
 }
 
+# No engine answers, but one that was killed may have left its pid file, and its containerd running
+# without it; dockerd does not start beside either.
+sweep_after_killed_engine() {
+  local run=/var/run/docker pid deadline=$((SECONDS + 10))
+  pid=$(cat "$run.pid" 2>/dev/null) && lives "$pid" dockerd && return
+  rm -f "$run.pid"
+  pid=$(cat "$run/containerd/containerd.pid" 2>/dev/null) || return 0
+  if lives "$pid" containerd; then
+    kill "$pid"
+    while lives "$pid" containerd && ((SECONDS < deadline)); do sleep 0.2; done
+  fi
+  rm -f "$run/containerd/containerd.pid"
+}
+
+# Whether a process of that name runs under that pid; one that is dead and not yet reaped does not.
+lives() { [[ $(cat "/proc/$1/comm" 2>/dev/null) == "$2" && $(cut -d' ' -f3 "/proc/$1/stat") != Z ]]; }
+
 start_engine() {
   [[ $(id -u) == 0 ]] || fail "starting an engine needs root: run 'sudo make docker-engine'"
   if [[ -d /run/systemd/system ]]; then
@@ -31,11 +48,7 @@ start_engine() {
     systemctl start docker || fail "systemctl start docker failed: see journalctl -u docker"
   else
     say "no systemd here: starting dockerd in the background, log in $log"
-    # An engine that was killed leaves its pid behind; dockerd will not start where some other process has it.
-    local pid_file=/var/run/docker.pid
-    if [[ -f $pid_file && $(cat "/proc/$(<"$pid_file")/comm" 2>/dev/null) != dockerd ]]; then
-      rm -f "$pid_file"
-    fi
+    sweep_after_killed_engine
     setsid nohup dockerd >"$log" 2>&1 </dev/null &
   fi
   local deadline=$((SECONDS + wait_s))
