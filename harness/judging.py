@@ -14,11 +14,11 @@ from harness import history
 from harness.checks.judge import judge
 from harness.checks.story import story
 from harness.checks.verdict import why_clause
-from harness.errors import EnvironmentFailure
 from harness.model.history import History
 from harness.model.judgement import Finding, Judgement
 from harness.model.results import ScenarioResult, Story
 from harness.report.page import page
+from harness.report.write import write_file
 
 STORIES_SHOWN = 3
 """One story per finding name, for this many names; the page and `why` have the rest."""
@@ -34,9 +34,9 @@ def judge_folder(directory: Path) -> ScenarioResult:
     past = history.read(directory)
     judgement = judge(past)
     result = _result(past, judgement, directory)
-    _write(directory / "findings.json", _pretty(judgement.findings))
-    _write(directory / "metrics.json", _pretty(judgement.metrics))
-    _write(directory / "index.html", page(result, past).encode())
+    write_file(directory / "findings.json", _pretty(judgement.findings))
+    write_file(directory / "metrics.json", _pretty(judgement.metrics))
+    write_file(directory / "index.html", page(result, past).encode())
     return result
 
 
@@ -77,10 +77,3 @@ def _stories(past: History, judgement: Judgement) -> tuple[Story, ...]:
 
 def _pretty(value: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as problem:
-        raise EnvironmentFailure(f"{path}: cannot be written: {problem.strerror or problem}") from problem

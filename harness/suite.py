@@ -28,6 +28,7 @@ from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
+from harness.report.write import write_file
 
 SECONDS_TO_WIND_DOWN = 60.0
 """After the first Ctrl-C an attempt may heal, collect and tear down for this long."""
@@ -189,8 +190,8 @@ class Suite:
 
     async def _start(self, job: _Job) -> None:
         _make_folder(job.directory)
-        _write(job.directory / "plan.json", msgspec.json.encode(job.plan))
-        _write(job.directory / "attempt.log", b"")
+        write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
+        write_file(job.directory / "attempt.log", b"")
         module = self._request.attempt_module
         command = [sys.executable, "-m", module, str(job.directory), f"{self._run}{job.attempt}"]
         command.append(self._request.image or "-")
@@ -348,13 +349,6 @@ def _make_folder(path: Path) -> None:
             f"results folder {str(path)!r}: cannot be made: {problem.strerror or problem}; "
             "choose another with --out (make: OUT=)"
         ) from problem
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as problem:
-        raise EnvironmentFailure(f"{path}: cannot be written: {problem.strerror or problem}") from problem
 
 
 def _tail(path: Path, lines: int = 20) -> str:

@@ -20,13 +20,18 @@ def write_suite(suite: SuiteResult) -> None:
         EnvironmentFailure: the folder cannot be written to, or the disk is full.
     """
     directory = Path(suite.directory)
-    _write(directory / "suite.msgpack", msgspec.msgpack.encode(suite))
-    _write(directory / "summary.json", summary_text(suite).encode())
-    _write(directory / "junit.xml", junit(suite).encode())
-    _write(directory / "index.html", index(suite).encode())
+    write_file(directory / "suite.msgpack", msgspec.msgpack.encode(suite))
+    write_file(directory / "summary.json", summary_text(suite).encode())
+    write_file(directory / "junit.xml", junit(suite).encode())
+    write_file(directory / "index.html", index(suite).encode())
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of results.
+
+    Raises:
+        EnvironmentFailure: it cannot be written, or the disk is full.
+    """
     try:
         path.write_bytes(content)
     except OSError as problem:
