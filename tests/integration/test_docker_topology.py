@@ -312,8 +312,9 @@ def test_links_are_cut_without_root_by_a_helper(
 # -- Owners that die
 
 HARNESS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
 from harness.topology import docker
 from tests.builders_docker import docker_plan
 with docker.up(docker_plan("single"), run=sys.argv[1], directory=Path(sys.argv[2]), image=sys.argv[3]) as topology:
