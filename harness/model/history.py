@@ -18,10 +18,13 @@ from harness.model.records import (
     Closing,
     Connection,
     Event,
+    ForensicEntry,
+    ForensicReading,
     NodeSample,
     Opening,
     Operation,
     PhaseChange,
+    Unanswered,
 )
 
 
@@ -30,7 +33,8 @@ class History:
     """Everything that one run wrote down, and the plan that it followed.
 
     Operations and connections are sorted by id; everything else is in the order of its own time
-    (samples: `done_us`; events, clocks, phases, brackets: `t_us`; audit: pass, then `sent_us`).
+    (samples, readings: `done_us`; events, clocks, phases, brackets: `t_us`; audit and forensics: pass or
+    reading, then `sent_us`; unanswered: by connection).
     """
 
     plan: Plan
@@ -38,6 +42,7 @@ class History:
     operations: tuple[Operation, ...] = ()
     connections: tuple[Connection, ...] = ()
     """The last record of each id: the complete one where the connection was closed."""
+    unanswered: tuple[Unanswered, ...] = ()
     samples: tuple[NodeSample, ...] = ()
     events: tuple[Event, ...] = ()
     clocks: tuple[ClockPair, ...] = ()
@@ -47,6 +52,9 @@ class History:
     """Every pass; `audit_summary.valid_pass` says which one counts."""
     audit_summary: AuditSummary | None = None
     """None: the run never came to its audit."""
+    readings: tuple[ForensicReading, ...] = ()
+    forensics: tuple[ForensicEntry, ...] = ()
+    """What nodes held shortly before they lost it; no part of the audit."""
     closing: Closing | None = None
     incomplete: str = ""
     """Why the history is not whole (the harness died, its last line is cut off); empty: it is."""

@@ -32,7 +32,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`reply`, `error:<PREFIX>`, `timeout`, `connection-lost`, `connect-failed`, `cancelled`, or a
     `resolve-failed` when no primary could be found."""
     closed_us: int | None = None
-    """When an attempt without a reply was proved unable to take effect any more."""
+    """When an attempt without a reply was proved unable to take effect any more. A run leaves this
+    empty, as operations are written before it is known: see `Unanswered`."""
     closed_by: str | None = None
 
 
@@ -69,7 +70,7 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     pttl_ms: int | None = None
     """PTTL in the same round trip as a read: -1 without TTL, -2 absent (Redis' own numbers)."""
     ttl_ms: int | None = None
-    """CREATE and TOUCH: the TTL it sets."""
+    """CREATE, TOUCH and ACQUIRE: the TTL it sets."""
     witness: str | None = None
     """The witness it leaves in the same atomic group (RPUSH on the session's witness list)."""
     reply: str = ""
@@ -126,6 +127,22 @@ class Connection(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     opened_us: int
     closed_us: int | None = None
     why: str = ""
+
+
+class Unanswered(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="unanswered"):
+    """A closed connection whose last attempt got no reply, and since when that attempt is harmless.
+
+    Written once it is known, else at the end of the run. Closing a socket proves nothing: the node may
+    still have its bytes to execute. What the history itself proves otherwise (the process was gone, it
+    followed another primary from then on) is not repeated here.
+    """
+
+    connection: int
+    """`Connection.id`."""
+    closed_us: int | None = None
+    """The node answered by then that it has no such client any more; None: it never did."""
+    closed_by: str = ""
+    """What proves it; with `closed_us` None, why nothing does."""
 
 
 class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="sample"):
@@ -242,6 +259,48 @@ class AuditSummary(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
     reason: str = ""
 
 
+class ForensicReading(
+    msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="forensic-reading"
+):
+    """A node was read, or could not be, because it was about to lose what it held. Its entries, a
+    `forensic` record each, precede it."""
+
+    n: int
+    """Number of the reading in the run; `ForensicEntry.reading`."""
+    node: str
+    moment: str
+    """`before healing isolate`, `after being resumed`, `demoted`, ...: why then."""
+    run_id: str = ""
+    role: str = ""
+    """What the node took itself for when the reading began."""
+    sent_us: int
+    done_us: int
+    sessions: int = 0
+    """How many it answered about."""
+    of: int = 0
+    """How many its shard was known to have; more than `sessions`: the reading is partial."""
+    why_partial: str = ""
+
+
+class ForensicEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="forensic"):
+    """One session as a node held it shortly before it lost its data. Never part of an audit: the load
+    goes on meanwhile, and what is written after `sent_us` may be missing."""
+
+    reading: int
+    session: str
+    node: str
+    run_id: str = ""
+    sent_us: int
+    done_us: int
+    key_type: str | None = None
+    pttl_ms: int | None = None
+    saw: dict[str, str] | None = None
+    """The fields; {} absent; None: no answer about this session."""
+    witnesses: tuple[str, ...] | None = None
+    indexed: bool | None = None
+    error: str | None = None
+
+
 class Opening(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="opening"):
     """First line of a history. The plan itself lies beside it in plan.json."""
 
@@ -280,11 +339,14 @@ Record = (
     | PhaseChange
     | Operation
     | Connection
+    | Unanswered
     | NodeSample
     | Event
     | ClockPair
     | Bracket
     | AuditEntry
     | AuditSummary
+    | ForensicReading
+    | ForensicEntry
     | Closing
 )

@@ -87,9 +87,11 @@ STRUCTS = {
     "steps of an operation": records.Step,
     "attempts of an operation": records.Attempt,
     "connection": records.Connection,
+    "unanswered": records.Unanswered,
     "sample": records.NodeSample,
     "event": records.Event,
     "audit": records.AuditEntry,
+    "forensic": records.ForensicEntry,
 }
 """Heading in docs/results.md -> what its table lists; the others share one table."""
 
