@@ -18,7 +18,8 @@ from pathlib import Path
 from harness.environment import PACKAGES, package_version
 from harness.report.write import write_file
 
-RUNS = Path(__file__).resolve().parents[1] / "runs"
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
