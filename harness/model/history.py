@@ -8,6 +8,7 @@ widens what a check must hold possible, it never proves that nothing happened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.model.plan import Plan
 from harness.model.records import (
@@ -26,9 +27,26 @@ from harness.model.records import (
     PhaseChange,
     Unanswered,
 )
+from harness.model.table import OperationTable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _Operations:
+    """The field `operations`: given as records or as a table, read as records made when first asked for."""
+
+    def __get__(self, history: History | None, owner: type[History]) -> tuple[Operation, ...]:
+        if history is None:
+            return ()  # what dataclass takes for the default
+        held = vars(history)
+        if "records" not in held:
+            held["records"] = held["table"].records()
+        records: tuple[Operation, ...] = held["records"]
+        return records
+
+    def __set__(self, history: History, given: tuple[Operation, ...] | OperationTable) -> None:
+        vars(history)["table" if isinstance(given, OperationTable) else "records"] = given
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: `table` and the records are kept once made
 class History:
     """Everything that one run wrote down, and the plan that it followed.
 
@@ -39,7 +57,9 @@ class History:
 
     plan: Plan
     opening: Opening
-    operations: tuple[Operation, ...] = ()
+    operations: _Operations = _Operations()
+    """As records; may be given as an `OperationTable`. A million of them take seconds to make: what has
+    to be fast asks `table`."""
     connections: tuple[Connection, ...] = ()
     """The last record of each id: the complete one where the connection was closed."""
     unanswered: tuple[Unanswered, ...] = ()
@@ -58,6 +78,11 @@ class History:
     closing: Closing | None = None
     incomplete: str = ""
     """Why the history is not whole (the harness died, its last line is cut off); empty: it is."""
+
+    @cached_property
+    def table(self) -> OperationTable:
+        """The operations as columns; the table they were read from, if they were."""
+        return OperationTable.of(self.operations)
 
     @property
     def complete(self) -> bool:

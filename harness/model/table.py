@@ -1,0 +1,233 @@
+"""Operations as columns: what a closed history keeps on disk and what checks run over at speed.
+
+Three flat Arrow tables whose columns are the fields of the records: `operations`, `steps` and
+`attempts`. The last two begin with `row`, the index of their operation in the first, in rising order.
+Columns follow from the records' annotations, so a field added there is a column here: text and enums
+are dictionary-encoded, mappings and tuples of text are JSON text (dictionary-encoded as well), tuples
+of numbers are lists, flags are booleans and numbers integers. No file is touched in here.
+
+Trap: null stands for None, and for {} or () in a field that cannot be None. So `wrote` is null when
+nothing was written, while `saw` is null when nothing was seen and `{}` when the key was absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain, pairwise
+from operator import attrgetter
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.model.records import Attempt, Operation, Step
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+NUMBERS = pa.list_(pa.int32())
+
+Rows = npt.NDArray[np.int64]
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One field of a record: how it becomes a column and comes back."""
+
+    name: str
+    type: pa.DataType
+    json: Any = None
+    """The type that its JSON text stands for; None: it is no JSON."""
+    optional: bool = False
+    """The field may be None."""
+    word: Callable[[str], Any] | None = None
+    """Text to enum member; None: it is no enum."""
+
+    def pack(self, records: Iterable[Any]) -> pa.Array:
+        """The field's values; a table's texts are dictionary-encoded here.
+
+        Raises:
+            ValueError: a text is no Unicode, or a number does not fit (also pyarrow's ArrowInvalid).
+        """
+        values = list(map(attrgetter(self.name), records))
+        if self.json is not None and self.optional:
+            values = [None if value is None else _encode(value) for value in values]
+        elif self.json is not None:
+            values = [_encode(value) if value else None for value in values]
+        if self.type == TEXT:
+            return pa.array(values, pa.string()).dictionary_encode()
+        return pa.array(values, self.type)
+
+    def unpack(self, column: pa.ChunkedArray) -> list[Any]:
+        """The values as records have them. Equal texts and mappings are one object: only for reading."""
+        packed = column.combine_chunks()
+        if self.type == NUMBERS:
+            return _tuples(packed)
+        if self.type != TEXT:
+            return _scalars(packed)
+        values = packed.dictionary.to_pylist()
+        nothing = None
+        if self.json is not None:
+            values = list(map(msgspec.json.Decoder(self.json).decode, values))
+            nothing = None if self.optional else (get_origin(self.json) or self.json)()
+        elif self.word is not None:
+            values = list(map(self.word, values))
+        codes = pc.fill_null(packed.indices, len(values)).to_numpy().tolist()
+        return list(map([*values, nothing].__getitem__, codes))
+
+
+def _columns(record: type[msgspec.Struct], *, without: Sequence[str] = ()) -> tuple[Column, ...]:
+    hints = get_type_hints(record)
+    return tuple(_column(name, hints[name]) for name in record.__struct_fields__ if name not in without)
+
+
+def _column(name: str, hint: Any) -> Column:
+    optional = NoneType in get_args(hint)
+    kind = next(one for one in get_args(hint) if one is not NoneType) if optional else hint
+    if kind is bool:
+        return Column(name=name, type=pa.bool_(), optional=optional)
+    if kind is int:
+        wide = name.endswith(("_us", "_ms")) or name in {"id", "generation"}
+        return Column(name=name, type=pa.int64() if wide else pa.int32(), optional=optional)
+    if kind is str:
+        return Column(name=name, type=TEXT, optional=optional)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return Column(name=name, type=TEXT, optional=optional, word=kind)
+    if kind == tuple[int, ...]:
+        return Column(name=name, type=NUMBERS)
+    return Column(name=name, type=TEXT, json=kind, optional=optional)
+
+
+OPERATION_COLUMNS = _columns(Operation, without=("steps", "attempts"))
+STEP_COLUMNS = _columns(Step)
+ATTEMPT_COLUMNS = _columns(Attempt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OperationTable:
+    """Operations with their steps and attempts, as three flat tables of one chunk each."""
+
+    operations: pa.Table
+    steps: pa.Table
+    attempts: pa.Table
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation]) -> OperationTable:
+        """Pack records, in their order.
+
+        Raises:
+            ValueError: a text is no Unicode, or a number does not fit its column.
+        """
+        return cls(
+            operations=pa.table({one.name: one.pack(operations) for one in OPERATION_COLUMNS}),
+            steps=_packed(STEP_COLUMNS, [operation.steps for operation in operations]),
+            attempts=_packed(ATTEMPT_COLUMNS, [operation.attempts for operation in operations]),
+        )
+
+    @classmethod
+    def joined(cls, tables: Sequence[OperationTable]) -> OperationTable:
+        """One after the other, rows counted on."""
+        if not tables:
+            return cls.of(())
+        before = np.cumsum([0, *(len(table) for table in tables)]).tolist()
+        return cls(
+            operations=_one_chunk(pa.concat_tables([table.operations for table in tables])),
+            steps=_one_chunk(
+                pa.concat_tables([_moved(table.steps, by) for table, by in zip(tables, before, strict=False)])
+            ),
+            attempts=_one_chunk(
+                pa.concat_tables(
+                    [_moved(table.attempts, by) for table, by in zip(tables, before, strict=False)]
+                )
+            ),
+        )
+
+    def __len__(self) -> int:
+        return int(self.operations.num_rows)
+
+    def records(self) -> tuple[Operation, ...]:
+        """Unpack everything, exactly as it was packed. Costs several microseconds per operation."""
+        fields = {one.name: one.unpack(self.operations[one.name]) for one in OPERATION_COLUMNS}
+        fields["steps"] = self._unpacked(self.steps, Step, STEP_COLUMNS)
+        fields["attempts"] = self._unpacked(self.attempts, Attempt, ATTEMPT_COLUMNS)
+        return tuple(_records(Operation, fields))
+
+    def take(self, rows: Rows | Sequence[int]) -> OperationTable:
+        """The operations at these rows, in this order, with their steps and attempts."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        return OperationTable(
+            operations=self.operations.take(wanted),
+            steps=_taken(self.steps, wanted),
+            attempts=_taken(self.attempts, wanted),
+        )
+
+    def sorted_by_id(self) -> OperationTable:
+        """In the order of `id`; itself, if it is already."""
+        ids = self.operations["id"].to_numpy()
+        return self if bool((ids[1:] > ids[:-1]).all()) else self.take(np.argsort(ids, kind="stable"))
+
+    def _unpacked(
+        self, table: pa.Table, record: type[Step | Attempt], columns: Sequence[Column]
+    ) -> list[tuple[Any, ...]]:
+        found = _records(record, {one.name: one.unpack(table[one.name]) for one in columns})
+        bounds = np.searchsorted(rows_of(table), np.arange(len(self) + 1)).tolist()
+        return [tuple(found[first:end]) for first, end in pairwise(bounds)]
+
+
+def rows_of(table: pa.Table) -> Rows:
+    """The `row` column of `steps` or `attempts`: for each, the index of its operation."""
+    rows: Rows = table["row"].to_numpy()
+    return rows
+
+
+def _packed(columns: Sequence[Column], each: Sequence[tuple[Any, ...]]) -> pa.Table:
+    records = list(chain.from_iterable(each))
+    rows = np.repeat(np.arange(len(each)), list(map(len, each)))
+    return pa.table({"row": pa.array(rows, pa.int64()), **{one.name: one.pack(records) for one in columns}})
+
+
+def _records(record: type[Any], fields: dict[str, list[Any]]) -> list[Any]:
+    names = tuple(fields)
+    return [record(**dict(zip(names, values, strict=True))) for values in zip(*fields.values(), strict=True)]
+
+
+def _taken(table: pa.Table, wanted: Rows) -> pa.Table:
+    rows = rows_of(table)
+    first = np.searchsorted(rows, wanted, side="left")
+    count = np.searchsorted(rows, wanted, side="right") - first
+    ends = np.cumsum(count)
+    within = np.arange(int(count.sum())) - np.repeat(ends - count, count)
+    taken = table.take(np.repeat(first, count) + within)
+    return _with_rows(taken, np.repeat(np.arange(len(wanted)), count))
+
+
+def _moved(table: pa.Table, by: int) -> pa.Table:
+    return _with_rows(table, rows_of(table) + by)
+
+
+def _with_rows(table: pa.Table, rows: Rows) -> pa.Table:
+    return table.set_column(table.schema.get_field_index("row"), "row", pa.array(rows, pa.int64()))
+
+
+def _one_chunk(table: pa.Table) -> pa.Table:
+    return table.unify_dictionaries().combine_chunks()
+
+
+def _scalars(packed: pa.Array) -> list[Any]:
+    if not packed.null_count:
+        return packed.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+    values = pc.fill_null(packed, False if pa.types.is_boolean(packed.type) else 0)
+    known = packed.is_valid().to_numpy(zero_copy_only=False).tolist()
+    found = values.to_numpy(zero_copy_only=False).tolist()
+    return [value if is_known else None for value, is_known in zip(found, known, strict=True)]
+
+
+def _tuples(packed: pa.Array) -> list[Any]:
+    numbers = packed.values.to_numpy(zero_copy_only=False).tolist()
+    return [tuple(numbers[first:end]) for first, end in pairwise(packed.offsets.to_numpy().tolist())]
