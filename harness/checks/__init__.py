@@ -23,6 +23,7 @@ from harness.checks.existence import judge_existence
 from harness.checks.findings import FINDINGS, Check, Counted
 from harness.checks.identity import judge_identity
 from harness.checks.index import Index
+from harness.checks.locks import judge_locks
 from harness.checks.others import judge_index, judge_recovery, judge_refusals, judge_replicas
 from harness.checks.registers import judge_registers
 from harness.checks.witnesses import judge_witnesses
@@ -76,6 +77,11 @@ CHECKS: tuple[Check, ...] = (
         find=judge_counters,
     ),
     Check(
+        promise="Whoever holds a lock holds it alone until its lease runs out.",
+        names=("lock-held-twice", "lease-overrun", "lost-update"),
+        find=judge_locks,
+    ),
+    Check(
         promise="The list of a user's sessions names the sessions that exist.",
         names=("index-drift",),
         find=judge_index,
@@ -103,6 +109,9 @@ _ONE_PER_SESSION = frozenset({"stale-read", "expired-early"})
 _UNTIL_THE_END = frozenset({"no-recovery", "refused-login"})
 """Not weakened by operations in flight when a history breaks off."""
 
+_ABOUT_LOCKS = frozenset({"lock-held-twice", "lease-overrun"})
+"""Explain nothing that is wrong with the fields of a session."""
+
 
 def run_checks(history: History) -> tuple[list[Finding], dict[str, Interval], SessionCounts, tuple[str, ...]]:
     """Findings (open ones first, then by time), counts per finding name, sessions, crashed checks."""
@@ -112,7 +121,7 @@ def run_checks(history: History) -> tuple[list[Finding], dict[str, Interval], Se
     crashed = []
 
     def judge_the_rest(index: Index) -> Counted:
-        return judge_exactly(index, {one.session for one in found})
+        return judge_exactly(index, {one.session for one in found if one.name not in _ABOUT_LOCKS})
 
     exact = Check(
         promise="Every field of a session behaves like one register.",

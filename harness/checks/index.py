@@ -103,6 +103,8 @@ class Index:
         self.everywhere: dict[str, list[Operation]] = defaultdict(list)
         """User -> acked calls of logout-everywhere."""
         self.logins: dict[str, list[Effect]] = defaultdict(list)
+        self.locking: list[tuple[Operation, Step]] = []
+        """Steps that take or release locks; what they meet says nothing about the session."""
         self._emptied_indexes: list[tuple[str, Effect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
@@ -165,11 +167,18 @@ class Index:
             for step in operation.steps:
                 if step.does in {StepKind.INDEX_REMOVE, StepKind.INDEX_DESTROY}:
                     self._read_unindexing(operation, step)
+                elif step.does in {StepKind.ACQUIRE, StepKind.RELEASE}:
+                    self._read_locking(operation, step)
                 elif session := step.member or step.session or operation.session:
                     self._read_step(self._timeline(session, operation), operation, step)
         for user, effect in self._emptied_indexes:
             for timeline in self.by_user[user]:
                 timeline.unindexed.append(effect)
+
+    def _read_locking(self, operation: Operation, step: Step) -> None:
+        self.locking.append((operation, step))
+        if step.error is not None and step.error.startswith("reply-mixed-up"):
+            self._timeline(operation.session, operation).mixed_up.append((operation, step))
 
     def _read_step(self, timeline: Timeline, operation: Operation, step: Step) -> None:
         if step.error is not None and step.error.startswith("reply-mixed-up"):

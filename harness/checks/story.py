@@ -170,7 +170,8 @@ def _outcome(step: Step, timeline: Timeline | None) -> str:
     words = [str(step.does), str(step.outcome)]
     if step.outcome is Outcome.ACKED:
         if step.effective is False:
-            words.append("without effect: nothing was there")
+            taken = step.does is StepKind.ACQUIRE
+            words.append(f"without effect: {'it was taken' if taken else 'nothing was there'}")
         if step.saw is not None and timeline is not None:
             state = state_of(step.saw, timeline.session, timeline.user)
             words.append(f"saw it {state.name.lower()}" if step.saw else "saw nothing")

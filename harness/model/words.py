@@ -81,6 +81,9 @@ class StepKind(StrEnum):
     INDEX_REMOVE = "index-remove"
     INDEX_READ = "index-read"
     INDEX_DESTROY = "index-destroy"
+    ACQUIRE = "acquire"
+    """Take a lock for `ttl_ms`; the token is the operation's id. Without effect: somebody holds it."""
+    RELEASE = "release"
     WAIT = "wait"
 
 

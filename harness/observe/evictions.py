@@ -24,7 +24,7 @@ from harness.observe.link import Link, LinkDown
 from harness.observe.listening import NOTICED_WITHIN_S, listen
 from harness.observe.vantage import Vantage, vantage_of
 
-SESSION_KEYS = ("session:", "witness:", "user:")
+SESSION_KEYS = ("session:", "witness:", "user:", "lock:")
 """What keys of the session store begin with."""
 
 HEARD_WITHIN_US = 20_000

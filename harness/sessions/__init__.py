@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from harness.sessions.cart import Cart
 from harness.sessions.change_field import ChangeField
+from harness.sessions.lock import Lock
 from harness.sessions.log_in import LogIn
 from harness.sessions.logout import Logout
 from harness.sessions.logout_everywhere import LogoutEverywhere
@@ -28,6 +29,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "touch": Touch(),
     "change-field": ChangeField(),
     "cart": Cart(),
+    "lock": Lock(),
     "logout": Logout(),
     "logout-in-transaction": LogoutInTransaction(),
     "logout-everywhere": LogoutEverywhere(),

@@ -1,4 +1,4 @@
-"""Keys, and the one script: what a web application would keep in its session module.
+"""Keys, and the scripts: what a web application would keep in its session module.
 
 A session's keys share a hash tag, so that they live in one slot of a cluster; harmless elsewhere.
 `ATOMIC` runs a list of commands as one, optionally only if the session exists. It *returns* the
@@ -36,6 +36,11 @@ end
 return replies"""
 """{0}: guarded, and the session is not there. {1, reply, ...}: done. For commands that answer integers."""
 
+RELEASE = """\
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0"""
+"""Compare and delete: a lock is released only by the token that took it."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,6 +50,10 @@ def session_key(session: str) -> str:
 
 def witness_key(session: str) -> str:
     return f"witness:{{{session}}}"
+
+
+def lock_key(session: str) -> str:
+    return f"lock:session:{{{session}}}"
 
 
 def index_key(user: str) -> str:

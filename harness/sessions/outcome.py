@@ -148,9 +148,12 @@ def _answer(shape: Shape, replies: list[object]) -> list[object]:
 
 
 _INTEGER_REPLIES = frozenset(
-    ["HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM", "WAIT"]
+    ["HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM", "WAIT", "EVAL"]
 )
+"""EVAL by its own name is the release of a lock; steps of the other script go by the commands in it."""
 _LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS"})
+_OF_SET = ("OK", None)
+"""Set, and not set because of NX."""
 
 
 def _possible(names: Sequence[str], replies: list[object]) -> bool:
@@ -162,7 +165,7 @@ def _possible(names: Sequence[str], replies: list[object]) -> bool:
         if type(reply) is int
         else _is_list_of_text(name, reply)
         if type(reply) is list
-        else reply is _MISSING or isinstance(reply, Refused)
+        else reply is _MISSING or isinstance(reply, Refused) or (name == "SET" and reply in _OF_SET)
         for name, reply in zip(names, replies, strict=False)
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from harness.model.records import Step
 from tests.builders_history import Hash, Past
+from tests.unit.checks import stories_locks
 
 Story = Callable[[], Past]
 
@@ -629,7 +630,13 @@ BAD: dict[str, list[Story]] = {
     "lost-session": [lost_session, lost_session_met_by_logout],
     "partial-session": [partial_session],
     "lost-write": [lost_write],
-    "lost-update": [lost_update, lost_increment, lost_removal, lost_with_open_attempt],
+    "lost-update": [
+        lost_update,
+        lost_increment,
+        lost_removal,
+        lost_with_open_attempt,
+        stories_locks.lock_gone,
+    ],
     "doubled-update": [doubled_update, doubled_by_value],
     "stale-read": [stale_read, stale_absence, zombie_reader, zombie_without_the_session],
     "torn-state": [torn_state],
@@ -646,6 +653,14 @@ BAD: dict[str, list[Story]] = {
     "unwritten-value": [unwritten_value, value_of_refused_write],
     "reply-mixed-up": [reply_mixed_up],
     "ghost-retry": [ghost_retry],
+    "lock-held-twice": [
+        stories_locks.held_twice,
+        stories_locks.granted_twice,
+        stories_locks.granted_and_forgotten,
+        stories_locks.held_on_both_sides,
+        stories_locks.robbed,
+    ],
+    "lease-overrun": [stories_locks.overrun],
     "expired-early": [expired_early, shortened],
     "outlived-timeout": [outlived, stretched],
     "immortal-session": [immortal],
@@ -661,6 +676,8 @@ ALSO: dict[Story, set[str]] = {
     partial_session: {"lost-session"},
     escaped_not_listed: {"index-drift"},
     lost_with_open_attempt: {"lost-write"},
+    stories_locks.held_on_both_sides: {"lost-write"},
+    stories_locks.robbed: {"lease-overrun"},
 }
 """Further promises that the same story breaks."""
 
@@ -680,6 +697,8 @@ GOOD: dict[str, list[Story]] = {
     "unwritten-value": [own_session],
     "reply-mixed-up": [own_session],
     "ghost-retry": [harmless_retry],
+    "lock-held-twice": [stories_locks.turns, stories_locks.failover_with_the_lock],
+    "lease-overrun": [stories_locks.in_time],
     "expired-early": [kept_alive],
     "outlived-timeout": [kept_alive],
     "immortal-session": [kept_alive],
@@ -694,5 +713,6 @@ GOOD: dict[str, list[Story]] = {
 UNDECIDED: dict[str, list[Story]] = {
     "lost-session": [silent_audit, broken_off],
     "expired-early": [shortened_by_unknown_clocks],
+    "lock-held-twice": [stories_locks.held_twice_by_unknown_clocks],
     "replica-divergence": [silent_replica],
 }

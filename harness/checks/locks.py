@@ -1,0 +1,269 @@
+"""Locks: whoever holds one holds it alone, and for as long as the lease was promised.
+
+The lease of an acked acquisition is *certain* from its reply until its release was sent or, counted
+from when it was asked for, its time ran out. lock-held-twice: two certain leases of one lock overlap.
+lost-update: the holder's own compare-and-delete found the lock gone while the lease was certain.
+lease-overrun: the holder wrote on after its lease had run out at the latest, which no server promised.
+
+Traps: an acquisition that was answered with nil, or not at all, is no lease. And a plain DEL removes
+whoever's lock is there, so what a naive application released explains no loss.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.checks.causes import Why, acker, of_loss
+from harness.checks.effects import FOREVER, Effect, Sight, State, effect_of, seen_at
+from harness.checks.findings import Counted, finding
+from harness.checks.index import Index, Timeline
+from harness.checks.moments import MUTATING_STEPS
+from harness.checks.nodes import Standing
+from harness.model.judgement import Finding
+from harness.model.records import Operation, Step
+from harness.model.words import Cause, Outcome, StepKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """An acked acquisition of a lock."""
+
+    key: str
+    operation: Operation
+    acquired: Effect
+    released: Step | None
+    from_us: float
+    until_us: float
+    """Certain within [from, until): at the latest until its release was sent."""
+    ends_us: float
+    """Certain to end by itself after this at the earliest."""
+    over_us: float
+    """Certain to have ended by itself after this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locks:
+    """What was done to every lock of a run."""
+
+    leases: Mapping[str, list[Lease]]
+    """Lock -> its leases in the order of `from_us`."""
+    plain: Mapping[str, list[tuple[Operation, Step]]]
+    """Lock -> what may have deleted it whoever held it: the releases of a naive application."""
+
+
+def judge_locks(index: Index) -> Counted:
+    locks = _read(index)
+    findings: list[Finding] = []
+    for leases in locks.leases.values():
+        broken = _overlaps(leases)
+        for lease in leases:
+            others = broken.get(lease.operation.id)
+            if others:
+                findings.append(_held_twice(index, locks, lease, others))
+            elif (gone := _found_gone(locks, lease)) is not None:
+                findings.append(_lost(index, lease, gone))
+            findings += _overrun(index, lease, leases)
+    if index.clocks_known:
+        return Counted(findings=findings)
+    names = [one.name for one in findings]
+    return Counted(undecidable={name: names.count(name) for name in names})
+
+
+def _read(index: Index) -> Locks:
+    leases: dict[str, list[Lease]] = defaultdict(list)
+    plain: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
+    naive = bool(index.plan.scenario.workload.options.get("lock", {}).get("naive_release", False))
+    for operation, step in index.locking:
+        if step.does is StepKind.ACQUIRE and (lease := _lease(index, operation, step)) is not None:
+            leases[step.key].append(lease)
+        elif step.does is StepKind.RELEASE and naive and step.outcome is not Outcome.REJECTED:
+            plain[step.key].append((operation, step))
+    for one in leases.values():
+        one.sort(key=lambda lease: lease.from_us)
+    return Locks(leases=leases, plain=plain)
+
+
+def _lease(index: Index, operation: Operation, step: Step) -> Lease | None:
+    if step.outcome is not Outcome.ACKED or not step.effective or step.ttl_ms is None:
+        return None
+    effect = effect_of(operation, step, lambda _: FOREVER)
+    if effect is None:
+        return None
+    sent_us, done_us = seen_at(operation, step)
+    released = next((one for one in operation.steps if one.does is StepKind.RELEASE), None)
+    gave_up_us = FOREVER if released is None or released.sent_us is None else released.sent_us
+    ends_us = sent_us + step.ttl_ms * 1000 - index.epsilon_us
+    return Lease(
+        key=step.key,
+        operation=operation,
+        acquired=effect,
+        released=released,
+        from_us=done_us,
+        until_us=min(gave_up_us, ends_us),
+        ends_us=ends_us,
+        over_us=done_us + step.ttl_ms * 1000 + index.epsilon_us,
+    )
+
+
+def _overlaps(leases: Iterable[Lease]) -> dict[int, list[Lease]]:
+    """Operation -> the leases that began while its own was certain, in their order."""
+    broken: dict[int, list[Lease]] = defaultdict(list)
+    held: list[Lease] = []
+    for lease in leases:
+        held = [one for one in held if one.until_us > lease.from_us]
+        if lease.until_us > lease.from_us:
+            for one in held:
+                broken[one.operation.id].append(lease)
+            held.append(lease)
+    return broken
+
+
+def _held_twice(index: Index, locks: Locks, lease: Lease, others: list[Lease]) -> Finding:
+    timeline = _timeline(index, lease)
+    other = others[0]
+    seconds = (lease.until_us - other.from_us) / 1e6
+    return finding(
+        index,
+        "lock-held-twice",
+        timeline,
+        promise=lease.acquired,
+        between=[other.operation],
+        seen=_sight(other.operation, other.acquired.step),
+        why=_why(index, locks, lease, other),
+        sentence=f"{other.operation.web_server} got the lock of {timeline.named} (operation"
+        f" {other.operation.id}) while {lease.operation.web_server} held it (operation"
+        f" {lease.operation.id}) for another {seconds:.2f} s or more.",
+        observations=len(others),
+    )
+
+
+def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
+    """Why the lock was not there, or not seen, when the other one asked for it."""
+    first, second = acker(index, lease.acquired), acker(index, other.acquired)
+    if second.node != first.node and second.standing is Standing.DEPOSED:
+        return Why(
+            cause=Cause.SPLIT_BRAIN,
+            because=f"{second.node} gave it away after {first.node} had been promoted",
+        )
+    if second.node != first.node and second.standing is Standing.CHANGING:
+        because = f"{second.node} gave it away while {first.node} was being promoted"
+        return Why(cause=Cause.AT_PROMOTION, because=because)
+    why = _of_loss(index, lease, _sight(other.operation, other.acquired.step))
+    robber = _robber(locks, lease, other)
+    if robber is None:
+        return why
+    because = f"operation {robber.id} released the lock with a plain DEL, after it was no longer its own"
+    if why.cause is Cause.NOT_DETERMINED:
+        return Why(cause=Cause.APPLICATION_RACE, because=because)
+    return Why(because=f"either of two may have done it: {why.because}; or {because}")
+
+
+def _of_loss(index: Index, lease: Lease, seen: Sight) -> Why:
+    node = acker(index, lease.acquired).node
+    shard = index.nodes.shard_of.get(node or "", lease.operation.shard)
+    for event in index.history.events:
+        within = lease.acquired.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
+        if event.name == "evicted" and event.key == lease.key and within:
+            return Why(cause=Cause.EVICTED, because=f"{event.node} reported the eviction of the lock")
+    return of_loss(index, lease.acquired, seen, shard)
+
+
+def _robber(locks: Locks, lease: Lease, other: Lease) -> Operation | None:
+    """Whose plain DEL came after the lock was taken, and was over before it was taken again."""
+    asked_us, _ = seen_at(other.operation, other.acquired.step)
+    for operation, step in locks.plain.get(lease.key, ()):
+        if operation is lease.operation or step.sent_us is None or not step.effective:
+            continue
+        if lease.from_us <= step.sent_us and step.done_us is not None and step.done_us <= asked_us:
+            return operation
+    return None
+
+
+def _found_gone(locks: Locks, lease: Lease) -> Step | None:
+    """The holder's own release, if it proves that the lock was gone before its time."""
+    step = lease.released
+    if step is None or step.outcome is not Outcome.ACKED or step.effective is not False:
+        return None
+    _, done_us = seen_at(lease.operation, step)
+    if done_us >= lease.ends_us:
+        return None
+    others = [one for operation, one in locks.plain.get(lease.key, ()) if operation is not lease.operation]
+    return None if any(one.effective is not False for one in others) else step
+
+
+def _lost(index: Index, lease: Lease, step: Step) -> Finding:
+    timeline = _timeline(index, lease)
+    seen = _sight(lease.operation, step)
+    return finding(
+        index,
+        "lost-update",
+        timeline,
+        promise=lease.acquired,
+        seen=seen,
+        why=_of_loss(index, lease, seen),
+        sentence=f"{lease.operation.web_server} held the lock of {timeline.named} (operation"
+        f" {lease.operation.id}) and found it gone {(lease.ends_us - seen.done_us) / 1e6:.2f} s or more"
+        " before its lease ran out.",
+    )
+
+
+def _overrun(index: Index, lease: Lease, leases: Iterable[Lease]) -> list[Finding]:
+    """Writes that were handed over when the lease had run out at the latest."""
+    late = [
+        (sent_us, step)
+        for step in lease.operation.steps
+        if step.does in MUTATING_STEPS
+        and step.outcome is not Outcome.REJECTED
+        and (sent_us := _last_sent_us(lease.operation, step)) > lease.over_us
+    ]
+    if not late:
+        return []
+    sent_us, step = late[0]
+    taken = next((one for one in leases if one is not lease and one.from_us <= sent_us < one.until_us), None)
+    held_by = "" if taken is None else f"; by then operation {taken.operation.id} held it"
+    timeline = _timeline(index, lease)
+    assert lease.acquired.step.ttl_ms is not None
+    took_s, lease_s = (sent_us - lease.from_us) / 1e6, lease.acquired.step.ttl_ms / 1000
+    return [
+        finding(
+            index,
+            "lease-overrun",
+            timeline,
+            promise=lease.acquired,
+            seen=_sight(lease.operation, step),
+            why=Why(
+                cause=Cause.APPLICATION_RACE,
+                because=f"it wrote {took_s:.2f} s after it had got a lease of {lease_s:g} s",
+            ),
+            sentence=f"{lease.operation.web_server} (operation {lease.operation.id}) changed {timeline.named}"
+            f" {(sent_us - lease.over_us) / 1e6:.2f} s or more after its lock had run out{held_by}.",
+            observations=len(late),
+        )
+    ]
+
+
+def _last_sent_us(operation: Operation, step: Step) -> float:
+    sent = (one.sent_us for one in operation.attempts if one.handed_over and one.n in step.attempts)
+    return max(sent, default=float("-inf"))
+
+
+def _sight(operation: Operation, step: Step) -> Sight:
+    """Whoever gets a lock, or finds nothing to release, has seen that nobody else's is there."""
+    sent_us, done_us = seen_at(operation, step)
+    return Sight(
+        state=State.ABSENT,
+        sent_us=sent_us,
+        done_us=done_us,
+        saw={},
+        pttl_ms=None,
+        operation=operation,
+        step=step,
+    )
+
+
+def _timeline(index: Index, lease: Lease) -> Timeline:
+    operation = lease.operation
+    known = index.sessions.get(operation.session)
+    return known or Timeline(operation.session, operation.user, operation.shard, operation.key)

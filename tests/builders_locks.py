@@ -1,0 +1,153 @@
+"""The model of nodes with locks: `LockPast.lock` tells one request from acquiring to releasing.
+
+A lock is one more key of the model's stores, so that losing a store, a late replica or a failover
+does to it what it does to sessions. What a story breaks, it breaks in the store or in the reply:
+`lost` acks the acquisition and forgets it, `twice` grants what somebody holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from harness.model.plan import Plan
+from harness.model.records import Attempt, Operation, Step
+from harness.model.words import OperationKind, Outcome, StepKind
+from tests.builders_history import TOOK_S, Data, Doing, Hash, Past, us
+
+Steps = Callable[[Data, float, Doing], list[Step]]
+
+
+def lock_of(sid: str) -> str:
+    return f"lock:session:{{{sid}}}"
+
+
+@dataclass
+class _Rest:
+    """What follows an acquisition: the write and the release, at their own times."""
+
+    writes_s: float
+    releases_s: float | None
+    lease_s: float
+    done: list[tuple[float, Step]] = field(default_factory=list)
+
+
+@dataclass
+class LockPast(Past):
+    naive: bool = False
+    """Releases are plain DELs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.rests: dict[int, _Rest] = {}
+
+    def lock(
+        self,
+        sid: str,
+        at: float,
+        hold: float = 0.05,
+        lease: float = 10.0,
+        *,
+        release: bool = True,
+        twice: bool = False,
+        **how: object,
+    ) -> Doing:
+        """Acquire at `at`; if that succeeds, write `hold` seconds after the reply, and release."""
+        doing = self._do(
+            "lock", OperationKind.WRITE, self.users[sid], sid, at, _acquire(lease, twice=twice), how
+        )
+        answered = doing.attempts[-1][2]
+        if answered is None:
+            return doing
+        writes = answered + hold
+        rest = self.rests[doing.id] = _Rest(writes, writes + TOOK_S if release else None, lease)
+        self.act(writes + TOOK_S / 2, lambda: self._go_on(doing, rest, self._write))
+        if rest.releases_s is not None:
+            self.act(rest.releases_s + TOOK_S / 2, lambda: self._go_on(doing, rest, self._release))
+        return doing
+
+    def lose_lock(self, sid: str, at: float) -> None:
+        """The lock vanishes, nobody knows why."""
+
+        def gone() -> None:
+            for data in self._all():
+                data.sessions.pop(lock_of(sid), None)
+
+        self.act(at, gone)
+
+    def _go_on(self, doing: Doing, rest: _Rest, what: Callable[[Data, float, Doing], Step]) -> None:
+        acquired = doing.replies.get(len(doing.attempts))
+        if acquired is None or not acquired[0].effective:
+            return
+        at = rest.writes_s if not rest.done else rest.releases_s or 0.0
+        data = self.stores[doing.node or self.owner(at)]
+        rest.done.append((at, what(data, (at + TOOK_S / 2) * 1e6, doing)))
+
+    def _write(self, data: Data, now_us: float, doing: Doing) -> Step:
+        step = Step(
+            n=2, does=StepKind.WRITE, command="EVAL (EXISTS HSET RPUSH)", key=f"session:{{{doing.sid}}}"
+        )
+        step.session, step.deciding, step.wrote = doing.sid, True, {"visits": f"{doing.id}:1"}
+        found = data.session(doing.sid, now_us)
+        step.effective = found is not None
+        step.witness = str(doing.id) if self.witnesses else None
+        if found is not None:
+            found.fields.update(step.wrote)
+            if self.witnesses:
+                data.witnesses.setdefault(doing.sid, []).append(str(doing.id))
+        return step
+
+    def _release(self, data: Data, now_us: float, doing: Doing) -> Step:
+        step = Step(n=3, does=StepKind.RELEASE, command="EVAL (GET DEL)", key=lock_of(doing.sid))
+        step.session = doing.sid
+        held = data.session(step.key, now_us)
+        step.effective = held is not None and (self.naive or held.fields["token"] == str(doing.id))
+        if step.effective:
+            del data.sessions[step.key]
+        return step
+
+    def _operation(self, doing: Doing) -> Operation:
+        operation = super()._operation(doing)
+        rest = self.rests.get(doing.id)
+        if rest is None or not rest.done:
+            return operation
+        steps, attempts = [*operation.steps], [*operation.attempts]
+        for at, step in rest.done:
+            n = len(attempts) + 1
+            step.outcome, step.attempts = Outcome.ACKED, (n,)
+            step.sent_us, step.done_us = us(at), us(at + TOOK_S)
+            steps.append(step)
+            attempts.append(
+                Attempt(
+                    n=n,
+                    connection=attempts[0].connection,
+                    steps=(step.n,),
+                    handed_over=True,
+                    sent_us=us(at),
+                    done_us=us(at + TOOK_S),
+                    result="reply",
+                )
+            )
+        return msgspec.structs.replace(
+            operation, steps=tuple(steps), attempts=tuple(attempts), done_us=steps[-1].done_us
+        )
+
+    def plan(self) -> Plan:
+        plan = super().plan()
+        workload = replace(plan.scenario.workload, options={"lock": {"naive_release": self.naive}})
+        return replace(plan, scenario=replace(plan.scenario, workload=workload))
+
+
+def _acquire(lease_s: float, *, twice: bool) -> Steps:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        key = lock_of(doing.sid)
+        step = Step(n=1, does=StepKind.ACQUIRE, command="SET", key=key, session=doing.sid, deciding=True)
+        step.ttl_ms = round(lease_s * 1000)
+        step.effective = twice or data.session(key, now_us) is None
+        if step.effective:
+            data.sessions[key] = Hash({"token": str(doing.id)}, now_us + lease_s * 1e6)
+        return [step]
+
+    return steps
