@@ -1,0 +1,142 @@
+"""What recording an operation costs: CPU, bytes on disk, and memory while it goes on.
+
+    python -m tests.bench.recording cpu FOLDER         one measurement, as a line of JSON
+    python -m tests.bench.recording memory FOLDER
+
+CPU is that of the whole process, all threads, from the first `record` until `close` has returned, for
+operations that were made before: nothing else happens meanwhile. They are handed over in portions, as
+a run under load does, so that no batch is larger than it would be there.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+from harness import history
+from harness.clock import RunClock
+from harness.model.records import Closing, Opening
+from harness.model.seams import Secrets
+from tests.bench.judging import closed_bytes
+from tests.bench.past import Past, Wanted
+from tests.rows import ROOT, Row
+
+OPERATIONS = 200_000
+PORTION = 250
+"""Fifty milliseconds of a load engine at its limit, about what one flush takes."""
+PORTIONS_APART_S = 0.005
+
+EARLY, LATE = 100_000, 500_000
+AT_MOST_US = 5.0
+AT_MOST_BYTES = 64.0
+FLAT = 1.1
+
+
+def rows(folder: Path, *, repetitions: int) -> list[Row]:
+    costs = [_measured("cpu", folder / f"cpu-{number}") for number in range(repetitions)]
+    memory = _measured("memory", folder / "memory")
+    return [
+        Row(
+            name="recording one operation",
+            measured=median(one["us"] for one in costs),
+            at_most=AT_MOST_US,
+            unit="µs",
+            note=f"CPU of all threads, record to closed, {OPERATIONS:,} operations with "
+            f"{costs[0]['steps']:.2f} steps and {costs[0]['attempts']:.2f} attempts each; of it closing "
+            f"{median(one['closing_us'] for one in costs):.2f} µs; median of {repetitions}",
+        ),
+        Row(
+            name="recording one operation: on disk after closing",
+            measured=costs[0]["bytes"],
+            at_most=AT_MOST_BYTES,
+            unit="bytes",
+            note="operations, steps and attempts; one session in a hundred operations",
+        ),
+        Row(
+            name=f"recording: memory after {LATE:,} operations / after {EARLY:,}",
+            measured=memory["late_mb"] / memory["early_mb"],
+            at_most=FLAT,
+            note=f"resident, still recording: {memory['early_mb']:.0f} and {memory['late_mb']:.0f} MB",
+        ),
+    ]
+
+
+def _measured(what: str, folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.recording", what, str(folder)]
+    said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found: dict[str, float] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def cpu(folder: Path) -> dict[str, float]:
+    operations = list(_past(OPERATIONS).operations())
+    recorder = _recorder(folder)
+    gc.collect()
+    gc.freeze()  # a run does not keep what it recorded; collections must not walk through it here
+    began = time.process_time()
+    for at in range(0, len(operations), PORTION):
+        for operation in operations[at : at + PORTION]:
+            recorder.record(operation)
+        RunClock().sleep(PORTIONS_APART_S)
+    recorded = time.process_time()
+    recorder.close(Closing(t_us=operations[-1].done_us or 0, operations=len(operations)))
+    closed = time.process_time()
+    if recorder.failure is not None:
+        raise recorder.failure
+    count = len(operations)
+    return {
+        "us": (closed - began) / count * 1e6,
+        "closing_us": (closed - recorded) / count * 1e6,
+        "bytes": closed_bytes(folder) / count,
+        "steps": sum(len(one.steps) for one in operations) / count,
+        "attempts": sum(len(one.attempts) for one in operations) / count,
+    }
+
+
+def memory(folder: Path) -> dict[str, float]:
+    operations = _past(LATE).operations()
+    recorder = _recorder(folder)
+    resident, done = {}, 0
+    while portion := list(islice(operations, PORTION)):
+        for operation in portion:
+            recorder.record(operation)
+        done += len(portion)
+        if done in {EARLY, LATE}:
+            resident[done] = _resident_mb()
+        RunClock().sleep(PORTIONS_APART_S)
+    recorder.close(Closing(t_us=1, operations=done))
+    return {"early_mb": resident[EARLY], "late_mb": resident[LATE]}
+
+
+def _past(operations: int) -> Past:
+    return Past(Wanted(operations=operations, sessions=operations // 100, audited=False))
+
+
+def _recorder(folder: Path) -> history.Recorder:
+    folder.mkdir(parents=True)
+    recorder = history.Recorder(folder, RunClock(), secrets=Secrets(redis="r" * 32, sentinel="s" * 32))
+    opening = next(record for record in _past(100).records() if isinstance(record, Opening))
+    recorder.record(opening)
+    return recorder
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def main(arguments: Sequence[str]) -> None:
+    measure = {"cpu": cpu, "memory": memory}[arguments[0]]
+    print(json.dumps(measure(Path(arguments[1]))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
