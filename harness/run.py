@@ -145,6 +145,8 @@ class _Attempt:
             self._clock,
             acked_since=engine.acked_since,
             last_acked_us=engine.last_acked_us,
+            sessions=engine.sessions,
+            unanswered=engine.unanswered,
             eviction_events=evictions,
         ) as self._observers:
             teller = asyncio.create_task(self._tell_progress())
@@ -153,6 +155,8 @@ class _Attempt:
                 await self._unless_stopped(engine.seed())
                 await self._load_and_faults()
                 self._enter(Phase.AUDIT)
+                await engine.close()
+                await self._unless_stopped(self._observers.settle())
                 await self._unless_stopped(self._observers.audit(engine.sessions()))
             finally:
                 teller.cancel()
@@ -216,6 +220,7 @@ class _Attempt:
             resolved={},
             random=random.Random(f"faults {self._plan.seed}").random,
             set_side=self._engine.set_side,
+            last_look=self._observers.last_look,
         )
 
         def enter(phase: Phase) -> None:

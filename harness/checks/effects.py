@@ -10,8 +10,8 @@ effect has an open end of its own (`until_us`), apart from the moment of the ack
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from harness.model.records import Attempt, AuditEntry, Operation, Step
@@ -92,7 +92,7 @@ def effect_of(
 ) -> Effect | None:
     """What the step did or may have done; None: certainly nothing.
 
-    `gone` says when the server that an unanswered attempt was sent to had certainly stopped;
+    `gone` says since when an unanswered attempt certainly could not be executed any more;
     `creates`: an unguarded write, which makes what it did not find.
     """
     if step.outcome is not Outcome.ACKED and step.outcome is not Outcome.UNKNOWN:
@@ -152,9 +152,22 @@ def _unanswered(
 
 
 def _over(attempt: Attempt, gone: Callable[[Attempt], float]) -> float:
-    if attempt.result == "reply" or attempt.result.startswith("error:"):
-        return FOREVER if attempt.done_us is None else attempt.done_us
-    return gone(attempt) if attempt.closed_us is None else attempt.closed_us
+    if attempt.done_us is not None and (attempt.result == "reply" or attempt.result.startswith("error:")):
+        return attempt.done_us
+    return gone(attempt) if attempt.closed_us is None else min(attempt.closed_us, gone(attempt))
+
+
+def closed_by_sight(effect: Effect, sights: Iterable[Sight]) -> Effect:
+    """The effect, over once its value was seen. Only of a single unanswered attempt: each is executed
+    once at most, but of several nobody can tell which one was seen."""
+    if effect.certain or effect.extra != 1:
+        return effect
+    number = f"{effect.operation.id}:"
+    mine = [one for one in effect.step.wrote.items() if one[1].startswith(number)]
+    seen_us = min(
+        (one.done_us for one in sights if any(item in one.saw.items() for item in mine)), default=FOREVER
+    )
+    return effect if seen_us >= effect.until_us else replace(effect, until_us=seen_us)
 
 
 def seen_at(operation: Operation, step: Step) -> tuple[float, float]:

@@ -30,6 +30,13 @@ from harness.model.scenario import FaultStep
 from harness.model.seams import Effect, Fault, FaultScene
 from harness.model.words import Phase
 
+_DISCARD_WHEN_HEALED = frozenset({"isolate", "cut replication"})
+"""Healing lets their targets follow whoever was promoted meanwhile, and forget the rest."""
+_DISCARD_AFTERWARDS = frozenset({"pause"})
+"""The same, but their targets cannot be asked before."""
+_LOOK_AHEAD_S = 0.5
+"""A look at a few hundred sessions takes this long at most, so that no hold gets longer for it."""
+
 _FOREVER_S = 24 * 3600.0
 """For waits that end by themselves: a hold is over, or the run is."""
 
@@ -107,6 +114,7 @@ class Director:
         self._past = Past(began_us=0)
         self._standing: dict[int, Effect] = {}
         """Effects not healed yet, in the order in which they were proved."""
+        self._looked_at: set[int] = set()
         self._faulty_phase = False
 
     def run(self, stop: threading.Event) -> DirectorReport:
@@ -147,7 +155,11 @@ class Director:
             self._report_no_effect(step, str(nothing))
             return
         if step.hold_s is not None:
-            self._wait_until_us(effect.at_us + int(step.hold_s * 1e6))
+            end_us = effect.at_us + int(step.hold_s * 1e6)
+            if step.kind in _DISCARD_WHEN_HEALED:
+                self._wait_until_us(end_us - int(_LOOK_AHEAD_S * 1e6))
+                self._look_before_healing(step, effect)
+            self._wait_until_us(end_us)
             if not self._halted():  # Else everything is healed at the end, in reverse order.
                 self._heal(step)
 
@@ -182,6 +194,8 @@ class Director:
             effect = self._standing.pop(step.number, None)
         if effect is None:
             return
+        if step.kind in _DISCARD_WHEN_HEALED:
+            self._look_before_healing(step, effect)
         began_us = self._now_us()
         try:
             proof = self._faults[step.kind].heal(step, effect, self._scene)
@@ -198,6 +212,17 @@ class Director:
                 step, "healed", now_us, error_us=now_us - began_us, node=effect.targets[0], detail=proof
             )
             self._past.healed(step.number, now_us)
+        if step.kind in _DISCARD_AFTERWARDS:
+            self._last_look(effect, "after being resumed; paused, it could not answer")
+
+    def _look_before_healing(self, step: FaultStep, effect: Effect) -> None:
+        if step.number not in self._looked_at:
+            self._looked_at.add(step.number)
+            self._last_look(effect, f"before healing {step.kind}")
+
+    def _last_look(self, effect: Effect, moment: str) -> None:
+        if not self._halted():  # whoever ends a run wants no more evidence
+            self._scene.last_look(effect.targets, moment)
 
     def _heal_everything(self) -> None:
         by_number = {step.number: step for step in self._steps}

@@ -71,6 +71,7 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
     before, stopped_us, error_us = "", scene.situation.now_us(), 0
     if scene.topology.state(node).running:
         before = _run_id(node, scene)
+        scene.last_look([node], "before being restarted")
         with watched(scene, [node]) as departure:
             scene.topology.kill(node)
             stopped_us, error_us = departure.when([node])

@@ -32,6 +32,7 @@ class Resume:
         except WaitExpired as expired:
             raise NoEffect(str(expired)) from expired
         at_us = scene.situation.now_us()
+        scene.last_look(nodes, "after being resumed; paused, it could not answer")
         return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

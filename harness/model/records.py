@@ -272,7 +272,8 @@ class ForensicReading(
     """`before healing isolate`, `after being resumed`, `demoted`, ...: why then."""
     run_id: str = ""
     role: str = ""
-    """What the node took itself for when the reading began."""
+    """What the node took itself for when the reading began. A replica had not taken over its primary's
+    data yet: entries are always the node's own."""
     sent_us: int
     done_us: int
     sessions: int = 0
@@ -295,10 +296,9 @@ class ForensicEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field=
     key_type: str | None = None
     pttl_ms: int | None = None
     saw: dict[str, str] | None = None
-    """The fields; {} absent; None: no answer about this session."""
+    """The fields; {} absent."""
     witnesses: tuple[str, ...] | None = None
     indexed: bool | None = None
-    error: str | None = None
 
 
 class Opening(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="opening"):

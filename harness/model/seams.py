@@ -171,6 +171,9 @@ class FaultScene:
     """The plan's seeded generator, [0, 1)."""
     set_side: Callable[[str, str], None]
     """(web server, client side): tell the load engine on which side of a partition it is now."""
+    last_look: Callable[[Sequence[str], str], None] = lambda _nodes, _moment: None
+    """(nodes, why now): have recorded what nodes hold that are about to lose it. Takes about 50 ms, two
+    seconds at most; call it before healing, not before something that is timed."""
     stopping: Callable[[], bool] = lambda: False
     """True once the run is to end: a fault that takes long gives up by raising `Interrupted`."""
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import hiredis
 
-from harness.model.records import AuditEntry, AuditSummary, Bracket
+from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry
 from harness.observe.link import Link, LinkDown, Reply, Words
 from harness.observe.parsing import ClusterView, slot
 from harness.observe.picture import clustered, members
@@ -163,12 +163,12 @@ class _Audit:
         try:
             if self._cluster:
                 await link.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
-            for batch in _batches(session for session in self._sessions if session.shard == shard):
+            for batch in batches(session for session in self._sessions if session.shard == shard):
                 sent_us = self._vantage.clock.now_us()
                 replies: list[list[Reply]] | None = None
                 if error is None:
                     try:
-                        replies = await self._ask_batch(link, batch)
+                        replies = await ask_batch(link, batch, indexed=not self._cluster)
                     except LinkDown as silence:
                         error = str(silence)
                 done_us = self._vantage.clock.now_us()
@@ -185,35 +185,12 @@ class _Audit:
                     if replies is None:
                         entry.error = error
                     else:
-                        _fill(entry, replies[turn], witnesses=self._witnesses)
+                        entry.error = fill(entry, replies[turn], witnesses=self._witnesses)
                     if self._cluster:
                         entry.indexed = indexed.get(session.id) if primary else None
                     self._vantage.record(entry)
         finally:
             link.close()
-
-    async def _ask_batch(self, link: Link, batch: Sequence[AuditedSession]) -> list[list[Reply]]:
-        """Per session: type, PTTL, value, witnesses, and outside a cluster whether it is indexed."""
-        asked = [self._questions(session) for session in batch]
-        flat = iter(await link.ask(*(words for each in asked for words in each), within_s=_ANSWER_WITHIN_S))
-        replies = [list(islice(flat, len(each))) for each in asked]
-        texts = [turn for turn, answers in enumerate(replies) if answers[0] == "string"]
-        if texts:
-            values = await link.ask(*(("GET", batch[turn].key) for turn in texts), within_s=_ANSWER_WITHIN_S)
-            for turn, value in zip(texts, values, strict=True):
-                replies[turn][2] = [] if value is None else ["", value]
-        return replies
-
-    def _questions(self, session: AuditedSession) -> list[Words]:
-        asked: list[Words] = [
-            ("TYPE", session.key),
-            ("PTTL", session.key),
-            ("HGETALL", session.key),
-            ("LRANGE", session.witness_key, 0, -1),
-        ]
-        if not self._cluster:
-            asked.append(("SISMEMBER", index_key(session.user), session.id))
-        return asked
 
     async def _indexed_elsewhere(self) -> dict[str, bool]:
         """Cluster: a user's index lies in a slot of its own; its primary is asked, whichever shard's."""
@@ -229,7 +206,7 @@ class _Audit:
         for owner, theirs in by_owner.items():
             link = self._vantage.link(owner)
             try:
-                for batch in _batches(theirs):
+                for batch in batches(theirs):
                     asked: list[Words] = [("SISMEMBER", index_key(one.user), one.id) for one in batch]
                     replies = await link.ask(*asked, within_s=_ANSWER_WITHIN_S)
                     answers = zip(batch, replies, strict=True)
@@ -239,6 +216,35 @@ class _Audit:
             finally:
                 link.close()
         return found
+
+
+async def ask_batch(link: Link, batch: Sequence[AuditedSession], *, indexed: bool) -> list[list[Reply]]:
+    """Per session: type, PTTL, value, witnesses, and (`indexed`) whether its user's index lists it.
+
+    Raises:
+        LinkDown: not everything was answered in time.
+    """
+    asked = [_questions(session, indexed=indexed) for session in batch]
+    flat = iter(await link.ask(*(words for each in asked for words in each), within_s=_ANSWER_WITHIN_S))
+    replies = [list(islice(flat, len(each))) for each in asked]
+    texts = [turn for turn, answers in enumerate(replies) if answers[0] == "string"]
+    if texts:
+        values = await link.ask(*(("GET", batch[turn].key) for turn in texts), within_s=_ANSWER_WITHIN_S)
+        for turn, value in zip(texts, values, strict=True):
+            replies[turn][2] = [] if value is None else ["", value]
+    return replies
+
+
+def _questions(session: AuditedSession, *, indexed: bool) -> list[Words]:
+    asked: list[Words] = [
+        ("TYPE", session.key),
+        ("PTTL", session.key),
+        ("HGETALL", session.key),
+        ("LRANGE", session.witness_key, 0, -1),
+    ]
+    if indexed:
+        asked.append(("SISMEMBER", index_key(session.user), session.id))
+    return asked
 
 
 def what_changed(before: BracketNodes, after: BracketNodes) -> str:
@@ -291,18 +297,19 @@ def _slot_owners(views: Iterable[ClusterView | None]) -> dict[int, str]:
     return {number: name for number, name in owners.items() if number not in disputed}
 
 
-def _batches(sessions: Iterable[AuditedSession]) -> Iterable[list[AuditedSession]]:
+def batches(sessions: Iterable[AuditedSession]) -> Iterable[list[AuditedSession]]:
+    """Sessions by the round trip."""
     left = iter(sessions)
     while batch := list(islice(left, BATCH)):
         yield batch
 
 
-def _fill(entry: AuditEntry, replies: list[Reply], *, witnesses: bool) -> None:
-    """What one node said of one session. An error in the first three means that it did not tell."""
+def fill(entry: AuditEntry | ForensicEntry, replies: list[Reply], *, witnesses: bool) -> str | None:
+    """Enter what one node said of one session; returns why it did not tell (an error in the first
+    three replies), None where it did."""
     refused = next((reply for reply in replies[:3] if isinstance(reply, hiredis.ReplyError)), None)
     if refused is not None and not str(refused).startswith("WRONGTYPE"):
-        entry.error = str(refused)[:160]
-        return
+        return str(refused)[:160]
     kind, pttl_ms, value, witnessed, *indexed = replies
     entry.key_type = str(kind)
     entry.pttl_ms = pttl_ms
@@ -311,3 +318,4 @@ def _fill(entry: AuditEntry, replies: list[Reply], *, witnesses: bool) -> None:
         entry.witnesses = tuple(witnessed)
     if indexed and isinstance(indexed[0], int):
         entry.indexed = indexed[0] == 1
+    return None

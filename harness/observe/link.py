@@ -44,6 +44,11 @@ class Link:
         """False: the next command goes over a new connection, so another process may answer it."""
         return self._wire is not None and not self._wire.gone.done()
 
+    @property
+    def local(self) -> tuple[str, int] | None:
+        """Host and port of our end of the connection; None: there is none."""
+        return self._wire.local() if self._wire is not None else None
+
     async def ask(self, *commands: Words, within_s: float) -> list[Reply]:
         """Send the commands as one plain pipeline and return a reply for each.
 
@@ -147,6 +152,10 @@ class _Wire(asyncio.Protocol):
         if self.gone.done() or self._transport is None:
             raise ConnectionResetError("the connection is gone")
         self._transport.write(b"".join(map(_packed, commands)))
+
+    def local(self) -> tuple[str, int] | None:
+        name = self._transport.get_extra_info("sockname") if self._transport is not None else None
+        return (str(name[0]), int(name[1])) if name else None
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -9,11 +9,14 @@ from typing import Any, Self
 
 from harness.clock import Clock
 from harness.model.plan import Plan
-from harness.model.records import AuditSummary
+from harness.model.records import AuditSummary, Connection, Event, Record
 from harness.model.seams import Recorder, Topology
+from harness.model.words import NodeRole
 from harness.observe.audit import AuditedSession, audit
+from harness.observe.barrier import Barrier
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
 from harness.observe.evictions import EvictionWatch, session_nodes
+from harness.observe.forensic import Forensics
 from harness.observe.host import watch_host
 from harness.observe.picture import Pictures
 from harness.observe.recovery import RecoveryWatch
@@ -25,6 +28,8 @@ from harness.observe.vantage import Vantage, vantage_of
 AUDIT_WITHIN_S = 120.0
 _FIRST_LOOK_WITHIN_S = 3.0
 _STOP_WITHIN_S = 1.0
+_SAME_NEWS_S = 0.5
+"""Within this, a second report of a promotion or demotion is about the same one."""
 
 
 class Observers:
@@ -43,9 +48,12 @@ class Observers:
         *,
         acked_since: Callable[[str, int], int],
         last_acked_us: Callable[[str], int | None],
+        sessions: Callable[[], Sequence[AuditedSession]] = tuple,
+        unanswered: Callable[[], Sequence[Connection]] = tuple,
         eviction_events: bool = False,
     ) -> None:
-        """`eviction_events`: what `enable_eviction_events` answered for this topology."""
+        """`acked_since` to `unanswered` are the load engine's. `eviction_events`: what
+        `enable_eviction_events` answered for this topology."""
         self._plan = plan
         self._topology = topology
         self._clock = clock
@@ -54,11 +62,16 @@ class Observers:
         self.situation = LiveSituation(
             plan, clock, self._pictures, acked_since=acked_since, last_acked_us=last_acked_us
         )
-        self.record: Recorder = self.situation.recording(record)
+        self.record: Recorder = self._reacting(self.situation.recording(record))
+        self._sessions = sessions
+        self._unanswered = unanswered
         self._tasks: list[asyncio.Task[None]] = []
+        self._looks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._vantage: Vantage
         self._standing: Standing
         self._recovery: RecoveryWatch
+        self._barrier: Barrier
+        self._forensics: Forensics
 
     async def __aenter__(self) -> Self:
         self._vantage = await asyncio.to_thread(vantage_of, self._topology, self.record, self._clock)
@@ -70,6 +83,8 @@ class Observers:
             last_effect_us=self.situation.last_effect_us,
             absent=self._standing.absent,
         )
+        self._barrier = Barrier(self._vantage, self._unanswered, self._topology.source)
+        self._forensics = Forensics(self._vantage, self._sessions)
         self._start_all()
         await self._first_look()
         return self
@@ -77,9 +92,10 @@ class Observers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._looks.values()]
+        for task in tasks:
             task.cancel()
-        done, _ = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN_S)
+        done, _ = await asyncio.wait(tasks, timeout=_STOP_WITHIN_S)
         for task in done:
             if error is None and not task.cancelled() and (crash := task.exception()) is not None:
                 raise crash
@@ -98,6 +114,14 @@ class Observers:
     async def recovered(self, within_s: float) -> str:
         """Wait until the topology is recovered; empty, or what is still missing after `within_s`."""
         return await self._recovery.recovered(within_s)
+
+    def last_look(self, nodes: Sequence[str], moment: str) -> None:
+        """Record what these nodes hold, before they lose it. Blocks; for the faults' threads."""
+        self._forensics.last_look(nodes, moment)
+
+    async def settle(self) -> None:
+        """Find out which unanswered attempts may still take effect. The load's sockets must be closed."""
+        await self._barrier.settle()
 
     async def audit(
         self, sessions: Sequence[AuditedSession], *, within_s: float = AUDIT_WITHIN_S
@@ -129,9 +153,46 @@ class Observers:
             self._start(watch.listen(vantage.link(sentinel.name)))
         for name in session_nodes(vantage) if self._eviction_events else ():
             self._start(EvictionWatch(vantage, name).listen())
+        self._start(self._barrier.watch())
         self._start(self._standing.watch())
         self._start(self._recovery.watch())
         self._start(watch_host(self.record, self._clock))
+
+    def _reacting(self, record: Recorder) -> Recorder:
+        """`record`, with a last look at whoever lost the role of primary, or is told to give it up.
+
+        What a deposed primary holds goes when it follows the new one, moments after it was told.
+        """
+
+        def noted(rec: Record) -> None:
+            record(rec)
+            if isinstance(rec, Event) and rec.node is not None:
+                if rec.name == "promoted":
+                    self._start_last_look(self._deposed(rec.node), f"{rec.node} promoted")
+                elif rec.name == "demoted":
+                    self._start_last_look([rec.node], "demoted")
+
+        return noted
+
+    def _deposed(self, promoted: str) -> list[str]:
+        shard = self._plan.node(promoted).shard
+        return [
+            name
+            for name, view in self.situation.views().items()
+            if view.shard == shard and view.role == NodeRole.PRIMARY and view.reachable and name != promoted
+        ]
+
+    def _start_last_look(self, nodes: Sequence[str], moment: str) -> None:
+        for node in nodes:
+            if (node, moment) not in self._looks:  # several sentinels tell the same
+                self._looks[node, moment] = asyncio.create_task(self._last_look(node, moment))
+
+    async def _last_look(self, node: str, moment: str) -> None:
+        try:
+            await asyncio.to_thread(self._forensics.last_look, [node], moment)
+            await asyncio.sleep(_SAME_NEWS_S)
+        finally:
+            del self._looks[node, moment]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))

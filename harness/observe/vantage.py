@@ -27,11 +27,14 @@ class Vantage:
     secrets: Secrets
     service: str
 
-    def link(self, node: str) -> Link:
-        """A connection to a node, opened when first needed."""
+    def link(self, node: str, source: Source | None = None) -> Link:
+        """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's
+        own address."""
         guards = self.plan.node(node).role is NodeRole.SENTINEL
         return Link(
-            self.addresses[node], self.secrets.sentinel if guards else self.secrets.redis, self.source
+            self.addresses[node],
+            self.secrets.sentinel if guards else self.secrets.redis,
+            source or self.source,
         )
 
     def shard(self, node: str) -> int:
@@ -54,7 +57,7 @@ def vantage_of(topology: Topology, record: Recorder, clock: Clock) -> Vantage:
     )
 
 
-async def every(period_s: float, act: Callable[[], Awaitable[None]]) -> None:
+async def every(period_s: float, act: Callable[[], Awaitable[object]]) -> None:
     """Run `act` again and again at a steady pace; turns that an `act` took too long for are left out."""
     loop = asyncio.get_running_loop()
     due = loop.time()

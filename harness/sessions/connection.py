@@ -58,6 +58,8 @@ class Wire:
         self.now_us = clock.now_us
         self.alive = True
         self.open: dict[int, RecordedConnection] = {}
+        self.unanswered: dict[int, records.Connection] = {}
+        """Connections, closed or about to be, with an attempt that got no reply."""
         self.peak = 0
         self.on_open: Callable[[records.Connection], None] = lambda _: None
         self._node_at = node_at
@@ -161,6 +163,7 @@ class RecordedConnection(SourcedConnection):
         self._id = 0
         self._carried: Carried | None = None
         self._handshake = False
+        self._opened: records.Connection | None = None
 
     def local_port(self) -> int | None:
         name = self._writer.get_extra_info("sockname") if self._writer else None
@@ -198,6 +201,7 @@ class RecordedConnection(SourcedConnection):
         finally:
             self._handshake = False
         self._id = self.wire.opened(self, opened_us, facts)
+        self._opened = self.entry
 
     async def _facts(self) -> dict[str, str]:
         """run_id and role, by INFO: answered even while a node loads its data set."""
@@ -252,6 +256,7 @@ class RecordedConnection(SourcedConnection):
                 await self._hand_over(command, check_health)
             except BaseException as error:
                 carried.fail(_result_of(error), self.wire.now_us())
+                self._leave_unanswered()
                 raise
         self._carried = carried
 
@@ -291,11 +296,16 @@ class RecordedConnection(SourcedConnection):
         if refused is None:
             carried.fail(_result_of(error), self.wire.now_us())
             self._carried = None
+            self._leave_unanswered()
             return
         carried.refuse(refused)
         if len(carried.replies) == len(carried.positions) or not isinstance(error, ResponseError):
             carried.attempt.done_us = self.wire.now_us()
             self._carried = None
+
+    def _leave_unanswered(self) -> None:
+        if self._opened is not None:
+            self.wire.unanswered[self._opened.id] = self._opened
 
     async def disconnect(self, *args: Any, **kwargs: Any) -> None:
         why = sys.exc_info()[1]
@@ -310,6 +320,8 @@ class RecordedConnection(SourcedConnection):
 
     def _note_closed(self, why: BaseException | None) -> None:
         entry, self.entry = self.entry, None
+        if self._carried is not None:
+            self._leave_unanswered()
         if entry is not None:
             alive = "closed by the application" if self.wire.alive else f"{self.wire.web_server} was killed"
             self.wire.closed(entry, alive if why is None else f"{type(why).__name__}: {why}"[:160])

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from harness.clock import RunClock
 from harness.model.plan import Plan
-from harness.model.records import Event, Operation
+from harness.model.records import Connection, Event, Operation
 from harness.model.seams import Recorder, Topology
 from harness.model.words import OperationKind, Outcome, Phase
 from harness.sessions import BEHAVIOURS
@@ -347,6 +347,10 @@ class LoadEngine:
     def sessions(self) -> tuple[Session, ...]:
         """Every session whose log-in was or may have been carried out."""
         return tuple(self._sessions)
+
+    def unanswered(self) -> list[Connection]:
+        """Closed connections on which something was sent and never answered."""
+        return self._fleet.unanswered()
 
     def peaks(self) -> dict[str, int]:
         return {

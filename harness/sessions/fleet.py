@@ -10,6 +10,7 @@ import itertools
 
 from harness.clock import RunClock
 from harness.model.plan import Plan
+from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
 from harness.sessions.cluster import ClusterClient, slot_of
@@ -70,6 +71,10 @@ class Fleet:
 
     def named(self, name: str) -> WebServer:
         return next(server for server in self._servers if server.name == name)
+
+    def unanswered(self) -> list[Connection]:
+        """Closed connections with an attempt that never got its reply."""
+        return [one for server in self._servers for one in server.unanswered()]
 
     def connections_peak(self) -> int:
         return sum(server.wire.peak for server in self._servers)

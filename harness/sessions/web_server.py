@@ -41,6 +41,8 @@ class WebServer:
         self._clock = clock
         self._connection_ids = connection_ids
         self._last_primary: dict[int, str] = {}
+        self._unanswered: dict[int, records.Connection] = {}
+        """Survives the process: what it had in flight may still be executed."""
         self._boot()
 
     def _boot(self) -> None:
@@ -52,6 +54,7 @@ class WebServer:
             clock=self._clock,
             next_id=self._connection_ids,
         )
+        self.wire.unanswered = self._unanswered
         self.wire.on_open = self._notice_redirection
         self.client: Client = (
             ClusterClient(self._around, self.wire)
@@ -63,6 +66,10 @@ class WebServer:
     @property
     def alive(self) -> bool:
         return self.wire.alive
+
+    def unanswered(self) -> list[records.Connection]:
+        """The closed connections with an attempt that never got its reply."""
+        return [one for number, one in self._unanswered.items() if number not in self.wire.open]
 
     async def start(self) -> None:
         """Find the primary. After `kill`: a new process, with nothing of the old one's knowledge."""
@@ -78,8 +85,9 @@ class WebServer:
         return reset
 
     async def close(self) -> None:
-        """An orderly end: what is pooled is closed."""
+        """An orderly end: what is pooled is closed, and what a client library forgot about."""
         await self.store.close()
+        self.wire.abort_all()
 
     def _notice_redirection(self, connection: records.Connection) -> None:
         if connection.role != "primary":

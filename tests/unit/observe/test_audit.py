@@ -4,7 +4,7 @@ import hiredis
 import pytest
 
 from harness.model.records import AuditEntry
-from harness.observe.audit import _caught_up, _fill, _slot_owners, index_key, what_changed
+from harness.observe.audit import _caught_up, _slot_owners, fill, index_key, what_changed
 from harness.observe.parsing import ClusterNode, ClusterView
 from harness.sessions import commands
 
@@ -61,7 +61,7 @@ def entry():
 
 def filled(*replies, witnesses=True):
     found = entry()
-    _fill(found, list(replies), witnesses=witnesses)
+    found.error = fill(found, list(replies), witnesses=witnesses)
     return found
 
 

@@ -1,0 +1,135 @@
+"""Reads a node that is about to lose what it holds: the only proof of where a lost write lived.
+
+A deposed primary throws its data away when it follows the new one; before that only it can say which
+acknowledged writes it had. Faults call `last_look` before they heal or restart something, the
+observers when somebody else was promoted or a primary was told to follow. The questions are the
+audit's; the answers are records of their own, since the load goes on meanwhile.
+
+Works in the thread that calls it, in a loop of its own, so that the load's loop does not wait; never
+longer than `WITHIN_S` per call. What was not read by then is missing, and the reading says so.
+
+Two traps. A paused node cannot answer, so it is read as soon as it runs again. And a node that follows
+somebody may show that one's data already, so each batch counts only if afterwards it still had no
+link to a primary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+
+import hiredis
+
+from harness.model.records import ForensicEntry, ForensicReading
+from harness.model.words import NodePurpose
+from harness.observe.audit import AuditedSession, ask_batch, batches, fill
+from harness.observe.link import Link, LinkDown
+from harness.observe.parsing import info_fields
+from harness.observe.picture import clustered
+from harness.observe.vantage import Vantage
+
+WITHIN_S = 2.0
+"""A few hundred sessions take some 50 ms."""
+
+_ROLES = {"master": "primary", "slave": "replica"}
+
+
+class _TakenOver(Exception):
+    """By whom."""
+
+
+class Forensics:
+    """`sessions`: every session made so far; asked from any thread."""
+
+    def __init__(self, vantage: Vantage, sessions: Callable[[], Sequence[AuditedSession]]) -> None:
+        self._vantage = vantage
+        self._sessions = sessions
+        self._cluster = clustered(vantage.plan)
+        self._witnesses = vantage.plan.scenario.workload.witnesses
+        self._keepers = {
+            node.name for node in vantage.plan.data_nodes() if node.purpose is NodePurpose.SESSIONS
+        }
+        self._numbers = itertools.count(1)
+
+    def last_look(self, nodes: Iterable[str], moment: str) -> None:
+        """Record what these nodes hold now. Those that hold no sessions are left out.
+
+        Blocks for at most about `WITHIN_S` seconds; not to be called where an event loop runs.
+        """
+        asked = [node for node in nodes if node in self._keepers]
+        if asked:
+            asyncio.run(self._read_all(asked, moment))
+
+    async def _read_all(self, nodes: Sequence[str], moment: str) -> None:
+        await asyncio.gather(*(self._read(node, moment) for node in nodes))
+
+    async def _read(self, node: str, moment: str) -> None:
+        shard = self._vantage.shard(node)
+        # The newest first: if time runs out, most is known of those made since the trouble began.
+        theirs = [one for one in reversed(self._sessions()) if one.shard == shard]
+        now_us = self._vantage.clock.now_us()
+        reading = ForensicReading(
+            n=next(self._numbers), node=node, moment=moment, sent_us=now_us, done_us=now_us, of=len(theirs)
+        )
+        link = self._vantage.link(node)
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await self._identify(link, reading)
+                for batch in batches(theirs):
+                    try:
+                        await self._read_batch(link, reading, batch)
+                    except LinkDown:  # who demotes a node also disconnects its clients
+                        await self._identify(link, reading)
+                        await self._read_batch(link, reading, batch)
+        except TimeoutError:
+            reading.why_partial = f"not finished within {WITHIN_S:g} s"
+        except LinkDown as silence:
+            reading.why_partial = str(silence)
+        except _TakenOver as primary:
+            reading.why_partial = f"by then it had the data of its primary at {primary}"
+        finally:
+            link.close()
+        reading.done_us = self._vantage.clock.now_us()
+        self._vantage.record(reading)
+
+    async def _identify(self, link: Link, reading: ForensicReading) -> None:
+        """Who answers, and whether the data are still its own.
+
+        Raises:
+            LinkDown: nobody, or another process than before.
+            _TakenOver: its data are those of the primary that it follows.
+        """
+        ready = (("READONLY",),) if self._cluster else ()
+        said = await link.ask(*ready, ("INFO", "server"), ("INFO", "replication"), within_s=WITHIN_S)
+        fields: dict[str, str] = {}
+        for text in said[len(ready) :]:
+            fields |= {} if isinstance(text, hiredis.ReplyError) else info_fields(text)
+        run_id = fields.get("run_id", "")
+        if reading.run_id not in {"", run_id}:
+            raise LinkDown(f"another process answers: {run_id}")
+        reading.run_id = run_id
+        reading.role = reading.role or _ROLES.get(fields.get("role", ""), "")
+        if fields.get("master_link_status") == "up":
+            raise _TakenOver(f"{fields['master_host']}:{fields['master_port']}")
+
+    async def _read_batch(self, link: Link, reading: ForensicReading, batch: list[AuditedSession]) -> None:
+        sent_us = self._vantage.clock.now_us()
+        replies = await ask_batch(link, batch, indexed=not self._cluster)
+        done_us = self._vantage.clock.now_us()
+        await self._identify(link, reading)
+        for session, said in zip(batch, replies, strict=True):
+            entry = ForensicEntry(
+                reading=reading.n,
+                session=session.id,
+                node=reading.node,
+                run_id=reading.run_id,
+                sent_us=sent_us,
+                done_us=done_us,
+            )
+            refused = fill(entry, said, witnesses=self._witnesses)
+            if refused is not None:  # LOADING, MOVED: it did not tell
+                reading.why_partial = reading.why_partial or refused
+                continue
+            reading.sessions += 1
+            self._vantage.record(entry)
