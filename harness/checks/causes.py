@@ -1,8 +1,9 @@
 """Why something acked is gone: what the recorded evidence decides, else `not determined`.
 
-`of_loss` compares who acked a promise, and when, with who was primary then and what became of that
-node's data. Nothing here guesses: a loss without a change of roles, an emptied primary or a flush
-between the ack and the sight stays `not determined`. Replication offsets are not weighed yet.
+`of_loss` compares who acked a promise, when, and at which replication offset, with who was primary then,
+up to which offset the next primary had followed, and what became of the node's data. Nothing here
+guesses: a loss without a change of roles, an emptied primary or a flush between the ack and the sight
+stays `not determined`, and so does one that every new primary demonstrably had when it was promoted.
 
 Trap: a node that was deposed does not know it. Its acks count as a deposed primary's from the moment
 the other one was promoted, not from the moment somebody told it.
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 
 from harness.checks.effects import Effect, Sight
 from harness.checks.index import Index
-from harness.checks.nodes import Standing
+from harness.checks.nodes import Owner, Standing
+from harness.checks.offsets import Side, side
 from harness.model.words import Cause
 
 
@@ -70,12 +72,14 @@ def _acker(index: Index, node: str, run_id: str, sent_us: float, done_us: float)
 
 
 def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why:
-    """Why an acked effect was not there when looked for."""
+    """Why an acked effect was not there when looked for. `shard`: the session's; what was acked on
+    another one (a user's index, in a cluster) is judged by that one."""
     seen_us = index.end_us if seen is None else seen.done_us
+    by = acker(index, effect)
+    shard = index.nodes.shard_of.get(by.node or "", shard)
     for flush in index.nodes.flushes:
         if flush.shard == shard and effect.sent_us <= flush.by_us and flush.from_us <= seen_us:
             return Why(cause=Cause.FLUSHED, because=flush.why)
-    by = acker(index, effect)
     if by.node is None:
         return Why(because="no connection was recorded for the ack")
     following = index.nodes.owner_after(by.node, effect.done_us)
@@ -87,31 +91,70 @@ def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why
         return Why(
             because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other was promoted since"
         )
+    heir, placed = _left_behind_by(index, effect, by, seen_us)
+    if heir is None:
+        return Why(because=f"{by.node} acked it, and {placed}")
+    if heir is not following:
+        return Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, and {placed}")
+    return _by_time(effect, by, heir, placed)
+
+
+def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> tuple[Owner | None, str]:
+    """The first new primary that may have been without the effect when it was promoted, and what the
+    offsets say of it; None: each of them had it, so no promotion explains the loss."""
+    assert by.node is not None
+    span = index.nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
+    heirs = index.nodes.heirs(by.node, effect.done_us)
+    if span is None:
+        return next(heirs, None), ""
+    stream, had = span.stream, ""
+    for heir in heirs:
+        if heir.from_us > seen_us:
+            break
+        cut = index.nodes.offsets.cut(heir.node, heir.from_us, stream)
+        if cut is None:
+            return heir, ""
+        where = side(span, cut)
+        if where is Side.ABOVE:
+            return heir, f"{heir.node} had followed to offset {cut.offset}, and this lies above {span.low}"
+        if where is Side.UNKNOWN:
+            return heir, ""
+        had = f"{heir.node} had followed to offset {cut.offset} when it was promoted, which is past this"
+        stream = cut.stream
+    return None, had
+
+
+def _by_time(effect: Effect, by: Acker, heir: Owner, placed: str) -> Why:
+    """Which side of the promotion it was acked on."""
+    offsets = f"; {placed}" if placed else ""
     if by.standing is Standing.DEPOSED:
-        ago_s = (effect.sent_us - following.by_us) / 1e6
-        because = f"{by.node} acked it {ago_s:.2f} s or more after {following.node} had been promoted"
-        return Why(cause=Cause.SPLIT_BRAIN, because=because)
+        ago_s = (effect.sent_us - heir.by_us) / 1e6
+        because = f"{by.node} acked it {ago_s:.2f} s or more after {heir.node} had been promoted"
+        return Why(cause=Cause.SPLIT_BRAIN, because=because + offsets)
     if by.standing is Standing.CHANGING:
-        because = f"{by.node} acked it while {following.node} was being promoted"
-        return Why(cause=Cause.AT_PROMOTION, because=because)
+        because = f"{by.node} acked it while {heir.node} was being promoted"
+        return Why(cause=_at_promotion(heir), because=because + offsets)
     if by.standing is Standing.PRIMARY:
-        left_s = (following.from_us - effect.done_us) / 1e6
-        because = (
-            f"{by.node} acked it {left_s:.2f} s before {following.node} was promoted, which did not have it"
-        )
-        return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
+        left_s = (heir.from_us - effect.done_us) / 1e6
+        because = f"{by.node} acked it {left_s:.2f} s before {heir.node} was promoted, which did not have it"
+        return Why(cause=Cause.NOT_YET_REPLICATED, because=because + offsets)
     return Why(because=f"{by.node} was no primary by what was sampled")
+
+
+def _at_promotion(heir: Owner | None) -> Cause:
+    """Of a promotion that is not known to a moment, nothing is said."""
+    return Cause.AT_PROMOTION if heir is None or heir.close else Cause.NOT_DETERMINED
 
 
 def of_old_answer(index: Index, sight: Sight) -> Why:
     """Why somebody was shown something that was no longer so."""
     by = watcher(index, sight)
-    if by.standing is Standing.DEPOSED and by.node is not None:
-        taken = index.nodes.owner_after(by.node, sight.done_us)
+    taken = None if by.node is None else index.nodes.owner_after(by.node, sight.done_us)
+    if by.standing is Standing.DEPOSED:
         who = "another node" if taken is None else taken.node
         return Why(cause=Cause.SPLIT_BRAIN, because=f"{by.node} answered after {who} had been promoted")
     if by.standing is Standing.CHANGING:
-        return Why(cause=Cause.AT_PROMOTION, because=f"{by.node} answered while another was being promoted")
+        return Why(cause=_at_promotion(taken), because=f"{by.node} answered while another was being promoted")
     if by.standing is Standing.REPLICA:
         return Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node}, a replica, answered")
     return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from harness.checks.offsets import Offsets
 from harness.model.history import History
 from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
@@ -28,6 +30,13 @@ AT_LIMIT = 0.9
 
 ENDING = frozenset({"kill", "stop", "restart"})
 """Faults whose proved effect is that the process is gone."""
+
+ORDERED, NOTICED = "+failover-state-wait-promotion", "+promoted-slave"
+"""Sentinel has just told a replica to become primary; Sentinel has seen that it is one."""
+
+CLOSE_US = 150_000
+"""A promotion that is known to less than this is no moment that something can have happened at: nodes
+are asked three times meanwhile."""
 
 EMPTIED = 0.5
 """A process that comes back with fewer than this share of its keys came back empty: the first
@@ -49,6 +58,11 @@ class Owner:
     node: str
     from_us: float
     by_us: float
+
+    @property
+    def close(self) -> bool:
+        """Known so exactly that "at promotion" says something."""
+        return self.by_us - self.from_us <= CLOSE_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class Nodes:
         for sample in history.samples:
             if sample.reachable and sample.node in self.shard_of:
                 self._samples[sample.node].append(sample)
+        self.offsets = Offsets(self._samples)
         self.owners = self._find_owners(history.events)
         self.flushes = _flushes(history, self.shard_of)
         self.emptied = self._find_emptied()
@@ -127,11 +142,18 @@ class Nodes:
 
     def owner_after(self, node: str, t_us: float) -> Owner | None:
         """Who took over from this node, which answered something at that moment."""
+        return next(iter(self.heirs(node, t_us)), None)
+
+    def heirs(self, node: str, t_us: float) -> Iterator[Owner]:
+        """Who took over from this node, who from that one, and so on."""
         shard = self.shard_of.get(node)
         if shard is None:
-            return None
+            return
         held = [n for n, one in enumerate(self.owners[shard]) if one.node == node and one.from_us <= t_us]
-        return self.next_owner(shard, held[-1]) if held else None
+        position = held[-1] if held else None
+        while position is not None and (heir := self.next_owner(shard, position)) is not None:
+            yield heir
+            position = self.owners[shard].index(heir)
 
     def owner_at(self, shard: int, t_us: float) -> str | None:
         """The shard's primary then (promotions that may have happened by then count)."""
@@ -185,13 +207,14 @@ class Nodes:
     def _find_owners(self, events: tuple[Event, ...]) -> dict[int, list[Owner]]:
         owners = {shard: [Owner(node, float("-inf"), float("-inf"))] for shard, node in self._first.items()}
         told = [event for event in events if event.name == "promoted" and event.node in self.shard_of]
+        others = [event for event in events if event.name in {ORDERED, NOTICED}]
         found: list[Owner] = []
         for node, samples in self._samples.items():
             role = "primary" if self._first[self.shard_of[node]] == node else "replica"
             last_us = 0.0
             for sample in samples:
                 if sample.role == "primary" and role == "replica":
-                    found.append(_narrowed(Owner(node, last_us, sample.done_us), told))
+                    found.append(_narrowed(Owner(node, last_us, sample.done_us), told + others))
                 role, last_us = sample.role or role, sample.sent_us
         for event in told:
             assert event.node is not None
@@ -233,13 +256,17 @@ class Nodes:
 
 
 def _narrowed(owner: Owner, told: list[Event]) -> Owner:
-    """The sampled bracket, cut down by an event that lies within it."""
+    """The sampled bracket, cut down by what others told of this promotion while it lasted."""
+    from_us, by_us = owner.from_us, owner.by_us
     for event in told:
-        if event.node == owner.node:
-            from_us, by_us = max(owner.from_us, event.t_us - event.error_us), min(owner.by_us, event.t_us)
-            if from_us <= by_us:
-                return Owner(owner.node, from_us, by_us)
-    return owner
+        begun_us = event.t_us - event.error_us
+        if event.node != owner.node or event.t_us < from_us or begun_us > by_us:
+            continue
+        if event.name != ORDERED:
+            by_us = min(by_us, event.t_us)
+        if event.name != NOTICED:
+            from_us = max(from_us, begun_us)
+    return Owner(owner.node, from_us, by_us) if from_us <= by_us else owner
 
 
 def _flushes(history: History, shard_of: dict[str, int]) -> list[Loss]:

@@ -1,4 +1,4 @@
-"""Asks every node how it is, ten times a second: INFO of data nodes, the cluster's and sentinels' views.
+"""Asks data nodes how they are, twenty times a second, and sentinels ten times: INFO and their views.
 
 Each node has a connection and a pace of its own, so one that hangs delays nobody. A sample is recorded
 also when the node did not answer: silence at a known time is evidence. The views of the cluster's nodes
@@ -29,7 +29,11 @@ from harness.observe.parsing import (
 from harness.observe.picture import clustered
 from harness.observe.vantage import Vantage, every
 
-SAMPLE_EVERY_S = 0.1
+SAMPLE_EVERY_S = 0.05
+"""Data nodes: what is known of promotions and offsets is known to this. A sample costs the loop about a
+quarter of a millisecond."""
+ASK_SENTINEL_EVERY_S = 0.1
+"""Sentinels announce what they do; asking only finds what a message was missed of."""
 ANSWER_WITHIN_S = 0.5
 """A healthy node answers in a millisecond; on a busy machine a hundred. Longer counts as silent."""
 
@@ -175,6 +179,6 @@ async def sample_sentinel(vantage: Vantage, sentinel: str, notice: Callable[[Sen
         notice(await sampler.ask())
 
     try:
-        await every(SAMPLE_EVERY_S, once)
+        await every(ASK_SENTINEL_EVERY_S, once)
     finally:
         sampler.close()

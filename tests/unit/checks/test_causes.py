@@ -7,9 +7,10 @@ import pytest
 from harness.checks import run_checks
 from harness.checks.index import Index, expires_relatively
 from harness.checks.nodes import Standing
+from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.words import Cause
-from tests.builders_history import Past
+from tests.builders_history import Past, us
 from tests.unit.checks import stories
 
 
@@ -50,6 +51,85 @@ def test_write_acked_during_promotion_is_at_promotion() -> None:
     past, ann = _split()
     past.change(ann, 3.9, node="redis-1", attempts=[(3.9, 3.95, 4.05)])
     assert _found(past, "lost-write").cause is Cause.AT_PROMOTION
+
+
+def _followed(past: Past, cut_s: float, heir: str = "redis-2", stream: str = "first") -> History:
+    """The history with streams in its samples: `heir` had followed the first primary's up to `cut_s`
+    (the story's offsets are its microseconds)."""
+    history = past.history()
+    for sample in history.samples:
+        sample.replid = stream
+        if sample.node == "redis-1" and sample.done_us < us(10.0):
+            sample.role = "primary"  # a zombie does not know
+        if sample.node == heir and sample.role == "primary":
+            sample.replid, sample.replid2, sample.second_repl_offset = "second", "first", us(cut_s) + 1
+    return history
+
+
+def _why(history: History, name: str = "lost-write") -> Finding:
+    return next(one for one in run_checks(history)[0] if one.name == name)
+
+
+def test_write_above_the_cut_was_not_replicated() -> None:
+    """The new primary says itself that it had not followed so far."""
+    past, ann = _split()
+    past.change(ann, 3.0)
+    found = _why(_followed(past, 2.0))
+    assert found.cause is Cause.NOT_YET_REPLICATED
+    assert "redis-2 had followed to offset 2000000" in found.because
+
+
+def test_zombies_write_above_the_cut_was_acked_by_a_deposed_primary() -> None:
+    """The offset says that the new primary never had it, the time that it could not have."""
+    past, ann = _split()
+    past.change(ann, 5.0, node="redis-1")
+    found = _why(_followed(past, 2.0))
+    assert found.cause is Cause.SPLIT_BRAIN
+    assert "lies above" in found.because
+
+
+def test_write_below_the_cut_was_not_lost_by_the_promotion() -> None:
+    """The new primary had it when it was promoted: something else took it, and nothing is guessed."""
+    past, ann = _split()
+    past.change(ann, 3.0)
+    found = _why(_followed(past, 3.9))
+    assert found.cause is Cause.NOT_DETERMINED
+    assert "past this" in found.because
+
+
+def test_write_around_the_cut_is_judged_by_time() -> None:
+    """The samples around it lie on both sides of the cut: offsets say nothing against the time."""
+    past, ann = _split()
+    past.change(ann, 3.0)
+    assert _why(_followed(past, 3.0)).cause is Cause.NOT_YET_REPLICATED
+
+
+def test_offsets_of_another_stream_say_nothing() -> None:
+    """A copy made from somewhere else has offsets that look alike and mean nothing."""
+    past, ann = _split()
+    past.change(ann, 3.0)
+    found = _why(_followed(past, 3.9, stream="another"))
+    assert found.cause is Cause.NOT_YET_REPLICATED
+    assert "offset" not in found.because
+
+
+def test_promotion_that_is_hardly_known_makes_no_cause() -> None:
+    """Half a second between the samples: before or after cannot be told, and "at" would say nothing."""
+    past, ann = _split()
+    past.events = [one for one in past.events if one.name != "promoted"]
+    past.samples_per_s = 2
+    past.change(ann, 3.8, node="redis-1", took=0.01)
+    assert _found(past, "lost-write").cause is Cause.NOT_DETERMINED
+
+
+def test_sentinel_tells_when_it_ordered_the_promotion() -> None:
+    """What was acked before the order was acked before the promotion, however rare samples are."""
+    past, ann = _split()
+    past.events = [one for one in past.events if one.name != "promoted"]
+    past.event("+failover-state-wait-promotion", 4.0, error=0.02, source="sentinel-1", node="redis-2")
+    past.samples_per_s = 2
+    past.change(ann, 3.8, node="redis-1", took=0.01)
+    assert _found(past, "lost-write").cause is Cause.NOT_YET_REPLICATED
 
 
 def test_logout_answered_by_a_deposed_primary_names_it() -> None:
