@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from harness.checks.closings import Closings
 from harness.checks.effects import (
     FOREVER,
     NEVER,
@@ -20,13 +21,15 @@ from harness.checks.effects import (
     Sight,
     State,
     answered,
+    closed_by_sight,
     effect_of,
     seen_at,
     state_of,
 )
+from harness.checks.forensic import LastLooks
 from harness.checks.nodes import Nodes
 from harness.model.history import History
-from harness.model.records import Attempt, AuditEntry, Connection, Operation, Step
+from harness.model.records import Attempt, AuditEntry, Connection, ForensicEntry, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
@@ -96,6 +99,8 @@ class Index:
         self.history = history
         self.plan = history.plan
         self.nodes = Nodes(history)
+        self.closings = Closings(history, self.nodes)
+        self.last_looks = LastLooks(history)
         self.connections: dict[int, Connection] = {one.id: one for one in history.connections}
         self.operations: dict[int, Operation] = {one.id: one for one in history.operations}
         self.sessions: dict[str, Timeline] = {}
@@ -106,6 +111,7 @@ class Index:
         self.locking: list[tuple[Operation, Step]] = []
         """Steps that take or release locks; what they meet says nothing about the session."""
         self._emptied_indexes: list[tuple[str, Effect]] = []
+        self._still_open: list[tuple[Timeline, Effect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
         self.effect_us = _first_effect(history)
@@ -117,6 +123,7 @@ class Index:
         self._read_audit()
         for timeline in self.sessions.values():
             timeline.sights.sort(key=lambda one: one.sent_us)
+        self._close_by_sight()
 
     @property
     def audited(self) -> bool:
@@ -134,6 +141,14 @@ class Index:
             reply = numbers[-1] if numbers else None
         return None if reply is None or reply.connection is None else self.connections.get(reply.connection)
 
+    def forensics(self, session: str) -> tuple[ForensicEntry, ...]:
+        """What nodes held of a session shortly before they lost their data (healed after a partition,
+        demoted, restarted), oldest first. `last_looks.whereabouts` tells who had a certain write.
+
+        Entries are no sights: other nodes were primary by then, and the load went on.
+        """
+        return self.last_looks.of(session)
+
     def _timeline(self, session: str, operation: Operation) -> Timeline:
         found = self.sessions.get(session)
         if found is None:
@@ -146,13 +161,8 @@ class Index:
         return found
 
     def _gone(self, attempt: Attempt) -> float:
-        """When an unanswered attempt can no longer be executed: its server process has ended."""
-        connection = self.connections.get(attempt.connection or 0)
-        if connection is None:
-            return FOREVER
-        run_id = connection.run_id or self.nodes.run_id_at(connection.node, attempt.sent_us)
-        gone_us = self.nodes.gone_us(connection.node, run_id)
-        return FOREVER if gone_us is None else gone_us
+        """Since when an unanswered attempt certainly could not be executed any more."""
+        return self.closings.over_us(attempt.connection, attempt.sent_us)
 
     def _read_operations(self) -> None:
         for operation in self.history.operations:
@@ -206,6 +216,8 @@ class Index:
             timeline.indexed.append(effect)
         elif does in WRITES:
             timeline.writes.append(effect)
+        if effect.until_us == FOREVER and step.wrote:
+            self._still_open.append((timeline, effect))
         if step.ttl_ms is not None and does in {StepKind.CREATE, StepKind.TOUCH}:
             timeline.setters.append(effect)
 
@@ -241,6 +253,20 @@ class Index:
         one = step.member or step.session or operation.session
         for session in step.members if step.members is not None else (one,):
             self._timeline(session, operation).unindexed.append(effect)
+
+    def _close_by_sight(self) -> None:
+        """An unanswered attempt whose value was seen will not be executed a second time."""
+        for timeline, effect in self._still_open:
+            closed = closed_by_sight(effect, timeline.sights)
+            if closed is effect:
+                continue
+            for effects in (
+                timeline.creations,
+                timeline.writes,
+                timeline.setters,
+                self.logins[timeline.user],
+            ):
+                effects[:] = [closed if one is effect else one for one in effects]
 
     def _read_audit(self) -> None:
         summary = self.history.audit_summary
