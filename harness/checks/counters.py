@@ -264,7 +264,8 @@ def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tu
 
 
 def _applied_twice(index: Index, timeline: Timeline, effect: Effect, times: int) -> Finding:
-    attempts = len([one for one in effect.operation.attempts if one.handed_over])
+    mine = effect.step.attempts  # the operation may have read the cart back as well
+    attempts = len([one for one in effect.operation.attempts if one.handed_over and one.n in mine])
     why = Why(because="it was sent once")
     if attempts > 1:
         why = Why(cause=Cause.CLIENT_RETRY, because=f"it was sent {attempts} times")

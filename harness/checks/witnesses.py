@@ -4,8 +4,8 @@ Later writes hide most lost ones. So every write also leaves its operation id on
 shortens; what is acked and not on the list after recovery is lost. Log-ins and logouts are promises
 of their own (lost-session, resurrected-session) and are not counted here.
 
-Trap: witness lists can be evicted like any key. Where that may have happened a missing list proves
-nothing, and the writes that it would have shown are undecidable.
+Trap: witness lists can be evicted like any key, and the next write begins another. Where that may have
+happened, a list without the log-in's own trace proves nothing about the writes that it does not name.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ def judge_witnesses(index: Index) -> Counted:
         if left is None:
             undecidable += len(acked)
             continue
-        if not left and acked and _may_be_evicted(index, timeline):
-            undecidable += 0 if _evicted(index, timeline) else len(acked)
-            continue
         there = frozenset(left)
-        findings += [_lost(index, timeline, one) for one in acked if one.step.witness not in there]
+        missing = [one for one in acked if one.step.witness not in there]
+        if missing and not _from_the_start(timeline, there) and _may_be_evicted(index, timeline):
+            undecidable += 0 if _evicted(index, timeline) else len(missing)
+            missing = []
+        findings += [_lost(index, timeline, one) for one in missing]
         findings += _late(index, timeline, left)
         findings += _impossible(index, timeline, left)
     return Counted(findings=findings, undecidable={"lost-write": undecidable})
@@ -55,6 +56,11 @@ def twice(timeline: Timeline) -> list[tuple[Effect, int]]:
         and one.step.witness is not None
         and tally[one.step.witness] > asked[one.step.witness]
     ]
+
+
+def _from_the_start(timeline: Timeline, there: frozenset[str]) -> bool:
+    """Whether the list is the one that the log-in began, not one that a later write began anew."""
+    return any(one.step.witness in there for one in timeline.creations)
 
 
 def _evicted(index: Index, timeline: Timeline) -> bool:

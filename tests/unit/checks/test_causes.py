@@ -9,6 +9,7 @@ from harness.checks.index import Index, expires_relatively
 from harness.checks.nodes import Standing
 from harness.model.history import History
 from harness.model.judgement import Finding
+from harness.model.records import Attempt
 from harness.model.words import Cause
 from tests.builders_history import Past, us
 from tests.unit.checks import stories
@@ -251,3 +252,17 @@ def test_attempt_is_over_when_a_kill_is_proved() -> None:
     past.logout(ann, 2.0, outcome="unknown", executed=False)
     past.fault(2.2)
     assert Index(past.history()).sessions[ann].destroys[0].until_us == 2.2e6
+
+
+def test_increment_applied_twice_is_no_retry_because_its_cart_was_read_back() -> None:
+    """Only what carried the increment itself was a try of it; reading the cart back was another step."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    added = past.add(ann, 2.0)
+    past.act(2.5, lambda: past.stores["redis-1"].witnesses[ann].append(str(added.id)))
+    history = past.history()
+    operation = history.operations[added.id - 1]
+    read_back = Attempt(n=2, steps=(2,), handed_over=True, sent_us=2_100_000, done_us=2_101_000, result="reply")
+    operation.attempts = (*operation.attempts, read_back)
+    found = next(one for one in run_checks(history)[0] if one.name == "doubled-update")
+    assert found.cause is Cause.NOT_DETERMINED

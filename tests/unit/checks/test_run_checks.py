@@ -85,6 +85,19 @@ def test_evicted_witnesses_leave_lost_writes_open() -> None:
     assert counts["lost-write"].high == 1
 
 
+def test_witness_list_begun_anew_after_its_eviction_proves_nothing() -> None:
+    """The next write begins another list: what that one does not name is not known, and not lost."""
+    past = Past(eviction_events=True)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 1.5)
+    past.act(2.0, past.stores["redis-1"].witnesses.clear)
+    past.event("evicted", 2.0, source="redis-1", node="redis-1", shard=1, key=f"witness:{{{ann}}}")
+    past.change(ann, 3.0)
+    findings, counts, _, _ = run_checks(past.history())
+    assert findings == []
+    assert (counts["lost-write"].low, counts["lost-write"].high) == (0, 1)
+
+
 def test_session_that_timed_out_after_its_last_acked_touch_is_intact() -> None:
     """A touch without an answer promises nothing: what is absent after the last promise is in order."""
     past = Past(idle_s=4.0)
