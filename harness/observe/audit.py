@@ -218,14 +218,25 @@ class _Audit:
         return found
 
 
-async def ask_batch(link: Link, batch: Sequence[AuditedSession], *, indexed: bool) -> list[list[Reply]]:
+async def ask_batch(
+    link: Link,
+    batch: Sequence[AuditedSession],
+    *,
+    indexed: bool,
+    before: tuple[Words, ...] = (),
+    after: tuple[Words, ...] = (),
+) -> list[list[Reply]]:
     """Per session: type, PTTL, value, witnesses, and (`indexed`) whether its user's index lists it.
+
+    `before` and `after` go into the same write; their replies are left out.
 
     Raises:
         LinkDown: not everything was answered in time.
     """
     asked = [_questions(session, indexed=indexed) for session in batch]
-    flat = iter(await link.ask(*(words for each in asked for words in each), within_s=_ANSWER_WITHIN_S))
+    questions = (words for each in asked for words in each)
+    flat = iter(await link.ask(*before, *questions, *after, within_s=_ANSWER_WITHIN_S))
+    flat = islice(flat, len(before), None)
     replies = [list(islice(flat, len(each))) for each in asked]
     texts = [turn for turn, answers in enumerate(replies) if answers[0] == "string"]
     if texts:
@@ -297,10 +308,10 @@ def _slot_owners(views: Iterable[ClusterView | None]) -> dict[int, str]:
     return {number: name for number, name in owners.items() if number not in disputed}
 
 
-def batches(sessions: Iterable[AuditedSession]) -> Iterable[list[AuditedSession]]:
+def batches(sessions: Iterable[AuditedSession], size: int = BATCH) -> Iterable[list[AuditedSession]]:
     """Sessions by the round trip."""
     left = iter(sessions)
-    while batch := list(islice(left, BATCH)):
+    while batch := list(islice(left, size)):
         yield batch
 
 

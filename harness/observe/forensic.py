@@ -8,9 +8,10 @@ audit's; the answers are records of their own, since the load goes on meanwhile.
 Works in the thread that calls it, in a loop of its own, so that the load's loop does not wait; never
 longer than `WITHIN_S` per call. What was not read by then is missing, and the reading says so.
 
-Two traps. A paused node cannot answer, so it is read as soon as it runs again. And a node that follows
-somebody may show that one's data already, so each batch counts only if afterwards it still had no
-link to a primary.
+Traps: a paused node cannot answer, so it is read as soon as it runs again. A node that follows somebody
+may show that one's data already, so each batch counts only if afterwards it still had no link to a
+primary. And a cluster node that lost its majority refuses reads, so it is told to answer them for the
+length of one write, which it carries out without serving anybody else in between.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import hiredis
 
-from harness.model.records import ForensicEntry, ForensicReading
+from harness.model.records import Event, ForensicEntry, ForensicReading
 from harness.model.words import NodePurpose
-from harness.observe.audit import AuditedSession, ask_batch, batches, fill
+from harness.observe.audit import BATCH, AuditedSession, ask_batch, batches, fill
 from harness.observe.link import Link, LinkDown
 from harness.observe.parsing import info_fields
 from harness.observe.picture import clustered
@@ -31,6 +33,13 @@ from harness.observe.vantage import Vantage
 
 WITHIN_S = 2.0
 """A few hundred sessions take some 50 ms."""
+
+READS_WHEN_DOWN = "cluster-allow-reads-when-down"
+_ANSWER_ALL_THE_SAME = ("CONFIG", "SET", READS_WHEN_DOWN, "yes")
+_REFUSE_AGAIN = ("CONFIG", "SET", READS_WHEN_DOWN, "no")
+IN_ONE_WRITE = 35
+"""Sessions whose questions fit into the 16 KiB that Redis reads from a client at once: what lies in
+one such piece is carried out before anybody else is served."""
 
 _ROLES = {"master": "primary", "slave": "replica"}
 
@@ -72,16 +81,17 @@ class Forensics:
         reading = ForensicReading(
             n=next(self._numbers), node=node, moment=moment, sent_us=now_us, done_us=now_us, of=len(theirs)
         )
-        link = self._vantage.link(node)
+        link, down = self._vantage.link(node), False
         try:
             async with asyncio.timeout(WITHIN_S):
                 await self._identify(link, reading)
-                for batch in batches(theirs):
+                down = self._cluster and await self._is_down(link, node)
+                for batch in batches(theirs, IN_ONE_WRITE if down else BATCH):
                     try:
-                        await self._read_batch(link, reading, batch)
+                        await self._read_batch(link, reading, batch, down=down)
                     except LinkDown:  # who demotes a node also disconnects its clients
                         await self._identify(link, reading)
-                        await self._read_batch(link, reading, batch)
+                        await self._read_batch(link, reading, batch, down=down)
         except TimeoutError:
             reading.why_partial = f"not finished within {WITHIN_S:g} s"
         except LinkDown as silence:
@@ -89,6 +99,9 @@ class Forensics:
         except _TakenOver as primary:
             reading.why_partial = f"by then it had the data of its primary at {primary}"
         finally:
+            if down:
+                with suppress(LinkDown):  # then it is gone, and its settings with it
+                    await link.ask(_REFUSE_AGAIN, within_s=WITHIN_S)
             link.close()
         reading.done_us = self._vantage.clock.now_us()
         self._vantage.record(reading)
@@ -113,9 +126,36 @@ class Forensics:
         if fields.get("master_link_status") == "up":
             raise _TakenOver(f"{fields['master_host']}:{fields['master_port']}")
 
-    async def _read_batch(self, link: Link, reading: ForensicReading, batch: list[AuditedSession]) -> None:
+    async def _is_down(self, link: Link, node: str) -> bool:
+        """Whether the node refuses reads because of the state of its cluster."""
+        (said,) = await link.ask(("CLUSTER", "INFO"), within_s=WITHIN_S)
+        fields = {} if isinstance(said, hiredis.ReplyError) else info_fields(said)
+        down = fields.get("cluster_state") == "fail"
+        if down and not self._vantage.plan.scenario.deployment.topology.allow_reads_when_down:
+            self._vantage.record(
+                Event(
+                    source="harness",
+                    name="configured",
+                    t_us=self._vantage.clock.now_us(),
+                    node=node,
+                    shard=self._vantage.shard(node),
+                    detail=f"{READS_WHEN_DOWN} yes, for single writes of the observer's: a last look",
+                )
+            )
+            return True
+        return False
+
+    async def _read_batch(
+        self, link: Link, reading: ForensicReading, batch: list[AuditedSession], *, down: bool
+    ) -> None:
         sent_us = self._vantage.clock.now_us()
-        replies = await ask_batch(link, batch, indexed=not self._cluster)
+        replies = await ask_batch(
+            link,
+            batch,
+            indexed=not self._cluster,
+            before=(_ANSWER_ALL_THE_SAME,) if down else (),
+            after=(_REFUSE_AGAIN,) if down else (),
+        )
         done_us = self._vantage.clock.now_us()
         await self._identify(link, reading)
         for session, said in zip(batch, replies, strict=True):
