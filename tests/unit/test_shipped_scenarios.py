@@ -56,7 +56,7 @@ def test_shipped_scenario_explains_itself(path: Path) -> None:
     scenario = _plan(path).scenario
     assert scenario.about
     assert scenario.advice
-    assert "core" in scenario.tags
+    assert {"core", "all"} & {*scenario.tags}
     assert path.parent.name == scenario.deployment.topology.kind
     assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem)
 
