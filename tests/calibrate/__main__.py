@@ -27,7 +27,7 @@ from tests.calibrate.stopped import patient, plan_of, run
 from tests.rows import RUNS, Row, report
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0)
-RATE_PER_S = 100.0
+RATE_PER_S = 50.0
 BEHAVIOURS = {
     "read": OperationKind.READ,
     "change-field": OperationKind.WRITE,

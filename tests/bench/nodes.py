@@ -1,0 +1,56 @@
+"""Real nodes for the bench: plans made here, nodes started by the kit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+
+from harness.faults import FAULTS
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.plan import Plan
+from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.seams import Machine
+from harness.model.words import BackendKind, Discovery, Shows, TopologyKind
+from harness.plan import compile as compile_plan
+
+ONE_NODE = TopologySpec(kind=TopologyKind.SINGLE, sentinels=0, redis={"save": ""})
+CLIENT = ClientProfile(
+    discovery=Discovery.FIXED_ADDRESS,
+    socket_timeout_s=5.0,
+    connect_timeout_s=5.0,
+    application_retries=0,
+    max_connections=200,
+)
+
+
+def plan_of(
+    topology: TopologySpec,
+    *,
+    workload: Workload | None = None,
+    client: ClientProfile = CLIENT,
+    backend: BackendKind = BackendKind.PROCESS,
+) -> Plan:
+    """A plan whose only fault does nothing."""
+    scenario = Scenario(
+        file="bench.yaml",
+        name="bench",
+        shows=Shows.PROMISE,
+        tags=(),
+        about="",
+        advice="",
+        deployment=Deployment(name="bench", topology=topology, client=client),
+        workload=workload or Workload(mix={"read": 1.0}, options={}),
+        faults=(FaultStep(number=1, kind="nothing", target="primary", start=Start(after_s=1.0)),),
+    )
+    machine = Machine(backend=backend, network_faults=True, cpus=2)
+    fits = {name: fault.fits for name, fault in FAULTS.items()}
+    return compile_plan(scenario, seed=1, backend=backend, machine=machine, fits=fits)
+
+
+def workload(mix: Mapping[str, float], users: int) -> Workload:
+    return Workload(web_servers=1, users=users, rate_per_s=1000.0, mix=mix, options={})
+
+
+def redis_benchmark() -> str | None:
+    """Its path; None where it is not installed."""
+    return shutil.which("redis-benchmark") or shutil.which("valkey-benchmark")
