@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -368,3 +368,54 @@ def test_plan_without_faults_is_over_at_once(stage: Stage) -> None:
     stage.set()
     assert stage.run().steps == ()
     assert stage.phases == []
+
+
+def _looked_at(stage: Stage, *steps: FaultStep) -> list[tuple[tuple[str, ...], str, tuple[str, ...]]]:
+    """Nodes, moment, and what had been logged by then, for each last look of a run."""
+    looks: list[tuple[tuple[str, ...], str, tuple[str, ...]]] = []
+    world = stage.set(*steps)
+
+    def last_look(nodes: Sequence[str], moment: str) -> None:
+        looks.append((tuple(nodes), moment, tuple(stage.log)))
+
+    scene = replace(world.scene, last_look=last_look)
+    Director(scene.plan, scene, stage.phases.append, stage.faults).run(stage.stop)
+    return looks
+
+
+@pytest.mark.parametrize("hold_s", [0.05, None])
+@pytest.mark.parametrize("kind", ["isolate", "cut replication"])
+def test_cut_off_node_is_read_once_before_it_is_healed(stage: Stage, kind: str, hold_s: float | None) -> None:
+    """Whatever it acknowledged alone goes with the heal; also where only the end of the run heals it."""
+    changes = {} if hold_s is None else {"hold_s": hold_s}
+    stage.fault(kind, lasting=False)
+    looks = _looked_at(stage, at(kind, 1, 0.0, **changes))
+    assert looks == [(("redis-1",), f"before healing {kind}", (f"{kind} injected",))]
+    assert stage.log[-1] == f"{kind} healed"
+
+
+def test_paused_node_is_read_after_it_was_resumed(stage: Stage) -> None:
+    """Before, it cannot answer; the record says so."""
+    ((nodes, moment, before),) = _looked_at(stage, at("pause", 1, 0.0, hold_s=0.05))
+    assert nodes == ("redis-1",)
+    assert "it could not answer" in moment
+    assert before == ("pause injected", "pause healed")
+
+
+def test_run_that_is_stopped_reads_nobody(stage: Stage) -> None:
+    """Healing at once matters more."""
+    stage.later(0.2, stage.stop.set)
+    assert _looked_at(stage, at("isolate", 1, 0.0, hold_s=60.0)) == []
+    assert stage.log == ["isolate injected", "isolate healed"]
+
+
+def test_look_before_healing_does_not_lengthen_a_hold(stage: Stage) -> None:
+    """It is taken ahead of the end, so that a partition lasts as long as the scenario says."""
+    world = stage.set(at("isolate", 1, 0.0, hold_s=0.8))
+    looked_us: list[int] = []
+    scene = replace(world.scene, last_look=lambda _nodes, _moment: looked_us.append(scene.situation.now_us()))
+    report = Director(scene.plan, scene, stage.phases.append, stage.faults).run(stage.stop)
+    (step_report,) = report.steps
+    assert step_report.effect
+    assert step_report.healed_us
+    assert looked_us[0] < step_report.effect.at_us + 800_000 <= step_report.healed_us
