@@ -26,6 +26,8 @@ from harness.checks.index import Index
 from harness.checks.locks import judge_locks
 from harness.checks.others import judge_index, judge_recovery, judge_refusals, judge_replicas
 from harness.checks.registers import judge_registers
+from harness.checks.screen import Screened, screen
+from harness.checks.traffic import traffic_of
 from harness.checks.witnesses import judge_witnesses
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, SessionCounts
@@ -113,9 +115,15 @@ _ABOUT_LOCKS = frozenset({"lock-held-twice", "lease-overrun"})
 """Explain nothing that is wrong with the fields of a session."""
 
 
-def run_checks(history: History) -> tuple[list[Finding], dict[str, Interval], SessionCounts, tuple[str, ...]]:
-    """Findings (open ones first, then by time), counts per finding name, sessions, crashed checks."""
-    index = Index(history)
+def run_checks(
+    history: History, *, screened: bool = True
+) -> tuple[list[Finding], dict[str, Interval], SessionCounts, tuple[str, ...]]:
+    """Findings (open ones first, then by time), counts per finding name, sessions, crashed checks.
+
+    `screened` False: look at every session record by record. It answers the same, and takes long.
+    """
+    divided = screen(history) if screened else Screened(suspects=history)
+    index = Index(divided.suspects, traffic_of(history))
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []
@@ -152,7 +160,7 @@ def run_checks(history: History) -> tuple[list[Finding], dict[str, Interval], Se
         )
         for name in FINDINGS
     }
-    return findings, counts, count_sessions(index, findings), tuple(crashed)
+    return findings, counts, count_sessions(index, findings, divided.clean), tuple(crashed)
 
 
 def _merged(found: Sequence[Finding]) -> list[Finding]:

@@ -15,6 +15,7 @@ from harness.checks.deadlines import Deadlines
 from harness.checks.effects import State
 from harness.checks.existence import may_be_gone
 from harness.checks.index import Index, Timeline
+from harness.checks.screen import NOBODY, Clean
 from harness.model.judgement import Finding, SessionCounts
 from harness.model.words import Outcome
 
@@ -42,7 +43,8 @@ BREAKING = frozenset(
 PUT_OUT = frozenset({"lost-session", "partial-session", "evicted-session", "logged-out-by-outage"})
 
 
-def count_sessions(index: Index, findings: Iterable[Finding]) -> SessionCounts:
+def count_sessions(index: Index, findings: Iterable[Finding], clean: Clean = NOBODY) -> SessionCounts:
+    """`clean`: the sessions that are not in the index because nothing can be wrong with them."""
     findings = list(findings)
     broken = {one.session for one in findings if one.name in BREAKING and one.session is not None}
     total = intact = undecidable = at_risk = hurt = 0
@@ -62,13 +64,13 @@ def count_sessions(index: Index, findings: Iterable[Finding]) -> SessionCounts:
             undecidable += 1
     out = _put_out(index, findings)
     return SessionCounts(
-        total=total,
-        at_risk=at_risk,
-        intact=intact,
+        total=total + clean.sessions,
+        at_risk=at_risk + clean.at_risk,
+        intact=intact + clean.at_risk,
         broken=hurt,
         undecidable=undecidable,
         logged_out=len(out),
-        got_back_in=sum(_back(index, session, out_us) for session, out_us in out.items()),
+        got_back_in=sum(_back(index, clean, session, out_us) for session, out_us in out.items()),
     )
 
 
@@ -119,9 +121,9 @@ def _turned_away(index: Index, one: Finding) -> bool:
     return any(sight.state is State.ABSENT and int(sight.done_us) == one.seen_us for sight in timeline.sights)
 
 
-def _back(index: Index, session: str, out_us: int) -> bool:
+def _back(index: Index, clean: Clean, session: str, out_us: int) -> bool:
     user = index.sessions[session].user
-    return any(
+    return clean.logged_in_since(user, out_us) or any(
         one.certain and one.sent_us >= out_us and one.operation.outcome is Outcome.ACKED
         for one in index.logins[user]
         if one.operation.session != session

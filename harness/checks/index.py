@@ -28,6 +28,7 @@ from harness.checks.effects import (
 )
 from harness.checks.forensic import LastLooks
 from harness.checks.nodes import Nodes
+from harness.checks.traffic import Traffic, traffic_of
 from harness.model.history import History
 from harness.model.records import Attempt, AuditEntry, Connection, ForensicEntry, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
@@ -95,8 +96,10 @@ class Timeline:
 
 
 class Index:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, traffic: Traffic | None = None) -> None:
+        """`traffic`: all of the run's, where the history holds a part of its operations."""
         self.history = history
+        self.traffic = traffic_of(history) if traffic is None else traffic
         self.plan = history.plan
         self.nodes = Nodes(history)
         self.closings = Closings(history, self.nodes)
@@ -114,9 +117,9 @@ class Index:
         self._still_open: list[tuple[Timeline, Effect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
-        self.effect_us = _first_effect(history)
-        self.recovered_us = _recovered(history, self.effect_us)
-        self.end_us = _end(history)
+        self.effect_us = first_effect_us(history)
+        self.recovered_us = recovered_us(history, self.effect_us)
+        self.end_us = _end(history, self.traffic)
         wait_us = int(history.plan.longest_client_wait_s * 1e6)
         self.horizon_us = FOREVER if history.complete else self.end_us - wait_us - BUFFERED_US
         self._read_operations()
@@ -321,11 +324,11 @@ def expires_relatively(engine: str) -> bool:
     return name == "Redis" and major.isdigit() and int(major) < 7
 
 
-def _first_effect(history: History) -> float | None:
+def first_effect_us(history: History) -> float | None:
     return min((one.t_us - one.error_us for one in history.events if one.name == "effect"), default=None)
 
 
-def _recovered(history: History, effect_us: float | None) -> float:
+def recovered_us(history: History, effect_us: float | None) -> float:
     """The end of recovery: the first `recovered` after the last fault's effect, else the settled phase."""
     if effect_us is not None:
         last_us = max(one.t_us for one in history.events if one.name == "effect")
@@ -336,9 +339,9 @@ def _recovered(history: History, effect_us: float | None) -> float:
     return min(settled, default=FOREVER)
 
 
-def _end(history: History) -> float:
+def _end(history: History, traffic: Traffic) -> float:
     """The last moment that the history knows of."""
-    ends: list[float] = [one.done_us or one.due_us for one in history.operations[-256:]]
+    ends: list[float] = traffic.ended_us[-256:].tolist()
     ends += [one.done_us for one in history.samples[-64:]]
     ends += [one.t_us for one in history.events[-8:]] + [one.t_us for one in history.clocks[-2:]]
     if history.closing is not None:

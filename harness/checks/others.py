@@ -14,6 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from harness.checks.causes import Why, of_loss
+from harness.checks.columns import NONE
 from harness.checks.effects import NEVER, Effect, State
 from harness.checks.findings import FINDINGS, Counted, finding
 from harness.checks.index import Index, Timeline
@@ -107,12 +108,8 @@ class Refusals:
 def refused_logins(index: Index) -> list[Refusals]:
     """Windows, per shard, in order."""
     refused: dict[int, list[tuple[Operation, Step]]] = defaultdict(list)
-    reads: dict[int, list[int]] = defaultdict(list)
     for operation in index.history.operations:
-        if operation.kind in {OperationKind.READ, OperationKind.TOUCH}:
-            if operation.outcome is Outcome.ACKED and operation.done_us is not None:
-                reads[operation.shard].append(operation.done_us)
-        elif operation.kind is OperationKind.LOGIN and operation.outcome is Outcome.REJECTED:
+        if operation.kind is OperationKind.LOGIN and operation.outcome is Outcome.REJECTED:
             step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
             if step is not None and _refused_by_the_node(step.error or ""):
                 refused[operation.shard].append((operation, step))
@@ -120,13 +117,20 @@ def refused_logins(index: Index) -> list[Refusals]:
     for shard, items in refused.items():
         for window in _windows(items):
             from_us, to_us = _span(window)
-            if any(from_us - SAME_WINDOW_US <= t_us <= to_us + SAME_WINDOW_US for t_us in reads[shard]):
+            if _answered_reads(index, shard, from_us - SAME_WINDOW_US, to_us + SAME_WINDOW_US):
                 operations = tuple(operation for operation, _ in window)
                 error = window[0][1].error or ""
                 found.append(
                     Refusals(shard=shard, from_us=from_us, to_us=to_us, operations=operations, error=error)
                 )
     return sorted(found, key=lambda one: one.from_us)
+
+
+def _answered_reads(index: Index, shard: int, from_us: int, to_us: int) -> bool:
+    traffic = index.traffic
+    reads = traffic.of_kind(OperationKind.READ) | traffic.of_kind(OperationKind.TOUCH)
+    reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & (traffic.done_us != NONE)
+    return bool((reads & (traffic.done_us >= from_us) & (traffic.done_us <= to_us)).any())
 
 
 def _refused_by_the_node(error: str) -> bool:
@@ -202,14 +206,15 @@ def judge_replicas(index: Index) -> Counted:
                 continue
             if entry.saw is None:
                 silent += 1
-            elif (how := _differs(primary, entry)) is not None:
+            elif (how := differs(primary, entry)) is not None:
                 differing.append((entry, how))
         if differing:
             findings.append(_diverged(index, timeline, primary, differing))
     return Counted(findings=findings, undecidable={"replica-divergence": silent})
 
 
-def _differs(primary: AuditEntry, other: AuditEntry) -> str | None:
+def differs(primary: AuditEntry, other: AuditEntry) -> str | None:
+    """How a replica's answer differs from its primary's; None: it does not, or may have expired."""
     if _may_have_expired(primary) or _may_have_expired(other):
         return None
     if other.saw != primary.saw:

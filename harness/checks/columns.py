@@ -1,0 +1,111 @@
+"""Columns of an operation table as numpy arrays: the first step of everything that runs at speed.
+
+Text and enums become codes, times become integers with a number for "none". Nothing is judged here.
+Trap: a dictionary's codes belong to one column of one table; `same_as` translates them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Integers = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+
+NONE = -(1 << 62)
+"""Stands for null among integers: earlier than every time."""
+NO_CODE = -1
+"""Stands for null among codes."""
+
+_RADIX = 1 << 16
+
+
+def integers(table: pa.Table, name: str) -> Integers:
+    column = table[name].combine_chunks()
+    if column.null_count:
+        column = pc.fill_null(column.cast(pa.int64()), NONE)
+    found: Integers = column.to_numpy(zero_copy_only=False)
+    return found if found.dtype == np.int64 else found.astype(np.int64)
+
+
+def known(table: pa.Table, name: str) -> Flags:
+    """Where the column is not null."""
+    found: Flags = table[name].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+    return found
+
+
+def flagged(table: pa.Table, name: str, value: bool) -> Flags:
+    """Where a flag has this value; where it is null it has none."""
+    column = pc.fill_null(table[name].combine_chunks(), not value)
+    found: Flags = column.to_numpy(zero_copy_only=False)
+    return found if value else np.logical_not(found)
+
+
+class Words:
+    """A column of text: a code for each row, and what the codes stand for."""
+
+    __slots__ = ("codes", "texts")
+
+    def __init__(self, table: pa.Table, name: str) -> None:
+        packed = table[name].combine_chunks()
+        if not pa.types.is_dictionary(packed.type):
+            packed = packed.dictionary_encode()
+        codes = packed.indices
+        if codes.null_count:
+            codes = pc.fill_null(codes, NO_CODE)
+        self.codes: Codes = codes.to_numpy(zero_copy_only=False)
+        self.texts: pa.Array = packed.dictionary
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def known(self) -> Flags:
+        return self.codes >= 0
+
+    def names(self) -> list[str]:
+        found: list[str] = self.texts.to_pylist()
+        return found
+
+    def which(self, of: Callable[[str], bool]) -> Flags:
+        """The rows whose text is so; null is not."""
+        found: Flags = self.mapped([of(text) for text in self.names()], nothing=False, dtype=np.bool_)
+        return found
+
+    def equal(self, text: str) -> Flags:
+        return self.which(text.__eq__)
+
+    def mapped(self, values: Sequence[Any] | npt.NDArray[Any], *, nothing: Any, dtype: Any) -> Any:
+        """For each row, what stands at its text's place in `values`."""
+        return np.append(np.asarray(values, dtype=dtype), np.asarray([nothing], dtype=dtype))[self.codes]
+
+    def as_members(self, members: Sequence[str]) -> npt.NDArray[np.int8]:
+        """Codes of a closed vocabulary: positions in `members`, whatever the dictionary's order."""
+        place = {str(member): n for n, member in enumerate(members)}
+        found: npt.NDArray[np.int8] = self.mapped(
+            [place[text] for text in self.names()], nothing=NO_CODE, dtype=np.int8
+        )
+        return found
+
+    def same_as(self, other: Words) -> Codes:
+        """These rows in the codes of the other column; -2 where that has no such text."""
+        places = pc.fill_null(pc.index_in(self.texts, value_set=other.texts), -2).to_numpy()
+        found: Codes = self.mapped(places, nothing=NO_CODE, dtype=np.int32)
+        return found
+
+
+def in_order_of(codes: npt.NDArray[Any]) -> Integers:
+    """Positions sorted by code, equal codes as they stood: a radix sort, as a comparing one costs more
+    than everything else that is done to a million operations."""
+    largest = int(codes.max(initial=0))
+    low: Integers = np.argsort((codes % _RADIX).astype(np.uint16), kind="stable")
+    while largest >= _RADIX:
+        codes, largest = codes // _RADIX, largest // _RADIX
+        low = low[np.argsort((codes[low] % _RADIX).astype(np.uint16), kind="stable")]
+    return low

@@ -1,0 +1,226 @@
+"""Which sessions are beyond doubt: the first of judging's two stages, a million operations at a time.
+
+A session is *clean* if every step on it was acked at the first attempt and had an effect, nothing
+that changes it overlapped anything else on it, every look and the audit saw exactly what was written
+before, and every time to live fits the touch before. No check has anything to say about such a
+session. All others are *suspects*; their operations, and only theirs, become records for the checks.
+
+Conditions here are sufficient, never necessary: in doubt a session is a suspect, which costs time and
+changes nothing. Trap: whoever adds a check, or a kind of step, asks whether it can find something in
+what is called clean here. Kinds of steps that this module does not know make suspects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+
+from harness.checks.columns import NO_CODE, NONE, Codes, Flags, Integers, Words, flagged, integers, known
+from harness.checks.index import first_effect_us, recovered_us
+from harness.checks.screen_audit import contradicted
+from harness.checks.screen_course import course_of, seen_amiss
+from harness.checks.screen_steps import (
+    ON_SESSIONS,
+    SESSION_BITS,
+    TIME_BITS,
+    Steps,
+    misordered,
+    steps_in_order,
+)
+from harness.checks.traffic import OUTCOMES, WRITING_STEPS, Traffic, traffic_of
+from harness.model.history import History
+from harness.model.table import OperationTable, rows_of
+from harness.model.words import Outcome, StepKind
+
+NEUTRAL = frozenset({StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT})
+"""Steps that neither change nor show the session itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clean:
+    """What counting needs to know of the sessions that no check looks at."""
+
+    sessions: int = 0
+    at_risk: int = 0
+    """Of those, with an acked log-in or write between the fault's effect and recovery."""
+    users: tuple[str, ...] = ()
+    user: Codes
+    """Of each log-in; stands for one of `users`."""
+    logged_in_us: Integers
+    """When it was sent."""
+
+    def logged_in_since(self, user: str, since_us: float) -> bool:
+        if user not in self.users:
+            return False
+        return bool(((self.user == self.users.index(user)) & (self.logged_in_us >= since_us)).any())
+
+
+NOBODY = Clean(user=np.zeros(0, np.int32), logged_in_us=np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    suspects: History
+    """The history with the suspects' operations alone."""
+    clean: Clean = NOBODY
+
+
+def screen(history: History) -> Screened:
+    """Divide a history. Everything is suspect where no audit tells what was left in the end."""
+    summary = history.audit_summary
+    ids = integers(history.table.operations, "id")
+    if summary is None or summary.valid_pass is None or not (ids[1:] > ids[:-1]).all():
+        return Screened(suspects=history)
+    sessions = _Sessions(history.table, traffic_of(history))
+    steps = _look_at_steps(sessions, history)
+    if steps is None:
+        return Screened(suspects=history)
+    rows = np.flatnonzero(sessions.suspect[sessions.of.codes])
+    if len(rows) == len(ids):
+        return Screened(suspects=history)
+    return Screened(
+        suspects=replace(history, operations=history.table.take(rows)),
+        clean=_clean(sessions, steps, history),
+    )
+
+
+class _Sessions:
+    """Sessions by their code in the column `session`, and which of them are suspects."""
+
+    def __init__(self, table: OperationTable, traffic: Traffic) -> None:
+        self.of = Words(table.operations, "session")
+        self.user = Words(table.operations, "user")
+        self.traffic = traffic
+        self.suspect = np.zeros(len(self.of), np.bool_)
+        rows = np.arange(len(table))
+        self.first = np.zeros(len(self.of), np.int64)
+        self.first[self.of.codes[::-1]] = rows[::-1]  # what is assigned last stays
+        self._by_operations(table)
+
+    def blame(self, sessions: Codes | Integers) -> None:
+        self.suspect[sessions] = True
+
+    def blame_user_of(self, rows: Integers) -> None:
+        """Everything that these operations' users had: some of it is told by several sessions."""
+        users = np.zeros(len(self.user), np.bool_)
+        users[self.user.codes[rows]] = True
+        self.suspect |= users[self.user.codes[self.first]]
+
+    def identity_of(self, steps: Steps) -> list[tuple[str, str, str]]:
+        """What the log-in of each session in `steps` made it: `effects.IDENTITY`."""
+        names, users = self.of.names(), self.user.names()
+        rows = steps.row[steps.begin]
+        return [
+            (names[session], users[user], str(number))
+            for session, user, number in zip(
+                steps.session[steps.begin].tolist(),
+                self.user.codes[rows].tolist(),
+                self.traffic.id[rows].tolist(),
+                strict=True,
+            )
+        ]
+
+    def _by_operations(self, table: OperationTable) -> None:
+        """Not acked, without an end, of another user or shard than the session's first."""
+        traffic, codes = self.traffic, self.of.codes
+        first = self.first[codes]
+        steps = np.bincount(rows_of(table.steps), minlength=len(table))
+        never_sent = traffic.with_outcome(Outcome.NOT_SENT) & (steps == 0)
+        whole = traffic.with_outcome(Outcome.ACKED) & (steps > 0)
+        whole &= (traffic.sent_us >= 0) & (traffic.done_us != NONE)
+        whole |= never_sent
+        whole &= (self.user.codes == self.user.codes[first]) & (traffic.shard == traffic.shard[first])
+        self.blame(codes[~whole])
+        self.blame(codes[self.of.which(lambda name: not name) | self.user.which(lambda name: not name)])
+        self.blame_user_of(np.flatnonzero(traffic.of_behaviour("logout-everywhere")))
+        rows = rows_of(table.attempts)
+        self.blame(codes[rows[~Words(table.attempts, "result").equal("reply")]])
+
+
+def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
+    """The steps on sessions, in order; None: numbers beyond what the screen can hold."""
+    table, traffic = history.table, sessions.traffic
+    rows = rows_of(table.steps)
+    does = Words(table.steps, "does")
+    if traffic.done_us.max(initial=0) >> TIME_BITS or len(sessions.of) >> SESSION_BITS:
+        return None
+    whose = sessions.of.codes[rows]
+    _beyond_one_session(sessions, table, rows, does)
+    sessions.blame(whose[~_acked_at_once(traffic, table, rows)])
+    sessions.blame(whose[does.equal(StepKind.READ) != known(table.steps, "saw")])
+    steps = steps_in_order(table, sessions.of.codes, does)
+    without = np.ones(len(sessions.of), np.bool_)
+    without[steps.session] = False
+    sessions.suspect |= without
+    sessions.blame(misordered(steps, table, traffic))
+    identity = sessions.identity_of(steps)
+    course, odd = course_of(steps, table, identity)
+    sessions.blame(odd)
+    sessions.blame(seen_amiss(steps, course, table))
+    sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
+    return steps
+
+
+def _beyond_one_session(sessions: _Sessions, table: OperationTable, rows: Integers, does: Words) -> None:
+    """Operations on more than their own session: all that they touch, and all of their users'."""
+    own = sessions.of.codes[rows]
+    told = [Words(table.steps, name).same_as(sessions.of) for name in ("session", "member")]
+    beyond = ~does.which(({*ON_SESSIONS} | NEUTRAL).__contains__)
+    for codes in told:
+        beyond |= (codes != NO_CODE) & (codes != own)
+    members = Words(table.steps, "members")
+    beyond |= members.known
+    if not beyond.any():
+        return
+    for codes in told:
+        other = codes[beyond]
+        sessions.blame(other[other >= 0])
+    place = {name: n for n, name in enumerate(sessions.of.names())}
+    for text in members.names():
+        listed = msgspec.json.decode(text, type=tuple[str, ...])
+        sessions.blame(np.array([place[one] for one in listed if one in place], np.int64))
+    sessions.blame(own[beyond])
+    sessions.blame_user_of(rows[beyond])
+
+
+def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> Flags:
+    """Steps whose only attempt was answered, with an effect and without an error, in their time."""
+    steps = table.steps
+    sent_us, done_us = integers(steps, "sent_us"), integers(steps, "done_us")
+    good: Flags = Words(steps, "outcome").as_members(OUTCOMES) == OUTCOMES.index(Outcome.ACKED)
+    good &= ~known(steps, "error") & ~flagged(steps, "effective", value=False)
+    good &= (traffic.sent_us[rows] <= sent_us) & (sent_us <= done_us) & (done_us <= traffic.done_us[rows])
+    good &= traffic.with_outcome(Outcome.ACKED)[rows]
+    tried = rows_of(table.attempts)
+    attempts = steps["attempts"].combine_chunks()
+    offsets, numbers = attempts.offsets.to_numpy(), attempts.values.to_numpy()
+    good &= np.diff(offsets) == 1
+    if not len(tried) or not len(numbers):
+        return np.zeros(len(rows), np.bool_)
+    n = numbers[np.minimum(offsets[:-1], len(numbers) - 1)]
+    place = np.searchsorted(tried, np.arange(len(table)))[rows] + n - 1
+    good &= (place >= 0) & (place < len(tried))
+    place = np.clip(place, 0, len(tried) - 1)
+    good &= (tried[place] == rows) & (integers(table.attempts, "n")[place] == n)
+    good &= integers(table.attempts, "sent_us")[place] == sent_us
+    return good
+
+
+def _clean(sessions: _Sessions, steps: Steps, history: History) -> Clean:
+    clean = ~sessions.suspect
+    at_risk = np.zeros(len(clean), np.bool_)
+    first_us = first_effect_us(history)
+    if first_us is not None:
+        last_us = recovered_us(history, first_us)
+        changed = steps.are(StepKind.CREATE, *WRITING_STEPS)
+        at_risk[steps.session[changed & (steps.done_us >= first_us) & (steps.done_us <= last_us)]] = True
+    made = np.flatnonzero(steps.are(StepKind.CREATE) & clean[steps.session])
+    return Clean(
+        sessions=int(clean.sum()),
+        at_risk=int((clean & at_risk).sum()),
+        users=tuple(sessions.user.names()),
+        user=sessions.user.codes[steps.row[made]],
+        logged_in_us=steps.sent_us[made],
+    )
