@@ -57,6 +57,19 @@ setup: .venv/.run ## Create .venv from the pinned dependencies
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements/develop.txt
 	@touch $@
 
+.PHONY: calibrate
+calibrate: setup ## Measure outages and latencies of a known length: is the kit's clock right? Ten minutes
+	@.venv/bin/python -m tests.calibrate $(call given,OUT,--out)
+
+.PHONY: bench
+bench: setup ## What the kit costs: load engine, recording, judging, filling, starting. Twenty minutes
+	@.venv/bin/python -m tests.bench $(call given,OUT,--out)
+
+.PHONY: pressure
+pressure: setup ## The suite five times while every core is kept busy by something else: nothing may FAIL
+	@.venv/bin/python -m tests.pressure --backend $(BACKEND) --suite $(SUITE) \
+		$(call given,SCENARIO,--scenario) $(call given,OUT,--out)
+
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)
 	@bash compose/docker-engine.sh
@@ -80,6 +93,10 @@ judge: setup ## Judge a saved run again: make judge RUN=runs/latest
 .PHONY: why
 why: setup ## The whole story of one session: make why RUN=runs/latest SESSION=<id>
 	@$(KIT) why '$(RUN)' '$(SESSION)'
+
+.PHONY: history
+history: setup ## All that one scenario recorded, as JSON lines: make -s history RUN=runs/latest/SCENARIO | jq
+	@$(KIT) history '$(RUN)'
 
 .PHONY: clean
 clean: setup ## Remove what a killed harness left behind (never a result)
