@@ -169,6 +169,13 @@ def _show(options: argparse.Namespace) -> int:
     return _show_suite(saved.load(Path(options.run)))
 
 
+def _history(options: argparse.Namespace) -> int:
+    for line in saved.lines(Path(options.run)):
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+    return 0
+
+
 def _why(options: argparse.Namespace) -> int:
     for line in saved.why(Path(options.run), options.session):
         print(line)
@@ -255,6 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     why = verb("why", _why, "the whole story of one session of a saved run")
     _of_a_run(why)
     why.add_argument("session", help="session id, or the beginning of one")
+    _of_a_run(verb("history", _history, "print everything that one scenario recorded, as JSON lines for jq"))
     verb("doctor", _doctor, "say what this machine can do and what is missing")
     verb("image", _image, "build a Redis node image from Debian packages, without any registry")
     up = verb("up", _up, "start a scenario's topology and hold it")

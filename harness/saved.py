@@ -116,6 +116,21 @@ def why(run: Path, session: str) -> list[str]:
     return [f"{folder}:", *session_story(past, found)]
 
 
+def lines(run: Path) -> Iterator[bytes]:
+    """The history of one scenario's folder as JSON lines; of a run's folder, if it has only one.
+
+    Raises:
+        UsageError: there are several, or none, or it is damaged.
+    """
+    folders = _attempts(run)
+    if len(folders) > 1:
+        raise UsageError(
+            f"history {run}: expected the folder of one scenario, found {len(folders)} in it: give one of "
+            f"them, e.g. {_near(folders[0])}"
+        )
+    return history.lines(history.read(folders[0]))
+
+
 def prune(out: Path, *, keep: int) -> list[str]:
     """Remove all but the newest `keep` results; what `latest` points at always stays."""
     runs = sorted(folder for folder in _folders(out) if (folder / "suite.msgpack").is_file())

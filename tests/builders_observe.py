@@ -77,7 +77,7 @@ def plan(kind=TopologyKind.SENTINEL, nodes=None):
 
 def opening(**given):
     fields = {
-        "format": 1,
+        "format": 2,
         "run": "r",
         "scenario": "x",
         "seed": 7,

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import history
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, UsageError
+from harness.history import closing, columns
 from harness.model.records import (
+    Attempt,
     AuditEntry,
     Bracket,
     ClockPair,
@@ -30,6 +32,7 @@ from harness.model.records import (
 from harness.model.seams import Secrets
 from harness.model.words import Phase
 from tests import builders_observe as a
+from tests.unit.test_table import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 SECRETS = Secrets(redis="s3cret-redis", sentinel='s3"cret\\sentinel')
@@ -69,7 +72,13 @@ def test_everything_recorded_is_read_back(tmp_path):
 
     found = history.read(tmp_path)
     assert writer.failure is None
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["history.jsonl.gz", "plan.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "attempts.parquet",
+        "history.jsonl.gz",
+        "operations.parquet",
+        "plan.json",
+        "steps.parquet",
+    ]
     assert found.plan == a.plan()
     assert found.opening == records[0]
     assert found.operations == (records[3], records[2])
@@ -180,14 +189,19 @@ def test_folder_not_writable_is_said_at_once(tmp_path):
         history.Recorder(tmp_path, RunClock(), secrets=SECRETS)
 
 
-def test_compression_that_fails_keeps_the_plain_history(tmp_path):
-    """When the compressed file cannot be written, the plain one stays readable and the failure shows."""
+@pytest.mark.parametrize("blocked", ["history.jsonl.gz.part", "steps.parquet.part"])
+def test_compression_that_fails_keeps_the_plain_history(tmp_path, blocked):
+    """When a file of the closed form cannot be written, the lines stay readable and the failure shows."""
     writer = recorder(tmp_path)
-    (tmp_path / "history.jsonl.gz.part").mkdir()
+    (tmp_path / blocked).mkdir()
     writer.record(a.opening())
+    writer.record(a.operation(1))
     writer.close(Closing(t_us=1))
     assert "history.jsonl.gz" in str(writer.failure)
     assert history.read(tmp_path).complete
+    assert history.read(tmp_path).operations == (a.operation(1),)
+    (tmp_path / blocked).rmdir()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["history.jsonl", "plan.json"]
 
 
 def test_record_that_cannot_be_encoded_is_a_failure(tmp_path):
@@ -205,11 +219,17 @@ def test_secrets_are_redacted_as_they_are_written(tmp_path):
     writer.record(a.opening())
     for secret in (SECRETS.redis, SECRETS.sentinel):
         writer.record(Event(source="x", name="y", t_us=1, detail=f"AUTH {secret}!"))
+        step = msgspec.structs.replace(a.operation(1).steps[0], saw={"said": secret})
+        writer.record(a.operation(1, told=f"error: {secret}", steps=(step,)))
     writer.close(Closing(t_us=1))
     text = gzip.decompress((tmp_path / "history.jsonl.gz").read_bytes())
     assert text.count(b"[redacted]") == 2
     assert b"s3" not in text
     assert {e.detail for e in history.read(tmp_path).events} == {"AUTH [redacted]!"}
+    table = history.read(tmp_path).table
+    assert "s3" not in str([one.to_pydict() for one in (table.operations, table.steps, table.attempts)])
+    assert [one.told for one in history.read(tmp_path).operations] == ["error: [redacted]"] * 2
+    assert [one.steps[0].saw for one in history.read(tmp_path).operations] == [{"said": "[redacted]"}] * 2
 
 
 def test_closing_twice_changes_nothing(tmp_path):
@@ -259,7 +279,7 @@ def test_damage_inside_is_an_error_with_its_line(tmp_path, damage, complaint):
     [
         ((), "line 1 should be the opening"),
         ((Event(source="x", name="y", t_us=1),), "line 1 should be the opening"),
-        ((a.opening(format=99),), "format 1 expected, found 99"),
+        ((a.opening(format=99),), "format 2 expected, found 99"),
         ((a.opening(), a.opening()), "line 2: a second opening"),
         ((a.opening(), Closing(t_us=1), a.operation(1)), "line 3: something follows the closing line"),
     ],
@@ -308,3 +328,110 @@ def test_recording_leaves_no_open_file(tmp_path):
     before = len(list(Path("/proc/self/fd").iterdir()))
     recorder(tmp_path).close(Closing(t_us=1))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("group", [1, 7, 1000])
+def test_closed_history_is_the_same_in_any_number_of_groups(tmp_path, monkeypatch, group):
+    """Operations come back sorted by id with their own steps and attempts, wherever a group ends."""
+    monkeypatch.setattr(columns, "GROUP_OPERATIONS", group)
+    monkeypatch.setattr(columns, "OVERLAP_OPERATIONS", 3)
+    monkeypatch.setattr(closing, "_BLOCK_BYTES", 5000)
+    attempt = Attempt(n=1, connection=7, steps=(1,), handed_over=True, sent_us=5, done_us=9, result="reply")
+    operations = [a.operation(n, attempts=(attempt,) * (n % 3)) for n in range(1, 60)]
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    for first in range(0, len(operations), 20):
+        for operation in reversed(operations[first : first + 20]):
+            writer.record(operation)
+    writer.close(Closing(t_us=1, operations=len(operations)))
+    assert writer.failure is None
+    found = history.read(tmp_path)
+    assert found.complete
+    assert found.operations == tuple(operations)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(operations=OPERATIONS)
+def test_any_operations_survive_their_files(tmp_path_factory, operations):
+    """Lines, columns and lines again: nothing that was recorded changes on its way."""
+    folder = tmp_path_factory.mktemp("history")
+    given_ids = tuple(msgspec.structs.replace(one, id=n) for n, one in enumerate(operations))
+    writer = recorder(folder)
+    for record in (a.opening(), *given_ids):
+        writer.record(record)
+    writer.close(Closing(t_us=1, operations=len(given_ids)))
+    assert writer.failure is None
+    found = history.read(folder)
+    assert found.operations == given_ids
+    shown = b"".join(line + b"\n" for line in history.lines(found))
+    again = folder / "again"
+    again.mkdir()
+    history.write_plan(again, a.plan())
+    (again / "history.jsonl").write_bytes(shown)
+    assert history.read(again) == found
+
+
+def test_closing_that_was_killed_leaves_the_lines_to_be_read(tmp_path):
+    """Files of a closing that did not end count for nothing: the lines are whole."""
+    lines(tmp_path, a.opening(), a.operation(1), Closing(t_us=1, operations=1))
+    for name in ("operations.parquet", "steps.parquet.part", "history.jsonl.gz.part"):
+        (tmp_path / name).write_bytes(b"half of it")
+    found = history.read(tmp_path)
+    assert found.complete
+    assert found.operations == (a.operation(1),)
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"PAR1 and no more"])
+@pytest.mark.parametrize("name", ["operations.parquet", "steps.parquet", "attempts.parquet"])
+def test_columns_missing_or_damaged_are_an_error(tmp_path, name, damage):
+    """A closed history has its operations, or it is said that they cannot be read."""
+    writer = recorder(tmp_path)
+    writer.record(a.opening())
+    writer.record(a.operation(1))
+    writer.close(Closing(t_us=1))
+    (tmp_path / name).unlink()
+    if damage is not None:
+        (tmp_path / name).write_bytes(damage)
+    with pytest.raises(UsageError, match=r"operations\.parquet, .* cannot be read"):
+        history.read(tmp_path)
+
+
+def test_operations_fewer_than_the_closing_counts_are_reported(tmp_path):
+    """Evidence taken away makes a history incomplete, never cleaner."""
+    lines(tmp_path, a.opening(), a.operation(1), Closing(t_us=1, operations=2))
+    assert history.read(tmp_path).incomplete == "it has 1 of 2 operations"
+
+
+def test_history_of_format_1_is_still_read(tmp_path):
+    """What earlier versions of the kit left, all of it in one compressed file, can be judged again."""
+    records = (a.opening(format=1), a.operation(1), Closing(t_us=1, operations=1))
+    plain = lines(tmp_path, *records)
+    (tmp_path / "history.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    assert history.read(tmp_path).operations == (a.operation(1),)
+
+
+def test_lines_are_in_the_order_of_time(tmp_path):
+    """People read a history from its beginning: opening first, closing last, the rest as it began."""
+    lines(
+        tmp_path,
+        a.opening(),
+        a.operation(2, due_us=50),
+        Event(source="x", name="y", t_us=40),
+        a.operation(1, due_us=30),
+        PhaseChange(phase=Phase.SEED, t_us=45),
+        Closing(t_us=99),
+    )
+    shown = [msgspec.json.decode(line) for line in history.lines(history.read(tmp_path))]
+    assert [one["type"] for one in shown] == [
+        "opening",
+        "operation",
+        "event",
+        "phase",
+        "operation",
+        "closing",
+    ]

@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.model.history import History
@@ -49,6 +49,18 @@ OPERATIONS = st.lists(
 )
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(OPERATIONS)
+def test_lines_are_packed_as_their_records(operations):
+    """The short cut from lines to columns gives the same table as the records do."""
+    lines = b"".join(msgspec.json.encode(one) + b"\n" for one in operations)
+    short, long = OperationTable.of_lines(lines), OperationTable.of(operations)
+    assert short.records() == long.records()
+    for one, other in ((short.operations, long.operations), (short.steps, long.steps)):
+        assert one.to_pydict() == other.to_pydict()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS)
 def test_any_operations_come_back_from_a_table(operations):
     """Packing and unpacking changes nothing: not None, not the empty, not the order."""
@@ -59,6 +71,7 @@ def test_any_operations_come_back_from_a_table(operations):
     ]
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS, st.data())
 def test_rows_taken_keep_their_steps_and_attempts(operations, data):
     """A part of a table is the table of that part, whatever the order or the repetition."""
@@ -70,6 +83,7 @@ def test_rows_taken_keep_their_steps_and_attempts(operations, data):
     assert set(rows_of(taken.steps).tolist()) <= set(range(len(rows)))
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=3))
 def test_joined_tables_are_the_table_of_all(parts):
     """One after the other, with one dictionary per column and in one chunk."""

@@ -1,0 +1,72 @@
+"""Turns the lines of a finished run into the files that stay: operations as columns, the rest compressed.
+
+Reads `history.jsonl` block by block, so that memory stays flat however long the run was. Decodes nothing
+but operations, and of these only what becomes a column.
+
+Trap: whoever is killed in here leaves `history.jsonl` whole. The compressed file gets its name last, when
+the columns have theirs, and only then the lines are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.history.columns import ColumnWriter
+from harness.history.files import COMPRESSED, HALF, PLAIN, without_collections
+from harness.model.table import OperationTable
+
+_BLOCK_BYTES = 4 << 20
+_COMPRESSION_LEVEL = 6
+_OPERATION = b'{"type":"operation",'
+
+
+def close_files(directory: Path) -> None:
+    """Replace `history.jsonl` by its closed form, never leaving half of one.
+
+    Raises:
+        OSError: the disk does not take it; `history.jsonl` stays.
+        ValueError: an operation does not fit its columns; `history.jsonl` stays.
+    """
+    half = directory / (COMPRESSED + HALF)
+    try:
+        with (
+            without_collections(),
+            (directory / PLAIN).open("rb") as plain,
+            ColumnWriter(directory) as columns,
+        ):
+            with gzip.open(half, "wb", compresslevel=_COMPRESSION_LEVEL) as rest:
+                for block in _blocks(plain):
+                    _divide(block, columns, rest)
+            columns.finish()
+        half.replace(directory / COMPRESSED)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError):
+            half.unlink(missing_ok=True)
+        raise
+    (directory / PLAIN).unlink()
+
+
+def _divide(block: bytes, columns: ColumnWriter, rest: gzip.GzipFile) -> None:
+    operations: list[bytes] = []
+    others: list[bytes] = []
+    for line in block.split(b"\n"):
+        (operations if line.startswith(_OPERATION) else others).append(line)
+    rest.write(b"\n".join(others))  # the last is empty: the block ends with a line's end
+    if operations:
+        columns.add(OperationTable.of_lines(b"\n".join(operations)))
+
+
+def _blocks(plain: BinaryIO) -> Iterator[bytes]:
+    """Whole lines, a few megabytes at a time."""
+    begun = b""
+    while block := plain.read(_BLOCK_BYTES):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield begun + block[:end]
+            begun = block[end:]
+        else:
+            begun += block

@@ -1,0 +1,194 @@
+"""Three Parquet files of operations: written group by group in flat memory, read back as one table.
+
+Any reader of Parquet opens them (DuckDB, pandas, Polars). `row` in `steps.parquet` and in
+`attempts.parquet` is the position of their operation in `operations.parquet`, counted from 0 over the
+whole file. Does not know where the operations come from, nor what they mean.
+
+Trap: operations are recorded when they end and kept in the order in which they began. A group is sorted
+together with the first of the next, which puts nearly all of them in place; reading sorts the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harness.history.files import HALF, TABLES
+from harness.model.table import TEXT, OperationTable, rows_of
+
+GROUP_OPERATIONS = 131_072
+"""Operations in a row group: what a session repeats is stored once per group, and packing one takes
+about 100 MB at most."""
+OVERLAP_OPERATIONS = 8_192
+"""Held back for the next group, in case one that began earlier is still to come."""
+
+_READERS = 2
+_COMPRESSION_LEVEL = 3
+_PAGE_BYTES = 1 << 26
+"""A column of a group is one page: compression sees all of it."""
+
+
+class ColumnWriter:
+    """Collects operations and writes them to three `.part` files; `finish` gives these their names."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._held: list[OperationTable] = []
+        self._count = 0
+        self._written = 0
+        self._files: list[pq.ParquetWriter] = []
+        empty = OperationTable.of(())
+        try:
+            for name, table in zip(TABLES, _parts(empty), strict=True):
+                self._files.append(_file(directory / (name + HALF), table.schema))
+        except OSError:
+            self.abandon()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abandon()
+
+    def add(self, table: OperationTable) -> None:
+        """Take operations, in any order.
+
+        Raises:
+            OSError: the disk does not take them.
+        """
+        if len(table):
+            self._held.append(table)
+            self._count += len(table)
+        while self._count >= GROUP_OPERATIONS + OVERLAP_OPERATIONS:
+            self._write_group(GROUP_OPERATIONS)
+
+    def finish(self) -> None:
+        """Write what is held and put the files in place.
+
+        Raises:
+            OSError: the disk does not take them.
+        """
+        if self._count:
+            self._write_group(self._count)
+        for file in self._files:
+            file.close()
+        self._files.clear()
+        for name in TABLES:
+            (self._directory / (name + HALF)).replace(self._directory / name)
+
+    def abandon(self) -> None:
+        """Close and remove what was not finished; nothing, after `finish`."""
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                file.close()
+        self._files.clear()
+        for name in TABLES:
+            with contextlib.suppress(OSError):
+                (self._directory / (name + HALF)).unlink(missing_ok=True)
+
+    def _write_group(self, size: int) -> None:
+        held = OperationTable.joined(self._held).sorted_by_id()
+        group = held.take(np.arange(size)) if size < len(held) else held
+        for file, table in zip(self._files, _parts(group), strict=True):
+            file.write_table(
+                _compact(_counted_on(table, self._written)), row_group_size=max(1, table.num_rows)
+            )
+        self._written += size
+        self._held = [held.take(np.arange(size, len(held)))] if size < len(held) else []
+        self._count -= size
+
+
+def read_tables(directory: Path) -> OperationTable:
+    """All operations, sorted by id.
+
+    Raises:
+        OSError, ValueError: a file is missing or damaged (pyarrow's errors derive from these).
+    """
+    operations, steps, attempts = (
+        _read(directory / name, table.column_names)
+        for name, table in zip(TABLES, _parts(OperationTable.of(())), strict=True)
+    )
+    return OperationTable(operations=operations, steps=steps, attempts=attempts).sorted_by_id()
+
+
+def _parts(table: OperationTable) -> tuple[pa.Table, pa.Table, pa.Table]:
+    return table.operations, table.steps, table.attempts
+
+
+def _file(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    rising = [field.name for field in schema if _rises(field)]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=_COMPRESSION_LEVEL,
+        use_dictionary=[_leaf(field) for field in schema if not _rises(field)],
+        column_encoding=dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+        data_page_size=_PAGE_BYTES,
+        dictionary_pagesize_limit=_PAGE_BYTES,
+    )
+
+
+def _rises(field: pa.Field) -> bool:
+    """Times and numbers that are near the one before: their differences are smaller than they are."""
+    return field.name in {"id", "row"} or field.name.endswith("_us")
+
+
+def _leaf(field: pa.Field) -> str:
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else str(field.name)
+
+
+def _counted_on(table: pa.Table, before: int) -> pa.Table:
+    """With `row` counted over the whole file; operations have none."""
+    if "row" not in table.column_names:
+        return table
+    rows = pa.array(rows_of(table) + before)
+    return table.set_column(table.schema.get_field_index("row"), "row", rows)
+
+
+def _compact(table: pa.Table) -> pa.Table:
+    """Dictionaries without what no row uses, sorted: what a session showed over time lies side by side
+    then, which compresses to a fraction."""
+    columns = [
+        _sorted(column.combine_chunks()) if column.type == TEXT else column for column in table.columns
+    ]
+    return pa.table(columns, schema=table.schema)
+
+
+def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    codes = pc.fill_null(column.indices, -1).to_numpy()
+    used = np.zeros(len(column.dictionary), dtype=bool)
+    used[codes[codes >= 0]] = True
+    kept = np.flatnonzero(used)
+    texts = column.dictionary.take(pa.array(kept))
+    order = pc.sort_indices(texts).to_numpy()
+    new = np.empty(len(used) + 1, dtype=np.int32)
+    new[kept[order]] = np.arange(len(order))
+    indices = pa.array(new[codes], pa.int32(), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, texts.take(pa.array(order)))
+
+
+def _read(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Column by column, each made one chunk at once: reading takes little more memory than the table."""
+
+    def one(name: str) -> pa.ChunkedArray:
+        column = pq.ParquetFile(path, memory_map=False).read(columns=[name], use_threads=False)
+        return column.unify_dictionaries().combine_chunks()[name]
+
+    missing = set(columns) - set(pq.read_schema(path).names)
+    if missing:
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}: use the kit's version that recorded it")
+    with ThreadPoolExecutor(_READERS) as readers:
+        return pa.table(dict(zip(columns, readers.map(one, columns), strict=True)))
