@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from harness.clock import Clock
 from harness.model.plan import Plan
-from harness.model.records import AuditSummary, Connection, Event, Record
+from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
-from harness.model.words import NodeRole
 from harness.observe.audit import AuditedSession, audit
 from harness.observe.barrier import Barrier
+from harness.observe.deposed import DeposedWatch
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
 from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
@@ -28,8 +28,6 @@ from harness.observe.vantage import Vantage, vantage_of
 AUDIT_WITHIN_S = 120.0
 _FIRST_LOOK_WITHIN_S = 3.0
 _STOP_WITHIN_S = 1.0
-_SAME_NEWS_S = 0.5
-"""Within this, a second report of a promotion or demotion is about the same one."""
 
 
 class Observers:
@@ -62,11 +60,11 @@ class Observers:
         self.situation = LiveSituation(
             plan, clock, self._pictures, acked_since=acked_since, last_acked_us=last_acked_us
         )
-        self.record: Recorder = self._reacting(self.situation.recording(record))
+        self._deposed = DeposedWatch(plan, self.situation, clock)
+        self.record: Recorder = self._deposed.reacting(self.situation.recording(record))
         self._sessions = sessions
         self._unanswered = unanswered
         self._tasks: list[asyncio.Task[None]] = []
-        self._looks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._vantage: Vantage
         self._standing: Standing
         self._recovery: RecoveryWatch
@@ -92,10 +90,9 @@ class Observers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = [*self._tasks, *self._looks.values()]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        done, _ = await asyncio.wait(tasks, timeout=_STOP_WITHIN_S)
+        done, _ = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN_S)
         for task in done:
             if error is None and not task.cancelled() and (crash := task.exception()) is not None:
                 raise crash
@@ -120,7 +117,9 @@ class Observers:
         self._forensics.last_look(nodes, moment)
 
     async def settle(self) -> None:
-        """Find out which unanswered attempts may still take effect. The load's sockets must be closed."""
+        """After the load: find out which unanswered attempts may still take effect. Its sockets must be
+        closed."""
+        self._deposed.stop()
         await self._barrier.settle()
 
     async def audit(
@@ -154,45 +153,10 @@ class Observers:
         for name in session_nodes(vantage) if self._eviction_events else ():
             self._start(EvictionWatch(vantage, name).listen())
         self._start(self._barrier.watch())
+        self._start(self._deposed.watch(self._forensics.last_look))
         self._start(self._standing.watch())
         self._start(self._recovery.watch())
         self._start(watch_host(self.record, self._clock))
-
-    def _reacting(self, record: Recorder) -> Recorder:
-        """`record`, with a last look at whoever lost the role of primary, or is told to give it up.
-
-        What a deposed primary holds goes when it follows the new one, moments after it was told.
-        """
-
-        def noted(rec: Record) -> None:
-            record(rec)
-            if isinstance(rec, Event) and rec.node is not None:
-                if rec.name == "promoted":
-                    self._start_last_look(self._deposed(rec.node), f"{rec.node} promoted")
-                elif rec.name == "demoted":
-                    self._start_last_look([rec.node], "demoted")
-
-        return noted
-
-    def _deposed(self, promoted: str) -> list[str]:
-        shard = self._plan.node(promoted).shard
-        return [
-            name
-            for name, view in self.situation.views().items()
-            if view.shard == shard and view.role == NodeRole.PRIMARY and view.reachable and name != promoted
-        ]
-
-    def _start_last_look(self, nodes: Sequence[str], moment: str) -> None:
-        for node in nodes:
-            if (node, moment) not in self._looks:  # several sentinels tell the same
-                self._looks[node, moment] = asyncio.create_task(self._last_look(node, moment))
-
-    async def _last_look(self, node: str, moment: str) -> None:
-        try:
-            await asyncio.to_thread(self._forensics.last_look, [node], moment)
-            await asyncio.sleep(_SAME_NEWS_S)
-        finally:
-            del self._looks[node, moment]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
