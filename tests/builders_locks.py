@@ -77,6 +77,15 @@ class LockPast(Past):
 
         self.act(at, gone)
 
+    def keep_lock(self, sid: str, at: float) -> None:
+        """The lock forgets its time."""
+
+        def forget() -> None:
+            for data in self._all():
+                data.sessions[lock_of(sid)].ends_us = float("inf")
+
+        self.act(at, forget)
+
     def _go_on(self, doing: Doing, rest: _Rest, what: Callable[[Data, float, Doing], Step]) -> None:
         acquired = doing.replies.get(len(doing.attempts))
         if acquired is None or not acquired[0].effective:

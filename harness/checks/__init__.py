@@ -80,7 +80,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         promise="Whoever holds a lock holds it alone until its lease runs out.",
-        names=("lock-held-twice", "lease-overrun", "lost-update"),
+        names=("lock-held-twice", "lease-overrun", "lost-update", "stale-read", "unexplained"),
         find=judge_locks,
     ),
     Check(

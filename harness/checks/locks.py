@@ -2,27 +2,30 @@
 
 The lease of an acked acquisition is *certain* from its reply until its release was sent or, counted
 from when it was asked for, its time ran out. lock-held-twice: two certain leases of one lock overlap.
-lost-update: the holder's own compare-and-delete found the lock gone while the lease was certain.
-lease-overrun: the holder wrote on after its lease had run out at the latest, which no server promised.
+lost-update: the holder's own compare-and-delete found the lock gone while the lease was certain, or
+somebody found it taken after its release was acked. lease-overrun: the holder wrote on after its lease
+had run out at the latest, which no server promised.
 
-Traps: an acquisition that was answered with nil, or not at all, is no lease. And a plain DEL removes
-whoever's lock is there, so what a naive application released explains no loss.
+Traps: an acquisition without an answer is no lease, and yet it may hold the lock. And a plain DEL
+removes whoever's lock is there, so what a naive application released explains no loss.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
-from harness.checks.causes import Why, acker, of_loss
+from harness.checks.causes import Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.effects import FOREVER, Effect, Sight, State, effect_of, seen_at
 from harness.checks.findings import Counted, finding
 from harness.checks.index import Index, Timeline
 from harness.checks.moments import MUTATING_STEPS
 from harness.checks.nodes import Standing
 from harness.model.judgement import Finding
-from harness.model.records import Operation, Step
+from harness.model.records import Attempt, Operation, Step
 from harness.model.words import Cause, Outcome, StepKind
 
 
@@ -44,11 +47,30 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """An acquisition that took a lock or may have, acked or not."""
+
+    from_us: float
+    over_us: float
+    """By now it had ended by itself at the latest."""
+    released: Effect | None
+    """The acked release that found it there and ended it before."""
+
+    @property
+    def until_us(self) -> float:
+        return self.over_us if self.released is None else min(self.over_us, self.released.done_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Locks:
     """What was done to every lock of a run."""
 
     leases: Mapping[str, list[Lease]]
     """Lock -> its leases in the order of `from_us`."""
+    holdings: Mapping[str, list[Holding]]
+    """In the order of `from_us`."""
+    taken: Mapping[str, list[tuple[Operation, Step]]]
+    """Who was told that somebody else has the lock."""
     plain: Mapping[str, list[tuple[Operation, Step]]]
     """Lock -> what may have deleted it whoever held it: the releases of a naive application."""
 
@@ -65,6 +87,12 @@ def judge_locks(index: Index) -> Counted:
             elif (gone := _found_gone(locks, lease)) is not None:
                 findings.append(_lost(index, lease, gone))
             findings += _overrun(index, lease, leases)
+    stuck = [
+        one for key, nils in locks.taken.items() for one in _stuck(index, locks.holdings.get(key, []), nils)
+    ]
+    if not index.history.complete:  # who held it may not have come to be written down
+        return Counted(findings=findings, undecidable={"unexplained": len(stuck)})
+    findings += stuck
     if index.clocks_known:
         return Counted(findings=findings)
     names = [one.name for one in findings]
@@ -73,26 +101,59 @@ def judge_locks(index: Index) -> Counted:
 
 def _read(index: Index) -> Locks:
     leases: dict[str, list[Lease]] = defaultdict(list)
+    holdings: dict[str, list[Holding]] = defaultdict(list)
+    taken: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
     plain: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
     naive = bool(index.plan.scenario.workload.options.get("lock", {}).get("naive_release", False))
     for operation, step in index.locking:
-        if step.does is StepKind.ACQUIRE and (lease := _lease(index, operation, step)) is not None:
+        if step.does is StepKind.RELEASE:
+            if naive and step.outcome is not Outcome.REJECTED:
+                plain[step.key].append((operation, step))
+            continue
+        if step.outcome is Outcome.ACKED and step.effective is False:
+            taken[step.key].append((operation, step))
+        if (holding := _holding(index, operation, step)) is not None:
+            holdings[step.key].append(holding)
+        if (lease := _lease(index, operation, step)) is not None:
             leases[step.key].append(lease)
-        elif step.does is StepKind.RELEASE and naive and step.outcome is not Outcome.REJECTED:
-            plain[step.key].append((operation, step))
     for one in leases.values():
         one.sort(key=lambda lease: lease.from_us)
-    return Locks(leases=leases, plain=plain)
+    for held in holdings.values():
+        held.sort(key=lambda holding: holding.from_us)
+    return Locks(leases=leases, holdings=holdings, taken=taken, plain=plain)
+
+
+def _gone(index: Index) -> Callable[[Attempt], float]:
+    return lambda attempt: index.closings.over_us(attempt.connection, attempt.sent_us)
+
+
+def _holding(index: Index, operation: Operation, step: Step) -> Holding | None:
+    effect = effect_of(operation, step, _gone(index))
+    if effect is None or step.ttl_ms is None:
+        return None
+    released = _release_of(operation)
+    ended = None
+    if effect.certain and not effect.extra and released is not None and released.effective:
+        ended = effect_of(operation, released, _gone(index))
+    return Holding(
+        from_us=effect.first_us,
+        over_us=effect.until_us + step.ttl_ms * 1000 + index.epsilon_us,
+        released=ended,
+    )
+
+
+def _release_of(operation: Operation) -> Step | None:
+    return next((one for one in operation.steps if one.does is StepKind.RELEASE), None)
 
 
 def _lease(index: Index, operation: Operation, step: Step) -> Lease | None:
     if step.outcome is not Outcome.ACKED or not step.effective or step.ttl_ms is None:
         return None
-    effect = effect_of(operation, step, lambda _: FOREVER)
+    effect = effect_of(operation, step, _gone(index))
     if effect is None:
         return None
     sent_us, done_us = seen_at(operation, step)
-    released = next((one for one in operation.steps if one.does is StepKind.RELEASE), None)
+    released = _release_of(operation)
     gave_up_us = FOREVER if released is None or released.sent_us is None else released.sent_us
     ends_us = sent_us + step.ttl_ms * 1000 - index.epsilon_us
     return Lease(
@@ -121,7 +182,7 @@ def _overlaps(leases: Iterable[Lease]) -> dict[int, list[Lease]]:
 
 
 def _held_twice(index: Index, locks: Locks, lease: Lease, others: list[Lease]) -> Finding:
-    timeline = _timeline(index, lease)
+    timeline = _timeline(index, lease.operation)
     other = others[0]
     seconds = (lease.until_us - other.from_us) / 1e6
     return finding(
@@ -150,7 +211,7 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
     if second.node != first.node and second.standing is Standing.CHANGING:
         because = f"{second.node} gave it away while {first.node} was being promoted"
         return Why(cause=Cause.AT_PROMOTION, because=because)
-    why = _of_loss(index, lease, _sight(other.operation, other.acquired.step))
+    why = _of_loss(index, lease.acquired, _sight(other.operation, other.acquired.step))
     robber = _robber(locks, lease, other)
     if robber is None:
         return why
@@ -160,14 +221,22 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
     return Why(because=f"either of two may have done it: {why.because}; or {because}")
 
 
-def _of_loss(index: Index, lease: Lease, seen: Sight) -> Why:
-    node = acker(index, lease.acquired).node
-    shard = index.nodes.shard_of.get(node or "", lease.operation.shard)
+def _of_loss(index: Index, promise: Effect, seen: Sight) -> Why:
+    shard = index.nodes.shard_of.get(acker(index, promise).node or "", promise.operation.shard)
     for event in index.history.events:
-        within = lease.acquired.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
-        if event.name == "evicted" and event.key == lease.key and within:
+        within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
+        if event.name == "evicted" and event.key == promise.step.key and within:
             return Why(cause=Cause.EVICTED, because=f"{event.node} reported the eviction of the lock")
-    return of_loss(index, lease.acquired, seen, shard)
+    return of_loss(index, promise, seen, shard)
+
+
+def _lost_or_old(index: Index, promise: Effect, seen: Sight) -> tuple[str, Why]:
+    """Another node than the one that made the promise contradicts it: if that is no primary any more,
+    the promise may well be kept where it was made."""
+    looked = watcher(index, seen)
+    if looked.node != acker(index, promise).node and looked.standing is not Standing.PRIMARY:
+        return "stale-read", of_old_answer(index, seen)
+    return "lost-update", _of_loss(index, promise, seen)
 
 
 def _robber(locks: Locks, lease: Lease, other: Lease) -> Operation | None:
@@ -194,18 +263,58 @@ def _found_gone(locks: Locks, lease: Lease) -> Step | None:
 
 
 def _lost(index: Index, lease: Lease, step: Step) -> Finding:
-    timeline = _timeline(index, lease)
+    timeline = _timeline(index, lease.operation)
     seen = _sight(lease.operation, step)
+    name, why = _lost_or_old(index, lease.acquired, seen)
     return finding(
         index,
-        "lost-update",
+        name,
         timeline,
         promise=lease.acquired,
         seen=seen,
-        why=_of_loss(index, lease, seen),
+        why=why,
         sentence=f"{lease.operation.web_server} held the lock of {timeline.named} (operation"
         f" {lease.operation.id}) and found it gone {(lease.ends_us - seen.done_us) / 1e6:.2f} s or more"
         " before its lease ran out.",
+    )
+
+
+def _stuck(index: Index, holdings: list[Holding], nils: list[tuple[Operation, Step]]) -> list[Finding]:
+    """Found taken when nobody can have held it: its release came undone, or its time did not end it."""
+    begun = [one.from_us for one in holdings]
+    until = list(accumulate((one.until_us for one in holdings), max))
+    found: dict[int, tuple[Effect | None, list[Sight]]] = {}
+    for operation, step in nils:
+        sight = _sight(operation, step)
+        count = bisect_right(begun, sight.done_us)
+        if count and until[count - 1] >= sight.sent_us:
+            continue
+        undone = next(
+            (one.released for one in reversed(holdings[:count]) if one.over_us >= sight.sent_us), None
+        )
+        found.setdefault(0 if undone is None else undone.operation.id, (undone, []))[1].append(sight)
+    return [_taken(index, released, sights) for released, sights in found.values()]
+
+
+def _taken(index: Index, released: Effect | None, sights: list[Sight]) -> Finding:
+    seen = sights[0]
+    assert seen.operation is not None
+    timeline = _timeline(index, seen.operation)
+    name, why = "unexplained", Why()
+    because = "every lease of it had run out"
+    if released is not None:
+        name, why = _lost_or_old(index, released, seen)
+        because = f"operation {released.operation.id} had released it"
+    return finding(
+        index,
+        name,
+        timeline,
+        promise=released,
+        seen=seen,
+        why=why,
+        sentence=f"{seen.operation.web_server} (operation {seen.operation.id}) found the lock of"
+        f" {timeline.named} taken although {because}.",
+        observations=len(sights),
     )
 
 
@@ -223,7 +332,7 @@ def _overrun(index: Index, lease: Lease, leases: Iterable[Lease]) -> list[Findin
     sent_us, step = late[0]
     taken = next((one for one in leases if one is not lease and one.from_us <= sent_us < one.until_us), None)
     held_by = "" if taken is None else f"; by then operation {taken.operation.id} held it"
-    timeline = _timeline(index, lease)
+    timeline = _timeline(index, lease.operation)
     assert lease.acquired.step.ttl_ms is not None
     took_s, lease_s = (sent_us - lease.from_us) / 1e6, lease.acquired.step.ttl_ms / 1000
     return [
@@ -263,7 +372,6 @@ def _sight(operation: Operation, step: Step) -> Sight:
     )
 
 
-def _timeline(index: Index, lease: Lease) -> Timeline:
-    operation = lease.operation
+def _timeline(index: Index, operation: Operation) -> Timeline:
     known = index.sessions.get(operation.session)
     return known or Timeline(operation.session, operation.user, operation.shard, operation.key)

@@ -636,6 +636,7 @@ BAD: dict[str, list[Story]] = {
         lost_removal,
         lost_with_open_attempt,
         stories_locks.lock_gone,
+        stories_locks.release_undone,
     ],
     "doubled-update": [doubled_update, doubled_by_value],
     "stale-read": [stale_read, stale_absence, zombie_reader, zombie_without_the_session],
@@ -669,7 +670,11 @@ BAD: dict[str, list[Story]] = {
     "logged-out-by-outage": [outage],
     "replica-divergence": [diverged],
     "no-recovery": [not_recovered],
-    "unexplained": [trace_of_a_refused_write],
+    "unexplained": [
+        trace_of_a_refused_write,
+        stories_locks.lock_that_never_ends,
+        stories_locks.lock_that_nobody_took,
+    ],
 }
 
 ALSO: dict[Story, set[str]] = {
@@ -678,6 +683,7 @@ ALSO: dict[Story, set[str]] = {
     lost_with_open_attempt: {"lost-write"},
     stories_locks.held_on_both_sides: {"lost-write"},
     stories_locks.robbed: {"lease-overrun"},
+    stories_locks.release_undone: {"lost-write"},
 }
 """Further promises that the same story breaks."""
 
@@ -707,7 +713,7 @@ GOOD: dict[str, list[Story]] = {
     "logged-out-by-outage": [stayed_away],
     "replica-divergence": [kept_session],
     "no-recovery": [kept_session],
-    "unexplained": [unknown_write],
+    "unexplained": [unknown_write, stories_locks.lock_of_nobody_known],
 }
 
 UNDECIDED: dict[str, list[Story]] = {

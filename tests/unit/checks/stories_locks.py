@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.model.records import Step
 from tests.builders_locks import LockPast
 
 
@@ -84,6 +85,46 @@ def lock_gone() -> LockPast:
     past, ann = _ann()
     past.lock(ann, 1.0, hold=2.0)
     past.lose_lock(ann, 2.0)
+    return past
+
+
+def release_undone() -> LockPast:
+    """The replica that was promoted still has the lock that was released, and others are turned away."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, hold=1.0)
+    past.cut_off("redis-2", 1.5)
+    past.fault(2.5)
+    past.fail_over("redis-2", 3.0)
+    past.lock(ann, 4.0, web="web-2")
+    past.lock(ann, 4.5, web="web-3")
+    return past
+
+
+def lock_that_never_ends() -> LockPast:
+    past, ann = _ann()
+    past.lock(ann, 1.0, lease=1.0, release=False)
+    past.keep_lock(ann, 1.5)
+    past.lock(ann, 3.0, web="web-2")
+    return past
+
+
+def lock_that_nobody_took() -> LockPast:
+    """The first to ask is turned away."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, forge=_refused)
+    return past
+
+
+def _refused(step: Step) -> None:
+    step.effective = False
+
+
+def lock_of_nobody_known() -> LockPast:
+    """Without an answer, executed late: whoever is turned away meets that one."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, hold=0.5)
+    past.lock(ann, 2.0, outcome="unknown", executed=3.0, lease=2.0)
+    past.lock(ann, 4.0, web="web-2")
     return past
 
 
