@@ -25,8 +25,7 @@ from harness import history
 from harness.clock import RunClock
 from harness.model.records import Closing, Opening
 from harness.model.seams import Secrets
-from tests.bench.judging import closed_bytes
-from tests.bench.past import Past, Wanted
+from tests.bench.past import Past, Wanted, closed_bytes
 from tests.rows import ROOT, Row
 
 OPERATIONS = 200_000
