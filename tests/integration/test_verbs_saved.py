@@ -111,7 +111,14 @@ def test_junit_carries_the_same_text_as_the_log(suite: Path, ran: subprocess.Com
 def test_folder_has_the_whole_evidence_and_no_password(suite: Path) -> None:
     """History, plan, findings, metrics, page, logs and configuration; secrets are blotted out."""
     folder = suite / "mine-lost"
-    for name in ("plan.json", "history.jsonl.gz", "findings.json", "metrics.json", "index.html"):
+    for name in (
+        "plan.json",
+        "history.jsonl.gz",
+        "operations.parquet",
+        "findings.json",
+        "metrics.json",
+        "index.html",
+    ):
         assert (folder / name).stat().st_size > 0, name
     assert "ready to accept connections" in (folder / "nodes" / "redis-1.log").read_text().lower()
     configuration = (folder / "nodes" / "redis-1.conf").read_text()
@@ -191,6 +198,34 @@ def test_history_begins_with_its_opening_and_ends_with_its_closing(suite: Path) 
     lines = [json.loads(line) for line in text.splitlines()]
     assert (lines[0]["type"], lines[-1]["type"]) == ("opening", "closing")
     assert lines[0]["seed"] == 7
+
+
+def test_history_is_printed_as_lines_of_everything(kit: Kit, suite: Path) -> None:
+    """One scenario's records, operations among the rest; whoever stops reading early is no failure."""
+    shown = kit.run("history", str(suite / "mine-kept"))
+    assert shown.returncode == 0, shown.stderr
+    lines = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert (lines[0]["type"], lines[-1]["type"]) == ("opening", "closing")
+    operations = [line for line in lines if line["type"] == "operation"]
+    assert len(operations) == lines[-1]["operations"] > 0
+    assert operations[0]["steps"][0]["command"]
+    several = kit.run("history", str(suite))
+    assert (several.returncode, one_line(several.stderr)) == (2, True), several.stderr
+    begun = subprocess.run(
+        [
+            "bash",
+            "-o",
+            "pipefail",
+            "-c",
+            f"{sys.executable} -m harness history {suite / 'mine-kept'} | head -n 1",
+        ],
+        cwd=kit.folder,
+        env=kit.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (begun.returncode, begun.stderr) == (0, ""), begun.stderr
 
 
 def test_nothing_is_left_after_a_failure(kit: Kit, suite: Path) -> None:
