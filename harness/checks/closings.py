@@ -55,6 +55,19 @@ class Closings:
         ]
 
 
+def told_open(history: History) -> str:
+    """For people: how many unanswered attempts may have taken effect at any time; empty: none."""
+    if all(one.closed_us is not None for one in history.unanswered):
+        return ""
+    still = Closings(history, Nodes(history)).open()
+    if not still:
+        return ""
+    attempts = "1 unanswered attempt" if len(still) == 1 else f"{len(still)} unanswered attempts"
+    return (
+        f"{attempts} could not be closed, and may have taken effect at any time until the end: {still[0][1]}"
+    )
+
+
 def _writable(history: History) -> bool:
     topology = history.plan.scenario.deployment.topology
     return any(

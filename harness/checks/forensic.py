@@ -31,13 +31,16 @@ class Whereabouts:
 class LastLooks:
     def __init__(self, history: History) -> None:
         self.readings = {one.n: one for one in history.readings}
-        self._entries: dict[str, list[ForensicEntry]] = {}
-        for entry in sorted(history.forensics, key=lambda one: one.sent_us):
-            self._entries.setdefault(entry.session, []).append(entry)
+        self._history = history
+        self._by_session: dict[str, list[ForensicEntry]] | None = None
 
     def of(self, session: str) -> tuple[ForensicEntry, ...]:
         """Everything that nodes held of a session at such moments, in the order of `sent_us`."""
-        return tuple(self._entries.get(session, ()))
+        if self._by_session is None:
+            self._by_session = {}
+            for entry in sorted(self._history.forensics, key=lambda one: one.sent_us):
+                self._by_session.setdefault(entry.session, []).append(entry)
+        return tuple(self._by_session.get(session, ()))
 
     def whereabouts(self, session: str, witness: str, acked_us: float) -> Whereabouts:
         """Which nodes had executed the write that leaves this witness, and which had not.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.checks import run_checks
+from harness.checks.closings import told_open
 from harness.checks.evidence import Affects, Evidence, weigh
 from harness.checks.expectations import Case, evaluate, widened_count
 from harness.checks.measure import measure
@@ -56,7 +57,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
             starved=evidence.starved,
             measured={one.text: Interval(low=one.low, high=one.high) for one in results},
         ),
-        evidence=_relevant(history, evidence),
+        evidence=(*_relevant(history, evidence), *filter(None, [told_open(history)])),
     )
 
 

@@ -14,7 +14,7 @@ from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
 from harness.model.history import History
 from harness.model.judgement import Finding
-from harness.model.records import AuditEntry, Event, Operation, Step
+from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
 
 TOLD = frozenset(
@@ -36,6 +36,7 @@ class _Line:
     operation: int | None = None
     event: str = ""
     audit: bool = False
+    last_look: bool = False
 
 
 def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
@@ -82,6 +83,7 @@ def _lines(index: Index, timeline: Timeline | None, finding: Finding | None) -> 
             _operation(index, one, timeline) for one in index.history.operations if _concerns(one, timeline)
         ]
         told += [_audit(timeline, entry) for entry in timeline.audit]
+        told += _last_looks(index, timeline)
     elif finding is not None:
         known = [
             index.operations[one] for one in finding.operations[:OPERATIONS_SHOWN] if one in index.operations
@@ -110,7 +112,8 @@ def _choose(told: list[_Line], finding: Finding, lines: int) -> set[int]:
     first = [n for n, one in enumerate(told) if one.operation is not None][:1]
     around = [n + step for n in own for step in (-1, 1) if 0 <= n + step < len(told)]
     rest = sorted(range(len(told)), key=lambda n: min((abs(n - one) for one in own), default=n))
-    order = [*own[:4], *own[-2:], *first, *audit[:2], *events, *around, *rest]
+    looks = [n for n, one in enumerate(told) if one.last_look]
+    order = [*own[:4], *own[-2:], *first, *audit[:2], *looks[:1], *events, *around, *rest]
     room = lines - 1
     return set(list(dict.fromkeys(order))[: room if len(told) > lines else lines])
 
@@ -193,3 +196,23 @@ def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
         found = f"{state.name.lower()}" + (f", {entry.pttl_ms} ms to live" if entry.saw else "")
     witnesses = "" if entry.witnesses is None else f", {len(entry.witnesses)} witnesses"
     return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
+
+
+def _last_looks(index: Index, timeline: Timeline) -> list[_Line]:
+    """A line per node that was read before it lost its data: the last reading, and which writes it was
+    the only one to have."""
+    last = {entry.node: entry for entry in index.forensics(timeline.session)}
+    return [_last_look(index, timeline, entry) for entry in last.values()]
+
+
+def _last_look(index: Index, timeline: Timeline, entry: ForensicEntry) -> _Line:
+    state = state_of(entry.saw or {}, timeline.session, timeline.user)
+    said = [f"{state.name.lower()}" if entry.saw is not None else "its type is not a session's"]
+    if entry.witnesses is not None:
+        said.append(f"{len(entry.witnesses)} witnesses")
+        kept = None if timeline.primary is None else timeline.primary.witnesses
+        gone = () if kept is None else [f"#{one}" for one in entry.witnesses if one not in kept]
+        if gone:
+            said.append(f"lost since: {' '.join(gone)}")
+    moment = index.last_looks.moment(entry)
+    return _Line(entry.sent_us, f"last look  {entry.node} ({moment}): {', '.join(said)}", last_look=True)

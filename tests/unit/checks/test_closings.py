@@ -10,6 +10,7 @@ from harness.checks import run_checks
 from harness.checks.closings import Closings
 from harness.checks.effects import FOREVER
 from harness.checks.index import Index
+from harness.checks.judge import judge
 from harness.checks.nodes import Nodes
 from harness.model.history import History
 from harness.model.records import Connection, ForensicEntry, ForensicReading, NodeSample, Unanswered
@@ -169,6 +170,14 @@ def test_open_attempts_are_listed_with_the_reason() -> None:
     ((connection, why),) = closings(sample(1, "primary"), told=told).open()
     assert (connection.id, why) == (7, "redis-1 still lists 10.0.0.1:4")
     assert closings(sample(1, "primary"), sample(5, "primary", run_id="two"), told=told).open() == []
+
+
+@pytest.mark.parametrize("at", [None, 1.8])
+def test_page_says_how_many_attempts_stayed_open(at: float | None) -> None:
+    """Only where there are any."""
+    evidence = judge(closed(undone(), at)).evidence
+    told = [one for one in evidence if "1 unanswered attempt could not be closed" in one]
+    assert len(told) == (at is None)
 
 
 # ---------------------------------------------------------------- last looks

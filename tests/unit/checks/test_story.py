@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.checks import run_checks
 from harness.checks.story import session_story, story
 from harness.model.history import History
 from harness.model.judgement import Finding
+from harness.model.records import ForensicEntry, ForensicReading
 from tests.builders_history import Past
 from tests.unit.checks import stories
 
@@ -61,3 +64,36 @@ def test_session_is_found_by_the_beginning_of_its_id() -> None:
     assert session_story(history, "00000001")[0].endswith("of ann, shard 1")
     assert "no session" in session_story(history, "ffff")[0]
     assert "2 sessions begin with" in session_story(history, "0000000")[0]
+
+
+def test_story_tells_what_a_node_held_before_it_lost_it() -> None:
+    """One line for the node: why it was read then, and the writes that nobody has any more."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 1.5)
+    write = past.change(ann, 2.0)
+    past.fault(2.5)
+    past.fail_over("redis-2", 3.0)
+    past.read(ann, 4.0)
+    early, late = (
+        ForensicEntry(
+            reading=n,
+            session=ann,
+            node="redis-1",
+            sent_us=round(at * 1e6),
+            done_us=round(at * 1e6) + 100,
+            saw={"sid": ann, "user_id": "ann", "generation": "1"},
+            witnesses=("1", str(write.id)),
+        )
+        for n, at in ((1, 3.1), (2, 3.3))
+    )
+    readings = tuple(
+        ForensicReading(n=n, node="redis-1", moment=moment, sent_us=0, done_us=0)
+        for n, moment in ((1, "deposed by redis-2"), (2, "demoted"))
+    )
+    history = replace(past.history(), forensics=(early, late), readings=readings)
+    finding = next(one for one in run_checks(history)[0] if one.name == "lost-write")
+    for lines in (story(history, finding), session_story(history, ann)):
+        (line,) = [one for one in lines if "last look" in one]
+        assert line.endswith(f"last look  redis-1 (demoted): present, 2 witnesses, lost since: #{write.id}")
+        assert line.split()[0] == "+0.800"
