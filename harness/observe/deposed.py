@@ -42,6 +42,8 @@ class DeposedWatch:
         self._due_us: dict[str, float] = {}
         self._read_up_to: dict[str, int] = {}
         """Node -> its offset when it was read last."""
+        self._promoted: dict[int, str] = {}
+        """Shard -> who was promoted last: at once, while sentinels publish it seconds later."""
         self._told_until_us: dict[str, float] = {}
         self._over = False
 
@@ -52,6 +54,7 @@ class DeposedWatch:
             record(rec)
             if isinstance(rec, Event) and rec.node is not None:
                 if rec.name == "promoted":
+                    self._promoted[self._shard_of[rec.node]] = rec.node
                     for view in self._others(rec.node):
                         self._read(view, f"deposed by {rec.node}")
                 elif rec.name == "demoted":
@@ -65,7 +68,8 @@ class DeposedWatch:
 
         async def look() -> None:
             for shard in self._shards:
-                if owner := self._situation.primary_of(shard):
+                owner = self._promoted.get(shard) or self._situation.primary_of(shard)
+                if owner is not None:
                     for view in self._others(owner):
                         if self._due(view):
                             self._read(view, f"deposed by {owner}")
@@ -82,6 +86,8 @@ class DeposedWatch:
 
     def _demoted(self, node: str) -> None:
         """The first who tells of it counts: every sentinel does, and then the node itself."""
+        if self._promoted.get(self._shard_of[node]) == node:
+            del self._promoted[self._shard_of[node]]
         view, now_us = self._situation.views().get(node), self._clock.now_us()
         if view is not None and now_us >= self._told_until_us.get(node, 0):
             self._told_until_us[node] = now_us + SAME_DEMOTION_S * 1e6

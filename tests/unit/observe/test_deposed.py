@@ -99,6 +99,18 @@ def test_old_primary_is_read_as_soon_as_another_is_promoted(monkeypatch):
     play(scene, monkeypatch, LOOK_EVERY_S=60)
 
 
+def test_new_primary_is_not_deposed_by_the_one_that_most_still_name(monkeypatch):
+    """Sentinels publish a promotion only later; until then both take themselves for the primary."""
+
+    async def scene(running):
+        running.situation.set("redis-2", role="primary")
+        running.tell("promoted", "redis-2")
+        await asyncio.sleep(0.2)
+        assert running.looks == [("redis-1", "deposed by redis-2")]
+
+    play(scene, monkeypatch)
+
+
 def test_deposed_primary_is_read_again_as_long_as_it_acknowledges_more(monkeypatch):
     """Its offset tells; one that stands still is not read twice, nor is one that cannot answer."""
 
