@@ -12,16 +12,17 @@ such an operation counts by how long it had waited by then.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.checks.latency import percentile, wait_us
-from harness.checks.moments import Moments, succeeded
+import numpy as np
+
+from harness.checks.columns import NONE, Flags
+from harness.checks.latency import acked_waits_us, percentile
+from harness.checks.moments import Moments
+from harness.checks.traffic import PHASES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Interval, Window
-from harness.model.records import Operation
 from harness.model.words import OperationKind, Outcome, Phase
 
 LATE_AT_LEAST_US = 100_000
@@ -29,7 +30,8 @@ LATE_AT_LEAST_US = 100_000
 LATE_FACTOR = 10
 """Times the baseline's 99th percentile: late against what this machine does on a good day."""
 
-WITH_PRIMARY, REST = "with-primary", "rest"
+_OVERLOOKED = ("all", "rest", "with-primary")
+"""Sides of a partition; of several that a web server was on, the last one here counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,96 +46,89 @@ class Gap:
 def outages(history: History, moments: Moments) -> tuple[Window, ...]:
     """Every kind's windows: of `all` (nobody got through), of each group, and once more the
     `worst` group's. A kind with a single group has only `all` and `worst`."""
-    judged = [one for one in history.operations if one.phase not in {Phase.SEED, Phase.AUDIT}]
+    traffic = traffic_of(history)
+    judged = traffic.where(~traffic.in_phase(Phase.SEED, Phase.AUDIT))
+    side_of = sides(traffic)
     found: list[Window] = []
     for kind in OperationKind:
-        found += _of_kind([one for one in judged if one.kind is kind], kind, history, moments)
+        found += _of_kind(judged.where(judged.of_kind(kind)), kind, side_of, moments)
     return tuple(found)
 
 
 def _of_kind(
-    operations: Sequence[Operation], kind: OperationKind, history: History, moments: Moments
+    traffic: Traffic, kind: OperationKind, side_of: Mapping[str, str], moments: Moments
 ) -> list[Window]:
-    late = late_us(operations)
-    everybody = windows_from(gaps(operations, late=late, moments=moments), kind, "all", moments)
-    groups = group_windows(operations, kind, sides(history.operations), late=late, moments=moments)
+    late = late_us(traffic)
+    everybody = windows_from(gaps(traffic, late=late, moments=moments), kind, "all", moments)
+    groups = group_windows(traffic, kind, side_of, late=late, moments=moments)
     worst = worst_of(groups)
     named = [window for windows in groups.values() for window in windows] if len(groups) > 1 else []
     return [*everybody, *named, *(_renamed(window, "worst") for window in worst)]
 
 
 def group_windows(
-    operations: Iterable[Operation], kind: str, side_of: Mapping[str, str], *, late: int, moments: Moments
+    traffic: Traffic, kind: str, side_of: Mapping[str, str], *, late: int, moments: Moments
 ) -> dict[str, tuple[Window, ...]]:
     """The windows of each group of these operations, by the group's name."""
-    groups: dict[tuple[int, str], list[Operation]] = defaultdict(list)
-    for operation in operations:
-        groups[operation.shard, side_of.get(operation.web_server, "all")].append(operation)
-    shards = {shard for shard, _ in groups}
+    names = sorted({*side_of.values(), "all"})
+    places = np.array([*(names.index(side_of.get(web, "all")) for web in traffic.web_servers), 0])
+    group = traffic.shard * len(names) + places[traffic.web_server]
     found = {}
-    for (shard, side), members in sorted(groups.items()):
-        name = _name(shard if len(shards) > 1 else None, side)
+    shards = len(np.unique(traffic.shard))
+    for number in np.unique(group).tolist():
+        shard, side = divmod(number, len(names))
+        name = _name(shard if shards > 1 else None, names[side])
+        members = traffic.where(group == number)
         found[name] = windows_from(gaps(members, late=late, moments=moments), kind, name, moments)
     return found
 
 
-def gaps(operations: Sequence[Operation], *, late: int, moments: Moments) -> list[Gap]:
+def gaps(traffic: Traffic, *, late: int, moments: Moments) -> list[Gap]:
     """Windows of one group. Open ones end with the workload."""
-    if not operations:
+    if not len(traffic):
         return []
-    done = sorted(one.done_us for one in operations if one.done_us is not None and succeeded(one))
-    held: dict[int, int] = defaultdict(int)
-    for operation in operations:
-        if failed_or_late(operation, late=late, moments=moments):
-            held[bisect_right(done, operation.due_us)] += 1
-    first_due_us = min(one.due_us for one in operations)
+    done = np.sort(traffic.done_us[traffic.succeeded])
+    hit = failed_or_late(traffic, late=late, moments=moments)
+    places, failed = np.unique(np.searchsorted(done, traffic.due_us[hit], side="right"), return_counts=True)
+    first_due_us = int(traffic.due_us.min())
     return [
         Gap(
-            start_us=done[n - 1] if n else first_due_us,
-            end_us=done[n] if n < len(done) else None,
-            failed=failed,
+            start_us=int(done[n - 1]) if n else first_due_us,
+            end_us=int(done[n]) if n < len(done) else None,
+            failed=count,
         )
-        for n, failed in sorted(held.items())
+        for n, count in zip(places.tolist(), failed.tolist(), strict=True)
     ]
 
 
-def failed_or_late(operation: Operation, *, late: int, moments: Moments) -> bool:
-    if operation.outcome is Outcome.NOT_SENT:
-        end_us = moments.spans.get(operation.phase, (0, moments.workload_ends_us))[1]
-        return end_us - operation.due_us > late
-    if operation.outcome is Outcome.ACKED or _cut_off(operation, moments):
-        done_us = moments.workload_ends_us if operation.done_us is None else operation.done_us
-        return done_us - operation.due_us > late
-    return True
+def failed_or_late(traffic: Traffic, *, late: int, moments: Moments) -> Flags:
+    """What was due and failed or waited too long. What the end of the run cut off (not what timed out
+    or got an error) counts by how long it had waited by then."""
+    ends = [moments.spans.get(phase, (0, moments.workload_ends_us))[1] for phase in PHASES]
+    not_sent = traffic.with_outcome(Outcome.NOT_SENT)
+    unended = traffic.done_us == NONE
+    cut_off = unended | (traffic.cancelled & (traffic.done_us >= moments.workload_ends_us))
+    over_us = np.where(unended, moments.workload_ends_us, traffic.done_us)
+    over_us = np.where(not_sent, np.array(ends, np.int64)[traffic.phase], over_us)
+    excused = not_sent | traffic.with_outcome(Outcome.ACKED) | cut_off
+    found: Flags = ~excused | (over_us - traffic.due_us > late)
+    return found
 
 
-def _cut_off(operation: Operation, moments: Moments) -> bool:
-    """Given up because the run ended, not because anything answered or timed out."""
-    if operation.done_us is None:
-        return True
-    last = operation.attempts[-1].result if operation.attempts else ""
-    return last == "cancelled" and operation.done_us >= moments.workload_ends_us
-
-
-def late_us(operations: Iterable[Operation]) -> int:
+def late_us(traffic: Traffic) -> int:
     """From which wait on an operation of this kind counts as late."""
-    waits = [
-        wait
-        for one in operations
-        if one.phase is Phase.BASELINE and one.outcome is Outcome.ACKED and (wait := wait_us(one)) is not None
-    ]
-    return max(LATE_AT_LEAST_US, LATE_FACTOR * percentile(sorted(waits), 0.99)) if waits else LATE_AT_LEAST_US
+    waits = acked_waits_us(traffic.where(traffic.in_phase(Phase.BASELINE)))
+    return max(LATE_AT_LEAST_US, LATE_FACTOR * percentile(waits, 0.99)) if len(waits) else LATE_AT_LEAST_US
 
 
-def sides(operations: Iterable[Operation]) -> dict[str, str]:
+def sides(traffic: Traffic) -> dict[str, str]:
     """Web server -> its side of the run's partition, for the whole run. One that was ever cut off
     together with a primary counts there: that side is the one that gets overlooked."""
+    count = len(traffic.client_sides)
     found: dict[str, str] = {}
-    for operation in operations:
-        if operation.client_side == WITH_PRIMARY or operation.web_server not in found:
-            found[operation.web_server] = operation.client_side
-        elif operation.client_side == REST and found[operation.web_server] == "all":
-            found[operation.web_server] = REST
+    for pair in np.unique(traffic.web_server.astype(np.int64) * count + traffic.client_side).tolist():
+        web_server, side = traffic.web_servers[pair // count], traffic.client_sides[pair % count]
+        found[web_server] = max(found.get(web_server, side), side, key=_OVERLOOKED.index)
     return found
 
 

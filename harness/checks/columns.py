@@ -78,6 +78,12 @@ class Words:
         found: Flags = self.mapped([of(text) for text in self.names()], nothing=False, dtype=np.bool_)
         return found
 
+    def at(self, chosen: Flags) -> list[str]:
+        """The different texts of these rows, null left out."""
+        codes = np.unique(self.codes[chosen])
+        found: list[str] = self.texts.take(pa.array(codes[codes >= 0])).to_pylist()
+        return found
+
     def equal(self, text: str) -> Flags:
         return self.which(text.__eq__)
 

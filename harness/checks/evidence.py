@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.checks.columns import NONE
 from harness.checks.moments import Moments
+from harness.checks.traffic import traffic_of
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
 from harness.model.records import ClockPair
@@ -121,11 +123,11 @@ def _faults(history: History) -> Iterator[Gap]:
 
 
 def _traffic(history: History) -> Iterator[Gap]:
-    acked = [one.phase for one in history.operations if one.outcome is Outcome.ACKED]
-    if Phase.BASELINE not in acked:
+    traffic = traffic_of(history)
+    if not (traffic.with_outcome(Outcome.ACKED) & traffic.in_phase(Phase.BASELINE)).any():
         yield Gap(Affects.ALL, "the workload got nothing through before the fault")
-    sent = {one.phase for one in history.operations if one.sent_us is not None}
-    if history.plan.scenario.faults and not sent & {Phase.FAULT, Phase.RECOVERY}:
+    sent = traffic.in_phase(Phase.FAULT, Phase.RECOVERY) & (traffic.sent_us != NONE)
+    if history.plan.scenario.faults and not sent.any():
         yield Gap(Affects.ALL, "no operation was sent between the fault and recovery")
 
 

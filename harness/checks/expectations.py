@@ -12,6 +12,8 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.checks.availability import clipped, group_windows, late_us, longest, sides, total, worst_of
 from harness.checks.evidence import Affects, Evidence
 from harness.checks.failover import promotions
@@ -19,6 +21,7 @@ from harness.checks.latency import acked_waits_us, percentile
 from harness.checks.measure import LOST_WRITES, loss_window_s, share
 from harness.checks.moments import Moments
 from harness.checks.scope import SIDES, Membership, Scope, scope_of
+from harness.checks.traffic import traffic_of
 from harness.checks.wording import interval_text, share_text
 from harness.model.engine import applies
 from harness.model.history import History
@@ -195,17 +198,15 @@ def _windows(expectation: Expectation, scope: Scope, case: Case) -> tuple[Window
     A web server counts as on its side of a partition for the whole run, as in the metrics.
     """
     kind, moments = expectation.arguments[0], case.moments
-    judged = [
-        one
-        for one in case.history.operations
-        if one.kind == kind and one.phase not in {Phase.SEED, Phase.AUDIT}
-    ]
-    side_of = sides(case.history.operations)
+    traffic = traffic_of(case.history)
+    judged = traffic.where(traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT))
+    side_of = sides(traffic)
     if scope.on in SIDES:
-        chosen = [one for one in judged if side_of[one.web_server] == scope.on]
+        there = np.array([side_of.get(one) == scope.on for one in traffic.web_servers], np.bool_)
+        chosen = judged.where(there[judged.web_server])
     else:
-        chosen = [one for one in judged if scope.group_has(one)]
-    if not chosen:
+        chosen = judged.where(scope.group_has(judged))
+    if not len(chosen):
         return None
     groups = group_windows(chosen, kind, side_of, late=late_us(judged), moments=moments)
     if scope.phase is not None:
@@ -229,25 +230,23 @@ def _nothing_due(expectation: Expectation) -> Measured:
 
 def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     kind, which = expectation.arguments
-    waits = acked_waits_us(
-        one
-        for one in case.history.operations
-        if one.kind == kind and one.phase is not Phase.SEED and scope.has(one)
-    )
-    if not waits:
+    traffic = traffic_of(case.history)
+    chosen = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED) & scope.has(traffic)
+    waits = acked_waits_us(traffic.where(chosen))
+    if not len(waits):
         return Measured(ANYTHING, missing=f"no {kind} was acked there")
     wait_s = percentile(waits, 1.0 if which == "max" else float(which.removeprefix("p")) / 100) / 1e6
     return Measured(Interval(low=wait_s, high=wait_s))
 
 
 def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    outcome, of = Outcome(expectation.metric), expectation.arguments[0]
+    of, traffic = expectation.arguments[0], traffic_of(case.history)
     a_behaviour = of in case.history.plan.scenario.workload.mix  # `logout` is the name of a kind too
-    seen = sum(
-        one.outcome is outcome and of == (one.behaviour if a_behaviour else one.kind) and scope.has(one)
-        for one in case.history.operations
-        if one.phase is not Phase.SEED or scope.phase is Phase.SEED
-    )
+    chosen = traffic.of_behaviour(of) if a_behaviour else traffic.of_kind(of)
+    chosen = chosen & traffic.with_outcome(Outcome(expectation.metric)) & scope.has(traffic)
+    if scope.phase is not Phase.SEED:
+        chosen &= ~traffic.in_phase(Phase.SEED)
+    seen = int(chosen.sum())
     return Measured(Interval(low=seen, high=seen))
 
 

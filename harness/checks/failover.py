@@ -8,13 +8,18 @@ restarted node keeps its name, and a deposed primary keeps both until it is demo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.checks.moments import answering_connection, by_id, effects, is_mutation, shard_of, succeeded
+import numpy as np
+
+from harness.checks.columns import NONE, Words, integers
+from harness.checks.moments import effects, shard_of
+from harness.checks.traffic import answering_connections, traffic_of
 from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
-from harness.model.records import Event, NodeSample, Operation
+from harness.model.records import Connection, Event, NodeSample
+from harness.model.table import rows_of
 from harness.model.words import TopologyKind
 
 NOTICED = (
@@ -87,7 +92,7 @@ def _triggers(history: History) -> list[Trigger]:
     promoted: dict[int, Event] = {}
     for event in _named(history, "promoted", begun[0].t_us - begun[0].error_us):
         promoted.setdefault(shard_of(history, event) or 1, event)
-    sessions = {operation.shard for operation in history.operations}
+    sessions = set(np.unique(traffic_of(history).shard).tolist())
     hit = {shard for event in begun if (shard := shard_of(history, event)) is not None} & sessions
     return [
         Trigger(shard=shard, effect=_set_off(begun, promoted.get(shard)), promoted=promoted.get(shard))
@@ -104,15 +109,14 @@ def _set_off(begun: Sequence[Event], promoted: Event | None) -> Event:
 
 
 def _steps(history: History, trigger: Trigger, stale: Sequence[Finding]) -> list[FailoverStep]:
-    operations = [one for one in history.operations if one.shard == trigger.shard]
     effect = trigger.effect
     steps = [_step(trigger, "fault effect", effect.t_us, effect.error_us, effect.source)]
     for step, name in NOTICED:
         steps.append(_noticed(history, trigger, step, name))
-    steps.append(_first_error(operations, trigger))
+    steps.append(_first_error(history, trigger))
     steps.append(_redirected(history, trigger))
-    steps.append(_first_new_write(history, operations, trigger))
-    steps.append(_last_deposed_ack(history, operations, trigger))
+    steps.append(_first_new_write(history, trigger))
+    steps.append(_last_deposed_ack(history, trigger))
     steps.append(_last_stale_read(stale, trigger))
     return steps
 
@@ -131,19 +135,20 @@ def _noticed(history: History, trigger: Trigger, step: str, name: str) -> Failov
     return _missing(trigger, step, "not reported by any sentinel" if voters else "nobody votes here")
 
 
-def _first_error(operations: Iterable[Operation], trigger: Trigger) -> FailoverStep:
-    errors = [
-        (attempt.done_us, operation.web_server, attempt.result)
-        for operation in operations
-        for attempt in operation.attempts
-        if attempt.done_us is not None
-        and attempt.done_us >= trigger.earliest_us
-        and attempt.result not in {"reply", "cancelled"}
-    ]
-    if not errors:
+def _first_error(history: History, trigger: Trigger) -> FailoverStep:
+    traffic, attempts = traffic_of(history), history.table.attempts
+    rows, done_us = rows_of(attempts), integers(attempts, "done_us")
+    result = Words(attempts, "result")
+    wrong = result.which(lambda text: text not in {"reply", "cancelled"})
+    wrong &= (traffic.shard[rows] == trigger.shard) & (done_us != NONE) & (done_us >= trigger.earliest_us)
+    if not wrong.any():
         return _missing(trigger, "client's first error", "no client saw an error")
-    t_us, web_server, result = min(errors)
-    return _step(trigger, "client's first error", t_us, 0, f"{web_server}: {result}")
+    t_us = int(done_us[wrong].min())
+    web_server, what = min(
+        (traffic.web_servers[traffic.web_server[rows[n]]], result.names()[result.codes[n]])
+        for n in np.flatnonzero(wrong & (done_us == t_us)).tolist()
+    )
+    return _step(trigger, "client's first error", t_us, 0, f"{web_server}: {what}")
 
 
 def _redirected(history: History, trigger: Trigger) -> FailoverStep:
@@ -164,25 +169,26 @@ def _redirected(history: History, trigger: Trigger) -> FailoverStep:
     return _step(trigger, "client redirected", t_us, 0, web_server)
 
 
-def _first_new_write(history: History, operations: Iterable[Operation], trigger: Trigger) -> FailoverStep:
+def _first_new_write(history: History, trigger: Trigger) -> FailoverStep:
     name = "first write acked by the new primary"
     old = _primary_before(history, trigger)
     if old is None:
         return _missing(trigger, name, "which process was primary before is not known")
-    for t_us, run_id, node in _acked_writes(history, operations, trigger.earliest_us):
-        if run_id != old.run_id:
-            return _step(trigger, name, t_us, 0, f"{node} ({run_id[:8]})")
-    return _missing(trigger, name, "no write was acked by another process than before")
+    newer = _acked_writes(history, trigger, trigger.earliest_us, lambda one: one.run_id != old.run_id)
+    if not newer:
+        return _missing(trigger, name, "no write was acked by another process than before")
+    t_us, run_id, node = newer[0]
+    return _step(trigger, name, t_us, 0, f"{node} ({run_id[:8]})")
 
 
-def _last_deposed_ack(history: History, operations: Iterable[Operation], trigger: Trigger) -> FailoverStep:
+def _last_deposed_ack(history: History, trigger: Trigger) -> FailoverStep:
     name = "last ack by the deposed primary"
     old, promoted = _primary_before(history, trigger), trigger.promoted
     if promoted is None:
         return _missing(trigger, name, "no promotion was seen")
     if old is None:
         return _missing(trigger, name, "which process was primary before is not known")
-    late = [one for one in _acked_writes(history, operations, promoted.t_us) if one[1] == old.run_id]
+    late = _acked_writes(history, trigger, promoted.t_us, lambda one: one.run_id == old.run_id)
     if not late:
         return _missing(trigger, name, "it acked nothing after the promotion")
     t_us, run_id, node = late[-1]
@@ -198,18 +204,24 @@ def _last_stale_read(stale: Iterable[Finding], trigger: Trigger) -> FailoverStep
 
 
 def _acked_writes(
-    history: History, operations: Iterable[Operation], since_us: int
+    history: History, trigger: Trigger, since_us: int, by: Callable[[Connection], bool]
 ) -> list[tuple[int, str, str]]:
-    """(done, run_id, node) of every acked, effective change since then, in the order of their acks."""
-    connections = by_id(history.connections)
-    found = []
-    for operation in operations:
-        if operation.done_us is None or operation.done_us < since_us or not is_mutation(operation):
-            continue
-        answered = answering_connection(operation, connections) if succeeded(operation) else None
-        if answered is not None and answered[1].run_id:
-            found.append((operation.done_us, answered[1].run_id, answered[1].node))
-    return sorted(found)
+    """(done, run_id, node) of acked, effective changes since then, answered over such connections: the
+    first and the last of them, with all of the same moments."""
+    traffic = traffic_of(history)
+    chosen = traffic.mutates & traffic.succeeded & (traffic.shard == trigger.shard)
+    rows = np.flatnonzero(chosen & (traffic.done_us >= since_us))
+    connection, answered = answering_connections(history.table, rows)
+    known = {one.id: one for one in history.connections if one.run_id and by(one)}
+    rows, connection = rows[answered], connection[answered]
+    mine = np.isin(connection, np.fromiter(known, np.int64, len(known)))
+    rows, connection = rows[mine], connection[mine]
+    if not len(rows):
+        return []
+    done_us = traffic.done_us[rows]
+    ends = np.flatnonzero((done_us == done_us.min()) | (done_us == done_us.max())).tolist()
+    acks = ((int(done_us[n]), known[int(connection[n])]) for n in ends)
+    return sorted((t_us, one.run_id, one.node) for t_us, one in acks)
 
 
 def _primary_before(history: History, trigger: Trigger) -> NodeSample | None:

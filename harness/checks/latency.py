@@ -8,49 +8,45 @@ count; what failed shows in the availability windows.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+import numpy as np
+
+from harness.checks.columns import NONE, Integers
+from harness.checks.traffic import Traffic
 from harness.model.judgement import LatencyRow
-from harness.model.records import Operation
 from harness.model.words import OperationKind, Outcome, Phase
 
 JUDGED_PHASES = (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY, Phase.SETTLED)
 
 
-def wait_us(operation: Operation) -> int | None:
-    """From due to done; None: it never got an answer."""
-    return None if operation.done_us is None else max(0, operation.done_us - operation.due_us)
-
-
-def percentile(ordered: Sequence[int], share: float) -> int:
+def percentile(ordered: Sequence[int] | Integers, share: float) -> int:
     """The nearest-rank percentile of ascending values: one that was measured, nothing interpolated."""
-    if not ordered:
+    if not len(ordered):
         raise ValueError("a percentile of nothing: expected at least one value")
-    return ordered[max(1, math.ceil(share * len(ordered))) - 1]
+    return int(ordered[max(1, math.ceil(share * len(ordered))) - 1])
 
 
-def acked_waits_us(operations: Iterable[Operation]) -> list[int]:
+def acked_waits_us(traffic: Traffic) -> Integers:
     """The waits of the acked ones, ascending."""
-    return sorted(
-        wait for one in operations if one.outcome is Outcome.ACKED and (wait := wait_us(one)) is not None
-    )
+    acked = traffic.with_outcome(Outcome.ACKED) & (traffic.done_us != NONE)
+    waits: Integers = np.sort(traffic.wait_us[acked])
+    return waits
 
 
-def latency(operations: Iterable[Operation]) -> tuple[LatencyRow, ...]:
+def latency(traffic: Traffic) -> tuple[LatencyRow, ...]:
     """One row per kind and phase that has acked operations; seed and audit are not judged."""
-    groups: dict[tuple[OperationKind, Phase], list[Operation]] = defaultdict(list)
-    for operation in operations:
-        groups[operation.kind, operation.phase].append(operation)
     rows = []
     for kind in OperationKind:
+        of_kind = traffic.where(traffic.of_kind(kind))
         for phase in JUDGED_PHASES:
-            if waits := acked_waits_us(groups[kind, phase]):
-                rows.append(_row(kind, phase, waits))  # noqa: PERF401 (the walrus reads better here)
+            waits = acked_waits_us(of_kind.where(of_kind.in_phase(phase)))
+            if len(waits):
+                rows.append(_row(kind, phase, waits))
     return tuple(rows)
 
 
-def _row(kind: OperationKind, phase: Phase, waits: Sequence[int]) -> LatencyRow:
+def _row(kind: OperationKind, phase: Phase, waits: Integers) -> LatencyRow:
     return LatencyRow(
         kind=kind,
         phase=phase,
@@ -58,5 +54,5 @@ def _row(kind: OperationKind, phase: Phase, waits: Sequence[int]) -> LatencyRow:
         p50_ms=percentile(waits, 0.50) / 1000,
         p95_ms=percentile(waits, 0.95) / 1000,
         p99_ms=percentile(waits, 0.99) / 1000,
-        max_ms=waits[-1] / 1000,
+        max_ms=int(waits[-1]) / 1000,
     )

@@ -22,8 +22,8 @@ from harness.checks.causes import Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.effects import FOREVER, Effect, Sight, State, effect_of, seen_at
 from harness.checks.findings import Counted, finding
 from harness.checks.index import Index, Timeline
-from harness.checks.moments import MUTATING_STEPS
 from harness.checks.nodes import Standing
+from harness.checks.traffic import MUTATING_STEPS
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import Cause, Outcome, StepKind

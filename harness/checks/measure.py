@@ -7,18 +7,22 @@ the share smaller). So it is what was in danger, plus any finding that lies outs
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.checks.availability import outages, total
+from harness.checks.columns import NONE, Flags, Integers, Words, integers
 from harness.checks.failover import failover_steps, promotions
 from harness.checks.latency import latency
-from harness.checks.moments import Moments, effects, is_effective_write, shard_of, succeeded
+from harness.checks.moments import Moments, effects, shard_of
 from harness.checks.scope import Membership, Scope
+from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
-from harness.model.records import NodeSample, Operation
+from harness.model.records import NodeSample
 from harness.model.words import OperationKind, Outcome, StepKind
 
 LOST_WRITES = frozenset({"lost-write", "lost-session", "lost-update"})
@@ -30,16 +34,20 @@ class Population:
     """The operations that could have had a finding, and which of a finding's operations is the one
     that had it (they are listed as promise, what broke it, what saw it)."""
 
-    has: Callable[[Operation], bool]
+    has: Callable[[Traffic], Flags]
     had: slice
 
 
-WRITES = Population(is_effective_write, slice(0, 1))
+WRITES = Population(lambda all_of: all_of.succeeded & all_of.writes, slice(0, 1))
+"""What a lost-write can be about; log-ins and logouts are promises of their own."""
 READS = Population(
-    lambda one: succeeded(one) and one.kind in {OperationKind.READ, OperationKind.TOUCH}, slice(-1, None)
+    lambda all_of: (
+        all_of.succeeded & (all_of.of_kind(OperationKind.READ) | all_of.of_kind(OperationKind.TOUCH))
+    ),
+    slice(-1, None),
 )
-LOGOUTS = Population(lambda one: succeeded(one) and one.kind is OperationKind.LOGOUT, slice(0, 1))
-LOGINS = Population(lambda one: one.kind is OperationKind.LOGIN, slice(None))
+LOGOUTS = Population(lambda all_of: all_of.succeeded & all_of.of_kind(OperationKind.LOGOUT), slice(0, 1))
+LOGINS = Population(lambda all_of: all_of.of_kind(OperationKind.LOGIN), slice(None))
 
 POPULATIONS: Mapping[str, Population] = {
     **dict.fromkeys(("lost-write", "lost-update", "doubled-update", "torn-state", "ghost-retry"), WRITES),
@@ -53,19 +61,19 @@ POPULATIONS: Mapping[str, Population] = {
 def measure(
     history: History, moments: Moments, findings: Sequence[Finding], sessions: SessionCounts
 ) -> Metrics:
-    windows = outages(history, moments)
+    windows, traffic = outages(history, moments), traffic_of(history)
     lost = lost_operations(findings)
     return Metrics(
         outages=windows,
-        latency=latency(history.operations),
+        latency=latency(traffic),
         failover_steps=failover_steps(history, findings),
         sessions=sessions,
-        operations=_by_outcome(history.operations),
-        by_behaviour=_by_behaviour(history.operations),
-        by_second=_by_second(history.operations),
+        operations=_by_outcome(traffic),
+        by_behaviour=_by_behaviour(traffic),
+        by_second=_by_second(traffic),
         lag_at_fault_bytes=lag_at_fault_bytes(history, moments),
         loss_window_s=loss_window_s(findings, moments),
-        writes_acked_after_fault=len(_in_danger(WRITES, history, moments, Scope()) | lost),
+        writes_acked_after_fault=len(_in_danger(WRITES, history, moments, Scope(), lost)),
         writes_lost=len(lost),
         failovers=promotions(history),
         evicted_keys=evicted_keys(history),
@@ -144,58 +152,58 @@ def share(
         hit = {one.session for one in mine if one.session is not None}
         return len(hit), len(hit | _sessions_in_danger(history, moments, scope))
     had = {operation for one in mine for operation in one.operations[population.had]}
-    return len(had), len(had | _in_danger(population, history, moments, scope))
+    return len(had), len(_in_danger(population, history, moments, scope, had))
 
 
-def _in_danger(population: Population, history: History, moments: Moments, scope: Scope) -> set[int]:
-    return {one.id for one in history.operations if population.has(one) and _exposed(one, moments, scope)}
+def _in_danger(
+    population: Population, history: History, moments: Moments, scope: Scope, besides: Iterable[int]
+) -> Integers:
+    """Ids of those that could have had the finding, and of those `besides` that had it."""
+    traffic = traffic_of(history)
+    chosen = population.has(traffic) & _exposed(traffic, moments, scope)
+    ids: Integers = np.union1d(traffic.id[chosen], np.fromiter(besides, np.int64))
+    return ids
 
 
-def _exposed(operation: Operation, moments: Moments, scope: Scope) -> bool:
+def _exposed(traffic: Traffic, moments: Moments, scope: Scope) -> Flags:
     if scope.phase is not None or moments.danger_us is None:
-        return scope.has(operation)
-    if operation.done_us is None or not scope.group_has(operation):
-        return False
+        return scope.has(traffic)
     start_us, end_us = moments.danger_us
-    return start_us <= operation.done_us <= end_us
+    within: Flags = (traffic.done_us >= start_us) & (traffic.done_us <= end_us) & (traffic.done_us != NONE)
+    return within & scope.group_has(traffic)
 
 
 def _sessions_in_danger(history: History, moments: Moments, scope: Scope) -> set[str]:
     """Those alive when the fault took effect, and those made while the danger lasted. One that its
     user had already asked to end is nobody's loss."""
-    made = [one for one in history.operations if one.kind is OperationKind.LOGIN and succeeded(one)]
+    traffic, table = traffic_of(history), history.table
+    sessions = Words(table.operations, "session")
+    made = traffic.succeeded & traffic.of_kind(OperationKind.LOGIN)
     if scope.phase is not None:
-        return {one.session for one in made if scope.has(one)}
+        return set(sessions.at(made & scope.has(traffic)))
     start_us, end_us = moments.danger_us or (moments.workload_ends_us, moments.workload_ends_us)
-    ended = {
-        step.session
-        for one in history.operations
-        for step in one.steps
-        if step.does is StepKind.DESTROY and step.sent_us is not None and step.sent_us < start_us
-    }
+    made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
+    sent_us = integers(table.steps, "sent_us")
+    ends = Words(table.steps, "does").equal(StepKind.DESTROY) & (sent_us != NONE) & (sent_us < start_us)
+    return set(sessions.at(made)) - set(Words(table.steps, "session").at(ends))
+
+
+def _by_outcome(traffic: Traffic) -> dict[str, int]:
+    counted = np.bincount(traffic.outcome, minlength=len(OUTCOMES)).tolist()
+    return {str(outcome): count for outcome, count in zip(OUTCOMES, counted, strict=True)}
+
+
+def _by_behaviour(traffic: Traffic) -> dict[str, dict[str, int]]:
+    groups = {name: traffic.where(traffic.of_behaviour(name)) for name in sorted(traffic.behaviours)}
+    return {behaviour: _by_outcome(members) for behaviour, members in groups.items() if len(members)}
+
+
+def _by_second(traffic: Traffic) -> dict[str, tuple[int, ...]]:
+    second = np.maximum(0, traffic.ended_us) // 1_000_000
+    seconds = 1 + int(second.max(initial=-1))
     return {
-        one.session
-        for one in made
-        if scope.group_has(one) and (one.done_us or 0) <= end_us and one.session not in ended
+        str(outcome): tuple(
+            np.bincount(second[traffic.with_outcome(outcome)], minlength=seconds).tolist() if seconds else ()
+        )
+        for outcome in Outcome
     }
-
-
-def _by_outcome(operations: Iterable[Operation]) -> dict[str, int]:
-    counted = Counter(str(one.outcome) for one in operations)
-    return {str(outcome): counted[outcome] for outcome in Outcome}
-
-
-def _by_behaviour(operations: Iterable[Operation]) -> dict[str, dict[str, int]]:
-    groups: dict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        groups[operation.behaviour].append(operation)
-    return {behaviour: _by_outcome(members) for behaviour, members in sorted(groups.items())}
-
-
-def _by_second(operations: Iterable[Operation]) -> dict[str, tuple[int, ...]]:
-    counted: dict[str, Counter[int]] = {str(outcome): Counter() for outcome in Outcome}
-    for operation in operations:
-        t_us = operation.due_us if operation.done_us is None else operation.done_us
-        counted[operation.outcome][max(0, t_us) // 1_000_000] += 1
-    seconds = 1 + max((max(one, default=-1) for one in counted.values()), default=-1)
-    return {outcome: tuple(one[n] for n in range(seconds)) for outcome, one in counted.items()}

@@ -1,4 +1,4 @@
-"""When things happened in a run, and the few questions that every measurement asks of an operation.
+"""When things happened in a run: its landmarks, on its own clock.
 
 All measurements of this package stand on these: availability, latency, failover steps, metrics,
 evidence. Nothing is judged here. Trap: a run has several faults. Seconds in the report count from
@@ -7,28 +7,17 @@ the FIRST fault's proved effect, the steps of a failover from the effect that se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.checks.traffic import traffic_of
 from harness.model.history import History
-from harness.model.records import Attempt, Connection, Event, Operation, Step
-from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.model.records import Event
+from harness.model.words import Phase
 
 LASTING_FAULTS = frozenset({"isolate", "cut replication", "pause"})
 """Faults whose healing ends the danger to writes; the healing of others (a restart at the end of
 the run) says nothing about when writes stopped being lost."""
-
-MUTATING_STEPS = frozenset(
-    {
-        StepKind.CREATE,
-        StepKind.WRITE,
-        StepKind.INCREMENT,
-        StepKind.REMOVE_FIELD,
-        StepKind.TOUCH,
-        StepKind.DESTROY,
-    }
-)
-WRITING_STEPS = frozenset({StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,54 +83,6 @@ def shard_of(history: History, event: Event) -> int | None:
     return next((node.shard for node in history.plan.nodes if node.name == event.node), None)
 
 
-def shard_count(history: History) -> int:
-    """Shards that hold sessions; a cache instance is no such shard."""
-    return len({operation.shard for operation in history.operations}) or 1
-
-
-def succeeded(operation: Operation) -> bool:
-    """Acked and effective: what a user would call done. A touch of an absent session is not."""
-    return (
-        operation.outcome is Outcome.ACKED
-        and operation.done_us is not None
-        and not any(step.effective is False for step in deciding_steps(operation))
-    )
-
-
-def deciding_steps(operation: Operation) -> list[Step]:
-    """The steps that the promise hangs on; all of them where none is marked."""
-    return [step for step in operation.steps if step.deciding] or list(operation.steps)
-
-
-def is_effective_write(operation: Operation) -> bool:
-    """Acked, effective, and what a lost-write can be about: log-ins and logouts are promises of
-    their own."""
-    return succeeded(operation) and any(step.does in WRITING_STEPS for step in operation.steps)
-
-
-def is_mutation(operation: Operation) -> bool:
-    return operation.kind is not OperationKind.READ and any(
-        step.does in MUTATING_STEPS for step in operation.steps
-    )
-
-
-def answering_connection(
-    operation: Operation, connections: Mapping[int, Connection]
-) -> tuple[Attempt, Connection] | None:
-    """The attempt that acked the deciding step, with its connection: this names the node."""
-    deciding = {step.n for step in deciding_steps(operation)}
-    for attempt in reversed(operation.attempts):
-        carried = not attempt.steps or bool(deciding & set(attempt.steps))
-        connection = None if attempt.connection is None else connections.get(attempt.connection)
-        if attempt.result == "reply" and carried and connection is not None:
-            return attempt, connection
-    return None
-
-
-def by_id(connections: Iterable[Connection]) -> dict[int, Connection]:
-    return {connection.id: connection for connection in connections}
-
-
 def _spans(history: History, ends_us: int) -> dict[Phase, tuple[int, int]]:
     changes = sorted(history.phases, key=lambda change: change.t_us)
     starts = [change.t_us for change in changes]
@@ -157,8 +98,7 @@ def _last_known_us(history: History) -> int:
     times = [change.t_us for change in history.phases]
     times += [event.t_us for event in history.events]
     times += [pair.t_us for pair in history.clocks]
-    times += [operation.done_us or operation.due_us for operation in history.operations]
-    return max(times, default=0)
+    return max([*times, int(traffic_of(history).ended_us.max(initial=0))])
 
 
 def _recovered_us(history: History, spans: Mapping[Phase, tuple[int, int]], otherwise_us: int) -> int:

@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import numpy as np
+
+from harness.checks.columns import Flags
 from harness.checks.moments import Moments
+from harness.checks.traffic import Traffic
 from harness.model.judgement import Finding
-from harness.model.records import Operation
 from harness.model.scenario import Expectation
 from harness.model.words import NodePurpose, Phase
 
@@ -40,16 +43,17 @@ class Scope:
             return None
         return int(self.on.removeprefix("shard "))
 
-    def group_has(self, operation: Operation) -> bool:
-        """Whether the operation belongs to the group, whatever its phase."""
+    def group_has(self, traffic: Traffic) -> Flags:
+        """Which operations belong to the group, whatever their phase."""
         if self.on is None or self.on == NodePurpose.SESSIONS:
-            return True
+            return np.ones(len(traffic), np.bool_)
         if self.on in SIDES:
-            return operation.client_side == self.on
-        return operation.shard == self.shard if self.shard else operation.web_server == self.on
+            return traffic.on_side(self.on)
+        return traffic.shard == self.shard if self.shard else traffic.by_web_server(self.on)
 
-    def has(self, operation: Operation) -> bool:
-        return self.group_has(operation) and (self.phase is None or operation.phase is self.phase)
+    def has(self, traffic: Traffic) -> Flags:
+        group = self.group_has(traffic)
+        return group if self.phase is None else group & traffic.in_phase(self.phase)
 
     def finding(self, finding: Finding, moments: Moments) -> Membership:
         """A finding lies in the phase in which its promise was made."""

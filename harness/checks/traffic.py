@@ -35,6 +35,8 @@ WRITING_STEPS = frozenset({StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_F
 
 Members = npt.NDArray[np.int8]
 
+_STEP_BITS = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Traffic:
@@ -183,3 +185,27 @@ def _cancelled(table: OperationTable, count: int) -> Flags:
     cancelled = Words(table.attempts, "result").equal("cancelled")
     last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]
     return _any(rows[cancelled & last], count)
+
+
+def answering_connections(table: OperationTable, wanted: Integers) -> tuple[Integers, Flags]:
+    """The connection whose reply acked the deciding step of each of these operations: this names the
+    node. Where the second answer is False, none is known."""
+    asked = _any(wanted, len(table))
+    steps, deciding = rows_of(table.steps), flagged(table.steps, "deciding", value=True)
+    deciding = asked[steps] & (deciding | ~_any(steps[deciding], len(table))[steps])
+    decided = (steps[deciding] << _STEP_BITS) + integers(table.steps, "n")[deciding]
+    rows, carries = rows_of(table.attempts), table.attempts["steps"].combine_chunks()
+    offsets = carries.offsets.to_numpy()
+    each = np.diff(offsets)
+    of = np.repeat(np.arange(len(rows)), each)
+    numbers = carries.values.to_numpy()[offsets[0] : offsets[-1]]
+    carried = each == 0
+    carried[of[asked[rows[of]] & np.isin((rows[of] << _STEP_BITS) + numbers, decided)]] = True
+    connection = integers(table.attempts, "connection")
+    good = np.flatnonzero(
+        asked[rows] & carried & (connection != NONE) & Words(table.attempts, "result").equal("reply")
+    )
+    last = np.full(len(table), -1, np.int64)
+    last[rows[good]] = good  # what is assigned last stays
+    found = last[wanted]
+    return np.append(connection, NONE)[found], found >= 0

@@ -7,6 +7,7 @@ import pytest
 from harness.checks.availability import clipped, longest, outages, total
 from harness.checks.latency import latency
 from harness.checks.moments import moments_of
+from harness.checks.traffic import traffic_of
 from harness.model.judgement import INFINITE, Window
 from harness.model.words import OperationKind, Outcome, Phase
 from tests.builders_metrics import Sketch
@@ -168,7 +169,7 @@ def test_latency_counts_from_due_by_kind_and_phase() -> None:
         sketch.do(READ, n / 20, took_s=(n + 1) / 1000)
     sketch.do(READ, 11.0, took_s=0.4)
     sketch.do(READ, 11.5, took_s=9.0, outcome=Outcome.UNKNOWN)
-    baseline, fault = latency(sketch.history().operations)
+    baseline, fault = latency(traffic_of(sketch.history()))
     assert (baseline.phase, baseline.count, baseline.p50_ms, baseline.p95_ms) == ("baseline", 100, 50, 95)
     assert (baseline.p99_ms, baseline.max_ms) == (99, 100)
     assert (fault.phase, fault.count, fault.max_ms) == ("fault", 1, 400)
