@@ -91,6 +91,34 @@ def test_lock_that_becomes_free_is_taken() -> None:
     assert [step.deciding for step in told.request.steps] == [False, True, True, True, False]
 
 
+def test_work_that_took_longer_than_the_lease_is_not_written() -> None:
+    """The application looks at its clock, gives up, and releases what may be left."""
+    told = Told(Locks(OK, release=ZERO), lease=0.01, hold=0.02)
+    assert told.told == "try later"
+    assert [step.does for step in told.request.steps] == [
+        StepKind.ACQUIRE,
+        StepKind.READ,
+        StepKind.RELEASE,
+    ]
+
+
+def test_work_that_took_longer_than_the_lease_is_written_by_who_does_not_look() -> None:
+    """The mistake behind `lease-overrun`."""
+    told = Told(Locks(OK, release=ZERO), lease=0.01, hold=0.02, check_lease=False)
+    assert told.told == "ok"
+    assert told.request.steps[2].does is StepKind.WRITE
+
+
+def test_count_that_nobody_wrote_does_not_stop_the_application() -> None:
+    """A value that cannot be read is one that the checks will name."""
+
+    class Odd(Locks):
+        def __call__(self, command: list[str]) -> Answer:
+            return array(*VISITED[:-1], "odd") if command[0] == "HGETALL" else super().__call__(command)
+
+    assert Told(Odd(OK)).request.steps[2].wrote == {"visits": "7:1"}
+
+
 @pytest.mark.parametrize("naive", [False, True])
 def test_unanswered_lock_is_not_asked_for_twice(naive: bool) -> None:
     """It may be one's own: the token is taken away, unless that could hit somebody else's lock."""
