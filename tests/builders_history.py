@@ -132,6 +132,7 @@ class Past:
         self.owners: list[tuple[float, str]] = [(-1.0, "redis-1")]
         self.reborn: list[tuple[float, str, int]] = []
         self.silent: set[str] = set()
+        self.behind: dict[str, float] = {}
         self.keys = 100
         self.evicted: list[tuple[float, str, int]] = []
         self.sids = 0
@@ -243,6 +244,7 @@ class Past:
 
     def cut_off(self, node: str, at: float) -> None:
         """From now on this node has a copy of its own that gets nothing new."""
+        self.behind[node] = at
         self.act(at, lambda: self.stores.update({node: copy.deepcopy(self.stores[node])}))
 
     def fail_over(self, to: str, at: float, *, follow: float = 0.5) -> None:
@@ -432,7 +434,7 @@ class Past:
                         done_us=us(at + 0.0005),
                         run_id=self._run_id(node, at),
                         role="primary" if self.owner(at) == node else "replica",
-                        offset=us(at),
+                        offset=us(at if self.owner(at) == node else min(at, self.behind.get(node, at))),
                         keys=lives[-1] if lives else self.keys,
                         evicted_keys=sum(evicted),
                         memory_bytes=99 if self.evicted else 10,

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.checks.aftermath import count_sessions
+from harness.checks.budget import judge_budget
 from harness.checks.counters import judge_counters
 from harness.checks.deadlines import judge_deadlines
 from harness.checks.destroys import judge_destroys
 from harness.checks.exact import judge_exactly
 from harness.checks.existence import judge_existence
-from harness.checks.findings import FINDINGS, Check, Counted
+from harness.checks.findings import FINDINGS, Check, Counted, Sequel
 from harness.checks.identity import judge_identity
 from harness.checks.index import Index
 from harness.checks.locks import judge_locks
@@ -33,7 +34,7 @@ from harness.model.history import History
 from harness.model.judgement import Finding, Interval, SessionCounts
 from harness.model.words import FindingSide
 
-__all__ = ["CHECKS", "FINDINGS", "Check", "Counted", "run_checks"]
+__all__ = ["CHECKS", "FINDINGS", "SEQUELS", "Check", "Counted", "run_checks"]
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -115,6 +116,25 @@ _ABOUT_LOCKS = frozenset({"lock-held-twice", "lease-overrun"})
 """Explain nothing that is wrong with the fields of a session."""
 
 
+def _judge_the_rest(index: Index, found: Sequence[Finding]) -> Counted:
+    return judge_exactly(index, {one.session for one in found if one.name not in _ABOUT_LOCKS})
+
+
+SEQUELS: tuple[Sequel, ...] = (
+    Sequel(
+        promise="Every field of a session behaves like one register.",
+        names=("unexplained",),
+        find=_judge_the_rest,
+    ),
+    Sequel(
+        promise="A fault costs no more than the settings of the topology allow.",
+        names=("over-budget",),
+        find=judge_budget,
+    ),
+)
+"""Checks that go by what the others found, in this order."""
+
+
 def run_checks(
     history: History, *, screened: bool = True
 ) -> tuple[list[Finding], dict[str, Interval], SessionCounts, tuple[str, ...]]:
@@ -127,18 +147,10 @@ def run_checks(
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []
-
-    def judge_the_rest(index: Index) -> Counted:
-        return judge_exactly(index, {one.session for one in found if one.name not in _ABOUT_LOCKS})
-
-    exact = Check(
-        promise="Every field of a session behaves like one register.",
-        names=("unexplained",),
-        find=judge_the_rest,
-    )
-    for check in (*CHECKS, exact):
+    checks: tuple[Check | Sequel, ...] = (*CHECKS, *SEQUELS)
+    for check in checks:
         try:
-            counted = check.find(index)
+            counted = check.find(index) if isinstance(check, Check) else check.find(index, found)
         except Exception as failure:  # noqa: BLE001 - a crashed check is a gap in the evidence, not the end
             crashed.append(f"{check.find.__name__}: {type(failure).__name__}: {failure}")
             for name in check.names:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.checks.budget import bounds_of
 from harness.checks.columns import NONE
 from harness.checks.moments import Moments
 from harness.checks.traffic import traffic_of
@@ -195,11 +196,10 @@ def starved(history: History, moments: Moments) -> str:
 
 
 def tightest_bound_s(history: History) -> float:
-    plan = history.plan
     bounds = [
-        bound.value
-        for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
-        if expectation.timing and bound.value
+        bound
+        for expectation, bound in zip(history.plan.scenario.expect, bounds_of(history), strict=True)
+        if expectation.timing and bound
     ]
     return min(bounds, default=USUAL_BOUND_S)
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checks.availability import clipped, group_windows, late_us, longest, sides, total, worst_of
+from harness.checks.budget import bounds_of, budget_of
 from harness.checks.evidence import Affects, Evidence
 from harness.checks.failover import promotions
+from harness.checks.findings import LOST_WRITES
 from harness.checks.latency import acked_waits_us, percentile
-from harness.checks.measure import LOST_WRITES, loss_window_s, share
+from harness.checks.measure import loss_window_s, share
 from harness.checks.moments import Moments
 from harness.checks.scope import SIDES, Membership, Scope, scope_of
 from harness.checks.traffic import traffic_of
@@ -37,6 +39,9 @@ SEEN_WITHOUT_AUDIT = frozenset({"refused-login", "logged-out-by-outage", "no-rec
 FROM_AVAILABILITY = frozenset({"refused-login", "logged-out-by-outage", "no-recovery"})
 """Where the workload never ran, these say nothing about the topology."""
 LOSSES = LOST_WRITES | {"partial-session", "evicted-session", "expired-early"}
+TIMED = frozenset({"over-budget", "logged-out-by-outage", "lease-overrun", "no-recovery"})
+"""Measured times: nodes on a starved host are late with what bounds a loss and with failing over, and
+clients with coming back before a timeout or a lease ends."""
 DEADLINES = frozenset({"expired-early", "outlived-timeout"})
 
 
@@ -63,10 +68,10 @@ class Measured:
 
 def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
     """One result for each of the scenario's expectations, in its order."""
-    plan = case.history.plan
+    expected = case.history.plan.scenario.expect
     return tuple(
-        _result(expectation, bound.value, case)
-        for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
+        _result(expectation, bound, case)
+        for expectation, bound in zip(expected, bounds_of(case.history), strict=True)
     )
 
 
@@ -81,7 +86,9 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     if expectation.timing and (spoilt := case.evidence.about(Affects.TIMING)):
         met, why = None, spoilt[0]
     if bound is None:
-        why = "its bound is a loss budget, which is not computed"
+        budget = budget_of(expectation, case.history)
+        reason = "no fault took effect" if budget is None else budget.derivation
+        why = f"its bound is a loss budget, and there is none: {reason}"
     changed = interval != measured.interval
     text = measured.text if measured.text and not changed else interval_text(interval, expectation)
     return ExpectationResult(
@@ -136,6 +143,7 @@ def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple
     """The same for the number of a finding, also where no expectation names it."""
     void = evidence.about(Affects.ALL) if finding in FROM_AVAILABILITY else ()
     void += evidence.about(Affects.TTL) if finding in DEADLINES else ()
+    void += evidence.about(Affects.TIMING) if finding in TIMED and interval.high > 0 else ()
     if void:
         return ANYTHING, void[0]
     gaps = evidence.about(Affects.ALL, Affects.UPPER)

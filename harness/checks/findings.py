@@ -6,7 +6,7 @@ widens the upper end of the count; it never shrinks what was proved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.checks.causes import Acker, Why, acker
@@ -42,9 +42,14 @@ FINDINGS: Mapping[str, FindingSide] = {
     "logged-out-by-outage": FindingSide.CLOSED,
     "replica-divergence": FindingSide.CLOSED,
     "no-recovery": FindingSide.CLOSED,
+    "over-budget": FindingSide.CLOSED,
     "unexplained": FindingSide.CLOSED,
 }
 """Every finding that the kit can make, with its side. Open ones first: they are security incidents."""
+
+
+LOST_WRITES = frozenset({"lost-write", "lost-session", "lost-update"})
+"""Each of them is an acked write that is gone; its promise is the first of its operations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,15 @@ class Check:
     names: tuple[str, ...]
     """The findings that it makes, and answers for when it crashes."""
     find: Callable[[Index], Counted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequel:
+    """The same for a check that goes by what the others found."""
+
+    promise: str
+    names: tuple[str, ...]
+    find: Callable[[Index, Sequence[Finding]], Counted]
 
 
 def finding(

@@ -14,19 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checks.availability import outages, total
+from harness.checks.budget import loss_budgets
 from harness.checks.columns import NONE, Flags, Integers, Words, integers
 from harness.checks.failover import failover_steps, promotions
+from harness.checks.findings import LOST_WRITES
 from harness.checks.latency import latency
 from harness.checks.moments import Moments, effects, shard_of
+from harness.checks.nodes import Nodes
 from harness.checks.scope import Membership, Scope
 from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
 from harness.model.words import OperationKind, Outcome, StepKind
-
-LOST_WRITES = frozenset({"lost-write", "lost-session", "lost-update"})
-"""Each of them is an acked write that is gone; its promise is the first of its operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ POPULATIONS: Mapping[str, Population] = {
     **dict.fromkeys(("stale-read", "foreign-session", "unwritten-value", "reply-mixed-up"), READS),
     **dict.fromkeys(("resurrected-session", "undone-by-own-write", "escaped-logout"), LOGOUTS),
     "refused-login": LOGINS,
+    "over-budget": WRITES,
 }
 """Every finding that is not listed is a share of the sessions."""
 
@@ -73,6 +74,8 @@ def measure(
         by_second=_by_second(traffic),
         lag_at_fault_bytes=lag_at_fault_bytes(history, moments),
         loss_window_s=loss_window_s(findings, moments),
+        lost_before_s=lost_before_s(findings, moments),
+        loss_budgets=loss_budgets(history, Nodes(history)),
         writes_acked_after_fault=len(_in_danger(WRITES, history, moments, Scope(), lost)),
         writes_lost=len(lost),
         failovers=promotions(history),
@@ -99,6 +102,14 @@ def loss_window_s(findings: Iterable[Finding], moments: Moments) -> Interval | N
         low=max(0, after_us) / 1e6,
         high=max(0, after_us + moments.fault_error_us) / 1e6,
     )
+
+
+def lost_before_s(findings: Iterable[Finding], moments: Moments) -> float:
+    """How long before the first fault's effect the earliest lost write was acked."""
+    if moments.fault_us is None:
+        return 0.0
+    acked = [one.t_us for one in findings if one.name in LOST_WRITES and one.t_us is not None]
+    return max(0, moments.fault_us - min(acked, default=moments.fault_us)) / 1e6
 
 
 def lag_at_fault_bytes(history: History, moments: Moments) -> int | None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.checks.budget import bounds_of
 from harness.checks.evidence import Affects
-from harness.checks.expectations import Case, finding_named, widened_count
+from harness.checks.expectations import TIMED, Case, finding_named, widened_count
 from harness.checks.scope import Membership, scope_of
 from harness.checks.wording import expected_text, findings_text
 from harness.model.engine import applies
@@ -94,10 +95,10 @@ def _unmet(case: Case, results: Sequence[ExpectationResult]) -> list[Reason]:
 def _met(
     case: Case, results: Sequence[ExpectationResult], *, met: bool | None
 ) -> list[tuple[Expectation, ExpectationResult, float | None]]:
-    plan = case.history.plan
+    expected = case.history.plan.scenario.expect
     return [
-        (expectation, result, bound.value)
-        for expectation, result, bound in zip(plan.scenario.expect, results, plan.bounds, strict=True)
+        (expectation, result, bound)
+        for expectation, result, bound in zip(expected, results, bounds_of(case.history), strict=True)
         if result.met is met
     ]
 
@@ -127,6 +128,8 @@ def _undecided_evidence(case: Case) -> list[Reason]:
     named = {finding_named(one) for one in case.history.plan.scenario.expect if scope_of(one).everything}
     if not {"expired-early", "outlived-timeout"} <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
+    for name in sorted(TIMED & uncovered(case).keys()):
+        reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about(Affects.TIMING)]
     for name, interval in sorted(case.counts.items()):
         undecided = interval.high - interval.low
         if name not in named and 0 < undecided < INFINITE:  # infinite: a crashed check, said above

@@ -18,6 +18,9 @@ NEEDS_A_REPLICA = frozenset({"planned failover", "cut replication"})
 BOUND_SETTINGS = (
     "down_after", "failover_timeout", "node_timeout", "idle_timeout", "socket_timeout",
 )  # fmt: skip
+LOSS_BUDGET = "loss budget"
+"""In the bound of a loss window: what the faults may cost. It hangs on when they healed and what was
+promoted, so its number is known only when the run is judged."""
 
 
 def web_server_names(count: int) -> tuple[str, ...]:

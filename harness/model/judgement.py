@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harness.model.words import Cause, FindingSide, Shows, Verdict
@@ -108,6 +109,42 @@ class SessionCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LossBudget:
+    """What a fault may cost at most: acked writes that lie within these times may be lost."""
+
+    fault: int | None
+    """Its number; None: a failover that no fault of the list set off."""
+    what: str
+    """`isolate redis-1`."""
+    shard: int | None
+    """None: the fault is about no shard."""
+    bound_s: float | None
+    """How long the loss may go on, from the fault's effect; for a primary that is gone at once, until
+    it. 0: nothing may be lost. None: nothing bounds it, and `derivation` is the reason."""
+    derivation: str
+    """`1.5 × cluster-node-timeout 3 s + 0.3 s`."""
+    typical_s: float | None = None
+    effect_s: float = 0.0
+    """The fault's effect, in seconds after the first fault's, like the two that follow."""
+    from_s: float | None = None
+    """None with `until_s`: how far back is not known."""
+    until_s: float | None = None
+    """None: nothing may be lost, or nothing bounds it."""
+
+    @property
+    def window_s(self) -> float | None:
+        """The same bound for a loss window, which counts from the first fault's effect."""
+        return self.bound_s if self.until_s is None else max(self.bound_s or 0.0, self.until_s)
+
+
+def governing(budgets: Iterable[LossBudget], shard: int | None = None) -> LossBudget | None:
+    """The budget that bounds the loss window: one without a bound, else the one that ends last."""
+    mine = [one for one in budgets if shard is None or one.shard in {None, shard}]
+    unbounded = (one for one in mine if one.bound_s is None)
+    return next(unbounded, None) or max(mine, key=lambda one: one.window_s or 0.0, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     outages: tuple[Window, ...] = ()
     latency: tuple[LatencyRow, ...] = ()
@@ -121,6 +158,10 @@ class Metrics:
     lag_at_fault_bytes: int | None = None
     """Slowest replica of the target's shard in the last sample before the first fault's effect."""
     loss_window_s: Interval | None = None
+    lost_before_s: float = 0.0
+    """How long before the first fault's effect the earliest lost write was acked."""
+    loss_budgets: tuple[LossBudget, ...] = ()
+    """Per proved effect and node, in the order of the faults."""
     writes_acked_after_fault: int = 0
     writes_lost: int = 0
     failovers: int = 0

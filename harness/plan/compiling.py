@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.model.fit import misfit, missing_shard, settings_s, web_server_names
+from harness.model.fit import LOSS_BUDGET, misfit, missing_shard, settings_s, web_server_names
 from harness.model.plan import Plan, PlannedBound
 from harness.model.scenario import Expectation, FaultStep, Scenario
 from harness.model.seams import Machine
@@ -61,7 +61,7 @@ def _bound(expectation: Expectation, scenario: Scenario) -> PlannedBound:
             value += term.factor
         elif term.setting in settings:
             value += term.factor * settings[term.setting]
-        else:  # a deployment put in from outside; `skip` says so
+        else:  # a loss budget, or a deployment put in from outside, of which `skip` says so
             return PlannedBound(text=expectation.text, value=None)
     return PlannedBound(text=expectation.text, value=round(value, 6))
 
@@ -73,7 +73,7 @@ def _deployment_misfit(scenario: Scenario) -> str | None:
     settings = settings_s(scenario.deployment, scenario.workload)
     for expectation in scenario.expect:
         for term in expectation.bound:
-            if term.setting is not None and term.setting not in settings:
+            if term.setting not in {None, LOSS_BUDGET, *settings}:
                 return f"'{expectation.text}': a {topology.kind} topology has no {term.setting}"
         if reason := missing_shard(expectation.on or "", topology):
             return f"'{expectation.text}': {reason}"

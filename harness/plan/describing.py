@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.model.fit import LOSS_BUDGET
 from harness.model.plan import NodePlan, Plan
-from harness.model.scenario import Scenario, Start
+from harness.model.scenario import Scenario, Start, Term
 from harness.model.words import NodeRole, TopologyKind
 from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults
@@ -102,5 +103,6 @@ def _start(start: Start) -> str:
 
 def _resolved(value: float | None, unit: str, bound: tuple[object, ...]) -> str:
     if value is None:
-        return "  (not known for this deployment)"
+        budget = any(isinstance(term, Term) and term.setting == LOSS_BUDGET for term in bound)
+        return "  (known when judged)" if budget else "  (not known for this deployment)"
     return f"  ({value:g} {unit})" if len(bound) > 1 or unit == "s" else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.model.judgement import ExpectationResult, Finding, Judgement
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import first_line, percent, verdict_word
+from harness.report.words import first_line, loss, percent, verdict_word
 
 KIT = "failover-kit"
 
@@ -34,6 +34,7 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
         lines += [f"  {line}" for line in reason.splitlines()]
     if result.judgement is not None:
         lines += _measured(result.judgement)
+        lines += [f"  {said}" for said in (loss(result.judgement.metrics),) if said]
         lines += _causes(result.judgement.findings)
     for story in result.stories[:1]:
         lines.append(f"  the story of session {story.session[:8]}… ({story.finding}):")

@@ -41,6 +41,7 @@ def page(result: ScenarioResult, past: History) -> str:
             groups=_groups(judgement, past),
             causes=causes(judgement.findings),
             outages=_outages(judgement.metrics.outages),
+            loss=words.loss(judgement.metrics),
             past=past,
             zero=zero_us(past),
         )

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from harness.model.judgement import INFINITE, Judgement, Window
+from harness.model.judgement import INFINITE, Judgement, Metrics, Window, governing
 from harness.model.results import ScenarioResult, SuiteResult
 
 SCHEMA_VERSION = 1
@@ -74,9 +74,20 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
             for one in metrics.failover_steps
         },
         "lag_at_fault_bytes": metrics.lag_at_fault_bytes,
+        "loss": _loss(metrics),
         "attempts": result.attempts,
         "wall_s": round(result.wall_s, 1),
         "run_dir": result.run_dir,
+    }
+
+
+def _loss(metrics: Metrics) -> dict[str, Any]:
+    window, budget = metrics.loss_window_s, governing(metrics.loss_budgets)
+    return {
+        "writes_lost": metrics.writes_lost,
+        "window_s": None if window is None else round(window.low, 3),
+        "budget_s": None if budget is None or budget.window_s is None else round(budget.window_s, 3),
+        "derivation": None if budget is None else budget.derivation,
     }
 
 

@@ -18,6 +18,7 @@ from harness.report.words import (
     first_line,
     got_back_in,
     logged_out,
+    loss_in_short,
     verdict_word,
 )
 
@@ -65,7 +66,7 @@ def row(result: ScenarioResult) -> Row:
         got_back_in(judgement),
         could_not_log_in_for(judgement),
         bytes_of(judgement.metrics.lag_at_fault_bytes),
-        result.why,
+        "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics)))),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.model.judgement import Interval, Judgement, Window
+from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, Window, governing
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 
@@ -104,3 +104,45 @@ def got_back_in(judgement: Judgement) -> str:
 def could_not_log_in_for(judgement: Judgement) -> str:
     window = longest_outage(judgement, "login")
     return interval_seconds(window.duration_s) if window else "0 s"
+
+
+def loss(metrics: Metrics) -> str:
+    """`writes lost over 3.2 s (budget 4.8 s = 1.5 × cluster-node-timeout 3 s + 0.3 s; typically 3.8 s)`;
+    empty where no fault took effect."""
+    budget = governing(metrics.loss_budgets)
+    return f"{lost_over(metrics)} ({budget_text(budget)})" if budget else ""
+
+
+def loss_in_short(metrics: Metrics) -> str:
+    """`writes lost over 3.2 s, budget 4.8 s`; empty where nothing was lost or nothing bounds it."""
+    budget = governing(metrics.loss_budgets)
+    if metrics.loss_window_s is None or budget is None or budget.window_s is None:
+        return ""
+    return f"{lost_over(metrics)}, budget {seconds(budget.window_s)}"
+
+
+def lost_over(metrics: Metrics) -> str:
+    window = metrics.loss_window_s
+    if window is None:
+        return "no acked write lost"
+    if window.low <= 0 and metrics.lost_before_s > 0:
+        return f"writes lost that were acked up to {seconds(metrics.lost_before_s)} before the fault"
+    low, high = seconds(window.low), seconds(window.high)
+    return f"writes lost over {low if low == high else f'{low} to {high}'}"
+
+
+def budget_text(one: LossBudget) -> str:
+    """A budget with its derivation, in the terms of a loss window: from the first fault's effect."""
+    if one.bound_s is None or one.window_s is None:
+        return f"no loss budget: {one.derivation}"
+    if not one.bound_s:
+        return f"budget 0 s: {one.derivation}"
+    if one.window_s > one.bound_s:  # a later fault than the first
+        text = (
+            f"budget {seconds(one.window_s)}: {one.what} {seconds(one.effect_s)} after the first effect "
+            f"may cost {seconds(one.bound_s)} = {one.derivation}"
+        )
+    else:
+        text = f"budget {seconds(one.bound_s)} = {one.derivation}"
+    usual = "" if one.typical_s is None else f"; typically {seconds(one.effect_s + one.typical_s)}"
+    return text + usual

@@ -6,7 +6,8 @@
     rejected(logout) with Redis < 7.2: "> 0"
 
 Times need units, shares need %, counts have neither. A bound may add and subtract settings of the
-deployment, each with a factor. The numbers are resolved in `harness.plan`, where settings are known.
+deployment, each with a factor. The numbers are resolved in `harness.plan`, where settings are known;
+that of `loss window: <= loss budget` when the run is judged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.model.engine import is_condition
-from harness.model.fit import BOUND_SETTINGS, missing_shard, missing_web_server, settings_s
+from harness.model.fit import BOUND_SETTINGS, LOSS_BUDGET, missing_shard, missing_web_server, settings_s
 from harness.model.scenario import Expectation, Term, Vocabulary
 from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
@@ -100,6 +101,8 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
     shape = METRICS.get(metric, Metric(help="a finding"))
     arguments = _arguments(metric, match["arguments"], shape, around.vocabulary)
     comparison, bound = _right(" ".join(value.split()), shape.unit, around)
+    if metric != "loss window" and any(term.setting == LOSS_BUDGET for term in bound):
+        raise Unreadable(f"{LOSS_BUDGET!r} bounds the loss window, not {metric!r}")
     return Expectation(
         text=f"{' '.join(key.split())}: {' '.join(value.split())}",
         metric=metric,
@@ -197,11 +200,11 @@ def _term(match: re.Match[str], unit: str, around: Surroundings) -> Term:
     if match["quantity"]:
         return Term(factor=sign * _quantity(match["quantity"], unit))
     name = (match["scaled"] or match["setting"]).strip()
-    if name not in BOUND_SETTINGS:
-        raise Unreadable(f"unknown setting {name!r}{choices(name, BOUND_SETTINGS)}")
+    if name not in (*BOUND_SETTINGS, LOSS_BUDGET):
+        raise Unreadable(f"unknown setting {name!r}{choices(name, (*BOUND_SETTINGS, LOSS_BUDGET))}")
     if unit != "s":
         raise Unreadable(f"{name!r} is a time, and a bound such as {_example(unit)} is expected")
-    if name not in settings_s(around.deployment, around.workload):
+    if name != LOSS_BUDGET and name not in settings_s(around.deployment, around.workload):
         raise Unreadable(f"a {around.deployment.topology.kind} topology has no setting {name!r}")
     return Term(factor=sign * float(match["factor"] or 1), setting=name)
 

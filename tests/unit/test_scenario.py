@@ -247,7 +247,7 @@ BAD = {
     "bound without unit": ("< down_after + 4s", "< 4", "the unit is missing: write 4s"),
     "setting of another topology": ("down_after + 4s", "2 * node_timeout", "has no setting 'node_timeout'"),
     "unknown setting": ("down_after + 4s", "down_afer", "did you mean 'down_after'?"),
-    "loss budget": ("down_after + 4s", "loss budget", "unknown setting 'loss budget'"),
+    "budget of another": ("down_after + 4s", "loss budget", "'loss budget' bounds the loss window"),
     "bound that is none": (
         "< down_after + 4s",
         "< down_after 4s",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.model.records import Step
+from harness.model.words import TopologyKind
 from tests.builders_history import Hash, Past
 from tests.unit.checks import stories_locks
 
@@ -626,6 +627,26 @@ def broken_off() -> Past:
     return past
 
 
+def over_budget() -> Past:
+    """The cut-off primary goes on for 4.5 s; with a node-timeout of 2 s it may for 3.3 s."""
+    return cut_off_in_a_cluster()
+
+
+def refused_in_time() -> Past:
+    return cut_off_in_a_cluster(outcome="rejected")
+
+
+def cut_off_in_a_cluster(until: float = 6.5, outcome: str = "acked") -> Past:
+    """The other is promoted after 3 s; the last write to the old one is sent then."""
+    past = Past(topology=TopologyKind.CLUSTER)
+    ann = past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: cut off", "isolate")
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 5.0, follow=8.0)
+    past.change(ann, until, node="redis-1", outcome=outcome)
+    return past
+
+
 BAD: dict[str, list[Story]] = {
     "lost-session": [lost_session, lost_session_met_by_logout],
     "partial-session": [partial_session],
@@ -670,6 +691,7 @@ BAD: dict[str, list[Story]] = {
     "logged-out-by-outage": [outage],
     "replica-divergence": [diverged],
     "no-recovery": [not_recovered],
+    "over-budget": [over_budget],
     "unexplained": [
         trace_of_a_refused_write,
         stories_locks.lock_that_never_ends,
@@ -681,6 +703,7 @@ ALSO: dict[Story, set[str]] = {
     partial_session: {"lost-session"},
     escaped_not_listed: {"index-drift"},
     lost_with_open_attempt: {"lost-write"},
+    over_budget: {"lost-write", "lost-update"},
     stories_locks.held_on_both_sides: {"lost-write"},
     stories_locks.robbed: {"lease-overrun"},
     stories_locks.release_undone: {"lost-write"},
@@ -713,6 +736,7 @@ GOOD: dict[str, list[Story]] = {
     "logged-out-by-outage": [stayed_away],
     "replica-divergence": [kept_session],
     "no-recovery": [kept_session],
+    "over-budget": [refused_in_time],
     "unexplained": [unknown_write, stories_locks.lock_of_nobody_known],
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checks import CHECKS, FINDINGS, run_checks
+from harness.checks import CHECKS, FINDINGS, SEQUELS, run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
 from tests.unit.checks.stories import ALSO, BAD, GOOD, UNDECIDED, Story
@@ -30,7 +30,7 @@ def _each(stories: dict[str, list[Story]]) -> list[object]:
 def test_every_finding_has_its_pair() -> None:
     """A finding without a history that has it, and one that has not, fails here."""
     assert BAD.keys() == GOOD.keys() == FINDINGS.keys()
-    assert {name for check in CHECKS for name in check.names} == FINDINGS.keys()
+    assert {name for check in (*CHECKS, *SEQUELS) for name in check.names} == FINDINGS.keys()
 
 
 @pytest.mark.parametrize(("name", "story"), _each(BAD))

@@ -1,0 +1,231 @@
+"""The loss budget of a run: what its faults may have cost at most, and whether it lost more than that.
+
+Budgets are intervals on the run's clock, because losses are not only counted from a fault onwards:
+what a killed primary takes along was acked just *before* its end. The rules are in `allowances`.
+
+Nothing can be over a budget that does not exist: one fault without a bound (a flush) leaves its
+whole shard unjudged. Trap: like any measured time `over-budget` needs evidence of timing, so on a
+starved host it is undecided (see `expectations`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from harness.checks.allowances import (
+    CLUSTER_SLACK_S,
+    DEMOTED_WITHIN_S,
+    RULES,
+    Allowed,
+    Hit,
+    copied_until_us,
+    targets_of,
+)
+from harness.checks.findings import FINDINGS, LOST_WRITES, Counted
+from harness.checks.index import Index
+from harness.checks.moments import effects
+from harness.checks.nodes import Nodes, Owner
+from harness.checks.scope import scope_of
+from harness.checks.wording import seconds_text
+from harness.model.fit import LOSS_BUDGET, settings_s
+from harness.model.history import History
+from harness.model.judgement import Finding, LossBudget, governing
+from harness.model.records import Event
+from harness.model.scenario import Expectation, FaultStep
+from harness.model.words import TopologyKind
+
+TAKES_THE_PRIMARY = frozenset({"kill", "stop", "restart", "pause", "isolate", "planned failover"})
+"""Faults after which another node may be promoted; any other promotion happened by itself."""
+
+
+def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
+    """One budget for every proved effect and node, and for every failover that no fault explains."""
+    begun = effects(history)
+    if not begun:
+        return ()
+    zero_us = begun[0].t_us
+    steps = {step.number: step for step in history.plan.scenario.faults}
+    found: list[LossBudget] = []
+    explained: set[Owner] = set()
+    for event in begun:
+        step = steps.get(event.fault or 0)
+        if step is None or (rule := RULES.get(step.kind)) is None:
+            continue
+        hits = [
+            Hit(history=history, nodes=nodes, step=step, event=event, node=history.plan.node(name))
+            for name in targets_of(event, history)
+        ]
+        for hit in hits:
+            found.append(_budget(hit, _judged(hit, rule), zero_us))
+            taken = hit.successor if step.kind in TAKES_THE_PRIMARY else None
+            if taken is not None and taken.by_us >= hit.since_us:
+                explained.add(taken)
+        if not hits:  # a web server, which is no part of any shard
+            said = "a web server holds no sessions: what was acked is in Redis"
+            found.append(
+                LossBudget(
+                    fault=step.number, what=_what(step, event), shard=None, bound_s=0.0, derivation=said
+                )
+            )
+    found += _unasked(history, nodes, explained, zero_us)
+    return tuple(found)
+
+
+def bounds_of(history: History) -> tuple[float | None, ...]:
+    """The bounds of the expectations as numbers, parallel to them; None where there is none."""
+    plan = history.plan
+    return tuple(
+        bound.value if bound.value is not None else _bound(expectation, history)
+        for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
+    )
+
+
+def budget_of(expectation: Expectation, history: History) -> LossBudget | None:
+    """What bounds the loss window in the expectation's group."""
+    return governing(loss_budgets(history, Nodes(history)), scope_of(expectation).shard)
+
+
+def _bound(expectation: Expectation, history: History) -> float | None:
+    budget = budget_of(expectation, history)
+    if budget is None or budget.window_s is None:
+        return None
+    scenario = history.plan.scenario
+    known = {LOSS_BUDGET: budget.window_s, **settings_s(scenario.deployment, scenario.workload)}
+    terms = [
+        term.factor if term.setting is None else term.factor * known[term.setting]
+        for term in expectation.bound
+        if term.setting is None or term.setting in known
+    ]
+    return round(sum(terms), 6) if len(terms) == len(expectation.bound) else None
+
+
+def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
+    """Acked writes that are lost although no fault's budget covers the time of their ack.
+
+    One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
+    its earliest, which is as much before as the load engine's loop was late at worst.
+    """
+    budgets = loss_budgets(index.history, index.nodes)
+    counted = Counted()
+    if not budgets:
+        return counted
+    zero_us = effects(index.history)[0].t_us
+    error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
+    lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
+    for one in findings:
+        if one.name in LOST_WRITES and one.t_us is not None:
+            lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
+    for shard, members in lost.items():
+        mine = [one for one in budgets if shard is None or one.shard in {None, shard}]
+        if any(one.bound_s is None for one in mine):
+            continue
+        over = sorted(
+            (
+                (excess_s, one)
+                for one in members.values()
+                if (excess_s := _excess_s(((one.t_us or 0) - zero_us) / 1e6, mine, error_s)) > 0
+            ),
+            key=lambda pair: pair[0],
+        )
+        if over:
+            counted.findings.append(_over(over[-1][1], len(over), mine, error_s, zero_us))
+    return counted
+
+
+def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:
+    return rule(hit) if hit.holds_sessions else Allowed(f"{hit.node.name} holds no sessions")
+
+
+def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
+    budget = LossBudget(
+        fault=hit.step.number,
+        what=_what(hit.step, hit.event),
+        shard=hit.node.shard,
+        bound_s=allowed.bound_s,
+        typical_s=allowed.typical_s,
+        derivation=allowed.derivation,
+    )
+    if allowed.until_us is None:
+        return budget
+    copied_us = copied_until_us(hit.history, hit.node, hit.successor, hit.since_us)
+    return replace(
+        budget,
+        effect_s=(hit.event.t_us - zero_us) / 1e6,
+        from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
+        until_s=(allowed.until_us - zero_us) / 1e6,
+    )
+
+
+def _what(step: FaultStep, event: Event) -> str:
+    return f"{step.kind} {event.node}" if event.node else step.kind
+
+
+def _unasked(history: History, nodes: Nodes, explained: set[Owner], zero_us: int) -> Iterable[LossBudget]:
+    """A failover that no fault of the list set off deposes a primary all the same."""
+    topology = history.plan.scenario.deployment.topology
+    for shard, owners in nodes.owners.items():
+        for before, owner in pairwise(owners):
+            if owner in explained or owner.node == before.node:
+                continue
+            if topology.kind is TopologyKind.CLUSTER:
+                more_s = 1.5 * topology.node_timeout_s + CLUSTER_SLACK_S
+                derivation = (
+                    f"1.5 × cluster-node-timeout {topology.node_timeout_s:g} s + {CLUSTER_SLACK_S:g} s"
+                )
+            else:
+                more_s = DEMOTED_WITHIN_S
+                derivation = f"{more_s:g} s until Sentinel has demoted {before.node}"
+            copied_us = copied_until_us(history, history.plan.node(before.node), owner, owner.from_us)
+            yield LossBudget(
+                fault=None,
+                what=f"a failover to {owner.node} that no fault asked for",
+                shard=shard,
+                bound_s=more_s,
+                derivation=derivation,
+                effect_s=(owner.by_us - zero_us) / 1e6,
+                from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
+                until_s=(owner.by_us - zero_us) / 1e6 + more_s,
+            )
+
+
+def _excess_s(t_s: float, budgets: Iterable[LossBudget], error_s: float) -> float:
+    """How far outside of every budget an ack lies, in seconds; 0: within one."""
+    return min((_outside_s(t_s, one, error_s) for one in budgets), default=float("inf"))
+
+
+def _outside_s(t_s: float, budget: LossBudget, error_s: float) -> float:
+    if budget.until_s is None:
+        return float("inf")
+    before_s = 0.0 if budget.from_s is None else budget.from_s - t_s
+    return max(0.0, before_s, t_s - error_s - budget.until_s)
+
+
+def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: float, zero_us: int) -> Finding:
+    t_s = ((worst.t_us or 0) - zero_us) / 1e6
+    when = f"{seconds_text(abs(t_s))} {'after' if t_s >= 0 else 'before'} the first fault's effect"
+    nearest = min(budgets, key=lambda one: _outside_s(t_s, one, error_s), default=None)
+    if nearest is None:
+        allowed = "and no fault hit that shard"
+    elif nearest.until_s is None:
+        allowed = f"and {nearest.what} may cost nothing: {nearest.derivation}"
+    else:
+        edges = f"{_at(nearest.from_s)} to {_at(nearest.until_s)}"
+        allowed = f"while {nearest.what} explains losses from {edges} ({nearest.derivation})"
+    writes = "an acked write that is lost was" if count == 1 else f"{count} acked writes that are lost were"
+    return replace(
+        worst,
+        name="over-budget",
+        side=FINDINGS["over-budget"],
+        sentence=(
+            f"On shard {worst.shard} {writes} acked beyond the loss budget, the furthest {when}, {allowed}; "
+            f"measured to {seconds_text(error_s)}."
+        ),
+        operations=worst.operations[:1],
+        observations=count,
+    )
+
+
+def _at(t_s: float | None) -> str:
+    return "the beginning" if t_s is None else f"{t_s:+.2f} s"
