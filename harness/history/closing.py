@@ -19,7 +19,7 @@ from harness.history.columns import ColumnWriter
 from harness.history.files import COMPRESSED, HALF, PLAIN, without_collections
 from harness.model.table import OperationTable
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
 _COMPRESSION_LEVEL = 6
 _OPERATION = b'{"type":"operation",'
 
@@ -61,7 +61,7 @@ def _divide(block: bytes, columns: ColumnWriter, rest: gzip.GzipFile) -> None:
 
 
 def _blocks(plain: BinaryIO) -> Iterator[bytes]:
-    """Whole lines, a few megabytes at a time."""
+    """Whole lines, about a megabyte at a time."""
     begun = b""
     while block := plain.read(_BLOCK_BYTES):
         end = block.rfind(b"\n") + 1

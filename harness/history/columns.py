@@ -100,13 +100,12 @@ class ColumnWriter:
 
     def _write_group(self, size: int) -> None:
         held = OperationTable.joined(self._held).sorted_by_id()
-        group = held.take(np.arange(size)) if size < len(held) else held
-        for file, table in zip(self._files, _parts(group), strict=True):
+        for file, table in zip(self._files, _parts(held.part(0, size)), strict=True):
             file.write_table(
                 _compact(_counted_on(table, self._written)), row_group_size=max(1, table.num_rows)
             )
         self._written += size
-        self._held = [held.take(np.arange(size, len(held)))] if size < len(held) else []
+        self._held = [held.part(size, len(held))]
         self._count -= size
 
 

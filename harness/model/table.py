@@ -12,11 +12,10 @@ nothing was written, while `saw` is null when nothing was seen and `{}` when the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import chain, pairwise
-from operator import attrgetter
+from itertools import chain, pairwise, repeat
 from types import GenericAlias, NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -52,20 +51,19 @@ class Column:
     word: Callable[[str], Any] | None = None
     """Text to enum member; None: it is no enum."""
 
-    def pack(self, records: Iterable[Any]) -> pa.Array:
+    def pack(self, values: Sequence[Any]) -> pa.Array:
         """The field's values, of records or of their raw forms.
 
         Raises:
             ValueError: a text is no Unicode, or a number does not fit (also pyarrow's ArrowInvalid).
         """
-        values = list(map(attrgetter(self.name), records))
         if self.json is not None and values and type(values[0]) is msgspec.Raw:
             values = [None if value is _LEFT_OUT else bytes(value) for value in values]
         elif self.json is not None and self.optional:
             values = [None if value is None else _encode(value) for value in values]
         elif self.json is not None:
             values = [_encode(value) if value else None for value in values]
-        return pa.array(values, self.type)
+        return _dictionary(values) if self.type == TEXT else pa.array(values, self.type)
 
     def unpack(self, column: pa.ChunkedArray) -> list[Any]:
         """The values as records have them. Equal texts and mappings are one object: only for reading."""
@@ -156,10 +154,11 @@ class OperationTable:
         Raises:
             ValueError: a text is no Unicode, or a number does not fit its column.
         """
+        fields = _by_field(Operation, operations)
         return cls(
-            operations=pa.table({one.name: one.pack(operations) for one in OPERATION_COLUMNS}),
-            steps=_packed(STEP_COLUMNS, [operation.steps for operation in operations]),
-            attempts=_packed(ATTEMPT_COLUMNS, [operation.attempts for operation in operations]),
+            operations=pa.table({one.name: one.pack(fields[one.name]) for one in OPERATION_COLUMNS}),
+            steps=_packed(Step, STEP_COLUMNS, fields["steps"]),
+            attempts=_packed(Attempt, ATTEMPT_COLUMNS, fields["attempts"]),
         )
 
     @classmethod
@@ -211,6 +210,19 @@ class OperationTable:
             attempts=_taken(self.attempts, wanted),
         )
 
+    def part(self, first: int, end: int) -> OperationTable:
+        """The operations of these rows, without copying them."""
+
+        def part(table: pa.Table) -> pa.Table:
+            begins, ends = np.searchsorted(rows_of(table), (first, end)).tolist()
+            return _moved(table.slice(begins, ends - begins), -first)
+
+        return OperationTable(
+            operations=self.operations.slice(first, end - first),
+            steps=part(self.steps),
+            attempts=part(self.attempts),
+        )
+
     def sorted_by_id(self) -> OperationTable:
         """In the order of `id`; itself, if it is already."""
         ids = self.operations["id"].to_numpy()
@@ -230,10 +242,31 @@ def rows_of(table: pa.Table) -> Rows:
     return rows
 
 
-def _packed(columns: Sequence[Column], each: Sequence[tuple[Any, ...]]) -> pa.Table:
-    records = list(chain.from_iterable(each))
+def _packed(
+    record: type[msgspec.Struct], columns: Sequence[Column], each: Sequence[tuple[Any, ...]]
+) -> pa.Table:
+    fields = _by_field(record, list(chain.from_iterable(each)))
     rows = np.repeat(np.arange(len(each)), list(map(len, each)))
-    return pa.table({"row": pa.array(rows, pa.int64()), **{one.name: one.pack(records) for one in columns}})
+    return pa.table(
+        {"row": pa.array(rows, pa.int64()), **{one.name: one.pack(fields[one.name]) for one in columns}}
+    )
+
+
+def _by_field(record: type[msgspec.Struct], records: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
+    """Records, or their raw forms, turned round: all values of each field."""
+    names = record.__struct_fields__
+    values = zip(*map(msgspec.structs.astuple, records), strict=True) if records else repeat(())
+    return dict(zip(names, values, strict=False))
+
+
+def _dictionary(values: Sequence[str | bytes | None]) -> pa.DictionaryArray:
+    """Dictionary-encoded text. Finding what repeats before Arrow sees it takes half the time."""
+    different = [one for one in dict.fromkeys(values) if one is not None]
+    texts = pa.array(different, pa.string())
+    codes: dict[str | bytes | None, int] = {text: code for code, text in enumerate(different)}
+    codes[None] = -1
+    found = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+    return pa.DictionaryArray.from_arrays(pa.array(found, mask=found < 0), texts)
 
 
 def _records(record: type[Any], fields: dict[str, list[Any]]) -> list[Any]:
