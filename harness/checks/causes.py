@@ -3,7 +3,8 @@
 `of_loss` compares who acked a promise, when, and at which replication offset, with who was primary then,
 up to which offset the next primary had followed, and what became of the node's data. Nothing here
 guesses: a loss without a change of roles, an emptied primary or a flush between the ack and the sight
-stays `not determined`, and so does one that every new primary demonstrably had when it was promoted.
+stays `not determined`, and so does one that every new primary demonstrably had when it was promoted,
+or that the node that acked it did not hold itself when it was read before it lost its data.
 
 Trap: a node that was deposed does not know it. Its acks count as a deposed primary's from the moment
 the other one was promoted, not from the moment somebody told it.
@@ -94,9 +95,40 @@ def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why
     heir, placed = _left_behind_by(index, effect, by, seen_us)
     if heir is None:
         return Why(because=f"{by.node} acked it, and {placed}")
-    if heir is not following:
-        return Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, and {placed}")
-    return _by_time(effect, by, heir, placed)
+    lived = _last_seen_there(index, effect, by)
+    if lived is not None and not lived.held:
+        return Why(
+            because=f"{by.node} acked it, and itself did not hold it when it was read ({lived.moment})"
+        )
+    told = [placed] if placed else []
+    told += [] if lived is None else [f"{by.node} still held it when it was read ({lived.moment})"]
+    if heir is following:
+        why = _by_time(effect, by, heir)
+    elif by.standing is Standing.PRIMARY:
+        why = Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, {following.node} had it")
+    else:
+        why = Why(because=f"{by.node} acked it after {following.node} had been promoted, which yet had it")
+    return Why(cause=why.cause, because="; ".join([why.because, *told]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lived:
+    held: bool
+    moment: str
+
+
+def _last_seen_there(index: Index, effect: Effect, by: Acker) -> _Lived | None:
+    """Whether the process that acked a write still had it shortly before it lost its data; None: it was
+    not read, or the write leaves no witness."""
+    witness, session = effect.step.witness, effect.step.session or effect.operation.session
+    if witness is None or not by.run_id:
+        return None
+    found = index.last_looks.whereabouts(session, witness, effect.done_us)
+    for held, entries in ((True, found.held), (False, found.lacked)):
+        theirs = [one for one in entries if one.node == by.node and one.run_id == by.run_id]
+        if theirs:
+            return _Lived(held, index.last_looks.moment(theirs[-1]))
+    return None
 
 
 def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> tuple[Owner | None, str]:
@@ -124,20 +156,19 @@ def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> 
     return None, had
 
 
-def _by_time(effect: Effect, by: Acker, heir: Owner, placed: str) -> Why:
+def _by_time(effect: Effect, by: Acker, heir: Owner) -> Why:
     """Which side of the promotion it was acked on."""
-    offsets = f"; {placed}" if placed else ""
     if by.standing is Standing.DEPOSED:
         ago_s = (effect.sent_us - heir.by_us) / 1e6
         because = f"{by.node} acked it {ago_s:.2f} s or more after {heir.node} had been promoted"
-        return Why(cause=Cause.SPLIT_BRAIN, because=because + offsets)
+        return Why(cause=Cause.SPLIT_BRAIN, because=because)
     if by.standing is Standing.CHANGING:
         because = f"{by.node} acked it while {heir.node} was being promoted"
-        return Why(cause=_at_promotion(heir), because=because + offsets)
+        return Why(cause=_at_promotion(heir), because=because)
     if by.standing is Standing.PRIMARY:
         left_s = (heir.from_us - effect.done_us) / 1e6
         because = f"{by.node} acked it {left_s:.2f} s before {heir.node} was promoted, which did not have it"
-        return Why(cause=Cause.NOT_YET_REPLICATED, because=because + offsets)
+        return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
     return Why(because=f"{by.node} was no primary by what was sampled")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.checks import run_checks
@@ -9,7 +11,7 @@ from harness.checks.index import Index, expires_relatively
 from harness.checks.nodes import Standing
 from harness.model.history import History
 from harness.model.judgement import Finding
-from harness.model.records import Attempt
+from harness.model.records import Attempt, ForensicEntry, ForensicReading
 from harness.model.words import Cause
 from tests.builders_history import Past, us
 from tests.unit.checks import stories
@@ -112,6 +114,41 @@ def test_offsets_of_another_stream_say_nothing() -> None:
     found = _why(_followed(past, 3.9, stream="another"))
     assert found.cause is Cause.NOT_YET_REPLICATED
     assert "offset" not in found.because
+
+
+def test_second_promotion_lost_what_the_first_one_kept() -> None:
+    """redis-2 had followed far enough when it was promoted; redis-3, promoted later, had not."""
+    past, ann = _split()
+    past.change(ann, 3.0)
+    past.cut_off("redis-3", 2.5)
+    past.fail_over("redis-3", 8.0)
+    history = _followed(past, 3.9)
+    for sample in history.samples:
+        if sample.node == "redis-3" and sample.role == "primary":
+            sample.replid, sample.replid2, sample.second_repl_offset = "third", "second", us(2.5) + 1
+    found = _why(history)
+    assert found.cause is Cause.NOT_YET_REPLICATED
+    assert "redis-2 had it; redis-3 had followed to offset 2500000" in found.because
+
+
+@pytest.mark.parametrize(("held", "cause"), [(True, Cause.NOT_YET_REPLICATED), (False, Cause.NOT_DETERMINED)])
+def test_node_that_was_read_before_it_lost_its_data_confirms_or_refutes(held: bool, cause: Cause) -> None:
+    """The write still lived on the node that acked it: the promotion lost it. Else something else did."""
+    past, ann = _split()
+    write = past.change(ann, 3.0)
+    entry = ForensicEntry(
+        reading=1,
+        session=ann,
+        node="redis-1",
+        run_id="redis-1-life-0",
+        sent_us=us(9.0),
+        done_us=us(9.001),
+        witnesses=(str(write.id),) if held else (),
+    )
+    reading = ForensicReading(n=1, node="redis-1", moment="demoted", sent_us=us(9.0), done_us=us(9.1))
+    found = _why(replace(past.history(), forensics=(entry,), readings=(reading,)))
+    assert found.cause is cause
+    assert "it was read (demoted)" in found.because
 
 
 def test_promotion_that_is_hardly_known_makes_no_cause() -> None:
@@ -262,7 +299,9 @@ def test_increment_applied_twice_is_no_retry_because_its_cart_was_read_back() ->
     past.act(2.5, lambda: past.stores["redis-1"].witnesses[ann].append(str(added.id)))
     history = past.history()
     operation = history.operations[added.id - 1]
-    read_back = Attempt(n=2, steps=(2,), handed_over=True, sent_us=2_100_000, done_us=2_101_000, result="reply")
+    read_back = Attempt(
+        n=2, steps=(2,), handed_over=True, sent_us=2_100_000, done_us=2_101_000, result="reply"
+    )
     operation.attempts = (*operation.attempts, read_back)
     found = next(one for one in run_checks(history)[0] if one.name == "doubled-update")
     assert found.cause is Cause.NOT_DETERMINED
