@@ -2,7 +2,7 @@
 
 A lock is one more key of the model's stores, so that losing a store, a late replica or a failover
 does to it what it does to sessions. What a story breaks, it breaks in the store or in the reply:
-`lost` acks the acquisition and forgets it, `twice` grants what somebody holds.
+`lost` acks the acquisition and forgets it, `twice` grants what somebody holds, `told` only says so.
 """
 
 from __future__ import annotations
@@ -52,11 +52,18 @@ class LockPast(Past):
         *,
         release: bool = True,
         twice: bool = False,
+        told: bool = False,
         **how: object,
     ) -> Doing:
         """Acquire at `at`; if that succeeds, write `hold` seconds after the reply, and release."""
         doing = self._do(
-            "lock", OperationKind.WRITE, self.users[sid], sid, at, _acquire(lease, twice=twice), how
+            "lock",
+            OperationKind.WRITE,
+            self.users[sid],
+            sid,
+            at,
+            _acquire(lease, twice=twice, told=told),
+            how,
         )
         answered = doing.attempts[-1][2]
         if answered is None:
@@ -149,13 +156,14 @@ class LockPast(Past):
         return replace(plan, scenario=replace(plan.scenario, workload=workload))
 
 
-def _acquire(lease_s: float, *, twice: bool) -> Steps:
+def _acquire(lease_s: float, *, twice: bool, told: bool) -> Steps:
     def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
         key = lock_of(doing.sid)
         step = Step(n=1, does=StepKind.ACQUIRE, command="SET", key=key, session=doing.sid, deciding=True)
         step.ttl_ms = round(lease_s * 1000)
-        step.effective = twice or data.session(key, now_us) is None
-        if step.effective:
+        free = data.session(key, now_us) is None
+        step.effective = twice or told or free
+        if twice or free:
             data.sessions[key] = Hash({"token": str(doing.id)}, now_us + lease_s * 1e6)
         return [step]
 

@@ -80,11 +80,12 @@ def judge_locks(index: Index) -> Counted:
     findings: list[Finding] = []
     for leases in locks.leases.values():
         broken = _overlaps(leases)
+        intruders = {one.operation.id for others in broken.values() for one in others}
         for lease in leases:
             others = broken.get(lease.operation.id)
             if others:
                 findings.append(_held_twice(index, locks, lease, others))
-            elif (gone := _found_gone(locks, lease)) is not None:
+            elif lease.operation.id not in intruders and (gone := _found_gone(locks, lease)) is not None:
                 findings.append(_lost(index, lease, gone))
             findings += _overrun(index, lease, leases)
     stuck = [

@@ -678,6 +678,7 @@ BAD: dict[str, list[Story]] = {
     "lock-held-twice": [
         stories_locks.held_twice,
         stories_locks.granted_twice,
+        stories_locks.told_twice,
         stories_locks.granted_and_forgotten,
         stories_locks.held_on_both_sides,
         stories_locks.robbed,

@@ -37,6 +37,14 @@ def granted_and_forgotten() -> LockPast:
     return past
 
 
+def told_twice() -> LockPast:
+    """The second one is told that it has the lock, and has not: its own release shows that, too."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, hold=2.0)
+    past.lock(ann, 2.0, told=True, web="web-2")
+    return past
+
+
 def held_on_both_sides() -> LockPast:
     """One side of a split takes the lock from the new primary, the other from the old one."""
     past, ann = _ann()
