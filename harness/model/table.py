@@ -63,7 +63,9 @@ class Column:
             values = [None if value is None else _encode(value) for value in values]
         elif self.json is not None:
             values = [_encode(value) if value else None for value in values]
-        return _dictionary(values) if self.type == TEXT else pa.array(values, self.type)
+        if self.type == TEXT:  # twice as fast as handing Arrow the type
+            return pa.array(values, pa.string()).dictionary_encode()
+        return pa.array(values, self.type)
 
     def unpack(self, column: pa.ChunkedArray) -> list[Any]:
         """The values as records have them. Equal texts and mappings are one object: only for reading."""
@@ -257,16 +259,6 @@ def _by_field(record: type[msgspec.Struct], records: Sequence[Any]) -> dict[str,
     names = record.__struct_fields__
     values = zip(*map(msgspec.structs.astuple, records), strict=True) if records else repeat(())
     return dict(zip(names, values, strict=False))
-
-
-def _dictionary(values: Sequence[str | bytes | None]) -> pa.DictionaryArray:
-    """Dictionary-encoded text. Finding what repeats before Arrow sees it takes half the time."""
-    different = [one for one in dict.fromkeys(values) if one is not None]
-    texts = pa.array(different, pa.string())
-    codes: dict[str | bytes | None, int] = {text: code for code, text in enumerate(different)}
-    codes[None] = -1
-    found = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
-    return pa.DictionaryArray.from_arrays(pa.array(found, mask=found < 0), texts)
 
 
 def _records(record: type[Any], fields: dict[str, list[Any]]) -> list[Any]:
