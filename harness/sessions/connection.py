@@ -302,6 +302,7 @@ class RecordedConnection(SourcedConnection):
         if len(carried.replies) == len(carried.positions) or not isinstance(error, ResponseError):
             carried.attempt.done_us = self.wire.now_us()
             self._carried = None
+            self.wire.unanswered.pop(self._id, None)  # redis-py hangs up before it raises LOADING
 
     def _leave_unanswered(self) -> None:
         if self._opened is not None:

@@ -467,3 +467,54 @@ def test_every_behaviour_is_declared_under_its_own_name() -> None:
         assert behaviour.needs_session == (name != "log-in")
         module = __import__(type(behaviour).__module__, fromlist=["x"])
         assert "Promise:" in str(module.__doc__)
+
+
+@pytest.mark.parametrize("answer", ["silence", "close"])
+def test_connection_without_an_answer_is_remembered(answer: str) -> None:
+    """What was sent on it may still be executed, so somebody must find out; also after the web server's
+    own end."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(lambda _: answer) as redis:
+            bench = Bench(redis.port)
+            await bench.carry_out("read")
+            (entry,) = bench.server.unanswered()
+            (attempt,) = bench.recording.attempts
+            assert attempt.handed_over
+            assert entry.id == attempt.connection
+            await bench.server.kill()
+            await bench.server.start()
+            assert [one.id for one in bench.server.unanswered()] == [entry.id]
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_connection_that_answered_is_not_remembered() -> None:
+    """Nothing is open on it, whether it said yes or no."""
+
+    async def scenario() -> None:
+        script = in_turn(b"-LOADING x\r\n", b"-LOADING x\r\n")
+        async with ScriptedServer(script) as redis:
+            bench = Bench(redis.port)
+            await bench.carry_out("read")
+            await bench.server.close()
+            assert bench.server.unanswered() == []
+
+    run(scenario)
+
+
+def test_connection_in_flight_is_remembered_when_its_web_server_dies() -> None:
+    """Killed in the middle of a request: closed, and with something on it."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(lambda _: "silence") as redis:
+            bench = Bench(redis.port)
+            reading = asyncio.create_task(bench.carry_out("read"))
+            await redis.asked.wait()
+            assert bench.server.unanswered() == []
+            await bench.server.kill()
+            await reading
+            assert len(bench.server.unanswered()) == 1
+
+    run(scenario)
