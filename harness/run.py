@@ -72,26 +72,42 @@ def run_scenario(
     Raises:
         EnvironmentFailure: Docker, a node or the disk failed before there was anything to judge.
     """
-    clock = RunClock()
     tell(Progress(scenario=plan.scenario.name, phase="starting"))
     with up(plan, run=run, directory=directory, backend=plan.backend, image=image) as topology:
-        recorder = history.Recorder(directory, clock, secrets=topology.secrets)
-        closing: Closing | None = None
-        try:
-            evictions = enable_eviction_events(topology)
-            recorder.record(_opening(plan, run, topology, clock, evictions=evictions))
-            attempt = _Attempt(
-                plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop
-            )
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                closing = runner.run(attempt.drive(evictions))
-        finally:
-            recorder.close(closing or _failed(clock))
-            uncollected = _collect(topology, directory, image)
-    if (trouble := recorder.failure or uncollected) is not None:
-        raise trouble
+        record_on(topology, plan, run=run, directory=directory, image=image, tell=tell, stop=stop)
     tell(Progress(scenario=plan.scenario.name, phase="judging"))
     return judge_folder(directory)
+
+
+def record_on(
+    topology: Topology,
+    plan: Plan,
+    *,
+    run: str,
+    directory: Path,
+    image: str | None,
+    tell: Callable[[Progress], None],
+    stop: Stop,
+) -> None:
+    """Run a plan on a topology that is up, and leave everything in `directory` that judging needs.
+
+    Raises:
+        EnvironmentFailure: a node or the disk failed, so that there is nothing to judge.
+    """
+    clock = RunClock()
+    recorder = history.Recorder(directory, clock, secrets=topology.secrets)
+    closing: Closing | None = None
+    try:
+        evictions = enable_eviction_events(topology)
+        recorder.record(_opening(plan, run, topology, clock, evictions=evictions))
+        attempt = _Attempt(plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            closing = runner.run(attempt.drive(evictions))
+    finally:
+        recorder.close(closing or _failed(clock))
+        uncollected = _collect(topology, directory, image)
+    if (trouble := recorder.failure or uncollected) is not None:
+        raise trouble
 
 
 def _failed(clock: RunClock) -> Closing:
@@ -192,8 +208,8 @@ class _Attempt:
 
     async def _recovered(self) -> str:
         """Empty, or why the topology was not seen recovered."""
-        if not self._stop.event.is_set():
-            self._enter(Phase.RECOVERY)
+        if self._plan.scenario.faults and not self._stop.event.is_set():
+            self._enter(Phase.RECOVERY)  # with nothing to recover from, all of it is baseline
         within_s = self._plan.scenario.settle_within_s
         missing = await self._unless_stopped(self._observers.recovered(within_s=within_s))
         return "the run was stopped before" if missing is None else missing

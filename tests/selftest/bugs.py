@@ -188,10 +188,11 @@ class StaleRead(Bug):
             return
         if commands[0].name == "HGETALL" and len(replies[0]) > len(encoded([])):
             self._shown[session] = replies[0]
-        elif write is not None and write.verb == "HSET" and session in self._shown:
-            if count_of(replies[0]) > 1:
-                acked_s = asyncio.get_running_loop().time()
-                self._before[session] = (acked_s, write.operation, self._shown.pop(session))
+            return
+        there = write is not None and write.verb == "HSET" and count_of(replies[0]) > 1
+        if write is not None and there and session in self._shown:
+            acked_s = asyncio.get_running_loop().time()
+            self._before[session] = (acked_s, write.operation, self._shown.pop(session))
 
 
 class ForeignValue(Bug):

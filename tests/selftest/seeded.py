@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,10 @@ class Seeded:
     """The findings about the victims."""
     false_alarms: tuple[str, ...] = ()
     did: tuple[str, ...] = ()
+
+    @property
+    def as_it_should_be(self) -> bool:
+        return self.bit and self.found and self.named and self.caused and not self.false_alarms
 
 
 def bug_named(name: str) -> type[Bug]:
@@ -175,7 +179,7 @@ def _right_cause(deed: Deed, about: Sequence[Finding]) -> bool:
     return all(one.cause is deed.cause for one in about)
 
 
-async def _drive(
+async def _drive(  # noqa: PLR0917 - what one run is made of
     bug: type[Bug],
     plan: Plan,
     topology: Topology,
@@ -206,6 +210,8 @@ async def _drive(
             clock,
             acked_since=engine.acked_since,
             last_acked_us=engine.last_acked_us,
+            sessions=engine.sessions,
+            unanswered=engine.unanswered,
             eviction_events=evictions,
         ) as observers:
             try:
@@ -214,6 +220,8 @@ async def _drive(
                 enter(Phase.BASELINE)
                 await _load(engine, mischief)
                 enter(Phase.AUDIT)
+                await engine.close()
+                await observers.settle()
                 await observers.audit(engine.sessions())
             finally:
                 await engine.close()
@@ -241,7 +249,6 @@ class Behind:
 
     topology: Topology
     proxy: Proxy
-    names: dict[Address, str] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.topology, name)

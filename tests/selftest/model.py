@@ -1,0 +1,406 @@
+"""Random correct executions over a model store, fast enough for ten million operations.
+
+People arrive at random; every attempt is executed at a moment of its own, between sent and answered
+or, where no answer came, later or never. The store is one dictionary with Redis' whole milliseconds.
+Per history, drawn from the seed: idle timeouts that run out or do not, a clock of one microsecond or
+one millisecond, a wall clock that drifts, a primary that is killed and replaced without any loss. By
+construction no promise is broken, so whatever the checks find is a false alarm.
+
+Trap: an old attempt that lands after a later acked write is a true finding (ghost-retry). So here an
+attempt without an answer lands before its operation has ended, unless that never got an answer at all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from harness.model.history import History
+from harness.model.records import Attempt, Operation, Step
+from harness.model.words import OperationKind, Outcome, StepKind
+from tests.selftest.model_surroundings import Surroundings
+
+USERS = 500
+RATE_PER_S = 2500.0
+ITEMS = tuple(f"cart:{n}" for n in range(6))
+GAVE_UP_US = 200_000
+PAUSE_US = 100_000
+SETTLED_US = 6_000_000
+
+ACKED, REJECTED, UNKNOWN = Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN
+
+
+@dataclass(slots=True)
+class Kept:
+    """What the store has of one session."""
+
+    fields: dict[str, str] | None = None
+    until_ms: float = 0.0
+    traces: list[str] = field(default_factory=list)
+
+
+class Known(NamedTuple):
+    """What a client knows of a session."""
+
+    id: str
+    key: str
+    user: int
+    generation: int
+
+
+class Tried(NamedTuple):
+    """How the attempts of one step went, as the client saw it, and when each was executed in truth."""
+
+    outcome: Outcome
+    sent_us: int
+    """Of the answered attempt."""
+    done_us: int
+    executed_us: int
+    """Of the answered attempt; nothing otherwise."""
+    unseen_us: tuple[int, ...]
+    """Executions that nobody was told of."""
+    attempts: list[Attempt]
+
+
+class Model:
+    """One history; `tell` makes it."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(f"model {seed}")
+        self.around = Surroundings(self.dice)
+        self._clock_us = self.around.clock_us
+        self._agenda: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
+        self._pushed = 0
+        self._kept: dict[str, Kept] = {}
+        self._index: list[set[str]] = [set() for _ in range(USERS)]
+        self._session: list[Known | None] = [None] * USERS
+        self._all: list[Known] = []
+        self._operations: list[Operation] = []
+
+    def tell(self, operations: int) -> History:
+        at_us, step = 1_000_000.0, self.dice.expovariate
+        self.around.plan_for(at_us, operations / RATE_PER_S * 1e6)
+        for number in range(1, operations + 1):
+            at_us += step(RATE_PER_S) * 1e6
+            now_us = int(at_us)
+            self._execute(now_us)
+            self._arrive(number, now_us)
+        end_us = int(at_us) + SETTLED_US
+        self._execute(end_us)
+        looks = ((one, self._kept.get(one.id), one.id in self._index[one.user]) for one in self._all)
+        return self.around.history(self._operations, looks, end_us)
+
+    # ------------------------------------------------------------ who does what
+
+    def _arrive(self, number: int, now_us: int) -> None:
+        draw, which = self.dice.random(), self.dice.random()
+        user = int(USERS * which * which)
+        session = self._session[user]
+        if session is None or draw < 0.02:
+            self._log_in(number, now_us, user)
+        elif draw < 0.45:
+            self._look(number, now_us, session)
+        elif draw < 0.60:
+            self._touch(number, now_us, session)
+        elif draw < 0.76:
+            fields = ("ip", "agent") if draw < 0.68 else ("theme",)
+            self._write(number, now_us, session, "change-field", StepKind.WRITE, fields)
+        elif draw < 0.90:
+            self._write(number, now_us, session, "cart", StepKind.INCREMENT, ITEMS)
+        elif draw < 0.94:
+            self._write(number, now_us, session, "cart", StepKind.REMOVE_FIELD, ITEMS)
+        elif draw < 0.98:
+            self._log_out(number, now_us, session)
+        else:
+            self._log_out_everywhere(number, now_us, session)
+
+    def _log_in(self, number: int, now_us: int, user: int) -> None:
+        sid = f"{self.dice.getrandbits(128):032x}"
+        session = Known(sid, f"session:{{{sid}}}", user, number)
+        self._all.append(session)
+        create = self._step(StepKind.CREATE, session, "MULTI HSET EXPIRE RPUSH EXPIRE EXEC", number)
+        version = f"{number}:"
+        create.wrote = {
+            "created": version + "1",
+            "ip": version + "a",
+            "agent": version + "a",
+            "theme": version + "l",
+        }
+        create.ttl_ms = self.around.idle_ms
+        tried = self._try(now_us, again=True)
+        operation = self._begin(number, now_us, "log-in", OperationKind.LOGIN, session, tried, create)
+        operation.generation = 0
+        self._push(tried, self._create, session, create)
+        if tried.outcome is not ACKED:
+            return
+        create.effective = True
+        self._later(tried.done_us, self._now_knows, user, session, None)
+        added = self._step(StepKind.INDEX_ADD, session, "SADD EXPIRE", None, deciding=False)
+        added.key, added.member = f"user:{{u{user}}}:sessions", sid
+        self._push(self._next(operation, added), self._list, session, added)
+
+    def _look(self, number: int, now_us: int, session: Known) -> None:
+        step = self._step(StepKind.READ, session, "HGETALL PTTL", None)
+        tried = self._try(now_us, again=True)
+        self._begin(number, now_us, "read", OperationKind.READ, session, tried, step)
+        if tried.outcome is ACKED:
+            self._later(tried.executed_us, self._read, session, step)
+
+    def _touch(self, number: int, now_us: int, session: Known) -> None:
+        look = self._step(StepKind.READ, session, "HGETALL PTTL", None, deciding=False)
+        step = self._step(StepKind.TOUCH, session, "EXPIRE", None)
+        step.ttl_ms = self.around.idle_ms
+        tried = self._try(now_us, again=True)
+        self._begin(number, now_us, "touch", OperationKind.TOUCH, session, tried, look, step)
+        if tried.outcome is ACKED:
+            self._later(tried.executed_us, self._read, session, look)
+        self._push(tried, self._slide, session, step)
+
+    def _write(  # noqa: PLR0917 - one line per behaviour above
+        self,
+        number: int,
+        now_us: int,
+        session: Known,
+        behaviour: str,
+        does: StepKind,
+        fields: tuple[str, ...],
+    ) -> None:
+        step = self._step(does, session, "EVAL (EXISTS ...)", number)
+        item = fields[int(self.dice.random() * len(fields))]
+        if does is StepKind.WRITE:
+            step.wrote = dict.fromkeys(fields, f"{number}:x")
+        elif does is StepKind.INCREMENT:
+            step.added = {item: 1 + number % 3}
+        else:
+            step.removed = (item,)
+        tried = self._try(now_us, again=does is not StepKind.INCREMENT)
+        self._begin(number, now_us, behaviour, OperationKind.WRITE, session, tried, step)
+        self._push(tried, self._change, session, step)
+
+    def _log_out(self, number: int, now_us: int, session: Known) -> None:
+        step = self._step(StepKind.DESTROY, session, "DEL", None)
+        tried = self._try(now_us, again=True)
+        operation = self._begin(number, now_us, "logout", OperationKind.LOGOUT, session, tried, step)
+        self._push(tried, self._destroy, session, step)
+        if tried.outcome is not ACKED:
+            return
+        self._later(tried.done_us, self._now_knows, session.user, None, session)
+        removed = self._step(StepKind.INDEX_REMOVE, session, "SREM", None, deciding=False)
+        removed.key, removed.member = f"user:{{u{session.user}}}:sessions", session.id
+        self._push(self._next(operation, removed), self._unlist, session, removed)
+
+    def _log_out_everywhere(self, number: int, now_us: int, session: Known) -> None:
+        step = self._step(StepKind.INDEX_READ, session, "SMEMBERS", None, deciding=False)
+        step.key = f"user:{{u{session.user}}}:sessions"
+        tried = self._try(now_us, again=False)
+        operation = self._begin(
+            number, now_us, "logout-everywhere", OperationKind.LOGOUT, session, tried, step
+        )
+        if tried.outcome is ACKED:
+            self._later(tried.executed_us, self._members, operation, session, step)
+
+    # ------------------------------------------------------------ how it travels
+
+    def _try(self, sent_us: int, *, again: bool) -> Tried:
+        """Most are answered at once; some late, refused, without an answer, or sent again."""
+        around, draw = self.around, self.dice.random()
+        if draw < around.smooth and not around.near_failover(sent_us):
+            executed_us = sent_us + 100 + int(draw * 400)
+            done_us = executed_us + 50 + int(draw * 200)
+            attempt = Attempt(
+                n=1, connection=around.connection(sent_us), steps=(1,), handed_over=True,
+                sent_us=self._clock_us(sent_us), done_us=self._clock_us(done_us), result="reply",
+            )  # fmt: skip
+            return Tried(ACKED, sent_us, done_us, executed_us, (), [attempt])
+        return around.trouble(sent_us, again=again)
+
+    def _next(self, operation: Operation, step: Step) -> Tried:
+        """A further step of an operation whose steps so far were acked."""
+        assert operation.done_us is not None
+        tried = self._try(operation.done_us + self.around.coarse_us, again=False)
+        base = len(operation.attempts)
+        for attempt in tried.attempts:
+            attempt.n += base
+            attempt.steps = (len(operation.steps) + 1,)
+        self._sent(step, len(operation.steps) + 1, tried)
+        operation.steps = (*operation.steps, step)
+        operation.attempts = (*operation.attempts, *tried.attempts)
+        operation.done_us = step.done_us
+        return tried
+
+    def _begin(  # noqa: PLR0917 - the one place where an operation is made
+        self,
+        number: int,
+        now_us: int,
+        behaviour: str,
+        kind: OperationKind,
+        session: Known,
+        tried: Tried,
+        *steps: Step,
+    ) -> Operation:
+        for n, step in enumerate(steps, start=1):
+            self._sent(step, n, tried)
+        if len(steps) > 1:
+            for attempt in tried.attempts:
+                attempt.steps = (1, 2)
+        at_us = self._clock_us(now_us)
+        operation = Operation(
+            id=number,
+            actor=f"a{number}",
+            web_server="web-1",
+            behaviour=behaviour,
+            kind=kind,
+            user=f"u{session.user}",
+            session=session.id,
+            key=session.key,
+            shard=1,
+            generation=session.generation,
+            due_us=at_us,
+            sent_us=at_us,
+            done_us=self._clock_us(tried.done_us),
+            outcome=tried.outcome,
+            told="ok" if tried.outcome is ACKED else "error",
+            phase=self.around.phase(now_us),
+            steps=steps,
+            attempts=tuple(tried.attempts),
+        )
+        self._operations.append(operation)
+        return operation
+
+    def _sent(self, step: Step, n: int, tried: Tried) -> None:
+        step.n, step.outcome = n, tried.outcome
+        step.attempts = tuple([attempt.n for attempt in tried.attempts])
+        step.sent_us, step.done_us = tried.attempts[0].sent_us, self._clock_us(tried.done_us)
+
+    def _step(
+        self, does: StepKind, session: Known, command: str, witness: int | None, *, deciding: bool = True
+    ) -> Step:
+        return Step(
+            n=1,
+            does=does,
+            command=command,
+            key=session.key,
+            session=session.id,
+            deciding=deciding,
+            witness=None if witness is None else str(witness),
+        )
+
+    # ------------------------------------------------------------ what the store does
+
+    def _later(self, at_us: int, what: Callable[..., None], *given: object) -> None:
+        self._pushed += 1
+        heappush(self._agenda, (at_us, self._pushed, what, given))
+
+    def _push(self, tried: Tried, what: Callable[..., None], session: Known, step: Step) -> None:
+        """Let every execution take place; only the answered one fills in the step's reply."""
+        for at_us in tried.unseen_us:
+            self._later(at_us, what, session, step, False)
+        if tried.outcome is ACKED:
+            self._later(tried.executed_us, what, session, step, True)
+
+    def _execute(self, until_us: int) -> None:
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= until_us:
+            at_us, _, what, given = heappop(agenda)
+            what(at_us, *given)
+
+    def _now_knows(self, _at_us: int, user: int, session: Known | None, instead_of: Known | None) -> None:
+        """What the user's browser remembers, once it was told."""
+        if session is not None or self._session[user] is instead_of:
+            self._session[user] = session
+
+    def _alive(self, session: Known, now_ms: int) -> Kept | None:
+        kept = self._kept.get(session.id)
+        if kept is None or kept.fields is None:
+            return None
+        if now_ms > kept.until_ms:
+            kept.fields = None
+            return None
+        return kept
+
+    def _create(self, at_us: int, session: Known, step: Step, _answered: bool) -> None:
+        kept = self._kept.setdefault(session.id, Kept())
+        number = str(session.generation)
+        fields = {} if kept.fields is None else kept.fields
+        identity = {"sid": session.id, "user_id": f"u{session.user}", "generation": number}
+        kept.fields = {**fields, **identity, **step.wrote}
+        kept.until_ms = self.around.wall_ms(at_us) + self.around.idle_ms
+        kept.traces.append(number)
+
+    def _read(self, at_us: int, session: Known, step: Step) -> None:
+        now_ms = self.around.wall_ms(at_us)
+        kept = self._alive(session, now_ms)
+        if kept is None or kept.fields is None:
+            step.saw, step.pttl_ms = {}, -2
+            if self._session[session.user] is session:
+                self._session[session.user] = None  # "please log in"
+        else:
+            step.saw, step.pttl_ms = kept.fields.copy(), int(kept.until_ms - now_ms)
+
+    def _slide(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
+        now_ms = self.around.wall_ms(at_us)
+        kept = self._alive(session, now_ms)
+        if kept is not None:
+            kept.until_ms = now_ms + self.around.idle_ms
+        if answered:
+            step.effective = kept is not None
+
+    def _change(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
+        kept = self._alive(session, self.around.wall_ms(at_us))
+        if answered:
+            step.effective = kept is not None
+        if kept is None or kept.fields is None:
+            return
+        kept.fields.update(step.wrote)
+        for name, amount in step.added.items():
+            total = int(kept.fields.get(name, 0)) + amount
+            kept.fields[name] = str(total)
+            if answered:
+                step.added_now = {name: total}
+        for name in step.removed:
+            kept.fields.pop(name, None)
+        kept.traces.append(step.witness or "")
+
+    def _destroy(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
+        kept = self._alive(session, self.around.wall_ms(at_us))
+        if answered and (kept is not None or len(step.attempts) == 1):
+            step.effective = kept is not None
+        if kept is not None:
+            kept.fields = None
+
+    def _list(self, _at_us: int, session: Known, step: Step, answered: bool) -> None:
+        self._index[session.user].add(session.id)
+        if answered:
+            step.effective = True
+
+    def _unlist(self, _at_us: int, session: Known, step: Step, answered: bool) -> None:
+        index = self._index[session.user]
+        if answered and (session.id in index or len(step.attempts) == 1):
+            step.effective = session.id in index
+        index.discard(session.id)
+
+    def _members(self, _at_us: int, operation: Operation, session: Known, step: Step) -> None:
+        """The list is read; what it names is deleted, one after the other, then taken out."""
+        step.members = tuple(sorted(self._index[session.user]))
+        for sid in step.members:
+            member = Known(sid, f"session:{{{sid}}}", session.user, 0)
+            destroy = self._step(StepKind.DESTROY, member, "DEL", None)
+            tried = self._next(operation, destroy)
+            self._push(tried, self._destroy, member, destroy)
+            if tried.outcome is not ACKED:
+                operation.outcome, operation.told = tried.outcome, "error"
+                return
+        self._session[session.user] = None
+        if step.members:
+            removed = self._step(StepKind.INDEX_REMOVE, session, "SREM", None, deciding=False)
+            removed.key, removed.members = step.key, step.members
+            self._push(self._next(operation, removed), self._unlist_all, session, removed)
+
+    def _unlist_all(self, _at_us: int, session: Known, step: Step, answered: bool) -> None:
+        index, members = self._index[session.user], set(step.members or ())
+        if answered and (index & members or len(step.attempts) == 1):
+            step.effective = bool(index & members)
+        index -= members
