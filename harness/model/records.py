@@ -140,7 +140,7 @@ class Unanswered(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     connection: int
     """`Connection.id`."""
     closed_us: int | None = None
-    """The node answered by then that it has no such client any more; None: it never did."""
+    """By then the node had no such client any more, or its process was gone; None: that was never seen."""
     closed_by: str = ""
     """What proves it; with `closed_us` None, why nothing does."""
 

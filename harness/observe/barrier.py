@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import hiredis
 
@@ -37,17 +37,20 @@ Host = str
 
 class Barrier:
     """`unanswered`: connections, closed by now, with an attempt that got no reply; it may be asked
-    again and again. `source`: where a web server's sockets come from."""
+    again and again. `source`: where a web server's sockets come from. `running`: whether a node's
+    process exists; True where that is not known. It may block."""
 
     def __init__(
         self,
         vantage: Vantage,
         unanswered: Callable[[], Sequence[Connection]],
         source: Callable[[str], Source],
+        running: Callable[[str], bool],
     ) -> None:
         self._vantage = vantage
         self._unanswered = unanswered
         self._source = source
+        self._running = running
         self._links: dict[str, Link] = {}
         self._hosts: dict[tuple[str, str], Host] = {}
         """(web server, node) -> the host as which the node sees it."""
@@ -92,25 +95,31 @@ class Barrier:
         for link in self._links.values():
             link.close()
 
-    async def _look_at(self, node: str, ours: Iterable[Connection]) -> bool:
+    async def _look_at(self, node: str, ours: Sequence[Connection]) -> bool:
         """Whether every one of these connections to the node is gone from it."""
         if node not in self._vantage.addresses:
             self._why |= {one.id: f"{node} is no node of this run" for one in ours}
             return False
-        ours = [one for one in ours if await self._traceable(one)]
-        listed = await self._clients(node) if ours else set()
+        listed = await self._clients(node)
         done_us = self._vantage.clock.now_us()
+        if isinstance(listed, str) and not await asyncio.to_thread(self._running, node):
+            done_us = self._vantage.clock.now_us()
+            for one in ours:
+                self._close(one, done_us, f"the process of {node} is gone")
         for one in ours:
-            address = _spelled(self._hosts[one.web_server, node], one.local_port)
             if isinstance(listed, str):
                 self._why[one.id] = listed
-            elif address in listed:
-                self._why[one.id] = f"{node} still lists {address}"
-            else:
-                self._closed.add(one.id)
-                proof = f"{node} no longer lists {address}"
-                self._vantage.record(Unanswered(connection=one.id, closed_us=done_us, closed_by=proof))
+            elif await self._traceable(one):
+                address = _spelled(self._hosts[one.web_server, node], one.local_port)
+                if address in listed:
+                    self._why[one.id] = f"{node} still lists {address}"
+                else:
+                    self._close(one, done_us, f"{node} no longer lists {address}")
         return all(one.id in self._closed for one in self._unanswered() if one.node == node)
+
+    def _close(self, connection: Connection, at_us: int, proof: str) -> None:
+        self._closed.add(connection.id)
+        self._vantage.record(Unanswered(connection=connection.id, closed_us=at_us, closed_by=proof))
 
     async def _traceable(self, connection: Connection) -> bool:
         """Whether the node would list this connection under the address that its web server gave it."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.clock import Clock
+from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
@@ -81,7 +82,7 @@ class Observers:
             last_effect_us=self.situation.last_effect_us,
             absent=self._standing.absent,
         )
-        self._barrier = Barrier(self._vantage, self._unanswered, self._topology.source)
+        self._barrier = Barrier(self._vantage, self._unanswered, self._topology.source, self._may_be_running)
         self._forensics = Forensics(self._vantage, self._sessions)
         self._start_all()
         await self._first_look()
@@ -127,6 +128,12 @@ class Observers:
     ) -> AuditSummary:
         """Record what every node holds of every session. The load must have stopped."""
         return await audit(self._vantage, sessions, within_s=within_s)
+
+    def _may_be_running(self, node: str) -> bool:
+        try:
+            return self._topology.state(node).running
+        except EnvironmentFailure:
+            return True
 
     def _start_all(self) -> None:
         vantage, suspicions = self._vantage, Suspicions(self._vantage)

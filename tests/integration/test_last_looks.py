@@ -141,6 +141,24 @@ def test_write_of_a_closed_connection_is_open_until_the_paused_server_has_done_i
         asyncio.run(scenario(topology))
 
 
+def test_killed_server_leaves_nothing_open(tmp_path):
+    """Nobody answers any more; the end of the process is proof enough, and nobody waits."""
+
+    async def scenario(topology):
+        async with watched(topology) as play:
+            client, entry = play.client("redis-1", 7)
+            client.close()
+            await asyncio.to_thread(topology.kill, "redis-1")
+            play.given_up.append(entry)
+            await play.observers.settle()
+            (told,) = play.of(Unanswered)
+            assert told.closed_us
+            assert told.closed_by == "the process of redis-1 is gone"
+
+    with running(tmp_path, single()) as topology:
+        asyncio.run(scenario(topology))
+
+
 def test_connection_that_is_still_there_stays_open(tmp_path):
     """What the node still lists at the end is written down with the reason."""
 

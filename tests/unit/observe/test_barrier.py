@@ -61,6 +61,7 @@ class Scene:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.running = True
         self.records: list[Record] = []
         self.given_up = [Connection(id=7, web_server="web-1", node="redis-1", local_port=4001, opened_us=0)]
         vantage = Vantage(
@@ -73,7 +74,7 @@ class Scene:
             secrets=Secrets(redis="s", sentinel="s"),
             service="sessions",
         )
-        self.barrier = Barrier(vantage, lambda: self.given_up, lambda _: Source())
+        self.barrier = Barrier(vantage, lambda: self.given_up, lambda _: Source(), lambda _: self.running)
 
     def told(self) -> list[Unanswered]:
         return [one for one in self.records if isinstance(one, Unanswered)]
@@ -141,6 +142,23 @@ def test_silence_closes_nothing_and_is_asked_again() -> None:
         scene.node.silent = False
         assert await scene.barrier.look()
         assert scene.told()[0].closed_us
+
+    run(play, node)
+
+
+def test_process_that_is_gone_closes_what_was_open_on_it() -> None:
+    """A node that does not answer because it was killed will not execute anything; one that merely
+    does not answer may."""
+    node = Node()
+    node.silent = True
+
+    async def play(scene: Scene) -> None:
+        assert not await scene.barrier.look()
+        scene.running = False
+        assert await scene.barrier.look()
+        (told,) = scene.told()
+        assert told.closed_us
+        assert told.closed_by == "the process of redis-1 is gone"
 
     run(play, node)
 
