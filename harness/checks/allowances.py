@@ -263,14 +263,12 @@ def _restarted(hit: Hit) -> Allowed:
 
 def _demoted_after(hit: Hit, start_us: float, event: str) -> Allowed:
     begun_s = max(0.0, (start_us - hit.event.t_us) / 1e6)
-    before = f"{seconds_text(begun_s)} until {event}" if begun_s else f"from {event}"
-    return _after(
-        start_us,
-        hit,
-        DEMOTED_WITHIN_S,
-        DEMOTED_USUALLY_S,
-        f"{before} + {DEMOTED_WITHIN_S:g} s until Sentinel has demoted {hit.node.name}",
-    )
+    demoted = f"until Sentinel has demoted {hit.node.name}"
+    if begun_s:
+        derivation = f"{seconds_text(begun_s)} until {event} + {DEMOTED_WITHIN_S:g} s {demoted}"
+    else:
+        derivation = f"{DEMOTED_WITHIN_S:g} s from {event} {demoted}"
+    return _after(start_us, hit, DEMOTED_WITHIN_S, DEMOTED_USUALLY_S, derivation)
 
 
 def _cluster_rule(hit: Hit, start_us: float, usual_s: float, before: str = "") -> Allowed:

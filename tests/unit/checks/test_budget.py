@@ -211,7 +211,7 @@ BOUNDS: dict[str, tuple[Callable[[], History], float | None, str]] = {
     "SENTINEL FAILOVER": (
         lambda: _struck("planned failover", SENTINEL, over="redis-2", by=2.0).history(),
         20.0,
-        "from the promotion + 20 s",
+        "20 s from the promotion until Sentinel has demoted redis-1",
     ),
     "flush": (lambda: _struck("flush", SINGLE, target="sessions").history(), None, "however old"),
     "cache filled under an evicting policy": (
