@@ -57,6 +57,10 @@ setup: .venv/.run ## Create .venv from the pinned dependencies
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements/develop.txt
 	@touch $@
 
+.PHONY: selftest
+selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. A quarter of an hour
+	@.venv/bin/python -m tests.selftest $(call given,SEED,--seed) $(call given,OUT,--out)
+
 .PHONY: calibrate
 calibrate: setup ## Measure outages and latencies of a known length: is the kit's clock right? Ten minutes
 	@.venv/bin/python -m tests.calibrate $(call given,OUT,--out)
