@@ -20,13 +20,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan
-from harness.model.results import Progress, ScenarioResult, SuiteResult
+from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
 from harness.report.write import write_file
 
@@ -35,16 +34,6 @@ SECONDS_TO_WIND_DOWN = 60.0
 
 SECONDS_OVER_EXPECTED = 300.0
 """An attempt that runs this much longer than planned is stuck, and is stopped."""
-
-
-class Display(Protocol):
-    """Whatever shows progress; `harness.report.terminal` has one for terminals, one for logs."""
-
-    def begin(self, header: str, names: Sequence[str]) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def line(self, text: str) -> None: ...
-    def finished(self, result: ScenarioResult) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +130,7 @@ class Suite:
             if job.plan.scenario.exclusive and not self._interrupts:
                 results[job.plan.scenario.file] = self._note(await self._attempt(job))
         await self._retry_inconclusive(results)
-        return [results[p.scenario.file] for p in plans if p.scenario.file in results]
+        return [results.get(plan.scenario.file) or _never_began(plan) for plan in plans]
 
     async def _side_by_side(self, jobs: list[_Job], results: dict[str, ScenarioResult]) -> None:
         waiting = list(jobs)
@@ -306,6 +295,12 @@ def skipped(plan: Plan) -> ScenarioResult:
         run_dir="",
         why=plan.skip or "",
     )
+
+
+def _never_began(plan: Plan) -> ScenarioResult:
+    """Told after Ctrl-C, so that a short list is not taken for a whole one."""
+    reason = "not run: the suite was interrupted before"
+    return replace(skipped(plan), reasons=(reason,), why=reason)
 
 
 def overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Verdict, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -67,6 +69,16 @@ class ScenarioResult:
     """As in the plan: what the command that repeats it must say besides the file and the seed."""
     log_tail: str = ""
     """Verdict ERROR: the last lines of the attempt's own log."""
+
+
+class Display(Protocol):
+    """Whatever shows progress; `harness.report.terminal` has one for terminals, one for logs."""
+
+    def begin(self, header: str, names: Sequence[str]) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def line(self, text: str) -> None: ...
+    def finished(self, result: ScenarioResult) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

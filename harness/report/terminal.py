@@ -6,14 +6,14 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.model.results import Progress, ScenarioResult, SuiteResult
+from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Scenario
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
@@ -21,14 +21,6 @@ from harness.report.words import EXIT_MEANINGS, seconds, verdict_word
 
 LOG_WIDTH = 160
 """Columns assumed where there is no terminal: CI logs scroll sideways rather than wrap."""
-
-
-class Display(Protocol):
-    def begin(self, header: str, names: Sequence[str]) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def line(self, text: str) -> None: ...
-    def finished(self, result: ScenarioResult) -> None: ...
-    def close(self) -> None: ...
 
 
 def display(stream: TextIO) -> Display:

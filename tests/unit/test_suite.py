@@ -141,11 +141,16 @@ def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
 
 
 def test_interrupt_lets_the_attempt_finish_and_starts_no_other(tmp_path: Path) -> None:
-    """Ctrl-C once: the running one winds down, waiting ones do not start, status 130."""
+    """Ctrl-C once: the running one winds down, waiting ones are listed as not run, status 130."""
     threading.Thread(target=_interrupt_later, args=(tmp_path, 1), daemon=True).start()
-    suite, silence = run(tmp_path, plan("waits"), plan("never"), jobs=1)
+    suite, silence = run(tmp_path, plan("waits"), plan("never"), plan("never alone", exclusive=True), jobs=1)
     assert suite.exit_code == 130
-    assert [one.name for one in suite.results] == ["waits"]
+    assert [one.name for one in suite.results] == ["waits", "never", "never alone"]
+    assert suite.results[0].run_dir
+    for one in suite.results[1:]:
+        assert one.verdict is Verdict.SKIPPED
+        assert not one.run_dir
+        assert "the suite was interrupted" in one.why
     assert any("interrupted" in line for line in silence.lines)
 
 
