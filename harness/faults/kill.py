@@ -6,12 +6,14 @@ With `for:` the node is started again, with its data, after that time; without, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from harness.errors import NoEffect
 from harness.faults import ours, targets
 from harness.faults.departure import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Effect, FaultScene, Machine, NodeState
 
 
 class Kill:
@@ -54,7 +56,15 @@ def _seen_gone(nodes: tuple[str, ...], scene: FaultScene) -> str:
     alive = [node for node, state in states.items() if state.running]
     if alive:
         raise NoEffect(f"{', '.join(alive)} still running after SIGKILL")
-    return ", ".join(f"{node} exit code {state.exit_code}" for node, state in states.items())
+    return exits(states)
+
+
+def exits(states: Mapping[str, NodeState]) -> str:
+    """How each process ended; of one that another process started only that it did is known."""
+    return ", ".join(
+        f"{node} ended" if state.exit_code is None else f"{node} exit code {state.exit_code}"
+        for node, state in states.items()
+    )
 
 
 def start_again(nodes: tuple[str, ...], scene: FaultScene) -> str:

@@ -82,7 +82,8 @@ def check(scene: FaultScene, node: str) -> str:
     """
     state = scene.topology.state(node)
     if not state.running:
-        raise NoEffect(f"{node} is down already (exit code {state.exit_code!r}); nothing to do it to")
+        ended = "" if state.exit_code is None else f" (exit code {state.exit_code})"
+        raise NoEffect(f"{node} is down already{ended}; nothing to do it to")
     if state.paused:
         return f"{node} (paused, known by its process {state.pid})"
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.errors import NoEffect
 from harness.faults import ours, targets
 from harness.faults.departure import watched
-from harness.faults.kill import start_again
+from harness.faults.kill import exits, start_again
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -37,10 +37,9 @@ class Stop:
         if alive := [node for node, state in states.items() if state.running]:
             raise NoEffect(f"{', '.join(alive)} still running after SIGTERM")
         took_s = (at_us - began_us) / 1e6
-        codes = ", ".join(f"{node} exit code {state.exit_code}" for node, state in states.items())
         return Effect(
             targets=nodes,
-            proof=f"shut down in {took_s:.2f} s: {', '.join(known)}; {codes}",
+            proof=f"shut down in {took_s:.2f} s: {', '.join(known)}; {exits(states)}",
             at_us=at_us,
             error_us=error_us,
         )

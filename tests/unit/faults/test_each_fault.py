@@ -15,8 +15,9 @@ import pytest
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS
+from harness.faults.kill import exits
 from harness.model.plan import Plan
-from harness.model.seams import Effect, Fault, Machine
+from harness.model.seams import Effect, Fault, Machine, NodeState
 from harness.model.words import BackendKind, NodeRole, TopologyKind
 from tests.fakes import FakeWorld, fake_world, make_plan, step
 
@@ -58,6 +59,12 @@ def test_kill_takes_the_primary_down(worlds: Worlds) -> None:
     assert "redis-1-" in effect.proof
     assert "exit code -9" in effect.proof
     assert 0 <= effect.error_us < 1_000_000
+
+
+def test_process_of_another_harness_has_no_exit_code() -> None:
+    """Only the parent of a process learns how it ended; in a held topology that is somebody else."""
+    states = {"redis-1": NodeState(running=False), "redis-2": NodeState(running=False, exit_code=0)}
+    assert exits(states) == "redis-1 ended, redis-2 exit code 0"
 
 
 @pytest.mark.parametrize(
