@@ -103,7 +103,7 @@ def why(run: Path, session: str) -> list[str]:
     matches: list[tuple[Path, History, str]] = []
     for folder in _attempts(run):
         past = history.read(folder)
-        ids = sorted({one.session for one in past.operations if one.session.startswith(session)})
+        ids = sorted(one for one in past.sessions() if one.startswith(session))
         matches += [(folder, past, one) for one in ids]
     if len(matches) != 1:
         some = ", ".join(f"{one} in {folder.name}" for folder, _, one in matches[:5]) or "none"

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.checks.columns import Codes, Flags, Integers, Words, in_order_of, integers
-from harness.checks.traffic import Traffic
+from harness.checks.traffic import WRITING_STEPS, Traffic
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import StepKind
 
@@ -124,11 +124,12 @@ def misordered(steps: Steps, table: OperationTable, traffic: Traffic) -> Integer
 
 def _crowded_within(steps: Steps, n: Integers, changes: Flags) -> Flags:
     """Steps that overlap the one before in the same operation, where one of the two changes
-    something; a look before a touch may."""
+    something; a look before a touch may, and one after a write that shows it."""
     same = steps.row[1:] == steps.row[:-1]
     sent, done = steps.sent_us, steps.done_us
     looked_first = steps.are(StepKind.READ)[:-1] & steps.are(StepKind.TOUCH)[1:]
-    overlap = (changes[1:] | changes[:-1]) & ~looked_first & (done[:-1] >= sent[1:])
+    looked_after = steps.are(*WRITING_STEPS)[:-1] & steps.are(StepKind.READ)[1:]
+    overlap = (changes[1:] | changes[:-1]) & ~(looked_first | looked_after) & (done[:-1] >= sent[1:])
     overlap |= (sent[1:] < sent[:-1]) | (done[1:] < done[:-1]) | (n[1:] <= n[:-1])
     found: Flags = same & overlap
     return found

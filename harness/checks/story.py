@@ -7,14 +7,20 @@ out is counted, never silently dropped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from harness.checks.columns import Words
 from harness.checks.effects import seen_at, state_of
 from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
+from harness.checks.traffic import traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
+from harness.model.table import rows_of
 from harness.model.words import Outcome, StepKind
 
 TOLD = frozenset(
@@ -41,7 +47,7 @@ class _Line:
 
 def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
     """The story of the finding's session in at most `lines` lines; without a session, the events."""
-    index = Index(history)
+    index = _index_about(history, finding.session or "", finding.operations[:OPERATIONS_SHOWN])
     told = _lines(index, index.sessions.get(finding.session or ""), finding)
     if not told:
         return [finding.sentence]
@@ -51,15 +57,34 @@ def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
 
 def session_story(history: History, session: str) -> list[str]:
     """Everything recorded about a session (a prefix of its id is enough, if only one has it)."""
-    index = Index(history)
+    index = _index_about(history, session)
     names = [one for one in index.sessions if one.startswith(session)]
     if not names:
-        return [f"no session {session!r} in this history; it has {len(index.sessions)} sessions"]
+        return [f"no session {session!r} in this history; it has {len(history.sessions())} sessions"]
     if len(names) > 1:
         return [f"{len(names)} sessions begin with {session!r}:", *sorted(names)[:20]]
     timeline = index.sessions[names[0]]
     head = f"session {timeline.session} of {timeline.user}, shard {timeline.shard}"
     return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline, None))]
+
+
+def _index_about(history: History, beginning: str, operations: Sequence[int] = ()) -> Index:
+    """Of the sessions whose ids begin so, and of whatever else their users did; and these operations. The
+    rest of a long history stays a table."""
+    table, traffic = history.table, traffic_of(history)
+    wanted = np.isin(traffic.id, np.array(operations, np.int64))
+    if beginning:
+
+        def begins(name: str) -> bool:
+            return name.startswith(beginning)
+
+        wanted |= Words(table.operations, "session").which(begins)
+        for name in ("session", "member"):
+            wanted[rows_of(table.steps)[Words(table.steps, name).which(begins)]] = True
+        users = Words(table.operations, "user")
+        wanted |= users.which(set(users.at(wanted)).__contains__)
+    rows = np.flatnonzero(wanted)
+    return Index(replace(history, operations=table.take(rows)), traffic)
 
 
 def _lines(index: Index, timeline: Timeline | None, finding: Finding | None) -> list[_Line]:

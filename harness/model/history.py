@@ -84,6 +84,11 @@ class History:
         """The operations as columns; the table they were read from, if they were."""
         return OperationTable.of(self.operations)
 
+    def sessions(self) -> list[str]:
+        """The ids of all sessions that an operation is about, in no order."""
+        found: list[str] = self.table.operations["session"].unique().to_pylist()
+        return found
+
     @property
     def complete(self) -> bool:
         return not self.incomplete

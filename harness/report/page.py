@@ -5,10 +5,12 @@ What a page says is decided here and in `timeline`; how it looks is in `template
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from harness.model.history import History
@@ -23,6 +25,8 @@ from harness.report.timeline import timeline, zero_us
 
 FINDINGS_SHOWN = 40
 """Per finding name; findings.json has all of them."""
+OPERATIONS_SHOWN = 8
+"""Per finding."""
 
 
 def page(result: ScenarioResult, past: History) -> str:
@@ -101,11 +105,11 @@ def _outages(windows: tuple[Window, ...]) -> list[OutageRow]:
 
 def _groups(judgement: Judgement, past: History) -> list[tuple[str, list[tuple[Finding, list[str]]], int]]:
     """Findings by name with their evidence, and how many of each are not shown."""
-    by_id = {operation.id: operation for operation in past.operations}
     zero = zero_us(past)
     groups: dict[str, list[Finding]] = {}
     for finding in judgement.findings:
         groups.setdefault(finding.name, []).append(finding)
+    by_id = _named_by([one for findings in groups.values() for one in findings[:FINDINGS_SHOWN]], past)
     return [
         (
             name,
@@ -116,8 +120,15 @@ def _groups(judgement: Judgement, past: History) -> list[tuple[str, list[tuple[F
     ]
 
 
+def _named_by(findings: Iterable[Finding], past: History) -> dict[int, Operation]:
+    """The operations that these findings show, by id: of a long run only these become records."""
+    ids = [number for one in findings for number in one.operations[:OPERATIONS_SHOWN]]
+    rows = np.flatnonzero(np.isin(past.table.operations["id"].to_numpy(), ids))
+    return {operation.id: operation for operation in past.table.take(rows).records()}
+
+
 def _evidence(finding: Finding, by_id: dict[int, Operation], zero: int) -> list[str]:
-    found = (by_id.get(one) for one in finding.operations[:8])
+    found = (by_id.get(one) for one in finding.operations[:OPERATIONS_SHOWN])
     return [_operation(one, zero) for one in found if one is not None]
 
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from harness.model.history import History
 from harness.model.records import Event
 from harness.model.words import Outcome, Phase
@@ -161,11 +165,7 @@ def _lane(axis: _Axis, stretch: tuple[int, str], end: int, y: float, node: str) 
 def _operations(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
     """Operations by outcome, stacked, in slices of a quarter of a second (at most 400 slices)."""
     slice_us = max(250_000, (axis.end - axis.begin) // 400)
-    counts: Counter[tuple[int, Outcome]] = Counter()
-    for operation in past.operations:
-        at_us = operation.done_us if operation.done_us is not None else operation.due_us
-        if axis.begin <= at_us <= axis.end:
-            counts[((at_us - axis.begin) // slice_us, operation.outcome)] += 1
+    counts = _counted(past, axis, slice_us)
     slices = {index for index, _ in counts}
     tallest = max((sum(counts[index, outcome] for outcome in Outcome) for index in slices), default=1)
     for index in sorted(slices):
@@ -184,6 +184,19 @@ def _operations(drawing: Timeline, axis: _Axis, past: History, y: float) -> floa
     drawing.labels.append(Label(0, y + 12, "operations"))
     drawing.labels.append(Label(0, y + 26, f"top: {per_second:.0f}/s"))
     return y + CHART
+
+
+def _counted(past: History, axis: _Axis, slice_us: int) -> Counter[tuple[int, Outcome]]:
+    """How many operations of each outcome ended (were due, if they never did) in each slice."""
+    operations = past.table.operations
+    at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
+    within = (at_us >= axis.begin) & (at_us <= axis.end)
+    counts: Counter[tuple[int, Outcome]] = Counter()
+    for outcome in Outcome:
+        chosen = within & pc.equal(operations["outcome"].cast(pa.string()), outcome).to_numpy()
+        slices, each = np.unique((at_us[chosen] - axis.begin) // slice_us, return_counts=True)
+        counts.update({(n, outcome): count for n, count in zip(slices.tolist(), each.tolist(), strict=True)})
+    return counts
 
 
 def _events(drawing: Timeline, axis: _Axis, past: History, bottom: float) -> None:
