@@ -16,6 +16,9 @@ from harness.model.results import Progress
 from harness.model.words import Verdict
 from harness.suite import skipped
 
+READY = "ready"
+"""The file that says: from now on an interrupt is heard, or not, as the scenario's name has it."""
+
 
 def main() -> None:
     directory = Path(sys.argv[1])
@@ -29,12 +32,13 @@ def main() -> None:
     if "waits" in name:
         heard: list[int] = []
         signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+        (directory / READY).touch()
         while not heard:
-            signal.pause()
+            time.sleep(0.05)
         verdict = Verdict.INCONCLUSIVE
     elif "deaf" in name:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        (directory / "deaf").touch()
+        (directory / READY).touch()
         while True:
             signal.pause()
     elif "unsure once" in name and not directory.name.endswith("attempt-2"):
