@@ -80,8 +80,6 @@ class Column:
             return _scalars(packed)
         if len(packed.dictionary) > len(packed):  # a few rows taken out of many
             packed = packed.dictionary_decode().dictionary_encode()
-        if len(packed.dictionary) > len(packed):  # a few rows taken out of many
-            packed = packed.dictionary_decode().dictionary_encode()
         values = packed.dictionary.to_pylist()
         nothing = None
         if self.json is not None:
