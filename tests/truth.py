@@ -148,7 +148,7 @@ class Oracle:
         return self._lost(operation, step, self._looked(found))
 
     def refused(self, found: Finding) -> Truth:
-        """No log-in of the window was executed anywhere, and a node that may not evict was full."""
+        """No log-in of the window was executed anywhere; the settings leave one reason to refuse them."""
         for number in found.operations:
             key = self._operations[number].key
             if any(
@@ -156,9 +156,11 @@ class Oracle:
             ):
                 return Truth(None, f"operation {number} was executed")
         redis = self._history.plan.scenario.deployment.topology.redis
-        if "maxmemory" not in redis or redis.get("maxmemory-policy", "noeviction") != "noeviction":
-            return Truth(None, "none was executed, and no node was full")
-        return Truth(Cause.OUT_OF_MEMORY, "none was executed by the full node")
+        if "min-replicas-to-write" in redis:
+            return Truth(Cause.TOO_FEW_REPLICAS, "none was executed by a primary that asks for replicas")
+        if "maxmemory" in redis and redis.get("maxmemory-policy", "noeviction") == "noeviction":
+            return Truth(Cause.OUT_OF_MEMORY, "none was executed by the full node")
+        return Truth(None, "none was executed")
 
     def _looked(self, found: Finding) -> tuple[float, float]:
         """Between which moments somebody looked: the attempt that was answered, not those before it."""

@@ -26,6 +26,8 @@ REFUSED_FOR_NOW = ("OOM", "NOREPLICAS", "MISCONF")
 """The primary itself refuses to write. Others (READONLY, LOADING, CLUSTERDOWN) say: not here, not
 yet; those are outages, measured as such."""
 
+REFUSED_BECAUSE = {"OOM": Cause.OUT_OF_MEMORY, "NOREPLICAS": Cause.TOO_FEW_REPLICAS}
+
 SAME_WINDOW_US = 2_000_000
 """Refusals of one shard closer together than this are one window."""
 
@@ -161,9 +163,7 @@ def judge_refusals(index: Index) -> Counted:
         seconds = (window.to_us - window.from_us) / 1e6
         first = window.operations[0]
         prefix = next((word for word in REFUSED_FOR_NOW if word in window.error), "")
-        why = Why(because=window.error)
-        if prefix == "OOM":
-            why = Why(cause=Cause.OUT_OF_MEMORY, because=window.error)
+        why = Why(cause=REFUSED_BECAUSE.get(prefix, Cause.NOT_DETERMINED), because=window.error)
         findings.append(
             Finding(
                 name="refused-login",

@@ -133,4 +133,5 @@ class Cause(StrEnum):
     MIXED_REPLIES = "client mixed up replies"
     APPLICATION_RACE = "application race"
     OUT_OF_MEMORY = "memory full"
+    TOO_FEW_REPLICAS = "too few replicas"
     NOT_DETERMINED = "not determined"

@@ -13,7 +13,8 @@ from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, ForensicEntry, ForensicReading
 from harness.model.words import Cause
-from tests.builders_history import Past, us
+from tests.builders_history import Past
+from tests.builders_records import us
 from tests.unit.checks import stories
 
 
@@ -237,6 +238,16 @@ def test_flush_is_the_cause() -> None:
 def test_story_has_its_cause(story: stories.Story, name: str, cause: Cause) -> None:
     """Each cause that evidence decides is named."""
     assert _found(story(), name).cause is cause
+
+
+def test_refusal_for_want_of_replicas_is_named() -> None:
+    """The setting min-replicas-to-write refused, not a full memory."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    error = "NOREPLICAS Not enough good replicas to write."
+    past.log_in("bob", 2.0, outcome="rejected", error=error)
+    past.read(ann, 2.1)
+    assert _found(past, "refused-login").cause is Cause.TOO_FEW_REPLICAS
 
 
 def test_escape_says_how() -> None:
