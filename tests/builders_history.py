@@ -32,7 +32,6 @@ from harness.model.records import (
     Connection,
     Event,
     NodeSample,
-    Opening,
     Operation,
     PhaseChange,
     Step,
@@ -48,15 +47,12 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from tests.builders_records import opening, us
 
 NODES = ("redis-1", "redis-2", "redis-3")
 AUDIT_S = 30.0
 TOOK_S = 0.001
 WITNESS_LIVES_S = 1e6
-
-
-def us(seconds: float) -> int:
-    return round(seconds * 1e6)
 
 
 @dataclass
@@ -287,18 +283,7 @@ class Past:
         closing = Closing(t_us=us(self.end_s + 1), not_recovered=self.not_recovered)
         return History(
             plan=self.plan(),
-            opening=Opening(
-                format=1,
-                run="test",
-                scenario="a story",
-                seed=1,
-                backend="process",
-                engine=self.engine,
-                client="redis-py",
-                timing="fast",
-                started_wall_us=0,
-                eviction_events=self.eviction_events,
-            ),
+            opening=opening("a story", engine=self.engine, eviction_events=self.eviction_events),
             operations=operations,
             connections=self._connections(),
             samples=self._samples(),

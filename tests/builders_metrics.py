@@ -21,7 +21,6 @@ from harness.model.records import (
     Connection,
     Event,
     NodeSample,
-    Opening,
     Operation,
     PhaseChange,
     Step,
@@ -38,6 +37,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from tests.builders_records import opening, us
 
 BASELINE_S, FAULT_S, RECOVERY_S, SETTLED_S, AUDIT_S, END_S = 0.0, 10.0, 13.0, 15.0, 20.0, 21.0
 PHASES = (
@@ -55,10 +55,6 @@ DOES = {
     OperationKind.LOGOUT: StepKind.DESTROY,
 }
 BEHAVIOURS = {OperationKind.LOGIN: "log-in", OperationKind.WRITE: "change-field"}
-
-
-def us(seconds: float) -> int:
-    return round(seconds * 1e6)
 
 
 def phase_at(t_s: float) -> Phase:
@@ -226,17 +222,7 @@ class Sketch:
         ]
         return History(
             plan=self.plan(),
-            opening=Opening(
-                format=1,
-                run="r",
-                scenario="a primary is killed",
-                seed=1,
-                backend="process",
-                engine="Redis 7.0.15",
-                client="redis-py 8.1.0 asyncio",
-                timing="fast",
-                started_wall_us=0,
-            ),
+            opening=opening("a primary is killed"),
             operations=tuple(self.operations),
             connections=tuple(self.connections),
             samples=tuple(sorted(samples, key=lambda one: one.done_us)),

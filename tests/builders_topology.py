@@ -1,4 +1,4 @@
-"""Plans for tests of the process backend: the default shape of each kind of topology, or another."""
+"""Plans for tests of the backends: the default shape of each kind of topology, or another."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ _DEFAULT_SHAPE: dict[TopologyKind, dict[str, Any]] = {
 
 
 def process_plan(kind: TopologyKind | str, *, web_servers: int = 3, **settings: Any) -> Plan:
+    return _plan(BackendKind.PROCESS, kind, web_servers, settings)
+
+
+def docker_plan(kind: TopologyKind | str, *, web_servers: int = 3, **settings: Any) -> Plan:
+    return _plan(BackendKind.DOCKER, kind, web_servers, settings)
+
+
+def _plan(backend: BackendKind, kind: TopologyKind | str, web_servers: int, settings: dict[str, Any]) -> Plan:
     topology = TopologySpec(kind=TopologyKind(kind), **{**_DEFAULT_SHAPE[TopologyKind(kind)], **settings})
     scenario = Scenario(
         file="none.yaml",
@@ -36,7 +44,7 @@ def process_plan(kind: TopologyKind | str, *, web_servers: int = 3, **settings: 
     return Plan(
         scenario=scenario,
         seed=1,
-        backend=BackendKind.PROCESS,
+        backend=backend,
         nodes=plan_nodes(topology),
         web_servers=tuple(f"web-{number}" for number in range(1, web_servers + 1)),
         actors=1,

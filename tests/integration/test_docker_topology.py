@@ -25,7 +25,7 @@ from harness.topology.control import command, connect
 from harness.topology.docker_topology import DockerTopology
 from harness.topology.image import DEBIAN_IMAGES, choose_image, present
 from harness.topology.readiness import answers, missing
-from tests.builders_docker import docker_plan
+from tests.builders_topology import docker_plan
 
 REASON = docker.available()
 ROOT = Path(__file__).resolve().parents[2]
@@ -316,7 +316,7 @@ import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
 from harness.topology import docker
-from tests.builders_docker import docker_plan
+from tests.builders_topology import docker_plan
 with docker.up(docker_plan("single"), run=sys.argv[1], directory=Path(sys.argv[2]), image=sys.argv[3]) as topology:
     print(topology.hold() if sys.argv[4] == "hold" else "up", flush=True)
     if sys.argv[4] == "wait":

@@ -12,7 +12,8 @@ from harness.model.history import History
 from harness.model.judgement import SessionCounts
 from harness.model.records import AuditSummary, Closing
 from harness.model.words import OperationKind, Outcome
-from tests.builders_metrics import END_S, Sketch, expect, healthy, us
+from tests.builders_metrics import END_S, Sketch, expect, healthy
+from tests.builders_records import us
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 SHORT = expect("outage(write): < 500ms", 0.5, unit="s", arguments=("write",), comparison="<", timing=True)
@@ -152,6 +153,37 @@ def test_starved_is_measured_against_the_tightest_bound(where: str) -> None:
     assert "400 ms late, with a bound of 0.5 s" in short.starved
     assert affected(short) == {Affects.TIMING}
     assert weighed(healthy(Sketch(expectations=[LONG], **late)).history()).starved == ""
+
+
+def test_slow_answers_after_recovery_starve() -> None:
+    """With everything mended, answers take as long as the machine needs: 200 ms spoil a bound of 500 ms.
+    A client that ran into a time-out waited for the topology; during the fault everybody did."""
+    slow = [SHORT, LONG]
+    assert "took 200 ms or more, with a bound of 0.5 s" in weighed(_answers(0.2, slow)).starved
+    assert affected(weighed(_answers(0.2, slow))) == {Affects.TIMING}
+    assert weighed(_answers(0.1, slow)).starved == ""
+    assert weighed(_answers(0.2, [LONG])).starved == ""
+    assert weighed(_answers(0.2, slow, at_s=10.5)).starved == ""
+    assert weighed(_answers(0.2, slow, first="timeout")).starved == ""
+
+
+def _answers(
+    took_s: float,
+    expectations: list[tuple[Expectation, PlannedBound]],
+    *,
+    at_s: float = 18.0,
+    first: str = "",
+) -> History:
+    """A healthy run in which some writes took longer, perhaps because a first attempt failed."""
+    sketch = healthy(Sketch(expectations=expectations))
+    for n in range(20):
+        operation = sketch.do(OperationKind.WRITE, at_s + n / 100, took_s)
+        if first:
+            (answered,) = operation.attempts
+            again = msgspec.structs.replace(answered, n=2)
+            failed = msgspec.structs.replace(answered, result=first)
+            sketch.operations[-1] = msgspec.structs.replace(operation, attempts=(failed, again))
+    return sketch.history()
 
 
 def test_pressure_starves_only_together_with_lateness() -> None:

@@ -15,7 +15,7 @@ from harness.model.words import TopologyKind
 from harness.topology import compose
 from harness.topology.configuration import kit_file, kit_file_name, sentinel_id
 from harness.topology.image import OFFICIAL
-from tests.builders_docker import docker_plan
+from tests.builders_topology import docker_plan
 
 KINDS = list(TopologyKind)
 BY_HAND = Secrets(redis="${REDIS_PASSWORD:-by-hand}", sentinel="${SENTINEL_PASSWORD:-by-hand}")

@@ -83,7 +83,7 @@ def test_a_held_topology_is_found_until_the_next_boot(
 ) -> None:
     """The record is private; one of an earlier boot names containers that no longer run."""
     from harness.model.seams import Secrets
-    from tests.builders_docker import docker_plan
+    from tests.builders_topology import docker_plan
 
     monkeypatch.setattr(docker_held, "state_directory", lambda: tmp_path)
     record = docker_held.HeldRecord(
