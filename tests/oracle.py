@@ -8,15 +8,12 @@ wrong. `--again FOLDER` compares runs that are already there, judged anew.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 from harness import history, run, selection
 from harness.checks.judge import judge
@@ -57,17 +54,20 @@ def run_monitored(plan: Plan, directory: Path) -> None:
     """Run a plan with MONITOR on every data node; leaves the run's folder and `monitor/` in it."""
     directory.mkdir(parents=True)
     write_plan(directory, plan)
-
-    @contextlib.contextmanager
-    def monitored(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with up(*args, **kwargs) as topology, listening(topology, directory / "monitor"):
-            yield topology
-
-    with mock.patch.object(run, "up", monitored):
-        run.run_scenario(
-            plan, run=secrets.token_hex(3), directory=directory, image=None,
-            tell=lambda _: None, stop=run.Stop(),
-        )  # fmt: skip
+    name = secrets.token_hex(3)
+    with (
+        up(plan, run=name, directory=directory, backend=plan.backend) as topology,
+        listening(topology, directory / "monitor"),
+    ):
+        run.record_on(
+            topology,
+            plan,
+            run=name,
+            directory=directory,
+            image=None,
+            tell=lambda _: None,
+            stop=run.Stop(),
+        )
 
 
 def compare(directory: Path) -> Compared:

@@ -16,13 +16,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, Connection, Operation, Step
-from harness.model.words import Cause, NodeRole, StepKind
+from harness.model.words import BackendKind, Cause, NodeRole, StepKind
 
 NEAR_S = 0.15
 """`at promotion` is right if the execution was this close to the promotion; the nodes are asked three
@@ -101,7 +101,8 @@ class Oracle:
         self._operations = {one.id: one for one in history.operations}
         self._connections = {one.id: one for one in history.connections}
         plan = history.plan
-        self.nodes = {one.name: read_node(one.name, folder) for one in plan.data_nodes()}
+        zone = UTC if history.opening.backend == BackendKind.DOCKER else None
+        self.nodes = {one.name: read_node(one.name, folder, zone) for one in plan.data_nodes()}
         self._shard = {one.name: one.shard for one in plan.data_nodes()}
         self._owners: dict[int, list[tuple[float, str]]] = defaultdict(list)
         for one in plan.data_nodes():
@@ -300,8 +301,8 @@ class Oracle:
                 if step.key in one.words:
                     return node.name, one.t, one.t
             says = _mark(step, until)
-            if (one := node.did(step.key, says, since, until)) is not None:
-                return node.name, one.t, one.t
+            if (did := node.did(step.key, says, since, until)) is not None:
+                return node.name, did.t, did.t
             return node.name, since, until
         return None
 
@@ -363,16 +364,16 @@ def _step_of(found: Finding, operation: Operation) -> Step | None:
     return next(iter(named or steps), None)
 
 
-def read_node(name: str, folder: Path) -> Node:
-    """A node from its MONITOR lines and its log."""
+def read_node(name: str, folder: Path, zone: tzinfo | None = None) -> Node:
+    """A node from its MONITOR lines and its log. `zone`: of the log's times; None: this machine's."""
     node = Node(name)
     for line in (folder / "monitor" / f"{name}.monitor").read_bytes().split(b"\n"):
         if (match := _LINE.search(line)) is not None:
             _note(node, match)
-    for line in (folder / "nodes" / f"{name}.log").read_text(errors="replace").splitlines():
-        if (logged := _LOGGED.match(line)) is None:
+    for said in (folder / "nodes" / f"{name}.log").read_text(errors="replace").splitlines():
+        if (logged := _LOGGED.match(said)) is None:
             continue
-        t = datetime.strptime(logged[1], "%d %b %Y %H:%M:%S.%f").timestamp()  # noqa: DTZ007  its local time
+        t = datetime.strptime(logged[1], "%d %b %Y %H:%M:%S.%f").replace(tzinfo=zone).timestamp()
         if logged[2].startswith(("MASTER MODE enabled", "Failover election won")):
             node.promoted.append(t)
         elif logged[2].startswith("Full resync from master"):
