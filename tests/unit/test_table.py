@@ -84,6 +84,16 @@ def test_rows_taken_keep_their_steps_and_attempts(operations, data):
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(OPERATIONS, st.data())
+def test_part_of_a_table_is_the_table_of_that_part(operations, data):
+    """Cut anywhere, without copying, a piece counts its rows from 0 again."""
+    first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(operations))] * 2)))
+    part = OperationTable.of(operations).part(first, end)
+    assert part.records() == tuple(operations[first:end])
+    assert OperationTable.joined([part, part]).records() == tuple(operations[first:end]) * 2
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=3))
 def test_joined_tables_are_the_table_of_all(parts):
     """One after the other, with one dictionary per column and in one chunk."""
