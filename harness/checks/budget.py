@@ -209,10 +209,10 @@ def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: fl
     if nearest is None:
         allowed = "and no fault hit that shard"
     elif nearest.until_s is None:
-        allowed = f"and {nearest.what} may cost nothing: {nearest.derivation}"
+        allowed = f"and {_said(nearest)} may cost nothing: {nearest.derivation}"
     else:
         edges = f"{_at(nearest.from_s)} to {_at(nearest.until_s)}"
-        allowed = f"while {nearest.what} explains losses from {edges} ({nearest.derivation})"
+        allowed = f"while {_said(nearest)} explains losses from {edges} ({nearest.derivation})"
     writes = "an acked write that is lost was" if count == 1 else f"{count} acked writes that are lost were"
     return replace(
         worst,
@@ -225,6 +225,10 @@ def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: fl
         operations=worst.operations[:1],
         observations=count,
     )
+
+
+def _said(budget: LossBudget) -> str:
+    return budget.what if budget.fault is None else f"fault {budget.fault} ({budget.what})"
 
 
 def _at(t_s: float | None) -> str:
