@@ -9,17 +9,22 @@ lateness, compared with the tightest bound that it is measured against.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from harness.checks.budget import bounds_of
-from harness.checks.columns import NONE
+from harness.checks.columns import NONE, Words
+from harness.checks.latency import percentile
 from harness.checks.moments import Moments
 from harness.checks.traffic import traffic_of
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
 from harness.model.records import ClockPair
+from harness.model.table import rows_of
 from harness.model.words import Outcome, Phase
 
 LAG_SHARE = 0.25
@@ -186,6 +191,19 @@ def starved(history: History, moments: Moments) -> str:
         worst_s = max(lags, default=0) / 1e6
         if worst_s > limit_s:
             return f"{name} was up to {worst_s * 1000:.0f} ms late, with a bound of {bound_s:g} s"
+        seconds = math.ceil(bound_s) + 1
+        sum_s = _most_within(lags, seconds) / 1e6
+        if sum_s > limit_s:
+            return (
+                f"{name} was late again and again, by {sum_s * 1000:.0f} ms within {seconds} s,"
+                f" with a bound of {bound_s:g} s"
+            )
+    slow_s = _slow_answers_s(history)
+    if slow_s > limit_s:
+        return (
+            f"after recovery, with nothing wrong, 1 % of the answers took {slow_s * 1000:.0f} ms or more,"
+            f" with a bound of {bound_s:g} s"
+        )
     pressed_s = _longest_pressure_s(clocks)
     if pressed_s >= max(PRESSURE_AT_LEAST_S, bound_s):
         return (
@@ -193,6 +211,25 @@ def starved(history: History, moments: Moments) -> str:
             " or more, and a thread that does nothing else was late"
         )
     return ""
+
+
+def _most_within(lags_us: Sequence[int], seconds: int) -> int:
+    """The largest sum of noticeable delays within so many seconds (there is one record a second). A
+    failover is many short steps one after the other: what delays each of them delays it by the sum."""
+    noticed = [lag_us if lag_us > LAG_AT_LEAST_S * 1e6 else 0 for lag_us in lags_us]
+    return max((sum(noticed[at : at + seconds]) for at in range(len(noticed))), default=0)
+
+
+def _slow_answers_s(history: History) -> float:
+    """What the slowest hundredth waited once nothing was wrong any more; only of operations whose every
+    attempt was answered, so that no time-out counts. A request passes several processes: where each is a
+    little late, too little for `LAG_SHARE`, the sum shows here."""
+    attempts, traffic = history.table.attempts, traffic_of(history)
+    unanswered = rows_of(attempts)[~Words(attempts, "result").equal("reply")]
+    calm = traffic.in_phase(Phase.SETTLED) & traffic.with_outcome(Outcome.ACKED)
+    calm[unanswered] = False
+    waits_us = np.sort(traffic.done_us[calm] - traffic.due_us[calm])
+    return percentile(waits_us, 0.99) / 1e6 if len(waits_us) else 0.0
 
 
 def tightest_bound_s(history: History) -> float:

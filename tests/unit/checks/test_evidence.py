@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from harness.checks.evidence import Affects, Evidence, weigh
 from harness.checks.moments import moments_of
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
+from harness.model.plan import PlannedBound
 from harness.model.records import AuditSummary, Closing
+from harness.model.scenario import Expectation
 from harness.model.words import OperationKind, Outcome
 from tests.builders_metrics import END_S, Sketch, expect, healthy
 from tests.builders_records import us
@@ -145,14 +149,38 @@ def test_nobody_is_at_risk_without_a_fault() -> None:
     assert weighed(healthy(Sketch(faulty=False)).history(), SessionCounts()) == Evidence()
 
 
-@pytest.mark.parametrize("where", ["loop_lag_s", "canary_lag_s"])
-def test_starved_is_measured_against_the_tightest_bound(where: str) -> None:
+@pytest.mark.parametrize("lag", ["loop_lag_us", "canary_lag_us"])
+def test_starved_is_measured_against_the_tightest_bound(lag: str) -> None:
     """400 ms of lateness spoil a bound of 500 ms, and say nothing about one of 5 s."""
-    late = {where: 0.4}
-    short = weighed(healthy(Sketch(expectations=[LONG, SHORT], **late)).history())
+    short = weighed(_late_at([11], 400_000, lag, expectations=[LONG, SHORT]))
     assert "400 ms late, with a bound of 0.5 s" in short.starved
     assert affected(short) == {Affects.TIMING}
-    assert weighed(healthy(Sketch(expectations=[LONG], **late)).history()).starved == ""
+    assert weighed(_late_at([11], 400_000, lag, expectations=[LONG])).starved == ""
+
+
+def test_lateness_adds_up_within_the_bound() -> None:
+    """Half a second late again and again delays each step of a failover: three times is too much for a
+    bound of five seconds, though no single time is. Small delays are normal, however many."""
+    assert weighed(_late_at([11, 12], 500_000)).starved == ""
+    late = weighed(_late_at([11, 12, 13], 500_000))
+    assert "again and again, by 1500 ms within 6 s" in late.starved
+    assert weighed(_late_at(range(30), 90_000)).starved == ""
+
+
+def _late_at(
+    seconds: Iterable[int],
+    lag_us: int,
+    lag: str = "loop_lag_us",
+    expectations: Sequence[tuple[Expectation, PlannedBound]] = (LONG,),
+) -> History:
+    """A healthy run on a machine that was late in some of its seconds."""
+    history = healthy(Sketch(expectations=expectations)).history()
+    late = {us(second) // 1_000_000 for second in seconds}
+    clocks = [
+        msgspec.structs.replace(pair, **{lag: lag_us}) if pair.t_us // 1_000_000 in late else pair
+        for pair in history.clocks
+    ]
+    return replace(history, clocks=tuple(clocks))
 
 
 def test_slow_answers_after_recovery_starve() -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.checks.expectations import TIMED
 from harness.checks.judge import judge_checked
 from harness.checks.verdict import why_clause
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
-from tests.builders_metrics import Sketch, expect, healthy, us
+from tests.builders_metrics import Sketch, expect, healthy
+from tests.builders_records import us
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 WORSE = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
@@ -153,6 +156,19 @@ def test_starved_host_matters_only_where_a_time_is_expected() -> None:
     timed = judged(run(timing, loop_lag_s=0.9))
     assert timed.verdict is Verdict.INCONCLUSIVE
     assert "starved" in timed.reasons[0]
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("name", sorted(TIMED))
+def test_what_took_too_long_on_a_starved_host_is_undecided(name: str, named: bool) -> None:
+    """Sessions that timed out because failing over took long, work after a lease ended: on a starved host
+    that says nothing about the topology. On any other it is what it is."""
+    timing = expect("outage(write): < 1s", 1, unit="s", arguments=("write",), comparison="<", timing=True)
+    expected = [timing, expect(f"{name}: 0", 0)] if named else [timing]
+    assert judged(run(*expected), [finding(name)]).verdict is Verdict.FAIL
+    starved = judged(run(*expected, loop_lag_s=0.9), [finding(name)])
+    assert starved.verdict is Verdict.INCONCLUSIVE
+    assert any(name in reason and "starved" in reason for reason in starved.reasons)
 
 
 def test_expectation_on_a_group_allows_nothing_elsewhere() -> None:
