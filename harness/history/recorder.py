@@ -48,7 +48,7 @@ class Recorder:
         self._path = directory / PLAIN
         self._clock = clock
         self._secrets = _as_written(secrets)
-        self._encode = msgspec.json.Encoder().encode
+        self._encode_lines = msgspec.json.Encoder().encode_lines
         self._pending: list[Record] = []
         self._wake = threading.Event()
         self._closing = False
@@ -122,16 +122,13 @@ class Recorder:
         if self._failure is not None:
             self._unwritten += len(records)
             return
-        lines = bytearray()
         try:
-            for rec in records:
-                lines += self._encode(rec)
-                lines += b"\n"
+            lines = self._encode_lines(records)
         except (TypeError, ValueError, OverflowError) as problem:
             self._unwritten += len(records)
             self._fail(f"{self._path}: a record of the kit cannot be written: {problem}")
             return
-        left = memoryview(self._redacted(bytes(lines)))
+        left = memoryview(self._redacted(lines))
         try:
             while left:
                 left = left[os.write(self._file, left) :]
