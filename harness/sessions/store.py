@@ -8,6 +8,7 @@ them), and do not repeat an increment whose answer was lost unless the behaviour
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from redis.exceptions import RedisClusterException, RedisError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -114,4 +115,7 @@ class Store:
         )
 
     async def close(self) -> None:
-        await self._client.close()
+        """Close what the client library pools. It gives up on a connection that does not close in time (a
+        node that was cut off, a busy host); the web server aborts all that are left."""
+        with contextlib.suppress(*FAILURES):
+            await self._client.close()
