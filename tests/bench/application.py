@@ -15,8 +15,6 @@ from harness.model.words import OperationKind, Outcome, Phase, StepKind
 MIX = {"read": 55.0, "touch": 20.0, "change-field": 12.0, "cart": 5.0}
 WEB_SERVERS = ("web-1", "web-2", "web-3")
 CONNECTIONS_PER_WEB_SERVER = 10
-APART_US = 200
-"""5,000 operations a second: about what one load engine can do."""
 IDLE_TIMEOUT_S = 86_400
 BREAKS_AFTER = 20
 """Operations on a session before it is lost or loses a write."""
@@ -44,6 +42,7 @@ class Live:
 @dataclass(slots=True)
 class Application:
     dice: random.Random
+    apart_us: int
     broken_share: float = 0.0
     broken: set[str] = field(default_factory=set)
     """Sessions with which something went wrong so far."""
@@ -162,7 +161,7 @@ class Application:
     # ---------------------------------------------------------------- steps
 
     def _begin(self) -> int:
-        self.now_us += APART_US
+        self.now_us += self.apart_us
         self.operations += 1
         return self.operations
 

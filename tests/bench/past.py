@@ -47,7 +47,6 @@ from harness.model.words import (
 )
 from harness.plan import compile as compile_plan
 from tests.bench.application import (
-    APART_US,
     CONNECTIONS_PER_WEB_SERVER,
     IDLE_TIMEOUT_S,
     MIX,
@@ -77,6 +76,12 @@ class Wanted:
         """Half of the sessions begin with the run, the others follow on a logout."""
         return max(1, self.sessions // 2)
 
+    @property
+    def apart_us(self) -> int:
+        """Each user does about one thing a second, however many there are: long histories are not more
+        crowded than short ones, only longer."""
+        return max(1, 1_000_000 // self.users)
+
 
 @dataclass(slots=True)
 class Past:
@@ -90,7 +95,9 @@ class Past:
     """Users whose next logout is to be undone."""
 
     def __post_init__(self) -> None:
-        self._app = Application(random.Random(f"past {self.wanted.seed}"), self.wanted.broken_share)
+        self._app = Application(
+            random.Random(f"past {self.wanted.seed}"), self.wanted.apart_us, self.wanted.broken_share
+        )
 
     @property
     def broken(self) -> set[str]:
@@ -297,7 +304,7 @@ def plan_of(wanted: Wanted) -> Plan:
         ),
         workload=Workload(
             users=wanted.users,
-            rate_per_s=1e6 / APART_US,
+            rate_per_s=1e6 / wanted.apart_us,
             idle_timeout_s=IDLE_TIMEOUT_S,
             mix={**MIX, "logout": 1.0},
             options={},
