@@ -14,6 +14,7 @@ from harness import history
 from harness.checks.judge import judge
 from harness.checks.story import story
 from harness.checks.verdict import why_clause
+from harness.history.files import without_collections
 from harness.model.history import History
 from harness.model.judgement import Finding, Judgement
 from harness.model.results import ScenarioResult, Story
@@ -31,6 +32,11 @@ def judge_folder(directory: Path) -> ScenarioResult:
         UsageError: the folder holds no run.
         EnvironmentFailure: the results cannot be written.
     """
+    with without_collections():
+        return _judge(directory)
+
+
+def _judge(directory: Path) -> ScenarioResult:
     past = history.read(directory)
     judgement = judge(past)
     result = _result(past, judgement, directory)

@@ -47,11 +47,10 @@ def outages(history: History, moments: Moments) -> tuple[Window, ...]:
     """Every kind's windows: of `all` (nobody got through), of each group, and once more the
     `worst` group's. A kind with a single group has only `all` and `worst`."""
     traffic = traffic_of(history)
-    judged = traffic.where(~traffic.in_phase(Phase.SEED, Phase.AUDIT))
-    side_of = sides(traffic)
+    judged, side_of = ~traffic.in_phase(Phase.SEED, Phase.AUDIT), sides(traffic)
     found: list[Window] = []
     for kind in OperationKind:
-        found += _of_kind(judged.where(judged.of_kind(kind)), kind, side_of, moments)
+        found += _of_kind(traffic.where(judged & traffic.of_kind(kind)), kind, side_of, moments)
     return tuple(found)
 
 
@@ -74,11 +73,12 @@ def group_windows(
     places = np.array([*(names.index(side_of.get(web, "all")) for web in traffic.web_servers), 0])
     group = traffic.shard * len(names) + places[traffic.web_server]
     found = {}
-    shards = len(np.unique(traffic.shard))
-    for number in np.unique(group).tolist():
+    groups = np.flatnonzero(np.bincount(group)).tolist()
+    shards = len({number // len(names) for number in groups})
+    for number in groups:
         shard, side = divmod(number, len(names))
         name = _name(shard if shards > 1 else None, names[side])
-        members = traffic.where(group == number)
+        members = traffic.where(group == number) if len(groups) > 1 else traffic
         found[name] = windows_from(gaps(members, late=late, moments=moments), kind, name, moments)
     return found
 
@@ -117,7 +117,7 @@ def failed_or_late(traffic: Traffic, *, late: int, moments: Moments) -> Flags:
 
 def late_us(traffic: Traffic) -> int:
     """From which wait on an operation of this kind counts as late."""
-    waits = acked_waits_us(traffic.where(traffic.in_phase(Phase.BASELINE)))
+    waits = acked_waits_us(traffic, traffic.in_phase(Phase.BASELINE))
     return max(LATE_AT_LEAST_US, LATE_FACTOR * percentile(waits, 0.99)) if len(waits) else LATE_AT_LEAST_US
 
 
@@ -126,7 +126,7 @@ def sides(traffic: Traffic) -> dict[str, str]:
     together with a primary counts there: that side is the one that gets overlooked."""
     count = len(traffic.client_sides)
     found: dict[str, str] = {}
-    for pair in np.unique(traffic.web_server.astype(np.int64) * count + traffic.client_side).tolist():
+    for pair in np.flatnonzero(np.bincount(traffic.web_server * count + traffic.client_side)).tolist():
         web_server, side = traffic.web_servers[pair // count], traffic.client_sides[pair % count]
         found[web_server] = max(found.get(web_server, side), side, key=_OVERLOOKED.index)
     return found

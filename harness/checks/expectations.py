@@ -240,7 +240,7 @@ def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     kind, which = expectation.arguments
     traffic = traffic_of(case.history)
     chosen = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED) & scope.has(traffic)
-    waits = acked_waits_us(traffic.where(chosen))
+    waits = acked_waits_us(traffic, chosen)
     if not len(waits):
         return Measured(ANYTHING, missing=f"no {kind} was acked there")
     wait_s = percentile(waits, 1.0 if which == "max" else float(which.removeprefix("p")) / 100) / 1e6

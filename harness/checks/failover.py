@@ -92,7 +92,7 @@ def _triggers(history: History) -> list[Trigger]:
     promoted: dict[int, Event] = {}
     for event in _named(history, "promoted", begun[0].t_us - begun[0].error_us):
         promoted.setdefault(shard_of(history, event) or 1, event)
-    sessions = set(np.unique(traffic_of(history).shard).tolist())
+    sessions = set(np.flatnonzero(np.bincount(traffic_of(history).shard)).tolist())
     hit = {shard for event in begun if (shard := shard_of(history, event)) is not None} & sessions
     return [
         Trigger(shard=shard, effect=_set_off(begun, promoted.get(shard)), promoted=promoted.get(shard))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.checks.columns import NONE, Integers
+from harness.checks.columns import NONE, Flags, Integers
 from harness.checks.traffic import Traffic
 from harness.model.judgement import LatencyRow
 from harness.model.words import OperationKind, Outcome, Phase
@@ -27,10 +27,12 @@ def percentile(ordered: Sequence[int] | Integers, share: float) -> int:
     return int(ordered[max(1, math.ceil(share * len(ordered))) - 1])
 
 
-def acked_waits_us(traffic: Traffic) -> Integers:
-    """The waits of the acked ones, ascending."""
+def acked_waits_us(traffic: Traffic, chosen: Flags | None = None) -> Integers:
+    """The waits of the acked ones (among those chosen), ascending."""
     acked = traffic.with_outcome(Outcome.ACKED) & (traffic.done_us != NONE)
-    waits: Integers = np.sort(traffic.wait_us[acked])
+    if chosen is not None:
+        acked &= chosen
+    waits: Integers = np.sort(np.maximum(0, traffic.done_us[acked] - traffic.due_us[acked]))
     return waits
 
 
@@ -38,9 +40,9 @@ def latency(traffic: Traffic) -> tuple[LatencyRow, ...]:
     """One row per kind and phase that has acked operations; seed and audit are not judged."""
     rows = []
     for kind in OperationKind:
-        of_kind = traffic.where(traffic.of_kind(kind))
+        of_kind = traffic.of_kind(kind)
         for phase in JUDGED_PHASES:
-            waits = acked_waits_us(of_kind.where(of_kind.in_phase(phase)))
+            waits = acked_waits_us(traffic, of_kind & traffic.in_phase(phase))
             if len(waits):
                 rows.append(_row(kind, phase, waits))
     return tuple(rows)

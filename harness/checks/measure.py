@@ -205,8 +205,14 @@ def _by_outcome(traffic: Traffic) -> dict[str, int]:
 
 
 def _by_behaviour(traffic: Traffic) -> dict[str, dict[str, int]]:
-    groups = {name: traffic.where(traffic.of_behaviour(name)) for name in sorted(traffic.behaviours)}
-    return {behaviour: _by_outcome(members) for behaviour, members in groups.items() if len(members)}
+    count, names = len(OUTCOMES), traffic.behaviours
+    pairs = np.bincount(traffic.behaviour * count + traffic.outcome, minlength=count * len(names))
+    counted = dict(zip(names, pairs.reshape(-1, count).tolist(), strict=True))
+    return {
+        behaviour: {str(outcome): n for outcome, n in zip(OUTCOMES, counted[behaviour], strict=True)}
+        for behaviour in sorted(names)
+        if any(counted[behaviour])
+    }
 
 
 def _by_second(traffic: Traffic) -> dict[str, tuple[int, ...]]:

@@ -83,7 +83,8 @@ class Traffic:
         return self.kind == KINDS.index(OperationKind(kind)) if kind in set(KINDS) else self._none()
 
     def in_phase(self, *phases: Phase) -> Flags:
-        return np.isin(self.phase, [PHASES.index(phase) for phase in phases])
+        found: Flags = np.array([phase in phases for phase in PHASES])[self.phase]
+        return found
 
     def with_outcome(self, outcome: Outcome) -> Flags:
         found: Flags = self.outcome == OUTCOMES.index(outcome)
@@ -194,18 +195,19 @@ def answering_connections(table: OperationTable, wanted: Integers) -> tuple[Inte
     steps, deciding = rows_of(table.steps), flagged(table.steps, "deciding", value=True)
     deciding = asked[steps] & (deciding | ~_any(steps[deciding], len(table))[steps])
     decided = (steps[deciding] << _STEP_BITS) + integers(table.steps, "n")[deciding]
-    rows, carries = rows_of(table.attempts), table.attempts["steps"].combine_chunks()
-    offsets = carries.offsets.to_numpy()
-    each = np.diff(offsets)
-    of = np.repeat(np.arange(len(rows)), each)
-    numbers = carries.values.to_numpy()[offsets[0] : offsets[-1]]
+    connection, rows = integers(table.attempts, "connection"), rows_of(table.attempts)
+    good = asked[rows] & (connection != NONE) & Words(table.attempts, "result").equal("reply")
+    answers = np.flatnonzero(good)
+    carries = table.attempts["steps"].combine_chunks()
+    first, end = carries.offsets.to_numpy()[answers], carries.offsets.to_numpy()[answers + 1]
+    each = (end - first).astype(np.int64)
+    places = np.arange(int(each.sum())) - np.repeat(np.cumsum(each) - each - first, each)
+    of = np.repeat(np.arange(len(answers)), each)
     carried = each == 0
-    carried[of[asked[rows[of]] & np.isin((rows[of] << _STEP_BITS) + numbers, decided)]] = True
-    connection = integers(table.attempts, "connection")
-    good = np.flatnonzero(
-        asked[rows] & carried & (connection != NONE) & Words(table.attempts, "result").equal("reply")
-    )
+    keys = (rows[answers[of]] << _STEP_BITS) + carries.values.to_numpy()[places]
+    carried[of[np.isin(keys, decided)]] = True
+    answers = answers[carried]
     last = np.full(len(table), -1, np.int64)
-    last[rows[good]] = good  # what is assigned last stays
+    last[rows[answers]] = answers  # what is assigned last stays
     found = last[wanted]
     return np.append(connection, NONE)[found], found >= 0
