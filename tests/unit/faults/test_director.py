@@ -330,7 +330,9 @@ def test_failed_healing_is_tried_again_and_stops_no_other(stage: Stage) -> None:
     stage.fault("b", heal_fails=[EnvironmentFailure("gone"), EnvironmentFailure("gone for good")])
     world = stage.set(at("a", 1, 0.0, hold_s=0.05), at("b", 2, 0.02, hold_s=0.05))
     report = stage.run()
-    assert stage.log[2:] == ["a heal failed", "b heal failed", "b heal failed", "a healed"]
+    # On a busy host the first healing may be due before the second fault was injected.
+    healing = [line for line in stage.log if not line.endswith("injected")]
+    assert healing == ["a heal failed", "b heal failed", "b heal failed", "a healed"]
     assert report.steps[0].heal_failure == ""
     assert [one.heal_failure for one in report.heal_failures] == ["gone for good"]
     assert len(world.events("heal-failed")) == 3
