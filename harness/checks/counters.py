@@ -206,6 +206,9 @@ def _missing(
     kept = [one for one in whole if not discarded(index, one.sight)]
 
     lost = [item for item in missing if not seen_again(item[0]) and not discarded(index, item[0].sight)]
+    if _left_their_traces(timeline, counter):
+        # Every addition was carried out where it lasted: whoever was shown less was shown an old answer.
+        lost = [item for item in lost if item[0].sight.entry is not None or item[0].value >= item[1]]
     look, bound = (lost or missing)[0]
     seen = f"{where(look.sight)} saw {look.value} in {counter.name} of {timeline.named}"
     if look.value < bound:
@@ -228,6 +231,14 @@ def _missing(
         sentence=sentence,
         observations=len(missing),
     )
+
+
+def _left_their_traces(timeline: Timeline, counter: Counter) -> bool:
+    left = None if timeline.primary is None else timeline.primary.witnesses
+    if left is None:
+        return False
+    there = frozenset(left)
+    return all(one.step.witness in there for one, _ in counter.increments if one.certain)
 
 
 def _without_witness(timeline: Timeline, counter: Counter, before_us: float) -> Effect | None:

@@ -73,12 +73,12 @@ def registers_of(timeline: Timeline) -> dict[str, Register]:
 
 
 def readable(timeline: Timeline) -> list[Sight]:
-    """Looks whose values count: the session was there, and no logout was over or under way."""
+    """Looks whose values count: the session was there, and no logout was over when they were sent."""
     destroyed = timeline.destroyed
     return [
         one
         for one in timeline.sights
-        if one.state is State.PRESENT and (destroyed is None or one.done_us < destroyed.done_us)
+        if one.state is State.PRESENT and (destroyed is None or one.sent_us < destroyed.done_us)
     ]
 
 

@@ -116,3 +116,24 @@ def test_touch_that_finds_nothing_is_one_observation() -> None:
     past.touch(ann, 3.0)
     findings = run_checks(past.history())[0]
     assert [(one.name, one.observations) for one in findings] == [("lost-session", 2)]  # and the audit
+
+
+def test_old_answer_just_before_a_logout_is_a_stale_read() -> None:
+    """Nobody looked again, but the addition left its trace: it was not lost."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.add(ann, 2.0, 2)
+    past.read(ann, 3.0, forge=lambda step: (step.saw or {}).pop("cart:1"))
+    past.logout(ann, 4.0)
+    assert [one.name for one in run_checks(past.history())[0]] == ["stale-read"]
+
+
+def test_old_answer_while_a_logout_is_under_way_is_a_stale_read() -> None:
+    """It found the session, so what it was shown must not be older than what was acked before."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    old = f"{past.logins[ann]}:theme"
+    past.read(ann, 4.0, took=1.0, executed=4.1, forge=lambda step: (step.saw or {}).update(theme=old))
+    past.logout(ann, 4.2)
+    assert [one.name for one in run_checks(past.history())[0]] == ["stale-read"]
