@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,8 @@ STOPPED, LOST = 130, 4
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
+    for stops in (signal.SIGINT, signal.SIGTERM):  # whatever whoever started this had them ignored
+        signal.signal(stops, signal.default_int_handler)
     directory = Path(tempfile.mkdtemp(prefix="selftest-"))
     tally = Tally(_jobs(options), runs=options.runs)
     try:

@@ -98,6 +98,7 @@ class UndoneDelete(Bug):
 
     name = "undone-delete"
     title = "undoes a delete"
+    _back: Sequence[str] = ()
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
@@ -131,13 +132,27 @@ class UndoneDelete(Bug):
     async def finish(self) -> None:
         await super().finish()
         # Of two logouts that overlap, the second may have deleted it for good.
-        self.deeds = [deed for deed in self.deeds if await self.node.exists(session_key(deed.session))]
+        self._back = [
+            deed.session for deed in self.deeds if await self.node.exists(session_key(deed.session))
+        ]
 
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
-        """A log-in that overlaps a logout everywhere never counts as escaped."""
+        """It must be there in the end, or be seen in between. And a log-in that overlaps a logout
+        everywhere never counts as escaped."""
         log_in = log_in_of(past, deed.session)
-        assert operation.sent_us is not None
-        return log_in is not None and (log_in.done_us or 0) < operation.sent_us
+        early = log_in is not None and (log_in.done_us or 0) < (operation.sent_us or 0)
+        return early and (deed.session in self._back or _used_after(past, deed.session, operation))
+
+
+def _used_after(past: History, session: str, logout: Operation) -> bool:
+    return any(
+        (step.saw or (step.does is not StepKind.DESTROY and step.effective))
+        and (step.sent_us or 0) > (logout.done_us or 0)
+        for operation in past.operations
+        if operation.session == session and operation.id != logout.id
+        for step in operation.steps
+        if step.key == operation.key
+    )
 
 
 class StaleRead(Bug):
@@ -152,7 +167,7 @@ class StaleRead(Bug):
         self._before: dict[str, tuple[float, int, bytes]] = {}
         """Session -> when a write was acked, which, and the reply that a read had got before it."""
         self._write = 0
-        self._old: dict[str, str] = {}
+        self._served: dict[str, str] = {}
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         session = commands[0].session
@@ -168,19 +183,19 @@ class StaleRead(Bug):
             self.armed = True
             return replies
         did = f"a read answered as it was before operation {operation}"
-        self._write, self._old = operation, fields_of(old)
+        self._write, self._served = operation, fields_of(old)
         self.done(Deed(session=session, did=did, names=one_of("stale-read"), betrays=StepKind.READ))
         return [old, *replies[1:]]
 
     def shows(self, past: History, deed: Deed, _operation: Operation) -> bool:
-        """The write must have been done before the read was sent, for the client as well."""
+        """The write must have been done before the read was sent, for the client as well, and what was
+        served must really be older."""
         write = next(one for one in past.operations if one.id == self._write)
-        return write.outcome is Outcome.ACKED and any(
-            step.saw == self._old and (step.sent_us or 0) > (write.done_us or 0)
-            for operation in past.operations
-            if operation.session == deed.session
-            for step in operation.steps
-        )
+        new = write.steps[0].wrote
+        older = all(self._served.get(name) != value for name, value in new.items())
+        looks_us = served_at_us(past, deed.session, self._served)
+        done_us = write.done_us or 0
+        return older and write.outcome is Outcome.ACKED and any(sent_us > done_us for sent_us in looks_us)
 
     def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
         session, write = commands[0].session, write_in(commands)
@@ -204,6 +219,7 @@ class ForeignValue(Bug):
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
         self._others: dict[str, bytes] = {}
+        self._served: dict[str, str] = {}
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         session = commands[0].session
@@ -223,8 +239,13 @@ class ForeignValue(Bug):
             mine["ip"] = theirs["ip"]
             other = encoded([text for pair in mine.items() for text in pair])
             did, name = "one field of a read answered from another session", "unwritten-value"
+        self._served = fields_of(other)
         self.done(Deed(session=session, did=did, names=one_of(name), betrays=StepKind.READ))
         return [other, *replies[1:]]
+
+    def shows(self, past: History, deed: Deed, _operation: Operation) -> bool:
+        """The client must have got it."""
+        return bool(served_at_us(past, deed.session, self._served))
 
     def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
         session = commands[0].session
@@ -266,8 +287,7 @@ class WrongTimeout(Bug):
 
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
         """Until the next touch, which sets the timeout anew but looks first."""
-        since_us = max(operation.done_us or 0, deed.at_us)
-        return looked_in_time(past, deed, since_us, lambda step: step.does is StepKind.TOUCH)
+        return looked_in_time(past, deed, operation, lambda step: step.does is StepKind.TOUCH)
 
 
 class ForgottenTimeout(WrongTimeout):
@@ -562,8 +582,7 @@ class TornWrite(Bug):
 
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
         """Until both fields are written anew."""
-        since_us = max(operation.done_us or 0, deed.at_us)
-        return looked_in_time(past, deed, since_us, lambda step: "ip" in step.wrote)
+        return looked_in_time(past, deed, operation, lambda step: "ip" in step.wrote)
 
 
 class DoubledLock(Bug):
@@ -618,6 +637,17 @@ def _acquired_us(operation: Operation) -> list[int]:
         step.done_us
         for step in operation.steps
         if step.does is StepKind.ACQUIRE and step.effective and step.done_us is not None
+    ]
+
+
+def served_at_us(past: History, session: str, fields: dict[str, str]) -> list[int]:
+    """When the reads were sent that were shown exactly this."""
+    return [
+        step.sent_us or 0
+        for operation in past.operations
+        if operation.session == session
+        for step in operation.steps
+        if step.saw == fields
     ]
 
 

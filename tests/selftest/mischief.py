@@ -159,10 +159,10 @@ def betrayed(past: History, deed: Deed) -> Operation | None:
     return None
 
 
-def looked_in_time(past: History, deed: Deed, since_us: int, heals: Callable[[Step], bool]) -> bool:
-    """Whether somebody looked at the session after a moment and before it was put right again, or it
-    never was put right: then the audit has looked."""
-    healed_us, looks_us = float("inf"), []
+def looked_in_time(past: History, deed: Deed, wronged: Operation, heals: Callable[[Step], bool]) -> bool:
+    """Whether somebody looked at the session after the wronged operation and before it was put right
+    again. If it never was, the audit has looked."""
+    since_us, healed_us, looks_us = max(wronged.done_us or 0, deed.at_us), float("inf"), []
     for operation in past.operations:
         if operation.session != deed.session or operation.sent_us is None:
             continue
@@ -170,7 +170,7 @@ def looked_in_time(past: History, deed: Deed, since_us: int, heals: Callable[[St
             sent_us = operation.sent_us if step.sent_us is None else step.sent_us
             if step.saw and sent_us > since_us:
                 looks_us.append(sent_us)
-            if heals(step) and operation.id != deed.operation and (operation.done_us or 0) > deed.at_us:
+            if heals(step) and operation.id != wronged.id and (operation.done_us or 0) > deed.at_us:
                 healed_us = min(healed_us, sent_us)
     return healed_us == float("inf") or any(look_us <= healed_us for look_us in looks_us)
 

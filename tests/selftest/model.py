@@ -21,7 +21,7 @@ from typing import NamedTuple
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
-from tests.selftest.model_surroundings import Surroundings
+from tests.selftest.model_surroundings import Surroundings, left_ms
 
 USERS = 500
 RATE_PER_S = 2500.0
@@ -338,7 +338,7 @@ class Model:
             if self._session[session.user] is session:
                 self._session[session.user] = None  # "please log in"
         else:
-            step.saw, step.pttl_ms = kept.fields.copy(), int(kept.until_ms - now_ms)
+            step.saw, step.pttl_ms = kept.fields.copy(), left_ms(kept, now_ms)
 
     def _slide(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
         now_ms = self.around.wall_ms(at_us)

@@ -36,6 +36,11 @@ OLD, NEW = "redis-1", "redis-2"
 SAMPLE_EVERY_US = 100_000
 
 
+def left_ms(kept: Kept, now_ms: int) -> int:
+    """As PTTL answers for a session that is there."""
+    return -1 if kept.until_ms == float("inf") else int(kept.until_ms - now_ms)
+
+
 class Surroundings:
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -223,7 +228,7 @@ class Surroundings:
                     sent_us=self.clock_us(end_us),
                     done_us=self.clock_us(end_us + 1000),
                     key_type="hash" if there else "none",
-                    pttl_ms=int(kept.until_ms - now_ms) if there and kept is not None else -2,
+                    pttl_ms=left_ms(kept, now_ms) if there and kept is not None else -2,
                     saw=dict(kept.fields) if there and kept is not None and kept.fields is not None else {},
                     witnesses=() if kept is None else tuple(kept.traces),
                     indexed=listed,

@@ -123,6 +123,7 @@ def judged(seed: int, operations: int) -> Told:
 
 def main(directory: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every `finally`
     bench = Bench(directory)
     try:
         for line in sys.stdin:
