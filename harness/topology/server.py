@@ -60,26 +60,27 @@ class Server:
         if self.state().running:
             raise EnvironmentFailure(f"{self._node}: expected it to be stopped, found it running")
         try:
-            self._child = self._namespace.run(self._popen) if self._namespace else self._popen()
+            child = self._namespace.run(self._popen) if self._namespace else self._popen()
         except OSError as error:
             raise EnvironmentFailure(
                 f"{self._node}: {self._command[0]} cannot be started: {error}"
             ) from error
         # Of a child that is over already only the exit status is left; `state` says so.
-        self._process = identity(self._child.pid) or ProcessIdentity(self._child.pid, "")
-        return self._process
+        process = identity(child.pid) or ProcessIdentity(child.pid, "")
+        self._process = process
+        self._child = child  # last: `state` may be asked meanwhile, from another thread
+        return process
 
     def state(self) -> NodeState:
-        if self._process is None or not alive(self._process):
+        child, process = self._child, self._process  # in this order, see `spawn`
+        if process is None or not alive(process):
             # Of a child that is over the exit status is kept until it is fetched, so this returns at once.
-            return NodeState(
-                running=False, exit_code=self._child.wait(_SIGNAL_WITHIN_S) if self._child else None
-            )
+            return NodeState(running=False, exit_code=child.wait(_SIGNAL_WITHIN_S) if child else None)
         try:
-            paused = stopped(self._process.pid)
+            paused = stopped(process.pid)
         except OSError:
             return NodeState(running=False)
-        return NodeState(running=True, paused=paused, pid=self._process.pid)
+        return NodeState(running=True, paused=paused, pid=process.pid)
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
