@@ -21,6 +21,7 @@ from tests.calibrate.judge import (
     client_adds_s,
     errors_of,
     expected_percentile_s,
+    lateness_ms,
     worst,
 )
 from tests.calibrate.stopped import patient, plan_of, run
@@ -45,11 +46,20 @@ the rank that is looked at comes about 60th."""
 def main() -> int:
     given = _parser().parse_args()
     folder = given.out / f"calibrate-{secrets.token_hex(3)}"
+    late_ms: list[float] = []
     rows = [
-        *outages(given.repetitions, folder),
-        *profiles(given.repetitions, folder),
-        *latencies(given.repetitions, folder),
+        *outages(given.repetitions, folder, late_ms),
+        *profiles(given.repetitions, folder, late_ms),
+        *latencies(given.repetitions, folder, late_ms),
     ]
+    rows.append(
+        Row(
+            name="this machine: worst lateness of a thread that does nothing else",
+            measured=max(late_ms),
+            unit="ms",
+            note="errors of this size are the machine's, not the kit's",
+        )
+    )
     return report("calibrate", rows, directory=given.out, title=f"\ncalibration, runs in {folder}")
 
 
@@ -60,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def outages(repetitions: int, folder: Path) -> list[Row]:
+def outages(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]:
     """A client that outwaits the pause, constant arrivals: the outage is the pause."""
     errors: dict[float, list[float]] = defaultdict(list)
     for number in range(repetitions):
@@ -73,6 +83,7 @@ def outages(repetitions: int, folder: Path) -> list[Row]:
             seed=number,
         )
         measured = run(plan, PAUSES_S, folder / f"pauses-{number + 1}-{behaviour}")
+        late_ms.append(lateness_ms(measured))
         for pause_s, error in errors_of(measured, kind).items():
             errors[pause_s].append(error)
     within_s = 1 / RATE_PER_S + SLACK_S
@@ -82,7 +93,7 @@ def outages(repetitions: int, folder: Path) -> list[Row]:
     ]
 
 
-def profiles(repetitions: int, folder: Path) -> list[Row]:
+def profiles(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]:
     """Each client that the shipped scenarios configure: the pause, and at most what the client adds."""
     rows = []
     within_s = 1 / RATE_PER_S + SLACK_S
@@ -94,7 +105,9 @@ def profiles(repetitions: int, folder: Path) -> list[Row]:
                 behaviour=behaviour, rate_per_s=RATE_PER_S, client=client, pauses_s=PAUSES_S, seed=number
             )
             folder_name = f"{name.replace(' ', '-').replace(',', '')}-{number + 1}"
-            found += errors_of(run(plan, PAUSES_S, folder / folder_name), kind).values()
+            measured = run(plan, PAUSES_S, folder / folder_name)
+            late_ms.append(lateness_ms(measured))
+            found += errors_of(measured, kind).values()
         added_s = client_adds_s(client)
         row = _error_row(f"outage, {name}: over the pause", found, -within_s, within_s + added_s)
         rows.append(replace(row, note=f"time-out + back-off: {1000 * added_s:g} ms; {row.note}"))
@@ -112,7 +125,7 @@ def shipped_profiles() -> dict[str, ClientProfile]:
     return dict(sorted(found.items()))
 
 
-def latencies(repetitions: int, folder: Path) -> list[Row]:
+def latencies(repetitions: int, folder: Path, late_ms: list[float]) -> list[Row]:
     """Latency counts from the due time: one pause in a long run shows in its percentiles."""
     pauses_s = (LONG_RUN_PAUSE_S,)
     errors, notes = [], []
@@ -126,6 +139,7 @@ def latencies(repetitions: int, folder: Path) -> list[Row]:
             seed=number,
         )
         measured = run(plan, pauses_s, folder / f"latency-{number + 1}")
+        late_ms.append(lateness_ms(measured))
         row = next(
             one
             for one in measured.result.judgement.metrics.latency

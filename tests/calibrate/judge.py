@@ -72,3 +72,8 @@ def client_adds_s(client: ClientProfile) -> float:
         return client.socket_timeout_s
     last_s = client.retry_backoff_s * (1 << (client.application_retries - 1))
     return client.socket_timeout_s + min(BACKOFF_MAX_S, last_s)
+
+
+def lateness_ms(measured: Measured) -> float:
+    """How late an idle thread of the run was at worst: what the machine itself added."""
+    return max((pair.canary_lag_us for pair in measured.history.clocks), default=0) / 1000
