@@ -143,9 +143,11 @@ def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple
     """The same for the number of a finding, also where no expectation names it."""
     void = evidence.about(Affects.ALL) if finding in FROM_AVAILABILITY else ()
     void += evidence.about(Affects.TTL) if finding in DEADLINES else ()
-    void += evidence.about(Affects.TIMING) if finding in TIMED and interval.high > 0 else ()
     if void:
         return ANYTHING, void[0]
+    spoilt = evidence.about(Affects.TIMING) if finding in TIMED and interval.high > 0 else ()
+    if spoilt:
+        return Interval(low=0, high=interval.high), spoilt[0]
     gaps = evidence.about(Affects.ALL, Affects.UPPER)
     gaps += () if finding in SEEN_WITHOUT_AUDIT else evidence.about(Affects.AUDIT)
     return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")
