@@ -20,6 +20,8 @@ from tests.selftest.worker import Done, Job, Told
 
 TRIES_PER_RUN = 5
 """Of a bug that finds no chance; then its row says so, and is not met."""
+LINES = 5
+"""Of each kind, about a run that is not as it should be."""
 SAY_EVERY_OPERATIONS = 1_000_000
 CONFIDENCE = 0.95
 
@@ -59,7 +61,8 @@ class Tally:
         self.bugs[job.name].append(shown)
         if not shown.as_it_should_be:
             self._say(f"NOT AS IT SHOULD BE: {job.name}, seed {job.seed}")
-            for line in (*shown.did, *shown.called, *(f"false alarm: {one}" for one in shown.false_alarms)):
+            alarms = [f"false alarm: {one}" for one in shown.false_alarms]
+            for line in (*shown.did[:LINES], *shown.called[:LINES], *alarms[:LINES]):
                 print(f"    {line}", flush=True)
         if len(self.bugs[job.name]) == self._wanted["bug", job.name]:
             self._say(f"{job.name}: {self._wanted['bug', job.name]} runs")
