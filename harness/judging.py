@@ -37,7 +37,7 @@ def judge_folder(directory: Path) -> ScenarioResult:
 
 
 def _judge(directory: Path) -> ScenarioResult:
-    past = history.read(directory)
+    past = history.read(directory, in_memory=False)
     judgement = judge(past)
     result = _result(past, judgement, directory)
     write_file(directory / "findings.json", _pretty(judgement.findings))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.history.files import HALF, TABLES
+from harness.history.on_disk import ColumnsOnDisk
 from harness.model.table import TEXT, OperationTable, rows_of
 
 GROUP_OPERATIONS = 131_072
@@ -110,14 +112,15 @@ class ColumnWriter:
         self._count -= size
 
 
-def read_tables(directory: Path) -> OperationTable:
-    """All operations, sorted by id.
+def read_tables(directory: Path, *, in_memory: bool = True) -> OperationTable:
+    """All operations, sorted by id. `in_memory` False: each column is read when it is asked for.
 
     Raises:
         OSError, ValueError: a file is missing or damaged (pyarrow's errors derive from these).
     """
+    read = _read if in_memory else _on_disk
     operations, steps, attempts = (
-        _read(directory / name, table.column_names)
+        read(directory / name, table.column_names)
         for name, table in zip(TABLES, _parts(OperationTable.of(())), strict=True)
     )
     return OperationTable(operations=operations, steps=steps, attempts=attempts).sorted_by_id()
@@ -182,17 +185,27 @@ def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
 
 def _read(path: Path, columns: Sequence[str]) -> pa.Table:
     """Column by column, each made one chunk at once: reading takes little more memory than the table."""
+    _complete(path, columns)
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = readers.map(partial(_column, path), columns)
+        return pa.table(dict(zip(columns, found, strict=True)))
 
-    def one(name: str) -> pa.ChunkedArray:
-        column = pq.ParquetFile(path, memory_map=False).read(columns=[name], use_threads=False)
-        whole = column.unify_dictionaries().combine_chunks()[name]
-        del column
-        if whole.nbytes > _LARGE_BYTES:
-            pa.default_memory_pool().release_unused()  # or a million operations take 600 MB instead of 500
-        return whole
 
+def _on_disk(path: Path, columns: Sequence[str]) -> ColumnsOnDisk:
+    _complete(path, columns)
+    return ColumnsOnDisk(path, columns, _column)
+
+
+def _complete(path: Path, columns: Sequence[str]) -> None:
     missing = set(columns) - set(pq.read_schema(path).names)
     if missing:
         raise ValueError(f"it lacks {', '.join(sorted(missing))}: use the kit's version that recorded it")
-    with ThreadPoolExecutor(_READERS) as readers:
-        return pa.table(dict(zip(columns, readers.map(one, columns), strict=True)))
+
+
+def _column(path: Path, name: str) -> pa.ChunkedArray:
+    column = pq.ParquetFile(path, memory_map=False).read(columns=[name], use_threads=False)
+    whole = column.unify_dictionaries().combine_chunks()[name]
+    del column
+    if whole.nbytes > _LARGE_BYTES:
+        pa.default_memory_pool().release_unused()  # or a million operations take 600 MB instead of 500
+    return whole

@@ -42,8 +42,10 @@ from harness.model.records import (
 T = TypeVar("T")
 
 
-def read(directory: Path) -> History:
+def read(directory: Path, *, in_memory: bool = True) -> History:
     """The history and the plan in a run's folder; `History.incomplete` says when it just breaks off.
+
+    `in_memory` False: columns of operations are read when they are asked for, and not kept.
 
     Raises:
         UsageError: a file is missing, of another format, or damaged (with the line's number).
@@ -59,7 +61,8 @@ def read(directory: Path) -> History:
             f"{path}: line 1: format {FORMAT} expected, found {opening.format}: use the kit's "
             "version that recorded it"
         )
-    return _with_operations(path, _assembled(path, plan, records, broke_off))
+    past = _assembled(path, plan, records, broke_off)
+    return _with_operations(path, past, in_memory=in_memory)
 
 
 def _read_plan(path: Path) -> Plan:
@@ -148,12 +151,12 @@ def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) ->
     )
 
 
-def _with_operations(path: Path, past: History) -> History:
+def _with_operations(path: Path, past: History, *, in_memory: bool) -> History:
     """The operations of a closed history from their columns, and a word about those that are missing."""
     found = len(past.operations)
     if path.name == COMPRESSED and past.opening.format == FORMAT and not found:
         try:
-            table = read_tables(path.parent)
+            table = read_tables(path.parent, in_memory=in_memory)
         except (OSError, ValueError) as problem:
             raise UsageError(f"{path.parent}: {', '.join(TABLES)}: cannot be read: {problem}") from problem
         past, found = replace(past, operations=table), len(table)

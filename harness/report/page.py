@@ -123,6 +123,8 @@ def _groups(judgement: Judgement, past: History) -> list[tuple[str, list[tuple[F
 def _named_by(findings: Iterable[Finding], past: History) -> dict[int, Operation]:
     """The operations that these findings show, by id: of a long run only these become records."""
     ids = [number for one in findings for number in one.operations[:OPERATIONS_SHOWN]]
+    if not ids:
+        return {}
     rows = np.flatnonzero(np.isin(past.table.operations["id"].to_numpy(), ids))
     return {operation.id: operation for operation in past.table.take(rows).records()}
 
