@@ -479,7 +479,7 @@ class LateDelivery(Bug):
     def setting(cls, seed: int) -> Setting:
         users = {"log-in": 4.0, "logout": 16.0} if seed % 4 == 0 else {"log-in": 0.0}
         mix = {"read": 30.0, "touch": 5.0, "change-field": 45.0, "cart": 5.0, **users}
-        return Setting(mix=mix, users=5, socket_timeout_s=0.2, retries=1)
+        return Setting(mix=mix, users=4, socket_timeout_s=0.3, retries=1)
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]

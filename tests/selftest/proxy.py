@@ -36,10 +36,7 @@ class Upstream:
 
     @classmethod
     async def to(cls, node: Address, port: int) -> Self:
-        try:
-            return cls(*await asyncio.open_connection(node.host, node.port, local_addr=(FAR, port)))
-        except OSError:  # that port is taken there
-            return cls(*await asyncio.open_connection(node.host, node.port))
+        return cls(*await asyncio.open_connection(node.host, node.port, local_addr=(FAR, port)))
 
     async def ask(self, commands: Sequence[Command]) -> list[bytes]:
         """One raw reply for each command."""

@@ -23,13 +23,13 @@ from harness.judging import judge_folder
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
 from harness.model.records import Closing, Opening, PhaseChange
-from harness.model.seams import Address, Machine, Topology
+from harness.model.seams import Address, Machine, Source, Topology
 from harness.model.words import BackendKind, Phase
 from harness.observe import Observers, enable_eviction_events
 from harness.sessions.engine import LoadEngine
 from tests.selftest.bugs import BUGS
 from tests.selftest.mischief import Bug, Deed, Setting
-from tests.selftest.proxy import Proxy
+from tests.selftest.proxy import FAR, Proxy
 
 NODE = "redis-1"
 RATE_PER_S = 200
@@ -205,7 +205,7 @@ async def _drive(  # noqa: PLR0917 - what one run is made of
 
         async with Observers(
             plan,
-            topology,
+            Beyond(topology),  # type: ignore[arg-type]
             recorder.record,
             clock,
             acked_since=engine.acked_since,
@@ -258,3 +258,16 @@ class Behind:
 
     def node_at(self, host: str, port: int) -> str | None:
         return NODE if Address(host, port) == self.proxy.address else self.topology.node_at(host, port)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The same for the observers, who go past the proxy: to the node, web servers are where it stands."""
+
+    topology: Topology
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.topology, name)
+
+    def source(self, web_server: str) -> Source:
+        return Source(host=FAR)
