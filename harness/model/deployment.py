@@ -23,7 +23,8 @@ class TopologySpec:
     """0 in a split means that its session side is a single node."""
     quorum: int | None = None
     """None: a majority of the sentinels."""
-    down_after_s: float = 1.0
+    down_after_s: float = 1.2
+    """Above the second in which a sentinel dials an address only once: see docs/decisions.md."""
     failover_timeout_s: float = 6.0
     parallel_syncs: int = 1
     shards: int = 3
@@ -72,4 +73,4 @@ class Deployment:
     topology: TopologySpec
     client: ClientProfile
     timing: str = "fast"
-    """Timing profile: `fast` (down-after 1 s, node-timeout 2 s) or `production` (5 s, 15 s)."""
+    """Timing profile: `fast` (down-after 1.2 s, node-timeout 2 s) or `production` (5 s, 15 s)."""

@@ -193,7 +193,7 @@ def test_description_tells_the_story(tmp_path: Path) -> None:
         "2. kill primary (after promoted + 2 s)",
         "3. kill replica (when 2 x read acked, not yet replicated)",
         "4. kill replica (when a replica lags by more than 1000 bytes)",
-        "outage(read): < down_after + 4s  (5 s)",
+        "outage(read): < down_after + 4s  (5.2 s)",
         "log-in 20%, read 80%",
         "every other finding: 0",
     ):
