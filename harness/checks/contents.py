@@ -5,8 +5,9 @@ holds is the sum of its tokens' numbers, so a write is one subtraction and one a
 as it must be if the sum of what it saw is the running sum then. Two different contents with one sum
 are as likely as a guess of 64 bits.
 
-Premise: the caller keeps only sessions whose writes overlap nothing. Trap: JSON text is cut at `","`,
-which is only right where nothing in it is escaped; such text gets a number that no sum has.
+Premise: the caller keeps only sessions whose steps may have been done in their order. Trap: JSON text
+is cut at `","`, which is only right where nothing in it is escaped; such text gets a number that no sum
+has.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which sessions are beyond doubt: the first of judging's two stages, a million operations at a time.
 
-A session is *clean* if every step on it was acked at the first attempt and had an effect, nothing
-that changes it overlapped anything else on it, every look and the audit saw exactly what was written
-before, and every time to live fits the touch before. No check has anything to say about such a
+A session is *clean* if every step on it was acked at the first attempt and had an effect, all of them
+may have been carried out in the order in which they stand, every look and the audit saw exactly what
+was written before, and every time to live fits the touch before. No check has anything to say about such a
 session. All others are *suspects*; their operations, and only theirs, become records for the checks.
 
 Conditions here are sufficient, never necessary: in doubt a session is a suspect, which costs time and
@@ -154,7 +154,7 @@ def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
     without = np.ones(len(sessions.of), np.bool_)
     without[steps.session] = False
     sessions.suspect |= without
-    sessions.blame(misordered(steps, table, traffic))
+    sessions.blame(misordered(steps))
     identity = sessions.identity_of(steps)
     course, odd = course_of(steps, table, identity)
     sessions.blame(odd)

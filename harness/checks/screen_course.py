@@ -1,7 +1,7 @@
 """What each session held and how long it had to live, step by step: part of the screen.
 
 One running sum tells what every look must have seen (`contents`), one running maximum which touch
-its time to live comes from. Premise: the steps stand in the order of time, changes overlap nothing
+its time to live comes from. Premise: the steps stand in an order in which they may have been done
 (`screen_steps` blames the sessions where that is not so, and what is said of them here is void).
 """
 

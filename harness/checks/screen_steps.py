@@ -1,11 +1,11 @@
 """The steps on sessions in the order of time, and what is wrong with them: part of the screen.
 
-Steps of one session stand together, by operation and number; that this is the order of time is the
-first thing that `misordered` proves. From then on "before" is "to the left". Everything that finds
-something answers with session codes.
+Steps of one session stand together, by operation and number; that they may have been carried out in
+this order is the first thing that `misordered` proves. From then on "before" is "to the left".
+Everything that finds something answers with session codes.
 
 Trap: a touch's look travels in the same pipeline as the touch, so it stands left of it, though both
-have one beginning and one end.
+have one beginning and one end. Other steps overlap as well; which order is meant is always this one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.checks.columns import Codes, Flags, Integers, Words, in_order_of, integers
-from harness.checks.traffic import WRITING_STEPS, Traffic
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import StepKind
 
@@ -110,41 +109,21 @@ def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Ste
     )
 
 
-def misordered(steps: Steps, table: OperationTable, traffic: Traffic) -> Integers:
-    """Sessions in which something overlaps a change, or that are not begun by their only log-in."""
-    changes = steps.changing
+def misordered(steps: Steps) -> Integers:
+    """Sessions whose steps cannot have been carried out in this order, or that are not begun by their
+    only log-in.
+
+    Steps may overlap. There is a moment for each, none before the one to its left, if each ended only
+    after all to its left were sent. An execution in this order is then possible, and where everything
+    that was seen agrees with it, no promise was broken.
+    """
     creates, destroys = steps.are(StepKind.CREATE), steps.are(StepKind.DESTROY)
     gone = steps.within(np.cumsum(destroys, dtype=np.int64))
-    begins = np.zeros(len(steps), np.bool_)
-    begins[steps.begin] = True
-    wrong = (creates != begins) | (changes & (gone > destroys))
-    wrong[1:] |= _crowded_within(steps, integers(table.steps, "n")[steps.at], changes)
-    return np.concatenate([steps.session[wrong], _crowded(steps, changes, traffic)])
-
-
-def _crowded_within(steps: Steps, n: Integers, changes: Flags) -> Flags:
-    """Steps that overlap the one before in the same operation, where one of the two changes
-    something; a look before a touch may, and one after a write that shows it."""
-    same = steps.row[1:] == steps.row[:-1]
-    sent, done = steps.sent_us, steps.done_us
-    looked_first = steps.are(StepKind.READ)[:-1] & steps.are(StepKind.TOUCH)[1:]
-    looked_after = steps.are(*WRITING_STEPS)[:-1] & steps.are(StepKind.READ)[1:]
-    overlap = (changes[1:] | changes[:-1]) & ~(looked_first | looked_after) & (done[:-1] >= sent[1:])
-    overlap |= (sent[1:] < sent[:-1]) | (done[1:] < done[:-1]) | (n[1:] <= n[:-1])
-    found: Flags = same & overlap
+    wrong = creates
+    wrong[steps.begin] ^= True
+    wrong |= steps.changing & (gone > destroys)
+    session = steps.group << TIME_BITS
+    latest_us = np.maximum.accumulate(session + steps.sent_us)
+    wrong[1:] |= latest_us[:-1] >= (session + steps.done_us)[1:]
+    found: Integers = steps.session[wrong]
     return found
-
-
-def _crowded(steps: Steps, changes: Flags, traffic: Traffic) -> Integers:
-    """Sessions in which an operation that changes something overlaps another operation."""
-    first = np.flatnonzero(np.append(True, steps.row[1:] != steps.row[:-1])[: len(steps)])
-    if not len(first):
-        return steps.begin
-    row, group = steps.row[first], steps.group[first]
-    changing = np.logical_or.reduceat(changes, first)
-    sent = (group << TIME_BITS) + traffic.sent_us[row]
-    done = (group << TIME_BITS) + traffic.done_us[row]
-    before = np.maximum.accumulate(done)[:-1]
-    wrong = (sent[1:] < sent[:-1]) | (changing[1:] & (before >= sent[1:]))
-    wrong |= changing[:-1] & (done[:-1] >= sent[1:])
-    return steps.session[first[1:][wrong]].astype(np.int64)

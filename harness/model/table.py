@@ -212,6 +212,8 @@ class OperationTable:
     def take(self, rows: Rows | Sequence[int]) -> OperationTable:
         """The operations at these rows, in this order, with their steps and attempts."""
         wanted = np.asarray(rows, dtype=np.int64)
+        if not len(wanted):
+            return OperationTable.of(())
         return OperationTable(
             operations=self.operations.take(wanted),
             steps=_taken(self.steps, wanted),
