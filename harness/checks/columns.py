@@ -6,7 +6,7 @@ Trap: a dictionary's codes belong to one column of one table; `same_as` translat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,13 @@ def flagged(table: pa.Table, name: str, value: bool) -> Flags:
     column = pc.fill_null(table[name].combine_chunks(), not value)
     found: Flags = column.to_numpy(zero_copy_only=False)
     return found if value else np.logical_not(found)
+
+
+def chunks(table: pa.Table, name: str) -> Iterator[pa.Array]:
+    """The column piece by piece, each read when it is asked for where the table is on disk."""
+    read_by_piece = getattr(table, "chunks", None)
+    found: Iterator[pa.Array] = read_by_piece(name) if read_by_piece else table[name].iterchunks()
+    return found
 
 
 class Words:

@@ -12,6 +12,7 @@ has.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +20,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.checks.columns import Codes, Flags, Integers, in_order_of
+from harness.checks.columns import NO_CODE, Codes, Flags, Integers, in_order_of
 from harness.checks.effects import IDENTITY
 
 Sums = npt.NDArray[np.uint64]
-
-TEXTS_AT_ONCE = 1 << 14
-"""Split at a time: tens of megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,75 @@ class Changes:
     amount: Integers
     total: Integers
     """Additions: by how much, and the new total by the reply; removals: 0 and 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """A column of JSON objects, cut into tokens: all of the work on it that can be done beforehand."""
+
+    codes: Codes
+    """Of each row, its text; -1: none."""
+    offsets: Integers
+    """Where each text's tokens begin in `tokens`, and where the last one's end."""
+    tokens: Codes
+    """Places in `texts`."""
+    texts: pa.Array
+    """Tokens; each chunk of the column has its own."""
+    empty: Flags
+    """By text: `{}`."""
+    escaped: Flags
+    """By text: has something in it that JSON writes in another way."""
+
+    def __len__(self) -> int:
+        return len(self.empty)
+
+
+def contents_of(chunks: Iterable[pa.Array]) -> Contents:
+    """Cut a column, chunk by chunk: what is large about it need not be in memory at once."""
+    codes, ends, tokens, texts, empty, escaped = [], [], [], [], [], []
+    rows = cuts = known = 0
+    for chunk in chunks:
+        packed = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+        whole = packed.dictionary
+        cut = _split(whole)
+        pieces = cut.values.dictionary_encode()
+        codes.append(_moved(_codes(packed), rows))
+        ends.append(cut.offsets.to_numpy()[1:].astype(np.int64) + cuts)
+        tokens.append(pieces.indices.to_numpy() + np.int32(known))
+        texts.append(pieces.dictionary)
+        empty.append(_truths(pc.equal(whole, "{}")))
+        escaped.append(_truths(pc.match_substring(whole, "\\")))
+        rows, cuts, known = rows + len(whole), cuts + len(pieces), known + len(pieces.dictionary)
+    nothing, none = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+    return Contents(
+        codes=np.concatenate([nothing, *codes]),
+        offsets=np.concatenate([np.zeros(1, np.int64), *ends]),
+        tokens=np.concatenate([nothing, *tokens]),
+        texts=pa.concat_arrays([pa.array([], pa.string()), *texts]),
+        empty=np.concatenate([none, *empty]),
+        escaped=np.concatenate([none, *escaped]),
+    )
+
+
+def _codes(packed: pa.DictionaryArray) -> Codes:
+    codes: Codes = pc.fill_null(packed.indices, NO_CODE).to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _moved(codes: Codes, by: int) -> Codes:
+    """Codes counted on; what has none still has none."""
+    return np.where(codes < 0, NO_CODE, codes + np.int32(by)).astype(np.int32)
+
+
+def _split(texts: pa.Array) -> pa.ListArray:
+    """The tokens of each JSON object whose values are all text."""
+    inner = pc.binary_slice(texts.cast(pa.binary()), 2, -2).cast(pa.string())
+    return pc.split_pattern(inner, '","')
+
+
+def _truths(found: pa.Array) -> Flags:
+    flags: Flags = found.to_numpy(zero_copy_only=False)
+    return flags
 
 
 class Tokens:
@@ -67,39 +134,15 @@ class Tokens:
         """By token."""
         self.fields: list[str] = fields.dictionary.to_pylist()
 
-    def sums(self, texts: pa.Array) -> Sums:
-        """The sum of each JSON text's tokens."""
-        found = np.zeros(len(texts), np.uint64)
-        for n in range(0, len(texts), TEXTS_AT_ONCE):
-            found[n : n + TEXTS_AT_ONCE] = self._sums(texts.slice(n, TEXTS_AT_ONCE))
-            pa.default_memory_pool().release_unused()
+    def sums(self, contents: Contents) -> Sums:
+        """The sum of each text's tokens."""
+        places = pc.fill_null(pc.index_in(contents.texts, value_set=self.texts), len(self.texts))
+        numbers = self.numbers[places.to_numpy()][contents.tokens]
+        running = np.append(np.zeros(1, np.uint64), np.cumsum(numbers))[contents.offsets]
+        found: Sums = running[1:] - running[:-1]
+        found[contents.empty] = 0
+        found[contents.escaped] = self._never
         return found
-
-    def _sums(self, texts: pa.Array) -> Sums:
-        cut = split(texts)
-        codes = pc.fill_null(pc.index_in(cut.values, value_set=self.texts), len(self.texts)).to_numpy()
-        running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(self.numbers[codes])])
-        ends = cut.offsets.to_numpy()
-        found: Sums = running[ends[1:]] - running[ends[:-1]]
-        found[_truths(pc.equal(texts, "{}"))] = 0
-        found[escaped(texts)] = self._never
-        return found
-
-
-def split(texts: pa.Array) -> pa.ListArray:
-    """The tokens of each JSON object whose values are all text."""
-    inner = pc.binary_slice(texts.cast(pa.binary()), 2, -2).cast(pa.string())
-    return pc.split_pattern(inner, '","')
-
-
-def escaped(texts: pa.Array) -> Flags:
-    """Text with something in it that JSON writes in another way."""
-    return _truths(pc.match_substring(texts, "\\"))
-
-
-def _truths(found: pa.Array) -> Flags:
-    flags: Flags = found.to_numpy(zero_copy_only=False)
-    return flags
 
 
 def weigh(changes: Changes, tokens: Tokens, steps: int) -> tuple[Sums, Integers]:

@@ -12,12 +12,25 @@ what is called clean here. Kinds of steps that this module does not know make su
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
-from harness.checks.columns import NO_CODE, NONE, Codes, Flags, Integers, Words, flagged, integers, known
+from harness.checks.columns import (
+    NO_CODE,
+    NONE,
+    Codes,
+    Flags,
+    Integers,
+    Words,
+    chunks,
+    flagged,
+    integers,
+    known,
+)
+from harness.checks.contents import Contents, contents_of
 from harness.checks.index import first_effect_us, recovered_us
 from harness.checks.screen_audit import contradicted
 from harness.checks.screen_course import course_of, seen_amiss
@@ -73,8 +86,10 @@ def screen(history: History) -> Screened:
     ids = integers(history.table.operations, "id")
     if summary is None or summary.valid_pass is None or not (ids[1:] > ids[:-1]).all():
         return Screened(suspects=history)
-    sessions = _Sessions(history.table, traffic_of(history))
-    steps = _look_at_steps(sessions, history)
+    with ThreadPoolExecutor(1) as beside:
+        cut = [beside.submit(contents_of, chunks(history.table.steps, name)) for name in ("wrote", "saw")]
+        sessions = _Sessions(history.table, traffic_of(history))
+        steps = _look_at_steps(sessions, history, *cut)
     if steps is None:
         return Screened(suspects=history)
     rows = np.flatnonzero(sessions.suspect[sessions.of.codes])
@@ -139,7 +154,9 @@ class _Sessions:
         self.blame(codes[rows[~Words(table.attempts, "result").equal("reply")]])
 
 
-def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
+def _look_at_steps(
+    sessions: _Sessions, history: History, wrote: Future[Contents], saw: Future[Contents]
+) -> Steps | None:
     """The steps on sessions, in order; None: numbers beyond what the screen can hold."""
     table, traffic = history.table, sessions.traffic
     rows = rows_of(table.steps)
@@ -156,9 +173,9 @@ def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
     sessions.suspect |= without
     sessions.blame(misordered(steps))
     identity = sessions.identity_of(steps)
-    course, odd = course_of(steps, table, identity)
+    course, odd = course_of(steps, table, wrote.result(), identity)
     sessions.blame(odd)
-    sessions.blame(seen_amiss(steps, course, table))
+    sessions.blame(seen_amiss(steps, course, table, saw.result()))
     sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
     return steps
 

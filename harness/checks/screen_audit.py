@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from harness.checks.columns import NO_CODE, NONE, Flags, Integers, Words
+from harness.checks.contents import contents_of
 from harness.checks.others import differs
 from harness.checks.screen_course import Course, in_time
 from harness.checks.screen_steps import Steps
@@ -112,10 +113,12 @@ def _held(
     """Whether each primary held what the steps left, after the last of them, and as long as they said."""
     after = steps.end[groups]
     texts = pa.array([msgspec.json.encode(one.saw).decode() for one in primaries], pa.string())
+    contents = contents_of([texts])
+    seen = course.tokens.sums(contents)[contents.codes]
     sent_us = np.array([one.sent_us for one in primaries], np.int64)
     done_us = np.array([one.done_us for one in primaries], np.int64)
     pttl_ms = np.array([NONE if one.pttl_ms is None else one.pttl_ms for one in primaries], np.int64)
     over_us = np.maximum.reduceat(traffic.done_us[steps.row], steps.begin)[groups] if len(steps) else sent_us
-    held: Flags = (course.tokens.sums(texts) == course.sums[after]) & (sent_us > over_us)
+    held: Flags = (seen == course.sums[after]) & (sent_us > over_us)
     held &= course.gone[after] | in_time(steps, course, after, sent_us, done_us, pttl_ms)
     return held

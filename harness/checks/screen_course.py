@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from harness.checks.columns import NO_CODE, NONE, Codes, Flags, Integers, integers
-from harness.checks.contents import Changes, Sums, Tokens, escaped, split, weigh
+from harness.checks.contents import Changes, Contents, Sums, Tokens, weigh
 from harness.checks.effects import IDENTITY
 from harness.checks.index import EPSILON_US
 from harness.checks.screen_steps import Steps
@@ -39,10 +39,10 @@ class Course:
 
 
 def course_of(
-    steps: Steps, table: OperationTable, identity: Sequence[tuple[str, ...]]
+    steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
 ) -> tuple[Course, Integers]:
     """The course of every session; and the sessions whose course cannot be told so simply."""
-    tokens, changes, untold = changes_of(steps, table, identity)
+    tokens, changes, untold = changes_of(steps, table, wrote, identity)
     added, odd = weigh(changes, tokens, len(steps))
     gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int64)) > 0
     sums = steps.within(np.cumsum(added))
@@ -64,11 +64,10 @@ def _setters(steps: Steps, ttl_ms: Integers) -> tuple[Integers, Integers, Intege
     return last, np.append(ttl_ms, 0)[last] * 1000, steps.session[places[1:][differ]]
 
 
-def seen_amiss(steps: Steps, course: Course, table: OperationTable) -> Integers:
+def seen_amiss(steps: Steps, course: Course, table: OperationTable, saw: Contents) -> Integers:
     """Sessions with a look at something else than what was there, or at another time to live."""
     looks = np.flatnonzero(steps.are(StepKind.READ))
-    saw = steps.words(table, "saw")
-    seen = np.append(course.tokens.sums(saw.texts), np.uint64(0))[saw.codes[looks]]
+    seen = np.append(course.tokens.sums(saw), np.uint64(0))[saw.codes[steps.at[looks]]]
     wrong = seen != course.sums[looks]
     pttl_ms = integers(table.steps, "pttl_ms")[steps.at[looks]]
     wrong |= ~course.gone[looks] & ~in_time(
@@ -93,7 +92,7 @@ def in_time(  # noqa: PLR0917 - one look is these four
 
 
 def changes_of(
-    steps: Steps, table: OperationTable, identity: Sequence[tuple[str, ...]]
+    steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
 ) -> tuple[Tokens, Changes, Integers]:
     """Every change of a field; and the sessions with steps that do not say all of what they changed.
 
@@ -101,21 +100,21 @@ def changes_of(
     it wrote; where it does, it must be the same.
     """
     sets = np.flatnonzero(steps.are(StepKind.CREATE, StepKind.WRITE))
-    wrote = steps.words(table, "wrote")
-    told = ~np.append(escaped(wrote.texts), True)[wrote.codes[sets]]
+    said = wrote.codes[steps.at[sets]]
+    told = ~np.append(wrote.escaped, True)[said]
     untold = [steps.session[sets[~told]]]
-    sets = sets[told]
-    cut, additions = split(wrote.texts), _additions(steps, table)
+    sets, said = sets[told], said[told]
+    additions = _additions(steps, table)
     untold.append(additions.untold)
     named = [f'{name}":"{value}' for values in identity for name, value in zip(IDENTITY, values, strict=True)]
     tokens = Tokens(
-        pa.concat_arrays([cut.values, pa.array(additions.texts, pa.string()), pa.array(named, pa.string())])
+        pa.concat_arrays([wrote.texts, pa.array(additions.texts, pa.string()), pa.array(named, pa.string())])
     )
-    added, given = np.split(tokens.codes[len(cut.values) :], [len(additions.texts)])
+    added, given = np.split(tokens.codes[len(wrote.texts) :], [len(additions.texts)])
     removes, field, unnamed = _removals(steps, table, tokens)
     untold.append(unnamed)
-    place, each = _spread(cut.offsets.to_numpy(), wrote.codes[sets])
-    step, token = np.repeat(sets, each), tokens.codes[place]
+    place, each = _spread(wrote.offsets, said)
+    step, token = np.repeat(sets, each), tokens.codes[wrote.tokens[place]]
     own = np.isin(tokens.field[token], tokens.field[given])
     mine = given.reshape(-1, len(IDENTITY))[steps.group[step[own]]]
     same = (mine == token[own][:, None]).any(axis=1) & steps.are(StepKind.CREATE)[step[own]]
@@ -159,7 +158,7 @@ def _in_order(steps: Steps, parts: Sequence[_Part]) -> Changes:
 
 def _spread(offsets: Integers, codes: Codes) -> tuple[Integers, Integers]:
     """The positions of the tokens of each of these texts, one after the other, and how many each has."""
-    first = offsets[codes].astype(np.int64)
+    first = offsets[codes]
     each = offsets[codes + 1] - first
     ends = np.cumsum(each)
     return np.arange(int(each.sum())) - np.repeat(ends - each - first, each), each

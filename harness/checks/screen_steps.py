@@ -125,5 +125,4 @@ def misordered(steps: Steps) -> Integers:
     session = steps.group << TIME_BITS
     latest_us = np.maximum.accumulate(session + steps.sent_us)
     wrong[1:] |= latest_us[:-1] >= (session + steps.done_us)[1:]
-    found: Integers = steps.session[wrong]
-    return found
+    return steps.session[wrong].astype(np.int64)

@@ -7,8 +7,7 @@ turns out to be damaged only now is a `UsageError` like everything else that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,6 @@ from harness.errors import UsageError
 
 KEPT = frozenset({"row", "id"})
 """Asked for again and again."""
-AHEAD = "saw"
-"""By far the largest: read by another thread from the start."""
-
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
 
 
@@ -38,25 +34,29 @@ class ColumnsOnDisk:
         self.num_rows: int = pq.read_metadata(path).num_rows
         self._kept: dict[str, pa.ChunkedArray] = {}
         self._taken = self._keeps_all = False
-        self._ahead: Future[pa.ChunkedArray] | None = None
-        if AHEAD in columns:
-            reader = ThreadPoolExecutor(1)
-            self._ahead = reader.submit(read, path, AHEAD)
-            reader.shutdown(wait=False)
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         if name in self._kept:
             return self._kept[name]
-        ahead = self._ahead if name == AHEAD else None
         try:
-            column = self._read(self._path, name) if ahead is None else ahead.result()
+            column = self._read(self._path, name)
         except (OSError, ValueError) as problem:
             raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
         if name in KEPT or self._keeps_all:
             self._kept[name] = column
-        if ahead is not None:
-            self._ahead = None
         return column
+
+    def chunks(self, name: str) -> Iterator[pa.Array]:
+        """The column's row groups one after the other, each with a dictionary of its own."""
+        if name in self._kept:
+            yield from self._kept[name].iterchunks()
+            return
+        try:
+            file = pq.ParquetFile(self._path, memory_map=False, read_dictionary=[name])
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, columns=[name], use_threads=False)[name].iterchunks()
+        except (OSError, ValueError) as problem:
+            raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
 
     def take(self, rows: npt.NDArray[np.int64]) -> pa.Table:
         """These rows of all columns, as a table in memory. Whoever takes twice will take again: from then
