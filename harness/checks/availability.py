@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.columns import NONE, Flags
+from harness.checks.columns import NONE, Flags, Integers
 from harness.checks.latency import acked_waits_us, percentile
 from harness.checks.moments import Moments
-from harness.checks.traffic import PHASES, Traffic, traffic_of
+from harness.checks.traffic import KINDS, PHASES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Interval, Window
 from harness.model.words import OperationKind, Outcome, Phase
@@ -49,9 +49,18 @@ def outages(history: History, moments: Moments) -> tuple[Window, ...]:
     traffic = traffic_of(history)
     judged, side_of = ~traffic.in_phase(Phase.SEED, Phase.AUDIT), sides(traffic)
     found: list[Window] = []
-    for kind in OperationKind:
+    for kind in _with_failures(traffic, judged, moments):
         found += _of_kind(traffic.where(judged & traffic.of_kind(kind)), kind, side_of, moments)
     return tuple(found)
+
+
+def _with_failures(traffic: Traffic, judged: Flags, moments: Moments) -> list[OperationKind]:
+    """The kinds that have a window at all: told for all at once, as in long runs few do."""
+    baseline = traffic.where(traffic.in_phase(Phase.BASELINE))
+    late = np.array([late_us(baseline.where(baseline.of_kind(kind))) for kind in KINDS])
+    hit = judged & failed_or_late(traffic, late=late[traffic.kind], moments=moments)
+    counted = np.bincount(traffic.kind[hit], minlength=len(KINDS))
+    return [kind for kind in OperationKind if counted[KINDS.index(kind)]]
 
 
 def _of_kind(
@@ -101,7 +110,7 @@ def gaps(traffic: Traffic, *, late: int, moments: Moments) -> list[Gap]:
     ]
 
 
-def failed_or_late(traffic: Traffic, *, late: int, moments: Moments) -> Flags:
+def failed_or_late(traffic: Traffic, *, late: int | Integers, moments: Moments) -> Flags:
     """What was due and failed or waited too long. What the end of the run cut off (not what timed out
     or got an error) counts by how long it had waited by then."""
     ends = [moments.spans.get(phase, (0, moments.workload_ends_us))[1] for phase in PHASES]

@@ -208,11 +208,13 @@ def _acked_writes(
 ) -> list[tuple[int, str, str]]:
     """(done, run_id, node) of acked, effective changes since then, answered over such connections: the
     first and the last of them, with all of the same moments."""
+    known = {one.id: one for one in history.connections if one.run_id and by(one)}
+    if not known:
+        return []
     traffic = traffic_of(history)
     chosen = traffic.mutates & traffic.succeeded & (traffic.shard == trigger.shard)
     rows = np.flatnonzero(chosen & (traffic.done_us >= since_us))
     connection, answered = answering_connections(history.table, rows)
-    known = {one.id: one for one in history.connections if one.run_id and by(one)}
     rows, connection = rows[answered], connection[answered]
     mine = np.isin(connection, np.fromiter(known, np.int64, len(known)))
     rows, connection = rows[mine], connection[mine]

@@ -8,6 +8,7 @@ operation may have no `done_us` (and a not-sent one no `sent_us`); it is `NONE` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,8 @@ WRITING_STEPS = frozenset({StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_F
 Members = npt.NDArray[np.int8]
 
 _STEP_BITS = 16
+
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,8 +129,9 @@ _COLUMNS = tuple(
 def traffic_of(history: History) -> Traffic:
     """Made once for a history, and kept with it as its records are."""
     held = vars(history)
-    if "traffic" not in held:
-        held["traffic"] = _traffic(history.table)
+    with _one_at_a_time:
+        if "traffic" not in held:
+            held["traffic"] = _traffic(history.table)
     found: Traffic = held["traffic"]
     return found
 

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.history.files import HALF, TABLES
-from harness.history.on_disk import ColumnsOnDisk
+from harness.history.on_disk import ColumnsOnDisk, ReadAhead, ReadColumn
 from harness.model.table import TEXT, OperationTable, rows_of
 
 GROUP_OPERATIONS = 131_072
@@ -118,7 +118,7 @@ def read_tables(directory: Path, *, in_memory: bool = True) -> OperationTable:
     Raises:
         OSError, ValueError: a file is missing or damaged (pyarrow's errors derive from these).
     """
-    read = _read if in_memory else _on_disk
+    read = _read if in_memory else partial(_on_disk, ReadAhead(directory, _column))
     operations, steps, attempts = (
         read(directory / name, table.column_names)
         for name, table in zip(TABLES, _parts(OperationTable.of(())), strict=True)
@@ -191,9 +191,9 @@ def _read(path: Path, columns: Sequence[str]) -> pa.Table:
         return pa.table(dict(zip(columns, found, strict=True)))
 
 
-def _on_disk(path: Path, columns: Sequence[str]) -> ColumnsOnDisk:
+def _on_disk(read: ReadColumn, path: Path, columns: Sequence[str]) -> ColumnsOnDisk:
     _complete(path, columns)
-    return ColumnsOnDisk(path, columns, _column)
+    return ColumnsOnDisk(path, columns, read)
 
 
 def _complete(path: Path, columns: Sequence[str]) -> None:

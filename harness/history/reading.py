@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -38,6 +39,7 @@ from harness.model.records import (
     Record,
     Unanswered,
 )
+from harness.model.table import OperationTable
 
 T = TypeVar("T")
 
@@ -52,6 +54,13 @@ def read(directory: Path, *, in_memory: bool = True) -> History:
     """
     plan = _read_plan(directory / "plan.json")
     path, text, broke_off = _read_text(directory)
+    with ThreadPoolExecutor(1) as beside:  # columns are read while lines are decoded
+        tables = beside.submit(read_tables, directory, in_memory=in_memory)
+        past = _read_lines(path, plan, text, broke_off)
+    return _with_operations(path, past, tables)
+
+
+def _read_lines(path: Path, plan: Plan, text: bytes, broke_off: str) -> History:
     records = _decoded(path, text)
     if not records or not isinstance(records[0], Opening):
         raise UsageError(f"{path}: line 1 should be the opening of a history, found {_first_line(text)!r}")
@@ -61,8 +70,7 @@ def read(directory: Path, *, in_memory: bool = True) -> History:
             f"{path}: line 1: format {FORMAT} expected, found {opening.format}: use the kit's "
             "version that recorded it"
         )
-    past = _assembled(path, plan, records, broke_off)
-    return _with_operations(path, past, in_memory=in_memory)
+    return _assembled(path, plan, records, broke_off)
 
 
 def _read_plan(path: Path) -> Plan:
@@ -151,12 +159,12 @@ def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) ->
     )
 
 
-def _with_operations(path: Path, past: History, *, in_memory: bool) -> History:
+def _with_operations(path: Path, past: History, tables: Future[OperationTable]) -> History:
     """The operations of a closed history from their columns, and a word about those that are missing."""
     found = len(past.operations)
     if path.name == COMPRESSED and past.opening.format == FORMAT and not found:
         try:
-            table = read_tables(path.parent, in_memory=in_memory)
+            table = tables.result()
         except (OSError, ValueError) as problem:
             raise UsageError(f"{path.parent}: {', '.join(TABLES)}: cannot be read: {problem}") from problem
         past, found = replace(past, operations=table), len(table)

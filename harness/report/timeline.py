@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.model.history import History
@@ -190,12 +189,15 @@ def _counted(past: History, axis: _Axis, slice_us: int) -> Counter[tuple[int, Ou
     """How many operations of each outcome ended (were due, if they never did) in each slice."""
     operations = past.table.operations
     at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
+    outcome = operations["outcome"].combine_chunks()
+    words = [Outcome(word) for word in outcome.dictionary.to_pylist()]
     within = (at_us >= axis.begin) & (at_us <= axis.end)
+    slices = (at_us[within] - axis.begin) // slice_us
+    counted = np.bincount(slices * len(words) + outcome.indices.to_numpy()[within])
     counts: Counter[tuple[int, Outcome]] = Counter()
-    for outcome in Outcome:
-        chosen = within & pc.equal(operations["outcome"].cast(pa.string()), outcome).to_numpy()
-        slices, each = np.unique((at_us[chosen] - axis.begin) // slice_us, return_counts=True)
-        counts.update({(n, outcome): count for n, count in zip(slices.tolist(), each.tolist(), strict=True)})
+    for place in np.flatnonzero(counted).tolist():
+        index, word = divmod(place, len(words))
+        counts[index, words[word]] = int(counted[place])
     return counts
 
 
