@@ -4,7 +4,8 @@ People arrive at random; every attempt is executed at a moment of its own, betwe
 or, where no answer came, later or never. The store is one dictionary with Redis' whole milliseconds.
 Per history, drawn from the seed: idle timeouts that run out or do not, a clock of one microsecond or
 one millisecond, a wall clock that drifts, a primary that is killed and replaced without any loss. By
-construction no promise is broken, so whatever the checks find is a false alarm.
+construction no promise is broken, so whatever the checks find is a false alarm; except that they may say
+who was put out because touches failed while the timeout ran out: the store knows who that can be.
 
 Trap: an old attempt that lands after a later acked write is a true finding (ghost-retry). So here an
 attempt without an answer lands before its operation has ended, unless that never got an answer at all.
@@ -79,6 +80,9 @@ class Model:
         self._session: list[Known | None] = [None] * USERS
         self._all: list[Known] = []
         self._operations: list[Operation] = []
+        self._failed_touches: set[str] = set()
+        self.put_out: set[str] = set()
+        """Sessions that ran out, and a touch of which had failed."""
 
     def tell(self, operations: int) -> History:
         at_us, step = 1_000_000.0, self.dice.expovariate
@@ -157,6 +161,8 @@ class Model:
         self._begin(number, now_us, "touch", OperationKind.TOUCH, session, tried, look, step)
         if tried.outcome is ACKED:
             self._later(tried.executed_us, self._read, session, look)
+        else:
+            self._failed_touches.add(session.id)
         self._push(tried, self._slide, session, step)
 
     def _write(  # noqa: PLR0917 - one line per behaviour above
@@ -318,6 +324,8 @@ class Model:
             return None
         if now_ms > kept.until_ms:
             kept.fields = None
+            if session.id in self._failed_touches:
+                self.put_out.add(session.id)
             return None
         return kept
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.model.history import History
+from harness.model.plan import PlannedBound
 from harness.model.records import (
     Attempt,
     AuditEntry,
@@ -23,6 +25,7 @@ from harness.model.records import (
     Operation,
     PhaseChange,
 )
+from harness.model.scenario import Expectation, Term
 from harness.model.words import Outcome, Phase
 from tests.builders_history import Past
 
@@ -34,6 +37,14 @@ PAUSE_US = 100_000
 TRIES = 4
 OLD, NEW = "redis-1", "redis-2"
 SAMPLE_EVERY_US = 100_000
+
+PUT_OUT_BY_OUTAGE = Expectation(
+    text='logged-out-by-outage: ">= 0"',
+    metric="logged-out-by-outage",
+    comparison=">=",
+    bound=(Term(factor=0.0),),
+)
+"""Touches fail here, and timeouts run out: who was put out by that is told, and no promise of Redis is broken."""
 
 
 def left_ms(kept: Kept, now_ms: int) -> int:
@@ -158,12 +169,18 @@ class Surroundings:
         if self._fails:
             past.fault(self._gone_us / 1e6, kind="kill")
         settled_us = end_us - 5_000_000
+        plan = past.plan()
+        plan = replace(
+            plan,
+            scenario=replace(plan.scenario, expect=(PUT_OUT_BY_OUTAGE,)),
+            bounds=(PlannedBound(text=PUT_OUT_BY_OUTAGE.text, value=0.0),),
+        )
         events = [*past.events]
         if self._fails:
             events.append(Event(source=NEW, name="promoted", t_us=self._back_us, node=NEW, shard=1))
             events.append(Event(source="harness", name="recovered", t_us=max(settled_us, self._back_us)))
         return History(
-            plan=past.plan(),
+            plan=plan,
             opening=past.history().opening,
             operations=tuple(operations),
             connections=self._connections(),
