@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 Integers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
+Places = npt.NDArray[np.int32]
+"""Positions: half as large as numpy makes them by itself."""
 Flags = npt.NDArray[np.bool_]
 
 NONE = -(1 << 62)
@@ -45,6 +47,11 @@ def flagged(table: pa.Table, name: str, value: bool) -> Flags:
     column = pc.fill_null(table[name].combine_chunks(), not value)
     found: Flags = column.to_numpy(zero_copy_only=False)
     return found if value else np.logical_not(found)
+
+
+def give_back() -> None:
+    """Return freed memory to the system, which the C library does late: after work on many rows."""
+    pa.default_memory_pool().release_unused()
 
 
 def chunks(table: pa.Table, name: str) -> Iterator[pa.Array]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.checks.columns import NO_CODE, Codes, Flags, Integers, in_order_of
+from harness.checks.columns import NO_CODE, Codes, Flags, Integers, give_back, in_order_of
 from harness.checks.effects import IDENTITY
 
 Sums = npt.NDArray[np.uint64]
@@ -68,37 +68,49 @@ class Contents:
 
 def contents_of(chunks: Iterable[pa.Array]) -> Contents:
     """Cut a column, chunk by chunk: what is large about it need not be in memory at once."""
-    codes, ends, tokens, texts, empty, escaped = [], [], [], [], [], []
-    rows = cuts = known = 0
+    nothing = Contents(
+        codes=np.zeros(0, np.int32),
+        offsets=np.zeros(1, np.int64),
+        tokens=np.zeros(0, np.int32),
+        texts=pa.array([], pa.string()),
+        empty=np.zeros(0, np.bool_),
+        escaped=np.zeros(0, np.bool_),
+    )
+    parts = []
     for chunk in chunks:
-        packed = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-        whole = packed.dictionary
-        cut = _split(whole)
-        pieces = cut.values.dictionary_encode()
-        codes.append(_moved(_codes(packed), rows))
-        ends.append(cut.offsets.to_numpy()[1:].astype(np.int64) + cuts)
-        tokens.append(pieces.indices.to_numpy() + np.int32(known))
-        texts.append(pieces.dictionary)
-        empty.append(_truths(pc.equal(whole, "{}")))
-        escaped.append(_truths(pc.match_substring(whole, "\\")))
-        rows, cuts, known = rows + len(whole), cuts + len(pieces), known + len(pieces.dictionary)
-    nothing, none = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+        parts.append(_cut(chunk))
+        del chunk
+        give_back()
+    texts = np.cumsum([0, *(len(part) for part in parts)]).tolist()
+    pieces = np.cumsum([0, *(len(part.tokens) for part in parts)]).tolist()
+    known = np.cumsum([0, *(len(part.texts) for part in parts)]).tolist()
+    every = list(zip(parts, texts, pieces, known, strict=False))
     return Contents(
-        codes=np.concatenate([nothing, *codes]),
-        offsets=np.concatenate([np.zeros(1, np.int64), *ends]),
-        tokens=np.concatenate([nothing, *tokens]),
-        texts=pa.concat_arrays([pa.array([], pa.string()), *texts]),
-        empty=np.concatenate([none, *empty]),
-        escaped=np.concatenate([none, *escaped]),
+        codes=np.concatenate([nothing.codes, *(_counted_on(part.codes, by) for part, by, _, _ in every)]),
+        offsets=np.concatenate([nothing.offsets, *(part.offsets[1:] + by for part, _, by, _ in every)]),
+        tokens=np.concatenate([nothing.tokens, *(part.tokens + np.int32(by) for part, _, _, by in every)]),
+        texts=pa.concat_arrays([nothing.texts, *(part.texts for part in parts)]),
+        empty=np.concatenate([nothing.empty, *(part.empty for part in parts)]),
+        escaped=np.concatenate([nothing.escaped, *(part.escaped for part in parts)]),
     )
 
 
-def _codes(packed: pa.DictionaryArray) -> Codes:
-    codes: Codes = pc.fill_null(packed.indices, NO_CODE).to_numpy(zero_copy_only=False)
-    return codes
+def _cut(chunk: pa.Array) -> Contents:
+    packed = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+    texts = packed.dictionary
+    cut = _split(texts)
+    pieces = cut.values.dictionary_encode()
+    return Contents(
+        codes=pc.fill_null(packed.indices, NO_CODE).to_numpy(zero_copy_only=False),
+        offsets=cut.offsets.to_numpy().astype(np.int64),
+        tokens=pieces.indices.to_numpy(),
+        texts=pieces.dictionary,
+        empty=_truths(pc.equal(texts, "{}")),
+        escaped=_truths(pc.match_substring(texts, "\\")),
+    )
 
 
-def _moved(codes: Codes, by: int) -> Codes:
+def _counted_on(codes: Codes, by: int) -> Codes:
     """Codes counted on; what has none still has none."""
     return np.where(codes < 0, NO_CODE, codes + np.int32(by)).astype(np.int32)
 

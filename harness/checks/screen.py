@@ -12,8 +12,8 @@ what is called clean here. Kinds of steps that this module does not know make su
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from harness.checks.columns import (
     Words,
     chunks,
     flagged,
+    give_back,
     integers,
     known,
 )
@@ -49,6 +50,13 @@ from harness.model.words import Outcome, StepKind
 
 NEUTRAL = frozenset({StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT})
 """Steps that neither change nor show the session itself."""
+
+
+_CUTTING = {"wrote": Lock(), "saw": Lock()}
+"""Columns that are cut into `Contents`, by whoever comes first."""
+
+ROWS_AT_ONCE = 1 << 16
+"""Where much is compared row by row: what is made on the way stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +94,8 @@ def screen(history: History) -> Screened:
     ids = integers(history.table.operations, "id")
     if summary is None or summary.valid_pass is None or not (ids[1:] > ids[:-1]).all():
         return Screened(suspects=history)
-    with ThreadPoolExecutor(1) as beside:
-        cut = [beside.submit(contents_of, chunks(history.table.steps, name)) for name in ("wrote", "saw")]
-        sessions = _Sessions(history.table, traffic_of(history))
-        steps = _look_at_steps(sessions, history, *cut)
+    sessions = _Sessions(history.table, traffic_of(history))
+    steps = _look_at_steps(sessions, history)
     if steps is None:
         return Screened(suspects=history)
     rows = np.flatnonzero(sessions.suspect[sessions.of.codes])
@@ -154,9 +160,22 @@ class _Sessions:
         self.blame(codes[rows[~Words(table.attempts, "result").equal("reply")]])
 
 
-def _look_at_steps(
-    sessions: _Sessions, history: History, wrote: Future[Contents], saw: Future[Contents]
-) -> Steps | None:
+def prepare(history: History) -> None:
+    """Do what is costly about a screen and needs nothing else: in another thread it costs no time."""
+    for column in _CUTTING:
+        _cut(history, column)
+
+
+def _cut(history: History, column: str) -> Contents:
+    held = vars(history)
+    with _CUTTING[column]:
+        if column not in held:
+            held[column] = contents_of(chunks(history.table.steps, column))
+    found: Contents = held[column]
+    return found
+
+
+def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
     """The steps on sessions, in order; None: numbers beyond what the screen can hold."""
     table, traffic = history.table, sessions.traffic
     rows = rows_of(table.steps)
@@ -172,10 +191,13 @@ def _look_at_steps(
     without[steps.session] = False
     sessions.suspect |= without
     sessions.blame(misordered(steps))
+    give_back()
     identity = sessions.identity_of(steps)
-    course, odd = course_of(steps, table, wrote.result(), identity)
+    course, odd = course_of(steps, table, _cut(history, "wrote"), identity)
     sessions.blame(odd)
-    sessions.blame(seen_amiss(steps, course, table, saw.result()))
+    give_back()
+    sessions.blame(seen_amiss(steps, course, table, _cut(history, "saw")))
+    give_back()
     sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
     return steps
 
@@ -205,23 +227,26 @@ def _beyond_one_session(sessions: _Sessions, table: OperationTable, rows: Intege
 def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> Flags:
     """Steps whose only attempt was answered, with an effect and without an error, in their time."""
     steps = table.steps
-    sent_us, done_us = integers(steps, "sent_us"), integers(steps, "done_us")
     good: Flags = Words(steps, "outcome").as_members(OUTCOMES) == OUTCOMES.index(Outcome.ACKED)
     good &= ~known(steps, "error") & ~flagged(steps, "effective", value=False)
-    good &= (traffic.sent_us[rows] <= sent_us) & (sent_us <= done_us) & (done_us <= traffic.done_us[rows])
-    good &= traffic.with_outcome(Outcome.ACKED)[rows]
-    tried = rows_of(table.attempts)
-    attempts = steps["attempts"].combine_chunks()
+    sent_us, done_us = integers(steps, "sent_us"), integers(steps, "done_us")
+    acked = traffic.with_outcome(Outcome.ACKED)
+    tried, n = rows_of(table.attempts), integers(table.attempts, "n")
+    attempts, tried_us = steps["attempts"].combine_chunks(), integers(table.attempts, "sent_us")
     offsets, numbers = attempts.offsets.to_numpy(), attempts.values.to_numpy()
-    good &= np.diff(offsets) == 1
     if not len(tried) or not len(numbers):
         return np.zeros(len(rows), np.bool_)
-    n = numbers[np.minimum(offsets[:-1], len(numbers) - 1)]
-    place = np.searchsorted(tried, np.arange(len(table)))[rows] + n - 1
-    good &= (place >= 0) & (place < len(tried))
-    place = np.clip(place, 0, len(tried) - 1)
-    good &= (tried[place] == rows) & (integers(table.attempts, "n")[place] == n)
-    good &= integers(table.attempts, "sent_us")[place] == sent_us
+    before = np.searchsorted(tried, np.arange(len(table))).astype(np.int32)
+    for begin in range(0, len(rows), ROWS_AT_ONCE):
+        these = slice(begin, begin + ROWS_AT_ONCE)
+        row, sent, done, first = rows[these], sent_us[these], done_us[these], offsets[:-1][these]
+        fine = (traffic.sent_us[row] <= sent) & (sent <= done) & (done <= traffic.done_us[row])
+        fine &= acked[row] & (offsets[1:][these] == first + 1)
+        number = numbers[np.minimum(first, len(numbers) - 1)]
+        place = before[row] + number - 1
+        fine &= (place >= 0) & (place < len(tried))
+        place = np.clip(place, 0, len(tried) - 1)
+        good[these] &= fine & (tried[place] == row) & (n[place] == number) & (tried_us[place] == sent)
     return good
 
 

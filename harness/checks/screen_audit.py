@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from harness.checks.columns import NO_CODE, NONE, Flags, Integers, Words
+from harness.checks.columns import NONE, Flags, Integers, Words
 from harness.checks.contents import contents_of
 from harness.checks.others import differs
 from harness.checks.screen_course import Course, in_time
@@ -66,10 +66,10 @@ def _answers(history: History, names: Words, sessions: Sequence[int]) -> list[li
 
 def _left_behind(steps: Steps, table: OperationTable) -> list[tuple[str, ...]]:
     """The witnesses that each session's steps must have left, in their order."""
-    writes = steps.are(StepKind.CREATE, *WRITING_STEPS)
-    witness = steps.words(table, "witness")
-    leaving = np.flatnonzero(writes & (witness.codes != NO_CODE))
-    texts = witness.texts.take(pa.array(witness.codes[leaving])).to_pylist()
+    leaving = np.flatnonzero(steps.are(StepKind.CREATE, *WRITING_STEPS))
+    witness = steps.words(table, "witness", leaving)
+    leaving = leaving[witness.known]
+    texts = witness.texts.take(pa.array(witness.codes[witness.known])).to_pylist()
     bounds = np.searchsorted(leaving, np.append(steps.begin, len(steps))).tolist()
     return [tuple(texts[first:end]) for first, end in pairwise(bounds)]
 

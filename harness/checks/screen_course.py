@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from harness.checks.columns import NO_CODE, NONE, Codes, Flags, Integers, integers
+from harness.checks.columns import NO_CODE, NONE, Codes, Flags, Integers, Places, give_back, integers
 from harness.checks.contents import Changes, Contents, Sums, Tokens, weigh
 from harness.checks.effects import IDENTITY
 from harness.checks.index import EPSILON_US
@@ -32,10 +32,10 @@ class Course:
     """After each step; 0 once the session is destroyed."""
     gone: Flags
     """Destroyed by this step or before."""
-    setter: Integers
+    setter: Places
     """Position of the last step so far that set the time-out; -1: none did."""
-    ttl_us: Integers
-    """What that step set it to."""
+    timeout_us: Integers
+    """By session (in the order of `Steps.begin`), what all of its setters set it to."""
 
 
 def course_of(
@@ -43,25 +43,31 @@ def course_of(
 ) -> tuple[Course, Integers]:
     """The course of every session; and the sessions whose course cannot be told so simply."""
     tokens, changes, untold = changes_of(steps, table, wrote, identity)
+    give_back()
     added, odd = weigh(changes, tokens, len(steps))
-    gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int64)) > 0
+    gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
     sums = steps.within(np.cumsum(added))
     sums[gone] = 0
-    setter, ttl_us, changed = _setters(steps, integers(table.steps, "ttl_ms")[steps.at])
-    course = Course(tokens=tokens, sums=sums, gone=gone, setter=setter, ttl_us=ttl_us)
+    give_back()
+    setter, timeout_us, changed = _setters(steps, table)
+    course = Course(tokens=tokens, sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
     return course, np.concatenate([untold, odd, changed])
 
 
-def _setters(steps: Steps, ttl_ms: Integers) -> tuple[Integers, Integers, Integers]:
-    """`setter` and `ttl_us`; and the sessions with more than one time-out."""
-    sets = steps.are(StepKind.CREATE, StepKind.TOUCH) & (ttl_ms != NONE)
-    last = np.maximum.accumulate(np.where(sets, np.arange(len(steps)), -1))
+def _setters(steps: Steps, table: OperationTable) -> tuple[Places, Integers, Codes]:
+    """`setter` and `timeout_us`; and the sessions with more than one time-out."""
+    places = np.flatnonzero(steps.are(StepKind.CREATE, StepKind.TOUCH))
+    ttl_ms = integers(table.steps, "ttl_ms")[steps.at[places]]
+    places, ttl_ms = places[ttl_ms != NONE], ttl_ms[ttl_ms != NONE]
+    last = np.full(len(steps), -1, np.int32)
+    last[places] = places
+    last = np.maximum.accumulate(last)
     last[last < steps.begin[steps.group]] = -1
-    places = np.flatnonzero(sets)
-    differ = (ttl_ms[places[1:]] != ttl_ms[places[:-1]]) & (
-        steps.group[places[1:]] == steps.group[places[:-1]]
-    )
-    return last, np.append(ttl_ms, 0)[last] * 1000, steps.session[places[1:][differ]]
+    group = steps.group[places]
+    timeout_us = np.zeros(len(steps.begin), np.int64)
+    timeout_us[group] = ttl_ms * 1000
+    differ = (ttl_ms[1:] != ttl_ms[:-1]) & (group[1:] == group[:-1])
+    return last, timeout_us, steps.session[places[1:][differ]]
 
 
 def seen_amiss(steps: Steps, course: Course, table: OperationTable, saw: Contents) -> Integers:
@@ -78,11 +84,16 @@ def seen_amiss(steps: Steps, course: Course, table: OperationTable, saw: Content
 
 
 def in_time(  # noqa: PLR0917 - one look is these four
-    steps: Steps, course: Course, after: Integers, sent_us: Integers, done_us: Integers, pttl_ms: Integers
+    steps: Steps,
+    course: Course,
+    after: Integers | Places,
+    sent_us: Integers,
+    done_us: Integers,
+    pttl_ms: Integers,
 ) -> Flags:
     """Looks that found a session when it had to live, with the time that the last setter of its
     time-out gave it; `after`: the position of the last step before the look, or its own."""
-    setter, timeout_us = course.setter[after], course.ttl_us[after]
+    setter, timeout_us = course.setter[after], course.timeout_us[steps.group[after]]
     earliest_us = steps.sent_us[setter] + timeout_us - EPSILON_US
     latest_us = steps.done_us[setter] + timeout_us + EPSILON_US
     left_us = pttl_ms * 1000
@@ -129,11 +140,11 @@ def changes_of(
     return tokens, _in_order(steps, parts), np.concatenate(untold)
 
 
-_Part = tuple[Integers, Codes, Codes, Integers, Integers]
+_Part = tuple[Integers | Places, Codes, Codes, Integers, Integers]
 """Step, token, field, amount and total of some changes."""
 
 
-def _part(step: Integers, token: Codes, field: Codes, counted: _Additions | None = None) -> _Part:
+def _part(step: Integers | Places, token: Codes, field: Codes, counted: _Additions | None = None) -> _Part:
     if counted is not None:
         return step, token, field, counted.amount, counted.total
     nothing = np.zeros(len(step), np.int64)
@@ -181,7 +192,7 @@ class _Additions:
 
 def _additions(steps: Steps, table: OperationTable) -> _Additions:
     step = np.flatnonzero(steps.are(StepKind.INCREMENT))
-    asked, told = steps.words(table, "added"), steps.words(table, "added_now")
+    asked, told = steps.words(table, "added", step), steps.words(table, "added_now", step)
     amounts, totals = (
         [_one_number(text) for text in asked.names()],
         [_one_number(text) for text in told.names()],
@@ -189,13 +200,13 @@ def _additions(steps: Steps, table: OperationTable) -> _Additions:
     place = {name: n for n, name in enumerate(dict.fromkeys(name for name, _ in (*amounts, *totals)))}
     asked_field = np.array([*(place[name] if name else -1 for name, _ in amounts), -1])
     told_field = np.array([*(place[name] if name else -2 for name, _ in totals), -2])
-    good = asked_field[asked.codes[step]] == told_field[told.codes[step]]
+    good = asked_field[asked.codes] == told_field[told.codes]
     kept = step[good]
     return _Additions(
         step=kept,
-        amount=np.array([*(number for _, number in amounts), 0])[asked.codes[kept]],
-        total=np.array([*(number for _, number in totals), 0])[told.codes[kept]],
-        text=told.codes[kept],
+        amount=np.array([*(number for _, number in amounts), 0])[asked.codes[good]],
+        total=np.array([*(number for _, number in totals), 0])[told.codes[good]],
+        text=told.codes[good],
         texts=[f'{name}":"{number}' for name, number in totals],
         untold=steps.session[step[~good]],
     )
@@ -210,9 +221,9 @@ def _one_number(text: str) -> tuple[str, int]:
 def _removals(steps: Steps, table: OperationTable, tokens: Tokens) -> tuple[Integers, Codes, Integers]:
     """Steps that remove a field that ever had a value, and the field; sessions that do not name one."""
     step = np.flatnonzero(steps.are(StepKind.REMOVE_FIELD))
-    removed = steps.words(table, "removed")
+    removed = steps.words(table, "removed", step)
     place = {name: n for n, name in enumerate(tokens.fields)}
     names = [msgspec.json.decode(text, type=tuple[str, ...]) for text in removed.names()]
     fields = np.array([*(place.get(one[0], -1) if len(one) == 1 else -2 for one in names), -2], np.int32)
-    field = fields[removed.codes[step]]
+    field = fields[removed.codes]
     return step[field >= 0], field[field >= 0], steps.session[step[field == -2]]

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.columns import Codes, Flags, Integers, Words, in_order_of, integers
+from harness.checks.columns import Codes, Flags, Integers, Places, Words, in_order_of, integers
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import StepKind
 
@@ -31,7 +31,7 @@ ON_SESSIONS = (
 )
 """Steps that change or show a session, and that the screen knows."""
 
-Number = TypeVar("Number", np.int64, np.uint64)
+Number = TypeVar("Number", np.int32, np.uint64)
 
 TIME_BITS = 40
 """Microseconds of twelve days."""
@@ -42,14 +42,14 @@ SESSION_BITS = 22
 class Steps:
     """Parallel columns of the steps in `ON_SESSIONS`."""
 
-    at: Integers
+    at: Places
     """Position in the table's steps."""
-    row: Integers
+    row: Places
     """Of the operation."""
     session: Codes
-    begin: Integers
+    begin: Places
     """Where each session begins in these columns."""
-    group: Integers
+    group: Places
     """Which of `begin` a step belongs to."""
     does: npt.NDArray[np.int8]
     """Position in `ON_SESSIONS`."""
@@ -70,15 +70,15 @@ class Steps:
         return np.logical_not(self.are(StepKind.READ))
 
     @property
-    def end(self) -> Integers:
+    def end(self) -> Places:
         """The last position of each session."""
-        ends: Integers = np.append(self.begin[1:], len(self))[: len(self.begin)] - 1
+        ends: Places = np.append(self.begin[1:], len(self))[: len(self.begin)] - 1
         return ends
 
-    def words(self, table: OperationTable, name: str) -> Words:
-        """A column of text, in this order."""
+    def words(self, table: OperationTable, name: str, chosen: Integers | Places) -> Words:
+        """A column of text, of the steps at these positions."""
         found = Words(table.steps, name)
-        found.codes = found.codes[self.at]
+        found.codes = found.codes[self.at[chosen]]
         return found
 
     def within(self, running: npt.NDArray[Number]) -> npt.NDArray[Number]:
@@ -92,17 +92,18 @@ def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Ste
     """`session_of`: of every operation, its session's code."""
     place = {str(kind): n for n, kind in enumerate(ON_SESSIONS)}
     kinds = does.mapped([place.get(name, -1) for name in does.names()], nothing=-1, dtype=np.int8)
-    at = np.flatnonzero(kinds >= 0)
-    session = session_of[rows_of(table.steps)[at]]
-    order = in_order_of(session)
-    at, session = at[order], session[order]
+    rows = rows_of(table.steps)
+    at = np.flatnonzero(kinds >= 0).astype(np.int32)
+    at = at[in_order_of(session_of[rows[at]])]
+    row = rows[at].astype(np.int32)
+    session = session_of[row]
     first = np.append(True, session[1:] != session[:-1])[: len(session)]
     return Steps(
         at=at,
-        row=rows_of(table.steps)[at],
+        row=row,
         session=session,
-        begin=np.flatnonzero(first),
-        group=np.cumsum(first) - 1,
+        begin=np.flatnonzero(first).astype(np.int32),
+        group=np.cumsum(first, dtype=np.int32) - np.int32(1),
         does=kinds[at],
         sent_us=integers(table.steps, "sent_us")[at],
         done_us=integers(table.steps, "done_us")[at],
@@ -118,11 +119,11 @@ def misordered(steps: Steps) -> Integers:
     that was seen agrees with it, no promise was broken.
     """
     creates, destroys = steps.are(StepKind.CREATE), steps.are(StepKind.DESTROY)
-    gone = steps.within(np.cumsum(destroys, dtype=np.int64))
+    gone = steps.within(np.cumsum(destroys, dtype=np.int32))
     wrong = creates
     wrong[steps.begin] ^= True
     wrong |= steps.changing & (gone > destroys)
-    session = steps.group << TIME_BITS
+    session = steps.group.astype(np.int64) << TIME_BITS
     latest_us = np.maximum.accumulate(session + steps.sent_us)
     wrong[1:] |= latest_us[:-1] >= (session + steps.done_us)[1:]
     return steps.session[wrong].astype(np.int64)

@@ -45,14 +45,12 @@ _one_at_a_time = Lock()
 class Traffic:
     """Parallel columns, one entry an operation, in the order of the history."""
 
-    row: Integers
-    """In the history's table."""
     id: Integers
     kind: Members
     """Positions in `KINDS`; likewise `phase` and `outcome`."""
     phase: Members
     outcome: Members
-    shard: Integers
+    shard: Codes
     due_us: Integers
     sent_us: Integers
     done_us: Integers
@@ -148,12 +146,11 @@ def _traffic(table: OperationTable) -> Traffic:
     kind = Words(operations, "kind").as_members(KINDS)
     mutating = _any(rows[does.which(MUTATING_STEPS.__contains__)], count)
     return Traffic(
-        row=np.arange(count),
         id=integers(operations, "id"),
         kind=kind,
         phase=Words(operations, "phase").as_members(PHASES),
         outcome=outcome,
-        shard=integers(operations, "shard"),
+        shard=integers(operations, "shard").astype(np.int32),
         due_us=integers(operations, "due_us"),
         sent_us=integers(operations, "sent_us"),
         done_us=done_us,
