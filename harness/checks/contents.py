@@ -26,6 +26,10 @@ from harness.checks.effects import IDENTITY
 Sums = npt.NDArray[np.uint64]
 
 
+MUCH_BYTES = 1 << 24
+"""So much may lie about before it is given back: giving back and taking again costs time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What steps did to fields, one entry each, in the order of the steps."""
@@ -76,11 +80,14 @@ def contents_of(chunks: Iterable[pa.Array]) -> Contents:
         empty=np.zeros(0, np.bool_),
         escaped=np.zeros(0, np.bool_),
     )
-    parts = []
+    parts, freed_bytes = [], 0
     for chunk in chunks:
         parts.append(_cut(chunk))
+        freed_bytes += chunk.nbytes
         del chunk
-        give_back()
+        if freed_bytes > MUCH_BYTES:
+            give_back()
+            freed_bytes = 0
     texts = np.cumsum([0, *(len(part) for part in parts)]).tolist()
     pieces = np.cumsum([0, *(len(part.tokens) for part in parts)]).tolist()
     known = np.cumsum([0, *(len(part.texts) for part in parts)]).tolist()

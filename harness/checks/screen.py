@@ -12,6 +12,7 @@ what is called clean here. Kinds of steps that this module does not know make su
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -196,9 +197,10 @@ def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
     course, odd = course_of(steps, table, _cut(history, "wrote"), identity)
     sessions.blame(odd)
     give_back()
-    sessions.blame(seen_amiss(steps, course, table, _cut(history, "saw")))
-    give_back()
-    sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
+    with ThreadPoolExecutor(1) as beside:
+        looks = beside.submit(seen_amiss, steps, course, table, _cut(history, "saw"))
+        sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
+    sessions.blame(looks.result())
     return steps
 
 

@@ -34,7 +34,7 @@ OVERLAP_OPERATIONS = 8_192
 """Held back for the next group, in case one that began earlier is still to come."""
 
 _READERS = 2
-_LARGE_BYTES = 1 << 23
+_LARGE_BYTES = 1 << 25
 _COMPRESSION_LEVEL = 3
 _PAGE_BYTES = 1 << 26
 """A column of a group is one page: compression sees all of it."""
