@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import docker.errors
 import pytest
 
 from harness.errors import EnvironmentFailure
@@ -106,3 +108,45 @@ def test_a_held_topology_is_found_until_the_next_boot(
     path.unlink()
     with pytest.raises(EnvironmentFailure, match="taken down"):
         docker_held.read(path)
+
+
+# -- Removal
+
+
+class Scripted:
+    """An engine that keeps one container, or one network, or neither; everything else is removed at once."""
+
+    def __init__(self, *, container: bool = False, network: bool = False) -> None:
+        self.api = self
+        self._container, self._network = container, network
+        self.containers = SimpleNamespace(list=lambda **_: [self] if self._container else [])
+        self.networks = SimpleNamespace(list=lambda **_: [self] if self._network else [])
+
+    def remove(self, **_: object) -> None:
+        raise docker.errors.APIError("403", explanation="network x has active endpoints")
+
+    def remove_network(self, _identity: str) -> None:
+        self.remove()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "_REMOVED_WITHIN_S", 0.0)
+
+
+def test_network_that_the_engine_does_not_let_go_of_spoils_no_run(impatient: None) -> None:
+    """Nothing runs any more, so what was measured stands."""
+    docker_engine.remove(Scripted(network=True), "run=1")
+
+
+def test_container_that_does_not_go_away_is_an_error(impatient: None) -> None:
+    """Something of the run still runs."""
+    with pytest.raises(EnvironmentFailure, match="run=1 did not go away"):
+        docker_engine.remove(Scripted(container=True), "run=1")
+
+
+def test_leftover_network_that_stays_is_told(impatient: None) -> None:
+    """`clean` does not claim to have removed it, and says what helps."""
+    left = docker_engine.Leftover(kind="network", name="nodes", identity="1", run="r")
+    with pytest.raises(EnvironmentFailure, match=r"network nodes did not go away .* restarted"):
+        docker_engine.remove_leftovers(Scripted(network=True), [left])
