@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.columns import NONE, Flags, Integers
+from harness.checks.columns import NONE, ROWS_AT_ONCE, Flags, Integers
 from harness.checks.latency import acked_waits_us, percentile
 from harness.checks.moments import Moments
 from harness.checks.traffic import KINDS, PHASES, Traffic, traffic_of
@@ -58,8 +58,12 @@ def _with_failures(traffic: Traffic, judged: Flags, moments: Moments) -> list[Op
     """The kinds that have a window at all: told for all at once, as in long runs few do."""
     baseline = traffic.where(traffic.in_phase(Phase.BASELINE))
     late = np.array([late_us(baseline.where(baseline.of_kind(kind))) for kind in KINDS])
-    hit = judged & failed_or_late(traffic, late=late[traffic.kind], moments=moments)
-    counted = np.bincount(traffic.kind[hit], minlength=len(KINDS))
+    counted = np.zeros(len(KINDS), np.int64)
+    for begin in range(0, len(traffic), ROWS_AT_ONCE):
+        these = slice(begin, begin + ROWS_AT_ONCE)
+        part = traffic.where(these)
+        hit = judged[these] & failed_or_late(part, late=late[part.kind], moments=moments)
+        counted += np.bincount(part.kind[hit], minlength=len(KINDS))
     return [kind for kind in OperationKind if counted[KINDS.index(kind)]]
 
 

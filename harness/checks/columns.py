@@ -25,6 +25,9 @@ NONE = -(1 << 62)
 NO_CODE = -1
 """Stands for null among codes."""
 
+ROWS_AT_ONCE = 1 << 16
+"""Where much is compared row by row: what is made on the way stays in the processor's cache."""
+
 _RADIX = 1 << 16
 
 

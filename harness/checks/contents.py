@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ from harness.checks.effects import IDENTITY
 Sums = npt.NDArray[np.uint64]
 
 
-MUCH_BYTES = 1 << 24
+MUCH_BYTES = 1 << 23
 """So much may lie about before it is given back: giving back and taking again costs time."""
 
 
@@ -72,15 +73,7 @@ class Contents:
 
 def contents_of(chunks: Iterable[pa.Array]) -> Contents:
     """Cut a column, chunk by chunk: what is large about it need not be in memory at once."""
-    nothing = Contents(
-        codes=np.zeros(0, np.int32),
-        offsets=np.zeros(1, np.int64),
-        tokens=np.zeros(0, np.int32),
-        texts=pa.array([], pa.string()),
-        empty=np.zeros(0, np.bool_),
-        escaped=np.zeros(0, np.bool_),
-    )
-    parts, freed_bytes = [], 0
+    parts, freed_bytes = [_cut(pa.array([], pa.string()))], 0
     for chunk in chunks:
         parts.append(_cut(chunk))
         freed_bytes += chunk.nbytes
@@ -88,18 +81,34 @@ def contents_of(chunks: Iterable[pa.Array]) -> Contents:
         if freed_bytes > MUCH_BYTES:
             give_back()
             freed_bytes = 0
+    return _joined(parts)
+
+
+def _joined(parts: list[Contents]) -> Contents:
+    """One after the other, codes counted on. Takes the parts apart, so that they need no memory twice."""
     texts = np.cumsum([0, *(len(part) for part in parts)]).tolist()
     pieces = np.cumsum([0, *(len(part.tokens) for part in parts)]).tolist()
     known = np.cumsum([0, *(len(part.texts) for part in parts)]).tolist()
-    every = list(zip(parts, texts, pieces, known, strict=False))
+    codes = [_counted_on(part.codes, by) for part, by in zip(parts, texts, strict=False)]
+    offsets = [part.offsets[1:] + by for part, by in zip(parts, pieces, strict=False)]
+    tokens = [part.tokens + np.int32(by) for part, by in zip(parts, known, strict=False)]
+    rest = [(part.texts, part.empty, part.escaped) for part in parts]
+    parts.clear()
+    each, empty, escaped = zip(*rest, strict=True)
     return Contents(
-        codes=np.concatenate([nothing.codes, *(_counted_on(part.codes, by) for part, by, _, _ in every)]),
-        offsets=np.concatenate([nothing.offsets, *(part.offsets[1:] + by for part, _, by, _ in every)]),
-        tokens=np.concatenate([nothing.tokens, *(part.tokens + np.int32(by) for part, _, _, by in every)]),
-        texts=pa.concat_arrays([nothing.texts, *(part.texts for part in parts)]),
-        empty=np.concatenate([nothing.empty, *(part.empty for part in parts)]),
-        escaped=np.concatenate([nothing.escaped, *(part.escaped for part in parts)]),
+        codes=_put_together(codes),
+        offsets=np.append(np.zeros(1, np.int64), _put_together(offsets)),
+        tokens=_put_together(tokens),
+        texts=pa.concat_arrays(each),
+        empty=np.concatenate(empty),
+        escaped=np.concatenate(escaped),
     )
+
+
+def _put_together(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    found = np.concatenate(arrays)
+    arrays.clear()
+    return found
 
 
 def _cut(chunk: pa.Array) -> Contents:
@@ -157,8 +166,9 @@ class Tokens:
         """The sum of each text's tokens."""
         places = pc.fill_null(pc.index_in(contents.texts, value_set=self.texts), len(self.texts))
         numbers = self.numbers[places.to_numpy()][contents.tokens]
-        running = np.append(np.zeros(1, np.uint64), np.cumsum(numbers))[contents.offsets]
-        found: Sums = running[1:] - running[:-1]
+        running = np.zeros(len(numbers) + 1, np.uint64)
+        np.cumsum(numbers, out=running[1:])
+        found: Sums = running[contents.offsets[1:]] - running[contents.offsets[:-1]]
         found[contents.empty] = 0
         found[contents.escaped] = self._never
         return found

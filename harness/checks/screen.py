@@ -22,6 +22,7 @@ import numpy as np
 from harness.checks.columns import (
     NO_CODE,
     NONE,
+    ROWS_AT_ONCE,
     Codes,
     Flags,
     Integers,
@@ -55,9 +56,6 @@ NEUTRAL = frozenset({StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT})
 
 _CUTTING = {"wrote": Lock(), "saw": Lock()}
 """Columns that are cut into `Contents`, by whoever comes first."""
-
-ROWS_AT_ONCE = 1 << 16
-"""Where much is compared row by row: what is made on the way stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +166,7 @@ def prepare(history: History) -> None:
 
 
 def _cut(history: History, column: str) -> Contents:
+    """A column cut into tokens, by whoever asks for it first."""
     held = vars(history)
     with _CUTTING[column]:
         if column not in held:
@@ -196,11 +195,13 @@ def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
     identity = sessions.identity_of(steps)
     course, odd = course_of(steps, table, _cut(history, "wrote"), identity)
     sessions.blame(odd)
+    vars(history).pop("wrote", None)
     give_back()
     with ThreadPoolExecutor(1) as beside:
         looks = beside.submit(seen_amiss, steps, course, table, _cut(history, "saw"))
         sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
     sessions.blame(looks.result())
+    vars(history).pop("saw", None)
     return steps
 
 

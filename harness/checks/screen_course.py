@@ -14,7 +14,17 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from harness.checks.columns import NO_CODE, NONE, Codes, Flags, Integers, Places, give_back, integers
+from harness.checks.columns import (
+    NO_CODE,
+    NONE,
+    ROWS_AT_ONCE,
+    Codes,
+    Flags,
+    Integers,
+    Places,
+    give_back,
+    integers,
+)
 from harness.checks.contents import Changes, Contents, Sums, Tokens, weigh
 from harness.checks.effects import IDENTITY
 from harness.checks.index import EPSILON_US
@@ -70,16 +80,21 @@ def _setters(steps: Steps, table: OperationTable) -> tuple[Places, Integers, Cod
     return last, timeout_us, steps.session[places[1:][differ]]
 
 
-def seen_amiss(steps: Steps, course: Course, table: OperationTable, saw: Contents) -> Integers:
+def seen_amiss(steps: Steps, course: Course, table: OperationTable, saw: Contents) -> Codes:
     """Sessions with a look at something else than what was there, or at another time to live."""
-    looks = np.flatnonzero(steps.are(StepKind.READ))
-    seen = np.append(course.tokens.sums(saw), np.uint64(0))[saw.codes[steps.at[looks]]]
-    wrong = seen != course.sums[looks]
-    pttl_ms = integers(table.steps, "pttl_ms")[steps.at[looks]]
-    wrong |= ~course.gone[looks] & ~in_time(
-        steps, course, looks, steps.sent_us[looks], steps.done_us[looks], pttl_ms
-    )
-    found: Integers = steps.session[looks[wrong]]
+    looks = np.flatnonzero(steps.are(StepKind.READ)).astype(np.int32)
+    wrong = np.zeros(len(looks), np.bool_)
+    sums = np.append(course.tokens.sums(saw), np.uint64(0))
+    pttl_ms = integers(table.steps, "pttl_ms")
+    for begin in range(0, len(looks), ROWS_AT_ONCE):
+        these = looks[begin : begin + ROWS_AT_ONCE]
+        at = steps.at[these]
+        amiss = sums[saw.codes[at]] != course.sums[these]
+        amiss |= ~course.gone[these] & ~in_time(
+            steps, course, these, steps.sent_us[these], steps.done_us[these], pttl_ms[at]
+        )
+        wrong[begin : begin + ROWS_AT_ONCE] = amiss
+    found: Codes = steps.session[looks[wrong]]
     return found
 
 

@@ -72,7 +72,7 @@ class Traffic:
     def __len__(self) -> int:
         return len(self.id)
 
-    def where(self, chosen: Flags) -> Traffic:
+    def where(self, chosen: Flags | slice) -> Traffic:
         return Traffic(
             **{name: getattr(self, name)[chosen] for name in _COLUMNS},
             web_servers=self.web_servers,

@@ -38,7 +38,7 @@ IN_TURN = tuple(
 )
 """What judging asks for first, in its order: read by another thread before it does. Only a matter of
 speed; what is asked for out of turn is read then."""
-AT_ONCE = 3
+AT_ONCE = 2
 """Columns that are read and not asked for yet: some megabytes each in a long run."""
 
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
