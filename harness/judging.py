@@ -12,7 +12,7 @@ import msgspec
 
 from harness import history
 from harness.checks.judge import judge
-from harness.checks.story import story
+from harness.checks.story import stories
 from harness.checks.verdict import why_clause
 from harness.history.files import without_collections
 from harness.model.history import History
@@ -75,9 +75,10 @@ def _stories(past: History, judgement: Judgement) -> tuple[Story, ...]:
     for finding in judgement.findings:
         if finding.session is not None:
             firsts.setdefault(finding.name, finding)
+    shown = list(firsts.values())[:STORIES_SHOWN]
     return tuple(
-        Story(finding=name, session=finding.session or "", lines=tuple(story(past, finding)))
-        for name, finding in list(firsts.items())[:STORIES_SHOWN]
+        Story(finding=one.name, session=one.session or "", lines=tuple(lines))
+        for one, lines in zip(shown, stories(past, shown), strict=True)
     )
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
-from harness.checks.columns import Words
+from harness.checks.columns import Flags, Integers, Words, integers
 from harness.checks.effects import seen_at, state_of
 from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
-from harness.checks.traffic import traffic_of
+from harness.checks.traffic import Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
@@ -45,9 +46,24 @@ class _Line:
     last_look: bool = False
 
 
-def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
-    """The story of the finding's session in at most `lines` lines; without a session, the events."""
-    index = _index_about(history, finding.session or "", finding.operations[:OPERATIONS_SHOWN])
+def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
+    """Their stories. What they need of a long history is taken out of it at once."""
+    rows = [_rows_about(history, one.session or "", one.operations[:OPERATIONS_SHOWN]) for one in findings]
+    if not rows:
+        return []
+    part = replace(history, operations=history.table.take(reduce(np.union1d, rows)))
+    return [story(part, one, traffic=traffic_of(history)) for one in findings]
+
+
+def story(
+    history: History, finding: Finding, lines: int = 12, *, traffic: Traffic | None = None
+) -> list[str]:
+    """The story of the finding's session in at most `lines` lines; without a session, the events.
+
+    `traffic`: all of the run's, where the history holds a part of its operations.
+    """
+    rows = _rows_about(history, finding.session or "", finding.operations[:OPERATIONS_SHOWN])
+    index = _index_of(history, rows, traffic)
     told = _lines(index, index.sessions.get(finding.session or ""), finding)
     if not told:
         return [finding.sentence]
@@ -57,7 +73,7 @@ def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
 
 def session_story(history: History, session: str) -> list[str]:
     """Everything recorded about a session (a prefix of its id is enough, if only one has it)."""
-    index = _index_about(history, session)
+    index = _index_of(history, _rows_about(history, session))
     names = [one for one in index.sessions if one.startswith(session)]
     if not names:
         return [f"no session {session!r} in this history; it has {len(history.sessions())} sessions"]
@@ -68,11 +84,11 @@ def session_story(history: History, session: str) -> list[str]:
     return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline, None))]
 
 
-def _index_about(history: History, beginning: str, operations: Sequence[int] = ()) -> Index:
+def _rows_about(history: History, beginning: str, operations: Sequence[int] = ()) -> Integers:
     """Of the sessions whose ids begin so, and of whatever else their users did; and these operations. The
     rest of a long history stays a table."""
-    table, traffic = history.table, traffic_of(history)
-    wanted = np.isin(traffic.id, np.array(operations, np.int64))
+    table = history.table
+    wanted: Flags = np.isin(integers(table.operations, "id"), np.array(operations, np.int64))
     if beginning:
 
         def begins(name: str) -> bool:
@@ -83,8 +99,12 @@ def _index_about(history: History, beginning: str, operations: Sequence[int] = (
             wanted[rows_of(table.steps)[Words(table.steps, name).which(begins)]] = True
         users = Words(table.operations, "user")
         wanted |= users.which(set(users.at(wanted)).__contains__)
-    rows = np.flatnonzero(wanted)
-    return Index(replace(history, operations=table.take(rows)), traffic)
+    return np.flatnonzero(wanted)
+
+
+def _index_of(history: History, rows: Integers, traffic: Traffic | None = None) -> Index:
+    part = replace(history, operations=history.table.take(rows))
+    return Index(part, traffic_of(history) if traffic is None else traffic)
 
 
 def _lines(index: Index, timeline: Timeline | None, finding: Finding | None) -> list[_Line]:

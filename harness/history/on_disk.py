@@ -41,6 +41,9 @@ speed; what is asked for out of turn is read then."""
 AT_ONCE = 2
 """Columns that are read and not asked for yet: some megabytes each in a long run."""
 
+READERS = 2
+KEEPS_AFTER = 3
+
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
 
 
@@ -85,7 +88,7 @@ class ColumnsOnDisk:
         self.column_names = list(columns)
         self.num_rows: int = pq.read_metadata(path).num_rows
         self._kept: dict[str, pa.ChunkedArray] = {}
-        self._taken = self._keeps_all = False
+        self._taken = 0
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         if name in self._kept:
@@ -94,7 +97,7 @@ class ColumnsOnDisk:
             column = self._read(self._path, name)
         except (OSError, ValueError) as problem:
             raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
-        if name in KEPT or self._keeps_all:
+        if name in KEPT or self._taken >= KEEPS_AFTER:
             self._kept[name] = column
         return column
 
@@ -111,11 +114,18 @@ class ColumnsOnDisk:
             raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
 
     def take(self, rows: npt.NDArray[np.int64]) -> pa.Table:
-        """These rows of all columns, as a table in memory. Whoever takes twice will take again: from then
-        on everything is kept."""
+        """These rows of all columns, as a table in memory. Whoever takes three times will take again: from
+        then on everything is kept."""
         places = pa.array(rows)
-        self._keeps_all, self._taken = self._taken, True
-        return pa.table({name: _without_the_rest(self[name].take(places)) for name in self.column_names})
+        self._taken += 1
+
+        def taken(name: str) -> pa.Array:
+            few = _without_the_rest(self[name].take(places))
+            pa.default_memory_pool().release_unused()
+            return few
+
+        with ThreadPoolExecutor(READERS) as readers:
+            return pa.table(dict(zip(self.column_names, readers.map(taken, self.column_names), strict=True)))
 
 
 def _without_the_rest(column: pa.ChunkedArray) -> pa.Array:
