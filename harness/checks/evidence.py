@@ -30,6 +30,8 @@ from harness.model.words import Outcome, Phase
 LAG_SHARE = 0.25
 """Of the tightest bound. Lateness moves either end of a window by as much: up to a quarter, a
 result near its bound may change sides, one that leaves the usual half as room does not."""
+LATE_SHARE = 0.125
+"""Of the tightest bound. Delays that add up to it may have put out a user whose timeout was running."""
 LAG_AT_LEAST_S = 0.1
 """Single delays below this occur on every shared machine, and no window below it is an outage."""
 PRESSURE_SHARE = 0.95
@@ -73,6 +75,14 @@ class Gap:
 class Evidence:
     gaps: tuple[Gap, ...] = ()
     starved: str = ""
+    late_s: float = 0.0
+    """By how much this machine may have lengthened a measured time, too little to be starved."""
+    late: str = ""
+    """The same in words, if it is more than a small share of the tightest bound."""
+
+    def about_delays(self) -> tuple[str, ...]:
+        """What leaves findings undecided that come from something having taken too long."""
+        return self.about(Affects.TIMING) + ((self.late,) if self.late else ())
 
     def about(self, *affects: Affects) -> tuple[str, ...]:
         return tuple(gap.sentence for gap in self.gaps if gap.affects in affects)
@@ -94,7 +104,15 @@ def weigh(
     ]
     if late:
         gaps.append(Gap(Affects.TIMING, f"the host was starved: {late}"))
-    return Evidence(gaps=tuple(gaps), starved=late)
+    late_s = lateness_s(history, moments)
+    bound_s = tightest_bound_s(history)
+    words = f"this machine was late by {late_s * 1000:.0f} ms meanwhile, with a bound of {bound_s:g} s"
+    return Evidence(
+        gaps=tuple(gaps),
+        starved=late,
+        late_s=late_s,
+        late=words if late_s > LATE_SHARE * bound_s else "",
+    )
 
 
 def _recording(history: History) -> Iterator[Gap]:
@@ -211,6 +229,14 @@ def starved(history: History, moments: Moments) -> str:
             " or more, and a thread that does nothing else was late"
         )
     return ""
+
+
+def lateness_s(history: History, moments: Moments) -> float:
+    """The most by which noticeable delays of the load engine's loop, or of a thread that does nothing
+    else, add up within a time as long as the tightest bound."""
+    clocks, seconds = _judged(history, moments), math.ceil(tightest_bound_s(history)) + 1
+    loop_us = _most_within([pair.loop_lag_us for pair in clocks], seconds)
+    return max(loop_us, _most_within([pair.canary_lag_us for pair in clocks], seconds)) / 1e6
 
 
 def _most_within(lags_us: Sequence[int], seconds: int) -> int:

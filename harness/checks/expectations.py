@@ -85,6 +85,10 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     met = None if bound is None else compare(interval, expectation.comparison, bound)
     if expectation.timing and (spoilt := case.evidence.about(Affects.TIMING)):
         met, why = None, spoilt[0]
+    elif expectation.timing and met is False and bound is not None and case.evidence.late_s:
+        in_time = Interval(low=interval.low - case.evidence.late_s, high=interval.high)
+        if compare(in_time, expectation.comparison, bound) is not False:
+            met, why = None, f"this machine was late by {case.evidence.late_s * 1000:.0f} ms meanwhile"
     if bound is None:
         budget = budget_of(expectation, case.history)
         reason = "no fault took effect" if budget is None else budget.derivation
@@ -145,9 +149,9 @@ def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple
     void += evidence.about(Affects.TTL) if finding in DEADLINES else ()
     if void:
         return ANYTHING, void[0]
-    spoilt = evidence.about(Affects.TIMING) if finding in TIMED and interval.high > 0 else ()
-    if spoilt:
-        return Interval(low=0, high=interval.high), spoilt[0]
+    late = evidence.about_delays() if finding in TIMED and interval.high > 0 else ()
+    if late:
+        return Interval(low=0, high=interval.high), late[0]
     gaps = evidence.about(Affects.ALL, Affects.UPPER)
     gaps += () if finding in SEEN_WITHOUT_AUDIT else evidence.about(Affects.AUDIT)
     return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")

@@ -129,7 +129,7 @@ def _undecided_evidence(case: Case) -> list[Reason]:
     if not {"expired-early", "outlived-timeout"} <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
     for name in sorted(TIMED & uncovered(case).keys()):
-        reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about(Affects.TIMING)]
+        reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about_delays()]
     for name, interval in sorted(case.counts.items()):
         undecided = interval.high - interval.low
         if name not in named and 0 < undecided < INFINITE:  # infinite: a crashed check, said above

@@ -122,6 +122,17 @@ def test_timing_is_undecided_on_a_starved_host_and_safety_is_not() -> None:
     assert (safety.met, safety.measured) == (False, "1")
 
 
+def test_timing_missed_by_less_than_the_machine_was_late_is_undecided() -> None:
+    """Late by 0.5 s within 4 s, which starves no bound of 3 s: 3.1 s may have been 2.6 s, 4 s may not."""
+    (near,) = results(out_for(3.1, expectations=[outage(3)], loop_lag_s=0.125).history())
+    assert near.met is None
+    assert near.why == "this machine was late by 500 ms meanwhile"
+    (far,) = results(out_for(4.0, expectations=[outage(3)], loop_lag_s=0.125).history())
+    assert far.met is False
+    (punctual,) = results(out_for(3.1, expectations=[outage(3)]).history())
+    assert punctual.met is False
+
+
 def test_outage_of_a_kind_that_was_never_due_is_undecided() -> None:
     """No touches, no outage of touches: there was nothing to see."""
     touches = expect("outage(touch): < 1s", 1, unit="s", arguments=("touch",), comparison="<", timing=True)
