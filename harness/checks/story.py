@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
@@ -47,11 +46,8 @@ class _Line:
 
 
 def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
-    """Their stories. What they need of a long history is taken out of it at once."""
-    rows = [_rows_about(history, one.session or "", one.operations[:OPERATIONS_SHOWN]) for one in findings]
-    if not rows:
-        return []
-    part = replace(history, operations=history.table.take(reduce(np.union1d, rows)))
+    """Their stories, told from the part of the history that was looked at closely to find them."""
+    part = vars(history).get("suspects", history)
     return [story(part, one, traffic=traffic_of(history)) for one in findings]
 
 

@@ -42,7 +42,6 @@ AT_ONCE = 2
 """Columns that are read and not asked for yet: some megabytes each in a long run."""
 
 READERS = 2
-KEEPS_AFTER = 3
 
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
 
@@ -88,7 +87,7 @@ class ColumnsOnDisk:
         self.column_names = list(columns)
         self.num_rows: int = pq.read_metadata(path).num_rows
         self._kept: dict[str, pa.ChunkedArray] = {}
-        self._taken = 0
+        self._last: tuple[npt.NDArray[np.int64], pa.Table] = np.zeros(0, np.int64), None
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         if name in self._kept:
@@ -97,7 +96,7 @@ class ColumnsOnDisk:
             column = self._read(self._path, name)
         except (OSError, ValueError) as problem:
             raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
-        if name in KEPT or self._taken >= KEEPS_AFTER:
+        if name in KEPT:
             self._kept[name] = column
         return column
 
@@ -114,18 +113,23 @@ class ColumnsOnDisk:
             raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
 
     def take(self, rows: npt.NDArray[np.int64]) -> pa.Table:
-        """These rows of all columns, as a table in memory. Whoever takes three times will take again: from
-        then on everything is kept."""
+        """These rows of all columns, as a table in memory. The last one is remembered: who looks closely
+        at a part of a run comes back for parts of that."""
+        held, few = self._last
+        if len(held) and np.isin(rows, held).all():
+            return few.take(np.searchsorted(held, rows))
         places = pa.array(rows)
-        self._taken += 1
 
         def taken(name: str) -> pa.Array:
-            few = _without_the_rest(self[name].take(places))
+            column = _without_the_rest(self[name].take(places))
             pa.default_memory_pool().release_unused()
-            return few
+            return column
 
         with ThreadPoolExecutor(READERS) as readers:
-            return pa.table(dict(zip(self.column_names, readers.map(taken, self.column_names), strict=True)))
+            few = pa.table(dict(zip(self.column_names, readers.map(taken, self.column_names), strict=True)))
+        if (rows[1:] > rows[:-1]).all():
+            self._last = rows, few
+        return few
 
 
 def _without_the_rest(column: pa.ChunkedArray) -> pa.Array:

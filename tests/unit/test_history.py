@@ -18,6 +18,7 @@ from harness import history
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, UsageError
 from harness.history import closing, columns
+from harness.history.on_disk import IN_TURN
 from harness.model.records import (
     Attempt,
     AuditEntry,
@@ -30,6 +31,7 @@ from harness.model.records import (
     Record,
 )
 from harness.model.seams import Secrets
+from harness.model.table import OperationTable
 from harness.model.words import Phase
 from tests import builders_observe as a
 from tests.unit.test_table import OPERATIONS
@@ -435,3 +437,11 @@ def test_lines_are_in_the_order_of_time(tmp_path):
         "operation",
         "closing",
     ]
+
+
+def test_columns_that_are_read_ahead_exist() -> None:
+    """A column that was renamed would be read for nothing, and its successor late."""
+    empty = OperationTable.of(())
+    tables = {"operations": empty.operations, "steps": empty.steps, "attempts": empty.attempts}
+    assert [one for one in IN_TURN if one[1] not in tables[one[0]].column_names] == []
+    assert len(set(IN_TURN)) == len(IN_TURN)
