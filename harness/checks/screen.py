@@ -162,17 +162,23 @@ class _Sessions:
 def prepare(history: History) -> None:
     """Do what is costly about a screen and needs nothing else: in another thread it costs no time."""
     for column in _CUTTING:
-        _cut(history, column)
+        if column not in vars(history):
+            _cut(history, column)
 
 
 def _cut(history: History, column: str) -> Contents:
     """A column cut into tokens, by whoever asks for it first."""
     held = vars(history)
     with _CUTTING[column]:
-        if column not in held:
-            held[column] = contents_of(chunks(history.table.steps, column))
-    found: Contents = held[column]
+        found: Contents | None = held.get(column)
+        if found is None:
+            found = held[column] = contents_of(chunks(history.table.steps, column))
     return found
+
+
+def _used_up(history: History, column: str) -> None:
+    """Its tokens can go, and whoever comes late to prepare them need not."""
+    vars(history)[column] = None
 
 
 def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
@@ -195,13 +201,13 @@ def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
     identity = sessions.identity_of(steps)
     course, odd = course_of(steps, table, _cut(history, "wrote"), identity)
     sessions.blame(odd)
-    vars(history).pop("wrote", None)
+    _used_up(history, "wrote")
     give_back()
     with ThreadPoolExecutor(1) as beside:
         looks = beside.submit(seen_amiss, steps, course, table, _cut(history, "saw"))
         sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
     sessions.blame(looks.result())
-    vars(history).pop("saw", None)
+    _used_up(history, "saw")
     return steps
 
 
