@@ -106,7 +106,7 @@ def weigh(
         gaps.append(Gap(Affects.TIMING, f"the host was starved: {late}"))
     late_s = lateness_s(history, moments)
     bound_s = tightest_bound_s(history)
-    words = f"this machine was late by {late_s * 1000:.0f} ms meanwhile, with a bound of {bound_s:g} s"
+    words = f"this machine may have been late by up to {late_s * 1000:.0f} ms, with a bound of {bound_s:g} s"
     return Evidence(
         gaps=tuple(gaps),
         starved=late,
@@ -232,11 +232,16 @@ def starved(history: History, moments: Moments) -> str:
 
 
 def lateness_s(history: History, moments: Moments) -> float:
-    """The most by which noticeable delays of the load engine's loop, or of a thread that does nothing
-    else, add up within a time as long as the tightest bound."""
+    """By how much this machine may have lengthened something that took as long as the tightest bound: the
+    noticeable delays of the loop, or of a thread that does nothing else, added up; and where there was one,
+    all the time in which some task waited for a CPU, since a request passes many tasks."""
     clocks, seconds = _judged(history, moments), math.ceil(tightest_bound_s(history)) + 1
     loop_us = _most_within([pair.loop_lag_us for pair in clocks], seconds)
-    return max(loop_us, _most_within([pair.canary_lag_us for pair in clocks], seconds)) / 1e6
+    canary_us = _most_within([pair.canary_lag_us for pair in clocks], seconds)
+    if not loop_us and not canary_us:
+        return 0.0
+    waited_us = _most_within([int(1e6 * (pair.cpu_pressure or 0.0)) for pair in clocks], seconds)
+    return max(loop_us, canary_us, waited_us) / 1e6
 
 
 def _most_within(lags_us: Sequence[int], seconds: int) -> int:

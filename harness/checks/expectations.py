@@ -88,7 +88,7 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     elif expectation.timing and met is False and bound is not None and case.evidence.late_s:
         in_time = Interval(low=interval.low - case.evidence.late_s, high=interval.high)
         if compare(in_time, expectation.comparison, bound) is not False:
-            met, why = None, f"this machine was late by {case.evidence.late_s * 1000:.0f} ms meanwhile"
+            met, why = None, f"this machine may have been late by up to {case.evidence.late_s * 1000:.0f} ms"
     if bound is None:
         budget = budget_of(expectation, case.history)
         reason = "no fault took effect" if budget is None else budget.derivation
