@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import NodeSample, Opening, Operation, Step
@@ -17,6 +19,24 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from harness.sessions.commands import session_key, witness_key
+
+
+@dataclass(frozen=True)
+class Account:
+    """What audits and last looks ask of a session."""
+
+    id: str
+    user: str
+    shard: int = 1
+
+    @property
+    def key(self):
+        return session_key(self.id)
+
+    @property
+    def witness_key(self):
+        return witness_key(self.id)
 
 
 def sentinel_nodes(replicas=2, sentinels=3):

@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import hiredis
 import pytest
@@ -16,30 +16,13 @@ from harness.model.records import Connection, Event, ForensicEntry, ForensicRead
 from harness.model.words import TopologyKind
 from harness.observe import Observers
 from harness.observe.audit import index_key
-from harness.sessions.commands import session_key, witness_key
+from harness.sessions.commands import session_key
 from harness.topology import process
 from tests import builders_observe as a
 
 pytestmark = pytest.mark.process
 
 MANY = 60
-
-
-@dataclass(frozen=True)
-class Account:
-    """What a last look asks of a session."""
-
-    id: str
-    user: str
-    shard: int = 1
-
-    @property
-    def key(self):
-        return session_key(self.id)
-
-    @property
-    def witness_key(self):
-        return witness_key(self.id)
 
 
 class Play:
@@ -177,7 +160,7 @@ def test_connection_that_is_still_there_stays_open(tmp_path):
 
 
 async def _fill(play, node, count=MANY):
-    play.sessions = [Account(f"{n:032x}", f"u{n}") for n in range(count)]
+    play.sessions = [a.Account(f"{n:032x}", f"u{n}") for n in range(count)]
     for one in play.sessions:
         await play.ask(
             node,
@@ -193,7 +176,7 @@ def test_last_look_reads_what_the_node_holds(tmp_path):
     async def scenario(topology):
         async with watched(topology) as play:
             await _fill(play, "redis-1")
-            play.sessions.append(Account("f" * 32, "nobody"))
+            play.sessions.append(a.Account("f" * 32, "nobody"))
             reading = await play.last_look("redis-1", "before healing isolate")
             assert (reading.sessions, reading.of, reading.why_partial) == (MANY + 1, MANY + 1, "")
             assert (reading.role, reading.moment) == ("primary", "before healing isolate")
@@ -258,7 +241,7 @@ def test_cluster_node_without_majority_is_read_and_refuses_others_as_before(tmp_
             ids = [f"{n:032x}" for n in range(4 * MANY)]
             said = await play.ask("redis-1", *(("HSET", session_key(one), "sid", one) for one in ids))
             home = [one for one, answer in zip(ids, said, strict=True) if answer == 1]
-            play.sessions = [Account(one, "u", shard=1) for one in home]
+            play.sessions = [a.Account(one, "u", shard=1) for one in home]
             assert len(home) > 40, "more than fit into one write"
             await asyncio.gather(*(asyncio.to_thread(topology.kill, f"redis-{n}") for n in (2, 3)))
 

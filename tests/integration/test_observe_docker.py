@@ -10,7 +10,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.records import AuditEntry
 from harness.topology import docker
 from tests import builders_observe as a
-from tests.integration.test_observe_process import Account, watched
+from tests.integration.test_observe_process import watched
 
 pytestmark = pytest.mark.docker
 
@@ -32,7 +32,7 @@ def test_killed_and_restarted_container_is_seen_all_the_way(tmp_path):
                 lambda: seen.observers.situation.views()["redis-1"].role == "replica", within_s=30
             )
             assert await seen.observers.recovered(within_s=30) == ""
-            return seen, killed_us, await seen.observers.audit([Account("0" * 32, "u")])
+            return seen, killed_us, await seen.observers.audit([a.Account("0" * 32, "u")])
 
     try:
         docker.choose_image()

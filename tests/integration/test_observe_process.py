@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,7 +15,7 @@ from harness.model.records import AuditEntry, AuditSummary, Bracket, ClockPair, 
 from harness.model.words import TopologyKind
 from harness.observe import Observers, enable_eviction_events
 from harness.observe.audit import index_key
-from harness.sessions.commands import session_key, witness_key
+from harness.sessions.commands import session_key
 from harness.topology import process
 from tests import builders_observe as a
 
@@ -24,23 +24,6 @@ pytestmark = pytest.mark.process
 needs_network = pytest.mark.skipif(
     not process.machine().network_faults, reason=process.machine().why_no_network_faults or "-"
 )
-
-
-@dataclass(frozen=True)
-class Account:
-    """What the audit asks of a session."""
-
-    id: str
-    user: str
-    shard: int = 1
-
-    @property
-    def key(self):
-        return session_key(self.id)
-
-    @property
-    def witness_key(self):
-        return witness_key(self.id)
 
 
 class Watched:
@@ -206,7 +189,7 @@ def test_cluster_failover_is_seen_in_the_nodes_views(tmp_path):
 
 def test_audit_reads_every_session_on_every_node_of_its_shard(tmp_path):
     """Whole, partial, absent, index and witnesses are told apart, and nothing is changed by reading."""
-    whole, partial, absent = (Account(f"{n:032x}", f"u{n}") for n in range(3))
+    whole, partial, absent = (a.Account(f"{n:032x}", f"u{n}") for n in range(3))
 
     async def scenario(topology):
         async with watched(topology) as seen:
@@ -257,7 +240,7 @@ def test_audit_with_writes_behind_its_back_is_not_valid(tmp_path):
 
             writer = asyncio.create_task(keep_writing())
             try:
-                sessions = [Account(f"{n:032x}", "u") for n in range(500)]
+                sessions = [a.Account(f"{n:032x}", "u") for n in range(500)]
                 return seen, await seen.observers.audit(sessions)
             finally:
                 writer.cancel()
@@ -274,7 +257,7 @@ def test_audit_works_on_a_full_instance_and_names_evicted_sessions(tmp_path):
     limits = {"maxmemory": "3mb", "maxmemory-policy": "allkeys-lru"}
     (node,) = a.single_nodes()
     plan = a.plan(TopologyKind.SHARED, (replace(node, directives=limits),))
-    sessions = [Account(f"{n:032x}", "u") for n in range(300)]
+    sessions = [a.Account(f"{n:032x}", "u") for n in range(300)]
 
     async def scenario(topology, enabled):
         async with watched(topology, eviction_events=enabled) as seen:
@@ -329,7 +312,7 @@ def test_audit_of_a_cluster_asks_the_shard_and_finds_the_index_elsewhere(tmp_pat
             for n in range(30):
                 sid = f"{n:032x}"
                 home = owner(session_key(sid))
-                sessions.append(Account(sid, f"u{n}", shard=int(home[-1])))
+                sessions.append(a.Account(sid, f"u{n}", shard=int(home[-1])))
                 await seen.ask(home, ("HSET", session_key(sid), "sid", sid))
                 if n % 2:
                     await seen.ask(owner(index_key(f"u{n}")), ("SADD", index_key(f"u{n}"), sid))
