@@ -27,8 +27,6 @@ from tests.selftest.model_surroundings import Surroundings, left_ms
 USERS = 500
 RATE_PER_S = 2500.0
 ITEMS = tuple(f"cart:{n}" for n in range(6))
-GAVE_UP_US = 200_000
-PAUSE_US = 100_000
 SETTLED_US = 6_000_000
 
 ACKED, REJECTED, UNKNOWN = Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN
