@@ -16,7 +16,7 @@ from harness.faults import ours, targets
 from harness.faults.heard import caught_up
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Effect, FaultScene, LastLook, Machine
 
 
 class CutReplication:
@@ -25,6 +25,7 @@ class CutReplication:
         help="Drop everything between a primary and its replicas, and nothing else.",
         targets=targets.PRIMARIES,
     )
+    last_look = LastLook(moment="before healing cut replication")
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
         if not machine.network_faults:

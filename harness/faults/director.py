@@ -18,7 +18,6 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import Interrupted, KitError, NoEffect
@@ -27,13 +26,9 @@ from harness.faults.timing import LOOK_EVERY_S, Past, await_start
 from harness.model.plan import Plan
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
-from harness.model.seams import Effect, Fault, FaultScene
+from harness.model.seams import Effect, Fault, FaultScene, Forgetful, Lasting, LastLook
 from harness.model.words import Phase
 
-_DISCARD_WHEN_HEALED = frozenset({"isolate", "cut replication"})
-"""Healing lets their targets follow whoever was promoted meanwhile, and forget the rest."""
-_DISCARD_AFTERWARDS = frozenset({"pause"})
-"""The same, but their targets cannot be asked before."""
 _LOOK_AHEAD_S = 0.5
 """A look at a few hundred sessions takes this long at most, so that no hold gets longer for it."""
 
@@ -77,15 +72,6 @@ class DirectorReport:
     @property
     def heal_failures(self) -> tuple[StepReport, ...]:
         return tuple(step for step in self.steps if step.heal_failure)
-
-
-@runtime_checkable
-class Lasting(Protocol):
-    """The optional power of a fault that stands until it is healed."""
-
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        """Whether it is still in force."""
-        ...
 
 
 class Director:
@@ -156,9 +142,9 @@ class Director:
             return
         if step.hold_s is not None:
             end_us = effect.at_us + int(step.hold_s * 1e6)
-            if step.kind in _DISCARD_WHEN_HEALED:
+            if self._looks_before_healing(step):
                 self._wait_until_us(end_us - int(_LOOK_AHEAD_S * 1e6))
-                self._look_before_healing(step, effect)
+                self._take_last_look(step, effect)
             self._wait_until_us(end_us)
             if not self._halted():  # Else everything is healed at the end, in reverse order.
                 self._heal(step)
@@ -194,8 +180,8 @@ class Director:
             effect = self._standing.pop(step.number, None)
         if effect is None:
             return
-        if step.kind in _DISCARD_WHEN_HEALED:
-            self._look_before_healing(step, effect)
+        if self._looks_before_healing(step):
+            self._take_last_look(step, effect)
         began_us = self._now_us()
         try:
             proof = self._faults[step.kind].heal(step, effect, self._scene)
@@ -212,17 +198,22 @@ class Director:
                 step, "healed", now_us, error_us=now_us - began_us, node=effect.targets[0], detail=proof
             )
             self._past.healed(step.number, now_us)
-        if step.kind in _DISCARD_AFTERWARDS:
-            self._last_look(effect, "after being resumed; paused, it could not answer")
+        self._take_last_look(step, effect)
 
-    def _look_before_healing(self, step: FaultStep, effect: Effect) -> None:
-        if step.number not in self._looked_at:
+    def _looks_before_healing(self, step: FaultStep) -> bool:
+        look = self._last_look_of(step)
+        return look is not None and not look.after_healing
+
+    def _last_look_of(self, step: FaultStep) -> LastLook | None:
+        fault = self._faults[step.kind]
+        return fault.last_look if isinstance(fault, Forgetful) else None
+
+    def _take_last_look(self, step: FaultStep, effect: Effect) -> None:
+        """Once for each fault that calls for it; whoever ends a run wants no more evidence."""
+        look = self._last_look_of(step)
+        if look is not None and step.number not in self._looked_at and not self._halted():
             self._looked_at.add(step.number)
-            self._last_look(effect, f"before healing {step.kind}")
-
-    def _last_look(self, effect: Effect, moment: str) -> None:
-        if not self._halted():  # whoever ends a run wants no more evidence
-            self._scene.last_look(effect.targets, moment)
+            self._scene.last_look(effect.targets, look.moment)
 
     def _heal_everything(self) -> None:
         by_number = {step.number: step for step in self._steps}

@@ -15,7 +15,7 @@ from harness.faults import ours, targets
 from harness.faults.heard import heard_again
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Effect, FaultScene, LastLook, Machine
 from harness.model.words import NodeRole
 
 
@@ -33,6 +33,7 @@ class Isolate:
             ),
         ),
     )
+    last_look = LastLook(moment="before healing isolate")
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
         if not machine.network_faults:

@@ -14,11 +14,13 @@ from harness.faults import ours, targets
 from harness.faults.conversation import Unanswered
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Effect, FaultScene, LastLook, Machine
 
 _SILENCE_S = 0.15
 """A healthy node on this machine answers PING in well under a millisecond."""
 _ANSWERS_AGAIN_S = 10.0
+
+AFTER_RESUMING = LastLook(moment="after being resumed; paused, it could not answer", after_healing=True)
 
 
 class Pause:
@@ -27,6 +29,7 @@ class Pause:
         help="Freeze nodes or sentinels without closing their connections; healed by resuming them.",
         targets=targets.RUNNING,
     )
+    last_look = AFTER_RESUMING
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
         return targets.fits(step, plan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from harness.clock import WaitExpired
 from harness.errors import NoEffect
 from harness.faults import targets
-from harness.faults.pause import resume
+from harness.faults.pause import AFTER_RESUMING, resume
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -32,7 +32,7 @@ class Resume:
         except WaitExpired as expired:
             raise NoEffect(str(expired)) from expired
         at_us = scene.situation.now_us()
-        scene.last_look(nodes, "after being resumed; paused, it could not answer")
+        scene.last_look(nodes, AFTER_RESUMING.moment)
         return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

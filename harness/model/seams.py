@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Record
@@ -206,6 +206,33 @@ class Fault(Protocol):
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         """Undo; idempotent; returns what proves it, or None where there is nothing to heal."""
         ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """The optional power of a fault that stands until it is healed."""
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        """Whether it is still in force."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastLook:
+    """When to have recorded what a fault's targets hold that they are about to lose."""
+
+    moment: str
+    """In words, for a session's story."""
+    after_healing: bool = False
+    """For targets that cannot be asked before; they may have lost some of it by then."""
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """The optional power of a fault whose targets forget what they alone hold once they are healed:
+    they follow whoever was promoted meanwhile."""
+
+    last_look: LastLook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

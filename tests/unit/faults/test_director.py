@@ -14,7 +14,7 @@ from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults.director import Director, DirectorReport, StepStatus
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Start
-from harness.model.seams import Effect, Fault, FaultScene, Machine
+from harness.model.seams import Effect, Fault, FaultScene, LastLook, Machine
 from harness.model.words import Phase, TopologyKind
 from tests.fakes import FakeWorld, fake_world, make_plan, step
 
@@ -58,6 +58,13 @@ class Scripted:
         return self.lasting
 
 
+@dataclass
+class ScriptedForgetful(Scripted):
+    """Its target forgets something once it is healed."""
+
+    last_look: LastLook = field(default_factory=lambda: LastLook(moment="in time"))
+
+
 class Stage:
     """Runs a director over scripted faults, named a, b, c in the order of the list."""
 
@@ -69,7 +76,8 @@ class Stage:
         self.stop = threading.Event()
 
     def fault(self, name: str, **changes: object) -> Scripted:
-        self.faults[name] = Scripted(name, self.log, **changes)
+        kind = ScriptedForgetful if "last_look" in changes else Scripted
+        self.faults[name] = kind(name, self.log, **changes)
         return self.faults[name]
 
     def set(self, *steps: FaultStep, **scenario: object) -> FakeWorld:
@@ -385,35 +393,45 @@ def _looked_at(stage: Stage, *steps: FaultStep) -> list[tuple[tuple[str, ...], s
     return looks
 
 
+BEFORE = LastLook(moment="before it forgets")
+AFTER = LastLook(moment="as soon as it answers", after_healing=True)
+
+
 @pytest.mark.parametrize("hold_s", [0.05, None])
-@pytest.mark.parametrize("kind", ["isolate", "cut replication"])
-def test_cut_off_node_is_read_once_before_it_is_healed(stage: Stage, kind: str, hold_s: float | None) -> None:
+def test_forgetful_node_is_read_once_before_it_is_healed(stage: Stage, hold_s: float | None) -> None:
     """Whatever it acknowledged alone goes with the heal; also where only the end of the run heals it."""
     changes = {} if hold_s is None else {"hold_s": hold_s}
-    stage.fault(kind, lasting=False)
-    looks = _looked_at(stage, at(kind, 1, 0.0, **changes))
-    assert looks == [(("redis-1",), f"before healing {kind}", (f"{kind} injected",))]
-    assert stage.log[-1] == f"{kind} healed"
+    stage.fault("a", lasting=False, last_look=BEFORE)
+    looks = _looked_at(stage, at("a", 1, 0.0, **changes))
+    assert looks == [(("redis-1",), "before it forgets", ("a injected",))]
+    assert stage.log[-1] == "a healed"
 
 
-def test_paused_node_is_read_after_it_was_resumed(stage: Stage) -> None:
-    """Before, it cannot answer; the record says so."""
-    ((nodes, moment, before),) = _looked_at(stage, at("pause", 1, 0.0, hold_s=0.05))
-    assert nodes == ("redis-1",)
-    assert "it could not answer" in moment
-    assert before == ("pause injected", "pause healed")
+def test_forgetful_node_that_cannot_answer_is_read_after_it_was_healed(stage: Stage) -> None:
+    """Later than one would wish; the record says so in the fault's own words."""
+    stage.fault("a", last_look=AFTER)
+    looks = _looked_at(stage, at("a", 1, 0.0, hold_s=0.05))
+    assert looks == [(("redis-1",), "as soon as it answers", ("a injected", "a healed"))]
+
+
+def test_node_that_forgets_nothing_is_not_read(stage: Stage) -> None:
+    """A look takes time, and a fault that does not ask for one gets none."""
+    assert _looked_at(stage, at("a", 1, 0.0, hold_s=0.05)) == []
 
 
 def test_run_that_is_stopped_reads_nobody(stage: Stage) -> None:
     """Healing at once matters more."""
+    stage.fault("a", last_look=BEFORE)
+    stage.fault("b", last_look=AFTER)
     stage.later(0.2, stage.stop.set)
-    assert _looked_at(stage, at("isolate", 1, 0.0, hold_s=60.0)) == []
-    assert stage.log == ["isolate injected", "isolate healed"]
+    assert _looked_at(stage, at("a", 1, 0.0, hold_s=60.0), at("b", 2, 0.05, hold_s=60.0)) == []
+    assert stage.log == ["a injected", "b injected", "b healed", "a healed"]
 
 
 def test_look_before_healing_does_not_lengthen_a_hold(stage: Stage) -> None:
     """It is taken ahead of the end, so that a partition lasts as long as the scenario says."""
-    world = stage.set(at("isolate", 1, 0.0, hold_s=0.8))
+    stage.fault("a", last_look=BEFORE)
+    world = stage.set(at("a", 1, 0.0, hold_s=0.8))
     looked_us: list[int] = []
     scene = replace(world.scene, last_look=lambda _nodes, _moment: looked_us.append(scene.situation.now_us()))
     report = Director(scene.plan, scene, stage.phases.append, stage.faults).run(stage.stop)

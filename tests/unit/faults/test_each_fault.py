@@ -17,7 +17,7 @@ from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS
 from harness.faults.kill import exits
 from harness.model.plan import Plan
-from harness.model.seams import Effect, Fault, Machine, NodeState
+from harness.model.seams import Effect, Fault, Forgetful, Machine, NodeState
 from harness.model.words import BackendKind, NodeRole, TopologyKind
 from tests.fakes import FakeWorld, fake_world, make_plan, step
 
@@ -715,6 +715,13 @@ def test_every_fault_is_declared_under_its_name(name: str, fault: Fault) -> None
     assert fault.declaration.help
     assert fault.declaration.targets
     assert all(option.default is not None for option in fault.declaration.options), "all have defaults"
+
+
+def test_faults_that_make_nodes_forget_call_for_a_last_look() -> None:
+    """A cut-off node is read before its links are mended, a paused one as soon as it can answer."""
+    looks = {name: fault.last_look for name, fault in FAULTS.items() if isinstance(fault, Forgetful)}
+    after_healing = {name: look.after_healing for name, look in looks.items()}
+    assert after_healing.items() >= {"isolate": False, "cut replication": False, "pause": True}.items()
 
 
 @pytest.mark.parametrize("name", FAULTS)
