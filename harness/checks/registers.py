@@ -33,6 +33,17 @@ class Register:
     """Incremented somewhere: judged by `counters`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Newest:
+    """The write of which a look must show the value, or a later one."""
+
+    effect: Effect
+    value: str | None
+    since_us: float
+    """It was executed after this. Where it was sent more than once, an ack tells of the answered attempt,
+    a look that showed its value of any."""
+
+
 @dataclass(slots=True)
 class _Old:
     """A write that reads sent after it did not show."""
@@ -149,20 +160,19 @@ def _sweep(  # noqa: PLR0917 - all that one walk reads and fills
 ) -> None:
     """Walk the looks in the order they were sent, with the newest write that each had to show."""
     finished = sorted(range(len(looks)), key=lambda number: looks[number].done_us)
-    newest: tuple[Effect, str | None] | None = None
-    newest_us = NEVER
+    newest: _Newest | None = None
     writes = reads = 0
     for number, sight in enumerate(looks):
         while writes < len(register.acked) and register.acked[writes][0].done_us < sight.sent_us:
             effect, value = register.acked[writes]
-            if effect.sent_us > newest_us:
-                newest, newest_us = (effect, value), effect.sent_us
+            if newest is None or effect.sent_us > newest.since_us:
+                newest = _Newest(effect=effect, value=value, since_us=effect.sent_us)
             writes += 1
         while reads < len(finished) and looks[finished[reads]].done_us < sight.sent_us:
             value = looks[finished[reads]].saw.get(register.name)
             seen = register.values.get(value) if value is not None else None
-            if seen is not None and seen.first_us > newest_us:
-                newest, newest_us = (seen, value), seen.first_us
+            if seen is not None and (newest is None or seen.first_us > newest.since_us):
+                newest = _Newest(effect=seen, value=value, since_us=seen.first_us)
             reads += 1
         if newest is not None and (number, register.name) not in skip:
             _compare(sight, register, newest, left, old, ghosts)
@@ -171,15 +181,14 @@ def _sweep(  # noqa: PLR0917 - all that one walk reads and fills
 def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
     sight: Sight,
     register: Register,
-    newest: tuple[Effect, str | None],
+    newest: _Newest,
     left: tuple[str, ...] | None,
     old: dict[int, _Old],
     ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
 ) -> None:
-    newer, newer_value = newest
-    newest_us = newer.sent_us if newer.certain else newer.first_us
+    newer = newest.effect
     value = sight.saw.get(register.name)
-    if value == newer_value:
+    if value == newest.value:
         return
     if value is None:
         until_us = max(
@@ -191,13 +200,13 @@ def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
         if seen is None or seen is newer:
             return
         until_us = seen.until_us
-    if until_us >= newest_us:
-        if seen is None or not seen.certain or seen.done_us >= newest_us:
+    if until_us >= newest.since_us:
+        if seen is None or not seen.certain or seen.done_us >= newest.since_us:
             return
         if _may_have_landed_after(left, seen, newer):
             ghosts.setdefault(seen.operation.id, (seen, newer, []))[2].append(sight)
             return
-    one = old.setdefault(newer.operation.id, _Old(newer, newer_value, register.name))
+    one = old.setdefault(newer.operation.id, _Old(newer, newest.value, register.name))
     one.sights.append(sight)
 
 

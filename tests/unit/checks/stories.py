@@ -227,6 +227,17 @@ def lost_removal() -> Past:
     return past
 
 
+def old_between_attempts() -> Past:
+    """The first attempt was seen before the second was sent: what was there before it is old already."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    before = past.change(ann, 1.5)
+    past.change(ann, 2.0, attempts=[(2.0, 2.1, None), (3.0, 3.1, 3.2)])
+    past.read(ann, 2.2)
+    past.read(ann, 2.6, forge=lambda step: (step.saw or {}).update(theme=f"{before.id}:theme"))
+    return past
+
+
 def fresh_read() -> Past:
     """A read that overlaps the write may see either."""
     past = Past()
@@ -234,6 +245,17 @@ def fresh_read() -> Past:
     past.change(ann, 2.0, attempts=[(2.0, 2.4, 2.5)])
     past.read(ann, 2.1, attempts=[(2.1, 2.2, 2.6)])
     past.read(ann, 5.0)
+    return past
+
+
+def overwritten_between_attempts() -> Past:
+    """The first attempt was seen, then overwritten, then the second was sent."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0, attempts=[(2.0, 2.1, None), (3.0, 3.1, 3.2)])
+    past.read(ann, 2.2)
+    past.change(ann, 2.5, attempts=[(2.5, 2.6, 2.7)])
+    past.read(ann, 2.65, took=0.3)  # under way while the second change is answered
     return past
 
 
@@ -660,7 +682,13 @@ BAD: dict[str, list[Story]] = {
         stories_locks.release_undone,
     ],
     "doubled-update": [doubled_update, doubled_by_value],
-    "stale-read": [stale_read, stale_absence, zombie_reader, zombie_without_the_session],
+    "stale-read": [
+        stale_read,
+        stale_absence,
+        zombie_reader,
+        zombie_without_the_session,
+        old_between_attempts,
+    ],
     "torn-state": [torn_state],
     "resurrected-session": [
         resurrected,
@@ -717,7 +745,7 @@ GOOD: dict[str, list[Story]] = {
     "lost-write": [unknown_write],
     "lost-update": [overlapping_updates, added_once],
     "doubled-update": [added_once],
-    "stale-read": [fresh_read],
+    "stale-read": [fresh_read, overwritten_between_attempts],
     "torn-state": [whole_state],
     "resurrected-session": [logged_out],
     "undone-by-own-write": [retried_log_in],
