@@ -141,7 +141,7 @@ async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> in
             record=observers.record,
             resolved={0: tuple(node.name for node in plan.nodes)},  # whoever is down was `killed`
             random=random.Random().random,
-            set_side=lambda *_: None,
+            set_sides=lambda *_: None,
         )
         if step.hold_s is None:
             return await asyncio.to_thread(_do, step, scene, stream)

@@ -235,7 +235,7 @@ class _Attempt:
             record=self._record_and_tell,
             resolved={},
             random=random.Random(f"faults {self._plan.seed}").random,
-            set_side=self._engine.set_side,
+            set_sides=self._engine.set_sides,
             last_look=self._observers.last_look,
         )
 

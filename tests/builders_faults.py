@@ -84,7 +84,6 @@ def ask(topology: Topology, node: str, *words: str) -> object:
 
 def scene_on(topology: Topology) -> FaultScene:
     """A scene on running nodes. Web servers are fakes: their sides are told to nobody."""
-    sides: dict[str, str] = {}
     return FaultScene(
         plan=topology.plan,
         topology=topology,
@@ -93,7 +92,7 @@ def scene_on(topology: Topology) -> FaultScene:
         record=lambda record: None,
         resolved={},
         random=lambda: 0.0,
-        set_side=sides.__setitem__,
+        set_sides=lambda fault, sides: None,
     )
 
 

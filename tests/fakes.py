@@ -240,6 +240,8 @@ class FakeTopology:
         """What it was asked to do, in order: `kill redis-1`, `cut redis-1 | redis-2 redis-3`."""
         self.broken: set[str] = set()
         """Acts that are accepted and have no effect: `kill`, `stop`, `pause`, `start`."""
+        self.cuts: set[int] = set()
+        """The faults whose cuts are in force."""
         self.failing: dict[str, Exception] = {}
         """Acts that raise."""
         self.nodes = {node.name: FakeNode(node, self) for node in plan.nodes}
@@ -295,12 +297,14 @@ class FakeTopology:
         if effective:
             one.generation += 1
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
         self._does("cut", f"{' '.join(left)} | {' '.join(right)}")
+        self.cuts.add(by)
         return "packets dropped"
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
-        self._does("mend", f"{' '.join(left)} | {' '.join(right)}")
+    def mend(self, *, by: int) -> None:
+        self._does("mend", f"fault {by}")
+        self.cuts.discard(by)
 
     def logs(self, node: str, lines: int = 40) -> str:
         return ""
@@ -392,7 +396,8 @@ class FakeWorld:
     situation: FakeSituation
     web_servers: FakeWebServers
     records: list[Record]
-    sides: dict[str, str]
+    sides: dict[int, Mapping[str, str]]
+    """As each fault told them last."""
 
     def events(self, name: str | None = None) -> list[Event]:
         return [r for r in self.records if isinstance(r, Event) and name in {None, r.name}]
@@ -404,7 +409,7 @@ def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWor
     situation = FakeSituation(topology)
     web_servers = FakeWebServers()
     records: list[Record] = []
-    sides: dict[str, str] = {}
+    sides: dict[int, Mapping[str, str]] = {}
     scene = FaultScene(
         plan=plan,
         topology=topology,
@@ -413,7 +418,7 @@ def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWor
         record=records.append,
         resolved={},
         random=random,
-        set_side=sides.__setitem__,
+        set_sides=sides.__setitem__,
     )
     return FakeWorld(scene, topology, situation, web_servers, records, sides)
 

@@ -44,9 +44,9 @@ class CutReplication:
             raise NoEffect(f"{primary} has no replicas now; seen: {targets.describe(scene)}")
         began_us = scene.situation.now_us()
         try:
-            proof = scene.topology.cut([primary], replicas)
+            proof = scene.topology.cut([primary], replicas, by=step.number)
         except BaseException:
-            scene.topology.mend([primary], replicas)
+            scene.topology.mend(by=step.number)
             raise
         at_us = scene.situation.now_us()
         return Effect(
@@ -56,10 +56,10 @@ class CutReplication:
             error_us=at_us - began_us,
         )
 
-    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         primary = effect.targets[0]
         mended_at_s = time.time()
-        scene.topology.mend([primary], _others(primary, scene.plan))
+        scene.topology.mend(by=step.number)
         return f"cut lifted; {caught_up(scene, primary, mended_at_s)}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's

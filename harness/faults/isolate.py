@@ -49,10 +49,10 @@ class Isolate:
         inside, outside = _sides(step, nodes, scene.plan)
         began_us = scene.situation.now_us()
         try:
-            _tell_sides(inside, nodes, scene)
-            proof = scene.topology.cut(inside, outside)
+            scene.set_sides(step.number, _client_sides(inside, nodes, scene))
+            proof = scene.topology.cut(inside, outside, by=step.number)
         except BaseException:
-            _mend(inside, outside, scene)
+            _mend(step, scene)
             raise
         at_us = scene.situation.now_us()
         return Effect(
@@ -63,9 +63,8 @@ class Isolate:
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
-        inside, outside = _sides(step, effect.targets, scene.plan)
         mended_at_s = time.time()
-        _mend(inside, outside, scene)
+        _mend(step, scene)
         return f"cuts lifted; {heard_again(scene, effect.targets[0], mended_at_s)}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
@@ -79,17 +78,17 @@ def _sides(step: FaultStep, nodes: tuple[str, ...], plan: Plan) -> tuple[list[st
     return inside, [name for name in everybody if name not in inside]
 
 
-def _tell_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> None:
+def _client_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> dict[str, str]:
     view = scene.situation.views().get(nodes[0])
     a_replica = view is not None and view.role == NodeRole.REPLICA
-    for name in scene.plan.web_servers:
-        with_node = name in inside
-        scene.set_side(name, "with-primary" if with_node is not a_replica else "rest")
+    return {
+        name: "with-primary" if (name in inside) is not a_replica else "rest"
+        for name in scene.plan.web_servers
+    }
 
 
-def _mend(inside: list[str], outside: list[str], scene: FaultScene) -> None:
+def _mend(step: FaultStep, scene: FaultScene) -> None:
     try:
-        scene.topology.mend(inside, outside)
+        scene.topology.mend(by=step.number)
     finally:
-        for name in scene.plan.web_servers:
-            scene.set_side(name, "all")
+        scene.set_sides(step.number, {})

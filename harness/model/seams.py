@@ -103,13 +103,14 @@ class Topology(Protocol):
         return once it answers PING or LOADING."""
         ...
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
         """Drop every packet both ways between each of `left` and each of `right` (node names and
-        web server names). Returns the proof: what was observed. Cuts add up."""
+        web server names). Returns the proof: what was observed. Cuts add up; `by` is the number of
+        the fault whose cut it is."""
         ...
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
-        """Undo the cuts between these; idempotent."""
+    def mend(self, *, by: int) -> None:
+        """Undo the cuts of one fault, but for links that another one cuts too; idempotent."""
         ...
 
     def logs(self, node: str, lines: int = 40) -> str: ...
@@ -169,8 +170,9 @@ class FaultScene:
     """Fault number -> nodes or web servers that it acted on; how `killed`, `paused`, ... resolve."""
     random: Callable[[], float]
     """The plan's seeded generator, [0, 1)."""
-    set_side: Callable[[str, str], None]
-    """(web server, client side): tell the load engine on which side of a partition it is now."""
+    set_sides: Callable[[int, Mapping[str, str]], None]
+    """(fault number, web server -> client side): tell the load engine on which side of that fault's
+    partition each one is; empty: that partition is over."""
     last_look: Callable[[Sequence[str], str], None] = lambda _nodes, _moment: None
     """(nodes, why now): have recorded what nodes hold that are about to lose it. Takes about 50 ms, two
     seconds at most; call it before healing, not before something that is timed."""

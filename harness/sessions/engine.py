@@ -6,7 +6,7 @@ outcome an actor comes back under a new identity. What is due while its actor is
 `not_sent` if its phase ends first. Users who are told to log in do so at once, in place of their
 actor's next turn, so that getting back in can be measured.
 
-Lives in one event loop; `set_side`, `kill_web_server`, `start_web_server` and everything that only
+Lives in one event loop; `set_sides`, `kill_web_server`, `start_web_server` and everything that only
 reads may be called from other threads. Judges nothing. One of the two places that catch every
 exception: a crash in a behaviour is our bug, recorded as an operation of unknown outcome, and counted.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
 from harness.clock import RunClock
@@ -315,9 +315,9 @@ class LoadEngine:
             )
         )
 
-    def set_side(self, web_server: str, side: str) -> None:
-        """On which side of a partition a web server is: `all`, `with-primary` or `rest`."""
-        self._fleet.named(web_server).side = side
+    def set_sides(self, fault: int, sides: Mapping[str, str]) -> None:
+        """On which side of a fault's partition each web server is; none: that partition is over."""
+        self._fleet.set_sides(fault, sides)
 
     def kill_web_server(self, name: str) -> str:
         """Reset its connections and take it out of service; call from another thread."""

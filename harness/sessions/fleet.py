@@ -7,6 +7,8 @@ one in service if that one was killed. It knows nothing of which web server can 
 from __future__ import annotations
 
 import itertools
+import threading
+from collections.abc import Mapping
 
 from harness.clock import RunClock
 from harness.model.plan import Plan
@@ -43,6 +45,9 @@ class Fleet:
         ]
         self._shard_of_node = shards
         self._shard_of_slot: list[int] = []
+        self._partitions: dict[int, Mapping[str, str]] = {}
+        """Fault number -> web server -> side; the newest last."""
+        self._partitions_lock = threading.Lock()
 
     async def start(self) -> None:
         for server in self._servers:
@@ -71,6 +76,19 @@ class Fleet:
 
     def named(self, name: str) -> WebServer:
         return next(server for server in self._servers if server.name == name)
+
+    def set_sides(self, fault: int, sides: Mapping[str, str]) -> None:
+        """`with-primary` or `rest` for each web server in a fault's partition; none: it is over.
+
+        In several partitions at once a web server is where the newest puts it; in none: `all`.
+        """
+        with self._partitions_lock:
+            self._partitions.pop(fault, None)
+            if sides:
+                self._partitions[fault] = sides
+            for server in self._servers:
+                told = [known[server.name] for known in self._partitions.values() if server.name in known]
+                server.side = told[-1] if told else "all"
 
     def unanswered(self) -> list[Connection]:
         """Closed connections with an attempt that never got its reply."""

@@ -20,6 +20,7 @@ from harness.model.plan import Plan
 from harness.model.seams import Machine, Secrets
 from harness.model.words import BackendKind
 from harness.topology import docker_engine, docker_held
+from harness.topology.cuts import Cuts
 from harness.topology.docker_engine import Leftover
 from harness.topology.docker_links import why_no_cuts
 from harness.topology.docker_topology import DockerTopology
@@ -95,7 +96,7 @@ def attach(record: Path) -> DockerTopology:
         record=record,
     )
     topology.find(found.subnet)
-    topology.links.pairs = {frozenset(pair) for pair in found.cuts}
+    topology.links.cuts = Cuts(found.cuts)
     return topology
 
 

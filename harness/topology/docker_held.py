@@ -14,6 +14,7 @@ import msgspec
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Secrets
+from harness.topology.cuts import Recorded
 from harness.topology.ownership import boot_id, state_directory
 
 
@@ -23,7 +24,7 @@ class HeldRecord(msgspec.Struct, kw_only=True):
     directory: str
     boot: str
     subnet: str
-    cuts: list[tuple[str, ...]]
+    cuts: Recorded
     secrets: Secrets
     plan: Plan
 

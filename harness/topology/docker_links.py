@@ -26,6 +26,7 @@ from typing import Any
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.seams import Address, Source
+from harness.topology.cuts import Cuts, Pair
 from harness.topology.docker_engine import in_parallel, translated
 from harness.topology.image import any_debian_image
 
@@ -36,9 +37,6 @@ DROPS_WITHIN_S = 3.0
 
 _SCRIPT_S = 20.0
 _DISCARD_PORT = 9
-
-Pair = frozenset[str]
-"""The two ends of a link, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +85,9 @@ class Links:
         self._sources = sources
         self._look = look
         self._lock = threading.RLock()
-        self.pairs: set[Pair] = set()
-        """The cuts in force."""
+        self.cuts = Cuts()
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
         """Cut, and return the proof: packets dropped on every link.
 
         Raises:
@@ -98,25 +95,26 @@ class Links:
         """
         pairs = self._pairs(left, right)
         with self._lock, ExitStack() as probes:
-            self.pairs |= pairs
+            self.cuts.add(pairs, by=by)
             live = self._live(pairs)
-            in_parallel(self._set_rules, live.items())
+            self._set_rules(live, self.cuts.all())
             for pair in pairs:
                 self._probe_from_web_server(pair, live, probes)
             return self._proof(pairs, live)
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
-        pairs = self._pairs(left, right)
+    def mend(self, *, by: int) -> None:
         with self._lock:
-            self.pairs -= pairs
-            in_parallel(self._set_rules, self._live(pairs).items())
+            pairs = self.cuts.of_nobody_else(by)
+            self._set_rules(self._live(pairs), self.cuts.all() - pairs)
+            self.cuts.lift(by=by)  # Last, so that a mend that failed can be repeated.
 
     def restore(self, node: str) -> None:
         """Set the rules of a node that was started again, if it is cut from anything."""
         with self._lock:
-            container = self._look(node) if any(node in pair for pair in self.pairs) else None
+            cuts = self.cuts.all()
+            container = self._look(node) if any(node in pair for pair in cuts) else None
             if container is not None:
-                self._set_rules((node, container))
+                self._set_rules({node: container}, cuts)
 
     def _pairs(self, left: Sequence[str], right: Sequence[str]) -> set[Pair]:
         # Web servers do not talk to each other: only pairs with a node in them are links.
@@ -137,11 +135,13 @@ class Links:
             for name in others
         ]
 
-    def _set_rules(self, target: tuple[str, Any]) -> None:
+    def _set_rules(self, live: Mapping[str, Any], cuts: set[Pair]) -> None:
+        in_parallel(lambda target: self._set_rules_of(*target, cuts), live.items())
+
+    def _set_rules_of(self, node: str, container: Any, cuts: set[Pair]) -> None:
         """In one step, so that a packet meets either the old rules or the new; then send each cut-off
         node something to drop."""
-        node, container = target
-        peers = self._peers(node, self.pairs)
+        peers = self._peers(node, cuts)
         lines = [rule for peer in peers for rule in peer.rules()]
         table = "\n".join(["*filter", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT"])
         probes = [

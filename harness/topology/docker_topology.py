@@ -179,7 +179,7 @@ class DockerTopology:
                 directory=str(self._directory),
                 boot=boot_id(),
                 subnet=self._subnet,
-                cuts=[tuple(sorted(pair)) for pair in self.links.pairs],
+                cuts=self.links.cuts.recorded(),
                 secrets=self.secrets,
                 plan=self.plan,
             ),
@@ -240,14 +240,14 @@ class DockerTopology:
 
     # -- Links
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
         try:
-            return self.links.cut(left, right)
+            return self.links.cut(left, right, by=by)
         finally:
             self._note_cuts()
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
-        self.links.mend(left, right)
+    def mend(self, *, by: int) -> None:
+        self.links.mend(by=by)
         self._note_cuts()
 
     # -- What is left to read

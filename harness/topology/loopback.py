@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
+from harness.topology.cuts import Recorded
 from harness.topology.ownership import RESERVATION
 
 HOST = "127.0.0.1"
@@ -66,19 +67,19 @@ class Loopback:
     def inside(self, node: str) -> None:
         """A node's namespace: none."""
 
-    def cuts(self) -> list[tuple[str, str]]:
-        return []
+    def cuts(self) -> Recorded:
+        return {}
 
     def descriptors(self) -> dict[str, int]:
         return {RESERVATION: self._reservation.fileno()} if self._reservation else {}
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:  # noqa: ARG002 - as `Network` has it
         raise NoEffect(
             f"cut {', '.join(left)} from {', '.join(right)}: expected a network of the run's own, found "
             "plain loopback; run as root on Linux, or where user namespaces are allowed"
         )
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
+    def mend(self, *, by: int) -> None:
         """Nothing can have been cut."""
 
     def close(self) -> None:

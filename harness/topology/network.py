@@ -31,6 +31,7 @@ from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
 from harness.topology.configuration import default_port
+from harness.topology.cuts import Cuts, Recorded
 from harness.topology.namespaces import Namespace
 from harness.topology.ownership import RESERVATION
 
@@ -88,13 +89,13 @@ class Network:
         *,
         namespaces: Mapping[str, Namespace],
         subnet: IPv4Network,
-        cuts: Iterable[tuple[str, str]] = (),
+        cuts: Recorded | None = None,
     ) -> None:
         """Around namespaces that exist already, with the cuts in them; `build` makes new ones."""
         self._plan = plan
         self._namespaces = dict(namespaces)
         self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
-        self._cuts = {frozenset(pair) for pair in cuts}
+        self._cuts = Cuts(cuts)
         self._reservation: socket.socket | None = None
         self.subnet = subnet
         self.addresses: Mapping[str, Address] = MappingProxyType(
@@ -136,26 +137,28 @@ class Network:
         kept = {name: namespace.descriptor for name, namespace in self._namespaces.items()}
         return kept | ({RESERVATION: self._reservation.fileno()} if self._reservation else {})
 
-    def cuts(self) -> list[tuple[str, str]]:
-        """The pairs between which nothing passes now."""
-        return [(min(pair), max(pair)) for pair in sorted(self._cuts, key=sorted)]
+    def cuts(self) -> Recorded:
+        """The pairs between which nothing passes now, for each fault."""
+        return self._cuts.recorded()
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
         wanted = {pair for pair in _pairs(left, right) if pair & self._namespaces.keys()}
-        new = wanted - self._cuts
+        new = wanted - self._cuts.all()
         if not wanted:
             raise NoEffect(f"cut {left} from {right}: expected at least one node among them, found none")
+        self._cuts.add(wanted - new, by=by)
         for pair in sorted(new, key=sorted):
-            self._cuts.add(pair)
+            self._cuts.add([pair], by=by)
             for name, other in self._ends(pair):
                 self._drop(name, other)
         return self._proof(sorted(wanted, key=sorted))
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
-        for pair in sorted(_pairs(left, right) & self._cuts, key=sorted):
+    def mend(self, *, by: int) -> None:
+        for pair in sorted(self._cuts.of_nobody_else(by), key=sorted):
             for name, other in self._ends(pair):
                 self._accept(name, other)
-            self._cuts.discard(pair)
+            self._cuts.lift(by=by, pairs=[pair])
+        self._cuts.lift(by=by)
 
     def close(self) -> None:
         """Take everything down; the nodes must be gone."""

@@ -27,6 +27,7 @@ from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Secrets
+from harness.topology.cuts import Recorded
 from harness.topology.user_namespace import outer_user
 
 RESERVATION = "reservation"
@@ -50,7 +51,7 @@ class Held(msgspec.Struct, kw_only=True):
     """Of the keeper: node name -> its namespace; "" is the switch; RESERVATION."""
     subnet: str | None
     first_port: int | None
-    cuts: list[tuple[str, str]]
+    cuts: Recorded
     secrets: Secrets
     plan: Plan
     in_user_namespace: bool

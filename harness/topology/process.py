@@ -28,6 +28,7 @@ from harness.model.seams import Address, Machine, NodeState, Secrets, Source
 from harness.model.words import BackendKind, NodeRole
 from harness.topology import configuration, engines, network, readiness
 from harness.topology.control import ErrorReply, NoAnswer, command, engine, parse_info
+from harness.topology.cuts import Recorded
 from harness.topology.loopback import Loopback
 from harness.topology.namespaces import Namespace
 from harness.topology.network import Network
@@ -58,9 +59,9 @@ class Wiring(Protocol):
     def observer(self) -> Source: ...
     def inside(self, node: str) -> Namespace | None: ...
     def descriptors(self) -> dict[str, int]: ...
-    def cuts(self) -> list[tuple[str, str]]: ...
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str: ...
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None: ...
+    def cuts(self) -> Recorded: ...
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str: ...
+    def mend(self, *, by: int) -> None: ...
     def close(self) -> None: ...
     def let_go(self) -> None: ...
 
@@ -186,16 +187,16 @@ class ProcessTopology:
         self._spawn(node)
         self._await_answer(node)
 
-    def cut(self, left: Sequence[str], right: Sequence[str]) -> str:
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
         with self._wiring_lock:
             try:
-                return self._wiring.cut(left, right)
+                return self._wiring.cut(left, right, by=by)
             finally:
                 self._note_cuts()
 
-    def mend(self, left: Sequence[str], right: Sequence[str]) -> None:
+    def mend(self, *, by: int) -> None:
         with self._wiring_lock:
-            self._wiring.mend(left, right)
+            self._wiring.mend(by=by)
             self._note_cuts()
 
     def logs(self, node: str, lines: int = 40) -> str:

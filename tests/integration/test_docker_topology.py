@@ -245,12 +245,12 @@ class WebServerConnection:
 
 @contextmanager
 def cut(topology: Topology, left: list[str], right: list[str]) -> Iterator[str]:
-    proof = topology.cut(left, right)
+    proof = topology.cut(left, right, by=1)
     try:
         yield proof
     finally:
-        topology.mend(left, right)
-        topology.mend(left, right)
+        topology.mend(by=1)
+        topology.mend(by=1)
 
 
 def test_web_servers_are_cut_by_their_ports(nodes: DockerTopology) -> None:
@@ -374,7 +374,7 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
     assert run not in {leftover.run for leftover in docker.leftovers()}
     topology = docker.attach(record)
     assert answers(topology, "redis-1")
-    topology.cut(["redis-1"], ["web-1"])
+    topology.cut(["redis-1"], ["web-1"], by=1)
     topology.kill("redis-1")
     topology.let_go()
     again = docker.attach(record)
@@ -382,7 +382,7 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
     again.start("redis-1")
     with pytest.raises(TimeoutError):
         WebServerConnection(again, "web-1", "redis-1")
-    again.mend(["redis-1"], ["web-1"])
+    again.mend(by=1)
     WebServerConnection(again, "web-1", "redis-1").close()
     again.close()
     assert owned(run) == []

@@ -165,6 +165,25 @@ def test_isolated_primary_is_deposed_and_heard_again(tmp_path: Path) -> None:
         assert reaches(topology, "web-1", "redis-2")
 
 
+@needs_network
+def test_healing_one_of_two_overlapping_faults_leaves_the_other(tmp_path: Path) -> None:
+    """An isolation ends, and the replication that another fault cut stays cut until that one is healed."""
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        inject(scene, "kill", "all sentinels", number=3)  # Nobody is to be promoted meanwhile.
+        cut = inject(scene, "cut replication", number=1)
+        isolated = inject(scene, "isolate", number=2)
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        heal(scene, isolated, "isolate", number=2)
+        assert reaches(scene.topology, "web-1", "redis-1")
+        assert [ask(scene.topology, node, "GET", "a") for node in ("redis-2", "redis-3")] == [None, None]
+        assert "heard its replicas" in str(heal(scene, cut, "cut replication", number=1))
+        wait_until(
+            lambda: ask(scene.topology, "redis-2", "GET", "a") == "1",
+            within_s=15,
+            waiting_for="the key on redis-2",
+        )
+
+
 @pytest.mark.parametrize("form", ["default", "force", "takeover"])
 def test_planned_failover_of_one_shard(tmp_path: Path, form: str) -> None:
     """CLUSTER FAILOVER, in each form, moves exactly that shard."""

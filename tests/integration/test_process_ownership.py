@@ -164,10 +164,11 @@ def test_held_topology_lives_on_and_is_found_again(tmp_path: Path) -> None:
         topology.kill("redis-3")
         topology.start("redis-3")
         if machine().network_faults:
-            topology.cut(["redis-1"], ["redis-2"])
+            topology.cut(["redis-1"], ["redis-2"], by=1)
             topology.let_go()
             topology = attach(record)
-            topology.mend(["redis-1"], ["redis-2"])
+            topology.mend(by=1)
+            assert topology._wiring.cuts() == {}
     finally:
         topology.close()
     assert not any(ownership.identity(pid) for pid in pids)

@@ -313,19 +313,19 @@ def test_isolate_cuts_the_primary_and_its_web_server_from_the_rest(worlds: World
     assert world.topology.did == [
         "cut redis-1 web-2 | redis-2 redis-3 sentinel-1 sentinel-2 sentinel-3 web-1 web-3"
     ]
-    assert world.sides == {"web-1": "rest", "web-2": "with-primary", "web-3": "rest"}
+    assert world.sides == {1: {"web-1": "rest", "web-2": "with-primary", "web-3": "rest"}}
     assert "packets dropped" in effect.proof
     healed = FAULTS["isolate"].heal(step("isolate", options={"with": "web-2"}), effect, world.scene)
     assert "heard redis-1" in str(healed)
-    assert set(world.sides.values()) == {"all"}
-    assert world.topology.did[1].replace("mend", "cut") == world.topology.did[0]
+    assert world.sides == {1: {}}
+    assert world.topology.did[1:] == ["mend fault 1"]
 
 
 def test_isolate_of_a_replica_leaves_its_web_server_away_from_the_primary(worlds: Worlds) -> None:
     """`with-primary` is the side where the primary is, whoever was isolated."""
     world = worlds(make_plan())
     inject(world, "isolate", "replica", options={"with": "web-1"})
-    assert world.sides == {"web-1": "rest", "web-2": "with-primary", "web-3": "with-primary"}
+    assert world.sides == {1: {"web-1": "rest", "web-2": "with-primary", "web-3": "with-primary"}}
 
 
 def test_isolate_without_a_web_server_isolates_alone(worlds: Worlds) -> None:
@@ -333,7 +333,7 @@ def test_isolate_without_a_web_server_isolates_alone(worlds: Worlds) -> None:
     world = worlds(make_plan(TopologyKind.CLUSTER))
     effect = inject(world, "isolate", "shard 2 primary")
     assert effect.targets == ("redis-2",)
-    assert set(world.sides.values()) == {"rest"}
+    assert set(world.sides[1].values()) == {"rest"}
     assert "heard redis-2" in str(FAULTS["isolate"].heal(step("isolate"), effect, world.scene))
 
 
@@ -343,8 +343,8 @@ def test_isolate_that_fails_leaves_no_cut_behind(worlds: Worlds) -> None:
     world.topology.failing["cut"] = NoEffect("packets still pass")
     with pytest.raises(NoEffect, match="packets still pass"):
         inject(world, "isolate", options={"with": "web-2"})
-    assert world.topology.did[-1].startswith("mend redis-1 web-2 |")
-    assert set(world.sides.values()) == {"all"}
+    assert world.topology.did[-1] == "mend fault 1"
+    assert world.sides == {1: {}}
 
 
 def test_isolate_heals_when_the_node_is_dead(worlds: Worlds) -> None:
@@ -353,7 +353,7 @@ def test_isolate_heals_when_the_node_is_dead(worlds: Worlds) -> None:
     effect = inject(world, "isolate")
     world.topology.kill("redis-1")
     assert "is down" in str(FAULTS["isolate"].heal(step("isolate"), effect, world.scene))
-    assert world.topology.did[-1].startswith("mend")
+    assert world.topology.did[-1] == "mend fault 1"
 
 
 def test_isolate_says_when_nobody_has_heard_the_node_yet(
@@ -386,7 +386,18 @@ def test_cut_replication_heals_when_a_replica_has_caught_up(worlds: Worlds) -> N
     world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000, "redis-3": 400}
     healed = FAULTS["cut replication"].heal(step("cut replication"), effect, world.scene)
     assert "heard its replicas" in str(healed)
-    assert world.topology.did == ["cut redis-1 | redis-2 redis-3", "mend redis-1 | redis-2 redis-3"]
+    assert world.topology.did == ["cut redis-1 | redis-2 redis-3", "mend fault 1"]
+
+
+@pytest.mark.parametrize("kind", ["isolate", "cut replication"])
+def test_healing_mends_the_cuts_of_its_own_fault_only(worlds: Worlds, kind: str) -> None:
+    """Another fault may have cut the same links, and still stand."""
+    world = worlds(make_plan())
+    first, second = (inject(world, kind, number=number) for number in (1, 2))
+    FAULTS[kind].heal(step(kind, number=1), first, world.scene)
+    assert world.topology.cuts == {2}
+    FAULTS[kind].heal(step(kind, number=2), second, world.scene)
+    assert world.topology.cuts == set()
 
 
 def test_cut_replication_without_replicas_has_no_effect(worlds: Worlds) -> None:
@@ -403,7 +414,7 @@ def test_cut_replication_that_fails_leaves_no_cut_behind(worlds: Worlds) -> None
     world.topology.failing["cut"] = NoEffect("packets still pass")
     with pytest.raises(NoEffect):
         inject(world, "cut replication")
-    assert world.topology.did[-1] == "mend redis-1 | redis-2 redis-3"
+    assert world.topology.did[-1] == "mend fault 1"
 
 
 # --- planned failover

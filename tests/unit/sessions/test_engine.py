@@ -210,9 +210,24 @@ def test_side_of_a_web_server_is_written_into_its_operations() -> None:
     async def scenario(redis: ScriptedServer, store: Store, written: Written) -> None:
         engine = engine_on(redis, written)
         await engine.seed()
-        engine.set_side("web-1", "with-primary")
+        engine.set_sides(1, {"web-1": "with-primary"})
         await drive_for(engine, 0.2)
         await engine.close()
 
     sides = {(o.behaviour, o.client_side) for o in run(scenario).operations}
     assert sides == {("log-in", "all"), ("read", "with-primary")}
+
+
+def test_end_of_one_partition_leaves_the_other() -> None:
+    """Overlapping partitions: the newest counts, and each ends by itself."""
+    sides = []
+
+    async def scenario(redis: ScriptedServer, store: Store, written: Written) -> None:
+        engine = engine_on(redis, written)
+        for fault, told in [(1, "with-primary"), (2, "rest"), (1, None), (1, None), (2, None)]:
+            engine.set_sides(fault, {"web-1": told} if told else {})
+            sides.append(engine._fleet.named("web-1").side)
+        await engine.close()
+
+    run(scenario)
+    assert sides == ["with-primary", "rest", "rest", "rest", "all"]

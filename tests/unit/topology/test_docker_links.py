@@ -57,7 +57,7 @@ def test_rules_drop_both_directions() -> None:
 def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:
     """Nodes on both sides get rules; each link's dropped packets are the proof."""
     links = ScriptedLinks()
-    proof = links.cut(["redis-1", "web-1"], ["redis-2", "web-2"])
+    proof = links.cut(["redis-1", "web-1"], ["redis-2", "web-2"], by=1)
     assert proof == "packets dropped: redis-1 - redis-2 4, redis-1 - web-2 2, redis-2 - web-1 2"
     assert len(links.tables["redis-1"]) == 4
     assert len(links.tables["redis-2"]) == 4
@@ -66,13 +66,41 @@ def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:
 def test_cuts_add_up_and_are_mended_one_by_one() -> None:
     """Mending one leaves the other; mending twice is the same as once."""
     links = ScriptedLinks()
-    links.cut(["redis-1"], ["redis-2"])
-    links.cut(["redis-1"], ["web-1"])
+    links.cut(["redis-1"], ["redis-2"], by=1)
+    links.cut(["redis-1"], ["web-1"], by=2)
     for _ in range(2):
-        links.mend(["redis-2"], ["redis-1"])
-        assert links.pairs == {frozenset(("redis-1", "web-1"))}
+        links.mend(by=1)
+        assert links.cuts.all() == {frozenset(("redis-1", "web-1"))}
         assert links.tables["redis-2"] == []
         assert len(links.tables["redis-1"]) == 2
+
+
+def test_a_link_stays_cut_while_any_fault_cuts_it() -> None:
+    """The first heal leaves its rules at both ends; the last one lifts them."""
+    links = ScriptedLinks()
+    links.cut(["redis-1", "redis-2"], ["web-1"], by=1)
+    assert links.cut(["redis-1"], ["redis-2", "web-1"], by=2)
+    links.mend(by=1)
+    assert len(links.tables["redis-1"]) == 4
+    assert len(links.tables["redis-2"]) == 2
+    links.mend(by=2)
+    assert links.tables == {"redis-1": [], "redis-2": []}
+
+
+def test_a_mend_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that could not be set are set by the next try."""
+    links = ScriptedLinks()
+    links.cut(["redis-1"], ["redis-2"], by=1)
+
+    def fail(container: object, script: str) -> str:
+        raise EnvironmentFailure("no rules now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(links, "_run", fail)
+        with pytest.raises(EnvironmentFailure):
+            links.mend(by=1)
+    links.mend(by=1)
+    assert links.tables == {"redis-1": [], "redis-2": []}
 
 
 def test_a_cut_that_drops_nothing_has_no_effect() -> None:
@@ -82,7 +110,7 @@ def test_a_cut_that_drops_nothing_has_no_effect() -> None:
     try:
         docker_links.DROPS_WITHIN_S = 0.05
         with pytest.raises(NoEffect, match="redis-1 - redis-2"):
-            links.cut(["redis-1"], ["redis-2"])
+            links.cut(["redis-1"], ["redis-2"], by=1)
     finally:
         docker_links.DROPS_WITHIN_S = links_wait
 
@@ -90,11 +118,11 @@ def test_a_cut_that_drops_nothing_has_no_effect() -> None:
 def test_a_node_that_starts_again_is_cut_again() -> None:
     """Rules died with the container; they are set anew while the cut is in force, and only then."""
     links = ScriptedLinks()
-    links.cut(["redis-1"], ["redis-2"])
+    links.cut(["redis-1"], ["redis-2"], by=1)
     links.tables.clear()
     links.restore("redis-1")
     assert set(links.tables) == {"redis-1"}
-    links.mend(["redis-1"], ["redis-2"])
+    links.mend(by=1)
     links.tables.clear()
     links.restore("redis-1")
     assert links.tables == {}
@@ -103,7 +131,7 @@ def test_a_node_that_starts_again_is_cut_again() -> None:
 def test_a_dead_node_is_cut_at_its_other_end() -> None:
     """The living end's rules hold whatever comes back."""
     links = ScriptedLinks(running=("redis-2",))
-    assert links.cut(["redis-1"], ["redis-2"]) == "packets dropped: redis-1 - redis-2 2"
+    assert links.cut(["redis-1"], ["redis-2"], by=1) == "packets dropped: redis-1 - redis-2 2"
     assert set(links.tables) == {"redis-2"}
 
 

@@ -94,7 +94,7 @@ def test_a_held_topology_is_found_until_the_next_boot(
         directory=str(tmp_path),
         boot=ownership.boot_id(),
         subnet="10.64.0",
-        cuts=[("redis-1", "web-1")],
+        cuts={1: [("redis-1", "web-1")]},
         secrets=Secrets(redis="a", sentinel="b"),
         plan=docker_plan("split"),
     )

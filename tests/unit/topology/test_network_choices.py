@@ -83,5 +83,5 @@ def test_loopback_cannot_cut() -> None:
     """A cut on a shared address is refused with the way out, a mend of it does nothing."""
     run = Loopback(process_plan("single"), first_port=20_000)
     with pytest.raises(NoEffect, match="as root"):
-        run.cut(["redis-1"], ["web-1"])
-    run.mend(["redis-1"], ["web-1"])
+        run.cut(["redis-1"], ["web-1"], by=1)
+    run.mend(by=1)
