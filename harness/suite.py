@@ -151,7 +151,9 @@ class Suite:
             folder = self._folder(plan)
             again = folder.with_name(f"{folder.name}-attempt-2")
             second = await self._attempt(_Job(plan, again, attempt=2))
-            results[plan.scenario.file] = self._note(replace(second, attempts=2))
+            results[plan.scenario.file] = self._note(
+                replace(second, attempts=2, wall_s=first.wall_s + second.wall_s)
+            )
 
     def _folder(self, plan: Plan) -> Path:
         """`sentinel-01-primary-killed`; numbered where two files would have the same."""

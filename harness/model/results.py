@@ -59,6 +59,7 @@ class ScenarioResult:
     run_dir: str
     """Relative to the suite's folder; empty when nothing was run."""
     wall_s: float = 0.0
+    """Of all attempts together."""
     judgement: Judgement | None = None
     """None: skipped, or the environment failed."""
     why: str = ""

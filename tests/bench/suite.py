@@ -48,5 +48,5 @@ def row(summary: Mapping[str, Any], run: Path) -> Row:
         return skipped(NAME, why)
     note = f"{summary['wall_s']:.0f} s of {sum(times):.0f} s, {len(times)} scenarios, {summary['backend']}"
     if again:
-        note += f"; {again} ran twice, and only their second time counts in the sum"
+        note += f"; {again} ran twice"
     return Row(name=NAME, measured=summary["wall_s"] / sum(times), at_most=AT_MOST, note=f"{note}, {run}")

@@ -118,10 +118,11 @@ def test_failures_are_never_retried(tmp_path: Path) -> None:
 
 
 def test_inconclusive_is_tried_once_more(tmp_path: Path) -> None:
-    """Both attempts are kept, the second one counts."""
-    suite, _ = run(tmp_path, plan("unsure once"))
+    """Both attempts are kept, the second one counts; what both took is told."""
+    suite, told = run(tmp_path, plan("unsure once"))
     assert suite.exit_code == 0
     assert suite.results[0].attempts == 2
+    assert told.results[0].wall_s < suite.results[0].wall_s < suite.wall_s
     folders = sorted(folder.name for folder in Path(suite.directory).iterdir() if folder.is_dir())
     assert folders == ["single-unsure-once", "single-unsure-once-attempt-2"]
 
