@@ -85,10 +85,10 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     met = None if bound is None else compare(interval, expectation.comparison, bound)
     if expectation.timing and (spoilt := case.evidence.about(Affects.TIMING)):
         met, why = None, spoilt[0]
-    elif expectation.timing and met is False and bound is not None and case.evidence.late_s:
-        in_time = Interval(low=interval.low - case.evidence.late_s, high=interval.high)
+    elif expectation.timing and met is False and bound is not None:
+        in_time = Interval(low=interval.low - case.evidence.lateness.late_s, high=interval.high)
         if compare(in_time, expectation.comparison, bound) is not False:
-            met, why = None, f"this machine may have been late by up to {case.evidence.late_s * 1000:.0f} ms"
+            met, why = None, str(case.evidence.lateness)
     if bound is None:
         budget = budget_of(expectation, case.history)
         reason = "no fault took effect" if budget is None else budget.derivation

@@ -170,12 +170,12 @@ def test_lateness_adds_up_within_the_bound() -> None:
 def test_waiting_for_a_processor_counts_where_it_was_noticed() -> None:
     """Six seconds of half the time may be three late, if anything at all was seen to be late."""
     pressed = _late_at(range(40), 0.5, "cpu_pressure")
-    assert weighed(pressed).late_s == 0.0
+    assert weighed(pressed).lateness.late_s == 0.0
     noticed = [
         msgspec.structs.replace(pair, canary_lag_us=120_000 if number == 11 else 0)
         for number, pair in enumerate(pressed.clocks)
     ]
-    assert weighed(replace(pressed, clocks=tuple(noticed))).late_s == pytest.approx(3.0)
+    assert weighed(replace(pressed, clocks=tuple(noticed))).lateness.late_s == pytest.approx(3.0)
 
 
 def _late_at(
