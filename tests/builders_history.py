@@ -116,6 +116,7 @@ class Past:
     complete: bool = True
     faults: tuple[FaultStep, ...] = ()
     not_recovered: str = ""
+    interrupted: str = ""
     end_s: float = AUDIT_S
     samples_per_s: int = 10
 
@@ -128,6 +129,8 @@ class Past:
         self.owners: list[tuple[float, str]] = [(-1.0, "redis-1")]
         self.reborn: list[tuple[float, str, int]] = []
         self.silent: set[str] = set()
+        self.calls_itself: dict[str, str] = {}
+        """Node -> the role that it says it has when the audit asks, where that is another one."""
         self.behind: dict[str, float] = {}
         self.keys = 100
         self.evicted: list[tuple[float, str, int]] = []
@@ -280,7 +283,12 @@ class Past:
     def history(self) -> History:
         looks = self._execute()
         operations = tuple(self._operation(doing) for doing in self.doings)
-        closing = Closing(t_us=us(self.end_s + 1), not_recovered=self.not_recovered)
+        closing = Closing(
+            t_us=us(self.end_s + 1),
+            interrupted=bool(self.interrupted),
+            reason=self.interrupted,
+            not_recovered=self.not_recovered,
+        )
         return History(
             plan=self.plan(),
             opening=opening("a story", engine=self.engine, eviction_events=self.eviction_events),
@@ -447,7 +455,7 @@ class Past:
                     pass_n=1,
                     session=sid,
                     node=node,
-                    role="primary" if node == primary else "replica",
+                    role=self.calls_itself.get(node, "primary" if node == primary else "replica"),
                     run_id=self._run_id(node, at),
                     sent_us=us(at),
                     done_us=us(at + TOOK_S),

@@ -18,6 +18,7 @@ from harness.checks.columns import NONE
 from harness.checks.effects import NEVER, Effect, State
 from harness.checks.findings import FINDINGS, Counted, finding
 from harness.checks.index import Index, Timeline
+from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Operation, Step
 from harness.model.words import Cause, OperationKind, Outcome, StepKind
@@ -195,7 +196,8 @@ def _node_of(index: Index, operation: Operation) -> str | None:
 
 def judge_replicas(index: Index) -> Counted:
     findings = []
-    silent = 0
+    undecidable = 0
+    settled = _settled(index.history)
     for timeline in index.sessions.values():
         primary = timeline.primary
         if primary is None:
@@ -205,12 +207,23 @@ def judge_replicas(index: Index) -> Counted:
             if entry is primary:
                 continue
             if entry.saw is None:
-                silent += 1
-            elif (how := differs(primary, entry)) is not None:
+                undecidable += 1
+            elif (how := differs(primary, entry)) is None:
+                continue
+            elif settled and entry.role == "replica":
                 differing.append((entry, how))
+            else:
+                undecidable += 1
         if differing:
             findings.append(_diverged(index, timeline, primary, differing))
-    return Counted(findings=findings, undecidable={"replica-divergence": silent})
+    return Counted(findings=findings, undecidable={"replica-divergence": undecidable})
+
+
+def _settled(history: History) -> bool:
+    """Whether the topology was seen recovered, by a harness that did its work to the end. Otherwise the
+    audit may have met it before anything was promised, and a second primary is no replica."""
+    closing = history.closing
+    return closing is not None and not closing.interrupted and not closing.not_recovered
 
 
 def differs(primary: AuditEntry, other: AuditEntry) -> str | None:

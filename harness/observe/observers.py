@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -94,9 +94,8 @@ class Observers:
         for task in self._tasks:
             task.cancel()
         done, _ = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN_S)
-        for task in done:
-            if error is None and not task.cancelled() and (crash := task.exception()) is not None:
-                raise crash
+        if error is None:
+            self._raise_crash(done)
 
     def roles(self) -> dict[str, str]:
         """Node -> primary, replica, sentinel, down, paused, silent: as seen last, for people."""
@@ -110,8 +109,14 @@ class Observers:
         return found
 
     async def recovered(self, within_s: float) -> str:
-        """Wait until the topology is recovered; empty, or what is still missing after `within_s`."""
-        return await self._recovery.recovered(within_s)
+        """Wait until the topology is recovered; empty, or what is still missing after `within_s`.
+
+        Raises:
+            Exception: what an observer died of, since nothing can be told without it; `audit` does, too.
+        """
+        missing = await self._recovery.recovered(within_s)
+        self._raise_crash(self._tasks)
+        return missing
 
     def last_look(self, nodes: Sequence[str], moment: str) -> None:
         """Record what these nodes hold, before they lose it. Blocks; for the faults' threads."""
@@ -127,7 +132,14 @@ class Observers:
         self, sessions: Sequence[AuditedSession], *, within_s: float = AUDIT_WITHIN_S
     ) -> AuditSummary:
         """Record what every node holds of every session. The load must have stopped."""
+        self._raise_crash(self._tasks)
         return await audit(self._vantage, sessions, within_s=within_s)
+
+    @staticmethod
+    def _raise_crash(tasks: Iterable[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            if task.done() and not task.cancelled() and (crash := task.exception()) is not None:
+                raise crash
 
     def _may_be_running(self, node: str) -> bool:
         try:

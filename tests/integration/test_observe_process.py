@@ -143,6 +143,31 @@ def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path):
         asyncio.run(scenario(topology))
 
 
+def test_nothing_is_told_without_an_observer_that_died(tmp_path, monkeypatch):
+    """What one of them died of ends the run before it says that the topology recovered, or audits it."""
+
+    def state(node):
+        raise LookupError(node)
+
+    async def scenario(topology, patched):
+        async with watched(topology) as seen:
+            patched.setattr(topology, "state", state)  # asked about nodes that do not answer
+            topology._servers["redis-1"].kill()
+            await seen.until(lambda: any(task.done() for task in seen.observers._tasks))
+            with pytest.raises(LookupError):
+                await seen.observers.recovered(within_s=0.2)
+            with pytest.raises(LookupError):
+                await seen.observers.audit([])
+            assert not seen.of(AuditSummary)
+
+    with (
+        running(tmp_path, a.plan()) as topology,
+        monkeypatch.context() as patched,
+        pytest.raises(LookupError),
+    ):
+        asyncio.run(scenario(topology, patched))
+
+
 def test_restarted_empty_node_is_a_new_process(tmp_path):
     """A restart shows as `rebooted` with what the new process holds, by its run_id."""
 

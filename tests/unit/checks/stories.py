@@ -621,6 +621,26 @@ def silent_replica() -> Past:
     return past
 
 
+def diverged_before_recovery() -> Past:
+    past = diverged()
+    past.not_recovered = "redis-3 follows an unknown address instead of redis-1"
+    return past
+
+
+def diverged_from_a_second_primary() -> Past:
+    """Another node that still calls itself primary is no replica."""
+    past = diverged()
+    past.calls_itself["redis-3"] = "primary"
+    return past
+
+
+def diverged_when_the_harness_failed() -> Past:
+    """Nobody knows whether what said that the topology had recovered was still looking."""
+    past = diverged()
+    past.interrupted = "the harness failed"
+    return past
+
+
 def not_recovered() -> Past:
     past = Past(not_recovered="two nodes call themselves primary")
     past.log_in("ann", 1.0)
@@ -773,5 +793,10 @@ UNDECIDED: dict[str, list[Story]] = {
     "lost-session": [silent_audit, broken_off],
     "expired-early": [shortened_by_unknown_clocks],
     "lock-held-twice": [stories_locks.held_twice_by_unknown_clocks],
-    "replica-divergence": [silent_replica],
+    "replica-divergence": [
+        silent_replica,
+        diverged_before_recovery,
+        diverged_from_a_second_primary,
+        diverged_when_the_harness_failed,
+    ],
 }
