@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from harness.checks.effects import Effect, Sight
 from harness.checks.index import Index
 from harness.checks.nodes import Owner, Standing
-from harness.checks.offsets import Side, side
+from harness.checks.offsets import Side, Span, side
 from harness.model.words import Cause
 
 
@@ -135,7 +135,7 @@ def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> 
     """The first new primary that may have been without the effect when it was promoted, and what the
     offsets say of it; None: each of them had it, so no promotion explains the loss."""
     assert by.node is not None
-    span = index.nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
+    span = _span(index, effect)
     heirs = index.nodes.heirs(by.node, effect.done_us)
     if span is None:
         return next(heirs, None), ""
@@ -172,13 +172,31 @@ def _by_time(effect: Effect, by: Acker, heir: Owner) -> Why:
     return Why(because=f"{by.node} was no primary by what was sampled")
 
 
+def _by_replica(index: Index, sight: Sight, by: Acker, promise: Effect | None) -> Why:
+    """It had not followed that far; unless its own offset, told before it was asked, says that it had."""
+    because = f"{by.node}, a replica, answered"
+    made = None if promise is None else _span(index, promise)
+    if by.node is not None and made is not None and made.high is not None:
+        reached = index.nodes.offsets.followed(by.node, by.run_id, made.stream, sight.sent_us)
+        if reached is not None and reached >= made.high:
+            return Why(because=f"{because}, and had followed to offset {reached} before, which is past this")
+    return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
+
+
+def _span(index: Index, effect: Effect) -> Span | None:
+    by = acker(index, effect)
+    if by.node is None:
+        return None
+    return index.nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
+
+
 def _at_promotion(heir: Owner | None) -> Cause:
     """Of a promotion that is not known to a moment, nothing is said."""
     return Cause.AT_PROMOTION if heir is None or heir.close else Cause.NOT_DETERMINED
 
 
-def of_old_answer(index: Index, sight: Sight) -> Why:
-    """Why somebody was shown something that was no longer so."""
+def of_old_answer(index: Index, sight: Sight, promise: Effect | None) -> Why:
+    """Why somebody was shown something that was no longer so. `promise`: what had changed it."""
     by = watcher(index, sight)
     taken = None if by.node is None else index.nodes.owner_after(by.node, sight.done_us)
     if by.standing is Standing.DEPOSED:
@@ -187,5 +205,5 @@ def of_old_answer(index: Index, sight: Sight) -> Why:
     if by.standing is Standing.CHANGING:
         return Why(cause=_at_promotion(taken), because=f"{by.node} answered while another was being promoted")
     if by.standing is Standing.REPLICA:
-        return Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node}, a replica, answered")
+        return _by_replica(index, sight, by, promise)
     return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")

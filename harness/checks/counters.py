@@ -220,7 +220,7 @@ def _missing(
     if lost and promise is not None:
         name, why = "lost-update", of_loss(index, promise, look.sight, timeline.shard)
     else:
-        name, why = "stale-read", of_old_answer(index, look.sight)
+        name, why = "stale-read", of_old_answer(index, look.sight, promise)
     return finding(
         index,
         name,

@@ -145,7 +145,7 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
                 timeline,
                 promise=touch,
                 seen=sight,
-                why=of_old_answer(index, sight),
+                why=of_old_answer(index, sight, None),
                 sentence=f"{timeline.named} {sentence}.",
                 observations=len(late),
             )
@@ -205,7 +205,7 @@ def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Findi
         why = of_loss(index, first.touch, first.sight, timeline.shard)
         name = "expired-early"
     else:
-        why, name = of_old_answer(index, first.sight), "stale-read"
+        why, name = of_old_answer(index, first.sight, first.touch), "stale-read"
     return [
         finding(
             index,

@@ -122,7 +122,7 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
 def _of_denial(index: Index, timeline: Timeline, logout: Operation) -> Why:
     """Why the logout's node did not have the session that it was to destroy."""
     met = next(one for one in timeline.sights if one.operation is logout and one.state is State.ABSENT)
-    why = of_old_answer(index, met)
+    why = of_old_answer(index, met, timeline.created)
     because = f"the logout found nothing to destroy: {why.because or 'its node is not known'}"
     return Why(cause=why.cause, because=because)
 
@@ -132,7 +132,7 @@ def undone_because(index: Index, timeline: Timeline, destroy: Effect, seen: Sigh
     watched = watcher(index, seen)
     stale = {Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING}
     if seen.entry is None and watched.standing in stale and acker(index, destroy).node != watched.node:
-        return of_old_answer(index, seen)
+        return of_old_answer(index, seen, destroy)
     return of_loss(index, destroy, seen, timeline.shard)
 
 

@@ -144,7 +144,7 @@ def _out_of_sight(index: Index, timeline: Timeline, created: Effect, missed: lis
         timeline,
         promise=created,
         seen=seen,
-        why=of_old_answer(index, seen),
+        why=of_old_answer(index, seen, created),
         sentence=f"{where(seen)} did not find {timeline.named}, though it"
         " was logged in before and was there again later.",
         observations=_looks(looks),

@@ -236,7 +236,7 @@ def _lost_or_old(index: Index, promise: Effect, seen: Sight) -> tuple[str, Why]:
     the promise may well be kept where it was made."""
     looked = watcher(index, seen)
     if looked.node != acker(index, promise).node and looked.standing is not Standing.PRIMARY:
-        return "stale-read", of_old_answer(index, seen)
+        return "stale-read", of_old_answer(index, seen, promise)
     return "lost-update", _of_loss(index, promise, seen)
 
 

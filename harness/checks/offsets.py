@@ -70,6 +70,15 @@ class Offsets:
         follows = last is not None and last.run_id == run_id and last.replid == first.replid
         return Span(first.replid, first.offset, last.offset if last is not None and follows else None)
 
+    def followed(self, node: str, run_id: str, stream: str, by_us: float) -> int | None:
+        """Up to where, at least, a replica had carried out a stream by then; None: it was not sampled as one."""
+        last = bisect_right(self._answered.get(node, ()), by_us) - 1
+        if last < 0:
+            return None
+        sample = self._samples[node][last]
+        same = sample.run_id == run_id and sample.replid == stream and sample.role == "replica"
+        return sample.offset if same else None
+
     def cut(self, heir: str, from_us: float, stream: str) -> Cut | None:
         """Where the node that was promoted then had left this stream; None: it does not say."""
         for sample in self._samples.get(heir, ())[bisect_left(self._answered.get(heir, ()), from_us) :]:

@@ -243,7 +243,7 @@ def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
     seen = one.sights[0]
     of = f"{one.register} of {timeline.named}"
     if not one.lost:
-        name, why = "stale-read", of_old_answer(index, seen)
+        name, why = "stale-read", of_old_answer(index, seen, one.newer)
         sentence = (
             f"{where(seen)} read an old {of}: operation {one.newer.operation.id} had changed it before."
         )
@@ -308,7 +308,7 @@ def _torn(index: Index, timeline: Timeline, operation: int, sights: list[Sight])
         timeline,
         promise=effect,
         seen=sights[0],
-        why=of_old_answer(index, sights[0]),
+        why=of_old_answer(index, sights[0], effect),
         sentence=f"{where(sights[0])} saw a part of what one {what} (operation {operation}) wrote to"
         f" {timeline.named}.",
         observations=len(sights),

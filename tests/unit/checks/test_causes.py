@@ -132,6 +132,21 @@ def test_second_promotion_lost_what_the_first_one_kept() -> None:
     assert "redis-2 had it; redis-3 had followed to offset 2500000" in found.because
 
 
+@pytest.mark.parametrize(
+    ("reached_s", "cause"), [(1.5, Cause.NOT_YET_REPLICATED), (9.0, Cause.NOT_DETERMINED)]
+)
+def test_replica_that_had_the_write_is_not_excused_by_its_lag(reached_s: float, cause: Cause) -> None:
+    """An old answer is lag, unless the replica said before that it had followed past the write."""
+    past = stories.stale_read()
+    past.behind["redis-3"] = reached_s
+    history = past.history()
+    for sample in history.samples:
+        sample.replid = "first"
+    found = _why(history, "stale-read")
+    assert found.cause is cause
+    assert ("had followed to offset" in found.because) is (cause is Cause.NOT_DETERMINED)
+
+
 @pytest.mark.parametrize(("held", "cause"), [(True, Cause.NOT_YET_REPLICATED), (False, Cause.NOT_DETERMINED)])
 def test_node_that_was_read_before_it_lost_its_data_confirms_or_refutes(held: bool, cause: Cause) -> None:
     """The write still lived on the node that acked it: the promotion lost it. Else something else did."""

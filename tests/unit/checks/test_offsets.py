@@ -40,6 +40,19 @@ def test_span_is_unknown_without_a_sample_before() -> None:
     assert offsets.span("redis-9", "life-1", 160, 190) is None
 
 
+def test_replica_had_followed_what_it_last_told() -> None:
+    """The newest answer before that moment, of the same process and the same stream."""
+    replica = {"node": "redis-2", "role": "replica"}
+    offsets = _offsets(_sample(0, 10, **replica), _sample(50, 20, **replica), _sample(100, 30, **replica))
+    assert offsets.followed("redis-2", "life-1", "old", 99) == 20
+    assert offsets.followed("redis-2", "life-1", "old", 102) == 30
+    assert offsets.followed("redis-2", "life-1", "old", 1) is None
+    assert offsets.followed("redis-2", "life-1", "new", 99) is None
+    assert offsets.followed("redis-2", "life-9", "old", 99) is None
+    assert offsets.followed("redis-9", "life-1", "old", 99) is None
+    assert _offsets(_sample(0, 10)).followed("redis-1", "life-1", "old", 99) is None
+
+
 def test_cut_is_what_the_promoted_node_says_of_the_stream() -> None:
     """Its second offset is the first one that it had not followed."""
     promoted = _sample(100, 21, node="redis-2", replid="new", replid2="old", second_repl_offset=21)
