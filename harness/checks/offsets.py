@@ -71,7 +71,7 @@ class Offsets:
         return Span(first.replid, first.offset, last.offset if last is not None and follows else None)
 
     def followed(self, node: str, run_id: str, stream: str, by_us: float) -> int | None:
-        """Up to where, at least, a replica had carried out a stream by then; None: it was not sampled as one."""
+        """Up to where, at least, a replica had followed a stream by then; None: it was not sampled as one."""
         last = bisect_right(self._answered.get(node, ()), by_us) - 1
         if last < 0:
             return None
