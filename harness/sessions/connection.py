@@ -5,9 +5,9 @@ it, so the client library's own retries are seen as what they are: further attem
 asks its node for run_id and role once, when it is opened. Nothing is judged here (see `outcome`).
 
 The trap: this is the hot path. No record is built that is not written, the clock is read twice per
-attempt, and what a connection does for itself (AUTH, INFO) is passed through unseen. Two things that
+attempt, and what a connection does for itself (AUTH, INFO) is passed through unseen. Three things that
 redis-py does are done cheaper here, with the same bytes on the wire: commands are packed by hiredis,
-and a write that the transport takes at once needs no task and no timer to guard it.
+and neither a write that the transport takes at once nor a reply that has arrived needs a timer.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from harness.clock import RunClock
 from harness.model import records
 from harness.model.seams import Recorder, Source
-from harness.sessions.notes import CURRENT, Carried, Command, Exchange, Refused
+from harness.sessions.notes import CURRENT, Carried, Command, Exchange
+from harness.sessions.replies import NOT_YET, ReplyParser, refusal_of
 
 _PORT_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
 PORTS_TRIED = 64
 """Local ports of its range that a connection tries before it gives up."""
-
 
 LOST = "connection-lost"
 
@@ -157,8 +157,10 @@ class SourcedConnection(Connection):
 class RecordedConnection(SourcedConnection):
     """A connection to a data node whose every attempt is noted in the current operation."""
 
+    _parser: ReplyParser
+
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(parser_class=ReplyParser, **kwargs)
         self.entry: records.Connection | None = None
         self._id = 0
         self._carried: Carried | None = None
@@ -168,6 +170,10 @@ class RecordedConnection(SourcedConnection):
     def local_port(self) -> int | None:
         name = self._writer.get_extra_info("sockname") if self._writer else None
         return name[1] if name else None
+
+    def quiet(self) -> bool:
+        """Ready to send on: connected, and nothing is left to read."""
+        return self.is_connected and self._parser.quiet()
 
     def abort(self) -> None:
         if self._writer is not None:
@@ -280,7 +286,7 @@ class RecordedConnection(SourcedConnection):
         if carried is None:
             return await super().read_response(*args, **kwargs)
         try:
-            reply = await super().read_response(*args, **kwargs)
+            reply = await self._next_reply(*args, **kwargs)
         except BaseException as error:
             self._note_error(carried, error)
             raise
@@ -289,6 +295,16 @@ class RecordedConnection(SourcedConnection):
         if len(replies) == len(carried.positions):
             carried.attempt.done_us = self.wire.now_us()
             self._carried = None
+        return reply
+
+    async def _next_reply(self, *args: Any, **kwargs: Any) -> Any:
+        reply = self._parser.arrived()
+        if reply is NOT_YET:
+            return await super().read_response(*args, **kwargs)
+        if isinstance(reply, Exception):
+            if not isinstance(reply, ResponseError):  # redis-py hangs up before it raises LOADING
+                await self.disconnect(nowait=True)
+            raise reply
         return reply
 
     def _note_error(self, carried: Carried, error: BaseException) -> None:
@@ -369,21 +385,6 @@ class RecordedSentinelConnection(SentinelManagedConnection, RecordedConnection):
             if recording is not None:
                 recording.never_left("resolve-failed", began_us, self.wire.now_us())
             raise
-
-
-def refusal_of(error: BaseException) -> Refused | None:
-    """The error reply behind an exception of redis-py; None if the exception is no reply."""
-    prefix = getattr(error, "status_code", None)
-    if prefix is not None:
-        return Refused(prefix, f"{prefix} {_text(error)}")
-    if isinstance(error, ResponseError):
-        text = _text(error)
-        return Refused(text.split(" ", 1)[0], text)
-    return None
-
-
-def _text(error: BaseException) -> str:
-    return str(error.args[0]) if error.args else type(error).__name__
 
 
 def _result_of(error: BaseException) -> str:

@@ -158,16 +158,15 @@ _OF_SET = ("OK", None)
 
 def _possible(names: Sequence[str], replies: list[object]) -> bool:
     """Whether each reply has a type that its command can answer with. Errors and gaps are possible."""
-    if len(replies) < len(names):
-        return False
-    return all(
-        name in _INTEGER_REPLIES
-        if type(reply) is int
-        else _is_list_of_text(name, reply)
-        if type(reply) is list
-        else reply is _MISSING or isinstance(reply, Refused) or (name == "SET" and reply in _OF_SET)
-        for name, reply in zip(names, replies, strict=False)
-    )
+    return len(replies) >= len(names) and all(map(_can_answer, names, replies))
+
+
+def _can_answer(name: str, reply: object) -> bool:
+    if type(reply) is int:
+        return name in _INTEGER_REPLIES
+    if type(reply) is list:
+        return _is_list_of_text(name, reply)
+    return reply is _MISSING or isinstance(reply, Refused) or (name == "SET" and reply in _OF_SET)
 
 
 def _is_list_of_text(name: str, reply: list[object]) -> bool:

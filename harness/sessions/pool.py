@@ -2,26 +2,27 @@
 
 The same connections are handed out, checked and taken back in the same order; what is left out are
 the counters that redis-py computes for OpenTelemetry and the locks around them. In one event loop
-nothing can come between the lines of a method that does not await.
+nothing can come between the lines of a method that does not await. Hands out recorded connections only.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import ResponseError
 
+from harness.sessions.connection import RecordedConnection
 from harness.sessions.notes import Command
 
 
 class LeanPool(ConnectionPool):
-    async def get_connection(self, *_: Any, **__: Any) -> AbstractConnection:
-        connection: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
+    async def get_connection(self, *_: Any, **__: Any) -> RecordedConnection:
+        connection: RecordedConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        if connection.quiet():
+            return connection
         try:
             await self.ensure_connection(connection)
         except BaseException:
@@ -29,7 +30,7 @@ class LeanPool(ConnectionPool):
             raise
         return connection
 
-    async def release(self, connection: AbstractConnection) -> None:
+    async def release(self, connection: RecordedConnection) -> None:  # type: ignore[override]
         self._in_use_connections.remove(connection)
         try:
             if connection.should_reconnect():  # type: ignore[no-untyped-call]
@@ -44,8 +45,10 @@ class LeanPool(ConnectionPool):
         try:
             await connection.send_packed_command(connection.pack_commands(commands))
             for _ in commands:
-                with contextlib.suppress(ResponseError):
+                try:
                     await connection.read_response()
+                except ResponseError:
+                    continue
         finally:
             await self.release(connection)
 

@@ -191,9 +191,11 @@ class Request:
         *,
         reading: bool = False,
     ) -> Exchange:
-        deciding = next((part.step for part in parts if part.step.deciding), None)
-        waits = self.rules.wait_replicas if deciding is not None and deciding.does not in _NO_WAIT else 0
-        if waits:
+        waits = self.rules.wait_replicas
+        waiting = next((part.step for part in parts if part.step.deciding), None) if waits else None
+        if waiting is not None and waiting.does in _NO_WAIT:
+            waiting = None
+        if waiting is not None:
             sent = (*sent, ("WAIT", str(waits), str(self.rules.wait_timeout_ms)))
         exchange = Exchange(key, sent, parts, reading=reading)
         try:
@@ -202,9 +204,9 @@ class Request:
             for part in parts:
                 settle(part, exchange)
             raise
-        if waits and deciding is not None:
-            deciding.wait_needed = waits
-            deciding.wait_got = _waited(exchange)
+        if waiting is not None:
+            waiting.wait_needed = waits
+            waiting.wait_got = _waited(exchange)
         return exchange
 
     def ambiguous(self, step: Step) -> bool:

@@ -57,10 +57,8 @@ class Store:
 
     async def _once(self, recording: Recording, exchange: Exchange) -> None:
         noted = len(exchange.carried)
-        began_us = 0
         if self._free.locked():
-            began_us = self._wire.now_us()
-            await self._wait_for_a_connection(recording, began_us)
+            await self._wait_for_a_connection(recording)
         else:
             await self._free.acquire()
         try:
@@ -76,8 +74,8 @@ class Store:
         if result != "reply" and result.removeprefix("error:") in WORTH_REPEATING:
             raise Unanswered(str(exchange.carried[-1].replies[-1]))
 
-    async def _wait_for_a_connection(self, recording: Recording, began_us: int) -> None:
-        within_s = self._profile.socket_timeout_s
+    async def _wait_for_a_connection(self, recording: Recording) -> None:
+        began_us, within_s = self._wire.now_us(), self._profile.socket_timeout_s
         try:
             await asyncio.wait_for(self._free.acquire(), within_s)
         except TimeoutError:

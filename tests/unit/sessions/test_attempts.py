@@ -114,6 +114,51 @@ def test_read_answered_leaves_one_attempt_with_its_connection() -> None:
     run(scenario)
 
 
+def test_reply_that_never_comes_is_timed_out_behind_one_that_came() -> None:
+    """Whatever arrived counts; the attempt as a whole has no end but its time-out."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(in_turn(WHOLE, "silence")) as redis:
+            bench = Bench(redis.port)
+            (step,) = (await bench.carry_out("read")).steps
+            assert results(bench) == ["timeout"]
+            assert (step.outcome, step.pttl_ms, bench.told) == (Outcome.ACKED, None, "ok")
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_loading_ends_the_connection_also_behind_another_reply() -> None:
+    """An error that redis-py hangs up for is noted as the reply it is, whether or not it had to be awaited."""
+
+    async def scenario() -> None:
+        loading = b"-LOADING Redis is loading the dataset in memory\r\n"
+        async with ScriptedServer(in_turn(WHOLE + loading, "silence")) as redis:
+            bench = Bench(redis.port)
+            (step,) = (await bench.carry_out("read")).steps
+            assert results(bench) == ["error:LOADING"]
+            assert step.outcome is Outcome.ACKED
+            assert bench.written.connections[-1].closed_us is not None
+            assert bench.server.unanswered() == []
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_reply_that_nobody_asked_for_is_taken_for_no_answer() -> None:
+    """A connection with something left to read is not used again."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(in_turn(b":1\r\n:0\r\n", b":1\r\n")) as redis:
+            bench = Bench(redis.port)
+            deleted, unlisted = (await bench.carry_out("logout")).steps
+            assert (deleted.effective, unlisted.effective) == (True, True)
+            assert len(redis.peers) == 2
+            await bench.server.close()
+
+    run(scenario)
+
+
 def test_write_without_an_answer_is_unknown() -> None:
     """Bytes were handed over and nothing came back in time."""
 
