@@ -3,6 +3,9 @@
 Times named `*_us` are whole microseconds on the run's one clock (`harness.clock.RunClock`,
 monotonic, zero at the run's start). A record is written once, when what it describes is over;
 what never ends is written when the run closes, with its end missing (None).
+
+Operations, steps and attempts hold no references back, so they are kept from Python's collector
+(`gc=False`): there are thousands a second.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import msgspec
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 
 
-class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Bytes handed (or not) to one connection for one or more steps of an operation.
 
     The recorder hooks the connection, so the client library's own retries are attempts too.
@@ -37,7 +40,7 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     closed_by: str | None = None
 
 
-class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Step(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One command (or atomic group) of a behaviour, with its own outcome and reply."""
 
     n: int
@@ -84,7 +87,9 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     wait_got: int | None = None
 
 
-class Operation(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="operation"):
+class Operation(
+    msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="operation", gc=False
+):
     """One behaviour carried out once by one actor through one web server."""
 
     id: int
