@@ -1,7 +1,8 @@
 """The load engine in saturating mode against a bare loop of the same client, on the same node.
 
-Both have as many actors, in one process, on one event loop, and send the same commands: the bare loop
-sends again, batch by batch, what the engine was seen to send. It keeps nothing and looks at nothing.
+Both have as many actors, in one process, on one event loop, and send the same commands: each actor of
+the bare loop sends again, batch by batch, what one of the engine's was seen to send, from its first log-in
+on, over and over, so that it finds sessions where that one found them. It keeps nothing and looks at nothing.
 The engine records into a real history, decodes, checks versions and judges outcomes, as in every run.
 They take turns of a few seconds, so that whatever else the machine does meets both.
 """
@@ -14,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, dropwhile
 from pathlib import Path
 from statistics import median
 
@@ -40,6 +42,8 @@ BENCHMARK_REQUESTS = 200_000
 
 Batches = Sequence[tuple[Command, ...]]
 """One operation: what it sent together, in order."""
+Part = Sequence[Batches]
+"""What one actor does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +123,15 @@ async def _saturated(engine: LoadEngine, seconds: float) -> int:
     return engine.operations - before
 
 
-async def _captured(engine: LoadEngine) -> list[Batches]:
-    """What the engine's operations send, seen where they hand it to their client."""
+async def _captured(engine: LoadEngine) -> list[Part]:
+    """What the engine's actors send, seen where they hand it to their client."""
     store = engine._fleet.serving(0).store
     send = store.exchange
-    sent: dict[int, list[tuple[Command, ...]]] = {}
-    kept: list[Recording] = []  # so that no two have one id
+    sent: dict[object, dict[Recording, list[tuple[Command, ...]]]] = {}
 
     async def noted(recording: Recording, exchange: Exchange, **how: bool) -> None:
-        if id(recording) not in sent:
-            kept.append(recording)
-        sent.setdefault(id(recording), []).append(exchange.commands)
+        part = sent.setdefault(asyncio.current_task(), {})
+        part.setdefault(recording, []).append(exchange.commands)
         await send(recording, exchange, **how)
 
     store.exchange = noted  # type: ignore[method-assign]
@@ -137,7 +139,12 @@ async def _captured(engine: LoadEngine) -> list[Batches]:
         await _saturated(engine, CAPTURED_S)
     finally:
         store.exchange = send  # type: ignore[method-assign]
-    return list(sent.values())
+    return [_from_log_in(list(part.values())) for part in sent.values()]
+
+
+def _from_log_in(part: Part) -> Part:
+    """Nothing but a log-in is a transaction in this mix."""
+    return list(dropwhile(lambda operation: operation[0][0] != ("MULTI",), part)) or part
 
 
 def _client(address: Address, password: str) -> redis.asyncio.Redis:
@@ -153,19 +160,19 @@ def _client(address: Address, password: str) -> redis.asyncio.Redis:
     )
 
 
-async def _bare(client: redis.asyncio.Redis, operations: Sequence[Batches]) -> int:
+async def _bare(client: redis.asyncio.Redis, parts: Sequence[Part]) -> int:
     ends, done = time.perf_counter() + TURN_S, 0
 
-    async def actor(number: int) -> None:
+    async def actor(part: Part) -> None:
         nonlocal done
-        at = number * len(operations) // ACTORS
-        while time.perf_counter() < ends:
-            for commands in operations[at % len(operations)]:
+        for operation in cycle(part):
+            if time.perf_counter() >= ends:
+                return
+            for commands in operation:
                 await _send(client, commands)
-            at += 1
             done += 1
 
-    await asyncio.gather(*(actor(number) for number in range(ACTORS)))
+    await asyncio.gather(*(actor(part) for part in parts))
     return done
 
 
