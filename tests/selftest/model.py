@@ -1,7 +1,7 @@
-"""Random correct executions over a model store, fast enough for ten million operations.
+"""Random correct executions over a model store (`model_store`), fast enough for ten million operations.
 
 People arrive at random; every attempt is executed at a moment of its own, between sent and answered
-or, where no answer came, later or never. The store is one dictionary with Redis' whole milliseconds.
+or, where no answer came, later or never.
 Per history, drawn from the seed: idle timeouts that run out or do not, a clock of one microsecond or
 one millisecond, a wall clock that drifts, a primary that is killed and replaced without any loss. By
 construction no promise is broken, so whatever the checks find is a false alarm; except that they may say
@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import NamedTuple
 
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
-from tests.selftest.model_surroundings import Surroundings, left_ms
+from tests.selftest.model_store import Known, Store, Tried
+from tests.selftest.model_surroundings import Surroundings
 
 USERS = 500
 RATE_PER_S = 2500.0
@@ -30,38 +29,6 @@ ITEMS = tuple(f"cart:{n}" for n in range(6))
 SETTLED_US = 6_000_000
 
 ACKED, REJECTED, UNKNOWN = Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN
-
-
-@dataclass(slots=True)
-class Kept:
-    """What the store has of one session."""
-
-    fields: dict[str, str] | None = None
-    until_ms: float = 0.0
-    traces: list[str] = field(default_factory=list)
-
-
-class Known(NamedTuple):
-    """What a client knows of a session."""
-
-    id: str
-    key: str
-    user: int
-    generation: int
-
-
-class Tried(NamedTuple):
-    """How the attempts of one step went, as the client saw it, and when each was executed in truth."""
-
-    outcome: Outcome
-    sent_us: int
-    """Of the answered attempt."""
-    done_us: int
-    executed_us: int
-    """Of the answered attempt; nothing otherwise."""
-    unseen_us: tuple[int, ...]
-    """Executions that nobody was told of."""
-    attempts: list[Attempt]
 
 
 class Model:
@@ -73,14 +40,10 @@ class Model:
         self._clock_us = self.around.clock_us
         self._agenda: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._pushed = 0
-        self._kept: dict[str, Kept] = {}
-        self._index: list[set[str]] = [set() for _ in range(USERS)]
+        self.store = Store(USERS, self.around.wall_ms, self.around.idle_ms)
         self._session: list[Known | None] = [None] * USERS
         self._all: list[Known] = []
         self._operations: list[Operation] = []
-        self._failed_touches: set[str] = set()
-        self.put_out: set[str] = set()
-        """Sessions that ran out, and a touch of which had failed."""
 
     def tell(self, operations: int) -> History:
         at_us, step = 1_000_000.0, self.dice.expovariate
@@ -92,7 +55,8 @@ class Model:
             self._arrive(number, now_us)
         end_us = int(at_us) + SETTLED_US
         self._execute(end_us)
-        looks = ((one, self._kept.get(one.id), one.id in self._index[one.user]) for one in self._all)
+        kept, index = self.store.kept, self.store.index
+        looks = ((one, kept.get(one.id), one.id in index[one.user]) for one in self._all)
         return self.around.history(self._operations, looks, end_us)
 
     # ------------------------------------------------------------ who does what
@@ -135,14 +99,14 @@ class Model:
         tried = self._try(now_us, again=True)
         operation = self._begin(number, now_us, "log-in", OperationKind.LOGIN, session, tried, create)
         operation.generation = 0
-        self._push(tried, self._create, session, create)
+        self._push(tried, self.store.create, session, create)
         if tried.outcome is not ACKED:
             return
         create.effective = True
         self._later(tried.done_us, self._now_knows, user, session, None)
         added = self._step(StepKind.INDEX_ADD, session, "SADD EXPIRE", None, deciding=False)
         added.key, added.member = f"user:{{u{user}}}:sessions", sid
-        self._push(self._next(operation, added), self._list, session, added)
+        self._push(self._next(operation, added), self.store.enlist, session, added)
 
     def _look(self, number: int, now_us: int, session: Known) -> None:
         step = self._step(StepKind.READ, session, "HGETALL PTTL", None)
@@ -160,8 +124,8 @@ class Model:
         if tried.outcome is ACKED:
             self._later(tried.executed_us, self._read, session, look)
         else:
-            self._failed_touches.add(session.id)
-        self._push(tried, self._slide, session, step)
+            self.store.failed_touches.add(session.id)
+        self._push(tried, self.store.slide, session, step)
 
     def _write(  # noqa: PLR0917 - one line per behaviour above
         self,
@@ -182,19 +146,19 @@ class Model:
             step.removed = (item,)
         tried = self._try(now_us, again=does is not StepKind.INCREMENT)
         self._begin(number, now_us, behaviour, OperationKind.WRITE, session, tried, step)
-        self._push(tried, self._change, session, step)
+        self._push(tried, self.store.change, session, step)
 
     def _log_out(self, number: int, now_us: int, session: Known) -> None:
         step = self._step(StepKind.DESTROY, session, "DEL", None)
         tried = self._try(now_us, again=True)
         operation = self._begin(number, now_us, "logout", OperationKind.LOGOUT, session, tried, step)
-        self._push(tried, self._destroy, session, step)
+        self._push(tried, self.store.destroy, session, step)
         if tried.outcome is not ACKED:
             return
         self._later(tried.done_us, self._now_knows, session.user, None, session)
         removed = self._step(StepKind.INDEX_REMOVE, session, "SREM", None, deciding=False)
         removed.key, removed.member = f"user:{{u{session.user}}}:sessions", session.id
-        self._push(self._next(operation, removed), self._unlist, session, removed)
+        self._push(self._next(operation, removed), self.store.unlist, session, removed)
 
     def _log_out_everywhere(self, number: int, now_us: int, session: Known) -> None:
         step = self._step(StepKind.INDEX_READ, session, "SMEMBERS", None, deciding=False)
@@ -292,7 +256,7 @@ class Model:
             witness=None if witness is None else str(witness),
         )
 
-    # ------------------------------------------------------------ what the store does
+    # ------------------------------------------------------------ when it is executed
 
     def _later(self, at_us: int, what: Callable[..., None], *given: object) -> None:
         self._pushed += 1
@@ -316,86 +280,19 @@ class Model:
         if session is not None or self._session[user] is instead_of:
             self._session[user] = session
 
-    def _alive(self, session: Known, now_ms: int) -> Kept | None:
-        kept = self._kept.get(session.id)
-        if kept is None or kept.fields is None:
-            return None
-        if now_ms > kept.until_ms:
-            kept.fields = None
-            if session.id in self._failed_touches:
-                self.put_out.add(session.id)
-            return None
-        return kept
-
-    def _create(self, at_us: int, session: Known, step: Step, _answered: bool) -> None:
-        kept = self._kept.setdefault(session.id, Kept())
-        number = str(session.generation)
-        fields = {} if kept.fields is None else kept.fields
-        identity = {"sid": session.id, "user_id": f"u{session.user}", "generation": number}
-        kept.fields = {**fields, **identity, **step.wrote}
-        kept.until_ms = self.around.wall_ms(at_us) + self.around.idle_ms
-        kept.traces.append(number)
-
     def _read(self, at_us: int, session: Known, step: Step) -> None:
-        now_ms = self.around.wall_ms(at_us)
-        kept = self._alive(session, now_ms)
-        if kept is None or kept.fields is None:
-            step.saw, step.pttl_ms = {}, -2
-            if self._session[session.user] is session:
-                self._session[session.user] = None  # "please log in"
-        else:
-            step.saw, step.pttl_ms = kept.fields.copy(), left_ms(kept, now_ms)
-
-    def _slide(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
-        now_ms = self.around.wall_ms(at_us)
-        kept = self._alive(session, now_ms)
-        if kept is not None:
-            kept.until_ms = now_ms + self.around.idle_ms
-        if answered:
-            step.effective = kept is not None
-
-    def _change(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
-        kept = self._alive(session, self.around.wall_ms(at_us))
-        if answered:
-            step.effective = kept is not None
-        if kept is None or kept.fields is None:
-            return
-        kept.fields.update(step.wrote)
-        for name, amount in step.added.items():
-            total = int(kept.fields.get(name, 0)) + amount
-            kept.fields[name] = str(total)
-            if answered:
-                step.added_now = {name: total}
-        for name in step.removed:
-            kept.fields.pop(name, None)
-        kept.traces.append(step.witness or "")
-
-    def _destroy(self, at_us: int, session: Known, step: Step, answered: bool) -> None:
-        kept = self._alive(session, self.around.wall_ms(at_us))
-        if answered and (kept is not None or len(step.attempts) == 1):
-            step.effective = kept is not None
-        if kept is not None:
-            kept.fields = None
-
-    def _list(self, _at_us: int, session: Known, step: Step, answered: bool) -> None:
-        self._index[session.user].add(session.id)
-        if answered:
-            step.effective = True
-
-    def _unlist(self, _at_us: int, session: Known, step: Step, answered: bool) -> None:
-        index = self._index[session.user]
-        if answered and (session.id in index or len(step.attempts) == 1):
-            step.effective = session.id in index
-        index.discard(session.id)
+        self.store.read(at_us, session, step)
+        if not step.saw and self._session[session.user] is session:
+            self._session[session.user] = None  # "please log in"
 
     def _members(self, _at_us: int, operation: Operation, session: Known, step: Step) -> None:
         """The list is read; what it names is deleted, one after the other, then taken out."""
-        step.members = tuple(sorted(self._index[session.user]))
+        step.members = tuple(sorted(self.store.index[session.user]))
         for sid in step.members:
             member = Known(sid, f"session:{{{sid}}}", session.user, 0)
             destroy = self._step(StepKind.DESTROY, member, "DEL", None)
             tried = self._next(operation, destroy)
-            self._push(tried, self._destroy, member, destroy)
+            self._push(tried, self.store.destroy, member, destroy)
             if tried.outcome is not ACKED:
                 operation.outcome, operation.told = tried.outcome, "error"
                 return
@@ -403,10 +300,4 @@ class Model:
         if step.members:
             removed = self._step(StepKind.INDEX_REMOVE, session, "SREM", None, deciding=False)
             removed.key, removed.members = step.key, step.members
-            self._push(self._next(operation, removed), self._unlist_all, session, removed)
-
-    def _unlist_all(self, _at_us: int, session: Known, step: Step, answered: bool) -> None:
-        index, members = self._index[session.user], set(step.members or ())
-        if answered and (index & members or len(step.attempts) == 1):
-            step.effective = bool(index & members)
-        index -= members
+            self._push(self._next(operation, removed), self.store.unlist_all, session, removed)

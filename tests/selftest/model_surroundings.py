@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from harness.model.history import History
 from harness.model.plan import PlannedBound
@@ -28,9 +27,7 @@ from harness.model.records import (
 from harness.model.scenario import Expectation, Term
 from harness.model.words import Outcome, Phase
 from tests.builders_history import Past
-
-if TYPE_CHECKING:
-    from tests.selftest.model import Kept, Known, Tried
+from tests.selftest.model_store import Kept, Known, Tried
 
 GAVE_UP_US = 200_000
 PAUSE_US = 100_000
@@ -45,11 +42,6 @@ PUT_OUT_BY_OUTAGE = Expectation(
     bound=(Term(factor=0.0),),
 )
 """Touches fail here, and timeouts run out: who was put out by that is told, and no promise of Redis is broken."""
-
-
-def left_ms(kept: Kept, now_ms: int) -> int:
-    """As PTTL answers for a session that is there."""
-    return -1 if kept.until_ms == float("inf") else int(kept.until_ms - now_ms)
 
 
 class Surroundings:
@@ -90,8 +82,6 @@ class Surroundings:
 
     def trouble(self, sent_us: int, *, again: bool) -> Tried:
         """Attempts that are refused, late, unanswered, repeated, or meet the failover."""
-        from tests.selftest.model import Tried
-
         dice = self._dice
         attempts: list[Attempt] = []
         unseen: list[int] = []
@@ -245,7 +235,7 @@ class Surroundings:
                     sent_us=self.clock_us(end_us),
                     done_us=self.clock_us(end_us + 1000),
                     key_type="hash" if there else "none",
-                    pttl_ms=left_ms(kept, now_ms) if there and kept is not None else -2,
+                    pttl_ms=kept.left_ms(now_ms) if there and kept is not None else -2,
                     saw=dict(kept.fields) if there and kept is not None and kept.fields is not None else {},
                     witnesses=() if kept is None else tuple(kept.traces),
                     indexed=listed,

@@ -15,6 +15,8 @@ import msgspec
 
 SIZED = b"$=!"
 NESTED = b"*~>%"
+OK = b"+OK\r\n"
+QUEUED = b"+QUEUED\r\n"
 
 
 def end_of(buffer: bytes, at: int = 0) -> int | None:

@@ -113,7 +113,7 @@ def judged(seed: int, operations: int) -> Told:
     findings = [
         f"{one.name}: {one.sentence}"
         for one in judgement.findings
-        if one.name != PUT_OUT_BY_OUTAGE.metric or one.session not in model.put_out
+        if one.name != PUT_OUT_BY_OUTAGE.metric or one.session not in model.store.put_out
     ]
     if judgement.verdict is not Verdict.PASS:
         findings += [f"{judgement.verdict}: {reason}" for reason in judgement.reasons]

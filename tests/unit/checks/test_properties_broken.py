@@ -19,7 +19,8 @@ from harness.checks import run_checks
 from harness.checks.judge import judge
 from harness.model.history import History
 from harness.model.words import Outcome, StepKind, Verdict
-from tests.selftest.model import RATE_PER_S, Kept, Known, Model
+from tests.selftest.model import RATE_PER_S, Model
+from tests.selftest.model_store import Kept, Known
 
 OPERATIONS = 500
 TIMES = 4
@@ -123,10 +124,10 @@ class Broken(Model):
     def _break(self, at_us: int) -> None:
         known = [one for one in self._session if one is not None]
         session = known[int(self.dice.random() * len(known))]
-        kept = self._kept[session.id]
+        kept = self.store.kept[session.id]
         if kept.fields is None or any(one.session == session.id for one in self.victims):
             return
-        name = self._way(kept, session, self._index[session.user])
+        name = self._way(kept, session, self.store.index[session.user])
         if name:
             self.victims.append(Victim(session.id, name, at_us))
 
