@@ -143,7 +143,6 @@ def run_checks(
     `screened` False: look at every session record by record. It answers the same, and takes long.
     """
     divided = screen(history) if screened else Screened(suspects=history)
-    vars(history)["suspects"] = divided.suspects  # for the stories; kept with it as `traffic_of` is
     index = Index(divided.suspects, traffic_of(history))
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)

@@ -15,8 +15,7 @@ from harness.checks.closings import told_open
 from harness.checks.evidence import Affects, Evidence, weigh
 from harness.checks.expectations import Case, evaluate, widened_count
 from harness.checks.measure import Clocked, clock, measure
-from harness.checks.moments import Moments, moments_of
-from harness.checks.screen import prepare
+from harness.checks.moments import moments_of
 from harness.checks.verdict import conclude, in_order
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
@@ -29,14 +28,9 @@ def judge(history: History) -> Judgement:
     """Judge a run. Never raises for what a history lacks: that makes it INCONCLUSIVE."""
     moments, _ = moments_of(history), history.table
     with ThreadPoolExecutor(1) as beside:
-        clocked = beside.submit(_beside, history, moments)
+        clocked = beside.submit(clock, history, moments)
         checked = run_checks(history)
     return judge_checked(history, checked, clocked.result())
-
-
-def _beside(history: History, moments: Moments) -> Clocked:
-    prepare(history)
-    return clock(history, moments)
 
 
 def judge_checked(history: History, checked: Checked, clocked: Clocked | None = None) -> Judgement:

@@ -12,12 +12,13 @@ what is called clean here. Kinds of steps that this module does not know make su
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Lock
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from harness.checks.columns import (
     NO_CODE,
@@ -33,9 +34,9 @@ from harness.checks.columns import (
     integers,
     known,
 )
-from harness.checks.contents import Contents, contents_of
+from harness.checks.contents import Contents, Sums, Tokens, contents_of
 from harness.checks.index import first_effect_us, recovered_us
-from harness.checks.screen_audit import contradicted
+from harness.checks.screen_audit import agreed_on, contradicted, said
 from harness.checks.screen_course import course_of, seen_amiss
 from harness.checks.screen_steps import (
     ON_SESSIONS,
@@ -52,10 +53,6 @@ from harness.model.words import Outcome, StepKind
 
 NEUTRAL = frozenset({StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT})
 """Steps that neither change nor show the session itself."""
-
-
-_CUTTING = {"wrote": Lock(), "saw": Lock()}
-"""Columns that are cut into `Contents`, by whoever comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +85,19 @@ class Screened:
 
 
 def screen(history: History) -> Screened:
-    """Divide a history. Everything is suspect where no audit tells what was left in the end."""
+    """Divide a history, once. Everything is suspect where no audit tells what was left in the end."""
+    return history.once(_screen)
+
+
+def _screen(history: History) -> Screened:
     summary = history.audit_summary
     ids = integers(history.table.operations, "id")
     if summary is None or summary.valid_pass is None or not (ids[1:] > ids[:-1]).all():
         return Screened(suspects=history)
-    sessions = _Sessions(history.table, traffic_of(history))
-    steps = _look_at_steps(sessions, history)
+    with ThreadPoolExecutor(1) as beside:
+        cut = _cut_beside(history, beside)
+        sessions = _Sessions(history.table, traffic_of(history))
+        steps = _look_at_steps(sessions, history, cut, beside)
     if steps is None:
         return Screened(suspects=history)
     rows = np.flatnonzero(sessions.suspect[sessions.of.codes])
@@ -104,6 +107,18 @@ def screen(history: History) -> Screened:
         suspects=replace(history, operations=history.table.take(rows)),
         clean=_clean(sessions, steps, history),
     )
+
+
+def _cut_beside(history: History, beside: Executor) -> list[Future[Contents]]:
+    """Begin with what is costly about a screen and needs nothing else: `wrote`, then `saw`, cut into
+    tokens. What the audit saw is cut together with `saw`; its rows come last."""
+    steps = history.table.steps
+
+    def seen() -> Iterator[pa.Array]:
+        yield from chunks(steps, "saw")
+        yield said(history.audit)
+
+    return [beside.submit(contents_of, chunks(steps, "wrote")), beside.submit(contents_of, seen())]
 
 
 class _Sessions:
@@ -146,9 +161,10 @@ class _Sessions:
         """Not acked, without an end, of another user or shard than the session's first."""
         traffic, codes = self.traffic, self.of.codes
         first = self.first[codes]
-        steps = np.bincount(rows_of(table.steps), minlength=len(table))
-        never_sent = traffic.with_outcome(Outcome.NOT_SENT) & (steps == 0)
-        whole = traffic.with_outcome(Outcome.ACKED) & (steps > 0)
+        has_steps = np.zeros(len(table), np.bool_)
+        has_steps[rows_of(table.steps)] = True
+        never_sent = traffic.with_outcome(Outcome.NOT_SENT) & ~has_steps
+        whole = traffic.with_outcome(Outcome.ACKED) & has_steps
         whole &= (traffic.sent_us >= 0) & (traffic.done_us != NONE)
         whole |= never_sent
         whole &= (self.user.codes == self.user.codes[first]) & (traffic.shard == traffic.shard[first])
@@ -159,56 +175,51 @@ class _Sessions:
         self.blame(codes[rows[~Words(table.attempts, "result").equal("reply")]])
 
 
-def prepare(history: History) -> None:
-    """Do what is costly about a screen and needs nothing else: in another thread it costs no time."""
-    for column in _CUTTING:
-        if column not in vars(history):
-            _cut(history, column)
-
-
-def _cut(history: History, column: str) -> Contents:
-    """A column cut into tokens, by whoever asks for it first."""
-    held = vars(history)
-    with _CUTTING[column]:
-        found: Contents | None = held.get(column)
-        if found is None:
-            found = held[column] = contents_of(chunks(history.table.steps, column))
-    return found
-
-
-def _used_up(history: History, column: str) -> None:
-    """Its tokens can go, and whoever comes late to prepare them need not."""
-    vars(history)[column] = None
-
-
-def _look_at_steps(sessions: _Sessions, history: History) -> Steps | None:
-    """The steps on sessions, in order; None: numbers beyond what the screen can hold."""
+def _look_at_steps(
+    sessions: _Sessions, history: History, cut: list[Future[Contents]], beside: Executor
+) -> Steps | None:
+    """The steps on sessions, in order; None: numbers beyond what the screen can hold. Takes from `cut`
+    what it has used, so that it can go."""
     table, traffic = history.table, sessions.traffic
     rows = rows_of(table.steps)
     does = Words(table.steps, "does")
     if traffic.done_us.max(initial=0) >> TIME_BITS or len(sessions.of) >> SESSION_BITS:
         return None
-    whose = sessions.of.codes[rows]
+    whose, reads = sessions.of.codes[rows], does.equal(StepKind.READ)
     _beyond_one_session(sessions, table, rows, does)
     sessions.blame(whose[~_acked_at_once(traffic, table, rows)])
-    sessions.blame(whose[does.equal(StepKind.READ) != known(table.steps, "saw")])
     steps = steps_in_order(table, sessions.of.codes, does)
     without = np.ones(len(sessions.of), np.bool_)
     without[steps.session] = False
     sessions.suspect |= without
     sessions.blame(misordered(steps))
     give_back()
-    identity = sessions.identity_of(steps)
-    course, odd = course_of(steps, table, _cut(history, "wrote"), identity)
+    course, odd = course_of(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
     sessions.blame(odd)
-    _used_up(history, "wrote")
     give_back()
-    with ThreadPoolExecutor(1) as beside:
-        looks = beside.submit(seen_amiss, steps, course, table, _cut(history, "saw"))
-        sessions.blame(contradicted(history, sessions.of, steps, course, traffic))
+    seen = beside.submit(_summed, course.tokens, cut.pop())
+    looks = beside.submit(lambda: seen_amiss(steps, course, table, seen.result().sums))
+    audited = agreed_on(history, sessions.of, steps, traffic)
+    sessions.blame(audited.doubted)
+    sums, something = seen.result().sums, seen.result().something
+    sessions.blame(whose[reads != something[: len(whose)]])
+    sessions.blame(contradicted(audited, steps, course, traffic, sums[len(whose) :]))
     sessions.blame(looks.result())
-    _used_up(history, "saw")
     return steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    """Of each step, and then of each entry of the audit."""
+
+    sums: Sums
+    something: Flags
+    """It shows something, were it only that there is nothing."""
+
+
+def _summed(tokens: Tokens, saw: Future[Contents]) -> _Seen:
+    contents = saw.result()
+    return _Seen(sums=tokens.sums(contents), something=contents.codes != NO_CODE)
 
 
 def _beyond_one_session(sessions: _Sessions, table: OperationTable, rows: Integers, does: Words) -> None:
@@ -245,7 +256,7 @@ def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> F
     offsets, numbers = attempts.offsets.to_numpy(), attempts.values.to_numpy()
     if not len(tried) or not len(numbers):
         return np.zeros(len(rows), np.bool_)
-    before = np.searchsorted(tried, np.arange(len(table))).astype(np.int32)
+    before = np.cumsum(np.bincount(tried + 1, minlength=len(table) + 1), dtype=np.int32)
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         these = slice(begin, begin + ROWS_AT_ONCE)
         row, sent, done, first = rows[these], sent_us[these], done_us[these], offsets[:-1][these]

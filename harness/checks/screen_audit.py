@@ -8,14 +8,16 @@ leaves something open, and so makes a suspect.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from harness.checks.columns import NONE, Flags, Integers, Words
-from harness.checks.contents import contents_of
+from harness.checks.columns import NONE, Codes, Flags, Integers, Words
+from harness.checks.contents import Sums
 from harness.checks.others import differs
 from harness.checks.screen_course import Course, in_time
 from harness.checks.screen_steps import Steps
@@ -26,59 +28,118 @@ from harness.model.table import OperationTable
 from harness.model.words import StepKind
 
 
-def contradicted(history: History, names: Words, steps: Steps, course: Course, traffic: Traffic) -> Integers:
-    """Sessions (codes of `names`) of which the audit does not confirm everything."""
-    begun = steps.begin.tolist()
-    sessions: list[int] = steps.session[steps.begin].tolist()
-    shards = traffic.shard[steps.row[steps.begin]].tolist()
-    shard_of = {node.name: node.shard for node in history.plan.data_nodes()}
-    answers = _answers(history, names, sessions)
-    left = _left_behind(steps, history.table)
-    wrong: list[int] = []
-    groups: list[int] = []
-    primaries: list[AuditEntry] = []
-    for group in range(len(begun)):
-        said = answers[group]
-        mine = [one for one in said if shard_of.get(one.node) == shards[group]]
-        primary = _agreed_on(mine)
-        if primary is None or not _leaves(primary, left[group], said):
-            wrong.append(sessions[group])
-        else:
-            groups.append(group)
-            primaries.append(primary)
-    held = _held(primaries, np.array(groups, np.int64), steps, course, traffic)
-    return np.concatenate(
-        [np.array(wrong, np.int64), steps.session[steps.begin][np.array(groups, np.int64)[~held]]]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Audited:
+    """What the audit says of each session in `Steps.begin`: whom to doubt, and the primaries' answers."""
+
+    doubted: Integers
+    """Sessions (codes) on which the nodes do not agree, or that lack a witness."""
+    groups: Integers
+    """All others, by their place in `Steps.begin`."""
+    numbers: Integers
+    """Of the answer of each one's primary, among the audit's entries."""
+    sent_us: Integers
+    done_us: Integers
+    pttl_ms: Integers
+
+
+def said(audit: Sequence[AuditEntry]) -> pa.Array:
+    """What each entry shows of its session, as a step's `saw` does; null unless it speaks for a primary."""
+    return pa.array(
+        [
+            msgspec.json.encode(one.saw).decode() if one.saw is not None and one.role == "primary" else None
+            for one in audit
+        ],
+        pa.string(),
     )
 
 
-def _answers(history: History, names: Words, sessions: Sequence[int]) -> list[list[AuditEntry]]:
-    """The entries of the valid pass about each of these sessions."""
+def agreed_on(history: History, names: Words, steps: Steps, traffic: Traffic) -> Audited:
+    """Which sessions all nodes that hold them agree on, and every step has left its witness on."""
+    audit, sessions = history.audit, steps.session[steps.begin]
+    shards = traffic.shard[steps.row[steps.begin]].tolist()
+    shard_of = {node.name: node.shard for node in history.plan.data_nodes()}
+    groups: list[int] = []
+    numbers: list[int] = []
+    for group, answers in enumerate(_answers(history, names, sessions.tolist())):
+        mine = [n for n in answers if shard_of.get(audit[n].node) == shards[group]]
+        number = _primary(audit, mine)
+        if number is not None and _indexed(audit[number], (audit[n] for n in answers)):
+            groups.append(group)
+            numbers.append(number)
+    primaries = [audit[n] for n in numbers]
+    good = _witnessed(np.array(groups, np.int64), primaries, steps, history.table)
+    doubted = np.ones(len(sessions), np.bool_)
+    doubted[np.array(groups, np.int64)[good]] = False
+    return Audited(
+        doubted=sessions[doubted].astype(np.int64),
+        groups=np.flatnonzero(~doubted),
+        numbers=np.array(numbers, np.int64)[good],
+        sent_us=np.array([one.sent_us for one in primaries], np.int64)[good],
+        done_us=np.array([one.done_us for one in primaries], np.int64)[good],
+        pttl_ms=np.array([NONE if one.pttl_ms is None else one.pttl_ms for one in primaries], np.int64)[good],
+    )
+
+
+def contradicted(audited: Audited, steps: Steps, course: Course, traffic: Traffic, shown: Sums) -> Codes:
+    """Sessions whose primary did not hold what the steps left, after the last of them, and as long as they
+    said; `shown`: the sum of what each of the audit's entries shows."""
+    after = steps.end[audited.groups]
+    over_us = np.zeros(len(after), np.int64)
+    if len(after):
+        over_us = np.maximum.reduceat(traffic.done_us[steps.row], steps.begin)[audited.groups]
+    held = (shown[audited.numbers] == course.sums[after]) & (audited.sent_us > over_us)
+    held &= course.gone[after] | in_time(
+        steps, course, after, audited.sent_us, audited.done_us, audited.pttl_ms
+    )
+    found: Codes = steps.session[after[~held]]
+    return found
+
+
+def _answers(history: History, names: Words, sessions: Sequence[int]) -> list[list[int]]:
+    """The numbers of the valid pass's entries about each of these sessions."""
     summary, texts = history.audit_summary, names.names()
-    answers: list[list[AuditEntry]] = [[] for _ in sessions]
+    answers: list[list[int]] = [[] for _ in sessions]
     about = {texts[session]: answers[n] for n, session in enumerate(sessions)}
-    for entry in history.audit:
-        said = about.get(entry.session)
-        if said is not None and summary is not None and entry.pass_n == summary.valid_pass:
-            said.append(entry)
+    for number, entry in enumerate(history.audit):
+        mine = about.get(entry.session)
+        if mine is not None and summary is not None and entry.pass_n == summary.valid_pass:
+            mine.append(number)
     return answers
 
 
-def _left_behind(steps: Steps, table: OperationTable) -> list[tuple[str, ...]]:
-    """The witnesses that each session's steps must have left, in their order."""
+def _witnessed(
+    groups: Integers, primaries: Sequence[AuditEntry], steps: Steps, table: OperationTable
+) -> Flags:
+    """Whether each of these primaries shows what the session's steps must have left: every witness once
+    and in order."""
     leaving = np.flatnonzero(steps.are(StepKind.CREATE, *WRITING_STEPS))
     witness = steps.words(table, "witness", leaving)
-    leaving = leaving[witness.known]
-    texts = witness.texts.take(pa.array(witness.codes[witness.known])).to_pylist()
-    bounds = np.searchsorted(leaving, np.append(steps.begin, len(steps))).tolist()
-    return [tuple(texts[first:end]) for first, end in pairwise(bounds)]
+    leaving, codes = leaving[witness.known], witness.codes[witness.known]
+    left = np.bincount(steps.group[leaving], minlength=len(steps.begin))
+    repeated = np.zeros(len(steps.begin), np.bool_)
+    repeated[steps.group[leaving[np.bincount(codes, minlength=1)[codes] > 1]]] = True
+    counts = np.array([len(one.witnesses or ()) for one in primaries], np.int64)
+    good: Flags = (counts == left[groups]) & ~repeated[groups]
+    compared = np.zeros(len(steps.begin), np.bool_)
+    compared[groups[good]] = True
+    codes = codes[compared[steps.group[leaving]]]
+    shown = chain.from_iterable(
+        one.witnesses or () for one, fine in zip(primaries, good, strict=True) if fine
+    )
+    differ = pc.not_equal(witness.texts.take(pa.array(codes)), pa.array(list(shown), pa.string()))
+    wrong = np.zeros(len(steps.begin), np.bool_)
+    wrong[np.repeat(groups[good], counts[good])[differ.to_numpy(zero_copy_only=False)]] = True
+    good &= ~wrong[groups]
+    return good
 
 
-def _agreed_on(entries: Iterable[AuditEntry]) -> AuditEntry | None:
+def _primary(audit: Sequence[AuditEntry], numbers: Iterable[int]) -> int | None:
     """The answer of the shard's only primary, if all of its replicas answered the same."""
-    primary: AuditEntry | None = None
+    primary: int | None = None
     others = []
-    for entry in entries:
+    for number in numbers:
+        entry = audit[number]
         if entry.saw is None:
             return None
         if entry.role != "primary":
@@ -86,39 +147,23 @@ def _agreed_on(entries: Iterable[AuditEntry]) -> AuditEntry | None:
         elif primary is not None:
             return None
         else:
-            primary = entry
-    if primary is None or not all(_same(primary, other) for other in others):
+            primary = number
+    if primary is None or not all(_same(audit[primary], other) for other in others):
         return None
     return primary
 
 
 def _same(primary: AuditEntry, other: AuditEntry) -> bool:
     """Quick where both say the same to the letter, which is what nearly all do."""
-    equal = other.saw == primary.saw and other.witnesses == primary.witnesses
+    equal = other.saw is primary.saw or other.saw == primary.saw
+    equal = equal and (other.witnesses is primary.witnesses or other.witnesses == primary.witnesses)
     return (equal and other.pttl_ms == primary.pttl_ms) or differs(primary, other) is None
 
 
-def _leaves(primary: AuditEntry, left: tuple[str, ...], said: Iterable[AuditEntry]) -> bool:
-    """Every witness once and in order, and the user's index as the session is."""
-    if (primary.witnesses or ()) != left or len(set(left)) != len(left):
-        return False
+def _indexed(primary: AuditEntry, answers: Iterable[AuditEntry]) -> bool:
+    """The user's index says of the session what its primary says."""
     return all(
-        one.indexed is bool(primary.saw) for one in said if one.indexed is not None and one.role == "primary"
+        one.indexed is bool(primary.saw)
+        for one in answers
+        if one.indexed is not None and one.role == "primary"
     )
-
-
-def _held(
-    primaries: Sequence[AuditEntry], groups: Integers, steps: Steps, course: Course, traffic: Traffic
-) -> Flags:
-    """Whether each primary held what the steps left, after the last of them, and as long as they said."""
-    after = steps.end[groups]
-    texts = pa.array([msgspec.json.encode(one.saw).decode() for one in primaries], pa.string())
-    contents = contents_of([texts])
-    seen = course.tokens.sums(contents)[contents.codes]
-    sent_us = np.array([one.sent_us for one in primaries], np.int64)
-    done_us = np.array([one.done_us for one in primaries], np.int64)
-    pttl_ms = np.array([NONE if one.pttl_ms is None else one.pttl_ms for one in primaries], np.int64)
-    over_us = np.maximum.reduceat(traffic.done_us[steps.row], steps.begin)[groups] if len(steps) else sent_us
-    held: Flags = (seen == course.sums[after]) & (sent_us > over_us)
-    held &= course.gone[after] | in_time(steps, course, after, sent_us, done_us, pttl_ms)
-    return held

@@ -80,16 +80,16 @@ def _setters(steps: Steps, table: OperationTable) -> tuple[Places, Integers, Cod
     return last, timeout_us, steps.session[places[1:][differ]]
 
 
-def seen_amiss(steps: Steps, course: Course, table: OperationTable, saw: Contents) -> Codes:
-    """Sessions with a look at something else than what was there, or at another time to live."""
+def seen_amiss(steps: Steps, course: Course, table: OperationTable, shown: Sums) -> Codes:
+    """Sessions with a look at something else than what was there, or at another time to live; `shown`: the
+    sum of what each of the table's steps saw."""
     looks = np.flatnonzero(steps.are(StepKind.READ)).astype(np.int32)
     wrong = np.zeros(len(looks), np.bool_)
-    sums = np.append(course.tokens.sums(saw), np.uint64(0))
     pttl_ms = integers(table.steps, "pttl_ms")
     for begin in range(0, len(looks), ROWS_AT_ONCE):
         these = looks[begin : begin + ROWS_AT_ONCE]
         at = steps.at[these]
-        amiss = sums[saw.codes[at]] != course.sums[these]
+        amiss = shown[at] != course.sums[these]
         amiss |= ~course.gone[these] & ~in_time(
             steps, course, these, steps.sent_us[these], steps.done_us[these], pttl_ms[at]
         )

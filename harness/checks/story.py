@@ -16,6 +16,7 @@ from harness.checks.columns import Flags, Integers, Words, integers
 from harness.checks.effects import seen_at, state_of
 from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
+from harness.checks.screen import screen
 from harness.checks.traffic import Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -47,8 +48,8 @@ class _Line:
 
 def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
     """Their stories, told from the part of the history that was looked at closely to find them."""
-    part = vars(history).get("suspects", history)
-    return [story(part, one, traffic=traffic_of(history)) for one in findings]
+    part, traffic = screen(history).suspects, traffic_of(history)
+    return [story(part, one, traffic=traffic) for one in findings]
 
 
 def story(

@@ -8,7 +8,6 @@ operation may have no `done_us` (and a not-sent one no `sent_us`); it is `NONE` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +36,6 @@ WRITING_STEPS = frozenset({StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_F
 Members = npt.NDArray[np.int8]
 
 _STEP_BITS = 16
-
-_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,15 +123,11 @@ _COLUMNS = tuple(
 
 def traffic_of(history: History) -> Traffic:
     """Made once for a history, and kept with it as its records are."""
-    held = vars(history)
-    with _one_at_a_time:
-        if "traffic" not in held:
-            held["traffic"] = _traffic(history.table)
-    found: Traffic = held["traffic"]
-    return found
+    return history.once(_traffic)
 
 
-def _traffic(table: OperationTable) -> Traffic:
+def _traffic(history: History) -> Traffic:
+    table = history.table
     operations, count = table.operations, len(table)
     outcome = Words(operations, "outcome").as_members(OUTCOMES)
     done_us = integers(operations, "done_us")

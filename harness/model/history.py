@@ -7,8 +7,11 @@ widens what a check must hold possible, it never proves that nothing happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
+from typing import Any, TypeVar
 
 from harness.model.plan import Plan
 from harness.model.records import (
@@ -29,6 +32,8 @@ from harness.model.records import (
 )
 from harness.model.table import OperationTable
 
+T = TypeVar("T")
+
 
 class _Operations:
     """The field `operations`: given as records or as a table, read as records made when first asked for."""
@@ -44,6 +49,25 @@ class _Operations:
 
     def __set__(self, history: History, given: tuple[Operation, ...] | OperationTable) -> None:
         vars(history)["table" if isinstance(given, OperationTable) else "records"] = given
+
+
+class _Made:
+    """What was made of one history, by what made it; each at most once, whoever asks meanwhile waits."""
+
+    __slots__ = ("_lock", "_made")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: dict[Callable[[History], Any], tuple[Lock, list[Any]]] = {}
+
+    def once(self, make: Callable[[History], T], history: History) -> T:
+        with self._lock:
+            being_made, made = self._made.setdefault(make, (Lock(), []))
+        with being_made:
+            if not made:
+                made.append(make(history))
+        found: T = made[0]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `table` and the records are kept once made
@@ -78,11 +102,16 @@ class History:
     closing: Closing | None = None
     incomplete: str = ""
     """Why the history is not whole (the harness died, its last line is cut off); empty: it is."""
+    _made: _Made = field(default_factory=_Made, init=False, repr=False, compare=False)
 
     @cached_property
     def table(self) -> OperationTable:
         """The operations as columns; the table they were read from, if they were."""
         return OperationTable.of(self.operations)
+
+    def once(self, make: Callable[[History], T]) -> T:
+        """What `make` makes of this history: made when first asked for, and kept as long as the history."""
+        return self._made.once(make, self)
 
     def sessions(self) -> list[str]:
         """The ids of all sessions that an operation is about, in no order."""
