@@ -198,6 +198,10 @@ class _Attempt:
             self._not_recovered = await self._recovered()
             self._enter(Phase.SETTLED)
             await self._pause(max(SETTLED_S, self._left_of_duration(baseline)))
+        except asyncio.CancelledError:
+            # Ctrl-C, where nobody else catches it. Closing the loop waits for the director's thread.
+            self._stop.set("by its user")
+            raise
         finally:
             finished.set()
             await load

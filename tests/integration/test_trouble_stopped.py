@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,45 @@ def test_second_interrupt_ends_at_once_and_leaves_nothing(stopped: dict[str, Run
     assert "Traceback" not in run.said()
     assert run.traces is not None
     assert run.traces.vanish()
+
+
+IN_PROCESS = """
+import sys
+from pathlib import Path
+from harness import selection
+from harness.run import Stop, run_scenario
+
+scenarios = selection.load([Path(sys.argv[1])], suite=None, overrides=(), deployment=None)
+(plan,) = selection.compile_all(scenarios, seed=1, ground=selection.choose_ground("process"))
+run_scenario(
+    plan,
+    run="in-process",
+    directory=Path(sys.argv[2]),
+    image=None,
+    tell=lambda progress: print(progress.phase, flush=True),
+    stop=Stop(),
+)
+"""
+
+
+def test_interrupted_run_in_somebody_elses_process_ends_at_once(tmp_path: Path) -> None:
+    """Ctrl-C where nobody catches it, as in a test session: healed and gone, long before its `for:` is over."""
+    scenario = tmp_path / "endless.yaml"
+    scenario.write_text(WITHOUT_END.replace("for: 60s", "for: 600s"))
+    command = [sys.executable, "-c", IN_PROCESS, str(scenario), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert "fault\n" in iter(child.stdout.readline, "")
+        child.send_signal(signal.SIGINT)
+        try:
+            _, said = child.communicate(timeout=PATIENCE_S)
+        finally:
+            child.kill()
+    assert "KeyboardInterrupt" in said
+    written = records(tmp_path)
+    assert "healed" in {one["name"] for one in written if one["type"] == "event"}
+    assert written[-1]["interrupted"] is True
+    assert list(processes_of(tmp_path)) == []
 
 
 def test_recovery_is_interrupted_too(tmp_path: Path) -> None:
