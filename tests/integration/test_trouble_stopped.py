@@ -96,7 +96,7 @@ run_scenario(
 def test_interrupted_run_in_somebody_elses_process_ends_at_once(tmp_path: Path) -> None:
     """Ctrl-C where nobody catches it, as in a test session: healed and gone, long before its `for:` is over."""
     scenario = tmp_path / "endless.yaml"
-    scenario.write_text(WITHOUT_END.replace("for: 60s", "for: 600s"))
+    scenario.write_text(WITHOUT_END.replace("for: 60s", "for: 200s"))
     command = [sys.executable, "-c", IN_PROCESS, str(scenario), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
