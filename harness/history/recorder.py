@@ -122,8 +122,8 @@ class Recorder:
         self._encode()
         taken = self._batches[:]
         del self._batches[: len(taken)]
-        if taken:
-            self._write(b"".join(taken))
+        for lines in taken:
+            self._write(lines)
 
     def _encode(self) -> None:
         # The list objects stay the same, so that another thread can never append to one that was

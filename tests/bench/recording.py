@@ -3,15 +3,15 @@
     python -m tests.bench.recording cpu FOLDER         one measurement, as a line of JSON
     python -m tests.bench.recording memory FOLDER
 
-CPU is that of the whole process, all threads, for operations that were made before: nothing else
-happens meanwhile. What a run pays while it measures (from the first `record` to the last line written)
-has the bound; closing, which turns lines into columns once every node has stopped, stands beside it.
-Operations are handed over in portions, as a run under load does, so that no batch is larger than there.
+CPU is that of `record` and of every other thread. What a run pays while it measures (from the first
+`record` to the last line written) has the bound; closing, which turns lines into columns once every node
+has stopped, stands beside it. Operations are handed over in portions, as a run under load does, so that
+no batch is larger than there, and made of text right before, which is not counted: what a run records has
+just come in, while objects that were made long ago would first have to be fetched from memory.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -22,22 +22,26 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
+import msgspec
+
 from harness import history
 from harness.clock import RunClock
-from harness.model.records import Closing, Opening
+from harness.model.records import Closing, Opening, Operation
 from harness.model.seams import Secrets
 from tests.bench.past import Past, Wanted, closed_bytes
 from tests.rows import ROOT, Row
 
 OPERATIONS = 200_000
-PORTION = 250
-"""Fifty milliseconds of a load engine at its limit, about what one flush takes."""
-PORTIONS_APART_S = 0.005
+PORTION = 50
+"""As many as there are actors at a load engine's limit."""
+PORTIONS_APART_S = 0.001
 
 EARLY, LATE = 100_000, 500_000
 AT_MOST_US = 5.0
 AT_MOST_BYTES = 64.0
 FLAT = 1.1
+
+_ENCODER = msgspec.json.Encoder()
 
 
 def rows(folder: Path, *, repetitions: int) -> list[Row]:
@@ -82,28 +86,38 @@ def _measured(what: str, folder: Path) -> dict[str, float]:
 
 
 def cpu(folder: Path) -> dict[str, float]:
-    operations = list(_past(OPERATIONS).operations())
+    made, decode = _past(OPERATIONS).operations(), msgspec.json.Decoder(Operation).decode_lines
+    portions = [_ENCODER.encode_lines(portion) for portion in iter(lambda: list(islice(made, PORTION)), [])]
     recorder = _recorder(folder)
-    gc.collect()
-    gc.freeze()  # a run does not keep what it recorded; collections must not walk through it here
-    began = time.process_time()
-    for at in range(0, len(operations), PORTION):
-        for operation in operations[at : at + PORTION]:
+    steps = attempts = 0
+    recording_s = -_other_threads_s()
+    for portion in portions:
+        operations = decode(portion)
+        began = time.thread_time()
+        for operation in operations:
             recorder.record(operation)
+        recording_s += time.thread_time() - began
+        steps += sum(len(one.steps) for one in operations)
+        attempts += sum(len(one.attempts) for one in operations)
         RunClock().sleep(PORTIONS_APART_S)
-    recorded = time.process_time()
-    recorder.close(Closing(t_us=operations[-1].done_us or 0, operations=len(operations)))
-    closed = time.process_time()
+    recording_s += _other_threads_s()
+    before_closing = time.process_time()
+    recorder.close(Closing(t_us=operations[-1].done_us or 0, operations=OPERATIONS))
+    closing_s = time.process_time() - before_closing
     if recorder.failure is not None:
         raise recorder.failure
-    count = len(operations)
     return {
-        "recording_us": (recorded - began) / count * 1e6,
-        "closing_us": (closed - recorded) / count * 1e6,
-        "bytes": closed_bytes(folder) / count,
-        "steps": sum(len(one.steps) for one in operations) / count,
-        "attempts": sum(len(one.attempts) for one in operations) / count,
+        "recording_us": recording_s / OPERATIONS * 1e6,
+        "closing_us": closing_s / OPERATIONS * 1e6,
+        "bytes": closed_bytes(folder) / OPERATIONS,
+        "steps": steps / OPERATIONS,
+        "attempts": attempts / OPERATIONS,
     }
+
+
+def _other_threads_s() -> float:
+    """CPU of all threads but this one."""
+    return time.process_time() - time.thread_time()
 
 
 def memory(folder: Path) -> dict[str, float]:
