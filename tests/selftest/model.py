@@ -24,6 +24,8 @@ from tests.selftest.model_store import Known, Store, Tried
 from tests.selftest.model_surroundings import Surroundings
 
 USERS = 500
+ROUGH_USERS, ROUGH_SMOOTH = 20, 0.5
+"""So much overlaps that a wrong rule about repeated attempts showed once in 10,000 operations instead of 700,000."""
 RATE_PER_S = 2500.0
 ITEMS = tuple(f"cart:{n}" for n in range(6))
 SETTLED_US = 6_000_000
@@ -32,16 +34,19 @@ ACKED, REJECTED, UNKNOWN = Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN
 
 
 class Model:
-    """One history; `tell` makes it."""
+    """One history; `tell` makes it. `rough`: few people, and every other attempt in trouble."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, rough: bool = False) -> None:
         self.dice = random.Random(f"model {seed}")
         self.around = Surroundings(self.dice)
+        if rough:
+            self.around.smooth = ROUGH_SMOOTH
+        self._users = ROUGH_USERS if rough else USERS
         self._clock_us = self.around.clock_us
         self._agenda: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._pushed = 0
-        self.store = Store(USERS, self.around.wall_ms, self.around.idle_ms)
-        self._session: list[Known | None] = [None] * USERS
+        self.store = Store(self._users, self.around.wall_ms, self.around.idle_ms)
+        self._session: list[Known | None] = [None] * self._users
         self._all: list[Known] = []
         self._operations: list[Operation] = []
 
@@ -63,7 +68,7 @@ class Model:
 
     def _arrive(self, number: int, now_us: int) -> None:
         draw, which = self.dice.random(), self.dice.random()
-        user = int(USERS * which * which)
+        user = int(self._users * which * which)
         session = self._session[user]
         if session is None or draw < 0.02:
             self._log_in(number, now_us, user)

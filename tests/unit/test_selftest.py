@@ -18,10 +18,10 @@ from tests.selftest.tally import Tally, upper_bound
 from tests.selftest.worker import Done, Job
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_model_history_passes(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "rough"), [*((seed, False) for seed in range(6)), (4, True), (6, True)])
+def test_model_history_passes(seed: int, rough: bool) -> None:
     """Correct by construction: no finding, nothing left undecided."""
-    judgement = judge(Model(seed).tell(1500))
+    judgement = judge(Model(seed, rough=rough).tell(1500))
     assert [f"{one.name}: {one.sentence}" for one in judgement.findings] == []
     assert judgement.verdict is Verdict.PASS
     assert {name for name, count in judgement.counts.items() if count.high} == set()
