@@ -249,9 +249,10 @@ def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
         )
     else:
         name, why = "lost-update", of_loss(index, one.newer, seen, timeline.shard)
+        proof = "was acked" if one.newer.certain else "had been seen"
         sentence = (
-            f"{where(seen)} read {of} as it was before operation {one.newer.operation.id}, which was"
-            " acked and was not seen again."
+            f"{where(seen)} read {of} as it was before operation {one.newer.operation.id}, which {proof}"
+            " and was not seen again."
         )
         if _overwritten(timeline, one):
             why = Why(because="it was overwritten before anybody could tell an old answer from a lost write")

@@ -128,6 +128,19 @@ def test_old_answer_just_before_a_logout_is_a_stale_read() -> None:
     assert [one.name for one in run_checks(past.history())[0]] == ["stale-read"]
 
 
+def test_lost_update_is_said_to_be_acked_only_if_it_was() -> None:
+    """A write without an answer that was seen and then gone is lost as well; nobody had been promised it."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0, outcome="unknown")
+    past.read(ann, 3.0)
+    past.edit(ann, 3.5, lambda found: found.fields.update(theme=f"{past.logins[ann]}:theme"))
+    past.read(ann, 4.0)
+    (found,) = run_checks(past.history())[0]
+    assert found.name == "lost-update"
+    assert "which had been seen and was not seen again" in found.sentence
+
+
 def test_old_answer_while_a_logout_is_under_way_is_a_stale_read() -> None:
     """It found the session, so what it was shown must not be older than what was acked before."""
     past = Past()
