@@ -4,7 +4,7 @@ Times named `*_us` are whole microseconds on the run's one clock (`harness.clock
 monotonic, zero at the run's start). A record is written once, when what it describes is over;
 what never ends is written when the run closes, with its end missing (None).
 
-Operations, steps and attempts hold no references back, so they are kept from Python's collector
+Operations, steps and attempts can be part of no cycle, so Python's collector need not look at them
 (`gc=False`): there are thousands a second.
 """
 
