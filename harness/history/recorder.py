@@ -29,9 +29,9 @@ from harness.model.records import Closing, Record
 from harness.model.seams import Secrets
 
 FLUSH_EVERY_S = 0.05
-FLUSH_AT_BATCHES = 4
-BATCH = 64
-"""Records turned into lines at once; a fraction of a millisecond."""
+FLUSH_AT_BATCHES = 8
+BATCH = 32
+"""Records turned into lines at once: a fraction of a millisecond, and all of it in a processor's cache."""
 
 _REDACTED = b"[redacted]"
 _CLOSE_WITHIN_S = 10.0
