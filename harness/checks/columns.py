@@ -53,7 +53,8 @@ def flagged(table: pa.Table, name: str, value: bool) -> Flags:
 
 
 def give_back() -> None:
-    """Return freed memory to the system, which the C library does late: after work on many rows."""
+    """Return freed memory to the system, which the C library does late and which costs time: taken anew, it
+    is cleared page by page. So seldom, and before much is needed."""
     pa.default_memory_pool().release_unused()
 
 

@@ -21,16 +21,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.checks.columns import NO_CODE, Codes, Flags, Integers, give_back, in_order_of
+from harness.checks.columns import NO_CODE, Codes, Flags, Integers, in_order_of
 from harness.checks.effects import IDENTITY
 
 Sums = npt.NDArray[np.uint64]
 
 
 BACKSLASH = b"\\"
-
-MUCH_BYTES = 1 << 23
-"""So much may lie about before it is given back: giving back and taking again costs time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +72,10 @@ class Contents:
 
 def contents_of(chunks: Iterable[pa.Array]) -> Contents:
     """Cut a column, chunk by chunk: what is large about it need not be in memory at once."""
-    parts, freed_bytes = [_cut(pa.array([], pa.string()))], 0
+    parts = [_cut(pa.array([], pa.string()))]
     for chunk in chunks:
         parts.append(_cut(chunk))
-        freed_bytes += chunk.nbytes
         del chunk
-        if freed_bytes > MUCH_BYTES:
-            give_back()
-            freed_bytes = 0
     return _joined(parts)
 
 
@@ -175,9 +168,9 @@ class Tokens:
     def sums(self, contents: Contents) -> Sums:
         """The sum of each row's tokens; 0 where there is no text."""
         places = pc.fill_null(pc.index_in(contents.texts, value_set=self.texts), len(self.texts))
-        numbers = self.numbers[places.to_numpy()][contents.tokens]
-        running = np.zeros(len(numbers) + 1, np.uint64)
-        np.cumsum(numbers, out=running[1:])
+        running = np.zeros(len(contents.tokens) + 1, np.uint64)
+        np.take(self.numbers[places.to_numpy()], contents.tokens, out=running[1:])
+        np.cumsum(running, out=running)
         of_text = np.zeros(len(contents) + 1, np.uint64)
         of_text[:-1] = running[contents.offsets[1:]] - running[contents.offsets[:-1]]
         of_text[:-1][contents.empty] = 0

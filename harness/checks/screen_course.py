@@ -22,7 +22,6 @@ from harness.checks.columns import (
     Flags,
     Integers,
     Places,
-    give_back,
     integers,
 )
 from harness.checks.contents import Changes, Contents, Sums, Tokens, weigh
@@ -52,16 +51,23 @@ def course_of(
     steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
 ) -> tuple[Course, Integers]:
     """The course of every session; and the sessions whose course cannot be told so simply."""
-    tokens, changes, untold = changes_of(steps, table, wrote, identity)
-    give_back()
-    added, odd = weigh(changes, tokens, len(steps))
+    tokens, added, odd = _weighed(steps, table, wrote, identity)
     gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
-    sums = steps.within(np.cumsum(added))
+    sums = steps.within(np.cumsum(added, out=added))
     sums[gone] = 0
-    give_back()
     setter, timeout_us, changed = _setters(steps, table)
     course = Course(tokens=tokens, sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
-    return course, np.concatenate([untold, odd, changed])
+    return course, np.concatenate([odd, changed])
+
+
+def _weighed(
+    steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
+) -> tuple[Tokens, Sums, Integers]:
+    """The tokens, what each step adds to the sum of its session, and the sessions of which that says too
+    little."""
+    tokens, changes, untold = changes_of(steps, table, wrote, identity)
+    added, odd = weigh(changes, tokens, len(steps))
+    return tokens, added, np.concatenate([untold, odd])
 
 
 def _setters(steps: Steps, table: OperationTable) -> tuple[Places, Integers, Codes]:

@@ -82,10 +82,11 @@ class Steps:
         return found
 
     def within(self, running: npt.NDArray[Number]) -> npt.NDArray[Number]:
-        """A running sum over everything, made one that begins anew with every session."""
-        before = np.append(np.zeros(1, running.dtype), running)[self.begin]
-        found: npt.NDArray[Number] = running - before[self.group]
-        return found
+        """A running sum over everything, made (itself) one that begins anew with every session."""
+        before = running[self.begin - 1]
+        before[:1] = 0
+        running -= before[self.group]
+        return running
 
 
 def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Steps:
@@ -124,6 +125,8 @@ def misordered(steps: Steps) -> Integers:
     wrong[steps.begin] ^= True
     wrong |= steps.changing & (gone > destroys)
     session = steps.group.astype(np.int64) << TIME_BITS
-    latest_us = np.maximum.accumulate(session + steps.sent_us)
-    wrong[1:] |= latest_us[:-1] >= (session + steps.done_us)[1:]
+    latest_us = session + steps.sent_us
+    np.maximum.accumulate(latest_us, out=latest_us)
+    session += steps.done_us
+    wrong[1:] |= latest_us[:-1] >= session[1:]
     return steps.session[wrong].astype(np.int64)

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import TypeVar
 
 import msgspec
@@ -141,6 +142,13 @@ def _shared(records: list[Record]) -> list[Record]:
     before: AuditEntry | None = None
     for entry in records:
         if isinstance(entry, AuditEntry):
+            entry.node, entry.run_id, entry.role = (
+                intern(entry.node),
+                intern(entry.run_id),
+                intern(entry.role),
+            )
+            if before is not None and before.session == entry.session:
+                entry.session = before.session
             if before is not None and before.saw == entry.saw and before.witnesses == entry.witnesses:
                 entry.saw, entry.witnesses = before.saw, before.witnesses
             before = entry
