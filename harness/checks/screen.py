@@ -37,7 +37,7 @@ from harness.checks.columns import (
 from harness.checks.contents import Contents, Sums, Tokens, contents_of
 from harness.checks.index import first_effect_us, recovered_us
 from harness.checks.screen_audit import agreed_on, contradicted, said
-from harness.checks.screen_course import course_of, seen_amiss
+from harness.checks.screen_course import course_of, seen_amiss, weighed
 from harness.checks.screen_steps import (
     ON_SESSIONS,
     SESSION_BITS,
@@ -185,25 +185,26 @@ def _look_at_steps(
     does = Words(table.steps, "does")
     if traffic.done_us.max(initial=0) >> TIME_BITS or len(sessions.of) >> SESSION_BITS:
         return None
-    whose, reads = sessions.of.codes[rows], does.equal(StepKind.READ)
+    whose, reads = sessions.of.codes, does.equal(StepKind.READ)
     _beyond_one_session(sessions, table, rows, does)
-    sessions.blame(whose[~_acked_at_once(traffic, table, rows)])
+    sessions.blame(whose[rows[~_acked_at_once(traffic, table, rows)]])
     steps = steps_in_order(table, sessions.of.codes, does)
     without = np.ones(len(sessions.of), np.bool_)
     without[steps.session] = False
     sessions.suspect |= without
     sessions.blame(misordered(steps))
     give_back()
-    course, odd = course_of(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
-    sessions.blame(odd)
+    tokens, added, odd = weighed(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
     give_back()
+    course, changed = course_of(steps, table, tokens, added)
+    sessions.blame(np.concatenate([odd, changed]))
     seen = beside.submit(_summed, course.tokens, cut.pop())
     looks = beside.submit(lambda: seen_amiss(steps, course, table, seen.result().sums))
     audited = agreed_on(history, sessions.of, steps, traffic)
     sessions.blame(audited.doubted)
     sums, something = seen.result().sums, seen.result().something
-    sessions.blame(whose[reads != something[: len(whose)]])
-    sessions.blame(contradicted(audited, steps, course, traffic, sums[len(whose) :]))
+    sessions.blame(whose[rows[reads != something[: len(rows)]]])
+    sessions.blame(contradicted(audited, steps, course, traffic, sums[len(rows) :]))
     sessions.blame(looks.result())
     return steps
 

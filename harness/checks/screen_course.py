@@ -47,20 +47,7 @@ class Course:
     """By session (in the order of `Steps.begin`), what all of its setters set it to."""
 
 
-def course_of(
-    steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
-) -> tuple[Course, Integers]:
-    """The course of every session; and the sessions whose course cannot be told so simply."""
-    tokens, added, odd = _weighed(steps, table, wrote, identity)
-    gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
-    sums = steps.within(np.cumsum(added, out=added))
-    sums[gone] = 0
-    setter, timeout_us, changed = _setters(steps, table)
-    course = Course(tokens=tokens, sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
-    return course, np.concatenate([odd, changed])
-
-
-def _weighed(
+def weighed(
     steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
 ) -> tuple[Tokens, Sums, Integers]:
     """The tokens, what each step adds to the sum of its session, and the sessions of which that says too
@@ -68,6 +55,17 @@ def _weighed(
     tokens, changes, untold = changes_of(steps, table, wrote, identity)
     added, odd = weigh(changes, tokens, len(steps))
     return tokens, added, np.concatenate([untold, odd])
+
+
+def course_of(steps: Steps, table: OperationTable, tokens: Tokens, added: Sums) -> tuple[Course, Codes]:
+    """The course of every session, made of what each step adds (`added` becomes the sums); and the sessions
+    with more than one time-out."""
+    gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
+    sums = steps.within(np.cumsum(added, out=added))
+    sums[gone] = 0
+    setter, timeout_us, changed = _setters(steps, table)
+    course = Course(tokens=tokens, sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
+    return course, changed
 
 
 def _setters(steps: Steps, table: OperationTable) -> tuple[Places, Integers, Codes]:
