@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.checks.columns import NO_CODE, Codes, Flags, Integers, in_order_of
+from harness.checks.columns import NO_CODE, Codes, Flags, Integers, give_back, in_order_of
 from harness.checks.effects import IDENTITY
 
 Sums = npt.NDArray[np.uint64]
@@ -76,7 +76,9 @@ def contents_of(chunks: Iterable[pa.Array]) -> Contents:
     for chunk in chunks:
         parts.append(_cut(chunk))
         del chunk
-    return _joined(parts)
+    found = _joined(parts)
+    give_back()
+    return found
 
 
 def _joined(parts: list[Contents]) -> Contents:
