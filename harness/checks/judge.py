@@ -7,14 +7,13 @@ run, next year from its folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from harness.checks import run_checks
 from harness.checks.closings import told_open
 from harness.checks.evidence import Affects, Evidence, weigh
 from harness.checks.expectations import Case, evaluate, widened_count
-from harness.checks.measure import Clocked, clock, measure
+from harness.checks.measure import measure
 from harness.checks.moments import moments_of
 from harness.checks.verdict import conclude, in_order
 from harness.model.history import History
@@ -26,20 +25,16 @@ Checked = tuple[Sequence[Finding], Mapping[str, Interval], SessionCounts, Sequen
 
 def judge(history: History) -> Judgement:
     """Judge a run. Never raises for what a history lacks: that makes it INCONCLUSIVE."""
-    moments, _ = moments_of(history), history.table
-    with ThreadPoolExecutor(1) as beside:
-        clocked = beside.submit(clock, history, moments)
-        checked = run_checks(history)
-    return judge_checked(history, checked, clocked.result())
+    return judge_checked(history, run_checks(history))
 
 
-def judge_checked(history: History, checked: Checked, clocked: Clocked | None = None) -> Judgement:
-    """The same, for findings (and measurements) that are already there."""
+def judge_checked(history: History, checked: Checked) -> Judgement:
+    """The same, for findings that are already there."""
     found, counts, sessions, crashed = checked
     moments = moments_of(history)
     evidence = weigh(history, moments, sessions, crashed)
     findings = in_order(found)
-    metrics = measure(history, moments, findings, sessions, clocked)
+    metrics = measure(history, moments, findings, sessions)
     case = Case(
         history=history,
         moments=moments,

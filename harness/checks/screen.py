@@ -188,6 +188,7 @@ def _look_at_steps(
     whose, reads = sessions.of.codes, does.equal(StepKind.READ)
     _beyond_one_session(sessions, table, rows, does)
     sessions.blame(whose[rows[~_acked_at_once(traffic, table, rows)]])
+    give_back()
     steps = steps_in_order(table, sessions.of.codes, does)
     without = np.ones(len(sessions.of), np.bool_)
     without[steps.session] = False
@@ -200,6 +201,7 @@ def _look_at_steps(
     sessions.blame(np.concatenate([odd, changed]))
     seen = beside.submit(_summed, course.tokens, cut.pop())
     looks = beside.submit(lambda: seen_amiss(steps, course, table, seen.result().sums))
+    give_back()
     audited = agreed_on(history, sessions.of, steps, traffic)
     sessions.blame(audited.doubted)
     sums, something = seen.result().sums, seen.result().something

@@ -22,6 +22,7 @@ from harness.checks.columns import (
     Flags,
     Integers,
     Places,
+    give_back,
     integers,
 )
 from harness.checks.contents import Changes, Contents, Sums, Tokens, weigh
@@ -53,6 +54,7 @@ def weighed(
     """The tokens, what each step adds to the sum of its session, and the sessions of which that says too
     little."""
     tokens, changes, untold = changes_of(steps, table, wrote, identity)
+    give_back()
     added, odd = weigh(changes, tokens, len(steps))
     return tokens, added, np.concatenate([untold, odd])
 

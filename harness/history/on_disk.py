@@ -38,10 +38,8 @@ IN_TURN = tuple(
 )
 """What judging asks for first, in its order: read by another thread before it does. Only a matter of
 speed; what is asked for out of turn is read then."""
-AT_FIRST = 11
-"""Columns that are read while nobody asks, as other lines are still being decoded: all of them stay."""
 AT_ONCE = 2
-"""Columns that are read and not asked for yet, later on: some megabytes each in a long run."""
+"""Columns that are read and not asked for yet: some megabytes each in a long run."""
 
 READERS = 2
 
@@ -58,7 +56,7 @@ class ReadAhead:
         self._begun: dict[tuple[str, str], Future[pa.ChunkedArray]] = {}
         self._lock = Lock()
         self._reader = ThreadPoolExecutor(1)
-        for _ in range(AT_FIRST):
+        for _ in range(AT_ONCE):
             self._begin()
 
     def __call__(self, path: Path, name: str) -> pa.ChunkedArray:
@@ -66,8 +64,7 @@ class ReadAhead:
         with self._lock:
             begun = self._begun.pop(column, None)
             if begun is not None:
-                if len(self._begun) < AT_ONCE:
-                    self._begin()
+                self._begin()
             elif column in self._left:
                 self._left.remove(column)
         return self._read(path, name) if begun is None else begun.result()
