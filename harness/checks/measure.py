@@ -24,7 +24,7 @@ from harness.checks.nodes import Nodes
 from harness.checks.scope import Membership, Scope
 from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval, LatencyRow, Metrics, SessionCounts, Window
+from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
 from harness.model.words import OperationKind, Outcome, StepKind
 
@@ -59,31 +59,14 @@ POPULATIONS: Mapping[str, Population] = {
 """Every finding that is not listed is a share of the sessions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clocked:
-    """What does not depend on any finding, and so can be measured while they are looked for."""
-
-    outages: tuple[Window, ...]
-    latency: tuple[LatencyRow, ...]
-
-
-def clock(history: History, moments: Moments) -> Clocked:
-    return Clocked(outages=outages(history, moments), latency=latency(traffic_of(history)))
-
-
 def measure(
-    history: History,
-    moments: Moments,
-    findings: Sequence[Finding],
-    sessions: SessionCounts,
-    clocked: Clocked | None = None,
+    history: History, moments: Moments, findings: Sequence[Finding], sessions: SessionCounts
 ) -> Metrics:
-    """`clocked`: where it is known already."""
-    clocked, traffic = clocked or clock(history, moments), traffic_of(history)
+    traffic, windows = traffic_of(history), outages(history, moments)
     lost = lost_operations(findings)
     return Metrics(
-        outages=clocked.outages,
-        latency=clocked.latency,
+        outages=windows,
+        latency=latency(traffic),
         failover_steps=failover_steps(history, findings),
         sessions=sessions,
         operations=_by_outcome(traffic),
@@ -98,7 +81,7 @@ def measure(
         failovers=promotions(history),
         evicted_keys=evicted_keys(history),
         refused_login_s=total(
-            one for one in clocked.outages if one.kind == OperationKind.LOGIN and one.group == "worst"
+            one for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
         ).low,
     )
 
