@@ -3,13 +3,12 @@
 Operations and everything else go the same way; `closing` sorts them apart when the run is over, because
 encoding a line costs a third of filling columns, and what a killed harness leaves is plain to see.
 
-Whoever hands in the last of a batch turns the batch into lines: its records are still in that
+A record becomes a line at once, in the thread that hands it in: what it is made of is still in that
 processor's cache, which costs half of what another thread pays, and Python's lock would be held just as
 long there. Only the disk is waited for in a thread of its own.
 
-Traps: records are encoded a moment after they were handed in, so whoever records one must be done
-changing it. No fsync: a killed process loses nothing that was handed to the kernel, and a machine that
-loses power is not what is tested here.
+Trap: no fsync. A killed process loses nothing that was handed to the kernel, and a machine that loses
+power is not what is tested here.
 """
 
 from __future__ import annotations
@@ -29,9 +28,7 @@ from harness.model.records import Closing, Record
 from harness.model.seams import Secrets
 
 FLUSH_EVERY_S = 0.05
-FLUSH_AT_BATCHES = 8
-BATCH = 32
-"""Records turned into lines at once: a fraction of a millisecond, and all of it in a processor's cache."""
+FLUSH_AT_LINES = 256
 
 _REDACTED = b"[redacted]"
 _CLOSE_WITHIN_S = 10.0
@@ -54,9 +51,8 @@ class Recorder:
         self._clock = clock
         self._secrets = _as_written(secrets)
         self._encode_lines = msgspec.json.Encoder().encode_lines
-        self._pending: list[Record] = []
-        self._batches: list[bytes] = []
-        self._lock = threading.RLock()
+        self._pending: list[bytes] = []
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
         self._failure: str | None = None
@@ -78,11 +74,12 @@ class Recorder:
 
     def record(self, rec: Record) -> None:
         """Take a record; it is on its way to the disk within 50 ms. Never waits for it, never raises."""
-        self._pending.append(rec)
-        if len(self._pending) >= BATCH:
-            self._encode()
-            if len(self._batches) >= FLUSH_AT_BATCHES:
-                self._wake.set()
+        try:
+            self._pending.append(self._encode_lines((rec,)))
+        except (TypeError, ValueError, OverflowError) as problem:
+            self._fail(f"{self._path}: a record of the kit cannot be written: {problem}", 1)
+        if len(self._pending) >= FLUSH_AT_LINES:
+            self._wake.set()
 
     def close(self, closing: Closing) -> None:
         """Write everything that is left, `closing` as the last line, and give the files their closed form.
@@ -99,7 +96,7 @@ class Recorder:
             self._fail(f"{self._path}: the disk did not take the history within {_CLOSE_WITHIN_S:g} s")
             return
         self._flush()
-        self._write(self._lines([closing]))  # not by way of `_pending`: nothing may follow the last line
+        self._write(self._encode_lines((closing,)))  # not by way of `_pending`: nothing may follow it
         os.close(self._file)
         if self._failure is None:
             self._close_files()
@@ -119,35 +116,18 @@ class Recorder:
             self._flush()
 
     def _flush(self) -> None:
-        self._encode()
-        taken = self._batches[:]
-        del self._batches[: len(taken)]
-        for lines in taken:
-            self._write(lines)
-
-    def _encode(self) -> None:
-        # The list objects stay the same, so that another thread can never append to one that was
+        # The list object stays the same, so that another thread can never append to one that was
         # already taken; cutting off the front is atomic.
-        with self._lock:
-            taken = self._pending[:]
-            del self._pending[: len(taken)]
-            if taken:
-                self._batches.append(self._lines(taken))
-
-    def _lines(self, records: list[Record]) -> bytes:
-        try:
-            lines = self._encode_lines(records)
-        except (TypeError, ValueError, OverflowError) as problem:
-            self._fail(f"{self._path}: a record of the kit cannot be written: {problem}", len(records))
-            return b""
-        for secret in self._secrets:
-            lines = lines.replace(secret, _REDACTED)
-        return lines
+        taken = self._pending[:]
+        del self._pending[: len(taken)]
+        self._write(b"".join(taken))
 
     def _write(self, lines: bytes) -> None:
         if self._failure is not None:
             self._fail(self._failure, lines.count(b"\n"))
             return
+        for secret in self._secrets:
+            lines = lines.replace(secret, _REDACTED)
         left = memoryview(lines)
         try:
             while left:
