@@ -361,11 +361,11 @@ def test_replica_that_is_cut_off_is_not_recovered(tmp_path):
 
     async def scenario(topology):
         async with watched(topology) as seen:
-            await seen.act(topology.cut, ["redis-1"], ["redis-2", "redis-3"])
+            await seen.act(topology.cut, ["redis-1"], ["redis-2", "redis-3"], by=1)
             await seen.ask("redis-1", *(("SET", f"k{n}", "x" * 100) for n in range(100)))
             reason = await seen.observers.recovered(within_s=0.5)
             assert "bytes of redis-1" in reason or "does not answer" in reason or "primary" in reason
-            await seen.act(topology.mend, ["redis-1"], ["redis-2", "redis-3"])
+            await seen.act(topology.mend, by=1)
             assert await seen.observers.recovered(within_s=40) == ""
 
     with running(tmp_path, a.plan(nodes=a.sentinel_nodes(sentinels=3))) as topology:

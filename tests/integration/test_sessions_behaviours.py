@@ -38,10 +38,12 @@ def workload(**changes: Any) -> Workload:
 def loaded(
     local: Local, load: Workload, *, seconds: float = 1.5, seed: int = 1, client: ClientProfile | None = None
 ) -> tuple[LoadEngine, Written]:
+    """A user has one tab here: what happens to a session happens in the order in which it is recorded."""
     written = Written()
+    plan = plan_for(local, workload=load, seed=seed, client=client, actors=load.users)
 
     async def drive() -> LoadEngine:
-        engine = engine_for(local, plan_for(local, workload=load, seed=seed, client=client), written)
+        engine = engine_for(local, plan, written)
         assert await engine.seed() == load.users
         engine.set_phase(Phase.BASELINE)
         await drive_for(engine, seconds)

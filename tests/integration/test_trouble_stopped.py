@@ -75,11 +75,13 @@ def test_second_interrupt_ends_at_once_and_leaves_nothing(stopped: dict[str, Run
 
 
 IN_PROCESS = """
+import signal
 import sys
 from pathlib import Path
 from harness import selection
 from harness.run import Stop, run_scenario
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
 scenarios = selection.load([Path(sys.argv[1])], suite=None, overrides=(), deployment=None)
 (plan,) = selection.compile_all(scenarios, seed=1, ground=selection.choose_ground("process"))
 run_scenario(
