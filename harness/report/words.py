@@ -93,7 +93,7 @@ def logged_out(judgement: Judgement) -> str:
         return "–"
     if not sessions.logged_out:
         return f"0 of {sessions.total}"
-    return f"{sessions.logged_out} of {sessions.total} ({100 * sessions.logged_out / sessions.total:.0f} %)"
+    return f"{sessions.logged_out} of {sessions.total} ({percent(sessions.logged_out, sessions.total)})"
 
 
 def got_back_in(judgement: Judgement) -> str:
