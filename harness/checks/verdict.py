@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from harness.checks.budget import bounds_of
 from harness.checks.evidence import Affects
@@ -21,8 +22,8 @@ from harness.model.scenario import Expectation
 from harness.model.words import FindingSide, Shows, Verdict
 
 WHY_AT_MOST = 110
-WORTH_TELLING_S = 1.0
 """Characters in the table's last column."""
+WORTH_TELLING_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,13 @@ def why_clause(judgement: Judgement) -> str:
     if judgement.verdict is not Verdict.PASS:
         clause = judgement.reasons[0]
     elif judgement.findings:
-        clause = "; ".join(_by_name(judgement.findings)[:2])
+        first, *others = _by_name(judgement.findings)
+        clause = "; ".join([first, *others[:1]])
+        if len(clause) > WHY_AT_MOST:
+            clause = first
     else:
         clause = _nothing_found(judgement)
-    return clause if len(clause) <= WHY_AT_MOST else clause[: WHY_AT_MOST - 1].rstrip(" ,;:") + "…"
+    return shorten(clause, WHY_AT_MOST, placeholder=" …", break_on_hyphens=False)
 
 
 def _nothing_found(judgement: Judgement) -> str:

@@ -217,11 +217,21 @@ def test_outage_before_any_traffic_got_through_is_inconclusive() -> None:
 
 
 def test_why_is_one_short_clause() -> None:
-    """The table's last column stays a column."""
+    """The table's last column stays a column, and says nothing by halves."""
     many = [finding(f"finding-number-{n}-with-a-long-name") for n in range(9)]
-    clause = why_clause(judged(run(SOME_LOST), many))
+    judgement = judged(run(SOME_LOST), many)
+    clause = why_clause(judgement)
     assert len(clause) <= 110
-    assert "\n" not in clause
+    assert judgement.reasons[0].startswith(clause.removesuffix(" …"))
+
+
+def test_why_leaves_out_the_second_finding_where_it_does_not_fit() -> None:
+    """No sentence breaks off in the middle of a number."""
+    causes = list(Cause)[:3]
+    allowed = expect("stale-read: >= 0", 0, comparison=">=")
+    seen = [finding(name, cause=cause) for name in ("lost-write", "stale-read") for cause in causes]
+    weak = judged(run(SOME_LOST, allowed, shows=Shows.WEAKNESS), seen)
+    assert why_clause(weak) == weak.reasons[0].removeprefix("shown: ")
 
 
 PROPERTY = settings(max_examples=60, deadline=None)
