@@ -58,7 +58,7 @@ setup: .venv/.run ## Create .venv from the pinned dependencies
 	@touch $@
 
 .PHONY: selftest
-selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. A quarter of an hour
+selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
 	@.venv/bin/python -m tests.selftest $(call given,SEED,--seed) $(call given,OUT,--out)
 
 .PHONY: calibrate

@@ -1,6 +1,6 @@
 """`make selftest`: hands the jobs to two workers, says how it goes, prints what was found, and judges that.
 
-    python -m tests.selftest                      everything: about a quarter of an hour on two cores
+    python -m tests.selftest                      everything: about twenty minutes on two cores
     python -m tests.selftest --only stale-read --runs 3
     python -m tests.selftest --only model --operations 1000000 --seed 7
 
