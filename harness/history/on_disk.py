@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
@@ -43,6 +45,7 @@ AT_ONCE = 2
 
 READERS = 2
 
+Rows = npt.NDArray[np.int64]
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
 
 
@@ -85,17 +88,16 @@ class ColumnsOnDisk:
         self._path = path
         self._read = read
         self.column_names = list(columns)
-        self.num_rows: int = pq.read_metadata(path).num_rows
+        self._metadata = pq.read_metadata(path)
+        self.num_rows: int = self._metadata.num_rows
         self._kept: dict[str, pa.ChunkedArray] = {}
-        self._last: tuple[npt.NDArray[np.int64], pa.Table] = np.zeros(0, np.int64), None
+        self._last: tuple[Rows, pa.Table] = np.zeros(0, np.int64), None
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         if name in self._kept:
             return self._kept[name]
-        try:
+        with self._readable(f"column {name}"):
             column = self._read(self._path, name)
-        except (OSError, ValueError) as problem:
-            raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
         if name in KEPT:
             self._kept[name] = column
         return column
@@ -105,31 +107,55 @@ class ColumnsOnDisk:
         if name in self._kept:
             yield from self._kept[name].iterchunks()
             return
-        try:
-            file = pq.ParquetFile(self._path, memory_map=False, read_dictionary=[name])
-            for group in range(file.num_row_groups):
-                yield from file.read_row_group(group, columns=[name], use_threads=False)[name].iterchunks()
-        except (OSError, ValueError) as problem:
-            raise UsageError(f"{self._path}: column {name} cannot be read: {problem}") from problem
+        with self._readable(f"column {name}"):
+            for group in range(self._metadata.num_row_groups):
+                yield from self._group(group, [name])[name].iterchunks()
 
-    def take(self, rows: npt.NDArray[np.int64]) -> pa.Table:
+    def take(self, rows: Rows) -> pa.Table:
         """These rows of all columns, as a table in memory. The last one is remembered: who looks closely
         at a part of a run comes back for parts of that."""
         held, few = self._last
         if len(held) and np.isin(rows, held).all():
             return few.take(np.searchsorted(held, rows))
-        places = pa.array(rows)
-
-        def taken(name: str) -> pa.Array:
-            column = _without_the_rest(self[name].take(places))
-            pa.default_memory_pool().release_unused()
-            return column
-
-        with ThreadPoolExecutor(READERS) as readers:
-            few = pa.table(dict(zip(self.column_names, readers.map(taken, self.column_names), strict=True)))
-        if (rows[1:] > rows[:-1]).all():
+        order = np.argsort(rows, kind="stable")
+        few = self._rising(rows[order])
+        if (order[1:] > order[:-1]).all():
             self._last = rows, few
-        return few
+            return few
+        return few.take(np.argsort(order))
+
+    def _rising(self, rows: Rows) -> pa.Table:
+        """Group by group: what texts a whole column has, nobody needs for a few of its rows."""
+        groups = [self._metadata.row_group(n).num_rows for n in range(self._metadata.num_row_groups)]
+        begins = np.cumsum([0, *groups])
+        bounds = np.searchsorted(rows, begins).tolist()
+        wanted = [
+            (group, rows[first:end] - begins[group])
+            for group, (first, end) in enumerate(pairwise(bounds))
+            if end > first
+        ]
+        with self._readable("a row group"), ThreadPoolExecutor(READERS) as readers:
+            parts = list(readers.map(self._of_group, wanted))
+        if not parts:
+            return self._metadata.schema.to_arrow_schema().empty_table().select(self.column_names)
+        pa.default_memory_pool().release_unused()
+        return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+    def _of_group(self, wanted: tuple[int, Rows]) -> pa.Table:
+        group, places = wanted
+        few = self._group(group, self.column_names).take(pa.array(places))
+        return pa.table({name: _without_the_rest(few[name]) for name in self.column_names})
+
+    def _group(self, group: int, columns: list[str]) -> pa.Table:
+        file = pq.ParquetFile(self._path, metadata=self._metadata, memory_map=False)
+        return file.read_row_group(group, columns=columns, use_threads=False)
+
+    @contextmanager
+    def _readable(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as problem:
+            raise UsageError(f"{self._path}: {what} cannot be read: {problem}") from problem
 
 
 def _without_the_rest(column: pa.ChunkedArray) -> pa.Array:

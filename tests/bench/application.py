@@ -46,7 +46,8 @@ class Application:
     broken_share: float = 0.0
     broken: set[str] = field(default_factory=set)
     """Sessions with which something went wrong so far."""
-    now_us: int = 0
+    now_us: int = 1_000
+    """The first operation, too, is sent a little before it is carried out, and after the run began."""
     operations: int = 0
     _sessions: int = 0
 

@@ -57,6 +57,8 @@ from tests.bench.application import (
 
 NODES = ("redis-1", "redis-2", "redis-3")
 
+MOST_USERS = 5_000
+"""One load engine sends fewer operations than that in a second (`tests.bench.loading` says how many)."""
 SAMPLES_EVERY_US = 100_000
 STARTED_WALL_US = 1_700_000_000_000_000
 _REPLID, _NO_REPLID = "a" * 40, "0" * 40
@@ -73,13 +75,13 @@ class Wanted:
 
     @property
     def users(self) -> int:
-        """Half of the sessions begin with the run, the others follow on a logout."""
-        return max(1, self.sessions // 2)
+        """Half of the sessions begin with the run, the others follow on a logout; in a long history more of
+        them do. It is longer than a short one, not more crowded: nobody sends faster than a load engine."""
+        return min(max(1, self.sessions // 2), MOST_USERS)
 
     @property
     def apart_us(self) -> int:
-        """Each user does about one thing a second, however many there are: long histories are not more
-        crowded than short ones, only longer."""
+        """Each user does about one thing a second, however many there are."""
         return max(1, 1_000_000 // self.users)
 
 
@@ -134,18 +136,18 @@ class Past:
 
     def _traffic(self) -> Iterator[Record]:
         left = self.wanted.operations - self.wanted.users
-        phases = {
-            0: Phase.BASELINE,
-            left // 10: Phase.FAULT,
-            left // 9: Phase.RECOVERY,
-            left // 8: Phase.SETTLED,
-        }
+        phases = [
+            (0, Phase.BASELINE),
+            (left // 10, Phase.FAULT),
+            (left // 9, Phase.RECOVERY),
+            (left // 8, Phase.SETTLED),
+        ]
         sample_us = clock_us = self._app.now_us
         done, relogin_every = 0, max(2, left // max(1, self.wanted.sessions - self.wanted.users))
         phase = Phase.BASELINE
         while done < left:
-            if done in phases:
-                phase = phases.pop(done)
+            if phases and done >= phases[0][0]:
+                _, phase = phases.pop(0)
                 yield self._enter(phase)
                 yield from self._events(phase)
             if self._app.now_us >= sample_us:

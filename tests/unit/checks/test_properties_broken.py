@@ -210,7 +210,7 @@ def without_events(history: History) -> History:
 
 def broken_off(history: History) -> History:
     """Only what was written down by two thirds of the time, as if the harness had died then."""
-    cut_us = (history.operations[-1].sent_us or 0) * 2 // 3
+    cut_us = max((one.due_us for one in history.operations), default=0) * 2 // 3
     return replace(
         history,
         operations=tuple(one for one in history.operations if (one.done_us or one.due_us) <= cut_us),
