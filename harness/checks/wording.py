@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.model.judgement import INFINITE, Finding, Interval
+from harness.model.judgement import INFINITE, Finding, Interval, percent
 from harness.model.scenario import Expectation
 
 CAUSES_SHOWN = 4
@@ -47,14 +47,7 @@ def interval_text(interval: Interval, expectation: Expectation) -> str:
 
 
 def share_text(had: int, could: int) -> str:
-    return f"{had:,} of {could:,} ({percent_text(had, could)})"
-
-
-def percent_text(part: int, whole: int) -> str:
-    """Rounded, but 0 % and 100 % only where they are true."""
-    if part in {0, whole}:
-        return f"{100 * part // whole} %"
-    return f"{min(99, max(1, round(100 * part / whole)))} %"
+    return f"{had:,} of {could:,} ({percent(had, could)})"
 
 
 def expected_text(expectation: Expectation, bound: float | None) -> str:
@@ -71,10 +64,10 @@ def causes_text(findings: Sequence[Finding]) -> str:
     counted = Counter(str(one.cause) for one in findings).most_common()
     if len(counted) == 1:
         return counted[0][0]
-    shown = [f"{percent_text(n, len(findings))} {cause}" for cause, n in counted[:CAUSES_SHOWN]]
+    shown = [f"{percent(n, len(findings))} {cause}" for cause, n in counted[:CAUSES_SHOWN]]
     rest = sum(n for _, n in counted[CAUSES_SHOWN:])
     if rest:
-        shown.append(f"{percent_text(rest, len(findings))} other causes")
+        shown.append(f"{percent(rest, len(findings))} other causes")
     return ", ".join(shown)
 
 

@@ -144,6 +144,14 @@ def governing(budgets: Iterable[LossBudget], shard: int | None = None) -> LossBu
     return next(unbounded, None) or max(mine, key=lambda one: one.window_s or 0.0, default=None)
 
 
+def percent(part: int, whole: int) -> str:
+    """A share that is neither none nor all is never shown as 0 % or 100 %."""
+    rounded = round(100 * part / whole)
+    if rounded == 0 and part:
+        return "< 1 %"
+    return "> 99 %" if rounded == 100 and part < whole else f"{rounded} %"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     outages: tuple[Window, ...] = ()

@@ -10,10 +10,10 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from harness.model.judgement import ExpectationResult, Finding, Judgement
+from harness.model.judgement import ExpectationResult, Finding, Judgement, percent
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import first_line, loss, percent, verdict_word
+from harness.report.words import first_line, loss, verdict_word
 
 KIT = "failover-kit"
 

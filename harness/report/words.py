@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, Window, governing
+from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, Window, governing, percent
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 
@@ -71,14 +71,6 @@ def bytes_of(value: int | None) -> str:
     if value < 1024 * 1024:
         return f"{value / 1024:.1f} KiB"
     return f"{value / 1024 / 1024:.1f} MiB"
-
-
-def percent(part: int, whole: int) -> str:
-    """A share that is neither none nor all is never shown as 0 % or 100 %."""
-    rounded = round(100 * part / whole)
-    if rounded == 0 and part:
-        return "< 1 %"
-    return "> 99 %" if rounded == 100 and part < whole else f"{rounded} %"
 
 
 def longest_outage(judgement: Judgement, kind: str) -> Window | None:

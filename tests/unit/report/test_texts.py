@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
+from harness.model.judgement import percent
 from harness.model.results import Progress, SuiteResult
 from harness.model.words import Shows, Verdict
 from harness.report import terminal
@@ -18,7 +19,7 @@ from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary_text
 from harness.report.table import blocks, row
-from harness.report.words import percent, verdict_word
+from harness.report.words import verdict_word
 from tests.builders_results import result, suite
 
 
