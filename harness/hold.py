@@ -23,15 +23,12 @@ from harness.model.plan import NodePlan, Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.seams import FaultScene, Topology
-from harness.model.words import BackendKind, NodeRole
+from harness.model.words import BackendKind, NodeRole, Trait
 from harness.observe import Observers
 from harness.selection import Ground
 from harness.topology import docker, ownership, process, user_namespace
 from harness.topology import held as process_held
 from harness.topology.control import ErrorReply, NoAnswer, command
-
-MENDED_ONLY_BY_TIME = frozenset({"isolate", "cut replication"})
-"""`restart: killed` and `resume: paused` undo the others."""
 
 
 class HeldTopology(Topology, Protocol):
@@ -112,7 +109,7 @@ def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextI
     topology = found.attach()
     try:
         wanted = step(topology.plan.scenario)
-        if wanted.kind in MENDED_ONLY_BY_TIME and wanted.hold_s is None:
+        if _mended_only_by_time(wanted) and wanted.hold_s is None:
             raise UsageError(
                 f"inject: {wanted.kind}: expected how long, as nothing else would mend it; found no `for:`: "
                 f"write '{wanted.kind}: {wanted.target}, for: 10s'"
@@ -120,6 +117,11 @@ def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextI
         return asyncio.run(_inject(topology, wanted, stream))
     finally:
         topology.let_go()
+
+
+def _mended_only_by_time(step: FaultStep) -> bool:
+    """`resume: paused` undoes what froze a process; nothing undoes a cut."""
+    return Trait.LASTS in step.traits and Trait.FREEZES_PROCESS not in step.traits
 
 
 async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> int:

@@ -14,6 +14,7 @@ from harness import history
 from harness.checks.judge import judge
 from harness.checks.story import stories
 from harness.checks.verdict import why_clause
+from harness.faults import FAULTS
 from harness.history.files import without_collections
 from harness.model.history import History
 from harness.model.judgement import Finding, Judgement
@@ -23,6 +24,16 @@ from harness.report.write import write_file
 
 STORIES_SHOWN = 3
 """One story per finding name, for this many names; the page and `why` have the rest."""
+
+
+def read_run(directory: Path, *, in_memory: bool = True) -> History:
+    """A saved run; of an old one, whose plan does not say what its faults are, this kit's faults do.
+
+    Raises:
+        UsageError: the folder holds no run.
+    """
+    declared = {name: fault.declaration for name, fault in FAULTS.items()}
+    return history.read(directory, in_memory=in_memory, faults=declared)
 
 
 def judge_folder(directory: Path) -> ScenarioResult:
@@ -37,7 +48,7 @@ def judge_folder(directory: Path) -> ScenarioResult:
 
 
 def _judge(directory: Path) -> ScenarioResult:
-    past = history.read(directory, in_memory=False)
+    past = read_run(directory, in_memory=False)
     judgement = judge(past)
     result = _result(past, judgement, directory)
     write_file(directory / "findings.json", _pretty(judgement.findings))

@@ -12,7 +12,7 @@ import msgspec
 from harness import history
 from harness.checks.story import session_story
 from harness.errors import EnvironmentFailure, UsageError
-from harness.judging import judge_folder
+from harness.judging import judge_folder, read_run
 from harness.model.history import History
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.write import write_suite
@@ -102,7 +102,7 @@ def why(run: Path, session: str) -> list[str]:
     """
     matches: list[tuple[Path, History, str]] = []
     for folder in _attempts(run):
-        past = history.read(folder)
+        past = read_run(folder)
         ids = sorted(one for one in past.sessions() if one.startswith(session))
         matches += [(folder, past, one) for one in ids]
     if len(matches) != 1:

@@ -47,7 +47,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
-from tests.builders_records import opening, us
+from tests.builders_records import opening, traits_of, us
 
 NODES = ("redis-1", "redis-2", "redis-3")
 AUDIT_S = 30.0
@@ -235,6 +235,7 @@ class Past:
             target=str(options.pop("target", "primary")),
             start=Start(after_s=at),
             options=options,  # type: ignore[arg-type]
+            traits=traits_of(kind),
         )
         self.faults = (*self.faults, step)
         self.event(

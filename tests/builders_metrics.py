@@ -37,7 +37,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
-from tests.builders_records import opening, us
+from tests.builders_records import opening, traits_of, us
 
 BASELINE_S, FAULT_S, RECOVERY_S, SETTLED_S, AUDIT_S, END_S = 0.0, 10.0, 13.0, 15.0, 20.0, 21.0
 PHASES = (
@@ -259,7 +259,9 @@ class Sketch:
 
     def plan(self) -> Plan:
         faults = tuple(
-            FaultStep(number=n, kind=kind, target="primary", start=Start(after_s=10.0))
+            FaultStep(
+                number=n, kind=kind, target="primary", start=Start(after_s=10.0), traits=traits_of(kind)
+            )
             for n, kind in enumerate(self.fault_kinds, 1)
         )
         scenario = Scenario(

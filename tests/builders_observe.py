@@ -20,6 +20,7 @@ from harness.model.words import (
     TopologyKind,
 )
 from harness.sessions.commands import session_key, witness_key
+from tests.builders_records import traits_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,11 @@ def plan(kind=TopologyKind.SENTINEL, nodes=None):
         advice="",
         deployment=deployment,
         workload=Workload(mix={"log-in": 1, "cart": 2}, options={"cart": {"items": 3, "big": True}}),
-        faults=(FaultStep(number=1, kind="kill", target="primary", start=Start(after_s=5)),),
+        faults=(
+            FaultStep(
+                number=1, kind="kill", target="primary", start=Start(after_s=5), traits=traits_of("kill")
+            ),
+        ),
     )
     return Plan(
         scenario=scenario,

@@ -13,12 +13,15 @@ from harness.model.words import BackendKind
 from harness.plan import compile as compile_plan
 from harness.scenario import load
 from harness.scenario.expectations import METRICS
+from tests.builders_records import traits_of
 
 NODES = ("primary", "shard N primary", "replica", "all replicas", "sentinel", "cache", "random")
 
 
 def _fault(name: str, *targets: str, options: tuple[Option, ...] = ()) -> Declaration:
-    return Declaration(name=name, help=f"does {name}", targets=targets, options=options)
+    return Declaration(
+        name=name, help=f"does {name}", targets=targets, options=options, traits=traits_of(name)
+    )
 
 
 def _behaviour(name: str, *options: Option) -> Declaration:

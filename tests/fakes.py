@@ -25,6 +25,7 @@ from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario, Start, Workload
 from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source
 from harness.model.words import BackendKind, NodePurpose, NodeRole, Shows, TopologyKind
+from tests.builders_records import traits_of
 
 SECRETS = Secrets(redis="fake-redis-secret", sentinel="fake-sentinel-secret")
 SERVICE = "sessions"
@@ -425,7 +426,9 @@ def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWor
 
 def step(kind: str, target: str = "primary", *, number: int = 1, **changes: object) -> FaultStep:
     """A fault step; `start`, `hold_s` and `options` by keyword."""
-    made = FaultStep(number=number, kind=kind, target=target, start=Start(after_s=0.0))
+    made = FaultStep(
+        number=number, kind=kind, target=target, start=Start(after_s=0.0), traits=traits_of(kind)
+    )
     return replace(made, **changes)
 
 

@@ -2,8 +2,9 @@
 
 Asynchronous replication loses what was acked and not copied; how long that can go on follows from
 the topology's settings. `RULES` holds one rule per fault, a function from a `Hit` to what is
-`Allowed`. Where nothing bounds a loss (a flush, an eviction, a restart without persistence) a rule
-says so. Whether a run lost more is asked in `budget`.
+`Allowed`: this arithmetic is each fault's own, and does not follow from its traits. Where nothing
+bounds a loss (a flush, an eviction, a restart without persistence) a rule says so. Whether a run
+lost more is asked in `budget`.
 
 Trap: the bounds hold for the nodes' own timers; on a starved host these are late themselves.
 """
@@ -21,7 +22,7 @@ from harness.model.history import History
 from harness.model.plan import NodePlan
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
-from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind
+from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind, Trait
 
 DEMOTED_WITHIN_S = 20.0
 """A primary that was replaced behind Sentinel's back: Sentinel waits 8 s before it corrects a node
@@ -77,9 +78,9 @@ class Hit:
 
     @property
     def since_us(self) -> int:
-        """The earliest at which it may have taken effect. A promotion is the effect of a planned
-        failover, so that one counts from its request."""
-        if self.step.kind == "planned failover":
+        """The earliest at which it may have taken effect. Where a promotion is the effect, it counts
+        from its request."""
+        if Trait.HANDS_OVER in self.step.traits:
             asked = self.times("requested", self.step.number)
             return max((t for t in asked if t <= self.event.t_us), default=self.event.t_us)
         return self.event.t_us - self.event.error_us
@@ -109,9 +110,9 @@ class Hit:
     def times(self, name: str, fault: int) -> list[int]:
         return [one.t_us for one in self.history.events if one.name == name and one.fault == fault]
 
-    def struck(self, *kinds: str) -> list[int]:
-        """When faults of these kinds took effect on the same node, in order."""
-        numbers = {step.number for step in self.history.plan.scenario.faults if step.kind in kinds}
+    def struck(self, trait: Trait) -> list[int]:
+        """When faults with this trait took effect on the same node, in order."""
+        numbers = {step.number for step in self.history.plan.scenario.faults if trait in step.traits}
         return [
             one.t_us
             for one in effects(self.history)
@@ -122,17 +123,11 @@ class Hit:
     def ended_us(self) -> int | None:
         """When the fault was over: healed, or undone by a later fault of the list."""
         ends = self.times("healed", self.step.number)
-        if self.step.kind == "pause":
-            ends += self.struck("resume", "kill", "stop")
-        elif self.step.kind in {"kill", "stop"}:
-            ends += self.struck("restart")
+        if Trait.FREEZES_PROCESS in self.step.traits:
+            ends += self.struck(Trait.RESUMES_PROCESS) + self.struck(Trait.STOPS_PROCESS)
+        elif Trait.STOPS_PROCESS in self.step.traits:
+            ends += self.struck(Trait.STARTS_PROCESS)
         return min((t for t in ends if t >= self.event.t_us), default=None)
-
-    @property
-    def was_down(self) -> bool:
-        """For a restart: an earlier fault had ended the process, and nobody started it since."""
-        before = [t for t in self.struck("kill", "stop") if t < self.since_us]
-        return bool(before) and not any(before[-1] < t < self.event.t_us for t in self.struck("restart"))
 
     def setting(self, name: str, otherwise: str) -> str:
         return self.node.directives.get(name, otherwise).strip().strip('"').lower()
@@ -315,7 +310,7 @@ def _paused(hit: Hit) -> Allowed:
     ended_us = hit.ended_us
     if ended_us is None:
         return Allowed(f"{hit.node.name} was never resumed", bound_s=None)
-    if ended_us in hit.struck("kill", "stop"):
+    if ended_us in hit.struck(Trait.STOPS_PROCESS):
         return _behind(hit)
     if not hit.in_cluster:
         return _demoted_after(hit, _once_replaced(hit, ended_us), "it was resumed")
@@ -378,4 +373,5 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "kill web server": _nothing,
     "nothing": _nothing,
 }
-"""Kind of fault -> what it may cost. A test holds it against the faults that there are."""
+"""Kind of fault -> what it may cost. A test holds it against the faults that there are; of one that is
+not here nobody knows, so what was lost under it is neither within a budget nor over it."""

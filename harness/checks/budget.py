@@ -4,8 +4,9 @@ Budgets are intervals on the run's clock, because losses are not only counted fr
 what a killed primary takes along was acked just *before* its end. The rules are in `allowances`.
 
 Nothing can be over a budget that does not exist: one fault without a bound (a flush) leaves its
-whole shard unjudged. Trap: like any measured time `over-budget` needs evidence of timing, so on a
-starved host it is undecided (see `expectations`).
+whole shard unjudged; where a fault has no rule at all, what was lost is undecided. Trap: like any
+measured time `over-budget` needs evidence of timing, so on a starved host it is undecided (see
+`expectations`).
 """
 
 from __future__ import annotations
@@ -34,10 +35,7 @@ from harness.model.history import History
 from harness.model.judgement import Finding, LossBudget, governing
 from harness.model.records import Event
 from harness.model.scenario import Expectation, FaultStep
-from harness.model.words import TopologyKind
-
-TAKES_THE_PRIMARY = frozenset({"kill", "stop", "restart", "pause", "isolate", "planned failover"})
-"""Faults after which another node may be promoted; any other promotion happened by itself."""
+from harness.model.words import TopologyKind, Trait
 
 
 def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
@@ -51,24 +49,17 @@ def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
     explained: set[Owner] = set()
     for event in begun:
         step = steps.get(event.fault or 0)
-        if step is None or (rule := RULES.get(step.kind)) is None:
+        if step is None:
             continue
         hits = [
             Hit(history=history, nodes=nodes, step=step, event=event, node=history.plan.node(name))
             for name in targets_of(event, history)
         ]
-        for hit in hits:
-            found.append(_budget(hit, _judged(hit, rule), zero_us))
-            taken = hit.successor if step.kind in TAKES_THE_PRIMARY else None
-            if taken is not None and taken.by_us >= hit.since_us:
-                explained.add(taken)
-        if not hits:  # a web server, which is no part of any shard
-            said = "a web server holds no sessions: what was acked is in Redis"
-            found.append(
-                LossBudget(
-                    fault=step.number, what=_what(step, event), shard=None, bound_s=0.0, derivation=said
-                )
-            )
+        found += _of_fault(step, event, hits, zero_us)
+        if Trait.CAUSES_FAILOVER in step.traits:
+            explained |= {
+                taken for hit in hits if (taken := hit.successor) is not None and taken.by_us >= hit.since_us
+            }
     found += _unasked(history, nodes, explained, zero_us)
     return tuple(found)
 
@@ -102,7 +93,8 @@ def _bound(expectation: Expectation, history: History) -> float | None:
 
 
 def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
-    """Acked writes that are lost although no fault's budget covers the time of their ack.
+    """Acked writes that are lost although no fault's budget covers the time of their ack; undecided
+    where nobody knows what a fault may cost.
 
     One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
     its earliest, which is as much before as the load engine's loop was late at worst.
@@ -112,6 +104,7 @@ def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
     if not budgets:
         return counted
     zero_us = effects(index.history)[0].t_us
+    unruled = {step.number for step in index.history.plan.scenario.faults if step.kind not in RULES}
     error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
     for one in findings:
@@ -119,6 +112,9 @@ def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
             lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
     for shard, members in lost.items():
         mine = [one for one in budgets if shard is None or one.shard in {None, shard}]
+        if any(one.fault in unruled for one in mine):
+            counted.undecidable["over-budget"] = counted.undecidable.get("over-budget", 0) + 1
+            continue
         if any(one.bound_s is None for one in mine):
             continue
         over = sorted(
@@ -132,6 +128,19 @@ def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
         if over:
             counted.findings.append(_over(over[-1][1], len(over), mine, error_s, zero_us))
     return counted
+
+
+def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) -> list[LossBudget]:
+    rule = RULES.get(step.kind)
+    if rule is not None and hits:
+        return [_budget(hit, _judged(hit, rule), zero_us) for hit in hits]
+    if rule is None:
+        bound_s, said = None, f"nobody has said what `{step.kind}` may cost"
+    else:  # a web server, which is no part of any shard
+        bound_s, said = 0.0, "a web server holds no sessions: what was acked is in Redis"
+    return [
+        LossBudget(fault=step.number, what=_what(step, event), shard=None, bound_s=bound_s, derivation=said)
+    ]
 
 
 def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:

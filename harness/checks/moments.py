@@ -13,11 +13,7 @@ from dataclasses import dataclass
 from harness.checks.traffic import traffic_of
 from harness.model.history import History
 from harness.model.records import Event
-from harness.model.words import Phase
-
-LASTING_FAULTS = frozenset({"isolate", "cut replication", "pause"})
-"""Faults whose healing ends the danger to writes; the healing of others (a restart at the end of
-the run) says nothing about when writes stopped being lost."""
+from harness.model.words import Phase, Trait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +104,11 @@ def _recovered_us(history: History, spans: Mapping[Phase, tuple[int, int]], othe
 
 
 def _danger_ends_us(history: History, first_us: int) -> int:
-    kinds = {step.number: step.kind for step in history.plan.scenario.faults}
+    lasting = {step.number for step in history.plan.scenario.faults if Trait.LASTS in step.traits}
 
     def matters(event: Event) -> bool:
         if event.name == "healed":
-            return event.fault is not None and kinds.get(event.fault) in LASTING_FAULTS
+            return event.fault in lasting
         return event.name in {"effect", "promoted", "demoted"}
 
     return max([first_us, *(event.t_us for event in history.events if matters(event))])

@@ -20,7 +20,7 @@ from itertools import pairwise
 from harness.checks.offsets import Offsets
 from harness.model.history import History
 from harness.model.records import Event, NodeSample
-from harness.model.words import NodeRole
+from harness.model.words import NodeRole, Trait
 
 SAME_PROMOTION_US = 3_000_000
 """A `promoted` event and a sampled change of the same node this close are one promotion."""
@@ -28,8 +28,8 @@ SAME_PROMOTION_US = 3_000_000
 AT_LIMIT = 0.9
 """Share of maxmemory from which memory counts as full: eviction keeps it just below the limit."""
 
-ENDING = frozenset({"kill", "stop", "restart"})
-"""Faults whose proved effect is that the process is gone."""
+ENDING = frozenset({Trait.STOPS_PROCESS, Trait.STARTS_PROCESS})
+"""Once such a fault has taken effect, the process that its target was is gone."""
 
 ORDERED, NOTICED = "+failover-state-wait-promotion", "+promoted-slave"
 """Sentinel has just told a replica to become primary; Sentinel has seen that it is one."""
@@ -242,7 +242,7 @@ class Nodes:
 
     def _find_gone(self, history: History) -> dict[tuple[str, str], float]:
         """Process -> by when it was gone: a fault proved it, or another one answered in its place."""
-        ending = {step.number for step in history.plan.scenario.faults if step.kind in ENDING}
+        ending = {step.number for step in history.plan.scenario.faults if not ENDING.isdisjoint(step.traits)}
         gone = {
             (event.node, self.run_id_at(event.node, event.t_us - event.error_us)): float(event.t_us)
             for event in reversed(history.events)
@@ -271,7 +271,9 @@ def _narrowed(owner: Owner, told: list[Event]) -> Owner:
 
 def _flushes(history: History, shard_of: dict[str, int]) -> list[Loss]:
     """Flushes that emptied a database with sessions in it."""
-    faults = {step.number: step for step in history.plan.scenario.faults if step.kind == "flush"}
+    faults = {
+        step.number: step for step in history.plan.scenario.faults if Trait.EMPTIES_DATABASE in step.traits
+    }
     cache_database = history.plan.scenario.deployment.topology.cache_database
     losses = []
     for event in history.events:

@@ -17,6 +17,7 @@ from harness.faults.heard import caught_up
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
+from harness.model.words import Trait
 
 
 class CutReplication:
@@ -24,6 +25,7 @@ class CutReplication:
         name="cut replication",
         help="Drop everything between a primary and its replicas, and nothing else.",
         targets=targets.PRIMARIES,
+        traits=(Trait.CUTS_LINKS, Trait.CUTS_REPLICATION, Trait.LASTS, Trait.NEEDS_REPLICA),
     )
     last_look = LastLook(moment="before healing cut replication")
 

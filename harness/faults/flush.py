@@ -16,6 +16,7 @@ from harness.faults.fill_cache import cache_database
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
 
 
 class Flush:
@@ -32,6 +33,7 @@ class Flush:
                 words=("database", "all"),
             ),
         ),
+        traits=(Trait.EMPTIES_DATABASE,),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -16,7 +16,7 @@ from harness.faults.heard import heard_again
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
-from harness.model.words import NodeRole
+from harness.model.words import NodeRole, Trait
 
 
 class Isolate:
@@ -32,6 +32,7 @@ class Isolate:
                 default="",
             ),
         ),
+        traits=(Trait.CUTS_LINKS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
     last_look = LastLook(moment="before healing isolate")
 

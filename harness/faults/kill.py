@@ -14,6 +14,7 @@ from harness.faults.departure import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine, NodeState
+from harness.model.words import Trait
 
 
 class Kill:
@@ -21,6 +22,7 @@ class Kill:
         name="kill",
         help="SIGKILL nodes or sentinels; `for:` starts them again with their data.",
         targets=(*targets.RUNNING, "paused"),
+        traits=(Trait.STOPS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -4,8 +4,9 @@ A baseline run needs a point in time that counts as the fault's effect, so that 
 can be taken where nothing happened. Even this fault proves its effect: it waited, and the target is
 the same process before and after.
 
-To add a fault: copy this module, put the class into `FAULTS` in `faults/__init__.py`, and give it a
-test in tests/unit/faults (a test enumerates them).
+To add a fault: copy this module, say in the declaration's `traits` what kind of thing it is, put the
+class into `FAULTS` in `faults/__init__.py`, and give it a test in tests/unit/faults (a test
+enumerates them). CONTRIBUTING.md has the rest.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from harness.faults.conversation import Unanswered
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
+from harness.model.words import Trait
 
 _SILENCE_S = 0.15
 """A healthy node on this machine answers PING in well under a millisecond."""
@@ -28,6 +29,7 @@ class Pause:
         name="pause",
         help="Freeze nodes or sentinels without closing their connections; healed by resuming them.",
         targets=targets.RUNNING,
+        traits=(Trait.FREEZES_PROCESS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
     last_look = AFTER_RESUMING
 

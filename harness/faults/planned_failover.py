@@ -21,7 +21,7 @@ from harness.faults.conversation import Conversation, Unanswered, pairs
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
-from harness.model.words import TopologyKind
+from harness.model.words import TopologyKind, Trait
 
 Seen = TypeVar("Seen")
 
@@ -52,6 +52,7 @@ class PlannedFailover:
                 words=("default", "force", "takeover"),
             ),
         ),
+        traits=(Trait.HANDS_OVER, Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

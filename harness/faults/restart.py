@@ -20,7 +20,7 @@ from harness.faults.departure import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
-from harness.model.words import NodeRole
+from harness.model.words import NodeRole, Trait
 
 _LOADING_S = 30.0
 
@@ -46,6 +46,7 @@ class Restart:
                 words=("keep", "empty"),
             ),
         ),
+        traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

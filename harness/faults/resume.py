@@ -12,6 +12,7 @@ from harness.faults.pause import AFTER_RESUMING, resume
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
 
 
 class Resume:
@@ -19,6 +20,7 @@ class Resume:
         name="resume",
         help="Wake the nodes that an earlier `pause` froze.",
         targets=("paused",),
+        traits=(Trait.RESUMES_PROCESS,),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -13,6 +13,7 @@ from harness.faults.kill import exits, start_again
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
 
 
 class Stop:
@@ -20,6 +21,7 @@ class Stop:
         name="stop",
         help="SIGTERM nodes or sentinels (orderly shutdown); `for:` starts them again with their data.",
         targets=targets.RUNNING,
+        traits=(Trait.STOPS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

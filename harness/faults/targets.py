@@ -15,18 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import NoEffect
+from harness.model.fit import LEFT_BY
 from harness.model.plan import NodePlan, Plan
 from harness.model.scenario import FaultStep
 from harness.model.seams import FaultScene, NodeView
-from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.model.words import NodePurpose, NodeRole, TopologyKind, Trait
 
 PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
 SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
 RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels")
 """Everything that runs from the start and can be killed, stopped or paused."""
-
-_TAKES_DOWN = frozenset({"kill", "stop"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,9 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
         case "web server":
             known = step.target in plan.web_servers
             return None if known else f"there is no {step.target}, only {', '.join(plan.web_servers)}"
-        case "killed":
-            return None if _earlier(step, plan, _TAKES_DOWN) else "no earlier fault kills or stops a node"
-        case "paused":
-            return None if _earlier(step, plan, frozenset({"pause"})) else "no earlier fault pauses a node"
+        case "killed" | "paused" as word:
+            left_by = LEFT_BY[word]
+            return None if _earlier(step, plan, left_by) else f"no earlier fault {left_by}"
     return None
 
 
@@ -137,8 +135,8 @@ def replicas_of(shard: int, scene: FaultScene) -> tuple[str, ...]:
     return tuple(view.name for view in _replica_views(shard, scene))
 
 
-def _earlier(step: FaultStep, plan: Plan, kinds: frozenset[str]) -> bool:
-    return any(other.kind in kinds and other.number < step.number for other in plan.scenario.faults)
+def _earlier(step: FaultStep, plan: Plan, trait: Trait) -> bool:
+    return any(trait in other.traits and other.number < step.number for other in plan.scenario.faults)
 
 
 def _primary(shard: int, scene: FaultScene) -> str:

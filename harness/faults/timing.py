@@ -19,6 +19,7 @@ from harness.errors import Interrupted, NoEffect
 from harness.faults import targets
 from harness.model.scenario import FaultStep, Start
 from harness.model.seams import Effect, FaultScene
+from harness.model.words import Trait
 
 Seen = TypeVar("Seen")
 
@@ -131,7 +132,7 @@ def _unreplicated(step: FaultStep, past: Past, scene: FaultScene) -> bool:
     before = {other.number: other for other in scene.plan.scenario.faults if other.number < step.number}
     shard = targets.parse(step.target).shard
     for other in before.values():
-        cuts = other.kind == "cut replication" and targets.parse(other.target).shard == shard
+        cuts = Trait.CUTS_REPLICATION in other.traits and targets.parse(other.target).shard == shard
         if cuts and other.number in past.standing:
             return True
     primary = scene.situation.views().get(scene.situation.primary_of(shard) or "")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from sys import intern
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -41,22 +42,27 @@ from harness.model.records import (
     Record,
     Unanswered,
 )
+from harness.model.scenario import Declaration
 from harness.model.table import OperationTable
 
 T = TypeVar("T")
 
 _PART_BYTES = 1 << 19
+_NOTHING_KNOWN: Mapping[str, Declaration] = MappingProxyType({})
 
 
-def read(directory: Path, *, in_memory: bool = True) -> History:
+def read(
+    directory: Path, *, in_memory: bool = True, faults: Mapping[str, Declaration] = _NOTHING_KNOWN
+) -> History:
     """The history and the plan in a run's folder; `History.incomplete` says when it just breaks off.
 
-    `in_memory` False: columns of operations are read when they are asked for, and not kept.
+    `in_memory` False: columns of operations are read when they are asked for, and not kept. `faults`:
+    what a plan recorded before faults had traits leaves unsaid.
 
     Raises:
         UsageError: a file is missing, of another format, or damaged (with the line's number).
     """
-    plan = _read_plan(directory / "plan.json")
+    plan = _with_traits(_read_plan(directory / "plan.json"), faults)
     path, text, broke_off = _read_text(directory)
     with ThreadPoolExecutor(1) as beside:  # columns are read while lines are decoded
         tables = beside.submit(read_tables, directory, in_memory=in_memory)
@@ -86,6 +92,14 @@ def _read_plan(path: Path) -> Plan:
         ) from problem
     except msgspec.MsgspecError as problem:
         raise UsageError(f"{path}: not a plan of this version of the kit: {problem}") from problem
+
+
+def _with_traits(plan: Plan, faults: Mapping[str, Declaration]) -> Plan:
+    steps = tuple(
+        step if step.traits or step.kind not in faults else replace(step, traits=faults[step.kind].traits)
+        for step in plan.scenario.faults
+    )
+    return replace(plan, scenario=replace(plan.scenario, faults=steps))
 
 
 def _read_text(directory: Path) -> tuple[Path, bytes, str]:

@@ -12,15 +12,16 @@ from collections.abc import Mapping
 
 from harness.model.deployment import Deployment, TopologySpec
 from harness.model.scenario import FaultStep, Workload
-from harness.model.words import TopologyKind
+from harness.model.words import TopologyKind, Trait
 
-NEEDS_A_REPLICA = frozenset({"planned failover", "cut replication"})
 BOUND_SETTINGS = (
     "down_after", "failover_timeout", "node_timeout", "idle_timeout", "socket_timeout",
 )  # fmt: skip
 LOSS_BUDGET = "loss budget"
 """In the bound of a loss window: what the faults may cost. It hangs on when they healed and what was
 promoted, so its number is known only when the run is judged."""
+LEFT_BY = {"killed": Trait.STOPS_PROCESS, "paused": Trait.FREEZES_PROCESS}
+"""Targets that an earlier fault must have left behind -> what kind of fault does."""
 
 
 def web_server_names(count: int) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def settings_s(deployment: Deployment, workload: Workload) -> Mapping[str, float
 def misfit(step: FaultStep, topology: TopologySpec) -> str | None:
     """Why this fault has nothing to act upon in this topology; None: it has."""
     kind = topology.kind
-    if step.kind in NEEDS_A_REPLICA and not replicas_of_a_shard(topology):
+    if Trait.NEEDS_REPLICA in step.traits and not replicas_of_a_shard(topology):
         return f"{step.kind} needs a replica, and this {kind} topology has none"
     if "replica" in step.target and not replicas_of_a_shard(topology):
         return f"there is no replica in this {kind} topology"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.deployment import Deployment
-from harness.model.words import Arrivals, Phase, Shows
+from harness.model.words import Arrivals, Phase, Shows, Trait
 
 OptionValue = str | int | float | bool
 
@@ -47,6 +47,8 @@ class Declaration:
     targets: tuple[str, ...] = ()
     """Faults: the symbolic targets that are legal, e.g. ("primary", "replica"); empty: takes none."""
     options: tuple[Option, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    """Faults: what kind of thing it is, for whoever plans, observes or judges it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,8 @@ class FaultStep:
     hold_s: float | None = None
     """`for:`; heal this long after the effect. None: healed at the end of the run (or never needs it)."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    traits: tuple[Trait, ...] = ()
+    """Of its kind, as declared."""
     line: int = 0
 
 

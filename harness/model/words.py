@@ -87,6 +87,37 @@ class StepKind(StrEnum):
     WAIT = "wait"
 
 
+class Trait(StrEnum):
+    """What a fault is, as far as anybody but the fault must know: each says so in its `declaration`.
+
+    Planning, observing and judging go by these, never by a fault's name.
+    """
+
+    STOPS_PROCESS = "stops a process"
+    """Its proved effect is that the target's process is gone; it stays down until something starts it."""
+    STARTS_PROCESS = "starts a process"
+    """Its target runs as a new process afterwards; whatever process it was before is gone."""
+    FREEZES_PROCESS = "freezes a process"
+    """The target's process stands still, with its connections open, until it is resumed."""
+    RESUMES_PROCESS = "resumes a process"
+    CUTS_LINKS = "cuts links"
+    """Between nodes: the observers, whom no cut applies to, may not see it in what the nodes say."""
+    CUTS_REPLICATION = "cuts replication"
+    """No replica of the target's shard gets anything from its primary: what is acked since is on that
+    primary alone."""
+    LASTS = "lasts until healed"
+    """Writes are in danger until it is healed. The healing of others (a restart at the end of the run) says
+    nothing about when writes stopped being lost."""
+    CAUSES_FAILOVER = "may cause a failover"
+    """Another node may be promoted in the place of a primary that it strikes."""
+    HANDS_OVER = "hands over"
+    """The promotion itself is its proved effect: it is under way from the request, not from the effect."""
+    NEEDS_REPLICA = "needs a replica"
+    """There is nothing for it to do in a topology without any."""
+    EMPTIES_DATABASE = "empties a database"
+    """What the target held is gone at its effect, however old."""
+
+
 class Phase(StrEnum):
     SEED = "seed"
     """The users log in; nothing is judged for availability."""

@@ -12,10 +12,8 @@ from harness.clock import Clock
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.seams import NodeView, Recorder
+from harness.model.words import Trait
 from harness.observe.picture import Pictures, primary_of
-
-CUTS = frozenset({"isolate", "cut replication"})
-"""Faults that the observers, whom no cut applies to, may not see in what the nodes say."""
 
 
 class LiveSituation:
@@ -92,8 +90,8 @@ class LiveSituation:
         self._events.setdefault(event.name, []).append(event.t_us)
         if event.fault is None:
             return
-        kind = self._plan.scenario.faults[event.fault - 1].kind
-        if event.name == "effect" and kind in CUTS:
+        step = self._plan.scenario.faults[event.fault - 1]
+        if event.name == "effect" and Trait.CUTS_LINKS in step.traits:
             self._cuts.add(event.fault)
         elif event.name == "healed":
             self._cuts.discard(event.fault)

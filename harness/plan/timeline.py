@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.model.deployment import TopologySpec
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.words import TopologyKind
+from harness.model.words import TopologyKind, Trait
 
 SEED_PER_S = 500.0
 """Log-ins per second while the users are seeded."""
@@ -25,8 +25,6 @@ DEMOTION_S = 12.0
 """Sentinel turns an old primary into a replica about 10 s after it can reach it again."""
 QUICK_S = 0.5
 BASELINE_ONLY_S = 10.0
-
-_TAKES_THE_PRIMARY = frozenset({"kill", "stop", "pause", "isolate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySp
 
 
 def _promotion_s(step: FaultStep, topology: TopologySpec) -> float:
-    if step.kind == "planned failover":
+    if Trait.HANDS_OVER in step.traits:
         return QUICK_S
     if topology.kind is TopologyKind.CLUSTER:
         return 2 * topology.node_timeout_s
@@ -109,9 +107,11 @@ def _promotion_s(step: FaultStep, topology: TopologySpec) -> float:
 def _recovery_s(step: FaultStep, topology: TopologySpec) -> float:
     """From healed (or, with nothing to heal, from the effect) to one settled primary."""
     guarded = topology.sentinels > 0
-    if step.kind == "planned failover" or (step.kind == "restart" and step.target == "killed"):
+    restarts = Trait.STARTS_PROCESS in step.traits
+    if Trait.HANDS_OVER in step.traits or (restarts and step.target == "killed"):
         return DEMOTION_S if guarded else QUICK_S  # the old primary comes back as one
-    if step.kind not in _TAKES_THE_PRIMARY or "primary" not in step.target:
+    missed = Trait.CAUSES_FAILOVER in step.traits and not restarts  # else it is back before anybody acts
+    if not missed or "primary" not in step.target:
         return QUICK_S
     if step.hold_s is None:
         return _promotion_s(step, topology)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.model.fit import misfit, missing_web_server
+from harness.model.fit import LEFT_BY, misfit, missing_web_server
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType, OptionValue, Start, Vocabulary
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
@@ -41,7 +41,6 @@ Pair = tuple[tree.Node, tree.Node]
 EVENTS = ("promoted", "demoted", "healed", "recovered")
 _GRAMMAR = ("after", "when", "for")
 _PLACEHOLDERS = {"shard N": r"shard \d+", "web-N": r"web-\d+"}
-_TAKES_THE_TAKEN = {"killed": ("kill", "stop"), "paused": ("pause",)}
 
 
 def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems) -> tuple[FaultStep, ...]:
@@ -58,10 +57,11 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         path = f"faults.{index}.{step.kind}"
         if reason := misfit(step, around.deployment.topology):
             problems.add(item, path, reason)
-        earlier = _TAKES_THE_TAKEN.get(step.target)
-        if earlier and not any(other.kind in earlier for other in steps):
+        left_by = LEFT_BY.get(step.target)
+        if left_by and not any(left_by in other.traits for other in steps):
+            leaving = [name for name, one in around.vocabulary.faults.items() if left_by in one.traits]
             problems.add(
-                item, path, f"nothing is {step.target} before: no {' or '.join(earlier)} comes first"
+                item, path, f"nothing is {step.target} before: no {' or '.join(leaving)} comes first"
             )
         steps.append(step)
     return tuple(steps)
@@ -93,6 +93,7 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
         start=start,
         hold_s=hold_s,
         options=values,
+        traits=declaration.traits,
         line=tree.line(item),
     )
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.faults import FAULTS
+
 PACKAGE = Path(__file__).resolve().parents[2] / "harness"
 
 GROUND = {"model", "errors", "clock", "kit_files"}
@@ -54,6 +56,21 @@ def test_pure_stages_touch_nothing(path: Path) -> None:
     if _stage(path) in PURE:
         roots = {name.split(".")[0] for name in _imported(path)}
         assert not roots & UNTOUCHABLE, f"{path} imports {roots & UNTOUCHABLE}"
+
+
+LOSS_RULES = PACKAGE / "checks" / "allowances.py"
+"""What each fault may cost is arithmetic of its own, and a table by name."""
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_goes_by_the_name_of_a_fault(path: Path) -> None:
+    """A comparison or a collection with a fault's name in it is something its traits should say."""
+    if _stage(path) == "faults" or path == LOSS_RULES:
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare | ast.Set | ast.Tuple | ast.List | ast.Dict | ast.MatchValue):
+            named = {one.value for one in ast.iter_child_nodes(node) if isinstance(one, ast.Constant)}
+            assert not named & FAULTS.keys(), f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

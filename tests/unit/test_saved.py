@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness import history, saved
 from harness.errors import UsageError
-from harness.judging import judge_folder
+from harness.faults import FAULTS
+from harness.judging import judge_folder, read_run
 from harness.model.results import ScenarioResult
 from harness.model.words import Verdict
 from harness.report.write import write_suite
@@ -44,6 +46,21 @@ def test_judging_again_keeps_what_only_the_run_knew(tmp_path: Path) -> None:
     assert (result.wall_s, result.attempts, result.run_dir) == (12.5, 2, "lost")
     assert (result.verdict, result.judgement) == (first.verdict, first.judgement)
     assert (again.verdict, again.exit_code) == (Verdict.FAIL, 1)
+
+
+def test_run_from_before_faults_had_traits_is_judged_as_it_was(tmp_path: Path) -> None:
+    """Its plan does not say what its faults are; the faults of today do."""
+    first = judge_folder(attempt(tmp_path / "run" / "over", stories.over_budget))
+    plan = tmp_path / "run" / "over" / "plan.json"
+    of_today = msgspec.json.decode(plan.read_bytes())
+    traits = [step.pop("traits") for step in of_today["scenario"]["faults"]]
+    plan.write_bytes(msgspec.json.encode(of_today))
+    assert traits == [list(FAULTS["isolate"].declaration.traits)]
+    (again,) = saved.judge_again(tmp_path / "run" / "over").results
+    assert again.judgement == first.judgement
+    assert [step.traits for step in read_run(plan.parent).plan.scenario.faults] == [
+        FAULTS["isolate"].declaration.traits
+    ]
 
 
 def test_single_scenario_is_judged_alone(tmp_path: Path) -> None:

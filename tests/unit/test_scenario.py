@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.faults import FAULTS
 from harness.model.scenario import FaultStep, Start, Term
 from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind
 from harness.scenario import is_scenario, load_deployment
@@ -119,6 +120,7 @@ def test_faults_are_read_in_order(tmp_path: Path) -> None:
         start=Start(after_s=4.0),
         hold_s=12.0,
         options={"with": "web-1"},
+        traits=FAULTS["isolate"].declaration.traits,
         line=33,
     )
     assert [step.start for step in faults[1:]] == [

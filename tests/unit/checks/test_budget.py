@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from harness.checks import run_checks
 from harness.checks.allowances import RULES
 from harness.checks.budget import bounds_of, loss_budgets
 from harness.checks.judge import judge
@@ -390,6 +391,36 @@ def test_over_budget_on_a_starved_host_is_undecided() -> None:
     judged = judge(_timely(history, canary_lag_s=2.0))
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert any("over-budget is undecided: the host was starved" in reason for reason in judged.reasons)
+
+
+def test_fault_without_a_rule_decides_nothing() -> None:
+    """Nobody has said what it may cost, so a loss is neither within a budget nor over one."""
+    past = Past(topology=CLUSTER)
+    ann = past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-2: struck", "storm")
+    past.change(ann, 3.0, lost=True)
+    lost = [
+        Expectation(text=f'{name}: ">= 0"', metric=name, comparison=">=", bound=(Term(factor=0.0),))
+        for name in ("lost-write", "lost-update")
+    ]
+    judged = judge(_expecting(_timely(past.history()), *lost, value=0.0))
+    assert _over(judged) == []
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert any("over-budget: 1 cannot be decided" in reason for reason in judged.reasons)
+    (budget,) = judged.metrics.loss_budgets
+    assert (budget.shard, budget.bound_s) == (None, None)
+    (window,) = judge(_expecting(past.history(), WINDOW)).expectations
+    assert window.met is None
+    assert "nobody has said what `storm` may cost" in window.why
+
+
+def test_fault_without_a_rule_spoils_nothing_where_nothing_was_lost() -> None:
+    """There is nothing that could be over a budget."""
+    past = Past()
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: struck", "storm")
+    _, counts, _, _ = run_checks(past.history())
+    assert counts["over-budget"] == Interval(low=0, high=0)
 
 
 def test_loss_budget_as_a_bound() -> None:

@@ -17,8 +17,8 @@ from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS
 from harness.faults.kill import exits
 from harness.model.plan import Plan
-from harness.model.seams import Effect, Fault, Forgetful, Machine, NodeState
-from harness.model.words import BackendKind, NodeRole, TopologyKind
+from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
+from harness.model.words import BackendKind, NodeRole, TopologyKind, Trait
 from tests.fakes import FakeWorld, fake_world, make_plan, step
 
 MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
@@ -656,8 +656,8 @@ def test_nothing_notices_when_something_happened(worlds: Worlds) -> None:
         ("kill", "replica", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
         ("stop", "cache", make_plan(), MACHINE, "no cache"),
         ("pause", "all replicas", make_plan(TopologyKind.SHARED), MACHINE, "no replicas"),
-        ("resume", "paused", make_plan(), MACHINE, "no earlier fault pauses"),
-        ("restart", "killed", make_plan(), MACHINE, "no earlier fault kills"),
+        ("resume", "paused", make_plan(), MACHINE, "no earlier fault freezes"),
+        ("restart", "killed", make_plan(), MACHINE, "no earlier fault stops"),
         ("planned failover", "primary", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
         ("planned failover", "primary", make_plan(sentinels=0), MACHINE, "needs sentinels or a cluster"),
         ("fill cache", "cache", make_plan(), MACHINE, "no cache"),
@@ -726,6 +726,12 @@ def test_every_fault_is_declared_under_its_name(name: str, fault: Fault) -> None
     assert fault.declaration.help
     assert fault.declaration.targets
     assert all(option.default is not None for option in fault.declaration.options), "all have defaults"
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS.items())
+def test_every_fault_that_lasts_says_so(name: str, fault: Fault) -> None:
+    """To the director by its power to hold, to everybody else by its trait."""
+    assert (Trait.LASTS in fault.declaration.traits) is isinstance(fault, Lasting), name
 
 
 def test_faults_that_make_nodes_forget_call_for_a_last_look() -> None:

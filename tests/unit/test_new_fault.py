@@ -1,0 +1,158 @@
+"""A fault is added in one place: this one exists nowhere else, and every stage treats it as what it is."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness import hold
+from harness.checks.budget import loss_budgets
+from harness.checks.moments import moments_of
+from harness.checks.nodes import Nodes
+from harness.errors import UsageError
+from harness.faults import FAULTS, targets
+from harness.faults.director import Director
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Scenario
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import TopologyKind, Trait
+from harness.observe.picture import Pictures
+from harness.observe.situation import LiveSituation
+from harness.plan.timeline import DEMOTION_S, HELD_S, QUICK_S, expected_faults
+from harness.scenario import load, load_fault
+from harness.vocabulary import shipped
+from tests.builders_history import Past
+from tests.builders_records import us
+from tests.fakes import fake_world, make_plan, step
+from tests.unit.observe.test_events import StoppedClock
+
+NAME = "unplug"
+
+
+class Unplug:
+    """As the next person might write it: a primary's cable is pulled."""
+
+    declaration = Declaration(
+        name=NAME,
+        help="Pull a primary's cable.",
+        targets=targets.PRIMARIES,
+        traits=(Trait.CUTS_LINKS, Trait.LASTS, Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        others = [node.name for node in scene.plan.nodes if node.name not in nodes]
+        proof = scene.topology.cut(nodes, others, by=step.number)
+        return Effect(targets=nodes, proof=proof, at_us=scene.situation.now_us())
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        scene.topology.mend(by=step.number)
+        return "plugged in again"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one line in the table of faults."""
+    monkeypatch.setitem(FAULTS, NAME, Unplug())
+
+
+def scenario(folder: Path, *, fault: str = f"{NAME}: primary", topology: str = "kind: sentinel") -> Scenario:
+    """That fault for 20 s, and another once all has recovered from it."""
+    path = folder / "s.yaml"
+    path.write_text(
+        "scenario: 1\n"
+        "name: a cable is pulled\n"
+        f"deployment: {{topology: {{{topology}}}}}\n"
+        "workload: {rate: 100/s, mix: {log-in: 1}}\n"
+        "faults:\n"
+        f"  - {{after: 5s, {fault}, for: 20s}}\n"
+        "  - {after: recovered, nothing: primary}\n"
+    )
+    return load(path, shipped())
+
+
+def test_new_fault_is_read_with_its_traits(tmp_path: Path) -> None:
+    """From a scenario's list, and from what `inject` is told."""
+    read = scenario(tmp_path)
+    assert read.faults[0].traits == Unplug.declaration.traits
+    assert load_fault(f"{NAME}: primary, for: 1s", read, shipped()).traits == Unplug.declaration.traits
+
+
+def test_new_fault_that_needs_a_replica_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    """At its line of the file, before anything starts."""
+    with pytest.raises(UsageError, match=f":6: .*{NAME} needs a replica"):
+        scenario(tmp_path, topology="kind: sentinel, replicas: 0")
+
+
+def test_new_fault_that_causes_a_failover_is_given_the_time_for_it(tmp_path: Path) -> None:
+    """Planning expects the demotion of the old primary; after a fault without that trait it does not."""
+    expected = {
+        fault: expected_faults(scenario(tmp_path, fault=fault))[1].start_s
+        for fault in (f"{NAME}: primary", "cut replication: primary")
+    }
+    assert expected == {
+        f"{NAME}: primary": 25.0 + DEMOTION_S + HELD_S,
+        "cut replication: primary": 25.0 + QUICK_S + HELD_S,
+    }
+
+
+def test_new_fault_that_lasts_needs_an_end_where_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`inject` into a held topology refuses it without `for:`."""
+    held = SimpleNamespace(plan=SimpleNamespace(scenario=scenario(tmp_path)), let_go=lambda: None)
+    monkeypatch.setattr(hold, "_one", lambda _run: SimpleNamespace(attach=lambda: held))
+    with pytest.raises(UsageError, match=f"write '{NAME}: primary, for: 10s'"):
+        hold.inject(lambda of: load_fault(f"{NAME}: primary", of, shipped()), None, io.StringIO())
+
+
+def test_new_fault_that_cuts_links_counts_as_a_cut_while_it_stands() -> None:
+    """Carried out by the director, noted by the observers, over once it is healed."""
+    plan = make_plan(TopologyKind.SENTINEL, step(NAME, hold_s=0.01))
+    world = fake_world(plan)
+    situation = LiveSituation(
+        plan, StoppedClock(0), Pictures(), acked_since=lambda *_: 0, last_acked_us=lambda _: None
+    )
+    seen: list[tuple[str, bool]] = []
+    note = situation.recording(lambda rec: seen.append((rec.name, situation.cut())))
+    try:
+        Director(plan, world.scene).run(threading.Event())
+    finally:
+        world.topology.close()
+    for event in world.events():
+        note(event)
+    assert seen == [("requested", False), ("effect", True), ("healed", False)]
+
+
+def test_new_fault_that_lasts_endangers_writes_until_it_is_healed() -> None:
+    """The healing of one without that trait says nothing."""
+    ends = {}
+    for kind in (NAME, "kill"):
+        past = Past()
+        past.fault(2.0, "redis-1: struck", kind)
+        past.event("healed", 9.0, source="fault 1", fault=1, node="redis-1")
+        ends[kind] = moments_of(past.history()).danger_ends_us
+    assert ends == {NAME: us(9.0), "kill": us(2.0)}
+
+
+def test_failover_after_a_new_fault_that_causes_one_is_explained() -> None:
+    """No budget for a failover that nobody asked for, as there is after a fault without that trait."""
+    unasked = {}
+    for kind in (NAME, "cut replication"):
+        past = Past()
+        past.log_in("ann", 1.0)
+        past.fault(2.0, "redis-1: struck", kind)
+        past.fail_over("redis-2", 4.0)
+        history = past.history()
+        unasked[kind] = [one.what for one in loss_budgets(history, Nodes(history)) if one.fault is None]
+    assert unasked == {NAME: [], "cut replication": ["a failover to redis-2 that no fault asked for"]}
