@@ -6,6 +6,9 @@ Docker: both read the same files, so judging again gives the same answer unless 
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,6 +24,11 @@ from harness.model.judgement import Finding, Judgement
 from harness.model.results import ScenarioResult, Story
 from harness.report.page import page
 from harness.report.write import write_file
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_KEEP = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_MAX: 0}
+"""For mallopt(3), and what it comes to by itself once large arrays were freed:"""
+_USUAL = {_MMAP_MAX: 1 << 16, _MMAP_THRESHOLD: 1 << 25, _TRIM_THRESHOLD: 1 << 26}
 
 STORIES_SHOWN = 3
 """One story per finding name, for this many names; the page and `why` have the rest."""
@@ -43,8 +51,23 @@ def judge_folder(directory: Path) -> ScenarioResult:
         UsageError: the folder holds no run.
         EnvironmentFailure: the results cannot be written.
     """
-    with without_collections():
+    with without_collections(), _memory_kept():
         return _judge(directory)
+
+
+@contextmanager
+def _memory_kept() -> Iterator[None]:
+    """What one large array leaves, the next one gets. The C library of most Linux systems gives arrays of
+    more than 32 MB back to the system at once, and every page that comes from there is cleared first: a
+    fifth of the time that ten million operations take."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda *_: None)
+    for parameter, value in _KEEP.items():
+        mallopt(parameter, value)
+    try:
+        yield
+    finally:
+        for parameter, value in _USUAL.items():
+            mallopt(parameter, value)
 
 
 def _judge(directory: Path) -> ScenarioResult:

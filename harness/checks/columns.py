@@ -7,7 +7,7 @@ Trap: a dictionary's codes belong to one column of one table; `same_as` translat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ Codes = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int32]
 """Positions: half as large as numpy makes them by itself."""
 Flags = npt.NDArray[np.bool_]
+
+Number = TypeVar("Number", bound=np.generic)
 
 NONE = -(1 << 62)
 """Stands for null among integers: earlier than every time."""
@@ -65,6 +67,15 @@ def chunks(table: pa.Table, name: str) -> Iterator[pa.Array]:
     return found
 
 
+def picked(values: npt.NDArray[Number], places: npt.NDArray[Any]) -> npt.NDArray[Number]:
+    """`values[places]`, piece by piece, which takes half as long: numpy widens small indices first."""
+    found = np.empty(len(places), values.dtype)
+    for begin in range(0, len(places), ROWS_AT_ONCE):
+        these = slice(begin, begin + ROWS_AT_ONCE)
+        np.take(values, places[these], out=found[these], mode="wrap")  # "raise" makes a copy first
+    return found
+
+
 class Words:
     """A column of text: a code for each row, and what the codes stand for."""
 
@@ -107,7 +118,9 @@ class Words:
 
     def mapped(self, values: Sequence[Any] | npt.NDArray[Any], *, nothing: Any, dtype: Any) -> Any:
         """For each row, what stands at its text's place in `values`."""
-        return np.append(np.asarray(values, dtype=dtype), np.asarray([nothing], dtype=dtype))[self.codes]
+        return picked(
+            np.append(np.asarray(values, dtype=dtype), np.asarray([nothing], dtype=dtype)), self.codes
+        )
 
     def as_members(self, members: Sequence[str]) -> npt.NDArray[np.int8]:
         """Codes of a closed vocabulary: positions in `members`, whatever the dictionary's order."""
@@ -131,5 +144,5 @@ def in_order_of(codes: npt.NDArray[Any]) -> Integers:
     low: Integers = np.argsort((codes % _RADIX).astype(np.uint16), kind="stable")
     while largest >= _RADIX:
         codes, largest = codes // _RADIX, largest // _RADIX
-        low = low[np.argsort((codes[low] % _RADIX).astype(np.uint16), kind="stable")]
+        low = picked(low, np.argsort((picked(codes, low) % _RADIX).astype(np.uint16), kind="stable"))
     return low

@@ -34,10 +34,10 @@ from harness.checks.columns import (
     integers,
     known,
 )
-from harness.checks.contents import Contents, Sums, Tokens, contents_of
+from harness.checks.contents import Contents, Sums, Tokens, contents_of, weigh
 from harness.checks.index import first_effect_us, recovered_us
 from harness.checks.screen_audit import agreed_on, contradicted, said
-from harness.checks.screen_course import course_of, seen_amiss, weighed
+from harness.checks.screen_course import changes_of, course_of, seen_amiss
 from harness.checks.screen_steps import (
     ON_SESSIONS,
     SESSION_BITS,
@@ -195,11 +195,13 @@ def _look_at_steps(
     sessions.suspect |= without
     sessions.blame(misordered(steps))
     give_back()
-    tokens, added, odd = weighed(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
+    tokens, changes, untold = changes_of(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
+    seen = beside.submit(_summed, tokens, cut.pop())
     give_back()
-    course, changed = course_of(steps, table, tokens, added)
-    sessions.blame(np.concatenate([odd, changed]))
-    seen = beside.submit(_summed, course.tokens, cut.pop())
+    added, odd = weigh(changes, tokens, len(steps))
+    del changes
+    course, changed = course_of(steps, table, added)
+    sessions.blame(np.concatenate([untold, odd, changed]))
     looks = beside.submit(lambda: seen_amiss(steps, course, table, seen.result().sums))
     give_back()
     audited = agreed_on(history, sessions.of, steps, traffic)

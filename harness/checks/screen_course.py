@@ -22,10 +22,9 @@ from harness.checks.columns import (
     Flags,
     Integers,
     Places,
-    give_back,
     integers,
 )
-from harness.checks.contents import Changes, Contents, Sums, Tokens, weigh
+from harness.checks.contents import Changes, Contents, Sums, Tokens
 from harness.checks.effects import IDENTITY
 from harness.checks.index import EPSILON_US
 from harness.checks.screen_steps import Steps
@@ -37,7 +36,6 @@ from harness.model.words import StepKind
 class Course:
     """What every session held and how long it had to live, step by step."""
 
-    tokens: Tokens
     sums: Sums
     """After each step; 0 once the session is destroyed."""
     gone: Flags
@@ -48,25 +46,14 @@ class Course:
     """By session (in the order of `Steps.begin`), what all of its setters set it to."""
 
 
-def weighed(
-    steps: Steps, table: OperationTable, wrote: Contents, identity: Sequence[tuple[str, ...]]
-) -> tuple[Tokens, Sums, Integers]:
-    """The tokens, what each step adds to the sum of its session, and the sessions of which that says too
-    little."""
-    tokens, changes, untold = changes_of(steps, table, wrote, identity)
-    give_back()
-    added, odd = weigh(changes, tokens, len(steps))
-    return tokens, added, np.concatenate([untold, odd])
-
-
-def course_of(steps: Steps, table: OperationTable, tokens: Tokens, added: Sums) -> tuple[Course, Codes]:
+def course_of(steps: Steps, table: OperationTable, added: Sums) -> tuple[Course, Codes]:
     """The course of every session, made of what each step adds (`added` becomes the sums); and the sessions
     with more than one time-out."""
     gone = steps.within(np.cumsum(steps.are(StepKind.DESTROY), dtype=np.int32)) > 0
     sums = steps.within(np.cumsum(added, out=added))
     sums[gone] = 0
     setter, timeout_us, changed = _setters(steps, table)
-    course = Course(tokens=tokens, sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
+    course = Course(sums=sums, gone=gone, setter=setter, timeout_us=timeout_us)
     return course, changed
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.columns import Codes, Flags, Integers, Places, Words, in_order_of, integers
+from harness.checks.columns import Codes, Flags, Integers, Places, Words, in_order_of, integers, picked
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import StepKind
 
@@ -85,7 +85,7 @@ class Steps:
         """A running sum over everything, made (itself) one that begins anew with every session."""
         before = running[self.begin - 1]
         before[:1] = 0
-        running -= before[self.group]
+        running -= picked(before, self.group)
         return running
 
 
@@ -95,9 +95,9 @@ def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Ste
     kinds = does.mapped([place.get(name, -1) for name in does.names()], nothing=-1, dtype=np.int8)
     rows = rows_of(table.steps)
     at = np.flatnonzero(kinds >= 0).astype(np.int32)
-    at = at[in_order_of(session_of[rows[at]])]
-    row = rows[at].astype(np.int32)
-    session = session_of[row]
+    at = picked(at, in_order_of(picked(session_of, picked(rows, at))))
+    row = picked(rows, at).astype(np.int32)
+    session = picked(session_of, row)
     first = np.append(True, session[1:] != session[:-1])[: len(session)]
     return Steps(
         at=at,
@@ -105,9 +105,9 @@ def steps_in_order(table: OperationTable, session_of: Codes, does: Words) -> Ste
         session=session,
         begin=np.flatnonzero(first).astype(np.int32),
         group=np.cumsum(first, dtype=np.int32) - np.int32(1),
-        does=kinds[at],
-        sent_us=integers(table.steps, "sent_us")[at],
-        done_us=integers(table.steps, "done_us")[at],
+        does=picked(kinds, at),
+        sent_us=picked(integers(table.steps, "sent_us"), at),
+        done_us=picked(integers(table.steps, "done_us"), at),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.columns import NONE, Codes, Flags, Integers, Words, flagged, integers
+from harness.checks.columns import NONE, Codes, Flags, Integers, Words, flagged, integers, picked
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
@@ -81,8 +81,7 @@ class Traffic:
         return self.kind == KINDS.index(OperationKind(kind)) if kind in set(KINDS) else self._none()
 
     def in_phase(self, *phases: Phase) -> Flags:
-        found: Flags = np.array([phase in phases for phase in PHASES])[self.phase]
-        return found
+        return picked(np.array([phase in phases for phase in PHASES]), self.phase)
 
     def with_outcome(self, outcome: Outcome) -> Flags:
         found: Flags = self.outcome == OUTCOMES.index(outcome)

@@ -34,7 +34,6 @@ OVERLAP_OPERATIONS = 8_192
 """Held back for the next group, in case one that began earlier is still to come."""
 
 _READERS = 2
-_LARGE_BYTES = 1 << 25
 _COMPRESSION_LEVEL = 3
 _PAGE_BYTES = 1 << 26
 """A column of a group is one page: compression sees all of it."""
@@ -204,8 +203,4 @@ def _complete(path: Path, columns: Sequence[str]) -> None:
 
 def _column(path: Path, name: str) -> pa.ChunkedArray:
     column = pq.ParquetFile(path, memory_map=False).read(columns=[name], use_threads=False)
-    whole = column.unify_dictionaries().combine_chunks()[name]
-    del column
-    if whole.nbytes > _LARGE_BYTES:
-        pa.default_memory_pool().release_unused()  # or a million operations take 600 MB instead of 500
-    return whole
+    return column.unify_dictionaries().combine_chunks()[name]
