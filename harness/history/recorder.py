@@ -28,7 +28,8 @@ from harness.model.records import Closing, Record
 from harness.model.seams import Secrets
 
 FLUSH_EVERY_S = 0.05
-FLUSH_AT_LINES = 256
+FLUSH_AT_LINES = 1024
+"""About a megabyte, which 20,000 operations a second make within `FLUSH_EVERY_S`."""
 
 _REDACTED = b"[redacted]"
 _CLOSE_WITHIN_S = 10.0
@@ -78,7 +79,7 @@ class Recorder:
             self._pending.append(self._encode_lines((rec,)))
         except (TypeError, ValueError, OverflowError) as problem:
             self._fail(f"{self._path}: a record of the kit cannot be written: {problem}", 1)
-        if len(self._pending) >= FLUSH_AT_LINES:
+        if len(self._pending) == FLUSH_AT_LINES:
             self._wake.set()
 
     def close(self, closing: Closing) -> None:

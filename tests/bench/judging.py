@@ -74,7 +74,7 @@ def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
         ),
     ]
     if largest > MIDDLE:
-        large = best(_made(folder, largest), 1)
+        large = best(_made(folder, largest), repetitions)
         _expect(f"clean, {largest:,} operations", large.findings, 0)
         found.append(_marginal(small, middle, large, largest))
     return found
