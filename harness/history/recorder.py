@@ -7,6 +7,8 @@ A record becomes a line at once, in the thread that hands it in: what it is made
 processor's cache, which costs half of what another thread pays, and Python's lock would be held just as
 long there. Only the disk is waited for in a thread of its own.
 
+Trap: msgspec 0.22 loses 48 bytes at each `encode_lines` of a tuple; of a list, none.
+
 Trap: no fsync. A killed process loses nothing that was handed to the kernel, and a machine that loses
 power is not what is tested here.
 """
@@ -76,7 +78,7 @@ class Recorder:
     def record(self, rec: Record) -> None:
         """Take a record; it is on its way to the disk within 50 ms. Never waits for it, never raises."""
         try:
-            self._pending.append(self._encode_lines((rec,)))
+            self._pending.append(self._encode_lines([rec]))
         except (TypeError, ValueError, OverflowError) as problem:
             self._fail(f"{self._path}: a record of the kit cannot be written: {problem}", 1)
         if len(self._pending) == FLUSH_AT_LINES:
@@ -97,7 +99,7 @@ class Recorder:
             self._fail(f"{self._path}: the disk did not take the history within {_CLOSE_WITHIN_S:g} s")
             return
         self._flush()
-        self._write(self._encode_lines((closing,)))  # not by way of `_pending`: nothing may follow it
+        self._write(self._encode_lines([closing]))  # not by way of `_pending`: nothing may follow it
         os.close(self._file)
         if self._failure is None:
             self._close_files()

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import history
-from harness.clock import RunClock
+from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, UsageError
 from harness.history import closing, columns
 from harness.history.on_disk import IN_TURN
@@ -152,7 +153,7 @@ WRITER = """
     from collections import deque
     from pathlib import Path
     from harness import history
-    from harness.clock import RunClock
+    from harness.clock import RunClock, wait_until
     from harness.model.seams import Secrets
     from tests import builders_observe as a
 
@@ -330,6 +331,26 @@ def test_recording_leaves_no_open_file(tmp_path):
     before = len(list(Path("/proc/self/fd").iterdir()))
     recorder(tmp_path).close(Closing(t_us=1))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_recording_keeps_nothing(tmp_path):
+    """What is written is forgotten: a long run takes no more memory than a short one."""
+    writer, path = recorder(tmp_path), tmp_path / "history.jsonl"
+
+    def held_bytes_after(first, end):
+        for number in range(first, end):
+            writer.record(a.operation(number))
+        wait_until(lambda: path.read_bytes().count(b"\n") == end, within_s=10, waiting_for="the lines")
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = held_bytes_after(0, 1000)
+        kept = held_bytes_after(1000, 6000) - before
+    finally:
+        tracemalloc.stop()
+    writer.close(Closing(t_us=1))
+    assert kept < 5000 * 10
 
 
 @pytest.mark.parametrize("group", [1, 7, 1000])
