@@ -27,8 +27,9 @@ from harness.report.write import write_file
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_MAX: 0}
-"""For mallopt(3), and what it comes to by itself once large arrays were freed:"""
+"""Parameters of mallopt(3), and their values while a run is judged."""
 _USUAL = {_MMAP_MAX: 1 << 16, _MMAP_THRESHOLD: 1 << 25, _TRIM_THRESHOLD: 1 << 26}
+"""What the C library comes to by itself once large arrays were freed."""
 
 STORIES_SHOWN = 3
 """One story per finding name, for this many names; the page and `why` have the rest."""
