@@ -29,6 +29,10 @@ LATE_AT_LEAST_US = 100_000
 """Nobody notices less; and a busy machine alone can delay a request by tens of milliseconds."""
 LATE_FACTOR = 10
 """Times the baseline's 99th percentile: late against what this machine does on a good day."""
+LATE_AT_MOST_US = 250_000
+"""Half of the shortest outage that shipped scenarios speak of. One slow answer among the forty of a short
+baseline would hide an outage of nearly a second otherwise, in which every request waited and was
+answered. A window is no longer for being let in: it ends with the first success."""
 
 _OVERLOOKED = ("all", "rest", "with-primary")
 """Sides of a partition; of several that a web server was on, the last one here counts."""
@@ -131,7 +135,8 @@ def failed_or_late(traffic: Traffic, *, late: int | Integers, moments: Moments) 
 def late_us(traffic: Traffic) -> int:
     """From which wait on an operation of this kind counts as late."""
     waits = acked_waits_us(traffic, traffic.in_phase(Phase.BASELINE))
-    return max(LATE_AT_LEAST_US, LATE_FACTOR * percentile(waits, 0.99)) if len(waits) else LATE_AT_LEAST_US
+    usual = LATE_FACTOR * percentile(waits, 0.99) if len(waits) else LATE_AT_LEAST_US
+    return min(max(usual, LATE_AT_LEAST_US), LATE_AT_MOST_US)
 
 
 def sides(traffic: Traffic) -> dict[str, str]:

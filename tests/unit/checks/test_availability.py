@@ -67,8 +67,21 @@ def test_late_means_ten_times_what_the_baseline_needed() -> None:
     """On a machine with a slow baseline, waits that are slow everywhere are no outage."""
     sketch = Sketch()
     sketch.steady(WRITE, 0.0, 20.0, every_s=0.5, took_s=0.03)
-    sketch.do(WRITE, 12.2, took_s=0.25)
+    sketch.do(WRITE, 12.2, took_s=0.2)
     assert windows(sketch) == []
+
+
+def test_slow_answer_in_the_baseline_hides_no_outage() -> None:
+    """A third of a second in which everybody waited and got an answer in the end, after a baseline in which
+    one answer of forty took 82 ms."""
+    sketch = Sketch()
+    sketch.steady(WRITE, 0.0, 12.0, every_s=0.25)
+    sketch.do(WRITE, 5.1, took_s=0.082)
+    for begin in (12.05, 12.15, 12.25):
+        sketch.do(WRITE, begin, took_s=12.4 - begin)
+    sketch.steady(WRITE, 12.5, 20.0, every_s=0.25)
+    (window,) = windows(sketch)
+    assert window.duration_s.low == pytest.approx(12.4 - 11.752)
 
 
 def test_seed_is_not_judged() -> None:
