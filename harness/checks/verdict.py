@@ -199,4 +199,5 @@ def _nothing_found(judgement: Judgement) -> str:
     )
     if still_out:
         return f"nothing lost, but {', '.join(still_out)} still failed at the end"
-    return f"nothing lost, {judgement.metrics.sessions.at_risk:,} sessions at risk"
+    at_risk = judgement.metrics.sessions.at_risk
+    return f"nothing lost, {at_risk:,} session{'' if at_risk == 1 else 's'} at risk"
