@@ -112,7 +112,7 @@ class Hit:
 
     def struck(self, trait: Trait) -> list[int]:
         """When faults with this trait took effect on the same node, in order."""
-        numbers = {step.number for step in self.history.plan.scenario.faults if trait in step.traits}
+        numbers = self.history.plan.scenario.faults_with(trait)
         return [
             one.t_us
             for one in effects(self.history)

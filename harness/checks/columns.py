@@ -20,7 +20,7 @@ Places = npt.NDArray[np.int32]
 """Positions: half as large as numpy makes them by itself."""
 Flags = npt.NDArray[np.bool_]
 
-Number = TypeVar("Number", bound=np.generic)
+Value = TypeVar("Value", bound=np.generic)
 
 NONE = -(1 << 62)
 """Stands for null among integers: earlier than every time."""
@@ -67,7 +67,7 @@ def chunks(table: pa.Table, name: str) -> Iterator[pa.Array]:
     return found
 
 
-def picked(values: npt.NDArray[Number], places: npt.NDArray[Any]) -> npt.NDArray[Number]:
+def picked(values: npt.NDArray[Value], places: npt.NDArray[Any]) -> npt.NDArray[Value]:
     """`values[places]`, piece by piece, which takes half as long: numpy widens small indices first."""
     found = np.empty(len(places), values.dtype)
     for begin in range(0, len(places), ROWS_AT_ONCE):

@@ -104,7 +104,7 @@ def _recovered_us(history: History, spans: Mapping[Phase, tuple[int, int]], othe
 
 
 def _danger_ends_us(history: History, first_us: int) -> int:
-    lasting = {step.number for step in history.plan.scenario.faults if Trait.LASTS in step.traits}
+    lasting = history.plan.scenario.faults_with(Trait.LASTS)
 
     def matters(event: Event) -> bool:
         if event.name == "healed":

@@ -28,7 +28,7 @@ SAME_PROMOTION_US = 3_000_000
 AT_LIMIT = 0.9
 """Share of maxmemory from which memory counts as full: eviction keeps it just below the limit."""
 
-ENDING = frozenset({Trait.STOPS_PROCESS, Trait.STARTS_PROCESS})
+ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
 """Once such a fault has taken effect, the process that its target was is gone."""
 
 ORDERED, NOTICED = "+failover-state-wait-promotion", "+promoted-slave"
@@ -242,7 +242,7 @@ class Nodes:
 
     def _find_gone(self, history: History) -> dict[tuple[str, str], float]:
         """Process -> by when it was gone: a fault proved it, or another one answered in its place."""
-        ending = {step.number for step in history.plan.scenario.faults if not ENDING.isdisjoint(step.traits)}
+        ending = history.plan.scenario.faults_with(*ENDING)
         gone = {
             (event.node, self.run_id_at(event.node, event.t_us - event.error_us)): float(event.t_us)
             for event in reversed(history.events)
@@ -271,9 +271,7 @@ def _narrowed(owner: Owner, told: list[Event]) -> Owner:
 
 def _flushes(history: History, shard_of: dict[str, int]) -> list[Loss]:
     """Flushes that emptied a database with sessions in it."""
-    faults = {
-        step.number: step for step in history.plan.scenario.faults if Trait.EMPTIES_DATABASE in step.traits
-    }
+    faults = history.plan.scenario.faults_with(Trait.EMPTIES_DATABASE)
     cache_database = history.plan.scenario.deployment.topology.cache_database
     losses = []
     for event in history.events:

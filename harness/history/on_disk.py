@@ -15,11 +15,11 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import UsageError
+from harness.model.table import Rows
 
 KEPT = frozenset({"row", "id", "does", "result", "effective"})
 """Asked for again and again."""
@@ -45,7 +45,6 @@ AT_ONCE = 2
 
 READERS = 2
 
-Rows = npt.NDArray[np.int64]
 ReadColumn = Callable[[Path, str], pa.ChunkedArray]
 
 

@@ -181,3 +181,7 @@ class Scenario:
     expect: tuple[Expectation, ...] = ()
     exclusive: bool = False
     """Measures short times: runs alone."""
+
+    def faults_with(self, *traits: Trait) -> dict[int, FaultStep]:
+        """The faults that have any of these traits, by number."""
+        return {step.number: step for step in self.faults if not set(traits).isdisjoint(step.traits)}
