@@ -49,13 +49,24 @@ setup: .venv/.run ## Create .venv from the pinned dependencies
 	$(PYTHON) -m venv .venv
 
 .venv/.run: requirements/run.txt pyproject.toml | .venv/bin/python
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.develop: requirements/develop.txt .venv/.run
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements/develop.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/develop.txt
 	@touch $@
+
+# Versions that are pinned already stay, unless UPGRADE=1. Hashes of all files of a version are kept, so that
+# one list serves every processor and Python.
+PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade)
+
+.PHONY: requirements
+requirements: .venv/.develop ## Pin requirements/*.txt anew, after a change of pyproject.toml or requirements/*.in
+	@$(PIN) pyproject.toml requirements/run.in --output-file requirements/run.txt >/dev/null
+	@$(PIN) pyproject.toml requirements/run.in requirements/develop.in --constraint requirements/run.txt \
+		--output-file requirements/develop.txt >/dev/null
 
 .PHONY: selftest
 selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
