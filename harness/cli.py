@@ -2,14 +2,13 @@
 
 Exit status: 0 all passed · 1 an expectation failed · 2 bad usage or scenario, or nothing matched ·
 3 inconclusive only · 4 the environment failed or nothing could run · 130 interrupted.
-A person never sees a traceback: every `KitError` is one message, and anything else is a bug.
+A person never sees a traceback: every `KitError` is one message, and anything else is a bug, whose
+traceback goes into a file.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import secrets
 import signal
 import sys
@@ -19,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import __doc__ as package_doc
-from harness import doctor, hold, saved, selection
+from harness import doctor, hold, output, saved, selection
 from harness import plan as planning
 from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.foreign import judge_file
@@ -32,6 +31,7 @@ from harness.report.write import write_suite
 from harness.scenario import load_fault
 from harness.suite import SuiteRequest, point_latest, run_suite
 from harness.topology.configuration import stripped
+from harness.visible import visible_json
 from harness.vocabulary import shipped
 
 BACKENDS = ("auto", "docker", "process")
@@ -39,39 +39,38 @@ BACKENDS = ("auto", "docker", "process")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `failover-kit` and `python -m harness`."""
-    options = _parser().parse_args(arguments)
-    verb: Callable[[argparse.Namespace], int] = options.verb
-    _prepare_process()
+    output.prepare()
     try:
+        return _carried_out(arguments)
+    finally:
+        output.finish()
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
+    _unwind_on_sigterm()
+    try:
+        options = _parser().parse_args(arguments)
+        verb: Callable[[argparse.Namespace], int] = options.verb
         return verb(options)
     except KitError as problem:
-        print(f"failover-kit: {problem}", file=sys.stderr)
+        output.complain(str(problem))
         return problem.exit_code
     except KeyboardInterrupt:
-        print("failover-kit: interrupted", file=sys.stderr)
+        output.complain("interrupted")
         return 130
-    except BrokenPipeError:
-        _silence()  # `failover-kit list | head`: the reader has gone, which is no error
-        return 0
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
-        print(f"failover-kit: {where}{problem.strerror or problem}", file=sys.stderr)
+        output.complain(f"{where}{problem.strerror or problem}")
+        return EnvironmentFailure.exit_code
+    except Exception as problem:  # noqa: BLE001  a bug must not look like a verdict: never status 1
+        output.report_crash(problem)
         return EnvironmentFailure.exit_code
 
 
-def _prepare_process() -> None:
-    """SIGTERM unwinds as Ctrl-C does, so that nothing stays behind; odd terminals get `?`, no crash."""
+def _unwind_on_sigterm() -> None:
+    """SIGTERM unwinds as Ctrl-C does, so that nothing stays behind."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _silence() -> None:
-    """Nobody reads standard output any more; Python must not stumble over that at its end."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -107,10 +106,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _show_suite(result: SuiteResult) -> int:
-    try:
-        terminal.show(result, sys.stdout)
-    except BrokenPipeError:
-        _silence()  # the verdict is the exit status, whoever reads the text
+    terminal.show(result, sys.stdout)
     return result.exit_code
 
 
@@ -142,7 +138,7 @@ def _plan(options: argparse.Namespace) -> int:
     ground = selection.ground_for_planning(options.backend)
     seed = options.seed if options.seed is not None else 0
     for plan in selection.compile_all(_scenarios(options), seed=seed, ground=ground):
-        print(planning.describe(plan))
+        output.say(planning.describe(plan))
     return 0
 
 
@@ -158,10 +154,7 @@ def _judge(options: argparse.Namespace) -> int:
 
 def _judge_history(file: Path, *, partial: bool) -> int:
     lines, exit_code = judge_file(file, partial=partial)
-    try:
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:
-        _silence()
+    output.say("\n".join(lines))
     return exit_code
 
 
@@ -171,26 +164,27 @@ def _show(options: argparse.Namespace) -> int:
 
 def _history(options: argparse.Namespace) -> int:
     for line in saved.lines(Path(options.run)):
-        sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+        if output.unread():
+            break
+        sys.stdout.buffer.write(visible_json(line.decode()).encode() + b"\n")
     return 0
 
 
 def _why(options: argparse.Namespace) -> int:
     for line in saved.why(Path(options.run), options.session):
-        print(line)
+        output.say(line)
     return 0
 
 
 def _prune(options: argparse.Namespace) -> int:
     for line in saved.prune(Path(options.out), keep=options.keep):
-        print(line)
+        output.say(line)
     return 0
 
 
 def _clean(_options: argparse.Namespace) -> int:
     for line in hold.clean() or ["nothing was left behind"]:
-        print(line)
+        output.say(line)
     return 0
 
 

@@ -12,13 +12,27 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.checks.actions import Answer
-from harness.checks.foreign_history import Foreign, KeyAnswer, exit_status, judge_foreign, read_foreign
+from harness.checks.foreign_history import (
+    Foreign,
+    KeyAnswer,
+    Limits,
+    exit_status,
+    judge_foreign,
+    read_foreign,
+)
 from harness.errors import UsageError
+from harness.visible import visible_json
 
 KEY_LIMIT_S = 10.0
-"""For one key's answer, and as long again for cutting a contradiction down."""
+"""For one key: its answer, and cutting a contradiction down."""
+ANSWER_LIMIT_S = 7.0
+"""Of these, for the answer."""
 ALL_LIMIT_S = 120.0
 """For all keys. Whatever is small is judged even after that."""
+
+MOST_SHOWN = 1000
+"""Lines of one contradiction; nobody reads more."""
+MOST_BYTES = 1 << 30
 
 
 def judge_file(path: Path, *, partial: bool = False) -> tuple[list[str], int]:
@@ -27,23 +41,36 @@ def judge_file(path: Path, *, partial: bool = False) -> tuple[list[str], int]:
     Raises:
         UsageError: the file cannot be read, or a line of it is wrong.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
+    content = _read(path)
     foreign = read_foreign(content, str(path), partial=partial)
     answers = judge_foreign(foreign, _time_limits())
     return list(_told(path, foreign, answers)), exit_status(answers)
 
 
-def _time_limits() -> Callable[[], Callable[[], bool]]:
+def _read(path: Path) -> bytes:
+    """Whatever gives bytes will do (`<(zcat FILE)`), as long as it ends."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"{path}: expected at most {MOST_BYTES >> 20} MiB, found more: divide it by keys")
+    return content
+
+
+def _time_limits() -> Limits:
     all_until = time.monotonic() + ALL_LIMIT_S
 
-    def begin() -> Callable[[], bool]:
-        until = min(time.monotonic() + KEY_LIMIT_S, all_until)
-        return lambda: time.monotonic() > until
+    def begin() -> tuple[Callable[[], bool], Callable[[], bool]]:
+        now = time.monotonic()
+        return _clock(min(now + ANSWER_LIMIT_S, all_until)), _clock(min(now + KEY_LIMIT_S, all_until))
 
     return begin
+
+
+def _clock(until: float) -> Callable[[], bool]:
+    return lambda: time.monotonic() > until
 
 
 def _told(path: Path, foreign: Foreign, answers: Sequence[KeyAnswer]) -> Iterator[str]:
@@ -57,7 +84,9 @@ def _told(path: Path, foreign: Foreign, answers: Sequence[KeyAnswer]) -> Iterato
     for one in answers:
         if one.answer is Answer.NOT:
             yield f"key {one.key}: NOT linearizable. No order explains these{_doubt(one)}:"
-            yield from (f"  {foreign.lines[n]}" for n in one.shown_by)
+            yield from (f"  {visible_json(foreign.lines[n])}" for n in one.shown_by[:MOST_SHOWN])
+            if len(one.shown_by) > MOST_SHOWN:
+                yield f"  ({len(one.shown_by) - MOST_SHOWN} more lines are not shown)"
         elif one.answer is Answer.UNDECIDED:
             yield f"key {one.key}: undecided: the search ran out of time or memory"
     if operations:

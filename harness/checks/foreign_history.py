@@ -15,7 +15,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import NoReturn
 
 from harness.checks.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
@@ -31,6 +31,12 @@ _SHOWN = 60
 
 _ZEROS_WRITTEN = 40
 """Beyond, numbers are spelled with an exponent: `1e999999999` is valid JSON."""
+
+Limits = Callable[[], tuple[Callable[[], bool], Callable[[], bool]]]
+"""Starts two clocks: for a key's answer, and for all that is done about it."""
+
+MOST_NESTING = 100
+"""Brackets within brackets in one line: far below what Python can follow."""
 
 Number = int | Decimal
 Line = dict[str, object]
@@ -112,13 +118,14 @@ def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign
     return Foreign(registers=dict(registers), lines=lines, rejected=len(found) - len(kept), cut_off=cut_off)
 
 
-def judge_foreign(foreign: Foreign, time_limit: Callable[[], Callable[[], bool]]) -> list[KeyAnswer]:
-    """An answer for every key. `time_limit` starts a clock for one search, and tells when it has run out."""
+def judge_foreign(foreign: Foreign, limits: Limits) -> list[KeyAnswer]:
+    """An answer for every key. `limits` starts the clocks of one key; each tells when it has run out."""
     answers = []
     for key, actions in foreign.registers.items():
-        one = KeyAnswer(key=key, operations=len(actions), answer=judge_register(actions, time_limit()))
+        answer_out_of_time, key_out_of_time = limits()
+        one = KeyAnswer(key=key, operations=len(actions), answer=judge_register(actions, answer_out_of_time))
         if one.answer is Answer.NOT:
-            shown, minimal = explain(actions, time_limit())
+            shown, minimal = explain(actions, key_out_of_time)
             one = replace(one, shown_by=tuple(sorted(action.id for action in shown)), minimal=minimal)
         answers.append(one)
     return answers
@@ -153,11 +160,22 @@ def _members(piece: bytes, *, whole: bool) -> Line | None:
         if not whole:
             return None
         _wrong(f"expected one JSON object, found {_short(piece.decode())} ({problem.msg})")
-    except (ValueError, InvalidOperation, RecursionError):
-        _wrong("expected JSON with numbers and nesting of a sane size")
+    except (ValueError, ArithmeticError, RecursionError):
+        _wrong(f"expected JSON with numbers of a sane size and at most {MOST_NESTING} brackets nested")
     if not isinstance(found, dict):
         _wrong(f"expected one JSON object, found {_short(piece.decode())}")
+    if _nested(found) > MOST_NESTING:
+        _wrong(f"expected at most {MOST_NESTING} brackets nested, found {_nested(found)}")
     return found
+
+
+def _nested(found: object) -> int:
+    """How deep it is, level by level: Python's own stack is no part of the format."""
+    depth, level = 0, [found]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def _once(pairs: list[tuple[str, object]]) -> Line:

@@ -5,7 +5,8 @@ an order of those moments that explains every answer: by zones where values are 
 search (Wing and Gong 1993, with Lowe's memory of configurations seen). `explain` cuts a register
 that has no such order down to what still shows it. Pure: out of time is UNDECIDED, never a pass.
 
-Three cuts keep the search small. What only observes takes place as soon as it holds. An optional
+A value seen that nobody wrote contradicts by itself, and is looked for before any search. Three cuts
+keep the search small. What only observes takes place as soon as it holds. An optional
 operation takes place only right before something that needs what it leaves. A value is not
 overwritten while somebody must still see it and nobody can bring it back.
 """
@@ -33,41 +34,76 @@ bits of the optional ones done; the value; whether the last one done still has t
 
 def judge_register(actions: Sequence[Action], out_of_time: Callable[[], bool]) -> Answer:
     """Whether the operations on one register are linearizable. It begins absent."""
+    if _never_written(actions) is not None:
+        return Answer.NOT
     by_zones = judge_by_zones(actions)
     if by_zones is None:
         return search(actions, out_of_time)
     return Answer.LINEARIZABLE if by_zones else Answer.NOT
 
 
+def _never_written(actions: Iterable[Action]) -> Action | None:
+    """One that certainly found a value which nothing here can have left."""
+    left = {one.leaves for one in actions if one.changes}
+    return next(
+        (
+            one
+            for one in actions
+            if not one.optional and isinstance(one.expects, str) and one.expects not in left
+        ),
+        None,
+    )
+
+
 def search(actions: Iterable[Action], out_of_time: Callable[[], bool]) -> Answer:
     """The same, whatever the operations are."""
-    register = _Register(actions)
+    try:
+        return _searched(_Register(actions, _Allowance(out_of_time)))
+    except _OutOfTimeError:
+        return Answer.UNDECIDED
+
+
+def _searched(register: _Register) -> Answer:
     start: Configuration = (0, 0, 0, 0, False)
     seen: set[Configuration] = set()
     waiting = [start]
-    work = 0
     while waiting:
         configuration, reach = register.settle(waiting.pop())
-        work += len(reach) + 1
         if configuration in seen:
             continue
         if configuration[0] == register.size:
             return Answer.LINEARIZABLE
         seen.add(configuration)
         waiting += register.following(configuration, reach)
-        if work >= WORK_BETWEEN_LOOKS:
-            work = 0
-            if out_of_time():
-                return Answer.UNDECIDED
         if len(seen) > MOST_CONFIGURATIONS:
             return Answer.UNDECIDED
     return Answer.NOT
 
 
+class _OutOfTimeError(Exception):
+    """Ends a search wherever it is."""
+
+
+class _Allowance:
+    """Counts operations looked at, and looks at the clock now and then."""
+
+    def __init__(self, out_of_time: Callable[[], bool]) -> None:
+        self._out_of_time = out_of_time
+        self._work = 0
+
+    def spend(self, work: int) -> None:
+        self._work += work
+        if self._work >= WORK_BETWEEN_LOOKS:
+            self._work = 0
+            if self._out_of_time():
+                raise _OutOfTimeError
+
+
 class _Register:
     """The operations as columns of numbers. 0 is absence."""
 
-    def __init__(self, actions: Iterable[Action]) -> None:
+    def __init__(self, actions: Iterable[Action], allowance: _Allowance) -> None:
+        self._spend = allowance.spend
         self._codes: dict[Value, int] = {None: 0}
         ordered = sorted(actions, key=lambda one: (one.sent, one.id))
         certain = [one for one in ordered if not one.optional]
@@ -128,6 +164,7 @@ class _Register:
                 first_done = min(first_done, self._done[n])
             bits >>= 1
             n += 1
+        self._spend(n - base + 1)
         return [n for n in found if self._sent[n] <= first_done and self._free(n, base, ahead)]
 
     def _free(self, n: int, base: int, ahead: int) -> bool:
@@ -180,6 +217,7 @@ class _Register:
         wanted = self._optional.keys() if blocked else {self._expects[n] for n in reach} | self._chained
         for leaves in wanted - {value}:
             tried = set()
+            self._spend(1)
             for n in self._optional.get(leaves, ()):
                 if self._sent[n] > first_done:
                     break
@@ -218,11 +256,14 @@ def _shifted(base: int, ahead: int) -> tuple[int, int]:
 
 def explain(actions: Sequence[Action], out_of_time: Callable[[], bool]) -> tuple[list[Action], bool]:
     """Of a register that is not linearizable: few operations that show it, and whether time sufficed
-    to leave none over.
+    to leave none over. A value that nobody wrote shows it alone.
 
     Every write of every value that they saw is among them, so nothing left out could explain what they
     saw; and without any one of the observations the rest is linearizable.
     """
+    alone = _never_written(actions)
+    if alone is not None:
+        return [alone], True
     kept = list(actions)
 
     def still_shown(rest: list[Action]) -> bool:

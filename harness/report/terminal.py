@@ -18,6 +18,7 @@ from harness.model.scenario import Scenario
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
 from harness.report.words import EXIT_MEANINGS, seconds, verdict_word
+from harness.visible import visible
 
 LOG_WIDTH = 160
 """Columns assumed where there is no terminal: CI logs scroll sideways rather than wrap."""
@@ -49,8 +50,10 @@ class LineDisplay:
 
     def line(self, text: str) -> None:
         # Nobody may be reading any more (`| head`); the run goes on and its status tells.
-        with contextlib.suppress(BrokenPipeError):
-            print(f"[{time.monotonic() - self._started:5.0f} s] {text}", file=self._stream, flush=True)
+        with contextlib.suppress(OSError):
+            print(
+                f"[{time.monotonic() - self._started:5.0f} s] {visible(text)}", file=self._stream, flush=True
+            )
 
     def finished(self, result: ScenarioResult) -> None:
         self.line(f"{result.name}: {verdict_word(result)} {_took(result)}")

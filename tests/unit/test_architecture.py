@@ -11,7 +11,7 @@ from harness.faults import FAULTS
 
 PACKAGE = Path(__file__).resolve().parents[2] / "harness"
 
-GROUND = {"model", "errors", "clock", "kit_files"}
+GROUND = {"model", "errors", "clock", "kit_files", "safe_files", "visible"}
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
 PURE = {"scenario", "plan", "checks", "report", "model"}
 UNTOUCHABLE = {"redis", "docker", "subprocess", "asyncio", "socket"}

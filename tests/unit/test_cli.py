@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness import cli, output
 from harness.clock import WaitExpired
 from harness.errors import EnvironmentFailure
 from tests.builders_kit import ROOT
@@ -221,33 +221,83 @@ def test_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().err == "failover-kit: interrupted\n"
 
 
-def test_bug_of_the_kit_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what a person can act upon becomes a message."""
-    with pytest.raises(ZeroDivisionError):
-        ended_with(ZeroDivisionError(), monkeypatch)
-    with pytest.raises(WaitExpired):
-        ended_with(WaitExpired("x", 1, None), monkeypatch)
+@pytest.mark.parametrize(
+    "bug",
+    [
+        ZeroDivisionError("division by zero"),
+        WaitExpired("x", 1, None),
+        RecursionError("maximum recursion depth exceeded"),
+        MemoryError(),
+        OverflowError("int too big to convert"),
+    ],
+    ids=lambda bug: type(bug).__name__,
+)
+def test_bug_of_the_kit_is_no_verdict(
+    bug: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 4 and one line that names a file with the traceback; never 1, which means a broken promise."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert ended_with(bug, monkeypatch) == 4
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    (file,) = tmp_path.glob("failover-kit-crash-*.log")
+    assert f"the traceback is in {file}" in said
+    assert "in fail" in file.read_text()
 
 
-def test_reader_that_goes_away_is_no_error() -> None:
-    """`failover-kit list | head -1`: no traceback, status 0."""
-    script = f"{sys.executable} -m harness list | head -1; echo ${{PIPESTATUS[0]}}"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=60
+def test_bug_is_told_where_no_file_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The place in the code stands in the line then."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert ended_with(ZeroDivisionError(), monkeypatch) == 4
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "test_cli.py:" in said
+
+
+def by_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "KIT": f"{sys.executable} -m harness"}
+    return subprocess.run(
+        ["bash", "-c", line],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
+
+
+def test_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """`failover-kit list | head -1`: no traceback, status 0."""
+    done = by_shell("$KIT list | head -1; echo ${PIPESTATUS[0]}", tmp_path)
     assert done.stdout.splitlines()[-1] == "0"
     assert done.stderr == ""
 
 
-def test_narrow_terminal_encoding_does_not_stop_a_report() -> None:
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [("| true", ""), (">&-", ""), (">&- 2>&- <&-", ""), ("> /dev/full", "No space left on device")],
+    ids=["no reader", "closed at the start", "all closed", "full"],
+)
+def test_status_is_the_verdict_wherever_the_report_goes(where: str, complaint: str, tmp_path: Path) -> None:
+    """A contradiction is status 1 and a bad file 2, whether or not somebody reads why."""
+    line = '{"actor":"a","op":"read","key":"k","seen":1,"sent":1,"done":2,"outcome":"acked"}'
+    (tmp_path / "broken.jsonl").write_text(f"{line}\n")
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    for file, status in (("broken", 1), ("bad", 2)):
+        done = by_shell(f"$KIT judge --history {file}.jsonl {where}; echo ${{PIPESTATUS[0]}}", tmp_path)
+        assert done.stdout.splitlines()[-1] == str(status)
+        assert "Traceback" not in done.stderr
+        assert complaint in done.stderr or status == 2
+
+
+def test_narrow_terminal_encoding_does_not_stop_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `×` cannot be printed, a `?` is."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    before, sys.stdout = sys.stdout, stream
-    try:
-        cli._prepare_process()
-        print("3 × lost")
-        stream.flush()
-        assert stream.buffer.getvalue() == b"3 ? lost\n"  # type: ignore[attr-defined]
-    finally:
-        sys.stdout = before
+    monkeypatch.setattr("sys.stdout", stream)
+    output.prepare()
+    print("3 × lost")
+    output.finish()
+    assert stream.buffer.getvalue() == b"3 ? lost\n"  # type: ignore[attr-defined]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,15 @@ from harness.checks.actions import Answer
 from harness.checks.foreign_history import exit_status, judge_foreign, read_foreign
 from harness.cli import main
 from harness.errors import UsageError
-from harness.foreign import judge_file
+from harness.foreign import _time_limits, judge_file
+
+
+def never() -> bool:
+    return False
+
+
+def always() -> bool:
+    return True
 
 
 def op(actor: str, does: str, sent: float, done: float, /, **more: object) -> dict[str, object]:
@@ -38,12 +48,12 @@ def as_file(*lines: dict[str, object] | str) -> bytes:
 
 def status(*lines: dict[str, object] | str, partial: bool = False) -> int:
     foreign = read_foreign(as_file(*lines), "h.jsonl", partial=partial)
-    return exit_status(judge_foreign(foreign, lambda: lambda: False))
+    return exit_status(judge_foreign(foreign, lambda: (never, never)))
 
 
 def shown(*lines: dict[str, object]) -> tuple[int, ...]:
     foreign = read_foreign(as_file(*lines), "h.jsonl")
-    (answer,) = judge_foreign(foreign, lambda: lambda: False)
+    (answer,) = judge_foreign(foreign, lambda: (never, never))
     assert answer.answer is Answer.NOT
     return answer.shown_by
 
@@ -196,10 +206,12 @@ def test_exit_status_is_that_of_the_worst_key() -> None:
     ] + [write("w", 0, 9, 0, key="hard")]
     reads = [read(f"r{n}", 0, 9, n, key="hard") for n in range(9)]
     lines = as_file(good, *hard, *reads)
-    answers = judge_foreign(read_foreign(lines, "h.jsonl"), lambda: lambda: True)
+    answers = judge_foreign(read_foreign(lines, "h.jsonl"), lambda: (always, always))
     assert [one.answer for one in answers] == [Answer.LINEARIZABLE, Answer.UNDECIDED]
     assert exit_status(answers) == 3
-    answers = judge_foreign(read_foreign(as_file(good, *hard, *reads, bad), "h.jsonl"), lambda: lambda: True)
+    answers = judge_foreign(
+        read_foreign(as_file(good, *hard, *reads, bad), "h.jsonl"), lambda: (always, always)
+    )
     assert exit_status(answers) == 1
     assert status() == 3
     assert status("", "   ") == 3
@@ -258,7 +270,10 @@ ERRORS: dict[str, tuple[dict[str, object] | str, str]] = {
     "unknown read that saw": (read("a", 0, 1, 1, outcome="unknown"), "seen: "),
     "swapped cas that saw": (op("a", "cas", 0, 1, value=1, expected=2, swapped=True, seen=2), "seen: "),
     "number of insane size": ('{"actor":"a","op":"read","key":"k","seen":1e99999999999999999999,"sent":0,"done":1,"outcome":"acked"}', "sane size"),
+    "number of 5,000 digits": (f'{{"actor":"a","op":"read","key":"k","seen":{"7" * 5000},"sent":0,"done":1,"outcome":"acked"}}', "sane size"),
     "nested insanely": ("[" * 100_000, "sane size"),
+    "nested 330 deep": (f'{{"actor":"a","op":"write","key":"k","value":{"[" * 330}{"]" * 330},"sent":0,"done":1,"outcome":"acked"}}', "at most 100 brackets nested, found 331"),
+    "nested 330 deep where none belongs": (f'{{"actor":"a","op":"read","key":{"[" * 330}{"]" * 330},"sent":0,"done":1,"outcome":"acked"}}', "at most 100 brackets nested"),
 }  # fmt: skip
 for missing in ("actor", "op", "key", "sent", "done", "outcome"):
     ERRORS[f"no {missing}"] = (
@@ -314,7 +329,7 @@ def test_last_line_cut_off_is_an_error_unless_partial() -> None:
             read_foreign(whole + bad[:end], "h.jsonl")
         foreign = read_foreign(whole + bad[:end], "h.jsonl", partial=True)
         assert foreign.cut_off == (3 if end < len(bad) else None)
-        answers = judge_foreign(foreign, lambda: lambda: False)
+        answers = judge_foreign(foreign, lambda: (never, never))
         assert exit_status(answers) == (0 if end < len(bad) else 1)
     assert read_foreign(whole + b"  ", "h.jsonl").lines.keys() == {1, 2}
     with pytest.raises(UsageError, match=r"h.jsonl:1: "):
@@ -421,3 +436,64 @@ def test_history_of_a_real_store_passes(seed: int) -> None:
                 store[key] = value
         lines.append(line)
     assert status(*lines) == 0
+
+
+def test_value_that_nobody_wrote_needs_no_search() -> None:
+    """Whatever else was done to the key: it is decided when time is up, and shown by that line alone."""
+    hard = [write(f"w{n}", 0, 9, n % 5) for n in range(50)]
+    foreign = read_foreign(as_file(*hard, read("r", 3, 4, "nobody's")), "h.jsonl")
+    (answer,) = judge_foreign(foreign, lambda: (always, always))
+    assert (answer.answer, answer.shown_by, answer.minimal) == (Answer.NOT, (51,), True)
+
+
+def slow_to_judge(pairs: int) -> bytes:
+    """One write that lasts, around many short ones: whoever looks for an order goes over all of them anew."""
+    short = [
+        one
+        for n in range(1, pairs)
+        for one in (write("a", 10 * n, 10 * n + 1, n % 50), read("b", 10 * n + 2, 10 * n + 3, n % 50))
+    ]
+    return as_file(write("long", 0, 10 * pairs, "x"), *short, read("b", 10 * pairs, 10 * pairs + 1, 49))
+
+
+def test_limit_of_a_key_holds_inside_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is looked at while one configuration is followed, not only between two."""
+    monkeypatch.setattr("harness.foreign.ANSWER_LIMIT_S", 0.3)
+    monkeypatch.setattr("harness.foreign.KEY_LIMIT_S", 0.5)
+    foreign = read_foreign(slow_to_judge(4_000), "h.jsonl")
+    began = time.monotonic()
+    (answer,) = judge_foreign(foreign, _time_limits())
+    assert time.monotonic() < began + 3, "it took 14 s without a look at the clock"
+    assert answer.answer is not Answer.LINEARIZABLE
+
+
+def test_long_contradiction_is_not_printed_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where time does not suffice to cut it down, a part of it is shown, and how much is left out."""
+    monkeypatch.setattr("harness.foreign.MOST_SHOWN", 2)
+    file = tmp_path / "h.jsonl"
+    file.write_bytes(
+        as_file(write("w", 0, 1, 1), write("w", 2, 3, 2), write("w", 4, 5, 1), read("r", 6, 7, 2))
+    )
+    lines, status = judge_file(file)
+    assert status == 1
+    assert any("more line" in line for line in lines), lines
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_file_makes_more_than_one_message(data: st.DataObject) -> None:
+    """Lines cut, swapped and overwritten at random are judged or refused: nothing else ever comes out."""
+    good = as_file(GOOD_LINE, read("r", 2, 3, 1), op("c", "cas", 4, 5, expected=1, value=[2], swapped=True))
+    content = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        piece = data.draw(
+            st.sampled_from(
+                [b"", b"\x00", b"\xff", b"1e400", b"9" * 5000, b"[" * 400, b"{", b'"', b"null", b"-"]
+            )
+            | st.binary(max_size=3)
+        )
+        content[at : at + data.draw(st.integers(0, 3))] = piece
+    with suppress(UsageError):
+        foreign = read_foreign(bytes(content), "h.jsonl", partial=data.draw(st.booleans()))
+        assert exit_status(judge_foreign(foreign, lambda: (never, never))) in {0, 1, 3}
