@@ -18,7 +18,7 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: BACKEND=auto|docker|process  SUITE=smoke|core|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
-	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>"
+	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
 
 .PHONY: chaos-test
 chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)
@@ -84,6 +84,11 @@ bench: setup ## What the kit costs: load engine, recording, judging, filling, st
 pressure: setup ## The suite five times while every core is kept busy by something else: nothing may FAIL
 	@.venv/bin/python -m tests.pressure --backend $(BACKEND) --suite $(SUITE) \
 		$(call given,SCENARIO,--scenario) $(call given,OUT,--out)
+
+.PHONY: mutation
+mutation: .venv/.develop ## Change harness/checks in hundreds of places: do the unit tests notice? Twenty minutes
+	@.venv/bin/python -m tests.mutation $(call given,SAMPLE,--sample) $(call given,SEED,--seed) \
+		$(call given,OUT,--out)
 
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)

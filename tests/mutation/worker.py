@@ -1,0 +1,244 @@
+"""One worker: a private copy of the project, in which one line after the other is changed and tested.
+
+Started as `python -P worker.py COPY`; it reads jobs from its standard input and answers each by one line of
+JSON. What tests import from elsewhere is imported once, here; each job runs in a fork, which imports the
+project's own modules anew, with the change in them. A fork has a limit of CPU time, of memory and of
+time, and a session of its own, so that whatever it started ends with it. When the input ends, also because the
+measurement was killed, the copy is removed.
+
+This file imports nothing of the project: `tests` and `harness` must come from the copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOREIGN = (
+    *("numpy", "pyarrow", "pyarrow.compute", "pyarrow.ipc", "msgspec", "redis", "redis.asyncio", "yaml"),
+    *("rich.console", "rich.table", "jinja2", "docker", "psutil", "hypothesis.strategies", "coverage"),
+)
+PYTEST = (
+    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning"),
+    *("-p", "no:faulthandler"),
+)
+MEMORY_BYTES = 8 << 30
+WALL_PER_CPU = 6.0
+"""A fork that waits for something that never comes uses no CPU; on a busy machine it gets little."""
+SURVIVED, KILLED, TIMEOUT, BROKEN = "survived", "killed", "timeout", "broken"
+
+Job = Mapping[str, Any]
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends in a `finally`
+    copy = Path(sys.argv[1]).resolve()
+    os.chdir(copy)
+    sys.path.insert(0, str(copy))
+    os.environ["PYTHONPATH"] = str(copy)  # for what tests start
+    for name in FOREIGN:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    try:
+        for line in sys.stdin:
+            job = json.loads(line)
+            answer = _reach(job) if job["do"] == "reach" else _mutant(copy, job)
+            print(json.dumps(answer), flush=True)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+    return 0
+
+
+def _reach(job: Job) -> Mapping[str, Any]:
+    """Which lines each test of these files runs, and how long it takes."""
+    return _forked(lambda tell: _reach_in_fork(job, tell), cpu_s=job["cpu_s"])
+
+
+def _mutant(copy: Path, job: Job) -> Mapping[str, Any]:
+    file = copy / job["file"]
+    with _changed(file, job["start"], job["end"], job["replacement"]):
+        return _forked(lambda tell: _tests_in_fork(job["tests"], tell), cpu_s=job["cpu_s"])
+
+
+@contextlib.contextmanager
+def _changed(file: Path, start: int, end: int, replacement: str) -> Iterator[None]:
+    """The change in the copy, as long as it is needed. Compiled files go by size and second: away with them."""
+    was = file.read_bytes()
+    compiled = Path(importlib.util.cache_from_source(str(file)))
+    file.write_bytes(was[:start] + replacement.encode() + was[end:])
+    compiled.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        file.write_bytes(was)
+        compiled.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------- forks
+
+
+def _forked(work: Any, *, cpu_s: float) -> Mapping[str, Any]:
+    """What the work tells, from a fork of its own; how it ended if it never came to that."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _be_a_fork(work, writing, cpu_s)
+    os.close(writing)
+    os.set_blocking(reading, False)
+    said = bytearray()
+    ends_at_s = time.monotonic() + WALL_PER_CPU * cpu_s + 10
+    ended = 0
+    try:
+        while not ended and time.monotonic() < ends_at_s:
+            said += _read(reading)
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.005)
+    finally:
+        _end(pid, reap=not ended)
+    said += _read(reading)
+    os.close(reading)
+    last = said.splitlines()[-1:] if said.endswith(b"\n") else []
+    return json.loads(last[0]) if last else {"outcome": TIMEOUT}
+
+
+def _end(pid: int, *, reap: bool) -> None:
+    """The fork and whatever it started."""
+    for kill in (os.killpg, os.kill) if reap else (os.killpg,):
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
+    if reap:
+        os.waitpid(pid, 0)
+
+
+def _read(descriptor: int) -> bytes:
+    found = bytearray()
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(descriptor, 1 << 16):
+            found += piece
+    return bytes(found)
+
+
+def _be_a_fork(work: Any, writing: int, cpu_s: float) -> None:
+    status = 1
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere, descriptor)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s) + 1, int(cpu_s) + 2))
+        _make_repeatable()
+
+        def tell(answer: Mapping[str, Any]) -> None:
+            left = (json.dumps(answer) + "\n").encode()
+            while left:
+                left = left[os.write(writing, left) :]
+
+        work(tell)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _make_repeatable() -> None:
+    """The same examples each time, none remembered, and none made smaller: one failure is enough."""
+    try:
+        from hypothesis import Phase, settings
+    except ImportError:
+        return
+    settings.register_profile(
+        "mutation", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+    )
+    settings.load_profile("mutation")
+
+
+# ---------------------------------------------------------------- in a fork
+
+
+def _tests_in_fork(tests: Sequence[str], tell: Any) -> None:
+    """Until the first that fails."""
+    watch = _Watch(tests)
+    status = pytest.main([*PYTEST, "-x", *_files(tests)], plugins=[watch])
+    if watch.first_failed:
+        tell({"outcome": KILLED, "by": watch.first_failed})
+    elif status == pytest.ExitCode.OK and watch.ran == len(tests):
+        tell({"outcome": SURVIVED})
+    elif status == pytest.ExitCode.OK:
+        tell({"outcome": BROKEN, "by": f"{watch.ran} of {len(tests)} tests ran"})
+    else:
+        tell({"outcome": KILLED, "by": "import"})
+
+
+def _reach_in_fork(job: Job, tell: Any) -> None:
+    from coverage import Coverage
+
+    folders = [str(Path.cwd() / name / "*") for name in job["sources"]]
+    measured = Coverage(data_file=None, include=folders, config_file=False, messages=False)
+    measured.start()
+    watch = _Watch(None, switch=measured.switch_context)
+    pytest.main([*PYTEST, *job["files"]], plugins=[watch])
+    measured.stop()
+    data = measured.get_data()
+    lines = {
+        os.path.relpath(file): {
+            line: [one for one in tests if one] for line, tests in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+    tell({"lines": lines, "cpu_s": watch.cpu_s, "failed": watch.failed})
+
+
+def _files(tests: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(test.partition("::")[0] for test in tests))
+
+
+class _Watch:
+    """Runs only the tests that are wanted, in the order wanted; notes which failed and how long each took."""
+
+    def __init__(self, wanted: Sequence[str] | None, switch: Any = None) -> None:
+        self._order = None if wanted is None else {test: n for n, test in enumerate(wanted)}
+        self._switch = switch
+        self.ran = 0
+        self.failed: list[str] = []
+        self.cpu_s: dict[str, float] = {}
+
+    @property
+    def first_failed(self) -> str:
+        return self.failed[0] if self.failed else ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._order is not None:
+            items[:] = [item for item in items if item.nodeid in self._order]
+            items.sort(key=lambda item: self._order[item.nodeid])  # type: ignore[index]
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if self._switch is not None:
+            self._switch(item.nodeid)
+        began_s = time.process_time()
+        yield
+        self.cpu_s[item.nodeid] = time.process_time() - began_s
+        self.ran += 1
+        if self._switch is not None:
+            self._switch("")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
