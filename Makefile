@@ -29,8 +29,8 @@ test: check integration ## The project's own tests: lint, format, types, unit, i
 
 .PHONY: check
 check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about a minute
-	.venv/bin/ruff format --check harness tests
-	.venv/bin/ruff check harness tests
+	.venv/bin/ruff format --check failover_kit harness tests
+	.venv/bin/ruff check failover_kit harness tests
 	.venv/bin/mypy
 	.venv/bin/pytest -q -n auto tests/unit
 

@@ -14,7 +14,7 @@ Read the package in the order the data flows:
     report/     7  judgement -> terminal, JSON, JUnit, HTML    (pure)
     run         one scenario from 1 to 7: start reading here
     suite       several scenarios side by side
-    cli         the verbs
+    cli         the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody; a stage knows only those; `run`,
 `suite` and `cli` know the stages. A stage never imports a sibling stage.

@@ -2,6 +2,6 @@
 
 import sys
 
-from harness.cli import main
+from failover_kit.start import main
 
 sys.exit(main())

@@ -1,8 +1,9 @@
-"""One attempt at one scenario, in a process of its own: `python -m harness.attempt FOLDER RUN IMAGE`.
+"""One attempt at one scenario, in a process of its own: `harness.attempt FOLDER RUN IMAGE`.
 
 The suite has put `plan.json` into the folder. This process runs the plan, reports progress as lines
 of JSON on standard output, and leaves `result.msgpack`. It ends early, healing and tearing down first,
-on SIGINT, on SIGTERM, and when its standard input ends because whoever started it is gone.
+on SIGINT, on SIGTERM, and when its standard input ends because whoever started it is gone. Without root
+it is started inside a user namespace, where network faults are possible.
 
 Nothing here judges or prints for people; a crash of the kit itself ends up in `attempt.log`.
 """
@@ -23,7 +24,7 @@ import msgspec
 from harness.errors import Interrupted, KitError
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult
-from harness.model.words import BackendKind, Verdict
+from harness.model.words import Verdict
 from harness.run import Stop, run_scenario
 from harness.suite import skipped
 
@@ -31,7 +32,6 @@ from harness.suite import skipped
 def main(arguments: list[str]) -> int:
     directory, run, image = Path(arguments[0]), arguments[1], arguments[2]
     plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
-    _become_root_of_a_namespace(plan)
     stop = Stop()
     _catch_signals(stop)
     try:
@@ -57,15 +57,6 @@ def main(arguments: list[str]) -> int:
         )
     _leave(result, directory)
     return 0
-
-
-def _become_root_of_a_namespace(plan: Plan) -> None:
-    """Without root, network faults need a user namespace; the process starts itself again in one."""
-    if plan.backend is BackendKind.PROCESS:
-        from harness.topology import user_namespace  # noqa: PLC0415  Docker runs need none of it
-
-        if user_namespace.needs_user_namespace():
-            user_namespace.enter_user_namespace()
 
 
 def _catch_signals(stop: Stop) -> None:

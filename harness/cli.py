@@ -9,6 +9,7 @@ traceback goes into a file.
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 import signal
 import sys
@@ -283,7 +284,7 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", help="a file, a folder, or a glob over the shipped scenarios")
     parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
-    parser.add_argument("--seed", type=int, help="repeat a plan: same arrivals, users and choices")
+    parser.add_argument("--seed", type=_seed, help="repeat a plan: same arrivals, users and choices")
     parser.add_argument("--deployment", metavar="FILE", help="run against another deployment")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
 
@@ -292,8 +293,18 @@ def _of_a_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a results folder, e.g. runs/latest")
 
 
+def _seed(text: str) -> int:
+    try:
+        return selection.seed_of(text)
+    except UsageError as problem:
+        raise argparse.ArgumentTypeError(str(problem).removeprefix("seed: ")) from problem
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text!r}")
-    return number
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text[:40]!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event as Flag
 from typing import Protocol, TextIO
@@ -19,6 +21,7 @@ from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
 from harness.faults import FAULTS
 from harness.faults.director import Director
+from harness.kit_files import command as kit_command
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
@@ -43,6 +46,9 @@ class HeldTopology(Topology, Protocol):
 class _Found:
     name: str
     attach: Callable[[], HeldTopology]
+    elsewhere: Callable[[], int | None] = lambda: None
+    """The process in whose user namespace it lives, if that is another one than ours."""
+    way_in: Callable[[], str] = lambda: ""
 
 
 def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
@@ -66,6 +72,8 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
         record = topology.hold()
         print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
         _describe(topology, stream)
+        if ground.backend is BackendKind.PROCESS:
+            _tell_way_in(process_held.way_in(record), stream)
     print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
     return 0
 
@@ -76,6 +84,11 @@ def status(run: str | None, stream: TextIO) -> int:
     if not chosen:
         print("no topology is held; start one with: failover-kit up --scenario NAME", file=stream)
     for found in chosen:
+        if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
+            stream.flush()
+            asked = kit_command("harness.cli", "status", found.name)
+            subprocess.run(user_namespace.command_beside(keeper, asked), check=False)
+            continue
         topology = found.attach()
         try:
             print(
@@ -84,6 +97,7 @@ def status(run: str | None, stream: TextIO) -> int:
                 file=stream,
             )
             _describe(topology, stream)
+            _tell_way_in(found.way_in(), stream)
         finally:
             topology.let_go()
     return 0
@@ -181,10 +195,18 @@ def clean() -> list[str]:
 
 
 def _all() -> list[_Found]:
-    processes = [_Found(path.stem, lambda path=path: process_held.attach(path)) for path in ownership.held()]  # type: ignore[misc]
+    processes = [
+        _Found(
+            path.stem,
+            partial(process_held.attach, path),
+            partial(process_held.elsewhere, path),
+            partial(process_held.way_in, path),
+        )
+        for path in ownership.held()
+    ]
     if docker.available() is not None:
         return processes
-    return processes + [_Found(path.stem, lambda path=path: docker.attach(path)) for path in docker.held()]  # type: ignore[misc]
+    return processes + [_Found(path.stem, partial(docker.attach, path)) for path in docker.held()]
 
 
 def _one(run: str | None) -> _Found:
@@ -209,6 +231,11 @@ def _describe(topology: Topology, stream: TextIO) -> None:
             file=stream,
         )
     print(_snippet(topology), file=stream)
+
+
+def _tell_way_in(command: str, stream: TextIO) -> None:
+    if command:
+        print(f"  these addresses are known only inside its network: put this before: {command}", file=stream)
 
 
 def _role(topology: Topology, node: NodePlan) -> str:

@@ -1,4 +1,4 @@
-"""Where the kit's own files are: scenarios, Compose files, Redis and Sentinel configuration.
+"""Where the kit's own files are: scenarios, Compose files, Redis and Sentinel configuration; its parts.
 
 In a checkout they lie beside the package; an installed wheel carries them under
 `share/redis-failover-kit` of its environment.
@@ -28,6 +28,12 @@ def kit_root() -> Path:
             return place
     looked = ", ".join(str(place) for place in places)
     raise EnvironmentFailure(f"the kit's own files are missing (sentinel/redis.conf); looked in {looked}")
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this kit in a process of its own, whatever lies on Python's path."""
+    start = Path(__file__).resolve().parent.parent / "failover_kit" / "start.py"
+    return [sys.executable, "-P", str(start), module, *arguments]
 
 
 def kit_file(name: str) -> Path:

@@ -1,13 +1,24 @@
-"""One scenario file, run for somebody else's test session: what the pytest plug-in asks for."""
+"""One scenario file, run for somebody else's test session: what the pytest plug-in asks for.
+
+`harness.one FILE SEED BACKEND RESULTS` runs in a process of its own, as that session may have a package
+`harness` of its own. It prints one object of JSON: the result, or the problem that left none. Like an
+attempt it ends, everything taken down, on SIGINT and when its standard input ends.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import signal
+import sys
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import hold, selection
+from harness.errors import Interrupted, KitError
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.report.explain import explain
@@ -60,9 +71,37 @@ def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> One
     )
 
 
+def main(arguments: list[str]) -> int:
+    path, seed, backend, results = arguments
+    for caught in (signal.SIGINT, signal.SIGTERM):  # a session in the background inherits "ignore"
+        signal.signal(caught, signal.default_int_handler)
+    threading.Thread(target=_watch_owner, daemon=True, name="owner").start()
+    try:
+        chosen = None if seed == "-" else selection.seed_of(seed)
+        said = asdict(run_one(Path(path), seed=chosen, backend=backend, results=Path(results)))
+    except KitError as problem:  # its message is for people; a traceback would be a bug of the kit
+        said = {"problem": str(problem)}
+    except OSError as problem:
+        said = {"problem": f"{problem.filename or results}: {problem.strerror or problem}"}
+    except KeyboardInterrupt:
+        return Interrupted.exit_code
+    print(json.dumps(said))
+    return 0
+
+
+def _watch_owner() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 class _Quiet:
     def begin(self, header: str, names: Sequence[str]) -> None: ...
     def progress(self, progress: Progress) -> None: ...
     def line(self, text: str) -> None: ...
     def finished(self, result: ScenarioResult) -> None: ...
     def close(self) -> None: ...
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -6,6 +6,7 @@ Pure but for reading files and asking each backend whether it works here.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -25,6 +26,9 @@ from harness.topology import docker, image, process
 from harness.vocabulary import shipped
 
 SUITES = ("smoke", "core", "all")
+
+_SHOWN = 40
+"""Letters of a wrong value that a message quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,22 @@ def compile_all(
         for one in scenarios
     )
     return tuple(replace(plan, changed=tuple(changed)) for plan in plans)
+
+
+SEED_MAX = 2**63 - 1
+"""What every reader of a history can hold as a whole number."""
+
+
+def seed_of(text: str) -> int:
+    """A seed as it is written on a command line.
+
+    Raises:
+        UsageError: it is no whole number of 63 bits.
+    """
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > SEED_MAX:
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise UsageError(f"seed: expected a whole number from 0 to {SEED_MAX}, found {shown!r}")
+    return int(text)
 
 
 def choose_ground(wanted: str) -> Ground:

@@ -15,7 +15,6 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +22,13 @@ from pathlib import Path
 
 import msgspec
 
+from harness import kit_files
 from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
 from harness.report.write import write_file
+from harness.topology import user_namespace
 
 SECONDS_TO_WIND_DOWN = 60.0
 """After the first Ctrl-C an attempt may heal, collect and tear down for this long."""
@@ -75,6 +76,8 @@ class Suite:
         self._run = secrets.token_hex(3)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._directory = request.out / f"{stamp}-{request.name}-{self._run}"
+        self._inside = request.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace()
+        """Without root, attempts start in a user namespace: with threads of libraries there is no way in."""
         self._running: set[_Job] = set()
         self._interrupts = 0
         self._forced = False
@@ -183,9 +186,11 @@ class Suite:
         _make_folder(job.directory)
         write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
         write_file(job.directory / "attempt.log", b"")
-        module = self._request.attempt_module
-        command = [sys.executable, "-m", module, str(job.directory), f"{self._run}{job.attempt}"]
-        command.append(self._request.image or "-")
+        image = self._request.image or "-"
+        words = (str(job.directory), f"{self._run}{job.attempt}", image)
+        command = kit_files.command(self._request.attempt_module, *words)
+        if self._inside:
+            command = user_namespace.command_inside(command)
         job.started = time.monotonic()
         with (job.directory / "attempt.log").open("ab") as log:
             job.process = await asyncio.create_subprocess_exec(

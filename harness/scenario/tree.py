@@ -8,7 +8,6 @@ expectation begins with it.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import yaml
@@ -75,25 +74,3 @@ def found(node: Node) -> str:
 def scalar(text: str, like: Node) -> Scalar:
     """A new piece of text in the place of `like`."""
     return Scalar("tag:yaml.org,2002:str", text, like.start_mark, like.end_mark)
-
-
-_FIRST_KEY = re.compile(r"""\{?\s*["']?scenario["']?\s*:(\s|$)""")
-
-
-def is_scenario(path: Path) -> bool:
-    """Whether the first key of the file is `scenario`. Other YAML, and no YAML at all, is left alone.
-
-    Looks at the first line that says something instead of parsing: a scenario with a YAML mistake
-    further down is still a scenario, and must be reported instead of overlooked.
-    """
-    if path.suffix not in {".yaml", ".yml"}:
-        return False
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for text in lines:
-                stripped = text.strip()
-                if stripped and not stripped.startswith(("#", "---", "%")):
-                    return _FIRST_KEY.match(stripped) is not None
-    except (OSError, UnicodeDecodeError):
-        return False
-    return False

@@ -6,13 +6,13 @@ way in. `ownership.held` lists what there is.
 
 from __future__ import annotations
 
-import os
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure
+from harness.topology import user_namespace
 from harness.topology.loopback import Loopback
-from harness.topology.namespaces import CLONE_NEWNET, CLONE_NEWUSER, Namespace, enter
+from harness.topology.namespaces import Namespace
 from harness.topology.network import Network
 from harness.topology.ownership import RESERVATION, Held, Ownership
 from harness.topology.process import ProcessTopology, Wiring
@@ -21,8 +21,9 @@ from harness.topology.process import ProcessTopology, Wiring
 def attach(record: Path) -> ProcessTopology:
     """Find a held topology again, by the path that `hold` returned.
 
-    Its `close` takes it down; `let_go` leaves it as it is. Call while there is one thread, if it was
-    started without root.
+    Its `close` takes it down; `let_go` leaves it as it is. If it was started without root and this
+    process is not where it was started, this very command begins again there: ask `elsewhere` first
+    where that would be wrong.
 
     Raises:
         EnvironmentFailure: it is not held (any more).
@@ -44,15 +45,30 @@ def attach(record: Path) -> ProcessTopology:
     )
 
 
+def elsewhere(record: Path) -> int | None:
+    """The process in whose user namespace a held topology must be looked at; None: here is right."""
+    held = Ownership.read(record).record.held
+    if held is None or not held.in_user_namespace or user_namespace.is_inside(held.keeper.pid):
+        return None
+    return held.keeper.pid
+
+
+def way_in(record: Path) -> str:
+    """What a person types before a command that is to reach the nodes; empty: nothing."""
+    held = Ownership.read(record).record.held
+    if held is None or not held.in_user_namespace:
+        return ""
+    return f"nsenter -t {held.keeper.pid} -U -n --preserve-credentials"
+
+
 def _wiring_of(held: Held) -> Wiring:
     if held.first_port is not None:
         return Loopback(held.plan, first_port=held.first_port)
-    keeper = f"/proc/{held.keeper.pid}"
     try:
-        if held.in_user_namespace:
-            _follow(keeper)
+        if held.in_user_namespace and not user_namespace.is_inside(held.keeper.pid):
+            user_namespace.follow(held.keeper.pid)
         namespaces = {
-            name: Namespace.at(f"{keeper}/fd/{descriptor}")
+            name: Namespace.at(f"/proc/{held.keeper.pid}/fd/{descriptor}")
             for name, descriptor in held.descriptors.items()
             if name != RESERVATION
         }
@@ -63,15 +79,3 @@ def _wiring_of(held: Held) -> Wiring:
         ) from error
     assert held.subnet is not None
     return Network(held.plan, namespaces=namespaces, subnet=IPv4Network(held.subnet), cuts=held.cuts)
-
-
-def _follow(keeper: str) -> None:
-    """Move this process to where the harness was that started the topology."""
-    if Path("/proc/self/ns/user").readlink() == Path(f"{keeper}/ns/user").readlink():
-        return
-    for name, what in (("user", CLONE_NEWUSER), ("net", CLONE_NEWNET)):
-        descriptor = os.open(f"{keeper}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            enter(descriptor, what)
-        finally:
-            os.close(descriptor)

@@ -260,7 +260,7 @@ class ProcessTopology:
         """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
         descriptors = self._wiring.descriptors()
         keeper = subprocess.Popen(
-            [sys.executable, "-c", _KEEP],
+            [sys.executable, "-I", "-c", _KEEP],
             pass_fds=tuple(descriptors.values()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

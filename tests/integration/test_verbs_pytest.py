@@ -21,7 +21,7 @@ def test_pytest_collects_and_runs_a_scenario_file(tmp_path: Path) -> None:
     kit.write("compose.yaml", "services: {}\n")
     kit.write("mistaken.yaml", "scenario: 1\nname: x\nworklod: {}\n")
     installed = any(one.name == "failover_kit" for one in entry_points(group="pytest11"))
-    plugin = () if installed else ("-p", "harness.pytest_plugin")
+    plugin = () if installed else ("-p", "failover_kit.pytest_plugin")
     options = ("-p", "no:cacheprovider", "--rootdir", ".", "-v")
     chosen = ("--failover-backend=process", "--failover-seed=3")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Scenario files as pytest items, with a stub in the place of the suite."""
+"""Scenario files as pytest items, with a stub in the place of the process that runs them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,17 @@ ROOT = Path(__file__).parents[2]
 pytest_plugins = ["pytester"]
 
 STUB = """
-import dataclasses, sys, types
-
-@dataclasses.dataclass
-class Result:
-    verdict: str
-    reasons: tuple
-    text: str
+from failover_kit import pytest_plugin
 
 def run_one(path, *, seed, backend, results):
     if path.stem == "usage":
-        from harness.errors import UsageError
-        raise UsageError("usage.yaml:3: unknown key")
+        return pytest_plugin.Result(problem="usage.yaml:3: unknown key")
     verdict = path.stem.upper().replace("-", "_")
     asked = f"seed {seed}, backend {backend}, results {results.name}"
-    return Result(verdict, ("the reason",), f"the whole story of {path.name}; {asked}")
+    text = f"the whole story of {path.name}; {asked}"
+    return pytest_plugin.Result(verdict=verdict, reasons=("the reason",), text=text)
 
-stub = types.ModuleType("harness.one")
-stub.run_one = run_one
-sys.modules["harness.one"] = stub
+pytest_plugin.run_one = run_one
 """
 
 
@@ -44,9 +36,12 @@ def _scenario(project: pytest.Pytester, name: str) -> None:
     (project.path / f"{name}.yaml").write_text("scenario: 1\nname: x\n")
 
 
+def _installed() -> bool:
+    return any(one.name == "failover_kit" for one in entry_points(group="pytest11"))
+
+
 def _run(project: pytest.Pytester, *options: str) -> pytest.RunResult:
-    installed = any(one.name == "failover_kit" for one in entry_points(group="pytest11"))
-    plugin = () if installed else ("-p", "harness.pytest_plugin")
+    plugin = () if _installed() else ("-p", "failover_kit.pytest_plugin")
     return project.runpytest_inprocess(*plugin, *options)
 
 
@@ -109,12 +104,30 @@ def test_options_reach_the_run(project: pytest.Pytester) -> None:
     _run(project).stdout.fnmatch_lines(["*seed None, backend auto, results runs*"])
 
 
-def test_plugin_loads_nothing_of_the_kit_by_itself(pytester: pytest.Pytester) -> None:
-    """It is loaded wherever the kit is installed, so it must cost nothing there."""
-    script = pytester.makepyfile(
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "import harness.pytest_plugin\n"
-        "loaded = [m for m in sys.modules if m.startswith(('harness.', 'yaml', 'msgspec', 'redis'))]\n"
-        "assert loaded == ['harness.pytest_plugin'], loaded\n"
+def test_plugin_loads_nothing_of_the_kit(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is loaded wherever the kit is installed, also where `harness` is another package."""
+    _scenario(project, "pass")
+    project.makepyfile(
+        "import sys\n"
+        "def test_loaded():\n"
+        "    assert [m for m in sys.modules if m.startswith(('harness', 'yaml', 'msgspec', 'redis'))] == []\n"
     )
-    assert pytester.runpython(script).ret == 0
+    _run_outside(project, monkeypatch).assert_outcomes(passed=2)
+
+
+def test_project_with_a_harness_of_its_own_keeps_it(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tests import theirs, and scenario files are collected beside them, also with `python -m pytest`."""
+    _scenario(project, "pass")
+    theirs = project.mkpydir("harness")
+    (theirs / "scenario.py").write_text("OURS = 1\n")
+    project.makepyfile("def test_ours():\n    from harness.scenario import OURS\n    assert OURS\n")
+    _run_outside(project, monkeypatch).assert_outcomes(passed=2)
+
+
+def _run_outside(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
+    """`python -m pytest`, which puts the project's folder first on Python's path."""
+    plugin = () if _installed() else ("-p", "failover_kit.pytest_plugin")
+    monkeypatch.setenv("PYTHONPATH", f"{project.path}:{ROOT}")
+    return project.runpytest_subprocess(*plugin)

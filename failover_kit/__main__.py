@@ -1,0 +1,7 @@
+"""`python -m failover_kit` is `failover-kit`."""
+
+import sys
+
+from failover_kit.start import main
+
+sys.exit(main())

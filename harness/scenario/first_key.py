@@ -1,0 +1,34 @@
+"""Whether a file is a scenario, from its first line that says something.
+
+Looks instead of parsing: a scenario with a YAML mistake further down is still a scenario, and must be
+reported instead of overlooked.
+
+Trap: the pytest plug-in loads this file by itself, in a process where `harness` may be somebody else's
+package. It imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_FIRST_KEY = re.compile(r"""\{?\s*["']?scenario["']?\s*:(\s|$)""")
+
+_READ_BYTES = 1 << 16
+"""Comments before the first key are shorter than this."""
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether the first key of the file is `scenario`. Other YAML, and no YAML at all, is left alone."""
+    if path.suffix not in {".yaml", ".yml"} or not path.is_file():  # a pipe would be waited for
+        return False
+    try:
+        with path.open("rb") as file:
+            text = file.read(_READ_BYTES).decode("utf-8-sig", errors="ignore")
+    except OSError:
+        return False
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped and not stripped.startswith(("#", "---", "%")):
+            return _FIRST_KEY.match(stripped) is not None
+    return False
