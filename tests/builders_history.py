@@ -129,6 +129,8 @@ class Past:
         self.owners: list[tuple[float, str]] = [(-1.0, "redis-1")]
         self.reborn: list[tuple[float, str, int]] = []
         self.silent: set[str] = set()
+        self.settings: dict[str, dict[str, str]] = {}
+        """Node -> the scenario's own directives."""
         self.calls_itself: dict[str, str] = {}
         """Node -> the role that it says it has when the audit asks, where that is another one."""
         self.behind: dict[str, float] = {}
@@ -258,6 +260,14 @@ class Past:
         node = self.owner(at)
         self.reborn.append((at, node, 0))
         self.act(at, lambda: self.stores.update(dict.fromkeys(NODES, Data())))
+
+    def come_back_as_of(self, taken: float, at: float) -> None:
+        """The primary is restarted from a snapshot of then; its replicas copy that."""
+        saved: list[Data] = []
+        node = self.owner(at)
+        self.reborn.append((at, node, self.keys))
+        self.act(taken, lambda: saved.append(copy.deepcopy(self.stores[node])))
+        self.act(at, lambda: self.stores.update(dict.fromkeys(NODES, saved[0])))
 
     def lose(self, sid: str, at: float, *, witnesses: bool = False) -> None:
         """A session vanishes, nobody knows why."""
@@ -472,7 +482,11 @@ class Past:
 
     def plan(self) -> Plan:
         nodes = tuple(
-            NodePlan(name=node, role=NodeRole.PRIMARY if node == "redis-1" else NodeRole.REPLICA)
+            NodePlan(
+                name=node,
+                role=NodeRole.PRIMARY if node == "redis-1" else NodeRole.REPLICA,
+                directives=self.settings.get(node, {}),
+            )
             for node in NODES
         )
         scenario = Scenario(

@@ -15,7 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.checks.moments import effects
-from harness.checks.nodes import Nodes, Owner
+from harness.checks.nodes import Nodes
+from harness.checks.owners import Owner
+from harness.checks.restarts import LOG, SNAPSHOT, persistence, setting
+from harness.checks.shards import Shards
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
@@ -90,9 +93,14 @@ class Hit:
         return self.node.role is not NodeRole.SENTINEL and self.node.purpose is NodePurpose.SESSIONS
 
     @property
+    def shard(self) -> int:
+        """The shard that it belonged to then."""
+        return self.nodes.shards.of(self.node.name, self.since_us) or self.node.shard
+
+    @property
     def owned(self) -> bool:
         """Whether it was its shard's primary by right."""
-        return self.nodes.owner_at(self.node.shard, self.since_us) == self.node.name or (
+        return self.nodes.owner_at(self.shard, self.since_us) == self.node.name or (
             (taken := self.successor) is not None and taken.by_us >= self.since_us
         )
 
@@ -130,7 +138,7 @@ class Hit:
         return min((t for t in ends if t >= self.event.t_us), default=None)
 
     def setting(self, name: str, otherwise: str) -> str:
-        return self.node.directives.get(name, otherwise).strip().strip('"').lower()
+        return setting(self.node, name, otherwise)
 
     @property
     def node_timeout_s(self) -> float:
@@ -154,9 +162,10 @@ def copied_until_us(
     """
     own: list[NodeSample] = []
     others: dict[str, NodeSample] = {}
-    shard = {node.name for node in history.plan.data_nodes() if node.shard == primary.shard}
+    shards = history.once(Shards)
+    members = shards.members(shards.of(primary.name, before_us) or primary.shard, before_us)
     for sample in history.samples:
-        if not sample.reachable or sample.done_us > before_us or sample.node not in shard:
+        if not sample.reachable or sample.done_us > before_us or sample.node not in members:
             continue
         if sample.node == primary.name:
             own.append(sample)
@@ -202,9 +211,10 @@ def _behind(hit: Hit) -> Allowed:
 def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     """The same node serves again with what it had stored."""
     name = hit.node.name
-    if hit.setting("appendonly", "no") == "yes":
+    kept = persistence(hit.node)
+    if kept == LOG:
         return Allowed(f"{name}'s append-only file outlives its process (a lost machine is another matter)")
-    if hit.setting("save", ""):
+    if kept == SNAPSHOT:
         if orderly:
             return Allowed(f"{name} saves when it is stopped")
         return Allowed(f"{name} comes back with its last snapshot, however old", bound_s=None)

@@ -27,7 +27,8 @@ from harness.checks.allowances import (
 from harness.checks.findings import FINDINGS, LOST_WRITES, Counted
 from harness.checks.index import Index
 from harness.checks.moments import effects
-from harness.checks.nodes import Nodes, Owner
+from harness.checks.nodes import Nodes
+from harness.checks.owners import Owner
 from harness.checks.scope import scope_of
 from harness.checks.wording import seconds_text
 from harness.model.fit import LOSS_BUDGET, settings_s
@@ -151,7 +152,7 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
     budget = LossBudget(
         fault=hit.step.number,
         what=_what(hit.step, hit.event),
-        shard=hit.node.shard,
+        shard=hit.shard,
         bound_s=allowed.bound_s,
         typical_s=allowed.typical_s,
         derivation=allowed.derivation,

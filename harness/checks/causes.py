@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from harness.checks.effects import Effect, Sight
 from harness.checks.index import Index
-from harness.checks.nodes import Owner, Standing
+from harness.checks.nodes import Standing
 from harness.checks.offsets import Side, Span, side
+from harness.checks.owners import Owner
 from harness.model.words import Cause
 
 
@@ -77,17 +78,17 @@ def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why
     another one (a user's index, in a cluster) is judged by that one."""
     seen_us = index.end_us if seen is None else seen.done_us
     by = acker(index, effect)
-    shard = index.nodes.shard_of.get(by.node or "", shard)
+    shard = index.nodes.shards.of(by.node, effect.done_us) or shard
     for flush in index.nodes.flushes:
         if flush.shard == shard and effect.sent_us <= flush.by_us and flush.from_us <= seen_us:
             return Why(cause=Cause.FLUSHED, because=flush.why)
     if by.node is None:
         return Why(because="no connection was recorded for the ack")
     following = index.nodes.owner_after(by.node, effect.done_us)
-    for emptied in index.nodes.emptied:
+    for reborn in index.nodes.reborn:
         until_us = seen_us if following is None else min(seen_us, following.from_us)
-        if emptied.shard == shard and effect.sent_us <= emptied.by_us and emptied.from_us <= until_us:
-            return Why(cause=Cause.RESTARTED_EMPTY, because=emptied.why)
+        if reborn.shard == shard and effect.sent_us <= reborn.by_us and reborn.from_us <= until_us:
+            return Why(cause=reborn.cause, because=reborn.why)
     if following is None or following.from_us > seen_us:
         return Why(
             because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other was promoted since"

@@ -281,7 +281,7 @@ class Index:
                 continue
             if entry.indexed is not None and entry.role == "primary":
                 timeline.listed = entry.indexed
-            if self.nodes.shard_of.get(entry.node) == timeline.shard:
+            if self.nodes.shards.of(entry.node, entry.sent_us) == timeline.shard:
                 timeline.audit.append(entry)
         for timeline in self.sessions.values():
             self._take_primary(timeline)

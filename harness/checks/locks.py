@@ -223,7 +223,7 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
 
 
 def _of_loss(index: Index, promise: Effect, seen: Sight) -> Why:
-    shard = index.nodes.shard_of.get(acker(index, promise).node or "", promise.operation.shard)
+    shard = index.nodes.shards.of(acker(index, promise).node, promise.done_us) or promise.operation.shard
     for event in index.history.events:
         within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
         if event.name == "evicted" and event.key == promise.step.key and within:

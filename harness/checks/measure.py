@@ -22,6 +22,7 @@ from harness.checks.latency import latency
 from harness.checks.moments import Moments, effects, shard_of
 from harness.checks.nodes import Nodes
 from harness.checks.scope import Membership, Scope
+from harness.checks.shards import Shards
 from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
@@ -118,7 +119,7 @@ def lag_at_fault_bytes(history: History, moments: Moments) -> int | None:
         return None
     effect = min(effects(history), key=lambda event: event.t_us)
     shard = shard_of(history, effect) or 1
-    nodes = {node.name for node in history.plan.data_nodes() if node.shard == shard}
+    nodes = history.once(Shards).members(shard, effect.t_us)
     before_us = moments.fault_us - moments.fault_error_us
     last: dict[str, NodeSample] = {}
     for sample in history.samples:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.checks.shards import Shards
 from harness.checks.traffic import traffic_of
 from harness.model.history import History
 from harness.model.records import Event
@@ -76,7 +77,7 @@ def shard_of(history: History, event: Event) -> int | None:
     """The shard that an event concerns: as recorded, or by its node."""
     if event.shard is not None:
         return event.shard
-    return next((node.shard for node in history.plan.nodes if node.name == event.node), None)
+    return history.once(Shards).of(event.node, event.t_us)
 
 
 def _spans(history: History, ends_us: int) -> dict[Phase, tuple[int, int]]:

@@ -1,11 +1,9 @@
-"""Who was primary of which shard, and what happened to the nodes' data: from samples and events.
+"""Who was primary of which shard, and what happened to the nodes' data: everybody asks here.
 
 A node is its process (run_id). It is *deposed* from the moment another node of its shard became
-primary, whoever knew of it; samples bracket that moment, a `promoted` event may narrow it down.
+primary, whoever knew of it, and it may become primary again. `shards` says who belonged to which shard,
+`owners` who became its primary, `restarts` who came back as another process; here they are put together.
 Nothing is judged here: `causes` and the checks ask.
-
-Trap: a restarted old primary calls itself primary again for seconds. Only a change from replica to
-primary makes a node the shard's owner.
 """
 
 from __future__ import annotations
@@ -18,29 +16,18 @@ from enum import StrEnum
 from itertools import pairwise
 
 from harness.checks.offsets import Offsets
+from harness.checks.owners import Owner, find_owners
+from harness.checks.restarts import find_restarts
+from harness.checks.shards import Shards
 from harness.model.history import History
-from harness.model.records import Event, NodeSample
-from harness.model.words import NodeRole, Trait
-
-SAME_PROMOTION_US = 3_000_000
-"""A `promoted` event and a sampled change of the same node this close are one promotion."""
+from harness.model.records import NodeSample
+from harness.model.words import Cause, Trait
 
 AT_LIMIT = 0.9
 """Share of maxmemory from which memory counts as full: eviction keeps it just below the limit."""
 
 ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
 """Once such a fault has taken effect, the process that its target was is gone."""
-
-ORDERED, NOTICED = "+failover-state-wait-promotion", "+promoted-slave"
-"""Sentinel has just told a replica to become primary; Sentinel has seen that it is one."""
-
-CLOSE_US = 150_000
-"""A promotion that is known to less than this is no moment that something can have happened at: nodes
-are asked three times meanwhile."""
-
-EMPTIED = 0.5
-"""A process that comes back with fewer than this share of its keys came back empty: the first
-sample of it may already count some new log-ins."""
 
 
 class Standing(StrEnum):
@@ -52,53 +39,38 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """A node became its shard's primary somewhere within [from_us, by_us]."""
-
-    node: str
-    from_us: float
-    by_us: float
-
-    @property
-    def close(self) -> bool:
-        """Known so exactly that "at promotion" says something."""
-        return self.by_us - self.from_us <= CLOSE_US
-
-
-@dataclass(frozen=True, slots=True)
 class Loss:
-    """A shard's data went away: flushed, or its primary came back empty."""
+    """Some or all of a shard's data went away: flushed, or its primary came back without it."""
 
     shard: int
     from_us: float
     by_us: float
     why: str
+    cause: Cause = Cause.FLUSHED
 
 
 class Nodes:
     """Answers about the data nodes of one run."""
 
     def __init__(self, history: History) -> None:
-        self.shard_of = {node.name: node.shard for node in history.plan.data_nodes()}
-        self._first = {
-            node.shard: node.name for node in history.plan.data_nodes() if node.role is NodeRole.PRIMARY
-        }
+        self.shards = history.once(Shards)
         self._samples: dict[str, list[NodeSample]] = defaultdict(list)
         for sample in history.samples:
-            if sample.reachable and sample.node in self.shard_of:
+            if sample.reachable and self.shards.of(sample.node, sample.done_us) is not None:
                 self._samples[sample.node].append(sample)
         self.offsets = Offsets(self._samples)
-        self.owners = self._find_owners(history.events)
-        self.flushes = _flushes(history, self.shard_of)
-        self.emptied = self._find_emptied()
+        self.owners = find_owners(history, self.shards, self._samples)
+        self.restarts = find_restarts(history, self._samples)
+        self.flushes = _flushes(history, self.shards)
+        self.reborn = self._find_reborn()
         self.evicted_at = {
-            (event.key, self.shard_of.get(event.node or "", event.shard)): event
+            (event.key, self.shards.of(event.node, event.t_us) or event.shard): event
             for event in reversed(history.events)
             if event.name == "evicted" and event.key is not None
         }
         self._by_key = history.opening.eviction_events
         self._deaf = {
-            self.shard_of.get(event.node or "", event.shard)
+            self.shards.of(event.node, event.t_us) or event.shard
             for event in history.events
             if event.name == "evictions-missed"
         }
@@ -123,7 +95,7 @@ class Nodes:
 
     def standing(self, node: str, sent_us: float, done_us: float) -> Standing:
         """What the node was, in truth, between these moments."""
-        shard = self.shard_of.get(node)
+        shard = self.shards.of(node, done_us)
         if shard is None:
             return Standing.UNKNOWN
         mine = [n for n, owner in enumerate(self.owners[shard]) if owner.node == node]
@@ -146,7 +118,7 @@ class Nodes:
 
     def heirs(self, node: str, t_us: float) -> Iterator[Owner]:
         """Who took over from this node, who from that one, and so on."""
-        shard = self.shard_of.get(node)
+        shard = self.shards.of(node, t_us)
         if shard is None:
             return
         held = [n for n, one in enumerate(self.owners[shard]) if one.node == node and one.from_us <= t_us]
@@ -185,13 +157,24 @@ class Nodes:
                     break
         return run_id, max(0, after - before) if full else 0
 
+    def failovers(self, since_us: float, shard: int | None = None) -> list[Owner]:
+        """Who took a shard over from another node from then on, in order; of one shard, or all."""
+        lines = [line for number, line in self.owners.items() if shard in {None, number}]
+        taken = [later for line in lines for earlier, later in pairwise(line) if earlier.node != later.node]
+        return sorted((one for one in taken if one.by_us >= since_us), key=lambda one: one.by_us)
+
     def largest_lag_us(self) -> float:
         """How long a primary's write took at most to reach a replica, by offsets (to one sample)."""
         worst = 0.0
         for shard in self.owners:
-            members = [node for node, number in self.shard_of.items() if number == shard]
             merged = sorted(
-                (one for node in members for one in self._samples[node]), key=lambda one: one.done_us
+                (
+                    one
+                    for mine in self._samples.values()
+                    for one in mine
+                    if self.shards.of(one.node, one.done_us) == shard
+                ),
+                key=lambda one: one.done_us,
             )
             offsets: list[int] = []
             times: list[float] = []
@@ -204,40 +187,13 @@ class Nodes:
                     times.append(sample.sent_us)
         return worst
 
-    def _find_owners(self, events: tuple[Event, ...]) -> dict[int, list[Owner]]:
-        owners = {shard: [Owner(node, float("-inf"), float("-inf"))] for shard, node in self._first.items()}
-        told = [event for event in events if event.name == "promoted" and event.node in self.shard_of]
-        others = [event for event in events if event.name in {ORDERED, NOTICED}]
-        found: list[Owner] = []
-        for node, samples in self._samples.items():
-            role = "primary" if self._first[self.shard_of[node]] == node else "replica"
-            last_us = 0.0
-            for sample in samples:
-                if sample.role == "primary" and role == "replica":
-                    found.append(_narrowed(Owner(node, last_us, sample.done_us), told + others))
-                role, last_us = sample.role or role, sample.sent_us
-        for event in told:
-            assert event.node is not None
-            near = (one for one in found if one.node == event.node)
-            if not any(abs(one.by_us - event.t_us) < SAME_PROMOTION_US for one in near):
-                found.append(Owner(event.node, event.t_us - event.error_us, event.t_us))
-        for owner in sorted(found, key=lambda one: one.by_us):
-            owners[self.shard_of[owner.node]].append(owner)
-        return owners
-
-    def _find_emptied(self) -> list[Loss]:
-        """Primaries that came back without their data while still the owner of their shard."""
+    def _find_reborn(self) -> list[Loss]:
+        """Primaries that came back without some of their data while still the owner of their shard."""
         losses = []
-        for node, samples in self._samples.items():
-            shard = self.shard_of[node]
-            last: NodeSample | None = None
-            for sample in samples:
-                if last is not None and last.run_id != sample.run_id and sample.role == "primary":
-                    owner = self.owner_at(shard, sample.sent_us)
-                    if owner == node and sample.keys < EMPTIED * last.keys:
-                        why = f"{node} came back with {sample.keys} of {last.keys} keys"
-                        losses.append(Loss(shard, last.sent_us, sample.done_us, why))
-                last = sample
+        for one in self.restarts:
+            shard = self.shards.of(one.node, one.by_us)
+            if one.cause is not None and shard is not None and self.owner_at(shard, one.by_us) == one.node:
+                losses.append(Loss(shard, one.from_us, one.by_us, one.why, one.cause))
         return losses
 
     def _find_gone(self, history: History) -> dict[tuple[str, str], float]:
@@ -255,21 +211,7 @@ class Nodes:
         return gone
 
 
-def _narrowed(owner: Owner, told: list[Event]) -> Owner:
-    """The sampled bracket, cut down by what others told of this promotion while it lasted."""
-    from_us, by_us = owner.from_us, owner.by_us
-    for event in told:
-        begun_us = event.t_us - event.error_us
-        if event.node != owner.node or event.t_us < from_us or begun_us > by_us:
-            continue
-        if event.name != ORDERED:
-            by_us = min(by_us, event.t_us)
-        if event.name != NOTICED:
-            from_us = max(from_us, begun_us)
-    return Owner(owner.node, from_us, by_us) if from_us <= by_us else owner
-
-
-def _flushes(history: History, shard_of: dict[str, int]) -> list[Loss]:
+def _flushes(history: History, shards: Shards) -> list[Loss]:
     """Flushes that emptied a database with sessions in it."""
     faults = history.plan.scenario.faults_with(Trait.EMPTIES_DATABASE)
     cache_database = history.plan.scenario.deployment.topology.cache_database
@@ -281,8 +223,8 @@ def _flushes(history: History, shard_of: dict[str, int]) -> list[Loss]:
         other_database = fault is not None and fault.target == "cache" and cache_database != 0
         if other_database and fault is not None and fault.options.get("scope", "database") != "all":
             continue
-        shard = shard_of.get(event.node or "", event.shard)
-        shards = set(shard_of.values()) if shard is None else {shard}
+        shard = shards.of(event.node, event.t_us) or event.shard
+        struck = {node.shard for node in history.plan.data_nodes()} if shard is None else {shard}
         losses += [
             Loss(
                 number,
@@ -290,6 +232,6 @@ def _flushes(history: History, shard_of: dict[str, int]) -> list[Loss]:
                 event.t_us,
                 f"{event.source}: {event.detail or event.name}",
             )
-            for number in shards
+            for number in struck
         ]
     return losses

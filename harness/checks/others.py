@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from harness.checks.causes import Why, of_loss
 from harness.checks.columns import NONE
 from harness.checks.effects import NEVER, Effect, State
+from harness.checks.failover import triggers
 from harness.checks.findings import FINDINGS, Counted, finding
 from harness.checks.index import Index, Timeline
+from harness.checks.last_words import LastWord, last_word
+from harness.checks.nodes import Nodes
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Operation, Step
@@ -276,16 +279,29 @@ def judge_recovery(index: Index) -> Counted:
         return Counted(undecidable={"no-recovery": 1 if index.effect_us is not None else 0})
     if not closing.not_recovered:
         return Counted()
-    because = closing.not_recovered
+    missing = closing.not_recovered
+    word = _word_of(index.history)
+    last = "" if word is None else f" The last word on it: {word.told}."
     return Counted(
         findings=[
             Finding(
                 name="no-recovery",
                 side=FINDINGS["no-recovery"],
-                because=because,
-                sentence=f"The topology did not recover within its limit: {because}.",
+                cause=Cause.NOT_DETERMINED if word is None else word.cause,
+                because=missing if word is None else word.told,
+                sentence=f"The topology did not recover within its limit: {missing}.{last}",
                 t_us=None if index.effect_us in {None, NEVER} else int(index.effect_us or 0),
                 seen_us=closing.t_us,
             )
         ]
     )
+
+
+def _word_of(history: History) -> LastWord | None:
+    """Why a shard whose primary was struck got no other; None: each got one, or has the old one back."""
+    restarts = history.once(Nodes).restarts
+    for trigger in triggers(history):
+        back = any(one.node == trigger.old.node and one.by_us > trigger.begin_us for one in restarts)
+        if trigger.taken is None and not back:
+            return last_word(history, trigger.shard, trigger.begin_us, trigger.until_us)
+    return None

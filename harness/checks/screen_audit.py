@@ -21,6 +21,7 @@ from harness.checks.contents import Sums
 from harness.checks.others import differs
 from harness.checks.screen_course import Course, in_time
 from harness.checks.screen_steps import Steps
+from harness.checks.shards import Shards
 from harness.checks.traffic import WRITING_STEPS, Traffic
 from harness.model.history import History
 from harness.model.records import AuditEntry
@@ -58,11 +59,11 @@ def agreed_on(history: History, names: Words, steps: Steps, traffic: Traffic) ->
     """Which sessions all nodes that hold them agree on, and every step has left its witness on."""
     audit, sessions = history.audit, steps.session[steps.begin]
     shards = traffic.shard[steps.row[steps.begin]].tolist()
-    shard_of = {node.name: node.shard for node in history.plan.data_nodes()}
+    where = history.once(Shards)
     groups: list[int] = []
     numbers: list[int] = []
     for group, answers in enumerate(_answers(history, names, sessions.tolist())):
-        mine = [n for n in answers if shard_of.get(audit[n].node) == shards[group]]
+        mine = [n for n in answers if where.of(audit[n].node, audit[n].sent_us) == shards[group]]
         number = _primary(audit, mine)
         if number is not None and _indexed(audit[number], (audit[n] for n in answers)):
             groups.append(group)

@@ -87,10 +87,15 @@ class FailoverStep:
     step: str
     shard: int
     t_s: float | None
-    """Seconds after the fault's proved effect."""
+    """Seconds after the proved effect of the fault that caused this failover."""
     error_s: float = 0.0
     source: str = ""
     reason: str = ""
+    """Why it is not known, or what went before it: attempts that were aborted."""
+    failover: int = 1
+    """Which of its shard's, in order; one that never came about is the last."""
+    fault: int | None = None
+    """The number of the fault that it is counted from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

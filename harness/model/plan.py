@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from harness.model.scenario import Scenario
 from harness.model.words import BackendKind, NodePurpose, NodeRole
 
+SLOTS = 16384
+"""Of every Redis cluster."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
@@ -54,6 +57,15 @@ class Plan:
 
     def node(self, name: str) -> NodePlan:
         return next(node for node in self.nodes if node.name == name)
+
+    def slot_range(self, shard: int) -> tuple[int, int]:
+        """First and last slot of a cluster's shard: these slots are the shard, whoever owns them."""
+        shards = self.scenario.deployment.topology.shards
+        return SLOTS * (shard - 1) // shards, SLOTS * shard // shards - 1
+
+    def shard_of_slot(self, slot: int) -> int:
+        shards = self.scenario.deployment.topology.shards
+        return next(n for n in range(1, shards + 1) if slot <= self.slot_range(n)[1])
 
     def data_nodes(self) -> tuple[NodePlan, ...]:
         return tuple(node for node in self.nodes if node.role is not NodeRole.SENTINEL)

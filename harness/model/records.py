@@ -171,12 +171,17 @@ class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     """Replica: master_link_status."""
     primary: str = ""
     """Replica: the node it replicates from."""
+    shard: int | None = None
+    """Cluster: the shard whose slots it has, or whose owner it follows, as it says itself; None: it has
+    none and follows nobody who has."""
     evicted_keys: int = 0
     expired_keys: int = 0
     memory_bytes: int = 0
     memory_limit_bytes: int = 0
     epoch: int | None = None
     keys: int = 0
+    keys_read: int | None = None
+    """Keys that this process read from a snapshot when it started; None: it does not say (before 7.0)."""
     error: str | None = None
 
 

@@ -16,7 +16,7 @@ from itertools import combinations, permutations
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
-from harness.model.plan import NodePlan, Plan
+from harness.model.plan import SLOTS, NodePlan, Plan
 from harness.model.seams import Topology, shard_primary
 from harness.model.words import NodeRole, TopologyKind
 from harness.topology.configuration import SERVICE, sentinel_id
@@ -24,8 +24,6 @@ from harness.topology.control import Controls, ErrorReply, NoAnswer, command, pa
 
 READY_WITHIN_S = 30.0
 """Takes 0.5 s (Sentinel) to 2.5 s (cluster) on an idle machine; the rest is for busy ones."""
-
-SLOTS = 16384
 
 _EVERY_S = 0.02
 _LOG_LINES = 8
@@ -76,12 +74,6 @@ def missing(topology: Topology) -> tuple[str, ...]:
             return tuple(_missing(controls, topology))
         except (NoAnswer, ErrorReply) as error:
             return (str(error),)
-
-
-def slot_range(plan: Plan, shard: int) -> tuple[int, int]:
-    """First and last slot of a shard, as the cluster is formed."""
-    shards = plan.scenario.deployment.topology.shards
-    return SLOTS * (shard - 1) // shards, SLOTS * shard // shards - 1
 
 
 def _await(
@@ -201,7 +193,7 @@ def _form_cluster(controls: Controls, topology: Topology, within_s: float) -> No
         # Distinct epochs from the start: else nodes would first have to settle collisions.
         controls.call(node.name, "CLUSTER", "SET-CONFIG-EPOCH", number)
         if node.role is NodeRole.PRIMARY:
-            first, last = slot_range(plan, node.shard)
+            first, last = plan.slot_range(node.shard)
             # ADDSLOTSRANGE came with 7.0.
             controls.call(node.name, "CLUSTER", "ADDSLOTS", *range(first, last + 1))
     # Every pair once: waiting for gossip to introduce nodes to each other takes seconds.
@@ -242,7 +234,7 @@ def _cluster_views(controls: Controls, topology: Topology) -> Iterator[str]:
 def _expected_row(node: NodePlan, plan: Plan, identities: dict[str, str]) -> tuple[str, ...]:
     if node.replica_of:
         return ("slave", identities[node.replica_of], "connected")
-    first, last = slot_range(plan, node.shard)
+    first, last = plan.slot_range(node.shard)
     return ("master", "-", "connected", f"{first}-{last}")
 
 

@@ -185,7 +185,7 @@ def test_cluster_with_one_doubting_node_is_not_ready() -> None:
 def test_slots_are_shared_out_without_gap_or_overlap(shards: int) -> None:
     """All 16384 slots have exactly one owner."""
     plan = process_plan("cluster", shards=shards)
-    ranges = [readiness.slot_range(plan, shard) for shard in range(1, shards + 1)]
+    ranges = [plan.slot_range(shard) for shard in range(1, shards + 1)]
     covered = [slot for first, last in ranges for slot in range(first, last + 1)]
     assert covered == list(range(readiness.SLOTS))
 

@@ -1,0 +1,110 @@
+"""Which nodes came back as another process, when, and with how much of what they had held.
+
+A restart's moment is the new process's first answer to anybody: to the observers, or to a client, which
+may be served before whoever started the node is told that it runs. How much came back is one number for
+everybody: what the process says that it read from its snapshot (from Redis 7.0 on), else the keys of the
+first look at which it had loaded everything.
+
+Trap: at that look users may have logged in again already, and a process that is still loading shows
+fewer keys than it will have. Neither says what came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.model.history import History
+from harness.model.plan import NodePlan
+from harness.model.records import NodeSample
+from harness.model.words import Cause
+
+EMPTIED = 0.5
+"""A process that comes back with fewer than this share of its keys came back empty, where only the first
+look tells: it may already count some new log-ins."""
+
+SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """Somewhere within [from_us, by_us] a node's new process began to answer in place of the old one."""
+
+    node: str
+    run_id: str
+    from_us: float
+    by_us: float
+    """Its first answer to anybody."""
+    had: int
+    """The old process's keys when it was last asked."""
+    has: int
+    """What the new one came back with."""
+    cause: Cause | None
+    """What of the old data's loss this restart explains; None: nothing."""
+
+    @property
+    def why(self) -> str:
+        return f"{self.node} came back with {self.has} of {self.had} keys"
+
+
+def persistence(node: NodePlan) -> str:
+    """What outlives the node's process, by its settings."""
+    if setting(node, "appendonly", "no") == "yes":
+        return LOG
+    return SNAPSHOT if setting(node, "save", "") else NOTHING
+
+
+def setting(node: NodePlan, name: str, otherwise: str) -> str:
+    return node.directives.get(name, otherwise).strip().strip('"').lower()
+
+
+def find_restarts(history: History, samples: Mapping[str, Sequence[NodeSample]]) -> tuple[Restart, ...]:
+    """Of data nodes, in their order."""
+    answered = {(one.node, one.run_id): one.opened_us for one in reversed(history.connections) if one.run_id}
+    found = [
+        _restart(history.plan.node(node), before, lives, answered)
+        for node, mine in samples.items()
+        for before, lives in _changes(mine)
+    ]
+    return tuple(sorted(found, key=lambda one: one.by_us))
+
+
+def _changes(samples: Sequence[NodeSample]) -> Iterator[tuple[NodeSample, list[NodeSample]]]:
+    """The last look at each process that was replaced, and all looks at the one that replaced it."""
+    before: NodeSample | None = None
+    lives: list[NodeSample] = []
+    for sample in samples:
+        if lives and sample.run_id != lives[-1].run_id:
+            if before is not None:
+                yield before, lives
+            before, lives = lives[-1], []
+        lives.append(sample)
+    if before is not None:
+        yield before, lives
+
+
+def _restart(
+    node: NodePlan, before: NodeSample, lives: Sequence[NodeSample], answered: Mapping[tuple[str, str], int]
+) -> Restart:
+    first = lives[0]
+    first_us = answered.get((node.name, first.run_id), first.done_us)
+    loaded = next((one for one in lives if one.error is None), lives[-1])
+    kept = persistence(node)
+    read = None if kept == LOG else loaded.keys_read
+    has = loaded.keys if read is None else read
+    return Restart(
+        node=node.name,
+        run_id=first.run_id,
+        from_us=before.sent_us,
+        by_us=first_us if before.done_us < first_us < first.done_us else first.done_us,
+        had=before.keys,
+        has=has,
+        cause=_cause(kept, read, has, before.keys),
+    )
+
+
+def _cause(kept: str, read: int | None, has: int, had: int) -> Cause | None:
+    empty = has < EMPTIED * had if read is None else read == 0
+    if empty:
+        return Cause.RESTARTED_EMPTY
+    return Cause.OLDER_SNAPSHOT if read is not None or kept == SNAPSHOT else None
