@@ -23,7 +23,7 @@ EMPTIED = 0.5
 """A process that comes back with fewer than this share of its keys came back empty, where only the first
 look tells: it may already count some new log-ins."""
 
-SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "nothing"
+SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,17 @@ class FailoverStep:
     fault: int | None = None
     """The number of the fault that it is counted from."""
 
+    @property
+    def which(self) -> str:
+        """Of which failover, for people."""
+        counted = "" if self.fault is None else f", from fault {self.fault}"
+        return f"{self.failover} of shard {self.shard}{counted}"
+
+    @property
+    def said(self) -> str:
+        """Who tells of it, and what else there is to say."""
+        return "; ".join(part for part in (self.source, self.reason) if part)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCounts:

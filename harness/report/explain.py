@@ -10,7 +10,7 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from harness.model.judgement import ExpectationResult, Finding, Judgement, percent
+from harness.model.judgement import ExpectationResult, FailoverStep, Finding, Judgement, percent
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
 from harness.report.words import first_line, loss, verdict_word
@@ -36,6 +36,7 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
         lines += _measured(result.judgement)
         lines += [f"  {said}" for said in (loss(result.judgement.metrics),) if said]
         lines += _causes(result.judgement.findings)
+        lines += failovers(result.judgement.metrics.failover_steps)
     for story in result.stories[:1]:
         lines.append(f"  the story of session {story.session[:8]}… ({story.finding}):")
         lines += [f"    {line}" for line in story.lines]
@@ -80,6 +81,23 @@ def _causes(findings: tuple[Finding, ...]) -> list[str]:
         f"  {total} × {name}{' [security: fails open]' if side is FindingSide.OPEN else ''}: {shares}"
         for name, side, total, shares in causes(findings)
     ]
+
+
+_TOLD_STEPS = ("agreed", "elected", "promoted", "topology published")
+
+
+def failovers(steps: tuple[FailoverStep, ...]) -> list[str]:
+    """A line per failover: when its main steps came after the fault, or why they did not."""
+    lists: dict[str, list[str]] = {}
+    for one in steps:
+        if one.step in _TOLD_STEPS:
+            lists.setdefault(one.which, []).append(_step(one))
+    return [f"  failover {which}: {' · '.join(told)}" for which, told in lists.items()]
+
+
+def _step(one: FailoverStep) -> str:
+    when = "–" if one.t_s is None else f"{one.t_s:+.2f} s"
+    return f"{one.step} {when}{f' ({one.reason})' if one.reason else ''}"
 
 
 def _commands(result: ScenarioResult, directory: str) -> list[str]:

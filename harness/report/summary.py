@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from harness.model.judgement import INFINITE, Judgement, Metrics, Window, governing
+from harness.model.judgement import INFINITE, FailoverStep, Judgement, Metrics, Window, governing
 from harness.model.results import ScenarioResult, SuiteResult
 
 SCHEMA_VERSION = 1
@@ -69,16 +69,20 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
             "got_back_in": metrics.sessions.got_back_in,
         },
         "outages": _outages(metrics.outages),
-        "failover_steps": {
-            f"{one.step}" if one.shard == 1 else f"{one.step} (shard {one.shard})": one.t_s
-            for one in metrics.failover_steps
-        },
+        "failover_steps": {_step_name(one): one.t_s for one in metrics.failover_steps},
         "lag_at_fault_bytes": metrics.lag_at_fault_bytes,
         "loss": _loss(metrics),
         "attempts": result.attempts,
         "wall_s": round(result.wall_s, 1),
         "run_dir": result.run_dir,
     }
+
+
+def _step_name(one: FailoverStep) -> str:
+    """The step; in parentheses which failover it is of, where that is not the first of shard 1."""
+    where = [f"shard {one.shard}"] if one.shard != 1 else []
+    where += [f"failover {one.failover}"] if one.failover != 1 else []
+    return f"{one.step} ({', '.join(where)})" if where else one.step
 
 
 def _loss(metrics: Metrics) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from harness.model.judgement import percent
+from harness.model.judgement import FailoverStep, percent
 from harness.model.results import Progress, SuiteResult
 from harness.model.words import Shows, Verdict
 from harness.report import terminal
-from harness.report.explain import explain
+from harness.report.explain import explain, failovers
 from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary_text
@@ -171,3 +171,33 @@ def test_suite_page_is_self_contained() -> None:
     assert "<script>" not in html
     assert "http" not in html.replace("http-equiv", "")
     assert "sentinel-01-primary-killed/index.html" in html
+
+
+def test_each_failover_has_its_line_and_its_name() -> None:
+    """In the terminal a line, in the summary a name of its own; what never came says why."""
+    steps = (
+        FailoverStep(step="elected", shard=1, t_s=1.2, source="sentinel-1", fault=1),
+        FailoverStep(step="promoted", shard=1, t_s=1.4, source="redis-2", fault=1),
+        FailoverStep(step="client redirected", shard=1, t_s=1.6, fault=1),
+        FailoverStep(step="elected", shard=1, t_s=2.0, reason="aborted: no good replica", failover=2),
+        FailoverStep(step="promoted", shard=2, t_s=None, reason="aborted: no good replica", failover=2),
+    )
+    assert failovers(steps) == [
+        "  failover 1 of shard 1, from fault 1: elected +1.20 s · promoted +1.40 s",
+        "  failover 2 of shard 1: elected +2.00 s (aborted: no good replica)",
+        "  failover 2 of shard 2: promoted – (aborted: no good replica)",
+    ]
+    assert [one.said for one in steps[2:4]] == ["", "aborted: no good replica"]
+    assert replace(steps[0], reason="aborted before: x").said == "sentinel-1; aborted before: x"
+    whole = result()
+    assert whole.judgement is not None
+    metrics = replace(whole.judgement.metrics, failover_steps=steps)
+    told = replace(whole, judgement=replace(whole.judgement, metrics=metrics))
+    assert "failover 2 of shard 2: promoted – (aborted: no good replica)" in "\n".join(explain(told, "x"))
+    assert json.loads(summary_text(suite(told)))["scenarios"][0]["failover_steps"] == {
+        "elected": 1.2,
+        "promoted": 1.4,
+        "client redirected": 1.6,
+        "elected (failover 2)": 2.0,
+        "promoted (shard 2, failover 2)": None,
+    }
