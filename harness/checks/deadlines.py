@@ -2,7 +2,8 @@
 
 An effect in [s, d] that sets a timeout T promises a deadline in [s + T - e, d + T + e], where e is
 the index's tolerance. Of several, the last one holds; which one was last is not always known, so
-`earliest` and `latest` bound what any order could have left behind.
+`earliest` and `latest` bound what any order could have left behind. Engines before Redis 7.0 count T anew
+on every replica: what seems late is held against `replays` before it is called so.
 
 Trap: a look travels before the touch in the same pipeline, so its own touch never explains it.
 """
@@ -16,6 +17,7 @@ from harness.checks.causes import discarded, of_loss, of_old_answer
 from harness.checks.effects import FOREVER, NEVER, Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
+from harness.checks.replays import replayed_us
 from harness.model.judgement import Finding
 from harness.model.words import StepKind
 
@@ -24,7 +26,7 @@ class Deadlines:
     """The deadlines of one session."""
 
     def __init__(self, index: Index, timeline: Timeline) -> None:
-        self.epsilon_us = index.epsilon_us
+        self.tolerance_us = index.tolerance_us
         setters = timeline.setters
         timeouts = [(one.step.ttl_ms or 0) * 1000 for one in setters]
         self.known = bool(setters)
@@ -50,19 +52,25 @@ class Deadlines:
 
     def earliest_us(self, touch: Effect) -> float:
         """The session lives until then at least, if this touch took effect and none was lost."""
-        return touch.sent_us + self._shortest_us - self.epsilon_us
+        return touch.sent_us + self._shortest_us - self.tolerance_us
 
     def promised_us(self) -> float:
         """After that no acked effect promises anything; unanswered ones never did."""
         done_us = self._acked_done[-1] if self._acked_done else NEVER
-        return done_us + self.longest_us + self.epsilon_us
+        return done_us + self.longest_us + self.tolerance_us
 
     def latest_us(self, sight: Sight) -> float:
         """The session is gone by then, unless something begun since keeps it."""
         n = bisect_left(self._begun_first, sight.sent_us)
         if not n:
             return FOREVER  # it is only being made
-        return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.epsilon_us
+        return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.tolerance_us
+
+    def latest_anew_us(self, index: Index, sight: Sight) -> float:
+        """The same, where the node that answered may have counted the timeouts anew."""
+        n = bisect_left(self._begun_first, sight.sent_us)
+        executed_us = max((replayed_us(index, one, sight) for one in self._begun[:n]), default=FOREVER)
+        return executed_us + self.longest_us + self.tolerance_us
 
     def may_be_stretched(self, sight: Sight) -> bool:
         """Whether another touch was begun while the look was under way."""
@@ -74,8 +82,8 @@ class Deadlines:
 
     def earlier_explains(self, since_us: float, absent: Sight) -> bool:
         """Whether some earlier touch's deadline lies between the last sight and an absence."""
-        n = bisect_right(self._begun_first, absent.done_us - self._shortest_us + self.epsilon_us)
-        return n > 0 and self._begun_until[n - 1] + self.longest_us + self.epsilon_us >= since_us
+        n = bisect_right(self._begun_first, absent.done_us - self._shortest_us + self.tolerance_us)
+        return n > 0 and self._begun_until[n - 1] + self.longest_us + self.tolerance_us >= since_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
             if created is None or sight.sent_us > (created.operation.done_us or FOREVER):
                 immortal.append(sight)
             continue
-        late += _late(sight, deadlines)
+        late += _late(index, sight, deadlines)
     if late:
         sight, sentence = late[0]
         touch = deadlines.last_touch(sight.sent_us)
@@ -166,18 +174,19 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
     return found
 
 
-def _late(sight: Sight, deadlines: Deadlines) -> list[tuple[Sight, str]]:
-    latest_us = deadlines.latest_us(sight)
+def _late(index: Index, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight, str]]:
+    latest_us = given_us = deadlines.latest_us(sight)
+    if deadlines.may_be_stretched(sight):
+        given_us = max(given_us, sight.done_us + deadlines.longest_us + deadlines.tolerance_us)
+    ends_us = sight.sent_us + (sight.pttl_ms or 0) * 1000
+    if sight.sent_us > latest_us or ends_us > given_us:
+        anew_us = deadlines.latest_anew_us(index, sight)
+        latest_us, given_us = max(latest_us, anew_us), max(given_us, anew_us)
     if sight.sent_us > latest_us:
         over_s = (sight.sent_us - latest_us) / 1e6
         return [(sight, f"still worked {over_s:.3f} s or more after its idle timeout had run out")]
-    if sight.pttl_ms is None or sight.pttl_ms < 0:
-        return []
-    if deadlines.may_be_stretched(sight):
-        latest_us = max(latest_us, sight.done_us + deadlines.longest_us + deadlines.epsilon_us)
-    ends_us = sight.sent_us + sight.pttl_ms * 1000
-    if ends_us > latest_us:
-        return [(sight, f"was given {(ends_us - latest_us) / 1e6:.3f} s more than any touch had asked for")]
+    if ends_us > given_us:
+        return [(sight, f"was given {(ends_us - given_us) / 1e6:.3f} s more than any touch had asked for")]
     return []
 
 
@@ -224,7 +233,7 @@ def _refuted(one: Short, good: list[Sight], deadlines: Deadlines) -> bool:
     """A later look, with no newer touch to explain it, found the promised time again."""
     n = bisect_right([sight.sent_us for sight in good], one.sight.done_us)
     for later in good[n:]:
-        if deadlines.latest_us(later) > one.touch.done_us + deadlines.longest_us + deadlines.epsilon_us:
+        if deadlines.latest_us(later) > one.touch.done_us + deadlines.longest_us + deadlines.tolerance_us:
             return False
         assert later.pttl_ms is not None
         if later.done_us + later.pttl_ms * 1000 >= deadlines.earliest_us(one.touch):

@@ -88,7 +88,7 @@ def _expires_us(index: Index, timeline: Timeline) -> float:
     if not index.clocks_known:
         return NEVER
     return min(
-        (one.first_us + (one.step.ttl_ms or 0) * 1000 - index.epsilon_us for one in timeline.setters),
+        (one.first_us + (one.step.ttl_ms or 0) * 1000 - index.tolerance_us for one in timeline.setters),
         default=FOREVER,
     )
 

@@ -123,7 +123,7 @@ def _looks(sights: list[Sight]) -> int:
 
 def _early(timeline: Timeline, deadlines: Deadlines, seen: Sight, created: Effect) -> bool:
     """Whether the loss of touches alone explains the absence: the key lived, and then ran out."""
-    if any(one.ends_us <= seen.done_us + deadlines.epsilon_us for one in shortened(timeline, deadlines)):
+    if any(one.ends_us <= seen.done_us + deadlines.tolerance_us for one in shortened(timeline, deadlines)):
         return True
     before = [
         one.sent_us for one in timeline.sights if one.state is State.PRESENT and one.done_us < seen.sent_us

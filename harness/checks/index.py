@@ -37,6 +37,9 @@ WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 
 EPSILON_US = 2000
 """Redis keeps TTLs in whole milliseconds, at both ends."""
+NOTICEABLE_US = 50_000
+"""A deadline that is off by no more is no finding, on any engine: no user can tell, and whoever sets an
+idle timeout sets seconds. Where engines before Redis 7.0 add to this, `replays` says."""
 DRIFT_LIMIT_US = 50_000
 """Wall and monotonic clock further apart than this: deadlines cannot be judged (contract, section 5)."""
 UNKNOWN_DRIFT_US = 1_000_000
@@ -117,6 +120,8 @@ class Index:
         self._still_open: list[tuple[Timeline, Effect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
+        self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
+        """How far off a deadline must be before it is a finding: proved, and not too small to matter."""
         self.effect_us = first_effect_us(history)
         self.recovered_us = recovered_us(history, self.effect_us)
         self.end_us = _end(history, self.traffic)
@@ -308,20 +313,10 @@ class Index:
         )
 
     def _epsilon(self) -> tuple[float, bool]:
-        """Tolerance of every deadline, and whether the clocks allow judging deadlines at all."""
+        """What cannot be measured of a deadline, and whether the clocks allow judging deadlines at all."""
         apart = [pair.wall_us - pair.t_us for pair in self.history.clocks]
         drift_us = max(apart) - min(apart) if apart else UNKNOWN_DRIFT_US
-        epsilon_us: float = EPSILON_US + drift_us
-        if expires_relatively(self.history.opening.engine):
-            epsilon_us += self.nodes.largest_lag_us()
-        return epsilon_us, drift_us <= DRIFT_LIMIT_US
-
-
-def expires_relatively(engine: str) -> bool:
-    """Redis before 7.0 replicates EXPIRE as a number of seconds from then, not as a moment."""
-    name, _, version = engine.partition(" ")
-    major = version.partition(".")[0]
-    return name == "Redis" and major.isdigit() and int(major) < 7
+        return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
 
 
 def first_effect_us(history: History) -> float | None:

@@ -23,6 +23,7 @@ from harness.checks.effects import FOREVER, Effect, Sight, State, effect_of, see
 from harness.checks.findings import Counted, finding
 from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
+from harness.checks.replays import replayed_us
 from harness.checks.traffic import MUTATING_STEPS
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, Operation, Step
@@ -50,7 +51,10 @@ class Lease:
 class Holding:
     """An acquisition that took a lock or may have, acked or not."""
 
+    taken: Effect
     from_us: float
+    lasts_us: float
+    """Its lease, with what cannot be measured of it."""
     over_us: float
     """By now it had ended by itself at the latest."""
     released: Effect | None
@@ -136,9 +140,12 @@ def _holding(index: Index, operation: Operation, step: Step) -> Holding | None:
     ended = None
     if effect.certain and not effect.extra and released is not None and released.effective:
         ended = effect_of(operation, released, _gone(index))
+    lasts_us = step.ttl_ms * 1000 + index.epsilon_us
     return Holding(
+        taken=effect,
         from_us=effect.first_us,
-        over_us=effect.until_us + step.ttl_ms * 1000 + index.epsilon_us,
+        lasts_us=lasts_us,
+        over_us=effect.until_us + lasts_us,
         released=ended,
     )
 
@@ -288,13 +295,21 @@ def _stuck(index: Index, holdings: list[Holding], nils: list[tuple[Operation, St
     for operation, step in nils:
         sight = _sight(operation, step)
         count = bisect_right(begun, sight.done_us)
-        if count and until[count - 1] >= sight.sent_us:
+        if count and (until[count - 1] >= sight.sent_us or _held_anew(index, holdings[:count], sight)):
             continue
         undone = next(
             (one.released for one in reversed(holdings[:count]) if one.over_us >= sight.sent_us), None
         )
         found.setdefault(0 if undone is None else undone.operation.id, (undone, []))[1].append(sight)
     return [_taken(index, released, sights) for released, sights in found.values()]
+
+
+def _held_anew(index: Index, holdings: list[Holding], sight: Sight) -> bool:
+    """Whether the node that answered may have counted a lease anew that nobody released."""
+    return any(
+        one.released is None and replayed_us(index, one.taken, sight) + one.lasts_us >= sight.sent_us
+        for one in holdings
+    )
 
 
 def _taken(index: Index, released: Effect | None, sights: list[Sight]) -> Finding:

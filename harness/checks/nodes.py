@@ -8,7 +8,6 @@ Nothing is judged here: `causes` and the checks ask.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -162,30 +161,6 @@ class Nodes:
         lines = [line for number, line in self.owners.items() if shard in {None, number}]
         taken = [later for line in lines for earlier, later in pairwise(line) if earlier.node != later.node]
         return sorted((one for one in taken if one.by_us >= since_us), key=lambda one: one.by_us)
-
-    def largest_lag_us(self) -> float:
-        """How long a primary's write took at most to reach a replica, by offsets (to one sample)."""
-        worst = 0.0
-        for shard in self.owners:
-            merged = sorted(
-                (
-                    one
-                    for mine in self._samples.values()
-                    for one in mine
-                    if self.shards.of(one.node, one.done_us) == shard
-                ),
-                key=lambda one: one.done_us,
-            )
-            offsets: list[int] = []
-            times: list[float] = []
-            for sample in merged:
-                if sample.role != "primary":
-                    ahead = bisect_right(offsets, sample.offset)
-                    worst = max(worst, sample.done_us - times[ahead] if ahead < len(times) else 0.0)
-                elif not offsets or sample.offset > offsets[-1]:
-                    offsets.append(sample.offset)
-                    times.append(sample.sent_us)
-        return worst
 
     def _find_reborn(self) -> list[Loss]:
         """Primaries that came back without some of their data while still the owner of their shard."""

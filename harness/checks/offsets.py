@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from harness.checks.effects import FOREVER
 from harness.model.records import NodeSample
 
 
@@ -78,6 +79,19 @@ class Offsets:
         sample = self._samples[node][last]
         same = sample.run_id == run_id and sample.replid == stream and sample.role == "replica"
         return sample.offset if same else None
+
+    def reached_us(self, node: str, span: Span) -> float:
+        """By when a replica had certainly followed the stream past this; `FOREVER`: no sample shows it."""
+        if span.high is None:
+            return FOREVER
+        return next(
+            (
+                float(one.done_us)
+                for one in self._samples.get(node, ())
+                if one.role == "replica" and one.replid == span.stream and one.offset >= span.high
+            ),
+            FOREVER,
+        )
 
     def cut(self, heir: str, from_us: float, stream: str) -> Cut | None:
         """Where the node that was promoted then had left this stream; None: it does not say."""

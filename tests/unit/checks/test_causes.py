@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks import run_checks
-from harness.checks.index import Index, expires_relatively
+from harness.checks.index import Index
 from harness.checks.nodes import Standing
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -287,14 +287,6 @@ def test_promotion_is_known_from_samples_alone() -> None:
     past.change(ann, 5.0, node="redis-1")
     past.events = [one for one in past.events if one.name != "promoted"]
     assert _found(past, "lost-write").cause is Cause.SPLIT_BRAIN
-
-
-def test_old_engines_replicate_timeouts_relatively() -> None:
-    """Before Redis 7.0 a deadline is late on replicas by as much as replication was."""
-    assert expires_relatively("Redis 6.2.14")
-    assert not expires_relatively("Redis 7.0.15")
-    assert not expires_relatively("Redis 8.0.2")
-    assert not expires_relatively("Valkey 8.1.1")
 
 
 def test_attempt_is_over_when_its_process_is_gone() -> None:
