@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.history import History
 from harness.model.plan import NodePlan, Plan, PlannedBound
@@ -21,6 +23,7 @@ from harness.model.records import (
     Connection,
     Event,
     NodeSample,
+    Opening,
     Operation,
     PhaseChange,
     Step,
@@ -73,6 +76,7 @@ def expect(
     on: str | None = None,
     timing: bool = False,
     setting: str | None = None,
+    engine: str | None = None,
 ) -> tuple[Expectation, PlannedBound]:
     """An expectation and its bound; `text` as in a file, its metric read off its beginning."""
     left = text.partition(":")[0]
@@ -83,6 +87,7 @@ def expect(
             arguments=arguments,
             phase=phase,
             on=on,
+            engine=engine,
             comparison=comparison,
             bound=(Term(factor=1.0, setting=setting), Term(factor=value))
             if setting
@@ -100,6 +105,10 @@ class Sketch:
 
     expectations: Sequence[tuple[Expectation, PlannedBound]] = ()
     shows: Shows = Shows.PROMISE
+    topology: TopologyKind = TopologyKind.SENTINEL
+    workload: Workload = field(default_factory=lambda: Workload(mix={"log-in": 1.0}))
+    engine: str = ""
+    eviction_events: bool = True
     faulty: bool = True
     fault_kinds: tuple[str, ...] = ("kill",)
     operations: list[Operation] = field(default_factory=list)
@@ -222,7 +231,7 @@ class Sketch:
         ]
         return History(
             plan=self.plan(),
-            opening=opening("a primary is killed"),
+            opening=self.opening(),
             operations=tuple(self.operations),
             connections=tuple(self.connections),
             samples=tuple(sorted(samples, key=lambda one: one.done_us)),
@@ -243,6 +252,12 @@ class Sketch:
             ),
             audit_summary=AuditSummary(passes=1, valid_pass=1),
             closing=Closing(t_us=us(END_S), operations=len(self.operations)),
+        )
+
+    def opening(self) -> Opening:
+        made = opening("a primary is killed")
+        return msgspec.structs.replace(
+            made, eviction_events=self.eviction_events, engine=self.engine or made.engine
         )
 
     def clocks(self) -> tuple[ClockPair, ...]:
@@ -272,9 +287,9 @@ class Sketch:
             about="",
             advice="",
             deployment=Deployment(
-                name="d", topology=TopologySpec(kind=TopologyKind.SENTINEL), client=ClientProfile()
+                name="d", topology=TopologySpec(kind=self.topology), client=ClientProfile()
             ),
-            workload=Workload(mix={"log-in": 1.0}),
+            workload=self.workload,
             faults=faults if self.faulty else (),
             expect=tuple(expectation for expectation, _ in self.expectations),
         )

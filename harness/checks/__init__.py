@@ -21,7 +21,7 @@ from harness.checks.deadlines import judge_deadlines
 from harness.checks.destroys import judge_destroys
 from harness.checks.exact import judge_exactly
 from harness.checks.existence import judge_existence
-from harness.checks.findings import FINDINGS, Check, Counted, Sequel
+from harness.checks.findings import FINDINGS, ONE_PER_SESSION, Check, Counted, Sequel
 from harness.checks.identity import judge_identity
 from harness.checks.index import Index
 from harness.checks.locks import judge_locks
@@ -106,9 +106,6 @@ CHECKS: tuple[Check, ...] = (
     ),
 )
 
-_ONE_PER_SESSION = frozenset({"stale-read", "expired-early"})
-"""Merged over everything that a session's readers were shown; the others by the promise broken."""
-
 _UNTIL_THE_END = frozenset({"no-recovery", "refused-login"})
 """Not weakened by operations in flight when a history breaks off."""
 
@@ -179,7 +176,7 @@ def _merged(found: Sequence[Finding]) -> list[Finding]:
     """One broken promise, one finding: several checks may have met the same one."""
     merged: dict[tuple[object, ...], Finding] = {}
     for one in found:
-        promise = () if one.name in _ONE_PER_SESSION else one.operations[:1]
+        promise = () if one.name in ONE_PER_SESSION else one.operations[:1]
         key = (one.name, one.session, promise, one.sentence if one.session is None else "")
         before = merged.get(key)
         if before is None:

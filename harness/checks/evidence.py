@@ -7,18 +7,20 @@ it) are its measurements void. How late this machine was is counted in `lateness
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.checks.columns import NONE
 from harness.checks.lateness import Lateness, judged_clocks, lateness
+from harness.checks.measure import evicted_keys
 from harness.checks.moments import Moments
 from harness.checks.traffic import traffic_of
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
+from harness.model.measures import MEASURES, Need, not_looked_for
 from harness.model.records import ClockPair
-from harness.model.words import Outcome, Phase
+from harness.model.words import NodePurpose, Outcome, Phase
 
 DRIFT_US = 50_000
 """Wall against monotonic clock; TTLs are kept in wall time (ledger: 50 ms)."""
@@ -52,14 +54,21 @@ class Gap:
 class Evidence:
     gaps: tuple[Gap, ...] = ()
     lateness: Lateness = field(default_factory=Lateness)
+    without: Mapping[Need, str] = field(default_factory=dict)
+    """Evidence that was not recorded -> why."""
+    limits_s: Mapping[str, float] = field(default_factory=dict)
+    """Finding that comes from something having taken too long -> the time that it may take."""
 
-    @property
-    def starved(self) -> str:
-        return self.lateness.starved
+    def about_delays(self, finding: str) -> tuple[str, ...]:
+        """What leaves a finding undecided that comes from something having taken too long."""
+        limit_s = self.limits_s.get(finding, self.lateness.bound_s)
+        late = (self.lateness.said(limit_s),) if self.lateness.counts_within(limit_s) else ()
+        return self.about(Affects.TIMING) + late
 
-    def about_delays(self) -> tuple[str, ...]:
-        """What leaves findings undecided that come from something having taken too long."""
-        return self.about(Affects.TIMING) + ((str(self.lateness),) if self.lateness.delays_count else ())
+    def lacks(self, measure: str) -> tuple[str, ...]:
+        """Why the run recorded too little to rule this out."""
+        of = MEASURES.get(measure)
+        return () if of is None else tuple(why for need, why in self.without.items() if need in of.needs)
 
     def about(self, *affects: Affects) -> tuple[str, ...]:
         return tuple(gap.sentence for gap in self.gaps if gap.affects in affects)
@@ -69,7 +78,7 @@ def weigh(
     history: History, moments: Moments, sessions: SessionCounts, crashed: Sequence[str] = ()
 ) -> Evidence:
     """`crashed`: what `run_checks` says of checks that failed with an error of their own."""
-    late = lateness(history, moments)
+    scenario = history.plan.scenario
     gaps = [
         *_recording(history),
         *(Gap(Affects.UPPER, f"a check crashed: {one}") for one in crashed),
@@ -79,9 +88,27 @@ def weigh(
         *_at_risk(history, sessions),
         *_clocks(history, moments),
     ]
-    if late.starved:
-        gaps.append(Gap(Affects.TIMING, f"the host was starved: {late.starved}"))
-    return Evidence(gaps=tuple(gaps), lateness=late)
+    return Evidence(
+        gaps=tuple(gaps),
+        lateness=lateness(history, moments),
+        without=_not_recorded(history),
+        limits_s={
+            "no-recovery": scenario.settle_within_s,
+            "logged-out-by-outage": scenario.workload.idle_timeout_s,
+        },
+    )
+
+
+def _not_recorded(history: History) -> dict[Need, str]:
+    """What the scenario does without, and what its run could not record."""
+    scenario = history.plan.scenario
+    found = {
+        need: f"{', '.join(names)}: not looked for, as this run has no {need}"
+        for need, names in not_looked_for(scenario.deployment, scenario.workload).items()
+    }
+    if not history.opening.eviction_events and evicted_keys(history).get(NodePurpose.SESSIONS):
+        found[Need.EVICTION_EVENTS] = "keys were evicted, and which ones was not recorded"
+    return found
 
 
 def _recording(history: History) -> Iterator[Gap]:

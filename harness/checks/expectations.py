@@ -2,45 +2,46 @@
 
 A measurement is an interval. Met only if all of it satisfies the comparison, unmet only if none of
 it does. Gaps in the evidence widen it first (see `evidence`), so a proved violation stays unmet
-however much is missing, and "none seen" is no zero where something may have been missed. Trap: a
-starved host spoils timing expectations only; what was lost is lost at any speed.
+however much is missing, and "none seen" is no zero where something may have been missed, or nobody
+looked. Trap: a late machine widens times only, by as much as it was late; what was lost is lost at any
+speed.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.availability import clipped, group_windows, late_us, longest, sides, total, worst_of
+from harness.checks.availability import groups_of, late_us, longest, sides, total
 from harness.checks.budget import bounds_of, budget_of
 from harness.checks.evidence import Affects, Evidence
 from harness.checks.failover import promotions
 from harness.checks.findings import LOST_WRITES
 from harness.checks.latency import acked_waits_us, percentile
-from harness.checks.measure import loss_window_s, share
+from harness.checks.measure import loss_window_s, share, unread_evictions
 from harness.checks.moments import Moments
-from harness.checks.scope import SIDES, Membership, Scope, scope_of
+from harness.checks.scope import Membership, Scope, scope_of
 from harness.checks.traffic import traffic_of
-from harness.checks.wording import interval_text, share_text
+from harness.checks.wording import WINDOWS, interval_text, share_text
 from harness.model.engine import applies
 from harness.model.history import History
-from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics, Window
+from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics
+from harness.model.measures import MEASURES, SIDES, Need, why_not
 from harness.model.scenario import Expectation
-from harness.model.words import NodePurpose, Outcome, Phase
+from harness.model.words import Outcome, Phase
 
 ANYTHING = Interval(low=0, high=INFINITE)
 ANY_SHARE = Interval(low=0, high=100)
 NONE = Interval(low=0, high=0)
 
-SEEN_WITHOUT_AUDIT = frozenset({"refused-login", "logged-out-by-outage", "no-recovery", "reply-mixed-up"})
 FROM_AVAILABILITY = frozenset({"refused-login", "logged-out-by-outage", "no-recovery"})
 """Where the workload never ran, these say nothing about the topology."""
 LOSSES = LOST_WRITES | {"partial-session", "evicted-session", "expired-early"}
 TIMED = frozenset({"over-budget", "logged-out-by-outage", "lease-overrun", "no-recovery"})
-"""Measured times: nodes on a starved host are late with what bounds a loss and with failing over, and
+"""Measured times: nodes on a late machine are late with what bounds a loss and with failing over, and
 clients with coming back before a timeout or a lease ends."""
 DEADLINES = frozenset({"expired-early", "outlived-timeout"})
 
@@ -64,6 +65,8 @@ class Measured:
     """Empty: the interval in words."""
     missing: str = ""
     """Why there is nothing to measure."""
+    why: str = ""
+    """Why it is no single number, where it may be none."""
 
 
 def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
@@ -78,31 +81,44 @@ def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
 def _result(expectation: Expectation, bound: float | None, case: Case) -> ExpectationResult:
     engine = case.history.opening.engine
     if not applies(expectation.engine, engine):
-        aside = f"left aside on {engine}"
-        return ExpectationResult(text=expectation.text, measured=aside, low=0, high=0, met=True)
+        said = f"left aside on {engine}"
+        return ExpectationResult(text=expectation.text, measured=said, low=0, high=0, met=None, aside=True)
     measured = _measure(expectation, case)
     interval, why = widened(expectation, measured.interval, case.evidence)
-    met = None if bound is None else compare(interval, expectation.comparison, bound)
-    if expectation.timing and (spoilt := case.evidence.about(Affects.TIMING)):
-        met, why = None, spoilt[0]
-    elif expectation.timing and met is False and bound is not None:
-        in_time = Interval(low=interval.low - case.evidence.lateness.late_s, high=interval.high)
-        if compare(in_time, expectation.comparison, bound) is not False:
-            met, why = None, str(case.evidence.lateness)
+    met, late = _met(expectation, interval, bound, case.evidence)
     if bound is None:
         budget = budget_of(expectation, case.history)
         reason = "no fault took effect" if budget is None else budget.derivation
         why = f"its bound is a loss budget, and there is none: {reason}"
     changed = interval != measured.interval
     text = measured.text if measured.text and not changed else interval_text(interval, expectation)
+    why = measured.missing or why or late or measured.why or "the evidence allows both answers"
     return ExpectationResult(
         text=expectation.text,
-        measured="not measured" if measured.missing else text,
+        measured="not measured" if measured.missing and interval.low <= 0 else text,
         low=interval.low,
         high=interval.high,
         met=met,
-        why="" if met is not None else measured.missing or why or "the evidence allows both answers",
+        why="" if met is not None else why,
     )
+
+
+def _met(
+    expectation: Expectation, interval: Interval, bound: float | None, evidence: Evidence
+) -> tuple[bool | None, str]:
+    """Whether it is met, and what this machine's lateness has to do with it not being decided."""
+    if bound is None:
+        return None, ""
+    exactly = compare(interval, expectation.comparison, bound)
+    if expectation.unit != "s":
+        return exactly, ""
+    if unknown := evidence.about(Affects.TIMING):
+        return None, unknown[0]
+    late = evidence.lateness
+    hidden_s = late.hides_s if expectation.metric in WINDOWS else 0.0
+    wide = Interval(low=interval.low - late.within_s(bound), high=interval.high + hidden_s)
+    met = compare(wide, expectation.comparison, bound)
+    return met, late.said(bound) if exactly is not None else ""
 
 
 def compare(measured: Interval, comparison: str, bound: float) -> bool | None:
@@ -149,12 +165,18 @@ def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple
     void += evidence.about(Affects.TTL) if finding in DEADLINES else ()
     if void:
         return ANYTHING, void[0]
-    late = evidence.about_delays() if finding in TIMED and interval.high > 0 else ()
+    late = evidence.about_delays(finding) if finding in TIMED and interval.high > 0 else ()
     if late:
         return Interval(low=0, high=interval.high), late[0]
-    gaps = evidence.about(Affects.ALL, Affects.UPPER)
-    gaps += () if finding in SEEN_WITHOUT_AUDIT else evidence.about(Affects.AUDIT)
+    gaps = evidence.about(Affects.ALL, Affects.UPPER) + _unseen(finding, evidence)
     return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")
+
+
+def _unseen(measure: str, evidence: Evidence) -> tuple[str, ...]:
+    """Why more of it may have happened than anybody looked for."""
+    of = MEASURES.get(measure)
+    audited = of is None or Need.AUDIT in of.needs
+    return evidence.lacks(measure) + (evidence.about(Affects.AUDIT) if audited else ())
 
 
 def _widened_loss(
@@ -165,7 +187,7 @@ def _widened_loss(
     void += evidence.about(Affects.TTL) if of in DEADLINES else ()
     if void:
         return (ANY_SHARE if metric == "share" else ANYTHING), void[0]
-    gaps = () if of in SEEN_WITHOUT_AUDIT else evidence.about(Affects.AUDIT)
+    gaps = _unseen(of or metric, evidence)
     return (_open(interval, metric), gaps[0]) if gaps else (interval, "")
 
 
@@ -189,10 +211,14 @@ def finding_named(expectation: Expectation) -> str | None:
 
 
 def _measure(expectation: Expectation, case: Case) -> Measured:
-    scope = scope_of(expectation)
-    if expectation.metric in METRICS:
-        return METRICS[expectation.metric](expectation, scope, case)
-    return Measured(count(expectation.metric, scope, case))
+    scope, scenario = scope_of(expectation), case.history.plan.scenario
+    never = why_not(expectation, scenario.deployment, scenario.workload, scenario.faults)
+    if expectation.metric not in METRICS:
+        found = count(expectation.metric, scope, case)
+        return Measured(Interval(low=found.low, high=INFINITE), missing=never) if never else Measured(found)
+    if never:
+        return Measured(ANY_SHARE if expectation.metric == "share" else ANYTHING, missing=never)
+    return METRICS[expectation.metric](expectation, scope, case)
 
 
 def count(finding: str, scope: Scope, case: Case) -> Interval:
@@ -206,36 +232,57 @@ def count(finding: str, scope: Scope, case: Case) -> Interval:
     return Interval(low=low, high=low + members.count(Membership.UNKNOWN) + undecided)
 
 
-def _windows(expectation: Expectation, scope: Scope, case: Case) -> tuple[Window, ...] | None:
-    """The windows of the worst group in a scope; None: nothing of that kind was due there.
+def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[Interval]] | None:
+    """How long the stretches without success were, of each shard and side in a scope: its windows, and what
+    nobody tried in; None: nothing of that kind was due there.
 
     A web server counts as on its side of a partition for the whole run, as in the metrics.
     """
-    kind, moments = expectation.arguments[0], case.moments
-    traffic = traffic_of(case.history)
-    judged = traffic.where(traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT))
-    side_of = sides(traffic)
+    kind, moments, history = expectation.arguments[0], case.moments, case.history
+    traffic = traffic_of(history)
+    judged = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    late = late_us(traffic.where(judged))
     if scope.on in SIDES:
-        there = np.array([side_of.get(one) == scope.on for one in traffic.web_servers], np.bool_)
-        chosen = judged.where(there[judged.web_server])
+        side_of = history.once(sides)
+        there = np.array([*(side_of.get(one) == scope.on for one in traffic.web_servers), False], np.bool_)
+        chosen = judged & there[traffic.web_server]
     else:
-        chosen = judged.where(scope.group_has(judged))
-    if not len(chosen):
+        chosen = judged & scope.group_has(traffic)
+    span = moments.trouble_us if scope.phase is None else moments.spans.get(scope.phase)
+    if span is None or not chosen.any():
         return None
-    groups = group_windows(chosen, kind, side_of, late=late_us(judged), moments=moments)
-    if scope.phase is not None:
-        groups = {name: clipped(windows, scope.phase, moments) for name, windows in groups.items()}
-    return worst_of(groups)
+    found = []
+    for group in groups_of(history, kind, chosen, moments):
+        windows = group.gaps(late=late, moments=moments)
+        blind = group.unprobed(windows, span, late=late, moments=moments)
+        if scope.phase is not None:
+            parts = (one.within(*span, moments.workload_ends_us) for one in windows)
+            windows = [part for part in parts if part is not None]
+        found.append([one.duration_s for one in (*windows, *blind)])
+    return found
 
 
 def _outage(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    windows = _windows(expectation, scope, case)
-    return _nothing_due(expectation) if windows is None else Measured(longest(windows))
+    return _of_the_worst(expectation, _stretches(expectation, scope, case), longest)
 
 
 def _downtime(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    windows = _windows(expectation, scope, case)
-    return _nothing_due(expectation) if windows is None else Measured(total(windows))
+    return _of_the_worst(expectation, _stretches(expectation, scope, case), total)
+
+
+def _of_the_worst(
+    expectation: Expectation,
+    stretches: list[list[Interval]] | None,
+    summed: Callable[[Iterable[Interval]], Interval],
+) -> Measured:
+    """Either end by the group that is worst there: which one was out longest is not known either."""
+    if stretches is None:
+        return _nothing_due(expectation)
+    kind = expectation.arguments[0]
+    return Measured(
+        longest(map(summed, stretches)),
+        why=f"{kind} was not tried often enough to tell when it worked and when it did not",
+    )
 
 
 def _nothing_due(expectation: Expectation) -> Measured:
@@ -257,10 +304,12 @@ def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     of, traffic = expectation.arguments[0], traffic_of(case.history)
     a_behaviour = of in case.history.plan.scenario.workload.mix  # `logout` is the name of a kind too
     chosen = traffic.of_behaviour(of) if a_behaviour else traffic.of_kind(of)
-    chosen = chosen & traffic.with_outcome(Outcome(expectation.metric)) & scope.has(traffic)
+    chosen = chosen & scope.has(traffic)
     if scope.phase is not Phase.SEED:
         chosen &= ~traffic.in_phase(Phase.SEED)
-    seen = int(chosen.sum())
+    if not chosen.any() and expectation.metric != Outcome.ACKED:
+        return _nothing_due(expectation)
+    seen = int((chosen & traffic.with_outcome(Outcome(expectation.metric))).sum())
     return Measured(Interval(low=seen, high=seen))
 
 
@@ -276,10 +325,15 @@ def _share(expectation: Expectation, scope: Scope, case: Case) -> Measured:
 
 
 def _loss_window(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    """Losses of which nobody knows whether they belong there count at the upper end only."""
     del expectation
-    mine = [one for one in case.findings if scope.finding(one, case.moments) is not Membership.OUT]
-    window = loss_window_s(mine, case.moments)
-    return Measured(NONE, text="nothing lost") if window is None else Measured(window)
+    moments = case.moments
+    where = [(one, scope.finding(one, moments)) for one in case.findings]
+    certain = loss_window_s([one for one, member in where if member is Membership.IN], moments)
+    at_most = loss_window_s([one for one, member in where if member is not Membership.OUT], moments)
+    if at_most is None:
+        return Measured(NONE, text="nothing lost")
+    return Measured(Interval(low=0.0 if certain is None else certain.low, high=at_most.high))
 
 
 def _failovers(expectation: Expectation, scope: Scope, case: Case) -> Measured:
@@ -289,25 +343,20 @@ def _failovers(expectation: Expectation, scope: Scope, case: Case) -> Measured:
 
 
 def _evicted_keys(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    del expectation
     evicted = case.metrics.evicted_keys
-    if scope.on is None:
-        seen = sum(evicted.values())
-    elif scope.on in set(NodePurpose):
-        seen = evicted.get(scope.on, 0)
-    else:
-        return _only_whole_runs(expectation)
-    return Measured(Interval(low=seen, high=seen))
+    purposes = set(evicted) if scope.on is None else {scope.on}
+    seen = sum(evicted.get(one, 0) for one in purposes)
+    if purposes.isdisjoint(unread_evictions(case.history)):
+        return Measured(Interval(low=seen, high=seen))
+    why = "a node ended, and what it evicted after the last look at it is not known"
+    return Measured(Interval(low=seen, high=INFINITE), why=why)
 
 
 def _at_risk(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    if not scope.everything:
-        return _only_whole_runs(expectation)
+    del expectation, scope
     at_risk = case.metrics.sessions.at_risk
     return Measured(Interval(low=at_risk, high=at_risk))
-
-
-def _only_whole_runs(expectation: Expectation) -> Measured:
-    return Measured(ANYTHING, missing=f"{expectation.metric} is not measured per {expectation.on or 'phase'}")
 
 
 METRICS: Mapping[str, Callable[[Expectation, Scope, Case], Measured]] = {

@@ -26,7 +26,7 @@ from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
 from harness.model.table import rows_of
-from harness.model.words import TopologyKind, Trait
+from harness.model.words import Phase, TopologyKind, Trait
 
 NOTICED = (
     ("suspected first", "suspected"),
@@ -84,9 +84,15 @@ def failover_steps(history: History, findings: Iterable[Finding] = ()) -> tuple[
 
 
 def promotions(history: History, shard: int | None = None) -> int:
-    """New primaries since the first fault, whoever told of them."""
+    """New primaries since the first fault (in a run without one, since the baseline began), whoever told of
+    them."""
     begun = effects(history)
-    return len(history.once(Nodes).failovers(_earliest_us(begun[0]), shard)) if begun else 0
+    since_us = _earliest_us(begun[0]) if begun else _baseline_us(history)
+    return len(history.once(Nodes).failovers(since_us, shard))
+
+
+def _baseline_us(history: History) -> int:
+    return min((change.t_us for change in history.phases if change.phase is Phase.BASELINE), default=0)
 
 
 def triggers(history: History) -> list[Trigger]:

@@ -47,6 +47,8 @@ FINDINGS: Mapping[str, FindingSide] = {
 }
 """Every finding that the kit can make, with its side. Open ones first: they are security incidents."""
 
+ONE_PER_SESSION = frozenset({"stale-read", "expired-early"})
+"""Merged over everything that a session's readers were shown; the others by the promise broken."""
 
 LOST_WRITES = frozenset({"lost-write", "lost-session", "lost-update"})
 """Each of them is an acked write that is gone; its promise is the first of its operations."""

@@ -13,6 +13,7 @@ from harness.checks import run_checks
 from harness.checks.closings import told_open
 from harness.checks.evidence import Affects, Evidence, weigh
 from harness.checks.expectations import Case, evaluate, widened_count
+from harness.checks.findings import LOST_WRITES
 from harness.checks.measure import measure
 from harness.checks.moments import moments_of
 from harness.checks.verdict import conclude, in_order
@@ -54,15 +55,26 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
         expectations=results,
         metrics=replace(
             metrics,
-            starved=evidence.starved,
+            starved=evidence.lateness.starved,
+            lateness_known=not evidence.about(Affects.TIMING),
+            losses_unknown=_losses_unknown(counts, evidence),
             measured={one.text: Interval(low=one.low, high=one.high) for one in results},
         ),
         evidence=(*_relevant(history, evidence), *filter(None, [told_open(history)])),
     )
 
 
+def _losses_unknown(counts: Mapping[str, Interval], evidence: Evidence) -> str:
+    """Why more acked writes may be lost than findings say; empty: that is all."""
+    gaps = evidence.about(Affects.ALL, Affects.UPPER, Affects.AUDIT, Affects.LOSS)
+    undecided = sum(counts[name].high - counts[name].low for name in LOST_WRITES if name in counts)
+    if not gaps and undecided:
+        return f"{undecided:g} cannot be decided"
+    return next(iter((*gaps, *evidence.lacks("loss window"))), "")
+
+
 def _relevant(history: History, evidence: Evidence) -> tuple[str, ...]:
     """The gaps that leave something undecided; timing matters only where a time is expected."""
-    timed = any(expectation.timing for expectation in history.plan.scenario.expect)
+    timed = any(expectation.unit == "s" for expectation in history.plan.scenario.expect)
     kinds = [kind for kind in Affects if timed or kind is not Affects.TIMING]
-    return tuple(dict.fromkeys(evidence.about(*kinds)))
+    return tuple(dict.fromkeys((*evidence.about(*kinds), *evidence.without.values())))

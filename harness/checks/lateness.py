@@ -1,11 +1,9 @@
 """How late this machine was with everything, and so how much of a measured time may be its own.
 
-Two things should never have to wait: the load engine's loop, and a thread that does nothing else.
-Their delays are counted once, and say both how much later something may have been seen (`late_s`)
-and whether the machine was too slow to be measured on at all (`starved`). Trap: a busy machine is no
-starved one. Two runs side by side on two cores keep some task waiting most of the time and still
-measure well; what spoils a measured time is lateness, compared with the tightest bound that it is
-measured against.
+Two things should never have to wait: the load engine's loop, and a thread that does nothing else. What
+they had to wait, second by second, widens every measured time by as much, and by no more: an outage of
+30 s is no shorter than 2 s because the machine was 3 s late. Trap: a busy machine is no late one. Two
+runs side by side on two cores keep some task waiting most of the time and still measure well.
 """
 
 from __future__ import annotations
@@ -27,10 +25,10 @@ from harness.model.table import rows_of
 from harness.model.words import Outcome, Phase
 
 LAG_SHARE = 0.25
-"""Of the tightest bound. Lateness moves either end of a window by as much: up to a quarter, a
-result near its bound may change sides, one that leaves the usual half as room does not."""
+"""Of the tightest bound. A machine that is later is told to be late: a result near the bound may change
+sides, one that leaves the usual half as room does not."""
 LATE_SHARE = 0.125
-"""Of the tightest bound. Delays that add up to it may have put out a user whose timeout was running."""
+"""Of its limit. Delays that add up to it may have put out a user whose timeout was running."""
 LAG_AT_LEAST_S = 0.1
 """Single delays below this occur on every shared machine, and no window below it is an outage."""
 PRESSURE_SHARE = 0.95
@@ -38,48 +36,76 @@ PRESSURE_SHARE = 0.95
 cores use them fully; it counts in seconds in which the canary was late as well."""
 PRESSED_CANARY_S = 0.05
 """Five of its ticks: then Redis, which is scheduled no better, answers late as well."""
-PRESSURE_AT_LEAST_S = 3.0
-"""Shorter bursts of full load (starting nodes, a fork) are normal."""
 USUAL_BOUND_S = 1.0
 """Compared with where no expectation bounds a time: the failure detector of the fast profile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lateness:
-    starved: str = ""
-    """Why this machine was too slow for the tightest bound of this scenario; empty: it was not."""
-    late_s: float = 0.0
-    """By how much it may have lengthened something that took as long as the tightest bound."""
-    delays_count: bool = False
-    """That is more than a small share of the bound: who was put out by a delay may owe it to this."""
+    delays_s: tuple[float, ...] = ()
+    """The worst delay of every second of fault and recovery; those that nobody notices are 0."""
+    waited_s: tuple[float, ...] = ()
+    """For how long some task waited for a CPU in each second in which that was noticed, else 0: a request
+    passes many tasks, and each may have waited."""
+    answers_s: float = 0.0
+    """What the slowest hundredth of the answers took once nothing was wrong any more; 0: nobody notices."""
+    bound_s: float = USUAL_BOUND_S
+    """The tightest bound of a time in this scenario."""
 
-    def __str__(self) -> str:
-        return f"this machine may have been late by up to {self.late_s * 1000:.0f} ms"
+    @property
+    def starved(self) -> str:
+        """In words, where the machine was too late for the tightest bound."""
+        late_s = self.within_s(self.bound_s)
+        return self.said(self.bound_s) if late_s > max(LAG_AT_LEAST_S, LAG_SHARE * self.bound_s) else ""
 
+    def within_s(self, bound_s: float) -> float:
+        """By how much it may have lengthened something that would have taken this long: a failover is many
+        short steps one after the other, and what delays each of them delays it by the sum. What was late is
+        longer, and so holds more of the delays."""
+        late_s = 0.0
+        while (more_s := _most_within(self.delays_s, math.ceil(bound_s + late_s) + 1)) > late_s:
+            late_s = more_s
+        return max(late_s, _most_within(self.waited_s, math.ceil(bound_s) + 1), self.answers_s)
 
-@dataclass(frozen=True, slots=True)
-class _Delays:
-    """Of one thing that should never have to wait."""
+    @property
+    def hides_s(self) -> float:
+        """By how much it may have shortened a window: a success that was noticed late seems to be later."""
+        return max(self.delays_s, default=0.0)
 
-    of: str
-    worst_s: float
-    sum_s: float
-    """The noticeable ones, added up, within about the tightest bound."""
+    def counts_within(self, limit_s: float) -> bool:
+        """Whether what was put out by a delay of this length may owe it to the machine."""
+        return self.within_s(limit_s) > LATE_SHARE * limit_s
+
+    def said(self, bound_s: float) -> str:
+        late_ms = 1000 * max(self.within_s(bound_s), self.hides_s)
+        return f"late by {late_ms:.0f} ms, too much to judge a bound of {bound_s:g} s"
 
 
 def lateness(history: History, moments: Moments) -> Lateness:
-    bound_s = _tightest_bound_s(history)
-    seconds = math.ceil(bound_s) + 1
     clocks = judged_clocks(history, moments)
-    delays = (
-        _delays("the load engine's loop", [pair.loop_lag_us for pair in clocks], seconds),
-        _delays("a thread that does nothing else", [pair.canary_lag_us for pair in clocks], seconds),
+    delays_s = [max(pair.loop_lag_us, pair.canary_lag_us) / 1e6 for pair in clocks]
+    return Lateness(
+        delays_s=tuple(_noticed(delay_s) for delay_s in delays_s),
+        waited_s=tuple(
+            (pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else 0.0
+            for pair, delay_s in zip(clocks, delays_s, strict=True)
+        ),
+        answers_s=_noticed(_slow_answers_s(history)),
+        bound_s=_tightest_bound_s(history),
     )
-    late_s = _late_s(delays, clocks, seconds)
-    starved = (
-        _too_late(delays, bound_s, seconds) or _too_slow(history, bound_s) or _too_pressed(clocks, bound_s)
+
+
+def _noticed(delay_s: float) -> float:
+    return delay_s if delay_s > LAG_AT_LEAST_S else 0.0
+
+
+def _pressed(pair: ClockPair) -> bool:
+    """Everybody had to wait for a CPU, and it shows."""
+    return (
+        pair.cpu_pressure is not None
+        and pair.cpu_pressure >= PRESSURE_SHARE
+        and pair.canary_lag_us >= PRESSED_CANARY_S * 1e6
     )
-    return Lateness(starved=starved, late_s=late_s, delays_count=late_s > LATE_SHARE * bound_s)
 
 
 def judged_clocks(history: History, moments: Moments) -> list[ClockPair]:
@@ -98,71 +124,18 @@ def _tightest_bound_s(history: History) -> float:
     return min(bounds, default=USUAL_BOUND_S)
 
 
-def _delays(of: str, lags_us: Sequence[int], seconds: int) -> _Delays:
-    return _Delays(of, worst_s=max(lags_us, default=0) / 1e6, sum_s=_most_within(lags_us, seconds) / 1e6)
+def _most_within(each_s: Sequence[float], seconds: int) -> float:
+    """The largest sum within so many seconds; there is one record a second."""
+    return max((sum(each_s[at : at + seconds]) for at in range(len(each_s))), default=0.0)
 
 
-def _most_within(lags_us: Sequence[int], seconds: int) -> int:
-    """The largest sum of noticeable delays within so many seconds (there is one record a second). A
-    failover is many short steps one after the other: what delays each of them delays it by the sum."""
-    noticed = [lag_us if lag_us > LAG_AT_LEAST_S * 1e6 else 0 for lag_us in lags_us]
-    return max((sum(noticed[at : at + seconds]) for at in range(len(noticed))), default=0)
-
-
-def _late_s(delays: Sequence[_Delays], clocks: Sequence[ClockPair], seconds: int) -> float:
-    """The noticeable delays; and where there was one, all the time in which some task waited for a CPU,
-    since a request passes many tasks."""
-    noticed_s = max(one.sum_s for one in delays)
-    if not noticed_s:
-        return 0.0
-    waited_us = _most_within([int(1e6 * (pair.cpu_pressure or 0.0)) for pair in clocks], seconds)
-    return max(noticed_s, waited_us / 1e6)
-
-
-def _limit_s(bound_s: float) -> float:
-    return max(LAG_AT_LEAST_S, LAG_SHARE * bound_s)
-
-
-def _too_late(delays: Sequence[_Delays], bound_s: float, seconds: int) -> str:
-    for one in delays:
-        if one.worst_s > _limit_s(bound_s):
-            return f"{one.of} was up to {one.worst_s * 1000:.0f} ms late, with a bound of {bound_s:g} s"
-        if one.sum_s > _limit_s(bound_s):
-            return (
-                f"{one.of} was late again and again, by {one.sum_s * 1000:.0f} ms within {seconds} s,"
-                f" with a bound of {bound_s:g} s"
-            )
-    return ""
-
-
-def _too_slow(history: History, bound_s: float) -> str:
-    """By what the slowest hundredth waited once nothing was wrong any more; only of operations whose every
+def _slow_answers_s(history: History) -> float:
+    """What the slowest hundredth waited once nothing was wrong any more; only of operations whose every
     attempt was answered, so that no time-out counts. A request passes several processes: where each is a
-    little late, too little for `LAG_SHARE`, the sum shows here."""
+    little late, too little to be noticed, the sum shows here."""
     attempts, traffic = history.table.attempts, traffic_of(history)
     unanswered = rows_of(attempts)[~Words(attempts, "result").equal("reply")]
     calm = traffic.in_phase(Phase.SETTLED) & traffic.with_outcome(Outcome.ACKED)
     calm[unanswered] = False
     waits_us = np.sort(traffic.done_us[calm] - traffic.due_us[calm])
-    slow_s = percentile(waits_us, 0.99) / 1e6 if len(waits_us) else 0.0
-    if slow_s <= _limit_s(bound_s):
-        return ""
-    return (
-        f"after recovery, with nothing wrong, 1 % of the answers took {slow_s * 1000:.0f} ms or more,"
-        f" with a bound of {bound_s:g} s"
-    )
-
-
-def _too_pressed(clocks: Sequence[ClockPair], bound_s: float) -> str:
-    """By the longest unbroken stretch of seconds in which everybody had to wait for a CPU."""
-    longest = stretch = 0
-    for pair in clocks:
-        pressed = pair.cpu_pressure is not None and pair.cpu_pressure >= PRESSURE_SHARE
-        stretch = stretch + 1 if pressed and pair.canary_lag_us >= PRESSED_CANARY_S * 1e6 else 0
-        longest = max(longest, stretch)
-    if longest < max(PRESSURE_AT_LEAST_S, bound_s):
-        return ""
-    return (
-        f"for {longest} s some task waited for a CPU {100 * PRESSURE_SHARE:g} % of the time"
-        " or more, and a thread that does nothing else was late"
-    )
+    return percentile(waits_us, 0.99) / 1e6 if len(waits_us) else 0.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.availability import outages, total
+from harness.checks.availability import outages, total, worst_for_users
 from harness.checks.budget import loss_budgets
 from harness.checks.columns import NONE, Flags, Integers, Words, integers
 from harness.checks.failover import failover_steps, promotions
@@ -27,7 +27,7 @@ from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
-from harness.model.words import OperationKind, Outcome, StepKind
+from harness.model.words import OperationKind, Outcome, Phase, StepKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def measure(
     lost = lost_operations(findings)
     return Metrics(
         outages=windows,
+        worst_outage=worst_for_users(history, moments),
+        logouts_failed=logouts_failed(history),
         latency=latency(traffic),
         failover_steps=failover_steps(history, findings),
         sessions=sessions,
@@ -82,9 +84,20 @@ def measure(
         failovers=promotions(history),
         evicted_keys=evicted_keys(history),
         refused_login_s=total(
-            one for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
+            one.duration_s for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
         ).low,
     )
+
+
+def logouts_failed(history: History) -> int:
+    """Sessions that their users asked to end, and that no acked logout ended: as far as anybody told them,
+    they are still logged in."""
+    traffic, sessions = traffic_of(history), Words(history.table.operations, "session")
+    asked = traffic.of_kind(OperationKind.LOGOUT) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    refused = traffic.with_outcome(Outcome.REJECTED) | traffic.with_outcome(Outcome.UNKNOWN)
+    in_vain = asked & refused & ~traffic.cancelled  # what the end of the run cut off is nobody's trouble
+    acked = asked & traffic.with_outcome(Outcome.ACKED)
+    return len(set(sessions.at(in_vain)) - set(sessions.at(acked)))
 
 
 def lost_operations(findings: Iterable[Finding]) -> set[int]:
@@ -147,6 +160,23 @@ def evicted_keys(history: History) -> dict[str, int]:
     for (node, _), keys in highest.items():
         found[purposes[node]] += keys
     return found
+
+
+def unread_evictions(history: History) -> frozenset[str]:
+    """Purposes of instances of which a process with a memory limit ended during the run: what it evicted
+    after the last look at its counter is not known."""
+    purposes = {node.name: str(node.purpose) for node in history.plan.data_nodes()}
+    limited: dict[str, NodeSample] = {}
+    found = set()
+    for sample in history.samples:
+        before = limited.get(sample.node)
+        if before is not None and sample.run_id != before.run_id:
+            found.add(purposes[sample.node])
+        if sample.node in purposes and sample.reachable:
+            limited.pop(sample.node, None)
+            if sample.memory_limit_bytes:
+                limited[sample.node] = sample
+    return frozenset(found)
 
 
 def share(

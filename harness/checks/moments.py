@@ -47,6 +47,13 @@ class Moments:
             return None
         return self.fault_us - self.fault_error_us, self.danger_ends_us
 
+    @property
+    def trouble_us(self) -> tuple[int, int]:
+        """From when to when outages are to be expected; without a fault, all of the workload."""
+        if self.fault_us is None:
+            return self.begin_us, self.workload_ends_us
+        return self.fault_us - self.fault_error_us, self.recovered_us
+
     def phase_at(self, t_us: int) -> Phase | None:
         return next((phase for phase, (start, end) in self.spans.items() if start <= t_us < end), None)
 

@@ -13,13 +13,13 @@ from enum import Enum, auto
 import numpy as np
 
 from harness.checks.columns import Flags
+from harness.checks.findings import ONE_PER_SESSION
 from harness.checks.moments import Moments
 from harness.checks.traffic import Traffic
 from harness.model.judgement import Finding
+from harness.model.measures import SIDES
 from harness.model.scenario import Expectation
 from harness.model.words import NodePurpose, Phase
-
-SIDES = frozenset({"with-primary", "rest"})
 
 
 class Membership(Enum):
@@ -56,10 +56,12 @@ class Scope:
         return group if self.phase is None else group & traffic.in_phase(self.phase)
 
     def finding(self, finding: Finding, moments: Moments) -> Membership:
-        """A finding lies in the phase in which its promise was made."""
+        """A finding lies in the phase in which its promise was made. Of one that stands for several the
+        first alone is known, so the others may lie elsewhere."""
         answers = {self._in_phase(finding, moments), self._in_group(finding)}
         if Membership.OUT in answers:
-            return Membership.OUT
+            several = finding.name in ONE_PER_SESSION and finding.observations > 1
+            return Membership.UNKNOWN if several else Membership.OUT
         return Membership.UNKNOWN if Membership.UNKNOWN in answers else Membership.IN
 
     def _in_phase(self, finding: Finding, moments: Moments) -> Membership:
@@ -73,7 +75,7 @@ class Scope:
     def _in_group(self, finding: Finding) -> Membership:
         if self.on is None or self.on == NodePurpose.SESSIONS:
             return Membership.IN
-        if self.on in SIDES:
+        if self.on in SIDES and finding.web_server is not None:
             return Membership.IN if finding.client_side == self.on else Membership.OUT
         known = finding.shard if self.shard else finding.web_server
         if known is None:

@@ -18,6 +18,7 @@ from harness.checks.scope import Membership, scope_of
 from harness.checks.wording import expected_text, findings_text
 from harness.model.engine import applies
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Judgement
+from harness.model.measures import MEASURES, Need
 from harness.model.scenario import Expectation
 from harness.model.words import FindingSide, Shows, Verdict
 
@@ -37,9 +38,26 @@ def conclude(case: Case, results: Sequence[ExpectationResult]) -> Conclusion:
     undecided = [*_undecided_evidence(case), *_undecided(case, results)]
     if failures:
         return Conclusion(Verdict.FAIL, (*_open_first(failures), *(reason for _, reason in undecided)))
+    if aside := _nothing_demanded(case, results):
+        return Conclusion(Verdict.SKIPPED, (aside, *_once(reason for _, reason in undecided)))
     if undecided:
         return Conclusion(Verdict.INCONCLUSIVE, _once(reason for _, reason in undecided))
     return Conclusion(Verdict.PASS, _passed(case, results))
+
+
+def _nothing_demanded(case: Case, results: Sequence[ExpectationResult]) -> str:
+    """Why such a run can neither keep nor show anything: all that the scenario demands is about other
+    engines. Empty: something is left."""
+    scenario = case.history.plan.scenario
+    demanded = [
+        result
+        for expectation, result in zip(scenario.expect, results, strict=True)
+        if scenario.shows is Shows.PROMISE or expectation.demands
+    ]
+    if not demanded or not all(one.aside for one in demanded):
+        return ""
+    texts = "; ".join(one.text for one in demanded)
+    return f"nothing is demanded of {case.history.opening.engine}: {texts}"
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -71,6 +89,10 @@ def uncovered(case: Case) -> dict[str, list[Finding]]:
             found.setdefault(finding.name, []).append(finding)
     return found
 
+
+RUN_TELLS = frozenset({Need.EVICTION_EVENTS})
+"""Evidence that every run is to record. What a scenario itself does without is its own choice, is said, and
+leaves no run undecided for findings that nobody named."""
 
 Reason = tuple[bool, str]
 """(it is about somebody who gets in, the sentence)"""
@@ -130,7 +152,10 @@ def _undecided_evidence(case: Case) -> list[Reason]:
     if not {"expired-early", "outlived-timeout"} <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
     for name in sorted(TIMED & uncovered(case).keys()):
-        reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about_delays()]
+        reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about_delays(name)]
+    for need in RUN_TELLS & case.evidence.without.keys():
+        open_ = sorted(name for name, one in MEASURES.items() if need in one.needs and name not in named)
+        reasons += [(False, f"{name} is undecided: {case.evidence.without[need]}") for name in open_]
     for name, interval in sorted(case.counts.items()):
         undecided = interval.high - interval.low
         if name not in named and 0 < undecided < INFINITE:  # infinite: a crashed check, said above
@@ -142,6 +167,7 @@ def _undecided(case: Case, results: Sequence[ExpectationResult]) -> list[Reason]
     return [
         (False, f"{result.text} is undecided: measured {result.measured}; {result.why}")
         for _, result, _ in _met(case, results, met=None)
+        if not result.aside
     ]
 
 
@@ -150,11 +176,13 @@ def _passed(case: Case, results: Sequence[ExpectationResult]) -> tuple[str, ...]
         shown = [f"shown: {sentence}" for sentence in _by_name(case.findings)]
         return tuple(shown) or ("shown: " + _measurements(results),)
     nothing = "nothing was found" if not case.findings else "nothing unexpected was found"
-    return (f"{nothing}; {_measurements(results)}" if results else nothing,)
+    return ("; ".join(filter(None, (nothing, _measurements(results), *case.evidence.without.values()))),)
 
 
 def _measurements(results: Sequence[ExpectationResult]) -> str:
-    return ", ".join(f"{result.text.partition(':')[0]} {result.measured}" for result in results)
+    return ", ".join(
+        f"{result.text.partition(':')[0]} {result.measured}" for result in results if not result.aside
+    )
 
 
 def _by_name(findings: Sequence[Finding]) -> list[str]:
@@ -198,6 +226,8 @@ def _nothing_found(judgement: Judgement) -> str:
         if one.duration_s.high == INFINITE and one.duration_s.low >= WORTH_TELLING_S
     )
     if still_out:
-        return f"nothing lost, but {', '.join(still_out)} still failed at the end"
+        lost = "nothing seen lost" if judgement.metrics.losses_unknown else "nothing lost"
+        return f"{lost}, but {', '.join(still_out)} still failed at the end"
     at_risk = judgement.metrics.sessions.at_risk
-    return f"nothing lost, {at_risk:,} session{'' if at_risk == 1 else 's'} at risk"
+    lost = "nothing seen lost" if judgement.metrics.losses_unknown else "nothing lost"
+    return f"{lost}, {at_risk:,} session{'' if at_risk == 1 else 's'} at risk"

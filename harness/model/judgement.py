@@ -54,14 +54,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """An unavailability window of one kind of operation. `duration_s` is an interval: a window
-    still open at the end is [so far, infinite)."""
+    """An unavailability window of one kind of operation. `duration_s` is an interval: from how long something
+    was due and failed or waited, to how long nothing succeeded; one still open at the end is [so far,
+    infinite)."""
 
     kind: str
     group: str
     """`all`, `shard 2`, `with-primary`, ...; `worst` windows repeat the worst group's."""
     start_s: float
-    """Seconds after the first fault's effect (negative: before it)."""
+    """When it began at the earliest, in seconds after the first fault's effect (negative: before it)."""
     duration_s: Interval
     failed: int
     """Due operations in it that failed or waited too long."""
@@ -171,6 +172,10 @@ def percent(part: int, whole: int) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     outages: tuple[Window, ...] = ()
+    worst_outage: Window | None = None
+    """The longest of any kind of operation and web server, which is its group; None: there was none."""
+    logouts_failed: int = 0
+    """Sessions whose user asked for a logout and was never told that it was done."""
     latency: tuple[LatencyRow, ...] = ()
     failover_steps: tuple[FailoverStep, ...] = ()
     sessions: SessionCounts = field(default_factory=SessionCounts)
@@ -193,7 +198,11 @@ class Metrics:
     """Purpose (sessions, cache) -> keys evicted during the run."""
     refused_login_s: float = 0.0
     starved: str = ""
-    """Why the host counts as starved; empty: it does not."""
+    """By how much this machine was late, where that is too much for the tightest bound; empty: it is not."""
+    lateness_known: bool = True
+    """False: nothing says how this machine was doing."""
+    losses_unknown: str = ""
+    """Why more may be lost than was found; empty: what was found is all."""
     measured: dict[str, Interval] = field(default_factory=dict)
     """Expectation text -> measured interval."""
 
@@ -206,8 +215,10 @@ class ExpectationResult:
     low: float
     high: float
     met: bool | None
-    """None: undecided."""
+    """None: undecided, or left aside."""
     why: str = ""
+    aside: bool = False
+    """It is about another engine than this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,8 +154,16 @@ class Expectation:
     bound: tuple[Term, ...] = ()
     unit: str = ""
     timing: bool = False
-    """A timing expectation is undecided on a starved host; a safety expectation is not."""
+    """It bounds a time from above, so what it measures on a late machine may be the machine's."""
     line: int = 0
+
+    @property
+    def demands(self) -> bool:
+        """Whether it would be unmet if nothing at all had happened."""
+        if self.comparison == ">":
+            return True
+        bounded = any(term.setting or term.factor > 0 for term in self.bound)
+        return self.comparison in {">=", "=="} and bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

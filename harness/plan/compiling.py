@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness.errors import UsageError
 from harness.model.fit import LOSS_BUDGET, misfit, missing_shard, settings_s, web_server_names
+from harness.model.measures import why_not
 from harness.model.plan import Plan, PlannedBound
 from harness.model.scenario import Expectation, FaultStep, Scenario
 from harness.model.seams import Machine
@@ -75,7 +76,10 @@ def _deployment_misfit(scenario: Scenario) -> str | None:
         for term in expectation.bound:
             if term.setting not in {None, LOSS_BUDGET, *settings}:
                 return f"'{expectation.text}': a {topology.kind} topology has no {term.setting}"
-        if reason := missing_shard(expectation.on or "", topology):
+        reason = missing_shard(expectation.on or "", topology) or why_not(
+            expectation, scenario.deployment, scenario.workload, scenario.faults
+        )
+        if reason:
             return f"'{expectation.text}': {reason}"
     reasons = (misfit(step, topology) for step in scenario.faults)
     return next((reason for reason in reasons if reason), None)

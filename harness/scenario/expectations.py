@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from harness.model.engine import is_condition
 from harness.model.fit import BOUND_SETTINGS, LOSS_BUDGET, missing_shard, missing_web_server, settings_s
+from harness.model.measures import SIDES, why_not
 from harness.model.scenario import Expectation, Term, Vocabulary
 from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
@@ -26,7 +27,6 @@ from harness.scenario.surroundings import Surroundings
 from harness.scenario.values import Unreadable, duration_s, entries
 
 PERCENTILES = ("p50", "p95", "p99", "max")
-SIDES = ("with-primary", "rest")
 GROUPS = ("web-N", "shard N", *SIDES, *NodePurpose)
 COMPARISONS = ("==", "<", "<=", ">", ">=")
 
@@ -103,7 +103,7 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
     comparison, bound = _right(" ".join(value.split()), shape.unit, around)
     if metric != "loss window" and any(term.setting == LOSS_BUDGET for term in bound):
         raise Unreadable(f"{LOSS_BUDGET!r} bounds the loss window, not {metric!r}")
-    return Expectation(
+    expectation = Expectation(
         text=f"{' '.join(key.split())}: {' '.join(value.split())}",
         metric=metric,
         arguments=arguments,
@@ -116,6 +116,10 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
         timing=shape.timing and comparison in ("<", "<="),
         line=line,
     )
+    reason = why_not(expectation, around.deployment, around.workload, around.faults)
+    if reason is not None:
+        raise Unreadable(f"can never be decided: {reason}")
+    return expectation
 
 
 def _metric(name: str, vocabulary: Vocabulary) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.scenario import Expectation, FaultStep, Scenario, Vocabulary
+from harness.model.scenario import FaultStep, Scenario, Vocabulary
 from harness.model.words import Shows, TopologyKind
 from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
@@ -160,9 +160,9 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
     workload = read_workload(values.pop("workload", None), vocabulary, problems)
     around = Surroundings(vocabulary=vocabulary, deployment=deployment, workload=workload)
     faults = read_faults(values.pop("faults", None), around, problems)
-    expect = read_expectations(values.pop("expect", None), around, problems)
+    expect = read_expectations(values.pop("expect", None), replace(around, faults=faults), problems)
     shows = values.get("shows", Shows.PROMISE)
-    if shows is Shows.WEAKNESS and not any(map(_demands_something, expect)):
+    if shows is Shows.WEAKNESS and not any(one.demands for one in expect):
         problems.add(root, "expect", _WEAKNESS_UNSEEN)
     if "until" in values and "duration_s" in values:
         problems.add(root, "duration", "expected either 'until: settled' or 'duration', found both")
@@ -201,11 +201,3 @@ def _deployment(node: tree.Node | None, problems: Problems) -> Deployment:
         topology = TopologySpec(kind=TopologyKind.SINGLE)
         return Deployment(name="", topology=topology, client=ClientProfile())
     return read_deployment(node, "deployment", problems)
-
-
-def _demands_something(expectation: Expectation) -> bool:
-    """Whether it would be unmet if nothing at all had happened."""
-    bounded = any(term.setting or term.factor > 0 for term in expectation.bound)
-    if expectation.comparison == ">":
-        return True
-    return expectation.comparison in (">=", "==") and bounded

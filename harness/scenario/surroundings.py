@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.deployment import Deployment
-from harness.model.scenario import Vocabulary, Workload
+from harness.model.scenario import FaultStep, Vocabulary, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +13,5 @@ class Surroundings:
     vocabulary: Vocabulary
     deployment: Deployment
     workload: Workload
+    faults: tuple[FaultStep, ...] = ()
+    """For expectations only: they are read last."""

@@ -44,7 +44,7 @@ workload:
   active_share: 80%
   mix: {log-in: 1, read: 2.5, cart: 0}
   options: {cart: {items: 5}}
-  witnesses: false
+  transactions: false
 faults:
   - {after: 4s, isolate: primary, with: web-1, for: 12s}
   - {after: promoted + 2s, kill: primary}
@@ -61,7 +61,7 @@ expect:
   share(lost-write) on web-1: "> 50%"
   lost-session on web-2: ">= 1"
   loss window: <= 1.5 * down_after - 300ms
-  rejected(cart) in fault: 0
+  rejected(read) in fault: 0
   failovers: 1
 """
 
@@ -97,7 +97,7 @@ def test_full_file_is_read(tmp_path: Path) -> None:
         Arrivals.CONSTANT,
         300.0,
     )
-    assert (workload.active_share, workload.witnesses) == (0.8, False)
+    assert (workload.active_share, workload.transactions) == (0.8, False)
     assert (scenario.duration_s, scenario.settle_within_s) == (20.0, 60.0)
     assert scenario.audit_expiry
     assert scenario.exclusive

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from harness.checks.availability import clipped, longest, outages, total
+from harness.checks.availability import SINCE_EVER_US, Gap, in_service, longest, outages, total, unprobed
 from harness.checks.latency import latency
 from harness.checks.moments import moments_of
 from harness.checks.traffic import traffic_of
-from harness.model.judgement import INFINITE, Window
-from harness.model.words import OperationKind, Outcome, Phase
+from harness.model.judgement import INFINITE, Interval, Window
+from harness.model.words import OperationKind, Outcome
 from tests.builders_metrics import Sketch
+from tests.builders_records import us
 
 READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGIN
 
@@ -30,11 +34,16 @@ def broken(*, until_s: float = 12.3, **how: object) -> Sketch:
     return sketch
 
 
-def test_window_lasts_from_last_success_to_first() -> None:
-    """A window opens at the last ack before and closes at the first ack after, not at a failure."""
+def durations(found: list[Window]) -> list[Interval]:
+    return [one.duration_s for one in found]
+
+
+def test_window_lasts_at_most_from_last_success_to_first() -> None:
+    """It is proved from the first due operation that failed until the first success; it may have begun
+    right after the last success before, and where nothing was due nobody knows."""
     (window,) = windows(broken())
-    assert window.duration_s.low == pytest.approx(12.302 - 9.902)
-    assert window.duration_s.exact
+    assert window.duration_s.low == pytest.approx(12.302 - 10.0)
+    assert window.duration_s.high == pytest.approx(12.302 - 9.902)
     assert window.start_s == pytest.approx(-0.098)
     assert window.failed == 23
 
@@ -42,7 +51,7 @@ def test_window_lasts_from_last_success_to_first() -> None:
 def test_window_open_at_the_end_is_censored() -> None:
     """Still out at the end: at least so long, no upper end."""
     (window,) = windows(broken(until_s=20.0))
-    assert window.duration_s.low == pytest.approx(20.0 - 9.902)
+    assert window.duration_s.low == pytest.approx(20.0 - 10.0)
     assert window.duration_s.high == INFINITE
 
 
@@ -60,7 +69,8 @@ def test_window_opens_when_a_success_came_too_late() -> None:
     sketch.do(WRITE, 10.0, took_s=1.5)
     sketch.steady(WRITE, 11.6, 20.0)
     (window,) = windows(sketch)
-    assert window.duration_s.low == pytest.approx(11.5 - 9.902)
+    assert window.duration_s.low == pytest.approx(1.5)
+    assert window.duration_s.high == pytest.approx(11.5 - 9.902)
 
 
 def test_late_means_ten_times_what_the_baseline_needed() -> None:
@@ -81,7 +91,8 @@ def test_slow_answer_in_the_baseline_hides_no_outage() -> None:
         sketch.do(WRITE, begin, took_s=12.4 - begin)
     sketch.steady(WRITE, 12.5, 20.0, every_s=0.25)
     (window,) = windows(sketch)
-    assert window.duration_s.low == pytest.approx(12.4 - 11.752)
+    assert window.duration_s.low == pytest.approx(12.4 - 12.05)
+    assert window.duration_s.high == pytest.approx(12.4 - 11.752)
 
 
 def test_seed_is_not_judged() -> None:
@@ -96,10 +107,10 @@ def test_dead_shard_does_not_hide_behind_the_others() -> None:
     """The worst group's window is that of the dead shard; `all` has none as long."""
     sketch = broken(shard=2)
     sketch.steady(WRITE, 0.03, 20.0, shard=1)
-    assert longest(windows(sketch)).low == pytest.approx(2.4)
-    assert longest(windows(sketch, "shard 2")).low == pytest.approx(2.4)
+    assert longest(durations(windows(sketch))).high == pytest.approx(2.4)
+    assert longest(durations(windows(sketch, "shard 2"))).high == pytest.approx(2.4)
     assert windows(sketch, "shard 1") == []
-    assert longest(windows(sketch, "all")).low < 0.2
+    assert longest(durations(windows(sketch, "all"))).high < 0.2
 
 
 def test_client_left_with_the_old_primary_is_judged_apart() -> None:
@@ -112,8 +123,8 @@ def test_client_left_with_the_old_primary_is_judged_apart() -> None:
         sketch.steady(WRITE, 10.0, 13.0, web=web, side=side, outcome=failing)
         sketch.steady(WRITE, 13.0, 20.0, web=web)
     (window,) = windows(sketch, "with-primary")
-    assert window.duration_s.exact
-    assert window.duration_s.low == pytest.approx(3.1)
+    assert window.duration_s.low == pytest.approx(12.902 - 10.0)
+    assert window.duration_s.high == pytest.approx(3.1)
     assert windows(sketch, "rest") == []
     assert windows(sketch) == [
         Window(
@@ -131,7 +142,7 @@ def test_acked_without_effect_neither_opens_nor_closes_a_window() -> None:
     sketch = broken(until_s=14.0)
     sketch.do(WRITE, 12.0, effective=False)
     (window,) = windows(sketch)
-    assert window.duration_s.low == pytest.approx(4.1)
+    assert window.duration_s.high == pytest.approx(4.1)
 
 
 def test_not_sent_counts_by_how_long_it_was_due() -> None:
@@ -158,21 +169,174 @@ def test_downtime_is_the_sum_and_outage_the_longest() -> None:
     """Two windows: one answer each."""
     sketch = broken(until_s=11.0)
     sketch.do(WRITE, 15.05, outcome=Outcome.REJECTED)
-    two = windows(sketch)
+    two = durations(windows(sketch))
     assert len(two) == 2
-    assert longest(two).low == pytest.approx(1.1)
-    assert total(two).low == pytest.approx(1.2)
+    assert longest(two).high == pytest.approx(1.1)
+    assert total(two).high == pytest.approx(1.2)
+    assert total(two).low == pytest.approx(1.002 + 0.002)
 
 
-def test_windows_are_cut_to_a_phase() -> None:
-    """Within a phase that is over, even an endless outage has a length."""
-    sketch = broken(until_s=20.0)
-    moments = moments_of(sketch.history())
-    (fault,) = clipped(windows(sketch), Phase.FAULT, moments)
-    assert (fault.start_s, fault.duration_s.low, fault.duration_s.high) == (0.0, 3.0, 3.0)
-    (settled,) = clipped(windows(sketch), Phase.SETTLED, moments)
-    assert settled.duration_s.high == INFINITE
-    assert clipped(windows(sketch), Phase.BASELINE, moments)[0].duration_s.low == pytest.approx(0.098)
+def gap(from_s: float, to_s: float | None, proved_s: tuple[float, float] | None = None) -> Gap:
+    return Gap(
+        from_us=us(from_s),
+        to_us=None if to_s is None else us(to_s),
+        proved=None if proved_s is None else (us(proved_s[0]), us(proved_s[1])),
+        failed=1,
+    )
+
+
+LAST_US = us(20.0)
+
+
+@pytest.mark.parametrize(
+    ("span_s", "left"),
+    [
+        ((0.0, 20.0), gap(5.0, 9.0, (6.0, 8.0))),
+        ((5.0, 9.0), gap(5.0, 9.0, (6.0, 8.0))),
+        ((5.5, 7.0), gap(5.5, 7.0, (6.0, 7.0))),
+        ((6.5, 8.5), gap(6.5, 8.5, (6.5, 8.0))),
+        ((5.0, 6.0), gap(5.0, 6.0)),
+        ((8.0, 9.0), gap(8.0, 9.0)),
+        ((4.0, 5.0), None),
+        ((9.0, 10.0), None),
+    ],
+)
+def test_part_of_a_window_within_a_span(span_s: tuple[float, float], left: Gap | None) -> None:
+    """What is proved and what is possible are cut alike; outside of it nothing is left."""
+    whole = gap(5.0, 9.0, (6.0, 8.0))
+    assert whole.within(us(span_s[0]), us(span_s[1]), LAST_US) == left
+
+
+@pytest.mark.parametrize(("until_s", "is_open"), [(19.9, False), (20.0, True), (21.0, True)])
+def test_endless_outage_has_a_length_within_a_span_that_is_over(until_s: float, is_open: bool) -> None:
+    """Still out at the end of the run is still out only in the phase that the run ended in."""
+    part = gap(10.0, None, (11.0, 20.0)).within(us(10.0), us(until_s), LAST_US)
+    assert part is not None
+    assert (part.to_us is None) is is_open
+    assert part.duration_s.low == pytest.approx(min(until_s, 20.0) - 11.0)
+
+
+def test_window_that_nobody_proved_may_be_none() -> None:
+    """No operation in it was due: from nothing to all of it."""
+    assert gap(5.0, 9.0).duration_s == Interval(low=0.0, high=4.0)
+    assert gap(5.0, None, (6.0, 7.5)).duration_s == Interval(low=1.5, high=INFINITE)
+
+
+def test_stretch_that_nobody_tried_in_is_longer_than_late() -> None:
+    """Exactly as long as what counts as late is nothing; edges of the span count as known."""
+    known = np.array([us(one) for one in (9.0, 11.0, 11.1, 12.0, 14.5)], np.int64)
+    span = (us(10.0), us(15.0))
+    assert unprobed(known, [], span, late=us(0.9)) == [
+        Gap(from_us=us(10.0), to_us=us(11.0), proved=None, failed=0),
+        Gap(from_us=us(12.0), to_us=us(14.5), proved=None, failed=0),
+    ]
+    assert unprobed(known, [], (us(20.0), us(20.0)), late=us(0.9)) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [
+        (gap(12.0, 14.5), 0),
+        (gap(11.1, 14.6), 0),
+        (gap(12.1, 14.5), 1),
+        (gap(12.0, 14.4), 1),
+        (gap(12.0, None), 0),
+        (gap(12.1, None), 1),
+    ],
+)
+def test_stretch_within_a_window_is_part_of_it(found: Gap, left: int) -> None:
+    """What a window covers from end to end is counted there already."""
+    known = np.array([us(12.0), us(14.5)], np.int64)
+    assert len(unprobed(known, [found], (us(12.0), us(14.5)), late=us(1.0))) == left
+
+
+def test_last_success_of_any_phase_opens_a_window() -> None:
+    """At one request a second the first judged one met an outage. It began after the last log-in of the
+    seed at the earliest, not when somebody first noticed."""
+    sketch = Sketch()
+    sketch.do(LOGIN, -0.4)
+    sketch.do(LOGIN, 0.1, took_s=0.306)
+    sketch.steady(LOGIN, 1.0, 20.0, every_s=1.0)
+    (window,) = windows(sketch, kind=LOGIN)
+    assert window.duration_s.low == pytest.approx(0.306)
+    assert window.duration_s.high == pytest.approx(0.406 + 0.398)
+
+
+def test_who_never_succeeded_may_have_been_out_since_the_run_began() -> None:
+    """Nothing is known before the first success."""
+    sketch = Sketch()
+    sketch.do(WRITE, 2.0, outcome=Outcome.REJECTED)
+    sketch.steady(WRITE, 3.0, 20.0)
+    (window,) = windows(sketch)
+    assert window.duration_s.high == pytest.approx(3.002)
+
+
+@pytest.mark.parametrize(
+    ("other", "high_s"), [(LOGIN, 12.2 - 10.1), (READ, 12.302 - 9.902), (OperationKind.TOUCH, 12.302 - 9.902)]
+)
+def test_success_of_another_kind_may_tell_when_a_window_began_and_ended(
+    other: OperationKind, high_s: float
+) -> None:
+    """Where somebody could log in, others could have written; who reads or touches proves nothing of it."""
+    sketch = Sketch()
+    sketch.steady(WRITE, 0.0, 10.0)
+    sketch.do(other, 10.1, took_s=0.0)
+    sketch.do(WRITE, 10.5, outcome=Outcome.REJECTED)
+    sketch.do(WRITE, 11.0, outcome=Outcome.REJECTED)
+    sketch.do(other, 10.7, took_s=0.0)
+    sketch.do(other, 12.2, took_s=0.0)
+    sketch.steady(WRITE, 12.3, 20.0)
+    (window,) = windows(sketch)
+    assert window.duration_s.low == pytest.approx(11.002 - 10.5)
+    assert window.duration_s.high == pytest.approx(high_s)
+
+
+def test_read_from_a_replica_is_not_proved_by_a_write() -> None:
+    """Who takes changes is not who answers there."""
+    sketch = Sketch()
+    sketch.do(READ, 9.0)
+    sketch.do(WRITE, 9.9)
+    sketch.do(READ, 10.5, outcome=Outcome.REJECTED)
+    sketch.steady(READ, 12.0, 20.0)
+    history = sketch.history()
+    scenario = history.plan.scenario
+    client = replace(scenario.deployment.client, read_from_replicas=True)
+    plan = replace(
+        history.plan, scenario=replace(scenario, deployment=replace(scenario.deployment, client=client))
+    )
+    for one, high_s in ((history, 12.002 - 9.902), (replace(history, plan=plan), 12.002 - 9.002)):
+        (window,) = [w for w in outages(one, moments_of(one)) if (w.kind, w.group) == (READ, "worst")]
+        assert window.duration_s.high == pytest.approx(high_s)
+
+
+def killed(web: str = "web-1", back_s: float | None = None) -> Sketch:
+    """A web server out of service from 12 s on; what it had in hand failed."""
+    sketch = Sketch(fault_kinds=("kill web server",))
+    sketch.event("effect", 12.0, source="fault 1", node=web, fault=1)
+    sketch.steady(WRITE, 0.0, 11.9, web=web)
+    sketch.do(WRITE, 11.98, took_s=0.02, outcome=Outcome.UNKNOWN, web=web, result="connection-lost")
+    if back_s is not None:
+        sketch.event("healed", back_s, source="fault 1", fault=1)
+        sketch.steady(WRITE, back_s + 0.5, 20.0, web=web)
+    return sketch
+
+
+def test_web_server_out_of_service_is_no_outage() -> None:
+    """Its window ends with its service. The time until it is back belongs to nobody; from then on it may
+    have been out again until its first success."""
+    gone = killed()
+    (window,) = windows(gone)
+    assert window.duration_s.high == pytest.approx(12.0 - 11.802)
+    assert window.duration_s.low == pytest.approx(0.02)
+    assert in_service(gone.history(), ["web-1"], moments_of(gone.history())) == ((SINCE_EVER_US, us(12.0)),)
+    back = killed(back_s=15.0).history()
+    assert in_service(back, ["web-1"], moments_of(back)) == ((SINCE_EVER_US, us(12.0)), (us(15.0), us(20.0)))
+    assert in_service(back, ["web-1", "web-2"], moments_of(back)) == (
+        (SINCE_EVER_US, us(12.0)),
+        (us(12.0), us(15.0)),
+        (us(15.0), us(20.0)),
+    )
+    assert in_service(back, ["web-2"], moments_of(back)) == ((SINCE_EVER_US, us(20.0)),)
 
 
 def test_latency_counts_from_due_by_kind_and_phase() -> None:

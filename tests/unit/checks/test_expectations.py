@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from harness.checks.expectations import compare
@@ -11,7 +12,7 @@ from harness.checks.judge import judge_checked
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
 from harness.model.records import AuditSummary, Closing
-from harness.model.words import FindingSide, OperationKind, Outcome, Phase
+from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
 from tests.builders_metrics import END_S, Sketch, expect, healthy
 from tests.builders_records import us
 
@@ -98,9 +99,9 @@ def out_for(seconds: float, **sketch: object) -> Sketch:
 
 def test_outage_is_the_longest_window() -> None:
     """Measured with its unit, met below the bound and unmet above."""
-    met, unmet = results(out_for(2.0, expectations=[outage(5), outage(2)]).history())
-    assert (met.met, met.measured, met.low) == (True, "2.10 s", pytest.approx(2.1))
-    assert (unmet.met, unmet.measured) == (False, "2.10 s")
+    met, unmet = results(out_for(2.0, expectations=[outage(5), outage(1.8)]).history())
+    assert (met.met, met.measured, met.low) == (True, "1.90 s to 2.10 s", pytest.approx(1.902))
+    assert (unmet.met, unmet.measured) == (False, "1.90 s to 2.10 s")
 
 
 def test_outage_that_never_ended_says_so() -> None:
@@ -108,29 +109,87 @@ def test_outage_that_never_ended_says_so() -> None:
     sketch = out_for(10.0, expectations=[outage(5), outage(30)])
     unmet, open_ended = results(sketch.history())
     assert unmet.met is False
-    assert unmet.measured == "≥ 10.1 s, still out at the end"
+    assert unmet.measured == "≥ 9.90 s, still out at the end"
     assert open_ended.met is None
 
 
-def test_timing_is_undecided_on_a_starved_host_and_safety_is_not() -> None:
-    """A slow machine says nothing about times; what was lost is lost."""
+def test_lateness_decides_nothing_within_its_reach_and_safety_is_not_touched() -> None:
+    """A slow machine says nothing about times that it may have made itself; what was lost is lost."""
     expectations = [outage(1), expect("lost-write: 0", 0)]
     sketch = out_for(3.0, expectations=expectations, loop_lag_s=0.9)
     timing, safety = results(sketch.history(), lost(5))
     assert timing.met is None
-    assert "starved" in timing.why
+    assert timing.why == "late by 8100 ms, too much to judge a bound of 1 s"
     assert (safety.met, safety.measured) == (False, "1")
 
 
-def test_timing_missed_by_less_than_the_machine_was_late_is_undecided() -> None:
-    """Late by 0.5 s within 4 s, which starves no bound of 3 s: 3.1 s may have been 2.6 s, 4 s may not."""
-    (near,) = results(out_for(3.1, expectations=[outage(3)], loop_lag_s=0.125, pressure=0.1).history())
-    assert near.met is None
-    assert near.why == "this machine may have been late by up to 500 ms"
-    (far,) = results(out_for(4.0, expectations=[outage(3)], loop_lag_s=0.125, pressure=0.1).history())
-    assert far.met is False
-    (punctual,) = results(out_for(3.1, expectations=[outage(3)]).history())
-    assert punctual.met is False
+def late_once(history: History, late_s: float) -> History:
+    """The machine stood still for so long, once, during the fault."""
+    return replace(
+        history,
+        clocks=tuple(
+            msgspec.structs.replace(pair, loop_lag_us=us(late_s) if pair.t_us == us(12) else 0)
+            for pair in history.clocks
+        ),
+    )
+
+
+def above(value: float) -> tuple:
+    return expect(f"outage(write): > {value:g}s", value, unit="s", arguments=("write",), comparison=">")
+
+
+@pytest.mark.parametrize(
+    ("expected", "late_s", "met"),
+    [
+        # Measured: 2.902 s to 3.1 s.
+        (outage(2.5), 0.403, None),
+        (outage(2.5), 0.402, False),
+        (outage(3.5), 0.4, None),
+        (outage(3.5), 0.399, True),
+        (above(2.5), 0.402, None),
+        (above(2.5), 0.401, True),
+        (above(3.5), 0.401, None),
+        (above(3.5), 0.4, False),
+        (outage(2.5), 0.1, False),
+    ],
+)
+def test_lateness_widens_by_itself_and_no_more(expected: tuple, late_s: float, met: bool | None) -> None:
+    """It may have made an outage longer, and it may have hidden a part of it; by so much, not by more."""
+    (result,) = results(late_once(out_for(3.0, expectations=[expected]).history(), late_s))
+    assert result.met is met
+    if met is None:
+        bound = expected[1].value
+        assert result.why == f"late by {1000 * late_s:.0f} ms, too much to judge a bound of {bound:g} s"
+    assert (result.low, result.high) == (pytest.approx(2.902), pytest.approx(3.1))
+
+
+def test_outage_far_beyond_its_bound_fails_on_a_late_machine() -> None:
+    """Nine seconds were not two because the machine stood still for 2.9 s."""
+    (result,) = results(late_once(out_for(9.0, expectations=[outage(2)]).history(), 2.9))
+    assert result.met is False
+
+
+def test_latency_is_lengthened_and_never_hidden() -> None:
+    """It counts from when an operation was due, so a machine that stands still only adds to it."""
+    fast = expect("latency(read, max): < 300ms", 0.3, unit="s", arguments=("read", "max"), comparison="<")
+    slow = expect("latency(read, max): > 300ms", 0.3, unit="s", arguments=("read", "max"), comparison=">")
+    sketch = healthy(Sketch(expectations=[fast, slow]))
+    sketch.do(READ, 12.31, took_s=0.25)
+    assert [one.met for one in results(late_once(sketch.history(), 0.2))] == [True, False]
+    sketch.do(READ, 12.32, took_s=0.45)
+    assert [one.met for one in results(late_once(sketch.history(), 0.2))] == [None, None]
+
+
+def test_nothing_says_how_late_the_machine_was() -> None:
+    """Without clock records a time may be anything, in either direction; a count is what it is."""
+    history = out_for(
+        3.0, expectations=[outage(1), above(1), expect("rejected(write): 30", 30, arguments=("write",))]
+    ).history()
+    history = replace(history, clocks=())
+    shorter, longer, counted = results(history)
+    assert (shorter.met, longer.met) == (None, None)
+    assert "no clock records" in shorter.why
+    assert counted.met is True
 
 
 def test_outage_of_a_kind_that_was_never_due_is_undecided() -> None:
@@ -331,7 +390,8 @@ def test_evicted_keys_failovers_and_at_risk() -> None:
             expect("evicted keys on sessions: 0", 0, on="sessions"),
             expect("failovers: 1", 1),
             expect("at risk: >= 100", 100, comparison=">="),
-        ]
+        ],
+        topology=TopologyKind.SPLIT,
     )
     sketch.sample("cache-1", 5.0, role="primary", run_id="c1", evicted_keys=7)
     sketch.sample("cache-1", 6.0, role="primary", run_id="c1", evicted_keys=40)

@@ -1,0 +1,234 @@
+"""What each measure needs to have been recorded, and which parts of a run it can tell apart.
+
+One table for findings and metrics alike. `plan` refuses an expectation that its own run could never
+decide, and the judge leaves the same expectation of a saved run undecided, both through `why_not`.
+Trap: "none seen" of something that nobody looked for is no zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.model.deployment import Deployment
+from harness.model.scenario import Expectation, FaultStep, Workload
+from harness.model.words import NodePurpose, OperationKind, Phase, TopologyKind
+
+SIDES = ("with-primary", "rest")
+"""The sides of a partition."""
+
+
+class Need(StrEnum):
+    """Evidence that a run may not have. The first three are settings of a scenario, so it is known
+    beforehand whether they will be there; the others only a run can tell."""
+
+    WITNESSES = "witnesses"
+    GUARDED_WRITES = "guarded writes"
+    PRIMARY_READS = "reads by primaries"
+    AUDIT = "a valid audit"
+    EVICTION_EVENTS = "the evicted keys by name"
+
+
+class Part(StrEnum):
+    """A part of a run that an expectation can be confined to."""
+
+    PHASE = "phase"
+    WEB_SERVER = "web server"
+    SIDE = "side of a partition"
+    SHARD = "shard"
+    STORE = "store"
+    """Sessions or cache."""
+
+
+ANY_PART = frozenset({Part.PHASE, Part.WEB_SERVER, Part.SIDE, Part.SHARD})
+BY_SHARD = frozenset({Part.SHARD})
+WHOLE = frozenset[Part]()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    needs: frozenset[Need] = frozenset()
+    parts: frozenset[Part] = ANY_PART
+    """What it can tell apart."""
+    shared: bool = True
+    """Findings: whether `share` can count how many had it. One that sums up a shard or a run cannot
+    say how many operations or sessions it is about."""
+    seeded: bool = True
+    """Whether the seed counts: its log-ins are promises, and no part of what is measured."""
+
+
+def _needs(*needs: Need) -> Measure:
+    return Measure(needs=frozenset(needs))
+
+
+_AUDITED = _needs(Need.AUDIT)
+_OF_TRAFFIC = Measure(seeded=False)
+
+MEASURES: Mapping[str, Measure] = {
+    "resurrected-session": _AUDITED,
+    "undone-by-own-write": _AUDITED,
+    "escaped-logout": _AUDITED,
+    "index-drift": _AUDITED,
+    "foreign-session": _AUDITED,
+    "reply-mixed-up": Measure(),
+    "lock-held-twice": _AUDITED,
+    "outlived-timeout": _AUDITED,
+    "immortal-session": _AUDITED,
+    "lost-session": _AUDITED,
+    "partial-session": _AUDITED,
+    "lost-write": _needs(Need.AUDIT, Need.WITNESSES),
+    "lost-update": _AUDITED,
+    "doubled-update": _needs(Need.AUDIT, Need.WITNESSES),
+    "stale-read": _AUDITED,
+    "torn-state": _AUDITED,
+    "unwritten-value": _AUDITED,
+    "ghost-retry": _needs(Need.AUDIT, Need.WITNESSES),
+    "lease-overrun": _AUDITED,
+    "expired-early": _AUDITED,
+    "evicted-session": _needs(Need.AUDIT, Need.EVICTION_EVENTS),
+    # One for all log-ins that a shard refused, however many web servers and phases they cover.
+    "refused-login": Measure(parts=BY_SHARD),
+    "logged-out-by-outage": Measure(),
+    # Between nodes, after recovery: no web server and no phase has a part in it.
+    "replica-divergence": Measure(needs=frozenset({Need.AUDIT}), parts=BY_SHARD),
+    "no-recovery": Measure(parts=WHOLE, shared=False),
+    # One for a shard, from the write that is furthest out.
+    "over-budget": Measure(needs=frozenset({Need.AUDIT, Need.WITNESSES}), parts=BY_SHARD, shared=False),
+    "unexplained": _needs(Need.AUDIT, Need.GUARDED_WRITES, Need.PRIMARY_READS),
+    "outage": _OF_TRAFFIC,
+    "downtime": _OF_TRAFFIC,
+    "latency": _OF_TRAFFIC,
+    "acked": Measure(),
+    "rejected": Measure(),
+    "unknown": Measure(),
+    "not_sent": Measure(),
+    "share": Measure(),
+    "loss window": _needs(Need.AUDIT, Need.WITNESSES),
+    "failovers": Measure(parts=BY_SHARD),
+    "evicted keys": Measure(parts=frozenset({Part.STORE})),
+    "at risk": Measure(parts=WHOLE),
+}
+"""Every finding and every metric. A test holds it complete."""
+
+
+def why_not(
+    expectation: Expectation, deployment: Deployment, workload: Workload, faults: Sequence[FaultStep]
+) -> str | None:
+    """Why such a run can never decide this expectation, and what to do; None: it can."""
+    measure = MEASURES[expectation.metric]
+    name, of = expectation.metric, measure
+    if expectation.metric == "share":
+        (name,) = expectation.arguments
+        of = MEASURES[name]
+        if not of.shared:
+            return f"{name} is one finding for many operations, so no share of them is known; count it"
+    missing = next((one for one in Need if one in of.needs & switched_off(deployment, workload)), None)
+    if missing is not None:
+        return f"{name} needs {missing}, and {_SWITCHED_OFF[missing]}"
+    return (
+        _no_such_phase(expectation, name, of, faults)
+        or _no_such_group(expectation, name, of, deployment, faults)
+        or _nobody_does(expectation, workload)
+    )
+
+
+_SWITCHED_OFF: Mapping[Need, str] = {
+    Need.WITNESSES: "the workload says `witnesses: false`; switch them on, or leave this expectation out",
+    Need.GUARDED_WRITES: (
+        "the workload says `guarded_writes: false`, so a write may make a session; leave this expectation out"
+    ),
+    Need.PRIMARY_READS: (
+        "the client says `read_from_replicas: true`, and what a replica answers proves nothing about the"
+        " order of writes; leave this expectation out"
+    ),
+}
+
+
+def switched_off(deployment: Deployment, workload: Workload) -> frozenset[Need]:
+    """The evidence that a scenario itself does without."""
+    off = {
+        Need.WITNESSES: not workload.witnesses,
+        Need.GUARDED_WRITES: not workload.guarded_writes,
+        Need.PRIMARY_READS: deployment.client.read_from_replicas,
+    }
+    return frozenset(need for need, is_off in off.items() if is_off)
+
+
+def not_looked_for(deployment: Deployment, workload: Workload) -> dict[Need, tuple[str, ...]]:
+    """Evidence that a scenario does without -> the findings that it therefore cannot rule out."""
+    off = switched_off(deployment, workload)
+    return {
+        need: tuple(name for name, one in MEASURES.items() if need in one.needs and name not in _METRICS)
+        for need in Need
+        if need in off
+    }
+
+
+_METRICS = frozenset({"loss window"})
+"""Those in the table that need evidence and are no findings."""
+
+
+def _no_such_phase(
+    expectation: Expectation, name: str, of: Measure, faults: Sequence[FaultStep]
+) -> str | None:
+    phase = expectation.phase
+    if phase is None:
+        return None
+    if Part.PHASE not in of.parts:
+        return f"{name} is not told apart by phase; leave `in {phase}` out"
+    if phase is Phase.AUDIT:
+        return "nothing is done in the audit that could be measured; leave `in audit` out"
+    if phase is Phase.SEED and not of.seeded:
+        return f"{name} is not measured in the seed, in which the users log in; leave `in seed` out"
+    if phase in {Phase.FAULT, Phase.RECOVERY} and not faults:
+        return f"the scenario has no fault, and so no phase {phase}"
+    return None
+
+
+def _no_such_group(
+    expectation: Expectation, name: str, of: Measure, deployment: Deployment, faults: Sequence[FaultStep]
+) -> str | None:
+    on, kind = expectation.on, deployment.topology.kind
+    if on is None:
+        return None
+    if on in set(NodePurpose):
+        if Part.STORE in of.parts:
+            return _no_such_store(on, name, kind)
+        if on == NodePurpose.CACHE:
+            return f"{name} is about sessions, and a cache holds none; leave `on cache` out"
+        return None  # sessions: all of it
+    part = Part.SIDE if on in SIDES else Part.SHARD if on.startswith("shard ") else Part.WEB_SERVER
+    if part not in of.parts:
+        return f"{name} is not told apart by {part}; leave `on {on}` out"
+    if part is Part.SIDE and not any(_makes_side(step, on) for step in faults):
+        return f"no fault of the scenario leaves a web server on the side {on!r} of a partition"
+    return None
+
+
+def _no_such_store(on: str, name: str, kind: TopologyKind) -> str | None:
+    if kind is TopologyKind.SHARED:
+        return (
+            f"sessions and cache share an instance, and its {name} are counted together; leave `on {on}` out"
+        )
+    if on == NodePurpose.CACHE and kind is not TopologyKind.SPLIT:
+        return f"there is no cache in a {kind} topology; leave `on cache` out"
+    return None
+
+
+def _makes_side(step: FaultStep, side: str) -> bool:
+    """A fault with the option `with` tells the web servers their sides. The primary's own has one only if
+    one is named."""
+    if "with" not in step.options:
+        return False
+    return side == "rest" or bool(step.options["with"]) or "primary" not in step.target
+
+
+def _nobody_does(expectation: Expectation, workload: Workload) -> str | None:
+    """A behaviour by name that the mix leaves out: none of it can be acked, refused or anything else."""
+    if expectation.metric not in {"acked", "rejected", "unknown", "not_sent"}:
+        return None
+    (of,) = expectation.arguments
+    if of in workload.mix or of in set(OperationKind) or expectation.phase is Phase.SEED:
+        return None
+    return f"nobody does {of!r}: it is not in the workload's mix"
