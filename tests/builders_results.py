@@ -43,6 +43,10 @@ METRICS = Metrics(
             failed=9,
         ),
     ),
+    worst_outage=Window(
+        kind="write", group="web-2", start_s=0.2, duration_s=Interval(low=1.9, high=2.31), failed=9
+    ),
+    logouts_failed=12,
     latency=(
         LatencyRow(kind="read", phase="fault", count=9, p50_ms=1.0, p95_ms=2.0, p99_ms=3.0, max_ms=4.0),
     ),

@@ -58,6 +58,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
             starved=evidence.lateness.starved,
             lateness_known=not evidence.about(Affects.TIMING),
             losses_unknown=_losses_unknown(counts, evidence),
+            sessions_unknown=next(iter(evidence.about(Affects.ALL, Affects.UPPER, Affects.AUDIT)), ""),
             measured={one.text: Interval(low=one.low, high=one.high) for one in results},
         ),
         evidence=(*_relevant(history, evidence), *filter(None, [told_open(history)])),

@@ -202,7 +202,9 @@ class Metrics:
     lateness_known: bool = True
     """False: nothing says how this machine was doing."""
     losses_unknown: str = ""
-    """Why more may be lost than was found; empty: what was found is all."""
+    """Why more acked writes may be lost than were found; empty: what was found is all."""
+    sessions_unknown: str = ""
+    """The same for sessions."""
     measured: dict[str, Interval] = field(default_factory=dict)
     """Expectation text -> measured interval."""
 

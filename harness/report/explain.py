@@ -1,7 +1,7 @@
 """One result in plain text: what a red line must say in a CI log that is all somebody has.
 
 One sentence, measured against expected, the causes' shares, the story of one session, the setting
-that governs it, whether the machine was starved, the commands that repeat it and that show more.
+that governs it, how late the machine was, the commands that repeat it and that show more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.model.judgement import ExpectationResult, FailoverStep, Finding, Judgement, percent
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import first_line, loss, verdict_word
+from harness.report.words import first_line, loss, machine, verdict_word
 
 KIT = "failover-kit"
 
@@ -43,8 +43,7 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
     if result.advice:
         lines.append(f"  what governs it: {result.advice}")
     if result.judgement is not None:
-        starved = result.judgement.metrics.starved
-        lines.append(f"  this machine: {f'starved: {starved}' if starved else 'not starved'}")
+        lines.append(f"  this machine: {machine(result.judgement.metrics)}")
     if result.log_tail:
         lines.append("  the attempt's own log ends so:")
         lines += [f"    {line}" for line in result.log_tail.splitlines()]
@@ -53,7 +52,11 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
 
 def _measured(judgement: Judgement) -> list[str]:
     rows = sorted(judgement.expectations, key=lambda one: (one.met is not False, one.met is not None))
-    return [f"  {_MARK[one.met]:<9} {_expectation(one)}" for one in rows]
+    return [f"  {mark(one):<9} {_expectation(one)}" for one in rows]
+
+
+def mark(one: ExpectationResult) -> str:
+    return "aside" if one.aside else _MARK[one.met]
 
 
 def _expectation(one: ExpectationResult) -> str:

@@ -14,11 +14,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from harness.model.history import History
-from harness.model.judgement import Finding, Judgement, Window
+from harness.model.judgement import Finding, Interval, Judgement, Window
 from harness.model.records import Operation
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report import words
-from harness.report.explain import causes, explain, needs_explaining
+from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
 from harness.report.timeline import timeline, zero_us
@@ -46,6 +46,8 @@ def page(result: ScenarioResult, past: History) -> str:
             causes=causes(judgement.findings),
             outages=_outages(judgement.metrics.outages),
             loss=words.loss(judgement.metrics),
+            machine=words.machine(judgement.metrics),
+            mark=mark,
             past=past,
             zero=zero_us(past),
         )
@@ -80,7 +82,7 @@ class OutageRow:
     group: str
     windows: int
     longest: Window
-    sum_s: float
+    together: Interval
     failed: int
 
 
@@ -96,7 +98,9 @@ def _outages(windows: tuple[Window, ...]) -> list[OutageRow]:
             group,
             len(found),
             max(found, key=lambda one: (one.duration_s.high, one.duration_s.low)),
-            sum(one.duration_s.low for one in found),
+            Interval(
+                low=sum(one.duration_s.low for one in found), high=sum(one.duration_s.high for one in found)
+            ),
             sum(one.failed for one in found),
         )
         for (kind, group), found in grouped.items()

@@ -50,7 +50,8 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "verdict": result.verdict,
         "reasons": list(result.reasons),
         "expectations": [
-            {"text": one.text, "measured": one.measured, "met": one.met} for one in judgement.expectations
+            {"text": one.text, "measured": one.measured, "met": one.met, "left_aside": one.aside}
+            for one in judgement.expectations
         ],
         "findings": {name: int(count.low) for name, count in judgement.counts.items() if count.low},
         "undecided_findings": {
@@ -69,6 +70,8 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
             "got_back_in": metrics.sessions.got_back_in,
         },
         "outages": _outages(metrics.outages),
+        "longest_outage": None if metrics.worst_outage is None else _longest(metrics.worst_outage),
+        "logouts_failed": metrics.logouts_failed,
         "failover_steps": {_step_name(one): one.t_s for one in metrics.failover_steps},
         "lag_at_fault_bytes": metrics.lag_at_fault_bytes,
         "loss": _loss(metrics),
@@ -92,6 +95,17 @@ def _loss(metrics: Metrics) -> dict[str, Any]:
         "window_s": None if window is None else round(window.low, 3),
         "budget_s": None if budget is None or budget.window_s is None else round(budget.window_s, 3),
         "derivation": None if budget is None else budget.derivation,
+        "not_known": metrics.losses_unknown,
+    }
+
+
+def _longest(window: Window) -> dict[str, float | str | None]:
+    return {
+        "kind": window.kind,
+        "where": window.group,
+        "start_s": round(window.start_s, 3),
+        "at_least_s": round(window.duration_s.low, 3),
+        "duration_s": _finite(window.duration_s.high),
     }
 
 

@@ -14,21 +14,32 @@ from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 from harness.report.words import (
     bytes_of,
-    could_not_log_in_for,
     first_line,
     got_back_in,
     logged_out,
+    logouts_failed,
+    longest_outage,
     loss_in_short,
     verdict_word,
 )
 
-COLUMNS = ("", "scenario", "logged out", "got back in", "could not log in for", "lag at the fault", "why")
+COLUMNS = (
+    "",
+    "scenario",
+    "logged out",
+    "got back in",
+    "logout failed",
+    "longest outage",
+    "lag at the fault",
+    "why",
+)
 
 _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "scenario": (None, 4),
     "logged out": (12, None),
     "got back in": (8, None),
-    "could not log in for": (12, None),
+    "logout failed": (7, None),
+    "longest outage": (18, None),
     "lag at the fault": (9, None),
     "why": (None, 5),
 }
@@ -48,7 +59,8 @@ class Row(NamedTuple):
     scenario: str
     logged_out: str
     got_back_in: str
-    could_not_log_in_for: str
+    logouts_failed: str
+    longest_outage: str
     lag: str
     why: str
 
@@ -58,13 +70,14 @@ def row(result: ScenarioResult) -> Row:
     told = result.name.startswith(result.topology)
     name = result.name if told else f"{result.topology}: {result.name}"
     if judgement is None:
-        return Row(verdict_word(result), name, "–", "–", "–", "–", result.why or first_line(result))
+        return Row(verdict_word(result), name, "–", "–", "–", "–", "–", result.why or first_line(result))
     return Row(
         verdict_word(result),
         name,
         logged_out(judgement),
         got_back_in(judgement),
-        could_not_log_in_for(judgement),
+        logouts_failed(judgement),
+        longest_outage(judgement),
         bytes_of(judgement.metrics.lag_at_fault_bytes),
         "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics)))),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, Window, governing, percent
+from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, governing, percent
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 
@@ -73,19 +73,15 @@ def bytes_of(value: int | None) -> str:
     return f"{value / 1024 / 1024:.1f} MiB"
 
 
-def longest_outage(judgement: Judgement, kind: str) -> Window | None:
-    """The longest window of the worst group; None when there was none."""
-    windows = [one for one in judgement.metrics.outages if one.kind == kind]
-    return max(windows, key=lambda one: (one.duration_s.high, one.duration_s.low), default=None)
-
-
 def logged_out(judgement: Judgement) -> str:
     sessions = judgement.metrics.sessions
     if not sessions.total:
         return "–"
     if not sessions.logged_out:
-        return f"0 of {sessions.total}"
-    return f"{sessions.logged_out} of {sessions.total} ({percent(sessions.logged_out, sessions.total)})"
+        return "not known" if judgement.metrics.sessions_unknown else f"0 of {sessions.total}"
+    at_least = "≥ " if judgement.metrics.sessions_unknown else ""
+    share = percent(sessions.logged_out, sessions.total)
+    return f"{at_least}{sessions.logged_out} of {sessions.total} ({share})"
 
 
 def got_back_in(judgement: Judgement) -> str:
@@ -93,16 +89,34 @@ def got_back_in(judgement: Judgement) -> str:
     return f"{sessions.got_back_in} of {sessions.logged_out}" if sessions.logged_out else "–"
 
 
-def could_not_log_in_for(judgement: Judgement) -> str:
-    window = longest_outage(judgement, "login")
-    return interval_seconds(window.duration_s) if window else "0 s"
+def logouts_failed(judgement: Judgement) -> str:
+    """Users who asked for a logout and were never told that it was done."""
+    return str(judgement.metrics.logouts_failed)
+
+
+def longest_outage(judgement: Judgement) -> str:
+    """`write on web-2: 1.9 s to 2.1 s`: of the kind of operation and the web server that fared worst."""
+    window = judgement.metrics.worst_outage
+    if window is None:
+        return "none seen"
+    return f"{window.kind} on {window.group}: {interval_seconds(window.duration_s)}"
+
+
+def machine(metrics: Metrics) -> str:
+    """How late this machine was, as far as it matters."""
+    if not metrics.lateness_known:
+        return "nothing says how late it was"
+    return metrics.starved or "not starved"
 
 
 def loss(metrics: Metrics) -> str:
     """`writes lost over 3.2 s (budget 4.8 s = 1.5 × cluster-node-timeout 3 s + 0.3 s; typically 3.8 s)`;
     empty where no fault took effect."""
     budget = governing(metrics.loss_budgets)
-    return f"{lost_over(metrics)} ({budget_text(budget)})" if budget else ""
+    if budget is None:
+        return ""
+    unknown = f": {metrics.losses_unknown}" if metrics.losses_unknown else ""
+    return f"{lost_over(metrics)}{unknown} ({budget_text(budget)})"
 
 
 def loss_in_short(metrics: Metrics) -> str:
@@ -114,9 +128,11 @@ def loss_in_short(metrics: Metrics) -> str:
 
 
 def lost_over(metrics: Metrics) -> str:
-    window = metrics.loss_window_s
+    window, unknown = metrics.loss_window_s, metrics.losses_unknown
     if window is None:
-        return "no acked write lost"
+        return "whether acked writes were lost is not known" if unknown else "no acked write lost"
+    if unknown:
+        return f"writes lost over {seconds(window.low)} or more"
     if window.low <= 0 and metrics.lost_before_s > 0:
         return f"writes lost that were acked up to {seconds(metrics.lost_before_s)} before the fault"
     low, high = seconds(window.low), seconds(window.high)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.checks.moments import moments_of
 from harness.model.deployment import ClientProfile
-from harness.model.judgement import Window
+from harness.model.judgement import Interval, Window
 from harness.plan.load import BACKOFF_MAX_S
 from tests.calibrate.stopped import Measured, Pause
 
@@ -15,19 +15,17 @@ SLACK_S = 0.015
 """The issue's: what scheduling and one round trip may add."""
 
 
-def outage_s(windows: Iterable[Window], *, kind: str, start_s: float, end_s: float) -> float:
+def outage_s(windows: Iterable[Window], *, kind: str, start_s: float, end_s: float) -> Interval:
     """Length of the longest of the kit's windows that overlaps a pause; 0 where there is none."""
-    return max(
-        (
-            window.duration_s.low
-            for window in windows
-            if window.kind == kind
-            and window.group == "all"
-            and window.start_s < end_s
-            and window.start_s + window.duration_s.low > start_s
-        ),
-        default=0.0,
-    )
+    found = [
+        window.duration_s
+        for window in windows
+        if window.kind == kind
+        and window.group == "all"
+        and window.start_s < end_s
+        and window.start_s + window.duration_s.high > start_s
+    ]
+    return max(found, key=lambda one: one.high, default=Interval(low=0.0, high=0.0))
 
 
 def error_s(measured_s: float, at_least_s: float, at_most_s: float) -> float:
@@ -52,7 +50,7 @@ def errors_of(measured: Measured, kind: str) -> dict[float, float]:
 def _error_of(pause: Pause, windows: Sequence[Window], kind: str, zero_us: int) -> float:
     start_s, end_s = (pause.stopped_us - zero_us) / 1e6, (pause.continued_us - zero_us) / 1e6
     found_s = outage_s(windows, kind=kind, start_s=start_s, end_s=end_s)
-    return error_s(found_s, pause.at_least_s, pause.at_most_s)
+    return worst([error_s(end, pause.at_least_s, pause.at_most_s) for end in (found_s.low, found_s.high)])
 
 
 def expected_percentile_s(*, share: float, count: int, interval_s: float, pause_s: float) -> float:

@@ -40,12 +40,14 @@ def test_outage_is_the_window_that_overlaps_the_pause() -> None:
         _window("read", 2.45, 0.2),
         _window("read", 9.0, 5.0),
     ]
-    assert outage_s(windows, kind="read", start_s=2.0, end_s=2.5) == 0.52
+    assert outage_s(windows, kind="read", start_s=2.0, end_s=2.5) == Interval(low=0.52, high=0.52)
 
 
 def test_outage_that_was_not_seen_is_none() -> None:
     """A pause without a window is an error of the whole pause, not a missing measurement."""
-    assert outage_s([_window("read", 9.0, 1.0)], kind="read", start_s=2.0, end_s=2.5) == 0.0
+    assert outage_s([_window("read", 9.0, 1.0)], kind="read", start_s=2.0, end_s=2.5) == Interval(
+        low=0.0, high=0.0
+    )
 
 
 @pytest.mark.parametrize(("count", "pause_s"), [(6000, 2.0), (5500, 2.0), (6000, 0.3), (100, 1.0)])

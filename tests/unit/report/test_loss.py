@@ -55,6 +55,14 @@ WINDOW = Interval(low=3.2, high=3.21)
         ),
         (Metrics(loss_budgets=(CUT,)), "no acked write lost (budget 0 s: it keeps it)"),
         (
+            Metrics(loss_budgets=(CUT,), losses_unknown="no audit is valid"),
+            "whether acked writes were lost is not known: no audit is valid (budget 0 s: it keeps it)",
+        ),
+        (
+            Metrics(loss_window_s=WINDOW, loss_budgets=(CUT,), losses_unknown="no audit is valid"),
+            "writes lost over 3.2 s or more: no audit is valid (budget 0 s: it keeps it)",
+        ),
+        (
             Metrics(loss_window_s=WINDOW, loss_budgets=(ISOLATED, FLUSHED)),
             "writes lost over 3.2 s (no loss budget: everything goes)",
         ),
@@ -94,6 +102,7 @@ def test_summary_has_the_loss(budget: LossBudget, budget_s: float | None) -> Non
         "window_s": 3.2,
         "budget_s": budget_s,
         "derivation": budget.derivation,
+        "not_known": "",
     }
 
 

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from harness.model.judgement import FailoverStep, percent
-from harness.model.results import Progress, SuiteResult
+from harness.model.judgement import ExpectationResult, FailoverStep, SessionCounts, percent
+from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.words import Shows, Verdict
 from harness.report import terminal
 from harness.report.explain import explain, failovers
@@ -85,12 +85,54 @@ def test_percent_never_rounds_to_none_or_all(part: int, whole: int, said: str) -
 
 
 def test_row_has_the_numbers_of_the_outage() -> None:
-    """Who was logged out, who got back in, for how long nobody could log in, and the lag."""
+    """Who was logged out, who got back in, whose logout failed, what was out longest and where, the lag."""
     cells = row(result())
     assert cells.logged_out == "10 of 300 (3 %)"
     assert cells.got_back_in == "7 of 10"
-    assert cells.could_not_log_in_for == "2.3 s"
+    assert cells.logouts_failed == "12"
+    assert cells.longest_outage == "write on web-2: 1.9 s to 2.3 s"
     assert cells.lag == "2.0 KiB"
+
+
+def _judged(**metrics: object) -> ScenarioResult:
+    made = result()
+    assert made.judgement is not None
+    return replace(
+        made, judgement=replace(made.judgement, metrics=replace(made.judgement.metrics, **metrics))
+    )
+
+
+def test_nothing_is_called_none_without_evidence() -> None:
+    """Where no audit is valid, nobody knows who was logged out; those who were seen are at least so many.
+    Where no clock was recorded, nobody knows how late the machine was."""
+    nobody = SessionCounts(total=300)
+    assert row(_judged(sessions=nobody)).logged_out == "0 of 300"
+    assert row(_judged(sessions=nobody, sessions_unknown="no audit is valid")).logged_out == "not known"
+    assert row(_judged(sessions_unknown="no audit is valid")).logged_out == "≥ 10 of 300 (3 %)"
+    assert row(_judged(worst_outage=None)).longest_outage == "none seen"
+    assert "this machine: not starved" in "\n".join(explain(result(), "runs/x"))
+    late = _judged(starved="late by 439 ms, too much to judge a bound of 1 s")
+    assert "this machine: late by 439 ms" in "\n".join(explain(late, "runs/x"))
+    blind = _judged(lateness_known=False)
+    assert "this machine: nothing says how late it was" in "\n".join(explain(blind, "runs/x"))
+
+
+def test_left_aside_is_no_met() -> None:
+    """What is about another engine is neither met nor undecided, for people and for machines."""
+    aside = ExpectationResult(
+        text="lost-write with Valkey: > 0",
+        measured="left aside on Redis",
+        low=0,
+        high=0,
+        met=None,
+        aside=True,
+    )
+    made = result()
+    assert made.judgement is not None
+    made = replace(made, judgement=replace(made.judgement, expectations=(aside,)))
+    assert "  aside     expected lost-write with Valkey: > 0" in "\n".join(explain(made, "runs/x"))
+    (said,) = json.loads(summary_text(suite(made)))["scenarios"][0]["expectations"]
+    assert (said["met"], said["left_aside"]) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +176,10 @@ def test_summary_has_every_promised_member() -> None:
         "expectations", "findings", "operations", "outages", "failover_steps", "run_dir",
     }  # fmt: skip
     assert one["outages"]["write"][0]["duration_s"] is None
+    assert one["longest_outage"] == {
+        "kind": "write", "where": "web-2", "start_s": 0.2, "at_least_s": 1.9, "duration_s": 2.31,
+    }  # fmt: skip
+    assert one["logouts_failed"] == 12
     assert one["findings"] == {"lost-session": 1, "resurrected-session": 1}
     assert one["failover_steps"] == {"promoted": 1.52}
 

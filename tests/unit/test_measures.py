@@ -1,0 +1,195 @@
+"""What can be expected of a run at all: every measure, every part of a run, every switch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from harness.checks.expectations import METRICS as MEASURED
+from harness.checks.findings import FINDINGS
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.measures import MEASURES, SIDES, Need, Part, not_looked_for, why_not
+from harness.model.scenario import Expectation, FaultStep, Start, Workload
+from harness.model.words import NodePurpose, Outcome, Phase, TopologyKind
+from harness.scenario.expectations import METRICS
+from harness.sessions import BEHAVIOURS
+
+SPLIT = Deployment(name="d", topology=TopologySpec(kind=TopologyKind.SPLIT), client=ClientProfile())
+EVERYBODY = Workload(mix=dict.fromkeys(BEHAVIOURS, 1.0))
+ISOLATE = FaultStep(
+    number=1, kind="isolate", target="primary", start=Start(after_s=1.0), options={"with": "web-1"}
+)
+GROUPS = {
+    "web-1": Part.WEB_SERVER,
+    "shard 1": Part.SHARD,
+    "with-primary": Part.SIDE,
+    "rest": Part.SIDE,
+    "cache": Part.STORE,
+}
+
+
+def expectation(
+    metric: str, *arguments: str, phase: Phase | None = None, on: str | None = None
+) -> Expectation:
+    return Expectation(text=metric, metric=metric, arguments=arguments, phase=phase, on=on)
+
+
+def arguments_of(metric: str) -> tuple[str, ...]:
+    given = {"outage": "write", "downtime": "write", "share": "lost-session"}
+    if metric in set(Outcome):
+        return ("write",)
+    return ("write", "p99") if metric == "latency" else (given[metric],) if metric in given else ()
+
+
+def refused(
+    one: Expectation,
+    deployment: Deployment = SPLIT,
+    workload: Workload = EVERYBODY,
+    faults: tuple[FaultStep, ...] = (ISOLATE,),
+) -> str | None:
+    return why_not(one, deployment, workload, faults)
+
+
+def of_kind(kind: TopologyKind) -> Deployment:
+    return replace(SPLIT, topology=TopologySpec(kind=kind))
+
+
+def test_every_finding_and_every_metric_declares_what_it_needs() -> None:
+    """A new one that does not cannot be expected, nor judged."""
+    assert MEASURES.keys() == FINDINGS.keys() | METRICS.keys()
+    assert METRICS.keys() == MEASURED.keys()
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+def test_whole_run_can_always_be_measured(metric: str) -> None:
+    """With everything switched on, each is decidable over the whole run, and `on sessions` is the same."""
+    one = expectation(metric, *arguments_of(metric))
+    assert refused(one) is None
+    assert refused(replace(one, on="sessions")) is None
+
+
+@pytest.mark.parametrize(("metric", "on"), list(product(MEASURES, GROUPS)))
+def test_group_is_measured_or_refused(metric: str, on: str) -> None:
+    """Honest or refused: a group that a measure cannot tell apart is never 0."""
+    reason = refused(expectation(metric, *arguments_of(metric), on=on))
+    assert (reason is None) is (GROUPS[on] in MEASURES[metric].parts)
+    assert reason is None or f"leave `on {on}` out" in reason
+
+
+@pytest.mark.parametrize(("metric", "phase"), list(product(MEASURES, Phase)))
+def test_phase_is_measured_or_refused(metric: str, phase: Phase) -> None:
+    """Nothing happens in the audit, and the seed is no part of what is timed."""
+    reason = refused(expectation(metric, *arguments_of(metric), phase=phase))
+    measure = MEASURES[metric]
+    fine = Part.PHASE in measure.parts and phase is not Phase.AUDIT
+    fine = fine and (measure.seeded or phase is not Phase.SEED)
+    assert (reason is None) is fine
+    assert reason is None or f"leave `in {phase}` out" in reason
+
+
+PARTS = {
+    "failovers": {Part.SHARD},
+    "refused-login": {Part.SHARD},
+    "replica-divergence": {Part.SHARD},
+    "over-budget": {Part.SHARD},
+    "evicted keys": {Part.STORE},
+    "no-recovery": set(),
+    "at risk": set(),
+}
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+def test_parts_are_those_that_a_record_tells_apart(metric: str) -> None:
+    """What stands for many operations, or for none, is known for a shard or a run at most."""
+    every = {Part.PHASE, Part.WEB_SERVER, Part.SIDE, Part.SHARD}
+    assert MEASURES[metric].parts == PARTS.get(metric, every)
+
+
+WITHOUT = {
+    Need.WITNESSES: (
+        SPLIT,
+        replace(EVERYBODY, witnesses=False),
+        {"lost-write", "doubled-update", "ghost-retry", "over-budget", "loss window"},
+    ),
+    Need.GUARDED_WRITES: (SPLIT, replace(EVERYBODY, guarded_writes=False), {"unexplained"}),
+    Need.PRIMARY_READS: (
+        replace(SPLIT, client=ClientProfile(read_from_replicas=True)),
+        EVERYBODY,
+        {"unexplained"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("need", "metric"), list(product(WITHOUT, MEASURES)))
+def test_evidence_that_is_switched_off_is_never_none(need: Need, metric: str) -> None:
+    """Nobody looked, so it cannot be expected; all the others can."""
+    deployment, workload, names = WITHOUT[need]
+    reason = refused(expectation(metric, *arguments_of(metric)), deployment, workload)
+    assert (reason is not None) is (metric in names)
+    assert reason is None or reason.startswith(f"{metric} needs {need}, and ")
+    assert not_looked_for(deployment, workload) == {
+        need: tuple(n for n in MEASURES if n in names - METRICS.keys())
+    }
+
+
+def test_nothing_is_left_out_where_everything_is_recorded() -> None:
+    """The usual scenario looks for every finding."""
+    assert not_looked_for(SPLIT, EVERYBODY) == {}
+
+
+def test_share_is_of_what_its_finding_can_tell() -> None:
+    """It needs what its finding needs, and is confined to what that is confined to."""
+    unwitnessed = replace(EVERYBODY, witnesses=False)
+    assert "lost-write needs witnesses" in (
+        refused(expectation("share", "lost-write"), workload=unwitnessed) or ""
+    )
+    assert refused(expectation("share", "lost-session"), workload=unwitnessed) is None
+    assert "phase" in (refused(expectation("share", "refused-login", phase=Phase.FAULT)) or "")
+    unshared = {name for name in FINDINGS if refused(expectation("share", name)) is not None}
+    assert unshared == {"no-recovery", "over-budget"}
+
+
+@pytest.mark.parametrize(("kind", "on"), list(product(TopologyKind, ("sessions", "cache"))))
+def test_evicted_keys_are_told_apart_where_instances_are(kind: TopologyKind, on: str) -> None:
+    """A shared instance counts the keys of both together, and others have no cache."""
+    fine = kind is TopologyKind.SPLIT or (on == "sessions" and kind is not TopologyKind.SHARED)
+    assert (refused(expectation("evicted keys", on=on), of_kind(kind)) is None) is fine
+    assert set(NodePurpose) == {"sessions", "cache"}
+
+
+@pytest.mark.parametrize(
+    ("faults", "with_primary", "rest"),
+    [
+        ((), False, False),
+        ((replace(ISOLATE, options={}),), False, False),
+        ((replace(ISOLATE, options={"with": ""}),), False, True),
+        ((replace(ISOLATE, options={"with": ""}, target="random"),), True, True),
+        ((ISOLATE,), True, True),
+    ],
+)
+def test_sides_exist_where_a_fault_makes_them(
+    faults: tuple[FaultStep, ...], with_primary: bool, rest: bool
+) -> None:
+    """Without a partition that web servers are told of, nobody is on a side of one."""
+    found = tuple(refused(expectation("outage", "write", on=side), faults=faults) is None for side in SIDES)
+    assert found == (with_primary, rest)
+
+
+@pytest.mark.parametrize(
+    ("phase", "fine"), [(Phase.FAULT, False), (Phase.RECOVERY, False), (Phase.BASELINE, True)]
+)
+def test_phase_of_a_fault_needs_a_fault(phase: Phase, fine: bool) -> None:
+    """Without a fault all of the traffic is baseline."""
+    assert (refused(expectation("rejected", "read", phase=phase), faults=()) is None) is fine
+
+
+def test_outcome_of_what_nobody_does_is_refused() -> None:
+    """No refusals of a behaviour that is not in the mix are no achievement. A kind may be done by others."""
+    readers = Workload(mix={"read": 1.0})
+    assert "not in the workload's mix" in (refused(expectation("rejected", "cart"), workload=readers) or "")
+    assert refused(expectation("rejected", "read"), workload=readers) is None
+    assert refused(expectation("rejected", "write"), workload=readers) is None
+    assert refused(expectation("acked", "log-in", phase=Phase.SEED), workload=readers) is None
+    assert refused(expectation("outage", "write"), workload=readers) is None
