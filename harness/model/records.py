@@ -81,10 +81,12 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     error: str | None = None
     """The server's or client's error, at most 160 characters; its prefix is the first word."""
     attempts: tuple[int, ...] = ()
+    """All that carried it; the one that was acked stands last, even if another was sent after it."""
     sent_us: int | None = None
     done_us: int | None = None
     wait_needed: int | None = None
     wait_got: int | None = None
+    """What WAIT said to the attempt that was acked; None: it said nothing."""
 
 
 class Operation(

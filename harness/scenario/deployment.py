@@ -272,6 +272,12 @@ def _read_client(
     if client.wait_replicas > replicas:
         message = f"WAIT for {client.wait_replicas} of {replicas} replicas never succeeds"
         problems.add(node, f"{path}.wait_replicas", message)
+    if client.wait_replicas and client.wait_timeout_s >= client.socket_timeout_s:
+        message = (
+            f"{client.wait_timeout_s:g} s, and the client hangs up after socket_timeout,"
+            f" {client.socket_timeout_s:g} s: WAIT could not say that replicas are missing; make it shorter"
+        )
+        problems.add(node, f"{path}.wait_timeout", message)
     return client
 
 

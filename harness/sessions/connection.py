@@ -40,6 +40,14 @@ PORTS_TRIED = 64
 LOST = "connection-lost"
 
 
+class Unconfirmed(ResponseError):
+    """A command behind those that decide (WAIT, a look at the time to live) got no reply.
+
+    An error of that command alone for client library and application, so neither sends the rest again:
+    whose answer arrived has happened.
+    """
+
+
 class Wire:
     """What all connections of one web server share."""
 
@@ -164,6 +172,9 @@ class RecordedConnection(SourcedConnection):
         self.entry: records.Connection | None = None
         self._id = 0
         self._carried: Carried | None = None
+        self._exchange: Exchange | None = None
+        self._unconfirmed = 0
+        """Replies that a reader still asks for although the connection is gone."""
         self._handshake = False
         self._opened: records.Connection | None = None
 
@@ -239,7 +250,7 @@ class RecordedConnection(SourcedConnection):
         return exchange.everything
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        self._carried = None
+        self._carried, self._unconfirmed = None, 0
         recording = CURRENT.get()
         exchange = None if recording is None or self._handshake else recording.exchange
         positions = self._carries(exchange) if exchange is not None else ()
@@ -264,7 +275,7 @@ class RecordedConnection(SourcedConnection):
                 carried.fail(_result_of(error), self.wire.now_us())
                 self._leave_unanswered()
                 raise
-        self._carried = carried
+        self._carried, self._exchange = carried, exchange
 
     async def _hand_over(self, command: Any, check_health: bool) -> None:
         """Let redis-py send; a connection that was closed meanwhile is a lost one.
@@ -284,11 +295,15 @@ class RecordedConnection(SourcedConnection):
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         carried = self._carried
         if carried is None:
+            if self._unconfirmed:
+                self._unconfirmed -= 1
+                raise Unconfirmed
             return await super().read_response(*args, **kwargs)
         try:
             reply = await self._next_reply(*args, **kwargs)
         except BaseException as error:
             self._note_error(carried, error)
+            self._confirm_the_rest(carried, error)
             raise
         replies = carried.replies
         replies.append(reply)
@@ -319,6 +334,13 @@ class RecordedConnection(SourcedConnection):
             carried.attempt.done_us = self.wire.now_us()
             self._carried = None
             self.wire.unanswered.pop(self._id, None)  # redis-py hangs up before it raises LOADING
+
+    def _confirm_the_rest(self, carried: Carried, error: BaseException) -> None:
+        """Raises instead of the error if what it cost decides nothing."""
+        failed = self._carried is None and isinstance(error, (RedisConnectionError, RedisTimeoutError))
+        if failed and self._exchange is not None and carried.settled(self._exchange):
+            self._unconfirmed = len(carried.positions) - len(carried.replies) - 1
+            raise Unconfirmed(str(error)) from error
 
     def _leave_unanswered(self) -> None:
         if self._opened is not None:

@@ -44,7 +44,7 @@ class Shape(Enum):
 class Part:
     """One step's share of an exchange: the positions of its commands, the deciding one first."""
 
-    __slots__ = ("names", "positions", "shape", "step")
+    __slots__ = ("decided_at", "names", "positions", "shape", "step")
 
     def __init__(self, step: Step, shape: Shape, positions: tuple[int, ...], names: tuple[str, ...]) -> None:
         self.step = step
@@ -52,6 +52,8 @@ class Part:
         self.positions = positions
         self.names = names
         """Command names whose replies `outcome.settle` returns, in that order."""
+        self.decided_at = positions[-1] if shape is Shape.GROUP else positions[0]
+        """The position whose reply says whether it happened: EXEC's, or the first one's."""
 
 
 class Carried:
@@ -72,6 +74,16 @@ class Carried:
     def fail(self, result: str, at_us: int) -> None:
         self.attempt.result = result
         self.attempt.done_us = at_us
+
+    def settled(self, exchange: Exchange) -> bool:
+        """Every step has the reply that decides it: what follows only annotates."""
+        if self.positions is not exchange.everything:
+            return False
+        count = len(self.replies)
+        return all(
+            part.decided_at < count and not isinstance(self.replies[part.decided_at], Refused)
+            for part in exchange.parts
+        )
 
 
 class Exchange:

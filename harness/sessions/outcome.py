@@ -91,33 +91,53 @@ def settle(part: Part, exchange: Exchange) -> list[object] | None:
 
     Returns the replies to `part.names` of the attempt that was acked, None if none was. A guarded
     script that found no session answers with an empty list.
+
+    The first acked attempt decides. It stands last among the step's attempts, whatever else carried
+    the step before or after it.
     """
     step = part.step
     step.outcome = Outcome.REJECTED
     answer: list[object] | None = None
-    sent_us: int | None = None
+    decided = deciding(part, exchange)
     for carried in exchange.carried:
         attempt = carried.attempt
         if step.n not in attempt.steps:
             continue
-        step.attempts += (attempt.n,)
         step.sent_us = attempt.sent_us if step.sent_us is None else step.sent_us
+        if carried is decided:
+            continue
+        step.attempts += (attempt.n,)
+        if decided is not None:
+            continue
         step.done_us = attempt.done_us
         replies = _replies_of(part, carried, exchange)
-        outcome = _outcome(part.shape, replies) if attempt.handed_over else Outcome.REJECTED
-        if outcome is Outcome.ACKED:
-            answer = _answer(part.shape, replies)
-            step.outcome, step.error, sent_us = outcome, None, attempt.sent_us
-            break
-        if outcome is Outcome.UNKNOWN:
-            step.outcome = outcome
+        if attempt.handed_over and _outcome(part.shape, replies) is Outcome.UNKNOWN:
+            step.outcome = Outcome.UNKNOWN
         step.error = _error(replies, exchange) or step.error
-    if answer is not None and step.does in _READS:
-        step.sent_us = sent_us
+    if decided is not None:
+        step.attempts += (decided.attempt.n,)
+        step.done_us, step.outcome, step.error = decided.attempt.done_us, Outcome.ACKED, None
+        answer = _answer(part.shape, _replies_of(part, decided, exchange))
+        if step.does in _READS:
+            step.sent_us = decided.attempt.sent_us
     if answer and not _possible(part.names, answer):
         step.outcome, step.error = Outcome.UNKNOWN, f"{MIXED_UP}: {step.command} answered {answer!r}"[:160]
         return None
     return answer
+
+
+def deciding(part: Part, exchange: Exchange) -> Carried | None:
+    """The first attempt whose reply acked the part's step."""
+    return next(
+        (
+            carried
+            for carried in exchange.carried
+            if carried.attempt.handed_over
+            and part.step.n in carried.attempt.steps
+            and _outcome(part.shape, _replies_of(part, carried, exchange)) is Outcome.ACKED
+        ),
+        None,
+    )
 
 
 def _replies_of(part: Part, carried: Carried, exchange: Exchange) -> list[object]:

@@ -16,7 +16,7 @@ from harness.model.scenario import Declaration, OptionValue
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.sessions import commands as redis_commands
 from harness.sessions.notes import Command, Exchange, Part, Recording, Shape
-from harness.sessions.outcome import settle
+from harness.sessions.outcome import deciding, settle
 from harness.sessions.store import Store
 
 OK = "ok"
@@ -192,8 +192,8 @@ class Request:
         reading: bool = False,
     ) -> Exchange:
         waits = self.rules.wait_replicas
-        waiting = next((part.step for part in parts if part.step.deciding), None) if waits else None
-        if waiting is not None and waiting.does in _NO_WAIT:
+        waiting = next((part for part in parts if part.step.deciding), None) if waits else None
+        if waiting is not None and waiting.step.does in _NO_WAIT:
             waiting = None
         if waiting is not None:
             sent = (*sent, ("WAIT", str(waits), str(self.rules.wait_timeout_ms)))
@@ -205,8 +205,8 @@ class Request:
                 settle(part, exchange)
             raise
         if waiting is not None:
-            waiting.wait_needed = waits
-            waiting.wait_got = _waited(exchange)
+            waiting.step.wait_needed = waits
+            waiting.step.wait_got = _waited(waiting, exchange)
         return exchange
 
     def ambiguous(self, step: Step) -> bool:
@@ -215,6 +215,7 @@ class Request:
         return len(step.attempts) > 1 and any(
             attempt.handed_over
             and attempt.n in step.attempts[:-1]
+            and attempt.n < step.attempts[-1]
             and not attempt.result.startswith("error:")
             for attempt in self._recording.attempts
         )
@@ -223,14 +224,13 @@ class Request:
 _NO_WAIT = frozenset({StepKind.READ, StepKind.INDEX_READ})
 
 
-def _waited(exchange: Exchange) -> int | None:
-    """Replicas that acknowledged, if WAIT was answered on the connection that answered the write."""
-    for carried in exchange.carried:
-        if carried.positions is exchange.everything and len(carried.replies) == len(exchange.commands):
-            got = carried.replies[-1]
-            if isinstance(got, int):
-                return got
-    return None
+def _waited(part: Part, exchange: Exchange) -> int | None:
+    """Replicas that acknowledged by WAIT's answer to the attempt that decided the write."""
+    decided = deciding(part, exchange)
+    if decided is None or decided.positions is not exchange.everything:
+        return None
+    got = decided.replies[-1] if len(decided.replies) == len(exchange.commands) else None
+    return got if isinstance(got, int) else None
 
 
 def told_by(outcome: Outcome) -> str:

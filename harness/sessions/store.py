@@ -2,7 +2,8 @@
 
 `exchange` never raises what Redis or the network did: the notes and the exchange say it. Retries of
 the application come on top of the library's, are off the hot path (the first try stands outside
-them), and do not repeat an increment whose answer was lost unless the behaviour asks for that mistake.
+them), and repeat neither what was answered (because a WAIT behind it failed) nor an increment whose answer
+was lost, unless the behaviour asks for that mistake.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Store:
             raise
         finally:
             self._free.release()
+        if exchange.carried[-1].settled(exchange):
+            return
         result = exchange.carried[-1].attempt.result
         if result != "reply" and result.removeprefix("error:") in WORTH_REPEATING:
             raise Unanswered(str(exchange.carried[-1].replies[-1]))
@@ -105,7 +108,7 @@ class Store:
             exchange.failure = last
 
     def _may_repeat(self, exchange: Exchange, repeat_unanswered: bool) -> bool:
-        if not self._wire.alive:
+        if not self._wire.alive or any(carried.settled(exchange) for carried in exchange.carried):
             return False
         return repeat_unanswered or not any(
             carried.attempt.handed_over and not carried.attempt.result.startswith("error:")

@@ -338,6 +338,16 @@ def test_clients_that_contradict_their_topology_are_refused(tmp_path: Path) -> N
     assert "WAIT for 1 of 0 replicas never succeeds" in str(caught.value)
 
 
+def test_wait_that_outlasts_the_client_is_refused(tmp_path: Path) -> None:
+    """A client that hangs up before WAIT answers never learns that replicas are missing."""
+    client = "client: {wait_replicas: 1, socket_timeout: 200ms, wait_timeout: 200ms}"
+    text = GOOD.replace("kind: sentinel}", f"kind: sentinel}}\n  {client}")
+    with pytest.raises(UsageError, match=r"s\.yaml:5: deployment\.client\.wait_timeout.*make it shorter"):
+        read(tmp_path, text)
+    read(tmp_path, text.replace("wait_timeout: 200ms", "wait_timeout: 199ms"))
+    read(tmp_path, text.replace("wait_replicas: 1", "wait_replicas: 0"))
+
+
 @pytest.mark.parametrize(
     ("kind", "discovery"),
     [
