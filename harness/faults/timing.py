@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from harness.clock import WaitExpired, wait_until
@@ -62,17 +63,33 @@ class Past:
             raise NoEffect(f"fault {number}, which this one follows, had no effect")
         return self._effects.get(number)
 
+    def was_done(self, number: int) -> bool:
+        """Whether a fault took effect or is known to have none."""
+        return number in self._effects or number in self._failures
+
     def first_healed_us(self, since_us: int) -> int | None:
         return min((at_us for at_us in self._healed_us if at_us >= since_us), default=None)
 
 
 def await_start(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) -> None:
-    """Return when the fault is due.
+    """Return when the fault is due: its start has come, and so has its turn among those with the same start.
 
     Raises:
         NoEffect: its start did not come within the limit.
         Interrupted: the run is to end.
     """
+    _await_moment(step, past, scene, limit_s)
+    for other in scene.plan.scenario.faults:
+        if other.number < step.number and other.start == step.start:
+            _await(
+                partial(past.was_done, other.number),
+                f"fault {other.number}, first in the list",
+                _FOREVER_S,
+                scene,
+            )
+
+
+def _await_moment(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) -> None:
     start = step.start
     if start.after_s is not None:
         _until(past.began_us + int(start.after_s * 1e6), scene)

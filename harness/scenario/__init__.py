@@ -1,6 +1,7 @@
 """Stage 1: YAML text to a Scenario. Pure; every problem of a file is reported, with its line.
 
     first_key     whether a file is a scenario at all
+    source        the text of a file, whatever the path leads to
     tree          YAML nodes that know where they come from
     problems      what is wrong, all of it, with the nearest legal word
     values        times, sizes, rates, words: how each is written

@@ -24,7 +24,7 @@ from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 from harness.scenario.surroundings import Surroundings
-from harness.scenario.values import Unreadable, duration_s, entries
+from harness.scenario.values import NUMBER, Unreadable, duration_s, entries
 
 PERCENTILES = ("p50", "p95", "p99", "max")
 GROUPS = ("web-N", "shard N", *SIDES, *NodePurpose)
@@ -66,8 +66,8 @@ _LEFT = re.compile(
 )
 _RIGHT = re.compile(r"(?P<comparison>[<>=!]*)\s*(?P<bound>.*)")
 _TERM = re.compile(
-    r"(?P<sign>[+-]?)\s*(?:(?P<factor>\d+(?:\.\d+)?)\s*\*\s*(?P<scaled>[a-z_][a-z_ ]*)"
-    r"|(?P<quantity>\d+(?:\.\d+)?\s*[A-Za-z%]*)|(?P<setting>[a-z_][a-z_ ]*))\s*"
+    rf"(?P<sign>[+-]?)\s*(?:(?P<factor>{NUMBER})\s*\*\s*(?P<scaled>[a-z_][a-z_ ]*)"
+    rf"|(?P<quantity>{NUMBER}\s*[A-Za-z%]*)|(?P<setting>[a-z_][a-z_ ]*))\s*"
 )
 
 
@@ -125,7 +125,7 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
 def _metric(name: str, vocabulary: Vocabulary) -> str:
     if name not in vocabulary.findings | vocabulary.metrics:
         legal = [*METRICS, *sorted(vocabulary.findings)]
-        raise Unreadable(f"unknown metric or finding {name!r}{choices(name, legal)}")
+        raise Unreadable(f"unknown metric or finding {tree.shortened(name)!r}{choices(name, legal)}")
     return name
 
 
@@ -139,7 +139,7 @@ def _arguments(metric: str, text: str | None, shape: Metric, vocabulary: Vocabul
     for argument, kind in zip(given, shape.arguments, strict=True):
         legal = _legal_arguments(kind, vocabulary)
         if argument not in legal:
-            raise Unreadable(f"unknown {kind} {argument!r}{choices(argument, legal)}")
+            raise Unreadable(f"unknown {kind} {tree.shortened(argument)!r}{choices(argument, legal)}")
     return given
 
 
@@ -156,7 +156,7 @@ def _phase(text: str | None) -> Phase | None:
     if text is None:
         return None
     if text not in tuple(Phase):
-        raise Unreadable(f"unknown phase {text!r}{choices(text, Phase)}")
+        raise Unreadable(f"unknown phase {tree.shortened(text)!r}{choices(text, Phase)}")
     return Phase(text)
 
 
@@ -164,7 +164,7 @@ def _group(text: str | None, around: Surroundings) -> str | None:
     if text is None:
         return None
     if text not in (*SIDES, *NodePurpose) and not re.fullmatch(r"(web-|shard )\d+", text):
-        raise Unreadable(f"unknown group {text!r}{choices(text, GROUPS)}")
+        raise Unreadable(f"unknown group {tree.shortened(text)!r}{choices(text, GROUPS)}")
     topology = around.deployment.topology
     reason = missing_shard(text, topology) or missing_web_server(text, around.workload.web_servers)
     if reason:
@@ -174,7 +174,9 @@ def _group(text: str | None, around: Surroundings) -> str | None:
 
 def _engine(text: str | None) -> str | None:
     if text is not None and not is_condition(text):
-        raise Unreadable(f"expected an engine such as 'Redis < 7.2' or 'Valkey', found {text!r}")
+        raise Unreadable(
+            f"expected an engine such as 'Redis < 7.2' or 'Valkey', found {tree.shortened(text)!r}"
+        )
     return text
 
 
@@ -183,7 +185,9 @@ def _right(text: str, unit: str, around: Surroundings) -> tuple[str, tuple[Term,
     assert match is not None  # every part of the pattern may be empty
     comparison = match["comparison"] or "=="
     if comparison not in COMPARISONS:
-        raise Unreadable(f"unknown comparison {comparison!r}; legal: {', '.join(COMPARISONS)}")
+        raise Unreadable(
+            f"unknown comparison {tree.shortened(comparison)!r}; legal: {', '.join(COMPARISONS)}"
+        )
     return comparison, _bound(match["bound"], unit, around)
 
 
@@ -193,7 +197,7 @@ def _bound(text: str, unit: str, around: Surroundings) -> tuple[Term, ...]:
     while position < len(text) or not terms:
         match = _TERM.match(text, position)
         if match is None or bool(match["sign"]) < bool(terms):
-            raise Unreadable(f"expected a bound such as {_example(unit)}, found {text!r}")
+            raise Unreadable(f"expected a bound such as {_example(unit)}, found {tree.shortened(text)!r}")
         terms.append(_term(match, unit, around))
         position = match.end()
     return tuple(terms)
@@ -205,7 +209,9 @@ def _term(match: re.Match[str], unit: str, around: Surroundings) -> Term:
         return Term(factor=sign * _quantity(match["quantity"], unit))
     name = (match["scaled"] or match["setting"]).strip()
     if name not in (*BOUND_SETTINGS, LOSS_BUDGET):
-        raise Unreadable(f"unknown setting {name!r}{choices(name, (*BOUND_SETTINGS, LOSS_BUDGET))}")
+        raise Unreadable(
+            f"unknown setting {tree.shortened(name)!r}{choices(name, (*BOUND_SETTINGS, LOSS_BUDGET))}"
+        )
     if unit != "s":
         raise Unreadable(f"{name!r} is a time, and a bound such as {_example(unit)} is expected")
     if name != LOSS_BUDGET and name not in settings_s(around.deployment, around.workload):
@@ -214,16 +220,16 @@ def _term(match: re.Match[str], unit: str, around: Surroundings) -> Term:
 
 
 def _quantity(text: str, unit: str) -> float:
-    number = re.match(r"[\d.]+", text)
+    number = re.match(r"[0-9.]+", text)
     assert number is not None
     written = text[number.end() :].strip()
     if unit == "s":
         try:
             return duration_s(text)
         except Unreadable as error:
-            raise Unreadable(f"expected a time such as 4s, found {text!r}; {error}") from None
+            raise Unreadable(f"expected a time such as 4s, found {tree.shortened(text)!r}; {error}") from None
     if written != unit:
-        raise Unreadable(f"expected a bound such as {_example(unit)}, found {text!r}")
+        raise Unreadable(f"expected a bound such as {_example(unit)}, found {tree.shortened(text)!r}")
     return float(number[0])
 
 

@@ -35,6 +35,9 @@ from harness.scenario.values import (
     word,
 )
 
+FAULTS_MAX = 100
+"""Each has a thread of its own while it waits."""
+
 Pair = tuple[tree.Node, tree.Node]
 """A key's own node, for its line, and its value."""
 
@@ -48,6 +51,9 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         return ()
     if not isinstance(node, tree.Sequence):
         problems.expected(node, "faults", "a list of faults")
+        return ()
+    if len(node.value) > FAULTS_MAX:
+        problems.add(node, "faults", f"expected at most {FAULTS_MAX} faults, found {len(node.value)}")
         return ()
     steps: list[FaultStep] = []
     for index, item in enumerate(node.value):
@@ -102,8 +108,9 @@ def _no_single_kind(kinds: list[str], keys: list[str], vocabulary: Vocabulary) -
     if kinds:
         return f"one fault each: found {' and '.join(map(repr, kinds))}; write two items"
     unknown = [key for key in keys if key not in _GRAMMAR]
-    found = repr(unknown[0]) if unknown else "none"
-    return f"expected one fault, found {found}{choices(found.strip(chr(39)), vocabulary.faults)}"
+    found = tree.shortened(unknown[0]) if unknown else "none"
+    shown = repr(found) if unknown else found
+    return f"expected one fault, found {shown}{choices(found, vocabulary.faults)}"
 
 
 # ---------------------------------------------------------------- when it starts
@@ -223,7 +230,7 @@ class OptionsReader:
         for key, (key_node, value) in pairs.items():
             if key not in legal:
                 near = choices(key, legal) if legal else "; it takes none"
-                problems.add(key_node, path, f"unknown option {key!r} of {of}{near}")
+                problems.add(key_node, path, f"unknown option {tree.shortened(key)!r} of {of}{near}")
                 continue
             read = option_reader(legal[key]).read(value, f"{path}.{key}", problems)
             if read is not INVALID:

@@ -7,6 +7,7 @@ on the path are copied, or one change would show in two places.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import yaml
@@ -24,14 +25,17 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
     for override in overrides:
         path, equals, value = override.partition("=")
         segments = [segment.strip() for segment in path.split(".")]
-        if not equals or not all(segments):
-            raise UsageError(f"--set {override!r}: expected path=value, such as workload.rate=100/s")
+        if not equals or not all(segments) or len(segments) > tree.DEPTH_MAX:
+            shown = tree.shortened(override)
+            raise UsageError(f"--set {shown!r}: expected path=value, such as workload.rate=100/s")
+        if reason := tree.unfit(override):
+            raise UsageError(f"--set {tree.shortened(override)}: {reason}")
         root = _replace(root, segments, _value(value.strip(), override), override)
     return root
 
 
 def _value(text: str, override: str) -> tree.Node:
-    mark = yaml.Mark(f"--set {override}", 0, 0, 0, "", 0)
+    mark = yaml.Mark(f"--set {tree.shortened(override)}", 0, 0, 0, "", 0)
     if text.startswith(("[", "{", '"', "'")):
         return tree.compose_text(text, mark.name)
     return tree.Scalar("tag:yaml.org,2002:str", text, mark, mark)
@@ -45,7 +49,8 @@ def _replace(node: tree.Node, segments: list[str], value: tree.Node, override: s
         return _replace_in_mapping(node, first, rest, value, override)
     if isinstance(node, tree.Sequence):
         return _replace_in_list(node, first, rest, value, override)
-    raise UsageError(f"--set {override}: {first!r} lies below {tree.found(node)}, which has no keys")
+    where = f"--set {tree.shortened(override)}: {tree.shortened(first)!r}"
+    raise UsageError(f"{where} lies below {tree.found(node)}, which has no keys")
 
 
 def _replace_in_mapping(
@@ -68,7 +73,10 @@ def _replace_in_list(
     node: tree.Sequence, first: str, rest: list[str], value: tree.Node, override: str
 ) -> tree.Node:
     items = list(node.value)
-    if not first.isdecimal() or int(first) >= len(items):
-        raise UsageError(f"--set {override}: expected an index from 0 to {len(items) - 1}, found {first!r}")
+    if not re.fullmatch("[0-9]{1,4}", first) or int(first) >= len(items):
+        span = f"an index from 0 to {len(items) - 1}" if items else "no index, as the list is empty"
+        raise UsageError(
+            f"--set {tree.shortened(override)}: expected {span}, found {tree.shortened(first)!r}"
+        )
     items[int(first)] = _replace(items[int(first)], rest, value, override)
     return tree.Sequence(node.tag, items, node.start_mark, node.end_mark)

@@ -11,7 +11,13 @@ import difflib
 from collections.abc import Iterable
 
 from harness.errors import UsageError
-from harness.scenario.tree import Node, found, place
+from harness.scenario.tree import Node, found, place, shortened
+
+LONGEST = 1000
+"""Letters of one message."""
+
+MOST = 50
+"""Problems of one file that are worth telling; whoever has more has another kind of file."""
 
 
 class Problems:
@@ -19,16 +25,21 @@ class Problems:
         self._lines: list[str] = []
 
     def add(self, node: Node, path: str, message: str) -> None:
-        text = f"{place(node)}: {path}: {message}" if path else f"{place(node)}: {message}"
+        where = ".".join(map(shortened, path.split(".")))
+        text = f"{place(node)}: {where}: {message}" if where else f"{place(node)}: {message}"
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
         if text not in self._lines:  # an aliased node is read more than once
             self._lines.append(text)
+        if len(self._lines) > MOST:
+            self._lines[-1] = f"and more: only the first {MOST} problems are shown"
+            self.raise_if_any()
 
     def expected(self, node: Node, path: str, what: str, hint: str = "") -> None:
         self.add(node, path, f"expected {what}, found {found(node)}" + (f"; {hint}" if hint else ""))
 
     def unknown(self, node: Node, path: str, what: str, word: str, legal: Iterable[str]) -> None:
         """A word outside a closed vocabulary."""
-        self.add(node, path, f"unknown {what} {word!r}{choices(word, legal)}")
+        self.add(node, path, f"unknown {what} {shortened(word)!r}{choices(word, legal)}")
 
     @property
     def count(self) -> int:
@@ -41,6 +52,7 @@ class Problems:
 
 def choices(word: str, legal: Iterable[str]) -> str:
     """`; did you mean 'x'? legal: x, y, z`."""
+    word = shortened(word)
     words = list(dict.fromkeys(map(str, legal)))
     folded = {candidate.lower().replace("_", "-"): candidate for candidate in words}
     near = difflib.get_close_matches(word.lower().replace("_", "-"), folded, n=1, cutoff=0.55)

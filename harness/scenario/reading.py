@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.scenario import FaultStep, Scenario, Vocabulary
 from harness.model.words import Shows, TopologyKind
@@ -143,6 +144,8 @@ def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultSt
     Raises:
         UsageError: everything that is wrong, one line each.
     """
+    if reason := tree.unfit(text):
+        raise UsageError(f"fault: {reason}")
     inner = text.strip().removeprefix("{").removesuffix("}")
     item = tree.compose_text(f"{{after: 0s, {inner}}}", "fault")
     around = Surroundings(vocabulary=vocabulary, deployment=scenario.deployment, workload=scenario.workload)

@@ -8,11 +8,13 @@ expectation begins with it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
 
 from harness.errors import UsageError
+from harness.scenario.source import text_of
 
 Node = yaml.Node
 Mapping = yaml.MappingNode
@@ -22,21 +24,29 @@ Sequence = yaml.SequenceNode
 QUOTE_IT = 'quote a value that begins with >, as in "> 0"'
 
 
+DEPTH_MAX = 30
+SCALAR_MAX = 4000
+"""Letters of one value. Python reads no number of more than 4,300 digits."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_SHOWN = 60
+"""Letters of a value that a message quotes."""
+
+
 def compose_file(path: Path) -> Node:
     """The tree of one document.
 
     Raises:
         UsageError: unreadable, not YAML, empty, or more than one document.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
-    return compose_text(text, str(path))
+    return compose_text(text_of(path), str(path))
 
 
 def compose_text(text: str, name: str) -> Node:
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a character that is none
+        raise UsageError(f"{name}: not YAML: {error}") from error
     loader.name = name
     try:
         node = loader.get_single_node()
@@ -44,14 +54,50 @@ def compose_text(text: str, name: str) -> Node:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         said = " ".join(part for part in (error.context, error.problem) if part)
         hint = f"; {QUOTE_IT}" if error.context and "block scalar" in error.context else ""
+        hint = hint or ("; indent with spaces" if "'\\t'" in said else "")
         raise UsageError(f"{name}:{line}: not YAML: {said}{hint}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name}: not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # such as the escape of a character that does not exist
+        raise UsageError(f"{name}:{loader.line + 1}: not YAML: {error}") from error
     finally:
         loader.dispose()
     if node is None:
         raise UsageError(f"{name}:1: expected a mapping, found an empty file")
     return node
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at what no scenario has: deep nesting, endless values, control characters written as escapes."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEPTH_MAX:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise _refused(mark, f"nested more than {DEPTH_MAX} deep")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(node, Scalar) and (reason := unfit(node.value)):
+            raise _refused(node.start_mark, reason)
+        return node
+
+
+def _refused(mark: yaml.Mark, reason: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=reason, problem_mark=mark)
+
+
+def unfit(text: str) -> str | None:
+    """Why no value or key can be this text; None: it can."""
+    if len(text) > SCALAR_MAX:
+        return f"expected a value of at most {SCALAR_MAX} letters, found {len(text)}"
+    if found := _CONTROL.search(text):
+        return f"expected text, found the control character {ord(found[0]):#04x}"
+    return None
+
+
+def shortened(text: str) -> str:
+    """For a message: the beginning of a value that may be anything."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def place(node: Node) -> str:
@@ -67,7 +113,7 @@ def line(node: Node) -> int:
 def found(node: Node) -> str:
     """The node's content as an error message shows it."""
     if isinstance(node, Scalar):
-        return repr(node.value) if node.value else "nothing"
+        return repr(shortened(node.value)) if node.value else "nothing"
     return "a list" if isinstance(node, Sequence) else "a mapping"
 
 

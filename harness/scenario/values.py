@@ -125,7 +125,8 @@ def entries(node: tree.Node, path: str, problems: Problems) -> list[tuple[str, t
             problems.expected(key, path, "a word as key")
         elif key.value in seen:
             first = tree.place(seen[key.value])
-            problems.add(key, path, f"duplicate key {key.value!r}; it is already at {first}")
+            name = tree.shortened(key.value)
+            problems.add(key, path, f"duplicate key {name!r}; it is already at {first}")
         else:
             seen[key.value] = key
             pairs.append((key.value, key, value))
@@ -139,8 +140,16 @@ _SIZE_UNITS = {
     "B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
     "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
 }  # fmt: skip
-_NUMBER = r"\d+(?:\.\d+)?"
-_QUANTITY = re.compile(rf"({_NUMBER})\s*([A-Za-z/%]*)")
+NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
+"""What a double holds exactly, or nearly so."""
+_QUANTITY = re.compile(rf"({NUMBER})\s*([A-Za-z/%]*)")
+
+
+_LONGEST_S = 365 * 86400.0
+_LARGEST_BYTES = 10**15
+_SLOWEST_PER_S, _FASTEST_PER_S = 0.001, 1_000_000
+_LARGEST_COUNT = 10**9
+"""Beyond these nothing can be run; within them no arithmetic overflows."""
 
 
 def _quantity(text: str, units: Mapping[str, float], example: str) -> float:
@@ -156,7 +165,10 @@ def _quantity(text: str, units: Mapping[str, float], example: str) -> float:
 
 
 def duration_s(text: str) -> float:
-    return _quantity(text, _TIME_UNITS, "s")
+    value = _quantity(text, _TIME_UNITS, "s")
+    if value > _LONGEST_S:
+        raise Unreadable("at most 365d")
+    return value
 
 
 def _positive_duration_s(text: str) -> float:
@@ -167,18 +179,23 @@ def _positive_duration_s(text: str) -> float:
 
 
 def size_bytes(text: str) -> int:
-    return round(_quantity(text, _SIZE_UNITS, "MB"))
+    size = round(_quantity(text, _SIZE_UNITS, "MB"))
+    if size > _LARGEST_BYTES:
+        raise Unreadable("at most 1000000GB")
+    return size
 
 
 def _rate_per_s(text: str) -> float:
     rate = _quantity(text, {"/s": 1.0, "/min": 1 / 60}, "/s")
     if rate == 0:
         raise Unreadable("a workload of zero operations proves nothing")
+    if not _SLOWEST_PER_S <= rate <= _FASTEST_PER_S:
+        raise Unreadable(f"from {_SLOWEST_PER_S}/s to {_FASTEST_PER_S}/s")
     return rate
 
 
 def _number(text: str) -> float:
-    if not re.fullmatch(_NUMBER, text):
+    if not re.fullmatch(NUMBER, text):
         raise Unreadable("")
     return float(text)
 
@@ -205,9 +222,13 @@ def _text(text: str) -> str:
 
 
 def count(low: int = 0, high: int | None = None) -> One:
+    most = _LARGEST_COUNT if high is None else high
+
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\d+", text) or int(text) < low or (high is not None and int(text) > high):
+        if not re.fullmatch("[0-9]+", text):
             raise Unreadable("")
+        if not low <= int(text) <= most:
+            raise Unreadable("" if high is not None or int(text) < low else f"at most {most}")
         return int(text)
 
     span = f"from {low} to {high}" if high is not None else f"of at least {low}"
@@ -227,7 +248,7 @@ def word(words: tuple[str, ...], make: Callable[[str], Any] = str) -> One:
 
 
 def _pattern(units: Mapping[str, float]) -> Schema:
-    return {"type": "string", "pattern": rf"^{_NUMBER}\s*({'|'.join(units)})$"}
+    return {"type": "string", "pattern": rf"^{NUMBER}\s*({'|'.join(units)})$"}
 
 
 DURATION = One("a time such as 500ms, 2s or 5min", duration_s, _pattern(_TIME_UNITS))
@@ -235,7 +256,7 @@ POSITIVE_DURATION = One(
     "a time longer than zero such as 500ms, 2s or 5min", _positive_duration_s, _pattern(_TIME_UNITS)
 )
 SIZE = One("a size such as 100kB, 64KiB or 10MB", size_bytes, _pattern(_SIZE_UNITS))
-RATE = One("a rate such as 200/s", _rate_per_s, {"type": "string", "pattern": rf"^{_NUMBER}\s*/(s|min)$"})
+RATE = One("a rate such as 200/s", _rate_per_s, {"type": "string", "pattern": rf"^{NUMBER}\s*/(s|min)$"})
 FACTOR = One("a number such as 2.0", _number, {"type": "number", "minimum": 0})
 SHARE = One(
     "a share such as 0.8 or 80%",

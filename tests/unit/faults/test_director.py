@@ -136,6 +136,40 @@ def test_faults_start_on_time_and_heal_after_their_hold(stage: Stage) -> None:
     assert stage.phases == [Phase.FAULT, Phase.RECOVERY]
 
 
+def test_faults_with_the_same_start_are_done_in_the_order_of_the_list(stage: Stage) -> None:
+    """Each once the one before took effect or failed, however long that took; the others are not held up."""
+    stage.fault("a", on_inject=lambda _: time_passes(0.2))
+    stage.fault("b", no_effect="nothing to see", on_inject=lambda _: time_passes(0.1))
+    stage.fault("d")
+    stage.set(
+        at("a", 1, 0.05, hold_s=0.01),
+        at("b", 2, 0.05),
+        at("c", 3, 0.05, hold_s=0.01),
+        at("d", 4, 0.1, hold_s=0.01),
+    )
+    report = stage.run()
+    begun = [line for line in stage.log if line.endswith("injected")]
+    assert begun == ["a injected", "d injected", "b injected", "c injected"]
+    assert [one.number for one in report.without_effect] == [2]
+
+
+def test_faults_after_the_same_event_are_done_in_the_order_of_the_list(stage: Stage) -> None:
+    """Twenty of them: threads alone would mix them up."""
+    names = [f"f{n:02}" for n in range(20)]
+    stage.set(
+        *(
+            on(name, n, event="fault 1", offset_s=0.05) if n > 1 else at(name, 1, 0.0)
+            for n, name in enumerate(names, 1)
+        )
+    )
+    stage.run()
+    assert [line for line in stage.log if line.endswith("injected")] == [f"{name} injected" for name in names]
+
+
+def time_passes(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
 def test_stop_heals_what_stands_in_reverse_order(stage: Stage) -> None:
     """An interruption ends every wait and heals everything, the last fault first."""
     stage.set(*[at(name, n, 0.03 * n, hold_s=60.0) for n, name in enumerate("abc", 1)])

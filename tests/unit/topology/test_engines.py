@@ -37,6 +37,45 @@ def test_named_program_that_is_missing_is_never_replaced(tmp_path: Path) -> None
         engines.find({"REDIS_SERVER": "/nowhere/redis", "PATH": str(tmp_path)})
 
 
+@pytest.mark.parametrize(
+    "words", [{"REDIS_SERVER": "./here/mine"}, {"REDIS_SERVER": "mine", "PATH": "here"}, {"PATH": "here"}]
+)
+def test_relative_program_is_of_the_current_folder(
+    words: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes start in folders of their own, where a relative path would lead elsewhere."""
+    for name in ("mine", "redis-server"):
+        program(tmp_path / "here", name, REDIS)
+    monkeypatch.chdir(tmp_path)
+    found = engines.find({"PATH": "", **words}).path
+    assert found.is_absolute()
+    assert found.parent == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("./nothing", "found nothing at .*nothing"),
+        ("./folder", "found a folder"),
+        ("./text", "found a file that may not be executed"),
+        ("text", r"found none of that name on PATH; for the file here write \./text"),
+        ("./no-server", "expected the version of a Redis or Valkey server, found 'hello'"),
+        ("./broken", "could not be asked for its version"),
+    ],
+)
+def test_what_is_no_server_is_told_apart(
+    named: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Missing, a folder, not executable, another program: each with what was found."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("no program")
+    program(tmp_path, "no-server", "hello")
+    program(tmp_path, "broken", "").write_bytes(b"\x7fELF")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EnvironmentFailure, match=says):
+        engines.find({"REDIS_SERVER": named, "PATH": "/usr/bin"})
+
+
 def test_valkey_on_path_is_found(tmp_path: Path) -> None:
     """Either engine will do; Redis is looked for first."""
     valkey = program(tmp_path, "valkey-server", VALKEY)

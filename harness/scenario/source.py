@@ -1,0 +1,76 @@
+"""The text of a scenario or deployment file: read once, within limits, whatever the path leads to.
+
+A pipe would be waited for, a device has no end, and YAML of a megabyte takes seconds. So only a regular
+file of a scenario's size is read, and each refusal says what was found and where.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import stat
+from pathlib import Path
+
+from harness.errors import UsageError
+
+SIZE_MAX = 64 * 1024
+"""Thirty times the longest shipped scenario. YAML of this size is read in half a second."""
+
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_OTHER_ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def text_of(path: Path) -> str:
+    """The file's text, without a byte order mark.
+
+    Raises:
+        UsageError: it cannot be read, is too large, or is not plain UTF-8 text.
+    """
+    return _decoded(_bytes_of(path), path)
+
+
+def _bytes_of(path: Path) -> bytes:
+    if not str(path).isprintable():  # also bytes that are no UTF-8, which no result could repeat
+        raise UsageError(f"{path}: expected a file name of printable UTF-8; rename it")
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{path}: cannot be read: expected a file, found {_kind(found.st_mode)}")
+        with path.open("rb") as file:
+            content = file.read(SIZE_MAX + 1)
+    except OSError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
+    if len(content) > SIZE_MAX:
+        size = max(found.st_size, len(content))
+        raise UsageError(f"{path}: expected at most {SIZE_MAX} bytes of YAML, found {size}")
+    return content
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    for mark, name in _OTHER_ENCODINGS.items():
+        if content.startswith(mark):
+            raise UsageError(f"{path}:1: cannot be read: expected UTF-8, found {name}; save it as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = content.count(b"\n", 0, problem.start) + 1
+        raise UsageError(
+            f"{path}:{line}: cannot be read: expected UTF-8, found the byte {content[problem.start]:#04x}; "
+            "save it as UTF-8"
+        ) from problem
+    if found := _NOT_TEXT.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise UsageError(f"{path}:{line}: expected text, found the control character {ord(found[0]):#04x}")
+    return text
