@@ -95,6 +95,8 @@ class Doing:
     error: str | None = None
     lost: bool = False
     """Acked, and nothing happened."""
+    closed: float | None = None
+    """When attempts without an answer were proved to be over."""
     side: str = "all"
     id: int = 0
     generation: int = 0
@@ -206,6 +208,7 @@ class Past:
             outcome=outcome,
             error=how.pop("error", None),  # type: ignore[arg-type]
             lost=bool(how.pop("lost", False)),
+            closed=how.pop("closed", None),  # type: ignore[arg-type]
             side=str(how.pop("side", "all")),
             id=len(self.doings) + 1,
             generation=self.logins.get(sid, 0),
@@ -364,6 +367,7 @@ class Past:
                     sent_us=us(began),
                     done_us=us(answered) if answered is not None else us(began + 0.5),
                     result="reply" if answered is not None else "error:READONLY" if rejected else "timeout",
+                    closed_us=None if answered is not None or doing.closed is None else us(doing.closed),
                 )
             )
         for n, step in enumerate(steps, start=1):

@@ -4,13 +4,14 @@ At risk: an acked log-in or write between the fault's effect and recovery, and e
 was found broken. Each of them is exactly one of intact, broken, undecidable.
 
 Trap: a session may be absent and all is well (its user logged out, or left). It is undecidable only
-while that may or may not be so.
+while that may or may not be so; and one that had run out by the audit may have been lost before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness.checks.causes import discarded
 from harness.checks.deadlines import Deadlines
 from harness.checks.effects import State
 from harness.checks.existence import may_be_gone
@@ -96,8 +97,21 @@ def _decided(index: Index, timeline: Timeline) -> bool:
     deadlines = Deadlines(index, timeline)
     look = next(one for one in timeline.sights if one.entry is entry)
     if deadlines.known and index.clocks_known and look.sent_us > deadlines.promised_us():
-        return True
+        return _came_through(index, timeline)
     return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
+
+
+def _came_through(index: Index, timeline: Timeline) -> bool:
+    """Whether a session that has run out by now is known to have outlived recovery. Otherwise it may have
+    been lost before it ran out, and nobody looked in between."""
+    assert timeline.created is not None
+    left = None if timeline.primary is None else timeline.primary.witnesses
+    if left and timeline.created.step.witness in left:
+        return True  # written in one group with the session, and kept for longer
+    return any(
+        one.state is State.PRESENT and one.sent_us > index.recovered_us and not discarded(index, one)
+        for one in timeline.sights
+    )
 
 
 def _put_out(index: Index, findings: list[Finding]) -> dict[str, int]:

@@ -21,6 +21,9 @@ from harness.checks.offsets import Side, Span, side
 from harness.checks.owners import Owner
 from harness.model.words import Cause
 
+STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
+"""Whoever answers as one of these may show what was there before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:

@@ -19,7 +19,7 @@ from harness.checks.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.effects import NEVER, Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
-from harness.checks.registers import readable
+from harness.checks.registers import is_total, readable
 from harness.checks.witnesses import twice
 from harness.model.judgement import Finding
 from harness.model.words import Cause, StepKind
@@ -138,7 +138,7 @@ def _looks(index: Index, timeline: Timeline, counter: Counter, sights: list[Sigh
     found = []
     for sight in sights:
         text = sight.saw.get(counter.name, "0")
-        if text.lstrip("-").isdigit():
+        if is_total(text):
             found.append(
                 Look(value=int(text), sent_us=sight.sent_us, done_us=sight.done_us, own=0, sight=sight)
             )

@@ -86,6 +86,14 @@ class Deadlines:
         return n > 0 and self._begun_until[n - 1] + self.longest_us + self.tolerance_us >= since_us
 
 
+def may_have_ended(deadlines: Deadlines, absent: Sight) -> bool:
+    """Whether the idle timeout may explain an absence."""
+    if not deadlines.known:
+        return False
+    touch = deadlines.last_touch(absent.sent_us)
+    return touch is None or absent.done_us >= deadlines.earliest_us(touch)
+
+
 @dataclass(frozen=True, slots=True)
 class Short:
     """A look that found less time left than the last acked touch had promised."""

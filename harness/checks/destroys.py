@@ -4,6 +4,9 @@ First match: escaped-logout (logout-everywhere missed a session that existed whe
 then resurrected-session. Where a write of the application itself may have made the key again, it
 is undone-by-own-write, counted apart.
 
+A logout whose user was told "error" promises nothing, until somebody finds the session gone and nothing
+but that logout explains it: then it had come true, and must stay so.
+
 Trap: an acked logout that found no session still told its user "signed out". If the session works
 afterwards, that promise is broken, whatever DEL said.
 """
@@ -11,13 +14,13 @@ afterwards, that promise is broken, whatever DEL said.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.checks.causes import Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.deadlines import Deadlines, may_have_ended
 from harness.checks.effects import FOREVER, Effect, Sight, State, seen_at
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
-from harness.checks.nodes import Standing
 from harness.model.judgement import Finding
 from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
@@ -40,43 +43,47 @@ class _Promise:
     effect: Effect | None
     begun_us: float
     done_us: float
+    seen: Sight | None = None
+    """Nobody was told that it was done; this look found that it was."""
 
 
-def _promises(timeline: Timeline) -> list[_Promise]:
+def _promises(index: Index, timeline: Timeline) -> list[_Promise]:
     made = [
         _Promise(one.operation, one, one.first_us, one.done_us) for one in timeline.destroys if one.certain
     ]
     for operation, step in timeline.denied:
         made.append(_Promise(operation, None, *seen_at(operation, step)))
+    made += _come_true(index, timeline)
     return sorted(made, key=lambda one: one.done_us)
 
 
-def _at_work(index: Index, timeline: Timeline) -> list[Sight]:
-    """Looks that found the session. A guarded write that took effect had found it too."""
-    found = [one for one in timeline.sights if one.state is State.PRESENT]
-    if not index.guarded or not (timeline.destroys or timeline.denied):
-        return found
-    found += [
-        Sight(
-            state=State.PRESENT,
-            sent_us=one.sent_us,
-            done_us=one.done_us,
-            saw={},
-            pttl_ms=None,
-            operation=one.operation,
-            step=one.step,
-        )
-        for one in timeline.writes
-        if one.certain and one.step.effective
-    ]
-    return sorted(found, key=lambda one: one.sent_us)
+def _come_true(index: Index, timeline: Timeline) -> list[_Promise]:
+    """Logouts without an answer that were seen to have happened: the session was gone, and nothing else
+    explains it."""
+    perhaps = [one for one in timeline.destroys if not one.certain]
+    created = timeline.created
+    if not perhaps or created is None:
+        return []
+    deadlines = Deadlines(index, timeline)
+    found = []
+    for sight in timeline.sights:
+        if sight.state is not State.ABSENT or sight.sent_us <= created.done_us:
+            continue
+        begun = [one for one in perhaps if one.first_us <= sight.done_us]
+        if not begun or watcher(index, sight).standing in STALE or may_have_ended(deadlines, sight):
+            continue
+        last = max(begun, key=lambda one: one.first_us)
+        first_us = min(one.first_us for one in begun)
+        effect = replace(last, certain=True, first_us=first_us, sent_us=first_us, done_us=sight.done_us)
+        found.append(_Promise(last.operation, effect, first_us, sight.done_us, sight))
+    return found
 
 
 def _undone(index: Index, timeline: Timeline) -> Finding | None:
-    promises = _promises(timeline)
+    promises = _promises(index, timeline)
     if not promises:
         return None
-    at_work = _at_work(index, timeline)
+    at_work = [one for one in timeline.sights if one.state is State.PRESENT]
     for promise in promises:
         alive = [one for one in at_work if one.sent_us > promise.done_us]
         pieces = [
@@ -84,7 +91,8 @@ def _undone(index: Index, timeline: Timeline) -> Finding | None:
         ]
         if alive and (found := _whole(index, timeline, promise, alive)) is not None:
             return found
-        if not alive and pieces and promise.effect is not None and not index.guarded:
+        acked = promise.effect is not None and promise.seen is None
+        if not alive and pieces and acked and not index.guarded:
             writer = _maker(timeline.writes, promise, pieces[0])
             if writer is not None:
                 return _by_own_write(index, timeline, promise, writer, pieces)
@@ -106,6 +114,9 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
         why = _of_denial(index, timeline, promise.operation)
     else:
         sentence = f"{what} {late_s:.2f} s after its logout was acked."
+        if promise.seen is not None:
+            told = f"operation {promise.operation.id} (told {promise.operation.told!r})"
+            sentence = f"{what} {late_s:.2f} s after {where(promise.seen)} had found it logged out by {told}."
         why = undone_because(index, timeline, promise.effect, seen)
     return finding(
         index,
@@ -130,8 +141,7 @@ def _of_denial(index: Index, timeline: Timeline, logout: Operation) -> Why:
 def undone_because(index: Index, timeline: Timeline, destroy: Effect, seen: Sight) -> Why:
     """The logout was lost, or it holds and an old node or a replica answered."""
     watched = watcher(index, seen)
-    stale = {Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING}
-    if seen.entry is None and watched.standing in stale and acker(index, destroy).node != watched.node:
+    if seen.entry is None and watched.standing in STALE and acker(index, destroy).node != watched.node:
         return of_old_answer(index, seen, destroy)
     return of_loss(index, destroy, seen, timeline.shard)
 
@@ -145,7 +155,8 @@ def _maker(writers: Sequence[Effect], promise: _Promise, seen: Sight) -> Effect 
 def _by_own_write(
     index: Index, timeline: Timeline, promise: _Promise, maker: Effect, seen: list[Sight]
 ) -> Finding:
-    if maker.extra and maker.first_us < promise.begun_us:
+    unanswered = maker.resent or maker.step.outcome is not Outcome.ACKED
+    if unanswered and maker.extra and maker.first_us < promise.begun_us:
         because = (
             f"an unanswered attempt of operation {maker.operation.id} may have been executed after the logout"
         )

@@ -51,6 +51,12 @@ class Effect:
     extra: int
     """Attempts without an answer that may have been executed, besides the answered one."""
 
+    @property
+    def resent(self) -> bool:
+        """More than one of its attempts was handed over."""
+        sent = [one.n for one in self.operation.attempts if one.handed_over and one.n in self.step.attempts]
+        return len(sent) > 1
+
     def precedes(self, other: Effect) -> bool:
         """Every execution of this was over before the first of the other began."""
         return self.until_us < other.first_us
@@ -77,6 +83,8 @@ class Sight:
     operation: Operation | None = None
     step: Step | None = None
     entry: AuditEntry | None = None
+    shows: bool = True
+    """Shows what the session holds. False: a reply that proves no more than that it is there."""
 
 
 def answered(operation: Operation, step: Step) -> Attempt | None:
@@ -180,11 +188,34 @@ def seen_at(operation: Operation, step: Step) -> tuple[float, float]:
     return sent_us, FOREVER if done_us is None else done_us
 
 
+FINDS_THE_KEY = frozenset(
+    {StepKind.DESTROY, StepKind.TOUCH, StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD}
+)
+"""Steps that can only have had an effect on a key that was there: DEL 1, EXPIRE 1, a guard that let
+through, HSET that found one of its fields, HDEL 1."""
+
+
+def found_the_key(step: Step, *, guarded: bool) -> bool:
+    """Whether the reply of an acked step proves that the key was there. Not a whole session: where writes
+    are not guarded they make keys of their own (`may_make_the_key`)."""
+    if step.effective is not True or step.does not in FINDS_THE_KEY:
+        return False
+    if step.does is not StepKind.INCREMENT or guarded:
+        return True
+    # HINCRBY makes what it does not find, and then answers what was added.
+    return any(total != step.added.get(name) for name, total in step.added_now.items())
+
+
+def may_make_the_key(effect: Effect) -> bool:
+    """Whether an unguarded write may have found no key, and so made one."""
+    return effect.extra > 0 or not effect.certain or not found_the_key(effect.step, guarded=False)
+
+
 def state_of(saw: Mapping[str, str], session: str, user: str) -> State:
-    """Whether these fields are this user's session (section 1 of the contract)."""
+    """Whether these fields are this user's session."""
     if not saw:
         return State.ABSENT
-    if saw.get("sid", session) != session or saw.get("user_id", user) != user:
+    if (saw.get("sid") or session) != session or (saw.get("user_id") or user) != user:
         return State.FOREIGN
     if all(saw.get(field) for field in IDENTITY):
         return State.PRESENT

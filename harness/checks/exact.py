@@ -24,6 +24,8 @@ from harness.checks.nodes import Standing
 from harness.checks.registers import Register, registers_of
 from harness.checks.zones import do_not_cross
 from harness.model.judgement import Finding
+from harness.model.records import Step
+from harness.model.words import StepKind
 
 NO_FIELD = "\0"
 """The value of a field that an existing session does not have."""
@@ -63,6 +65,7 @@ def _doubtful(index: Index, timeline: Timeline) -> list[Register]:
     present = [one for one in timeline.sights if one.state is State.PRESENT]
     if not _ends_in_order(index, timeline, present):
         return registers
+    present = [one for one in present if one.shows]
     return [one for one in registers if not _explained(timeline, present, one)]
 
 
@@ -147,14 +150,27 @@ def _actions(index: Index, timeline: Timeline, name: str) -> Iterator[tuple[Effe
             for action in _taking_effect(effect, None, effect.step.wrote.get(name, NO_FIELD)):
                 yield effect, action
     for effect in timeline.destroys:
-        for action in _taking_effect(effect, UNSAID, None):
+        met = None if effect.step.effective else UNSAID
+        for action in _taking_effect(effect, met, None):
             yield effect, action
     for sight in timeline.sights:
         if sight.state not in {State.PRESENT, State.ABSENT}:
             continue
-        if watcher(index, sight).standing is Standing.PRIMARY:
+        if watcher(index, sight).standing is not Standing.PRIMARY:
+            continue
+        if not sight.shows:
+            if not _acts(sight.step, name):
+                yield sight, Action(id=0, sent=sight.sent_us, done=sight.done_us, refuses=None)
+        else:
             seen = sight.saw.get(name, NO_FIELD) if sight.state is State.PRESENT else None
             yield sight, Action(id=0, sent=sight.sent_us, done=sight.done_us, expects=seen)
+
+
+def _acts(step: Step | None, name: str) -> bool:
+    """Whether the step that proved the session to be there is an action on this field itself."""
+    if step is None:
+        return False
+    return step.does is StepKind.DESTROY or name in step.wrote or name in step.removed
 
 
 def _taking_effect(effect: Effect, refuses: Value | Unsaid, leaves: Value) -> Iterator[Action]:

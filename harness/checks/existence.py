@@ -10,8 +10,8 @@ excuse the absence that it met.
 
 from __future__ import annotations
 
-from harness.checks.causes import Why, discarded, of_loss, of_old_answer
-from harness.checks.deadlines import Deadlines, shortened
+from harness.checks.causes import STALE, Why, discarded, of_loss, of_old_answer, watcher
+from harness.checks.deadlines import Deadlines, may_have_ended, shortened
 from harness.checks.effects import Effect, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
@@ -36,7 +36,7 @@ def judge_existence(index: Index) -> Counted:
             for sight in timeline.sights
             if sight.state in ABSENCE
             and sight.sent_us > created.done_us
-            and not may_be_gone(timeline, deadlines, sight.sent_us, sight.done_us)
+            and not _explained(index, timeline, deadlines, sight)
         ]
         if unexplained:
             found = _name(index, timeline, created, deadlines, unexplained, budget)
@@ -54,12 +54,35 @@ def judge_existence(index: Index) -> Counted:
 
 def may_be_gone(timeline: Timeline, deadlines: Deadlines, sent_us: float, done_us: float) -> bool:
     """Whether a destroy or a deadline may explain an absence seen between these moments."""
-    if any(destroy.first_us <= done_us for destroy in timeline.destroys):
+    if any(_may_have_done_it(timeline, one, done_us) for one in timeline.destroys):
         return True
     if not deadlines.known:
         return False
     touch = deadlines.last_touch(sent_us)
     return touch is None or done_us >= deadlines.earliest_us(touch)
+
+
+def _may_have_done_it(timeline: Timeline, destroy: Effect, done_us: float) -> bool:
+    """Whether this logout may be why a session was gone at a moment. One without an answer is out of
+    the question once the session was seen alive when it could no longer be executed."""
+    if destroy.first_us > done_us:
+        return False
+    return destroy.certain or not any(
+        one.state is State.PRESENT and destroy.until_us < one.sent_us and one.sent_us <= done_us
+        for one in timeline.sights
+    )
+
+
+def _explained(index: Index, timeline: Timeline, deadlines: Deadlines, absent: Sight) -> bool:
+    """A logout without an answer does not explain what a replica or a deposed primary did not have, if the
+    session was there again afterwards."""
+    if not may_be_gone(timeline, deadlines, absent.sent_us, absent.done_us):
+        return False
+    if watcher(index, absent).standing not in STALE or may_have_ended(deadlines, absent):
+        return True
+    if any(one.certain and one.first_us <= absent.done_us for one in timeline.destroys):
+        return True
+    return timeline.last_presence_us() <= absent.done_us
 
 
 def _name(  # noqa: PLR0917 - all of what names an absence

@@ -14,7 +14,7 @@ from harness.checks.causes import Why
 from harness.checks.effects import IDENTITY, Sight, State
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
-from harness.checks.registers import Register, registers_of
+from harness.checks.registers import Register, is_total, registers_of
 from harness.model.judgement import Finding
 from harness.model.words import Cause
 
@@ -59,7 +59,7 @@ def _values(index: Index, timeline: Timeline, mixed: set[int]) -> list[Finding]:
         if not sight.saw:
             continue
         generation = sight.saw.get("generation")
-        if sight.state is State.FOREIGN or (generation is not None and generation not in generations):
+        if sight.state is State.FOREIGN or (generation and generation not in generations):
             foreign.append(sight)
             continue
         if sight.done_us < begun_us:
@@ -94,7 +94,7 @@ def _written(register: Register | None, value: str, sight: Sight) -> bool:
     effect = register.values.get(value)
     if effect is not None:
         return effect.first_us <= sight.done_us
-    return register.counts and value.lstrip("-").isdigit()
+    return register.counts and is_total(value)
 
 
 def _foreign(index: Index, timeline: Timeline, foreign: list[Sight], mixed: set[int]) -> Finding:

@@ -11,7 +11,8 @@ never written down, so whatever was seen after `horizon_us` proves nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from harness.checks.closings import Closings
 from harness.checks.effects import (
@@ -23,6 +24,8 @@ from harness.checks.effects import (
     answered,
     closed_by_sight,
     effect_of,
+    found_the_key,
+    may_make_the_key,
     seen_at,
     state_of,
 )
@@ -67,6 +70,8 @@ class Timeline:
     """Field writes, increments, removals."""
     refused: list[tuple[Operation, Step]] = field(default_factory=list)
     """Mutating steps that were rejected."""
+    turned_away: list[tuple[Operation, Step]] = field(default_factory=list)
+    """Guarded writes of which every attempt found no session: they left nothing."""
     sights: list[Sight] = field(default_factory=list)
     indexed: list[Effect] = field(default_factory=list)
     unindexed: list[Effect] = field(default_factory=list)
@@ -128,6 +133,8 @@ class Index:
         wait_us = int(history.plan.longest_client_wait_s * 1e6)
         self.horizon_us = FOREVER if history.complete else self.end_us - wait_us - BUFFERED_US
         self._read_operations()
+        if not self.guarded:
+            self._tell_pieces_apart()
         self._read_audit()
         for timeline in self.sessions.values():
             timeline.sights.sort(key=lambda one: one.sent_us)
@@ -214,6 +221,8 @@ class Index:
             timeline.denied.append((operation, step))
         effect = effect_of(operation, step, self._gone, creates=does in WRITES and not self.guarded)
         if effect is None:
+            if does in WRITES:
+                timeline.turned_away.append((operation, step))
             return
         if does is StepKind.CREATE:
             timeline.creations.append(effect)
@@ -232,23 +241,43 @@ class Index:
     def _read_sight(self, timeline: Timeline, operation: Operation, step: Step) -> None:
         if step.outcome is not Outcome.ACKED or step.does is StepKind.INDEX_ADD:
             return
-        saw = step.saw
+        saw, found = step.saw, False
         if saw is None:
-            if step.effective is not False:
+            found = found_the_key(step, guarded=self.guarded)
+            if not found and step.effective is not False:
                 return
             saw = {}
         sent_us, done_us = seen_at(operation, step)
         timeline.sights.append(
             Sight(
-                state=state_of(saw, timeline.session, timeline.user),
+                state=State.PRESENT if found else state_of(saw, timeline.session, timeline.user),
                 sent_us=sent_us,
                 done_us=done_us,
                 saw=saw,
                 pttl_ms=step.pttl_ms,
                 operation=operation,
                 step=step,
+                shows=not found,
             )
         )
+
+    def _tell_pieces_apart(self) -> None:
+        """Where an unguarded write may have made the key, DEL 1 and EXPIRE 1 may have met a piece: they are
+        no sight of the session, and what they set is no promise about it."""
+        for timeline in self.sessions.values():
+            made_us = min((one.first_us for one in timeline.writes if may_make_the_key(one)), default=FOREVER)
+            if made_us == FOREVER:
+                continue
+            timeline.sights[:] = [one for one in timeline.sights if one.shows or one.done_us < made_us]
+            whole = {
+                one.operation.id
+                for one in timeline.sights
+                if one.shows and one.state is State.PRESENT and one.operation is not None
+            }
+            timeline.setters[:] = [
+                one if one.done_us < made_us or one.operation.id in whole else _perhaps(one)
+                for one in timeline.setters
+            ]
 
     def _read_unindexing(self, operation: Operation, step: Step) -> None:
         """Taken out of the index: one session, those listed, or (index deleted) all of the user's."""
@@ -303,7 +332,7 @@ class Index:
         saw = said[0].saw
         timeline.sights.append(
             Sight(
-                state=state_of(saw, timeline.session, timeline.user),
+                state=_audited_state(entry, saw, timeline),
                 sent_us=entry.sent_us,
                 done_us=entry.done_us,
                 saw=saw,
@@ -317,6 +346,22 @@ class Index:
         apart = [pair.wall_us - pair.t_us for pair in self.history.clocks]
         drift_us = max(apart) - min(apart) if apart else UNKNOWN_DRIFT_US
         return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
+
+
+def _perhaps(setter: Effect) -> Effect:
+    """The same, of which nobody knows whether the session had anything of it."""
+    if not setter.certain or setter.step.does is StepKind.CREATE:
+        return setter
+    return replace(
+        setter, certain=False, sent_us=setter.first_us, done_us=FOREVER, extra=max(1, setter.extra)
+    )
+
+
+def _audited_state(entry: AuditEntry, saw: Mapping[str, str], timeline: Timeline) -> State:
+    """A key of another type shows no fields, and yet is there."""
+    if not saw and entry.key_type not in {None, "hash", "none"}:
+        return State.PARTIAL
+    return state_of(saw, timeline.session, timeline.user)
 
 
 def first_effect_us(history: History) -> float | None:

@@ -10,6 +10,7 @@ unanswered attempt of an acked write may land after any later one (ghost-retry, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from harness.checks.causes import Why, discarded, of_loss, of_old_answer
@@ -83,33 +84,48 @@ def registers_of(timeline: Timeline) -> dict[str, Register]:
     return found
 
 
+_TOTAL = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+
+
+def is_total(text: str) -> bool:
+    """Whether it is a number as HINCRBY writes it. Any other text is a value that nobody wrote."""
+    return _TOTAL.fullmatch(text) is not None and -(1 << 63) <= int(text) < 1 << 63
+
+
 def readable(timeline: Timeline) -> list[Sight]:
     """Looks whose values count: the session was there, and no logout was over when they were sent."""
     destroyed = timeline.destroyed
     return [
         one
         for one in timeline.sights
-        if one.state is State.PRESENT and (destroyed is None or one.sent_us < destroyed.done_us)
+        if one.state is State.PRESENT and one.shows and (destroyed is None or one.sent_us < destroyed.done_us)
     ]
 
 
 def judge_registers(index: Index) -> Counted:
     findings: list[Finding] = []
     for timeline in index.sessions.values():
-        if timeline.created is None or not timeline.writes:
+        if timeline.created is None:
             continue
+        looks = readable(timeline)
         registers = {
             name: one
             for name, one in registers_of(timeline).items()
-            if not one.counts and name not in IDENTITY and len(one.values) > 1
+            if not one.counts and name not in IDENTITY and (len(one.values) > 1 or _missed(looks, name))
         }
         if registers:
-            findings += _session(index, timeline, registers)
+            findings += _session(index, timeline, looks, registers)
     return Counted(findings=findings)
 
 
-def _session(index: Index, timeline: Timeline, registers: dict[str, Register]) -> list[Finding]:
-    looks = readable(timeline)
+def _missed(looks: list[Sight], name: str) -> bool:
+    """A field that only the log-in wrote: all that can be wrong with it is that it is gone."""
+    return any(name not in one.saw for one in looks)
+
+
+def _session(
+    index: Index, timeline: Timeline, looks: list[Sight], registers: dict[str, Register]
+) -> list[Finding]:
     torn: dict[int, list[Sight]] = {}
     skip: set[tuple[int, str]] = set()
     for number, sight in enumerate(looks):
@@ -221,12 +237,13 @@ def _may_have_landed_after(left: tuple[str, ...] | None, late: Effect, newer: Ef
 
 
 def _decide(index: Index, timeline: Timeline, looks: list[Sight], old: dict[int, _Old]) -> None:
-    """Lost, unless the newer value was seen again later or its witness is still there. What only a
+    """Lost, unless the newer value was seen again later, or its witness is still there and the audit itself
+    did not miss it. What only a
     deposed primary went on showing was lost all the same."""
     survived = () if timeline.primary is None else timeline.primary.witnesses
     for one in old.values():
-        witness = one.newer.step.witness
-        if witness is not None and survived and witness in survived:
+        witness, audited = one.newer.step.witness, any(sight.entry is not None for sight in one.sights)
+        if witness is not None and survived and witness in survived and not audited:
             continue
         again_us = max(
             (

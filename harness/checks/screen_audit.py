@@ -141,7 +141,7 @@ def _primary(audit: Sequence[AuditEntry], numbers: Iterable[int]) -> int | None:
     others = []
     for number in numbers:
         entry = audit[number]
-        if entry.saw is None:
+        if entry.saw is None or (not entry.saw and entry.key_type not in {None, "hash", "none"}):
             return None
         if entry.role != "primary":
             others.append(entry)

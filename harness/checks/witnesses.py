@@ -128,7 +128,7 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
                     between=[late.operation],
                     seen=seen,
                     why=Why(
-                        cause=Cause.CLIENT_RETRY if late.extra else Cause.NOT_DETERMINED, because=because
+                        cause=Cause.CLIENT_RETRY if late.resent else Cause.NOT_DETERMINED, because=because
                     ),
                     sentence=f"An old attempt overwrote what was acked later in {timeline.named}: {because}.",
                 )
@@ -156,6 +156,19 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
                         f" and yet its trace is there in {timeline.named}.",
                     )
                 )
+    found += [
+        finding(
+            index,
+            "unexplained",
+            timeline,
+            between=[operation],
+            seen=seen,
+            sentence=f"Operation {operation.id} was told that there was no session, and yet its trace is"
+            f" there in {timeline.named}.",
+        )
+        for operation, step in timeline.turned_away
+        if step.witness in there
+    ]
     written = {
         one.step.witness: one for one in timeline.writes if one.certain and one.step.witness is not None
     }
