@@ -1,0 +1,377 @@
+"""What a run did not record, or could not tell apart, is never none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.failover import promotions
+from harness.checks.judge import judge_checked
+from harness.checks.measure import logouts_failed, unread_evictions
+from harness.checks.moments import moments_of
+from harness.checks.scope import Membership, Scope
+from harness.checks.verdict import why_clause
+from harness.model.history import History
+from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts
+from harness.model.records import AuditSummary
+from harness.model.scenario import Workload
+from harness.model.words import FindingSide, NodePurpose, OperationKind, Outcome, Phase, Shows, Verdict
+from harness.report.words import lost_over
+from tests.builders_metrics import Sketch, expect, healthy
+from tests.builders_records import us
+
+READ, WRITE, LOGIN, LOGOUT = (
+    OperationKind.READ,
+    OperationKind.WRITE,
+    OperationKind.LOGIN,
+    OperationKind.LOGOUT,
+)
+AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
+UNWITNESSED = Workload(mix={"log-in": 1.0}, witnesses=False)
+UNGUARDED = Workload(mix={"log-in": 1.0}, guarded_writes=False)
+NO_LOST_WRITE = expect("lost-write: 0", 0)
+NO_LOST_SESSION = expect("lost-session: 0", 0)
+
+
+def found(name: str, n: int = 1, **known: object) -> Finding:
+    values = {"web_server": "web-1", "shard": 1, "t_us": us(11.0), **known}
+    return Finding(name=name, side=FindingSide.CLOSED, session=f"s{n}", operations=(n,), **values)  # type: ignore[arg-type]
+
+
+def judged(history: History, *findings: Finding, undecidable: int = 0) -> Judgement:
+    counts = {}
+    for name in ("lost-write", "lost-session", "lost-update", "unexplained", "evicted-session"):
+        proved = sum(one.name == name for one in findings)
+        counts[name] = Interval(low=proved, high=proved + (undecidable if name == "lost-write" else 0))
+    return judge_checked(history, (findings, counts, AT_RISK, ()))
+
+
+def run(*expectations: tuple, **sketch: object) -> History:
+    return healthy(Sketch(expectations=expectations, **sketch)).history()
+
+
+@pytest.mark.parametrize(
+    ("expected", "high"),
+    [
+        (NO_LOST_WRITE, INFINITE),
+        (expect("share(lost-write): < 5%", 5, unit="%", arguments=("lost-write",), comparison="<"), 100),
+        (expect("loss window: <= 3s", 3, unit="s", comparison="<="), INFINITE),
+    ],
+)
+def test_saved_run_without_witnesses_says_nothing_of_lost_writes(expected: tuple, high: float) -> None:
+    """603 were lost, and "0" was met. Who left no trace cannot be counted."""
+    judgement = judged(run(expected, workload=UNWITNESSED))
+    (result,) = judgement.expectations
+    assert (result.met, result.low, result.high) == (None, 0, high)
+    assert result.measured == "not measured"
+    assert "needs witnesses, and the workload says `witnesses: false`" in result.why
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_a_scenario_does_without_is_said_and_demanded_of_nobody() -> None:
+    """An eviction scenario leaves witnesses out and names no lost writes: it decides, its pass says what it
+    is no pass of, and the count has no upper end."""
+    with_them, without = judged(run()), judged(run(workload=UNWITNESSED))
+    assert (with_them.verdict, without.verdict) == (Verdict.PASS, Verdict.PASS)
+    said = (
+        "lost-write, doubled-update, ghost-retry, over-budget: not looked for, as this run has no witnesses"
+    )
+    assert without.reasons == (f"nothing was found; {said}",)
+    assert without.evidence == (said,)
+    assert with_them.evidence == ()
+    assert (with_them.counts["lost-write"].high, without.counts["lost-write"].high) == (0, INFINITE)
+    assert without.counts["lost-session"].high == 0
+    assert why_clause(with_them) == "nothing lost, 200 sessions at risk"
+    assert why_clause(without) == "nothing seen lost, 200 sessions at risk"
+
+
+def test_what_was_proved_stays_proved() -> None:
+    """Nobody looked everywhere, and what was found by looking elsewhere is found."""
+    none = expect("unexplained: 0", 0)
+    assert judged(run(none, workload=UNGUARDED)).expectations[0].met is None
+    judgement = judged(run(none, workload=UNGUARDED), found("unexplained"))
+    assert (judgement.expectations[0].met, judgement.expectations[0].measured) == (False, "≥ 1")
+    assert judgement.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("evicted", "events", "verdict"),
+    [(0, False, Verdict.PASS), (1, True, Verdict.PASS), (1, False, Verdict.INCONCLUSIVE)],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_evictions_that_nobody_named(evicted: int, events: bool, verdict: Verdict, named: bool) -> None:
+    """Keys were evicted and which was not recorded: whether a session was among them is not known."""
+    none = expect("evicted-session: 0", 0)
+    sketch = healthy(Sketch(expectations=[none] if named else [], eviction_events=events))
+    sketch.sample("redis-1", 19.0, role="primary", run_id="a", evicted_keys=evicted)
+    judgement = judged(sketch.history())
+    assert judgement.verdict is verdict
+    if verdict is Verdict.INCONCLUSIVE:
+        assert any("keys were evicted, and which ones was not recorded" in one for one in judgement.reasons)
+
+
+def test_eviction_elsewhere_says_nothing_of_sessions() -> None:
+    """A cache of its own evicts nobody's session."""
+    sketch = healthy(Sketch(eviction_events=False))
+    sketch.sample("cache-1", 19.0, role="primary", run_id="c", evicted_keys=9)
+    assert judged(sketch.history()).verdict is Verdict.PASS
+
+
+def test_keys_evicted_after_the_last_look_are_not_known() -> None:
+    """A process with a memory limit that ended took its counter along; one without a limit evicts nothing."""
+
+    def seen(limit: int, *later: dict[str, object]) -> set[str]:
+        sketch = Sketch()
+        sketch.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=limit)
+        sketch.sample("cache-1", 5.0, role="primary", run_id="c")
+        for n, one in enumerate(later):
+            sketch.sample("redis-1", 6.0 + n, **one)
+        return set(unread_evictions(sketch.history()))
+
+    same, other, gone = {"run_id": "a"}, {"run_id": "b"}, {"reachable": False}
+    assert seen(100, same, same) == set()
+    assert seen(100, other) == {NodePurpose.SESSIONS}
+    assert seen(100, gone, other) == {NodePurpose.SESSIONS}
+    assert seen(0, other) == set()
+    assert seen(0, gone) == set()
+
+
+def test_upper_end_of_evicted_keys_is_open_where_a_node_ended() -> None:
+    """None seen is no zero."""
+    none = expect("evicted keys: 0", 0)
+    sketch = healthy(Sketch(expectations=[none]))
+    sketch.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=9)
+    assert judged(sketch.history()).expectations[0].met is True
+    sketch.sample("redis-1", 9.0, role="primary", run_id="b", memory_limit_bytes=9)
+    (result,) = judged(sketch.history()).expectations
+    assert (result.met, result.measured) == (None, "not known (none seen)")
+    assert result.why.startswith("a node ended, and what it evicted")
+
+
+def test_failover_in_a_run_without_faults_counts() -> None:
+    """Nobody asked for it, and it happened."""
+    sketch = healthy(Sketch(expectations=[expect("failovers: 0", 0)], faulty=False))
+    sketch.sample("redis-1", 1.0, role="primary", run_id="a")
+    sketch.sample("redis-2", 1.0, role="replica", run_id="b")
+    assert promotions(sketch.history()) == 0
+    sketch.event("promoted", 12.0, node="redis-2")
+    sketch.sample("redis-2", 12.1, role="primary", run_id="b")
+    assert promotions(sketch.history()) == 1
+    assert judged(sketch.history()).expectations[0].met is False
+
+
+def outage(kind: str, value: float, **where: object) -> tuple:
+    return expect(
+        f"outage({kind}): < {value:g}s",
+        value,
+        unit="s",
+        arguments=(kind,),
+        comparison="<",
+        timing=True,
+        **where,
+    )
+
+
+def sparse(*expectations: tuple) -> Sketch:
+    """A read every two seconds; whoever writes does it elsewhere."""
+    sketch = Sketch(expectations=expectations)
+    sketch.steady(READ, 0.5, 20.0, every_s=2.0)
+    return sketch
+
+
+def test_outage_that_nobody_was_due_in_is_not_none() -> None:
+    """From the effect at 10 s to recovery at 15 s reads were due every two seconds: an outage of nearly two
+    seconds may have hidden between them."""
+    short, long = judged(sparse(outage("read", 1.9), outage("read", 2.1)).history()).expectations
+    assert (short.met, short.measured) == (None, "0 s to 2.00 s")
+    assert short.why == "read was not tried often enough to tell when it worked and when it did not"
+    assert long.met is True
+
+
+def test_stretches_count_where_trouble_is_to_be_expected_or_where_it_is_asked_for() -> None:
+    """Before the fault and after recovery nobody did anything to anybody; an expectation about such a phase
+    is about all of it, and about nothing else."""
+    sketch = Sketch(
+        expectations=[
+            outage("read", 1),
+            outage("read", 1, phase=Phase.BASELINE),
+            outage("read", 1, phase=Phase.FAULT),
+            outage("read", 1, phase=Phase.SETTLED),
+        ]
+    )
+    sketch.do(READ, 0.0)
+    sketch.steady(READ, 9.9, 15.2)
+    sketch.do(READ, 19.9)
+    assert [one.met for one in judged(sketch.history()).expectations] == [True, None, True, None]
+
+
+def test_downtime_has_room_for_every_stretch() -> None:
+    """Two gaps of two seconds in five: either may have been an outage."""
+    together = expect("downtime(read): < 3s", 3, unit="s", arguments=("read",), comparison="<", timing=True)
+    (result,) = judged(sparse(together).history()).expectations
+    assert (result.met, result.low, result.high) == (None, 0, pytest.approx(5.0 - 0.0, abs=0.01))
+
+
+def test_either_end_is_of_the_group_that_is_worst_there() -> None:
+    """One shard is proved to be out, another was hardly tried: the longest may have been on either."""
+    sketch = Sketch(expectations=[outage("write", 3)])
+    for second in range(20):
+        sketch.steady(WRITE, second, second + 1.0, shard=1, outcome=Outcome.ACKED)
+    sketch.do(WRITE, 12.05, shard=1, outcome=Outcome.REJECTED)
+    sketch.do(WRITE, 0.5, shard=2)
+    sketch.do(WRITE, 19.5, shard=2)
+    (result,) = judged(sketch.history()).expectations
+    assert result.low == pytest.approx(0.002)
+    assert result.high == pytest.approx(5.0)
+    assert result.met is None
+
+
+def test_outcomes_of_what_was_never_due_are_not_none() -> None:
+    """Nothing was refused, and nothing asked. That none was acked is certain all the same."""
+    expected = [expect(f"{name}(logout): 0", 0, arguments=("logout",)) for name in Outcome]
+    results = judged(run(*expected)).expectations
+    assert {one.text.partition("(")[0]: one.met for one in results} == {
+        "acked": True,
+        "rejected": None,
+        "unknown": None,
+        "not_sent": None,
+    }
+    assert results[1].why == "no logout was due there"
+
+
+def test_loss_that_may_belong_elsewhere_counts_at_the_upper_end() -> None:
+    """Which shard it was on is not known, so the window there is from none to all of it."""
+    there = expect("loss window on shard 1: <= 3s", 3, unit="s", comparison="<=", on="shard 1")
+    history = run(there)
+    certain = judged(history, found("lost-write", t_us=us(12.0))).expectations[0]
+    assert (certain.low, certain.high) == (2.0, 2.0)
+    maybe = judged(history, found("lost-write", t_us=us(14.0), shard=None)).expectations[0]
+    assert (maybe.low, maybe.high, maybe.met) == (0.0, 4.0, None)
+    elsewhere = judged(history, found("lost-write", t_us=us(14.0), shard=2)).expectations[0]
+    assert elsewhere.measured == "nothing lost"
+    both = [found("lost-write", t_us=us(12.0)), found("lost-write", 2, t_us=us(14.0), shard=None)]
+    assert judged(history, *both).expectations[0].low == 2.0
+
+
+@pytest.mark.parametrize(
+    ("finding", "scope", "member"),
+    [
+        (found("lost-write", web_server=None), Scope(on="rest"), Membership.UNKNOWN),
+        (found("lost-write", client_side="rest"), Scope(on="rest"), Membership.IN),
+        (found("lost-write", client_side="with-primary"), Scope(on="rest"), Membership.OUT),
+        (found("stale-read"), Scope(on="web-2"), Membership.OUT),
+        (found("stale-read", observations=2), Scope(on="web-2"), Membership.UNKNOWN),
+        (found("expired-early", observations=2), Scope(phase=Phase.SETTLED), Membership.UNKNOWN),
+        (found("lost-write", observations=2), Scope(on="web-2"), Membership.OUT),
+        (found("stale-read", observations=2), Scope(on="web-1"), Membership.IN),
+    ],
+)
+def test_finding_whose_place_is_not_known_is_not_elsewhere(
+    finding: Finding, scope: Scope, member: Membership
+) -> None:
+    """One that stands for several, or that no web server has, may lie where it was not seen first."""
+    assert scope.finding(finding, moments_of(run())) is member
+
+
+VALKEY = expect("lost-write with Valkey: > 0", 0, comparison=">", metric="lost-write", engine="Valkey")
+VALKEY_NONE = expect("lost-session with Valkey: 0", 0, metric="lost-session", engine="Valkey")
+ALLOWED = expect("lost-write: >= 0", 0, comparison=">=")
+
+
+@pytest.mark.parametrize(
+    ("shows", "expected", "verdict"),
+    [
+        (Shows.WEAKNESS, [VALKEY, ALLOWED], Verdict.SKIPPED),
+        (Shows.WEAKNESS, [VALKEY, expect("failovers: >= 0", 0, comparison=">=")], Verdict.SKIPPED),
+        (
+            Shows.WEAKNESS,
+            [VALKEY, expect("acked(read): > 0", 0, comparison=">", arguments=("read",))],
+            Verdict.PASS,
+        ),
+        (Shows.PROMISE, [VALKEY_NONE], Verdict.SKIPPED),
+        (Shows.PROMISE, [VALKEY_NONE, NO_LOST_WRITE], Verdict.PASS),
+        (Shows.PROMISE, [], Verdict.PASS),
+    ],
+)
+def test_nothing_demanded_of_this_engine_is_skipped(
+    shows: Shows, expected: Sequence[tuple], verdict: Verdict
+) -> None:
+    """A weakness is not shown by not looking for it, a promise not kept that nobody gave for this engine."""
+    judgement = judged(run(*expected, shows=shows, engine="Redis 7.0.15"))
+    assert judgement.verdict is verdict
+    for one, result in zip(expected, judgement.expectations, strict=True):
+        assert result.aside is (one[0].engine is not None)
+        assert result.met is (None if result.aside else True)
+    if verdict is Verdict.SKIPPED:
+        assert judgement.reasons == (f"nothing is demanded of Redis 7.0.15: {expected[0][0].text}",)
+    on_valkey = judged(run(*expected, shows=shows, engine="Valkey 8.1.1"), found("lost-write"))
+    assert on_valkey.verdict is not Verdict.SKIPPED
+
+
+def test_skipped_hides_no_failure_and_no_gap() -> None:
+    """What no expectation allows fails such a run all the same; what else is missing is listed."""
+    history = run(VALKEY_NONE, engine="Redis 7.0.15")
+    assert judged(history, found("lost-session")).verdict is Verdict.FAIL
+    judgement = judged(replace(history, audit_summary=AuditSummary(passes=3)))
+    assert judgement.verdict is Verdict.SKIPPED
+    assert any("no audit is valid" in one for one in judgement.reasons[1:])
+
+
+def test_no_acked_write_lost_needs_an_audit() -> None:
+    """Without one it is not known, and the reason is said; an undecided write is a reason as well."""
+    history = run()
+    assert lost_over(judged(history).metrics) == "no acked write lost"
+    blind = judged(replace(history, audit_summary=AuditSummary(passes=3))).metrics
+    assert lost_over(blind) == "whether acked writes were lost is not known"
+    assert blind.losses_unknown == "no audit is valid: the topology changed during each of 3 passes"
+    assert blind.sessions_unknown == blind.losses_unknown
+    assert judged(history, undecidable=2).metrics.losses_unknown == "2 cannot be decided"
+    unwitnessed = judged(run(workload=UNWITNESSED)).metrics
+    assert "no witnesses" in unwitnessed.losses_unknown
+    assert unwitnessed.sessions_unknown == ""
+    nobody = judge_checked(history, ((), {}, SessionCounts(total=9), ())).metrics
+    assert "no session was at risk" in nobody.losses_unknown
+    assert nobody.sessions_unknown == ""
+
+
+def test_refused_logout_leaves_its_user_logged_in() -> None:
+    """Refused or without an answer, and never acked later. One that the run's end cut off is nobody's
+    trouble, nor one of the seed."""
+    sketch = Sketch()
+    sketch.do(LOGOUT, 5.0, session="fine")
+    sketch.do(LOGOUT, 5.0, session="refused", outcome=Outcome.REJECTED)
+    sketch.do(LOGOUT, 6.0, session="refused", outcome=Outcome.UNKNOWN)
+    sketch.do(LOGOUT, 5.0, session="unanswered", outcome=Outcome.UNKNOWN)
+    sketch.do(LOGOUT, 5.0, session="again", outcome=Outcome.REJECTED)
+    sketch.do(LOGOUT, 6.0, session="again")
+    sketch.do(LOGOUT, 6.0, session="never sent", outcome=Outcome.NOT_SENT)
+    sketch.do(LOGOUT, 19.9, took_s=0.1, session="cut off", outcome=Outcome.UNKNOWN, result="cancelled")
+    sketch.do(LOGOUT, -1.0, session="seed", outcome=Outcome.REJECTED)
+    sketch.do(READ, 5.0, session="reader", outcome=Outcome.REJECTED)
+    assert logouts_failed(sketch.history()) == 2
+
+
+def test_longest_outage_is_of_the_worst_kind_and_web_server() -> None:
+    """It says which, and a web server is judged by its own users alone."""
+    sketch = healthy(Sketch())
+    assert judged(sketch.history()).metrics.worst_outage is None
+    sketch.steady(WRITE, 0.01, 20.0, web="web-2")
+    for due_s in (12.05, 12.55):
+        sketch.do(READ, due_s, web="web-2", outcome=Outcome.REJECTED)
+    sketch.do(WRITE, 14.0, web="web-3", outcome=Outcome.REJECTED, took_s=0.2)
+    worst = judged(sketch.history()).metrics.worst_outage
+    assert worst is not None
+    assert (worst.kind, worst.group, worst.failed) == (READ, "web-2", 2)
+    assert worst.duration_s.low == pytest.approx(0.502)
+
+
+def test_longest_outage_names_the_shard_where_there_are_several() -> None:
+    """A web server may reach one shard and not the other."""
+    sketch = healthy(Sketch())
+    sketch.steady(WRITE, 0.0, 20.0, shard=2)
+    sketch.do(WRITE, 12.03, shard=2, outcome=Outcome.REJECTED)
+    worst = judged(sketch.history()).metrics.worst_outage
+    assert worst is not None
+    assert worst.group == "web-1, shard 2"
