@@ -10,14 +10,14 @@ KIT := .venv/bin/failover-kit
 # Variables that a target passes on only when they are set.
 given = $(if $(strip $($(1))),$(2) '$($(1))')
 RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENARIO,--scenario),--suite $(SUITE)) \
-	$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
+	$(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
 	$(call given,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)')
 
 .PHONY: help
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: BACKEND=auto|docker|process  SUITE=smoke|core|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
+	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
 
 .PHONY: chaos-test
@@ -70,7 +70,7 @@ requirements: .venv/.develop ## Pin requirements/*.txt anew, after a change of p
 
 .PHONY: selftest
 selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
-	@.venv/bin/python -m tests.selftest $(call given,SEED,--seed) $(call given,OUT,--out)
+	@.venv/bin/python -m tests.selftest $(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,OUT,--out)
 
 .PHONY: calibrate
 calibrate: setup ## Measure outages and latencies of a known length: is the kit's clock right? Ten minutes
@@ -85,6 +85,11 @@ pressure: setup ## The suite five times while every core is kept busy by somethi
 	@.venv/bin/python -m tests.pressure --backend $(BACKEND) --suite $(SUITE) \
 		$(call given,SCENARIO,--scenario) $(call given,OUT,--out)
 
+.PHONY: engines
+engines: setup ## The smoke suite on every Redis and Valkey that can be had here, one table at the end
+	@.venv/bin/python -m tests.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
+		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
+
 .PHONY: mutation
 mutation: .venv/.develop ## Change harness/checks in hundreds of places: do the unit tests notice? Twenty minutes
 	@.venv/bin/python -m tests.mutation $(call given,SAMPLE,--sample) $(call given,SEED,--seed) \
@@ -96,7 +101,7 @@ docker-engine: ## Install and start a Docker engine on a Debian machine that has
 
 .PHONY: image
 image: setup ## Build a Redis node image from Debian packages, without any registry
-	@$(KIT) image
+	@$(KIT) image $(call given,ENGINE,--engine)
 
 .PHONY: doctor
 doctor: setup ## Say what this machine can do, and what each missing piece would need

@@ -23,6 +23,7 @@ from harness import doctor, hold, output, saved, selection
 from harness import plan as planning
 from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.foreign import judge_file
+from harness.model.engine import is_engine_name
 from harness.model.plan import Plan
 from harness.model.results import SuiteResult
 from harness.model.scenario import FaultStep, Scenario
@@ -76,7 +77,7 @@ def _unwind_on_sigterm() -> None:
 
 def _run(options: argparse.Namespace) -> int:
     scenarios = _scenarios(options)  # before an image is pulled or built: mistakes are told at once
-    ground = selection.choose_ground(options.backend)
+    ground = selection.choose_ground(options.backend, selection.engines_of(scenarios))
     suite_name = "selected" if options.scenario else options.suite
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=_changes(options))
@@ -90,6 +91,7 @@ def _run(options: argparse.Namespace) -> int:
         plans=plans,
         backend=ground.backend,
         image=ground.image,
+        images=ground.images,
         seed=seed,
         jobs=options.jobs or max(1, ground.machine.cpus),
         out=Path(options.out),
@@ -115,14 +117,20 @@ def _scenarios(options: argparse.Namespace) -> list[Scenario]:
     return selection.load(
         selection.scenario_files(options.scenario),
         suite=None if options.scenario else options.suite,
-        overrides=options.set,
+        overrides=_settings(options),
         deployment=Path(options.deployment) if options.deployment else None,
     )
+
+
+def _settings(options: argparse.Namespace) -> list[str]:
+    """What changes single settings of every scenario: an engine is one of them."""
+    return [*options.set, f"deployment.engine={options.engine}"] if options.engine else options.set
 
 
 def _changes(options: argparse.Namespace) -> list[str]:
     """The options that changed the scenarios, as a command that repeats the run must give them."""
     changes = [word for setting in options.set for word in ("--set", setting)]
+    changes += ["--engine", options.engine] if options.engine else []
     return [*changes, "--deployment", options.deployment] if options.deployment else changes
 
 
@@ -193,8 +201,8 @@ def _doctor(_options: argparse.Namespace) -> int:
     return doctor.examine(sys.stdout)
 
 
-def _image(_options: argparse.Namespace) -> int:
-    print(selection.build_image())
+def _image(options: argparse.Namespace) -> int:
+    output.say(selection.build_image(options.engine))
     return 0
 
 
@@ -207,7 +215,7 @@ def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
     scenarios = _scenarios(options)
     if len(scenarios) != 1:
         raise UsageError(f"up: expected --scenario to name one scenario, found {len(scenarios)}")
-    ground = selection.choose_ground(options.backend)
+    ground = selection.choose_ground(options.backend, selection.engines_of(scenarios))
     plans = selection.compile_all(scenarios, seed=options.seed or 0, ground=ground)
     return plans[0], ground
 
@@ -259,7 +267,8 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("session", help="session id, or the beginning of one")
     _of_a_run(verb("history", _history, "print everything that one scenario recorded, as JSON lines for jq"))
     verb("doctor", _doctor, "say what this machine can do and what is missing")
-    verb("image", _image, "build a Redis node image from Debian packages, without any registry")
+    image = verb("image", _image, "build a node image from Debian packages, without any registry")
+    image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
     up = verb("up", _up, "start a scenario's topology and hold it")
     _selecting(up)
     up.add_argument("--out", default="runs", help="folder for the nodes' files (default: runs)")
@@ -284,6 +293,9 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", help="a file, a folder, or a glob over the shipped scenarios")
     parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    parser.add_argument(
+        "--engine", type=_engine, help="an engine by name, e.g. redis-7.0 or valkey-9.1; doctor lists them"
+    )
     parser.add_argument("--seed", type=_seed, help="repeat a plan: same arrivals, users and choices")
     parser.add_argument("--deployment", metavar="FILE", help="run against another deployment")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
@@ -298,6 +310,14 @@ def _seed(text: str) -> int:
         return selection.seed_of(text)
     except UsageError as problem:
         raise argparse.ArgumentTypeError(str(problem).removeprefix("seed: ")) from problem
+
+
+def _engine(text: str) -> str:
+    if not is_engine_name(text):
+        raise argparse.ArgumentTypeError(
+            f"expected an engine such as redis, redis-7.0 or valkey-9.1, found {text!r}"
+        )
+    return text
 
 
 def _positive(text: str) -> int:

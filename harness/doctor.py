@@ -6,6 +6,7 @@ import os
 from typing import TextIO
 
 from harness.errors import EnvironmentFailure
+from harness.model.engine import engine_name
 from harness.model.seams import Machine
 from harness.topology import docker, engines, image, ownership, process
 
@@ -27,8 +28,19 @@ def _processes(stream: TextIO) -> bool:
         print(f"process backend: no: {problem}", file=stream)
         return False
     print(f"process backend: yes: {engine.version}, {engine.found}", file=stream)
+    _programs(stream)
     _network(process.machine(), stream)
     return True
+
+
+def _programs(stream: TextIO) -> None:
+    """Every engine that is here as a program, by the name to ask for it, and how to get the others."""
+    here = engines.installed()
+    for one in here:
+        print(f"  engine {engine_name(one.version)}: {one.version}, {one.found}", file=stream)
+    for name, how in engines.HOW_TO_GET.items():
+        if name not in {engine_name(one.version) for one in here}:
+            print(f"  engine {name}: not here: {how}", file=stream)
 
 
 def _containers(stream: TextIO) -> bool:
@@ -39,6 +51,8 @@ def _containers(stream: TextIO) -> bool:
     print("docker backend: yes", file=stream)
     try:
         print(f"  node image: {image.survey()}", file=stream)
+        for name, what in image.engines_here().items():
+            print(f"  engine {name}: {what}", file=stream)
     except EnvironmentFailure as problem:
         print(f"  node image: {problem}", file=stream)
     _network(docker.machine(), stream)

@@ -42,7 +42,7 @@ def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> One
         EnvironmentFailure: the backend cannot work here.
     """
     scenarios = selection.load([path], suite=None, overrides=(), deployment=None)
-    ground = selection.choose_ground(backend)
+    ground = selection.choose_ground(backend, selection.engines_of(scenarios))
     seed = seed if seed is not None else secrets.randbelow(2**31)
     plans = selection.compile_all(scenarios, seed=seed, ground=ground)
     suite = run_suite(
@@ -51,6 +51,7 @@ def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> One
             plans=plans,
             backend=ground.backend,
             image=ground.image,
+            images=ground.images,
             seed=seed,
             jobs=1,
             out=results,

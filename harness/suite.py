@@ -16,8 +16,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -45,6 +45,8 @@ class SuiteRequest:
     backend: BackendKind
     image: str | None
     """The node image that was chosen; None on the process backend."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Those of engines that scenarios name; `image` is the one of all others."""
     seed: int
     jobs: int
     out: Path
@@ -102,7 +104,7 @@ class Suite:
             started_wall_us=started_wall_us,
             wall_s=time.monotonic() - started,
             backend=self._request.backend,
-            engine=next((r.engine for r in results if r.engine), ""),
+            engine=", ".join(dict.fromkeys(result.engine for result in results if result.engine)),
             timing=plans[0].scenario.deployment.timing if plans else "",
             jobs=self._request.jobs,
             seed=self._request.seed,
@@ -186,7 +188,8 @@ class Suite:
         _make_folder(job.directory)
         write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
         write_file(job.directory / "attempt.log", b"")
-        image = self._request.image or "-"
+        engine = job.plan.scenario.deployment.engine or ""
+        image = self._request.images.get(engine) or self._request.image or "-"
         words = (str(job.directory), f"{self._run}{job.attempt}", image)
         command = kit_files.command(self._request.attempt_module, *words)
         if self._inside:

@@ -1,6 +1,6 @@
 """What a measurement ends with: rows of {name, measured, bound, met}, as a table and as a file.
 
-`selftest`, `calibrate`, `bench`, `pressure` and `mutation` measure the kit itself. Each ends in `report`, which
+`selftest`, `calibrate`, `bench`, `pressure`, `engines` and `mutation` measure the kit itself. Each ends in `report`, which
 prints the rows, writes `runs/<name>.json` beside the machine and the versions that they hold for, and
 returns the exit status. A row that could not be measured says why, and is neither met nor missed.
 """

@@ -72,5 +72,7 @@ class Deployment:
     name: str
     topology: TopologySpec
     client: ClientProfile
+    engine: str | None = None
+    """`redis-7.0`, `valkey`: it runs on this one only; None: on whatever the machine has."""
     timing: str = "fast"
     """Timing profile: `fast` (down-after 1.2 s, node-timeout 2 s) or `production` (5 s, 15 s)."""

@@ -1,7 +1,8 @@
-"""Which engine an expectation is about: `Redis < 7.2`, `Valkey`, `Redis >= 7.2`.
+"""How engines are named: in an expectation `Redis < 7.2` or `Valkey`, in a deployment `redis-7.0`.
 
 Engines differ in a few answers (see docs/decisions.md), and an expectation that names its engine is
-left aside on any other. Shared by the scenario reader and the checks.
+left aside on any other. A deployment that names one runs on no other. Shared by the scenario reader, the
+backends and the checks.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 _CONDITION = re.compile(
     r"(?P<name>Redis|Valkey)(?:\s*(?P<comparison><=|>=|<|>)\s*(?P<version>\d+(?:\.\d+)*))?"
 )
+_NAME = re.compile(r"(?P<name>redis|valkey)(?:-(?P<version>\d+(?:\.\d+)*))?")
 _ENGINE = re.compile(r"(?P<name>\w+) (?P<version>\d+(?:\.\d+)*)")
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -31,6 +33,28 @@ def applies(condition: str | None, engine: str) -> bool:
         return True
     limit = _numbers(wanted["version"])
     return bool(_COMPARE[wanted["comparison"]](_numbers(found["version"])[: len(limit)], limit))
+
+
+def is_engine_name(text: str) -> bool:
+    """`redis`, `redis-7.0`, `valkey-9.1`: an engine, and a version as exact as one likes."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_named(name: str | None, engine: str) -> bool:
+    """Whether an engine as it reports itself, `Redis 7.0.15`, is the one with this name. None: any is."""
+    if name is None:
+        return True
+    wanted, found = _NAME.fullmatch(name), _ENGINE.match(engine)
+    if wanted is None or found is None or wanted["name"] != found["name"].lower():
+        return False
+    version = _numbers(wanted["version"]) if wanted["version"] else ()
+    return _numbers(found["version"])[: len(version)] == version
+
+
+def engine_name(engine: str) -> str:
+    """`redis-7.0` for `Redis 7.0.15`: the name under which a deployment can ask for it."""
+    name, _, version = engine.partition(" ")
+    return f"{name.lower()}-{'.'.join(version.split('.')[:2])}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

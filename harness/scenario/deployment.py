@@ -18,6 +18,7 @@ from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
     DIRECTIVE,
     DURATION,
+    ENGINE,
     FLAG,
     POSITIVE_DURATION,
     TEXT,
@@ -173,6 +174,7 @@ def _all_topology_fields() -> tuple[Field, ...]:
 
 DEPLOYMENT_FIELDS = (
     Field(key="name", reader=TEXT, help="how reports call it; default: the kind of topology"),
+    Field(key="engine", reader=ENGINE, help="the engine to run on, by name; default: what the machine has"),
     Field(
         key="timing",
         reader=word(tuple(TIMING)),
@@ -198,7 +200,11 @@ def read_deployment(
     topology = _read_topology(values.get("topology"), f"{below}topology", TIMING[timing], problems)
     client = _read_client(values.get("client"), f"{below}client", topology, problems)
     return Deployment(
-        name=values.get("name", topology.kind.value), topology=topology, client=client, timing=timing
+        name=values.get("name", topology.kind.value),
+        topology=topology,
+        client=client,
+        engine=values.get("engine"),
+        timing=timing,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from harness.model.engine import is_engine_name
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 
@@ -269,5 +270,18 @@ SHARE = One(
     },
 )
 FLAG = One("true or false", _flag, {"type": "boolean"})
+
+
+def _engine(text: str) -> str:
+    if not is_engine_name(text):
+        raise Unreadable("an engine, with a version or without")
+    return text
+
+
+ENGINE = One(
+    "an engine such as redis, redis-7.0 or valkey-9.1",
+    _engine,
+    {"type": "string", "pattern": r"^(redis|valkey)(-\d+(\.\d+)*)?$"},
+)
 TEXT = One("some text", _text, {"type": "string", "minLength": 1})
 DIRECTIVE = One("the directive's value", lambda text: text, {"type": ["string", "number", "boolean"]})

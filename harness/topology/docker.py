@@ -67,7 +67,7 @@ def up(plan: Plan, *, run: str, directory: Path, image: str | None = None) -> It
         client=client,
     )
     try:
-        topology.create(image or choose_image().name)
+        topology.create(image or choose_image(plan.scenario.deployment.engine).name)
         topology.start_all()
         yield topology
     finally:

@@ -4,6 +4,9 @@ In this order: the image in REDIS_IMAGE, which has to be there or be had; the pi
 this machine has it or can pull it; an image built from Debian packages by compose/image.sh. The last
 needs no registry, only the Debian mirror that the machine's apt is configured with.
 
+An engine that is asked for by name comes from the official image if that is the one, else from Debian
+packages.
+
 The trap: a registry that is out of reach may drop packets instead of refusing, so a pull has a deadline.
 """
 
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
+from harness.model.engine import is_named
 from harness.topology.configuration import kit_file
 
 OFFICIAL = "redis:8.0.2"
@@ -63,8 +67,11 @@ DEBIAN_IMAGES: Mapping[str, DebianImage] = {
 DEFAULT_ENGINE = "redis-8.0"
 
 
-def choose_image() -> ImageChoice:
+def choose_image(engine: str | None = None) -> ImageChoice:
     """Decide on the nodes' image and see to it that this machine has it.
+
+    `engine`: the name of the one that it is to hold, such as `valkey-8.1`. What an image in REDIS_IMAGE holds
+    is known when its nodes answer.
 
     Raises:
         EnvironmentFailure: the image asked for, or any image at all, cannot be had.
@@ -72,6 +79,12 @@ def choose_image() -> ImageChoice:
     wanted = os.environ.get("REDIS_IMAGE", "").strip()
     if wanted:
         return _asked_for(wanted)
+    if is_named(engine, f"Redis {OFFICIAL.rpartition(':')[2]}"):
+        return _default_image()
+    return _debian_image(engine or DEFAULT_ENGINE)
+
+
+def _default_image() -> ImageChoice:
     if present(OFFICIAL):
         return ImageChoice(name=OFFICIAL, why=f"image {OFFICIAL}")
     refused = _pull(OFFICIAL, reach_s=REACH_S)
@@ -89,6 +102,41 @@ def choose_image() -> ImageChoice:
         f"{OFFICIAL}: expected to have or to pull the nodes' image, found: {refused}. Set REDIS_IMAGE to "
         "an image that this machine has, or on a Debian run 'make image' (mmdebstrap, or root to install it)"
     )
+
+
+def _debian_image(engine: str) -> ImageChoice:
+    fitting = [name for name in DEBIAN_IMAGES if is_named(engine, _as_reported(name))]
+    if not fitting:
+        raise EnvironmentFailure(
+            f"engine {engine}: expected one that an image can be had of ({', '.join(DEBIAN_IMAGES)}). Set "
+            "REDIS_IMAGE to an image that holds it, or use the process backend"
+        )
+    tag = DEBIAN_IMAGES[fitting[0]].tag
+    if present(tag):
+        return ImageChoice(name=tag, why=f"image {tag}, built earlier from Debian packages")
+    if not _can_build():
+        raise EnvironmentFailure(
+            f"engine {engine}: expected image {tag}, found neither the image nor a way to build it: run on a "
+            "Debian (mmdebstrap, or root to install it), or set REDIS_IMAGE to an image that holds it"
+        )
+    build_image(fitting[0])
+    return ImageChoice(name=tag, why=f"image {tag}, built now from Debian packages")
+
+
+def _as_reported(name: str) -> str:
+    engine, _, version = name.partition("-")
+    return f"{engine.capitalize()} {version}"
+
+
+def engines_here() -> dict[str, str]:
+    """Each engine that images can hold, by name, and what there is of it; for `doctor`."""
+    can = (
+        "can be built" if _can_build() else "not here, cannot be built: needs a Debian and mmdebstrap or root"
+    )
+    return {
+        name: f"image {one.tag}" if present(one.tag) else f"{can}: failover-kit image --engine {name}"
+        for name, one in DEBIAN_IMAGES.items()
+    }
 
 
 def survey() -> str:

@@ -76,7 +76,7 @@ def up(plan: Plan, *, run: str, directory: Path, loopback: bool = False) -> Iter
     Raises:
         EnvironmentFailure: no server program, no network, a node did not start, not ready in time.
     """
-    program = engines.find()
+    program = engines.find(wanted=plan.scenario.deployment.engine)
     wiring: Wiring = Loopback.build(plan) if loopback or network.trial() else Network.build(plan)
     topology = None
     try:

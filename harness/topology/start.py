@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from harness.errors import EnvironmentFailure
+from harness.model.engine import is_named
 from harness.model.plan import Plan
 from harness.model.seams import Topology
 from harness.model.words import BackendKind
 
 
+@contextmanager
 def up(
     plan: Plan, *, run: str, directory: Path, backend: BackendKind, image: str | None = None
-) -> AbstractContextManager[Topology]:
+) -> Iterator[Topology]:
     """A ready topology; taken down at the end. `run` names it in labels and records, `directory` is
     the run's folder, `image` the containers' (None: the backend chooses).
 
     Raises:
-        EnvironmentFailure: the machine cannot start it; nothing was learnt about the topology.
+        EnvironmentFailure: the machine cannot start it, or only another engine than the deployment names;
+            nothing was learnt about the topology.
     """
+    wanted = plan.scenario.deployment.engine
+    with _on(backend, plan, run=run, directory=directory, image=image) as topology:
+        if not is_named(wanted, topology.engine):
+            of = f"image {image}" if image else "the server program"
+            raise EnvironmentFailure(
+                f"engine {wanted}: expected nodes of it, found {topology.engine} in {of}; "
+                "name another engine or none"
+            )
+        yield topology
+
+
+def _on(
+    backend: BackendKind, plan: Plan, *, run: str, directory: Path, image: str | None
+) -> AbstractContextManager[Topology]:
     if backend is BackendKind.DOCKER:
         from harness.topology import docker  # noqa: PLC0415 - a machine may have only one backend
 

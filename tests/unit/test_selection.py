@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness import selection
 from harness.errors import EnvironmentFailure, UsageError
+from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.topology.image import ImageChoice
+from tests.rows import ROOT
 
 SCENARIO = """\
 scenario: 1
@@ -145,7 +148,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr("harness.selection.docker.machine", lambda: here)
     monkeypatch.setattr("harness.selection.process.machine", lambda: plain)
     monkeypatch.setattr(
-        "harness.selection.image.choose_image", lambda: ImageChoice(name="redis:x", why="image redis:x")
+        "harness.selection.image.choose_image", lambda *_: ImageChoice(name="redis:x", why="image redis:x")
     )
 
     def missing(why: str | None) -> None:
@@ -174,7 +177,7 @@ def test_auto_falls_back_where_no_image_can_be_had(engine: Engine, monkeypatch: 
     """An engine alone is not enough."""
     engine(None)
 
-    def none() -> ImageChoice:
+    def none(*_: object) -> ImageChoice:
         raise EnvironmentFailure("no image")
 
     monkeypatch.setattr("harness.selection.image.choose_image", none)
@@ -198,6 +201,67 @@ def test_wanted_docker_is_never_replaced(engine: Engine) -> None:
     engine("nobody answers")
     with pytest.raises(EnvironmentFailure, match="--backend docker: nobody answers"):
         selection.choose_ground("docker")
+
+
+def _deployed_on(tmp_path: Path, *engines: str | None) -> list[Scenario]:
+    """Scenarios as files, one for each engine named."""
+    files = []
+    for n, engine in enumerate(engines):
+        text = yaml.safe_load((ROOT / "scenarios/single/02-killed-with-aof-nothing-lost.yaml").read_text())
+        text["deployment"]["engine"] = engine
+        if engine is None:
+            del text["deployment"]["engine"]
+        file = tmp_path / f"{n}.yaml"
+        file.write_text(yaml.safe_dump(text, sort_keys=False))
+        files.append(file)
+    return selection.load(files, suite=None, overrides=(), deployment=None)
+
+
+def _no_valkey(engine: str | None) -> ImageChoice:
+    if engine == "valkey-9.1":
+        raise EnvironmentFailure("no image of valkey-9.1")
+    return ImageChoice(name=f"image-of-{engine or 'any'}", why="there")
+
+
+def test_scenario_on_an_engine_that_is_not_here_is_skipped_and_the_others_run(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each scenario gets the image of its engine; one without any is skipped with the reason."""
+    engine(None)
+    monkeypatch.setattr("harness.selection.image.choose_image", _no_valkey)
+    scenarios = _deployed_on(tmp_path, None, "redis-8.0", "valkey-9.1")
+    ground = selection.choose_ground("docker", selection.engines_of(scenarios))
+    plans = selection.compile_all(scenarios, seed=1, ground=ground)
+    assert [plan.skip for plan in plans] == [None, None, "no image of valkey-9.1"]
+    assert [ground.image_of(plan) for plan in plans[:2]] == ["image-of-any", "image-of-redis-8.0"]
+
+
+def test_engine_that_is_not_here_is_an_error_where_nothing_else_is_asked_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run of which everything would be skipped is no run."""
+    engine(None)
+    monkeypatch.setattr("harness.selection.image.choose_image", _no_valkey)
+    named = selection.engines_of(_deployed_on(tmp_path, "valkey-9.1"))
+    with pytest.raises(EnvironmentFailure, match=r"no image of valkey-9\.1"):
+        selection.choose_ground("docker", named)
+
+
+def test_auto_takes_the_backend_that_has_the_engine(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Docker cannot have it, plain processes can: they are used, and one line says so."""
+    engine(None)
+    monkeypatch.setattr("harness.selection.image.choose_image", _no_valkey)
+    found: list[str | None] = []
+
+    def find(*, wanted: str | None) -> None:
+        found.append(wanted)
+
+    monkeypatch.setattr("harness.selection.engines.find", find)
+    ground = selection.choose_ground("auto", selection.engines_of(_deployed_on(tmp_path, "valkey-9.1")))
+    assert (ground.backend, found) == (BackendKind.PROCESS, ["valkey-9.1"])
+    assert "no image of valkey-9.1" in ground.said
 
 
 def test_planning_builds_and_pulls_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,33 @@ def test_the_image_asked_for_is_used_or_refused(docker, monkeypatch: pytest.Monk
         image.choose_image()
 
 
+def test_engine_by_name_comes_from_debian_unless_it_is_the_official_one(docker) -> None:
+    """A name is never answered with another engine."""
+    valkey = image.DEBIAN_IMAGES["valkey-8.1"].tag
+    docker(has=(image.OFFICIAL, valkey))
+    assert image.choose_image("redis").name == image.OFFICIAL
+    assert image.choose_image("redis-8.0").name == image.OFFICIAL
+    assert image.choose_image("valkey").name == valkey
+    with pytest.raises(EnvironmentFailure, match=r"engine redis-6\.2.*redis-8\.0, redis-7\.0, valkey-8\.1"):
+        image.choose_image("redis-6.2")
+
+
+def test_engine_by_name_is_built_where_that_is_possible(docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the error says what would be needed."""
+    docker()
+    built: list[str] = []
+    monkeypatch.setattr(image, "_can_build", lambda: False)
+    with pytest.raises(
+        EnvironmentFailure, match=r"engine valkey-8\.1: expected image .*valkey-8\.1.*REDIS_IMAGE"
+    ):
+        image.choose_image("valkey-8.1")
+    monkeypatch.setattr(image, "_can_build", lambda: True)
+    monkeypatch.setattr(image, "build_image", built.append)
+    assert "built now" in image.choose_image("valkey-8.1").why
+    assert built == ["valkey-8.1"]
+    assert image.engines_here()["valkey-8.1"] == "can be built: failover-kit image --engine valkey-8.1"
+
+
 def test_an_unknown_engine_is_refused() -> None:
     """The message lists what can be built."""
     with pytest.raises(UsageError, match=r"redis-8\.0, redis-7\.0, valkey-8\.1.*'redis-9'"):
