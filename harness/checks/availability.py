@@ -21,7 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from harness.checks.columns import NONE, ROWS_AT_ONCE, Flags, Integers, picked
+from harness.checks.columns import NONE, ROWS_AT_ONCE, Codes, Flags, Integers, picked
 from harness.checks.latency import acked_waits_us, percentile
 from harness.checks.moments import Moments
 from harness.checks.traffic import KINDS, PHASES, Traffic, traffic_of
@@ -181,7 +181,7 @@ def groups_of(
     judged = traffic.where(chosen)
     proofs = _proofs(history, kind, judged)
     if not apart:
-        return [_group("all", judged, proofs, history, moments)]
+        return [_group("all", judged, proofs.done_us, history, moments)]
     group, proved = (one.shard * len(names) + places[one.web_server] for one in (judged, proofs))
     numbers = np.flatnonzero(np.bincount(group)).tolist()
     shards = len({number // len(names) for number in numbers})
@@ -190,11 +190,20 @@ def groups_of(
         shard, side = divmod(number, len(names))
         name = _name(shard if shards > 1 else None, names[side])
         mine = judged.where(group == number) if len(numbers) > 1 else judged
-        found.append(_group(name, mine, proofs.where(proved == number), history, moments))
+        found.append(_group(name, mine, proofs.done_us[proved == number], history, moments))
     return found
 
 
-def _proofs(history: History, kind: str, judged: Traffic) -> Traffic:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Proofs:
+    """Parallel columns of what succeeded: of millions, only what is asked here."""
+
+    done_us: Integers
+    shard: Codes
+    web_server: Codes
+
+
+def _proofs(history: History, kind: str, judged: Traffic) -> Proofs:
     """What succeeded, by the web servers that the judged operations went through."""
     traffic = traffic_of(history)
     kinds = PROVED_BY[OperationKind(kind)]
@@ -203,15 +212,18 @@ def _proofs(history: History, kind: str, judged: Traffic) -> Traffic:
     by_kind = picked(np.array([one in kinds for one in KINDS]), traffic.kind)
     there = np.zeros(max(1, len(traffic.web_servers)), np.bool_)
     there[judged.web_server] = True
-    return traffic.where(traffic.succeeded & by_kind & there[traffic.web_server])
+    chosen = traffic.succeeded & by_kind & there[traffic.web_server]
+    return Proofs(
+        done_us=traffic.done_us[chosen], shard=traffic.shard[chosen], web_server=traffic.web_server[chosen]
+    )
 
 
-def _group(name: str, judged: Traffic, proofs: Traffic, history: History, moments: Moments) -> Group:
+def _group(name: str, judged: Traffic, known_us: Integers, history: History, moments: Moments) -> Group:
     names = [judged.web_servers[code] for code in np.flatnonzero(np.bincount(judged.web_server)).tolist()]
     return Group(
         name=name,
         judged=judged,
-        known_us=np.sort(proofs.done_us),
+        known_us=np.sort(known_us),
         service=in_service(history, names, moments),
     )
 
