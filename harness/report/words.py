@@ -58,9 +58,8 @@ def seconds(value: float) -> str:
 def interval_seconds(interval: Interval) -> str:
     if math.isinf(interval.high):
         return f"≥ {seconds(interval.low)}, still out at the end"
-    if interval.high - interval.low < 0.0005:
-        return seconds(interval.low)
-    return f"{seconds(interval.low)} to {seconds(interval.high)}"
+    low, high = seconds(interval.low), seconds(interval.high)
+    return low if low == high else f"{low} to {high}"
 
 
 def bytes_of(value: int | None) -> str:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from harness.model.judgement import ExpectationResult, FailoverStep, SessionCounts, percent
+from harness.model.judgement import ExpectationResult, FailoverStep, Interval, SessionCounts, percent
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.words import Shows, Verdict
 from harness.report import terminal
@@ -19,7 +19,7 @@ from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary_text
 from harness.report.table import blocks, row
-from harness.report.words import verdict_word
+from harness.report.words import interval_seconds, verdict_word
 from tests.builders_results import result, suite
 
 
@@ -115,6 +115,15 @@ def test_nothing_is_called_none_without_evidence() -> None:
     assert "this machine: late by 439 ms" in "\n".join(explain(late, "runs/x"))
     blind = _judged(lateness_known=False)
     assert "this machine: nothing says how late it was" in "\n".join(explain(blind, "runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(2.46, 2.54, "2.5 s"), (2.44, 2.54, "2.4 s to 2.5 s"), (0.0, 0.3, "0 s to 300 ms")],
+)
+def test_interval_whose_ends_look_alike_is_one_number(low: float, high: float, said: str) -> None:
+    """`2.5 s to 2.5 s` tells nobody anything."""
+    assert interval_seconds(Interval(low=low, high=high)) == said
 
 
 def test_left_aside_is_no_met() -> None:
