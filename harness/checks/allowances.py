@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from harness.checks.moments import effects
 from harness.checks.nodes import Nodes
 from harness.checks.owners import Owner
-from harness.checks.restarts import LOG, SNAPSHOT, persistence, setting
 from harness.checks.shards import Shards
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
+from harness.model.persistence import LOG, SNAPSHOT, persistence, setting
 from harness.model.plan import NodePlan
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.model.history import History
+from harness.model.persistence import LOG, SNAPSHOT, keys_back, persistence
 from harness.model.plan import NodePlan
 from harness.model.records import NodeSample
 from harness.model.words import Cause
@@ -22,8 +23,6 @@ from harness.model.words import Cause
 EMPTIED = 0.5
 """A process that comes back with fewer than this share of its keys came back empty, where only the first
 look tells: it may already count some new log-ins."""
-
-SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +44,6 @@ class Restart:
     @property
     def why(self) -> str:
         return f"{self.node} came back with {self.has} of {self.had} keys"
-
-
-def persistence(node: NodePlan) -> str:
-    """What outlives the node's process, by its settings."""
-    if setting(node, "appendonly", "no") == "yes":
-        return LOG
-    return SNAPSHOT if setting(node, "save", "") else NOTHING
-
-
-def setting(node: NodePlan, name: str, otherwise: str) -> str:
-    return node.directives.get(name, otherwise).strip().strip('"').lower()
 
 
 def find_restarts(history: History, samples: Mapping[str, Sequence[NodeSample]]) -> tuple[Restart, ...]:
@@ -91,7 +79,7 @@ def _restart(
     loaded = next((one for one in lives if one.error is None), lives[-1])
     kept = persistence(node)
     read = None if kept == LOG else loaded.keys_read
-    has = loaded.keys if read is None else read
+    has = keys_back(node, loaded.keys, loaded.keys_read)
     return Restart(
         node=node.name,
         run_id=first.run_id,

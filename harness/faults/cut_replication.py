@@ -40,7 +40,7 @@ class CutReplication:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (primary,) = targets.resolve(step.target, scene)
         known = ours.check(scene, primary)
-        replicas = _others(primary, scene.plan)
+        replicas = _others(primary, scene)
         following = targets.replicas_of(targets.parse(step.target).shard, scene)
         if not following:
             raise NoEffect(f"{primary} has no replicas now; seen: {targets.describe(scene)}")
@@ -68,7 +68,8 @@ class CutReplication:
         return True
 
 
-def _others(primary: str, plan: Plan) -> list[str]:
+def _others(primary: str, scene: FaultScene) -> list[str]:
     """Every other data node of its shard, also one that is down now and may come back during the cut."""
-    shard = plan.node(primary).shard
-    return [node.name for node in targets.session_nodes(plan, shard) if node.name != primary]
+    view = scene.situation.views().get(primary)
+    shard = scene.plan.node(primary).shard if view is None else view.shard
+    return [name for name in targets.members(shard, scene) if name != primary]

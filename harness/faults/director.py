@@ -270,6 +270,7 @@ class Director:
         detail: str = "",
     ) -> None:
         shards = {known.name: known.shard for known in self._scene.plan.nodes}
+        shards |= {name: view.shard for name, view in self._scene.situation.views().items()}
         event = Event(
             source=f"fault {step.number}",
             name=name,

@@ -89,7 +89,7 @@ def _by_sentinel(old: str, scene: FaultScene) -> Effect:
     (sentinel,) = targets.resolve("sentinel", scene)
     service = scene.topology.service
     within_s = scene.plan.scenario.deployment.topology.failover_timeout_s
-    candidates = [node.name for node in targets.session_nodes(scene.plan, 1) if node.name != old]
+    candidates = [name for name in targets.members(1, scene) if name != old]
     with ours.connect(scene, sentinel) as guard:
         before = pairs(guard.call("SENTINEL", "MASTER", service))
         if scene.topology.node_at(before["ip"], int(before["port"])) != old:

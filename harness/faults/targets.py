@@ -130,6 +130,16 @@ def describe(scene: FaultScene) -> str:
     return ", ".join(seen) or "no node has been observed yet"
 
 
+def members(shard: int, scene: FaultScene) -> list[str]:
+    """The nodes that belong to a shard now, up or down; of those never seen the plan is believed."""
+    views = scene.situation.views()
+    return [
+        node.name
+        for node in session_nodes(scene.plan)
+        if (views[node.name].shard if node.name in views else node.shard) == shard
+    ]
+
+
 def replicas_of(shard: int, scene: FaultScene) -> tuple[str, ...]:
     """Replicas of a shard as observed now, by name. Empty: none."""
     return tuple(view.name for view in _replica_views(shard, scene))
@@ -151,12 +161,16 @@ def _primary(shard: int, scene: FaultScene) -> str:
 
 def _replica_views(shard: int, scene: FaultScene) -> list[NodeView]:
     primary = scene.situation.primary_of(shard)
-    members = {node.name for node in session_nodes(scene.plan, shard)}
+    members = {node.name for node in session_nodes(scene.plan)}
     views = sorted(scene.situation.views().values(), key=lambda view: view.name)
     return [
         view
         for view in views
-        if view.name in members and view.role == NodeRole.REPLICA and view.reachable and view.name != primary
+        if view.name in members
+        and view.shard == shard
+        and view.role == NodeRole.REPLICA
+        and view.reachable
+        and view.name != primary
     ]
 
 

@@ -22,7 +22,7 @@ import hiredis
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry
 from harness.observe.link import Link, LinkDown, Reply, Words
 from harness.observe.parsing import ClusterView, slot
-from harness.observe.picture import clustered, members
+from harness.observe.picture import clustered
 from harness.observe.samples import NodeSampler, Seen, SentinelSampler
 from harness.observe.vantage import Vantage
 
@@ -82,7 +82,7 @@ class _Audit:
         self._witnesses = plan.scenario.workload.witnesses
         self._samplers = {node.name: NodeSampler(vantage, node.name) for node in plan.data_nodes()}
         self._sentinels = {node.name: SentinelSampler(vantage, node.name) for node in plan.sentinels()}
-        self._members = {shard: members(plan, shard) for shard in {node.shard for node in plan.data_nodes()}}
+        self._data_nodes = [node.name for node in plan.data_nodes()]
         self.passes = 0
 
     async def run(self) -> AuditSummary:
@@ -119,10 +119,17 @@ class _Audit:
         first = await self._states()
         while True:
             nodes = await self._states()
-            if _caught_up(self._members.values(), first, nodes) or loop.time() > deadline:
+            if _caught_up(self._shards(), first, nodes) or loop.time() > deadline:
                 self._record_bracket(number, "before", nodes)
                 return nodes
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _shards(self) -> list[list[str]]:
+        """The data nodes by the shard that they belong to now."""
+        found: dict[int, list[str]] = {}
+        for name in self._data_nodes:
+            found.setdefault(self._vantage.shard(name), []).append(name)
+        return list(found.values())
 
     async def _bracket(self, number: int, moment: str) -> BracketNodes:
         nodes = await self._states()
@@ -286,7 +293,7 @@ def _state(seen: Seen) -> dict[str, str | int]:
     return state if sample.epoch is None else state | {"epoch": sample.epoch}
 
 
-def _caught_up(shards: Iterable[frozenset[str]], first: BracketNodes, now: BracketNodes) -> bool:
+def _caught_up(shards: Iterable[Iterable[str]], first: BracketNodes, now: BracketNodes) -> bool:
     for nodes in shards:
         reached = [int(state["offset"]) for name in nodes if (state := first[name]).get("role") == "primary"]
         replicas = [int(state["offset"]) for name in nodes if (state := now[name]).get("role") == "replica"]

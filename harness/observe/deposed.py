@@ -34,7 +34,7 @@ class DeposedWatch:
 
     def __init__(self, plan: Plan, situation: Situation, clock: Clock) -> None:
         self._shards = sorted({node.shard for node in plan.data_nodes()})
-        self._shard_of = {node.name: node.shard for node in plan.data_nodes()}
+        self._planned = {node.name: node.shard for node in plan.data_nodes()}
         self._situation = situation
         self._clock = clock
         self._last_look: LastLook = lambda _nodes, _moment: None
@@ -42,7 +42,7 @@ class DeposedWatch:
         self._due_us: dict[str, float] = {}
         self._read_up_to: dict[str, int] = {}
         """Node -> its offset when it was read last."""
-        self._promoted: dict[int, str] = {}
+        self._promoted: dict[int | None, str] = {}
         """Shard -> who was promoted last: at once, while sentinels publish it seconds later."""
         self._told_until_us: dict[str, float] = {}
         self._over = False
@@ -54,7 +54,7 @@ class DeposedWatch:
             record(rec)
             if isinstance(rec, Event) and rec.node is not None:
                 if rec.name == "promoted":
-                    self._promoted[self._shard_of[rec.node]] = rec.node
+                    self._promoted[self._shard(rec.node)] = rec.node
                     for view in self._others(rec.node):
                         self._read(view, f"deposed by {rec.node}")
                 elif rec.name == "demoted":
@@ -86,17 +86,22 @@ class DeposedWatch:
 
     def _demoted(self, node: str) -> None:
         """The first who tells of it counts: every sentinel does, and then the node itself."""
-        if self._promoted.get(self._shard_of[node]) == node:
-            del self._promoted[self._shard_of[node]]
+        if self._promoted.get(self._shard(node)) == node:
+            del self._promoted[self._shard(node)]
         view, now_us = self._situation.views().get(node), self._clock.now_us()
         if view is not None and now_us >= self._told_until_us.get(node, 0):
             self._told_until_us[node] = now_us + SAME_DEMOTION_S * 1e6
             self._read(view, "demoted")
 
+    def _shard(self, node: str) -> int | None:
+        """The node's shard now; as planned for one that never answered."""
+        view = self._situation.views().get(node)
+        return self._planned.get(node) if view is None else view.shard
+
     def _others(self, owner: str) -> Iterator[NodeView]:
         """Nodes of the same shard that answer, and still take themselves for its primary."""
         for name, view in self._situation.views().items():
-            mine = view.shard == self._shard_of.get(owner) and name != owner
+            mine = view.shard == self._shard(owner) and name != owner
             if mine and view.reachable and view.role == NodeRole.PRIMARY:
                 yield view
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.model.persistence import keys_back
 from harness.model.records import Event, NodeSample
+from harness.model.words import NodeRole
 from harness.observe.link import Link
 from harness.observe.listening import listen
 from harness.observe.parsing import ClusterView, SentinelView, sentinel_message
-from harness.observe.picture import clustered, members
+from harness.observe.picture import clustered
 from harness.observe.vantage import Vantage
 
 HEARD_WITHIN_US = 20_000
@@ -31,6 +33,7 @@ _NAMES = {
     "+convert-to-slave": "demoted",
 }
 _SUSPECTS, _TRUSTS_AGAIN = "+sdown", "-sdown"
+_ORDERED, _CHOSEN = "+failover-state-wait-promotion", "+promoted-slave"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,17 @@ class Moment:
 
 
 class RoleWatch:
-    """Roles and processes of data nodes, from their samples."""
+    """Roles and processes of data nodes, from their samples; and who leads without a change of role."""
 
     def __init__(self, vantage: Vantage) -> None:
         self._vantage = vantage
         self._before: dict[str, NodeSample] = {}
+        self._booted: dict[str, Moment] = {}
+        """Node -> when its new process first answered, until it has loaded its data."""
+        self._leads = {
+            node.shard: node.name for node in vantage.plan.data_nodes() if node.role is NodeRole.PRIMARY
+        }
+        self._ordered_us: dict[str, int] = {}
 
     def notice(self, seen: NodeSample) -> None:
         if not seen.reachable:
@@ -57,12 +66,32 @@ class RoleWatch:
             return
         moment = Moment(seen.done_us, seen.done_us - before.sent_us)
         if before.run_id != seen.run_id:
-            said = f"a new process, holding {seen.keys} keys"
-            _tell(self._vantage, "rebooted", seen.node, seen.node, moment, said)
+            self._booted[seen.node] = moment
         if before.role != seen.role and seen.role:
             name = "promoted" if seen.role == "primary" else "demoted"
             said = f"was {before.role}, is {seen.role}, offset {seen.offset}"
             _tell(self._vantage, name, seen.node, seen.node, moment, said)
+            if name == "promoted":
+                self._leads[self._vantage.shard(seen.node)] = seen.node
+        if seen.error is None and (booted := self._booted.pop(seen.node, None)) is not None:
+            keys = keys_back(self._vantage.plan.node(seen.node), seen.keys, seen.keys_read)
+            said = f"a new process, which came back with {keys} keys"
+            _tell(self._vantage, "rebooted", seen.node, seen.node, booted, said)
+
+    def ordered(self, node: str, moment: Moment) -> None:
+        """A sentinel has just told the node to lead."""
+        self._ordered_us[node] = moment.t_us - moment.error_us
+
+    def chosen(self, sentinel: str, node: str, moment: Moment) -> None:
+        """A sentinel has seen the node lead that it told to. Its role may not have changed: an old primary
+        that comes back when its successor is gone never was a replica."""
+        seen, shard = self._before.get(node), self._vantage.shard(node)
+        if seen is None or seen.role != "primary" or self._leads.get(shard) == node:
+            return
+        self._leads[shard] = node
+        since_us = self._ordered_us.get(node, moment.t_us - moment.error_us)
+        said = f"leads again, having been primary all the time it was there; offset {seen.offset}"
+        _tell(self._vantage, "promoted", sentinel, node, Moment(moment.t_us, moment.t_us - since_us), said)
 
 
 class Suspicions:
@@ -97,10 +126,11 @@ class Suspicions:
 class SentinelWatch:
     """One sentinel's messages, and, where a message was missed, the change in what it answers."""
 
-    def __init__(self, vantage: Vantage, sentinel: str, suspicions: Suspicions) -> None:
+    def __init__(self, vantage: Vantage, sentinel: str, suspicions: Suspicions, roles: RoleWatch) -> None:
         self._vantage = vantage
         self._sentinel = sentinel
         self._suspicions = suspicions
+        self._roles = roles
         self._before: SentinelView | None = None
         self._announced = ""
 
@@ -121,6 +151,10 @@ class SentinelWatch:
         if channel == "+switch-master":
             self._announced = said.node or ""
         _tell(self._vantage, _NAMES.get(channel, channel), self._sentinel, said.node, moment, said.detail)
+        if said.node is not None and channel == _ORDERED:
+            self._roles.ordered(said.node, moment)
+        elif said.node is not None and channel == _CHOSEN:
+            self._roles.chosen(self._sentinel, said.node, moment)
 
     def notice(self, view: SentinelView) -> None:
         if view.error:
@@ -143,7 +177,7 @@ class ClusterWatch:
         self._before: dict[str, ClusterView] = {}
         self._agreed: set[str] = set()
         shards = sorted({node.shard for node in vantage.plan.data_nodes()})
-        self._members = {shard: members(vantage.plan, shard) for shard in shards}
+        self._slots = {shard: vantage.plan.slot_range(shard)[0] for shard in shards}
         self._owners: dict[tuple[str, int], str] = {}
 
     def notice(self, view: ClusterView) -> None:
@@ -175,8 +209,8 @@ class ClusterWatch:
         return any(seen is not None and "fail" in seen.flags for seen in views)
 
     def _notice_owners(self, view: ClusterView, moment: Moment) -> None:
-        for shard, nodes in self._members.items():
-            owner = view.owner(nodes)
+        for shard, slot in self._slots.items():
+            owner = view.owner(slot)
             known = self._owners.get((view.observer, shard))
             if owner:
                 self._owners[view.observer, shard] = owner

@@ -73,7 +73,9 @@ class Observers:
         self._forensics: Forensics
 
     async def __aenter__(self) -> Self:
-        self._vantage = await asyncio.to_thread(vantage_of, self._topology, self.record, self._clock)
+        self._vantage = await asyncio.to_thread(
+            vantage_of, self._topology, self.record, self._clock, self._pictures.shards
+        )
         self._standing = Standing(self._vantage, self._topology, self._pictures)
         self._recovery = RecoveryWatch(
             self._vantage,
@@ -161,7 +163,7 @@ class Observers:
         for node in self._plan.data_nodes():
             self._start(sample_node(vantage, node.name, notice))
         for sentinel in self._plan.sentinels():
-            watch = SentinelWatch(vantage, sentinel.name, suspicions)
+            watch = SentinelWatch(vantage, sentinel.name, suspicions, roles)
 
             def notice_sentinel(view: Any, watch: SentinelWatch = watch) -> None:
                 self._pictures.saw_sentinel(view)

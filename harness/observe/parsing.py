@@ -11,12 +11,11 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.model.plan import SLOTS
 from harness.model.records import NodeSample
 
 SECTIONS = ("replication", "stats", "memory", "keyspace", "persistence")
 """The sections of INFO that `node_sample` reads."""
-
-SLOTS = 16384
 
 _ROLES = {"master": "primary", "slave": "replica"}
 
@@ -55,10 +54,21 @@ class ClusterView:
     error: str = ""
     """Why there is no view; empty: there is."""
 
-    def owner(self, members: frozenset[str]) -> str:
-        """Which of these nodes it takes for the primary that has slots; "" when it is not exactly one."""
-        owners = [node.name for node in self.nodes.values() if node.slots and node.name in members]
-        return owners[0] if len(owners) == 1 else ""
+    def owner(self, slot: int) -> str:
+        """Which node it takes for the owner of a slot; "": none that it knows."""
+        owners = (node.name for node in self.nodes.values() if _has(node, slot))
+        return next(owners, "")
+
+    def slot_of(self, node: str) -> int | None:
+        """A slot of the shard that it takes this node to belong to: the node's own, else its primary's."""
+        known = self.nodes.get(node)
+        if known is not None and not known.ranges:
+            known = self.nodes.get(known.replica_of)
+        return known.ranges[0][0] if known is not None and known.ranges else None
+
+
+def _has(node: ClusterNode, slot: int) -> bool:
+    return any(first <= slot <= last for first, last in node.ranges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +117,7 @@ def node_sample(
     done_us: int,
     directory: Directory,
     epoch: int | None = None,
+    shard: int | None = None,
 ) -> NodeSample:
     """A sample from the fields of `SECTIONS`."""
     role = _ROLES.get(info.get("role", ""), "")
@@ -128,7 +139,9 @@ def node_sample(
         memory_bytes=int(info.get("used_memory", 0)),
         memory_limit_bytes=int(info.get("maxmemory", 0)),
         keys=_keys(info),
+        keys_read=int(read) if (read := info.get("rdb_last_load_keys_loaded")) is not None else None,
         epoch=epoch,
+        shard=shard,
         error="LOADING: it is still reading its data" if info.get("loading", "0") != "0" else None,
     )
 

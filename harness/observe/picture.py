@@ -5,7 +5,7 @@ Written by the observers in the event loop, read from any thread: values are rep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.model.plan import Plan
@@ -30,6 +30,8 @@ class Picture:
     """Data node -> the newest sample in which it answered, however long ago."""
     sentinels: Mapping[str, SentinelView] = field(default_factory=dict)
     clusters: Mapping[str, ClusterView] = field(default_factory=dict)
+    shards: Mapping[str, int] = field(default_factory=dict)
+    """Data node -> the shard that it said it belongs to; of others the plan is believed."""
 
     def newest(self, node: str) -> NodeSample | None:
         """The newest sample, reachable or not; None: never asked, or not for a second."""
@@ -48,8 +50,12 @@ class Pictures:
         self._answers: dict[str, NodeSample] = {}
         self._sentinels: dict[str, SentinelView] = {}
         self._clusters: dict[str, ClusterView] = {}
+        self.shards: dict[str, int] = {}
+        """Live: whoever holds it sees what nodes say next."""
 
     def saw_sample(self, seen: NodeSample) -> None:
+        if seen.shard is not None:
+            self.shards[seen.node] = seen.shard
         if seen.reachable:
             self._answers[seen.node] = seen
         self._samples[seen.node] = (*self._samples.get(seen.node, ())[1 - _KEPT_SAMPLES :], seen)
@@ -71,12 +77,15 @@ class Pictures:
             answers=dict(self._answers),
             sentinels=dict(self._sentinels),
             clusters=dict(self._clusters),
+            shards=dict(self.shards),
         )
 
 
-def members(plan: Plan, shard: int) -> frozenset[str]:
-    """The data nodes of a shard."""
-    return frozenset(node.name for node in plan.data_nodes() if node.shard == shard)
+def members(picture: Picture, plan: Plan, shard: int) -> frozenset[str]:
+    """The data nodes that belong to a shard now: a cluster's replica may have migrated to another one."""
+    return frozenset(
+        node.name for node in plan.data_nodes() if picture.shards.get(node.name, node.shard) == shard
+    )
 
 
 def guarded(plan: Plan, shard: int) -> bool:
@@ -94,17 +103,28 @@ def clustered(plan: Plan) -> bool:
 def primary_of(picture: Picture, plan: Plan, shard: int) -> str | None:
     """The node that the majority of those who decide, and who answer now, calls primary.
 
-    Those are the sentinels, or the cluster's nodes; where neither exists, the node itself.
+    Those are the sentinels, or the cluster's nodes; where no sentinel answers, the shard's data nodes,
+    which must all say the same; where there are no sentinels, the node itself.
     """
-    nodes = members(plan, shard)
-    if guarded(plan, shard):
-        votes = [seen.primary for seen in picture.sentinels.values() if _counts(picture, seen)]
-    elif clustered(plan):
-        votes = [seen.owner(nodes) for seen in picture.clusters.values() if _counts(picture, seen)]
-    else:
-        return next((name for name in sorted(nodes) if _claims(picture, name)), None)
+    if clustered(plan):
+        slot, _ = plan.slot_range(shard)
+        return _majority([seen.owner(slot) for seen in picture.clusters.values() if _counts(picture, seen)])
+    if not guarded(plan, shard):
+        return next((name for name in sorted(members(picture, plan, shard)) if _claims(picture, name)), None)
+    votes = [seen.primary for seen in picture.sentinels.values() if _counts(picture, seen)]
+    return _majority(votes) if votes else _unanimous(picture, members(picture, plan, shard))
+
+
+def _majority(votes: Sequence[str]) -> str | None:
     winner = max(sorted(set(votes)), key=votes.count, default="")
     return winner if winner and 2 * votes.count(winner) > len(votes) else None
+
+
+def _unanimous(picture: Picture, nodes: Iterable[str]) -> str | None:
+    """Whom all data nodes that answer now take for the primary: themselves, or whom they follow."""
+    answers = [seen for node in nodes if (seen := picture.newest(node)) is not None and seen.reachable]
+    told = {seen.node if seen.role == "primary" else seen.primary for seen in answers}
+    return told.pop() or None if len(told) == 1 else None
 
 
 def _counts(picture: Picture, seen: SentinelView | ClusterView) -> bool:

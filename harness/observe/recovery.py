@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from harness.model.plan import Plan
+from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
-from harness.observe.parsing import SLOTS, ClusterView
+from harness.observe.parsing import ClusterView
 from harness.observe.picture import Picture, Pictures, clustered, guarded, members
 from harness.observe.vantage import Vantage, every
 
@@ -132,7 +132,7 @@ def _agreement(absent: frozenset[str]) -> str:
 def why_not(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
     """The first thing that keeps this from being a recovered topology; empty: nothing does."""
     for shard in sorted({node.shard for node in plan.data_nodes()}):
-        nodes = sorted(members(plan, shard) - absent)
+        nodes = sorted(members(picture, plan, shard) - absent)
         if missing := _shard_trouble(picture, shard, nodes):
             return missing
     if clustered(plan):
@@ -186,7 +186,9 @@ def _offset_a_moment_ago(picture: Picture, primary: NodeSample, before_us: int) 
 def _sentinel_trouble(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
     shard = next(node.shard for node in plan.data_nodes() if guarded(plan, node.shard))
     primary = next(
-        name for name in sorted(members(plan, shard) - absent) if picture.answers[name].role == "primary"
+        name
+        for name in sorted(members(picture, plan, shard) - absent)
+        if picture.answers[name].role == "primary"
     )
     for sentinel in (node.name for node in plan.sentinels() if node.name not in absent):
         view = picture.sentinels.get(sentinel)

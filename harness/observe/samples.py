@@ -104,8 +104,14 @@ class NodeSampler:
             done_us=done_us,
             directory=self._vantage.directory,
             epoch=epoch,
+            shard=self._shard(cluster),
         )
         return Seen(sample=sample, cluster=cluster, changes=int(info.get("rdb_changes_since_last_save", 0)))
+
+    def _shard(self, view: ClusterView | None) -> int | None:
+        """The shard that the node says it belongs to; None: it does not say, or there is only one."""
+        slot = None if view is None else view.slot_of(self._node)
+        return None if slot is None else self._vantage.plan.shard_of_slot(slot)
 
     def _silent(self, sent_us: int, why: str) -> Seen:
         done_us = self._vantage.clock.now_us()

@@ -66,7 +66,7 @@ class LiveSituation:
             found[name] = NodeView(
                 name=name,
                 role=answer.role,
-                shard=self._plan.node(name).shard,
+                shard=picture.shards.get(name, self._plan.node(name).shard),
                 offset=answer.offset,
                 replica_offsets=answer.replicas,
                 reachable=newest is not None and newest.reachable,

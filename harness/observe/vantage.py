@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.clock import Clock
 from harness.model.plan import Plan
@@ -26,6 +26,8 @@ class Vantage:
     source: Source
     secrets: Secrets
     service: str
+    shards: Mapping[str, int] = field(default_factory=dict)
+    """Live: data node -> the shard that it says it belongs to (`Pictures.shards`)."""
 
     def link(self, node: str, source: Source | None = None) -> Link:
         """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's
@@ -38,11 +40,17 @@ class Vantage:
         )
 
     def shard(self, node: str) -> int:
-        return self.plan.node(node).shard
+        """The node's shard now."""
+        return self.shards.get(node, self.plan.node(node).shard)
 
 
-def vantage_of(topology: Topology, record: Recorder, clock: Clock) -> Vantage:
-    """Ask a running topology for its addresses. Blocks, as every call of a topology may."""
+def vantage_of(
+    topology: Topology, record: Recorder, clock: Clock, shards: Mapping[str, int] | None = None
+) -> Vantage:
+    """Ask a running topology for its addresses. Blocks, as every call of a topology may.
+
+    `shards`: as in `Vantage`.
+    """
     plan = topology.plan
     addresses = {node.name: topology.address(node.name) for node in plan.nodes}
     return Vantage(
@@ -54,6 +62,7 @@ def vantage_of(topology: Topology, record: Recorder, clock: Clock) -> Vantage:
         source=topology.observer(),
         secrets=topology.secrets,
         service=topology.service,
+        shards={} if shards is None else shards,
     )
 
 

@@ -1,5 +1,7 @@
 """What changes between two looks, and what sentinels announce, becomes the right event at the right time."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.model.seams import Address, Secrets, Source
@@ -76,8 +78,76 @@ def test_new_process_is_rebooted_and_keeps_its_role():
     assert "3 keys" in events[0].detail
 
 
+def test_new_process_is_told_once_it_has_loaded_with_the_moment_of_its_first_answer():
+    """Half-loaded data is not what it came back with, and what users added since is not either."""
+    place, events = vantage()
+    watch = RoleWatch(place)
+    watch.notice(a.sample("redis-1", "primary", 100_000))
+    watch.notice(a.sample("redis-1", "primary", 300_000, run_id="another", keys=3, error="LOADING: x"))
+    assert events == []
+    watch.notice(a.sample("redis-1", "primary", 400_000, run_id="another", keys=529, keys_read=0))
+    watch.notice(a.sample("redis-1", "primary", 500_000, run_id="another", keys=600, keys_read=0))
+    (event,) = events
+    assert (event.name, event.t_us, event.error_us) == ("rebooted", 300_000, 300_000 - 99_000)
+    assert event.detail == "a new process, which came back with 0 keys"
+
+
+def chosen(place, *before):
+    """sentinel-1 tells redis-1 to lead at 7 s and sees it lead at 8 s; before that, these samples."""
+    roles = RoleWatch(place)
+    watch = SentinelWatch(place, "sentinel-1", Suspicions(place), roles)
+    for sample in before:
+        roles.notice(sample)
+    for at_us, message in ((7_000_000, "+failover-state-wait-promotion"), (8_000_000, "+promoted-slave")):
+        place.clock.at_us = at_us
+        watch.hear(message, "slave x 10.0.0.1 7000 @ sessions 10.0.0.1 7001")
+    return watch
+
+
+def promoted(events):
+    return [
+        (event.source, event.node, event.t_us, event.error_us) for event in events if event.name == "promoted"
+    ]
+
+
+def test_old_primary_that_leads_again_is_told_though_its_role_never_changed():
+    """redis-2 had taken over; the promotion of redis-1 lies between the order and the sight of it."""
+    place, events = vantage()
+    looks = (
+        a.sample("redis-1", "primary", 1_000_000),
+        a.sample("redis-2", "replica", 1_000_000),
+        a.sample("redis-2", "primary", 3_000_000),
+        a.sample("redis-1", "primary", 6_000_000, run_id="back"),
+    )
+    watch = chosen(place, *looks)
+    assert promoted(events)[1:] == [("sentinel-1", "redis-1", 8_000_000, 1_020_000)]
+    watch.hear("+promoted-slave", "slave x 10.0.0.1 7000 @ sessions 10.0.0.1 7001")
+    assert len(promoted(events)) == 2
+
+
+def test_promotion_that_its_role_tells_is_not_told_twice():
+    """A replica's own change of role is the better witness; and who leads already is not promoted."""
+    place, events = vantage()
+    chosen(place, a.sample("redis-1", "replica", 6_000_000))
+    assert promoted(events) == []
+    chosen(place, a.sample("redis-1", "primary", 6_000_000))
+    assert promoted(events) == []
+    chosen(place)
+    assert promoted(events) == []
+
+
+def test_events_name_the_shard_that_a_node_belongs_to_now():
+    """A replica that migrated is promoted in its new shard."""
+    place, events = vantage(a.plan(TopologyKind.CLUSTER, a.cluster_nodes(replicas=2)))
+    place = replace(place, shards={"redis-8": 1})
+    watch = RoleWatch(place)
+    watch.notice(a.sample("redis-8", "replica", 100_000))
+    watch.notice(a.sample("redis-8", "primary", 200_000))
+    assert [event.shard for event in events] == [1]
+
+
 def sentinel_watch(place, suspicions, name="sentinel-1"):
-    return SentinelWatch(place, name, suspicions)
+    return SentinelWatch(place, name, suspicions, RoleWatch(place))
 
 
 def test_sentinels_messages_become_the_kits_names():
@@ -151,6 +221,7 @@ def look(observer, t_us, flags=None, owner=2):
             primary=name in ("redis-1", "redis-3", f"redis-{owner}"),
             flags=frozenset(flags or ()) if name == "redis-2" else frozenset(),
             slots=100 if name in ("redis-1", "redis-3", f"redis-{owner}") else 0,
+            ranges=((5461, 10921),) if name == f"redis-{owner}" else (),
         )
         for name in (f"redis-{n}" for n in range(1, 7))
     }

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.observe import parsing
-from harness.observe.parsing import ClusterView, Directory
+from harness.observe.parsing import ClusterNode, ClusterView, Directory
 
 DIRECTORY = Directory(
     {
@@ -125,13 +125,30 @@ def test_cluster_nodes_prefers_a_wiped_nodes_new_self(reverse):
     assert found.flags == frozenset()
 
 
-def test_owner_of_a_shard_must_be_one():
-    """The owner is who has slots among the shard's nodes; two, or none, are nobody."""
-    seen = view()
-    assert seen.owner(frozenset({"redis-1", "redis-3"})) == "redis-1"
-    assert seen.owner(frozenset({"redis-1", "redis-2"})) == ""
-    assert seen.owner(frozenset({"redis-3"})) == ""
-    assert ClusterView(observer="x", sent_us=1, done_us=2).owner(frozenset({"redis-1"})) == ""
+def slotted(**ranges):
+    """A view in which these nodes have these slots, and redis-9 follows redis-1."""
+    nodes = {
+        name: ClusterNode(name=name, primary=True, flags=frozenset(), slots=1, ranges=had)
+        for name, had in ranges.items()
+    }
+    nodes["redis-9"] = ClusterNode(name="redis-9", primary=False, flags=frozenset(), replica_of="redis-1")
+    nodes["redis-8"] = ClusterNode(name="redis-8", primary=False, flags=frozenset(), replica_of="redis-7")
+    return ClusterView(observer="x", sent_us=1, done_us=2, nodes=nodes)
+
+
+def test_owner_is_who_has_the_slot():
+    """Both ends of each range belong to it; of a slot that nobody has there is no owner."""
+    seen = slotted(**{"redis-1": ((0, 9), (20, 20)), "redis-2": ((10, 19),)})
+    owners = [seen.owner(slot) for slot in (0, 9, 10, 19, 20, 21)]
+    assert owners == ["redis-1", "redis-1", "redis-2", "redis-2", "redis-1", ""]
+    assert ClusterView(observer="x", sent_us=1, done_us=2).owner(0) == ""
+
+
+def test_node_belongs_where_its_slots_or_its_primarys_are():
+    """A replica counts where it replicates from, whoever that was planned to be."""
+    seen = slotted(**{"redis-1": ((20, 29),), "redis-2": ((10, 19),), "redis-3": ()})
+    assert [seen.slot_of(name) for name in ("redis-1", "redis-2", "redis-9")] == [20, 10, 20]
+    assert [seen.slot_of(name) for name in ("redis-3", "redis-8", "redis-5")] == [None, None, None]
 
 
 def test_cluster_epoch_is_read_where_there_is_one():

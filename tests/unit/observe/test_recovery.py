@@ -1,13 +1,14 @@
 """A topology is recovered when everybody who is meant to be there agrees, and has the data, for a second."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from harness.model.records import Event
 from harness.model.words import TopologyKind
 from harness.observe.parsing import SLOTS, ClusterNode, ClusterView, SentinelView
-from harness.observe.picture import Picture, Pictures, primary_of
+from harness.observe.picture import Picture, Pictures, members, primary_of
 from harness.observe.recovery import RecoveryWatch, why_not
 from tests import builders_observe as a
 from tests.unit.observe.test_events import vantage
@@ -155,7 +156,8 @@ def cluster_nodes(**changes):
             primary=n <= 3,
             flags=frozenset(),
             replica_of=f"redis-{n - 3}" if n > 3 else "",
-            slots=(5461, 5462, 5461, 0, 0, 0)[n - 1],
+            slots=(5461, 5461, 5462, 0, 0, 0)[n - 1],
+            ranges=(CLUSTER.slot_range(n),) if n <= 3 else (),
         )
         for n in range(1, 7)
     }
@@ -190,7 +192,7 @@ def test_cluster_in_which_every_view_agrees_is_recovered():
     ("change", "missing"),
     [
         (
-            {"redis_2": ClusterNode(name="redis-2", primary=True, flags=frozenset({"fail?"}), slots=5462)},
+            {"redis_2": ClusterNode(name="redis-2", primary=True, flags=frozenset({"fail?"}), slots=5461)},
             "redis-4 says of redis-2: fail?",
         ),
         (
@@ -199,7 +201,7 @@ def test_cluster_in_which_every_view_agrees_is_recovered():
         ),
         (
             {"redis_2": ClusterNode(name="redis-2", primary=True, flags=frozenset(), slots=5000)},
-            "redis-4 sees 15922 of 16384 slots served",
+            "redis-4 sees 15923 of 16384 slots served",
         ),
     ],
 )
@@ -226,14 +228,61 @@ def test_primary_is_who_the_majority_of_answering_sentinels_names():
     assert primary_of(picture(samples, sentinels), PLAN, 1) is None
     sentinels["sentinel-2"] = view("sentinel-2", "redis-2", t_us=NOW_US - 2_000_000)
     assert primary_of(picture(samples, sentinels), PLAN, 1) == "redis-1"
-    assert primary_of(picture(samples, {}), PLAN, 1) is None
+
+
+def test_data_nodes_know_where_no_sentinel_answers():
+    """All that answer must say the same: themselves, or whom they follow; else nobody is the primary."""
+    samples, _ = healthy()
+    dead = {name: view(name, "redis-3", error="no answer") for name in SENTINELS}
+    assert primary_of(picture(samples, dead), PLAN, 1) == "redis-1"
+    assert primary_of(picture(samples, {}), PLAN, 1) == "redis-1"
+    gone = samples | {"redis-1": (a.sample("redis-1", "", NOW_US, reachable=False),)}
+    assert primary_of(picture(gone, dead), PLAN, 1) == "redis-1"
+    two = samples | {"redis-2": (a.sample("redis-2", "primary", NOW_US),)}
+    assert primary_of(picture(two, dead), PLAN, 1) is None
+    lost = samples | {"redis-2": (following("redis-2", ""),)}
+    assert primary_of(picture(lost, dead), PLAN, 1) is None
+    nobody = {name: (a.sample(name, "", NOW_US, reachable=False),) for name in NODES}
+    assert primary_of(picture(nobody, dead), PLAN, 1) is None
+    one_sentinel = dead | {"sentinel-2": view("sentinel-2", "redis-2")}
+    assert primary_of(picture(samples, one_sentinel), PLAN, 1) == "redis-2"
+
+
+def test_migrated_replica_belongs_to_the_shard_that_it_follows():
+    """Both replicas of shard 1 are dead; redis-5 came over from shard 2, and everything is well."""
+    changes = {
+        "redis-4": a.sample("redis-4", "", NOW_US, reachable=False),
+        "redis-5": following("redis-5", "redis-1"),
+    }
+    views = {
+        f"redis-{n}": seen_by(
+            f"redis-{n}",
+            **{"redis-5": replace(cluster_nodes()["redis-5"], replica_of="redis-1")},
+        )
+        for n in (1, 2, 3, 5, 6)
+    }
+    found = cluster_picture(**views)
+    samples = dict(found.samples) | {name: (sample,) for name, sample in changes.items()}
+    answers = dict(found.answers) | {"redis-5": changes["redis-5"]}
+    moved = replace(found, samples=samples, answers=answers, shards={"redis-5": 1})
+    assert members(moved, CLUSTER, 1) == {"redis-1", "redis-4", "redis-5"}
+    assert members(moved, CLUSTER, 2) == {"redis-2"}
+    assert why_not(moved, CLUSTER, frozenset({"redis-4"})) == ""
+    planned = replace(moved, shards={})
+    assert why_not(planned, CLUSTER, frozenset({"redis-4"})) == "redis-5 follows redis-1 instead of redis-2"
 
 
 def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most():
     """The isolated old primary still takes itself for the owner, and is outvoted."""
     new = {
         "redis-2": ClusterNode(name="redis-2", primary=True, flags=frozenset({"fail"}), slots=0),
-        "redis-5": ClusterNode(name="redis-5", primary=True, flags=frozenset(), slots=5462),
+        "redis-5": ClusterNode(
+            name="redis-5",
+            primary=True,
+            flags=frozenset(),
+            slots=5461,
+            ranges=(CLUSTER.slot_range(2),),
+        ),
     }
     changed = {f"redis-{n}": seen_by(f"redis-{n}", **new) for n in (1, 3, 4, 5, 6)}
     found = cluster_picture(**changed)

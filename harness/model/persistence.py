@@ -1,0 +1,28 @@
+"""What outlives a node's process, and how much came back with the next one: said the same everywhere.
+
+The observers, the fault `restart` and the judging all tell of one restart; a number of keys that each of
+them counted by itself would be another one each time, since users log in meanwhile.
+"""
+
+from __future__ import annotations
+
+from harness.model.plan import NodePlan
+
+SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
+
+
+def setting(node: NodePlan, name: str, otherwise: str) -> str:
+    return node.directives.get(name, otherwise).strip().strip('"').lower()
+
+
+def persistence(node: NodePlan) -> str:
+    """What outlives the node's process, by its settings."""
+    if setting(node, "appendonly", "no") == "yes":
+        return LOG
+    return SNAPSHOT if setting(node, "save", "") else NOTHING
+
+
+def keys_back(node: NodePlan, keys: int, keys_read: int | None) -> int:
+    """What a process came back with: what it read from its snapshot, where it says so (from Redis 7.0 on;
+    it counts nothing of an append-only file), else its keys once it had loaded."""
+    return keys if keys_read is None or persistence(node) == LOG else keys_read
