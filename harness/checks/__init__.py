@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.checks.aftermath import count_sessions
+from harness.checks.at_risk import sessions_at_risk
 from harness.checks.budget import judge_budget
 from harness.checks.counters import judge_counters
 from harness.checks.deadlines import judge_deadlines
@@ -25,6 +26,7 @@ from harness.checks.findings import FINDINGS, ONE_PER_SESSION, Check, Counted, S
 from harness.checks.identity import judge_identity
 from harness.checks.index import Index
 from harness.checks.locks import judge_locks
+from harness.checks.moments import moments_of
 from harness.checks.others import judge_index, judge_recovery, judge_refusals, judge_replicas
 from harness.checks.registers import judge_registers
 from harness.checks.screen import Screened, screen
@@ -169,7 +171,9 @@ def run_checks(
         )
         for name in FINDINGS
     }
-    return findings, counts, count_sessions(index, findings, divided.clean), tuple(crashed)
+    moments = moments_of(history)
+    at_risk = set[str]() if moments.danger_us is None else sessions_at_risk(history, moments)
+    return findings, counts, count_sessions(index, findings, at_risk, divided.clean), tuple(crashed)
 
 
 def _merged(found: Sequence[Finding]) -> list[Finding]:

@@ -1,7 +1,7 @@
 """How many sessions came through: at risk, intact, broken, undecidable, put out, back in.
 
-At risk: an acked log-in or write between the fault's effect and recovery, and every session that
-was found broken. Each of them is exactly one of intact, broken, undecidable.
+At risk: what the fault could have hurt (`at_risk`), every session that was found broken, and what was
+made after the fault and cannot be decided. Each of them is exactly one of intact, broken, undecidable.
 
 Trap: a session may be absent and all is well (its user logged out, or left). It is undecidable only
 while that may or may not be so; and one that had run out by the audit may have been lost before.
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from harness.checks.causes import discarded
 from harness.checks.deadlines import Deadlines
-from harness.checks.effects import State
+from harness.checks.effects import FOREVER, State
 from harness.checks.existence import may_be_gone
 from harness.checks.index import Index, Timeline
 from harness.checks.screen import NOBODY, Clean
@@ -44,43 +44,34 @@ BREAKING = frozenset(
 PUT_OUT = frozenset({"lost-session", "partial-session", "evicted-session", "logged-out-by-outage"})
 
 
-def count_sessions(index: Index, findings: Iterable[Finding], clean: Clean = NOBODY) -> SessionCounts:
+def count_sessions(
+    index: Index, findings: Iterable[Finding], at_risk: set[str], clean: Clean = NOBODY
+) -> SessionCounts:
     """`clean`: the sessions that are not in the index because nothing can be wrong with them."""
     findings = list(findings)
     broken = {one.session for one in findings if one.name in BREAKING and one.session is not None}
-    total = intact = undecidable = at_risk = hurt = 0
+    first_us = FOREVER if index.effect_us is None else index.effect_us
+    total = intact = undecidable = hurt = 0
     for timeline in index.sessions.values():
         if timeline.created is None:
             continue
         total += 1
-        is_broken = timeline.session in broken
-        if not is_broken and not _at_risk(index, timeline):
-            continue
-        at_risk += 1
-        if is_broken:
+        if timeline.session in broken:
             hurt += 1
         elif _decided(index, timeline):
-            intact += 1
-        else:
+            intact += timeline.session in at_risk
+        elif timeline.session in at_risk or timeline.created.done_us >= first_us:
             undecidable += 1
     out = _put_out(index, findings)
+    intact += len(at_risk - index.sessions.keys())  # the clean ones
     return SessionCounts(
         total=total + clean.sessions,
-        at_risk=at_risk + clean.at_risk,
-        intact=intact + clean.at_risk,
+        at_risk=hurt + intact + undecidable,
+        intact=intact,
         broken=hurt,
         undecidable=undecidable,
         logged_out=len(out),
         got_back_in=sum(_back(index, clean, session, out_us) for session, out_us in out.items()),
-    )
-
-
-def _at_risk(index: Index, timeline: Timeline) -> bool:
-    if index.effect_us is None:
-        return False
-    return any(
-        one.certain and index.effect_us <= one.done_us <= index.recovered_us
-        for one in (*timeline.creations, *timeline.writes)
     )
 
 

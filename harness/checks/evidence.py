@@ -168,7 +168,7 @@ def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
     if not history.plan.scenario.faults:
         return
     if not sessions.at_risk:
-        yield Gap(Affects.LOSS, "no session was at risk: nothing was acked between the effect and recovery")
+        yield Gap(Affects.LOSS, "no session was at risk: none was alive while the fault could do harm")
     elif sessions.undecidable > UNDECIDABLE_SHARE * sessions.at_risk:
         yield Gap(
             Affects.LOSS,

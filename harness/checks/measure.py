@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.checks.at_risk import sessions_at_risk
 from harness.checks.availability import outages, total, worst_for_users
 from harness.checks.budget import loss_budgets
-from harness.checks.columns import NONE, Flags, Integers, Words, integers
+from harness.checks.columns import NONE, Flags, Integers, Words
 from harness.checks.failover import failover_steps, promotions
 from harness.checks.findings import LOST_WRITES
 from harness.checks.latency import latency
@@ -27,7 +28,7 @@ from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
-from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.model.words import OperationKind, Outcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def share(
     population = POPULATIONS.get(finding)
     if population is None:
         hit = {one.session for one in mine if one.session is not None}
-        return len(hit), len(hit | _sessions_in_danger(history, moments, scope))
+        return len(hit), len(hit | sessions_at_risk(history, moments, scope))
     had = {operation for one in mine for operation in one.operations[population.had]}
     return len(had), len(_in_danger(population, history, moments, scope, had))
 
@@ -213,21 +214,6 @@ def _exposed(traffic: Traffic, moments: Moments, scope: Scope) -> Flags:
     start_us, end_us = moments.danger_us
     within: Flags = (traffic.done_us >= start_us) & (traffic.done_us <= end_us) & (traffic.done_us != NONE)
     return within & scope.group_has(traffic)
-
-
-def _sessions_in_danger(history: History, moments: Moments, scope: Scope) -> set[str]:
-    """Those alive when the fault took effect, and those made while the danger lasted. One that its
-    user had already asked to end is nobody's loss."""
-    traffic, table = traffic_of(history), history.table
-    sessions = Words(table.operations, "session")
-    made = traffic.succeeded & traffic.of_kind(OperationKind.LOGIN)
-    if scope.phase is not None:
-        return set(sessions.at(made & scope.has(traffic)))
-    start_us, end_us = moments.danger_us or (moments.workload_ends_us, moments.workload_ends_us)
-    made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
-    sent_us = integers(table.steps, "sent_us")
-    ends = Words(table.steps, "does").equal(StepKind.DESTROY) & (sent_us != NONE) & (sent_us < start_us)
-    return set(sessions.at(made)) - set(Words(table.steps, "session").at(ends))
 
 
 def _by_outcome(traffic: Traffic) -> dict[str, int]:

@@ -7,9 +7,10 @@ the FIRST fault's proved effect, the steps of a failover from the effect that se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from harness.checks.nodes import Nodes
 from harness.checks.shards import Shards
 from harness.checks.traffic import traffic_of
 from harness.model.history import History
@@ -119,4 +120,24 @@ def _danger_ends_us(history: History, first_us: int) -> int:
             return event.fault in lasting
         return event.name in {"effect", "promoted", "demoted"}
 
-    return max([first_us, *(event.t_us for event in history.events if matters(event))])
+    served_us = _first_answers(history)
+    ends = (served_us(event) for event in history.events if matters(event))
+    return max([first_us, *map(int, ends)])
+
+
+def _first_answers(history: History) -> Callable[[Event], float]:
+    """Of an event, when it happened. A restart has when the new process first answered anybody: whoever
+    started it may be told much later, and users are served meanwhile."""
+    starting = history.plan.scenario.faults_with(Trait.STARTS_PROCESS)
+    restarts = history.once(Nodes).restarts if starting else ()
+
+    def served_us(event: Event) -> float:
+        if event.name != "effect" or event.fault not in starting:
+            return event.t_us
+        begun_us = event.t_us - event.error_us
+        mine = (
+            one.by_us for one in restarts if one.node == event.node and begun_us <= one.by_us <= event.t_us
+        )
+        return max(mine, default=event.t_us)
+
+    return served_us

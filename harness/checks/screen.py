@@ -35,7 +35,6 @@ from harness.checks.columns import (
     known,
 )
 from harness.checks.contents import Contents, Sums, Tokens, contents_of, weigh
-from harness.checks.index import first_effect_us, recovered_us
 from harness.checks.screen_audit import agreed_on, contradicted, said
 from harness.checks.screen_course import changes_of, course_of, seen_amiss
 from harness.checks.screen_steps import (
@@ -46,7 +45,7 @@ from harness.checks.screen_steps import (
     misordered,
     steps_in_order,
 )
-from harness.checks.traffic import OUTCOMES, WRITING_STEPS, Traffic, traffic_of
+from harness.checks.traffic import OUTCOMES, Traffic, traffic_of
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, StepKind
@@ -60,8 +59,6 @@ class Clean:
     """What counting needs to know of the sessions that no check looks at."""
 
     sessions: int = 0
-    at_risk: int = 0
-    """Of those, with an acked log-in or write between the fault's effect and recovery."""
     users: tuple[str, ...] = ()
     user: Codes
     """Of each log-in; stands for one of `users`."""
@@ -105,7 +102,7 @@ def _screen(history: History) -> Screened:
         return Screened(suspects=history)
     return Screened(
         suspects=replace(history, operations=history.table.take(rows)),
-        clean=_clean(sessions, steps, history),
+        clean=_clean(sessions, steps),
     )
 
 
@@ -275,18 +272,11 @@ def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> F
     return good
 
 
-def _clean(sessions: _Sessions, steps: Steps, history: History) -> Clean:
+def _clean(sessions: _Sessions, steps: Steps) -> Clean:
     clean = ~sessions.suspect
-    at_risk = np.zeros(len(clean), np.bool_)
-    first_us = first_effect_us(history)
-    if first_us is not None:
-        last_us = recovered_us(history, first_us)
-        changed = steps.are(StepKind.CREATE, *WRITING_STEPS)
-        at_risk[steps.session[changed & (steps.done_us >= first_us) & (steps.done_us <= last_us)]] = True
     made = np.flatnonzero(steps.are(StepKind.CREATE) & clean[steps.session])
     return Clean(
         sessions=int(clean.sum()),
-        at_risk=int((clean & at_risk).sum()),
         users=tuple(sessions.user.names()),
         user=sessions.user.codes[steps.row[made]],
         logged_in_us=steps.sent_us[made],

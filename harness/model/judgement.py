@@ -112,7 +112,7 @@ class FailoverStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCounts:
-    """Sessions after recovery. `at_risk`: acked log-in or write between the fault's effect and recovery."""
+    """Sessions after recovery. `at_risk`: those that the fault could have hurt, and those that were."""
 
     total: int = 0
     at_risk: int = 0

@@ -10,7 +10,9 @@ import pytest
 
 from harness.checks import run_checks
 from harness.checks.aftermath import count_sessions
+from harness.checks.at_risk import sessions_at_risk
 from harness.checks.index import Index
+from harness.checks.moments import moments_of
 from harness.checks.screen import screen
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -252,8 +254,8 @@ def ran_out(*, witnesses: bool, looked: float | None, lost: bool = False) -> Pas
 )
 def test_session_that_ran_out_is_intact_only_if_it_came_through(past: Past, decided: bool) -> None:
     """Expired, or lost before it expired: only a look after recovery, or its trace, tells."""
-    index = Index(past.history())
-    counts = count_sessions(index, [])
+    history = past.history()
+    counts = count_sessions(Index(history), [], sessions_at_risk(history, moments_of(history)))
     assert (counts.at_risk, counts.intact, counts.undecidable) == (1, int(decided), int(not decided))
 
 

@@ -102,6 +102,7 @@ def test_session_that_timed_out_after_its_last_acked_touch_is_intact() -> None:
     """A touch without an answer promises nothing: what is absent after the last promise is in order."""
     past = Past(idle_s=4.0)
     past.fault(0.5)
+    past.fail_over("redis-2", 1.5)
     ann = past.log_in("ann", 1.0)
     past.touch(ann, 2.0, outcome="unknown", executed=False)
     _, _, sessions, _ = run_checks(past.history())
