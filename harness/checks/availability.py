@@ -38,8 +38,6 @@ LATE_AT_MOST_US = 250_000
 baseline would hide an outage of nearly a second otherwise, in which every request waited and was
 answered. A window is no longer for being let in: it ends with the first success."""
 
-SINCE_EVER_US = -(1 << 62)
-
 _OVERLOOKED = ("all", "rest", "with-primary")
 """Sides of a partition; of several that a web server was on, the last one here counts."""
 
@@ -234,7 +232,7 @@ def in_service(history: History, web_servers: Collection[str], moments: Moments)
     away = [_away(history, one, moments.workload_ends_us) for one in web_servers]
     edges = sorted(
         {
-            SINCE_EVER_US,
+            NONE,
             moments.workload_ends_us,
             *(edge for spans in away for span in spans for edge in span),
         }

@@ -77,8 +77,7 @@ class Lateness:
         return self.within_s(limit_s) > LATE_SHARE * limit_s
 
     def said(self, bound_s: float) -> str:
-        late_ms = 1000 * max(self.within_s(bound_s), self.hides_s)
-        return f"late by {late_ms:.0f} ms, too much to judge a bound of {bound_s:g} s"
+        return f"late by {1000 * self.within_s(bound_s):.0f} ms, too much to judge a bound of {bound_s:g} s"
 
 
 def lateness(history: History, moments: Moments) -> Lateness:

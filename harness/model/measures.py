@@ -116,13 +116,12 @@ def why_not(
     expectation: Expectation, deployment: Deployment, workload: Workload, faults: Sequence[FaultStep]
 ) -> str | None:
     """Why such a run can never decide this expectation, and what to do; None: it can."""
-    measure = MEASURES[expectation.metric]
-    name, of = expectation.metric, measure
-    if expectation.metric == "share":
-        (name,) = expectation.arguments
-        of = MEASURES[name]
-        if not of.shared:
-            return f"{name} is one finding for many operations, so no share of them is known; count it"
+    name = expectation.arguments[0] if expectation.metric == "share" else expectation.metric
+    of = MEASURES.get(name)
+    if of is None:  # a plan from elsewhere
+        return f"nobody knows what {name!r} is; leave this expectation out"
+    if expectation.metric == "share" and not of.shared:
+        return f"{name} is one finding for many operations, so no share of them is known; count it"
     missing = next((one for one in Need if one in of.needs & switched_off(deployment, workload)), None)
     if missing is not None:
         return f"{name} needs {missing}, and {_SWITCHED_OFF[missing]}"

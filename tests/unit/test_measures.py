@@ -193,3 +193,9 @@ def test_outcome_of_what_nobody_does_is_refused() -> None:
     assert refused(expectation("rejected", "write"), workload=readers) is None
     assert refused(expectation("acked", "log-in", phase=Phase.SEED), workload=readers) is None
     assert refused(expectation("outage", "write"), workload=readers) is None
+
+
+@pytest.mark.parametrize("one", [expectation("melted"), expectation("share", "melted")])
+def test_measure_that_nobody_knows_is_refused(one: Expectation) -> None:
+    """A plan from elsewhere may name anything, and none of it is 0."""
+    assert refused(one) == "nobody knows what 'melted' is; leave this expectation out"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
-from harness.checks.availability import SINCE_EVER_US, Gap, in_service, longest, outages, total, unprobed
+from harness.checks.availability import Gap, in_service, longest, outages, total, unprobed
+from harness.checks.columns import NONE
 from harness.checks.latency import latency
 from harness.checks.moments import moments_of
 from harness.checks.traffic import traffic_of
@@ -271,24 +273,41 @@ def test_who_never_succeeded_may_have_been_out_since_the_run_began() -> None:
     assert window.duration_s.high == pytest.approx(3.002)
 
 
-@pytest.mark.parametrize(
-    ("other", "high_s"), [(LOGIN, 12.2 - 10.1), (READ, 12.302 - 9.902), (OperationKind.TOUCH, 12.302 - 9.902)]
-)
+TOUCH, LOGOUT = OperationKind.TOUCH, OperationKind.LOGOUT
+PROVED = {
+    READ: {READ, TOUCH, WRITE, LOGIN, LOGOUT},
+    TOUCH: {TOUCH, WRITE, LOGIN},
+    LOGOUT: {LOGOUT, WRITE, LOGIN},
+    WRITE: {WRITE, LOGIN},
+    LOGIN: {WRITE, LOGIN},
+}
+
+
+@pytest.mark.parametrize(("kind", "other"), list(product(OperationKind, repeat=2)))
 def test_success_of_another_kind_may_tell_when_a_window_began_and_ended(
-    other: OperationKind, high_s: float
+    kind: OperationKind, other: OperationKind
 ) -> None:
-    """Where somebody could log in, others could have written; who reads or touches proves nothing of it."""
+    """Where somebody could log in, others could have written; who reads or touches proves nothing of it. In
+    between it proves nothing at all: a window is not cut in two."""
     sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0)
+    sketch.steady(kind, 0.0, 10.0)
     sketch.do(other, 10.1, took_s=0.0)
-    sketch.do(WRITE, 10.5, outcome=Outcome.REJECTED)
-    sketch.do(WRITE, 11.0, outcome=Outcome.REJECTED)
-    sketch.do(other, 10.7, took_s=0.0)
+    sketch.do(kind, 10.5, outcome=Outcome.REJECTED)
+    if other is not kind:
+        sketch.do(other, 10.7, took_s=0.0)
+    sketch.do(kind, 11.0, outcome=Outcome.REJECTED)
     sketch.do(other, 12.2, took_s=0.0)
-    sketch.steady(WRITE, 12.3, 20.0)
-    (window,) = windows(sketch)
+    sketch.steady(kind, 12.3, 20.0)
+    (window,) = windows(sketch, kind=kind)
     assert window.duration_s.low == pytest.approx(11.002 - 10.5)
+    high_s = 12.2 - 10.1 if other in PROVED[kind] else 12.302 - 9.902
     assert window.duration_s.high == pytest.approx(high_s)
+
+
+def test_kind_with_a_single_group_has_only_all_and_worst() -> None:
+    """Its one group is everybody, and is not listed twice."""
+    history = broken().history()
+    assert [one.group for one in outages(history, moments_of(history))] == ["all", "worst"]
 
 
 def test_read_from_a_replica_is_not_proved_by_a_write() -> None:
@@ -328,15 +347,15 @@ def test_web_server_out_of_service_is_no_outage() -> None:
     (window,) = windows(gone)
     assert window.duration_s.high == pytest.approx(12.0 - 11.802)
     assert window.duration_s.low == pytest.approx(0.02)
-    assert in_service(gone.history(), ["web-1"], moments_of(gone.history())) == ((SINCE_EVER_US, us(12.0)),)
+    assert in_service(gone.history(), ["web-1"], moments_of(gone.history())) == ((NONE, us(12.0)),)
     back = killed(back_s=15.0).history()
-    assert in_service(back, ["web-1"], moments_of(back)) == ((SINCE_EVER_US, us(12.0)), (us(15.0), us(20.0)))
+    assert in_service(back, ["web-1"], moments_of(back)) == ((NONE, us(12.0)), (us(15.0), us(20.0)))
     assert in_service(back, ["web-1", "web-2"], moments_of(back)) == (
-        (SINCE_EVER_US, us(12.0)),
+        (NONE, us(12.0)),
         (us(12.0), us(15.0)),
         (us(15.0), us(20.0)),
     )
-    assert in_service(back, ["web-2"], moments_of(back)) == ((SINCE_EVER_US, us(20.0)),)
+    assert in_service(back, ["web-2"], moments_of(back)) == ((NONE, us(20.0)),)
 
 
 def test_latency_counts_from_due_by_kind_and_phase() -> None:

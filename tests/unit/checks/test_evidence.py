@@ -159,6 +159,18 @@ def test_late_is_measured_against_the_tightest_bound(lag: str) -> None:
     assert weighed(_late_at([11], 400_000, lag, expectations=[LONG])).lateness.starved == ""
 
 
+def test_bound_that_is_no_bound_is_not_the_tightest() -> None:
+    """A loss budget that nothing computes, and nothing at all, leave the others; without any it is a second.
+    Bounds from below hold nobody to a time."""
+    unknown, none, longer = (
+        expect(f"loss window: {sign} {value:g}s", value, unit="s", comparison=sign, timing=sign == "<=")
+        for sign, value in (("<=", 1.0), ("<=", 0.0), (">", 2.0))
+    )
+    unknown = (unknown[0], replace(unknown[1], value=None))
+    assert weighed(_late_at([], 0, expectations=[unknown, none, longer, LONG])).lateness.bound_s == 5.0
+    assert weighed(_late_at([], 0, expectations=[unknown, none, longer])).lateness.bound_s == 1.0
+
+
 @pytest.mark.parametrize(
     ("late_s", "bound_s", "starved"),
     [(0.1, 0.1, False), (0.101, 0.1, True), (0.5, 2.0, False), (0.501, 2.0, True)],
