@@ -6,11 +6,16 @@ one in service if that one was killed. It knows nothing of which web server can 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from redis.exceptions import RedisError
 
 from harness.clock import RunClock
+from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
@@ -20,6 +25,9 @@ from harness.sessions.discovery import Surroundings
 from harness.sessions.web_server import WebServer
 
 SLOTS = 16384
+
+STARTS_WITHIN_S = 15.0
+START_AGAIN_S = 0.1
 
 
 class Fleet:
@@ -51,7 +59,7 @@ class Fleet:
 
     async def start(self) -> None:
         for server in self._servers:
-            await server.start()
+            await started(server.name, server.start)
         client = self._servers[0].client
         if isinstance(client, ClusterClient):
             self._shard_of_slot = [self._shard_at(client.primary_of_slot(slot)) for slot in range(SLOTS)]
@@ -115,3 +123,24 @@ def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundi
         seeds=tuple(topology.address(node.name) for node in nodes) if cluster else (),
         cluster=cluster,
     )
+
+
+async def started(name: str, start: Callable[[], Awaitable[None]], within_s: float = STARTS_WITHIN_S) -> None:
+    """Start a web server before there is traffic; again where a busy host lets its client's time-out pass.
+
+    Raises:
+        EnvironmentFailure: its client found no way into a topology that was ready.
+    """
+    ends_at_s = time.monotonic() + within_s
+    while True:
+        try:
+            await start()
+        except RedisError as problem:
+            if time.monotonic() >= ends_at_s:
+                raise EnvironmentFailure(
+                    f"{name}: expected its client to find its nodes within {within_s:g} s, as the topology "
+                    f"was ready, found {problem}"
+                ) from problem
+            await asyncio.sleep(START_AGAIN_S)
+        else:
+            return

@@ -38,7 +38,10 @@ class Clean:
     operations: int
     verdict: str
     findings: tuple[str, ...]
+    """Those that may not be there."""
     reasons: tuple[str, ...]
+    costs: int = 0
+    """Findings that a fault in the run accounts for."""
 
     @property
     def judged(self) -> bool:

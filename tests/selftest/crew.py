@@ -34,8 +34,9 @@ class Ledger(Protocol):
 
 
 class Crew:
-    def __init__(self, directory: Path, workers: int) -> None:
+    def __init__(self, directory: Path, workers: int, engine: str | None = None) -> None:
         self._directory = directory
+        self._engine = engine
         self._count = workers
         self._workers: list[subprocess.Popen[str]] = []
         self._lock = threading.Lock()
@@ -47,6 +48,7 @@ class Crew:
             folder = self._directory / f"worker-{number + 1}"
             folder.mkdir()
             command = [sys.executable, "-m", "tests.selftest.worker", str(folder)]
+            command += [self._engine] if self._engine else []
             self._workers.append(
                 subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
             )

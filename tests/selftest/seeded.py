@@ -63,7 +63,7 @@ def bug_named(name: str) -> type[Bug]:
     return next(bug for bug in BUGS if bug.name == name)
 
 
-def scenario_of(setting: Setting, kind: str = "single") -> dict[str, Any]:
+def scenario_of(setting: Setting, kind: str = "single", engine: str | None = None) -> dict[str, Any]:
     """A scenario file's content in which no fault happens."""
     return {
         "scenario": 1,
@@ -73,6 +73,7 @@ def scenario_of(setting: Setting, kind: str = "single") -> dict[str, Any]:
         "about": "The kit tried on itself.",
         "advice": "None.",
         "deployment": {
+            **({"engine": engine} if engine else {}),
             "topology": {"kind": kind, **({"redis": dict(setting.redis)} if setting.redis else {})},
             "client": {
                 "socket_timeout": f"{setting.socket_timeout_s}s",

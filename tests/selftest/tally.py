@@ -74,8 +74,9 @@ class Tally:
         self.clean[job.name].append(shown)
         for one in shown.findings:
             self._say(f"FALSE ALARM: {job.name}, seed {job.seed}: {one}")
-        if len(self.clean[job.name]) == self._wanted["clean", job.name]:
-            self._say(f"nothing done to {job.name}: {self._wanted['clean', job.name]} runs")
+        if len(self.clean[job.name]) == self._wanted[job.kind, job.name]:
+            what = f"nothing done to {job.name}" if job.kind == "clean" else job.name
+            self._say(f"{what}: {self._wanted[job.kind, job.name]} runs")
 
     def _note_model(self, told: Told) -> None:
         self.models.append(told)
@@ -143,6 +144,19 @@ class Tally:
             )
             for (job, kind), wanted in self._wanted.items()
             if job == "clean"
+        ]
+        rows += [
+            Row(
+                name=f"runs through a fault, {name}",
+                measured=sum(not one.findings for one in self.clean[name]),
+                at_least=wanted,
+                unit="runs with nothing found but what it costs",
+                note=f"{sum(one.operations for one in self.clean[name]):,} operations, "
+                f"{sum(one.costs for one in self.clean[name])} findings that the fault accounts for, "
+                f"{self.repeated['fault', name]} inconclusive runs repeated",
+            )
+            for (job, name), wanted in self._wanted.items()
+            if job == "fault"
         ]
         return rows + self._model_rows() + self._bounds()
 

@@ -20,7 +20,7 @@ from harness.checks.judge import judge
 from harness.model.seams import Topology
 from harness.model.words import Verdict
 from harness.topology import process
-from tests.selftest import clean, seeded
+from tests.selftest import clean, faulted, seeded
 from tests.selftest.mischief import Setting
 from tests.selftest.model import Model
 from tests.selftest.model_surroundings import PUT_OUT_BY_OUTAGE
@@ -31,9 +31,9 @@ ROUGH_EVERY = 8
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
-    """`bug`, `clean` or `model`."""
+    """`bug`, `clean`, `fault` or `model`."""
     name: str
-    """The bug's, the topology's; nothing for a model."""
+    """The bug's, the topology's, the fault's; nothing for a model."""
     seed: int
     operations: int = 0
     """Of a model."""
@@ -60,8 +60,9 @@ class Done(msgspec.Struct, frozen=True):
 class Bench:
     """Topologies by what they were started with; an unusual one takes the place of another."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, engine: str | None) -> None:
         self._directory = directory
+        self.engine = engine
         self._up: dict[str, tuple[Topology, ExitStack]] = {}
         self._started = 0
 
@@ -72,7 +73,7 @@ class Bench:
             self._started += 1
             directory = self._directory / f"nodes-{self._started}"
             directory.mkdir(parents=True)
-            plan = seeded.plan_of(seeded.scenario_of(setting, kind), seed=0, directory=directory)
+            plan = seeded.plan_of(seeded.scenario_of(setting, kind, self.engine), seed=0, directory=directory)
             stack = ExitStack()
             run = f"selftest-{os.getpid()}-{self._started}"
             up = process.up(plan, run=run, directory=directory, loopback=True)
@@ -89,10 +90,16 @@ def do(job: Job, bench: Bench, directory: Path) -> Done:
     """Carry one job out. What a run leaves is kept only if something was wrong with it."""
     if job.kind == "model":
         return Done(job=job, model=judged(job.seed, job.operations))
-    folder = directory / f"{job.kind}-{job.name}-{job.seed}"
+    folder = directory / f"{job.kind}-{job.name.replace(', ', '-').replace(' ', '-')}-{job.seed}"
     if job.kind == "clean":
         topology = bench.topology(clean.SETTING, job.name)
         found = clean.run(job.name, job.seed, topology=topology, directory=folder)
+        if not found.findings:
+            shutil.rmtree(folder)
+        return Done(job=job, clean=found)
+    if job.kind == "fault":
+        bench.close()  # its nodes would only stand by
+        found = faulted.run(faulted.fault_named(job.name), job.seed, engine=bench.engine, directory=folder)
         if not found.findings:
             shutil.rmtree(folder)
         return Done(job=job, clean=found)
@@ -130,10 +137,10 @@ def judged(seed: int, operations: int) -> Told:
     )
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, engine: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every `finally`
-    bench = Bench(directory)
+    bench = Bench(directory, engine)
     try:
         for line in sys.stdin:
             done = do(msgspec.json.decode(line, type=Job), bench, directory)
@@ -143,4 +150,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +11,11 @@ from harness.checks.judge import judge
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide, Outcome, StepKind, Verdict
 from tests.selftest.bugs import BUGS
+from tests.selftest.faulted import FAULTS, Fault, fault_named, scenario
 from tests.selftest.mischief import Deed, one_of
 from tests.selftest.model import Model
 from tests.selftest.resp import Command, encoded, messages, parsed, write_in
-from tests.selftest.seeded import Seeded, held_against
+from tests.selftest.seeded import Seeded, held_against, plan_of
 from tests.selftest.tally import Tally, upper_bound
 from tests.selftest.worker import Done, Job
 
@@ -36,6 +38,41 @@ def test_model_histories_have_everything_that_is_hard() -> None:
     assert any(step.saw == {} for one in operations for step in one.steps)
     assert any(one.faults for one in (history.plan.scenario for history in histories))
     assert len({history.plan.scenario.workload.idle_timeout_s for history in histories}) == 2
+
+
+def _caused(cause: Cause, name: str = "lost-write") -> Finding:
+    return Finding(
+        name=name, side=FindingSide.CLOSED, sentence="s", session="x", operations=(1,), cause=cause
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "name", "may"),
+    [
+        ("sentinel, primary killed", Cause.NOT_YET_REPLICATED, "lost-write", True),
+        ("sentinel, primary killed", Cause.SPLIT_BRAIN, "lost-write", False),
+        ("sentinel, primary killed", Cause.NOT_DETERMINED, "refused-login", True),
+        ("sentinel, primary killed", Cause.NOT_DETERMINED, "outlived-timeout", False),
+        ("sentinel, planned failover", Cause.SPLIT_BRAIN, "lost-write", True),
+        ("sentinel, planned failover", Cause.NOT_DETERMINED, "lost-write", False),
+        ("cluster, planned failover", Cause.NOT_YET_REPLICATED, "lost-write", False),
+        ("cluster, planned failover", Cause.NOT_DETERMINED, "refused-login", False),
+    ],
+)
+def test_fault_accounts_for_its_own_cost_and_for_nothing_else(
+    fault: str, cause: Cause, name: str, may: bool
+) -> None:
+    """A finding with another cause than this fault can have is a false alarm, and so is one without."""
+    assert fault_named(fault).may_cost(_caused(cause, name)) is may
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_run_through_a_fault_plans_with_its_engine(fault: Fault, tmp_path: Path) -> None:
+    """The scenario reads, has the fault, and runs on the engine that was named."""
+    plan = plan_of(scenario(fault, "redis-6.2"), seed=1, directory=tmp_path)
+    assert plan.skip is None
+    assert plan.scenario.deployment.engine == "redis-6.2"
+    assert len(plan.scenario.faults) == len(fault.faults)
 
 
 @pytest.mark.parametrize(
