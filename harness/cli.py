@@ -25,6 +25,7 @@ from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.foreign import judge_file
 from harness.model.engine import is_engine_name
 from harness.model.plan import Plan
+from harness.model.redaction import redacted
 from harness.model.results import SuiteResult
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.words import Verdict
@@ -32,7 +33,6 @@ from harness.report import terminal
 from harness.report.write import write_suite
 from harness.scenario import load_fault
 from harness.suite import SuiteRequest, point_latest, run_suite
-from harness.topology.configuration import stripped
 from harness.visible import visible_json
 from harness.vocabulary import shipped
 
@@ -82,10 +82,9 @@ def _run(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=_changes(options))
     for plan in plans:
-        for directive in stripped(plan):
-            print(
-                f"{plan.scenario.file}: left out, as it is the kit's own to set: {directive}", file=sys.stderr
-            )
+        for one in plan.scenario.deployment.topology.everything_left_out:
+            ends = "; so nothing can pass" if one.decides else ""
+            print(f"{plan.scenario.file}: left out: {one}{ends}", file=sys.stderr)
     request = SuiteRequest(
         name=suite_name,
         plans=plans,
@@ -129,7 +128,7 @@ def _settings(options: argparse.Namespace) -> list[str]:
 
 def _changes(options: argparse.Namespace) -> list[str]:
     """The options that changed the scenarios, as a command that repeats the run must give them."""
-    changes = [word for setting in options.set for word in ("--set", setting)]
+    changes = [word for setting in options.set for word in ("--set", redacted(setting))]
     changes += ["--engine", options.engine] if options.engine else []
     return [*changes, "--deployment", options.deployment] if options.deployment else changes
 

@@ -94,6 +94,7 @@ def _result(past: History, judgement: Judgement, directory: Path) -> ScenarioRes
         timing=opening.timing,
         seed=opening.seed,
         changed=past.plan.changed,
+        left_out=scenario.deployment.topology.everything_left_out,
         advice=scenario.advice,
         about=scenario.about,
         verdict=judgement.verdict,

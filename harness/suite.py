@@ -152,6 +152,8 @@ class Suite:
             first = results.get(plan.scenario.file)
             if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._interrupts:
                 continue
+            if any(one.decides for one in first.left_out):  # would be inconclusive again
+                continue
             self._display.line(f"{plan.scenario.name}: inconclusive, once more, alone, same seed")
             folder = self._folder(plan)
             again = folder.with_name(f"{folder.name}-attempt-2")
@@ -298,6 +300,7 @@ def skipped(plan: Plan) -> ScenarioResult:
         timing=scenario.deployment.timing,
         seed=plan.seed,
         changed=plan.changed,
+        left_out=scenario.deployment.topology.everything_left_out,
         advice=scenario.advice,
         about=scenario.about,
         verdict=Verdict.SKIPPED,

@@ -12,6 +12,7 @@ hung up, and a healed network delivers what was sent into the cut.
 from __future__ import annotations
 
 from harness.checks.nodes import Nodes
+from harness.model.directives import setting
 from harness.model.history import History
 from harness.model.records import Connection
 
@@ -71,7 +72,7 @@ def told_open(history: History) -> str:
 def _writable(history: History) -> bool:
     topology = history.plan.scenario.deployment.topology
     return any(
-        settings.get(name) == "no"
+        setting(settings, name, "").lower() == "no"
         for settings in (topology.redis, topology.replica, topology.primary)
         for name in WRITABLE_REPLICAS
     )

@@ -39,6 +39,9 @@ class Affects(StrEnum):
     """What only the audit shows may be more than was found."""
     LOSS = "loss"
     """Expectations about losses; findings that no expectation names keep their counts."""
+    PASS = "pass"
+    """Another deployment was run than was asked for: nothing passes. What was measured is what this run did,
+    and a proved violation stays one."""
     TIMING = "timing"
     TTL = "ttl"
     """Findings about deadlines, proved ones included."""
@@ -80,6 +83,7 @@ def weigh(
     """`crashed`: what `run_checks` says of checks that failed with an error of their own."""
     scenario = history.plan.scenario
     gaps = [
+        *_left_out(history),
         *_recording(history),
         *(Gap(Affects.UPPER, f"a check crashed: {one}") for one in crashed),
         *_faults(history),
@@ -109,6 +113,16 @@ def _not_recorded(history: History) -> dict[Need, str]:
     if not history.opening.eviction_events and evicted_keys(history).get(NodePurpose.SESSIONS):
         found[Need.EVICTION_EVENTS] = "keys were evicted, and which ones was not recorded"
     return found
+
+
+def _left_out(history: History) -> Iterator[Gap]:
+    deciding = [one for one in history.plan.scenario.deployment.topology.everything_left_out if one.decides]
+    if deciding:
+        yield Gap(
+            Affects.PASS,
+            "the nodes were not set up as the deployment says, and that can decide the outcome: "
+            + "; ".join(f"left out: {one}" for one in deciding),
+        )
 
 
 def _recording(history: History) -> Iterator[Gap]:

@@ -147,7 +147,9 @@ def _against(case: Case, expectation: Expectation, result: ExpectationResult, bo
 
 def _undecided_evidence(case: Case) -> list[Reason]:
     """Gaps that leave open whether there were findings which no expectation names."""
-    reasons = [(False, gap) for gap in case.evidence.about(Affects.ALL, Affects.UPPER, Affects.AUDIT)]
+    reasons = [
+        (False, gap) for gap in case.evidence.about(Affects.PASS, Affects.ALL, Affects.UPPER, Affects.AUDIT)
+    ]
     named = {finding_named(one) for one in case.history.plan.scenario.expect if scope_of(one).everything}
     if not {"expired-early", "outlived-timeout"} <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]

@@ -70,7 +70,7 @@ class FillCache:
         if node is None:
             return "the deployment has no cache"
         shared = plan.scenario.deployment.topology.kind is TopologyKind.SHARED
-        limit = plan.node(node).directives.get("maxmemory", "0" if shared else "unknown")
+        limit = plan.node(node).setting("maxmemory", "0" if shared else "unknown")
         if limit == "0" and not step.options.get("bytes"):
             return f"{node} has no maxmemory, so it can never be full"
         return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
+from harness.model.directives import LeftOut, Lines, left_out_of
 from harness.model.words import Discovery, TopologyKind
 
 
@@ -12,7 +14,7 @@ from harness.model.words import Discovery, TopologyKind
 class TopologySpec:
     """A named arrangement of Redis nodes and its settings. Times in seconds.
 
-    Directives are any Redis directive by name, as text. The order of precedence, weakest first:
+    Directives are those that nodes are given, by name, as text. The order of precedence, weakest first:
     the kit's own files (sentinel/, cluster/), `redis`, then the role's own table.
     """
 
@@ -35,11 +37,21 @@ class TopologySpec:
     allow_reads_when_down: bool = False
     cache_database: int = 0
     """shared: the logical database of the cache; sessions live in database 0."""
-    redis: Mapping[str, str] = field(default_factory=dict)
-    primary: Mapping[str, str] = field(default_factory=dict)
-    replica: Mapping[str, str] = field(default_factory=dict)
-    sentinel: Mapping[str, str] = field(default_factory=dict)
-    cache: Mapping[str, str] = field(default_factory=dict)
+    redis: Mapping[str, Lines] = field(default_factory=dict)
+    primary: Mapping[str, Lines] = field(default_factory=dict)
+    replica: Mapping[str, Lines] = field(default_factory=dict)
+    sentinel: Mapping[str, Lines] = field(default_factory=dict)
+    cache: Mapping[str, Lines] = field(default_factory=dict)
+
+    left_out: tuple[LeftOut, ...] = ()
+    """Directives that were asked for and that no node is given; see `everything_left_out`."""
+
+    @property
+    def everything_left_out(self) -> tuple[LeftOut, ...]:
+        """Those, and what a plan of an earlier version of the kit still has among its directives."""
+        tables = {name: getattr(self, name) for name in ("redis", "primary", "replica", "sentinel", "cache")}
+        found = (left_out_of(name, directives) for name, directives in tables.items())
+        return (*self.left_out, *chain.from_iterable(found))
 
     @property
     def effective_quorum(self) -> int:

@@ -12,7 +12,7 @@ SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
 
 
 def setting(node: NodePlan, name: str, otherwise: str) -> str:
-    return node.directives.get(name, otherwise).strip().strip('"').lower()
+    return node.setting(name, otherwise).lower()
 
 
 def persistence(node: NodePlan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.model.directives import Lines, setting
 from harness.model.scenario import Scenario
 from harness.model.words import BackendKind, NodePurpose, NodeRole
 
@@ -23,8 +24,12 @@ class NodePlan:
     shard: int = 1
     """1-based; sentinels guard shard 1; a cache instance is a shard of its own, numbered last."""
     replica_of: str | None = None
-    directives: Mapping[str, str] = field(default_factory=dict)
+    directives: Mapping[str, Lines] = field(default_factory=dict)
     """The scenario's own directives for this node, merged; the kit's files come before them."""
+
+    def setting(self, name: str, otherwise: str) -> str:
+        """What the scenario says of a directive; `otherwise`: it says nothing."""
+        return setting(self.directives, name, otherwise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

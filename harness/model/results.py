@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from harness.model.directives import LeftOut
 from harness.model.judgement import Judgement
 from harness.model.words import Shows, Verdict
 
@@ -60,6 +61,8 @@ class ScenarioResult:
     """Relative to the suite's folder; empty when nothing was run."""
     wall_s: float = 0.0
     """Of all attempts together."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Directives that the deployment asked for and that no node was given."""
     judgement: Judgement | None = None
     """None: skipped, or the environment failed."""
     why: str = ""

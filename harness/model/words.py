@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+SERVICE = "sessions"
+"""The name under which sentinels know the primary."""
+
 
 class TopologyKind(StrEnum):
     SINGLE = "single"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
 from harness.model.plan import NodePlan, Plan
 from harness.model.scenario import Scenario, Start, Term
@@ -30,6 +31,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     )
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node, plan)}"
+    for one in topology.everything_left_out:
+        yield f"    left out   {one}{'; so nothing can pass' if one.decides else ''}"
     yield f"  client      {_client(scenario)}"
     yield f"  workload    {_workload(plan)}"
     yield "  timeline    0 s baseline begins"
@@ -55,7 +58,7 @@ def _node(node: NodePlan, plan: Plan) -> str:
         words.append(f"for {node.purpose}")
         if plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
             words.append(f"shard {node.shard}")
-    settings = [f"{name} {value or chr(34) * 2}" for name, value in node.directives.items()]
+    settings = [str(directive) for directive in used(node.directives)]
     return " ".join(words) + (f"  ({', '.join(settings)})" if settings else "")
 
 

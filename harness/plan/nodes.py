@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.model.deployment import TopologySpec
+from harness.model.directives import Lines
 from harness.model.fit import session_shards
 from harness.model.plan import NodePlan
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
@@ -65,5 +66,5 @@ def _cache(topology: TopologySpec) -> tuple[NodePlan, ...]:
     )
 
 
-def _merged(weaker: Mapping[str, str], stronger: Mapping[str, str]) -> dict[str, str]:
+def _merged(weaker: Mapping[str, Lines], stronger: Mapping[str, Lines]) -> dict[str, Lines]:
     return {**weaker, **stronger}

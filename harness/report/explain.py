@@ -32,6 +32,7 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
         lines += [f"    {quoted}" for quoted in reason.splitlines()[1:] if quoted.strip()]
     for reason in result.reasons[1:6]:
         lines += [f"  {line}" for line in reason.splitlines()]
+    lines += [f"  left out of the deployment: {one}" for one in result.left_out]
     if result.judgement is not None:
         lines += _measured(result.judgement)
         lines += [f"  {said}" for said in (loss(result.judgement.metrics),) if said]

@@ -49,6 +49,10 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "seed": result.seed,
         "verdict": result.verdict,
         "reasons": list(result.reasons),
+        "left_out": [
+            {"table": one.table, "directive": one.name, "why": one.why, "decides": one.decides}
+            for one in result.left_out
+        ],
         "expectations": [
             {"text": one.text, "measured": one.measured, "met": one.met, "left_aside": one.aside}
             for one in judgement.expectations

@@ -4,6 +4,7 @@ beside `99 % lost` unexplained."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import NamedTuple
 
 from rich import box
@@ -33,6 +34,9 @@ COLUMNS = (
     "lag at the fault",
     "why",
 )
+
+LEFT_OUT_AT_MOST = 90
+"""Characters; the page and the explanation have all of them."""
 
 _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "scenario": (None, 4),
@@ -79,8 +83,14 @@ def row(result: ScenarioResult) -> Row:
         logouts_failed(judgement),
         longest_outage(judgement),
         bytes_of(judgement.metrics.lag_at_fault_bytes),
-        "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics)))),
+        "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics), _left_out(result)))),
     )
+
+
+def _left_out(result: ScenarioResult) -> str:
+    """`left out: port, dir`; empty where the nodes were set up as the deployment says."""
+    names = ", ".join(dict.fromkeys(one.name for one in result.left_out))
+    return shorten(f"left out: {names}", LEFT_OUT_AT_MOST, placeholder=" …") if names else ""
 
 
 def blocks(results: Sequence[ScenarioResult]) -> list[tuple[str, list[ScenarioResult]]]:

@@ -13,17 +13,16 @@ from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.fit import replicas_of_a_shard
 from harness.model.words import Discovery, TopologyKind
 from harness.scenario import tree
+from harness.scenario.directives import Directives, DirectiveTable
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
-    DIRECTIVE,
     DURATION,
     ENGINE,
     FLAG,
     POSITIVE_DURATION,
     TEXT,
     Later,
-    Named,
     Schema,
     count,
     word,
@@ -34,34 +33,20 @@ TIMING: Mapping[str, Mapping[str, float]] = {
     "production": {"down_after_s": 5.0, "failover_timeout_s": 60.0, "node_timeout_s": 15.0},
 }
 
-_OWN_KEYS = {
-    "cluster-node-timeout": "node_timeout",
-    "cluster-replica-validity-factor": "validity_factor",
-    "cluster-require-full-coverage": "require_full_coverage",
-    "cluster-allow-reads-when-down": "allow_reads_when_down",
-    "sentinel down-after-milliseconds": "down_after",
-    "sentinel failover-timeout": "failover_timeout",
-    "sentinel parallel-syncs": "parallel_syncs",
-}
-
-
-def _not_as_directive(name: str) -> str | None:
-    key = _OWN_KEYS.get(name)
-    return f"write this as the topology's own key {key!r}, so that bounds can refer to it" if key else None
-
-
-_DIRECTIVES = Named(DIRECTIVE, _not_as_directive, looks_like="^(sentinel )?[a-z][a-z0-9-]*$")
-
 _KIND = Field(
     key="kind",
     reader=word(tuple(TopologyKind), TopologyKind),
     required=True,
     help="the arrangement of Redis nodes: " + ", ".join(TopologyKind),
 )
-_REDIS = Field(key="redis", reader=_DIRECTIVES, help="Redis directives of every data node")
-_PRIMARY = Field(key="primary", reader=_DIRECTIVES, help="directives of nodes that start as primary")
-_REPLICA = Field(key="replica", reader=_DIRECTIVES, help="directives of nodes that start as replica")
-_CACHE = Field(key="cache", reader=_DIRECTIVES, help="directives of the cache instance")
+_REDIS = Field(key="redis", reader=Directives("redis"), help="Redis directives of every data node")
+_PRIMARY = Field(
+    key="primary", reader=Directives("primary"), help="directives of nodes that start as primary"
+)
+_REPLICA = Field(
+    key="replica", reader=Directives("replica"), help="directives of nodes that start as replica"
+)
+_CACHE = Field(key="cache", reader=Directives("cache"), help="directives of the cache instance")
 _REPLICAS = Field(key="replicas", reader=count(0, 5), help="replicas of the primary")
 
 
@@ -84,7 +69,7 @@ def _sentinel_fields(fewest: int) -> tuple[Field, ...]:
         ),
         Field(key="parallel_syncs", reader=count(1, 5), help="replicas that resync at a time"),
         _REPLICA,
-        Field(key="sentinel", reader=_DIRECTIVES, help="directives of every sentinel"),
+        Field(key="sentinel", reader=Directives("sentinel"), help="directives of every sentinel"),
     )
 
 
@@ -219,7 +204,10 @@ def _read_topology(
         return TopologySpec(kind=TopologyKind.SINGLE)
     fields = TOPOLOGY_FIELDS[kind]
     values = read_table(node, path, fields, problems, elsewhere=_keys_of_others(kind))
-    spec = TopologySpec(**{**_shape(kind), **timing, **values})
+    tables = {name: found for name, found in values.items() if isinstance(found, DirectiveTable)}
+    values |= {name: found.used for name, found in tables.items()}
+    left_out = tuple(one for found in tables.values() for one in found.left_out)
+    spec = TopologySpec(**{**_shape(kind), **timing, **values}, left_out=left_out)
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")
     if kind is TopologyKind.SPLIT and spec.sentinels and not spec.replicas:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import yaml
 
 from harness.errors import UsageError
+from harness.model.redaction import redacted
 from harness.scenario import tree
 
 
@@ -22,13 +23,14 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
     Raises:
         UsageError: no `=`, a list index that does not exist, or a path through a scalar.
     """
-    for override in overrides:
-        path, equals, value = override.partition("=")
+    for given in overrides:
+        override = redacted(given)  # as messages call it
+        path, equals, value = given.partition("=")
         segments = [segment.strip() for segment in path.split(".")]
         if not equals or not all(segments) or len(segments) > tree.DEPTH_MAX:
             shown = tree.shortened(override)
             raise UsageError(f"--set {shown!r}: expected path=value, such as workload.rate=100/s")
-        if reason := tree.unfit(override):
+        if reason := tree.unfit(given):
             raise UsageError(f"--set {tree.shortened(override)}: {reason}")
         root = _replace(root, segments, _value(value.strip(), override), override)
     return root

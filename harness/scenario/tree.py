@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from harness.errors import UsageError
+from harness.model.redaction import redacted
 from harness.scenario.source import text_of
 
 Node = yaml.Node
@@ -96,8 +97,10 @@ def unfit(text: str) -> str | None:
 
 
 def shortened(text: str) -> str:
-    """For a message: the beginning of a value that may be anything."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    """For a message: the beginning of a value that may be anything, of one line, without secrets. Whoever
+    names the wrong file must not find all of it in a log."""
+    first = redacted(text.partition("\n")[0])
+    return first if first == text and len(text) <= _SHOWN else f"{first[:_SHOWN]}…"
 
 
 def place(node: Node) -> str:

@@ -5,15 +5,16 @@ or trimmed to the plan's nodes, and each gets the configuration text that the ot
 it. The result lies in the run's folder as `compose.yaml` and is what really starts.
 
 Passwords and the subnet stay variables in that file, so no secret is written, and another subnet can
-be tried when one turns out to be taken. The trap: a `$` in a directive of a scenario would be taken
-for such a variable; it is doubled.
+be tried when one turns out to be taken. The traps: a `$` in a directive of a scenario would be taken for
+such a variable, so `quoted` writes it in another way; and what a user's environment says to Compose
+(COMPOSE_PROJECT_NAME) would put these nodes in the place of that project's containers.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,10 @@ def effective(
     """The Compose file for a plan's nodes, as data. `secrets` are not in it; sentinels' ids follow from
     them, and the rest of the harness knows sentinels by these."""
     template = yaml.safe_load(template_file(plan).read_text(encoding="utf-8"))
-    nodes = with_doubled_dollars(plan)
     addresses = addresses_in(_SUBNET, plan)
     services = {}
-    for node in nodes.nodes:
-        text = render(node, nodes, addresses=addresses, secrets=_SECRETS, directory=DATA_DIRECTORY)
+    for node in plan.nodes:
+        text = render(node, plan, addresses=addresses, secrets=_SECRETS, directory=DATA_DIRECTORY)
         text = text.replace(sentinel_id(node.name, _SECRETS), sentinel_id(node.name, secrets))
         services[node.name] = _service(
             template["services"]["sentinel-1" if node.role is NodeRole.SENTINEL else "redis-1"],
@@ -101,28 +101,21 @@ def addresses_in(subnet: str, plan: Plan) -> dict[str, Address]:
     return addresses
 
 
-def with_doubled_dollars(plan: Plan) -> Plan:
-    """The plan with its directives written so that Compose leaves them as they are."""
-    nodes = (
-        replace(node, directives={name: value.replace("$", "$$") for name, value in node.directives.items()})
-        for node in plan.nodes
-    )
-    return replace(plan, nodes=tuple(nodes))
-
-
-def compose(file: Path, *words: str, environment: Mapping[str, str]) -> None:
-    """Run `docker compose` on a file.
+def compose(file: Path, *words: str, project: str, environment: Mapping[str, str]) -> None:
+    """Run `docker compose` on a file. `project` is whose containers it makes or replaces, whatever the
+    user's own environment says.
 
     Raises:
         EnvironmentFailure: it failed; the message ends with what it said.
     """
-    command = ["docker", "compose", "-f", str(file), *words]
+    command = ["docker", "compose", "-f", str(file), "-p", project, "--env-file", os.devnull, *words]
+    theirs = {name: value for name, value in environment.items() if not name.startswith("COMPOSE_")}
     try:
         # A session of its own: Ctrl-C is for the harness, which then takes down what was begun.
         done = subprocess.run(
             command,
             # Said this way, an older version that does not know them takes no offence.
-            env={**environment, "COMPOSE_PROGRESS": "quiet", "COMPOSE_ANSI": "never"},
+            env={**theirs, "COMPOSE_PROGRESS": "quiet", "COMPOSE_ANSI": "never"},
             capture_output=True,
             text=True,
             errors="replace",

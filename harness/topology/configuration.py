@@ -5,76 +5,25 @@ files are sentinel/redis.conf, sentinel/sentinel.conf and cluster/redis.conf; in
 of a directive wins, so what a scenario says comes last.
 
 The trap: a directive of a user may lead out of the run (`replicaof` of a production primary, `dir`,
-`include`, `loadmodule`). Those are never rendered; `stripped` lists them so that people are told.
+`include`, `loadmodule`). Only what is known to be harmless is rendered, see `harness.model.directives`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+from contextlib import suppress
+from dataclasses import replace
 
 from harness.kit_files import kit_file as kit_file  # noqa: PLC0414 - the files of this package's other modules
+from harness.model.directive_table import PER_SERVICE
+from harness.model.directives import Directive, Malformed, for_service, quoted, used
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, Secrets, shard_primary
-from harness.model.words import NodePurpose, NodeRole, TopologyKind
-
-SERVICE = "sessions"
-"""The name under which sentinels know the primary."""
+from harness.model.words import SERVICE, NodePurpose, NodeRole, TopologyKind
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
-
-# Pattern of a directive -> why the kit decides it. Both spellings that Redis and Valkey know.
-_DECIDED_BY_THE_KIT: Mapping[str, str] = {
-    "replicaof": "who replicates whom follows from the topology",
-    "slaveof": "who replicates whom follows from the topology",
-    "sentinel monitor": "sentinels guard only the run's own primary",
-    "sentinel known-*": "sentinels know only the run's own nodes",
-    "sentinel myid": "the kit gives every sentinel its id",
-    "sentinel auth-*": "passwords are random for every run",
-    "sentinel sentinel-*": "passwords are random for every run",
-    "sentinel announce-*": "nodes are announced under their own address",
-    "sentinel notification-script": "nodes run nothing outside the run",
-    "sentinel client-reconfig-script": "nodes run nothing outside the run",
-    "sentinel rename-command": "the kit needs the commands under their own names",
-    "sentinel *-epoch": "epochs are Sentinel's own notes",
-    "dir": "a node writes only inside the run's folder",
-    "include": "a node reads only what the run wrote",
-    "loadmodule*": "nodes run nothing outside the run",
-    "rename-command": "the kit needs the commands under their own names",
-    "logfile": "logs are collected from the output of the process",
-    "syslog-*": "logs are collected from the output of the process",
-    "pidfile": "a node writes only inside the run's folder",
-    "daemonize": "the kit watches the process that it started",
-    "supervised": "the kit watches the process that it started",
-    "port": "addresses are chosen for every run",
-    "bind*": "addresses are chosen for every run",
-    "protected-mode": "addresses are chosen for every run",
-    "unixsocket*": "clients reach nodes over the network that faults act upon",
-    "tls-*": "the kit speaks plain TCP inside the run's own network",
-    "requirepass": "passwords are random for every run",
-    "masterauth": "passwords are random for every run",
-    "masteruser": "passwords are random for every run",
-    "primaryauth": "passwords are random for every run",
-    "primaryuser": "passwords are random for every run",
-    "user": "passwords are random for every run",
-    "aclfile": "passwords are random for every run",
-    "cluster-enabled": "the kind of topology decides it",
-    "cluster-config-file": "a node writes only inside the run's folder",
-    "cluster-port": "addresses are chosen for every run",
-    "cluster-announce-*": "nodes are announced under their own address",
-    "replica-announce-*": "nodes are announced under their own address",
-    "slave-announce-*": "nodes are announced under their own address",
-}
-
-_DIRECTIVE_NAME = re.compile(r"(sentinel )?[a-z][a-z0-9-]*")
-
-# Options of a sentinel that are kept per guarded primary: the service's name goes before the value.
-_SENTINEL_PER_SERVICE = frozenset(
-    {"down-after-milliseconds", "failover-timeout", "parallel-syncs", "master-reboot-down-after-period"}
-)
 
 
 def render(
@@ -122,20 +71,6 @@ def sentinel_id(name: str, secrets: Secrets) -> str:
     return hashlib.sha1(f"{secrets.sentinel}/{name}".encode(), usedforsecurity=False).hexdigest()
 
 
-def stripped(plan: Plan) -> tuple[str, ...]:
-    """Directives of the scenario that are not used, each with its nodes and the reason, as text.
-
-    Values are left out: they may be passwords.
-    """
-    nodes: dict[tuple[str, str], list[str]] = {}
-    for node in plan.nodes:
-        for name in node.directives:
-            reason = _why_not(name)
-            if reason:
-                nodes.setdefault((name.strip(), reason), []).append(node.name)
-    return tuple(f"{name!r} ({', '.join(names)}): {reason}" for (name, reason), names in nodes.items())
-
-
 def redact(text: str, secrets: Secrets) -> str:
     """The text without the run's passwords."""
     for secret in (secrets.redis, secrets.sentinel):
@@ -153,7 +88,7 @@ def _of_the_run(
     own = addresses[node.name]
     yield f"bind {own.host}"
     yield f"port {own.port}"
-    yield f"dir {_quoted(directory)}"
+    yield f"dir {quoted(directory)}"
     yield f"requirepass {password(node, secrets)}"
     if node.role is NodeRole.SENTINEL:
         return
@@ -195,45 +130,22 @@ def _sentinel_lines(
 
 
 def _of_the_scenario(node: NodePlan) -> Iterator[str]:
-    for name, value in node.directives.items():
-        if _why_not(name) is None:
-            yield from _directive_lines(" ".join(name.lower().split()), value)
+    """Taken apart and written again, so that no value can add a line; names from the table of harmless ones
+    only, whatever the plan holds."""
+    for directive in used(node.directives):
+        if directive.name in PER_SERVICE and node.role is not NodeRole.SENTINEL:
+            continue
+        with suppress(Malformed):
+            yield from _lines(for_service(directive, SERVICE))
 
 
-def _directive_lines(name: str, value: str) -> Iterator[str]:
-    # Each line of a value becomes a line of this directive: no value can smuggle in another directive.
-    for line in value.splitlines() or [""]:
-        text = line.strip() or '""'
-        option = name.removeprefix("sentinel ")
-        if name != option and option in _SENTINEL_PER_SERVICE and not text.startswith(f"{SERVICE} "):
-            text = f"{SERVICE} {text}"
-        if name == "save":
-            yield from _save_lines(text)
-        else:
-            yield f"{name} {text}"
-
-
-def _save_lines(text: str) -> Iterator[str]:
+def _lines(directive: Directive) -> Iterator[str]:
     # Redis 6.2 takes one pair of numbers a line, later versions several.
-    numbers = text.split()
-    if len(numbers) % 2:
-        yield f"save {text}"
-        return
-    for first in range(0, len(numbers), 2):
-        yield f"save {numbers[first]} {numbers[first + 1]}"
-
-
-def _why_not(name: str) -> str | None:
-    plain = " ".join(name.lower().split())
-    if not _DIRECTIVE_NAME.fullmatch(plain):
-        return "not the name of a directive"
-    reasons = (why for pattern, why in _DECIDED_BY_THE_KIT.items() if fnmatchcase(plain, pattern))
-    return next(reasons, None)
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    if directive.name == "save" and len(directive.arguments) % 2 == 0:
+        for first in range(0, len(directive.arguments), 2):
+            yield str(replace(directive, arguments=directive.arguments[first : first + 2]))
+    else:
+        yield str(directive)
 
 
 def _milliseconds(seconds: float) -> int:

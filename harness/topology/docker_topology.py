@@ -21,9 +21,9 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import BackendKind
+from harness.model.words import SERVICE, BackendKind
 from harness.topology import compose, docker_engine, docker_held
-from harness.topology.configuration import SERVICE, redact
+from harness.topology.configuration import redact
 from harness.topology.control import Controls, ErrorReply, NoAnswer
 from harness.topology.control import engine as engine_of
 from harness.topology.docker_engine import in_parallel, translated
@@ -122,7 +122,7 @@ class DockerTopology:
                 "SENTINEL_PASSWORD": self.secrets.sentinel,
             }
             try:
-                compose.compose(file, "create", environment=environment)
+                compose.compose(file, "create", project=self.project, environment=environment)
             except EnvironmentFailure as problem:
                 if not _TAKEN.search(str(problem)) or attempt == _SUBNETS_TRIED:
                     raise

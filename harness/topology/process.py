@@ -25,7 +25,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, Machine, NodeState, Secrets, Source
-from harness.model.words import BackendKind, NodeRole
+from harness.model.words import SERVICE, BackendKind, NodeRole
 from harness.topology import configuration, engines, network, readiness
 from harness.topology.control import ErrorReply, NoAnswer, command, engine, parse_info
 from harness.topology.cuts import Recorded
@@ -118,7 +118,7 @@ class ProcessTopology:
     """Running server processes; see `harness.model.seams.Topology` for what the methods promise."""
 
     backend = BackendKind.PROCESS
-    service = configuration.SERVICE
+    service = SERVICE
 
     def __init__(
         self,

@@ -18,8 +18,8 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import SLOTS, NodePlan, Plan
 from harness.model.seams import Topology, shard_primary
-from harness.model.words import NodeRole, TopologyKind
-from harness.topology.configuration import SERVICE, sentinel_id
+from harness.model.words import SERVICE, NodeRole, TopologyKind
+from harness.topology.configuration import sentinel_id
 from harness.topology.control import Controls, ErrorReply, NoAnswer, command, pairs, parse_info
 
 READY_WITHIN_S = 30.0

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from harness.checks.expectations import TIMED
 from harness.checks.judge import judge_checked
 from harness.checks.verdict import why_clause
+from harness.model.directive_table import LEFT_OUT
+from harness.model.directives import LeftOut
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
 from harness.model.scenario import Workload
@@ -314,3 +316,51 @@ def test_less_evidence_never_makes_a_pass(
     assert after is not Verdict.PASS or before is Verdict.PASS
     if taken - {"clocks"}:
         assert after is not Verdict.PASS
+
+
+def _asked_for(history: History, *names: str) -> History:
+    left_out = tuple(
+        LeftOut(table="redis", name=n, why="because", decides=LEFT_OUT[n].decides) for n in names
+    )
+    scenario = history.plan.scenario
+    topology = replace(scenario.deployment.topology, left_out=left_out)
+    scenario = replace(scenario, deployment=replace(scenario.deployment, topology=topology))
+    return replace(history, plan=replace(history.plan, scenario=scenario))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["requirepass", "user", "aclfile", "rename-command", "sentinel myid", "replica-announce-ip", "tls-port"],
+)
+@pytest.mark.parametrize("shows", list(Shows))
+def test_nothing_passes_when_a_directive_was_left_out_that_can_decide(name: str, shows: Shows) -> None:
+    """Another deployment was run than the one that was asked about: neither kept nor shown, with the reason."""
+    history = run(expect("failovers: >= 0", 0, comparison=">="), shows=shows)
+    assert judged(history).verdict is Verdict.PASS
+    judgement = judged(_asked_for(history, "port", name))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert f"left out: {name} (redis): because" in judgement.reasons[0]
+    assert "port" not in judgement.reasons[0].replace(name, "")
+
+
+def test_a_proved_violation_outlives_what_was_left_out() -> None:
+    """What this run lost it lost; the reason stands beside it."""
+    judgement = judged(_asked_for(run(NONE_LOST), "requirepass"), [finding()])
+    assert judgement.verdict is Verdict.FAIL
+    assert any("requirepass" in reason for reason in judgement.reasons[1:])
+
+
+def test_what_decides_nothing_leaves_the_verdict_alone() -> None:
+    """Addresses, file names and logs are the kit's own in every run."""
+    assert judged(_asked_for(run(), "port", "dir", "logfile")).verdict is Verdict.PASS
+
+
+def test_a_plan_of_an_earlier_version_is_judged_by_what_it_asks_for() -> None:
+    """Its directives stand among those that were used; the nodes of that run were not given them either."""
+    history = run()
+    scenario = history.plan.scenario
+    topology = replace(scenario.deployment.topology, redis={"rename-command": "CONFIG ADMIN", "hz": "10"})
+    scenario = replace(scenario, deployment=replace(scenario.deployment, topology=topology))
+    judgement = judged(replace(history, plan=replace(history.plan, scenario=scenario)))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "left out: rename-command (redis)" in judgement.reasons[0]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
+from harness.model.directives import LeftOut
 from harness.model.judgement import ExpectationResult, FailoverStep, Interval, SessionCounts, percent
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.words import Shows, Verdict
@@ -17,7 +18,7 @@ from harness.report import terminal
 from harness.report.explain import explain, failovers
 from harness.report.junit import junit
 from harness.report.page import index
-from harness.report.summary import summary_text
+from harness.report.summary import summary, summary_text
 from harness.report.table import blocks, row
 from harness.report.words import interval_seconds, verdict_word
 from tests.builders_results import result, suite
@@ -256,3 +257,23 @@ def test_each_failover_has_its_line_and_its_name() -> None:
         "elected (failover 2)": 2.0,
         "promoted (shard 2, failover 2)": None,
     }
+
+
+def test_what_nodes_were_not_given_is_told_everywhere() -> None:
+    """In the table, the explanation (so in JUnit), the page and for machines; of a passed scenario too."""
+    left = (
+        LeftOut(table="redis", name="port", why="addresses are chosen for every run", decides=False),
+        LeftOut(table="sentinel", name="sentinel myid", why="the kit gives it", decides=True),
+    )
+    told = replace(result(Verdict.PASS), left_out=left)
+    assert row(told).why.endswith("left out: port, sentinel myid")
+    sentence = "left out of the deployment: port (redis): addresses are chosen for every run"
+    assert f"  {sentence}" in explain(told, "runs/x")
+    assert sentence in junit(suite(told))
+    assert summary(suite(told))["scenarios"][0]["left_out"][1] == {
+        "table": "sentinel",
+        "directive": "sentinel myid",
+        "why": "the kit gives it",
+        "decides": True,
+    }
+    assert "left_out" in summary(suite(result()))["scenarios"][0]

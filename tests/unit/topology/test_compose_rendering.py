@@ -110,7 +110,7 @@ def test_a_dollar_in_a_directive_is_no_variable() -> None:
     plan = docker_plan(TopologyKind.SINGLE, redis={"notify-keyspace-events": "${HOME}"})
     content = compose.effective(plan, project="p", image="i", labels={}, secrets=BY_HAND)
     configuration = content["services"]["redis-1"]["environment"]["CONFIGURATION"]
-    assert "notify-keyspace-events $${HOME}" in configuration.splitlines()
+    assert r'notify-keyspace-events "\x24{HOME}"' in configuration.splitlines()
 
 
 def test_the_file_of_a_run_holds_no_secret(tmp_path: Path) -> None:
@@ -149,7 +149,28 @@ def test_what_compose_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvironmentFailure, match=r"create .* ended with 17: pool overlaps with another"):
-        compose.compose(tmp_path / "compose.yaml", "create", environment={"PATH": str(tmp_path)})
+        compose.compose(tmp_path / "compose.yaml", "create", project="p", environment={"PATH": str(tmp_path)})
+
+
+def test_a_users_project_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says to Compose counts for nothing: else nodes would be made within the project
+    that is named there, in the place of its containers, and not be found again."""
+    tool, said = tmp_path / "docker", tmp_path / "said"
+    tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{said}\nenv >>{said}\n', encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    theirs = {"COMPOSE_PROJECT_NAME": "shop", "COMPOSE_FILE": "x", "COMPOSE_PROFILES": "all", "OTHER": "kept"}
+    compose.compose(
+        tmp_path / "compose.yaml",
+        "create",
+        project="ours",
+        environment={**theirs, "PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+    words = said.read_text(encoding="utf-8")
+    assert "-p\nours\n" in words
+    assert "--env-file\n/dev/null\n" in words
+    assert "OTHER=kept" in words
+    assert not any(f"{name}=" in words for name in theirs if name != "OTHER")
 
 
 @pytest.mark.parametrize(("script", "said"), [(None, "not in PATH"), ("exit 1", "plug-in"), ("exit 0", None)])

@@ -1,0 +1,110 @@
+"""Redis directives of a deployment: read by the server's own grammar, decided by name, kept or left out.
+
+What is left out stays here: its name and the reason go on, its value does not, since it may be a password
+and nobody needs it. Messages never quote a value either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.model.directives import (
+    Directive,
+    LeftOut,
+    Lines,
+    Malformed,
+    for_service,
+    not_used,
+    parsed,
+    quoted,
+)
+from harness.model.words import SERVICE
+from harness.scenario import tree
+from harness.scenario.problems import Problems
+from harness.scenario.values import INVALID, Schema, entries
+
+_OWN_KEYS = {
+    "cluster-node-timeout": "node_timeout",
+    "cluster-replica-validity-factor": "validity_factor",
+    "cluster-require-full-coverage": "require_full_coverage",
+    "cluster-allow-reads-when-down": "allow_reads_when_down",
+    "sentinel down-after-milliseconds": "down_after",
+    "sentinel failover-timeout": "failover_timeout",
+    "sentinel parallel-syncs": "parallel_syncs",
+}
+
+_LINE = {"type": ["string", "number", "boolean"]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectiveTable:
+    """One table of directives: what nodes are given, and what they are not."""
+
+    used: dict[str, Lines] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """Reads the table of this name."""
+
+    table: str
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        before = problems.count
+        lines: dict[str, list[str]] = {}
+        left_out: dict[str, LeftOut] = {}
+        written: dict[str, str] = {}
+        for key, key_node, value in entries(node, path, problems):
+            below = f"{path}.{tree.shortened(key)}"
+            for directive, raw in self._lines(key, key_node, value, below, problems):
+                if written.setdefault(directive.name, key) != key:
+                    first = tree.shortened(written[directive.name])
+                    problems.add(key_node, below, f"the same directive as {first}: write its lines as a list")
+                elif reason := not_used(directive.name):
+                    left_out[directive.name] = LeftOut(
+                        table=self.table, name=directive.name, why=reason.why, decides=reason.decides
+                    )
+                else:
+                    lines.setdefault(directive.name, []).append(raw)
+        if problems.count > before:
+            return INVALID
+        used = {name: found[0] if len(found) == 1 else tuple(found) for name, found in lines.items()}
+        return DirectiveTable(used=used, left_out=tuple(left_out.values()))
+
+    def schema(self) -> Schema:
+        several = {"type": "array", "items": _LINE, "minItems": 1}
+        return {
+            "type": "object",
+            "patternProperties": {"^([Ss]entinel( |$))?[A-Za-z0-9_-]*$": {"anyOf": [_LINE, several]}},
+            "additionalProperties": False,
+        }
+
+    def _lines(
+        self, key: str, key_node: tree.Node, value: tree.Node, path: str, problems: Problems
+    ) -> list[tuple[Directive, str]]:
+        found = []
+        for line in value.value if isinstance(value, tree.Sequence) and value.value else [value]:
+            if not isinstance(line, tree.Scalar):
+                problems.add(
+                    value, path, "expected the directive's arguments, or a list with a line of them each"
+                )
+                continue
+            try:
+                found.append(self._line(key, line.value.strip(" ")))
+            except Malformed as problem:
+                problems.add(line if line.value else key_node, path, str(problem))
+        return found
+
+    def _line(self, key: str, value: str) -> tuple[Directive, str]:
+        directive = parsed(key, value)
+        if own := _OWN_KEYS.get(directive.name):
+            raise Malformed(f"write this as the topology's own key {own!r}, so that bounds can refer to it")
+        if directive.name.startswith("sentinel ") and self.table != "sentinel":
+            raise Malformed("only sentinels know this directive: write it under 'sentinel:'")
+        if not_used(directive.name) is None:
+            for_service(directive, SERVICE)
+        if len(key.split()) < len(directive.name.split()):  # the option came with the value
+            return directive, " ".join(map(quoted, directive.arguments))
+        return directive, value
