@@ -167,17 +167,20 @@ def unread_evictions(history: History) -> frozenset[str]:
     """Purposes of instances of which a process with a memory limit ended during the run: what it evicted
     after the last look at its counter is not known."""
     purposes = {node.name: str(node.purpose) for node in history.plan.data_nodes()}
-    limited: dict[str, NodeSample] = {}
-    found = set()
+    last: dict[str, NodeSample] = {}
+    silent: set[str] = set()
+    ended = set()
     for sample in history.samples:
-        before = limited.get(sample.node)
-        if before is not None and sample.run_id != before.run_id:
-            found.add(purposes[sample.node])
-        if sample.node in purposes and sample.reachable:
-            limited.pop(sample.node, None)
-            if sample.memory_limit_bytes:
-                limited[sample.node] = sample
-    return frozenset(found)
+        if not sample.reachable:
+            silent.add(sample.node)
+            continue
+        before = last.get(sample.node)
+        if before is not None and before.memory_limit_bytes and before.run_id != sample.run_id:
+            ended.add(sample.node)
+        last[sample.node] = sample
+        silent.discard(sample.node)
+    ended |= {name for name in silent if name in last and last[name].memory_limit_bytes}
+    return frozenset(purposes[name] for name in ended if name in purposes)
 
 
 def share(

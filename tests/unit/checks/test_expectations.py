@@ -331,6 +331,46 @@ def test_loss_expectations_alone_suffer_when_nobody_was_at_risk() -> None:
     assert proved.met is False
 
 
+@pytest.mark.parametrize(
+    ("name", "decided"),
+    [
+        ("lost-write", False),
+        ("lost-session", False),
+        ("lost-update", False),
+        ("partial-session", False),
+        ("evicted-session", False),
+        ("expired-early", False),
+        ("stale-read", True),
+        ("resurrected-session", True),
+        ("outlived-timeout", True),
+    ],
+)
+def test_only_losses_need_somebody_at_risk(name: str, decided: bool) -> None:
+    """What nobody could lose was not kept. Who sees something old, or gets in, needs no danger."""
+    history = healthy(Sketch(expectations=[expect(f"{name}: 0", 0)])).history()
+    (result,) = results(history, sessions=SessionCounts(total=300))
+    assert result.met is (True if decided else None)
+
+
+@pytest.mark.parametrize("name", ["expired-early", "outlived-timeout"])
+def test_clocks_that_moved_apart_decide_no_deadline(name: str) -> None:
+    """Both are about when a timeout ran out."""
+    sketch = healthy(Sketch(expectations=[expect(f"{name}: 0", 0), share(5, name)], drift_s=1.0))
+    assert [one.met for one in results(sketch.history(), lost(1, name=name))] == [None, None]
+
+
+def test_percentile_is_of_a_hundred() -> None:
+    """The 99th of 200 is the 198th, and the maximum the last."""
+    expected = [
+        expect(f"latency(read, {which}): < 1s", 1.0, unit="s", arguments=("read", which), comparison="<")
+        for which in ("p50", "p99", "max")
+    ]
+    sketch = Sketch(expectations=expected, faulty=False)
+    for n in range(200):
+        sketch.do(READ, n / 20, took_s=(n + 1) / 1000)
+    assert [one.low for one in results(sketch.history())] == [0.1, 0.198, 0.2]
+
+
 def test_without_a_valid_audit_losses_are_open_ended() -> None:
     """What was proved before the audit stays; the rest may be anything."""
     expectations = [

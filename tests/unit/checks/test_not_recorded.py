@@ -120,10 +120,12 @@ def test_eviction_elsewhere_says_nothing_of_sessions() -> None:
 
 
 def test_keys_evicted_after_the_last_look_are_not_known() -> None:
-    """A process with a memory limit that ended took its counter along; one without a limit evicts nothing."""
+    """A process with a memory limit that ended took its counter along; one without a limit evicts nothing, and
+    one that was silent for a while still has it."""
 
     def seen(limit: int, *later: dict[str, object]) -> set[str]:
         sketch = Sketch()
+        sketch.sample("redis-3", 5.0, reachable=False)
         sketch.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=limit)
         sketch.sample("cache-1", 5.0, role="primary", run_id="c")
         for n, one in enumerate(later):
@@ -134,6 +136,10 @@ def test_keys_evicted_after_the_last_look_are_not_known() -> None:
     assert seen(100, same, same) == set()
     assert seen(100, other) == {NodePurpose.SESSIONS}
     assert seen(100, gone, other) == {NodePurpose.SESSIONS}
+    assert seen(100, gone) == {NodePurpose.SESSIONS}
+    assert seen(100, gone, same) == set()
+    limited = {**same, "memory_limit_bytes": 9}
+    assert seen(100, limited, other, other) == {NodePurpose.SESSIONS}
     assert seen(0, other) == set()
     assert seen(0, gone) == set()
 
@@ -160,6 +166,13 @@ def test_failover_in_a_run_without_faults_counts() -> None:
     sketch.sample("redis-2", 12.1, role="primary", run_id="b")
     assert promotions(sketch.history()) == 1
     assert judged(sketch.history()).expectations[0].met is False
+
+
+def test_share_that_nobody_can_count_is_anything_from_none_to_all() -> None:
+    """One finding for many writes: no share of them is known, and none is more than all."""
+    of = expect("share(over-budget): < 5%", 5, unit="%", arguments=("over-budget",), comparison="<")
+    (result,) = judged(run(of)).expectations
+    assert (result.met, result.low, result.high) == (None, 0, 100)
 
 
 def outage(kind: str, value: float, **where: object) -> tuple:
