@@ -1,7 +1,8 @@
 """`stop`: SIGTERM, an orderly shutdown as a deployment or a reboot does it.
 
 Unlike `kill` the server saves its data set (where save points are configured), and from Redis 7 on a
-primary first waits for its replicas to catch up. `for:` works as with `kill`.
+primary first waits for its replicas to catch up, for as long as its `shutdown-timeout` says: nobody can
+write meanwhile, an outage like any other. `for:` works as with `kill`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ class Stop:
             at_us, error_us = departure.when(nodes)
         states = {node: scene.topology.state(node) for node in nodes}
         if alive := [node for node, state in states.items() if state.running]:
-            raise NoEffect(f"{', '.join(alive)} still running after SIGTERM")
+            within_s = max(scene.plan.node(node).orderly_stop_s for node in alive)
+            raise NoEffect(
+                f"{', '.join(alive)} still running {within_s:g} s after SIGTERM;"
+                " how long a node waits for its replicas is set with `shutdown-timeout`"
+            )
         took_s = (at_us - began_us) / 1e6
         return Effect(
             targets=nodes,

@@ -9,6 +9,10 @@ from harness.model.directives import Lines, setting
 from harness.model.scenario import Scenario
 from harness.model.words import BackendKind, NodePurpose, NodeRole
 
+SHUTDOWN_TIMEOUT_S = 10.0
+"""Redis' default of `shutdown-timeout`."""
+SAVES_WITHIN_S = 10.0
+
 SLOTS = 16384
 """Of every Redis cluster."""
 
@@ -30,6 +34,13 @@ class NodePlan:
     def setting(self, name: str, otherwise: str) -> str:
         """What the scenario says of a directive; `otherwise`: it says nothing."""
         return setting(self.directives, name, otherwise)
+
+    @property
+    def orderly_stop_s(self) -> float:
+        """How long an orderly shutdown may take: from Redis 7.0 on a primary waits for replicas that are
+        behind, and then any server saves what it holds."""
+        waits = self.setting("shutdown-timeout", "")
+        return (float(waits) if waits.isdecimal() else SHUTDOWN_TIMEOUT_S) + SAVES_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,8 @@ class Topology(Protocol):
         ...
 
     def stop(self, node: str) -> None:
-        """SIGTERM, as an orderly shutdown; returns once the process is gone."""
+        """SIGTERM, as an orderly shutdown; returns once the process is gone, or when it has taken longer
+        than its settings allow (`NodePlan.orderly_stop_s`)."""
         ...
 
     def pause(self, node: str) -> None:

@@ -169,7 +169,7 @@ class ProcessTopology:
         self._servers[node].kill()
 
     def stop(self, node: str) -> None:
-        self._servers[node].stop()
+        self._servers[node].stop(self.plan.node(node).orderly_stop_s)
 
     def pause(self, node: str) -> None:
         self._servers[node].pause()

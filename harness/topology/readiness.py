@@ -1,8 +1,10 @@
 """Form a topology out of running nodes, and say when it is ready. Both backends use this.
 
 Ready means: every replication link up, offsets equal, sentinels agree on the primary and know each
-other and every replica, all 16384 slots covered as seen from every node. An answer to PING is not
-enough: load that starts earlier measures the set-up.
+other and every replica, all 16384 slots covered as seen from every node, and every replica has received
+something since. An answer to PING is not enough, nor is a link: for up to a second after it has attached
+a replica is sent nothing (its primary waits for its first report), and whoever reads there reads old
+values. Load that starts earlier measures the set-up.
 
 The trap: a sentinel that first looks while a replica is still attaching notes its link as broken and
 looks again only 10 s later. So sentinels are started after the replicas are attached.
@@ -12,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations, permutations
+from itertools import combinations, count, permutations
+
+from redis.crc import key_slot
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
@@ -23,9 +27,10 @@ from harness.topology.configuration import sentinel_id
 from harness.topology.control import Controls, ErrorReply, NoAnswer, command, pairs, parse_info
 
 READY_WITHIN_S = 30.0
-"""Takes 0.5 s (Sentinel) to 2.5 s (cluster) on an idle machine; the rest is for busy ones."""
+"""Takes 1.5 s (Sentinel) to 2.5 s (cluster) on an idle machine; the rest is for busy ones."""
 
 _EVERY_S = 0.02
+_RECEIVED_WITHIN_MS = 200
 _LOG_LINES = 8
 
 
@@ -55,13 +60,13 @@ def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
             _await(topology, within_s, "the replicas to attach", lambda: _replication(controls, plan))
             _start_sentinels(topology)
             _introduce_sentinels(controls, topology)
-        _await(topology, within_s, "the topology to be ready", lambda: _missing(controls, topology))
+        _await_all(controls, topology, within_s)
 
 
 def await_ready(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
     """Return when nothing is missing any more. Raises as `assemble` does."""
     with Controls(topology) as controls:
-        _await(topology, within_s, "the topology to be ready", lambda: _missing(controls, topology))
+        _await_all(controls, topology, within_s)
 
 
 def missing(topology: Topology) -> tuple[str, ...]:
@@ -74,6 +79,11 @@ def missing(topology: Topology) -> tuple[str, ...]:
             return tuple(_missing(controls, topology))
         except (NoAnswer, ErrorReply) as error:
             return (str(error),)
+
+
+def _await_all(controls: Controls, topology: Topology, within_s: float) -> None:
+    _await(topology, within_s, "the topology to be ready", lambda: _missing(controls, topology))
+    _await(topology, within_s, "the replicas to be fed", lambda: _unfed(controls, topology.plan))
 
 
 def _await(
@@ -135,6 +145,29 @@ def _replication_of(controls: Controls, primary: NodePlan, replicas: list[NodePl
             yield f"{name} is not attached to {primary.name}"
         elif not lowest <= int(view["slave_repl_offset"]) <= highest:
             yield f"{name} is at offset {view['slave_repl_offset']}, {primary.name} at {highest}"
+
+
+def _unfed(controls: Controls, plan: Plan) -> Iterator[str]:
+    """Writes to each primary, takes it back, and asks how many replicas have it."""
+    for primary in plan.data_nodes():
+        replicas = sum(node.replica_of == primary.name for node in plan.data_nodes())
+        if primary.role is not NodeRole.PRIMARY or not replicas:
+            continue
+        key = _key_on(plan, primary.shard)
+        *_, received = controls.call_all(
+            primary.name, [("SET", key, "1"), ("DEL", key), ("WAIT", replicas, _RECEIVED_WITHIN_MS)]
+        )
+        if int(received) < replicas:
+            yield f"{received} of {replicas} replicas of {primary.name} have received what was written to it"
+
+
+def _key_on(plan: Plan, shard: int) -> str:
+    """A key of this shard, for a cluster; any other node takes every key."""
+    names = (f"ready:{n}" for n in count())
+    if not _is_cluster(plan):
+        return next(names)
+    first, last = plan.slot_range(shard)
+    return next(name for name in names if first <= key_slot(name.encode()) <= last)
 
 
 def _start_sentinels(topology: Topology) -> None:

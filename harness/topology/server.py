@@ -9,6 +9,7 @@ the process id still belongs to the process that was started.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,9 +23,6 @@ from harness.topology.namespaces import Namespace
 from harness.topology.ownership import ProcessIdentity, alive, identity, stopped
 
 _SIGNAL_WITHIN_S = 5.0
-
-_SHUTDOWN_WITHIN_S = 20.0
-"""From 7.0 on an orderly shutdown waits up to 10 s for replicas that are behind (shutdown-timeout)."""
 
 _ASK_AGAIN_AFTER_S = 1.0
 """A server that writes its first AOF refuses to shut down, says so in its log and goes on."""
@@ -86,7 +84,8 @@ class Server:
         self._signal(signal.SIGKILL)
         self._until(lambda: not self.state().running, _SIGNAL_WITHIN_S, "to be gone after SIGKILL")
 
-    def stop(self) -> None:
+    def stop(self, within_s: float) -> bool:
+        """SIGTERM; whether the process was gone in time. It may wait for replicas, or save first."""
         asked = RunClock()
         self._signal(signal.SIGTERM)
         times = 1
@@ -98,7 +97,10 @@ class Server:
                 self._signal(signal.SIGTERM)
             return not self.state().running
 
-        self._until(over, _SHUTDOWN_WITHIN_S, "to end after SIGTERM")
+        waiting_for = f"{self._node} to end after SIGTERM"
+        with contextlib.suppress(WaitExpired):
+            wait_until(over, within_s=within_s, waiting_for=waiting_for, every_s=_EVERY_S)
+        return not self.state().running
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
-from harness.model.plan import Plan
+from harness.model.plan import NodePlan, Plan
 from harness.model.words import NodePurpose, NodeRole
 from harness.plan import describe
 from harness.plan.load import ACTORS_MAX
@@ -198,3 +198,15 @@ def test_description_tells_the_story(tmp_path: Path) -> None:
         "every other finding: 0",
     ):
         assert line in told
+
+
+@pytest.mark.parametrize(
+    ("directives", "expected_s"),
+    [({}, 20.0), ({"shutdown-timeout": "25"}, 35.0), ({"shutdown-timeout": "0"}, 10.0), ({"hz": "25"}, 20.0)],
+)
+def test_orderly_stop_may_take_as_long_as_the_node_is_set_to_wait(
+    directives: dict[str, str], expected_s: float
+) -> None:
+    """For replicas that are behind, and then to save."""
+    node = NodePlan(name="redis-1", role=NodeRole.PRIMARY, directives=directives)
+    assert node.orderly_stop_s == expected_s

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+from redis.crc import key_slot
 
 from harness.model.plan import Plan
 from harness.model.seams import Address, Topology
@@ -87,6 +88,49 @@ def test_offset_may_move_while_it_is_read() -> None:
 def test_what_is_missing_is_said(changed: dict[str, str], said: str) -> None:
     """Each reason is one sentence with the nodes' names."""
     assert replication(process_plan("sentinel"), **changed) == [said]
+
+
+class Fed:
+    """Primaries that tell, one question after the other, how many replicas have what was written."""
+
+    def __init__(self, *received: int) -> None:
+        self.received = list(received)
+        self.asked: list[tuple[str, list[tuple[str | int, ...]]]] = []
+
+    def call_all(self, node: str, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        self.asked.append((node, [tuple(words) for words in commands]))
+        return ["OK", 1, self.received.pop(0)]
+
+
+def unfed(plan: Plan, fed: Fed) -> list[str]:
+    return list(readiness._unfed(cast("Controls", fed), plan))
+
+
+def test_replica_that_has_received_nothing_yet_is_not_ready() -> None:
+    """Attached is not fed: something is written, and every replica must have it."""
+    fed = Fed(1, 2)
+    plan = process_plan("sentinel")
+    assert unfed(plan, fed) == ["1 of 2 replicas of redis-1 have received what was written to it"]
+    assert unfed(plan, fed) == []
+    (node, (written, taken_back, waited)) = fed.asked[0]
+    assert node == "redis-1"
+    assert (written[0], taken_back[0], waited[:2]) == ("SET", "DEL", ("WAIT", 2))
+    assert written[1] == taken_back[1], "nothing is left behind"
+
+
+def test_every_shard_is_asked_with_a_key_of_its_own() -> None:
+    """A primary of a cluster takes only the keys of its slots."""
+    plan, fed = process_plan("cluster", shards=3), Fed(1, 1, 1)
+    assert unfed(plan, fed) == []
+    shards = [plan.shard_of_slot(key_slot(str(commands[0][1]).encode())) for _, commands in fed.asked]
+    assert shards == [1, 2, 3]
+    assert [node for node, _ in fed.asked] == ["redis-1", "redis-2", "redis-3"]
+
+
+@pytest.mark.parametrize("kind", ["single", "shared"])
+def test_node_without_replicas_is_not_written_to(kind: str) -> None:
+    """There is nobody to feed."""
+    assert unfed(process_plan(kind), Fed()) == []
 
 
 def flat(**fields: str) -> list[str]:

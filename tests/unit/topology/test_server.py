@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.clock import wait_until
 from harness.model.seams import NodeState
 from harness.topology import ownership, server
 from harness.topology.ownership import ProcessIdentity
@@ -37,3 +38,22 @@ def test_state_asked_while_a_node_starts_again_does_not_wait_for_it(
         assert node.state().running
     finally:
         node.kill()
+
+
+LINGERS = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: None); print('up', flush=True)"
+
+
+def test_orderly_stop_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+    """A process that ends in its time is gone; one that takes longer is said to be there, not an error."""
+    log = tmp_path / "log.txt"
+    for over_s, within_s, gone in ((0.2, 5.0, True), (60.0, 0.2, False)):
+        log.write_text("")
+        command = [sys.executable, "-c", f"{LINGERS}; time.sleep({over_s})"]
+        node = server.Server("redis-1", command=command, directory=tmp_path, log=log, namespace=None)
+        node.spawn()
+        try:
+            wait_until(lambda: "up" in log.read_text(), within_s=10, waiting_for="it to be up")
+            assert node.stop(within_s) is gone
+            assert node.state().running is not gone
+        finally:
+            node.end()
