@@ -398,6 +398,18 @@ def test_fault_without_effect_voids_what_was_measured() -> None:
     assert "still answers" in timing.why
 
 
+@pytest.mark.parametrize(
+    ("name", "met"),
+    [("refused-login", None), ("logged-out-by-outage", None), ("no-recovery", None), ("stale-read", False)],
+)
+def test_fault_without_effect_leaves_what_was_proved(name: str, met: bool | None) -> None:
+    """What only says that something did not work means nothing then; a wrong answer was wrong all the same."""
+    sketch = healthy(Sketch(expectations=[expect(f"{name}: 0", 0)]))
+    sketch.event("no-effect", 10.5, source="fault 1", fault=1)
+    (result,) = results(sketch.history(), lost(1, name=name))
+    assert result.met is met
+
+
 def test_killed_harness_leaves_violations_proved() -> None:
     """A history that stops early can still prove an outage too long, never one short enough."""
     history = out_for(8.0, expectations=[outage(5), outage(10)]).history()
