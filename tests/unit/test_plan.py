@@ -154,6 +154,42 @@ def test_deployment_that_does_not_fit_is_a_reason_to_skip(
     assert reason in skip
 
 
+def test_deployment_that_cannot_decide_an_expectation_is_a_reason_to_skip(tmp_path: Path) -> None:
+    """On an instance of their own the cache's evictions are counted; on a shared one nobody can tell."""
+    text = (
+        GOOD.replace("{kind: sentinel}", "{kind: split}")
+        .replace("workload:", "fits: [shared]\nworkload:")
+        .replace("outage(read): < down_after + 4s", "evicted keys on cache: 0")
+    )
+    other = tmp_path / "other.yaml"
+    other.write_text("deployment: 1\ntopology: {kind: shared}\n", encoding="utf-8")
+    assert plan_of(read(tmp_path, text)).skip is None
+    skip = plan_of(read(tmp_path, text, deployment=other)).skip
+    assert skip is not None
+    assert skip.startswith("'evicted keys on cache: 0': sessions and cache share an instance")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "reason"),
+    [
+        (["workload.witnesses=false"], "lost-write: 0", "lost-write needs witnesses"),
+        ([], "failovers in fault: 0", "failovers is not told apart by phase; leave `in fault` out"),
+        ([], "outage(read) on rest: < 1s", "no fault of the scenario leaves a web server on the side 'rest'"),
+        (["faults=[]"], "rejected(read) in fault: 0", "the scenario has no fault, and so no phase fault"),
+    ],
+)
+def test_expectation_that_can_never_be_decided_is_refused_with_its_line(
+    changes: list[str], expected: str, reason: str, tmp_path: Path
+) -> None:
+    """Where, what, why, and what to do; also where `--set` took the evidence away."""
+    text = GOOD.replace("outage(read): < down_after + 4s", expected)
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path, text, overrides=changes)
+    assert f"s.yaml:11: expect.{expected.partition(':')[0]}: can never be decided: {reason}" in str(
+        refused.value
+    )
+
+
 def test_deployment_that_fits_is_planned(tmp_path: Path) -> None:
     """The same scenario against another deployment, bounds following its settings."""
     other = tmp_path / "d.yaml"
