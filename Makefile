@@ -8,7 +8,10 @@ RUN ?= runs/latest
 KIT := .venv/bin/failover-kit
 
 # Variables that a target passes on only when they are set.
-given = $(if $(strip $($(1))),$(2) '$($(1))')
+given = $(if $(strip $(value $(1))),$(2) $(call quoted,$(1)))
+# As one word for the shell, and never carried out by make: a folder may be called anything.
+unexport RUN SESSION
+quoted = '$(subst ','\'',$(value $(1)))'
 RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENARIO,--scenario),--suite $(SUITE)) \
 	$(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
 	$(call given,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)')
@@ -113,15 +116,15 @@ list: setup ## List the scenarios
 
 .PHONY: judge
 judge: setup ## Judge a saved run again: make judge RUN=runs/latest
-	@$(KIT) judge '$(RUN)'
+	@$(KIT) judge $(call quoted,RUN)
 
 .PHONY: why
-why: setup ## The whole story of one session: make why RUN=runs/latest SESSION=<id>
-	@$(KIT) why '$(RUN)' '$(SESSION)'
+why: setup ## The whole story of one session: make why RUN=runs/latest SESSION=<id>; without it, which are broken
+	@$(KIT) why $(call quoted,RUN) $(if $(strip $(value SESSION)),$(call quoted,SESSION)) $(call given,SCENARIO,--scenario)
 
 .PHONY: history
 history: setup ## All that one scenario recorded, as JSON lines: make -s history RUN=runs/latest/SCENARIO | jq
-	@$(KIT) history '$(RUN)'
+	@$(KIT) history $(call quoted,RUN)
 
 .PHONY: clean
 clean: setup ## Remove what a killed harness left behind (never a result)

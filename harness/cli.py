@@ -179,7 +179,7 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _why(options: argparse.Namespace) -> int:
-    for line in saved.why(Path(options.run), options.session):
+    for line in saved.why(Path(options.run), options.session, scenario=options.scenario):
         output.say(line)
     return 0
 
@@ -250,27 +250,32 @@ def _parser() -> argparse.ArgumentParser:
     run = verb("run", _run, "run scenarios and report")
     _selecting(run)
     run.add_argument("--jobs", type=_positive, help="scenarios side by side (default: one per CPU)")
-    run.add_argument("--out", default="runs", help="folder for results (default: runs)")
+    run.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     listing = verb("list", _list, "list the scenarios, what each shows and its tags")
-    listing.add_argument("--scenario", help="a file, a folder or a glob")
+    listing.add_argument("--scenario", type=_path, help="a file, a folder or a glob")
     _selecting(verb("plan", _plan, "say what a run would do, without doing it"))
     judge = verb("judge", _judge, "judge a saved run again, or a history that others recorded")
-    judge.add_argument("run", nargs="?", help="a results folder, e.g. runs/latest")
+    judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
     judge.add_argument(
-        "--history", metavar="FILE", help="JSON lines, one operation each, of any register store"
+        "--history", type=_path, metavar="FILE", help="JSON lines, one operation each, of any register store"
     )
     judge.add_argument("--partial", action="store_true", help="the last line of FILE may be cut off")
     _of_a_run(verb("show", _show, "print the report of a saved run again"))
     why = verb("why", _why, "the whole story of one session of a saved run")
     _of_a_run(why)
-    why.add_argument("session", help="session id, or the beginning of one")
+    why.add_argument(
+        "session",
+        nargs="?",
+        help="session id, or its beginning; without it the broken ones are listed",
+    )
+    why.add_argument("--scenario", type=_path, help="the scenario's folder in the run, or a part of its name")
     _of_a_run(verb("history", _history, "print everything that one scenario recorded, as JSON lines for jq"))
     verb("doctor", _doctor, "say what this machine can do and what is missing")
     image = verb("image", _image, "build a node image from Debian packages, without any registry")
     image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
     up = verb("up", _up, "start a scenario's topology and hold it")
     _selecting(up)
-    up.add_argument("--out", default="runs", help="folder for the nodes' files (default: runs)")
+    up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
     for name, action, text in (
         ("status", _status, "nodes and roles of held topologies"),
         ("down", _down, "stop a held topology"),
@@ -283,25 +288,34 @@ def _parser() -> argparse.ArgumentParser:
     inject.add_argument("--run", help="id of the held topology; may be left out if there is one")
     verb("clean", _clean, "remove what a killed harness left behind, never a result")
     prune = verb("prune", _prune, "remove old results")
-    prune.add_argument("--out", default="runs", help="folder of results (default: runs)")
+    prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
     prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
     return parser
 
 
 def _selecting(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenario", help="a file, a folder, or a glob over the shipped scenarios")
+    parser.add_argument("--scenario", type=_path, help="a file, a folder, or a glob over shipped scenarios")
     parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     parser.add_argument(
         "--engine", type=_engine, help="an engine by name, e.g. redis-7.0 or valkey-9.1; doctor lists them"
     )
     parser.add_argument("--seed", type=_seed, help="repeat a plan: same arrivals, users and choices")
-    parser.add_argument("--deployment", metavar="FILE", help="run against another deployment")
+    parser.add_argument("--deployment", type=_path, metavar="FILE", help="run against another deployment")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
 
 
 def _of_a_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a results folder, e.g. runs/latest")
+    parser.add_argument("run", type=_path, help="a results folder, e.g. runs/latest")
+
+
+def _path(text: str) -> str:
+    """Nothing is no path: it would mean the folder that somebody happens to be in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a path, found nothing (is a variable empty?)")
+    if "\n" in text or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected a path without control characters, found {text!r}")
+    return text
 
 
 def _seed(text: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -22,14 +22,16 @@ from harness.history.files import without_collections
 from harness.model.history import History
 from harness.model.judgement import Finding, Judgement
 from harness.model.results import ScenarioResult, Story
-from harness.report.page import page
-from harness.report.write import write_file
+from harness.report.page import page, page_of_damage
+from harness.safe_files import is_file, write_file
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_MAX: 0}
 """Parameters of mallopt(3), and their values while a run is judged."""
 _USUAL = {_MMAP_MAX: 1 << 16, _MMAP_THRESHOLD: 1 << 25, _TRIM_THRESHOLD: 1 << 26}
 """What the C library comes to by itself once large arrays were freed."""
+
+_DATA = ("findings.json", "metrics.json")
 
 STORIES_SHOWN = 3
 """One story per finding name, for this many names; the page and `why` have the rest."""
@@ -73,12 +75,27 @@ def _memory_kept() -> Iterator[None]:
 
 def _judge(directory: Path) -> ScenarioResult:
     past = read_run(directory, in_memory=False)
+    history.check_plausible(directory, past)
     judgement = judge(past)
     result = _result(past, judgement, directory)
-    write_file(directory / "findings.json", _pretty(judgement.findings))
-    write_file(directory / "metrics.json", _pretty(judgement.metrics))
+    for name, value in zip(_DATA, (judgement.findings, judgement.metrics), strict=True):
+        write_file(directory / name, _pretty(value))
     write_file(directory / "index.html", page(result, past).encode())
     return result
+
+
+def leave_undecided(directory: Path, result: ScenarioResult) -> None:
+    """Say on the page of a run that cannot be judged why not. What an earlier judging found stays under
+    another name: it is worth reading, and it is not what this folder shows.
+
+    Raises:
+        EnvironmentFailure: the page cannot be written.
+    """
+    for name in _DATA:
+        if is_file(directory / name):
+            with suppress(OSError):
+                (directory / name).replace(directory / f"earlier-{name}")
+    write_file(directory / "index.html", page_of_damage(result).encode())
 
 
 def _result(past: History, judgement: Judgement, directory: Path) -> ScenarioResult:

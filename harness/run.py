@@ -99,7 +99,9 @@ def record_on(
     closing: Closing | None = None
     try:
         evictions = enable_eviction_events(topology)
-        recorder.record(_opening(plan, run, topology, clock, evictions=evictions))
+        opening = _opening(plan, run, topology, clock, evictions=evictions)
+        opening.plan_digest = history.digest_of_plan(directory)
+        recorder.record(opening)
         attempt = _Attempt(plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             closing = runner.run(attempt.drive(evictions))

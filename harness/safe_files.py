@@ -36,10 +36,11 @@ def opened(path: Path, *, most_bytes: int | None = None) -> Iterator[BinaryIO]:
         if path.is_symlink():
             raise OSError(None, "it is a link, and links in a run's folder are not followed") from None
         raise
+    about = os.fstat(number)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(number)
+        raise OSError(None, "expected a regular file")
     with os.fdopen(number, "rb") as file:
-        about = os.fstat(number)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(None, "expected a regular file")
         if most_bytes is not None and about.st_size > most_bytes:
             raise OSError(None, f"it has {about.st_size} bytes, more than the {most_bytes} that are read")
         yield file

@@ -27,11 +27,16 @@ from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
-from harness.report.write import write_file
+from harness.report.write import PLANNED, write_record
+from harness.safe_files import write_file
 from harness.topology import user_namespace
+from harness.visible import as_folder_name
 
 SECONDS_TO_WIND_DOWN = 60.0
 """After the first Ctrl-C an attempt may heal, collect and tear down for this long."""
+
+SECOND_ATTEMPT = "-attempt-2"
+"""Ends the name of its folder."""
 
 SECONDS_OVER_EXPECTED = 300.0
 """An attempt that runs this much longer than planned is stuck, and is stopped."""
@@ -88,6 +93,9 @@ class Suite:
         started_wall_us, started = time.time_ns() // 1000, time.monotonic()
         _make_folder(self._directory)
         plans = self._request.plans
+        write_record(
+            self._directory, PLANNED, self._suite([self._planned(one) for one in plans], started_wall_us, 0.0)
+        )
         self._display.begin(self._request.header, [plan.scenario.name for plan in plans])
         self._catch_signals()
         try:
@@ -96,13 +104,30 @@ class Suite:
             self._display.close()
             if self._forced:
                 self._clean_up()
+        return self._suite(results, started_wall_us, time.monotonic() - started)
+
+    def _planned(self, plan: Plan) -> ScenarioResult:
+        """Before it began: so a suite whose harness is killed still knows what belongs to it."""
+        if plan.skip is not None:
+            return skipped(plan)
+        never = "not run to its end: the harness was killed before"
+        return replace(
+            skipped(plan),
+            verdict=Verdict.INCONCLUSIVE,
+            reasons=(never,),
+            why=never,
+            run_dir=self._folder(plan).name,
+        )
+
+    def _suite(self, results: Sequence[ScenarioResult], started_wall_us: int, wall_s: float) -> SuiteResult:
+        plans = self._request.plans
         verdict, exit_code = overall(results, interrupted=self._interrupts > 0)
         return SuiteResult(
             suite=self._request.name,
             run=self._run,
             directory=str(self._directory),
             started_wall_us=started_wall_us,
-            wall_s=time.monotonic() - started,
+            wall_s=wall_s,
             backend=self._request.backend,
             engine=", ".join(dict.fromkeys(result.engine for result in results if result.engine)),
             timing=plans[0].scenario.deployment.timing if plans else "",
@@ -156,7 +181,7 @@ class Suite:
                 continue
             self._display.line(f"{plan.scenario.name}: inconclusive, once more, alone, same seed")
             folder = self._folder(plan)
-            again = folder.with_name(f"{folder.name}-attempt-2")
+            again = folder.with_name(f"{folder.name}{SECOND_ATTEMPT}")
             second = await self._attempt(_Job(plan, again, attempt=2))
             results[plan.scenario.file] = self._note(
                 replace(second, attempts=2, wall_s=first.wall_s + second.wall_s)
@@ -164,10 +189,17 @@ class Suite:
 
     def _folder(self, plan: Plan) -> Path:
         """`sentinel-01-primary-killed`; numbered where two files would have the same."""
-        name = _folder_name(plan)
-        namesakes = [one for one in self._request.plans if _folder_name(one) == name]
-        number = namesakes.index(plan)
-        return self._directory / (f"{name}-{number + 1}" if number else name)
+        taken: set[str] = set()
+        for one in self._request.plans:
+            name = wanted = _folder_name(one)
+            number = 1
+            while name in taken:
+                number += 1
+                name = f"{wanted}-{number}"
+            if one is plan:
+                return self._directory / name
+            taken |= {name, f"{name}{SECOND_ATTEMPT}"}
+        raise AssertionError(f"{plan.scenario.file} is no scenario of this suite")
 
     async def _attempt(self, job: _Job) -> ScenarioResult:
         try:
@@ -316,7 +348,9 @@ def _never_began(plan: Plan) -> ScenarioResult:
     return replace(skipped(plan), reasons=(reason,), why=reason)
 
 
-def overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Verdict, int]:
+def overall(
+    results: Sequence[ScenarioResult], *, interrupted: bool, incomplete: str = ""
+) -> tuple[Verdict, int]:
     verdicts = {result.verdict for result in results}
     if interrupted:
         return Verdict.INCONCLUSIVE, 130
@@ -324,7 +358,7 @@ def overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Ve
         return Verdict.FAIL, 1
     if Verdict.ERROR in verdicts:
         return Verdict.ERROR, 4
-    if Verdict.INCONCLUSIVE in verdicts:
+    if Verdict.INCONCLUSIVE in verdicts or incomplete:
         return Verdict.INCONCLUSIVE, 3
     if Verdict.PASS in verdicts:
         return Verdict.PASS, 0
@@ -332,8 +366,9 @@ def overall(results: Sequence[ScenarioResult], *, interrupted: bool) -> tuple[Ve
 
 
 def _folder_name(plan: Plan) -> str:
+    """Made of the file's name, whatever that is: `...yaml` must not mean the folder above."""
     path = Path(plan.scenario.file)
-    return path.stem if path.parent.name in {"", ".."} else f"{path.parent.name}-{path.stem}"
+    return as_folder_name(path.stem if path.parent.name in {"", ".."} else f"{path.parent.name}-{path.stem}")
 
 
 def _ended(code: int | None) -> str:

@@ -34,6 +34,7 @@ from harness.model.records import (
     NodeSample,
     Operation,
     PhaseChange,
+    Record,
     Step,
 )
 from harness.model.scenario import FaultStep, Scenario, Start, Workload
@@ -669,9 +670,9 @@ def _everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:
     return [*steps, cleared]
 
 
-def as_lines(history: History) -> str:
-    """The history's records as JSON lines, as a run would have left them."""
-    records = [
+def records_of(history: History) -> list[Record]:
+    """The history's records, as a run writes them down."""
+    return [
         history.opening,
         *history.phases,
         *history.connections,
@@ -683,4 +684,8 @@ def as_lines(history: History) -> str:
         *([history.audit_summary] if history.audit_summary else []),
         *([history.closing] if history.closing else []),
     ]
-    return "".join(msgspec.json.encode(record).decode() + "\n" for record in records)
+
+
+def as_lines(history: History) -> str:
+    """The same as JSON lines, as a run would have left them."""
+    return "".join(msgspec.json.encode(record).decode() + "\n" for record in records_of(history))

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.environment import PACKAGES, package_version
-from harness.report.write import write_file
+from harness.safe_files import write_file
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"

@@ -15,8 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from harness.history.columns import ColumnWriter
-from harness.history.files import COMPRESSED, HALF, PLAIN, without_collections
+from harness.history.files import (
+    COMPRESSED,
+    HALF,
+    PLAIN,
+    PLAN,
+    TABLES,
+    digest_of,
+    digest_of_plan,
+    without_collections,
+)
+from harness.model.records import Seal
 from harness.model.table import OperationTable
 
 _BLOCK_BYTES = 1 << 20
@@ -37,17 +49,26 @@ def close_files(directory: Path) -> None:
             without_collections(),
             (directory / PLAIN).open("rb") as plain,
             ColumnWriter(directory) as columns,
+            gzip.open(half, "wb", compresslevel=_COMPRESSION_LEVEL) as rest,
         ):
-            with gzip.open(half, "wb", compresslevel=_COMPRESSION_LEVEL) as rest:
-                for block in _blocks(plain):
-                    _divide(block, columns, rest)
+            for block in _blocks(plain):
+                _divide(block, columns, rest)
             columns.finish()
+            rest.write(_seal(directory))
         half.replace(directory / COMPRESSED)
     except (OSError, ValueError):
         with contextlib.suppress(OSError):
             half.unlink(missing_ok=True)
         raise
     (directory / PLAIN).unlink()
+
+
+def _seal(directory: Path) -> bytes:
+    """The last line, which says what the files beside it must be."""
+    files = {name: digest_of(directory / name) for name in TABLES}
+    if plan := digest_of_plan(directory):
+        files[PLAN] = plan
+    return msgspec.json.encode(Seal(files=files)) + b"\n"
 
 
 def _divide(block: bytes, columns: ColumnWriter, rest: gzip.GzipFile) -> None:

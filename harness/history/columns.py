@@ -11,9 +11,10 @@ together with the first of the next, which puts nearly all of them in place; rea
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 from harness.history.files import HALF, TABLES
 from harness.history.on_disk import ColumnsOnDisk, ReadAhead, ReadColumn
 from harness.model.table import TEXT, OperationTable, rows_of
+from harness.safe_files import opened
 
 GROUP_OPERATIONS = 131_072
 """Operations in a row group: what a session repeats is stored once per group, and packing one takes
@@ -34,6 +36,12 @@ OVERLAP_OPERATIONS = 8_192
 """Held back for the next group, in case one that began earlier is still to come."""
 
 _READERS = 2
+
+_ROWS_ALWAYS = 100_000
+"""And one more for each byte of the file: a row of a real run takes twenty or more."""
+_UNPACKED_ALWAYS = 64 << 20
+_UNPACKED_RATIO = 64
+"""What is no more than that for its size cannot fill the memory. Columns of real runs unpack to ten times."""
 _COMPRESSION_LEVEL = 3
 _PAGE_BYTES = 1 << 26
 """A column of a group is one page: compression sees all of it."""
@@ -125,6 +133,12 @@ def read_tables(directory: Path, *, in_memory: bool = True) -> OperationTable:
     return OperationTable(operations=operations, steps=steps, attempts=attempts).sorted_by_id()
 
 
+@cache
+def _schema(name: str) -> pa.Schema:
+    """As the kit writes the file of that name."""
+    return dict(zip(TABLES, _parts(OperationTable.of(())), strict=True))[name].schema
+
+
 def _parts(table: OperationTable) -> tuple[pa.Table, pa.Table, pa.Table]:
     return table.operations, table.steps, table.attempts
 
@@ -196,9 +210,31 @@ def _on_disk(read: ReadColumn, path: Path, columns: Sequence[str]) -> ColumnsOnD
 
 
 def _complete(path: Path, columns: Sequence[str]) -> None:
-    missing = set(columns) - set(pq.read_schema(path).names)
+    """Refuse what the kit did not write: columns of other types, and more than a file of its size holds.
+
+    Raises:
+        OSError, ValueError: it is so, or it is no file of columns at all, or a link.
+    """
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        metadata = pq.read_metadata(file)
+        schema = pq.read_schema(file)
+    missing = set(columns) - set(schema.names)
     if missing:
         raise ValueError(f"it lacks {', '.join(sorted(missing))}: use the kit's version that recorded it")
+    wanted = _schema(path.name)
+    for name in columns:
+        if schema.field(name).type != wanted.field(name).type:
+            raise ValueError(
+                f"column {name}: expected {wanted.field(name).type}, found {schema.field(name).type}"
+            )
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows = sum(group.num_rows for group in groups)
+    unpacked = sum(group.total_byte_size for group in groups)
+    if rows != metadata.num_rows or not 0 <= rows <= _ROWS_ALWAYS + size:
+        raise ValueError(f"{metadata.num_rows} rows in {size} bytes: no run leaves that")
+    if not 0 <= unpacked <= _UNPACKED_ALWAYS + _UNPACKED_RATIO * size:
+        raise ValueError(f"{size} bytes unpack to {unpacked}: no run leaves that")
 
 
 def _column(path: Path, name: str) -> pa.ChunkedArray:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
-FORMAT = 2
-"""Of the files as a whole; `Opening.format`. 1 kept operations as lines to the end, which is still read."""
+from harness.safe_files import opened
+
+FORMAT = 3
+"""Of the files as a whole; `Opening.format`. 1 kept operations as lines to the end, 2 had no checksums; both
+are still read, and judged as they always were."""
+
+PLAN = "plan.json"
 
 PLAIN = "history.jsonl"
 COMPRESSED = "history.jsonl.gz"
 
 TABLES = ("operations.parquet", "steps.parquet", "attempts.parquet")
+
+_BLOCK_BYTES = 1 << 20
 
 HALF = ".part"
 """Ends the name of a file that is still being written."""
@@ -28,3 +37,24 @@ def without_collections() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def digest_of(path: Path) -> str:
+    """A checksum of a whole file: any byte that changed shows.
+
+    Raises:
+        OSError: it cannot be read, or it is a link.
+    """
+    with opened(path) as file:
+        digest = hashlib.blake2b(digest_size=16)
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_of_plan(directory: Path) -> str:
+    """Of the plan that lies in a run's folder; empty where none does."""
+    try:
+        return digest_of(directory / PLAN)
+    except FileNotFoundError:
+        return ""

@@ -101,6 +101,14 @@ class ColumnsOnDisk:
             self._kept[name] = column
         return column
 
+    def extremes(self, name: str) -> tuple[int | None, int | None]:
+        """The least and the largest number of a column, as the file itself says."""
+        place = self._metadata.schema.to_arrow_schema().get_field_index(name)
+        groups = range(self._metadata.num_row_groups)
+        told = [self._metadata.row_group(group).column(place).statistics for group in groups]
+        known = [one for one in told if one is not None and one.has_min_max]
+        return min((one.min for one in known), default=None), max((one.max for one in known), default=None)
+
     def chunks(self, name: str) -> Iterator[pa.Array]:
         """The column's row groups one after the other, each with a dictionary of its own."""
         if name in self._kept:

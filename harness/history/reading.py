@@ -7,7 +7,6 @@ else that cannot be decoded is an error. What is missing is said in `History.inc
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +21,16 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.history.columns import read_tables
-from harness.history.files import COMPRESSED, FORMAT, PLAIN, TABLES, without_collections
+from harness.history.files import (
+    COMPRESSED,
+    FORMAT,
+    PLAIN,
+    PLAN,
+    TABLES,
+    digest_of,
+    digest_of_plan,
+    without_collections,
+)
 from harness.model.history import History
 from harness.model.plan import Plan
 from harness.model.records import (
@@ -40,14 +48,24 @@ from harness.model.records import (
     Operation,
     PhaseChange,
     Record,
+    Seal,
     Unanswered,
 )
 from harness.model.scenario import Declaration
 from harness.model.table import OperationTable
+from harness.safe_files import is_file, read_file
 
 T = TypeVar("T")
 
 _PART_BYTES = 1 << 19
+_SEAL = b'{"type":"seal"'
+_GZIP = 16
+"""Added to the window's bits it tells zlib to expect, and check, gzip's head and checksum."""
+_UNPACKED_ALWAYS = 64 << 20
+_UNPACKED_RATIO = 64
+"""Lines of a run become a tenth to a twentieth of their size; a file made to fill memory, a thousandth."""
+_MOST_BYTES = 4 << 30
+_MOST_PLAN_BYTES = 64 << 20
 _NOTHING_KNOWN: Mapping[str, Declaration] = MappingProxyType({})
 
 
@@ -62,12 +80,59 @@ def read(
     Raises:
         UsageError: a file is missing, of another format, or damaged (with the line's number).
     """
-    plan = _with_traits(_read_plan(directory / "plan.json"), faults)
+    try:
+        return _read(directory, faults, in_memory=in_memory)
+    except (RecursionError, MemoryError, OverflowError) as problem:
+        raise UsageError(f"{directory}: no history of the kit's: {type(problem).__name__}") from problem
+
+
+def _read(directory: Path, faults: Mapping[str, Declaration], *, in_memory: bool) -> History:
+    plan = _with_traits(_read_plan(directory / PLAN), faults)
     path, text, broke_off = _read_text(directory)
+    text, seal = _without_seal(path, text)
     with ThreadPoolExecutor(1) as beside:  # columns are read while lines are decoded
-        tables = beside.submit(read_tables, directory, in_memory=in_memory)
+        tables = beside.submit(_verified_tables, directory, seal, in_memory=in_memory)
         past = _read_lines(path, plan, text, broke_off)
-    return _with_operations(path, past, tables)
+        _belongs_together(directory, past.opening, seal)
+    return _with_operations(path, past, tables, sealed=seal is not None)
+
+
+def _without_seal(path: Path, text: bytes) -> tuple[bytes, Seal | None]:
+    """The lines of a closed history, and the checksums that its last line holds; None: it has none."""
+    begins = text.rfind(b"\n", 0, -1) + 1
+    if path.name != COMPRESSED or not text[begins:].startswith(_SEAL):
+        return text, None
+    try:
+        return text[:begins], msgspec.json.decode(text[begins:], type=Seal)
+    except msgspec.MsgspecError as problem:
+        raise UsageError(f"{path}: its last line, the seal: {problem}") from problem
+
+
+def _verified_tables(directory: Path, seal: Seal | None, *, in_memory: bool) -> OperationTable:
+    """The columns, once it is clear that they are what the run left.
+
+    Raises:
+        UsageError: one is not.
+        OSError, ValueError: a file is missing, or cannot be read.
+    """
+    for name in TABLES:
+        if seal is not None and digest_of(directory / name) != seal.files.get(name):
+            raise UsageError(f"{directory / name}: damaged: its checksum is not that which the run left")
+    return read_tables(directory, in_memory=in_memory)
+
+
+def _belongs_together(directory: Path, opening: Opening, seal: Seal | None) -> None:
+    """Whether this plan is the one that was run.
+
+    Raises:
+        UsageError: it is damaged, or another run's.
+    """
+    wanted = {opening.plan_digest or None, seal.files.get(PLAN) if seal else None} - {None}
+    if wanted and wanted != {digest_of_plan(directory)}:
+        raise UsageError(
+            f"{directory / PLAN}: damaged, or the plan of another run: its checksum is not that which the "
+            "run noted"
+        )
 
 
 def _read_lines(path: Path, plan: Plan, text: bytes, broke_off: str) -> History:
@@ -75,7 +140,7 @@ def _read_lines(path: Path, plan: Plan, text: bytes, broke_off: str) -> History:
     if not records or not isinstance(records[0], Opening):
         raise UsageError(f"{path}: line 1 should be the opening of a history, found {_first_line(text)!r}")
     opening = records[0]
-    if opening.format not in {1, FORMAT}:
+    if not 1 <= opening.format <= FORMAT:
         raise UsageError(
             f"{path}: line 1: format {FORMAT} expected, found {opening.format}: use the kit's "
             "version that recorded it"
@@ -85,12 +150,12 @@ def _read_lines(path: Path, plan: Plan, text: bytes, broke_off: str) -> History:
 
 def _read_plan(path: Path) -> Plan:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
+        return msgspec.json.decode(read_file(path, most_bytes=_MOST_PLAN_BYTES), type=Plan)
     except OSError as problem:
         raise UsageError(
             f"{path}: {problem.strerror}: a run's folder holds its plan beside its history"
         ) from problem
-    except msgspec.MsgspecError as problem:
+    except (msgspec.MsgspecError, ValueError) as problem:
         raise UsageError(f"{path}: not a plan of this version of the kit: {problem}") from problem
 
 
@@ -105,13 +170,15 @@ def _with_traits(plan: Plan, faults: Mapping[str, Declaration]) -> Plan:
 def _read_text(directory: Path) -> tuple[Path, bytes, str]:
     """Path, whole lines, and why the text breaks off (empty: it does not)."""
     compressed, plain = directory / COMPRESSED, directory / PLAIN
-    path = compressed if compressed.exists() else plain
+    path = compressed if is_file(compressed) else plain
     try:
-        text = gzip.decompress(path.read_bytes()) if path is compressed else path.read_bytes()
+        text = _unpacked(read_file(path)) if path is compressed else read_file(path, most_bytes=_MOST_BYTES)
     except FileNotFoundError as problem:
         raise UsageError(f"{directory}: no history here: expected {COMPRESSED} or {PLAIN}") from problem
-    except (EOFError, zlib.error, OSError) as problem:
-        raise UsageError(f"{path}: cannot be read: {problem}") from problem
+    except OSError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
+    except (zlib.error, ValueError) as problem:
+        raise UsageError(f"{path}: damaged, cannot be read: {problem}") from problem
     if not text or text.endswith(b"\n"):
         return path, text, ""
     whole = text[: text.rfind(b"\n") + 1]
@@ -122,6 +189,24 @@ def _read_text(directory: Path) -> tuple[Path, bytes, str]:
     )
 
 
+def _unpacked(packed: bytes) -> bytes:
+    """The content of a gzip file, up to what one of that size may sensibly hold.
+
+    Raises:
+        ValueError, zlib.error: it is cut off, damaged, or holds more.
+    """
+    most = min(_UNPACKED_ALWAYS + _UNPACKED_RATIO * len(packed), _MOST_BYTES)
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP)
+    content = unpacker.decompress(packed, most)
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {most >> 20} MiB, which no run leaves")
+    if not unpacker.eof:
+        raise ValueError("it is cut off")
+    if unpacker.unused_data:
+        raise ValueError("something follows its end")
+    return content
+
+
 def _decoded(path: Path, text: bytes) -> list[Record]:
     decoder = msgspec.json.Decoder(Record)
     records: list[Record] = []
@@ -129,14 +214,14 @@ def _decoded(path: Path, text: bytes) -> list[Record]:
         try:
             for part in _parts(text):
                 records += _shared(decoder.decode_lines(part))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):
             records.clear()
     if records or not text:
         return records
     for number, line in enumerate(text.split(b"\n")[:-1], start=1):
         try:
             decoder.decode(line)
-        except msgspec.MsgspecError as problem:
+        except (msgspec.MsgspecError, ValueError) as problem:
             raise UsageError(f"{path}: line {number}: {problem}, found {_clipped(line)!r}") from problem
     raise UsageError(f"{path}: not lines of JSON")
 
@@ -209,19 +294,30 @@ def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) ->
     )
 
 
-def _with_operations(path: Path, past: History, tables: Future[OperationTable]) -> History:
+def _with_operations(path: Path, past: History, tables: Future[OperationTable], *, sealed: bool) -> History:
     """The operations of a closed history from their columns, and a word about those that are missing."""
     found = len(past.operations)
-    if path.name == COMPRESSED and past.opening.format == FORMAT and not found:
+    closed = path.name == COMPRESSED
+    if closed and past.opening.format == FORMAT and not sealed:
+        raise UsageError(f"{path}: damaged: it lacks its last line, which has the checksums")
+    if not closed and past.opening.format == FORMAT and past.complete:
+        past = replace(past, incomplete="it was never closed: the harness was killed, or the disk was full")
+    if closed and past.opening.format > 1 and not found:
         try:
             table = tables.result()
         except (OSError, ValueError) as problem:
-            raise UsageError(f"{path.parent}: {', '.join(TABLES)}: cannot be read: {problem}") from problem
+            raise UsageError(
+                f"{path.parent}: {', '.join(TABLES)}: cannot be read: {_of_system(problem)}"
+            ) from problem
         past, found = replace(past, operations=table), len(table)
     counted = past.closing.operations if past.closing else 0
     if found < counted and past.complete:
         return replace(past, incomplete=f"it has {found} of {counted} operations")
     return past
+
+
+def _of_system(problem: Exception) -> str:
+    return getattr(problem, "strerror", None) or str(problem)
 
 
 def _of(kinds: dict[type, list[tuple[int, Record]]], kind: type[T]) -> list[T]:

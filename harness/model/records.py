@@ -331,6 +331,8 @@ class Opening(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"
     """True: plain processes on 127.0.0.1, no network faults possible."""
     eviction_events: bool = False
     """notify-keyspace-events was switched on to record evictions per key."""
+    plan_digest: str = ""
+    """Checksum of plan.json as this run found it; empty in histories from before format 3."""
 
 
 class Closing(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="closing"):
@@ -344,6 +346,13 @@ class Closing(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"
     """Why the topology was not seen recovered within the limit; empty: it was."""
     peaks: dict[str, int] = {}
     """Bounds watched by the harness: connections_open, actors_busy, not_sent."""
+
+
+class Seal(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="seal"):
+    """Last line of a closed history: the checksums of the files beside it. The lines have their own, as gzip
+    gives every file one. No record of the run: closing adds it, reading takes it off."""
+
+    files: dict[str, str]
 
 
 Record = (

@@ -101,3 +101,5 @@ class SuiteResult:
     exit_code: int
     results: tuple[ScenarioResult, ...] = field(default_factory=tuple)
     interrupted: bool = False
+    incomplete: str = ""
+    """Why scenarios may be missing that nobody can name any more; empty: the list is whole."""

@@ -202,6 +202,15 @@ class OperationTable:
     def __len__(self) -> int:
         return int(self.operations.num_rows)
 
+    def extremes(self, *names: str) -> list[int]:
+        """The least and the largest number of each of these columns of operations; none where all are null.
+
+        Raises:
+            ValueError: a column is not of numbers.
+        """
+        found = [value for name in names for value in _extremes(self.operations, name)]
+        return [int(value) for value in found if value is not None]
+
     def records(self) -> tuple[Operation, ...]:
         """Unpack everything, exactly as it was packed. Costs several microseconds per operation."""
         fields = {one.name: one.unpack(self.operations[one.name]) for one in OPERATION_COLUMNS}
@@ -250,6 +259,14 @@ def rows_of(table: pa.Table) -> Rows:
     """The `row` column of `steps` or `attempts`: for each, the index of its operation."""
     rows: Rows = table["row"].to_numpy()
     return rows
+
+
+def _extremes(table: pa.Table, name: str) -> tuple[int | None, int | None]:
+    if isinstance(table, pa.Table):
+        both = pc.min_max(table[name])
+        return both["min"].as_py(), both["max"].as_py()
+    known: tuple[int | None, int | None] = table.extremes(name)  # on disk, where it need not be read for that
+    return known
 
 
 def _packed(

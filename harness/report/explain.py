@@ -6,6 +6,7 @@ that governs it, how late the machine was, the commands that repeat it and that 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -14,15 +15,19 @@ from harness.model.judgement import ExpectationResult, FailoverStep, Finding, Ju
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
 from harness.report.words import first_line, loss, machine, verdict_word
+from harness.visible import one_line
 
 KIT = "failover-kit"
+
+_OF_MAKE = re.compile("[^A-Za-z0-9_@%+=:,./-]")
+"""What a shell takes from within quotes as it stands, and make, or its recipe, might still carry out."""
 
 _MARK = {True: "met", False: "NOT MET", None: "undecided"}
 
 
 def headline(result: ScenarioResult) -> str:
     """`BROKEN  primary killed, replica promoted: outage(write) 7.2 s, expected < 5 s`."""
-    return f"{verdict_word(result)}: {result.name}: {first_line(result) or 'as expected'}"
+    return one_line(f"{verdict_word(result)}: {result.name}: {first_line(result) or 'as expected'}")
 
 
 def explain(result: ScenarioResult, directory: str) -> list[str]:
@@ -48,7 +53,7 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
     if result.log_tail:
         lines.append("  the attempt's own log ends so:")
         lines += [f"    {line}" for line in result.log_tail.splitlines()]
-    return lines + _commands(result, directory)
+    return [one_line(line) for line in lines + _commands(result, directory)]
 
 
 def _measured(judgement: Judgement) -> list[str]:
@@ -114,18 +119,17 @@ def _commands(result: ScenarioResult, directory: str) -> list[str]:
         judged = result.judgement is not None
         lines.append(f"  see more:  {folder}{'/index.html' if judged else ' (attempt.log, nodes/)'}")
         if result.stories:
-            session = result.stories[0].session[:12]
-            by_make = f"make why RUN={folder} SESSION={session}"
-            lines.append(
-                f"             {by_make if _is_shipped(result) else f'{KIT} why {folder} {session}'}"
-            )
+            session = shlex.quote(result.stories[0].session[:12])
+            by_make = _is_shipped(result) and not _OF_MAKE.search(folder + session)
+            said = f"make why RUN={folder} SESSION={session}" if by_make else f"{KIT} why {folder} {session}"
+            lines.append(f"             {said}")
     return lines
 
 
 def _repeat(result: ScenarioResult) -> str:
     """By make for the shipped scenarios, seen from the project's folder; else by the console command."""
     file = shlex.quote(result.file)
-    if _is_shipped(result) and not result.changed:
+    if _is_shipped(result) and not result.changed and not _OF_MAKE.search(result.file):
         return f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}"
     changed = "".join(f" {shlex.quote(option)}" for option in result.changed)
     return f"{KIT} run --scenario {file} --seed {result.seed} --backend {result.backend}{changed}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, Window
@@ -22,6 +23,7 @@ from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
 from harness.report.timeline import timeline, zero_us
+from harness.visible import visible
 
 FINDINGS_SHOWN = 40
 """Per finding name; findings.json has all of them."""
@@ -52,6 +54,11 @@ def page(result: ScenarioResult, past: History) -> str:
             zero=zero_us(past),
         )
     )
+
+
+def page_of_damage(result: ScenarioResult) -> str:
+    """The page of a run that cannot be judged."""
+    return _templates().get_template("damaged.html").render(result=result, word=words.verdict_word(result))
 
 
 def index(suite: SuiteResult) -> str:
@@ -149,12 +156,18 @@ def _operation(operation: Operation, zero: int) -> str:
     )
 
 
+def _harmless(value: object) -> object:
+    """What a template shows, without what a browser would obey; its own markup is left as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -28,6 +28,7 @@ def summary(suite: SuiteResult) -> dict[str, Any]:
         "jobs": suite.jobs,
         "wall_s": round(suite.wall_s, 1),
         "interrupted": suite.interrupted,
+        "incomplete": suite.incomplete,
         "scenarios": [_scenario(one) for one in suite.results],
     }
 

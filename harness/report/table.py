@@ -23,6 +23,7 @@ from harness.report.words import (
     loss_in_short,
     verdict_word,
 )
+from harness.visible import one_line
 
 COLUMNS = (
     "",
@@ -74,17 +75,19 @@ def row(result: ScenarioResult) -> Row:
     told = result.name.startswith(result.topology)
     name = result.name if told else f"{result.topology}: {result.name}"
     if judgement is None:
-        return Row(verdict_word(result), name, "–", "–", "–", "–", "–", result.why or first_line(result))
-    return Row(
-        verdict_word(result),
-        name,
-        logged_out(judgement),
-        got_back_in(judgement),
-        logouts_failed(judgement),
-        longest_outage(judgement),
-        bytes_of(judgement.metrics.lag_at_fault_bytes),
-        "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics), _left_out(result)))),
-    )
+        cells = (verdict_word(result), name, "–", "–", "–", "–", "–", result.why or first_line(result))
+    else:
+        cells = (
+            verdict_word(result),
+            name,
+            logged_out(judgement),
+            got_back_in(judgement),
+            logouts_failed(judgement),
+            longest_outage(judgement),
+            bytes_of(judgement.metrics.lag_at_fault_bytes),
+            "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics), _left_out(result)))),
+        )
+    return Row(*map(one_line, cells))
 
 
 def _left_out(result: ScenarioResult) -> str:

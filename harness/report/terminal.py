@@ -18,7 +18,7 @@ from harness.model.scenario import Scenario
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
 from harness.report.words import EXIT_MEANINGS, seconds, verdict_word
-from harness.visible import visible
+from harness.visible import one_line, visible
 
 LOG_WIDTH = 160
 """Columns assumed where there is no terminal: CI logs scroll sideways rather than wrap."""
@@ -73,7 +73,7 @@ class LiveDisplay:
         self._live = Live(console=console, refresh_per_second=4, transient=True)
 
     def begin(self, header: str, names: Sequence[str]) -> None:
-        self._console.print(header, highlight=False)
+        self._console.print(visible(header), highlight=False)
         self._total = len(names)
         self._live.start()
 
@@ -84,12 +84,13 @@ class LiveDisplay:
         self._live.update(self._drawn())
 
     def line(self, text: str) -> None:
-        self._live.console.print(Text(text, style="dim"))
+        self._live.console.print(Text(visible(text), style="dim"))
 
     def finished(self, result: ScenarioResult) -> None:
         self._running.pop(result.name, None)
         self._done[verdict_word(result)] += 1
-        self._live.console.print(f"{result.name}: {verdict_word(result)} {_took(result)}", highlight=False)
+        name = one_line(result.name)
+        self._live.console.print(f"{name}: {verdict_word(result)} {_took(result)}", highlight=False)
         self._live.update(self._drawn())
 
     def close(self) -> None:
@@ -100,7 +101,7 @@ class LiveDisplay:
         for title in ("running", "phase", "nodes", "acked/s", "errors/s", "sessions", "left"):
             grid.add_column(title, style="dim" if title == "nodes" else None, overflow="fold")
         for progress in self._running.values():
-            grid.add_row(*_cells(progress))
+            grid.add_row(*map(one_line, _cells(progress)))
         tally = ", ".join(f"{count} {word}" for word, count in self._done.items())
         return Group(grid, Text(f"{self._done.total()} of {self._total} done  {tally}", style="bold"))
 
@@ -137,6 +138,10 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
     console = _console(stream)
     console.print()
     console.print(suite_line(suite), style="bold", highlight=False)
+    if suite.incomplete:
+        console.print(
+            f"scenarios may be missing: {one_line(suite.incomplete)}", highlight=False, soft_wrap=True
+        )
     for title, results in blocks(suite.results):
         console.print(table(title, results))
     for result in suite.results:
@@ -144,7 +149,7 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             # Never wrapped by us: commands are there to be copied.
             console.print(Text("\n".join(explain(result, suite.directory))), soft_wrap=True)
             console.print()
-    where = f"results: {suite.directory}/index.html · summary.json · junit.xml"
+    where = f"results: {one_line(suite.directory)}/index.html · summary.json · junit.xml"
     console.print(where, highlight=False, soft_wrap=True)
     console.print(f"exit status {suite.exit_code}: {EXIT_MEANINGS[suite.exit_code]}", highlight=False)
 
@@ -152,7 +157,7 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
 def suite_line(suite: SuiteResult) -> str:
     """The first line of every output: what stood under the results."""
     what = f"backend {suite.backend} · {suite.engine or 'no engine'} · timing {suite.timing}"
-    return f"{what} · seed {suite.seed} · {suite.wall_s:.0f} s with {suite.jobs} side by side"
+    return one_line(f"{what} · seed {suite.seed} · {suite.wall_s:.0f} s with {suite.jobs} side by side")
 
 
 def show_list(scenarios: Sequence[Scenario], stream: TextIO) -> None:
@@ -161,7 +166,7 @@ def show_list(scenarios: Sequence[Scenario], stream: TextIO) -> None:
     for title in ("file", "shows", "tags", "name"):
         drawn.add_column(title, overflow="fold")
     for one in scenarios:
-        drawn.add_row(one.file, one.shows, " ".join(one.tags), one.name)
+        drawn.add_row(*map(one_line, (one.file, one.shows, " ".join(one.tags), one.name)))
     console.print(drawn)
 
 

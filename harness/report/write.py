@@ -1,16 +1,22 @@
-"""Writes a suite's report beside its scenarios' folders; the only part of the report with I/O."""
+"""Writes a suite's report beside its scenarios' folders, and reads its record back: the report's I/O."""
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import EnvironmentFailure
 from harness.model.results import SuiteResult
 from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary_text
+from harness.safe_files import read_file, write_file
+
+SUITE = "suite.msgpack"
+PLANNED = "planned.msgpack"
+"""The same while the suite is running, with every scenario as one that never began."""
 
 
 def write_suite(suite: SuiteResult) -> None:
@@ -20,19 +26,51 @@ def write_suite(suite: SuiteResult) -> None:
         EnvironmentFailure: the folder cannot be written to, or the disk is full.
     """
     directory = Path(suite.directory)
-    write_file(directory / "suite.msgpack", msgspec.msgpack.encode(suite))
+    write_record(directory, SUITE, suite)
     write_file(directory / "summary.json", summary_text(suite).encode())
     write_file(directory / "junit.xml", junit(suite).encode())
     write_file(directory / "index.html", index(suite).encode())
+    with suppress(OSError):
+        (directory / PLANNED).unlink(missing_ok=True)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file of results.
+def read_suite(directory: Path, name: str = SUITE) -> SuiteResult:
+    """The suite's own record, as `write_suite` left it. Records from before there were checksums have none.
 
     Raises:
-        EnvironmentFailure: it cannot be written, or the disk is full.
+        OSError: there is none, or it is a link.
+        ValueError: it is damaged, or no such record at all.
     """
+    content = read_file(directory / name)
     try:
-        path.write_bytes(content)
-    except OSError as problem:
-        raise EnvironmentFailure(f"{path}: cannot be written: {problem.strerror or problem}") from problem
+        try:
+            packed = msgspec.msgpack.decode(content, type=_Packed)
+        except msgspec.ValidationError:
+            return msgspec.msgpack.decode(content, type=SuiteResult)
+        if packed.digest != _digest(packed.suite):
+            raise ValueError("damaged: its checksum is not that which the run left")
+        return msgspec.msgpack.decode(packed.suite, type=SuiteResult)
+    except (RecursionError, MemoryError, OverflowError) as problem:
+        raise ValueError(f"not a suite's record: {type(problem).__name__}") from problem
+
+
+def write_record(directory: Path, name: str, suite: SuiteResult) -> None:
+    """Write a suite's record alone.
+
+    Raises:
+        EnvironmentFailure: it cannot be written.
+    """
+    packed = msgspec.msgpack.encode(suite)
+    content = msgspec.msgpack.encode(_Packed(digest=_digest(packed), suite=packed))
+    write_file(directory / name, content)
+
+
+class _Packed(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What lies in the file."""
+
+    digest: str
+    suite: bytes
+
+
+def _digest(packed: bytes) -> str:
+    return hashlib.blake2b(packed, digest_size=16).hexdigest()

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
 
 from harness import history, saved
+from harness.clock import RunClock
 from harness.errors import UsageError
 from harness.faults import FAULTS
 from harness.judging import judge_folder, read_run
+from harness.model.records import Closing, Opening
 from harness.model.results import ScenarioResult
+from harness.model.seams import Secrets
 from harness.model.words import Verdict
-from harness.report.write import write_suite
-from tests.builders_history import Past, as_lines
+from harness.report.write import PLANNED, write_record, write_suite
+from harness.safe_files import is_file, is_folder
+from tests.builders_history import Past, as_lines, records_of
 from tests.builders_results import suite
 from tests.unit.checks import stories
 
@@ -28,6 +36,26 @@ def attempt(folder: Path, story: Callable[[], Past] = stories.lost_session) -> P
     folder.mkdir(parents=True)
     history.write_plan(folder, past.plan())
     (folder / "history.jsonl").write_text(as_lines(past.history()))
+    return folder
+
+
+FILES = ("plan.json", "history.jsonl.gz", "operations.parquet", "steps.parquet", "attempts.parquet")
+
+
+def closed_attempt(folder: Path, story: Callable[[], Past] = stories.lost_session) -> Path:
+    """The same as a run leaves it that came to its end: with columns and checksums."""
+    past = story()
+    folder.mkdir(parents=True)
+    history.write_plan(folder, past.plan())
+    recorder = history.Recorder(folder, RunClock(), secrets=Secrets(redis="", sentinel=""))
+    *records, closing = records_of(past.history())
+    for record in records:
+        if isinstance(record, Opening):
+            record.format, record.plan_digest = history.FORMAT, history.digest_of_plan(folder)
+        recorder.record(record)
+    assert isinstance(closing, Closing)
+    recorder.close(closing)
+    assert recorder.failure is None
     return folder
 
 
@@ -89,14 +117,17 @@ def test_suite_of_a_killed_harness_is_judged_from_its_folders(tmp_path: Path) ->
 
 
 def test_history_that_never_began_does_not_hide_the_others(tmp_path: Path) -> None:
-    """Killed before its first record: the rest is judged, and alone it is one message."""
+    """Killed before its first record: it is inconclusive and listed; the rest is judged."""
     attempt(tmp_path / "run" / "lost")
     empty = attempt(tmp_path / "run" / "empty")
     (empty / "history.jsonl").write_text("")
-    assert [one.run_dir for one in saved.judge_again(tmp_path / "run").results] == ["lost"]
+    judged = saved.judge_again(tmp_path / "run")
+    assert [(one.run_dir, one.verdict) for one in judged.results] == [
+        ("empty", Verdict.INCONCLUSIVE),
+        ("lost", Verdict.FAIL),
+    ]
     shutil.rmtree(tmp_path / "run" / "lost")
-    with pytest.raises(UsageError, match="line 1 should be the opening"):
-        saved.judge_again(tmp_path / "run")
+    assert saved.judge_again(tmp_path / "run").exit_code == 3
 
 
 def test_history_that_breaks_off_never_passes(tmp_path: Path) -> None:
@@ -107,6 +138,143 @@ def test_history_that_breaks_off_never_passes(tmp_path: Path) -> None:
     (result,) = saved.judge_again(folder).results
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "the history is incomplete" in result.reasons[0]
+
+
+def test_suite_without_its_list_is_never_all_passed(tmp_path: Path) -> None:
+    """What else belonged to it, nobody can tell any more: said in the table, the page and for machines."""
+    attempt(tmp_path / "run" / "kept", stories.logged_out)
+    judged = saved.judge_again(tmp_path / "run")
+    assert [one.verdict for one in judged.results] == [Verdict.PASS]
+    assert (judged.verdict, judged.exit_code) == (Verdict.INCONCLUSIVE, 3)
+    for file, says in (("summary.json", '"incomplete": "there is no suite.msgpack'), ("index.html", MISSING)):
+        assert says in (tmp_path / "run" / file).read_text()
+    assert f'type="INCONCLUSIVE" message="{MISSING}' in _attributes(tmp_path / "run" / "junit.xml")
+    assert saved.judge_again(tmp_path / "run").exit_code == 3, "and judging once more does not heal it"
+
+
+MISSING = "scenarios may be missing"
+
+
+def _attributes(junit: Path) -> str:
+    error = ET.fromstring(junit.read_text()).find(".//error")
+    assert error is not None
+    return f'type="{error.get("type")}" message="{error.get("message")}'
+
+
+Damage = Callable[[Path], object]
+
+
+def cut(name: str) -> Damage:
+    def half(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+
+    return half
+
+
+def flip(name: str) -> Damage:
+    def one_bit(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+
+    return one_bit
+
+
+def other_plan(folder: Path) -> None:
+    """One that is whole, and another's: it expects what this run has."""
+    plan = msgspec.json.decode((folder / "plan.json").read_bytes())
+    plan["scenario"]["expect"] = []
+    (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+
+
+def elsewhere(name: str) -> Damage:
+    def linked(folder: Path) -> None:
+        (folder / name).rename(folder.parent.parent / name)
+        (folder / name).symlink_to(folder.parent.parent / name)
+
+    return linked
+
+
+DAMAGES: dict[str, Damage] = {
+    "folder missing": shutil.rmtree,
+    "folder linked": lambda folder: folder.symlink_to(folder.rename(folder.parent.parent / "moved")),
+    "no history": lambda folder: (folder / "history.jsonl.gz").unlink(),
+    "no plan": lambda folder: (folder / "plan.json").unlink(),
+    "another plan": other_plan,
+    "no columns": lambda folder: (folder / "steps.parquet").unlink(),
+    "pipe": lambda folder: ((folder / "history.jsonl.gz").unlink(), os.mkfifo(folder / "history.jsonl.gz")),
+    **{f"{kind.__name__} {name}": kind(name) for kind in (cut, flip, elsewhere) for name in FILES},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("story", [stories.logged_out, stories.lost_session])
+def test_damaged_scenario_is_inconclusive_and_listed(
+    story: Callable[[], Past], damage: str, tmp_path: Path
+) -> None:
+    """It keeps neither its old verdict nor vanishes: table, page, JUnit and summary have it, status 3."""
+    run = tmp_path / "run"
+    whole = judge_folder(closed_attempt(run / "whole", stories.logged_out))
+    hurt = judge_folder(closed_attempt(run / "hurt", story))
+    saved_suite(run, whole, hurt)
+    DAMAGES[damage](run / "hurt")
+    judged = saved.judge_again(run)
+    assert [(one.run_dir, one.verdict) for one in judged.results] == [
+        ("whole", Verdict.PASS),
+        ("hurt", Verdict.INCONCLUSIVE),
+    ]
+    assert judged.exit_code == 3
+    (reason,) = judged.results[1].reasons
+    assert f"it was {hurt.verdict} when it was last judged" in reason
+    assert str(run / "hurt") in reason
+    summary = msgspec.json.decode((run / "summary.json").read_bytes())
+    assert [one["verdict"] for one in summary["scenarios"]] == ["PASS", "INCONCLUSIVE"]
+    assert "cannot be judged" in (run / "index.html").read_text()
+    assert "cannot be judged" in _attributes(run / "junit.xml")
+    if "folder" not in damage:
+        assert not (run / "hurt" / "findings.json").exists()
+    if is_folder(run / "hurt") and is_file(run / "hurt" / "index.html"):
+        assert "cannot be judged" in (run / "hurt" / "index.html").read_text()
+
+
+def test_scenario_of_a_killed_suite_that_never_ran_is_listed(tmp_path: Path) -> None:
+    """A suite notes what it is to run before it runs anything."""
+    run = tmp_path / "run"
+    result = judge_folder(closed_attempt(run / "kept", stories.logged_out))
+    never = replace(result, name="never", run_dir="never", verdict=Verdict.INCONCLUSIVE, judgement=None)
+    write_record(run, PLANNED, suite(result, never))
+    judged = saved.judge_again(run)
+    assert [one.verdict for one in judged.results] == [Verdict.PASS, Verdict.INCONCLUSIVE]
+    assert judged.exit_code == 3
+    assert saved.load(run).exit_code == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_flipped_bits_are_damage_and_never_a_verdict(seed: int, tmp_path: Path) -> None:
+    """In every file of a saved run: judged as the truth is, or inconclusive, or refused; never a traceback."""
+    dice = random.Random(seed)
+    run = tmp_path / "run"
+    truth = judge_folder(closed_attempt(run / "lost"))
+    saved_suite(run, truth)
+    assert truth.verdict is Verdict.FAIL
+    shutil.copytree(run, tmp_path / "copy")
+    for file in sorted(one for one in run.rglob("*") if one.is_file()):
+        for _ in range(4):
+            content = bytearray(file.read_bytes())
+            content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+            file.write_bytes(content)
+            judged = saved.judge_again(run)
+            (result,) = judged.results
+            assert judged.exit_code in {1, 3}, file
+            if result.verdict is Verdict.FAIL:
+                assert result.judgement == truth.judgement, file
+            else:
+                assert result.verdict is Verdict.INCONCLUSIVE
+            with suppress(UsageError):
+                saved.why(run)
+            shutil.rmtree(run)
+            shutil.copytree(tmp_path / "copy", run)
 
 
 def test_interrupted_suite_stays_interrupted(tmp_path: Path) -> None:
