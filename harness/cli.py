@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _carried_out(arguments: Sequence[str] | None) -> int:
     _unwind_on_sigterm()
     try:
+        _check_ground(sys.argv[1:] if arguments is None else arguments)
         options = _parser().parse_args(arguments)
         verb: Callable[[argparse.Namespace], int] = options.verb
         return verb(options)
@@ -67,6 +68,19 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     except Exception as problem:  # noqa: BLE001  a bug must not look like a verdict: never status 1
         output.report_crash(problem)
         return EnvironmentFailure.exit_code
+
+
+def _check_ground(arguments: Sequence[str]) -> None:
+    """What no verb can do without: words that a result can repeat, and a current folder."""
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError as problem:
+            raise UsageError(f"{word[:40]!r}: expected an argument in UTF-8, found other bytes") from problem
+    try:
+        Path.cwd()
+    except FileNotFoundError as problem:
+        raise EnvironmentFailure("the current folder does not exist any more: cd to another one") from problem
 
 
 def _unwind_on_sigterm() -> None:

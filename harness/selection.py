@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 SUITES = ("smoke", "core", "all")
 
+_LONGEST = 250
+"""Letters of a part of a path; a file system allows 255 bytes."""
+
 _SHOWN = 40
 """Letters of a wrong value that a message quotes."""
 
@@ -66,6 +69,9 @@ def scenario_files(pattern: str | None) -> list[Path]:
     shipped_files = sorted(root.glob("*/*.yaml"))
     if pattern is None:
         return shipped_files
+    if not pattern or max(map(len, Path(pattern).parts), default=0) > _LONGEST:
+        found_instead = "too long a name" if pattern else "nothing"
+        raise UsageError(f"--scenario: expected a file, a folder or a glob, found {found_instead}")
     given = Path(pattern)
     if given.is_file():
         return [given]
@@ -74,7 +80,7 @@ def scenario_files(pattern: str | None) -> list[Path]:
     else:
         found = [path for path in shipped_files if _matches(path, root, pattern)]
         if not found and not given.is_absolute():
-            found = sorted(path for path in Path().glob(pattern) if path.is_file())
+            found = _below_here(pattern)
     if not found:
         names = [f"{path.parent.name}/{path.stem}" for path in shipped_files]
         near = get_close_matches(pattern, [*names, *(path.stem for path in shipped_files)], n=1)
@@ -84,6 +90,13 @@ def scenario_files(pattern: str | None) -> list[Path]:
             f"shipped ones, found none; {hint}`failover-kit list` shows them"
         )
     return found
+
+
+def _below_here(pattern: str) -> list[Path]:
+    try:
+        return sorted(path for path in Path().glob(pattern) if path.is_file())
+    except (ValueError, OSError) as problem:
+        raise UsageError(f"--scenario {pattern[:_SHOWN]!r}: expected a glob, found: {problem}") from problem
 
 
 def as_typed(file: str) -> str:

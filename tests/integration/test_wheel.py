@@ -15,7 +15,17 @@ from tests.builders_kit import KEPT, NO_ENGINE, PATIENCE_S, ROOT
 
 pytestmark = pytest.mark.process
 
-PARTS = ("harness", "scenarios", "compose", "sentinel", "cluster", "pyproject.toml", "LICENSE", "README.md")
+PARTS = (
+    "failover_kit",
+    "harness",
+    "scenarios",
+    "compose",
+    "sentinel",
+    "cluster",
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,20 @@ def test_wheel_lists_the_shipped_scenarios_from_anywhere(installed: Path, tmp_pa
     assert str(ROOT) not in listed.stdout
 
 
+def test_wheel_carries_every_file_of_the_kit(installed: Path) -> None:
+    """Scenarios, configuration, Compose files, page templates: all that git has of them."""
+    share = installed.parent / "share" / "redis-failover-kit"
+    for part in ("scenarios", "compose", "sentinel", "cluster"):
+        for path in (ROOT / part).rglob("*"):
+            if path.is_file():
+                assert (share / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+    (packages,) = (installed.parent / "lib").glob("python*/site-packages")
+    for package in ("harness", "failover_kit"):
+        for path in (ROOT / package).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert (packages / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+
+
 def test_wheel_plans_a_shipped_scenario_by_its_short_name(installed: Path, tmp_path: Path) -> None:
     """Globs over the shipped scenarios work without the checkout."""
     planned = kit(installed, tmp_path, "plan", "--backend", "process", "--scenario", "sentinel/01")
@@ -78,6 +102,7 @@ def test_wheel_runs_a_scenario_from_another_folder(installed: Path, tmp_path: Pa
     ran = kit(installed, tmp_path, "run", "--backend", "process", "--scenario", "kept.yaml", "--seed", "1")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert (tmp_path / "runs" / "latest" / "kept" / "index.html").is_file()
+    assert (tmp_path / "runs" / "latest" / "kept" / "attempt.log").read_text() == ""
     where = [str(installed / "python"), "-c", "import harness; print(harness.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert found.startswith(str(installed.parent)), found

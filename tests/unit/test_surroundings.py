@@ -1,0 +1,134 @@
+"""The command where a machine or a shell is not as usual: one line and a status, or simply the answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders_kit import NO_ENGINE, ROOT
+
+GOOD = """\
+scenario: 1
+name: ×quiet
+deployment: {topology: {kind: single}}
+workload: {rate: 50/s, users: 5, mix: {read: 1}}
+"""
+PLAN = ("plan", "--backend", "process", "--scenario", "ok.yaml")
+SCRIPT = "import sys; from failover_kit.start import main; sys.exit(main())"
+
+
+def call(
+    folder: Path, *words: str | bytes, shell: str = 'exec "$0" "$@"', module: str = "", **changes: str
+) -> subprocess.CompletedProcess[str]:
+    """`failover-kit` as its installed script starts it, or `python -m MODULE`, from a folder and a shell."""
+    (folder / "ok.yaml").write_text(GOOD, encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTHONPATH", *changes}}
+    environment = kept | {"DOCKER_HOST": NO_ENGINE, "PYTHONPATH": str(ROOT)}
+    environment |= {name: value for name, value in changes.items() if value != "unset"}
+    start = (sys.executable, "-m", module) if module else (sys.executable, "-P", "-c", SCRIPT)
+    return subprocess.run(
+        ["bash", "-c", shell, *start, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"HOME": "unset"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"COLUMNS": "1"},
+        {"TERM": "dumb"},
+        {"TMPDIR": "/nonexistent"},
+        {"TMPDIR": f"/tmp/{'x' * 150}"},
+    ],
+    ids=str,
+)
+def test_odd_environment_changes_no_answer(changes: dict[str, str], tmp_path: Path) -> None:
+    """No home, no locale, no room, no folder for temporary files."""
+    done = call(tmp_path, *PLAN, **changes)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "quiet (promise; ok.yaml)" in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_status(closed: str, tmp_path: Path) -> None:
+    """As under cron or a daemon."""
+    for words, status in ((PLAN, 0), ((*PLAN, "--set", "x"), 2)):
+        done = call(tmp_path, *words, shell=f'exec "$0" "$@" {closed}')
+        assert done.returncode == status
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["", "failover_kit"])
+def test_modules_in_the_current_folder_are_not_the_kits(module: str, tmp_path: Path) -> None:
+    """Somebody's redis.py, yaml.py, signal.py or package harness is left alone."""
+    for name in ("redis.py", "yaml.py", "signal.py", "numpy.py"):
+        (tmp_path / name).write_text("raise SystemError('not for the kit')\n")
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "__init__.py").write_text("raise SystemError('not for the kit')\n")
+    done = call(tmp_path, *PLAN, module=module)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_module_that_hides_a_package_of_the_kit_is_named(tmp_path: Path) -> None:
+    """What PYTHONPATH names comes first, whatever it is: one line says which file, and status 4."""
+    (tmp_path / "yaml.py").write_text("raise SystemError('not for the kit')\n")
+    done = call(tmp_path, *PLAN, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) == 1
+    assert "yaml.py" in done.stderr
+    assert "PYTHONPATH" in done.stderr
+
+
+def test_harness_elsewhere_on_the_path_is_not_the_kits(tmp_path: Path) -> None:
+    """Also where PYTHONPATH has a package of that name first."""
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "__init__.py").write_text("raise SystemError('not for the kit')\n")
+    done = call(tmp_path, *PLAN, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_deleted_current_folder_is_said(tmp_path: Path) -> None:
+    """One line, status 4."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = call(gone, *PLAN, shell='rm -r "$PWD"; exec "$0" "$@"')
+    assert done.returncode == 4
+    assert done.stderr == "failover-kit: the current folder does not exist any more: cd to another one\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("plan", "--scenario", b"\xff.yaml"), "expected an argument in UTF-8"),
+        (("plan", "--scenario", ""), "--scenario: expected a file, a folder or a glob, found nothing"),
+        (("list", "--scenario", ""), "--scenario: expected a file, a folder or a glob, found nothing"),
+        (("plan", "--scenario", "a" * 3000), "found too long a name"),
+        (("plan", "--scenario", "a" * 300), "found too long a name"),
+        (("plan", "--scenario", "nothing/**x"), "expected a glob"),
+        (("plan", "--scenario", "/dev/zero"), "found none"),
+        (("plan", "--deployment", "/dev/zero", "--backend", "process"), "found a device"),
+        (("down", "nowhere"), "expected one held topology called 'nowhere'"),
+        (("up", "--backend", "process"), "expected --scenario to name one scenario"),
+    ],
+)
+def test_bad_words_are_one_line(words: tuple[str | bytes, ...], says: str, tmp_path: Path) -> None:
+    """Status 2, what was expected and what was found."""
+    done = call(tmp_path, *words, TMPDIR=str(tmp_path))
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert all(line.startswith("failover-kit: ") or ":" in line for line in done.stderr.splitlines())
+    assert "Traceback" not in done.stderr
