@@ -5,7 +5,7 @@ over, and with `data: empty` (or without persistence) a primary comes back with 
 replicas copy the nothing. `data: empty` wipes the node's directory first, as a lost volume does.
 
 Effect: for a running node the kill (that is when service stopped), for one that was down the moment
-at which the new process answered. Proof in both cases: a new run_id.
+at which the new process first answered. Proof in both cases: a new run_id.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
 from harness.faults import ours, targets
+from harness.faults.arrival import awaited
 from harness.faults.conversation import Conversation, keys_in
 from harness.faults.departure import watched
+from harness.model.persistence import keys_back
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -69,18 +71,19 @@ class Restart:
 
 
 def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
-    before, stopped_us, error_us = "", scene.situation.now_us(), 0
+    before, stopped_us, error_us = "", 0, 0
     if scene.topology.state(node).running:
         before = _run_id(node, scene)
         scene.last_look([node], "before being restarted")
         with watched(scene, [node]) as departure:
             scene.topology.kill(node)
             stopped_us, error_us = departure.when([node])
-    scene.topology.start(node, empty=empty)
+    with awaited(scene, node) as arrival:
+        scene.topology.start(node, empty=empty)
+        up_us, up_error_us = arrival.when()
     with ours.connect(scene, node) as conversation:
         after = conversation.info("server")["run_id"]
         data = _data(node, conversation, empty=empty, scene=scene)
-    up_us = scene.situation.now_us()
     if after == before:
         raise NoEffect(f"{node} still answers with run_id {before}: it was not restarted")
     down_s = (up_us - stopped_us) / 1e6
@@ -88,7 +91,7 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
     return _Restarted(
         proof=f"{node} answers with new run_id {after[:8]} ({was}), {data}",
         at_us=stopped_us if before else up_us,
-        error_us=error_us if before else up_us - stopped_us,
+        error_us=error_us if before else up_error_us,
     )
 
 
@@ -100,22 +103,24 @@ def _run_id(node: str, scene: FaultScene) -> str:
 
 
 def _data(node: str, conversation: Conversation, *, empty: bool, scene: FaultScene) -> str:
-    """What the new process came up with.
+    """What the new process came back with.
 
     The key count may be above zero on a node that was wiped: users log in within milliseconds, and a
-    replica copies its primary. What it read from disk itself tells (from Redis 7 on).
+    replica copies its primary. What it read from its snapshot itself tells (from Redis 7 on).
     """
     if scene.plan.node(node).role is NodeRole.SENTINEL:
         return "a sentinel"
     persistence = _loaded(node, conversation)
     keys = keys_in(str(conversation.call("INFO", "keyspace")))
-    loaded = int(persistence.get("rdb_last_load_keys_loaded", 0))
+    read = persistence.get("rdb_last_load_keys_loaded")
+    loaded = 0 if read is None else int(read)
     role = conversation.info("replication")["role"]
     if empty and loaded and role == "master":
         raise NoEffect(f"{node} was to start empty and read {loaded} keys from disk")
     kept = "on" if persistence.get("aof_enabled") == "1" else "off"
     wiped = "directory wiped, " if empty else ""
-    return f"{wiped}{keys} keys once loaded, append-only file {kept}"
+    back = keys_back(scene.plan.node(node), keys, None if read is None else loaded)
+    return f"{wiped}came back with {back} keys, append-only file {kept}"
 
 
 def _loaded(node: str, conversation: Conversation) -> dict[str, str]:

@@ -78,9 +78,9 @@ def test_restart_keeps_or_empties(tmp_path: Path) -> None:
     plan = replace(plan, nodes=(replace(plan.nodes[0], directives={"appendonly": "yes"}),))
     with scene_of(plan, tmp_path) as scene:
         ask(scene.topology, "redis-1", "SET", "a", "1")
-        assert "1 keys once loaded" in inject(scene, "restart").proof
+        assert "came back with 1 keys" in inject(scene, "restart").proof
         assert ask(scene.topology, "redis-1", "GET", "a") == "1"
-        assert "0 keys once loaded" in inject(scene, "restart", options={"data": "empty"}).proof
+        assert "came back with 0 keys" in inject(scene, "restart", options={"data": "empty"}).proof
         assert ask(scene.topology, "redis-1", "GET", "a") is None
 
 

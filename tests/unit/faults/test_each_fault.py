@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.clock import wait_until
+from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS
 from harness.faults.kill import exits
@@ -272,7 +272,7 @@ def test_restart_empty_wipes_the_node(worlds: Worlds) -> None:
     world.topology.nodes["redis-1"].disk = {0: 10}
     effect = inject(world, "restart", options={"data": "empty"})
     assert world.topology.did == ["kill redis-1", "start redis-1 empty"]
-    assert "directory wiped, 0 keys" in effect.proof
+    assert "directory wiped, came back with 0 keys" in effect.proof
 
 
 def test_restart_empty_that_read_its_data_has_no_effect(worlds: Worlds) -> None:
@@ -293,6 +293,35 @@ def test_restart_of_killed_nodes_starts_them(worlds: Worlds) -> None:
     assert "was down" in effect.proof
     with pytest.raises(NoEffect, match="nothing answers to `killed`"):
         inject(world, "restart", "killed", number=3)
+
+
+def test_start_counts_from_the_first_answer_not_from_its_report(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process serves users while the backend still waits to say that it runs."""
+    world = worlds(make_plan())
+    killed = inject(world, "kill", "primary")
+    world.scene = replace(world.scene, resolved={1: killed.targets})
+    begun = world.topology.start
+
+    def slowly(node: str, *, empty: bool = False) -> None:
+        RunClock().sleep(0.2)
+        begun(node, empty=empty)
+        RunClock().sleep(0.4)
+
+    monkeypatch.setattr(world.topology, "start", slowly)
+    asked_us = world.scene.situation.now_us()
+    effect = inject(world, "restart", "killed", number=2)
+    reported_us = world.scene.situation.now_us()
+    assert asked_us + 200_000 <= effect.at_us <= reported_us - 300_000
+    assert effect.error_us < 100_000
+
+
+def test_users_log_ins_are_not_what_a_node_came_back_with(worlds: Worlds) -> None:
+    """Without persistence it read nothing: the keys that it has by then are new."""
+    world = worlds(make_plan())
+    world.topology.nodes["redis-1"].disk = {0: 529}
+    assert "came back with 0 keys" in inject(world, "restart").proof
 
 
 def test_restart_that_answers_as_before_has_no_effect(worlds: Worlds) -> None:

@@ -1,0 +1,84 @@
+"""When a node that is being started answered for the first time: earlier than whoever starts it is told.
+
+A container engine reports a start up to a second after the process in it serves its first client, and
+what users do meanwhile they do on the new process. So the node is asked every few milliseconds while it
+is started: it did not answer when it was asked last but one, and it did when it was asked last.
+
+Any answer counts, a refusal too: a node that is still loading its data says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.clock import RunClock
+from harness.faults.conversation import Refused, Unanswered, dial
+from harness.model.seams import FaultScene
+
+_ASK_EVERY_S = 0.005
+_ANSWER_WITHIN_S = 0.2
+"""A container that does not run yet leaves packets without an answer."""
+
+
+class Arrival:
+    """What the first signs of life of a node say about when it came."""
+
+    def __init__(self, scene: FaultScene, node: str) -> None:
+        self._scene = scene
+        self._node = node
+        self._silent_us = scene.situation.now_us()
+        self._answered_us: int | None = None
+        self._over = threading.Event()
+
+    def when(self) -> tuple[int, int]:
+        """The node answers by now: the moment by which it did, and its error, microseconds."""
+        now_us = self._scene.situation.now_us()
+        at_us = now_us if self._answered_us is None else self._answered_us
+        return at_us, max(1, at_us - self._silent_us)
+
+    def watch(self) -> None:
+        """Ask until somebody answers. Runs in a thread of its own."""
+        clock = RunClock()
+        while not self._over.is_set():
+            asked_us = self._scene.situation.now_us()
+            if self._answers():
+                self._answered_us = self._scene.situation.now_us()
+                return
+            self._silent_us = asked_us
+            clock.sleep(_ASK_EVERY_S)
+
+    def end(self) -> None:
+        self._over.set()
+
+    def _answers(self) -> bool:
+        topology = self._scene.topology
+        try:
+            conversation = dial(
+                topology.address(self._node), topology.observer(), self._node, _ANSWER_WITHIN_S
+            )
+        except Unanswered:
+            return False
+        try:
+            conversation.call("PING")
+        except Refused:
+            return True  # NOAUTH, LOADING
+        except Unanswered:
+            return False
+        finally:
+            conversation.close()
+        return True
+
+
+@contextmanager
+def awaited(scene: FaultScene, node: str) -> Iterator[Arrival]:
+    """Watch a node that is down while it is started inside the `with`."""
+    arrival = Arrival(scene, node)
+    thread = threading.Thread(target=arrival.watch, daemon=True)
+    thread.start()
+    try:
+        yield arrival
+    finally:
+        arrival.end()
+        thread.join()
