@@ -19,8 +19,9 @@ from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspi
 from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
 from harness.observe.host import watch_host
-from harness.observe.picture import Pictures
+from harness.observe.picture import Pictures, clustered
 from harness.observe.recovery import RecoveryWatch
+from harness.observe.refusals import record_refusals
 from harness.observe.samples import Seen, sample_node, sample_sentinel
 from harness.observe.situation import LiveSituation
 from harness.observe.standing import Standing
@@ -118,6 +119,9 @@ class Observers:
         """
         missing = await self._recovery.recovered(within_s)
         self._raise_crash(self._tasks)
+        if missing and clustered(self._plan):
+            since_us = self.situation.last_effect_us() or 0
+            await asyncio.to_thread(record_refusals, self._vantage, self._topology, since_us)
         return missing
 
     def last_look(self, nodes: Sequence[str], moment: str) -> None:

@@ -1,0 +1,40 @@
+"""Why a cluster's replicas do not stand for election: only their logs say it.
+
+Asked once, when the topology was not seen recovered within its limit. The line is recorded as an event;
+what it means is for the judging. Redis repeats such a line every few seconds at most, so the last one
+counts.
+"""
+
+from __future__ import annotations
+
+from harness.errors import EnvironmentFailure
+from harness.model.records import Event
+from harness.model.seams import Topology
+from harness.observe.vantage import Vantage
+
+UNABLE = "Currently unable to failover: "
+LINES = 400
+"""A replica that cannot connect to its primary logs several lines a second."""
+
+
+def record_refusals(vantage: Vantage, topology: Topology, since_us: int) -> None:
+    """The last refusal in each data node's log, which was written after `since_us` or is older. Blocks."""
+    for node in vantage.plan.data_nodes():
+        try:
+            log = topology.logs(node.name, LINES)
+        except EnvironmentFailure:
+            continue  # it was never started, or its container is gone
+        said = [line.partition(UNABLE)[2] for line in log.splitlines() if UNABLE in line]
+        if said:
+            now_us = vantage.clock.now_us()
+            vantage.record(
+                Event(
+                    source=node.name,
+                    name="cannot-fail-over",
+                    t_us=now_us,
+                    error_us=max(0, now_us - since_us),
+                    node=node.name,
+                    shard=vantage.shard(node.name),
+                    detail=said[-1].strip(),
+                )
+            )

@@ -1,0 +1,45 @@
+"""What a cluster's replica writes into its log about the failover that it cannot do."""
+
+from __future__ import annotations
+
+from harness.errors import EnvironmentFailure
+from harness.model.words import TopologyKind
+from harness.observe.refusals import LINES, record_refusals
+from tests import builders_observe as a
+from tests.unit.observe.test_events import vantage
+
+LOGS = {
+    "redis-1": "1:M 28 Nov * Ready to accept connections",
+    "redis-4": (
+        "1:S 28 Nov # Currently unable to failover: Waiting the delay before I can start a new failover.\n"
+        "1:S 28 Nov # Currently unable to failover: Disconnected from master for longer than allowed. "
+        "Please check the 'cluster-replica-validity-factor' configuration option.\n"
+        "1:S 28 Nov * Connecting to MASTER 10.0.0.1:6379"
+    ),
+}
+
+
+class Logs:
+    """A topology of which only logs are asked; redis-2's container is gone."""
+
+    def logs(self, node, lines):
+        assert lines == LINES
+        if node == "redis-2":
+            raise EnvironmentFailure("no such container")
+        return LOGS.get(node, "")
+
+
+def test_last_refusal_of_each_node_is_recorded():
+    """With the node and its shard of now; who wrote none, or has no log, is left out."""
+    place, events = vantage(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
+    place.clock.at_us = 9_000
+    record_refusals(place, Logs(), 4_000)
+    (event,) = events
+    assert (event.name, event.source, event.node, event.shard) == (
+        "cannot-fail-over",
+        "redis-4",
+        "redis-4",
+        1,
+    )
+    assert (event.t_us, event.error_us) == (9_000, 5_000)
+    assert event.detail.startswith("Disconnected from master for longer than allowed. Please check")
