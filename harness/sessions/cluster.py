@@ -109,6 +109,15 @@ class ClusterClient:
         nodes = self._client.nodes_manager.slots_cache.get(slot)
         return (str(nodes[0].host), int(nodes[0].port)) if nodes else None
 
+    def slot_at(self, host: str, port: int) -> int | None:
+        """A slot that it takes this node to be the primary of; None: of none."""
+        served = (
+            slot
+            for slot, nodes in self._client.nodes_manager.slots_cache.items()
+            if nodes and (str(nodes[0].host), int(nodes[0].port)) == (host, port)
+        )
+        return next(served, None)
+
     async def close(self) -> None:
         await self._client.aclose()
 

@@ -21,7 +21,7 @@ from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
 from harness.sessions.cluster import ClusterClient, slot_of
-from harness.sessions.discovery import Surroundings
+from harness.sessions.discovery import Client, Surroundings
 from harness.sessions.web_server import WebServer
 
 SLOTS = 16384
@@ -44,7 +44,7 @@ class Fleet:
                 around,
                 topology.source(name),
                 node_at=topology.node_at,
-                shard_of_node=lambda node: shards.get(node, 1),
+                shard_of_node=self._shard_of,
                 record=record,
                 clock=clock,
                 connection_ids=connection_ids,
@@ -63,6 +63,15 @@ class Fleet:
         client = self._servers[0].client
         if isinstance(client, ClusterClient):
             self._shard_of_slot = [self._shard_at(client.primary_of_slot(slot)) for slot in range(SLOTS)]
+
+    def _shard_of(self, client: Client, node: str) -> int:
+        """The shard whose slots the client expects there: a node may lead another one than was planned."""
+        if isinstance(client, ClusterClient) and self._shard_of_slot:
+            at = self._topology.address(node)
+            slot = client.slot_at(at.host, at.port)
+            if slot is not None:
+                return self._shard_of_slot[slot]
+        return self._shard_of_node.get(node, 1)
 
     def _shard_at(self, address: tuple[str, int] | None) -> int:
         node = self._topology.node_at(*address) if address else None

@@ -25,7 +25,7 @@ class WebServer:
         source: Source,
         *,
         node_at: Callable[[str, int], str | None],
-        shard_of_node: Callable[[str], int],
+        shard_of_node: Callable[[Client, str], int],
         record: Recorder,
         clock: RunClock,
         connection_ids: Iterator[int],
@@ -92,7 +92,7 @@ class WebServer:
     def _notice_redirection(self, connection: records.Connection) -> None:
         if connection.role != "primary":
             return
-        shard = self._shard_of_node(connection.node)
+        shard = self._shard_of_node(self.client, connection.node)
         before = self._last_primary.get(shard)
         self._last_primary[shard] = connection.node
         if before is not None and before != connection.node:

@@ -59,7 +59,7 @@ class Bench:
             around,
             source or Source(),
             node_at=lambda _, __: "redis-1",
-            shard_of_node=lambda _: 1,
+            shard_of_node=lambda _client, _node: 1,
             record=self.written,
             clock=RunClock(),
             connection_ids=itertools.count(1),
