@@ -24,19 +24,23 @@ def expires_relatively(engine: str) -> bool:
 
 
 def replayed_us(index: Index, effect: Effect, sight: Sight) -> float:
-    """By when the node that answered the look, or the one that it has its data from, had executed this."""
+    """By when the node that answered the look, or the one that it has its data from, had executed this.
+
+    Never later than it answered: what a look shows was executed by then, also of an attempt that is open.
+    """
+    last_us = min(effect.until_us, sight.done_us)
     if not expires_relatively(index.history.opening.engine):
-        return effect.until_us
+        return last_us
     nodes, by, at = index.nodes, acker(index, effect), watcher(index, sight)
     if by.node is None or at.node is None or effect.extra:
-        return max(effect.until_us, sight.done_us)
+        return sight.done_us
     heirs = [one for one in nodes.heirs(by.node, effect.sent_us) if one.from_us <= sight.done_us]
     if at.node == by.node and not heirs:
-        return effect.until_us
+        return last_us
     span = nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
-    executed_us = effect.until_us
+    executed_us = last_us
     for node in {at.node, *(one.node for one in heirs)} - {by.node}:
         followed_us = FOREVER if span is None else nodes.offsets.reached_us(node, span)
         promoted_us = min((one.by_us for one in heirs if one.node == node), default=FOREVER)
         executed_us = max(executed_us, min(followed_us, promoted_us))
-    return min(executed_us, max(effect.until_us, sight.done_us))
+    return min(executed_us, sight.done_us)
