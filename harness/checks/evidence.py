@@ -37,6 +37,8 @@ class Affects(StrEnum):
     """More may have happened than was recorded."""
     AUDIT = "audit"
     """What only the audit shows may be more than was found."""
+    RECOVERY = "recovery"
+    """The same; but the outage itself may be what was to be shown."""
     LOSS = "loss"
     """Expectations about losses; findings that no expectation names keep their counts."""
     PASS = "pass"
@@ -175,7 +177,7 @@ def _audit(history: History) -> Iterator[Gap]:
     elif not any(entry.pass_n == summary.valid_pass for entry in history.audit):
         yield Gap(Affects.AUDIT, "the audit read no session")
     if history.closing is not None and history.closing.not_recovered:
-        yield Gap(Affects.AUDIT, f"the topology did not recover: {history.closing.not_recovered}")
+        yield Gap(Affects.RECOVERY, f"the topology did not recover: {history.closing.not_recovered}")
 
 
 def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:

@@ -176,7 +176,7 @@ def _unseen(measure: str, evidence: Evidence) -> tuple[str, ...]:
     """Why more of it may have happened than anybody looked for."""
     of = MEASURES.get(measure)
     audited = of is None or Need.AUDIT in of.needs
-    return evidence.lacks(measure) + (evidence.about(Affects.AUDIT) if audited else ())
+    return evidence.lacks(measure) + (evidence.about(Affects.AUDIT, Affects.RECOVERY) if audited else ())
 
 
 def _widened_loss(

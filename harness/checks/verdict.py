@@ -151,6 +151,8 @@ def _undecided_evidence(case: Case) -> list[Reason]:
         (False, gap) for gap in case.evidence.about(Affects.PASS, Affects.ALL, Affects.UPPER, Affects.AUDIT)
     ]
     named = {finding_named(one) for one in case.history.plan.scenario.expect if scope_of(one).everything}
+    if "no-recovery" not in named:
+        reasons += [(False, gap) for gap in case.evidence.about(Affects.RECOVERY)]
     if not {"expired-early", "outlived-timeout"} <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
     for name in sorted(TIMED & uncovered(case).keys()):

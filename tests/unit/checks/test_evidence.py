@@ -109,7 +109,7 @@ def replace_event(history: History, **changes: object) -> object:
         (_unaudited, {Affects.AUDIT}, "never came to its audit"),
         (_unsettled, {Affects.AUDIT}, "redis-2 changed its role"),
         (_empty_audit, {Affects.AUDIT}, "read no session"),
-        (_unrecovered, {Affects.AUDIT}, "two primaries"),
+        (_unrecovered, {Affects.RECOVERY}, "two primaries"),
         (_clockless, {Affects.TIMING, Affects.TTL}, "no clock records"),
         (_crashed, {Affects.UPPER}, "crashed in 1 operations: operation 7, cart: KeyError"),
         (_no_effect, {Affects.ALL}, "redis-1 still answers"),

@@ -202,3 +202,26 @@ def test_taking_evidence_away_never_makes_a_pass(
     history = recorded(lose=list(losses), expectations=expectations)
     gone = {name: None if name in {"closing", "audit_summary"} else () for name in taken}
     assert judge(replace(history, **gone)).verdict is not Verdict.PASS
+
+
+def unrecovered(*more: tuple) -> Verdict:
+    """An outage without end is to be shown, and `more` is expected."""
+    shown = expect("no-recovery: > 0", 0, comparison=">")
+    history = recorded(expectations=(shown, *more), shows=Shows.WEAKNESS)
+    closing = msgspec.structs.replace(history.closing, not_recovered="shard 1 has no primary")
+    return judge(replace(history, closing=closing)).verdict
+
+
+def test_outage_without_end_can_be_shown() -> None:
+    """That the topology did not recover is what was to be seen; what it leaves open about losses must be
+    named."""
+    assert unrecovered() is Verdict.PASS
+    assert unrecovered(expect("lost-write: >= 0", 0, comparison=">=")) is Verdict.PASS
+    assert unrecovered(expect("lost-write: 0", 0)) is Verdict.INCONCLUSIVE
+
+
+def test_topology_that_did_not_recover_passes_nothing_else() -> None:
+    """Not named, the outage without end is a finding that nobody allowed."""
+    history = recorded()
+    closing = msgspec.structs.replace(history.closing, not_recovered="shard 1 has no primary")
+    assert judge(replace(history, closing=closing)).verdict is Verdict.FAIL
