@@ -136,6 +136,8 @@ def _recording(history: History) -> Iterator[Gap]:
     crashes = [event.detail for event in history.events if event.name == "behaviour-crashed"]
     if crashes:
         yield Gap(Affects.UPPER, f"the load engine crashed in {len(crashes)} operations: {crashes[0]}")
+    if not history.phases:
+        yield Gap(Affects.UPPER, "no phase was recorded, so what belongs to the fault is not known")
     if not history.samples:
         yield Gap(Affects.UPPER, "no node was ever sampled, so roles, offsets and evictions are not known")
 

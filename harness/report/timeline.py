@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 import pyarrow.compute as pc
@@ -103,7 +104,7 @@ class _Axis:
 def _phases(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
     drawing.labels.append(Label(0, y + 12, "phase"))
     changes = [change for change in past.phases if change.phase is not Phase.SEED]
-    for change, following in zip(changes, [*changes[1:], None], strict=True):
+    for change, following in zip_longest(changes, changes[1:]):
         end = following.t_us if following else axis.end
         if change.phase is Phase.AUDIT or end <= axis.begin:
             continue
