@@ -75,6 +75,10 @@ requirements: .venv/.develop ## Pin requirements/*.txt anew, after a change of p
 selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
 	@.venv/bin/python -m tests.selftest $(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,OUT,--out)
 
+.PHONY: twin
+twin: setup ## Judge small sessions by brute force as well: both must agree. A few minutes
+	@.venv/bin/python -m tests.twin $(call given,SEED,--seed) $(call given,OUT,--out)
+
 .PHONY: calibrate
 calibrate: setup ## Measure outages and latencies of a known length: is the kit's clock right? Ten minutes
 	@.venv/bin/python -m tests.calibrate $(call given,OUT,--out)

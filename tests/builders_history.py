@@ -608,6 +608,8 @@ def _change(past: Past, fields: tuple[str, ...]) -> Callable[[Data, float, Doing
         step.wrote = {name: f"{doing.id}:{name}" for name in fields}
         found = _guarded(past, data, now_us, doing, step)
         if found is not None:
+            if not past.guarded:  # HSET then tells how many fields are new
+                step.effective = not found.fields.keys().isdisjoint(step.wrote)
             found.fields.update(step.wrote)
         return [step]
 
@@ -633,7 +635,11 @@ def _remove(past: Past, item: str) -> Callable[[Data, float, Doing], list[Step]]
         step.removed = (item,)
         found = _guarded(past, data, now_us, doing, step)
         if found is not None:
-            found.fields.pop(item, None)
+            removed = found.fields.pop(item, None)
+            if not past.guarded:  # HDEL 0 tells nothing
+                step.effective = None if removed is None else True
+            if not found.fields:
+                del data.sessions[doing.sid]
         return [step]
 
     return steps

@@ -131,7 +131,18 @@ def _counters(timeline: Timeline) -> list[Counter]:
             increments[name].append((effect, amount))
         for name in effect.step.removed:
             removals[name].append(effect)
-    return [Counter(name, increments[name], removals[name]) for name in increments if name not in written]
+    again = _made_again(timeline)
+    return [
+        Counter(name, increments[name], [*removals[name], *again])
+        for name in increments
+        if name not in written
+    ]
+
+
+def _made_again(timeline: Timeline) -> list[Effect]:
+    """Logouts after which a log-in that was sent again may have made the session anew, with an empty cart."""
+    until_us = max((one.until_us for one in timeline.creations if one.extra), default=NEVER)
+    return [one for one in timeline.destroys if one.first_us <= until_us]
 
 
 def _looks(index: Index, timeline: Timeline, counter: Counter, sights: list[Sight]) -> list[Look]:

@@ -159,6 +159,21 @@ def _unanswered(
     return first_us, extra, until_us
 
 
+def unanswered(
+    operation: Operation, step: Step, gone: Callable[[Attempt], float]
+) -> list[tuple[Attempt, float]]:
+    """Attempts that may have been executed besides the answered one, and when each of them was over."""
+    skip = step.attempts[-1] if step.outcome is Outcome.ACKED and step.attempts else None
+    return [
+        (one, _over(one, gone))
+        for one in operation.attempts
+        if one.n in step.attempts
+        and one.n != skip
+        and one.handed_over
+        and one.result.removeprefix("error:") not in REFUSALS
+    ]
+
+
 def _over(attempt: Attempt, gone: Callable[[Attempt], float]) -> float:
     if attempt.done_us is not None and (attempt.result == "reply" or attempt.result.startswith("error:")):
         return attempt.done_us

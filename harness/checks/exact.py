@@ -11,7 +11,7 @@ sums). Trap: an effect's extra attempts may each take effect as well, so each is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from harness.checks.actions import UNSAID, Action, Answer, Unsaid, Value
@@ -22,6 +22,7 @@ from harness.checks.index import Index, Timeline
 from harness.checks.linearizable import explain, judge_register
 from harness.checks.nodes import Standing
 from harness.checks.registers import Register, registers_of
+from harness.checks.whole import Deed, Whole
 from harness.checks.zones import do_not_cross
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -39,18 +40,44 @@ def judge_exactly(index: Index, named: Collection[str | None]) -> Counted:
     """`named`: sessions with findings, whose contradictions these are taken to be."""
     findings: list[Finding] = []
     undecided = 0
-    if not index.guarded:
-        return Counted()
     for timeline in index.sessions.values():
-        if timeline.created is None or not timeline.writes or timeline.session in named:
+        if timeline.session in named or not timeline.creations:
             continue
-        for register in _doubtful(index, timeline):
-            answer, found = _judge(index, timeline, register)
-            undecided += answer is Answer.UNDECIDED
-            if found is not None:
-                findings.append(found)
-                break
+        undecided_before = undecided
+        found = None
+        if index.guarded and timeline.created is not None and timeline.writes:
+            for register in _doubtful(index, timeline):
+                answer, found = _judge(index, timeline, register)
+                undecided += answer is Answer.UNDECIDED
+                if found is not None:
+                    break
+        if found is None and undecided == undecided_before:
+            explained, stuck = Whole(index, timeline).explained()
+            found = _out_of_order(index, timeline, stuck) if explained is False else None
+            if found is not None and found.seen_us is None and not index.history.complete:
+                found, explained = None, None  # what the harness did not live to write down may explain it
+            undecided += explained is None
+        findings += [] if found is None else [found]
     return Counted(findings=findings, undecidable={"unexplained": undecided})
+
+
+def _out_of_order(index: Index, timeline: Timeline, stuck: Sequence[Deed]) -> Finding:
+    sights = [one.source for one in stuck if isinstance(one.source, Sight)]
+    operations = {
+        one.source.operation.id: one.source.operation for one in stuck if one.source.operation is not None
+    }
+    told = ", ".join(str(number) for number in sorted(operations))
+    return finding(
+        index,
+        "unexplained",
+        timeline,
+        promise=timeline.created,
+        between=[operations[number] for number in sorted(operations)],
+        seen=max(sights, key=lambda one: one.done_us, default=None),
+        sentence=f"No order of what was done explains all that {timeline.named} answered"
+        f"{f': operations {told} fit nowhere' if told else ': what the audit found fits nowhere'}.",
+        observations=max(1, len(sights)),
+    )
 
 
 def _doubtful(index: Index, timeline: Timeline) -> list[Register]:

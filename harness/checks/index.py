@@ -175,7 +175,7 @@ class Index:
             found.key, found.shard = operation.key, operation.shard
         return found
 
-    def _gone(self, attempt: Attempt) -> float:
+    def gone_us(self, attempt: Attempt) -> float:
         """Since when an unanswered attempt certainly could not be executed any more."""
         return self.closings.over_us(attempt.connection, attempt.sent_us)
 
@@ -219,7 +219,7 @@ class Index:
             return
         if does is StepKind.DESTROY and step.outcome is Outcome.ACKED and step.effective is False:
             timeline.denied.append((operation, step))
-        effect = effect_of(operation, step, self._gone, creates=does in WRITES and not self.guarded)
+        effect = effect_of(operation, step, self.gone_us, creates=does in WRITES and not self.guarded)
         if effect is None:
             if does in WRITES:
                 timeline.turned_away.append((operation, step))
@@ -281,7 +281,7 @@ class Index:
 
     def _read_unindexing(self, operation: Operation, step: Step) -> None:
         """Taken out of the index: one session, those listed, or (index deleted) all of the user's."""
-        effect = effect_of(operation, step, self._gone)
+        effect = effect_of(operation, step, self.gone_us)
         if effect is None:
             return
         if step.does is StepKind.INDEX_DESTROY:

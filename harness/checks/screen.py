@@ -190,6 +190,9 @@ def _look_at_steps(
     without = np.ones(len(sessions.of), np.bool_)
     without[steps.session] = False
     sessions.suspect |= without
+    if not history.plan.scenario.workload.guarded_writes:
+        # HDEL 1 then says that the field was there, which sums do not tell.
+        sessions.blame(steps.session[steps.are(StepKind.REMOVE_FIELD)])
     sessions.blame(misordered(steps))
     give_back()
     tokens, changes, untold = changes_of(steps, table, cut.pop(0).result(), sessions.identity_of(steps))

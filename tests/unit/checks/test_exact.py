@@ -60,12 +60,19 @@ def test_values_that_come_and_go_are_unexplained() -> None:
 
 def test_values_that_only_come_are_explained() -> None:
     """The same looks without the third: the writes took place in the other order."""
-    assert run_checks(to_and_fro(last=2).history())[0] == []
+    assert run_checks(to_and_fro(last=2, witnesses=False).history())[0] == []
+
+
+def test_looks_that_contradict_the_witnesses_are_unexplained() -> None:
+    """The same, where the list of witnesses says which of the two writes came first."""
+    (found,) = run_checks(to_and_fro(last=2).history())[0]
+    assert found.name == "unexplained"
+    assert "No order" in found.sentence
 
 
 def test_unanswered_attempt_explains_what_comes_back() -> None:
     """One attempt more, without an answer, and the value may well have been written twice."""
-    past = to_and_fro(last=3)
+    past = to_and_fro(last=3, witnesses=False)
     past.doings[2].attempts = [(2.0, None, None), *past.doings[2].attempts]
     assert "unexplained" not in {one.name for one in run_checks(past.history())[0]}
 
@@ -85,11 +92,13 @@ def test_named_session_is_not_named_twice() -> None:
     assert not exact.judge_exactly(index, {sid}).findings
 
 
-def test_unguarded_sessions_are_left_alone() -> None:
-    """Where any write can make a session, absence and presence say too little."""
-    past = to_and_fro(last=3)
+@pytest.mark.parametrize(("last", "found"), [(3, ["unexplained"]), (2, [])])
+def test_unguarded_sessions_are_judged_as_a_whole(last: int, found: list[str]) -> None:
+    """A write that makes what it does not find is one more thing that may have happened, no excuse."""
+    past = to_and_fro(last=last, witnesses=False)
     past.guarded = False
-    assert not exact.judge_exactly(Index(past.history()), set()).findings
+    index = Index(past.history())
+    assert [one.name for one in exact.judge_exactly(index, set()).findings] == found
 
 
 def test_history_that_breaks_off_proves_nothing_at_its_end() -> None:
