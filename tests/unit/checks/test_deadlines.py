@@ -10,8 +10,10 @@ from msgspec.structs import replace as changed
 from harness.checks import run_checks
 from harness.checks.effects import FOREVER
 from harness.checks.index import Index
+from harness.checks.offsets import Offsets, Span
 from harness.checks.replays import expires_relatively, replayed_us
 from harness.model.history import History
+from harness.model.records import NodeSample
 from tests.builders_history import Past
 
 OLD, NEW = "Redis 6.2.14", "Redis 7.0.15"
@@ -182,3 +184,21 @@ def test_unanswered_touch_may_have_been_executed_by_whoever_answered() -> None:
 def test_engines_that_replicate_timeouts_relatively(engine: str, relative: bool) -> None:
     """Redis before 7.0, and no other."""
     assert expires_relatively(engine) is relative
+
+
+@pytest.mark.parametrize(
+    ("role", "stream", "offset", "high", "reached_us"),
+    [
+        ("replica", "s", 100, 100, 7.0),
+        ("replica", "s", 99, 100, FOREVER),
+        ("replica", "other", 100, 100, FOREVER),
+        ("primary", "s", 100, 100, FOREVER),
+        ("replica", "s", 100, None, FOREVER),
+    ],
+)
+def test_replica_had_executed_what_lies_below_its_offset(
+    role: str, stream: str, offset: int, high: int | None, reached_us: float
+) -> None:
+    """Of the same stream, as somebody's replica, at that offset or past it; else nothing is known."""
+    sample = NodeSample(node="redis-2", sent_us=5, done_us=7, role=role, replid=stream, offset=offset)
+    assert Offsets({"redis-2": [sample]}).reached_us("redis-2", Span("s", 0, high)) == reached_us
