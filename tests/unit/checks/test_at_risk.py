@@ -21,8 +21,9 @@ def test_nobody_is_at_risk_without_a_fault() -> None:
     """No fault, no danger: the sessions of the whole run are what a share is a share of."""
     past = Past()
     ann = past.log_in("ann", 1.0)
-    assert _at_risk(past) == {ann}
-    assert run_checks(past.history())[2].at_risk == 0
+    history = past.history()
+    assert sessions_at_risk(history, moments_of(history)) == {ann}
+    assert run_checks(history)[2].at_risk == 0
 
 
 def test_whoever_was_logged_in_when_it_struck_is_at_risk() -> None:
