@@ -210,4 +210,8 @@ def of_old_answer(index: Index, sight: Sight, promise: Effect | None) -> Why:
         return Why(cause=_at_promotion(taken), because=f"{by.node} answered while another was being promoted")
     if by.standing is Standing.REPLICA:
         return _by_replica(index, sight, by, promise)
+    elsewhere = promise is not None and acker(index, promise).node not in {None, by.node}
+    if promise is not None and elsewhere and by.standing is Standing.PRIMARY and by.node is not None:
+        # It answered rightly, and never had what another node had acked.
+        return of_loss(index, promise, sight, index.nodes.shards.of(by.node, sight.done_us) or 0)
     return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")

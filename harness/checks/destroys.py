@@ -193,9 +193,18 @@ def _escaped(index: Index, timeline: Timeline) -> Finding | None:
             continue
         if any(one.until_us >= sent_us for one in timeline.creations):
             continue
+        if _out_before(timeline, call, sent_us):
+            continue
         alive = [one for one in timeline.sights if one.state is State.PRESENT and one.sent_us > done_us]
         return _escaped_from(index, timeline, call, listed, alive)
     return None
+
+
+def _out_before(timeline: Timeline, call: Operation, sent_us: float) -> bool:
+    """Whether it had been logged out by itself before: then it was rightly not listed, and that logout is the
+    promise that is broken."""
+    by_itself = (*timeline.destroys, *timeline.unindexed)
+    return any(one.certain and one.operation is not call and one.done_us < sent_us for one in by_itself)
 
 
 def _escaped_from(
@@ -206,7 +215,7 @@ def _escaped_from(
     destroy = next((one for one in timeline.destroys if one.operation is call), None)
     if members is not None and timeline.session not in members:
         how = "it was not in the user's list of sessions"
-        why = of_loss(index, listed, None, timeline.shard)
+        why = _not_listed(index, timeline, call, listed)
     elif destroy is not None and destroy.certain:
         how = "its delete was undone"
         why = undone_because(index, timeline, destroy, seen)
@@ -230,6 +239,26 @@ def _escaped_from(
         sentence=f"{where(seen)} found {timeline.named} alive after a logout everywhere was acked: {how}.",
         observations=len(alive),
     )
+
+
+def _not_listed(index: Index, timeline: Timeline, call: Operation, listed: Effect) -> Why:
+    """Why a list lacked what had been entered: an old node answered, or the entry was lost."""
+    for step in call.steps:
+        if step.does is not StepKind.INDEX_READ:
+            continue
+        sent_us, done_us = seen_at(call, step)
+        read = Sight(
+            state=State.ABSENT,
+            sent_us=sent_us,
+            done_us=done_us,
+            saw={},
+            pttl_ms=None,
+            operation=call,
+            step=step,
+        )
+        if watcher(index, read).standing in STALE:
+            return of_old_answer(index, read, listed)
+    return of_loss(index, listed, None, timeline.shard)
 
 
 def _as_promise(call: Operation, timeline: Timeline) -> Effect | None:
