@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ EVERY = 25
 def main() -> int:
     given = _parser().parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    for stops in (signal.SIGINT, signal.SIGTERM):  # whatever whoever started this had them ignored
+        signal.signal(stops, signal.default_int_handler)
     with Crew(ROOT, given.workers) as crew:
         sources = _sources(crew.source, given.code)
         mutants = [one for file, text in sources.items() for one in mutants_of(file, text)]
@@ -155,4 +158,8 @@ def _tried(mutant: Mutant, why: str | None, record: Record) -> Tried:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("stopped: what was tried is noted; the same command goes on from there", file=sys.stderr)
+        sys.exit(130)

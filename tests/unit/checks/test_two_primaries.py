@@ -72,3 +72,12 @@ def test_logout_everywhere_at_the_deposed_primary_misses_who_logged_in_at_the_ne
     past.logout_everywhere(ann, 4.0, node="redis-1")
     past.read(other, 5.0)
     assert ("escaped-logout", Cause.SPLIT_BRAIN) in _found(past)
+
+
+def test_logout_everywhere_that_finds_nothing_at_the_deposed_primary() -> None:
+    """The session that asks was made at the new one: its delete meets nothing, and the session lives on."""
+    past = _two()
+    ann = past.log_in("ann", 3.0)
+    past.logout_everywhere(ann, 4.0, node="redis-1")
+    past.read(ann, 5.0)
+    assert ("escaped-logout", Cause.SPLIT_BRAIN) in _found(past)
