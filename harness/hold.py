@@ -64,7 +64,7 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
     except OSError as problem:
         raise EnvironmentFailure(f"{directory}: cannot be made: {problem.strerror or problem}") from problem
     started = (
-        docker.up(plan, run=run, directory=directory, image=ground.image_of(plan))
+        docker.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
         if ground.backend is BackendKind.DOCKER
         else process.up(plan, run=run, directory=directory)
     )

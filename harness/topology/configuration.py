@@ -19,6 +19,7 @@ from harness.kit_files import kit_file as kit_file  # noqa: PLC0414 - the files 
 from harness.model.directive_table import PER_SERVICE
 from harness.model.directives import Directive, Malformed, for_service, quoted, used
 from harness.model.plan import NodePlan, Plan
+from harness.model.redaction import redacted
 from harness.model.seams import Address, Secrets, shard_primary
 from harness.model.words import SERVICE, NodePurpose, NodeRole, TopologyKind
 
@@ -72,10 +73,10 @@ def sentinel_id(name: str, secrets: Secrets) -> str:
 
 
 def redact(text: str, secrets: Secrets) -> str:
-    """The text without the run's passwords."""
+    """The text without the run's passwords, and without what a node made of them (hashes of its users)."""
     for secret in (secrets.redis, secrets.sentinel):
         text = text.replace(secret, "<redacted>")
-    return text
+    return redacted(text)
 
 
 def _kind(plan: Plan) -> TopologyKind:

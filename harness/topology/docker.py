@@ -19,7 +19,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Secrets
 from harness.model.words import BackendKind
-from harness.topology import docker_engine, docker_held
+from harness.topology import docker_engine, docker_held, ownership
 from harness.topology.cuts import Cuts
 from harness.topology.docker_engine import Leftover
 from harness.topology.docker_links import why_no_cuts
@@ -44,11 +44,14 @@ def machine() -> Machine:
 
 
 @contextmanager
-def up(plan: Plan, *, run: str, directory: Path, image: str | None = None) -> Iterator[DockerTopology]:
+def up(
+    plan: Plan, *, run: str, directory: Path, image: str | None = None, to_hold: bool = False
+) -> Iterator[DockerTopology]:
     """Start a plan's nodes, form the topology, and yield it ready. Everything is removed afterwards,
     however it ends, unless it is held by then.
 
     `directory` is the run's folder; the effective Compose file goes there. `image` None: `choose_image`.
+    `to_hold`: it will be held, and belongs to a keeper from the beginning.
 
     Raises:
         EnvironmentFailure: no engine, no image, no free subnet, a node that does not start, or a topology
@@ -58,6 +61,7 @@ def up(plan: Plan, *, run: str, directory: Path, image: str | None = None) -> It
     # Several scenarios of one run may be up at the same time, each as a project of its own.
     project = f"failover-kit-{run}-{random_secrets.token_hex(3)}".lower()
     secrets = Secrets(redis=random_secrets.token_hex(16), sentinel=random_secrets.token_hex(16))
+    keeper = ownership.Keeper() if to_hold else None
     topology = DockerTopology(
         plan=plan,
         run=run,
@@ -65,6 +69,8 @@ def up(plan: Plan, *, run: str, directory: Path, image: str | None = None) -> It
         directory=directory.resolve(),
         secrets=secrets,
         client=client,
+        owner=keeper.identity if keeper else ownership.this_process(),
+        keeper=keeper,
     )
     try:
         topology.create(image or choose_image(plan.scenario.deployment.engine).name)
@@ -93,6 +99,7 @@ def attach(record: Path) -> DockerTopology:
         directory=Path(found.directory),
         secrets=found.secrets,
         client=docker_engine.connect(),
+        owner=found.keeper or ownership.this_process(),
         record=record,
     )
     topology.find(found.subnet)

@@ -144,9 +144,8 @@ def translated(doing: str) -> Iterator[None]:
         raise EnvironmentFailure(f"Docker, {doing}: {_short(error)}") from error
 
 
-def labels(run: str) -> dict[str, str]:
-    """What marks a thing as started by this process for this run."""
-    owner = ownership.this_process()
+def labels(run: str, owner: ownership.ProcessIdentity) -> dict[str, str]:
+    """What marks a thing as this process's, started for this run."""
     return {
         RUN_LABEL: run,
         _BOOT_LABEL: ownership.boot_id(),
@@ -164,8 +163,9 @@ def owner_alive(found: Mapping[str, str]) -> bool:
     if found.get(_NAMESPACE_LABEL) != ownership.pid_namespace():
         return True
     pid = found.get(_PID_LABEL, "")
-    identity = ownership.identity(int(pid)) if pid.isdecimal() else None
-    return identity is not None and identity.started == found.get(_STARTED_LABEL)
+    if not (pid.isascii() and pid.isdecimal()):
+        return False
+    return ownership.may_live(ownership.ProcessIdentity(int(pid), found.get(_STARTED_LABEL, "")))
 
 
 def leftovers(client: Any, held: Collection[str]) -> tuple[Leftover, ...]:

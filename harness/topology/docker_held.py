@@ -1,8 +1,8 @@
 """Topologies that live on in the engine when the harness which started them ends: `up`, `status`, `down`.
 
-Such containers have no living owner, on purpose. A small record beside those of the process backend
-says so, and holds what it takes to act on them again; `clean` leaves alone what a record names. The
-record has the run's passwords, so only this user can read it.
+Such containers belong to a small process, the keeper, that does nothing but live; their labels name it, so
+`clean` leaves them alone wherever it looks for records. A record beside those of the process backend holds
+what it takes to act on them again. It has the run's passwords, so only this user can read it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Secrets
 from harness.topology.cuts import Recorded
-from harness.topology.ownership import boot_id, state_directory
+from harness.topology.ownership import ProcessIdentity, boot_id, may_live, state_directory
 
 
 class HeldRecord(msgspec.Struct, kw_only=True):
@@ -27,6 +27,9 @@ class HeldRecord(msgspec.Struct, kw_only=True):
     cuts: Recorded
     secrets: Secrets
     plan: Plan
+    keeper: ProcessIdentity | None = None
+    """Lives as long as the topology is held, and stands in its containers' labels. None: held by an earlier
+    version of the kit."""
 
 
 def path_of(project: str) -> Path:
@@ -54,9 +57,14 @@ def read(path: Path) -> HeldRecord:
 
 
 def records() -> dict[Path, HeldRecord]:
-    """All of this user on this machine. Containers of an earlier boot do not run, so theirs are stale."""
+    """All of this user on this machine. Stale are those of an earlier boot, whose containers do not run, and
+    those without their keeper, which `clean` removes."""
     found = {path: _readable(path) for path in sorted(state_directory().glob("docker-*.json"))}
-    return {path: record for path, record in found.items() if record and record.boot == boot_id()}
+    return {path: record for path, record in found.items() if record and _in_force(record)}
+
+
+def _in_force(record: HeldRecord) -> bool:
+    return record.boot == boot_id() and (record.keeper is None or may_live(record.keeper))
 
 
 def _readable(path: Path) -> HeldRecord | None:

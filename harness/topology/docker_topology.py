@@ -31,7 +31,7 @@ from harness.topology.docker_engine import in_parallel, translated
 from harness.topology.docker_held import HeldRecord
 from harness.topology.docker_links import Links
 from harness.topology.docker_network import free_subnet, web_ports
-from harness.topology.ownership import boot_id
+from harness.topology.ownership import Keeper, ProcessIdentity, boot_id, end, this_process
 from harness.topology.readiness import answers, assemble
 
 GONE_WITHIN_S = 10.0
@@ -61,6 +61,8 @@ class DockerTopology:
         directory: Path,
         secrets: Secrets,
         client: Any,
+        owner: ProcessIdentity,
+        keeper: Keeper | None = None,
         record: Path | None = None,
     ) -> None:
         self.plan = plan
@@ -70,6 +72,8 @@ class DockerTopology:
         self.engine = ""
         self._directory = directory
         self._client = client
+        self._owner = owner
+        self._keeper = keeper
         self._record = record
         self._containers: dict[str, str] = {}
 
@@ -106,7 +110,7 @@ class DockerTopology:
 
     def create(self, image: str) -> None:
         """Create network and containers, without starting any. Tries other subnets if one is taken."""
-        labels = docker_engine.labels(self.run)
+        labels = docker_engine.labels(self.run, self._owner)
         content = compose.effective(
             self.plan, project=self.project, image=image, labels=labels, secrets=self.secrets
         )
@@ -145,7 +149,7 @@ class DockerTopology:
         self._containers = {docker_engine.labels_of(one)[docker_engine.NODE_LABEL]: one.id for one in found}
         self.links = Links(
             self._client,
-            labels={**docker_engine.labels(self.run), docker_engine.PROJECT_LABEL: self.project},
+            labels={**docker_engine.labels(self.run, self._owner), docker_engine.PROJECT_LABEL: self.project},
             addresses=self._addresses,
             sources=self._sources,
             look=self._running,
@@ -168,7 +172,14 @@ class DockerTopology:
             raise
 
     def hold(self) -> Path:
-        """Let the topology live on after this process; returns the record by which `attach` finds it."""
+        """Let the topology live on after this process; returns the record by which `attach` finds it.
+
+        Its containers must have been made as its keeper's (`docker.up(..., to_hold=True)`): labels cannot be
+        changed later, and go wherever the record does not.
+        """
+        assert self._record or self._keeper
+        if self._keeper:
+            self._keeper.stay()
         self._record = self._record or docker_held.path_of(self.project)
         docker_held.save(
             self._record,
@@ -181,6 +192,7 @@ class DockerTopology:
                 cuts=self.links.cuts.recorded(),
                 secrets=self.secrets,
                 plan=self.plan,
+                keeper=None if self._owner == this_process() else self._owner,
             ),
         )
         return self._record
@@ -190,6 +202,10 @@ class DockerTopology:
         docker_engine.remove(self._client, self._label)
         if self._record is not None:
             self._record.unlink(missing_ok=True)
+        if self._keeper:
+            self._keeper.end()
+        if self._owner != this_process():
+            end(self._owner)
         self._client.close()
 
     def let_go(self) -> None:

@@ -14,9 +14,11 @@ import os
 import secrets
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ import psutil  # type: ignore[import-untyped]  # types-psutil would be its only 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
+from harness.model.redaction import redacted
 from harness.model.seams import Secrets
 from harness.topology.cuts import Recorded
 from harness.topology.user_namespace import outer_user
@@ -34,6 +37,8 @@ RESERVATION = "reservation"
 """Among the descriptors that keep a network: what keeps others from its subnet or its ports."""
 
 _GONE_WITHIN_S = 10.0
+
+_KEEP = "import signal, sys\nstays = sys.stdin.read(1)\nwhile stays: signal.pause()"
 
 
 class ProcessIdentity(msgspec.Struct, frozen=True):
@@ -150,9 +155,65 @@ def clean() -> list[str]:
     for leftover in leftovers():
         for process in leftover.processes:
             end(process)
+        _redact_files(Path(leftover.directory) / "nodes")
         leftover.record.unlink(missing_ok=True)
         done.append(str(leftover))
     return done
+
+
+class Keeper:
+    """A process that owns a held topology: it does nothing but live, with these descriptors open.
+
+    Until it is told to stay it ends with whoever started it, so that a harness which is killed on the way
+    leaves no topology that nobody knows and that has an owner.
+    """
+
+    def __init__(self, descriptors: Sequence[int] = ()) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _KEEP],
+            pass_fds=tuple(descriptors),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+        found = identity(self._child.pid)
+        assert found is not None
+        self.identity = found
+
+    def stay(self) -> None:
+        """Live on after this process. Idempotent."""
+        assert self._child.stdin is not None
+        if not self._child.stdin.closed:
+            self._child.stdin.write(b"!")
+            self._child.stdin.close()
+            forget_child(self._child)
+
+    def end(self) -> None:
+        """One that has been told to stay is ended by its identity, like any other process."""
+        assert self._child.stdin is not None
+        if not self._child.stdin.closed:
+            self._child.stdin.close()
+            self._child.wait(_GONE_WITHIN_S)
+
+
+def forget_child(child: subprocess.Popen[bytes]) -> None:
+    """A child that is meant to outlive this process; else Python warns that it was forgotten."""
+    child.returncode = 0
+
+
+def _redact_files(nodes: Path) -> None:
+    """Blot out the passwords in what nodes of a killed run left; the run's folder stays as it is else."""
+    for file in sorted([*nodes.glob("*/*.conf"), *nodes.glob("*/log.txt")]):
+        if file.is_symlink() or not file.is_file():
+            continue
+        try:
+            text = file.read_text(encoding="utf-8", errors="surrogateescape")
+            if (without := redacted(text)) != text:
+                file.write_text(without, encoding="utf-8", errors="surrogateescape")
+        except OSError:  # gone, or no longer ours to write
+            continue
 
 
 def end(process: ProcessIdentity) -> None:
@@ -183,6 +244,22 @@ def identity(pid: int) -> ProcessIdentity | None:
 
 def alive(process: ProcessIdentity) -> bool:
     return identity(process.pid) == process
+
+
+def may_live(process: ProcessIdentity) -> bool:
+    """Whether it lives, or is another user's whom this one may not look at (`hidepid`): then nobody can say,
+    and it counts as alive."""
+    if alive(process):
+        return True
+    if Path(f"/proc/{process.pid}").exists():
+        return False
+    try:
+        os.kill(process.pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
 
 
 def stopped(pid: int) -> bool:

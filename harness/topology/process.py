@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import secrets as random_secrets
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +31,8 @@ from harness.topology.cuts import Recorded
 from harness.topology.loopback import Loopback
 from harness.topology.namespaces import Namespace
 from harness.topology.network import Network
-from harness.topology.ownership import Held, Ownership, end, identity
-from harness.topology.server import Server, forget_child
+from harness.topology.ownership import Held, Keeper, Ownership, end
+from harness.topology.server import Server
 from harness.topology.user_namespace import needs_user_namespace, outer_user
 
 ANSWERS_WITHIN_S = 15.0
@@ -41,8 +40,6 @@ ANSWERS_WITHIN_S = 15.0
 
 _EVERY_S = 0.005
 _LOG_LINES = 15
-
-_KEEP = "import signal\nwhile True: signal.pause()"
 
 _KEPT_WHEN_EMPTIED = "nodes.conf"
 """A cluster node that loses its data stays the same member."""
@@ -200,7 +197,7 @@ class ProcessTopology:
             self._note_cuts()
 
     def logs(self, node: str, lines: int = 40) -> str:
-        return self._servers[node].last_lines(lines)
+        return configuration.redact(self._servers[node].last_lines(lines), self.secrets)
 
     def collect(self, into: Path) -> None:
         into.mkdir(parents=True, exist_ok=True)
@@ -228,7 +225,8 @@ class ProcessTopology:
                 directory=str(data),
             )
             try:
-                data.mkdir(parents=True)
+                for folder in (data.parent.parent, data.parent, data):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file = self._configuration_file(node)
                 file.touch(mode=0o600)
                 file.write_text(text, encoding="utf-8")
@@ -259,19 +257,10 @@ class ProcessTopology:
     def hold(self) -> Path:
         """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
         descriptors = self._wiring.descriptors()
-        keeper = subprocess.Popen(
-            [sys.executable, "-I", "-c", _KEEP],
-            pass_fds=tuple(descriptors.values()),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        keeper_identity = identity(keeper.pid)
-        assert keeper_identity is not None
-        forget_child(keeper)
+        keeper = Keeper(tuple(descriptors.values()))
+        keeper.stay()
         self._ownership.record.held = Held(
-            keeper=keeper_identity,
+            keeper=keeper.identity,
             descriptors=descriptors,
             subnet=str(self._wiring.subnet) if isinstance(self._wiring, Network) else None,
             first_port=self._wiring.first_port if isinstance(self._wiring, Loopback) else None,

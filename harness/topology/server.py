@@ -20,7 +20,7 @@ from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState
 from harness.topology.namespaces import Namespace
-from harness.topology.ownership import ProcessIdentity, alive, identity, stopped
+from harness.topology.ownership import ProcessIdentity, alive, forget_child, identity, stopped
 
 _SIGNAL_WITHIN_S = 5.0
 
@@ -131,6 +131,7 @@ class Server:
         return "\n".join(text.splitlines()[-lines:])
 
     def _popen(self) -> subprocess.Popen[bytes]:
+        self._log.touch(mode=0o600)
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 self._command,
@@ -139,6 +140,7 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=0o077,  # a server rewrites its configuration for everybody to read, passwords too
             )
 
     def _signal(self, number: signal.Signals) -> None:
@@ -154,8 +156,3 @@ class Server:
             wait_until(holds, within_s=within_s, waiting_for=f"{self._node} {what}", every_s=_EVERY_S)
         except WaitExpired as error:
             raise EnvironmentFailure(f"{error}\n{self.last_lines(10)}") from error
-
-
-def forget_child(child: subprocess.Popen[bytes]) -> None:
-    """A child that is meant to outlive this process; else Python warns that it was forgotten."""
-    child.returncode = 0

@@ -317,7 +317,10 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
 from harness.topology import docker
 from tests.builders_topology import docker_plan
-with docker.up(docker_plan("single"), run=sys.argv[1], directory=Path(sys.argv[2]), image=sys.argv[3]) as topology:
+with docker.up(
+    docker_plan("single"), run=sys.argv[1], directory=Path(sys.argv[2]), image=sys.argv[3],
+    to_hold=sys.argv[4] == "hold",
+) as topology:
     print(topology.hold() if sys.argv[4] == "hold" else "up", flush=True)
     if sys.argv[4] == "wait":
         time.sleep(120)
@@ -372,6 +375,16 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
         record = Path(ended.stdout.read().strip())
     assert record in docker.held()
     assert run not in {leftover.run for leftover in docker.leftovers()}
+    elsewhere = {**os.environ, "TMPDIR": str(tmp_path)}  # where there is no record of it
+    cleaned = subprocess.run(
+        [sys.executable, "-m", "harness", "clean"],
+        env=elsewhere,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run not in cleaned.stdout
     topology = docker.attach(record)
     assert answers(topology, "redis-1")
     topology.cut(["redis-1"], ["web-1"], by=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
@@ -93,8 +94,14 @@ def test_killed_harness_is_cleaned_after(child: subprocess.Popen[str], tmp_path:
     files = {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
     (leftover,) = ownership.leftovers()
     assert {process.pid for process in leftover.processes} == set(pids)
+    nodes = tmp_path / "run" / "nodes"
+    written = [path for path in nodes.glob("*/*") if path.suffix in {".conf", ".txt"}]
+    found = re.findall(r"(?m)^(?:requirepass|masterauth) \"?(\w{32})", "".join(map(Path.read_text, written)))
+    assert found, "a killed run leaves its passwords in the nodes' configuration"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in [nodes, *nodes.rglob("*")])
     (line,) = ownership.clean()
     assert "run child" in line
+    assert not any(secret in path.read_text() for secret in found for path in written)
     assert not any(ownership.identity(pid) for pid in pids)
     assert files <= {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
     assert ownership.leftovers() == []

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import docker.errors
 import pytest
 
+from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
 from harness.topology import docker_engine, docker_held, ownership
+
+OURS = docker_engine.labels("x", ownership.this_process())
 
 
 @pytest.fixture
@@ -20,37 +24,73 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_this_process_is_alive(here: None) -> None:
     """What this process has started is nobody's leftover."""
-    assert docker_engine.owner_alive(docker_engine.labels("x"))
+    assert docker_engine.owner_alive(OURS)
 
 
 def test_an_owner_that_has_ended_is_dead(here: None) -> None:
     """Its labels name a process that is gone."""
     with subprocess.Popen(["true"]) as ended:
         pass
-    marks = {**docker_engine.labels("x"), "failover-kit.pid": str(ended.pid)}
+    marks = {**OURS, "failover-kit.pid": str(ended.pid)}
     assert not docker_engine.owner_alive(marks)
 
 
 def test_another_process_with_the_same_pid_is_not_the_owner(here: None) -> None:
     """Process ids are used again: the start time tells."""
-    assert not docker_engine.owner_alive({**docker_engine.labels("x"), "failover-kit.started": "1"})
+    assert not docker_engine.owner_alive({**OURS, "failover-kit.started": "1"})
 
 
 def test_an_owner_before_the_boot_is_dead(here: None) -> None:
     """Nothing survives a boot; but on an engine elsewhere, another boot may be another machine."""
-    marks = {**docker_engine.labels("x"), "failover-kit.boot": "another"}
+    marks = {**OURS, "failover-kit.boot": "another"}
     assert not docker_engine.owner_alive(marks)
 
 
 def test_an_owner_on_another_machine_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """On an engine elsewhere, another boot may well be another living machine."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
-    assert docker_engine.owner_alive({**docker_engine.labels("x"), "failover-kit.boot": "another"})
+    assert docker_engine.owner_alive({**OURS, "failover-kit.boot": "another"})
 
 
 def test_an_owner_that_cannot_be_judged_is_left_alone(here: None) -> None:
     """A harness inside another container has process ids that mean nothing here."""
-    assert docker_engine.owner_alive({**docker_engine.labels("x"), "failover-kit.pid-namespace": "another"})
+    assert docker_engine.owner_alive({**OURS, "failover-kit.pid-namespace": "another"})
+
+
+def test_an_owner_whom_nobody_may_look_at_is_left_alone(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where /proc hides other users' processes nobody can say whether it is still the same one."""
+
+    def hidden(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    marks = {**OURS, "failover-kit.pid": str(ended.pid)}
+    assert not docker_engine.owner_alive(marks)
+    monkeypatch.setattr("os.kill", hidden)
+    assert docker_engine.owner_alive(marks)
+
+
+def test_a_held_topology_belongs_to_its_keeper(here: None) -> None:
+    """Its labels name the keeper, so it is alive as long as that is, wherever records lie."""
+    keeper = ownership.Keeper()
+    marks = docker_engine.labels("x", keeper.identity)
+    try:
+        keeper.stay()
+        assert docker_engine.owner_alive(marks)
+    finally:
+        ownership.end(keeper.identity)
+    assert not docker_engine.owner_alive(marks)
+
+
+def test_a_keeper_that_was_not_told_to_stay_ends_with_its_harness() -> None:
+    """Killed on the way, a harness leaves no owner alive, so that `clean` finds what it began."""
+    script = "from harness.topology.ownership import *; k = Keeper(); print(k.identity.pid); os._exit(9)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    pid = int(ended.stdout)
+    assert wait_until(
+        lambda: ownership.identity(pid) is None, within_s=10, waiting_for="the keeper to end with its harness"
+    )
 
 
 @pytest.mark.parametrize("address", ["tcp://192.0.2.1:2375", "ssh://somebody@192.0.2.1"])
@@ -102,6 +142,10 @@ def test_a_held_topology_is_found_until_the_next_boot(
     docker_held.save(path, record)
     assert docker_held.records() == {path: record}
     assert path.stat().st_mode & 0o077 == 0
+    record.keeper = ownership.ProcessIdentity(ownership.this_process().pid, "0")
+    docker_held.save(path, record)
+    assert docker_held.records() == {}
+    record.keeper = None
     record.boot = "another"
     docker_held.save(path, record)
     assert docker_held.records() == {}
