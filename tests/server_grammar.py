@@ -82,7 +82,7 @@ def split(line: bytes) -> list[bytes] | None:
                     return None
                 else:
                     current.append(c)
-            elif c in _SPACE or c == 0:
+            elif c in b" \n\r\t" or c == 0:
                 break
             elif c == ord('"'):
                 inq = True

@@ -23,6 +23,9 @@ Lines = str | tuple[str, ...]
 _NAME = re.compile(r"(sentinel )?[a-z][a-z0-9_-]{0,63}")
 _PLAIN = re.compile(rb"[A-Za-z0-9_./:@%+,=-]+")
 _BLANKS = b" \t\n\v\f\r"
+_END_A_WORD = b" \t\n\r"
+"""Not all that separate words: a form feed within one is part of it."""
+
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 _TOO_LONG = 4096
 _NEAR = 0.85
@@ -189,7 +192,7 @@ def _word(line: bytes, at: int) -> tuple[bytes, int]:
     """The word that begins at `at`, and where the rest begins. Quotes may open within a word; a closing
     one ends it."""
     word = bytearray()
-    while at < len(line) and line[at] not in _BLANKS:
+    while at < len(line) and line[at] not in _END_A_WORD:
         sign = line[at : at + 1]
         if sign in {b'"', b"'"}:
             inner, at = (_double if sign == b'"' else _single)(line, at + 1)
