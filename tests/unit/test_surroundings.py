@@ -114,8 +114,8 @@ def test_deleted_current_folder_is_said(tmp_path: Path) -> None:
     ("words", "says"),
     [
         (("plan", "--scenario", b"\xff.yaml"), "expected an argument in UTF-8"),
-        (("plan", "--scenario", ""), "--scenario: expected a file, a folder or a glob, found nothing"),
-        (("list", "--scenario", ""), "--scenario: expected a file, a folder or a glob, found nothing"),
+        (("plan", "--scenario", ""), "--scenario: expected a path, found nothing"),
+        (("list", "--scenario", ""), "--scenario: expected a path, found nothing"),
         (("plan", "--scenario", "a" * 3000), "found too long a name"),
         (("plan", "--scenario", "a" * 300), "found too long a name"),
         (("plan", "--scenario", "nothing/**x"), "expected a glob"),
@@ -130,5 +130,5 @@ def test_bad_words_are_one_line(words: tuple[str | bytes, ...], says: str, tmp_p
     done = call(tmp_path, *words, TMPDIR=str(tmp_path))
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
-    assert all(line.startswith("failover-kit: ") or ":" in line for line in done.stderr.splitlines())
+    assert done.stderr.splitlines()[-1].startswith("failover-kit")
     assert "Traceback" not in done.stderr
