@@ -23,6 +23,7 @@ import msgspec
 
 from harness.errors import Interrupted, KitError
 from harness.model.plan import Plan
+from harness.model.redaction import without_url_passwords
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.run import Stop, run_scenario
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
     except Interrupted as problem:
         result = replace(skipped(plan), verdict=Verdict.INCONCLUSIVE, reasons=(str(problem),))
     except KitError as problem:
-        result = _failed(plan, str(problem))
+        result = _failed(plan, without_url_passwords(str(problem)))
     except OSError as problem:
         traceback.print_exc()
         result = _failed(plan, f"{problem.filename or directory}: {problem.strerror or problem}")

@@ -25,13 +25,13 @@ from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.foreign import judge_file
 from harness.model.engine import is_engine_name
 from harness.model.plan import Plan
-from harness.model.redaction import redacted
 from harness.model.results import SuiteResult
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.words import Verdict
 from harness.report import terminal
 from harness.report.write import write_suite
 from harness.scenario import load_fault
+from harness.scenario.overrides import without_secrets
 from harness.suite import SuiteRequest, point_latest, run_suite
 from harness.visible import visible_json
 from harness.vocabulary import shipped
@@ -142,7 +142,7 @@ def _settings(options: argparse.Namespace) -> list[str]:
 
 def _changes(options: argparse.Namespace) -> list[str]:
     """The options that changed the scenarios, as a command that repeats the run must give them."""
-    changes = [word for setting in options.set for word in ("--set", redacted(setting))]
+    changes = [word for setting in options.set for word in ("--set", without_secrets(setting))]
     changes += ["--engine", options.engine] if options.engine else []
     return [*changes, "--deployment", options.deployment] if options.deployment else changes
 

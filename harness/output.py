@@ -17,6 +17,7 @@ import tempfile
 import traceback
 from typing import TYPE_CHECKING, TextIO
 
+from harness.model.redaction import without_url_passwords
 from harness.visible import visible
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """One message on standard error."""
-    print(f"failover-kit: {visible(text)}", file=sys.stderr)
+    print(f"failover-kit: {visible(without_url_passwords(text))}", file=sys.stderr)
 
 
 def report_crash(problem: BaseException) -> None:

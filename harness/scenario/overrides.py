@@ -8,12 +8,12 @@ on the path are copied, or one change would show in two places.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import yaml
 
 from harness.errors import UsageError
-from harness.model.redaction import redacted
+from harness.model.redaction import REDACTED, redacted, without_url_passwords
 from harness.scenario import tree
 
 
@@ -34,6 +34,32 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
             raise UsageError(f"--set {tree.shortened(override)}: {reason}")
         root = _replace(root, segments, _value(value.strip(), override), override)
     return root
+
+
+def without_secrets(override: str) -> str:
+    """`path=value` as a command that repeats a run may show it: the same, but for the secrets in it."""
+    path, _, value = override.partition("=")
+    if not value.lstrip().startswith("{"):
+        return redacted(override)
+    try:
+        root = tree.compose_text(value, "--set")
+    except UsageError:
+        return redacted(override)
+    for first, end in sorted(_secrets(root), reverse=True):
+        value = f"{value[:first]}{REDACTED}{value[end:]}"
+    return f"{path}={without_url_passwords(value)}"
+
+
+def _secrets(node: tree.Node) -> Iterator[tuple[int, int]]:
+    """Where in its text what follows a directive that holds a secret begins and ends."""
+    for key, value in node.value if isinstance(node, tree.Mapping) else ():
+        if isinstance(value, tree.Mapping):
+            yield from _secrets(value)
+            continue
+        items = value.value if isinstance(value, tree.Sequence) else [value]
+        line = " ".join(str(one.value) for one in (key, *items))
+        if redacted(line) != line:
+            yield value.start_mark.index, value.end_mark.index
 
 
 def _value(text: str, override: str) -> tree.Node:

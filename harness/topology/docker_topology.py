@@ -282,7 +282,7 @@ class DockerTopology:
 
     def collect(self, into: Path) -> None:
         try:
-            into.mkdir(parents=True, exist_ok=True)
+            into.mkdir(mode=0o700, parents=True, exist_ok=True)
             for node in self._containers:
                 (into / f"{node}.log").write_text(self.logs(node, _COLLECTED_LINES), encoding="utf-8")
                 raw = docker_engine.read_file(self._inspected(node), compose.CONFIGURATION_FILE)

@@ -13,6 +13,7 @@ The trap: a registry that is out of reach may drop packets instead of refusing, 
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ from harness.topology.configuration import kit_file
 
 OFFICIAL = "redis:8.0.2"
 """The default of the files in compose/ as well; a test compares them."""
+
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 
 REACH_S = 8.0
 """How long a registry may take to show that it answers where there is another way."""
@@ -186,6 +189,9 @@ def any_debian_image() -> str | None:
 
 
 def _asked_for(name: str) -> ImageChoice:
+    # Docker would read the first as an option, Compose the second as a variable.
+    if not _REFERENCE.fullmatch(name):
+        raise UsageError(f"REDIS_IMAGE={name!r}: expected the name of an image such as {OFFICIAL}")
     if present(name):
         return ImageChoice(name=name, why=f"image {name} (REDIS_IMAGE)")
     own = next((engine for engine, image in DEBIAN_IMAGES.items() if image.tag == name), None)

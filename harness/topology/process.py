@@ -200,7 +200,7 @@ class ProcessTopology:
         return configuration.redact(self._servers[node].last_lines(lines), self.secrets)
 
     def collect(self, into: Path) -> None:
-        into.mkdir(parents=True, exist_ok=True)
+        into.mkdir(mode=0o700, parents=True, exist_ok=True)
         for node in self.plan.nodes:
             folder = self._folder(node.name)
             texts = {

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from harness import output
+from harness.errors import UsageError
 from harness.model.redaction import redacted, without_url_passwords
+from harness.scenario import load
+from harness.scenario.overrides import without_secrets
+from tests.builders_scenario import VOCABULARY
 
 
 @pytest.mark.parametrize(
@@ -51,3 +58,46 @@ def test_other_lines_stay() -> None:
     """Only the line with the secret changes."""
     assert redacted("port 1\nrequirepass x\ndir y") == "port 1\nrequirepass <redacted>\ndir y"
     assert without_url_passwords("requirepass: a sentence") == "requirepass: a sentence"
+
+
+def test_an_option_stays_a_command_that_can_be_repeated() -> None:
+    """Only the secrets in it go; what stands beside them is needed."""
+    redis = (
+        'deployment.topology.redis={requirepass: "hun, ter2", hz: 20, user: default on >hunter2, save: ""}'
+    )
+    assert without_secrets(redis) == (
+        'deployment.topology.redis={requirepass: <redacted>, hz: 20, user: <redacted>, save: ""}'
+    )
+    assert (
+        without_secrets("a.sentinel={sentinel: [auth-pass sessions hunter2]}")
+        == "a.sentinel={sentinel: <redacted>}"
+    )
+    assert without_secrets("a.redis.requirepass=hunter2") == "a.redis.requirepass=<redacted>"
+    assert without_secrets("workload.rate=100/s") == "workload.rate=100/s"
+    assert "hunter2" not in without_secrets("a={requirepass: hunter2")
+
+
+def test_a_wrong_file_is_not_quoted_whole(tmp_path: Path) -> None:
+    """A server's configuration given as a scenario: one short line, no password of it."""
+    file = tmp_path / "redis.conf"
+    file.write_text("bind 10.0.0.1\nrequirepass hunter2\nmasterauth hunter3\n" + "maxmemory 1gb\n" * 50)
+    with pytest.raises(UsageError) as raised:
+        load(file, VOCABULARY)
+    said = str(raised.value)
+    assert "hunter" not in said
+    assert all(len(line) < 300 for line in said.splitlines())
+    file.write_text("requirepass hunter2\nmasterauth hunter3\n")
+    with pytest.raises(UsageError) as raised:
+        load(file, VOCABULARY)
+    assert "hunter" not in str(raised.value)
+    with pytest.raises(UsageError) as raised:
+        load(file, VOCABULARY, overrides=["deployment.topology.redis.requirepass=hunter2"])
+    assert "hunter" not in str(raised.value)
+
+
+def test_an_engines_address_is_told_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever an error quotes."""
+    output.complain("Docker engine tcp://ops:hunter2@192.0.2.1:2375: expected an answer")
+    assert capsys.readouterr().err == (
+        "failover-kit: Docker engine tcp://ops:<redacted>@192.0.2.1:2375: expected an answer\n"
+    )

@@ -128,3 +128,11 @@ def test_the_survey_changes_nothing(docker, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("REDIS_IMAGE", "no:such")
     assert image.survey() == "no:such (REDIS_IMAGE), would have to be pulled"
     assert not (tmp_path / "pulled").exists()
+
+
+@pytest.mark.parametrize("name", ["--help", "-v", "x y", "redis:${HOME}", "a\nb", "$IMAGE"])
+def test_an_image_is_named_by_a_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an option of the command line nor a variable of Compose."""
+    monkeypatch.setenv("REDIS_IMAGE", name)
+    with pytest.raises(UsageError, match="expected the name of an image"):
+        image.choose_image()
