@@ -133,7 +133,7 @@ def load(
         except UsageError as problem:
             problems.append(str(problem))
     if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError("\n".join(dict.fromkeys(problems)))  # a deployment is read with each scenario
     if suite in (None, "all"):
         return scenarios
     kept = [one for one in scenarios if suite in one.tags]
