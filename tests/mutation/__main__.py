@@ -31,6 +31,10 @@ CPU_PER_TEST_S = 5.0
 EVERY = 25
 
 
+class NotMeasured(Exception):
+    """Which tests run which line is not known, so nothing can be said about any mutant."""
+
+
 def main() -> int:
     given = _parser().parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -94,20 +98,23 @@ def _measured_reach(crew: Crew, given: argparse.Namespace, importing: Mapping[st
     print(f"which lines the tests in {len(files)} files run ...", flush=True)
     jobs = [
         {"do": "reach", "files": files[n :: 2 * given.workers], "sources": [given.code], "cpu_s": REACH_CPU_S}
-        for n in range(2 * given.workers)
+        for n in range(min(2 * given.workers, len(files)))
     ]
     lines: dict[str, dict[int, set[str]]] = {}
     cpu_s: dict[str, float] = {}
     failed: set[str] = set()
 
-    def note(_: int, answer: Mapping[str, Any]) -> None:
+    def note(n: int, answer: Mapping[str, Any]) -> None:
+        if "lines" not in answer:
+            why = answer.get("by", "no end within their limit")
+            raise NotMeasured(f"{why}: {', '.join(jobs[n]['files'])}"[:500])
         for name, there in answer["lines"].items():
             for line, tests in there.items():
                 lines.setdefault(name, {}).setdefault(int(line), set()).update(tests)
         cpu_s.update(answer["cpu_s"])
         failed.update(answer["failed"])
 
-    crew.work([job for job in jobs if job["files"]], note)
+    crew.work(jobs, note)
     return Reach(
         lines={name: {n: frozenset(tests) for n, tests in there.items()} for name, there in lines.items()},
         cpu_s=cpu_s,

@@ -33,7 +33,7 @@ class Crew:
         self._project = project
         self._count = workers
         self._workers: list[subprocess.Popen[str]] = []
-        self._lost = ""
+        self._failed: Exception | None = None
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="mutation-"))
@@ -73,6 +73,7 @@ class Crew:
 
         Raises:
             WorkerLost: a worker ended in the middle of a job.
+            Exception: whatever `note` raised.
         """
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for n in range(len(jobs)):
@@ -87,8 +88,8 @@ class Crew:
         for thread in threads:
             while thread.is_alive():  # a thread that is joined without a limit hears no Ctrl-C
                 thread.join(0.2)
-        if self._lost:
-            raise WorkerLost(self._lost)
+        if self._failed is not None:
+            raise self._failed
 
     def _serve(
         self,
@@ -100,7 +101,7 @@ class Crew:
     ) -> None:
         assert worker.stdin is not None
         assert worker.stdout is not None
-        while not self._lost:
+        while self._failed is None:
             try:
                 n = waiting.get_nowait()
             except queue.Empty:
@@ -110,10 +111,14 @@ class Crew:
                 worker.stdin.flush()
                 answer = json.loads(worker.stdout.readline())
             except (OSError, ValueError):
-                self._lost = f"a worker ended while it was at job {n}: {jobs[n]}"[:500]
+                self._failed = WorkerLost(f"a worker ended while it was at job {n}: {jobs[n]}"[:500])
                 return
             with lock:
-                note(n, answer)
+                try:
+                    note(n, answer)
+                except Exception as problem:  # noqa: BLE001 - a thread's own would end nothing but the thread
+                    self._failed = problem
+                    return
 
 
 def _start(copy: Path) -> subprocess.Popen[str]:

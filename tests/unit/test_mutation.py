@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ from tests.mutation.equivalent import FILE, read_equivalents, stale, why_equival
 from tests.mutation.operators import Mutant, mutants_of
 from tests.mutation.record import Record, state_of
 from tests.mutation.tally import Tried, rows, survivors
+from tests.mutation.worker import queued_s
 from tests.rows import ROOT, exit_status
 
 CHECKED = "harness/checks"
@@ -210,6 +216,37 @@ def test_workers_tell_killed_from_survived_and_leave_the_project_as_it_was(tmp_p
     assert [answers[n] for n in range(3)] == ["killed", "survived", "timeout"]
     assert state_of(project, ["toy", "tests"]) == before
     assert not copy.exists()
+
+
+def test_answer_that_cannot_be_used_ends_the_measurement(tmp_path: Path) -> None:
+    """It must not end one thread and leave a result that lacks a part."""
+    (tmp_path / "project").mkdir()
+
+    def note(_: int, answer: Mapping[str, object]) -> None:
+        assert answer["outcome"] == "broken"
+        raise LookupError(answer["by"])
+
+    with pytest.raises(LookupError, match="KeyError: 'sources'"), Crew(tmp_path / "project", 1) as crew:
+        crew.work([{"do": "reach", "files": ["nothing.py"], "cpu_s": 20}], note)
+
+
+def test_time_without_a_cpu_is_told_from_waiting() -> None:
+    """Of two processes on one CPU each is ready and kept waiting about half of the time; one that sleeps is not."""
+    cpu = str(min(os.sched_getaffinity(0)))
+    busy = ["taskset", "-c", cpu, sys.executable, "-c", "while True: pass"]
+    idle = [sys.executable, "-c", "import time; time.sleep(60)"]
+    started = [subprocess.Popen(command, start_new_session=True) for command in (busy, busy, idle)]
+    try:
+        deadline_s = time.monotonic() + 30
+        while queued_s(started[0].pid) < 1.0 and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        first, asleep = queued_s(started[0].pid), queued_s(started[2].pid)
+    finally:
+        for one in started:
+            one.kill()
+            one.wait()
+    assert first >= 1.0
+    assert asleep < first
 
 
 def _job(mutant: Mutant) -> dict[str, object]:
