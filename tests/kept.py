@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import run_checks
+from harness.checks.effects import REFUSALS
 from harness.checks.judge import judge_checked
 from harness.checks.screen import screen
 from harness.checks.story import session_story, stories
@@ -25,6 +26,7 @@ from harness.checks.verdict import why_clause
 from harness.judging import read_run
 from harness.model.history import History
 from harness.model.judgement import Interval
+from harness.model.words import Outcome, TopologyKind
 from tests.builders_history import Past
 from tests.unit.checks import stories as told
 from tests.unit.checks.test_properties import ITEMS, tell
@@ -51,7 +53,7 @@ def _stories() -> Iterator[tuple[str, Made]]:
                     yield f"{kind} {one.__name__}", lambda one=one: one().history()  # type: ignore[misc]
 
 
-def _random(count: int = 24) -> Iterator[tuple[str, Made]]:
+def _random(count: int = 36) -> Iterator[tuple[str, Made]]:
     for seed in range(count):
         yield f"random {seed}", lambda seed=seed: _troubled(seed).history()  # type: ignore[misc]
 
@@ -66,6 +68,17 @@ def _troubled(seed: int) -> Past:
         guarded=dice.random() < 0.7,
         operations=dice.choice((30, 60)),
     )
+    past.engine = dice.choice(("Redis 6.2.14", "Redis 7.0.15", "Valkey 9.1.2"))
+    past.topology = dice.choice((TopologyKind.SENTINEL, TopologyKind.SENTINEL, TopologyKind.CLUSTER))
+    past.drift_ms = dice.choice((0.0, 0.0, 4.0, 60.0))
+    past.eviction_events = dice.random() < 0.5
+    past.evicted = [(dice.uniform(1.0, 8.0), "redis-1", 2)] if dice.random() < 0.3 else []
+    past.silent = {"redis-2"} if dice.random() < 0.2 else set()
+    for doing in past.doings:
+        if doing.outcome is Outcome.REJECTED:
+            doing.error = dice.choice((*sorted(REFUSALS), "WRONGTYPE"))
+        elif doing.outcome is Outcome.UNKNOWN and dice.random() < 0.5:
+            doing.closed = doing.attempts[-1][0] + 4.0
     sids = list(dict.fromkeys(one.sid for one in past.doings if one.sid))
     trouble = dice.choice(("cut off", "empty", "older", "lost", "killed"))
     at = dice.uniform(2.0, 7.0)

@@ -24,8 +24,11 @@ from tests.mutation.tally import Tried, rows, survivors
 from tests.rows import ROOT, RUNS, report
 
 REACH_CPU_S = 1200.0
+FILES_AT_A_TIME = 6
+"""Small portions: some files take a hundred times as long as others."""
 FIRST_CPU_S = 20.0
 """To import the project and to collect tests."""
+CPU_OF_A_MUTANT_S = 30.0
 CPU_PER_TEST_S = 5.0
 """A change may make tests slower; one that makes them so much slower never ends."""
 EVERY = 25
@@ -96,9 +99,10 @@ def _measured_reach(crew: Crew, given: argparse.Namespace, importing: Mapping[st
     root = crew.source
     files = sorted(file.relative_to(root).as_posix() for file in (root / given.tests).rglob("test_*.py"))
     print(f"which lines the tests in {len(files)} files run ...", flush=True)
+    portions = max(min(given.workers, len(files)), len(files) // FILES_AT_A_TIME)
     jobs = [
-        {"do": "reach", "files": files[n :: 2 * given.workers], "sources": [given.code], "cpu_s": REACH_CPU_S}
-        for n in range(min(2 * given.workers, len(files)))
+        {"do": "reach", "files": files[n::portions], "sources": [given.code], "cpu_s": REACH_CPU_S}
+        for n in range(portions)
     ]
     lines: dict[str, dict[int, set[str]]] = {}
     cpu_s: dict[str, float] = {}
@@ -141,7 +145,20 @@ def _try(crew: Crew, mutants: Sequence[Mutant], reach: Reach, record: Record) ->
         if done % EVERY == 0:
             print(f"  {done} of {len(waiting)} in {time.monotonic() - began_s:.0f} s", flush=True)
 
-    crew.work([_job(mutant, tests, reach) for mutant, tests in waiting], note)
+    crew.everywhere({"do": "collect", "files": sorted({test.partition("::")[0] for test in reach.cpu_s})})
+    crew.work([_job(mutant, _within(tests, reach), reach) for mutant, tests in waiting], note)
+
+
+def _within(tests: Sequence[str], reach: Reach) -> list[str]:
+    """The quickest of them, as many as a mutant may take: what only slower ones notice counts as survived."""
+    found: list[str] = []
+    left_s = CPU_OF_A_MUTANT_S
+    for test in tests:
+        left_s -= reach.cpu_s.get(test, 0.0)
+        if left_s < 0 and found:
+            break
+        found.append(test)
+    return found
 
 
 def _job(mutant: Mutant, tests: Sequence[str], reach: Reach) -> dict[str, Any]:
@@ -151,6 +168,7 @@ def _job(mutant: Mutant, tests: Sequence[str], reach: Reach) -> dict[str, Any]:
         "start": mutant.start,
         "end": mutant.end,
         "replacement": mutant.replacement,
+        "scope": mutant.scope,
         "tests": tests,
         "cpu_s": FIRST_CPU_S + CPU_PER_TEST_S * sum(reach.cpu_s.get(test, 0.0) for test in tests),
     }

@@ -20,7 +20,9 @@ from types import TracebackType
 from typing import Any, Self
 
 WORKER = Path(__file__).with_name("worker.py")
-LEFT_OUT = (".git", ".venv", "runs", "build", "dist", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+LEFT_OUT = frozenset({".git", ".venv", "runs", "build", "dist", ".hypothesis"})
+"""At the top of the project; caches are left out everywhere."""
+CACHES = shutil.ignore_patterns("__pycache__", ".*_cache")
 ENDS_WITHIN_S = 20.0
 
 
@@ -38,13 +40,17 @@ class Crew:
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="mutation-"))
         first = self._folder / "1"
-        shutil.copytree(self._project, first, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        shutil.copytree(self._project, first, symlinks=True, ignore=self._left_out)
         for number in range(1, self._count + 1):
             copy = self._folder / str(number)
             if copy != first:
                 shutil.copytree(first, copy, symlinks=True)
         self._workers = [_start(self._folder / str(n)) for n in range(1, self._count + 1)]
         return self
+
+    def _left_out(self, folder: str, names: list[str]) -> set[str]:
+        at_the_top = LEFT_OUT if Path(folder) == self._project else frozenset()
+        return {name for name in names if name in at_the_top} | CACHES(folder, names)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -90,6 +96,17 @@ class Crew:
                 thread.join(0.2)
         if self._failed is not None:
             raise self._failed
+
+    def everywhere(self, job: Mapping[str, Any]) -> None:
+        """Have every worker do the same job."""
+        for worker in self._workers:
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps(job) + "\n")
+            worker.stdin.flush()
+        for worker in self._workers:
+            assert worker.stdout is not None
+            if not worker.stdout.readline():
+                raise WorkerLost(f"a worker ended while it was at {job['do']}")
 
     def _serve(
         self,

@@ -1,10 +1,11 @@
 """One worker: a private copy of the project, in which one line after the other is changed and tested.
 
-Started as `python -P worker.py COPY`; it reads jobs from its standard input and answers each by one line of
-JSON. What tests import from elsewhere is imported once, here; each job runs in a fork, which imports the
-project's own modules anew, with the change in them. A fork has a limit of CPU time, of memory and of
-time, and a session of its own, so that whatever it started ends with it. When the input ends, also because the
-measurement was killed, the copy is removed.
+Started as `python -P worker.py COPY`; it reads jobs from its standard input and answers each by one line of JSON.
+Everything is imported and all tests are collected once; each job runs in a fork of that. A change in the body of a
+function is made in the fork by giving the function its new code. Any other change (a constant, a default, a class)
+is made in the copy's file, and the fork imports everything anew from a second server that has imported nothing
+of the project. A fork has a limit of CPU time, of memory and of time, and a session of its own, so that whatever
+it started ends with it. When the input ends, also because the measurement was killed, the copy is removed.
 
 This file imports nothing of the project: `tests` and `harness` must come from the copy.
 """
@@ -22,9 +23,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from _pytest.main import pytest_runtestloop as default_loop
 
 FOREIGN = (
     *("numpy", "pyarrow", "pyarrow.compute", "pyarrow.ipc", "msgspec", "redis", "redis.asyncio", "yaml"),
@@ -41,6 +44,8 @@ it from running does not count."""
 SURVIVED, KILLED, TIMEOUT, BROKEN = "survived", "killed", "timeout", "broken"
 
 Job = Mapping[str, Any]
+Change = tuple[Any, CodeType]
+"""A function, and its new code."""
 
 
 def main() -> int:
@@ -52,14 +57,152 @@ def main() -> int:
     for name in FOREIGN:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    collected: _Collected | None = None
     try:
         for line in sys.stdin:
             job = json.loads(line)
-            answer = _reach(job) if job["do"] == "reach" else _mutant(copy, job)
+            if job["do"] == "collect":
+                collected = _Collected(job["files"])
+                answer: Mapping[str, Any] = {}
+            elif job["do"] == "reach":
+                answer = _reach(job)
+            else:
+                answer = (collected.ask(job) if collected else None) or _mutant(copy, job)
             print(json.dumps(answer), flush=True)
     finally:
+        if collected is not None:
+            collected.close()
         shutil.rmtree(copy, ignore_errors=True)
     return 0
+
+
+class _Collected:
+    """A process that has imported everything and collected all tests, and forks from there."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        asks, self._asks = os.pipe()
+        self._answers, answers = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._asks)
+            os.close(self._answers)
+            _serve_collected(files, asks, answers)
+        os.close(asks)
+        os.close(answers)
+        self._reader = os.fdopen(self._answers, "rb")
+
+    def ask(self, job: Job) -> Mapping[str, Any] | None:
+        """None: the change is not one in the body of a function."""
+        try:
+            left = (json.dumps(job) + "\n").encode()
+            while left:
+                left = left[os.write(self._asks, left) :]
+            answer = json.loads(self._reader.readline())
+        except (OSError, ValueError):
+            return None
+        return answer or None
+
+    def close(self) -> None:
+        os.close(self._asks)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._reader.close()
+
+
+def _serve_collected(files: Sequence[str], asks: int, answers: int) -> None:
+    status = 1
+    try:
+        out = os.fdopen(answers, "w")
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere, descriptor)
+        _make_repeatable()
+        server = _Server(os.fdopen(asks, "r"), out)
+        pytest.main([*PYTEST, "-x", *files], plugins=[server])
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class _Server:
+    """Takes the place of pytest's own loop over the tests: a fork for each job, which runs that loop."""
+
+    def __init__(self, asks: Any, answers: Any) -> None:
+        self._asks = asks
+        self._answers = answers
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        for line in self._asks:
+            job = json.loads(line)
+            wanted = [items[test] for test in job["tests"] if test in items]
+            answer: Mapping[str, Any] = {}
+            if len(wanted) == len(job["tests"]) and (change := _new_code(job)) is not None:
+                answer = _forked(
+                    lambda tell, change=change, wanted=wanted: _loop_in_fork(session, wanted, change, tell),
+                    cpu_s=job["cpu_s"],
+                )
+            self._answers.write(json.dumps(answer) + "\n")
+            self._answers.flush()
+        return True
+
+
+def _loop_in_fork(session: pytest.Session, wanted: list[pytest.Item], change: Change, tell: Any) -> None:
+    function, code = change
+    function.__code__ = code
+    session.items = wanted
+    watch = _Watch(None)
+    session.config.pluginmanager.register(watch)
+    with contextlib.suppress(session.Failed, session.Interrupted):
+        default_loop(session)
+    tell({"outcome": KILLED, "by": watch.first_failed} if watch.first_failed else {"outcome": SURVIVED})
+
+
+def _new_code(job: Job) -> Change | None:
+    """The function that a change is in, and its code with the change; None: it is in no function's body."""
+    file = Path(job["file"])
+    module = sys.modules.get(".".join(file.with_suffix("").parts).removesuffix(".__init__"))
+    source = file.read_bytes()
+    changed = source[: job["start"]] + job["replacement"].encode() + source[job["end"] :]
+    if module is None:
+        return None
+    codes = [_codes(compile(text, str(file.resolve()), "exec")) for text in (source, changed)]
+    name, function = _function(module, job["scope"])
+    old, new = codes[0].get(name), codes[1].get(name)
+    if function is None or old is None or new is None or old == new:
+        return None
+    if new.co_freevars != function.__code__.co_freevars:
+        return None
+    return function, new
+
+
+def _codes(code: CodeType) -> dict[str, CodeType]:
+    """Of every function at the top of a module or of a class, by its qualified name."""
+    found: dict[str, CodeType] = {}
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            found[one.co_qualname] = one
+            if "<locals>" not in one.co_qualname:
+                found |= {name: inner for name, inner in _codes(one).items() if name not in found}
+    return found
+
+
+def _function(module: ModuleType, scope: str) -> tuple[str, Any]:
+    """The outermost function of a scope, without what decorators put around it."""
+    found: Any = module
+    name = ""
+    for part in scope.split("."):
+        found = vars(found).get(part)
+        name = f"{name}.{part}".removeprefix(".")
+        for inner in ("fget", "__func__", "func", "__wrapped__"):
+            found = getattr(found, inner, found) if not isinstance(found, type) else found
+        if isinstance(found, FunctionType):
+            return name, found
+        if not isinstance(found, type):
+            break
+    return name, None
 
 
 def _reach(job: Job) -> Mapping[str, Any]:

@@ -206,6 +206,7 @@ def test_workers_tell_killed_from_survived_and_leave_the_project_as_it_was(tmp_p
     with Crew(project, 1) as crew:
         reach = {"do": "reach", "files": ["tests/test_code.py"], "sources": ["toy"], "cpu_s": 20}
         crew.work([reach], lambda _, answer: reached.update(answer))
+        crew.everywhere({"do": "collect", "files": ["tests/test_code.py"]})
         jobs = [_job(mutants[after]) for after in wanted]
         crew.work(jobs, lambda n, answer: answers.update({n: answer["outcome"]}))
         copy = crew.source
@@ -256,6 +257,7 @@ def _job(mutant: Mutant) -> dict[str, object]:
         "start": mutant.start,
         "end": mutant.end,
         "replacement": mutant.replacement,
+        "scope": mutant.scope,
         "tests": ["tests/test_code.py::test_first"],
         "cpu_s": 1,
     }
