@@ -165,11 +165,19 @@ def _weight(event: str) -> int:
 
 
 def _written(index: Index, told: list[_Line], kept: set[int], lines: int) -> list[str]:
-    shown = [f"{_time(index, told[n].t_us)}  {told[n].text}"[:WIDTH] for n in sorted(kept)]
+    shown = [_fitted(f"{_time(index, told[n].t_us)}  {told[n].text}") for n in sorted(kept)]
     left_out = len(told) - len(kept)
     if left_out:
         shown.append(f"({left_out} more; `failover-kit why` shows all)")
     return shown[:lines]
+
+
+def _fitted(line: str) -> str:
+    """At most `WIDTH` long, without half a word; what was left out is marked."""
+    if len(line) <= WIDTH:
+        return line
+    room = line[: WIDTH - 1]
+    return f"{room.rpartition(' ')[0].rstrip() or room[:-1]} …"
 
 
 def _time(index: Index, t_us: float) -> str:

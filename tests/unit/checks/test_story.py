@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from harness.checks import run_checks
-from harness.checks.story import session_story, story
+from harness.checks.story import WIDTH, session_story, story
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import ForensicEntry, ForensicReading
@@ -47,6 +49,21 @@ def test_long_story_is_cut_and_says_so() -> None:
     assert "more" in lines[-1]
     whole = session_story(history, ann)
     assert len(whole) > 200
+
+
+def test_long_line_ends_with_a_whole_word_and_says_so() -> None:
+    """What a fault said may be longer than a line; `why` has all of it."""
+    past = stories.resurrected()
+    history, finding = _first(past)
+    said = " ".join(["evicted"] * 40)
+    events = tuple(
+        msgspec.structs.replace(one, detail=said) if one.name == "effect" else one for one in history.events
+    )
+    history = replace(history, events=events)
+    (line,) = [one for one in story(history, finding) if "evicted" in one]
+    assert len(line) <= WIDTH
+    assert line.endswith("evicted …")
+    assert any(said in one for one in session_story(history, finding.session or ""))
 
 
 def test_story_of_no_single_session_tells_events() -> None:
