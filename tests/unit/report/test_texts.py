@@ -229,6 +229,16 @@ def test_suite_page_is_self_contained() -> None:
     assert "sentinel-01-primary-killed/index.html" in html
 
 
+def test_wide_things_scroll_by_themselves_and_headings_do_not() -> None:
+    """On a narrow screen a table keeps readable columns; what is above it stays whole."""
+    html = index(suite(result()))
+    assert html.count("<table") == html.count('<div class="wide">') > 0
+    assert "<caption" not in html
+    for number in range(1, html.count("<table") + 1):
+        assert f'id="block-{number}"' in html
+        assert f'aria-labelledby="block-{number}"' in html
+
+
 def test_each_failover_has_its_line_and_its_name() -> None:
     """In the terminal a line, in the summary a name of its own; what never came says why."""
     steps = (

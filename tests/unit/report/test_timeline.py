@@ -63,5 +63,6 @@ def test_page_shows_verdict_expectations_and_picture() -> None:
     html = page(judged(), history())
     assert "<svg" in html
     assert "What happened when" in html
+    assert html.count('<div class="wide">') == html.count("<table") + html.count("<svg")
     assert "<script" not in html
     assert "src=" not in html
