@@ -215,7 +215,8 @@ def _one(run: str | None) -> _Found:
     if len(matching) != 1:
         names = ", ".join(found.name for found in known) or "none"
         wanted = "one held topology" if run is None else f"one held topology called {run!r}"
-        raise UsageError(f"expected {wanted}, found {names}")
+        advice = "name one with --run" if known else "start one with: failover-kit up --scenario NAME"
+        raise UsageError(f"expected {wanted}, found {names}; {advice}")
     return matching[0]
 
 

@@ -33,6 +33,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"    {node.name:<12} {_node(node, plan)}"
     for one in topology.everything_left_out:
         yield f"    left out   {one}{'; so nothing can pass' if one.decides else ''}"
+    if any(one.decides for one in topology.everything_left_out):
+        yield "    Inconclusive at best. To test the deployment without such a directive, remove its line."
     yield f"  client      {_client(scenario)}"
     yield f"  workload    {_workload(plan)}"
     yield "  timeline    0 s baseline begins"

@@ -113,6 +113,7 @@ def load(
         UsageError: everything that is wrong, one line each.
     """
     root = tree.compose_file(path)
+    _check_no_deployment_file(root)
     elsewhere = [text for text in overrides if deployment is not None and text.startswith("deployment.")]
     root = apply(root, [text for text in overrides if text not in elsewhere])
     problems = Problems()
@@ -130,7 +131,18 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    root = apply(tree.compose_file(path), overrides)
+    given = tree.compose_file(path)
+    if not isinstance(given, tree.Mapping):
+        raise UsageError(
+            f"{tree.place(given)}: expected 'deployment: 1' as the first key, found no mapping; the lines of "
+            "a redis.conf go under 'redis' in its 'topology', one 'directive: value' each"
+        )
+    if _first_key(given) == "scenario":
+        raise UsageError(
+            f"{tree.place(given)}: expected a deployment file, found a scenario; write what is below its "
+            "'deployment' into a file of its own, with 'deployment: 1' and a 'name' above it"
+        )
+    root = apply(given, overrides)
     problems = Problems()
     version = Field(key="deployment", reader=_VERSION, required=True, help="format version: deployment: 1")
     deployment = read_deployment(root, "", problems, extra=(version,))
@@ -197,6 +209,21 @@ _WEAKNESS_UNSEEN = (
 def _check_first_key(root: tree.Node, problems: Problems) -> None:
     if isinstance(root, tree.Mapping) and root.value and root.value[0][0].value != "scenario":
         problems.add(root.value[0][0], "", "expected 'scenario: 1' as the first key")
+
+
+def _check_no_deployment_file(root: tree.Node) -> None:
+    """A deployment file in the place of a scenario has a dozen mistakes and one cure."""
+    if isinstance(root, tree.Mapping) and _first_key(root) == "deployment":
+        keys = {str(key.value) for key, _ in root.value}
+        if "topology" in keys and not keys & {"scenario", "workload", "faults"}:
+            raise UsageError(
+                f"{tree.place(root)}: expected a scenario, found a deployment file; "
+                "give it with --deployment (make: DEPLOYMENT=)"
+            )
+
+
+def _first_key(root: tree.Mapping) -> object:
+    return root.value[0][0].value if root.value else None
 
 
 def _deployment(node: tree.Node | None, problems: Problems) -> Deployment:

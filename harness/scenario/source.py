@@ -47,7 +47,10 @@ def _bytes_of(path: Path) -> bytes:
         raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
     if len(content) > SIZE_MAX:
         size = max(found.st_size, len(content))
-        raise UsageError(f"{path}: expected at most {SIZE_MAX} bytes of YAML, found {size}")
+        raise UsageError(
+            f"{path}: expected at most {SIZE_MAX} bytes of YAML, found {size}; the lines of a whole "
+            "redis.conf go under 'redis' in the 'topology' of a deployment file, without its comments"
+        )
     return content
 
 

@@ -86,10 +86,18 @@ def connect() -> Any:
         )
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EnvironmentFailure(
-            f"Docker engine {where}: expected an answer, found: {_short(error)}. Start it, or on a Debian "
-            "machine run 'make docker-engine' as root"
+            f"Docker engine {where}: expected an answer, found: {_short(error)}. {_advice(error)}"
         ) from error
     return client
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return (
+            "It runs, but not for this user. Use the process backend, or as root "
+            "'usermod -aG docker USER' and log in again; who is in that group can do all that root can"
+        )
+    return "Start it, or on a Debian machine run 'make docker-engine' as root"
 
 
 def _knock(where: str) -> None:

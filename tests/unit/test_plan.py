@@ -236,6 +236,16 @@ def test_description_tells_the_story(tmp_path: Path) -> None:
         assert line in told
 
 
+def test_description_says_what_to_do_where_nothing_can_pass(tmp_path: Path) -> None:
+    """Only where what is left out can decide the outcome."""
+    advice = "remove its line"
+    for directive, advised in (("requirepass: word", True), ("bind: 0.0.0.0", False)):
+        text = GOOD.replace("kind: sentinel", f"kind: sentinel, redis: {{{directive}}}")
+        told = describe(plan_of(read(tmp_path, text)))
+        assert "left out" in told
+        assert (advice in told) is advised
+
+
 @pytest.mark.parametrize(
     ("directives", "expected_s"),
     [({}, 20.0), ({"shutdown-timeout": "25"}, 35.0), ({"shutdown-timeout": "0"}, 10.0), ({"hz": "25"}, 20.0)],

@@ -436,6 +436,20 @@ def test_deployment_file_is_read_as_strictly(tmp_path: Path) -> None:
     assert "does not apply to cluster" in str(caught.value)
 
 
+def test_files_that_were_mixed_up_have_one_line_with_the_cure(tmp_path: Path) -> None:
+    """A deployment as a scenario, a scenario as a deployment, a redis.conf as either."""
+    conf, scenario = tmp_path / "redis.conf", tmp_path / "scenario.yaml"
+    conf.write_text("maxmemory 100mb\nrequirepass hunter2\nappendonly yes\n")
+    scenario.write_text(GOOD)
+    with pytest.raises(UsageError, match=r"^\S+s\.yaml:1: expected a scenario, found .*--deployment.*\)$"):
+        read(tmp_path, "deployment: 1\nname: ours\ntopology: {kind: cluster}\n")
+    with pytest.raises(UsageError, match=r"^\S+scenario\.yaml:\d+: expected a deployment file, found a.*it$"):
+        load_deployment(scenario)
+    with pytest.raises(UsageError, match=r"^\S+redis\.conf:1: expected 'deployment: 1'.*each$") as caught:
+        load_deployment(conf)
+    assert "hunter2" not in str(caught.value)
+
+
 # ---------------------------------------------------------------- which files
 
 

@@ -121,7 +121,14 @@ def test_deleted_current_folder_is_said(tmp_path: Path) -> None:
         (("plan", "--scenario", "nothing/**x"), "expected a glob"),
         (("plan", "--scenario", "/dev/zero"), "found none"),
         (("plan", "--deployment", "/dev/zero", "--backend", "process"), "found a device"),
-        (("down", "nowhere"), "expected one held topology called 'nowhere'"),
+        (
+            ("down", "nowhere"),
+            "expected one held topology called 'nowhere', found none; start one with: failover-kit up",
+        ),
+        (
+            ("inject", "kill: primary"),
+            "expected one held topology, found none; start one with: failover-kit up",
+        ),
         (("up", "--backend", "process"), "expected --scenario to name one scenario"),
     ],
 )

@@ -120,6 +120,20 @@ def test_a_dead_engine_is_one_line_with_its_cure(monkeypatch: pytest.MonkeyPatch
     assert "\n" not in str(raised.value)
 
 
+def test_an_engine_that_is_not_for_this_user_is_not_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs already: what is missing is the right to use it."""
+
+    def knock(where: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(docker_engine, "_knock", knock)
+    with pytest.raises(
+        EnvironmentFailure, match=r"Permission denied\. It runs, .*usermod -aG docker"
+    ) as raised:
+        docker_engine.connect()
+    assert "make docker-engine" not in str(raised.value)
+
+
 def test_a_held_topology_is_found_until_the_next_boot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
