@@ -68,10 +68,21 @@ def _why_not(problem: Exception) -> str:
         if os.environ.get("PYTHONPATH")
         else "its packages are missing or damaged: install it again (in a checkout: make setup)"
     )
-    return f"cannot start: {type(problem).__name__}: {problem} (in {where}); {advice}"
+    what = f"{type(problem).__name__}: {problem}".splitlines()[0]
+    return f"cannot start: {what} (in {where}); {advice}"
+
+
+def part() -> None:
+    """A part of the kit, by its module's name, until it ends. Whoever started it reads the last line."""
+    try:
+        load()
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except Exception as problem:  # noqa: BLE001 - as above; what can go wrong later, the part itself tells
+        traceback.print_exc()
+        print(f"failover-kit: {_why_not(problem)}", file=sys.stderr)
+        sys.exit(_CANNOT_START)
 
 
 if __name__ == "__main__":
-    load()
-    del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    part()

@@ -21,7 +21,7 @@ from types import FrameType
 
 import msgspec
 
-from harness.errors import Interrupted, KitError
+from harness.errors import EnvironmentFailure, Interrupted, KitError
 from harness.model.plan import Plan
 from harness.model.redaction import without_url_passwords
 from harness.model.results import Progress, ScenarioResult
@@ -32,9 +32,14 @@ from harness.suite import skipped
 
 def main(arguments: list[str]) -> int:
     directory, run, image = Path(arguments[0]), arguments[1], arguments[2]
-    plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
     stop = Stop()
     _catch_signals(stop)
+    try:
+        plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
+    except (OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or problem
+        print(f"{directory / 'plan.json'}: the plan of this run cannot be read: {why}", flush=True)
+        return EnvironmentFailure.exit_code
     try:
         result = run_scenario(
             plan,

@@ -207,6 +207,8 @@ def _prune(options: argparse.Namespace) -> int:
 def _clean(_options: argparse.Namespace) -> int:
     for line in hold.clean() or ["nothing was left behind"]:
         output.say(line)
+    for file in output.crash_files():
+        output.complain(f"{file}: the traceback of a bug of the kit; remove it once it was reported")
     return 0
 
 

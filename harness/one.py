@@ -21,6 +21,7 @@ from harness import hold, selection
 from harness.errors import Interrupted, KitError
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
+from harness.output import told_of_crash
 from harness.report.explain import explain
 from harness.report.write import write_suite
 from harness.suite import SuiteRequest, point_latest, run_suite
@@ -86,6 +87,8 @@ def main(arguments: list[str]) -> int:
         said = {"problem": f"{problem.filename or results}: {problem.strerror or problem}"}
     except KeyboardInterrupt:
         return Interrupted.exit_code
+    except Exception as problem:  # noqa: BLE001 - the session is told what a person would be told
+        said = {"problem": told_of_crash(problem)}
     print(json.dumps(said))
     return 0
 

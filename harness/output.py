@@ -12,9 +12,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from harness.model.redaction import without_url_passwords
@@ -22,6 +24,10 @@ from harness.visible import visible
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+CRASH = "failover-kit-crash-"
+"""Begins the name of a file with a traceback, in the folder for temporary files."""
 
 
 class _Unheeded(io.RawIOBase):
@@ -86,19 +92,32 @@ def complain(text: str) -> None:
 
 
 def report_crash(problem: BaseException) -> None:
-    """One line for a person; the traceback goes into a file, as it is for whoever mends the kit."""
+    """One line for a person, and the traceback in a file."""
+    complain(told_of_crash(problem))
+
+
+def told_of_crash(problem: BaseException) -> str:
+    """What to say of a bug of the kit. The traceback goes into a file, as it is for whoever mends the kit."""
     what = f"{type(problem).__name__}: {problem}".splitlines()[0][:200]
     told = "".join(traceback.format_exception(problem))
     try:
         with tempfile.NamedTemporaryFile(
-            "w", prefix="failover-kit-crash-", suffix=".log", delete=False, errors="backslashreplace"
+            "w", prefix=CRASH, suffix=".log", delete=False, errors="backslashreplace"
         ) as file:
             file.write(told)
         where = f"the traceback is in {file.name}"
     except OSError as full:
         frame = traceback.extract_tb(problem.__traceback__)[-1]
         where = f"at {frame.filename}:{frame.lineno}; no file for the traceback: {full.strerror or full}"
-    complain(f"the kit itself failed, which is a bug of it: {what} ({where})")
+    return f"the kit itself failed, which is a bug of it: {what} ({where})"
+
+
+def crash_files() -> list[Path]:
+    """Tracebacks that this user's commands left."""
+    found = sorted(Path(tempfile.gettempdir()).glob(f"{CRASH}*.log"))
+    return [
+        one for one in found if stat.S_ISREG((about := one.lstat()).st_mode) and about.st_uid == os.geteuid()
+    ]
 
 
 def _occupy(number: int) -> None:

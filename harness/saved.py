@@ -19,6 +19,7 @@ from harness.judging import judge_folder, leave_undecided, read_run
 from harness.model.history import History
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.words import Shows, Verdict
+from harness.output import told_of_crash
 from harness.report.write import PLANNED, SUITE, read_suite, write_suite
 from harness.safe_files import is_file, is_folder
 from harness.suite import overall
@@ -144,12 +145,18 @@ def _renewed(before: ScenarioResult, run: Path) -> ScenarioResult:
 
 
 def _judged(folder: Path, before: ScenarioResult | None) -> ScenarioResult:
+    """One folder's result, whatever it holds: what is wrong with it leaves the others alone."""
     try:
         return judge_folder(folder)
+    except EnvironmentFailure:
+        raise
     except UsageError as problem:
-        result = _undecided(before or _unknown(folder), str(problem))
-        leave_undecided(folder, result)
-        return result
+        why_not = str(problem)
+    except Exception as problem:  # noqa: BLE001 - a bug of the kit's decides nothing about this run, or another
+        why_not = told_of_crash(problem)
+    result = _undecided(before or _unknown(folder), why_not)
+    leave_undecided(folder, result)
+    return result
 
 
 def _undecided(before: ScenarioResult, reason: str) -> ScenarioResult:
@@ -256,6 +263,8 @@ def _broken(folder: Path) -> list[str]:
         judged = judge(_read(folder))
     except UsageError as problem:
         return [f"{folder}: cannot be read: {problem}"]
+    except Exception as problem:  # noqa: BLE001 - the other folders are told all the same
+        return [f"{folder}: cannot be judged: {told_of_crash(problem)}"]
     names: dict[str, list[str]] = {}
     for finding in judged.findings:
         if finding.session is not None:

@@ -276,11 +276,13 @@ class Suite:
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             code = job.process.returncode if job.process else None
             self._forced = True
+            log = _tail(job.directory / "attempt.log")
+            last = log.splitlines()[-1:] if code == EnvironmentFailure.exit_code else []
             found = replace(
                 skipped(job.plan),
                 verdict=Verdict.ERROR,
-                reasons=(job.said or f"{_ended(code)} and left no result",),
-                log_tail=_tail(job.directory / "attempt.log"),
+                reasons=(job.said or ": ".join([f"{_ended(code)} and left no result", *last]),),
+                log_tail=log,
             )
         return replace(found, wall_s=wall_s, run_dir=job.directory.name)
 

@@ -251,6 +251,23 @@ def test_bug_of_the_kit_is_no_verdict(
     assert "in fail" in file.read_text()
 
 
+def test_clean_names_tracebacks_and_leaves_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are for whoever mends the kit; a link of that name is somebody else's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("harness.hold.clean", list)
+    file, link = (tmp_path / f"{output.CRASH}{name}.log" for name in ("one", "two"))
+    file.write_text("Traceback")
+    link.symlink_to(file)
+    assert cli.main(["clean"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "nothing was left behind\n"
+    assert str(file) in said.err
+    assert str(link) not in said.err
+    assert file.read_text() == "Traceback"
+
+
 def test_bug_is_told_where_no_file_can_be_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

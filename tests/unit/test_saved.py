@@ -16,13 +16,16 @@ import pytest
 
 from harness import history, saved
 from harness.clock import RunClock
-from harness.errors import UsageError
+from harness.errors import EnvironmentFailure, UsageError
 from harness.faults import FAULTS
 from harness.judging import judge_folder, read_run
+from harness.model.history import History
+from harness.model.judgement import Judgement
 from harness.model.records import Closing, Opening
 from harness.model.results import ScenarioResult
 from harness.model.seams import Secrets
 from harness.model.words import Verdict
+from harness.report.page import page as whole_page
 from harness.report.write import PLANNED, write_record, write_suite
 from harness.safe_files import is_file, is_folder
 from tests.builders_history import Past, as_lines, records_of
@@ -238,6 +241,53 @@ def test_damaged_scenario_is_inconclusive_and_listed(
         assert "cannot be judged" in (run / "hurt" / "index.html").read_text()
 
 
+def test_bug_in_judging_one_scenario_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That one is inconclusive with the reason and the traceback's file, the others are judged; so does `why`."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run = tmp_path / "run"
+    first, second = (judge_folder(attempt(run / name)) for name in ("bad", "good"))
+    saved_suite(run, first, second)
+    assert second.judgement is not None
+    session = second.judgement.findings[0].session
+
+    def page(result: ScenarioResult, past: History) -> str:
+        if result.run_dir == "bad":
+            raise ZeroDivisionError("division by zero")
+        return whole_page(result, past)
+
+    def judge(past: History) -> Judgement:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("harness.judging.page", page)
+    again = saved.judge_again(run)
+    bad, good = again.results
+    (file,) = tmp_path.glob("failover-kit-crash-*.log")
+    assert (bad.verdict, bad.run_dir, again.exit_code) == (Verdict.INCONCLUSIVE, "bad", 1)
+    assert "cannot be judged (it was FAIL when it was last judged)" in bad.reasons[0]
+    assert "ZeroDivisionError: division by zero" in bad.reasons[0]
+    assert f"the traceback is in {file}" in bad.reasons[0]
+    assert "ZeroDivisionError" in (run / "bad" / "index.html").read_text()
+    assert (good.verdict, good.judgement) == (second.verdict, second.judgement)
+    assert saved.judge_again(run / "bad").exit_code == 3
+    assert f"  {session}  lost-session" in saved.why(run)
+    monkeypatch.setattr("harness.saved.judge", judge)
+    assert ["cannot be judged: the kit itself failed" in line for line in saved.why(run)] == [True, True]
+
+
+def test_disk_that_refuses_ends_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written is no result, neither of this scenario nor of the next."""
+    run = saved_suite(tmp_path / "run", judge_folder(attempt(tmp_path / "run" / "lost")))
+
+    def full(file: Path, _: bytes) -> None:
+        raise EnvironmentFailure(f"{file}: No space left on device")
+
+    monkeypatch.setattr("harness.judging.write_file", full)
+    with pytest.raises(EnvironmentFailure, match="No space left"):
+        saved.judge_again(run)
+
+
 def test_scenario_of_a_killed_suite_that_never_ran_is_listed(tmp_path: Path) -> None:
     """A suite notes what it is to run before it runs anything."""
     run = tmp_path / "run"
@@ -326,6 +376,37 @@ def test_why_asks_for_more_when_several_match(tmp_path: Path) -> None:
     attempt(tmp_path / "run" / "lost-attempt-2")
     with pytest.raises(UsageError, match=r"in lost, .* in lost-attempt-2; give more of its id"):
         saved.why(tmp_path / "run", session)
+
+
+def test_why_without_a_session_lists_the_broken_ones(tmp_path: Path) -> None:
+    """By scenario, with what was broken; one that lost nothing says so, one that is damaged does not hide it."""
+    run = tmp_path / "run"
+    lost, kept = attempt(run / "lost"), attempt(run / "kept", stories.kept_session)
+    damaged = attempt(run / "damaged")
+    (damaged / "plan.json").write_text("{")
+    judgement = judge_folder(lost).judgement
+    assert judgement is not None
+    session = judgement.findings[0].session
+    assert session is not None
+    told = saved.why(run)
+    assert told[0].startswith(f"{damaged}: cannot be read: ")
+    assert told[1:] == [f"{kept}:", "  no session was broken", f"{lost}:", f"  {session}  lost-session"]
+    assert saved.why(lost) == told[3:]
+    assert any("log-in" in line for line in saved.why(run, session, scenario="lost"))
+
+
+def test_why_finds_a_session_within_the_named_scenario(tmp_path: Path) -> None:
+    """By its folder's name or a part of it: a whole name goes before a part, and a wrong one is told what there is."""
+    run = tmp_path / "run"
+    folders = [attempt(run / name) for name in ("one-lost", "one-lost-attempt-2", "two")]
+    session = history.read(folders[0]).operations[0].session
+    assert saved.why(run, session, scenario="one-lost")[0] == f"{folders[0]}:"
+    assert saved.why(run, session, scenario="attempt")[0] == f"{folders[1]}:"
+    assert [one for one in saved.why(run, scenario="two") if one.endswith(":")] == [f"{folders[2]}:"]
+    with pytest.raises(UsageError, match=r"in one-lost, .* in one-lost-attempt-2; give more of its id"):
+        saved.why(run, session, scenario="one")
+    with pytest.raises(UsageError, match="found 'three'; there are one-lost, one-lost-attempt-2, two"):
+        saved.why(run, session, scenario="three")
 
 
 def test_why_of_nobody_is_a_usage_error(tmp_path: Path) -> None:

@@ -69,7 +69,11 @@ def plan(name: str, *, exclusive: bool = False, skip: str | None = None) -> Plan
 
 
 def run(
-    out: Path, *plans: Plan, jobs: int = 2, cleaned: list[str] | None = None
+    out: Path,
+    *plans: Plan,
+    jobs: int = 2,
+    cleaned: list[str] | None = None,
+    module: str = "tests.scripted_attempt",
 ) -> tuple[SuiteResult, Silence]:
     silence = Silence()
     request = SuiteRequest(
@@ -82,7 +86,7 @@ def run(
         out=out,
         header="",
         clean_up=lambda: (cleaned if cleaned is not None else []).append("cleaned") or [],  # type: ignore[func-returns-value]
-        attempt_module="tests.scripted_attempt",
+        attempt_module=module,
     )
     return run_suite(request, silence), silence
 
@@ -140,6 +144,16 @@ def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
     assert (suite.results[0].verdict, suite.exit_code) == (Verdict.ERROR, 4)
     assert "ended by SIGKILL" in suite.results[0].reasons[0]
     assert cleaned == ["cleaned"]
+
+
+def test_attempt_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
+    """An error of the environment with its reason, the traceback in the log; no verdict."""
+    suite, _ = run(tmp_path, plan("one"), module="harness.nowhere")
+    (result,) = suite.results
+    assert (result.verdict, suite.exit_code) == (Verdict.ERROR, 4)
+    assert "ended with status 4 and left no result" in result.reasons[0]
+    assert "cannot start: ImportError: No module named harness.nowhere" in result.reasons[0]
+    assert "Traceback" in (Path(suite.directory) / result.run_dir / "attempt.log").read_text()
 
 
 def test_interrupt_lets_the_attempt_finish_and_starts_no_other(tmp_path: Path) -> None:

@@ -93,6 +93,25 @@ def test_module_that_hides_a_package_of_the_kit_is_named(tmp_path: Path) -> None
     assert "PYTHONPATH" in done.stderr
 
 
+@pytest.mark.parametrize("written", [None, b"", b"{", b"[" * 100_000, b'{"seed": "\xff"}'])
+def test_attempt_without_a_plan_says_so(written: bytes | None, tmp_path: Path) -> None:
+    """One line on standard output, which the suite makes its reason, and status 4."""
+    if written is not None:
+        (tmp_path / "plan.json").write_bytes(written)
+    command = [sys.executable, "-P", str(ROOT / "failover_kit" / "start.py"), "harness.attempt"]
+    done = subprocess.run(
+        [*command, str(tmp_path), "abc", "-"],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (4, "")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"{tmp_path / 'plan.json'}: the plan of this run cannot be read: ")
+
+
 def test_harness_elsewhere_on_the_path_is_not_the_kits(tmp_path: Path) -> None:
     """Also where PYTHONPATH has a package of that name first."""
     (tmp_path / "harness").mkdir()
