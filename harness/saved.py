@@ -236,11 +236,17 @@ def why(run: Path, session: str | None = None, *, scenario: str | None = None) -
     if len(matches) != 1:
         some = ", ".join(f"{one} in {folder.name}" for folder, _, one in matches[:5]) or "none"
         more = f" and {len(matches) - 5} more" if len(matches) > 5 else ""
-        hint = "; give more of its id, or one scenario's folder, or --scenario" if matches else ""
+        hint = f"; give {_narrower({one for _, _, one in matches})}" if matches else ""
         found = f"why {session!r}: expected one session that begins so in {run}, found {some}{more}{hint}"
         raise UsageError("\n".join([found, *unread]))
     folder, past, whole = matches[0]
     return [f"{folder}:", *session_story(past, whole)]
+
+
+def _narrower(ids: set[str]) -> str:
+    """The scenarios of a suite have one seed, so one whole id may be in each of them."""
+    where = "one scenario's folder, or --scenario (make: SCENARIO=)"
+    return where if len(ids) == 1 else f"more of its id, or {where}"
 
 
 def _named(folders: list[Path], scenario: str | None, run: Path) -> list[Path]:

@@ -374,8 +374,10 @@ def test_why_asks_for_more_when_several_match(tmp_path: Path) -> None:
     """The same seed gives the same ids in every scenario: the message names the folders."""
     session = history.read(attempt(tmp_path / "run" / "lost")).operations[0].session
     attempt(tmp_path / "run" / "lost-attempt-2")
-    with pytest.raises(UsageError, match=r"in lost, .* in lost-attempt-2; give more of its id"):
+    with pytest.raises(UsageError, match=r"in lost, .* in lost-attempt-2; give one scenario's folder"):
         saved.why(tmp_path / "run", session)
+    with pytest.raises(UsageError, match=r"; give more of its id, or one scenario's folder"):
+        saved.why(tmp_path / "run", session[0])
 
 
 def test_why_without_a_session_lists_the_broken_ones(tmp_path: Path) -> None:
