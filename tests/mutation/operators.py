@@ -46,6 +46,7 @@ OPPOSITE = {
 }
 TRANSPARENT = frozenset({"abs", "sorted", "reversed", "set", "frozenset", "unique"})
 """Calls whose first argument could stand alone."""
+EMPTY = {"tuple": "()", "list": "[]", "dict": "{}", "frozenset": "frozenset()", "set": "set()"}
 OPTIONAL_WORDS = frozenset({"key", "default", "reverse", "start", "side", "strict"})
 """Keywords that a call works without."""
 
@@ -283,9 +284,7 @@ def _others(annotation: str) -> list[str]:
         return ["True", "False"]
     if annotation.endswith("| None"):
         return ["None"]
-    if annotation.startswith(("tuple[", "list[", "dict[", "frozenset[", "set[")):
-        return [f"{annotation.partition('[')[0]}()"]
-    return []
+    return [EMPTY[kind]] if (kind := annotation.partition("[")[0]) in EMPTY else []
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -1,0 +1,142 @@
+"""Small decisions that a whole judgement hides: which finding comes first, who counts as put out, which look counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from harness.checks import _order, run_checks
+from harness.checks.aftermath import _put_out
+from harness.checks.allowances import copied_until_us
+from harness.checks.columns import in_order_of
+from harness.checks.contents import _escaped
+from harness.checks.index import Index
+from harness.model.history import History
+from harness.model.judgement import Finding
+from harness.model.records import NodeSample, Step
+from harness.model.words import FindingSide
+from tests.builders_history import Past
+from tests.builders_records import us
+
+
+def _finding(name: str = "lost-session", **about: object) -> Finding:
+    known = {"side": FindingSide.CLOSED, "sentence": "s", "session": "x", **about}
+    return Finding(name=name, **known)  # type: ignore[arg-type]
+
+
+def test_findings_come_by_side_then_by_the_time_of_their_promise() -> None:
+    """What fails open first; the promise's time counts, the sight's where there is none, and none is 0."""
+    assert _order(_finding(side=FindingSide.OPEN)) < _order(_finding(t_us=1))
+    assert _order(_finding(t_us=5, seen_us=9)) == (True, 5, "lost-session")
+    assert _order(_finding(seen_us=9)) == (True, 9, "lost-session")
+    assert _order(_finding()) == (True, 0, "lost-session")
+
+
+@pytest.mark.parametrize("seen", [(5, 9), (9, 5)])
+def test_user_is_put_out_at_the_first_closed_door(seen: tuple[int, int]) -> None:
+    """Whatever order the findings are in; one without a time says nothing."""
+    index = Index(Past().history())
+    findings = [_finding(seen_us=one) for one in seen]
+    assert _put_out(index, findings) == {"x": 5}
+    assert _put_out(index, [_finding(seen_us=None)]) == {}
+    assert _put_out(index, [_finding("lost-write", seen_us=3)]) == {}
+
+
+def _sampled(*samples: tuple[float, str, int, str]) -> History:
+    """Second, node, offset and process of each."""
+    history = Past().history()
+    return replace(
+        history,
+        samples=tuple(
+            NodeSample(
+                node=node,
+                sent_us=us(at),
+                done_us=us(at + 0.001),
+                run_id=run_id,
+                role="primary" if node == "redis-1" else "replica",
+                offset=offset,
+                replid="stream",
+            )
+            for at, node, offset, run_id in samples
+        ),
+    )
+
+
+def _copied_until(history: History, before_s: float = 9.0) -> int | None:
+    return copied_until_us(history, history.plan.node("redis-1"), None, us(before_s))
+
+
+def test_copied_is_what_the_slowest_replica_had_reached() -> None:
+    """The last look at which the primary was no further than that replica showed last."""
+    looks = [(1.0, "redis-1", 10, "a"), (2.0, "redis-1", 20, "a"), (3.0, "redis-1", 30, "a")]
+    replicas = [(3.1, "redis-2", 30, "b"), (3.2, "redis-3", 20, "c")]
+    assert _copied_until(_sampled(*looks, *replicas)) == us(2.0)
+    assert _copied_until(_sampled(*looks, (3.1, "redis-2", 30, "b"))) == us(3.0)
+    assert _copied_until(_sampled(*looks, (3.1, "redis-2", 5, "b"))) is None
+    assert _copied_until(_sampled(*looks)) is None
+
+
+def test_copied_counts_only_looks_at_the_process_that_went() -> None:
+    """An offset of the process before says nothing of this one's writes."""
+    looks = [(1.0, "redis-1", 10, "before"), (2.0, "redis-1", 90, "now")]
+    assert _copied_until(_sampled(*looks, (3.0, "redis-2", 50, "b"))) is None
+
+
+def test_copied_counts_only_what_was_seen_before() -> None:
+    """A look that was answered after the moment may show what came later."""
+    looks = [(1.0, "redis-1", 10, "a"), (2.0, "redis-1", 20, "a")]
+    history = _sampled(*looks, (1.5, "redis-2", 15, "b"), (2.5, "redis-2", 20, "b"))
+    assert _copied_until(history, 2.4) == us(1.0)
+    assert _copied_until(history, 2.6) == us(2.0)
+
+
+def test_sort_by_code_goes_by_every_digit() -> None:
+    """A code as large as a whole digit of the sort is not taken for none."""
+    codes = np.array([65536, 0, 1, 65535, 65537, 0])
+    assert in_order_of(codes).tolist() == [1, 5, 2, 3, 0, 4]
+
+
+def test_texts_with_a_backslash_are_told_one_by_one() -> None:
+    """They are cut in another way than all others."""
+    texts = pa.array(["plain", 'quoted \\" mark', ""])
+    assert _escaped(texts).tolist() == [False, True, False]
+    assert _escaped(texts.slice(2)).tolist() == [False]
+
+
+def _names(past: Past) -> list[str]:
+    return [one.name for one in run_checks(past.history())[0]]
+
+
+def _without_cart(step: Step) -> None:
+    assert step.saw is not None
+    step.saw = {name: value for name, value in step.saw.items() if name != "cart:1"}
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_total_that_was_reset_meanwhile_proves_nothing_about_an_earlier_look(removed: bool) -> None:
+    """Seen whole again later, the first look was an old answer; after a removal nobody can say that."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    past.add(ann, 1.5, 2)
+    past.read(ann, 2.0, forge=_without_cart)
+    if removed:
+        past.remove(ann, 2.5)
+        past.add(ann, 3.0, 1)
+    past.read(ann, 4.0)
+    past.logout(ann, 5.0)
+    assert _names(past) == (["lost-update"] if removed else ["stale-read"])
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_time_that_is_whole_again_was_never_taken_away(again: bool) -> None:
+    """A later look with the promised time, and no touch in between: the first answer was an old one."""
+    past = Past(idle_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, 2.0, forge=lambda step: setattr(step, "pttl_ms", 1000))
+    if again:
+        past.read(ann, 3.0)
+    past.logout(ann, 3.5)
+    assert _names(past) == (["stale-read"] if again else ["expired-early"])
