@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.model.judgement import ExpectationResult, FailoverStep, Finding, Judgement, percent
@@ -129,10 +130,26 @@ def _commands(result: ScenarioResult, directory: str) -> list[str]:
 def _repeat(result: ScenarioResult) -> str:
     """By make for the shipped scenarios, seen from the project's folder; else by the console command."""
     file = shlex.quote(result.file)
-    if _is_shipped(result) and not result.changed and not _OF_MAKE.search(result.file):
-        return f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}"
+    variables = _as_variables(result.changed)
+    if _is_shipped(result) and variables is not None and not _OF_MAKE.search(result.file):
+        return f"make chaos-test SCENARIO={file} SEED={result.seed} BACKEND={result.backend}{variables}"
     changed = "".join(f" {shlex.quote(option)}" for option in result.changed)
     return f"{KIT} run --scenario {file} --seed {result.seed} --backend {result.backend}{changed}"
+
+
+_VARIABLES = {"--engine": "ENGINE", "--deployment": "DEPLOYMENT", "--set": "SET"}
+
+
+def _as_variables(changed: Sequence[str]) -> str | None:
+    """The options as variables of make; None where one of them cannot be said so."""
+    if len(changed) % 2:  # a saved run may say anything
+        return None
+    given: dict[str, list[str]] = {}
+    for option, value in zip(changed[::2], changed[1::2], strict=True):
+        if option not in _VARIABLES or _OF_MAKE.search(value):
+            return None
+        given.setdefault(_VARIABLES[option], []).append(value)
+    return "".join(f" {name}={shlex.quote(' '.join(values))}" for name, values in given.items())
 
 
 def _is_shipped(result: ScenarioResult) -> bool:

@@ -50,6 +50,28 @@ def test_commands_of_ones_own_scenario_are_the_console_command() -> None:
     assert "failover-kit why runs/x/sentinel-01-primary-killed abababababab" in text
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            ("--set", "shows=promise", "--set", "expect.lost-write=0", "--engine", "redis-7.0"),
+            "SEED=7 BACKEND=process SET='shows=promise expect.lost-write=0' ENGINE=redis-7.0",
+        ),
+        (("--deployment", "ours.yaml"), "BACKEND=process DEPLOYMENT=ours.yaml"),
+        (("--set", "expect.outage(login)=< 3s"), "--backend process --set 'expect.outage(login)=< 3s'"),
+        (("--set",), "--backend process --set"),
+        (("--deployment", "a $(b).yaml"), "--backend process --deployment 'a $(b).yaml'"),
+    ],
+)
+def test_command_that_repeats_a_shipped_scenario_is_by_make_where_make_can_say_it(
+    changed: tuple[str, ...], said: str
+) -> None:
+    """It was run by make, so `failover-kit` need not be on PATH."""
+    text = explain(replace(result(), changed=changed), "runs/x")
+    (line,) = [one for one in text if one.startswith("  repeat it: ")]
+    assert line.endswith(said)
+
+
 def test_reason_with_a_log_in_it_has_a_headline_of_one_line() -> None:
     """What a node wrote stands below the sentence, indented, and not in the table."""
     quoting = replace(
