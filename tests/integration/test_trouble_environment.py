@@ -139,7 +139,8 @@ def test_missing_server_program_is_one_message(kit: Kit) -> None:
     name = kit.write("kept.yaml", KEPT)
     done = kit.run("run", "--backend", "process", "--scenario", name, REDIS_SERVER="/nonexistent/redis")
     assert done.returncode == 4
-    assert "REDIS_SERVER='/nonexistent/redis': expected a program, found none there" in done.stdout
+    expected = "expected a Redis or Valkey server program, found nothing at /nonexistent/redis"
+    assert f"REDIS_SERVER='/nonexistent/redis': {expected}" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

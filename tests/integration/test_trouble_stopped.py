@@ -38,15 +38,18 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Running]:
 
 
 def records(directory: Path) -> list[dict[str, object]]:
+    """What a closed history holds, without the seal that is its last line."""
     text = gzip.decompress((directory / "history.jsonl.gz").read_bytes())
-    return [json.loads(line) for line in text.splitlines()]
+    *written, seal = (json.loads(line) for line in text.splitlines())
+    assert seal["type"] == "seal"
+    return written
 
 
 @pytest.mark.parametrize("how", ["once", "terminated"])
 def test_stopped_run_heals_closes_its_history_and_leaves_nothing(
     how: str, stopped: dict[str, Running]
 ) -> None:
-    """Ctrl-C and SIGTERM: the fault is healed, the history has its last line, status 130, all is gone."""
+    """Ctrl-C and SIGTERM: the fault is healed, the history is closed, status 130, all is gone."""
     run = stopped[how]
     assert run.process.returncode == 130
     written = records(run.directory)

@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections import Counter
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -187,16 +188,30 @@ def test_why_tells_a_whole_session_by_a_prefix(kit: Kit, suite: Path) -> None:
     assert "audit" in told.stdout
     nobody = kit.run("why", "runs/latest", "zzzz")
     assert (nobody.returncode, one_line(nobody.stderr)) == (2, True), nobody.stderr
-    many = kit.run("why", "runs/latest/mine-lost", "")
+    firsts = Counter(one["session"][0] for one in findings if one["session"] is not None)
+    shared, _ = firsts.most_common(1)[0]
+    many = kit.run("why", "runs/latest/mine-lost", shared)
     assert many.returncode == 2
     assert "give more of its id" in many.stderr
 
 
-def test_history_begins_with_its_opening_and_ends_with_its_closing(suite: Path) -> None:
+def test_why_without_a_session_lists_the_broken_ones(kit: Kit, suite: Path) -> None:
+    """Every broken session with what was broken, under its scenario; nothing else."""
+    findings = json.loads((suite / "mine-lost" / "findings.json").read_text())
+    listed = kit.run("why", str(suite))
+    assert listed.returncode == 0, listed.stderr
+    for one in findings:
+        if one["session"] is not None:
+            assert any(one["session"] in line and one["name"] in line for line in listed.stdout.splitlines())
+    only = kit.run("why", str(suite), "--scenario", "mine-kept")
+    assert (only.returncode, only.stdout.splitlines()[1:]) == (0, ["  no session was broken"])
+
+
+def test_history_begins_with_its_opening_and_ends_with_its_closing_and_seal(suite: Path) -> None:
     """Whoever reads it sees at once what stood there, and that nothing is missing."""
     text = gzip.decompress((suite / "mine-kept" / "history.jsonl.gz").read_bytes())
     lines = [json.loads(line) for line in text.splitlines()]
-    assert (lines[0]["type"], lines[-1]["type"]) == ("opening", "closing")
+    assert (lines[0]["type"], lines[-2]["type"], lines[-1]["type"]) == ("opening", "closing", "seal")
     assert lines[0]["seed"] == 7
 
 
