@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +15,13 @@ from harness.checks.aftermath import _put_out
 from harness.checks.allowances import copied_until_us
 from harness.checks.columns import in_order_of
 from harness.checks.contents import _escaped
+from harness.checks.evidence import Affects, Evidence, Gap
+from harness.checks.expectations import ANY_SHARE, ANYTHING, _widened_loss, _widened_traffic
+from harness.checks.foreign_history import _digits, read_foreign
 from harness.checks.index import Index
+from harness.errors import UsageError
 from harness.model.history import History
-from harness.model.judgement import Finding
+from harness.model.judgement import Finding, Interval
 from harness.model.records import NodeSample, Step
 from harness.model.words import FindingSide
 from tests.builders_history import Past
@@ -140,3 +146,63 @@ def test_time_that_is_whole_again_was_never_taken_away(again: bool) -> None:
         past.read(ann, 3.0)
     past.logout(ann, 3.5)
     assert _names(past) == (["stale-read"] if again else ["expired-early"])
+
+
+def _gap(affects: Affects) -> Evidence:
+    return Evidence(gaps=(Gap(affects=affects, sentence="why"),))
+
+
+TEN = Interval(low=10.0, high=20.0)
+
+
+@pytest.mark.parametrize("affects", [Affects.ALL, Affects.UPPER])
+def test_share_of_unknown_traffic_is_any_share_and_a_window_any_time(affects: Affects) -> None:
+    """Nothing bounds either: a share between none and all, a time from none on."""
+    assert _widened_loss("share", "lost-write", TEN, _gap(affects)) == (ANY_SHARE, "why")
+    assert _widened_loss("loss window", None, TEN, _gap(affects)) == (ANYTHING, "why")
+    assert _widened_loss("share", "lost-write", TEN, Evidence()) == (TEN, "")
+
+
+def test_share_of_what_a_deadline_decides_needs_times_to_live() -> None:
+    """Of any other finding it does not."""
+    assert _widened_loss("share", "expired-early", TEN, _gap(Affects.TTL)) == (ANY_SHARE, "why")
+    assert _widened_loss("share", "lost-write", TEN, _gap(Affects.TTL)) == (TEN, "")
+
+
+def test_counts_of_traffic_are_open_upwards_where_some_is_unknown() -> None:
+    """A latency may as well be less: what is missing may have been quick."""
+    more = Interval(low=10.0, high=float("inf"))
+    assert _widened_traffic("operations", TEN, _gap(Affects.UPPER)) == (more, "why")
+    assert _widened_traffic("latency", TEN, _gap(Affects.UPPER)) == (ANYTHING, "why")
+    assert _widened_traffic("operations", TEN, _gap(Affects.ALL)) == (ANYTHING, "why")
+    assert _widened_traffic("latency", TEN, Evidence()) == (TEN, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("0", "0"),
+        ("0.00", "0"),
+        ("7", "7"),
+        ("70", "70"),
+        ("7.50", "75e-1"),
+        ("-12.5", "-125e-1"),
+        ("1e3", "1000"),
+        ("12e1", "120"),
+        ("1e40", "1" + "0" * 40),
+        ("1e41", "1e41"),
+        ("0.001", "1e-3"),
+    ],
+)
+def test_equal_numbers_have_one_spelling(number: str, text: str) -> None:
+    """However they were written; zeros are written out as long as they are few."""
+    assert _digits(Decimal(number)) == text
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "unknown"])
+def test_swap_without_an_answer_shows_nothing(outcome: str) -> None:
+    """What it claims to have seen cannot be: the line is refused."""
+    line = {"actor": "a", "op": "cas", "key": "k", "sent": 1, "done": 2, "expected": 1, "value": 2}
+    read_foreign(f"{json.dumps({**line, 'outcome': outcome})}\n".encode(), "h.jsonl")
+    with pytest.raises(UsageError, match=f"seen: a cas whose outcome is {outcome} shows none"):
+        read_foreign(f"{json.dumps({**line, 'outcome': outcome, 'seen': 1})}\n".encode(), "h.jsonl")
