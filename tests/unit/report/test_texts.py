@@ -19,7 +19,7 @@ from harness.report.explain import explain, failovers
 from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary, summary_text
-from harness.report.table import blocks, row
+from harness.report.table import COLUMNS, blocks, row
 from harness.report.words import interval_seconds, verdict_word
 from tests.builders_results import result, suite
 
@@ -249,6 +249,13 @@ def test_suite_page_is_self_contained() -> None:
     assert "<script>" not in html
     assert "http" not in html.replace("http-equiv", "")
     assert "sentinel-01-primary-killed/index.html" in html
+
+
+def test_page_explains_its_own_columns() -> None:
+    """Somebody opens it from a CI job, without the documents beside it."""
+    html = index(suite(result()))
+    for word in COLUMNS[2:-1]:
+        assert f"<dt>{word}</dt>" in html
 
 
 def test_wide_things_scroll_by_themselves_and_headings_do_not() -> None:
