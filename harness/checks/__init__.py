@@ -25,9 +25,10 @@ from harness.checks.existence import judge_existence
 from harness.checks.findings import FINDINGS, ONE_PER_SESSION, Check, Counted, Sequel
 from harness.checks.identity import judge_identity
 from harness.checks.index import Index
+from harness.checks.lists import judge_index
 from harness.checks.locks import judge_locks
 from harness.checks.moments import moments_of
-from harness.checks.others import judge_index, judge_recovery, judge_refusals, judge_replicas
+from harness.checks.others import judge_recovery, judge_refusals, judge_replicas
 from harness.checks.registers import judge_registers
 from harness.checks.screen import Screened, screen
 from harness.checks.traffic import traffic_of
@@ -88,7 +89,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         promise="The list of a user's sessions names the sessions that exist.",
-        names=("index-drift",),
+        names=("index-drift", "stale-read"),
         find=judge_index,
     ),
     Check(

@@ -203,6 +203,43 @@ def seen_at(operation: Operation, step: Step) -> tuple[float, float]:
     return sent_us, FOREVER if done_us is None else done_us
 
 
+def removal_of(operation: Operation, step: Step) -> Effect:
+    """An acked step after which something is not there, whether it took it away or found nothing."""
+    sent_us, done_us = seen_at(operation, step)
+    return Effect(
+        operation=operation,
+        step=step,
+        certain=True,
+        first_us=sent_us,
+        sent_us=sent_us,
+        done_us=done_us,
+        until_us=done_us,
+        extra=0,
+    )
+
+
+def found_all(step: Step, asked: int) -> bool:
+    """Whether an acked SREM found every session that it was to take out: what it answered is their number."""
+    if asked == 1:
+        return step.effective is True
+    return step.reply == str(asked)
+
+
+def entry_seen(operation: Operation, step: Step) -> Sight:
+    """An answer that names a session in its user's list, as a look at that entry."""
+    sent_us, done_us = seen_at(operation, step)
+    return Sight(
+        state=State.PRESENT,
+        sent_us=sent_us,
+        done_us=done_us,
+        saw={},
+        pttl_ms=None,
+        operation=operation,
+        step=step,
+        shows=False,
+    )
+
+
 FINDS_THE_KEY = frozenset(
     {StepKind.DESTROY, StepKind.TOUCH, StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD}
 )

@@ -24,8 +24,11 @@ from harness.checks.effects import (
     answered,
     closed_by_sight,
     effect_of,
+    entry_seen,
+    found_all,
     found_the_key,
     may_make_the_key,
+    removal_of,
     seen_at,
     state_of,
 )
@@ -75,6 +78,10 @@ class Timeline:
     sights: list[Sight] = field(default_factory=list)
     indexed: list[Effect] = field(default_factory=list)
     unindexed: list[Effect] = field(default_factory=list)
+    removals: list[Effect] = field(default_factory=list)
+    """Acked steps after which it was not in its user's index, whether they found it there or not."""
+    entries: list[Sight] = field(default_factory=list)
+    """Who saw it in its user's index: SMEMBERS that named it, SREM that took it out."""
     mixed_up: list[tuple[Operation, Step]] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
     """The valid pass, on every node of the session's shard."""
@@ -121,7 +128,8 @@ class Index:
         self.logins: dict[str, list[Effect]] = defaultdict(list)
         self.locking: list[tuple[Operation, Step]] = []
         """Steps that take or release locks; what they meet says nothing about the session."""
-        self._emptied_indexes: list[tuple[str, Effect]] = []
+        self._emptied_indexes: list[tuple[str, Effect | None, Effect | None]] = []
+        self._listings: list[tuple[Operation, Step]] = []
         self._still_open: list[tuple[Timeline, Effect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
@@ -190,15 +198,23 @@ class Index:
             if operation.behaviour == "logout-everywhere" and operation.outcome is Outcome.ACKED:
                 self.everywhere[operation.user].append(operation)
             for step in operation.steps:
+                if step.does is StepKind.INDEX_READ and step.outcome is Outcome.ACKED:
+                    self._listings.append((operation, step))
                 if step.does in {StepKind.INDEX_REMOVE, StepKind.INDEX_DESTROY}:
                     self._read_unindexing(operation, step)
                 elif step.does in {StepKind.ACQUIRE, StepKind.RELEASE}:
                     self._read_locking(operation, step)
                 elif session := step.member or step.session or operation.session:
                     self._read_step(self._timeline(session, operation), operation, step)
-        for user, effect in self._emptied_indexes:
+        for user, effect, removal in self._emptied_indexes:
             for timeline in self.by_user[user]:
-                timeline.unindexed.append(effect)
+                timeline.unindexed += [effect] if effect else []
+                timeline.removals += [removal] if removal else []
+        for operation, step in self._listings:
+            for session in step.members or ():
+                listed = self.sessions.get(session)
+                if listed is not None and listed.user == operation.user:
+                    listed.entries.append(entry_seen(operation, step))
 
     def _read_locking(self, operation: Operation, step: Step) -> None:
         self.locking.append((operation, step))
@@ -282,14 +298,18 @@ class Index:
     def _read_unindexing(self, operation: Operation, step: Step) -> None:
         """Taken out of the index: one session, those listed, or (index deleted) all of the user's."""
         effect = effect_of(operation, step, self.gone_us)
-        if effect is None:
-            return
+        removal = removal_of(operation, step) if step.outcome is Outcome.ACKED else None
         if step.does is StepKind.INDEX_DESTROY:
-            self._emptied_indexes.append((operation.user, effect))
+            self._emptied_indexes.append((operation.user, effect, removal))
             return
         one = step.member or step.session or operation.session
-        for session in step.members if step.members is not None else (one,):
-            self._timeline(session, operation).unindexed.append(effect)
+        sessions = step.members if step.members is not None else (one,)
+        for session in sessions:
+            timeline = self._timeline(session, operation)
+            timeline.unindexed += [effect] if effect else []
+            timeline.removals += [removal] if removal else []
+            if removal and found_all(step, len(sessions)):
+                timeline.entries.append(entry_seen(operation, step))
 
     def _close_by_sight(self) -> None:
         """An unanswered attempt whose value was seen will not be executed a second time."""

@@ -1,11 +1,7 @@
-"""What is judged by user, shard or run rather than by session: index, refusals, replicas, recovery.
+"""What is judged by shard or run rather than by session: refusals, replicas, recovery.
 
-index-drift: after recovery the list of a user's sessions disagrees with the sessions. refused-login:
-a node answers reads and refuses log-ins. replica-divergence: a replica holds something else than its
-primary. no-recovery: no single settled primary within the limit.
-
-Trap: a session that is gone together with its entry is no drift, and one that timed out leaves its
-entry behind by design.
+refused-login: a node answers reads and refuses log-ins. replica-divergence: a replica holds something
+else than its primary. no-recovery: no single settled primary within the limit.
 """
 
 from __future__ import annotations
@@ -13,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.checks.causes import Why, of_loss
+from harness.checks.causes import Why
 from harness.checks.columns import NONE
-from harness.checks.effects import NEVER, Effect, State
+from harness.checks.effects import NEVER
 from harness.checks.failover import triggers
 from harness.checks.findings import FINDINGS, Counted, finding
 from harness.checks.index import Index, Timeline
@@ -37,67 +33,6 @@ SAME_WINDOW_US = 2_000_000
 
 PTTL_TOLERANCE_MS = 1000
 """Between two looks of one audit pass a time-out may shrink by the time that passed; more is drift."""
-
-
-def judge_index(index: Index) -> Counted:
-    findings = []
-    for timeline in index.sessions.values():
-        if timeline.listed is None or timeline.primary is None or timeline.primary.saw is None:
-            continue
-        present = any(one.entry is not None and one.state is State.PRESENT for one in timeline.sights)
-        if present and not timeline.listed:
-            findings += _unlisted(index, timeline)
-        elif not present and timeline.listed:
-            findings += _still_listed(index, timeline)
-    return Counted(findings=findings)
-
-
-def _unlisted(index: Index, timeline: Timeline) -> list[Finding]:
-    """There, acked into the index, never asked out of it, and not in it."""
-    added = [one for one in timeline.indexed if one.certain]
-    if not added or timeline.destroyed is not None:
-        return []
-    last = max(added, key=lambda one: one.sent_us)
-    if any(one.until_us >= last.first_us for one in timeline.unindexed):
-        return []
-    assert timeline.primary is not None
-    timeout_us = (last.step.ttl_ms or index.plan.scenario.workload.idle_timeout_s * 1000) * 1000
-    if timeline.primary.done_us >= last.sent_us + timeout_us - index.epsilon_us:
-        return []
-    return [
-        _drift(
-            index, timeline, last, f"is there, and the list of {timeline.user}'s sessions does not name it"
-        )
-    ]
-
-
-def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
-    """Destroyed and acked out of the index, and still in it."""
-    removed = [one for one in timeline.unindexed if one.certain]
-    if not removed or timeline.destroyed is None:
-        return []
-    last = max(removed, key=lambda one: one.sent_us)
-    if any(one.until_us >= last.first_us for one in timeline.indexed):
-        return []
-    return [
-        _drift(index, timeline, last, f"is gone, and the list of {timeline.user}'s sessions still names it")
-    ]
-
-
-def _drift(index: Index, timeline: Timeline, promise: Effect, what: str) -> Finding:
-    seen = next(one for one in timeline.sights if one.entry is not None)
-    why = of_loss(index, promise, seen, timeline.shard)
-    if any(key == promise.step.key for key, _ in index.nodes.evicted_at):
-        why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
-    return finding(
-        index,
-        "index-drift",
-        timeline,
-        promise=promise,
-        seen=seen,
-        why=why,
-        sentence=f"{timeline.named} {what}, though operation {promise.operation.id} was acked.",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,5 +60,8 @@ class LogoutEverywhere:
         step = request.step(StepKind.INDEX_DESTROY if whole else StepKind.INDEX_REMOVE, index)
         step.members = members
         answer = await request.alone(step, ("DEL", index) if whole else ("SREM", index, *members))
-        if answer is not None and not request.ambiguous(step):
+        if answer is None:
+            return
+        step.reply = str(answer[0])
+        if not request.ambiguous(step):
             step.effective = answer[0] != 0

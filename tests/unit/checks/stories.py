@@ -398,6 +398,68 @@ def index_drift_after_logout() -> Past:
     return past
 
 
+def listed_again() -> Past:
+    """Taken out and acked; the next call to list the user's sessions is told of it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0)
+    past.act(2.5, lambda: past.stores["redis-1"].indexes["ann"].add(ann))
+    past.logout_everywhere(ann, 3.0)
+    return past
+
+
+def taken_out_twice() -> Past:
+    """The second logout found no session, and its entry: SREM 1."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0)
+    past.act(2.5, lambda: past.stores["redis-1"].indexes["ann"].add(ann))
+    past.logout(ann, 3.0)
+    return past
+
+
+def listed_by_a_deposed_primary() -> Past:
+    """It never heard of the logout, and has lost the session; the new primary has the list right."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.fault(2.0, kind="isolate")
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 3.0, follow=8.0)
+    past.logout(ann, 4.0)
+    past.act(4.5, lambda: past.stores["redis-1"].sessions.pop(ann))
+    past.logout_everywhere(ann, 5.0, node="redis-1", web="web-2")
+    return past
+
+
+def back_with_its_entry() -> Past:
+    """Session and entry are two sides of one logout that was undone: told once, as that."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 1.5)
+    past.logout(ann, 2.0)
+    past.fail_over("redis-2", 3.0)
+    past.logout_everywhere(ann, 4.0)
+    return past
+
+
+def listed_while_taken_out() -> Past:
+    """Whoever asked before the removal was acked may be told of it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout_everywhere(ann, 2.00, attempts=[(2.0, 2.05, 2.4)])
+    past.logout(ann, 2.01, attempts=[(2.01, 2.2, 2.3)])
+    return past
+
+
+def entered_again_by_an_open_log_in() -> Past:
+    """An attempt of the log-in without an answer may be executed after the logout, entry included."""
+    past = Past()
+    ann = past.log_in("ann", 1.0, attempts=[(1.0, 2.6, None), (1.2, 1.25, 1.3)])
+    past.logout(ann, 2.0)
+    past.logout_everywhere(ann, 3.0)
+    return past
+
+
 def index_agrees() -> Past:
     """Gone together is no drift, nor is an entry whose session timed out."""
     past = Past(idle_s=5.0)
@@ -708,6 +770,7 @@ BAD: dict[str, list[Story]] = {
         zombie_reader,
         zombie_without_the_session,
         old_between_attempts,
+        listed_by_a_deposed_primary,
     ],
     "torn-state": [torn_state],
     "resurrected-session": [
@@ -715,10 +778,11 @@ BAD: dict[str, list[Story]] = {
         resurrected_unseen,
         resurrected_by_a_node_without_it,
         resurrected_after_retry,
+        back_with_its_entry,
     ],
-    "undone-by-own-write": [undone_by_own_write],
+    "undone-by-own-write": [undone_by_own_write, entered_again_by_an_open_log_in],
     "escaped-logout": [escaped_not_listed, escaped_undone],
-    "index-drift": [index_drift, index_drift_after_logout],
+    "index-drift": [index_drift, index_drift_after_logout, listed_again, taken_out_twice],
     "foreign-session": [foreign_session],
     "unwritten-value": [unwritten_value, value_of_refused_write],
     "reply-mixed-up": [reply_mixed_up],
@@ -770,7 +834,7 @@ GOOD: dict[str, list[Story]] = {
     "resurrected-session": [logged_out],
     "undone-by-own-write": [retried_log_in],
     "escaped-logout": [everywhere_out],
-    "index-drift": [index_agrees, everywhere_out],
+    "index-drift": [index_agrees, everywhere_out, listed_while_taken_out],
     "foreign-session": [own_session],
     "unwritten-value": [own_session],
     "reply-mixed-up": [own_session],
