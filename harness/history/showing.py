@@ -1,8 +1,11 @@
 """A history as one stream of JSON lines in the order of time, for `jq` and for people.
 
-The same lines that the recorder wrote, operations among the rest: put into a folder as `history.jsonl`
-beside its plan they are a history again. The opening comes first, the closing last; in between every
-record stands where what it describes began (operations: when they were due).
+The same records that the run left, operations among the rest. The opening comes first, the closing last;
+in between every record stands where what it describes began (operations: when they were due).
+
+Trap: the seal with its checksums is not among them, as anybody may change lines. Put into a folder as
+`history.jsonl` beside the plan they can be read and judged; but as a history that was never closed, so
+never better than INCONCLUSIVE.
 """
 
 from __future__ import annotations

@@ -276,6 +276,24 @@ def test_bug_in_judging_one_scenario_leaves_the_others(
     assert ["cannot be judged: the kit itself failed" in line for line in saved.why(run)] == [True, True]
 
 
+@pytest.mark.parametrize("story", [stories.lost_session, stories.kept_session])
+def test_lines_of_a_history_are_judged_again_and_never_pass(
+    story: Callable[[], Past], tmp_path: Path
+) -> None:
+    """What `history RUN` prints, beside the plan: the same findings, and no pass, as it has no checksums."""
+    original = closed_attempt(tmp_path / "original", story)
+    again = tmp_path / "again"
+    again.mkdir()
+    shutil.copy(original / "plan.json", again / "plan.json")
+    (again / "history.jsonl").write_bytes(b"".join(line + b"\n" for line in saved.lines(original)))
+    first, second = (saved.judge_again(folder).results[0] for folder in (original, again))
+    assert first.judgement is not None
+    assert second.judgement is not None
+    assert second.judgement.findings == first.judgement.findings
+    assert second.verdict is (Verdict.FAIL if first.judgement.findings else Verdict.INCONCLUSIVE)
+    assert any("it was never closed" in one for one in second.reasons)
+
+
 def test_disk_that_refuses_ends_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be written is no result, neither of this scenario nor of the next."""
     run = saved_suite(tmp_path / "run", judge_folder(attempt(tmp_path / "run" / "lost")))
@@ -405,7 +423,7 @@ def test_why_finds_a_session_within_the_named_scenario(tmp_path: Path) -> None:
     assert saved.why(run, session, scenario="one-lost")[0] == f"{folders[0]}:"
     assert saved.why(run, session, scenario="attempt")[0] == f"{folders[1]}:"
     assert [one for one in saved.why(run, scenario="two") if one.endswith(":")] == [f"{folders[2]}:"]
-    with pytest.raises(UsageError, match=r"in one-lost, .* in one-lost-attempt-2; give more of its id"):
+    with pytest.raises(UsageError, match=r"in one-lost, .* in one-lost-attempt-2; give one scenario"):
         saved.why(run, session, scenario="one")
     with pytest.raises(UsageError, match="found 'three'; there are one-lost, one-lost-attempt-2, two"):
         saved.why(run, session, scenario="three")
