@@ -83,24 +83,36 @@ def status(run: str | None, stream: TextIO) -> int:
     chosen = [_one(run)] if run is not None else _all()
     if not chosen:
         print("no topology is held; start one with: failover-kit up --scenario NAME", file=stream)
+    worst = 0
     for found in chosen:
         if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
             stream.flush()
             asked = kit_command("harness.cli", "status", found.name)
             subprocess.run(user_namespace.command_beside(keeper, asked), check=False)
             continue
-        topology = found.attach()
         try:
+            _status(found, stream)
+        except EnvironmentFailure as problem:  # the others are told all the same
             print(
-                f"{found.name}: {topology.plan.scenario.deployment.topology.kind}, "
-                f"{topology.engine or 'no node answers'}",
+                f"{found.name}: {problem}; what is left of it goes with: failover-kit down {found.name}",
                 file=stream,
             )
-            _describe(topology, stream)
-            _tell_way_in(found.way_in(), stream)
-        finally:
-            topology.let_go()
-    return 0
+            worst = EnvironmentFailure.exit_code
+    return worst
+
+
+def _status(found: _Found, stream: TextIO) -> None:
+    topology = found.attach()
+    try:
+        print(
+            f"{found.name}: {topology.plan.scenario.deployment.topology.kind}, "
+            f"{topology.engine or 'no node answers'}",
+            file=stream,
+        )
+        _describe(topology, stream)
+        _tell_way_in(found.way_in(), stream)
+    finally:
+        topology.let_go()
 
 
 def down(run: str | None, stream: TextIO) -> int:
