@@ -83,7 +83,12 @@ class Kit:
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if name not in {"CI", "REDIS_IMAGE"}}
-        return inherited | {"TMPDIR": str(state), "DOCKER_HOST": NO_ENGINE, "PYTHONPATH": str(ROOT)}
+        return inherited | {
+            "FAILOVER_KIT_STATE": str(state),
+            "TMPDIR": str(state),
+            "DOCKER_HOST": NO_ENGINE,
+            "PYTHONPATH": str(ROOT),
+        }
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

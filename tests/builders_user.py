@@ -39,6 +39,7 @@ class OrdinaryUser:
         environment = {
             "HOME": str(self.folder),
             "PATH": os.environ["PATH"],
+            "FAILOVER_KIT_STATE": str(state),
             "TMPDIR": str(state),
             "DOCKER_HOST": NO_ENGINE,
             "PYTHONPATH": os.pathsep.join(map(str, self.path)),

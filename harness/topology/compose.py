@@ -25,6 +25,7 @@ from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import NodePurpose, NodeRole
 from harness.topology.configuration import default_port, kit_file, render, sentinel_id
+from harness.topology.ownership import owner_mark
 
 DATA_DIRECTORY = "/data"
 CONFIGURATION_FILE = f"{DATA_DIRECTORY}/node.conf"
@@ -115,7 +116,7 @@ def compose(file: Path, *words: str, project: str, environment: Mapping[str, str
         done = subprocess.run(
             command,
             # Said this way, an older version that does not know them takes no offence.
-            env={**theirs, "COMPOSE_PROGRESS": "quiet", "COMPOSE_ANSI": "never"},
+            env={**theirs, **owner_mark(), "COMPOSE_PROGRESS": "quiet", "COMPOSE_ANSI": "never"},
             capture_output=True,
             text=True,
             errors="replace",

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from harness.clock import RunClock
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Secrets
@@ -25,6 +26,9 @@ from harness.topology.docker_engine import Leftover
 from harness.topology.docker_links import why_no_cuts
 from harness.topology.docker_topology import DockerTopology
 from harness.topology.image import choose_image
+
+_LOOKS_AFTER_AN_ORPHAN = 4
+_LOOK_AGAIN_S = 0.5
 
 
 def available() -> str | None:
@@ -125,8 +129,15 @@ def leftovers() -> tuple[Leftover, ...]:
 def clean() -> list[str]:
     """Remove what `leftovers` lists; returns what was done, one line each. What a living process owns,
     or what is held, is never touched."""
-    found = leftovers()
-    if found:
-        with closing(docker_engine.connect()) as client:
-            docker_engine.remove_leftovers(client, found)
-    return [str(leftover) for leftover in found]
+    done: list[str] = []
+    # A Compose command of a killed harness would go on, and so does for a moment what it last asked for.
+    looks = 1 + _LOOKS_AFTER_AN_ORPHAN * ownership.end_orphans()
+    for look in range(looks):
+        if look:
+            RunClock().sleep(_LOOK_AGAIN_S)
+        if found := leftovers():
+            with closing(docker_engine.connect()) as client:
+                docker_engine.remove_leftovers(client, found)
+            done += map(str, found)
+    docker_held.remove_stale()
+    return done

@@ -15,7 +15,14 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Secrets
 from harness.topology.cuts import Recorded
-from harness.topology.ownership import ProcessIdentity, boot_id, may_live, state_directory
+from harness.topology.ownership import (
+    ProcessIdentity,
+    boot_id,
+    may_live,
+    state_directories,
+    write_first,
+    write_record,
+)
 
 
 class HeldRecord(msgspec.Struct, kw_only=True):
@@ -32,16 +39,13 @@ class HeldRecord(msgspec.Struct, kw_only=True):
     version of the kit."""
 
 
-def path_of(project: str) -> Path:
-    return state_directory() / f"docker-{project.removeprefix('failover-kit-')}.json"
+def save_first(record: HeldRecord) -> Path:
+    """Write the record of a topology that is held from now on; returns its path."""
+    return write_first(f"docker-{record.project.removeprefix('failover-kit-')}.json", record)
 
 
 def save(path: Path, record: HeldRecord) -> None:
-    # Renamed into place, so a reader never sees half a record.
-    draft = path.with_suffix(".draft")
-    draft.touch(mode=0o600)
-    draft.write_bytes(msgspec.json.encode(record))
-    draft.replace(path)
+    write_record(path, record)
 
 
 def read(path: Path) -> HeldRecord:
@@ -59,8 +63,19 @@ def read(path: Path) -> HeldRecord:
 def records() -> dict[Path, HeldRecord]:
     """All of this user on this machine. Stale are those of an earlier boot, whose containers do not run, and
     those without their keeper, which `clean` removes."""
-    found = {path: _readable(path) for path in sorted(state_directory().glob("docker-*.json"))}
-    return {path: record for path, record in found.items() if record and _in_force(record)}
+    return {path: record for path, record in _found().items() if _in_force(record)}
+
+
+def remove_stale() -> None:
+    """Records of topologies that are no longer held: nothing needs the passwords in them any more."""
+    for path, record in _found().items():
+        if not _in_force(record):
+            path.unlink(missing_ok=True)
+
+
+def _found() -> dict[Path, HeldRecord]:
+    files = sorted(path for place in state_directories() for path in place.glob("docker-*.json"))
+    return {path: record for path in files if (record := _readable(path))}
 
 
 def _in_force(record: HeldRecord) -> bool:

@@ -178,23 +178,23 @@ class DockerTopology:
         changed later, and go wherever the record does not.
         """
         assert self._record or self._keeper
-        if self._keeper:
-            self._keeper.stay()
-        self._record = self._record or docker_held.path_of(self.project)
-        docker_held.save(
-            self._record,
-            HeldRecord(
-                run=self.run,
-                project=self.project,
-                directory=str(self._directory),
-                boot=boot_id(),
-                subnet=self._subnet,
-                cuts=self.links.cuts.recorded(),
-                secrets=self.secrets,
-                plan=self.plan,
-                keeper=None if self._owner == this_process() else self._owner,
-            ),
+        record = HeldRecord(
+            run=self.run,
+            project=self.project,
+            directory=str(self._directory),
+            boot=boot_id(),
+            subnet=self._subnet,
+            cuts=self.links.cuts.recorded(),
+            secrets=self.secrets,
+            plan=self.plan,
+            keeper=None if self._owner == this_process() else self._owner,
         )
+        if self._record is None:
+            self._record = docker_held.save_first(record)
+        else:
+            docker_held.save(self._record, record)
+        if self._keeper:  # last: killed before, this leaves a record without a keeper, which `clean` removes
+            self._keeper.stay()
         return self._record
 
     def close(self) -> None:

@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,14 @@ from harness.topology.user_namespace import outer_user
 
 RESERVATION = "reservation"
 """Among the descriptors that keep a network: what keeps others from its subnet or its ports."""
+
+STATE = "FAILOVER_KIT_STATE"
+"""Names another folder for records: tests keep theirs apart from those of the machine."""
+
+_OWNER = "FAILOVER_KIT_OWNER"
+
+_DRAFT = ".draft"
+_DRAFT_OLD_S = 60.0
 
 _GONE_WITHIN_S = 10.0
 
@@ -106,9 +116,7 @@ class Ownership:
             owner=this_process(),
             nodes={},
         )
-        ownership = cls(state_directory() / f"process-{os.getpid()}-{secrets.token_hex(4)}.json", record)
-        ownership.save()
-        return ownership
+        return cls(write_first(f"process-{os.getpid()}-{secrets.token_hex(4)}.json", record), record)
 
     @classmethod
     def read(cls, path: Path) -> Ownership:
@@ -120,12 +128,8 @@ class Ownership:
         self.save()
 
     def save(self) -> None:
-        # Renamed into place, so a reader never sees half a record; only this user may read it.
         with self._lock:
-            draft = self.path.with_suffix(".draft")
-            draft.touch(mode=0o600)
-            draft.write_bytes(msgspec.json.encode(self.record))
-            draft.replace(self.path)
+            write_record(self.path, self.record)
 
     def give_up(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -158,6 +162,7 @@ def clean() -> list[str]:
         _redact_files(Path(leftover.directory) / "nodes")
         leftover.record.unlink(missing_ok=True)
         done.append(str(leftover))
+    _remove_drafts()
     return done
 
 
@@ -205,7 +210,8 @@ def forget_child(child: subprocess.Popen[bytes]) -> None:
 
 def _redact_files(nodes: Path) -> None:
     """Blot out the passwords in what nodes of a killed run left; the run's folder stays as it is else."""
-    for file in sorted([*nodes.glob("*/*.conf"), *nodes.glob("*/log.txt")]):
+    # A server that is killed while it rewrites its configuration leaves `redis.conf.1-2.tmp`.
+    for file in sorted([*nodes.glob("*/*.conf*"), *nodes.glob("*/log.txt")]):
         if file.is_symlink() or not file.is_file():
             continue
         try:
@@ -214,6 +220,25 @@ def _redact_files(nodes: Path) -> None:
                 file.write_text(without, encoding="utf-8", errors="surrogateescape")
         except OSError:  # gone, or no longer ours to write
             continue
+
+
+def owner_mark() -> dict[str, str]:
+    """For the environment of a helper that would go on alone after a SIGKILL of this process."""
+    own = this_process()
+    return {_OWNER: f"{pid_namespace()} {own.pid} {own.started}"}
+
+
+def end_orphans() -> bool:
+    """End helpers of this user whose owner is dead; whether there was one."""
+    orphans = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError, ValueError):
+            world, pid, started = process.environ().get(_OWNER, "").split()
+            if world == pid_namespace() and not alive(ProcessIdentity(int(pid), started)):
+                orphans.append(identity(process.pid))
+    for orphan in filter(None, orphans):
+        end(orphan)
+    return bool(orphans)
 
 
 def end(process: ProcessIdentity) -> None:
@@ -286,25 +311,76 @@ def pid_namespace() -> str:
         return ""
 
 
-def state_directory() -> Path:
-    """Where records lie: private, of this user, outside of every result.
+def state_directories() -> list[Path]:
+    """Where records of this user lie: private folders, outside of every result.
+
+    The first is the same for every shell: `clean` may run where TMPDIR is another one. The second is for
+    where that one cannot be written to.
+    """
+    return [path for path in _places() if _why_not_private(path) is None]
+
+
+def write_first(name: str, record: msgspec.Struct) -> Path:
+    """Write a new record into the first of these folders that takes it; returns its path.
 
     Raises:
-        EnvironmentFailure: somebody else made it, or others may write to it.
+        EnvironmentFailure: none does: somebody else made it, others may write to it, the disk is full.
     """
-    path = Path(tempfile.gettempdir()) / f"redis-failover-kit-{outer_user()}"
-    path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise EnvironmentFailure(
-            f"{path}: expected a folder that only this user may write to, found owner {found.st_uid}, "
-            f"mode {stat.filemode(found.st_mode)}; remove it"
-        )
-    return path
+    refused = []
+    for place in _places():
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            why_not = _why_not_private(place)
+            if why_not is None:
+                write_record(place / name, record)
+                return place / name
+        except OSError as problem:
+            why_not = f"cannot be written: {problem.strerror or problem}"
+        refused.append(f"{place}: {why_not}")
+    raise EnvironmentFailure("; ".join(refused))
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Renamed into place, so a reader never sees half a record; only this user may read it."""
+    draft = path.with_suffix(_DRAFT)
+    try:
+        draft.touch(mode=0o600)
+        draft.write_bytes(msgspec.json.encode(record))
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _places() -> list[Path]:
+    own = os.environ.get(STATE)
+    roots = [Path(own)] if own else [Path("/tmp"), Path(tempfile.gettempdir())]  # noqa: S108 - checked below
+    return list(dict.fromkeys(root / f"redis-failover-kit-{outer_user()}" for root in roots))
+
+
+def _why_not_private(path: Path) -> str | None:
+    try:
+        found = path.lstat()
+    except OSError as problem:
+        return problem.strerror or str(problem)
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return None
+    return (
+        f"expected a folder that only this user may write to, found owner {found.st_uid}, "
+        f"mode {stat.filemode(found.st_mode)}; remove it"
+    )
 
 
 def _record_files() -> list[Path]:
-    return sorted(state_directory().glob("process-*.json"))
+    return sorted(path for place in state_directories() for path in place.glob("process-*.json"))
+
+
+def _remove_drafts() -> None:
+    """What a harness that was killed while it wrote a record left of it; one that is being written is new."""
+    for draft in (path for place in state_directories() for path in place.glob(f"*{_DRAFT}")):
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > _DRAFT_OLD_S:
+                draft.unlink()
 
 
 def _readable(path: Path) -> Record | None:

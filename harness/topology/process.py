@@ -258,7 +258,6 @@ class ProcessTopology:
         """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
         descriptors = self._wiring.descriptors()
         keeper = Keeper(tuple(descriptors.values()))
-        keeper.stay()
         self._ownership.record.held = Held(
             keeper=keeper.identity,
             descriptors=descriptors,
@@ -270,6 +269,7 @@ class ProcessTopology:
             in_user_namespace=outer_user() != os.getuid(),
         )
         self._ownership.save()
+        keeper.stay()  # last: killed before, this leaves a record without a keeper, which `clean` removes
         return self._ownership.path
 
     def let_go(self) -> None:
@@ -353,7 +353,11 @@ class ProcessTopology:
         """Leave logs and configuration without passwords, and no data."""
         for node in self.plan.nodes:
             shutil.rmtree(self._folder(node.name) / "data", ignore_errors=True)
-            file = self._configuration_file(node)
-            if file.is_file():
-                text = configuration.redact(file.read_text(encoding="utf-8", errors="replace"), self.secrets)
-                file.write_text(text, encoding="utf-8")
+            own = self._configuration_file(node)
+            # A server that is killed while it rewrites its configuration leaves `redis.conf.1-2.tmp`.
+            for file in self._folder(node.name).glob(f"{own.name}*"):
+                if file != own:
+                    file.unlink(missing_ok=True)
+            if own.is_file():
+                text = configuration.redact(own.read_text(encoding="utf-8", errors="replace"), self.secrets)
+                own.write_text(text, encoding="utf-8")

@@ -56,8 +56,7 @@ print(os.getuid(), user_namespace.outer_user(), machine().network_faults, flush=
 def own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of these tests lie apart from those of anything else on this machine."""
     (tmp_path / "state").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "state"))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv(ownership.STATE, str(tmp_path / "state"))
 
 
 @pytest.fixture

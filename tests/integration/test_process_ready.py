@@ -122,15 +122,21 @@ def test_node_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     assert not [one for one in ownership.leftovers() if one.run == "refused"]
 
 
-def test_run_leaves_logs_without_passwords_and_no_data(tmp_path: Path) -> None:
+def test_run_leaves_logs_without_passwords_and_no_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Afterwards the run's folder holds logs and configuration, no password, no process and no record."""
-    records_before = set(ownership.state_directory().iterdir())
+    (tmp_path / "state").mkdir()
+    monkeypatch.setenv(ownership.STATE, str(tmp_path / "state"))
     with up(process_plan("sentinel"), run="tidy", directory=tmp_path) as topology:
         secrets = topology.secrets
         pids = [topology.state(node.name).pid for node in topology.plan.nodes]
+        for path in tmp_path.rglob("*.conf"):
+            assert path.stat().st_mode & 0o077 == 0, f"{path.name}: passwords are for this user alone"
+        (tmp_path / "nodes" / "sentinel-1" / "sentinel.conf.1-2.tmp").write_text(secrets.redis)
         topology.collect(tmp_path / "collected")
     assert not any(ownership.identity(pid) for pid in pids if pid)
-    assert set(ownership.state_directory().iterdir()) <= records_before
+    assert list(tmp_path.glob("state/*/*")) == [], "no record stays"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.name for path in files} >= {"log.txt", "redis.conf", "redis-1.log", "sentinel-3.conf"}
     for path in files:

@@ -141,7 +141,7 @@ def test_a_held_topology_is_found_until_the_next_boot(
     from harness.model.seams import Secrets
     from tests.builders_topology import docker_plan
 
-    monkeypatch.setattr(docker_held, "state_directory", lambda: tmp_path)
+    monkeypatch.setenv(ownership.STATE, str(tmp_path))
     record = docker_held.HeldRecord(
         run="x",
         project="failover-kit-x",
@@ -152,8 +152,7 @@ def test_a_held_topology_is_found_until_the_next_boot(
         secrets=Secrets(redis="a", sentinel="b"),
         plan=docker_plan("split"),
     )
-    path = docker_held.path_of(record.project)
-    docker_held.save(path, record)
+    path = docker_held.save_first(record)
     assert docker_held.records() == {path: record}
     assert path.stat().st_mode & 0o077 == 0
     record.keeper = ownership.ProcessIdentity(ownership.this_process().pid, "0")
