@@ -93,7 +93,10 @@ def test_mistakes_are_told_all_at_once(capsys: pytest.CaptureFixture[str]) -> No
         (b"{{{", "not YAML"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"- 1\n", "expected a mapping"),
-        (b"deployment: 1\nname: x\ntopology: {kind: single}\n", "expected 'scenario: 1' as the first key"),
+        (
+            b"deployment: 1\nname: x\ntopology: {kind: single}\n",
+            "found a deployment file; give it with --deployment",
+        ),
     ],
     ids=["empty", "no YAML", "binary", "a list", "a deployment"],
 )
