@@ -125,7 +125,7 @@ def test_what_is_no_scenario_is_refused(
         (("--seed", ""), "found ''"),
         (("--jobs", "9" * 5000), "expected 1 or more, found '999"),
         (("--deployment", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
-        (("--deployment", "mine.yaml"), "unknown key 'scenario'"),
+        (("--deployment", "mine.yaml"), "expected a deployment file, found a scenario"),
         (("--scenario", "nothing-like-it"), "found none"),
         (("--suite", "smok"), "choose from"),
         (("--backend", "podman"), "choose from"),
