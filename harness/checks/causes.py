@@ -79,7 +79,9 @@ def _acker(index: Index, node: str, run_id: str, sent_us: float, done_us: float)
 def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why:
     """Why an acked effect was not there when looked for. `shard`: the session's; what was acked on
     another one (a user's index, in a cluster) is judged by that one."""
-    seen_us = index.end_us if seen is None else seen.done_us
+    # A replica that did not have it says nothing of when it was lost.
+    behind = seen is None or watcher(index, seen).standing is Standing.REPLICA
+    seen_us = index.end_us if seen is None or behind else seen.done_us
     by = acker(index, effect)
     shard = index.nodes.shards.of(by.node, effect.done_us) or shard
     for flush in index.nodes.flushes:

@@ -252,7 +252,12 @@ def found_the_key(step: Step, *, guarded: bool) -> bool:
     are not guarded they make keys of their own (`may_make_the_key`)."""
     if step.effective is not True or step.does not in FINDS_THE_KEY:
         return False
-    if step.does is not StepKind.INCREMENT or guarded:
+    if guarded:
+        return True
+    if step.does is StepKind.WRITE:
+        # HSET makes what it does not find, and then answers how many fields it made.
+        return step.reply != str(len(step.wrote))
+    if step.does is not StepKind.INCREMENT:
         return True
     # HINCRBY makes what it does not find, and then answers what was added.
     return any(total != step.added.get(name) for name, total in step.added_now.items())

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from harness.checks.actions import UNSAID, Action, Answer, Unsaid, Value
-from harness.checks.causes import watcher
+from harness.checks.causes import of_loss, watcher
 from harness.checks.effects import FOREVER, IDENTITY, NEVER, Effect, Sight, State
 from harness.checks.findings import Counted, finding
 from harness.checks.index import Index, Timeline
@@ -26,7 +26,7 @@ from harness.checks.whole import Deed, Whole
 from harness.checks.zones import do_not_cross
 from harness.model.judgement import Finding
 from harness.model.records import Step
-from harness.model.words import StepKind
+from harness.model.words import Cause, Outcome, StepKind
 
 NO_FIELD = "\0"
 """The value of a field that an existing session does not have."""
@@ -53,12 +53,25 @@ def judge_exactly(index: Index, named: Collection[str | None]) -> Counted:
                     break
         if found is None and undecided == undecided_before:
             explained, stuck = Whole(index, timeline).explained()
+            if explained is False and _perhaps_lost(index, timeline):
+                explained = None
             found = _out_of_order(index, timeline, stuck) if explained is False else None
             if found is not None and found.seen_us is None and not index.history.complete:
                 found, explained = None, None  # what the harness did not live to write down may explain it
             undecided += explained is None
         findings += [] if found is None else [found]
     return Counted(findings=findings, undecidable={"unexplained": undecided})
+
+
+def _perhaps_lost(index: Index, timeline: Timeline) -> bool:
+    """Whether a failover, an emptied node or a flush may have taken something acked: then no order of what
+    was acked need explain what was answered, and who lost what is for the other checks to say."""
+    acked = (
+        one
+        for one in (*timeline.creations, *timeline.writes, *timeline.destroys)
+        if one.step.outcome is Outcome.ACKED
+    )
+    return any(of_loss(index, one, None, timeline.shard).cause is not Cause.NOT_DETERMINED for one in acked)
 
 
 def _out_of_order(index: Index, timeline: Timeline, stuck: Sequence[Deed]) -> Finding:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.checks.causes import STALE, acker, watcher
-from harness.checks.effects import FOREVER, Effect, Sight, seen_at, unanswered
+from harness.checks.effects import FOREVER, Effect, Sight, found_the_key, seen_at, unanswered
 from harness.checks.index import WRITES, Index, Timeline
 from harness.checks.nodes import Standing
 from harness.checks.registers import is_total
@@ -66,7 +66,7 @@ class Whole:
         self._optional = [one for one in deeds if one.optional]
         self._ends_us = _may_end_us(index, timeline)
         self._on_one_node = not any(
-            one.certain and acker(index, one).standing in STALE
+            one.step.outcome is Outcome.ACKED and acker(index, one).standing in STALE
             for one in (*timeline.creations, *timeline.writes, *timeline.destroys, *timeline.setters)
         )
 
@@ -191,7 +191,7 @@ class Whole:
             generation = str(deed.source.operation.id)
             return frozenset((fields | step.wrote | self._owner | {"generation": generation}).items())
         if step.does is StepKind.WRITE:
-            if not free and (not before.isdisjoint(step.wrote)) is not step.effective:
+            if not free and before.isdisjoint(step.wrote) is found_the_key(step, guarded=False):
                 return None
             return frozenset((fields | step.wrote).items())
         if step.does is StepKind.REMOVE_FIELD:

@@ -323,3 +323,16 @@ def test_increment_applied_twice_is_no_retry_because_its_cart_was_read_back() ->
     operation.attempts = (*operation.attempts, read_back)
     found = next(one for one in run_checks(history)[0] if one.name == "doubled-update")
     assert found.cause is Cause.NOT_DETERMINED
+
+
+def test_replica_that_lacked_it_says_nothing_of_when_it_was_lost() -> None:
+    """redis-3 was cut off with redis-2, and was asked before redis-2 was promoted: the failover lost it."""
+    past = Past()
+    past.cut_off("redis-2", 1.0)
+    past.cut_off("redis-3", 1.0)
+    ann = past.log_in("ann", 1.5)
+    past.read(ann, 1.8, node="redis-3")
+    past.fault(2.0)
+    past.fail_over("redis-2", 4.0)
+    past.read(ann, 6.0)
+    assert _found(past, "lost-session").cause is Cause.NOT_YET_REPLICATED

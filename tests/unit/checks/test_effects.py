@@ -140,3 +140,13 @@ def _reply(does: StepKind, effective: bool | None, now: int | None = None) -> St
 def test_reply_that_proves_a_key(step: Step, guarded: bool, proves: bool) -> None:
     """A deletion that met something, an increment that found something there already."""
     assert found_the_key(step, guarded=guarded) is proves
+
+
+@pytest.mark.parametrize(
+    ("reply", "guarded", "proves"), [("2", False, False), ("1", False, True), ("2", True, True)]
+)
+def test_write_whose_fields_were_all_new_proves_no_key(reply: str, guarded: bool, proves: bool) -> None:
+    """Of two fields HSET made two: it may have made the key as well, unless a guard let it through."""
+    step = _reply(StepKind.WRITE, True)
+    step.wrote, step.reply = {"ip": "1:a", "agent": "1:b"}, reply
+    assert found_the_key(step, guarded=guarded) is proves

@@ -183,3 +183,46 @@ def test_named_story_is_not_also_unexplained(name: str) -> None:
     """What a named check tells gets that name alone."""
     for story in stories.BAD[name]:
         assert "unexplained" not in {one.name for one in run_checks(story().history())[0]}
+
+
+@pytest.mark.parametrize(("reply", "found"), [("1", []), (None, ["unexplained"])])
+def test_unguarded_write_whose_fields_were_all_new_met_perhaps_no_session(
+    reply: str | None, found: list[str]
+) -> None:
+    """HSET of a field that was not there yet answers the same with and without a session."""
+    past = Past(guarded=False, witnesses=False)
+    ann = past.log_in("ann", 1.0)
+
+    def first_visit(step: Step) -> None:
+        step.effective, step.reply = True, reply
+
+    past.change(ann, 2.0, "visits", forge=first_visit)
+    past.read(ann, 3.0)
+    assert [one.name for one in run_checks(past.history())[0]] == found
+
+
+def test_write_that_a_deposed_primary_acked_is_no_part_of_the_one_history() -> None:
+    """It found no session there and made a piece, which was thrown away at the demotion."""
+    past = Past(guarded=False)
+    past.cut_off("redis-2", 1.0)
+    past.fault(1.0)
+    past.fail_over("redis-2", 2.0, follow=6.0)
+    ann = past.log_in("ann", 3.0, node="redis-2")
+    past.change(ann, 4.0, node="redis-1", web="web-2")
+    past.logout(ann, 5.0, node="redis-2")
+    assert "unexplained" not in {one.name for one in run_checks(past.history())[0]}
+
+
+def test_what_a_failover_took_is_no_contradiction() -> None:
+    """Ann's log-in was lost with redis-1; a logout that was under way hides that, but not what came next."""
+    past = Past(guarded=False, witnesses=False)
+    past.log_in("bob", 0.5)
+    past.cut_off("redis-2", 1.0)
+    ann = past.log_in("ann", 1.5)
+    past.fault(2.0)
+    past.fail_over("redis-2", 3.0)
+    past.change(ann, 3.6, "ip")
+    past.logout(ann, 2.5, attempts=[(2.5, 4.0, 4.1)], node="redis-2")
+    findings, counts, _, _ = run_checks(past.history())
+    assert "unexplained" not in {one.name for one in findings}
+    assert counts["unexplained"].high >= 1
