@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.checks.columns import NONE
-from harness.checks.lateness import Lateness, judged_clocks, lateness
+from harness.checks.lateness import Lateness, judged_clocks, lateness, unwatched_s
 from harness.checks.measure import evicted_keys
 from harness.checks.moments import Moments
 from harness.checks.traffic import traffic_of
@@ -24,6 +24,8 @@ from harness.model.words import NodePurpose, Outcome, Phase
 
 DRIFT_US = 50_000
 """Wall against monotonic clock; TTLs are kept in wall time (ledger: 50 ms)."""
+UNWATCHED_S = 2.0
+"""There is a clock record every second."""
 UNDECIDABLE_SHARE = 0.02
 """Of the sessions at risk."""
 
@@ -200,6 +202,11 @@ def _clocks(history: History, moments: Moments) -> Iterator[Gap]:
         yield Gap(Affects.TIMING, "nothing says how this machine was doing: no clock records")
         yield Gap(Affects.TTL, "nothing says how the clocks ran: no clock records")
         return
+    unwatched = unwatched_s(history, moments)
+    if unwatched > UNWATCHED_S:
+        yield Gap(
+            Affects.TIMING, f"nothing says how this machine was doing for {unwatched:.0f} s: no clock records"
+        )
     drift_us = drift_of(history.clocks)
     if drift_us > DRIFT_US:
         yield Gap(Affects.TTL, f"the wall clock moved {drift_us / 1000:.0f} ms against the monotonic clock")

@@ -349,7 +349,7 @@ def _evicted_keys(expectation: Expectation, scope: Scope, case: Case) -> Measure
     seen = sum(evicted.get(one, 0) for one in purposes)
     if purposes.isdisjoint(unread_evictions(case.history)):
         return Measured(Interval(low=seen, high=seen))
-    why = "a node ended, and what it evicted after the last look at it is not known"
+    why = "a node ended or was not looked at, and what it evicted after the last look at it is not known"
     return Measured(Interval(low=seen, high=INFINITE), why=why)
 
 

@@ -114,6 +114,19 @@ def judged_clocks(history: History, moments: Moments) -> list[ClockPair]:
     return [pair for pair in history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
 
 
+def unwatched_s(history: History, moments: Moments) -> float:
+    """The longest stretch of fault and recovery of which no clock record says anything. A record speaks for
+    the second before it, and for as long as it was late."""
+    start_us = moments.begin_us if moments.fault_us is None else moments.fault_us
+    end_us = moments.workload_ends_us if moments.fault_us is None else moments.recovered_us
+    longest_us, known_us = 0, start_us
+    for pair in judged_clocks(history, moments):
+        late_us = max(pair.loop_lag_us, pair.canary_lag_us)
+        longest_us = max(longest_us, min(pair.t_us - 1_000_000 - late_us, end_us) - known_us)
+        known_us = max(known_us, pair.t_us)
+    return max(longest_us, end_us - known_us) / 1e6
+
+
 def _tightest_bound_s(history: History) -> float:
     bounds = [
         bound

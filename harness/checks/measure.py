@@ -40,6 +40,9 @@ class Population:
     had: slice
 
 
+LAST_LOOK_US = 2_000_000
+"""Counters are read many times a second until the run ends. Who was last read longer than this before the
+audit was not read once the traffic was over."""
 WRITES = Population(lambda all_of: all_of.succeeded & all_of.writes, slice(0, 1))
 """What a lost-write can be about; log-ins and logouts are promises of their own."""
 READS = Population(
@@ -164,23 +167,30 @@ def evicted_keys(history: History) -> dict[str, int]:
 
 
 def unread_evictions(history: History) -> frozenset[str]:
-    """Purposes of instances of which a process with a memory limit ended during the run: what it evicted
-    after the last look at its counter is not known."""
+    """Purposes of instances of which it is not known what they evicted after the last look at a counter: a
+    process with a memory limit ended during the run, or nobody read it once the traffic was over, or nobody
+    ever read any of them, and so whether they had a limit."""
     purposes = {node.name: str(node.purpose) for node in history.plan.data_nodes()}
     last: dict[str, NodeSample] = {}
-    silent: set[str] = set()
     ended = set()
     for sample in history.samples:
-        if not sample.reachable:
-            silent.add(sample.node)
+        if not sample.reachable or sample.node not in purposes:
             continue
         before = last.get(sample.node)
         if before is not None and before.memory_limit_bytes and before.run_id != sample.run_id:
             ended.add(sample.node)
         last[sample.node] = sample
-        silent.discard(sample.node)
-    ended |= {name for name in silent if name in last and last[name].memory_limit_bytes}
-    return frozenset(purposes[name] for name in ended if name in purposes)
+    over_us = max((change.t_us for change in history.phases if change.phase is Phase.AUDIT), default=0)
+    unread = {name for name, one in last.items() if one.sent_us < over_us - LAST_LOOK_US}
+    unread |= _silent(history)
+    ended |= {name for name in unread if name in last and last[name].memory_limit_bytes}
+    never = set(purposes.values()) - {purposes[name] for name in last}
+    return frozenset({purposes[name] for name in ended} | never)
+
+
+def _silent(history: History) -> set[str]:
+    """Nodes that did not answer when they were last looked at."""
+    return {name for name, one in {one.node: one for one in history.samples}.items() if not one.reachable}
 
 
 def share(

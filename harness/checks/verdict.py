@@ -35,7 +35,7 @@ class Conclusion:
 
 def conclude(case: Case, results: Sequence[ExpectationResult]) -> Conclusion:
     failures = [*_unnamed(case), *_unmet(case, results)]
-    undecided = [*_undecided_evidence(case), *_undecided(case, results)]
+    undecided = [*_undecided_evidence(case), *_undecided(case, results), *_nothing_to_show(case)]
     if failures:
         return Conclusion(Verdict.FAIL, (*_open_first(failures), *(reason for _, reason in undecided)))
     if aside := _nothing_demanded(case, results):
@@ -58,6 +58,15 @@ def _nothing_demanded(case: Case, results: Sequence[ExpectationResult]) -> str:
         return ""
     texts = "; ".join(one.text for one in demanded)
     return f"nothing is demanded of {case.history.opening.engine}: {texts}"
+
+
+def _nothing_to_show(case: Case) -> list[Reason]:
+    """A weakness passes when it is seen. A scenario file that demands none is refused; a saved plan may be
+    from elsewhere."""
+    scenario = case.history.plan.scenario
+    if scenario.shows is not Shows.WEAKNESS or any(one.demands for one in scenario.expect):
+        return []
+    return [(False, "a weakness passes when it is seen, and no expectation demands that")]
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -159,11 +159,15 @@ class Expectation:
 
     @property
     def demands(self) -> bool:
-        """Whether it would be unmet if nothing at all had happened."""
+        """Whether it would be unmet if nothing at all had happened. That sessions were at risk is so in
+        every run that could show anything."""
+        if self.metric == "at risk":
+            return False
+        of_settings = any(term.setting for term in self.bound)
+        least = sum(term.factor for term in self.bound)
         if self.comparison == ">":
-            return True
-        bounded = any(term.setting or term.factor > 0 for term in self.bound)
-        return self.comparison in {">=", "=="} and bounded
+            return of_settings or least >= 0
+        return self.comparison in {">=", "=="} and (of_settings or least > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

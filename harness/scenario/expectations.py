@@ -188,7 +188,13 @@ def _right(text: str, unit: str, around: Surroundings) -> tuple[str, tuple[Term,
         raise Unreadable(
             f"unknown comparison {tree.shortened(comparison)!r}; legal: {', '.join(COMPARISONS)}"
         )
-    return comparison, _bound(match["bound"], unit, around)
+    bound = _bound(match["bound"], unit, around)
+    if not any(term.setting == LOSS_BUDGET for term in bound):
+        settings = settings_s(around.deployment, around.workload)
+        least = sum(term.factor * (settings[term.setting] if term.setting else 1) for term in bound)
+        if least < 0:
+            raise Unreadable("the bound is below 0, as nothing that is measured can be; expected 0 or more")
+    return comparison, bound
 
 
 def _bound(text: str, unit: str, around: Surroundings) -> tuple[Term, ...]:

@@ -291,6 +291,12 @@ BAD = {
         "'scenario: 1' as the first key",
     ),
     "weakness that demands nothing": ("name:", "shows: weakness\nname:", "a weakness passes when it is seen"),
+    "weakness of which minus one is enough": (
+        "outage(read): < down_after + 4s",
+        'lost-session: "> -1"',
+        "the bound is below 0",
+    ),
+    "time below none": ("< down_after + 4s", '"> down_after - 1min"', "the bound is below 0"),
     "two ends": ("workload:", "until: settled\nduration: 9s\nworkload:", "found both"),
 }
 del BAD["planned failover of one node"]

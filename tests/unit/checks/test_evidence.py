@@ -300,3 +300,10 @@ def test_refused_traffic_is_traffic() -> None:
     sketch.steady(OperationKind.WRITE, 0.0, 10.0)
     sketch.steady(OperationKind.WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
     assert weighed(sketch.history()).gaps == ()
+
+
+@pytest.mark.parametrize("kept", [slice(0, 11), slice(14, None), slice(0, None, 5)])
+def test_times_are_not_judged_where_the_clocks_stopped(kept: slice) -> None:
+    """Whether the machine was late in a part of fault and recovery is not known, so no time is certain there."""
+    history = healthy(Sketch(expectations=[SHORT])).history()
+    assert affected(weighed(replace(history, clocks=history.clocks[kept]))) == {Affects.TIMING}

@@ -17,9 +17,18 @@ from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts
 from harness.model.records import AuditSummary
 from harness.model.scenario import Workload
-from harness.model.words import FindingSide, NodePurpose, OperationKind, Outcome, Phase, Shows, Verdict
+from harness.model.words import (
+    FindingSide,
+    NodePurpose,
+    OperationKind,
+    Outcome,
+    Phase,
+    Shows,
+    TopologyKind,
+    Verdict,
+)
 from harness.report.words import lost_over
-from tests.builders_metrics import Sketch, expect, healthy
+from tests.builders_metrics import END_S, Sketch, expect, healthy
 from tests.builders_records import us
 
 READ, WRITE, LOGIN, LOGOUT = (
@@ -148,12 +157,25 @@ def test_upper_end_of_evicted_keys_is_open_where_a_node_ended() -> None:
     """None seen is no zero."""
     none = expect("evicted keys: 0", 0)
     sketch = healthy(Sketch(expectations=[none]))
-    sketch.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=9)
+    sketch.sample("cache-1", END_S, role="primary", run_id="c")
+    sketch.sample("redis-1", END_S, role="primary", run_id="a", memory_limit_bytes=9)
     assert judged(sketch.history()).expectations[0].met is True
     sketch.sample("redis-1", 9.0, role="primary", run_id="b", memory_limit_bytes=9)
     (result,) = judged(sketch.history()).expectations
     assert (result.met, result.measured) == (None, "not known (none seen)")
-    assert result.why.startswith("a node ended, and what it evicted")
+    assert result.why.startswith("a node ended or was not looked at, and what it evicted")
+
+
+@pytest.mark.parametrize("looked_s", [5.0, None])
+def test_evictions_are_not_known_where_nobody_looked(looked_s: float | None) -> None:
+    """The counter of one instance was never read, or no more after the traffic: another's zero is not its own."""
+    none = expect("evicted keys on sessions: 0", 0, on="sessions")
+    sketch = Sketch(expectations=[none], topology=TopologyKind.SPLIT)
+    sketch.sample("cache-1", END_S, role="primary", run_id="c", memory_limit_bytes=9)
+    if looked_s is not None:
+        sketch.sample("redis-1", looked_s, role="primary", run_id="a", memory_limit_bytes=9)
+    judgement = judged(healthy(sketch).history())
+    assert (judgement.expectations[0].met, judgement.verdict) == (None, Verdict.INCONCLUSIVE)
 
 
 def test_failover_in_a_run_without_faults_counts() -> None:

@@ -17,7 +17,7 @@ from harness.model.directive_table import LEFT_OUT
 from harness.model.directives import LeftOut
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
-from harness.model.scenario import Workload
+from harness.model.scenario import Term, Workload
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
 from tests.builders_metrics import Sketch, expect, healthy
 from tests.builders_records import us
@@ -335,7 +335,7 @@ def _asked_for(history: History, *names: str) -> History:
 @pytest.mark.parametrize("shows", list(Shows))
 def test_nothing_passes_when_a_directive_was_left_out_that_can_decide(name: str, shows: Shows) -> None:
     """Another deployment was run than the one that was asked about: neither kept nor shown, with the reason."""
-    history = run(expect("failovers: >= 0", 0, comparison=">="), shows=shows)
+    history = run(expect("acked(read): > 0", 0, arguments=("read",), comparison=">"), shows=shows)
     assert judged(history).verdict is Verdict.PASS
     judgement = judged(_asked_for(history, "port", name))
     assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -364,3 +364,16 @@ def test_a_plan_of_an_earlier_version_is_judged_by_what_it_asks_for() -> None:
     judgement = judged(replace(history, plan=replace(history.plan, scenario=scenario)))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "left out: rename-command (redis)" in judgement.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "bound", "comparison"),
+    [("lost-session: > -1", -1, ">"), ("lost-session: >= 0", 0, ">="), ("at risk: > 0", 0, ">")],
+)
+def test_weakness_that_nothing_demands_is_not_shown(text: str, bound: float, comparison: str) -> None:
+    """Such a file is refused; the plan of a saved run may be from elsewhere, and showed nothing."""
+    expectation, planned = expect(text, bound, comparison=comparison)
+    expectation = replace(expectation, bound=(Term(factor=bound),))
+    judgement = judged(run((expectation, planned), shows=Shows.WEAKNESS))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reasons == ("a weakness passes when it is seen, and no expectation demands that",)
