@@ -47,18 +47,27 @@ class Namespace:
     @classmethod
     def current(cls) -> Namespace:
         """That of the calling thread."""
-        return cls(os.open(_OWN_PATH, os.O_RDONLY | os.O_CLOEXEC), Netlink())
+        return cls._opened(_OWN_PATH, lambda _: Netlink())
 
     @classmethod
     def at(cls, path: str) -> Namespace:
         """That behind a file, such as another process' `/proc/PID/ns/net`."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-        def entered() -> Netlink:
+        def entered(descriptor: int) -> Netlink:
             enter(descriptor, CLONE_NEWNET)
             return Netlink()
 
-        return cls(descriptor, _in_thread(entered))
+        return cls._opened(path, lambda descriptor: _in_thread(lambda: entered(descriptor)))
+
+    @classmethod
+    def _opened(cls, path: str, netlink: Callable[[int], Netlink]) -> Namespace:
+        """Nothing stays open where the second half fails."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return cls(descriptor, netlink(descriptor))
+        except OSError:
+            os.close(descriptor)
+            raise
 
     def run(self, work: Callable[[], T]) -> T:
         """Do something inside. Sockets and processes made there stay inside."""

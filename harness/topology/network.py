@@ -293,18 +293,16 @@ def trial() -> str:
     if sys.platform != "linux":
         return "network namespaces are a feature of Linux"
     try:
-        here, node = Namespace.current(), Namespace.new()
+        node = Namespace.new()
     except OSError as error:
         return f"network namespaces are not allowed here ({error.strerror}); run as root"
     try:
-        node.netlink.add_pair("eth0", f"rfk-{secrets.token_hex(4)}", here.descriptor)
-        node.netlink.make_room_for_cuts()
-        node.netlink.drop_from("192.0.2.1")
+        with contextlib.closing(node), contextlib.closing(Namespace.current()) as here:
+            node.netlink.add_pair("eth0", f"rfk-{secrets.token_hex(4)}", here.descriptor)
+            node.netlink.make_room_for_cuts()
+            node.netlink.drop_from("192.0.2.1")
     except OSError as error:
         return f"links between network namespaces are not allowed here ({error.strerror}); run as root"
-    finally:
-        node.close()
-        here.close()
     return ""
 
 
