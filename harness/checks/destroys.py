@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 
 from harness.checks.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.deadlines import Deadlines, may_have_ended
-from harness.checks.effects import FOREVER, Effect, Sight, State, seen_at
+from harness.checks.effects import FOREVER, Effect, Sight, State, nothing_seen, seen_at
 from harness.checks.findings import Counted, finding, where
 from harness.checks.index import Index, Timeline
 from harness.model.judgement import Finding
-from harness.model.records import Operation, Step
+from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
 
 
@@ -225,7 +225,7 @@ def _escaped_from(
         ]
         denied = next((one for one in steps if one.outcome is Outcome.ACKED), None)
         how = "its delete was not carried out" if denied is None else "its delete found nothing to destroy"
-        why = Why() if denied is None else of_old_answer(index, _look(call, denied), timeline.created)
+        why = Why() if denied is None else of_old_answer(index, nothing_seen(call, denied), timeline.created)
     because = how if not why.because else f"{how}; {why.because}"
     promise = destroy if destroy is not None and destroy.certain else _as_promise(call, timeline)
     return finding(
@@ -246,24 +246,10 @@ def _not_listed(index: Index, timeline: Timeline, call: Operation, listed: Effec
     for step in call.steps:
         if step.does is not StepKind.INDEX_READ:
             continue
-        read = _look(call, step)
+        read = nothing_seen(call, step)
         if watcher(index, read).standing in STALE:
             return of_old_answer(index, read, listed)
     return of_loss(index, listed, None, timeline.shard)
-
-
-def _look(call: Operation, step: Step) -> Sight:
-    """A step that did not meet the session, as a look at it."""
-    sent_us, done_us = seen_at(call, step)
-    return Sight(
-        state=State.ABSENT,
-        sent_us=sent_us,
-        done_us=done_us,
-        saw={},
-        pttl_ms=None,
-        operation=call,
-        step=step,
-    )
 
 
 def _as_promise(call: Operation, timeline: Timeline) -> Effect | None:

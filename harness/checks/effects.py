@@ -225,19 +225,23 @@ def found_all(step: Step, asked: int) -> bool:
     return step.reply == str(asked)
 
 
-def entry_seen(operation: Operation, step: Step) -> Sight:
-    """An answer that names a session in its user's list, as a look at that entry."""
+def nothing_seen(operation: Operation, step: Step) -> Sight:
+    """A step that did not meet what it was about, as a look at it."""
     sent_us, done_us = seen_at(operation, step)
     return Sight(
-        state=State.PRESENT,
+        state=State.ABSENT,
         sent_us=sent_us,
         done_us=done_us,
         saw={},
         pttl_ms=None,
         operation=operation,
         step=step,
-        shows=False,
     )
+
+
+def entry_seen(operation: Operation, step: Step) -> Sight:
+    """An answer that names a session in its user's list, as a look at that entry."""
+    return replace(nothing_seen(operation, step), state=State.PRESENT, shows=False)
 
 
 FINDS_THE_KEY = frozenset(

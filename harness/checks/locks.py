@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from harness.checks.causes import Why, acker, of_loss, of_old_answer, watcher
-from harness.checks.effects import FOREVER, Effect, Sight, State, effect_of, seen_at
+from harness.checks.effects import FOREVER, Effect, Sight, effect_of, nothing_seen, seen_at
 from harness.checks.findings import Counted, finding
 from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
@@ -376,16 +376,7 @@ def _last_sent_us(operation: Operation, step: Step) -> float:
 
 def _sight(operation: Operation, step: Step) -> Sight:
     """Whoever gets a lock, or finds nothing to release, has seen that nobody else's is there."""
-    sent_us, done_us = seen_at(operation, step)
-    return Sight(
-        state=State.ABSENT,
-        sent_us=sent_us,
-        done_us=done_us,
-        saw={},
-        pttl_ms=None,
-        operation=operation,
-        step=step,
-    )
+    return nothing_seen(operation, step)
 
 
 def _timeline(index: Index, operation: Operation) -> Timeline:
