@@ -51,7 +51,8 @@ def count_sessions(
     findings = list(findings)
     broken = {one.session for one in findings if one.name in BREAKING and one.session is not None}
     first_us = FOREVER if index.effect_us is None else index.effect_us
-    total = intact = undecidable = hurt = 0
+    out = _put_out(index, findings)
+    total = intact = undecidable = hurt = maybe_out = 0
     for timeline in index.sessions.values():
         if timeline.created is None:
             continue
@@ -62,7 +63,7 @@ def count_sessions(
             intact += timeline.session in at_risk
         elif timeline.session in at_risk or timeline.created.done_us >= first_us:
             undecidable += 1
-    out = _put_out(index, findings)
+            maybe_out += timeline.session not in out
     intact += len(at_risk - index.sessions.keys())  # the clean ones
     return SessionCounts(
         total=total + clean.sessions,
@@ -71,6 +72,7 @@ def count_sessions(
         broken=hurt,
         undecidable=undecidable,
         logged_out=len(out),
+        maybe_logged_out=maybe_out,
         got_back_in=sum(_back(index, clean, session, out_us) for session, out_us in out.items()),
     )
 

@@ -242,4 +242,4 @@ def _said(budget: LossBudget) -> str:
 
 
 def _at(t_s: float | None) -> str:
-    return "the beginning" if t_s is None else f"{t_s:+.2f} s"
+    return "the beginning" if t_s is None else f"{t_s:+z.2f} s"

@@ -181,7 +181,7 @@ def _fitted(line: str) -> str:
 
 
 def _time(index: Index, t_us: float) -> str:
-    return f"{(t_us - (index.effect_us or 0)) / 1e6:+9.3f} s"
+    return f"{(t_us - (index.effect_us or 0)) / 1e6:+z9.3f} s"
 
 
 def _event(event: Event) -> str:

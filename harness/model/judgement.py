@@ -121,6 +121,8 @@ class SessionCounts:
     undecidable: int = 0
     logged_out: int = 0
     """Sessions whose user was put out without asking for it."""
+    maybe_logged_out: int = 0
+    """More of the undecidable ones, whose user may have been."""
     got_back_in: int = 0
     """Of those, how many users logged in again later in the run."""
 

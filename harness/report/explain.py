@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.model.judgement import ExpectationResult, FailoverStep, Finding, Judgement, percent
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import first_line, loss, machine, verdict_word
+from harness.report.words import after, first_line, loss, machine, verdict_word
 from harness.visible import one_line
 
 KIT = "failover-kit"
@@ -106,7 +106,7 @@ def failovers(steps: tuple[FailoverStep, ...]) -> list[str]:
 
 
 def _step(one: FailoverStep) -> str:
-    when = "–" if one.t_s is None else f"{one.t_s:+.2f} s"
+    when = "–" if one.t_s is None else after(one.t_s)
     return f"{one.step} {when}{f' ({one.reason})' if one.reason else ''}"
 
 

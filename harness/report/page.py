@@ -151,7 +151,7 @@ def _operation(operation: Operation, zero: int) -> str:
         f"{step.command} → {step.reply or step.error or step.outcome}" for step in operation.steps
     )
     return (
-        f"{(at_us - zero) / 1e6:+.3f} s  operation {operation.id}  {operation.web_server}  "
+        f"{(at_us - zero) / 1e6:+z.3f} s  operation {operation.id}  {operation.web_server}  "
         f"{operation.behaviour}: {operation.outcome}  [{steps}]"
     )
 
@@ -171,6 +171,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["after"] = words.after
     environment.filters["s"] = words.seconds
     environment.filters["interval"] = words.interval_seconds
     environment.filters["bytes"] = words.bytes_of

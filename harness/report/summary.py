@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.model.judgement import INFINITE, FailoverStep, Judgement, Metrics, Window, governing
 from harness.model.results import ScenarioResult, SuiteResult
+from harness.report.words import logged_out_at_most
 
 SCHEMA_VERSION = 1
 SHORTEST_OUTAGE_S = 0.1
@@ -72,6 +73,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
             "broken": metrics.sessions.broken,
             "undecidable": metrics.sessions.undecidable,
             "logged_out": metrics.sessions.logged_out,
+            "logged_out_at_most": logged_out_at_most(metrics),
             "got_back_in": metrics.sessions.got_back_in,
         },
         "outages": _outages(metrics.outages),
@@ -108,7 +110,7 @@ def _longest(window: Window) -> dict[str, float | str | None]:
     return {
         "kind": window.kind,
         "where": window.group,
-        "start_s": round(window.start_s, 3),
+        "start_s": _finite(window.start_s),
         "at_least_s": round(window.duration_s.low, 3),
         "duration_s": _finite(window.duration_s.high),
     }
@@ -124,7 +126,7 @@ def _outages(windows: tuple[Window, ...]) -> dict[str, list[dict[str, float | st
             continue
         by_kind.setdefault(one.kind, []).append(
             {
-                "start_s": round(one.start_s, 3),
+                "start_s": _finite(one.start_s),
                 "duration_s": _finite(one.duration_s.high),
                 "at_least_s": round(one.duration_s.low, 3),
             }
@@ -133,4 +135,4 @@ def _outages(windows: tuple[Window, ...]) -> dict[str, list[dict[str, float | st
 
 
 def _finite(value: float) -> float | None:
-    return None if value == INFINITE or math.isnan(value) else round(value, 3)
+    return None if value == INFINITE or math.isnan(value) else round(value, 3) + 0.0  # and never -0.0

@@ -97,7 +97,7 @@ class _Axis:
 
     def bar(self, begin: int, end: int, lane: tuple[float, float], style: str, title: str) -> Bar:
         left, right = self.x(begin), self.x(end)
-        span = f"{self.seconds(begin):.2f} s to {self.seconds(end):.2f} s"
+        span = f"{self.seconds(begin):z.2f} s to {self.seconds(end):z.2f} s"
         return Bar(left, lane[0], max(right - left, 1.0), lane[1], style, f"{title}, {span}")
 
 
@@ -210,7 +210,7 @@ def _events(drawing: Timeline, axis: _Axis, past: History, bottom: float) -> Non
         if (event.name, event.node) in seen:
             continue
         seen.add((event.name, event.node))
-        title = f"{event.node or ''} {event.name} at {axis.seconds(event.t_us):.2f} s {event.detail}"
+        title = f"{event.node or ''} {event.name} at {axis.seconds(event.t_us):z.2f} s {event.detail}"
         drawing.marks.append(Bar(axis.x(event.t_us), 10, 1, bottom - 10, "event-line", title.strip()))
     drawing.marks = [
         Bar(mark.x, mark.y, mark.width, mark.height or bottom - 10, mark.style, mark.title)

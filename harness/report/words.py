@@ -72,20 +72,42 @@ def bytes_of(value: int | None) -> str:
     return f"{value / 1024 / 1024:.1f} MiB"
 
 
+def after(t_s: float) -> str:
+    """A moment, counted from the fault: `+1.52 s`; what began with it is never `-0.00 s`."""
+    return f"{t_s:+z.2f} s"
+
+
 def logged_out(judgement: Judgement) -> str:
+    """`10 of 300 (3 %)`; with sessions that cannot be decided `10 to 24 of 300`, or `not known`."""
     sessions = judgement.metrics.sessions
+    most = logged_out_at_most(judgement.metrics)
     if not sessions.total:
         return "–"
-    if not sessions.logged_out:
-        return "not known" if judgement.metrics.sessions_unknown else f"0 of {sessions.total}"
-    at_least = "≥ " if judgement.metrics.sessions_unknown else ""
-    share = percent(sessions.logged_out, sessions.total)
-    return f"{at_least}{sessions.logged_out} of {sessions.total} ({share})"
+    if most is None:
+        share = percent(sessions.logged_out, sessions.total)
+        return (
+            f"≥ {sessions.logged_out} of {sessions.total} ({share})" if sessions.logged_out else "not known"
+        )
+    if most > sessions.logged_out:
+        some = f"{sessions.logged_out} to {most}" if sessions.logged_out else f"not known: at most {most}"
+        return f"{some} of {sessions.total}"
+    share = f" ({percent(most, sessions.total)})" if most else ""
+    return f"{most} of {sessions.total}{share}"
+
+
+def logged_out_at_most(metrics: Metrics) -> int | None:
+    """With those that the evidence leaves open; None: nobody knows how many there may be."""
+    if metrics.sessions_unknown:
+        return None
+    return metrics.sessions.logged_out + metrics.sessions.maybe_logged_out
 
 
 def got_back_in(judgement: Judgement) -> str:
     sessions = judgement.metrics.sessions
-    return f"{sessions.got_back_in} of {sessions.logged_out}" if sessions.logged_out else "–"
+    sure = logged_out_at_most(judgement.metrics) == sessions.logged_out
+    if not sessions.logged_out:
+        return "–" if sure else "not known"
+    return f"{sessions.got_back_in} of {'' if sure else '≥ '}{sessions.logged_out}"
 
 
 def logouts_failed(judgement: Judgement) -> str:

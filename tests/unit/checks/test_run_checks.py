@@ -71,6 +71,7 @@ def test_session_that_may_have_been_logged_out_is_undecidable() -> None:
     past.logout(ann, 2.0, outcome="unknown", executed=2.1)
     _, _, sessions, _ = run_checks(past.history())
     assert (sessions.at_risk, sessions.intact, sessions.broken, sessions.undecidable) == (1, 0, 0, 1)
+    assert (sessions.logged_out, sessions.maybe_logged_out) == (0, 1)
 
 
 def test_evicted_witnesses_leave_lost_writes_open() -> None:

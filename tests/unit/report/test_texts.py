@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from harness.model.directives import LeftOut
-from harness.model.judgement import ExpectationResult, FailoverStep, Interval, SessionCounts, percent
+from harness.model.judgement import ExpectationResult, FailoverStep, Interval, SessionCounts, Window, percent
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.words import Shows, Verdict
 from harness.report import terminal
@@ -20,7 +20,7 @@ from harness.report.junit import junit
 from harness.report.page import index
 from harness.report.summary import summary, summary_text
 from harness.report.table import COLUMNS, blocks, row
-from harness.report.words import interval_seconds, verdict_word
+from harness.report.words import after, interval_seconds, verdict_word
 from tests.builders_results import result, suite
 
 
@@ -132,12 +132,46 @@ def test_nothing_is_called_none_without_evidence() -> None:
     assert row(_judged(sessions=nobody)).logged_out == "0 of 300"
     assert row(_judged(sessions=nobody, sessions_unknown="no audit is valid")).logged_out == "not known"
     assert row(_judged(sessions_unknown="no audit is valid")).logged_out == "≥ 10 of 300 (3 %)"
+    assert row(_judged(sessions=nobody, sessions_unknown="no audit is valid")).got_back_in == "not known"
     assert row(_judged(worst_outage=None)).longest_outage == "none seen"
     assert "this machine: not starved" in "\n".join(explain(result(), "runs/x"))
     late = _judged(starved="late by 439 ms, too much to judge a bound of 1 s")
     assert "this machine: late by 439 ms" in "\n".join(explain(late, "runs/x"))
     blind = _judged(lateness_known=False)
     assert "this machine: nothing says how late it was" in "\n".join(explain(blind, "runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("out", "maybe", "said", "back"),
+    [
+        (0, 0, "0 of 264", "–"),
+        (0, 231, "not known: at most 231 of 264", "not known"),
+        (12, 0, "12 of 264 (5 %)", "7 of 12"),
+        (12, 1, "12 to 13 of 264", "7 of ≥ 12"),
+    ],
+)
+def test_sessions_that_cannot_be_decided_are_counted_neither_way(
+    out: int, maybe: int, said: str, back: str
+) -> None:
+    """After an outage without end no audit shows who is still logged in: a `0` there would be a promise."""
+    undecided = _judged(
+        sessions=SessionCounts(
+            total=264, undecidable=maybe, logged_out=out, maybe_logged_out=maybe, got_back_in=7 if out else 0
+        )
+    )
+    assert (row(undecided).logged_out, row(undecided).got_back_in) == (said, back)
+    counted = summary(suite(undecided))["scenarios"][0]["sessions"]
+    assert (counted["logged_out"], counted["logged_out_at_most"]) == (out, out + maybe)
+    unheard = _judged(sessions_unknown="no audit is valid")
+    assert summary(suite(unheard))["scenarios"][0]["sessions"]["logged_out_at_most"] is None
+
+
+@pytest.mark.parametrize(("t_s", "said"), [(-0.0012, "+0.00 s"), (0.0, "+0.00 s"), (-0.12, "-0.12 s")])
+def test_what_began_with_the_fault_did_not_begin_before_it(t_s: float, said: str) -> None:
+    """`-0.00 s` is no time."""
+    assert after(t_s) == said
+    window = Window(kind="read", group="all", start_s=t_s / 10, duration_s=Interval(low=1, high=2), failed=3)
+    assert "-0.0," not in json.dumps(summary(suite(_judged(outages=(window,), worst_outage=window))))
 
 
 @pytest.mark.parametrize(

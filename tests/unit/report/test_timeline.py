@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.checks.judge import judge
+from harness.model.directives import LeftOut
 from harness.model.history import History
 from harness.model.records import Event
 from harness.model.results import ScenarioResult
@@ -66,3 +67,19 @@ def test_page_shows_verdict_expectations_and_picture() -> None:
     assert html.count('<div class="wide">') == html.count("<table") + html.count("<svg")
     assert "<script" not in html
     assert "src=" not in html
+
+
+def test_page_lists_what_the_nodes_were_not_given() -> None:
+    """A directive that was left out stands there with its table and the reason; which can decide, too."""
+    left = (
+        LeftOut(table="redis", name="port", why="addresses are chosen for every run", decides=False),
+        LeftOut(table="sentinel", name="sentinel <b>myid", why="the kit gives it", decides=True),
+    )
+    rows = (
+        "<td>port</td><td>redis</td><td></td><td>addresses are chosen for every run</td>",
+        "<td>sentinel &lt;b&gt;myid</td><td>sentinel</td><td>can decide the outcome</td><td>the kit gives it</td>",
+    )
+    html = page(replace(judged(), left_out=left), history())
+    assert "What the nodes were not given" in html
+    assert [one in html for one in rows] == [True, True]
+    assert "What the nodes were not given" not in page(judged(), history())
