@@ -32,8 +32,8 @@ test: check integration ## The project's own tests: lint, format, types, unit, i
 
 .PHONY: check
 check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about a minute
-	.venv/bin/ruff format --check failover_kit harness tests
-	.venv/bin/ruff check failover_kit harness tests
+	.venv/bin/ruff format --check failover_kit harness lab tests
+	.venv/bin/ruff check failover_kit harness lab tests
 	.venv/bin/mypy
 	.venv/bin/pytest -q -n auto tests/unit
 
@@ -73,33 +73,33 @@ requirements: .venv/.develop ## Pin requirements/*.txt anew, after a change of p
 
 .PHONY: selftest
 selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
-	@.venv/bin/python -m tests.selftest $(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,OUT,--out)
+	@.venv/bin/python -m lab.selftest $(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,OUT,--out)
 
 .PHONY: twin
 twin: setup ## Judge small sessions by brute force as well: both must agree. A few minutes
-	@.venv/bin/python -m tests.twin $(call given,SEED,--seed) $(call given,OUT,--out)
+	@.venv/bin/python -m lab.twin $(call given,SEED,--seed) $(call given,OUT,--out)
 
 .PHONY: calibrate
 calibrate: setup ## Measure outages and latencies of a known length: is the kit's clock right? Ten minutes
-	@.venv/bin/python -m tests.calibrate $(call given,OUT,--out)
+	@.venv/bin/python -m lab.calibrate $(call given,OUT,--out)
 
 .PHONY: bench
 bench: setup ## What the kit costs: load engine, recording, judging, filling, starting. Twenty minutes
-	@.venv/bin/python -m tests.bench $(call given,OUT,--out)
+	@.venv/bin/python -m lab.bench $(call given,OUT,--out)
 
 .PHONY: pressure
 pressure: setup ## The suite five times while every core is kept busy by something else: nothing may FAIL
-	@.venv/bin/python -m tests.pressure --backend $(BACKEND) --suite $(SUITE) \
+	@.venv/bin/python -m lab.pressure --backend $(BACKEND) --suite $(SUITE) \
 		$(call given,SCENARIO,--scenario) $(call given,OUT,--out)
 
 .PHONY: engines
 engines: setup ## The smoke suite on every Redis and Valkey that can be had here, one table at the end
-	@.venv/bin/python -m tests.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
+	@.venv/bin/python -m lab.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
 .PHONY: mutation
 mutation: .venv/.develop ## Change harness/checks in hundreds of places: do the unit tests notice? Twenty minutes
-	@.venv/bin/python -m tests.mutation $(call given,SAMPLE,--sample) $(call given,SEED,--seed) \
+	@.venv/bin/python -m lab.mutation $(call given,SAMPLE,--sample) $(call given,SEED,--seed) \
 		$(call given,OUT,--out)
 
 .PHONY: docker-engine

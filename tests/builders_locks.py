@@ -15,8 +15,8 @@ import msgspec
 from harness.model.plan import Plan
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
-from tests.builders_history import TOOK_S, Data, Doing, Hash, Past
-from tests.builders_records import us
+from lab.past import TOOK_S, Data, Doing, Hash, Past
+from lab.records import us
 
 Steps = Callable[[Data, float, Doing], list[Step]]
 

@@ -40,7 +40,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
-from tests.builders_records import opening, traits_of, us
+from lab.records import opening, traits_of, us
 
 BASELINE_S, FAULT_S, RECOVERY_S, SETTLED_S, AUDIT_S, END_S = 0.0, 10.0, 13.0, 15.0, 20.0, 21.0
 PHASES = (

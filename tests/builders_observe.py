@@ -20,7 +20,7 @@ from harness.model.words import (
     TopologyKind,
 )
 from harness.sessions.commands import session_key, witness_key
-from tests.builders_records import traits_of
+from lab.records import traits_of
 
 
 @dataclass(frozen=True)

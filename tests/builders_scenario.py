@@ -13,7 +13,7 @@ from harness.model.words import BackendKind
 from harness.plan import compile as compile_plan
 from harness.scenario import load
 from harness.scenario.expectations import METRICS
-from tests.builders_records import traits_of
+from lab.records import traits_of
 
 NODES = ("primary", "shard N primary", "replica", "all replicas", "sentinel", "cache", "random")
 

@@ -25,7 +25,7 @@ from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario, Start, Workload
 from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source
 from harness.model.words import BackendKind, NodePurpose, NodeRole, Shows, TopologyKind
-from tests.builders_records import traits_of
+from lab.records import traits_of
 
 SECRETS = Secrets(redis="fake-redis-secret", sentinel="fake-sentinel-secret")
 SERVICE = "sessions"

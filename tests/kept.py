@@ -27,7 +27,7 @@ from harness.judging import read_run
 from harness.model.history import History
 from harness.model.judgement import Interval
 from harness.model.words import Outcome, TopologyKind
-from tests.builders_history import Past
+from lab.past import Past
 from tests.unit.checks import stories as told
 from tests.unit.checks.test_properties import ITEMS, tell
 from tests.unit.checks.test_properties_broken import WAYS, Broken

@@ -13,8 +13,8 @@ from harness import history
 from harness.checks.judge import judge
 from harness.model.words import Cause
 from harness.topology import process
-from tests import oracle
-from tests.truth import Oracle
+from lab.oracle import __main__ as oracle
+from lab.oracle.truth import Oracle
 
 pytestmark = pytest.mark.process
 
@@ -28,7 +28,7 @@ needs_network = pytest.mark.skipif(
 @needs_network
 def test_causes_of_undone_logouts_are_those_that_the_nodes_executed(tmp_path):
     """Replication cut, primary killed: every loss has its true cause, and any other would be called wrong."""
-    command = [sys.executable, "-m", "tests.oracle", "sentinel/06*", "--seed", "11", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "lab.oracle", "sentinel/06*", "--seed", "11", "--out", str(tmp_path)]
     done = subprocess.run(
         command,
         cwd=Path(__file__).parents[2],

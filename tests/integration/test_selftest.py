@@ -25,7 +25,7 @@ pytestmark = [
 def test_bugs_are_found_and_clean_runs_are_not_accused(tmp_path: Path) -> None:
     """One run each of three bugs, one of every topology, and a small history: every row is met."""
     wanted = ["dropped-write", "undone-delete", "foreign-value", "clean", "model"]
-    command = [sys.executable, "-m", "tests.selftest", "--runs", "1", "--operations", "5000"]
+    command = [sys.executable, "-m", "lab.selftest", "--runs", "1", "--operations", "5000"]
     command += [word for name in wanted for word in ("--only", name)]
     done = subprocess.run(
         [*command, "--out", str(tmp_path)],

@@ -9,7 +9,8 @@ import pytest
 
 from harness.faults import FAULTS
 
-PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "harness"
 
 GROUND = {"model", "errors", "clock", "kit_files", "safe_files", "visible"}
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
@@ -48,6 +49,18 @@ def test_imports_run_one_way(path: Path) -> None:
     elif stage in STAGES:
         allowed = GROUND | {stage}
         assert parts <= allowed, f"{path}: a stage imports {parts - allowed}"
+
+
+def test_instruments_and_tests_are_known_to_nobody_below_them() -> None:
+    """The kit never imports what measures it, and what measures it never imports the tests."""
+    above = {"failover_kit": {"lab", "tests"}, "harness": {"lab", "tests"}, "lab": {"tests"}}
+    wrong = {
+        str(path.relative_to(ROOT)): known
+        for folder, never in above.items()
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if (known := never & {name.split(".")[0] for name in _imported(path)})
+    }
+    assert not wrong
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -11,7 +11,7 @@ import pytest
 
 from harness import history, saved
 from harness.model.words import Verdict
-from tests.builders_history import Past, as_lines
+from lab.past import Past, as_lines
 from tests.unit.checks import stories
 
 KINDS = ("phase", "connection", "operation", "event", "sample", "clock", "audit", "audit-summary", "closing")

@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from harness.model.history import History
-from tests.builders_history import Past
+from lab.past import Past
 
 THREADS = 4
 

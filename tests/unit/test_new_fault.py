@@ -25,8 +25,8 @@ from harness.observe.situation import LiveSituation
 from harness.plan.timeline import DEMOTION_S, HELD_S, QUICK_S, expected_faults
 from harness.scenario import load, load_fault
 from harness.vocabulary import shipped
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 from tests.fakes import fake_world, make_plan, step
 from tests.unit.observe.test_events import StoppedClock
 

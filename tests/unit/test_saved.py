@@ -28,7 +28,7 @@ from harness.model.words import Verdict
 from harness.report.page import page as whole_page
 from harness.report.write import PLANNED, write_record, write_suite
 from harness.safe_files import is_file, is_folder
-from tests.builders_history import Past, as_lines, records_of
+from lab.past import Past, as_lines, records_of
 from tests.builders_results import suite
 from tests.unit.checks import stories
 

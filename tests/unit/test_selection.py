@@ -14,7 +14,7 @@ from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.topology.image import ImageChoice
-from tests.rows import ROOT
+from lab.rows import ROOT
 
 SCENARIO = """\
 scenario: 1

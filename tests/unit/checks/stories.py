@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from harness.model.records import Step
 from harness.model.words import TopologyKind
-from tests.builders_history import Hash, Past
+from lab.past import Hash, Past
 from tests.unit.checks import stories_locks
 
 Story = Callable[[], Past]

@@ -9,7 +9,7 @@ from harness.checks.moments import moments_of
 from harness.checks.scope import Scope
 from harness.model.history import History
 from harness.model.words import Phase
-from tests.builders_history import Past
+from lab.past import Past
 
 
 def _at_risk(past: Past, scope: Scope | None = None) -> set[str]:

@@ -15,8 +15,8 @@ from harness.checks.moments import moments_of
 from harness.checks.traffic import traffic_of
 from harness.model.judgement import INFINITE, Interval, Window
 from harness.model.words import OperationKind, Outcome
+from lab.records import us
 from tests.builders_metrics import Sketch
-from tests.builders_records import us
 
 READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGIN
 

@@ -19,8 +19,8 @@ from harness.model.judgement import Finding, Interval, Judgement, LossBudget, go
 from harness.model.plan import PlannedBound
 from harness.model.scenario import Expectation, Term
 from harness.model.words import Discovery, NodePurpose, Phase, TopologyKind, Verdict
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 from tests.unit.checks import stories
 
 CLUSTER, SENTINEL, SINGLE = TopologyKind.CLUSTER, TopologyKind.SENTINEL, TopologyKind.SINGLE

@@ -13,8 +13,8 @@ from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, ForensicEntry, ForensicReading
 from harness.model.words import Cause
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 from tests.unit.checks import stories
 
 

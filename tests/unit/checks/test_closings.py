@@ -14,8 +14,8 @@ from harness.checks.judge import judge
 from harness.checks.nodes import Nodes
 from harness.model.history import History
 from harness.model.records import Connection, ForensicEntry, ForensicReading, NodeSample, Unanswered
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 
 SENT_S = 2.0
 

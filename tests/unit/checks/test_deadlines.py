@@ -14,7 +14,7 @@ from harness.checks.offsets import Offsets, Span
 from harness.checks.replays import expires_relatively, replayed_us
 from harness.model.history import History
 from harness.model.records import NodeSample
-from tests.builders_history import Past
+from lab.past import Past
 
 OLD, NEW = "Redis 6.2.14", "Redis 7.0.15"
 

@@ -24,8 +24,8 @@ from harness.model.history import History
 from harness.model.judgement import Finding, Interval
 from harness.model.records import NodeSample, Step
 from harness.model.words import FindingSide
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 
 
 def _finding(name: str = "lost-session", **about: object) -> Finding:

@@ -17,8 +17,8 @@ from harness.model.plan import PlannedBound
 from harness.model.records import AuditSummary, Closing
 from harness.model.scenario import Expectation
 from harness.model.words import OperationKind, Outcome
+from lab.records import us
 from tests.builders_metrics import END_S, Sketch, expect, healthy
-from tests.builders_records import us
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 SHORT = expect("outage(write): < 500ms", 0.5, unit="s", arguments=("write",), comparison="<", timing=True)

@@ -17,7 +17,7 @@ from harness.checks.registers import registers_of
 from harness.model.history import History
 from harness.model.records import Step
 from harness.model.words import Cause, FindingSide
-from tests.builders_history import Past
+from lab.past import Past
 from tests.unit.checks import stories
 from tests.unit.checks.test_properties import tell
 

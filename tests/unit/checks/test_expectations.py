@@ -13,8 +13,8 @@ from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
 from harness.model.records import AuditSummary, Closing
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
+from lab.records import us
 from tests.builders_metrics import END_S, Sketch, expect, healthy
-from tests.builders_records import us
 
 READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGIN
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)

@@ -8,8 +8,8 @@ from harness.checks.failover import STEPS, failover_steps, promotions
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection
 from harness.model.words import FindingSide, OperationKind, Outcome
+from lab.records import us
 from tests.builders_metrics import Sketch
-from tests.builders_records import us
 
 WRITE = OperationKind.WRITE
 

@@ -17,8 +17,8 @@ from harness.checks.judge import judge
 from harness.model.history import History
 from harness.model.records import AuditEntry, Operation
 from harness.model.words import OperationKind, Shows, Verdict
+from lab.records import us
 from tests.builders_metrics import AUDIT_S, Sketch, expect
-from tests.builders_records import us
 
 SESSIONS = 12
 WRITES = 4

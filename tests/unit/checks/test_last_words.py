@@ -10,10 +10,10 @@ from harness.checks import run_checks
 from harness.checks.last_words import LastWord, last_word
 from harness.model.judgement import Finding
 from harness.model.words import Cause, TopologyKind
+from lab.past import Past
+from lab.records import us
 from tests import builders_observe as a
-from tests.builders_history import Past
 from tests.builders_metrics import Sketch
-from tests.builders_records import us
 
 
 def word(

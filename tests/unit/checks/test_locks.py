@@ -13,7 +13,7 @@ from harness.checks import run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide, Outcome
-from tests.builders_history import Past
+from lab.past import Past
 from tests.builders_locks import LockPast
 from tests.unit.checks import stories_locks
 

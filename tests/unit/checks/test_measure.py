@@ -10,8 +10,8 @@ from harness.checks.measure import measure
 from harness.checks.moments import moments_of
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.words import FindingSide, OperationKind, Outcome
+from lab.records import us
 from tests.builders_metrics import Sketch
-from tests.builders_records import us
 
 LOGIN, WRITE = OperationKind.LOGIN, OperationKind.WRITE
 

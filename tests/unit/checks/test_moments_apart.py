@@ -12,8 +12,8 @@ from harness.checks.index import Index
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.words import Cause, StepKind
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 
 
 def _found(past: Past | History) -> dict[str, Finding]:

@@ -28,8 +28,8 @@ from harness.model.words import (
     Verdict,
 )
 from harness.report.words import lost_over
+from lab.records import us
 from tests.builders_metrics import END_S, Sketch, expect, healthy
-from tests.builders_records import us
 
 READ, WRITE, LOGIN, LOGOUT = (
     OperationKind.READ,

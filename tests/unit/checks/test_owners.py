@@ -13,10 +13,10 @@ from harness.checks.shards import Shards
 from harness.model.history import History
 from harness.model.plan import NodePlan
 from harness.model.words import Cause, NodeRole, TopologyKind
+from lab.past import NODES, Past
+from lab.records import us
 from tests import builders_observe as a
-from tests.builders_history import NODES, Past
 from tests.builders_metrics import Sketch
-from tests.builders_records import us
 
 DIED_S, PROMOTED_S, DIED_TOO_S, BACK_S, ORDERED_S, NOTICED_S = 2.0, 3.0, 5.0, 6.0, 8.0, 8.5
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.checks import run_checks
 from harness.model.words import Outcome, StepKind
-from tests.builders_history import Doing, Past
+from lab.past import Doing, Past
 
 END_S = 12.0
 USERS = ("ann", "bob", "eve")

@@ -19,8 +19,8 @@ from harness.checks import run_checks
 from harness.checks.judge import judge
 from harness.model.history import History
 from harness.model.words import Outcome, StepKind, Verdict
-from tests.selftest.model import RATE_PER_S, Model
-from tests.selftest.model_store import Kept, Known
+from lab.selftest.model import RATE_PER_S, Model
+from lab.selftest.model_store import Kept, Known
 
 OPERATIONS = 500
 TIMES = 4

@@ -18,7 +18,7 @@ from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Step
 from harness.model.words import Cause
-from tests.builders_history import Past
+from lab.past import Past
 
 
 def judged(past: Past | History) -> list[Finding]:

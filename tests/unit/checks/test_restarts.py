@@ -12,9 +12,9 @@ from harness.checks.restarts import Restart
 from harness.model.history import History
 from harness.model.records import Connection
 from harness.model.words import Cause
-from tests.builders_history import Past
+from lab.past import Past
+from lab.records import us
 from tests.builders_metrics import Sketch
-from tests.builders_records import us
 
 SAVES = {"save": "5 1"}
 LOGS = {"appendonly": "yes"}

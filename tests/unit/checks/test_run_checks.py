@@ -8,7 +8,7 @@ from harness import checks
 from harness.checks import Check, run_checks
 from harness.checks.index import Index
 from harness.model.words import FindingSide
-from tests.builders_history import Past
+from lab.past import Past
 from tests.unit.checks import stories
 
 

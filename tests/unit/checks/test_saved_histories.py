@@ -14,7 +14,7 @@ import pytest
 
 from harness import history
 from harness.checks import FINDINGS, run_checks
-from tests.builders_history import Past, as_lines
+from lab.past import Past, as_lines
 from tests.unit.checks import stories
 
 FOLDER = Path(__file__).resolve().parents[2] / "histories"

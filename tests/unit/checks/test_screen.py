@@ -16,7 +16,7 @@ from harness.checks.screen import screen
 from harness.model.history import History
 from harness.model.records import AuditEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
-from tests.builders_history import Past
+from lab.past import Past
 from tests.unit.checks.stories import BAD, GOOD, UNDECIDED
 from tests.unit.checks.test_properties import tell
 

@@ -11,7 +11,7 @@ from harness.checks.story import WIDTH, session_story, story
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import ForensicEntry, ForensicReading
-from tests.builders_history import Past
+from lab.past import Past
 from tests.unit.checks import stories
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness.checks import run_checks
 from harness.model.judgement import Finding
 from harness.model.words import Cause
-from tests.builders_history import Past
+from lab.past import Past
 
 
 def _two() -> Past:

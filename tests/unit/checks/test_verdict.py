@@ -19,8 +19,8 @@ from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
 from harness.model.scenario import Term, Workload
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
+from lab.records import us
 from tests.builders_metrics import Sketch, expect, healthy
-from tests.builders_records import us
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 WORSE = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}

@@ -1,0 +1,17 @@
+"""Measuring instruments: how the kit is measured itself. Nothing in `harness` or `failover_kit` knows them.
+
+    past          a small model of nodes that writes histories: `Past` and what it is made of
+    records       the records that such histories are made of
+    rows          what a measurement ends with: a table, a file, an exit status
+    selftest/     seeded bugs must be found, and nothing where nothing is wrong     (real nodes)
+    twin/         small sessions judged by brute force as well                      (pure)
+    oracle/       the named causes against what the nodes executed, by MONITOR      (real nodes)
+    mutation/     changes the checks line by line: do the unit tests notice?        (copies of the project)
+    calibrate/    outages and latencies of a known length                           (real nodes)
+    bench/        what the kit costs                                                (real nodes)
+    pressure/     the suite while every core is kept busy                           (real nodes)
+    engines/      the smoke suite on each engine that can be had here               (real nodes)
+
+Each folder is a command: `python -m lab.selftest`; `make` has a target for most. `lab` imports `harness`;
+the tests import both. `tests/unit/test_architecture.py` holds everybody to it.
+"""

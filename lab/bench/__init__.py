@@ -1,0 +1,11 @@
+"""What the kit costs, as ratios to something else that was measured in the same minutes.
+
+past       long clean histories (or with one session in a hundred broken), made without nodes
+loading    the load engine against a bare loop of the same client
+recording  CPU and bytes per operation, and memory over a long run
+judging    seconds, memory, and how both grow with the history
+filling    the cache filler against redis-benchmark
+starting   a topology in containers against a bare `docker compose up --wait`
+suite      wall time of a suite against the sum of its scenarios'
+__main__   the table: `python -m lab.bench`
+"""

@@ -1,0 +1,702 @@
+"""A small model of Redis nodes that writes histories, so that a test reads as a story.
+
+`Past` is told what people and nodes did, at which second; `history()` then executes every attempt in
+the order of its own moment on the store of the node that it reached, fills in the replies, lets the
+audit look, and returns what a run would have recorded. Correct by construction: a broken promise is
+in a history only if the story put it there (a store that missed something, a lost write, ...).
+
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 2.0)          # from now on redis-2 gets nothing new
+    past.logout(ann, 3.0)
+    past.fail_over("redis-2", 4.0)        # ... and becomes primary: the logout is undone
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.history import History
+from harness.model.plan import NodePlan, Plan
+from harness.model.records import (
+    Attempt,
+    AuditEntry,
+    AuditSummary,
+    ClockPair,
+    Closing,
+    Connection,
+    Event,
+    NodeSample,
+    Operation,
+    PhaseChange,
+    Record,
+    Step,
+)
+from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.words import (
+    BackendKind,
+    NodeRole,
+    OperationKind,
+    Outcome,
+    Phase,
+    Shows,
+    StepKind,
+    TopologyKind,
+)
+from lab.records import opening, traits_of, us
+
+NODES = ("redis-1", "redis-2", "redis-3")
+AUDIT_S = 30.0
+TOOK_S = 0.001
+WITNESS_LIVES_S = 1e6
+
+
+@dataclass
+class Hash:
+    fields: dict[str, str]
+    ends_us: float
+    """When its time-out runs out; infinite: it has none."""
+
+
+@dataclass
+class Data:
+    """What one node holds."""
+
+    sessions: dict[str, Hash] = field(default_factory=dict)
+    witnesses: dict[str, list[str]] = field(default_factory=dict)
+    indexes: dict[str, set[str]] = field(default_factory=dict)
+
+    def session(self, sid: str, now_us: float) -> Hash | None:
+        found = self.sessions.get(sid)
+        if found is not None and now_us >= found.ends_us:
+            del self.sessions[sid]
+            return None
+        return found
+
+
+@dataclass
+class Doing:
+    """One operation as the story tells it."""
+
+    behaviour: str
+    kind: OperationKind
+    user: str
+    sid: str
+    attempts: list[tuple[float, float | None, float | None]]
+    """Sent, executed (None: never), answered (None: never), in seconds."""
+    node: str | None
+    web: str
+    steps: Callable[[Data, float, Doing], list[Step]]
+    outcome: Outcome = Outcome.ACKED
+    error: str | None = None
+    lost: bool = False
+    """Acked, and nothing happened."""
+    closed: float | None = None
+    """When attempts without an answer were proved to be over."""
+    side: str = "all"
+    id: int = 0
+    generation: int = 0
+    operation: Operation | None = None
+    replies: dict[int, list[Step]] = field(default_factory=dict)
+
+
+@dataclass
+class Past:
+    idle_s: float = 300.0
+    engine: str = "Redis 7.0.15"
+    witnesses: bool = True
+    guarded: bool = True
+    topology: TopologyKind = TopologyKind.SENTINEL
+    eviction_events: bool = False
+    drift_ms: float = 0.0
+    clocks: bool = True
+    audited: bool = True
+    complete: bool = True
+    faults: tuple[FaultStep, ...] = ()
+    not_recovered: str = ""
+    interrupted: str = ""
+    end_s: float = AUDIT_S
+    samples_per_s: int = 10
+
+    def __post_init__(self) -> None:
+        data = Data()
+        self.stores = dict.fromkeys(NODES, data)
+        self.doings: list[Doing] = []
+        self.acts: list[tuple[float, Callable[[], None]]] = []
+        self.events: list[Event] = []
+        self.owners: list[tuple[float, str]] = [(-1.0, "redis-1")]
+        self.reborn: list[tuple[float, str, int]] = []
+        self.silent: set[str] = set()
+        self.settings: dict[str, dict[str, str]] = {}
+        """Node -> the scenario's own directives."""
+        self.calls_itself: dict[str, str] = {}
+        """Node -> the role that it says it has when the audit asks, where that is another one."""
+        self.behind: dict[str, float] = {}
+        self.keys = 100
+        self.evicted: list[tuple[float, str, int]] = []
+        self.sids = 0
+        self.users: dict[str, str] = {}
+        self.logins: dict[str, int] = {}
+        self.forged: dict[int, Callable[[Step], None]] = {}
+
+    # What people do. Times in seconds; `at` is when the bytes were handed over.
+
+    def log_in(self, user: str, at: float, **how: object) -> str:
+        self.sids += 1
+        sid = f"{self.sids:08x}" * 4
+        doing = self._do("log-in", OperationKind.LOGIN, user, sid, at, _login(self), how)
+        self.users[sid] = user
+        self.logins[sid] = doing.id
+        doing.generation = 0
+        return sid
+
+    def read(self, sid: str, at: float, **how: object) -> Doing:
+        return self._do("read", OperationKind.READ, self.users[sid], sid, at, _read, how)
+
+    def touch(self, sid: str, at: float, **how: object) -> Doing:
+        return self._do("touch", OperationKind.TOUCH, self.users[sid], sid, at, _touch(self.idle_s), how)
+
+    def change(self, sid: str, at: float, *fields: str, **how: object) -> Doing:
+        steps = _change(self, fields or ("theme",))
+        return self._do("change-field", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
+
+    def add(self, sid: str, at: float, amount: int = 1, item: str = "cart:1", **how: object) -> Doing:
+        steps = _add(self, item, amount)
+        return self._do("cart", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
+
+    def remove(self, sid: str, at: float, item: str = "cart:1", **how: object) -> Doing:
+        return self._do("cart", OperationKind.WRITE, self.users[sid], sid, at, _remove(self, item), how)
+
+    def logout(self, sid: str, at: float, **how: object) -> Doing:
+        return self._do("logout", OperationKind.LOGOUT, self.users[sid], sid, at, _logout, how)
+
+    def logout_everywhere(self, sid: str, at: float, **how: object) -> Doing:
+        user = self.users[sid]
+        return self._do("logout-everywhere", OperationKind.LOGOUT, user, sid, at, _everywhere, how)
+
+    def _do(  # noqa: PLR0917 - one line per behaviour above
+        self,
+        behaviour: str,
+        kind: OperationKind,
+        user: str,
+        sid: str,
+        at: float,
+        steps: Callable[[Data, float, Doing], list[Step]],
+        how: dict[str, object],
+    ) -> Doing:
+        attempts = how.pop("attempts", None)
+        took = float(how.pop("took", TOOK_S))  # type: ignore[arg-type]
+        outcome = Outcome(str(how.pop("outcome", "acked")))
+        executed = how.pop("executed", True)
+        if attempts is None:
+            when = at + took / 2 if executed is True else None if executed is False else executed
+            acked = outcome is Outcome.ACKED
+            attempts = [(at, when if outcome is not Outcome.REJECTED else None, at + took if acked else None)]
+        doing = Doing(
+            behaviour=behaviour,
+            kind=kind,
+            user=user,
+            sid=sid,
+            attempts=attempts,  # type: ignore[arg-type]
+            node=how.pop("node", None),  # type: ignore[arg-type]
+            web=str(how.pop("web", "web-1")),
+            steps=steps,
+            outcome=outcome,
+            error=how.pop("error", None),  # type: ignore[arg-type]
+            lost=bool(how.pop("lost", False)),
+            closed=how.pop("closed", None),  # type: ignore[arg-type]
+            side=str(how.pop("side", "all")),
+            id=len(self.doings) + 1,
+            generation=self.logins.get(sid, 0),
+        )
+        forge = how.pop("forge", None)
+        if forge is not None:
+            self.forged[doing.id] = forge  # type: ignore[assignment]
+        assert not how, how
+        self.doings.append(doing)
+        return doing
+
+    # What happens to nodes.
+
+    def act(self, at: float, what: Callable[[], None]) -> None:
+        self.acts.append((at, what))
+
+    def event(
+        self, name: str, at: float, *, error: float = 0.0, source: str = "harness", **about: object
+    ) -> None:
+        self.events.append(
+            Event(source=source, name=name, t_us=us(at), error_us=us(error), **about)  # type: ignore[arg-type]
+        )
+
+    def fault(self, at: float, detail: str = "redis-1: gone", kind: str = "kill", **options: object) -> None:
+        number = len(self.faults) + 1
+        step = FaultStep(
+            number=number,
+            kind=kind,
+            target=str(options.pop("target", "primary")),
+            start=Start(after_s=at),
+            options=options,  # type: ignore[arg-type]
+            traits=traits_of(kind),
+        )
+        self.faults = (*self.faults, step)
+        self.event(
+            "effect", at, source=f"fault {number}", fault=number, node="redis-1", shard=1, detail=detail
+        )
+
+    def cut_off(self, node: str, at: float) -> None:
+        """From now on this node has a copy of its own that gets nothing new."""
+        self.behind[node] = at
+        self.act(at, lambda: self.stores.update({node: copy.deepcopy(self.stores[node])}))
+
+    def fail_over(self, to: str, at: float, *, follow: float = 0.5) -> None:
+        """`to` becomes primary; the others copy it `follow` seconds later."""
+        self.owners.append((at, to))
+        self.event("promoted", at, error=0.01, source=to, node=to, shard=1)
+        self.act(at + follow, lambda: self.stores.update(dict.fromkeys(NODES, self.stores[to])))
+
+    def come_back_empty(self, at: float) -> None:
+        """The primary is restarted without its data; its replicas copy that."""
+        node = self.owner(at)
+        self.reborn.append((at, node, 0))
+        self.act(at, lambda: self.stores.update(dict.fromkeys(NODES, Data())))
+
+    def come_back_as_of(self, taken: float, at: float) -> None:
+        """The primary is restarted from a snapshot of then; its replicas copy that."""
+        saved: list[Data] = []
+        node = self.owner(at)
+        self.reborn.append((at, node, self.keys))
+        self.act(taken, lambda: saved.append(copy.deepcopy(self.stores[node])))
+        self.act(at, lambda: self.stores.update(dict.fromkeys(NODES, saved[0])))
+
+    def lose(self, sid: str, at: float, *, witnesses: bool = False) -> None:
+        """A session vanishes, nobody knows why."""
+
+        def gone() -> None:
+            for data in self._all():
+                data.sessions.pop(sid, None)
+                if witnesses:
+                    data.witnesses.pop(sid, None)
+
+        self.act(at, gone)
+
+    def edit(self, sid: str, at: float, change: Callable[[Hash], None]) -> None:
+        def changed() -> None:
+            for data in self._all():
+                if sid in data.sessions:
+                    change(data.sessions[sid])
+
+        self.act(at, changed)
+
+    def owner(self, at: float) -> str:
+        return [node for since, node in self.owners if since <= at][-1]
+
+    def _all(self) -> list[Data]:
+        return list({id(data): data for data in self.stores.values()}.values())
+
+    # What was recorded.
+
+    def history(self) -> History:
+        looks = self._execute()
+        operations = tuple(self._operation(doing) for doing in self.doings)
+        closing = Closing(
+            t_us=us(self.end_s + 1),
+            interrupted=bool(self.interrupted),
+            reason=self.interrupted,
+            not_recovered=self.not_recovered,
+        )
+        return History(
+            plan=self.plan(),
+            opening=opening("a story", engine=self.engine, eviction_events=self.eviction_events),
+            operations=operations,
+            connections=self._connections(),
+            samples=self._samples(),
+            events=tuple(sorted([*self.events, *self._recovered()], key=lambda one: one.t_us)),
+            clocks=self._clocks(),
+            phases=(
+                PhaseChange(phase=Phase.BASELINE, t_us=0),
+                PhaseChange(phase=Phase.SETTLED, t_us=us(self.end_s - 5)),
+                PhaseChange(phase=Phase.AUDIT, t_us=us(self.end_s)),
+            ),
+            audit=looks if self.audited else (),
+            audit_summary=AuditSummary(passes=1, valid_pass=1) if self.audited else None,
+            closing=closing if self.complete else None,
+            incomplete="" if self.complete else "the harness died",
+        )
+
+    def _recovered(self) -> list[Event]:
+        if self.not_recovered or not self.faults:
+            return []
+        return [Event(source="harness", name="recovered", t_us=us(self.end_s - 5))]
+
+    def _execute(self) -> tuple[AuditEntry, ...]:
+        """Run every attempt at its moment, acts first; then let the audit look."""
+        agenda: list[tuple[float, int, Callable[[], None]]] = [(at, -1, act) for at, act in self.acts]
+        for doing in self.doings:
+            for n, (_, executed, _) in enumerate(doing.attempts, start=1):
+                if executed is not None:
+                    agenda.append((executed, doing.id, self._attempt(doing, n, executed)))
+        for _, _, what in sorted(agenda, key=lambda item: item[:2]):
+            what()
+        return self._audit()
+
+    def _attempt(self, doing: Doing, n: int, at: float) -> Callable[[], None]:
+        def run() -> None:
+            data = self.stores[doing.node or self.owner(at)]
+            if doing.lost:
+                data = copy.deepcopy(data)
+            doing.replies[n] = doing.steps(data, at * 1e6, doing)
+
+        return run
+
+    def _operation(self, doing: Doing) -> Operation:
+        last = len(doing.attempts)
+        blank = doing.steps(Data(), 0.0, doing)
+        acked = doing.outcome is Outcome.ACKED
+        steps = doing.replies[last] if acked else [_unanswered(step) for step in blank]
+        sent = doing.attempts[0][0]
+        done = doing.attempts[-1][2]
+        attempts = []
+        for n, (began, _, answered) in enumerate(doing.attempts, start=1):
+            rejected = doing.outcome is Outcome.REJECTED
+            connection = self._connection(doing)
+            attempts.append(
+                Attempt(
+                    n=n,
+                    connection=connection,
+                    steps=tuple(range(1, len(steps) + 1)),
+                    handed_over=True,
+                    sent_us=us(began),
+                    done_us=us(answered) if answered is not None else us(began + 0.5),
+                    result="reply" if answered is not None else "error:READONLY" if rejected else "timeout",
+                    closed_us=None if answered is not None or doing.closed is None else us(doing.closed),
+                )
+            )
+        for n, step in enumerate(steps, start=1):
+            step.n = n
+            step.outcome = doing.outcome
+            step.attempts = tuple(range(1, last + 1))
+            step.sent_us = us(sent)
+            step.done_us = us(done) if done is not None else us(sent + 0.5)
+            step.error = doing.error
+        if doing.id in self.forged:
+            self.forged[doing.id](steps[0])
+        return Operation(
+            id=doing.id,
+            actor=f"a{doing.id}",
+            web_server=doing.web,
+            client_side=doing.side,
+            behaviour=doing.behaviour,
+            kind=doing.kind,
+            user=doing.user,
+            session=doing.sid,
+            key=f"session:{{{doing.sid}}}",
+            shard=1,
+            generation=doing.generation,
+            due_us=us(sent),
+            sent_us=us(sent),
+            done_us=us(done) if done is not None else us(doing.attempts[-1][0] + 0.5),
+            outcome=doing.outcome,
+            told="ok" if acked else "error",
+            phase=Phase.BASELINE,
+            steps=tuple(steps),
+            attempts=tuple(attempts),
+        )
+
+    def _node_of(self, doing: Doing) -> str:
+        executed = doing.attempts[-1][1]
+        return doing.node or self.owner(doing.attempts[-1][0] if executed is None else executed)
+
+    def _connection(self, doing: Doing) -> int:
+        """One connection per web server, node and life of the node."""
+        node = self._node_of(doing)
+        life = int(self._run_id(node, doing.attempts[-1][0]).rsplit("-", 1)[1])
+        return 1 + 100 * int(doing.web[-1]) + 10 * NODES.index(node) + life
+
+    def _connections(self) -> tuple[Connection, ...]:
+        found = {}
+        for doing in self.doings:
+            node, began = self._node_of(doing), doing.attempts[-1][0]
+            found[self._connection(doing)] = Connection(
+                id=self._connection(doing),
+                web_server=doing.web,
+                node=node,
+                run_id=self._run_id(node, began),
+                role="primary",
+                opened_us=0,
+            )
+        return tuple(found[number] for number in sorted(found))
+
+    def _run_id(self, node: str, at: float) -> str:
+        return f"{node}-life-{sum(one == node and since <= at for since, one, _ in self.reborn)}"
+
+    def _samples(self) -> tuple[NodeSample, ...]:
+        found = []
+        for tick in range(int(self.end_s * self.samples_per_s)):
+            at = tick / self.samples_per_s
+            for node in NODES:
+                lives = [keys for since, one, keys in self.reborn if one == node and since <= at]
+                evicted = [count for since, one, count in self.evicted if one == node and since <= at]
+                found.append(
+                    NodeSample(
+                        node=node,
+                        sent_us=us(at),
+                        done_us=us(at + 0.0005),
+                        run_id=self._run_id(node, at),
+                        role="primary" if self.owner(at) == node else "replica",
+                        offset=us(at if self.owner(at) == node else min(at, self.behind.get(node, at))),
+                        keys=lives[-1] if lives else self.keys,
+                        evicted_keys=sum(evicted),
+                        memory_bytes=99 if self.evicted else 10,
+                        memory_limit_bytes=100 if self.evicted else 0,
+                    )
+                )
+        return tuple(found)
+
+    def _clocks(self) -> tuple[ClockPair, ...]:
+        if not self.clocks:
+            return ()
+        return tuple(
+            ClockPair(t_us=us(at), wall_us=us(at) + round(self.drift_ms * 1000 * at / self.end_s))
+            for at in range(int(self.end_s) + 1)
+        )
+
+    def _audit(self) -> tuple[AuditEntry, ...]:
+        entries = []
+        at, primary = self.end_s, self.owner(self.end_s)
+        for sid, user in self.users.items():
+            for node in NODES:
+                data = self.stores[node]
+                found = data.session(sid, at * 1e6)
+                entry = AuditEntry(
+                    pass_n=1,
+                    session=sid,
+                    node=node,
+                    role=self.calls_itself.get(node, "primary" if node == primary else "replica"),
+                    run_id=self._run_id(node, at),
+                    sent_us=us(at),
+                    done_us=us(at + TOOK_S),
+                )
+                if node not in self.silent:
+                    entry.saw = dict(found.fields) if found is not None else {}
+                    entry.key_type = "hash" if found is not None else "none"
+                    entry.pttl_ms = _pttl_ms(found, at * 1e6)
+                    entry.witnesses = tuple(data.witnesses.get(sid, ())) if self.witnesses else None
+                    entry.indexed = sid in data.indexes.get(user, ())
+                entries.append(entry)
+        return tuple(entries)
+
+    def plan(self) -> Plan:
+        nodes = tuple(
+            NodePlan(
+                name=node,
+                role=NodeRole.PRIMARY if node == "redis-1" else NodeRole.REPLICA,
+                directives=self.settings.get(node, {}),
+            )
+            for node in NODES
+        )
+        scenario = Scenario(
+            file="story.yaml",
+            name="a story",
+            shows=Shows.PROMISE,
+            tags=(),
+            about="",
+            advice="",
+            deployment=Deployment(
+                name="inline", topology=TopologySpec(kind=self.topology), client=ClientProfile()
+            ),
+            workload=Workload(
+                idle_timeout_s=self.idle_s, witnesses=self.witnesses, guarded_writes=self.guarded
+            ),
+            faults=self.faults,
+        )
+        return Plan(
+            scenario=scenario,
+            seed=1,
+            backend=BackendKind.PROCESS,
+            nodes=nodes,
+            web_servers=("web-1", "web-2", "web-3"),
+            actors=10,
+            bounds=(),
+            longest_client_wait_s=1.0,
+            expected_s=self.end_s,
+        )
+
+
+def _pttl_ms(found: Hash | None, now_us: float) -> int:
+    if found is None:
+        return -2
+    return -1 if found.ends_us == float("inf") else int((found.ends_us - now_us) / 1000)
+
+
+def _unanswered(step: Step) -> Step:
+    """Nothing that only a reply can tell."""
+    step.effective, step.saw, step.pttl_ms, step.members, step.added_now = None, None, None, None, {}
+    return step
+
+
+def _key(doing: Doing) -> str:
+    return f"session:{{{doing.sid}}}"
+
+
+def _step(does: StepKind, doing: Doing, command: str, *, deciding: bool = True) -> Step:
+    return Step(n=1, does=does, command=command, key=_key(doing), session=doing.sid, deciding=deciding)
+
+
+def _login(past: Past) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        version = str(doing.id)
+        wrote = {name: f"{version}:{name}" for name in ("created", "ip", "agent", "theme")}
+        fields = {"sid": doing.sid, "user_id": doing.user, "generation": version, **wrote}
+        data.sessions[doing.sid] = Hash(fields, now_us + past.idle_s * 1e6)
+        if past.witnesses:
+            data.witnesses.setdefault(doing.sid, []).append(version)
+        data.indexes.setdefault(doing.user, set()).add(doing.sid)
+        create = _step(StepKind.CREATE, doing, "MULTI HSET EXPIRE RPUSH EXPIRE EXEC")
+        create.wrote, create.effective, create.ttl_ms = wrote, True, round(past.idle_s * 1000)
+        create.witness = version if past.witnesses else None
+        listed = _step(StepKind.INDEX_ADD, doing, "SADD EXPIRE", deciding=False)
+        listed.member, listed.effective, listed.key = doing.sid, True, f"user:{{{doing.user}}}:sessions"
+        return [create, listed]
+
+    return steps
+
+
+def _look(data: Data, now_us: float, doing: Doing) -> Step:
+    found = data.session(doing.sid, now_us)
+    step = _step(StepKind.READ, doing, "HGETALL PTTL")
+    step.saw = dict(found.fields) if found is not None else {}
+    step.pttl_ms = _pttl_ms(found, now_us)
+    return step
+
+
+def _read(data: Data, now_us: float, doing: Doing) -> list[Step]:
+    return [_look(data, now_us, doing)]
+
+
+def _touch(idle_s: float) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        look = _look(data, now_us, doing)
+        look.deciding = False
+        touched = _step(StepKind.TOUCH, doing, "EXPIRE")
+        touched.ttl_ms = round(idle_s * 1000)
+        found = data.session(doing.sid, now_us)
+        touched.effective = found is not None
+        if found is not None:
+            found.ends_us = now_us + idle_s * 1e6
+        return [look, touched]
+
+    return steps
+
+
+def _guarded(past: Past, data: Data, now_us: float, doing: Doing, step: Step) -> Hash | None:
+    """The session to write to; a piece of one where writes are not guarded."""
+    found = data.session(doing.sid, now_us)
+    step.witness = str(doing.id) if past.witnesses else None
+    step.effective = found is not None
+    if found is None:
+        if past.guarded:
+            return None
+        found = data.sessions[doing.sid] = Hash({}, float("inf"))
+    if past.witnesses:
+        data.witnesses.setdefault(doing.sid, []).append(str(doing.id))
+    return found
+
+
+def _change(past: Past, fields: tuple[str, ...]) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        step = _step(StepKind.WRITE, doing, "EVAL (EXISTS HSET RPUSH)")
+        step.wrote = {name: f"{doing.id}:{name}" for name in fields}
+        found = _guarded(past, data, now_us, doing, step)
+        if found is not None:
+            if not past.guarded:  # HSET then tells how many fields are new
+                step.effective = not found.fields.keys().isdisjoint(step.wrote)
+            found.fields.update(step.wrote)
+        return [step]
+
+    return steps
+
+
+def _add(past: Past, item: str, amount: int) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        step = _step(StepKind.INCREMENT, doing, "EVAL (EXISTS HINCRBY RPUSH)")
+        step.added = {item: amount}
+        found = _guarded(past, data, now_us, doing, step)
+        if found is not None:
+            found.fields[item] = str(int(found.fields.get(item, "0")) + amount)
+            step.added_now = {item: int(found.fields[item])}
+        return [step]
+
+    return steps
+
+
+def _remove(past: Past, item: str) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        step = _step(StepKind.REMOVE_FIELD, doing, "EVAL (EXISTS HDEL RPUSH)")
+        step.removed = (item,)
+        found = _guarded(past, data, now_us, doing, step)
+        if found is not None:
+            removed = found.fields.pop(item, None)
+            if not past.guarded:  # HDEL 0 tells nothing
+                step.effective = None if removed is None else True
+            if not found.fields:
+                del data.sessions[doing.sid]
+        return [step]
+
+    return steps
+
+
+def _logout(data: Data, now_us: float, doing: Doing) -> list[Step]:
+    step = _step(StepKind.DESTROY, doing, "DEL")
+    step.effective = data.session(doing.sid, now_us) is not None
+    if not step.effective and len(doing.attempts) > 1:
+        step.effective = None  # an earlier, unanswered attempt may have been the one
+    data.sessions.pop(doing.sid, None)
+    removed = _step(StepKind.INDEX_REMOVE, doing, "SREM", deciding=False)
+    removed.member, removed.key = doing.sid, f"user:{{{doing.user}}}:sessions"
+    index = data.indexes.get(doing.user, set())
+    removed.effective = doing.sid in index or (None if len(doing.attempts) > 1 else False)
+    index.discard(doing.sid)
+    return [step, removed]
+
+
+def _everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:
+    index = data.indexes.get(doing.user, set())
+    listing = _step(StepKind.INDEX_READ, doing, "SMEMBERS", deciding=False)
+    listing.members = tuple(sorted(index))
+    steps = [listing]
+    for sid in listing.members:
+        step = _step(StepKind.DESTROY, doing, "DEL")
+        step.session, step.key = sid, f"session:{{{sid}}}"
+        step.effective = data.session(sid, now_us) is not None
+        data.sessions.pop(sid, None)
+        steps.append(step)
+    cleared = _step(StepKind.INDEX_REMOVE, doing, "SREM", deciding=False)
+    cleared.members, cleared.effective = listing.members, bool(index)
+    index.clear()
+    return [*steps, cleared]
+
+
+def records_of(history: History) -> list[Record]:
+    """The history's records, as a run writes them down."""
+    return [
+        history.opening,
+        *history.phases,
+        *history.connections,
+        *history.operations,
+        *history.events,
+        *history.samples,
+        *history.clocks,
+        *history.audit,
+        *([history.audit_summary] if history.audit_summary else []),
+        *([history.closing] if history.closing else []),
+    ]
+
+
+def as_lines(history: History) -> str:
+    """The same as JSON lines, as a run would have left them."""
+    return "".join(msgspec.json.encode(record).decode() + "\n" for record in records_of(history))

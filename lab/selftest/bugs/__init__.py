@@ -1,0 +1,38 @@
+"""The bugs, one class each. Every one does its deed once in a run, to one session of its own choice.
+
+`names` are the names that the ledger gives to such a deed; which of several is right follows from
+whom it hit and from what happened afterwards. Only a proxy did it, so the cause is `not determined`
+wherever the node itself left no evidence (a client's retry and an eviction do). `BUGS` is the whole list.
+"""
+
+from __future__ import annotations
+
+from lab.selftest.bugs.lifetimes import (
+    ForgottenTimeout,
+    RealEviction,
+    ShortenedTimeout,
+    SilentEviction,
+    StretchedTimeout,
+    UndoneDelete,
+)
+from lab.selftest.bugs.lists_and_locks import DoubledLock, LostIndexMember
+from lab.selftest.bugs.reads import ForeignValue, StaleRead
+from lab.selftest.bugs.writes import DoubledIncrement, DroppedWrite, LateDelivery, TornWrite
+from lab.selftest.mischief import Bug
+
+BUGS: tuple[type[Bug], ...] = (
+    DroppedWrite,
+    UndoneDelete,
+    StaleRead,
+    ForeignValue,
+    ForgottenTimeout,
+    ShortenedTimeout,
+    StretchedTimeout,
+    SilentEviction,
+    RealEviction,
+    DoubledLock,
+    DoubledIncrement,
+    LostIndexMember,
+    LateDelivery,
+    TornWrite,
+)

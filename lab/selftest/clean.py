@@ -1,0 +1,80 @@
+"""Real runs in which nothing happens, on every topology: the normal run path, and nothing may be found.
+
+A topology is kept over the runs of a worker and emptied in between; everything else is what
+`failover-kit run` does with a scenario that has no faults. Reads go to primaries, writes are guarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from harness.judging import judge_folder
+from harness.model.seams import Topology
+from harness.model.words import NodeRole, TopologyKind, Verdict
+from harness.run import Stop, record_on
+from lab.selftest.mischief import FULL_MIX, Setting
+from lab.selftest.seeded import plan_of, scenario_of
+
+SETTING = Setting(
+    mix={**FULL_MIX, "lock": 10.0},
+    users=40,
+    retries=3,
+    # A host that stalls for longer than a lease makes its holder overrun it: a true finding.
+    options={"lock": {"lease": "120s"}},
+)
+KINDS = tuple(str(kind) for kind in TopologyKind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clean:
+    """What a run without any fault showed."""
+
+    topology: str
+    seed: int
+    operations: int
+    verdict: str
+    findings: tuple[str, ...]
+    """Those that may not be there."""
+    reasons: tuple[str, ...]
+    costs: int = 0
+    """Findings that a fault in the run accounts for."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the run says anything about false alarms."""
+        return bool(self.findings) or self.verdict != Verdict.INCONCLUSIVE
+
+
+def run(kind: str, seed: int, *, topology: Topology, directory: Path) -> Clean:
+    """One run in `directory`."""
+    directory.mkdir(parents=True)
+    plan = plan_of(scenario_of(SETTING, kind), seed=seed, directory=directory)
+    for client in primaries(topology):
+        client.flushall()
+        client.close()
+    record_on(
+        topology, plan, run="selftest", directory=directory, image=None, tell=lambda _: None, stop=Stop()
+    )
+    result = judge_folder(directory)
+    judgement = result.judgement
+    assert judgement is not None
+    return Clean(
+        topology=kind,
+        seed=seed,
+        operations=sum(judgement.metrics.operations.values()),
+        verdict=str(result.verdict),
+        findings=tuple(f"{one.name}: {one.sentence}" for one in judgement.findings),
+        reasons=result.reasons,
+    )
+
+
+def primaries(topology: Topology) -> Iterator[redis.Redis]:
+    """Of every shard, as it was planned: without a fault nobody changes roles."""
+    for node in topology.plan.data_nodes():
+        if node.role is NodeRole.PRIMARY:
+            at = topology.address(node.name)
+            yield redis.Redis(host=at.host, port=at.port, password=topology.secrets.redis, socket_timeout=5)
