@@ -61,11 +61,11 @@ def story(
     """
     rows = _rows_about(history, finding.session or "", finding.operations[:OPERATIONS_SHOWN])
     index = _index_of(history, rows, traffic)
-    told = _lines(index, index.sessions.get(finding.session or ""), finding)
+    timeline = index.sessions.get(finding.session or "")
+    told = _lines_of_no_session(index, finding) if timeline is None else _lines(index, timeline)
     if not told:
         return [finding.sentence]
-    kept = _choose(told, finding, lines)
-    return _written(index, told, kept, lines)
+    return _written(index, told, _choose(told, finding, lines))
 
 
 def session_story(history: History, session: str) -> list[str]:
@@ -78,7 +78,7 @@ def session_story(history: History, session: str) -> list[str]:
         return [f"{len(names)} sessions begin with {session!r}:", *sorted(names)[:20]]
     timeline = index.sessions[names[0]]
     head = f"session {timeline.session} of {timeline.user}, shard {timeline.shard}"
-    return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline, None))]
+    return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline))]
 
 
 def _rows_about(history: History, beginning: str, operations: Sequence[int] = ()) -> Integers:
@@ -92,8 +92,7 @@ def _rows_about(history: History, beginning: str, operations: Sequence[int] = ()
             return name.startswith(beginning)
 
         wanted |= Words(table.operations, "session").which(begins)
-        for name in ("session", "member"):
-            wanted[rows_of(table.steps)[Words(table.steps, name).which(begins)]] = True
+        wanted[rows_of(table.steps)[Words(table.steps, "session").which(begins)]] = True
         users = Words(table.operations, "user")
         wanted |= users.which(set(users.at(wanted)).__contains__)
     return np.flatnonzero(wanted)
@@ -104,34 +103,30 @@ def _index_of(history: History, rows: Integers, traffic: Traffic | None = None) 
     return Index(part, traffic_of(history) if traffic is None else traffic)
 
 
-def _lines(index: Index, timeline: Timeline | None, finding: Finding | None) -> list[_Line]:
-    told = []
-    shard = (
-        finding.shard
-        if timeline is None and finding is not None
-        else None
-        if timeline is None
-        else timeline.shard
-    )
-    mine = {event.key for event in index.history.events if event.key} & (
-        {timeline.key} if timeline else set()
-    )
-    for event in index.history.events:
-        here = event.shard in {None, shard} or shard is None
-        if event.name in TOLD and here and (event.key is None or event.key in mine):
-            told.append(_Line(event.t_us, _event(event), event=event.name))
-    if timeline is not None:
-        told += [
-            _operation(index, one, timeline) for one in index.history.operations if _concerns(one, timeline)
-        ]
-        told += [_audit(timeline, entry) for entry in timeline.audit]
-        told += _last_looks(index, timeline)
-    elif finding is not None:
-        known = [
-            index.operations[one] for one in finding.operations[:OPERATIONS_SHOWN] if one in index.operations
-        ]
-        told += [_operation(index, one, None) for one in known]
+def _lines(index: Index, timeline: Timeline) -> list[_Line]:
+    """All that is known of a session, in the order of time."""
+    told = _events(index, timeline.shard, timeline.key)
+    told += [_operation(index, one, timeline) for one in index.history.operations if _concerns(one, timeline)]
+    told += [_audit(timeline, entry) for entry in timeline.audit]
+    told += _last_looks(index, timeline)
     return sorted(told, key=lambda one: one.t_us)
+
+
+def _lines_of_no_session(index: Index, finding: Finding) -> list[_Line]:
+    """Of a finding that is about no single session: the events, and its first operations."""
+    told = _events(index, finding.shard, None)
+    named = (index.operations.get(one) for one in finding.operations[:OPERATIONS_SHOWN])
+    told += [_operation(index, one, None) for one in named if one is not None]
+    return sorted(told, key=lambda one: one.t_us)
+
+
+def _events(index: Index, shard: int | None, key: str | None) -> list[_Line]:
+    """What happened to this shard (None: to any) and to all keys or this."""
+    return [
+        _Line(event.t_us, _event(event), event=event.name)
+        for event in index.history.events
+        if event.name in TOLD and (shard is None or event.shard in {None, shard}) and event.key in {None, key}
+    ]
 
 
 def _concerns(operation: Operation, timeline: Timeline) -> bool:
@@ -142,8 +137,11 @@ def _concerns(operation: Operation, timeline: Timeline) -> bool:
     )
 
 
-def _choose(told: list[_Line], finding: Finding, lines: int) -> set[int]:
-    """Which lines to show: the finding's own, the audit's, the events between, then their neighbours."""
+def _choose(told: list[_Line], finding: Finding, lines: int) -> list[int]:
+    """Which lines to show: the finding's own, the audit's, the events between, then their neighbours. Where
+    some are left out, the last line is for their number."""
+    if len(told) <= lines:
+        return list(range(len(told)))
     wanted = set(finding.operations)
     own = [n for n, one in enumerate(told) if one.operation in wanted]
     audit = [n for n, one in enumerate(told) if one.audit]
@@ -156,28 +154,26 @@ def _choose(told: list[_Line], finding: Finding, lines: int) -> set[int]:
     rest = sorted(range(len(told)), key=lambda n: min((abs(n - one) for one in own), default=n))
     looks = [n for n, one in enumerate(told) if one.last_look]
     order = [*own[:4], *own[-2:], *first, *audit[:2], *looks[:1], *events, *around, *rest]
-    room = lines - 1
-    return set(list(dict.fromkeys(order))[: room if len(told) > lines else lines])
+    return sorted(list(dict.fromkeys(order))[: lines - 1])
 
 
 def _weight(event: str) -> int:
     return TURNING_POINTS.index(event) if event in TURNING_POINTS else len(TURNING_POINTS)
 
 
-def _written(index: Index, told: list[_Line], kept: set[int], lines: int) -> list[str]:
-    shown = [_fitted(f"{_time(index, told[n].t_us)}  {told[n].text}") for n in sorted(kept)]
+def _written(index: Index, told: list[_Line], kept: list[int]) -> list[str]:
+    shown = [_fitted(f"{_time(index, told[n].t_us)}  {told[n].text}") for n in kept]
     left_out = len(told) - len(kept)
     if left_out:
         shown.append(f"({left_out} more; `failover-kit why` shows all)")
-    return shown[:lines]
+    return shown
 
 
 def _fitted(line: str) -> str:
     """At most `WIDTH` long, without half a word; what was left out is marked."""
     if len(line) <= WIDTH:
         return line
-    room = line[: WIDTH - 1]
-    return f"{room.rpartition(' ')[0].rstrip() or room[:-1]} …"
+    return f"{line[: WIDTH - 1].rpartition(' ')[0].rstrip()} …"
 
 
 def _time(index: Index, t_us: float) -> str:
