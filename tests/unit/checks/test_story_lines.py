@@ -14,8 +14,8 @@ from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import ForensicEntry, ForensicReading, Operation
 from harness.model.words import FindingSide, Outcome, StepKind
-from tests.builders_history import Past
-from tests.builders_records import us
+from lab.past import Past
+from lab.records import us
 
 ANN = "00000001" * 4
 BOB = "00000002" * 4
