@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds a node image out of Debian packages, without any registry: `make image`.
-# Usage: image.sh TAG SUITE PACKAGE...   (harness/topology/image.py knows which go together)
+# Usage: image.sh TAG SUITE PACKAGE...   (harness/topology/docker/image.py knows which go together)
 #
 # The image holds a server and nothing that starts it by itself: the compose files say what runs.
 # iptables and iproute2 are for the helper container that cuts links where the kit is not root.

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import __doc__ as package_doc
-from harness import doctor, hold, output, saved, selection
+from harness import by_hand, doctor, output, saved, selection
 from harness import plan as planning
 from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.foreign import judge_file
@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
         jobs=options.jobs or max(1, ground.machine.cpus),
         out=Path(options.out),
         header=f"{ground.said} · seed {seed}",
-        clean_up=hold.clean,
+        clean_up=by_hand.clean,
     )
     result = run_suite(request, terminal.display(sys.stdout))
     try:
@@ -205,7 +205,7 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _clean(_options: argparse.Namespace) -> int:
-    for line in hold.clean() or ["nothing was left behind"]:
+    for line in by_hand.clean() or ["nothing was left behind"]:
         output.say(line)
     for file in output.crash_files():
         output.complain(f"{file}: the traceback of a bug of the kit; remove it once it was reported")
@@ -223,7 +223,7 @@ def _image(options: argparse.Namespace) -> int:
 
 def _up(options: argparse.Namespace) -> int:
     plan, ground = _one_plan(options)
-    return hold.up(plan, ground, Path(options.out), sys.stdout)
+    return by_hand.up(plan, ground, Path(options.out), sys.stdout)
 
 
 def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
@@ -236,18 +236,18 @@ def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
 
 
 def _status(options: argparse.Namespace) -> int:
-    return hold.status(options.run, sys.stdout)
+    return by_hand.status(options.run, sys.stdout)
 
 
 def _inject(options: argparse.Namespace) -> int:
     def read(scenario: Scenario) -> FaultStep:
         return load_fault(options.fault, scenario, shipped())
 
-    return hold.inject(read, options.run, sys.stdout)
+    return by_hand.inject(read, options.run, sys.stdout)
 
 
 def _down(options: argparse.Namespace) -> int:
-    return hold.down(options.run, sys.stdout)
+    return by_hand.down(options.run, sys.stdout)
 
 
 def _parser() -> argparse.ArgumentParser:

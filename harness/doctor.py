@@ -8,14 +8,17 @@ from typing import TextIO
 from harness.errors import EnvironmentFailure
 from harness.model.engine import engine_name
 from harness.model.seams import Machine
-from harness.topology import docker, engines, image, ownership, process
+from harness.topology.docker import backend as docker
+from harness.topology.docker import image
+from harness.topology.process import backend as process
+from harness.topology.process import run_record, server_programs
 
 
 def examine(stream: TextIO) -> int:
     """Print a line per capability; 0 if at least one backend can run, else 4."""
     usable = [_processes(stream), _containers(stream)]
     print(f"cpus: {os.cpu_count()} (scenarios side by side by default)", file=stream)
-    left = [str(one) for one in (*ownership.leftovers(), *docker.leftovers())]
+    left = [str(one) for one in (*run_record.leftovers(), *docker.leftovers())]
     for one in left:
         print(f"left behind by a killed harness: {one}: failover-kit clean", file=stream)
     return 0 if any(usable) else EnvironmentFailure.exit_code
@@ -23,7 +26,7 @@ def examine(stream: TextIO) -> int:
 
 def _processes(stream: TextIO) -> bool:
     try:
-        engine = engines.find()
+        engine = server_programs.find()
     except EnvironmentFailure as problem:
         print(f"process backend: no: {problem}", file=stream)
         return False
@@ -35,10 +38,10 @@ def _processes(stream: TextIO) -> bool:
 
 def _programs(stream: TextIO) -> None:
     """Every engine that is here as a program, by the name to ask for it, and how to get the others."""
-    here = engines.installed()
+    here = server_programs.installed()
     for one in here:
         print(f"  engine {engine_name(one.version)}: {one.version}, {one.found}", file=stream)
-    for name, how in engines.HOW_TO_GET.items():
+    for name, how in server_programs.HOW_TO_GET.items():
         if name not in {engine_name(one.version) for one in here}:
             print(f"  engine {name}: not here: {how}", file=stream)
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness import hold, selection
+from harness import by_hand, selection
 from harness.errors import Interrupted, KitError
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
@@ -57,7 +57,7 @@ def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> One
             jobs=1,
             out=results,
             header=ground.said,
-            clean_up=hold.clean,
+            clean_up=by_hand.clean,
         ),
         _Quiet(),
     )

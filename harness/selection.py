@@ -23,7 +23,10 @@ from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
-from harness.topology import docker, engines, image, process
+from harness.topology.docker import backend as docker
+from harness.topology.docker import image
+from harness.topology.process import backend as process
+from harness.topology.process import server_programs
 from harness.vocabulary import shipped
 
 T = TypeVar("T")
@@ -232,7 +235,9 @@ def _docker_ground(named: Sequence[str | None]) -> Ground:
 def _process_ground(why: str, named: Sequence[str | None] = (None,)) -> Ground:
     # What runs where nothing is named is asked when nodes start, and told with the verdict.
     by_name = [engine for engine in named if engine is not None]
-    _, missing = _had(by_name, lambda engine: engines.find(wanted=engine), others=len(named) > len(by_name))
+    _, missing = _had(
+        by_name, lambda engine: server_programs.find(wanted=engine), others=len(named) > len(by_name)
+    )
     return Ground(
         backend=BackendKind.PROCESS,
         image=None,

@@ -29,7 +29,7 @@ from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
 from harness.report.write import PLANNED, write_record
 from harness.safe_files import write_file
-from harness.topology import user_namespace
+from harness.topology.process import user_namespace
 from harness.visible import as_folder_name
 
 SECONDS_TO_WIND_DOWN = 60.0

@@ -39,9 +39,9 @@ def _on(
     backend: BackendKind, plan: Plan, *, run: str, directory: Path, image: str | None
 ) -> AbstractContextManager[Topology]:
     if backend is BackendKind.DOCKER:
-        from harness.topology import docker  # noqa: PLC0415 - a machine may have only one backend
+        from harness.topology.docker import backend as docker  # noqa: PLC0415 - a machine may have only one backend
 
         return docker.up(plan, run=run, directory=directory, image=image)
-    from harness.topology import process  # noqa: PLC0415 - see above
+    from harness.topology.process import backend as process  # noqa: PLC0415 - see above
 
     return process.up(plan, run=run, directory=directory)

@@ -18,8 +18,9 @@ from harness.errors import EnvironmentFailure
 from harness.kit_files import kit_file
 from harness.model.deployment import TopologySpec
 from harness.model.words import BackendKind, TopologyKind
-from harness.topology import docker, docker_engine, image
-from harness.topology.docker_network import free_subnet
+from harness.topology.docker import backend as docker
+from harness.topology.docker import daemon, image
+from harness.topology.docker.addresses import free_subnet
 from lab.bench.nodes import plan_of
 from lab.rows import Row, skipped
 
@@ -58,7 +59,7 @@ def _compose(chosen: str) -> float:
     command = ["docker", "compose", "-p", project, "-f", file]
     environment = {
         **os.environ,
-        "DOCKER_HOST": docker_engine.endpoint(),
+        "DOCKER_HOST": daemon.endpoint(),
         "SUBNET": free_subnet(),
         "REDIS_IMAGE": chosen,
     }

@@ -33,8 +33,8 @@ from harness.model.results import Progress, ScenarioResult
 from harness.model.scenario import FaultStep, Scenario, Start, Workload
 from harness.model.words import Arrivals, BackendKind, Discovery, Phase, Shows, TopologyKind
 from harness.plan import compile as compile_plan
-from harness.topology import process
-from harness.topology.ownership import stopped
+from harness.topology.base.processes import stopped
+from harness.topology.process import backend as process
 
 FIRST_AFTER_S = 1.0
 """Of quiet traffic, so that the last success before the first pause is a normal one."""

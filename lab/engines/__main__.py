@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 
 from harness.model.engine import engine_name
-from harness.topology import docker, engines, image
+from harness.topology.docker import backend as docker
+from harness.topology.docker import image
+from harness.topology.process import server_programs
 from lab.engines.table import OnEngine, rows
 from lab.pressure.tally import tally
 from lab.rows import ROOT, RUNS, report
@@ -44,10 +46,12 @@ def _engines(backend: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
     here: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []
     if backend != "docker":
-        names = [engine_name(one.version) for one in engines.installed()]
+        names = [engine_name(one.version) for one in server_programs.installed()]
         here += [("process", name) for name in names]
         missing += [
-            (f"{name} on process", how) for name, how in engines.HOW_TO_GET.items() if name not in names
+            (f"{name} on process", how)
+            for name, how in server_programs.HOW_TO_GET.items()
+            if name not in names
         ]
     if backend != "process":
         why_not = docker.available()

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
-from harness.topology import engines
+from harness.topology.process import server_programs
 from lab.rows import report
 from lab.selftest.bugs import BUGS
 from lab.selftest.crew import Crew, WorkerLost
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     for stops in (signal.SIGINT, signal.SIGTERM):  # whatever whoever started this had them ignored
         signal.signal(stops, signal.default_int_handler)
     try:
-        on = engines.find(wanted=options.engine).version
+        on = server_programs.find(wanted=options.engine).version
     except EnvironmentFailure as problem:
         print(f"selftest: {problem}", file=sys.stderr)
         return LOST

@@ -16,7 +16,7 @@ from harness.judging import judge_folder
 from harness.model.judgement import Finding
 from harness.model.words import Cause, Verdict
 from harness.run import Stop, record_on
-from harness.topology import process
+from harness.topology.process import backend as process
 from lab.selftest.clean import SETTING, Clean
 from lab.selftest.seeded import plan_of, scenario_of
 

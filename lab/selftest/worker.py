@@ -19,7 +19,7 @@ import msgspec
 from harness.checks.judge import judge
 from harness.model.seams import Topology
 from harness.model.words import Verdict
-from harness.topology import process
+from harness.topology.process import backend as process
 from lab.selftest import clean, faulted, seeded
 from lab.selftest.mischief import Setting
 from lab.selftest.model import Model

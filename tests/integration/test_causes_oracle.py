@@ -12,7 +12,7 @@ import pytest
 from harness import history
 from harness.checks.judge import judge
 from harness.model.words import Cause
-from harness.topology import process
+from harness.topology.process import backend as process
 from lab.oracle import __main__ as oracle
 from lab.oracle.truth import Oracle
 

@@ -16,8 +16,10 @@ from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.deployment import TopologySpec
 from harness.model.directives import Malformed, split
-from harness.topology import docker, engines, process
-from harness.topology.image import choose_image
+from harness.topology.docker import backend as docker
+from harness.topology.docker.image import choose_image
+from harness.topology.process import backend as process
+from harness.topology.process import server_programs
 from tests.builders_topology import docker_plan, process_plan
 from tests.hostile import Bystanders, hostile
 from tests.unit.test_directives import TABLES, merged, topology_of, with_topology
@@ -60,7 +62,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     script.write_text(f"#!/bin/sh\ntouch {marker}\n")
     script.chmod(0o755)
     around = Bystanders(redis=_free_port(), sentinel=_free_port(), script=str(script))
-    program = str(engines.find().path)
+    program = str(server_programs.find().path)
     file = tmp_path / "sentinel.conf"
     file.write_text(
         f"port {around.sentinel}\nbind 127.0.0.1\nsentinel monitor theirs 127.0.0.1 {around.redis} 1\n"

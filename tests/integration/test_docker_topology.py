@@ -19,12 +19,13 @@ from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import Topology
 from harness.model.words import TopologyKind
-from harness.topology import docker, docker_engine, docker_links, docker_network, docker_topology
-from harness.topology.configuration import kit_file
-from harness.topology.control import command, connect
-from harness.topology.docker_topology import DockerTopology
-from harness.topology.image import DEBIAN_IMAGES, choose_image, present
-from harness.topology.readiness import answers, missing
+from harness.topology.base.configuration import kit_file
+from harness.topology.base.control import command, connect
+from harness.topology.base.readiness import answers, missing
+from harness.topology.docker import addresses, daemon, links, topology
+from harness.topology.docker import backend as docker
+from harness.topology.docker.image import DEBIAN_IMAGES, choose_image, present
+from harness.topology.docker.topology import DockerTopology
 from tests.builders_topology import docker_plan
 
 REASON = docker.available()
@@ -45,14 +46,14 @@ def run() -> str:
 
 def owned(run: str) -> list[str]:
     """Names of containers and networks that carry a run's label."""
-    label = f"{docker_engine.RUN_LABEL}={run}"
-    with closing(docker_engine.connect()) as client:
-        found = docker_engine.containers(client, label) + client.networks.list(filters={"label": label})
+    label = f"{daemon.RUN_LABEL}={run}"
+    with closing(daemon.connect()) as client:
+        found = daemon.containers(client, label) + client.networks.list(filters={"label": label})
     return [str(one.attrs.get("Names") or one.name) for one in found]
 
 
 def unused_volumes() -> set[str]:
-    with closing(docker_engine.connect()) as client:
+    with closing(daemon.connect()) as client:
         return {volume.name for volume in client.volumes.list(filters={"dangling": True})}
 
 
@@ -115,8 +116,8 @@ def test_a_subnet_that_is_taken_is_left_for_another(
     """Two runs can choose the same one at the same moment; the later one tries again."""
     with docker.up(docker_plan("single"), run=run, directory=tmp_path / "1", image=image) as first:
         taken = first.address("redis-1").host.rpartition(".")[0]
-        offers = iter([taken, docker_network.free_subnet()])
-        monkeypatch.setattr(docker_topology, "free_subnet", lambda: next(offers))
+        offers = iter([taken, addresses.free_subnet()])
+        monkeypatch.setattr(topology, "free_subnet", lambda: next(offers))
         with docker.up(docker_plan("single"), run=run, directory=tmp_path / "2", image=image) as second:
             assert second.address("redis-1").host.rpartition(".")[0] != taken
             assert answers(second, "redis-1")
@@ -293,12 +294,12 @@ def test_links_are_cut_without_root_by_a_helper(
     nodes: DockerTopology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container that shares the node's network does what the host's iptables would do."""
-    helper = docker_links.any_debian_image()
+    helper = links.any_debian_image()
     if helper is None:
         pytest.skip("no image with iptables here: make image")
-    monkeypatch.setenv(docker_links.HELPER_IMAGE, helper)
+    monkeypatch.setenv(links.HELPER_IMAGE, helper)
     volumes = unused_volumes()
-    monkeypatch.setattr(docker_links, "_in_namespace", lambda *_: pytest.fail("entered the namespace itself"))
+    monkeypatch.setattr(links, "_in_namespace", lambda *_: pytest.fail("entered the namespace itself"))
     with (
         closing(WebServerConnection(nodes, "web-1", "cache-1")) as connection,
         cut(nodes, ["cache-1"], ["web-1", "redis-1"]) as proof,
@@ -315,7 +316,7 @@ HARNESS = """
 import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
-from harness.topology import docker
+from harness.topology.docker import backend as docker
 from tests.builders_topology import docker_plan
 with docker.up(
     docker_plan("single"), run=sys.argv[1], directory=Path(sys.argv[2]), image=sys.argv[3],
@@ -408,7 +409,7 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
 @pytest.mark.parametrize("kind", ["sentinel", "cluster"])
 def test_compose_file_starts_by_hand(kind: str, image: str) -> None:
     """`docker compose up` alone forms the topology; `down -v` removes it."""
-    project, subnet = f"test-{secrets.token_hex(4)}", docker_network.free_subnet()
+    project, subnet = f"test-{secrets.token_hex(4)}", addresses.free_subnet()
     environment = {**os.environ, "REDIS_IMAGE": image, "SUBNET": subnet}
     compose = ["docker", "compose", "-p", project, "-f", str(kit_file(f"compose/{kind}.yaml"))]
     asked = {

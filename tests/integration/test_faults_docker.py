@@ -13,7 +13,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import FaultScene
 from harness.model.words import TopologyKind
-from harness.topology import docker
+from harness.topology.docker import backend as docker
 from tests.builders_faults import answers, ask, heal, inject, plan_of, reaches, role, scene_on
 
 pytestmark = pytest.mark.docker

@@ -24,7 +24,7 @@ from harness.model.plan import Plan
 from harness.model.scenario import Start
 from harness.model.seams import FaultScene, Topology
 from harness.model.words import TopologyKind
-from harness.topology import process
+from harness.topology.process import backend as process
 from tests.builders_faults import answers, ask, heal, inject, plan_of, reaches, role, scene_on, talk
 from tests.fakes import make_plan, step
 

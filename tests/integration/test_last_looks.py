@@ -17,7 +17,7 @@ from harness.model.words import TopologyKind
 from harness.observe import Observers
 from harness.observe.audit import index_key
 from harness.sessions.commands import session_key
-from harness.topology import process
+from harness.topology.process import backend as process
 from tests import builders_observe as a
 
 pytestmark = pytest.mark.process

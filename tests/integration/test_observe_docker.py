@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import EnvironmentFailure
 from harness.model.records import AuditEntry
-from harness.topology import docker
+from harness.topology.docker import backend as docker
 from tests import builders_observe as a
 from tests.integration.test_observe_process import watched
 

@@ -29,7 +29,7 @@ faults:
 @pytest.fixture(scope="module")
 def user() -> Iterator[OrdinaryUser]:
     with ordinary_user() as user:
-        trial = (str(user.python), "-m", "harness.topology.user_namespace", "new")
+        trial = (str(user.python), "-m", "harness.topology.process.user_namespace", "new")
         tried = user.call(*trial)
         if "user namespace cannot be entered" in tried.stderr:
             pytest.skip(f"user namespaces are not allowed here: {tried.stderr.strip()}")

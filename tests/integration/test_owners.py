@@ -10,7 +10,7 @@ import pytest
 
 from harness.model.records import Event
 from harness.model.words import TopologyKind
-from harness.topology import process
+from harness.topology.process import backend as process
 from tests import builders_observe as a
 from tests.integration.test_last_looks import Play
 

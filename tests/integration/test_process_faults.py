@@ -11,9 +11,10 @@ import pytest
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.seams import Topology
-from harness.topology.control import Control, NoAnswer, command, connect, parse_info
-from harness.topology.process import ProcessTopology, machine, up
-from harness.topology.readiness import await_ready
+from harness.topology.base.control import Control, NoAnswer, command, connect, parse_info
+from harness.topology.base.readiness import await_ready
+from harness.topology.process.backend import machine, up
+from harness.topology.process.topology import ProcessTopology
 from tests.builders_topology import process_plan
 
 pytestmark = pytest.mark.process

@@ -16,11 +16,11 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
-from harness.topology import ownership
-from harness.topology.control import command
-from harness.topology.held import attach
-from harness.topology.process import machine
-from harness.topology.readiness import answers
+from harness.topology.base import processes, state_files
+from harness.topology.base.control import command
+from harness.topology.base.readiness import answers
+from harness.topology.process import run_record
+from harness.topology.process.backend import attach, machine
 from tests.builders_topology import process_plan
 
 pytestmark = pytest.mark.process
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS = """
 import json, os, sys
 from pathlib import Path
-from harness.topology.process import up
+from harness.topology.process.backend import up
 from tests.builders_topology import process_plan
 
 with up(process_plan(sys.argv[2]), run="child", directory=Path(sys.argv[1])) as topology:
@@ -43,12 +43,13 @@ with up(process_plan(sys.argv[2]), run="child", directory=Path(sys.argv[1])) as 
 
 WITHOUT_ROOT = """
 import os, sys
-from harness.topology import user_namespace
+from harness.topology.process import user_namespace
 if user_namespace.needs_user_namespace():
     user_namespace.enter_user_namespace()
-from harness.topology.process import machine
-from harness.topology.readiness import answers
-print(os.getuid(), user_namespace.outer_user(), machine().network_faults, flush=True)
+from harness.topology.base import processes
+from harness.topology.process.backend import machine
+from harness.topology.base.readiness import answers
+print(os.getuid(), processes.outer_user(), machine().network_faults, flush=True)
 """
 
 
@@ -56,7 +57,7 @@ print(os.getuid(), user_namespace.outer_user(), machine().network_faults, flush=
 def own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of these tests lie apart from those of anything else on this machine."""
     (tmp_path / "state").mkdir()
-    monkeypatch.setenv(ownership.STATE, str(tmp_path / "state"))
+    monkeypatch.setenv(state_files.STATE, str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def child(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     yield process
     process.kill()
     process.communicate(timeout=10)
-    ownership.clean()
+    run_record.clean()
 
 
 def start_harness(directory: Path, kind: str, mode: str) -> subprocess.Popen[str]:
@@ -89,22 +90,22 @@ def test_killed_harness_is_cleaned_after(child: subprocess.Popen[str], tmp_path:
     pids = said(child)["pids"]
     child.send_signal(signal.SIGKILL)
     child.wait(timeout=10)
-    assert all(ownership.identity(pid) for pid in pids), "nodes outlive a killed harness"
+    assert all(processes.identity(pid) for pid in pids), "nodes outlive a killed harness"
     files = {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    (leftover,) = ownership.leftovers()
+    (leftover,) = run_record.leftovers()
     assert {process.pid for process in leftover.processes} == set(pids)
     nodes = tmp_path / "run" / "nodes"
     written = [path for path in nodes.glob("*/*") if path.suffix in {".conf", ".txt"}]
     found = re.findall(r"(?m)^(?:requirepass|masterauth) \"?(\w{32})", "".join(map(Path.read_text, written)))
     assert found, "a killed run leaves its passwords in the nodes' configuration"
     assert all(path.stat().st_mode & 0o077 == 0 for path in [nodes, *nodes.rglob("*")])
-    (line,) = ownership.clean()
+    (line,) = run_record.clean()
     assert "run child" in line
     assert not any(secret in path.read_text() for secret in found for path in written)
-    assert not any(ownership.identity(pid) for pid in pids)
+    assert not any(processes.identity(pid) for pid in pids)
     assert files <= {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    assert ownership.leftovers() == []
-    assert ownership.clean() == []
+    assert run_record.leftovers() == []
+    assert run_record.clean() == []
 
 
 def test_node_that_was_not_noted_yet_is_cleaned_too(child: subprocess.Popen[str]) -> None:
@@ -112,42 +113,42 @@ def test_node_that_was_not_noted_yet_is_cleaned_too(child: subprocess.Popen[str]
     pids = said(child)["pids"]
     child.send_signal(signal.SIGKILL)
     child.wait(timeout=10)
-    (leftover,) = ownership.leftovers()
-    record = ownership.Ownership.read(leftover.record)
-    record.record.nodes.clear()
+    (leftover,) = run_record.leftovers()
+    record = run_record.RunRecord.read(leftover.record)
+    record.owned.nodes.clear()
     record.save()
-    ownership.clean()
-    assert not any(ownership.identity(pid) for pid in pids)
+    run_record.clean()
+    assert not any(processes.identity(pid) for pid in pids)
 
 
 def test_living_harness_is_left_alone(child: subprocess.Popen[str]) -> None:
     """`clean` never touches what somebody still uses."""
     pids = said(child)["pids"]
-    assert ownership.leftovers() == []
-    assert ownership.clean() == []
-    assert all(ownership.identity(pid) for pid in pids)
+    assert run_record.leftovers() == []
+    assert run_record.clean() == []
+    assert all(processes.identity(pid) for pid in pids)
     child.communicate("end\n", timeout=20)
-    assert not any(ownership.identity(pid) for pid in pids)
+    assert not any(processes.identity(pid) for pid in pids)
 
 
 def test_record_of_another_boot_is_removed_without_a_signal(tmp_path: Path) -> None:
     """Process ids of an earlier boot mean nothing now: only the record goes."""
-    claimed = ownership.Ownership.claim(run="old", directory=tmp_path, program=Path(sys.executable))
-    claimed.record.boot = "an earlier one"
-    claimed.note("redis-1", ownership.this_process())
-    (leftover,) = ownership.leftovers()
+    claimed = run_record.RunRecord.claim(run="old", directory=tmp_path, program=Path(sys.executable))
+    claimed.owned.boot = "an earlier one"
+    claimed.note("redis-1", processes.this_process())
+    (leftover,) = run_record.leftovers()
     assert leftover.processes == ()
-    ownership.clean()
+    run_record.clean()
     assert not claimed.path.exists()
 
 
 def test_process_id_that_was_used_again_is_left_alone(tmp_path: Path) -> None:
     """A process with the id of a former node but another start time is nobody's leftover."""
-    dead = ownership.ProcessIdentity(os.getpid(), "0")
-    claimed = ownership.Ownership.claim(run="reused", directory=tmp_path, program=Path("/nonexistent"))
-    claimed.record.owner = dead
+    dead = processes.ProcessIdentity(os.getpid(), "0")
+    claimed = run_record.RunRecord.claim(run="reused", directory=tmp_path, program=Path("/nonexistent"))
+    claimed.owned.owner = dead
     claimed.note("redis-1", dead)
-    ownership.clean()  # would end this very process
+    run_record.clean()  # would end this very process
     assert not claimed.path.exists()
 
 
@@ -158,8 +159,8 @@ def test_held_topology_lives_on_and_is_found_again(tmp_path: Path) -> None:
     harness.communicate(timeout=20)
     assert harness.returncode == 0
     pids, record = told["pids"], Path(str(told["held"]))
-    assert ownership.held() == [record]
-    assert ownership.clean() == []
+    assert run_record.held() == [record]
+    assert run_record.clean() == []
     topology = attach(record)
     try:
         assert (
@@ -177,8 +178,8 @@ def test_held_topology_lives_on_and_is_found_again(tmp_path: Path) -> None:
             assert topology._wiring.cuts() == {}
     finally:
         topology.close()
-    assert not any(ownership.identity(pid) for pid in pids)
-    assert ownership.held() == []
+    assert not any(processes.identity(pid) for pid in pids)
+    assert run_record.held() == []
     with pytest.raises(EnvironmentFailure, match="taken down"):
         attach(record)
 
@@ -189,9 +190,9 @@ def test_held_topology_without_its_keeper_is_a_leftover(tmp_path: Path) -> None:
     told = said(harness)
     harness.communicate(timeout=20)
     topology = attach(Path(str(told["held"])))
-    held = topology._ownership.record.held
+    held = topology._run_record.owned.held
     assert held is not None
-    ownership.end(held.keeper)
+    processes.end(held.keeper)
     topology.let_go()
     if not topology.loopback:
         assert wait_until(
@@ -199,8 +200,8 @@ def test_held_topology_without_its_keeper_is_a_leftover(tmp_path: Path) -> None:
             within_s=10,
             waiting_for="the network to vanish with its holder",
         )
-    assert len(ownership.clean()) == 1
-    assert not any(ownership.identity(pid) for pid in told["pids"])
+    assert len(run_record.clean()) == 1
+    assert not any(processes.identity(pid) for pid in told["pids"])
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
@@ -215,11 +216,11 @@ def test_plain_user_gets_a_network_through_a_user_namespace_where_allowed(tmp_pa
         )
 
     try:
-        readable = as_nobody(sys.executable, "-c", "import harness.topology.process").returncode == 0
+        readable = as_nobody(sys.executable, "-c", "import harness.topology.process.backend").returncode == 0
     except PermissionError:
         readable = False
     if not readable:
         pytest.skip("this Python or the project lies in a private folder")
-    if as_nobody(sys.executable, "-m", "harness.topology.user_namespace", "user").returncode:
+    if as_nobody(sys.executable, "-m", "harness.topology.process.user_namespace", "user").returncode:
         pytest.skip("user namespaces are not allowed here")
     assert as_nobody(sys.executable, "-c", WITHOUT_ROOT).stdout.split() == ["0", str(nobody.pw_uid), "True"]

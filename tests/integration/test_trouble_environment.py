@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.topology import docker
+from harness.topology.docker import backend as docker
 from tests.builders_kit import KEPT, LOST, Kit, one_line, processes_of
 
 pytestmark = pytest.mark.process

@@ -63,6 +63,17 @@ def test_instruments_and_tests_are_known_to_nobody_below_them() -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("backend", ["docker", "process"])
+def test_a_backend_knows_only_what_both_share(backend: str) -> None:
+    """A third backend can be written without reading the other two, and `base` serves every one of them."""
+    for path in sorted((PACKAGE / "topology" / backend).glob("*.py")):
+        parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
+        assert parts <= {"base", backend}, f"{path} imports {parts}"
+    for path in sorted((PACKAGE / "topology" / "base").glob("*.py")):
+        parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
+        assert parts <= {"base"}, f"{path} imports {parts}"
+
+
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_pure_stages_touch_nothing(path: Path) -> None:
     """Planning, judging and reporting work anywhere, on saved files alone."""

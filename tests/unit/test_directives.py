@@ -21,8 +21,8 @@ from harness.plan.nodes import plan_nodes
 from harness.scenario import tree
 from harness.scenario.deployment import read_deployment
 from harness.scenario.problems import Problems
-from harness.topology import compose
-from harness.topology.configuration import render
+from harness.topology.base.configuration import render
+from harness.topology.docker import compose
 from tests import server_grammar
 from tests.builders_topology import docker_plan, process_plan
 from tests.hostile import TABLES, Bystanders, Hostile, hostile

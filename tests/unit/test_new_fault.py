@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import hold
+from harness import by_hand
 from harness.checks.budget import loss_budgets
 from harness.checks.moments import moments_of
 from harness.checks.nodes import Nodes
@@ -111,9 +111,9 @@ def test_new_fault_that_lasts_needs_an_end_where_nobody_waits(
 ) -> None:
     """`inject` into a held topology refuses it without `for:`."""
     held = SimpleNamespace(plan=SimpleNamespace(scenario=scenario(tmp_path)), let_go=lambda: None)
-    monkeypatch.setattr(hold, "_one", lambda _run: SimpleNamespace(attach=lambda: held))
+    monkeypatch.setattr(by_hand, "_one", lambda _run: SimpleNamespace(attach=lambda: held))
     with pytest.raises(UsageError, match=f"write '{NAME}: primary, for: 10s'"):
-        hold.inject(lambda of: load_fault(f"{NAME}: primary", of, shipped()), None, io.StringIO())
+        by_hand.inject(lambda of: load_fault(f"{NAME}: primary", of, shipped()), None, io.StringIO())
 
 
 def test_new_fault_that_cuts_links_counts_as_a_cut_while_it_stands() -> None:

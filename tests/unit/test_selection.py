@@ -13,7 +13,7 @@ from harness.errors import EnvironmentFailure, UsageError
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
-from harness.topology.image import ImageChoice
+from harness.topology.docker.image import ImageChoice
 from lab.rows import ROOT
 
 SCENARIO = """\
@@ -258,7 +258,7 @@ def test_auto_takes_the_backend_that_has_the_engine(
     def find(*, wanted: str | None) -> None:
         found.append(wanted)
 
-    monkeypatch.setattr("harness.selection.engines.find", find)
+    monkeypatch.setattr("harness.selection.server_programs.find", find)
     ground = selection.choose_ground("auto", selection.engines_of(_deployed_on(tmp_path, "valkey-9.1")))
     assert (ground.backend, found) == (BackendKind.PROCESS, ["valkey-9.1"])
     assert "no image of valkey-9.1" in ground.said

@@ -1,0 +1,278 @@
+"""A topology held without a load, for reproducing by hand: `up`, `status`, `inject`, `down`; and `clean`.
+
+`up` starts a scenario's topology and lets it live on; the other verbs find it again by its run's id.
+What a held topology needs to be found lies in the backend's own records, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Event as Flag
+from typing import Protocol, TextIO
+
+from harness.clock import RunClock
+from harness.errors import EnvironmentFailure, NoEffect, UsageError
+from harness.faults import FAULTS
+from harness.faults.director import Director
+from harness.kit_files import command as kit_command
+from harness.model.plan import NodePlan, Plan
+from harness.model.records import Event, Record
+from harness.model.scenario import FaultStep, Scenario
+from harness.model.seams import FaultScene, Topology
+from harness.model.words import BackendKind, NodeRole, Trait
+from harness.observe import Observers
+from harness.selection import Ground
+from harness.topology.base.control import ErrorReply, NoAnswer, command
+from harness.topology.docker import backend as docker
+from harness.topology.process import backend as process
+from harness.topology.process import run_record, user_namespace
+
+
+class HeldTopology(Topology, Protocol):
+    """What both backends add for topologies that outlive their harness."""
+
+    def hold(self) -> Path: ...
+    def let_go(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    name: str
+    attach: Callable[[], HeldTopology]
+    elsewhere: Callable[[], int | None] = lambda: None
+    """The process in whose user namespace it lives, if that is another one than ours."""
+    way_in: Callable[[], str] = lambda: ""
+
+
+def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
+    """Start the plan's topology and hold it."""
+    if plan.skip is not None:
+        raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
+    if ground.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace():
+        user_namespace.enter_user_namespace()  # starts this command again, inside
+    run = secrets.token_hex(3)
+    directory = out / f"held-{run}"
+    try:
+        directory.mkdir(parents=True)
+    except OSError as problem:
+        raise EnvironmentFailure(f"{directory}: cannot be made: {problem.strerror or problem}") from problem
+    started = (
+        docker.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
+        if ground.backend is BackendKind.DOCKER
+        else process.up(plan, run=run, directory=directory)
+    )
+    with started as topology:
+        record = topology.hold()
+        print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
+        _describe(topology, stream)
+        if ground.backend is BackendKind.PROCESS:
+            _tell_way_in(process.way_in(record), stream)
+    print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
+    return 0
+
+
+def status(run: str | None, stream: TextIO) -> int:
+    """Nodes, roles and ready-made commands of a held topology (of each, when none is named)."""
+    chosen = [_one(run)] if run is not None else _all()
+    if not chosen:
+        print("no topology is held; start one with: failover-kit up --scenario NAME", file=stream)
+    worst = 0
+    for found in chosen:
+        if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
+            stream.flush()
+            asked = kit_command("harness.cli", "status", found.name)
+            subprocess.run(user_namespace.command_beside(keeper, asked), check=False)
+            continue
+        try:
+            _status(found, stream)
+        except EnvironmentFailure as problem:  # the others are told all the same
+            print(
+                f"{found.name}: {problem}; what is left of it goes with: failover-kit down {found.name}",
+                file=stream,
+            )
+            worst = EnvironmentFailure.exit_code
+    return worst
+
+
+def _status(found: _Found, stream: TextIO) -> None:
+    topology = found.attach()
+    try:
+        print(
+            f"{found.name}: {topology.plan.scenario.deployment.topology.kind}, "
+            f"{topology.engine or 'no node answers'}",
+            file=stream,
+        )
+        _describe(topology, stream)
+        _tell_way_in(found.way_in(), stream)
+    finally:
+        topology.let_go()
+
+
+def down(run: str | None, stream: TextIO) -> int:
+    """Stop a held topology; its folder stays."""
+    found = _one(run)
+    found.attach().close()
+    print(f"{found.name} is down", file=stream)
+    return 0
+
+
+def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextIO) -> int:
+    """Do one fault to a held topology, say what proved it, and leave it unhealed unless it has `for:`.
+
+    Returns 3 where no effect was seen.
+
+    Raises:
+        UsageError: no such fault, or one that nothing could undo later.
+    """
+    found = _one(run)
+    topology = found.attach()
+    try:
+        wanted = step(topology.plan.scenario)
+        if _mended_only_by_time(wanted) and wanted.hold_s is None:
+            raise UsageError(
+                f"inject: {wanted.kind}: expected how long, as nothing else would mend it; found no `for:`: "
+                f"write '{wanted.kind}: {wanted.target}, for: 10s'"
+            )
+        return asyncio.run(_inject(topology, wanted, stream))
+    finally:
+        topology.let_go()
+
+
+def _mended_only_by_time(step: FaultStep) -> bool:
+    """`resume: paused` undoes what froze a process; nothing undoes a cut."""
+    return Trait.LASTS in step.traits and Trait.FREEZES_PROCESS not in step.traits
+
+
+async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> int:
+    clock = RunClock()
+    plan = replace(topology.plan, scenario=replace(topology.plan.scenario, faults=(step,)))
+
+    def tell(record: Record) -> None:
+        if isinstance(record, Event) and record.fault is not None:
+            print(f"{record.name}: {record.detail}", file=stream, flush=True)
+
+    async with Observers(
+        plan, topology, tell, clock, acked_since=lambda *_: 0, last_acked_us=lambda _: None
+    ) as observers:
+        scene = FaultScene(
+            plan=plan,
+            topology=topology,
+            situation=observers.situation,
+            web_servers=_NoWebServers(),
+            record=observers.record,
+            resolved={0: tuple(node.name for node in plan.nodes)},  # whoever is down was `killed`
+            random=random.Random().random,
+            set_sides=lambda *_: None,
+        )
+        if step.hold_s is None:
+            return await asyncio.to_thread(_do, step, scene, stream)
+        stop = Flag()
+        try:
+            report = await asyncio.to_thread(Director(plan, scene).run, stop)
+        except asyncio.CancelledError:  # Ctrl-C: the thread heals, and the loop waits for it
+            stop.set()
+            raise
+    return NoEffect.exit_code if report.without_effect else 0
+
+
+def _do(step: FaultStep, scene: FaultScene, stream: TextIO) -> int:
+    """A fault that stays: nobody waits for its end, and nobody heals it."""
+    try:
+        effect = FAULTS[step.kind].inject(step, scene)
+    except NoEffect as nothing:
+        print(f"no effect: {nothing}", file=stream)
+        return NoEffect.exit_code
+    print(f"effect: {effect.proof}", file=stream)
+    return 0
+
+
+class _NoWebServers:
+    def kill_web_server(self, name: str) -> str:
+        raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
+
+    def start_web_server(self, name: str) -> None:
+        raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
+
+
+def clean() -> list[str]:
+    """Remove what killed harnesses left on both backends; one line for each thing removed."""
+    return [*run_record.clean(), *(f"removed {one}" for one in docker.clean())]
+
+
+def _all() -> list[_Found]:
+    processes = [
+        _Found(
+            path.stem,
+            partial(process.attach, path),
+            partial(process.elsewhere, path),
+            partial(process.way_in, path),
+        )
+        for path in run_record.held()
+    ]
+    if docker.available() is not None:
+        return processes
+    return processes + [_Found(path.stem, partial(docker.attach, path)) for path in docker.held()]
+
+
+def _one(run: str | None) -> _Found:
+    known = _all()
+    matching = [found for found in known if run is None or run in found.name]
+    if len(matching) != 1:
+        names = ", ".join(found.name for found in known) or "none"
+        wanted = "one held topology" if run is None else f"one held topology called {run!r}"
+        advice = "name one with --run" if known else "start one with: failover-kit up --scenario NAME"
+        raise UsageError(f"expected {wanted}, found {names}; {advice}")
+    return matching[0]
+
+
+def _describe(topology: Topology, stream: TextIO) -> None:
+    for node in topology.plan.nodes:
+        address, state = topology.address(node.name), topology.state(node.name)
+        condition = "paused" if state.paused else "running" if state.running else "down"
+        secret = topology.secrets.sentinel if node.role is NodeRole.SENTINEL else topology.secrets.redis
+        role = _role(topology, node) if condition == "running" else ""
+        print(
+            f"  {node.name:<12} {condition:<8} {role:<9} "
+            f"redis-cli -h {address.host} -p {address.port} -a {secret} --no-auth-warning",
+            file=stream,
+        )
+    print(_snippet(topology), file=stream)
+
+
+def _tell_way_in(command: str, stream: TextIO) -> None:
+    if command:
+        print(f"  these addresses are known only inside its network: put this before: {command}", file=stream)
+
+
+def _role(topology: Topology, node: NodePlan) -> str:
+    """What the node says of itself now, in this kit's words."""
+    try:
+        said = str(command(topology, node.name, "ROLE")[0])
+    except (NoAnswer, ErrorReply):
+        return "silent"
+    return {"master": "primary", "slave": "replica"}.get(said, said)
+
+
+def _snippet(topology: Topology) -> str:
+    """Lines of Python that connect as an application would."""
+    plan, secret = topology.plan, topology.secrets.redis
+    sentinels = [topology.address(node.name) for node in plan.sentinels()]
+    if sentinels:
+        hosts = ", ".join(f"({one.host!r}, {one.port})" for one in sentinels)
+        return (
+            "  from redis.sentinel import Sentinel\n"
+            f"  known = {{'password': {topology.secrets.sentinel!r}}}\n"
+            f"  sentinel = Sentinel([{hosts}], sentinel_kwargs=known)\n"
+            f"  primary = sentinel.master_for({topology.service!r}, password={secret!r})"
+        )
+    first = topology.address(plan.data_nodes()[0].name)
+    client = "RedisCluster" if plan.scenario.deployment.topology.kind == "cluster" else "Redis"
+    return f"  import redis; redis.{client}(host={first.host!r}, port={first.port}, password={secret!r})"

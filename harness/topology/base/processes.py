@@ -1,0 +1,151 @@
+"""Processes of this machine: which one it is, whether it lives, and its end.
+
+The trap: process ids are used again. A process is its id *and* its start time; what was noted in another
+boot says nothing about what runs now, and ids of another process id namespace cannot be judged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]  # types-psutil would be its only user
+
+from harness.clock import wait_until
+
+_OWNER = "FAILOVER_KIT_OWNER"
+
+_GONE_WITHIN_S = 10.0
+
+
+class ProcessIdentity(msgspec.Struct, frozen=True):
+    pid: int
+    started: str
+    """In the clock ticks of this boot where /proc tells them, else as seconds since 1970."""
+
+
+def forget_child(child: subprocess.Popen[bytes]) -> None:
+    """A child that is meant to outlive this process; else Python warns that it was forgotten."""
+    child.returncode = 0
+
+
+def owner_mark() -> dict[str, str]:
+    """For the environment of a helper that would go on alone after a SIGKILL of this process."""
+    own = this_process()
+    return {_OWNER: f"{pid_namespace()} {own.pid} {own.started}"}
+
+
+def end_orphans() -> bool:
+    """End helpers of this user whose owner is dead; whether there was one."""
+    orphans = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError, ValueError):
+            world, pid, started = process.environ().get(_OWNER, "").split()
+            if world == pid_namespace() and not alive(ProcessIdentity(int(pid), started)):
+                orphans.append(identity(process.pid))
+    for orphan in filter(None, orphans):
+        end(orphan)
+    return bool(orphans)
+
+
+def end(process: ProcessIdentity) -> None:
+    """SIGKILL, if it is still that process; returns once it is gone."""
+    if alive(process):
+        os.kill(process.pid, signal.SIGKILL)
+        wait_until(
+            lambda: not alive(process), within_s=_GONE_WITHIN_S, waiting_for=f"process {process.pid} to end"
+        )
+
+
+def this_process() -> ProcessIdentity:
+    own = identity(os.getpid())
+    assert own is not None
+    return own
+
+
+def identity(pid: int) -> ProcessIdentity | None:
+    """Of a process that runs (or is stopped); None: there is none, or only its exit status is left."""
+    try:
+        fields = _stat_fields(Path(f"/proc/{pid}/stat"))
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else _identity_without_proc(pid)
+    except ProcessLookupError:
+        return None
+    return None if fields[0] in "ZX" else ProcessIdentity(pid, fields[19])
+
+
+def alive(process: ProcessIdentity) -> bool:
+    return identity(process.pid) == process
+
+
+def may_live(process: ProcessIdentity) -> bool:
+    """Whether it lives, or is another user's whom this one may not look at (`hidepid`): then nobody can say,
+    and it counts as alive."""
+    if alive(process):
+        return True
+    if Path(f"/proc/{process.pid}").exists():
+        return False
+    try:
+        os.kill(process.pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
+
+
+def stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped (SIGSTOP)."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.exists():
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return all(_stat_fields(task / "stat")[0] in "Tt" for task in tasks.iterdir())
+
+
+def boot_id() -> str:
+    """Names this boot of this machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(round(psutil.boot_time()))
+
+
+def pid_namespace() -> str:
+    """Names the world in which process ids of this process are valid."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _stat_fields(path: Path) -> list[str]:
+    # The second field is the program's name in brackets and may contain anything.
+    return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def _identity_without_proc(pid: int) -> ProcessIdentity | None:
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return ProcessIdentity(pid, f"{process.create_time():.3f}")
+    except psutil.Error:
+        return None
+
+
+def outer_user() -> int:
+    """The id of the user outside any user namespace that the harness entered."""
+    own = os.getuid()
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as lines:  # noqa: PTH123 - reads as it is said
+            ranges = [tuple(map(int, line.split())) for line in lines]
+    except OSError:
+        return own
+    for inside, outside, count in ranges:
+        if inside <= own < inside + count:
+            return outside + own - inside
+    return own

@@ -1,0 +1,281 @@
+"""Form a topology out of running nodes, and say when it is ready. Both backends use this.
+
+Ready means: every replication link up, offsets equal, sentinels agree on the primary and know each
+other and every replica, all 16384 slots covered as seen from every node, and every replica has received
+something since. An answer to PING is not enough, nor is a link: for up to a second after it has attached
+a replica is sent nothing (its primary waits for its first report), and whoever reads there reads old
+values. Load that starts earlier measures the set-up.
+
+The trap: a sentinel that first looks while a replica is still attaching notes its link as broken and
+looks again only 10 s later. So sentinels are started after the replicas are attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, count, permutations
+
+from redis.crc import key_slot
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.plan import SLOTS, NodePlan, Plan
+from harness.model.seams import Topology, shard_primary
+from harness.model.words import SERVICE, NodeRole, TopologyKind
+from harness.topology.base.configuration import sentinel_id
+from harness.topology.base.control import Controls, ErrorReply, NoAnswer, command, pairs, parse_info
+
+READY_WITHIN_S = 30.0
+"""Takes 1.5 s (Sentinel) to 2.5 s (cluster) on an idle machine; the rest is for busy ones."""
+
+_EVERY_S = 0.02
+_RECEIVED_WITHIN_MS = 200
+_LOG_LINES = 8
+
+
+def answers(topology: Topology, node: str) -> bool:
+    """Whether a node answers PING, or says that it is loading its data."""
+    try:
+        return bool(command(topology, node, "PING") == "PONG")
+    except ErrorReply as error:
+        return str(error).startswith(("LOADING", "MASTERDOWN"))
+    except NoAnswer:
+        return False
+
+
+def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
+    """Form the topology once its data nodes run, start the sentinels, return when it is ready.
+
+    Sentinels that do not run yet are started through the topology.
+
+    Raises:
+        EnvironmentFailure: not ready in time; says what was missing, with the nodes' last log lines.
+    """
+    plan = topology.plan
+    with Controls(topology) as controls:
+        if _is_cluster(plan):
+            _form_cluster(controls, topology, within_s)
+        else:
+            _await(topology, within_s, "the replicas to attach", lambda: _replication(controls, plan))
+            _start_sentinels(topology)
+            _introduce_sentinels(controls, topology)
+        _await_all(controls, topology, within_s)
+
+
+def await_ready(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
+    """Return when nothing is missing any more. Raises as `assemble` does."""
+    with Controls(topology) as controls:
+        _await_all(controls, topology, within_s)
+
+
+def missing(topology: Topology) -> tuple[str, ...]:
+    """What keeps the topology from being ready now, one sentence each; empty: it is ready.
+
+    Judged by the roles with which the topology started, so after a failover something is missing.
+    """
+    with Controls(topology) as controls:
+        try:
+            return tuple(_missing(controls, topology))
+        except (NoAnswer, ErrorReply) as error:
+            return (str(error),)
+
+
+def _await_all(controls: Controls, topology: Topology, within_s: float) -> None:
+    _await(topology, within_s, "the topology to be ready", lambda: _missing(controls, topology))
+    _await(topology, within_s, "the replicas to be fed", lambda: _unfed(controls, topology.plan))
+
+
+def _await(
+    topology: Topology, within_s: float, waiting_for: str, missing_now: Callable[[], Iterator[str]]
+) -> None:
+    last: list[str] = []
+
+    def nothing_missing() -> bool:
+        try:
+            last[:] = missing_now()
+        except (NoAnswer, ErrorReply) as error:
+            last[:] = [str(error)]
+        return not last
+
+    try:
+        wait_until(nothing_missing, within_s=within_s, waiting_for=waiting_for, every_s=_EVERY_S)
+    except WaitExpired as error:
+        logs = "\n".join(
+            f"--- {node.name}\n{topology.logs(node.name, _LOG_LINES)}" for node in topology.plan.nodes
+        )
+        raise EnvironmentFailure(
+            f"waited {within_s:g} s for {waiting_for}; still missing: {'; '.join(last)}\n{logs}"
+        ) from error
+
+
+def _is_cluster(plan: Plan) -> bool:
+    return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
+
+
+def _missing(controls: Controls, topology: Topology) -> Iterator[str]:
+    plan = topology.plan
+    yield from _replication(controls, plan)
+    if _is_cluster(plan):
+        yield from _cluster_views(controls, topology)
+    for sentinel in plan.sentinels():
+        yield from _sentinel_view(controls, topology, sentinel)
+
+
+def _replication(controls: Controls, plan: Plan) -> Iterator[str]:
+    for primary in plan.data_nodes():
+        if primary.role is NodeRole.PRIMARY:
+            replicas = [node for node in plan.data_nodes() if node.replica_of == primary.name]
+            yield from _replication_of(controls, primary, replicas)
+
+
+def _replication_of(controls: Controls, primary: NodePlan, replicas: list[NodePlan]) -> Iterator[str]:
+    before = controls.info(primary.name, "replication")
+    if before["role"] != "master":
+        yield f"{primary.name} is no primary"
+        return
+    views = {replica.name: controls.info(replica.name, "replication") for replica in replicas}
+    after = controls.info(primary.name, "replication")
+    if int(after["connected_slaves"]) != len(replicas):
+        yield f"{primary.name} has {after['connected_slaves']} of {len(replicas)} replicas"
+    # The primary's offset may move while replicas are asked, so theirs must lie between two readings.
+    lowest, highest = int(before["master_repl_offset"]), int(after["master_repl_offset"])
+    for name, view in views.items():
+        if view["role"] != "slave" or view["master_link_status"] != "up":
+            yield f"{name} is not attached to {primary.name}"
+        elif not lowest <= int(view["slave_repl_offset"]) <= highest:
+            yield f"{name} is at offset {view['slave_repl_offset']}, {primary.name} at {highest}"
+
+
+def _unfed(controls: Controls, plan: Plan) -> Iterator[str]:
+    """Writes to each primary, takes it back, and asks how many replicas have it."""
+    for primary in plan.data_nodes():
+        replicas = sum(node.replica_of == primary.name for node in plan.data_nodes())
+        if primary.role is not NodeRole.PRIMARY or not replicas:
+            continue
+        key = _key_on(plan, primary.shard)
+        *_, received = controls.call_all(
+            primary.name, [("SET", key, "1"), ("DEL", key), ("WAIT", replicas, _RECEIVED_WITHIN_MS)]
+        )
+        if int(received) < replicas:
+            yield f"{received} of {replicas} replicas of {primary.name} have received what was written to it"
+
+
+def _key_on(plan: Plan, shard: int) -> str:
+    """A key of this shard, for a cluster; any other node takes every key."""
+    names = (f"ready:{n}" for n in count())
+    if not _is_cluster(plan):
+        return next(names)
+    first, last = plan.slot_range(shard)
+    return next(name for name in names if first <= key_slot(name.encode()) <= last)
+
+
+def _start_sentinels(topology: Topology) -> None:
+    stopped = [node.name for node in topology.plan.sentinels() if not topology.state(node.name).running]
+    if stopped:
+        with ThreadPoolExecutor(len(stopped)) as pool:
+            list(pool.map(topology.start, stopped))
+
+
+def _introduce_sentinels(controls: Controls, topology: Topology) -> None:
+    """Tell each sentinel of the others, in the words by which they announce themselves.
+
+    They would do so themselves, 2 s later. Known from their configuration they would find the first of
+    each other not yet listening, and try again only after a second.
+    """
+    primary = topology.address(shard_primary(topology.plan, 1).name)
+    for sentinel, other in permutations([node.name for node in topology.plan.sentinels()], 2):
+        address, identity = topology.address(other), sentinel_id(other, topology.secrets)
+        hello = (address.host, address.port, identity, 0, SERVICE, primary.host, primary.port, 0)
+        controls.call(sentinel, "PUBLISH", "__sentinel__:hello", ",".join(map(str, hello)))
+
+
+def _sentinel_view(controls: Controls, topology: Topology, sentinel: NodePlan) -> Iterator[str]:
+    plan = topology.plan
+    primary = topology.address(shard_primary(plan, 1).name)
+    guarded, replicas, sentinels = controls.call_all(
+        sentinel.name, [("SENTINEL", what, SERVICE) for what in ("MASTER", "REPLICAS", "SENTINELS")]
+    )
+    view = pairs(guarded)
+    if (view["ip"], int(view["port"])) != (primary.host, primary.port) or view["flags"] != "master":
+        yield f"{sentinel.name} sees the primary as {view['ip']}:{view['port']} {view['flags']}"
+    expected = {node.name for node in plan.data_nodes() if node.role is NodeRole.REPLICA and node.shard == 1}
+    yield from _unlike(sentinel.name, topology, expected, "slave", [pairs(replica) for replica in replicas])
+    others = {node.name for node in plan.sentinels()} - {sentinel.name}
+    yield from _unlike(sentinel.name, topology, others, "sentinel", [pairs(other) for other in sentinels])
+
+
+def _unlike(
+    sentinel: str, topology: Topology, expected: set[str], flags: str, seen: list[dict[str, str]]
+) -> Iterator[str]:
+    names = {topology.node_at(view["ip"], int(view["port"])) for view in seen}
+    for name in sorted(expected - names):
+        yield f"{sentinel} does not know {name}"
+    for view in seen:
+        name = topology.node_at(view["ip"], int(view["port"])) or f"{view['ip']}:{view['port']}"
+        if view["flags"] != flags:
+            yield f"{sentinel} sees {name} as {view['flags']}"
+        elif view.get("master-link-status", "ok") != "ok":
+            yield f"{sentinel} sees {name} with its link to the primary down"
+
+
+def _form_cluster(controls: Controls, topology: Topology, within_s: float) -> None:
+    plan = topology.plan
+    nodes = plan.data_nodes()
+    for number, node in enumerate(nodes, start=1):
+        # Distinct epochs from the start: else nodes would first have to settle collisions.
+        controls.call(node.name, "CLUSTER", "SET-CONFIG-EPOCH", number)
+        if node.role is NodeRole.PRIMARY:
+            first, last = plan.slot_range(node.shard)
+            # ADDSLOTSRANGE came with 7.0.
+            controls.call(node.name, "CLUSTER", "ADDSLOTS", *range(first, last + 1))
+    # Every pair once: waiting for gossip to introduce nodes to each other takes seconds.
+    for left, right in combinations(nodes, 2):
+        address = topology.address(right.name)
+        controls.call(left.name, "CLUSTER", "MEET", address.host, address.port)
+    identities = {node.name: str(controls.call(node.name, "CLUSTER", "MYID")) for node in nodes}
+    waiting_for = "the cluster's nodes to know each other"
+    _await(topology, within_s, waiting_for, lambda: _strangers(controls, plan, identities))
+    for node in nodes:
+        if node.replica_of:
+            controls.call(node.name, "CLUSTER", "REPLICATE", identities[node.replica_of])
+
+
+def _strangers(controls: Controls, plan: Plan, identities: dict[str, str]) -> Iterator[str]:
+    for node in plan.data_nodes():
+        known = set(_cluster_nodes(controls, node.name))
+        for name, identity in identities.items():
+            if identity not in known:
+                yield f"{node.name} does not know {name}"
+
+
+def _cluster_views(controls: Controls, topology: Topology) -> Iterator[str]:
+    plan = topology.plan
+    nodes = plan.data_nodes()
+    identities = {node.name: str(controls.call(node.name, "CLUSTER", "MYID")) for node in nodes}
+    expected = {identities[node.name]: _expected_row(node, plan, identities) for node in nodes}
+    for node in nodes:
+        info = parse_info(controls.call(node.name, "CLUSTER", "INFO"))
+        if (info["cluster_state"], int(info["cluster_slots_ok"])) != ("ok", SLOTS):
+            yield f"{node.name} says {info['cluster_state']} with {info['cluster_slots_ok']} of {SLOTS} slots"
+        rows = _cluster_nodes(controls, node.name)
+        for identity, row in expected.items():
+            if rows.get(identity) != row:
+                yield f"{node.name} sees {identity[:8]} as {rows.get(identity)}, not {row}"
+
+
+def _expected_row(node: NodePlan, plan: Plan, identities: dict[str, str]) -> tuple[str, ...]:
+    if node.replica_of:
+        return ("slave", identities[node.replica_of], "connected")
+    first, last = plan.slot_range(node.shard)
+    return ("master", "-", "connected", f"{first}-{last}")
+
+
+def _cluster_nodes(controls: Controls, node: str) -> dict[str, tuple[str, ...]]:
+    """Node id -> (flags, id of its primary, link state, slots...), without those still meeting."""
+    rows = (line.split() for line in str(controls.call(node, "CLUSTER", "NODES")).splitlines())
+    return {
+        row[0]: (row[2].removeprefix("myself,"), row[3], row[7], *row[8:])
+        for row in rows
+        if "handshake" not in row[2]
+    }

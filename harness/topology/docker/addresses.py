@@ -1,0 +1,63 @@
+"""Where a run's containers live: a free subnet, and local ports for each web server.
+
+All web servers of a run have the bridge's own address and are told apart by their ports, which lie
+below those that the kernel hands out; the observer, whose connections nothing may cut, takes the latter.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+from random import SystemRandom
+
+from harness.errors import EnvironmentFailure
+from harness.topology.base.routes import ROUTES, occupied
+
+FIRST_WEB_PORT = 10000
+PORTS_PER_WEB_SERVER = 2000
+"""Every connection and every reconnection takes one, and each is in TIME_WAIT for a minute."""
+
+_FEWEST_PORTS = 200
+_POOLS = (IPv4Network("10.64.0.0/10"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
+_BY_HAND = IPv4Network("10.99.0.0/16")
+"""The subnets of the files in compose/."""
+
+
+def free_subnet() -> str:
+    """First three numbers of a /24 that no route of this machine leads to, chosen at random.
+
+    Another run may choose the same at the same moment; the engine then refuses one of them.
+
+    Raises:
+        EnvironmentFailure: every private range is routed somewhere.
+    """
+    taken = (*occupied(ROUTES.read_text(encoding="ascii")), _BY_HAND)
+    random = SystemRandom()
+    for pool in _POOLS:
+        for _ in range(100):
+            start = int(pool.network_address) + random.randrange(pool.num_addresses // 256) * 256
+            candidate = IPv4Network((start, 24))
+            if not any(candidate.overlaps(network) for network in taken):
+                return str(candidate.network_address).removesuffix(".0")
+    raise EnvironmentFailure(
+        f"expected a free /24 in {', '.join(map(str, _POOLS))}, found routes to all that were tried; "
+        "'ip route' shows them"
+    )
+
+
+def web_ports(count: int) -> list[tuple[int, int]]:
+    """A range of local ports for each web server, below those that the kernel gives to anybody else.
+
+    Raises:
+        EnvironmentFailure: the kernel's own range leaves too little room.
+    """
+    text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    room = int(text.split()[0]) - FIRST_WEB_PORT
+    each = min(PORTS_PER_WEB_SERVER, room // max(1, count))
+    if each < _FEWEST_PORTS:
+        raise EnvironmentFailure(
+            "net.ipv4.ip_local_port_range: expected to begin at "
+            f"{FIRST_WEB_PORT + _FEWEST_PORTS * count} or later, so that {count} web servers have "
+            f"ports of their own, found {text.strip()!r}"
+        )
+    return [(first, first + each - 1) for first in range(FIRST_WEB_PORT, FIRST_WEB_PORT + each * count, each)]

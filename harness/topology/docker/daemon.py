@@ -1,0 +1,314 @@
+"""The Docker engine: how it is reached, what this kit owns there, how that is removed.
+
+Everything that the kit starts carries the boot, the pid and the start time of the process that owns
+it, and the run. `clean` goes by these: what is left of a dead owner is removed, what a living one has
+is never touched, and nothing without the labels is even looked at.
+
+The trap: an engine may be somewhere else. The harness talks to container addresses and reads host
+pids, and a scenario kills and fills, so an engine that is not on this machine is refused unless asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure
+from harness.topology.base import processes
+from harness.topology.docker import compose
+
+ALLOW_REMOTE = "FAILOVER_KIT_ALLOW_REMOTE"
+
+LABEL = "failover-kit"
+RUN_LABEL = f"{LABEL}.run"
+NODE_LABEL = f"{LABEL}.node"
+PROJECT_LABEL = "com.docker.compose.project"
+_BOOT_LABEL = f"{LABEL}.boot"
+_NAMESPACE_LABEL = f"{LABEL}.pid-namespace"
+_PID_LABEL = f"{LABEL}.pid"
+_STARTED_LABEL = f"{LABEL}.started"
+
+ANSWER_S = 30.0
+"""Limit of one call. Starting a container takes 0.3 s, and several seconds on a machine under load."""
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+_THREADS = 8
+_REMOVED_WITHIN_S = 10.0
+"""A moment, usually; on a machine under load the engine takes seconds to let go of a network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Something in the engine whose owner is dead."""
+
+    kind: str
+    """`container` or `network`; volumes go with their containers."""
+    name: str
+    identity: str
+    run: str
+
+    def __str__(self) -> str:
+        return f"run {self.run}: {self.kind} {self.name}"
+
+
+def connect() -> Any:
+    """A client of this machine's engine, which has answered.
+
+    Raises:
+        EnvironmentFailure: no engine, one that does not answer, or one on another machine.
+    """
+    where = endpoint()
+    if not _is_here(where) and os.environ.get(ALLOW_REMOTE) != "1":
+        raise EnvironmentFailure(
+            f"Docker engine {where}: expected one on this machine, found an address that may lead elsewhere. "
+            f"Faults kill and fill: unset DOCKER_HOST, or ask for a remote engine with {ALLOW_REMOTE}=1"
+        )
+    try:
+        _knock(where)
+        client = docker.DockerClient(
+            base_url=where, version="auto", timeout=int(ANSWER_S), max_pool_size=2 * _THREADS
+        )
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise EnvironmentFailure(
+            f"Docker engine {where}: expected an answer, found: {_short(error)}. {_advice(error)}"
+        ) from error
+    return client
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return (
+            "It runs, but not for this user. Use the process backend, or as root "
+            "'usermod -aG docker USER' and log in again; who is in that group can do all that root can"
+        )
+    return "Start it, or on a Debian machine run 'make docker-engine' as root"
+
+
+def _knock(where: str) -> None:
+    """Connect once by ourselves: the client library hides a plain refusal under layers of its own."""
+    scheme, _, rest = where.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+            knock.settimeout(ANSWER_S)
+            knock.connect(rest)
+    elif scheme == "tcp":
+        host, _, port = rest.rstrip("/").rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+
+
+def endpoint() -> str:
+    """The engine's address as the command line would choose it: DOCKER_HOST, else the current context."""
+    host = os.environ.get("DOCKER_HOST", "").strip()
+    if host:
+        return host
+    command = ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return "unix:///var/run/docker.sock"
+    return done.stdout.strip() or "unix:///var/run/docker.sock"
+
+
+def unavailable() -> str | None:
+    """Why nodes cannot run in containers here; None: they can."""
+    if not sys.platform.startswith("linux"):
+        return "the harness talks to container addresses, which only a Linux host can reach"
+    missing = compose.missing_plugin()
+    if missing is not None:
+        return missing
+    try:
+        client = connect()
+        with closing(client), translated("asking the engine what it is"):
+            system = str(client.info().get("OperatingSystem", ""))
+    except EnvironmentFailure as problem:
+        return str(problem)
+    if "Docker Desktop" in system:
+        return "Docker Desktop keeps containers in a virtual machine, where their addresses cannot be reached"
+    return None
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """The engine's exceptions as ours, with what was being done."""
+    try:
+        yield
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EnvironmentFailure(f"Docker, {doing}: {_short(error)}") from error
+
+
+def labels(run: str, owner: processes.ProcessIdentity) -> dict[str, str]:
+    """What marks a thing as this process's, started for this run."""
+    return {
+        RUN_LABEL: run,
+        _BOOT_LABEL: processes.boot_id(),
+        _NAMESPACE_LABEL: processes.pid_namespace(),
+        _PID_LABEL: str(owner.pid),
+        _STARTED_LABEL: owner.started,
+    }
+
+
+def owner_alive(found: Mapping[str, str]) -> bool:
+    """Whether the process that the labels name still runs. One that cannot be judged counts as alive."""
+    if found.get(_BOOT_LABEL) != processes.boot_id():
+        # On an engine elsewhere it may be a process of another machine.
+        return not _is_here(endpoint())
+    if found.get(_NAMESPACE_LABEL) != processes.pid_namespace():
+        return True
+    pid = found.get(_PID_LABEL, "")
+    if not (pid.isascii() and pid.isdecimal()):
+        return False
+    return processes.may_live(processes.ProcessIdentity(int(pid), found.get(_STARTED_LABEL, "")))
+
+
+def leftovers(client: Any, held: Collection[str]) -> tuple[Leftover, ...]:
+    """What dead owners left, containers first: a network can go only after them. `held`: projects that
+    live on without an owner, on purpose."""
+    with translated("looking for what killed runs left"):
+        found = [("container", one, _name(one)) for one in containers(client, RUN_LABEL)]
+        found += [("network", one, one.name) for one in client.networks.list(filters={"label": RUN_LABEL})]
+    return tuple(
+        Leftover(kind=kind, name=name, identity=one.id, run=marks.get(RUN_LABEL, ""))
+        for kind, one, name in found
+        if not owner_alive(marks := labels_of(one)) and marks.get(PROJECT_LABEL) not in held
+    )
+
+
+def remove_leftovers(client: Any, found: Iterable[Leftover]) -> None:
+    """Remove these, containers with their volumes.
+
+    Raises:
+        EnvironmentFailure: something does not go away; everything else was removed.
+    """
+    stays = []
+    for one in found:
+        if one.kind == "container":
+            removal = partial(client.api.remove_container, one.identity, v=True, force=True)
+        else:
+            removal = partial(client.api.remove_network, one.identity)
+        with translated(f"removing {one.kind} {one.name}"):
+            if not _within_limit(partial(_gone, removal)):
+                stays.append(f"{one.kind} {one.name}")
+    if stays:
+        raise EnvironmentFailure(
+            f"Docker: {', '.join(stays)} did not go away within {_REMOVED_WITHIN_S:g} s: an engine that lost "
+            "count of what uses a network lets go of it when it is restarted"
+        )
+
+
+def remove(client: Any, label: str) -> None:
+    """Remove every container (with its volumes) and network that carries `label`, `name=value`.
+
+    Repeats until nothing is left: a Compose command that was interrupted may still be creating, and a
+    network outlives its last container by a moment. An engine may lose count of a network's endpoints
+    (seen once in some hundred runs, 20.10) and then keeps it until it is restarted: an empty network
+    spoils no run, so it is left for `clean`.
+
+    Raises:
+        EnvironmentFailure: a container does not go away.
+    """
+    found: list[Any] = []
+
+    def swept() -> bool:
+        found[:] = containers(client, label)
+        in_parallel(lambda one: _gone(partial(one.remove, v=True, force=True)), found)
+        networks = client.networks.list(filters={"label": label})
+        in_parallel(lambda one: _gone(one.remove), networks)
+        return not found and not networks
+
+    with translated(f"removing what carries {label}"):
+        gone = _within_limit(swept)
+    if not gone and found:
+        raise EnvironmentFailure(
+            f"Docker: containers with the label {label} did not go away within {_REMOVED_WITHIN_S:g} s"
+        )
+
+
+def _within_limit(done: Callable[[], bool]) -> bool:
+    try:
+        return wait_until(done, within_s=_REMOVED_WITHIN_S, waiting_for="Docker")
+    except WaitExpired:
+        return False
+
+
+def read_file(container: Any, path: str) -> bytes | None:
+    """A file of a container, running or not; None: it is not there."""
+    with translated(f"reading {path} of {container.name}"):
+        try:
+            stream, _ = container.get_archive(path)
+        except docker.errors.NotFound:
+            return None
+        packed = io.BytesIO(b"".join(stream))
+    with tarfile.open(fileobj=packed) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        return member.read() if member else None
+
+
+def put_empty_file(container: Any, directory: str, name: str) -> None:
+    """Make an empty file in a container, running or not."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with translated(f"writing {directory}/{name} of {container.name}"):
+        container.put_archive(directory, packed.getvalue())
+
+
+def in_parallel(act: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
+    """Do one thing to several at once; the first failure is raised after all have ended."""
+    with ThreadPoolExecutor(max_workers=_THREADS) as threads:
+        return list(threads.map(act, things))
+
+
+def containers(client: Any, label: str) -> list[Any]:
+    """All containers that carry `label`, a name or `name=value`, running or not."""
+    # `sparse`: a container that goes away between listing and inspecting it is no error.
+    found: list[Any] = client.containers.list(all=True, sparse=True, filters={"label": label})
+    return found
+
+
+def labels_of(one: Any) -> dict[str, str]:
+    return dict(one.attrs.get("Labels") or {})
+
+
+def _is_here(where: str) -> bool:
+    return where.startswith("unix://")
+
+
+def _gone(removal: Callable[[], object]) -> bool:
+    """Whether it is gone. False: it is going, or (a network) the last of its containers is."""
+    try:
+        removal()
+    except docker.errors.NotFound:
+        return True
+    except docker.errors.APIError as error:
+        if "is already in progress" not in str(error) and "has active endpoints" not in str(error):
+            raise
+        return False
+    return True
+
+
+def _short(error: BaseException) -> str:
+    """The engine's own sentence, without the layers of the client library around it."""
+    own = getattr(error, "explanation", None) or getattr(error, "strerror", None)
+    return str(own or error).strip()
+
+
+def _name(container: Any) -> str:
+    names = container.attrs.get("Names") or [container.id]
+    return str(names[0]).removeprefix("/")

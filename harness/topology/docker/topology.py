@@ -1,0 +1,352 @@
+"""A running topology of containers.
+
+Compose creates them from the run's effective file; from then on the engine is asked directly, so what
+a fault did is read off the engine's own state. Clients, faults and observers talk to container
+addresses, which stay the same for the whole run, also while a container is down.
+
+The trap: a container that was killed keeps its data but not its rules, so cuts that are in force are set
+again whenever a node starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.plan import Plan
+from harness.model.seams import Address, NodeState, Secrets, Source
+from harness.model.words import SERVICE, BackendKind
+from harness.topology.base.configuration import redact
+from harness.topology.base.control import Controls, ErrorReply, NoAnswer
+from harness.topology.base.control import engine as engine_of
+from harness.topology.base.keeper import Keeper
+from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
+from harness.topology.base.readiness import answers, assemble
+from harness.topology.docker import compose, daemon, held_record
+from harness.topology.docker.addresses import free_subnet, web_ports
+from harness.topology.docker.daemon import in_parallel, translated
+from harness.topology.docker.held_record import HeldRecord
+from harness.topology.docker.links import Links
+
+GONE_WITHIN_S = 10.0
+ANSWERS_WITHIN_S = 20.0
+
+_SUBNETS_TRIED = 12
+_LOG_LINES = 12
+_COLLECTED_LINES = 20_000
+_TAKEN = re.compile(r"overlap|conflicts with|address already in use", re.IGNORECASE)
+
+
+class DockerTopology:
+    """Running containers; see `harness.model.seams.Topology` for what the methods promise.
+
+    Methods may be called from several threads, for one node from one at a time."""
+
+    backend = BackendKind.DOCKER
+    loopback = False
+    service = SERVICE
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        run: str,
+        project: str,
+        directory: Path,
+        secrets: Secrets,
+        client: Any,
+        owner: ProcessIdentity,
+        keeper: Keeper | None = None,
+        record: Path | None = None,
+    ) -> None:
+        self.plan = plan
+        self.run = run
+        self.project = project
+        self.secrets = secrets
+        self.engine = ""
+        self._directory = directory
+        self._client = client
+        self._owner = owner
+        self._keeper = keeper
+        self._record = record
+        self._containers: dict[str, str] = {}
+
+    # -- What stands where
+
+    @property
+    def held(self) -> bool:
+        return self._record is not None
+
+    def address(self, node: str) -> Address:
+        return self._addresses[node]
+
+    def node_at(self, host: str, port: int) -> str | None:
+        return self._names.get((host, port))
+
+    def source(self, web_server: str) -> Source:
+        return self._sources[web_server]
+
+    def observer(self) -> Source:
+        # Any port that the kernel gives: its range lies above those of the web servers.
+        return Source()
+
+    def state(self, node: str) -> NodeState:
+        found = self._inspected(node).attrs["State"]
+        running = bool(found["Running"])
+        return NodeState(
+            running=running,
+            paused=bool(found["Paused"]),
+            pid=int(found["Pid"]) or None,
+            exit_code=None if running else int(found["ExitCode"]),
+        )
+
+    # -- From nothing to running, and back
+
+    def create(self, image: str) -> None:
+        """Create network and containers, without starting any. Tries other subnets if one is taken."""
+        labels = daemon.labels(self.run, self._owner)
+        content = compose.effective(
+            self.plan, project=self.project, image=image, labels=labels, secrets=self.secrets
+        )
+        file = compose.write(self._directory, self.plan, content)
+        for attempt in range(1, _SUBNETS_TRIED + 1):
+            subnet = free_subnet()
+            environment = {
+                **os.environ,
+                "DOCKER_HOST": daemon.endpoint(),
+                "SUBNET": subnet,
+                "REDIS_PASSWORD": self.secrets.redis,
+                "SENTINEL_PASSWORD": self.secrets.sentinel,
+            }
+            try:
+                compose.compose(file, "create", project=self.project, environment=environment)
+            except EnvironmentFailure as problem:
+                if not _TAKEN.search(str(problem)) or attempt == _SUBNETS_TRIED:
+                    raise
+                daemon.remove(self._client, self._label)
+            else:
+                break
+        self.find(subnet)
+
+    def find(self, subnet: str) -> None:
+        """Look up the containers that were created in a subnet."""
+        self._subnet = subnet
+        self._addresses = compose.addresses_in(subnet, self.plan)
+        self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
+        ports = web_ports(len(self.plan.web_servers))
+        self._sources = {
+            name: Source(host=f"{subnet}.1", ports=own)
+            for name, own in zip(self.plan.web_servers, ports, strict=True)
+        }
+        with translated("listing the nodes' containers"):
+            found = daemon.containers(self._client, self._label)
+        self._containers = {daemon.labels_of(one)[daemon.NODE_LABEL]: one.id for one in found}
+        self.links = Links(
+            self._client,
+            labels={**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project},
+            addresses=self._addresses,
+            sources=self._sources,
+            look=self._running,
+        )
+        if self.held:
+            self.engine = self._identified()
+
+    def start_all(self) -> None:
+        """Start the nodes and form the topology; sentinels come after the replicas are attached.
+
+        Raises:
+            EnvironmentFailure: a node does not start, or the topology does not become ready.
+        """
+        try:
+            in_parallel(self.start, [node.name for node in self.plan.data_nodes()])
+            assemble(self)
+            self.engine = self._identified()
+        except EnvironmentFailure:
+            self.collect(self._directory / "nodes")
+            raise
+
+    def hold(self) -> Path:
+        """Let the topology live on after this process; returns the record by which `attach` finds it.
+
+        Its containers must have been made as its keeper's (`docker.up(..., to_hold=True)`): labels cannot be
+        changed later, and go wherever the record does not.
+        """
+        assert self._record or self._keeper
+        record = HeldRecord(
+            run=self.run,
+            project=self.project,
+            directory=str(self._directory),
+            boot=boot_id(),
+            subnet=self._subnet,
+            cuts=self.links.cuts.recorded(),
+            secrets=self.secrets,
+            plan=self.plan,
+            keeper=None if self._owner == this_process() else self._owner,
+        )
+        if self._record is None:
+            self._record = held_record.save_first(record)
+        else:
+            held_record.save(self._record, record)
+        if self._keeper:  # last: killed before, this leaves a record without a keeper, which `clean` removes
+            self._keeper.stay()
+        return self._record
+
+    def close(self) -> None:
+        """Remove containers, volumes, network and record. Idempotent."""
+        daemon.remove(self._client, self._label)
+        if self._record is not None:
+            self._record.unlink(missing_ok=True)
+        if self._keeper:
+            self._keeper.end()
+        if self._owner != this_process():
+            end(self._owner)
+        self._client.close()
+
+    def let_go(self) -> None:
+        """Leave the topology as it is."""
+        self._client.close()
+
+    # -- What faults do to a node
+
+    def kill(self, node: str) -> None:
+        container = self._inspected(node)
+        with translated(f"killing {node}"):
+            container.kill("SIGKILL")
+        self._until(node, "to be gone after SIGKILL", lambda state: not state.running)
+
+    def stop(self, node: str) -> None:
+        # Not the engine's own `stop`, which ends with SIGKILL what takes longer than it likes.
+        container = self._inspected(node)
+        with translated(f"stopping {node}"):
+            container.kill("SIGTERM")
+        with contextlib.suppress(WaitExpired):
+            wait_until(
+                lambda: not self.state(node).running,
+                within_s=self.plan.node(node).orderly_stop_s,
+                waiting_for=f"{node} to end after SIGTERM",
+                every_s=0.01,
+            )
+
+    def pause(self, node: str) -> None:
+        container = self._inspected(node)
+        with translated(f"pausing {node}"):
+            # The cgroup's freezer stops every thread at once; the engine answers when it has.
+            container.pause()
+        self._until(node, "to be frozen", lambda state: state.paused)
+
+    def resume(self, node: str) -> None:
+        container = self._inspected(node)
+        if container.attrs["State"]["Paused"]:
+            with translated(f"resuming {node}"):
+                container.unpause()
+        self._until(node, "to run again", lambda state: state.running and not state.paused)
+
+    def start(self, node: str, *, empty: bool = False) -> None:
+        container = self._inspected(node)
+        if container.attrs["State"]["Running"]:
+            raise EnvironmentFailure(
+                f"{node}: expected it to be stopped before it is started, found it running"
+            )
+        if empty:
+            daemon.put_empty_file(container, compose.DATA_DIRECTORY, "empty")
+        with translated(f"starting {node}"):
+            container.start()
+        self.links.restore(node)
+        self._until_it_answers(node)
+
+    # -- Links
+
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
+        try:
+            return self.links.cut(left, right, by=by)
+        finally:
+            self._note_cuts()
+
+    def mend(self, *, by: int) -> None:
+        self.links.mend(by=by)
+        self._note_cuts()
+
+    # -- What is left to read
+
+    def logs(self, node: str, lines: int = 40) -> str:
+        container = self._inspected(node)
+        with translated(f"reading the log of {node}"):
+            raw: bytes = container.logs(tail=lines)
+        return redact(raw.decode("utf-8", errors="replace"), self.secrets)
+
+    def collect(self, into: Path) -> None:
+        try:
+            into.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for node in self._containers:
+                (into / f"{node}.log").write_text(self.logs(node, _COLLECTED_LINES), encoding="utf-8")
+                raw = daemon.read_file(self._inspected(node), compose.CONFIGURATION_FILE)
+                text = "# never started\n" if raw is None else raw.decode("utf-8", errors="replace")
+                (into / f"{node}.conf").write_text(redact(text, self.secrets), encoding="utf-8")
+        except OSError as error:
+            raise EnvironmentFailure(f"{into}: expected to write logs there, found: {error}") from error
+
+    # -- Helpers, in call order
+
+    @property
+    def _label(self) -> str:
+        return f"{daemon.PROJECT_LABEL}={self.project}"
+
+    def _identified(self) -> str:
+        # Of a held topology the first node may be dead or paused.
+        for node in self.plan.data_nodes():
+            with Controls(self) as controls, suppress(NoAnswer, ErrorReply):
+                return engine_of(controls.info(node.name, "server"))
+        return "no data node answers"
+
+    def _note_cuts(self) -> None:
+        if self.held:
+            self.hold()
+
+    def _running(self, node: str) -> Any | None:
+        container = self._inspected(node)
+        return container if container.attrs["State"]["Running"] else None
+
+    def _inspected(self, node: str) -> Any:
+        try:
+            with translated(f"looking at {node}"):
+                return self._client.containers.get(self._containers[node])
+        except KeyError as error:
+            raise EnvironmentFailure(f"{node}: expected a container of this run, found none") from error
+
+    def _until(self, node: str, what: str, holds: Callable[[NodeState], bool]) -> None:
+        try:
+            wait_until(
+                lambda: holds(self.state(node)),
+                within_s=GONE_WITHIN_S,
+                waiting_for=f"{node} {what}",
+                every_s=0.01,
+                describe=lambda: self.state(node),
+            )
+        except WaitExpired as error:
+            raise EnvironmentFailure(str(error)) from error
+
+    def _until_it_answers(self, node: str) -> None:
+        def answers_or_is_dead() -> str | None:
+            # First whether it runs: nothing refuses a connection to the address of a dead container.
+            if not self.state(node).running:
+                return "dead"
+            return "answers" if answers(self, node) else None
+
+        try:
+            seen = wait_until(
+                answers_or_is_dead, within_s=ANSWERS_WITHIN_S, waiting_for=f"{node} to answer", every_s=0.02
+            )
+        except WaitExpired as error:
+            raise EnvironmentFailure(f"{error}. Its log ends:\n{self.logs(node, _LOG_LINES)}") from error
+        if seen == "dead":
+            raise EnvironmentFailure(
+                f"{node}: expected to start, ended with exit code {self.state(node).exit_code}. "
+                f"Its log ends:\n{self.logs(node, _LOG_LINES)}"
+            )

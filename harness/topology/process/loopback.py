@@ -1,0 +1,108 @@
+"""Addresses on a machine that allows no networks of its own: one host, a port for each node.
+
+Every fault but those of the network can be done here. A cut is refused, since on one shared address
+nothing tells the two sides apart.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+
+from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.plan import Plan
+from harness.model.seams import Address, Source
+from harness.topology.base.cuts import Recorded
+from harness.topology.process.run_record import RESERVATION
+
+HOST = "127.0.0.1"
+
+FIRST_PORT = 20_000
+"""A cluster node listens on its port + 10,000 too; both lie below the ports that systems hand out."""
+
+BLOCK = 40
+BLOCKS = 50
+
+
+class Loopback:
+    """The ports of one run."""
+
+    loopback = True
+    addresses: Mapping[str, Address]
+
+    def __init__(self, plan: Plan, *, first_port: int, reservation: socket.socket | None = None) -> None:
+        self._reservation = reservation
+        self.first_port = first_port
+        self.addresses: Mapping[str, Address] = {
+            node.name: Address(HOST, first_port + number) for number, node in enumerate(plan.nodes)
+        }
+
+    @classmethod
+    def build(cls, plan: Plan) -> Loopback:
+        """Take a block of ports that no other run has and in which nobody else listens.
+
+        Raises:
+            EnvironmentFailure: there is none, or the plan has more nodes than a block has ports.
+        """
+        if len(plan.nodes) >= BLOCK:
+            raise EnvironmentFailure(f"expected fewer than {BLOCK} nodes, found {len(plan.nodes)}; use fewer")
+        for first_port in range(FIRST_PORT, FIRST_PORT + BLOCK * BLOCKS, BLOCK):
+            # Whoever holds the last port of a block has the block; the system frees it with the process.
+            reservation = _bound(first_port + BLOCK - 1)
+            if reservation is None:
+                continue
+            ports = range(first_port, first_port + len(plan.nodes))
+            if all(_is_free(port) and _is_free(port + 10_000) for port in ports):
+                return cls(plan, first_port=first_port, reservation=reservation)
+            reservation.close()
+        last = FIRST_PORT + BLOCK * BLOCKS - 1
+        raise EnvironmentFailure(f"expected {len(plan.nodes)} free ports in {FIRST_PORT}-{last}, found none")
+
+    def source(self, web_server: str) -> Source:  # noqa: ARG002 - all web servers share the one address
+        return Source()
+
+    def observer(self) -> Source:
+        return Source()
+
+    def inside(self, node: str) -> None:
+        """A node's namespace: none."""
+
+    def cuts(self) -> Recorded:
+        return {}
+
+    def descriptors(self) -> dict[str, int]:
+        return {RESERVATION: self._reservation.fileno()} if self._reservation else {}
+
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:  # noqa: ARG002 - as `Network` has it
+        raise NoEffect(
+            f"cut {', '.join(left)} from {', '.join(right)}: expected a network of the run's own, found "
+            "plain loopback; run as root on Linux, or where user namespaces are allowed"
+        )
+
+    def mend(self, *, by: int) -> None:
+        """Nothing can have been cut."""
+
+    def close(self) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        if self._reservation:
+            self._reservation.close()
+
+
+def _bound(port: int) -> socket.socket | None:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.close()
+        return None
+    return listener
+
+
+def _is_free(port: int) -> bool:
+    listener = _bound(port)
+    if listener is None:
+        return False
+    listener.close()
+    return True

@@ -1,0 +1,335 @@
+"""The network of a run on the process backend: a namespace for each node, a switch between them.
+
+    harness' namespace                 switch's namespace          node's namespace
+    observer .1, web servers .N..  ──  bridge (no way out)  ──     eth0 .2, .3, ...
+
+The harness keeps its own namespace: the observer and every web server are addresses on its end of one
+cable, so a client only binds its source address. The bridge lies in a namespace of its own because on
+machines with Docker the host's firewall drops bridged frames. There is no default route anywhere.
+
+A cut is a rule in each node's namespace that drops what comes from the other side, before routing and
+for established connections too; nobody gets an error, as behind a broken switch. Packets towards a web
+server are dropped where they leave. The trap: the sender of a dropped packet sees nothing, so the
+proof of a cut is an attempt to connect that nobody answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import select
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from types import MappingProxyType
+
+from harness.clock import RunClock, WaitExpired, wait_until
+from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.plan import Plan
+from harness.model.seams import Address, Source
+from harness.topology.base.configuration import default_port
+from harness.topology.base.cuts import Cuts, Recorded
+from harness.topology.base.routes import ROUTES, occupied
+from harness.topology.process.namespaces import Namespace
+from harness.topology.process.run_record import RESERVATION
+
+POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
+"""Where subnets come from. The first is set aside for tests of network devices (RFC 2544)."""
+
+PREFIX_LENGTH = 24
+
+_UNANSWERED_AFTER_S = 0.1
+"""A connection inside one machine is answered within 1 ms; a busy one has been seen to take 20 ms."""
+
+_OBSERVER_ANSWERED_WITHIN_S = 2.0
+_GONE_WITHIN_S = 5.0
+_POLL_MS = 20
+_DISCARD_PORT = 9
+
+
+def free_subnets(taken: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
+    """Subnets that overlap nothing that is taken, in a fixed order."""
+    in_use = tuple(taken)
+    for pool in POOLS:
+        for subnet in pool.subnets(new_prefix=PREFIX_LENGTH):
+            if not any(subnet.overlaps(network) for network in in_use):
+                yield subnet
+
+
+def hosts(subnet: IPv4Network, names: Sequence[str]) -> Mapping[str, str]:
+    """An address for everyone: the observer first (name ""), then each name in order."""
+    addresses = list(subnet.hosts())
+    if len(names) >= len(addresses):
+        raise EnvironmentFailure(
+            f"expected at most {len(addresses) - 1} nodes and web servers, found {len(names)}; use fewer"
+        )
+    return dict(zip(["", *names], map(str, addresses), strict=False))
+
+
+class Network:
+    """Namespaces and cables of one run, and the cuts between them."""
+
+    loopback = False
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        namespaces: Mapping[str, Namespace],
+        subnet: IPv4Network,
+        cuts: Recorded | None = None,
+    ) -> None:
+        """Around namespaces that exist already, with the cuts in them; `build` makes new ones."""
+        self._plan = plan
+        self._namespaces = dict(namespaces)
+        self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
+        self._cuts = Cuts(cuts)
+        self._reservation: socket.socket | None = None
+        self.subnet = subnet
+        self.addresses: Mapping[str, Address] = MappingProxyType(
+            {node.name: Address(self._hosts[node.name], default_port(node)) for node in plan.nodes}
+        )
+
+    @classmethod
+    def build(cls, plan: Plan) -> Network:
+        """Lay the cables of a new run. Several runs may do so at the same moment.
+
+        Raises:
+            EnvironmentFailure: no subnet is free, or the machine does not allow it.
+        """
+        subnet, reservation = _reserve()
+        made: dict[str, Namespace] = {}
+        try:
+            for name in ("", *(node.name for node in plan.nodes)):
+                made[name] = Namespace.new()
+            network = cls(plan, namespaces=made, subnet=subnet)
+            network._reservation = reservation
+            network._lay_cables()
+        except OSError as error:
+            _close_all(made.values())
+            reservation.close()
+            raise EnvironmentFailure(f"the run's network {subnet} could not be made: {error}") from error
+        return network
+
+    def source(self, web_server: str) -> Source:
+        return Source(host=self._hosts[web_server])
+
+    def observer(self) -> Source:
+        return Source(host=self._hosts[""])
+
+    def inside(self, node: str) -> Namespace:
+        return self._namespaces[node]
+
+    def descriptors(self) -> dict[str, int]:
+        """What must stay open for the network to live on: "" is the switch."""
+        kept = {name: namespace.descriptor for name, namespace in self._namespaces.items()}
+        return kept | ({RESERVATION: self._reservation.fileno()} if self._reservation else {})
+
+    def cuts(self) -> Recorded:
+        """The pairs between which nothing passes now, for each fault."""
+        return self._cuts.recorded()
+
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
+        wanted = {pair for pair in _pairs(left, right) if pair & self._namespaces.keys()}
+        new = wanted - self._cuts.all()
+        if not wanted:
+            raise NoEffect(f"cut {left} from {right}: expected at least one node among them, found none")
+        self._cuts.add(wanted - new, by=by)
+        for pair in sorted(new, key=sorted):
+            self._cuts.add([pair], by=by)
+            for name, other in self._ends(pair):
+                self._drop(name, other)
+        return self._proof(sorted(wanted, key=sorted))
+
+    def mend(self, *, by: int) -> None:
+        for pair in sorted(self._cuts.of_nobody_else(by), key=sorted):
+            for name, other in self._ends(pair):
+                self._accept(name, other)
+            self._cuts.lift(by=by, pairs=[pair])
+        self._cuts.lift(by=by)
+
+    def close(self) -> None:
+        """Take everything down; the nodes must be gone."""
+        with contextlib.suppress(OSError):
+            here = Namespace.current()
+            here.netlink.delete_link(socket.if_nametoindex(_link_name(self.subnet)))
+            here.close()
+        self.let_go()
+        with contextlib.suppress(WaitExpired):
+            wait_until(
+                lambda: _link_name(self.subnet) not in {name for _, name in socket.if_nameindex()},
+                within_s=_GONE_WITHIN_S,
+                waiting_for="the run's link to vanish",
+            )
+
+    def let_go(self) -> None:
+        """Close what this process holds; whoever else holds the network keeps it alive."""
+        _close_all(self._namespaces.values())
+        self._namespaces.clear()
+        if self._reservation:
+            self._reservation.close()
+
+    def _lay_cables(self) -> None:
+        switch = self._namespaces[""]
+        harness = Namespace.current()
+        nodes = [name for name in self._namespaces if name]
+        switch.netlink.add_bridge("switch")
+        for number, name in enumerate(nodes):
+            switch.netlink.add_pair(f"port{number}", "eth0", self._namespaces[name].descriptor)
+        switch.netlink.add_pair("harness", _link_name(self.subnet), harness.descriptor)
+        ports = switch.run(lambda: {name: index for index, name in socket.if_nameindex()})
+        switch.netlink.set_up(ports["switch"])
+        for port in [*(f"port{number}" for number in range(len(nodes))), "harness"]:
+            switch.netlink.join(ports[port], ports["switch"])
+        for name in nodes:
+            namespace = self._namespaces[name]
+            index = namespace.run(lambda: socket.if_nametoindex("eth0"))
+            namespace.netlink.add_address(index, self._hosts[name], PREFIX_LENGTH)
+            namespace.netlink.set_up(index)
+            namespace.netlink.make_room_for_cuts()
+        own = socket.if_nametoindex(_link_name(self.subnet))
+        for name in ("", *self._plan.web_servers):
+            harness.netlink.add_address(own, self._hosts[name], PREFIX_LENGTH)
+        harness.netlink.set_up(own)
+        harness.close()
+
+    def _drop(self, name: str, other: str) -> None:
+        netlink = self._namespaces[name].netlink
+        netlink.drop_from(self._hosts[other])
+        if other not in self._namespaces:
+            netlink.drop_to(self._hosts[other])
+
+    def _accept(self, name: str, other: str) -> None:
+        netlink = self._namespaces[name].netlink
+        netlink.accept_from(self._hosts[other])
+        if other not in self._namespaces:
+            netlink.accept_to(self._hosts[other])
+
+    def _ends(self, pair: frozenset[str]) -> Iterator[tuple[str, str]]:
+        """(node, the other one) for each node of a pair."""
+        for name in sorted(pair & self._namespaces.keys()):
+            (other,) = pair - {name}
+            yield name, other
+
+    def _proof(self, cut: Sequence[frozenset[str]]) -> str:
+        """Try to connect across the cut, both ways, and as the observer: only the latter is answered."""
+        nodes = sorted({node for pair in cut for node, _ in self._ends(pair)})
+        ways = [(other, node) for pair in cut for node, other in self._ends(pair)]
+        # Nobody listens at a web server, but its node must not get a packet out to it.
+        ways += [(node, other) for other, node in ways if other not in self._namespaces]
+        with contextlib.ExitStack() as attempts:
+            across = {self._attempt(*way, attempts): way for way in ways}
+            observed = {self._attempt("", node, attempts): node for node in nodes}
+            answered = _answered([*across, *observed], at_least=set(observed))
+        across_still = [" -> ".join(way) for attempt, way in across.items() if attempt in answered]
+        if across_still:
+            raise NoEffect(f"cut: expected no answer across it, found one for {', '.join(across_still)}")
+        silent = [node for attempt, node in observed.items() if attempt not in answered]
+        if silent:
+            raise EnvironmentFailure(
+                f"cut: expected that the observer reaches {', '.join(silent)}, found not"
+            )
+        return (
+            f"{len(across)} connections tried across the cut, none answered in {_UNANSWERED_AFTER_S:g} s, "
+            f"while {', '.join(nodes)} answered the observer"
+        )
+
+    def _attempt(self, source: str, target: str, attempts: contextlib.ExitStack) -> socket.socket:
+        """A connection that is being made from one place to another."""
+        address = self.addresses.get(target) or Address(self._hosts[target], _DISCARD_PORT)
+        here = self._namespaces.get(source) if source else None
+        attempt = attempts.enter_context(here.run(_stream_socket) if here else _stream_socket())
+        attempt.bind((self._hosts[source], 0))
+        code = attempt.connect_ex((address.host, address.port))
+        # EINVAL: dropped where it would leave; such an attempt stays without an answer.
+        if code not in {0, errno.EINPROGRESS, errno.EINVAL}:
+            name = source or "the observer"
+            raise EnvironmentFailure(f"cut: no attempt from {name} to {target}: {errno.errorcode[code]}")
+        return attempt
+
+
+def _answered(attempts: Sequence[socket.socket], *, at_least: set[socket.socket]) -> set[socket.socket]:
+    """Those that got any answer, a refusal too, once those that must be answered had the time to be."""
+    clock = RunClock()
+    waiting = {attempt.fileno(): attempt for attempt in attempts}
+    poller = select.poll()
+    for descriptor in waiting:
+        poller.register(descriptor, select.POLLOUT)
+    answered: set[socket.socket] = set()
+    while (now_s := clock.now_us() / 1e6) < _UNANSWERED_AFTER_S or (
+        not at_least <= answered and now_s < _OBSERVER_ANSWERED_WITHIN_S
+    ):
+        for descriptor, _ in poller.poll(_POLL_MS):
+            poller.unregister(descriptor)
+            if _has_answer(waiting[descriptor]):
+                answered.add(waiting[descriptor])
+    return answered
+
+
+def _has_answer(attempt: socket.socket) -> bool:
+    if attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED:
+        return True
+    try:
+        attempt.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def trial() -> str:
+    """Why this machine cannot give nodes a network of their own; empty: it can. Leaves nothing behind."""
+    if sys.platform != "linux":
+        return "network namespaces are a feature of Linux"
+    try:
+        node = Namespace.new()
+    except OSError as error:
+        return f"network namespaces are not allowed here ({error.strerror}); run as root"
+    try:
+        with contextlib.closing(node), contextlib.closing(Namespace.current()) as here:
+            node.netlink.add_pair("eth0", f"rfk-{secrets.token_hex(4)}", here.descriptor)
+            node.netlink.make_room_for_cuts()
+            node.netlink.drop_from("192.0.2.1")
+    except OSError as error:
+        return f"links between network namespaces are not allowed here ({error.strerror}); run as root"
+    return ""
+
+
+def _reserve() -> tuple[IPv4Network, socket.socket]:
+    """A free subnet and what keeps others from taking it: a name in the harness' network namespace,
+    which the kernel frees with the last process that holds it."""
+    for subnet in free_subnets(occupied(ROUTES.read_text(encoding="ascii"))):
+        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            reservation.bind(f"\0redis-failover-kit/{subnet}")
+        except OSError as error:
+            reservation.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            continue
+        return subnet, reservation
+    pools = " and ".join(map(str, POOLS))
+    raise EnvironmentFailure(
+        f"expected a free subnet in {pools}, found that routes or other runs take them all"
+    )
+
+
+def _link_name(subnet: IPv4Network) -> str:
+    # At most 15 characters; tells which subnet it serves.
+    return f"rfk-{int(subnet.network_address) >> 8:06x}"
+
+
+def _pairs(left: Sequence[str], right: Sequence[str]) -> set[frozenset[str]]:
+    return {frozenset({one, other}) for one in left for other in right if one != other}
+
+
+def _stream_socket() -> socket.socket:
+    stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    stream.setblocking(False)
+    return stream
+
+
+def _close_all(namespaces: Iterable[Namespace]) -> None:
+    for namespace in namespaces:
+        namespace.close()

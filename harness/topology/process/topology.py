@@ -1,0 +1,313 @@
+"""A running topology of server processes.
+
+A node keeps its address, its folder and its namespace while it is dead. `hold` lets a topology live on when
+the harness ends; `backend.attach` finds it again.
+
+Layout in the run's folder: nodes/<name>/ with the configuration, log.txt and data/ (RDB, AOF,
+nodes.conf), nothing anywhere else. The passwords are blotted out there when the run ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.plan import NodePlan, Plan
+from harness.model.seams import Address, NodeState, Secrets, Source
+from harness.model.words import SERVICE, BackendKind, NodeRole
+from harness.topology.base import configuration, readiness
+from harness.topology.base.control import ErrorReply, NoAnswer, command, engine, parse_info
+from harness.topology.base.cuts import Recorded
+from harness.topology.base.keeper import Keeper
+from harness.topology.base.processes import end, outer_user
+from harness.topology.process.loopback import Loopback
+from harness.topology.process.namespaces import Namespace
+from harness.topology.process.network import Network
+from harness.topology.process.run_record import Held, RunRecord
+from harness.topology.process.server import Server
+
+ANSWERS_WITHIN_S = 15.0
+"""A start takes 20 ms; loading a large AOF answers LOADING at once."""
+
+_EVERY_S = 0.005
+_LOG_LINES = 15
+
+_KEPT_WHEN_EMPTIED = "nodes.conf"
+"""A cluster node that loses its data stays the same member."""
+
+
+class Wiring(Protocol):
+    """What `Network` and `Loopback` have in common."""
+
+    @property
+    def loopback(self) -> bool: ...
+    @property
+    def addresses(self) -> Mapping[str, Address]: ...
+    def source(self, web_server: str) -> Source: ...
+    def observer(self) -> Source: ...
+    def inside(self, node: str) -> Namespace | None: ...
+    def descriptors(self) -> dict[str, int]: ...
+    def cuts(self) -> Recorded: ...
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str: ...
+    def mend(self, *, by: int) -> None: ...
+    def close(self) -> None: ...
+    def let_go(self) -> None: ...
+
+
+class ProcessTopology:
+    """Running server processes; see `harness.model.seams.Topology` for what the methods promise."""
+
+    backend = BackendKind.PROCESS
+    service = SERVICE
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        directory: Path,
+        program: Path,
+        secrets: Secrets,
+        wiring: Wiring,
+        run_record: RunRecord,
+    ) -> None:
+        self.plan = plan
+        self.secrets = secrets
+        self.engine = ""
+        self._directory = directory
+        self._wiring = wiring
+        self._run_record = run_record
+        self._wiring_lock = threading.Lock()
+        self._names = {(at.host, at.port): name for name, at in wiring.addresses.items()}
+        self._servers = {node.name: self._server(node, program) for node in plan.nodes}
+        if self.held:
+            self.engine = self._identified_by_any()
+
+    @property
+    def loopback(self) -> bool:
+        return self._wiring.loopback
+
+    @property
+    def held(self) -> bool:
+        return self._run_record.owned.held is not None
+
+    def address(self, node: str) -> Address:
+        return self._wiring.addresses[node]
+
+    def node_at(self, host: str, port: int) -> str | None:
+        return self._names.get((host, port))
+
+    def source(self, web_server: str) -> Source:
+        return self._wiring.source(web_server)
+
+    def observer(self) -> Source:
+        return self._wiring.observer()
+
+    def state(self, node: str) -> NodeState:
+        return self._servers[node].state()
+
+    def kill(self, node: str) -> None:
+        self._servers[node].kill()
+
+    def stop(self, node: str) -> None:
+        self._servers[node].stop(self.plan.node(node).orderly_stop_s)
+
+    def pause(self, node: str) -> None:
+        self._servers[node].pause()
+
+    def resume(self, node: str) -> None:
+        self._servers[node].resume()
+
+    def start(self, node: str, *, empty: bool = False) -> None:
+        if self.state(node).running:
+            raise EnvironmentFailure(
+                f"{node}: expected it to be stopped before it is started, found it running"
+            )
+        if empty:
+            self._empty(node)
+        self._spawn(node)
+        self._await_answer(node)
+
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
+        with self._wiring_lock:
+            try:
+                return self._wiring.cut(left, right, by=by)
+            finally:
+                self._note_cuts()
+
+    def mend(self, *, by: int) -> None:
+        with self._wiring_lock:
+            self._wiring.mend(by=by)
+            self._note_cuts()
+
+    def logs(self, node: str, lines: int = 40) -> str:
+        return configuration.redact(self._servers[node].last_lines(lines), self.secrets)
+
+    def collect(self, into: Path) -> None:
+        into.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for node in self.plan.nodes:
+            folder = self._folder(node.name)
+            texts = {
+                f"{node.name}.log": folder / "log.txt",
+                f"{node.name}.conf": self._configuration_file(node),
+                f"{node.name}.nodes.conf": folder / "data" / "nodes.conf",
+            }
+            for name, source in texts.items():
+                if source.is_file():
+                    text = source.read_text(encoding="utf-8", errors="replace")
+                    (into / name).write_text(configuration.redact(text, self.secrets), encoding="utf-8")
+
+    def prepare(self) -> None:
+        """Write every node's folder and configuration."""
+        for node in self.plan.nodes:
+            data = self._folder(node.name) / "data"
+            text = configuration.render(
+                node,
+                self.plan,
+                addresses=self._wiring.addresses,
+                secrets=self.secrets,
+                directory=str(data),
+            )
+            try:
+                for folder in (data.parent.parent, data.parent, data):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                file = self._configuration_file(node)
+                file.touch(mode=0o600)
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise EnvironmentFailure(f"{data.parent}: cannot write the node's files: {error}") from error
+
+    def start_all(self) -> None:
+        """Start the data nodes side by side, form the topology, wait until it is ready."""
+        nodes = [node.name for node in self.plan.data_nodes()]
+        for node in nodes:
+            self._spawn(node)
+        for node in nodes:
+            self._await_answer(node)
+        self.engine = self._identified(nodes[0])
+        readiness.assemble(self)
+
+    def close(self) -> None:
+        """Take everything down; returns once nothing is left. Results stay."""
+        with ExitStack() as last_first:
+            last_first.callback(self._run_record.give_up)
+            last_first.callback(self._tidy)
+            last_first.callback(self._wiring.close)
+            if self._run_record.owned.held:
+                last_first.callback(end, self._run_record.owned.held.keeper)
+            for server in self._servers.values():
+                last_first.callback(server.end)
+
+    def hold(self) -> Path:
+        """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
+        descriptors = self._wiring.descriptors()
+        keeper = Keeper(tuple(descriptors.values()))
+        self._run_record.owned.held = Held(
+            keeper=keeper.identity,
+            descriptors=descriptors,
+            subnet=str(self._wiring.subnet) if isinstance(self._wiring, Network) else None,
+            first_port=self._wiring.first_port if isinstance(self._wiring, Loopback) else None,
+            cuts=self._wiring.cuts(),
+            secrets=self.secrets,
+            plan=self.plan,
+            in_user_namespace=outer_user() != os.getuid(),
+        )
+        self._run_record.save()
+        keeper.stay()  # last: killed before, this leaves a record without a keeper, which `clean` removes
+        return self._run_record.path
+
+    def let_go(self) -> None:
+        """Close what this process has of a held topology, and leave the topology as it is."""
+        for server in self._servers.values():
+            server.let_go()
+        self._wiring.let_go()
+
+    def _server(self, node: NodePlan, program: Path) -> Server:
+        sentinel = ["--sentinel"] if node.role is NodeRole.SENTINEL else []
+        return Server(
+            node.name,
+            command=[str(program), str(self._configuration_file(node)), *sentinel],
+            directory=self._folder(node.name),
+            log=self._folder(node.name) / "log.txt",
+            namespace=self._wiring.inside(node.name),
+            process=self._run_record.owned.nodes.get(node.name),
+        )
+
+    def _folder(self, node: str) -> Path:
+        return self._directory / "nodes" / node
+
+    def _configuration_file(self, node: NodePlan) -> Path:
+        name = "sentinel.conf" if node.role is NodeRole.SENTINEL else "redis.conf"
+        return self._folder(node.name) / name
+
+    def _spawn(self, node: str) -> None:
+        self._run_record.note(node, self._servers[node].spawn())
+
+    def _await_answer(self, node: str) -> None:
+        def answered_or_over() -> bool:
+            return not self.state(node).running or readiness.answers(self, node)
+
+        what = f"{node} to answer"
+        try:
+            wait_until(answered_or_over, within_s=ANSWERS_WITHIN_S, waiting_for=what, every_s=_EVERY_S)
+        except WaitExpired as error:
+            raise EnvironmentFailure(f"{error}\n{self.logs(node, _LOG_LINES)}") from error
+        state = self.state(node)
+        if not state.running:
+            raise EnvironmentFailure(
+                f"{node} did not start (exit status {state.exit_code}); its log ends with\n"
+                f"{self.logs(node, _LOG_LINES)}"
+            )
+        self._identified(node)
+
+    def _identified(self, node: str) -> str:
+        """The engine that answers at a node's address, once it is proved to be the process of ours."""
+        try:
+            info = parse_info(command(self, node, "INFO", "server"))
+        except (NoAnswer, ErrorReply) as error:
+            raise EnvironmentFailure(f"{node}: does not say who it is: {error}") from error
+        pid = self.state(node).pid
+        if int(info["process_id"]) != pid:
+            raise EnvironmentFailure(
+                f"{node}: expected process {pid} at {self.address(node)}, found {info['process_id']}"
+            )
+        return engine(info)
+
+    def _identified_by_any(self) -> str:
+        """Of a held topology any node may be down or paused by now; empty: all are."""
+        for node in self.plan.data_nodes():
+            if self.state(node.name).running and readiness.answers(self, node.name):
+                return self._identified(node.name)
+        return ""
+
+    def _empty(self, node: str) -> None:
+        for path in (self._folder(node) / "data").iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != _KEPT_WHEN_EMPTIED:
+                path.unlink()
+
+    def _note_cuts(self) -> None:
+        held = self._run_record.owned.held
+        if held:
+            held.cuts = self._wiring.cuts()
+            self._run_record.save()
+
+    def _tidy(self) -> None:
+        """Leave logs and configuration without passwords, and no data."""
+        for node in self.plan.nodes:
+            shutil.rmtree(self._folder(node.name) / "data", ignore_errors=True)
+            own = self._configuration_file(node)
+            # A server that is killed while it rewrites its configuration leaves `redis.conf.1-2.tmp`.
+            for file in self._folder(node.name).glob(f"{own.name}*"):
+                if file != own:
+                    file.unlink(missing_ok=True)
+            if own.is_file():
+                text = configuration.redact(own.read_text(encoding="utf-8", errors="replace"), self.secrets)
+                own.write_text(text, encoding="utf-8")

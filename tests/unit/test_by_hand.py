@@ -1,0 +1,29 @@
+"""What is told of held topologies, without one."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import pytest
+
+from harness import by_hand
+from harness.errors import EnvironmentFailure
+
+
+def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are told all the same, and the status says that one is not whole."""
+    asked = []
+
+    def attach_to(name: str) -> by_hand.HeldTopology:
+        asked.append(name)
+        raise EnvironmentFailure("redis-1: expected a container of this run, found none")
+
+    names = ("docker-a", "docker-b")
+    found = [by_hand._Found(name, partial(attach_to, name)) for name in names]
+    monkeypatch.setattr(by_hand, "_all", lambda: found)
+    told = io.StringIO()
+    assert by_hand.status(None, told) == EnvironmentFailure.exit_code
+    assert asked == list(names)
+    for name in names:
+        assert f"goes with: failover-kit down {name}" in told.getvalue()

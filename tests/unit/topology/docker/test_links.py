@@ -1,0 +1,174 @@
+"""Rules, addresses and ports of containers, as text and numbers."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.seams import Address, Source
+from harness.topology.docker import addresses
+from harness.topology.docker import links as links_module
+from harness.topology.docker.links import Links, Peer
+
+ADDRESSES = {"redis-1": Address("10.64.0.11", 6379), "redis-2": Address("10.64.0.12", 6379)}
+SOURCES = {
+    "web-1": Source(host="127.0.0.1", ports=(10000, 10999)),
+    "web-2": Source(host="127.0.0.1", ports=(11000, 11999)),
+}
+
+
+class ScriptedLinks(Links):
+    """Records the scripts that would run in a node's namespace; counts one packet per rule."""
+
+    def __init__(self, *, running: tuple[str, ...] = ("redis-1", "redis-2"), packets: int = 1) -> None:
+        super().__init__(
+            None,
+            labels={},
+            addresses=ADDRESSES,
+            sources=SOURCES,
+            look=lambda node: SimpleNamespace(name=node) if node in running else None,
+        )
+        self.tables: dict[str, list[str]] = {}
+        self.packets = packets
+
+    def _run(self, container, script: str) -> str:
+        if script.startswith("iptables-save"):
+            return "\n".join(f"[{self.packets}:60] {rule}" for rule in self.tables[container.name])
+        self.tables[container.name] = [line for line in script.splitlines() if line.startswith("-A")]
+        return ""
+
+
+def test_rules_drop_both_directions() -> None:
+    """What comes from the other end and what goes to it, for a node and for a range of ports."""
+    assert Peer(name="redis-2", host="10.64.0.12").rules() == (
+        "-A INPUT -s 10.64.0.12/32 -j DROP",
+        "-A OUTPUT -d 10.64.0.12/32 -j DROP",
+    )
+    assert Peer(name="web-1", host="10.64.0.1", ports=(1, 9)).rules() == (
+        "-A INPUT -s 10.64.0.1/32 -p tcp -m tcp --sport 1:9 -j DROP",
+        "-A OUTPUT -d 10.64.0.1/32 -p tcp -m tcp --dport 1:9 -j DROP",
+    )
+
+
+def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:
+    """Nodes on both sides get rules; each link's dropped packets are the proof."""
+    links = ScriptedLinks()
+    proof = links.cut(["redis-1", "web-1"], ["redis-2", "web-2"], by=1)
+    assert proof == "packets dropped: redis-1 - redis-2 4, redis-1 - web-2 2, redis-2 - web-1 2"
+    assert len(links.tables["redis-1"]) == 4
+    assert len(links.tables["redis-2"]) == 4
+
+
+def test_cuts_add_up_and_are_mended_one_by_one() -> None:
+    """Mending one leaves the other; mending twice is the same as once."""
+    links = ScriptedLinks()
+    links.cut(["redis-1"], ["redis-2"], by=1)
+    links.cut(["redis-1"], ["web-1"], by=2)
+    for _ in range(2):
+        links.mend(by=1)
+        assert links.cuts.all() == {frozenset(("redis-1", "web-1"))}
+        assert links.tables["redis-2"] == []
+        assert len(links.tables["redis-1"]) == 2
+
+
+def test_a_link_stays_cut_while_any_fault_cuts_it() -> None:
+    """The first heal leaves its rules at both ends; the last one lifts them."""
+    links = ScriptedLinks()
+    links.cut(["redis-1", "redis-2"], ["web-1"], by=1)
+    assert links.cut(["redis-1"], ["redis-2", "web-1"], by=2)
+    links.mend(by=1)
+    assert len(links.tables["redis-1"]) == 4
+    assert len(links.tables["redis-2"]) == 2
+    links.mend(by=2)
+    assert links.tables == {"redis-1": [], "redis-2": []}
+
+
+def test_a_mend_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules that could not be set are set by the next try."""
+    links = ScriptedLinks()
+    links.cut(["redis-1"], ["redis-2"], by=1)
+
+    def fail(container: object, script: str) -> str:
+        raise EnvironmentFailure("no rules now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(links, "_run", fail)
+        with pytest.raises(EnvironmentFailure):
+            links.mend(by=1)
+    links.mend(by=1)
+    assert links.tables == {"redis-1": [], "redis-2": []}
+
+
+def test_a_cut_that_drops_nothing_has_no_effect() -> None:
+    """Rules that were taken and count nothing prove nothing; the message names the links."""
+    links = ScriptedLinks(packets=0)
+    links_wait = links_module.DROPS_WITHIN_S
+    try:
+        links_module.DROPS_WITHIN_S = 0.05
+        with pytest.raises(NoEffect, match="redis-1 - redis-2"):
+            links.cut(["redis-1"], ["redis-2"], by=1)
+    finally:
+        links_module.DROPS_WITHIN_S = links_wait
+
+
+def test_a_node_that_starts_again_is_cut_again() -> None:
+    """Rules died with the container; they are set anew while the cut is in force, and only then."""
+    links = ScriptedLinks()
+    links.cut(["redis-1"], ["redis-2"], by=1)
+    links.tables.clear()
+    links.restore("redis-1")
+    assert set(links.tables) == {"redis-1"}
+    links.mend(by=1)
+    links.tables.clear()
+    links.restore("redis-1")
+    assert links.tables == {}
+
+
+def test_a_dead_node_is_cut_at_its_other_end() -> None:
+    """The living end's rules hold whatever comes back."""
+    links = ScriptedLinks(running=("redis-2",))
+    assert links.cut(["redis-1"], ["redis-2"], by=1) == "packets dropped: redis-1 - redis-2 2"
+    assert set(links.tables) == {"redis-2"}
+
+
+def test_web_servers_have_ports_of_their_own() -> None:
+    """Ranges do not touch each other nor those that the kernel gives to anybody else."""
+    ranges = addresses.web_ports(5)
+    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert len(ranges) == 5
+    assert all(before[1] < after[0] for before, after in pairwise(ranges))
+    assert all(addresses.FIRST_WEB_PORT <= first <= last < first_ephemeral for first, last in ranges)
+
+
+def test_too_many_web_servers_are_refused() -> None:
+    """With the kernel's setting by name."""
+    with pytest.raises(EnvironmentFailure, match="ip_local_port_range"):
+        addresses.web_ports(500)
+
+
+def test_a_routed_network_is_avoided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a route to all of 10.0.0.0/8, as VPNs set them, another range is used."""
+    table = tmp_path / "route"
+    line = "tun0\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\n"
+    table.write_text(f"Iface\tDestination\n{line}", encoding="ascii")
+    monkeypatch.setattr(addresses, "ROUTES", table)
+    chosen = IPv4Network(f"{addresses.free_subnet()}.0/24")
+    assert not chosen.overlaps(IPv4Network("10.0.0.0/8"))
+
+
+def test_without_any_free_network_it_says_where_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose routes cover every private range."""
+    table = tmp_path / "route"
+    halves = ("00000000", "00000080")
+    lines = "".join(f"tun0\t{half}\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n" for half in halves)
+    table.write_text(f"Iface\tDestination\n{lines}", encoding="ascii")
+    monkeypatch.setattr(addresses, "ROUTES", table)
+    with pytest.raises(EnvironmentFailure, match="ip route"):
+        addresses.free_subnet()
