@@ -20,6 +20,7 @@ from harness.checks.restarts import find_restarts
 from harness.checks.shards import Shards
 from harness.model.history import History
 from harness.model.records import NodeSample
+from harness.model.scenario import FaultStep
 from harness.model.words import Cause, Trait
 
 AT_LIMIT = 0.9
@@ -186,6 +187,10 @@ class Nodes:
         return gone
 
 
+def _of_the_cache_alone(flush: FaultStep) -> bool:
+    return flush.target == "cache" and flush.options.get("scope", "database") != "all"
+
+
 def _flushes(history: History, shards: Shards) -> list[Loss]:
     """Flushes that emptied a database with sessions in it."""
     faults = history.plan.scenario.faults_with(Trait.EMPTIES_DATABASE)
@@ -195,8 +200,7 @@ def _flushes(history: History, shards: Shards) -> list[Loss]:
         fault = faults.get(event.fault or 0)
         if event.name != "flushed" and not (event.name == "effect" and fault is not None):
             continue
-        other_database = fault is not None and fault.target == "cache" and cache_database != 0
-        if other_database and fault is not None and fault.options.get("scope", "database") != "all":
+        if fault is not None and cache_database and _of_the_cache_alone(fault):
             continue
         shard = shards.of(event.node, event.t_us) or event.shard
         struck = {node.shard for node in history.plan.data_nodes()} if shard is None else {shard}

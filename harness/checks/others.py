@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from harness.checks.causes import Why
 from harness.checks.columns import NONE
-from harness.checks.effects import NEVER
 from harness.checks.failover import triggers
 from harness.checks.findings import FINDINGS, Counted, finding
 from harness.checks.index import Index, Timeline
@@ -169,12 +168,10 @@ def differs(primary: AuditEntry, other: AuditEntry) -> str | None:
     if _may_have_expired(primary) or _may_have_expired(other):
         return None
     if other.saw != primary.saw:
-        names = sorted(
-            name
-            for name in {*(other.saw or {}), *(primary.saw or {})}
-            if (other.saw or {}).get(name) != (primary.saw or {}).get(name)
-        )
-        return f"{', '.join(names)} differ" if other.saw and primary.saw else "one has it, the other has not"
+        if not (other.saw and primary.saw):
+            return "one has it, the other has not"
+        apart = other.saw.items() ^ primary.saw.items()
+        return f"{', '.join(sorted({name for name, _ in apart}))} differ"
     if None not in {other.witnesses, primary.witnesses} and other.witnesses != primary.witnesses:
         return "the lists of executed writes differ"
     mine, theirs = primary.pttl_ms, other.pttl_ms
@@ -225,7 +222,7 @@ def judge_recovery(index: Index) -> Counted:
                 cause=Cause.NOT_DETERMINED if word is None else word.cause,
                 because=missing if word is None else word.told,
                 sentence=f"The topology did not recover within its limit: {missing}.{last}",
-                t_us=None if index.effect_us in {None, NEVER} else int(index.effect_us or 0),
+                t_us=None if index.effect_us is None else int(index.effect_us),
                 seen_us=closing.t_us,
             )
         ]

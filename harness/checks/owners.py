@@ -94,7 +94,7 @@ def _narrowed(owner: Owner, told: Iterable[Event]) -> Owner:
             by_us = min(by_us, event.t_us)
         if event.name not in {NOTICED, PUBLISHED}:
             from_us = max(from_us, begun_us)
-    return Owner(owner.node, from_us, by_us) if from_us <= by_us else owner
+    return Owner(owner.node, from_us, by_us)
 
 
 def _add_published(

@@ -107,7 +107,7 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
         if times < 2 or late is None or late.step.does is not StepKind.WRITE:
             continue
         first = left.index(witness)
-        last = len(left) - 1 - left[::-1].index(witness)
+        last = len(left) - left[::-1].index(witness)
         between = [by_witness[one] for one in left[first + 1 : last] if one in by_witness and one != witness]
         newer = [
             one

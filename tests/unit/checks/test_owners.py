@@ -258,3 +258,123 @@ def test_primary_is_a_node_of_the_plan() -> None:
     history = sketch.history()
     assert owners(history) == ["redis-1"]
     assert NodePlan(name="redis-9", role=NodeRole.REPLICA) not in history.plan.nodes
+
+
+def test_node_that_comes_back_to_its_shard_moved_twice() -> None:
+    """Away and back again: each move counts from the sample that shows it."""
+    history = cluster(
+        (1.0, "redis-8", "replica", 2),
+        (5.0, "redis-8", "replica", 1),
+        (6.0, "redis-8", "replica", 1),
+        (7.0, "redis-8", "replica", 2),
+    )
+    shards = Shards(history)
+    assert [shards.of("redis-8", us(at)) for at in (4.9, 5.0, 6.9, 7.0, 9.0)] == [2, 1, 1, 2, 2]
+
+
+# ---------------------------------------------------------------- brackets
+
+
+def sampled(*roles: tuple[float, str], told: tuple[tuple[str, float, float], ...] = ()) -> list[Owner]:
+    """redis-2 says these roles at these seconds; events about it are (name, second, error in seconds)."""
+    sketch = Sketch()
+    for at, role in roles:
+        sketch.sample("redis-2", at + 0.0005, role=role, run_id="x")
+    for name, at, error_s in told:
+        sketch.event(name, at, node="redis-2", error_s=error_s)
+    return Nodes(sketch.history()).owners[1][1:]
+
+
+TURNED = ((10.0, "replica"), (11.0, "primary"))
+
+
+def test_promotion_lies_between_two_samples() -> None:
+    """After the last one that was asked as a replica, before the first that answered as primary."""
+    assert sampled(*TURNED) == [Owner("redis-2", us(10.0), us(11.0005))]
+
+
+def test_node_that_says_no_role_for_a_moment_was_a_replica_before() -> None:
+    """While it loads it says none: what it said last holds, and the time of the promotion is the narrower."""
+    assert sampled((9.0, "replica"), (10.0, ""), (11.0, "primary")) == [
+        Owner("redis-2", us(10.0), us(11.0005))
+    ]
+    assert sampled((9.0, "primary"), (10.0, ""), (11.0, "primary")) == [Owner("redis-2", 0.0, us(9.0005))]
+
+
+def test_primary_that_follows_and_leads_again_was_promoted_twice() -> None:
+    """Each turn from replica to primary is one, and only those."""
+    turns = ((10.0, "replica"), (11.0, "primary"), (12.0, "replica"), (13.0, "replica"), (14.0, "primary"))
+    assert sampled(*turns) == [
+        Owner("redis-2", us(10.0), us(11.0005)),
+        Owner("redis-2", us(13.0), us(14.0005)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "error_s", "from_us", "by_us"),
+    [
+        # What was promoted says between which moments: both ends move.
+        ("promoted", 10.5, 0.1, us(10.4), us(10.5)),
+        ("promoted", 10.5, 2.0, us(10.0), us(10.5)),
+        # An order comes before: the start moves, the end does not.
+        ("+failover-state-wait-promotion", 10.5, 0.1, us(10.4), us(11.0005)),
+        # Who noticed or published did so afterwards: the end moves, the start does not.
+        ("+promoted-slave", 10.5, 0.1, us(10.0), us(10.5)),
+        # What lies outside of the samples is about another promotion, or late.
+        ("+failover-state-wait-promotion", 9.9, 0.0, us(10.0), us(11.0005)),
+        ("+promoted-slave", 11.4, 0.1, us(10.0), us(11.0005)),
+        ("+promoted-slave", 10.0, 0.0, us(10.0), us(10.0)),
+        ("+failover-state-wait-promotion", 11.0005, 0.0, us(11.0005), us(11.0005)),
+    ],
+)
+def test_promotion_is_narrowed_by_what_others_tell(
+    name: str, at: float, error_s: float, from_us: int, by_us: int
+) -> None:
+    """Within what the samples allow; none of them widens it."""
+    assert sampled(*TURNED, told=((name, at, error_s),))[0] == Owner("redis-2", from_us, by_us)
+
+
+def test_order_that_comes_after_the_promotion_was_noticed_is_another_one() -> None:
+    """What is noticed at 10.3 s was not ordered at 10.7 s."""
+    told = (("+promoted-slave", 10.3, 0.0), ("+failover-state-wait-promotion", 10.7, 0.0))
+    assert sampled(*TURNED, told=told)[0] == Owner("redis-2", us(10.0), us(10.3))
+
+
+def test_what_is_said_of_another_node_narrows_nothing() -> None:
+    """Two nodes may be promoted within one second, in two shards."""
+    sketch = Sketch()
+    for at, role in TURNED:
+        sketch.sample("redis-2", at + 0.0005, role=role, run_id="x")
+    sketch.event("+promoted-slave", 10.5, node="redis-3")
+    line = Nodes(sketch.history()).owners[1]
+    assert Owner("redis-2", us(10.0), us(11.0005)) in line
+
+
+def test_promotion_that_no_sample_shows_is_taken_from_its_event() -> None:
+    """Somewhere within the error that the event gives."""
+    assert sampled((9.0, ""), told=(("promoted", 10.5, 0.2),)) == [Owner("redis-2", us(10.3), us(10.5))]
+
+
+@pytest.mark.parametrize(
+    ("t_us", "heirs"),
+    [
+        (us(10.9), ["redis-2", "redis-3", "redis-2"]),
+        (us(12.9), ["redis-2", "redis-3", "redis-2"]),
+    ],
+)
+def test_heirs_come_one_after_the_other(t_us: int, heirs: list[str]) -> None:
+    """Who took over from redis-1, who from that one, and so on, whenever redis-1 is asked about."""
+    nodes = published(
+        (11.0, "sentinel-1", "redis-2"), (12.0, "sentinel-1", "redis-3"), (13.0, "sentinel-1", "redis-2")
+    )
+    assert [one.node for one in nodes.heirs("redis-1", t_us)] == heirs
+    assert [one.node for one in nodes.heirs("redis-3", us(12.5))] == ["redis-2"]
+    assert list(nodes.heirs("redis-9", t_us)) == []
+
+
+def test_failovers_of_one_shard_or_of_all_in_their_order() -> None:
+    """Where two shards change, both are told, the earlier first."""
+    history = cluster((12.0, "redis-8", "primary", 2), (11.0, "redis-4", "primary", 1))
+    nodes = Nodes(history)
+    assert [one.node for one in nodes.failovers(0)] == ["redis-4", "redis-8"]
+    assert [one.node for one in nodes.failovers(0, 2)] == ["redis-8"]

@@ -87,6 +87,33 @@ def test_what_a_restart_explains(keys: int, read: int | None, settings: dict[str
     assert restart(reborn(keys, read=read, settings=settings)).cause is cause
 
 
+def test_process_without_a_name_is_not_that_of_a_connection_without_a_name() -> None:
+    """A node that loads may not say its run id, and a connection may not know it: they have nothing in common."""
+    sketch = Sketch()
+    sketch.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
+    sketch.sample("redis-1", 10.2, role="primary", run_id="", keys=40)
+    nameless = Connection(id=1, web_server="web-1", node="redis-1", run_id="", opened_us=us(10.1))
+    assert restart(replace(sketch.history(), connections=(nameless,))).by_us == us(10.2)
+
+
+def test_first_connection_to_the_new_process_counts() -> None:
+    """Connections are not in the order of their opening."""
+    ways = [
+        Connection(id=n, web_server="web-1", node="redis-1", run_id="new", opened_us=us(at))
+        for n, at in enumerate((10.05, 10.1), 1)
+    ]
+    assert restart(replace(reborn(40), connections=tuple(ways))).by_us == us(10.05)
+
+
+def test_restarts_are_told_in_their_order() -> None:
+    """Whichever node comes first in the samples."""
+    sketch = Sketch()
+    for node, at in (("redis-1", 5.0), ("redis-2", 3.0)):
+        sketch.sample(node, 1.0, role="replica", run_id="a", keys=1)
+        sketch.sample(node, at, role="replica", run_id="b", keys=1)
+    assert [one.node for one in Nodes(sketch.history()).restarts] == ["redis-2", "redis-1"]
+
+
 def test_number_is_what_was_read_and_not_what_users_added_since() -> None:
     """Log-ins that came before the first look are not what came back."""
     assert restart(reborn(40, read=0)).has == 0
