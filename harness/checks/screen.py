@@ -71,7 +71,7 @@ class Clean:
         return bool(((self.user == self.users.index(user)) & (self.logged_in_us >= since_us)).any())
 
 
-NOBODY = Clean(user=np.zeros(0, np.int32), logged_in_us=np.zeros(0, np.int64))
+NOBODY = Clean(user=np.array([], np.int32), logged_in_us=np.array([], np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ def _look_at_steps(
     table, traffic = history.table, sessions.traffic
     rows = rows_of(table.steps)
     does = Words(table.steps, "does")
-    if traffic.done_us.max(initial=0) >> TIME_BITS or len(sessions.of) >> SESSION_BITS:
+    if (traffic.done_us >= 1 << TIME_BITS).any() or len(sessions.of) > 1 << SESSION_BITS:
         return None
     whose, reads = sessions.of.codes, does.equal(StepKind.READ)
     _beyond_one_session(sessions, table, rows, does)

@@ -135,7 +135,7 @@ def changes_of(
     place, each = _spread(wrote.offsets, said)
     step, token = np.repeat(sets, each), tokens.codes[wrote.tokens[place]]
     own = np.isin(tokens.field[token], tokens.field[given])
-    mine = given.reshape(-1, len(IDENTITY))[steps.group[step[own]]]
+    mine = given.reshape(len(identity), len(IDENTITY))[steps.group[step[own]]]
     same = (mine == token[own][:, None]).any(axis=1) & steps.are(StepKind.CREATE)[step[own]]
     untold.append(steps.session[step[own][~same]])
     makers = np.repeat(steps.begin, len(IDENTITY))
@@ -206,14 +206,16 @@ def _additions(steps: Steps, table: OperationTable) -> _Additions:
         [_one_number(text) for text in told.names()],
     )
     place = {name: n for n, name in enumerate(dict.fromkeys(name for name, _ in (*amounts, *totals)))}
-    asked_field = np.array([*(place[name] if name else -1 for name, _ in amounts), -1])
-    told_field = np.array([*(place[name] if name else -2 for name, _ in totals), -2])
-    good = asked_field[asked.codes] == told_field[told.codes]
+    asked_field, told_field = (
+        np.array([*(place[name] if name else NO_CODE for name, _ in known), NO_CODE])[said.codes]
+        for known, said in ((amounts, asked), (totals, told))
+    )
+    good = (asked_field == told_field) & (asked_field != NO_CODE)
     kept = step[good]
     return _Additions(
         step=kept,
-        amount=np.array([*(number for _, number in amounts), 0])[asked.codes[good]],
-        total=np.array([*(number for _, number in totals), 0])[told.codes[good]],
+        amount=np.array([number for _, number in amounts], np.int64)[asked.codes[good]],
+        total=np.array([number for _, number in totals], np.int64)[told.codes[good]],
         text=told.codes[good],
         texts=[f'{name}":"{number}' for name, number in totals],
         untold=steps.session[step[~good]],

@@ -35,7 +35,8 @@ Number = TypeVar("Number", np.int32, np.uint64)
 
 TIME_BITS = 40
 """Microseconds of twelve days."""
-SESSION_BITS = 22
+SESSION_BITS = 63 - TIME_BITS
+"""Number of the session and time stand together in one signed number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
