@@ -165,7 +165,7 @@ async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> in
         scene = FaultScene(
             plan=plan,
             topology=topology,
-            situation=observers.situation,
+            observed=observers.observed,
             web_servers=_NoWebServers(),
             record=observers.record,
             resolved={0: tuple(node.name for node in plan.nodes)},  # whoever is down was `killed`

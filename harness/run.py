@@ -236,7 +236,7 @@ class _Attempt:
         scene = FaultScene(
             plan=self._plan,
             topology=self._topology,
-            situation=self._observers.situation,
+            observed=self._observers.observed,
             web_servers=self._engine,
             record=self._record_and_tell,
             resolved={},

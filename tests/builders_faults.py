@@ -1,4 +1,4 @@
-"""Live nodes for tests of faults: a situation that asks them each time, and ways to look for oneself."""
+"""Live nodes for tests of faults: a state that asks them each time, and ways to look for oneself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.model.words import NodeRole, TopologyKind
 from tests.fakes import FakeWebServers, make_plan, step
 
 
-class LiveSituation:
+class LiveState:
     """Asks the nodes themselves, each time."""
 
     def __init__(self, topology: Topology) -> None:
@@ -87,7 +87,7 @@ def scene_on(topology: Topology) -> FaultScene:
     return FaultScene(
         plan=topology.plan,
         topology=topology,
-        situation=LiveSituation(topology),
+        observed=LiveState(topology),
         web_servers=FakeWebServers(),
         record=lambda record: None,
         resolved={},
@@ -130,7 +130,7 @@ def answers(topology: Topology, node: str) -> bool:
 
 
 def role(scene: FaultScene, node: str) -> str:
-    return scene.situation.views()[node].role
+    return scene.observed.views()[node].role
 
 
 def reaches(topology: Topology, web_server: str, node: str) -> bool:

@@ -1,4 +1,4 @@
-"""A topology, a situation and web servers that live in this process, for tests without Redis.
+"""A topology, its observed state and web servers that live in this process, for tests without Redis.
 
 `FakeNode` is a real socket that speaks just enough RESP to be asked who it is, what it holds and to
 be told to do things; faults talk to it exactly as they talk to Redis. `FakeTopology` kills, pauses
@@ -326,8 +326,8 @@ class FakeTopology:
         one.resume()
 
 
-class FakeSituation:
-    """Satisfies `Situation`; sees the fake nodes as they are, unless told otherwise."""
+class FakeState:
+    """Satisfies `ObservedState`; sees the fake nodes as they are, unless told otherwise."""
 
     def __init__(self, topology: FakeTopology) -> None:
         self.topology = topology
@@ -394,7 +394,7 @@ class FakeWorld:
 
     scene: FaultScene
     topology: FakeTopology
-    situation: FakeSituation
+    observed: FakeState
     web_servers: FakeWebServers
     records: list[Record]
     sides: dict[int, Mapping[str, str]]
@@ -407,21 +407,21 @@ class FakeWorld:
 def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWorld:
     """Close `world.topology` when done."""
     topology = FakeTopology(plan)
-    situation = FakeSituation(topology)
+    observed = FakeState(topology)
     web_servers = FakeWebServers()
     records: list[Record] = []
     sides: dict[int, Mapping[str, str]] = {}
     scene = FaultScene(
         plan=plan,
         topology=topology,
-        situation=situation,
+        observed=observed,
         web_servers=web_servers,
         record=records.append,
         resolved={},
         random=random,
         set_sides=sides.__setitem__,
     )
-    return FakeWorld(scene, topology, situation, web_servers, records, sides)
+    return FakeWorld(scene, topology, observed, web_servers, records, sides)
 
 
 def step(kind: str, target: str = "primary", *, number: int = 1, **changes: object) -> FaultStep:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import time
 
 from harness.errors import NoEffect
-from harness.faults import ours, targets
-from harness.faults.heard import caught_up
+from harness.faults import own_nodes, targets
+from harness.faults.healed_link import caught_up
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
@@ -39,18 +39,18 @@ class CutReplication:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (primary,) = targets.resolve(step.target, scene)
-        known = ours.check(scene, primary)
+        known = own_nodes.check(scene, primary)
         replicas = _others(primary, scene)
         following = targets.replicas_of(targets.parse(step.target).shard, scene)
         if not following:
             raise NoEffect(f"{primary} has no replicas now; seen: {targets.describe(scene)}")
-        began_us = scene.situation.now_us()
+        began_us = scene.observed.now_us()
         try:
             proof = scene.topology.cut([primary], replicas, by=step.number)
         except BaseException:
             scene.topology.mend(by=step.number)
             raise
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         return Effect(
             targets=(primary,),
             proof=f"{known} cut from {', '.join(replicas)}: {proof}",
@@ -70,6 +70,6 @@ class CutReplication:
 
 def _others(primary: str, scene: FaultScene) -> list[str]:
     """Every other data node of its shard, also one that is down now and may come back during the cut."""
-    view = scene.situation.views().get(primary)
+    view = scene.observed.views().get(primary)
     shard = scene.plan.node(primary).shard if view is None else view.shard
     return [name for name in targets.members(shard, scene) if name != primary]

@@ -270,7 +270,7 @@ class Director:
         detail: str = "",
     ) -> None:
         shards = {known.name: known.shard for known in self._scene.plan.nodes}
-        shards |= {name: view.shard for name, view in self._scene.situation.views().items()}
+        shards |= {name: view.shard for name, view in self._scene.observed.views().items()}
         event = Event(
             source=f"fault {step.number}",
             name=name,
@@ -285,4 +285,4 @@ class Director:
             self._scene.record(event)
 
     def _now_us(self) -> int:
-        return self._scene.situation.now_us()
+        return self._scene.observed.now_us()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.errors import Interrupted, NoEffect
-from harness.faults import ours, targets
+from harness.faults import own_nodes, targets
 from harness.faults.conversation import Conversation
 from harness.faults.filler import Load, Written, fill
 from harness.model.plan import Plan
@@ -79,8 +79,8 @@ class FillCache:
         (node,) = targets.resolve("cache", scene)
         database = cache_database(scene.plan)
         with (
-            ours.connect(scene, node, database=database) as asking,
-            ours.connect(scene, node, database=database, within_s=_STALL_S) as writing,
+            own_nodes.connect(scene, node, database=database) as asking,
+            own_nodes.connect(scene, node, database=database, within_s=_STALL_S) as writing,
         ):
             before = _memory(asking, scene)
             load = _load(step, before)
@@ -127,7 +127,7 @@ class _Watch:
         """When it was first seen full, and when it was last looked at before."""
 
     def go_on(self, written: Written) -> bool:
-        now_us = self._scene.situation.now_us()
+        now_us = self._scene.observed.now_us()
         if self._scene.stopping():
             raise Interrupted(f"stopped while filling the cache, {written.answered} keys in")
         if now_us - self._looked_us >= _LOOK_EVERY_US or (written.refused and self._full is None):
@@ -170,5 +170,5 @@ def _memory(conversation: Conversation, scene: FaultScene) -> _Memory:
         policy=memory["maxmemory_policy"],
         evicted=int(conversation.info("stats")["evicted_keys"]),
         keys=int(conversation.call("DBSIZE")),
-        t_us=scene.situation.now_us(),
+        t_us=scene.observed.now_us(),
     )

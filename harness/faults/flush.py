@@ -10,7 +10,7 @@ Trap: not in MULTI. A full instance refuses everything inside it, reads too.
 from __future__ import annotations
 
 from harness.errors import NoEffect
-from harness.faults import ours, targets
+from harness.faults import own_nodes, targets
 from harness.faults.conversation import keys_in
 from harness.faults.fill_cache import cache_database
 from harness.model.plan import Plan
@@ -43,9 +43,9 @@ class Flush:
         nodes = targets.resolve(step.target, scene)
         database = cache_database(scene.plan) if step.target == "cache" else 0
         everything = step.options.get("scope", "database") == "all"
-        began_us = scene.situation.now_us()
+        began_us = scene.observed.now_us()
         gone = {node: _flush(node, database, everything=everything, scene=scene) for node in nodes}
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         what = "FLUSHALL" if everything else f"FLUSHDB in database {database}"
         if not any(gone.values()):
             raise NoEffect(f"{what} on {', '.join(nodes)} had nothing to remove: no keys there before")
@@ -62,7 +62,7 @@ def _flush(node: str, database: int, *, everything: bool, scene: FaultScene) -> 
     Raises:
         NoEffect: keys were left.
     """
-    with ours.connect(scene, node, database=database) as conversation:
+    with own_nodes.connect(scene, node, database=database) as conversation:
         count = ("INFO", "keyspace")
         command = "FLUSHALL" if everything else "FLUSHDB"
         before, _, after = conversation.call_all([count, (command,), count])

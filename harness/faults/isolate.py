@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 
-from harness.faults import ours, targets
-from harness.faults.heard import heard_again
+from harness.faults import own_nodes, targets
+from harness.faults.healed_link import heard_again
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
@@ -46,16 +46,16 @@ class Isolate:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        known = ours.check(scene, nodes[0])
+        known = own_nodes.check(scene, nodes[0])
         inside, outside = _sides(step, nodes, scene.plan)
-        began_us = scene.situation.now_us()
+        began_us = scene.observed.now_us()
         try:
             scene.set_sides(step.number, _client_sides(inside, nodes, scene))
             proof = scene.topology.cut(inside, outside, by=step.number)
         except BaseException:
             _mend(step, scene)
             raise
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         return Effect(
             targets=nodes,
             proof=f"{known} with {', '.join(inside[1:]) or 'nobody'} cut from the rest: {proof}",
@@ -80,7 +80,7 @@ def _sides(step: FaultStep, nodes: tuple[str, ...], plan: Plan) -> tuple[list[st
 
 
 def _client_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> dict[str, str]:
-    view = scene.situation.views().get(nodes[0])
+    view = scene.observed.views().get(nodes[0])
     a_replica = view is not None and view.role == NodeRole.REPLICA
     return {
         name: "with-primary" if (name in inside) is not a_replica else "rest"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.errors import NoEffect
-from harness.faults import ours, targets
-from harness.faults.departure import watched
+from harness.faults import own_nodes, targets
+from harness.faults.last_answer import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine, NodeState
@@ -30,7 +30,7 @@ class Kill:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        known = [ours.check(scene, node) for node in nodes]
+        known = [own_nodes.check(scene, node) for node in nodes]
         with watched(scene, nodes) as departure:
             for node in nodes:
                 scene.topology.kill(node)
@@ -74,4 +74,4 @@ def start_again(nodes: tuple[str, ...], scene: FaultScene) -> str:
     for node in nodes:
         if not scene.topology.state(node).running:
             scene.topology.start(node)
-    return "answers again: " + ", ".join(ours.check(scene, node) for node in nodes)
+    return "answers again: " + ", ".join(own_nodes.check(scene, node) for node in nodes)

@@ -26,9 +26,9 @@ class KillWebServer:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (web_server,) = targets.resolve(step.target, scene)
-        began_us = scene.situation.now_us()
+        began_us = scene.observed.now_us()
         proof = scene.web_servers.kill_web_server(web_server)
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         return Effect(targets=(web_server,), proof=proof, at_us=at_us, error_us=at_us - began_us)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from harness.clock import wait_until
 from harness.errors import Interrupted, NoEffect
-from harness.faults import ours, targets
+from harness.faults import own_nodes, targets
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -33,17 +33,17 @@ class Nothing:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (node,) = targets.resolve(step.target, scene)
         wait_s = float(step.options.get("wait", 0.1))
-        before = ours.check(scene, node)
-        began_us = scene.situation.now_us()
+        before = own_nodes.check(scene, node)
+        began_us = scene.observed.now_us()
 
         def waited() -> bool:
             if scene.stopping():
                 raise Interrupted(f"stopped while nothing was done to {node}")
-            return scene.situation.now_us() - began_us >= wait_s * 1e6
+            return scene.observed.now_us() - began_us >= wait_s * 1e6
 
         wait_until(waited, within_s=wait_s + 1, waiting_for="the time to pass")
-        over_us = scene.situation.now_us()
-        after = ours.check(scene, node)
+        over_us = scene.observed.now_us()
+        after = own_nodes.check(scene, node)
         if before != after:
             raise NoEffect(f"something happened to {node} while nothing was done: {before}, then {after}")
         waited_s = (over_us - began_us) / 1e6

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from harness.clock import wait_until
 from harness.errors import NoEffect
-from harness.faults import ours, targets
+from harness.faults import own_nodes, targets
 from harness.faults.conversation import Unanswered
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
@@ -38,7 +38,7 @@ class Pause:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        known = [ours.check(scene, node) for node in nodes]
+        known = [own_nodes.check(scene, node) for node in nodes]
         if frozen := [node for node in nodes if scene.topology.state(node).paused]:
             raise NoEffect(f"{', '.join(frozen)} paused already")
         try:
@@ -54,10 +54,10 @@ class Pause:
         return any(scene.topology.state(node).paused for node in effect.targets)
 
     def _freeze(self, nodes: tuple[str, ...], known: list[str], scene: FaultScene) -> Effect:
-        began_us = scene.situation.now_us()
+        began_us = scene.observed.now_us()
         for node in nodes:
             scene.topology.pause(node)
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         if awake := [node for node in nodes if answers(node, scene)]:
             raise NoEffect(f"{', '.join(awake)} still answering after being paused")
         return Effect(
@@ -71,7 +71,7 @@ class Pause:
 def answers(node: str, scene: FaultScene, within_s: float = _SILENCE_S) -> bool:
     """Whether the node answers at all now."""
     try:
-        ours.connect(scene, node, within_s=within_s).close()
+        own_nodes.connect(scene, node, within_s=within_s).close()
     except Unanswered:
         return False
     return True

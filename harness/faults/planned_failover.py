@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import Interrupted, NoEffect
-from harness.faults import ours, targets
+from harness.faults import own_nodes, targets
 from harness.faults.conversation import Conversation, Unanswered, pairs
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
@@ -90,11 +90,11 @@ def _by_sentinel(old: str, scene: FaultScene) -> Effect:
     service = scene.topology.service
     within_s = scene.plan.scenario.deployment.topology.failover_timeout_s
     candidates = [name for name in targets.members(1, scene) if name != old]
-    with ours.connect(scene, sentinel) as guard:
+    with own_nodes.connect(scene, sentinel) as guard:
         before = pairs(guard.call("SENTINEL", "MASTER", service))
         if scene.topology.node_at(before["ip"], int(before["port"])) != old:
             raise NoEffect(f"{sentinel} does not call {old} the primary, but {before['ip']}:{before['port']}")
-        asked_us = scene.situation.now_us()
+        asked_us = scene.observed.now_us()
         guard.call("SENTINEL", "FAILOVER", service)
         promotion = _await_promotion(candidates, asked_us, within_s, scene)
 
@@ -105,7 +105,7 @@ def _by_sentinel(old: str, scene: FaultScene) -> Effect:
 
         # Published once the other replicas follow, for which there is a failover-timeout again.
         after = _await(published, within_s + _PUBLISHING_S, f"{sentinel} to publish {promotion.node}", scene)
-    took_s = (scene.situation.now_us() - asked_us) / 1e6
+    took_s = (scene.observed.now_us() - asked_us) / 1e6
     return Effect(
         targets=(old,),
         proof=(
@@ -121,9 +121,9 @@ def _by_sentinel(old: str, scene: FaultScene) -> Effect:
 def _by_cluster(old: str, shard: int, form: str, scene: FaultScene) -> Effect:
     (replica,) = targets.resolve(f"shard {shard} replica", scene)
     words = {"force": ("FORCE",), "takeover": ("TAKEOVER",)}.get(form, ())
-    with ours.connect(scene, replica) as candidate:
+    with own_nodes.connect(scene, replica) as candidate:
         epoch = _epoch(candidate)
-        asked_us = scene.situation.now_us()
+        asked_us = scene.observed.now_us()
         candidate.call("CLUSTER", "FAILOVER", *words)
         promotion = _await_promotion([replica], asked_us, _CLUSTER_WITHIN_S, scene)
         now = _await(
@@ -158,7 +158,7 @@ def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scen
     def says_master(node: str) -> bool:
         try:
             if node not in open_to:
-                open_to[node] = ours.connect(scene, node)
+                open_to[node] = own_nodes.connect(scene, node)
             return bool(open_to[node].call("ROLE")[0] == "master")
         except Unanswered:
             if node in open_to:
@@ -167,9 +167,9 @@ def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scen
 
     def promoted() -> _Promotion | None:
         nonlocal looked_us
-        since_us, looked_us = looked_us, scene.situation.now_us()
+        since_us, looked_us = looked_us, scene.observed.now_us()
         node = next((node for node in candidates if says_master(node)), None)
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         return _Promotion(node, at_us, at_us - since_us) if node else None
 
     try:

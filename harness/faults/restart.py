@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
-from harness.faults import ours, targets
-from harness.faults.arrival import awaited
+from harness.faults import own_nodes, targets
 from harness.faults.conversation import Conversation, keys_in
-from harness.faults.departure import watched
+from harness.faults.first_answer import awaited
+from harness.faults.last_answer import watched
 from harness.model.persistence import keys_back
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
@@ -81,7 +81,7 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
     with awaited(scene, node) as arrival:
         scene.topology.start(node, empty=empty)
         up_us, up_error_us = arrival.when()
-    with ours.connect(scene, node) as conversation:
+    with own_nodes.connect(scene, node) as conversation:
         after = conversation.info("server")["run_id"]
         data = _data(node, conversation, empty=empty, scene=scene)
     if after == before:
@@ -98,7 +98,7 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
 def _run_id(node: str, scene: FaultScene) -> str:
     if scene.topology.state(node).paused:
         raise NoEffect(f"{node} is paused; resume or kill it instead")
-    with ours.connect(scene, node) as conversation:
+    with own_nodes.connect(scene, node) as conversation:
         return conversation.info("server")["run_id"]
 
 

@@ -28,12 +28,12 @@ class Resume:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        began_us = scene.situation.now_us()
+        began_us = scene.observed.now_us()
         try:
             proof = resume(nodes, scene)
         except WaitExpired as expired:
             raise NoEffect(str(expired)) from expired
-        at_us = scene.situation.now_us()
+        at_us = scene.observed.now_us()
         scene.last_look(nodes, AFTER_RESUMING.moment)
         return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
 

@@ -8,9 +8,9 @@ write meanwhile, an outage like any other. `for:` works as with `kill`.
 from __future__ import annotations
 
 from harness.errors import NoEffect
-from harness.faults import ours, targets
-from harness.faults.departure import watched
+from harness.faults import own_nodes, targets
 from harness.faults.kill import exits, start_again
+from harness.faults.last_answer import watched
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -30,8 +30,8 @@ class Stop:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        known = [ours.check(scene, node) for node in nodes]
-        began_us = scene.situation.now_us()
+        known = [own_nodes.check(scene, node) for node in nodes]
+        began_us = scene.observed.now_us()
         with watched(scene, nodes) as departure:
             for node in nodes:
                 scene.topology.stop(node)

@@ -122,7 +122,7 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
 
 def describe(scene: FaultScene) -> str:
     """The data nodes as the observers know them now, one clause each."""
-    views = scene.situation.views()
+    views = scene.observed.views()
     seen = [
         f"{name} {view.role}{'' if view.reachable else ' (unreachable)'} at offset {view.offset}"
         for name, view in sorted(views.items())
@@ -132,7 +132,7 @@ def describe(scene: FaultScene) -> str:
 
 def members(shard: int, scene: FaultScene) -> list[str]:
     """The nodes that belong to a shard now, up or down; of those never seen the plan is believed."""
-    views = scene.situation.views()
+    views = scene.observed.views()
     return [
         node.name
         for node in session_nodes(scene.plan)
@@ -153,16 +153,16 @@ def _primary(shard: int, scene: FaultScene) -> str:
     nodes = session_nodes(scene.plan, shard)
     if len(nodes) == 1:
         return nodes[0].name
-    primary = scene.situation.primary_of(shard)
+    primary = scene.observed.primary_of(shard)
     if primary is None:
         raise NoEffect(f"no primary of shard {shard} is agreed upon now; seen: {describe(scene)}")
     return primary
 
 
 def _replica_views(shard: int, scene: FaultScene) -> list[NodeView]:
-    primary = scene.situation.primary_of(shard)
+    primary = scene.observed.primary_of(shard)
     members = {node.name for node in session_nodes(scene.plan)}
-    views = sorted(scene.situation.views().values(), key=lambda view: view.name)
+    views = sorted(scene.observed.views().values(), key=lambda view: view.name)
     return [
         view
         for view in views
@@ -179,7 +179,7 @@ def _replicas(shard: int, scene: FaultScene) -> list[str]:
 
 
 def _furthest_behind(shard: int, scene: FaultScene) -> list[str]:
-    primary = scene.situation.views().get(_primary(shard, scene))
+    primary = scene.observed.views().get(_primary(shard, scene))
     acknowledged = primary.replica_offsets if primary is not None else {}
     views = _replica_views(shard, scene)
     views.sort(key=lambda view: (acknowledged.get(view.name, view.offset), view.name))

@@ -134,12 +134,12 @@ def _event_us(event: str, since_us: int, past: Past, scene: FaultScene) -> int |
         return effect.at_us if effect is not None else None
     if event == "healed":
         return past.first_healed_us(since_us)
-    return scene.situation.first_event_us(event, since_us)
+    return scene.observed.first_event_us(event, since_us)
 
 
 def _acked(step: FaultStep, since_us: int, past: Past, scene: FaultScene) -> bool:
     start = step.start
-    if scene.situation.acked_since(str(start.acked), since_us) < start.times:
+    if scene.observed.acked_since(str(start.acked), since_us) < start.times:
         return False
     return not start.unreplicated or _unreplicated(step, past, scene)
 
@@ -152,13 +152,13 @@ def _unreplicated(step: FaultStep, past: Past, scene: FaultScene) -> bool:
         cuts = Trait.CUTS_REPLICATION in other.traits and targets.parse(other.target).shard == shard
         if cuts and other.number in past.standing:
             return True
-    primary = scene.situation.views().get(scene.situation.primary_of(shard) or "")
+    primary = scene.observed.views().get(scene.observed.primary_of(shard) or "")
     return primary is not None and all(has < primary.offset for has in primary.replica_offsets.values())
 
 
 def _lag_bytes(shard: int, scene: FaultScene) -> int | None:
     """How far the slowest replica is behind; None: not known."""
-    primary = scene.situation.views().get(scene.situation.primary_of(shard) or "")
+    primary = scene.observed.views().get(scene.observed.primary_of(shard) or "")
     if primary is None or not primary.replica_offsets:
         return None
     return primary.offset - min(primary.replica_offsets.values())
@@ -170,9 +170,7 @@ def _condition(start: Start) -> str:
 
 
 def _until(due_us: int, scene: FaultScene) -> None:
-    _await(
-        lambda: scene.situation.now_us() >= due_us, f"{due_us / 1e6:.3f} s on the clock", _FOREVER_S, scene
-    )
+    _await(lambda: scene.observed.now_us() >= due_us, f"{due_us / 1e6:.3f} s on the clock", _FOREVER_S, scene)
 
 
 def _await(probe: Callable[[], Seen | None], waiting_for: str, within_s: float, scene: FaultScene) -> Seen:

@@ -134,7 +134,7 @@ class NodeView:
     run_id: str
 
 
-class Situation(Protocol):
+class ObservedState(Protocol):
     """What is known now; readable from any thread."""
 
     def now_us(self) -> int: ...
@@ -164,7 +164,7 @@ class FaultScene:
 
     plan: Plan
     topology: Topology
-    situation: Situation
+    observed: ObservedState
     web_servers: WebServers
     record: Recorder
     resolved: Mapping[int, tuple[str, ...]]

@@ -20,11 +20,11 @@ from typing import Protocol
 import hiredis
 
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry
+from harness.observe.context import ObserverContext
 from harness.observe.link import Link, LinkDown, Reply, Words
 from harness.observe.parsing import ClusterView, slot
-from harness.observe.picture import clustered
 from harness.observe.samples import NodeSampler, Seen, SentinelSampler
-from harness.observe.vantage import Vantage
+from harness.observe.topology_view import clustered
 
 PASSES = 3
 BATCH = 100
@@ -59,9 +59,11 @@ def index_key(user: str) -> str:
     return f"user:{{{user}}}:sessions"
 
 
-async def audit(vantage: Vantage, sessions: Sequence[AuditedSession], *, within_s: float) -> AuditSummary:
+async def audit(
+    context: ObserverContext, sessions: Sequence[AuditedSession], *, within_s: float
+) -> AuditSummary:
     """Record every session on every node of its shard; returns, and records, which pass is valid."""
-    reader = _Audit(vantage, sessions)
+    reader = _Audit(context, sessions)
     try:
         async with asyncio.timeout(within_s):
             summary = await reader.run()
@@ -69,19 +71,19 @@ async def audit(vantage: Vantage, sessions: Sequence[AuditedSession], *, within_
         summary = AuditSummary(passes=reader.passes, reason=f"it was not finished within {within_s:g} s")
     finally:
         reader.close()
-    vantage.record(summary)
+    context.record(summary)
     return summary
 
 
 class _Audit:
-    def __init__(self, vantage: Vantage, sessions: Sequence[AuditedSession]) -> None:
-        plan = vantage.plan
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, sessions: Sequence[AuditedSession]) -> None:
+        plan = context.plan
+        self._context = context
         self._sessions = sessions
         self._cluster = clustered(plan)
         self._witnesses = plan.scenario.workload.witnesses
-        self._samplers = {node.name: NodeSampler(vantage, node.name) for node in plan.data_nodes()}
-        self._sentinels = {node.name: SentinelSampler(vantage, node.name) for node in plan.sentinels()}
+        self._samplers = {node.name: NodeSampler(context, node.name) for node in plan.data_nodes()}
+        self._sentinels = {node.name: SentinelSampler(context, node.name) for node in plan.sentinels()}
         self._data_nodes = [node.name for node in plan.data_nodes()]
         self.passes = 0
 
@@ -128,7 +130,7 @@ class _Audit:
         """The data nodes by the shard that they belong to now."""
         found: dict[int, list[str]] = {}
         for name in self._data_nodes:
-            found.setdefault(self._vantage.shard(name), []).append(name)
+            found.setdefault(self._context.shard(name), []).append(name)
         return list(found.values())
 
     async def _bracket(self, number: int, moment: str) -> BracketNodes:
@@ -137,8 +139,8 @@ class _Audit:
         return nodes
 
     def _record_bracket(self, number: int, moment: str, nodes: BracketNodes) -> None:
-        t_us = self._vantage.clock.now_us()
-        self._vantage.record(Bracket(pass_n=number, moment=moment, t_us=t_us, nodes=nodes))
+        t_us = self._context.clock.now_us()
+        self._context.record(Bracket(pass_n=number, moment=moment, t_us=t_us, nodes=nodes))
 
     async def _states(self) -> BracketNodes:
         answers, views = await asyncio.gather(
@@ -163,22 +165,22 @@ class _Audit:
         self, number: int, node: str, state: Mapping[str, str | int], indexed: Mapping[str, bool]
     ) -> None:
         """Record an entry for every session of the node's shard; without an answer, one that says so."""
-        shard = self._vantage.shard(node)
-        link = self._vantage.link(node)
+        shard = self._context.shard(node)
+        link = self._context.link(node)
         error = None
         primary = state["role"] == "primary"
         try:
             if self._cluster:
                 await link.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
             for batch in batches(session for session in self._sessions if session.shard == shard):
-                sent_us = self._vantage.clock.now_us()
+                sent_us = self._context.clock.now_us()
                 replies: list[list[Reply]] | None = None
                 if error is None:
                     try:
                         replies = await ask_batch(link, batch, indexed=not self._cluster)
                     except LinkDown as silence:
                         error = str(silence)
-                done_us = self._vantage.clock.now_us()
+                done_us = self._context.clock.now_us()
                 for turn, session in enumerate(batch):
                     entry = AuditEntry(
                         pass_n=number,
@@ -195,7 +197,7 @@ class _Audit:
                         entry.error = fill(entry, replies[turn], witnesses=self._witnesses)
                     if self._cluster:
                         entry.indexed = indexed.get(session.id) if primary else None
-                    self._vantage.record(entry)
+                    self._context.record(entry)
         finally:
             link.close()
 
@@ -211,7 +213,7 @@ class _Audit:
                 by_owner.setdefault(owner, []).append(session)
         found: dict[str, bool] = {}
         for owner, theirs in by_owner.items():
-            link = self._vantage.link(owner)
+            link = self._context.link(owner)
             try:
                 for batch in batches(theirs):
                     asked: list[Words] = [("SISMEMBER", index_key(one.user), one.id) for one in batch]

@@ -21,8 +21,8 @@ import hiredis
 
 from harness.model.records import Connection, Unanswered
 from harness.model.seams import Source
+from harness.observe.context import ObserverContext, every
 from harness.observe.link import Link, LinkDown
-from harness.observe.vantage import Vantage, every
 
 LOOK_EVERY_S = 1.0
 SETTLED_WITHIN_S = 2.0
@@ -42,12 +42,12 @@ class Barrier:
 
     def __init__(
         self,
-        vantage: Vantage,
+        context: ObserverContext,
         unanswered: Callable[[], Sequence[Connection]],
         source: Callable[[str], Source],
         running: Callable[[str], bool],
     ) -> None:
-        self._vantage = vantage
+        self._context = context
         self._unanswered = unanswered
         self._source = source
         self._running = running
@@ -89,7 +89,7 @@ class Barrier:
         for one in self._unanswered():
             if one.id not in self._closed:
                 why = self._why.get(one.id, "it was never asked about")
-                self._vantage.record(Unanswered(connection=one.id, closed_by=why))
+                self._context.record(Unanswered(connection=one.id, closed_by=why))
 
     def close(self) -> None:
         for link in self._links.values():
@@ -97,13 +97,13 @@ class Barrier:
 
     async def _look_at(self, node: str, ours: Sequence[Connection]) -> bool:
         """Whether every one of these connections to the node is gone from it."""
-        if node not in self._vantage.addresses:
+        if node not in self._context.addresses:
             self._why |= {one.id: f"{node} is no node of this run" for one in ours}
             return False
         listed = await self._clients(node)
-        done_us = self._vantage.clock.now_us()
+        done_us = self._context.clock.now_us()
         if isinstance(listed, str) and not await asyncio.to_thread(self._running, node):
-            done_us = self._vantage.clock.now_us()
+            done_us = self._context.clock.now_us()
             for one in ours:
                 self._close(one, done_us, f"the process of {node} is gone")
         for one in ours:
@@ -119,7 +119,7 @@ class Barrier:
 
     def _close(self, connection: Connection, at_us: int, proof: str) -> None:
         self._closed.add(connection.id)
-        self._vantage.record(Unanswered(connection=connection.id, closed_us=at_us, closed_by=proof))
+        self._context.record(Unanswered(connection=connection.id, closed_us=at_us, closed_by=proof))
 
     async def _traceable(self, connection: Connection) -> bool:
         """Whether the node would list this connection under the address that its web server gave it."""
@@ -141,7 +141,7 @@ class Barrier:
         Raises:
             LinkDown: no answer; it may be cut off now.
         """
-        link = self._vantage.link(node, self._source(web_server))
+        link = self._context.link(node, self._source(web_server))
         try:
             (said,) = await link.ask(("CLIENT", "INFO"), within_s=_ANSWER_WITHIN_S)
             ours = link.local
@@ -158,7 +158,7 @@ class Barrier:
 
     async def _clients(self, node: str) -> set[str] | str:
         """The addresses of a node's clients, or why they are not known."""
-        link = self._links.setdefault(node, self._vantage.link(node))
+        link = self._links.setdefault(node, self._context.link(node))
         try:
             (said,) = await link.ask(("CLIENT", "LIST"), within_s=_ANSWER_WITHIN_S)
         except LinkDown as silence:

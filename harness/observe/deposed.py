@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from harness.clock import Clock
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
-from harness.model.seams import NodeView, Recorder, Situation
+from harness.model.seams import NodeView, ObservedState, Recorder
 from harness.model.words import NodeRole
-from harness.observe.vantage import every
+from harness.observe.context import every
 
 LOOK_EVERY_S = 0.25
 AGAIN_AFTER_S = 1.0
@@ -32,10 +32,10 @@ LastLook = Callable[[Iterable[str], str], None]
 class DeposedWatch:
     """`last_look` blocks; it is called in threads of its own, one at a time for a node."""
 
-    def __init__(self, plan: Plan, situation: Situation, clock: Clock) -> None:
+    def __init__(self, plan: Plan, observed: ObservedState, clock: Clock) -> None:
         self._shards = sorted({node.shard for node in plan.data_nodes()})
         self._planned = {node.name: node.shard for node in plan.data_nodes()}
-        self._situation = situation
+        self._observed = observed
         self._clock = clock
         self._last_look: LastLook = lambda _nodes, _moment: None
         self._reading: dict[str, asyncio.Task[None]] = {}
@@ -68,7 +68,7 @@ class DeposedWatch:
 
         async def look() -> None:
             for shard in self._shards:
-                owner = self._promoted.get(shard) or self._situation.primary_of(shard)
+                owner = self._promoted.get(shard) or self._observed.primary_of(shard)
                 if owner is not None:
                     for view in self._others(owner):
                         if self._due(view):
@@ -88,19 +88,19 @@ class DeposedWatch:
         """The first who tells of it counts: every sentinel does, and then the node itself."""
         if self._promoted.get(self._shard(node)) == node:
             del self._promoted[self._shard(node)]
-        view, now_us = self._situation.views().get(node), self._clock.now_us()
+        view, now_us = self._observed.views().get(node), self._clock.now_us()
         if view is not None and now_us >= self._told_until_us.get(node, 0):
             self._told_until_us[node] = now_us + SAME_DEMOTION_S * 1e6
             self._read(view, "demoted")
 
     def _shard(self, node: str) -> int | None:
         """The node's shard now; as planned for one that never answered."""
-        view = self._situation.views().get(node)
+        view = self._observed.views().get(node)
         return self._planned.get(node) if view is None else view.shard
 
     def _others(self, owner: str) -> Iterator[NodeView]:
         """Nodes of the same shard that answer, and still take themselves for its primary."""
-        for name, view in self._situation.views().items():
+        for name, view in self._observed.views().items():
             mine = view.shard == self._shard(owner) and name != owner
             if mine and view.reachable and view.role == NodeRole.PRIMARY:
                 yield view

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from harness.model.persistence import keys_back
 from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
+from harness.observe.context import ObserverContext
 from harness.observe.link import Link
 from harness.observe.listening import listen
 from harness.observe.parsing import ClusterView, SentinelView, sentinel_message
-from harness.observe.picture import clustered
-from harness.observe.vantage import Vantage
+from harness.observe.topology_view import clustered
 
 HEARD_WITHIN_US = 20_000
 """A message is heard at once but for the loop, which serves the load too; see `ClockPair.loop_lag_us`."""
@@ -47,13 +47,13 @@ class Moment:
 class RoleWatch:
     """Roles and processes of data nodes, from their samples; and who leads without a change of role."""
 
-    def __init__(self, vantage: Vantage) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext) -> None:
+        self._context = context
         self._before: dict[str, NodeSample] = {}
         self._booted: dict[str, Moment] = {}
         """Node -> when its new process first answered, until it has loaded its data."""
         self._leads = {
-            node.shard: node.name for node in vantage.plan.data_nodes() if node.role is NodeRole.PRIMARY
+            node.shard: node.name for node in context.plan.data_nodes() if node.role is NodeRole.PRIMARY
         }
         self._ordered_us: dict[str, int] = {}
 
@@ -70,13 +70,13 @@ class RoleWatch:
         if before.role != seen.role and seen.role:
             name = "promoted" if seen.role == "primary" else "demoted"
             said = f"was {before.role}, is {seen.role}, offset {seen.offset}"
-            _tell(self._vantage, name, seen.node, seen.node, moment, said)
+            _tell(self._context, name, seen.node, seen.node, moment, said)
             if name == "promoted":
-                self._leads[self._vantage.shard(seen.node)] = seen.node
+                self._leads[self._context.shard(seen.node)] = seen.node
         if seen.error is None and (booted := self._booted.pop(seen.node, None)) is not None:
-            keys = keys_back(self._vantage.plan.node(seen.node), seen.keys, seen.keys_read)
+            keys = keys_back(self._context.plan.node(seen.node), seen.keys, seen.keys_read)
             said = f"a new process, which came back with {keys} keys"
-            _tell(self._vantage, "rebooted", seen.node, seen.node, booted, said)
+            _tell(self._context, "rebooted", seen.node, seen.node, booted, said)
 
     def ordered(self, node: str, moment: Moment) -> None:
         """A sentinel has just told the node to lead."""
@@ -85,22 +85,22 @@ class RoleWatch:
     def chosen(self, sentinel: str, node: str, moment: Moment) -> None:
         """A sentinel has seen the node lead that it told to. Its role may not have changed: an old primary
         that comes back when its successor is gone never was a replica."""
-        seen, shard = self._before.get(node), self._vantage.shard(node)
+        seen, shard = self._before.get(node), self._context.shard(node)
         if seen is None or seen.role != "primary" or self._leads.get(shard) == node:
             return
         self._leads[shard] = node
         since_us = self._ordered_us.get(node, moment.t_us - moment.error_us)
         said = f"leads again, having been primary all the time it was there; offset {seen.offset}"
-        _tell(self._vantage, "promoted", sentinel, node, Moment(moment.t_us, moment.t_us - since_us), said)
+        _tell(self._context, "promoted", sentinel, node, Moment(moment.t_us, moment.t_us - since_us), said)
 
 
 class Suspicions:
     """Who takes whom for dead. One quorum for all: the sentinels', or the majority of primaries."""
 
-    def __init__(self, vantage: Vantage) -> None:
-        topology = vantage.plan.scenario.deployment.topology
-        self._vantage = vantage
-        self._quorum = topology.shards // 2 + 1 if clustered(vantage.plan) else topology.effective_quorum
+    def __init__(self, context: ObserverContext) -> None:
+        topology = context.plan.scenario.deployment.topology
+        self._context = context
+        self._quorum = topology.shards // 2 + 1 if clustered(context.plan) else topology.effective_quorum
         self._suspecting: dict[str, set[str]] = {}
 
     def suspects(self, observer: str, node: str, moment: Moment, detail: str) -> None:
@@ -108,16 +108,16 @@ class Suspicions:
         if observer in suspecting:
             return
         suspecting.add(observer)
-        _tell(self._vantage, "suspected", observer, node, moment, detail)
+        _tell(self._context, "suspected", observer, node, moment, detail)
         if len(suspecting) == self._quorum:
             said = f"{len(suspecting)} take it for dead: {', '.join(sorted(suspecting))}"
-            _tell(self._vantage, "suspected-by-quorum", observer, node, moment, said)
+            _tell(self._context, "suspected-by-quorum", observer, node, moment, said)
 
     def trusts(self, observer: str, node: str, moment: Moment) -> None:
         suspecting = self._suspecting.get(node, set())
         if observer in suspecting:
             suspecting.remove(observer)
-            _tell(self._vantage, "cleared", observer, node, moment, "no longer taken for dead")
+            _tell(self._context, "cleared", observer, node, moment, "no longer taken for dead")
 
     def anybody(self, node: str) -> bool:
         return bool(self._suspecting.get(node))
@@ -126,8 +126,10 @@ class Suspicions:
 class SentinelWatch:
     """One sentinel's messages, and, where a message was missed, the change in what it answers."""
 
-    def __init__(self, vantage: Vantage, sentinel: str, suspicions: Suspicions, roles: RoleWatch) -> None:
-        self._vantage = vantage
+    def __init__(
+        self, context: ObserverContext, sentinel: str, suspicions: Suspicions, roles: RoleWatch
+    ) -> None:
+        self._context = context
         self._sentinel = sentinel
         self._suspicions = suspicions
         self._roles = roles
@@ -140,8 +142,8 @@ class SentinelWatch:
     def hear(self, channel: str, text: str) -> None:
         if not channel.startswith(("+", "-")):
             return  # sentinels talk to each other over the same channels
-        moment = Moment(self._vantage.clock.now_us(), HEARD_WITHIN_US)
-        said = sentinel_message(channel, text, self._vantage.directory)
+        moment = Moment(self._context.clock.now_us(), HEARD_WITHIN_US)
+        said = sentinel_message(channel, text, self._context.directory)
         if said.node is not None and channel == _SUSPECTS:
             self._suspicions.suspects(self._sentinel, said.node, moment, said.detail)
             return
@@ -150,7 +152,7 @@ class SentinelWatch:
             return
         if channel == "+switch-master":
             self._announced = said.node or ""
-        _tell(self._vantage, _NAMES.get(channel, channel), self._sentinel, said.node, moment, said.detail)
+        _tell(self._context, _NAMES.get(channel, channel), self._sentinel, said.node, moment, said.detail)
         if said.node is not None and channel == _ORDERED:
             self._roles.ordered(said.node, moment)
         elif said.node is not None and channel == _CHOSEN:
@@ -165,19 +167,19 @@ class SentinelWatch:
         self._announced = view.primary
         moment = Moment(view.done_us, view.done_us - before.sent_us)
         said = f"answers {view.primary} when asked"
-        _tell(self._vantage, "published", self._sentinel, view.primary, moment, said)
+        _tell(self._context, "published", self._sentinel, view.primary, moment, said)
 
 
 class ClusterWatch:
     """Flags and owners of slots, as each of the cluster's nodes sees them."""
 
-    def __init__(self, vantage: Vantage, suspicions: Suspicions) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, suspicions: Suspicions) -> None:
+        self._context = context
         self._suspicions = suspicions
         self._before: dict[str, ClusterView] = {}
         self._agreed: set[str] = set()
-        shards = sorted({node.shard for node in vantage.plan.data_nodes()})
-        self._slots = {shard: vantage.plan.slot_range(shard)[0] for shard in shards}
+        shards = sorted({node.shard for node in context.plan.data_nodes()})
+        self._slots = {shard: context.plan.slot_range(shard)[0] for shard in shards}
         self._owners: dict[tuple[str, int], str] = {}
 
     def notice(self, view: ClusterView) -> None:
@@ -198,7 +200,7 @@ class ClusterWatch:
         if failed and node not in self._agreed:
             self._agreed.add(node)
             said = "FAIL: the majority of the primaries agreed"
-            _tell(self._vantage, "agreed", view.observer, node, moment, said)
+            _tell(self._context, "agreed", view.observer, node, moment, said)
         if not failed and "fail?" not in flags:
             self._suspicions.trusts(view.observer, node, moment)
             if not self._suspicions.anybody(node) and not self._still_failed(node):
@@ -216,20 +218,20 @@ class ClusterWatch:
                 self._owners[view.observer, shard] = owner
             if owner and known and owner != known:
                 said = f"took the slots of shard {shard} from {known}"
-                _tell(self._vantage, "published", view.observer, owner, moment, said)
+                _tell(self._context, "published", view.observer, owner, moment, said)
 
 
 def _tell(  # noqa: PLR0917  reads as the sentence it writes: who says what of whom, when
-    vantage: Vantage, name: str, source: str, node: str | None, moment: Moment, detail: str
+    context: ObserverContext, name: str, source: str, node: str | None, moment: Moment, detail: str
 ) -> None:
-    vantage.record(
+    context.record(
         Event(
             source=source,
             name=name,
             t_us=moment.t_us,
             error_us=moment.error_us,
             node=node,
-            shard=vantage.shard(node) if node else None,
+            shard=context.shard(node) if node else None,
             detail=detail,
         )
     )

@@ -20,9 +20,9 @@ from harness.clock import RunClock
 from harness.model.records import Event
 from harness.model.seams import Topology
 from harness.model.words import NodePurpose
+from harness.observe.context import ObserverContext, context_of
 from harness.observe.link import Link, LinkDown
 from harness.observe.listening import NOTICED_WITHIN_S, listen
-from harness.observe.vantage import Vantage, vantage_of
 
 SESSION_KEYS = ("session:", "witness:", "user:", "lock:")
 """What keys of the session store begin with."""
@@ -41,13 +41,13 @@ def enable_eviction_events(topology: Topology) -> bool:
 
     Blocks; not for use inside an event loop. A node that refuses is left as it is.
     """
-    return asyncio.run(_enable_everywhere(vantage_of(topology, lambda _: None, RunClock())))
+    return asyncio.run(_enable_everywhere(context_of(topology, lambda _: None, RunClock())))
 
 
-async def _enable_everywhere(vantage: Vantage) -> bool:
+async def _enable_everywhere(context: ObserverContext) -> bool:
     enabled = False
-    for node in session_nodes(vantage):
-        link = vantage.link(node)
+    for node in session_nodes(context):
+        link = context.link(node)
         try:
             if await _is_limited(link):
                 enabled = "e" in await _switch_on(link) or enabled
@@ -58,17 +58,17 @@ async def _enable_everywhere(vantage: Vantage) -> bool:
     return enabled
 
 
-def session_nodes(vantage: Vantage) -> list[str]:
-    return [node.name for node in vantage.plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
+def session_nodes(context: ObserverContext) -> list[str]:
+    return [node.name for node in context.plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
 
 
 class EvictionWatch:
     """One node's evictions, from when it is first listened to."""
 
-    def __init__(self, vantage: Vantage, node: str) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, node: str) -> None:
+        self._context = context
         self._node = node
-        self._control = vantage.link(node)
+        self._control = context.link(node)
         self._flags = ""
         self._listening = False
         self._deaf_from_us: int | None = None
@@ -77,7 +77,7 @@ class EvictionWatch:
         """Until cancelled. A node without a memory limit is never listened to."""
         try:
             await listen(
-                self._vantage.link(self._node),
+                self._context.link(self._node),
                 self.hear,
                 subscribe=("SUBSCRIBE", _CHANNEL),
                 before=self._ready,
@@ -93,7 +93,7 @@ class EvictionWatch:
         """Before each subscription: the flags are set, and a gap in hearing is written down."""
         if self._listening:
             self._listening = False
-            self._deaf_from_us = self._vantage.clock.now_us() - round(NOTICED_WITHIN_S * 1e6)
+            self._deaf_from_us = self._context.clock.now_us() - round(NOTICED_WITHIN_S * 1e6)
         if not await _is_limited(self._control):
             raise LinkDown("its memory is not limited")
         flags = await _switch_on(self._control)
@@ -101,20 +101,20 @@ class EvictionWatch:
             self._flags = flags
             self._tell("configured", 0, detail=f"{_SETTING} {flags}, to hear of evictions")
         if self._deaf_from_us is not None:
-            error_us = self._vantage.clock.now_us() - self._deaf_from_us
+            error_us = self._context.clock.now_us() - self._deaf_from_us
             self._tell("evictions-missed", error_us, detail="it was not listened to for so long")
             self._deaf_from_us = None
         self._listening = True
 
     def _tell(self, name: str, error_us: int, *, key: str | None = None, detail: str = "") -> None:
-        self._vantage.record(
+        self._context.record(
             Event(
                 source=self._node,
                 name=name,
-                t_us=self._vantage.clock.now_us(),
+                t_us=self._context.clock.now_us(),
                 error_us=error_us,
                 node=self._node,
-                shard=self._vantage.shard(self._node),
+                shard=self._context.shard(self._node),
                 key=key,
                 detail=detail,
             )

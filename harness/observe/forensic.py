@@ -26,10 +26,10 @@ import hiredis
 from harness.model.records import Event, ForensicEntry, ForensicReading
 from harness.model.words import NodePurpose
 from harness.observe.audit import BATCH, AuditedSession, ask_batch, batches, fill
+from harness.observe.context import ObserverContext
 from harness.observe.link import Link, LinkDown
 from harness.observe.parsing import info_fields
-from harness.observe.picture import clustered
-from harness.observe.vantage import Vantage
+from harness.observe.topology_view import clustered
 
 WITHIN_S = 2.0
 """A few hundred sessions take some 50 ms."""
@@ -51,13 +51,13 @@ class _TakenOver(Exception):
 class Forensics:
     """`sessions`: every session made so far; asked from any thread."""
 
-    def __init__(self, vantage: Vantage, sessions: Callable[[], Sequence[AuditedSession]]) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, sessions: Callable[[], Sequence[AuditedSession]]) -> None:
+        self._context = context
         self._sessions = sessions
-        self._cluster = clustered(vantage.plan)
-        self._witnesses = vantage.plan.scenario.workload.witnesses
+        self._cluster = clustered(context.plan)
+        self._witnesses = context.plan.scenario.workload.witnesses
         self._keepers = {
-            node.name for node in vantage.plan.data_nodes() if node.purpose is NodePurpose.SESSIONS
+            node.name for node in context.plan.data_nodes() if node.purpose is NodePurpose.SESSIONS
         }
         self._numbers = itertools.count(1)
 
@@ -74,14 +74,14 @@ class Forensics:
         await asyncio.gather(*(self._read(node, moment) for node in nodes))
 
     async def _read(self, node: str, moment: str) -> None:
-        shard = self._vantage.shard(node)
+        shard = self._context.shard(node)
         # The newest first: if time runs out, most is known of those made since the trouble began.
         theirs = [one for one in reversed(self._sessions()) if one.shard == shard]
-        now_us = self._vantage.clock.now_us()
+        now_us = self._context.clock.now_us()
         reading = ForensicReading(
             n=next(self._numbers), node=node, moment=moment, sent_us=now_us, done_us=now_us, of=len(theirs)
         )
-        link, down = self._vantage.link(node), False
+        link, down = self._context.link(node), False
         try:
             async with asyncio.timeout(WITHIN_S):
                 await self._identify(link, reading)
@@ -103,8 +103,8 @@ class Forensics:
                 with suppress(LinkDown):  # then it is gone, and its settings with it
                     await link.ask(_REFUSE_AGAIN, within_s=WITHIN_S)
             link.close()
-        reading.done_us = self._vantage.clock.now_us()
-        self._vantage.record(reading)
+        reading.done_us = self._context.clock.now_us()
+        self._context.record(reading)
 
     async def _identify(self, link: Link, reading: ForensicReading) -> None:
         """Who answers, and whether the data are still its own.
@@ -131,14 +131,14 @@ class Forensics:
         (said,) = await link.ask(("CLUSTER", "INFO"), within_s=WITHIN_S)
         fields = {} if isinstance(said, hiredis.ReplyError) else info_fields(said)
         down = fields.get("cluster_state") == "fail"
-        if down and not self._vantage.plan.scenario.deployment.topology.allow_reads_when_down:
-            self._vantage.record(
+        if down and not self._context.plan.scenario.deployment.topology.allow_reads_when_down:
+            self._context.record(
                 Event(
                     source="harness",
                     name="configured",
-                    t_us=self._vantage.clock.now_us(),
+                    t_us=self._context.clock.now_us(),
                     node=node,
-                    shard=self._vantage.shard(node),
+                    shard=self._context.shard(node),
                     detail=f"{READS_WHEN_DOWN} yes, for single writes of the observer's: a last look",
                 )
             )
@@ -148,7 +148,7 @@ class Forensics:
     async def _read_batch(
         self, link: Link, reading: ForensicReading, batch: list[AuditedSession], *, down: bool
     ) -> None:
-        sent_us = self._vantage.clock.now_us()
+        sent_us = self._context.clock.now_us()
         replies = await ask_batch(
             link,
             batch,
@@ -156,7 +156,7 @@ class Forensics:
             before=(_ANSWER_ALL_THE_SAME,) if down else (),
             after=(_REFUSE_AGAIN,) if down else (),
         )
-        done_us = self._vantage.clock.now_us()
+        done_us = self._context.clock.now_us()
         await self._identify(link, reading)
         for session, said in zip(batch, replies, strict=True):
             entry = ForensicEntry(
@@ -172,4 +172,4 @@ class Forensics:
                 reading.why_partial = reading.why_partial or refused
                 continue
             reading.sessions += 1
-            self._vantage.record(entry)
+            self._context.record(entry)

@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.clock import Clock
 from harness.model.records import ClockPair
 from harness.model.seams import Recorder
-from harness.observe.vantage import every
+from harness.observe.context import every
 
 CLOCKS_EVERY_S = 1.0
 TICK_S = 0.01

@@ -14,18 +14,18 @@ from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
 from harness.observe.audit import AuditedSession, audit
 from harness.observe.barrier import Barrier
+from harness.observe.context import ObserverContext, context_of
 from harness.observe.deposed import DeposedWatch
+from harness.observe.election_refusals import record_refusals
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
 from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
 from harness.observe.host import watch_host
-from harness.observe.picture import Pictures, clustered
+from harness.observe.live_state import LiveState
+from harness.observe.process_states import ProcessStates
 from harness.observe.recovery import RecoveryWatch
-from harness.observe.refusals import record_refusals
 from harness.observe.samples import Seen, sample_node, sample_sentinel
-from harness.observe.situation import LiveSituation
-from harness.observe.standing import Standing
-from harness.observe.vantage import Vantage, vantage_of
+from harness.observe.topology_view import ViewCollector, clustered
 
 AUDIT_WITHIN_S = 120.0
 _FIRST_LOOK_WITHIN_S = 3.0
@@ -58,35 +58,35 @@ class Observers:
         self._topology = topology
         self._clock = clock
         self._eviction_events = eviction_events
-        self._pictures = Pictures()
-        self.situation = LiveSituation(
-            plan, clock, self._pictures, acked_since=acked_since, last_acked_us=last_acked_us
+        self._collector = ViewCollector()
+        self.observed = LiveState(
+            plan, clock, self._collector, acked_since=acked_since, last_acked_us=last_acked_us
         )
-        self._deposed = DeposedWatch(plan, self.situation, clock)
-        self.record: Recorder = self._deposed.reacting(self.situation.recording(record))
+        self._deposed = DeposedWatch(plan, self.observed, clock)
+        self.record: Recorder = self._deposed.reacting(self.observed.recording(record))
         self._sessions = sessions
         self._unanswered = unanswered
         self._tasks: list[asyncio.Task[None]] = []
-        self._vantage: Vantage
-        self._standing: Standing
+        self._context: ObserverContext
+        self._process_states: ProcessStates
         self._recovery: RecoveryWatch
         self._barrier: Barrier
         self._forensics: Forensics
 
     async def __aenter__(self) -> Self:
-        self._vantage = await asyncio.to_thread(
-            vantage_of, self._topology, self.record, self._clock, self._pictures.shards
+        self._context = await asyncio.to_thread(
+            context_of, self._topology, self.record, self._clock, self._collector.shards
         )
-        self._standing = Standing(self._vantage, self._topology, self._pictures)
+        self._process_states = ProcessStates(self._context, self._topology, self._collector)
         self._recovery = RecoveryWatch(
-            self._vantage,
-            self._pictures,
-            cut=self.situation.cut,
-            last_effect_us=self.situation.last_effect_us,
-            absent=self._standing.absent,
+            self._context,
+            self._collector,
+            cut=self.observed.cut,
+            last_effect_us=self.observed.last_effect_us,
+            absent=self._process_states.absent,
         )
-        self._barrier = Barrier(self._vantage, self._unanswered, self._topology.source, self._may_be_running)
-        self._forensics = Forensics(self._vantage, self._sessions)
+        self._barrier = Barrier(self._context, self._unanswered, self._topology.source, self._may_be_running)
+        self._forensics = Forensics(self._context, self._sessions)
         self._start_all()
         await self._first_look()
         return self
@@ -103,8 +103,8 @@ class Observers:
     def roles(self) -> dict[str, str]:
         """Node -> primary, replica, sentinel, down, paused, silent: as seen last, for people."""
         found = {node.name: "sentinel" for node in self._plan.sentinels()}
-        found |= {name: view.role for name, view in self.situation.views().items()}
-        for name, state in self._standing.states().items():
+        found |= {name: view.role for name, view in self.observed.views().items()}
+        for name, state in self._process_states.states().items():
             if state.running and not state.paused:
                 found.setdefault(name, "silent")
             else:
@@ -120,8 +120,8 @@ class Observers:
         missing = await self._recovery.recovered(within_s)
         self._raise_crash(self._tasks)
         if missing and clustered(self._plan):
-            since_us = self.situation.last_effect_us() or 0
-            await asyncio.to_thread(record_refusals, self._vantage, self._topology, since_us)
+            since_us = self.observed.last_effect_us() or 0
+            await asyncio.to_thread(record_refusals, self._context, self._topology, since_us)
         return missing
 
     def last_look(self, nodes: Sequence[str], moment: str) -> None:
@@ -139,7 +139,7 @@ class Observers:
     ) -> AuditSummary:
         """Record what every node holds of every session. The load must have stopped."""
         self._raise_crash(self._tasks)
-        return await audit(self._vantage, sessions, within_s=within_s)
+        return await audit(self._context, sessions, within_s=within_s)
 
     @staticmethod
     def _raise_crash(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -154,32 +154,32 @@ class Observers:
             return True
 
     def _start_all(self) -> None:
-        vantage, suspicions = self._vantage, Suspicions(self._vantage)
-        roles, cluster = RoleWatch(vantage), ClusterWatch(vantage, suspicions)
+        context, suspicions = self._context, Suspicions(self._context)
+        roles, cluster = RoleWatch(context), ClusterWatch(context, suspicions)
 
         def notice(seen: Seen) -> None:
-            self._pictures.saw_sample(seen.sample)
+            self._collector.saw_sample(seen.sample)
             roles.notice(seen.sample)
             if seen.cluster is not None:
-                self._pictures.saw_cluster(seen.cluster)
+                self._collector.saw_cluster(seen.cluster)
                 cluster.notice(seen.cluster)
 
         for node in self._plan.data_nodes():
-            self._start(sample_node(vantage, node.name, notice))
+            self._start(sample_node(context, node.name, notice))
         for sentinel in self._plan.sentinels():
-            watch = SentinelWatch(vantage, sentinel.name, suspicions, roles)
+            watch = SentinelWatch(context, sentinel.name, suspicions, roles)
 
             def notice_sentinel(view: Any, watch: SentinelWatch = watch) -> None:
-                self._pictures.saw_sentinel(view)
+                self._collector.saw_sentinel(view)
                 watch.notice(view)
 
-            self._start(sample_sentinel(vantage, sentinel.name, notice_sentinel))
-            self._start(watch.listen(vantage.link(sentinel.name)))
-        for name in session_nodes(vantage) if self._eviction_events else ():
-            self._start(EvictionWatch(vantage, name).listen())
+            self._start(sample_sentinel(context, sentinel.name, notice_sentinel))
+            self._start(watch.listen(context.link(sentinel.name)))
+        for name in session_nodes(context) if self._eviction_events else ():
+            self._start(EvictionWatch(context, name).listen())
         self._start(self._barrier.watch())
         self._start(self._deposed.watch(self._forensics.last_look))
-        self._start(self._standing.watch())
+        self._start(self._process_states.watch())
         self._start(self._recovery.watch())
         self._start(watch_host(self.record, self._clock))
 
@@ -195,7 +195,7 @@ class Observers:
 
     def _knows_everybody(self) -> bool:
         nodes = self._plan.data_nodes()
-        answered = self.situation.views()
+        answered = self.observed.views()
         return all(
-            node.name in answered and self.situation.primary_of(node.shard) is not None for node in nodes
+            node.name in answered and self.observed.primary_of(node.shard) is not None for node in nodes
         )

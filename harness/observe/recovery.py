@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
+from harness.observe.context import ObserverContext, every
 from harness.observe.parsing import ClusterView
-from harness.observe.picture import Picture, Pictures, clustered, guarded, members
-from harness.observe.vantage import Vantage, every
+from harness.observe.topology_view import TopologyView, ViewCollector, clustered, guarded, members
 
 HELD_S = 1.0
 LOOK_EVERY_S = 0.1
@@ -36,20 +36,20 @@ class RecoveryWatch:
 
     def __init__(
         self,
-        vantage: Vantage,
-        pictures: Pictures,
+        context: ObserverContext,
+        collector: ViewCollector,
         *,
         cut: Callable[[], bool],
         last_effect_us: Callable[[], int | None],
         absent: Callable[[], frozenset[str]],
     ) -> None:
-        self._vantage = vantage
-        self._pictures = pictures
+        self._context = context
+        self._collector = collector
         self._cut = cut
         self._last_effect_us = last_effect_us
         self._absent = absent
         self._missing = "nobody has looked yet"
-        self._looked_us = vantage.clock.now_us()
+        self._looked_us = context.clock.now_us()
         self._good_from_us: int | None = None
         self._error_us = 0
         self._told_us: int | None = None
@@ -65,7 +65,7 @@ class RecoveryWatch:
 
     def look(self) -> None:
         """Take in what is known now, and record the recovery once it has held."""
-        now_us = self._vantage.clock.now_us()
+        now_us = self._context.clock.now_us()
         absent = self._absent()
         self._missing = self._why_not(now_us, absent)
         if self._missing:
@@ -85,10 +85,10 @@ class RecoveryWatch:
         it holds. Where the last disturbance is known to be over it answers at once; else the second
         counts from now, since what is known may be older than the trouble.
         """
-        asked_us = self._vantage.clock.now_us()
+        asked_us = self._context.clock.now_us()
         deadline_us = asked_us + round(within_s * 1e6)
         while True:
-            now_us = self._vantage.clock.now_us()
+            now_us = self._context.clock.now_us()
             if self._over():
                 return ""
             if self._held(now_us) and now_us - asked_us >= HELD_S * 1e6:
@@ -101,7 +101,7 @@ class RecoveryWatch:
     def _why_not(self, now_us: int, absent: frozenset[str]) -> str:
         if self._cut():
             return "a cut is in force"
-        return why_not(self._pictures.now(now_us), self._vantage.plan, absent)
+        return why_not(self._collector.now(now_us), self._context.plan, absent)
 
     def _over(self) -> bool:
         """Whether there was a disturbance, and its recovery has been recorded."""
@@ -113,7 +113,7 @@ class RecoveryWatch:
 
     def _tell(self, absent: frozenset[str]) -> None:
         self._told_us, self._disturbed = self._good_from_us, False
-        self._vantage.record(
+        self._context.record(
             Event(
                 source="harness",
                 name="recovered",
@@ -129,21 +129,21 @@ def _agreement(absent: frozenset[str]) -> str:
     return f"every node and sentinel agreed for {HELD_S:g} s{left_out}"
 
 
-def why_not(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
+def why_not(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
     """The first thing that keeps this from being a recovered topology; empty: nothing does."""
     for shard in sorted({node.shard for node in plan.data_nodes()}):
-        nodes = sorted(members(picture, plan, shard) - absent)
-        if missing := _shard_trouble(picture, shard, nodes):
+        nodes = sorted(members(known, plan, shard) - absent)
+        if missing := _shard_trouble(known, shard, nodes):
             return missing
     if clustered(plan):
-        return _cluster_trouble(picture, plan, absent)
-    return _sentinel_trouble(picture, plan, absent) if plan.sentinels() else ""
+        return _cluster_trouble(known, plan, absent)
+    return _sentinel_trouble(known, plan, absent) if plan.sentinels() else ""
 
 
-def _shard_trouble(picture: Picture, shard: int, nodes: list[str]) -> str:
+def _shard_trouble(known: TopologyView, shard: int, nodes: list[str]) -> str:
     samples: dict[str, NodeSample] = {}
     for name in nodes:
-        seen = picture.newest(name)
+        seen = known.newest(name)
         if seen is None or not seen.reachable or seen.error:
             return f"{name} does not answer" + (f" ({seen.error})" if seen and seen.error else "")
         samples[name] = seen
@@ -153,17 +153,17 @@ def _shard_trouble(picture: Picture, shard: int, nodes: list[str]) -> str:
         return f"shard {shard} should have one primary, found {found}"
     primary = primaries[0]
     for name in nodes:
-        if name != primary and (missing := _replica_trouble(picture, samples[name], samples[primary])):
+        if name != primary and (missing := _replica_trouble(known, samples[name], samples[primary])):
             return missing
     return ""
 
 
-def _replica_trouble(picture: Picture, replica: NodeSample, primary: NodeSample) -> str:
+def _replica_trouble(known: TopologyView, replica: NodeSample, primary: NodeSample) -> str:
     if replica.primary != primary.node:
         return f"{replica.node} follows {replica.primary or 'an unknown address'} instead of {primary.node}"
     if replica.replid != primary.replid:
         return f"{replica.node} has not taken over the replication id of {primary.node}"
-    reached = _offset_a_moment_ago(picture, primary, replica.sent_us)
+    reached = _offset_a_moment_ago(known, primary, replica.sent_us)
     if reached is None:
         return f"{primary.node} was not sampled before {replica.node}"
     if replica.offset < reached:
@@ -171,11 +171,11 @@ def _replica_trouble(picture: Picture, replica: NodeSample, primary: NodeSample)
     return ""
 
 
-def _offset_a_moment_ago(picture: Picture, primary: NodeSample, before_us: int) -> int | None:
+def _offset_a_moment_ago(known: TopologyView, primary: NodeSample, before_us: int) -> int | None:
     """The oldest offset that the primary had shortly before `before_us`."""
     offsets = [
         seen.offset
-        for seen in picture.samples[primary.node]
+        for seen in known.samples[primary.node]
         if seen.reachable
         and seen.replid == primary.replid
         and before_us - CATCH_UP_US <= seen.done_us <= before_us
@@ -183,16 +183,14 @@ def _offset_a_moment_ago(picture: Picture, primary: NodeSample, before_us: int) 
     return offsets[0] if offsets else None
 
 
-def _sentinel_trouble(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
+def _sentinel_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
     shard = next(node.shard for node in plan.data_nodes() if guarded(plan, node.shard))
     primary = next(
-        name
-        for name in sorted(members(picture, plan, shard) - absent)
-        if picture.answers[name].role == "primary"
+        name for name in sorted(members(known, plan, shard) - absent) if known.answers[name].role == "primary"
     )
     for sentinel in (node.name for node in plan.sentinels() if node.name not in absent):
-        view = picture.sentinels.get(sentinel)
-        if view is None or view.error or not picture.recent(view.done_us):
+        view = known.sentinels.get(sentinel)
+        if view is None or view.error or not known.recent(view.done_us):
             return f"{sentinel} does not answer" + (f" ({view.error})" if view and view.error else "")
         if view.primary != primary:
             return f"{sentinel} takes {view.primary or 'an unknown address'} for the primary, not {primary}"
@@ -201,22 +199,22 @@ def _sentinel_trouble(picture: Picture, plan: Plan, absent: frozenset[str]) -> s
     return ""
 
 
-def _cluster_trouble(picture: Picture, plan: Plan, absent: frozenset[str]) -> str:
+def _cluster_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
     for observer in sorted(node.name for node in plan.data_nodes() if node.name not in absent):
-        view = picture.clusters.get(observer)
-        if view is None or view.error or not picture.recent(view.done_us):
+        view = known.clusters.get(observer)
+        if view is None or view.error or not known.recent(view.done_us):
             return f"{observer} does not tell how it sees the cluster"
-        if missing := _view_trouble(picture, plan, view, absent):
+        if missing := _view_trouble(known, plan, view, absent):
             return f"{observer} {missing}"
     return ""
 
 
-def _view_trouble(picture: Picture, plan: Plan, view: ClusterView, absent: frozenset[str]) -> str:
+def _view_trouble(known: TopologyView, plan: Plan, view: ClusterView, absent: frozenset[str]) -> str:
     covered = 0
     for node in plan.data_nodes():
         if node.name in absent:
             continue
-        seen, sample = view.nodes.get(node.name), picture.answers[node.name]
+        seen, sample = view.nodes.get(node.name), known.answers[node.name]
         if seen is None:
             return f"does not know {node.name}"
         if seen.flags:

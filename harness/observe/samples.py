@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import hiredis
 
 from harness.model.records import NodeSample
+from harness.observe.context import ObserverContext, every
 from harness.observe.link import LinkDown, Reply, Words
 from harness.observe.parsing import (
     SECTIONS,
@@ -26,8 +27,7 @@ from harness.observe.parsing import (
     node_sample,
     sentinel_view,
 )
-from harness.observe.picture import clustered
-from harness.observe.vantage import Vantage, every
+from harness.observe.topology_view import clustered
 
 SAMPLE_EVERY_S = 0.05
 """Data nodes: what is known of promotions and offsets is known to this. A sample costs the loop about a
@@ -54,15 +54,15 @@ class Seen:
 class NodeSampler:
     """Samples one data node. `ask` never raises for a node that is silent, gone or out of its mind."""
 
-    def __init__(self, vantage: Vantage, node: str) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, node: str) -> None:
+        self._context = context
         self._node = node
-        self._link = vantage.link(node)
+        self._link = context.link(node)
         self._run_id = ""
-        self._asks_cluster = clustered(vantage.plan)
+        self._asks_cluster = clustered(context.plan)
 
     async def ask(self, within_s: float = ANSWER_WITHIN_S) -> Seen:
-        now_us = self._vantage.clock.now_us
+        now_us = self._context.clock.now_us
         first: tuple[Words, ...] = () if self._link.is_open else (("INFO", "server"),)
         commands = (*first, *_INFO, *(_CLUSTER if self._asks_cluster else ()))
         sent_us = now_us()
@@ -94,7 +94,7 @@ class NodeSampler:
                     observer=self._node,
                     sent_us=sent_us,
                     done_us=done_us,
-                    directory=self._vantage.directory,
+                    directory=self._context.directory,
                 )
         sample = node_sample(
             info,
@@ -102,7 +102,7 @@ class NodeSampler:
             run_id=self._run_id,
             sent_us=sent_us,
             done_us=done_us,
-            directory=self._vantage.directory,
+            directory=self._context.directory,
             epoch=epoch,
             shard=self._shard(cluster),
         )
@@ -111,10 +111,10 @@ class NodeSampler:
     def _shard(self, view: ClusterView | None) -> int | None:
         """The shard that the node says it belongs to; None: it does not say, or there is only one."""
         slot = None if view is None else view.slot_of(self._node)
-        return None if slot is None else self._vantage.plan.shard_of_slot(slot)
+        return None if slot is None else self._context.plan.shard_of_slot(slot)
 
     def _silent(self, sent_us: int, why: str) -> Seen:
-        done_us = self._vantage.clock.now_us()
+        done_us = self._context.clock.now_us()
         sample = NodeSample(node=self._node, sent_us=sent_us, done_us=done_us, reachable=False, error=why)
         view = ClusterView(observer=self._node, sent_us=sent_us, done_us=done_us, error=why)
         return Seen(sample=sample, cluster=view if self._asks_cluster else None)
@@ -123,19 +123,19 @@ class NodeSampler:
 class SentinelSampler:
     """Asks one sentinel whom it takes for the primary."""
 
-    def __init__(self, vantage: Vantage, sentinel: str) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, sentinel: str) -> None:
+        self._context = context
         self._sentinel = sentinel
-        self._link = vantage.link(sentinel)
+        self._link = context.link(sentinel)
         self._run_id = ""
 
     async def ask(self, within_s: float = ANSWER_WITHIN_S) -> SentinelView:
-        now_us = self._vantage.clock.now_us
+        now_us = self._context.clock.now_us
         first: tuple[Words, ...] = () if self._link.is_open else (("INFO", "server"),)
         sent_us = now_us()
         try:
             *about, reply = await self._link.ask(
-                *first, ("SENTINEL", "MASTER", self._vantage.service), within_s=within_s
+                *first, ("SENTINEL", "MASTER", self._context.service), within_s=within_s
             )
         except LinkDown as silence:
             return self._silent(sent_us, str(silence))
@@ -151,24 +151,24 @@ class SentinelSampler:
             run_id=self._run_id,
             sent_us=sent_us,
             done_us=now_us(),
-            directory=self._vantage.directory,
+            directory=self._context.directory,
         )
 
     def close(self) -> None:
         self._link.close()
 
     def _silent(self, sent_us: int, why: str) -> SentinelView:
-        done_us = self._vantage.clock.now_us()
+        done_us = self._context.clock.now_us()
         return SentinelView(observer=self._sentinel, sent_us=sent_us, done_us=done_us, error=why)
 
 
-async def sample_node(vantage: Vantage, node: str, notice: Callable[[Seen], None]) -> None:
+async def sample_node(context: ObserverContext, node: str, notice: Callable[[Seen], None]) -> None:
     """Sample one data node until cancelled."""
-    sampler = NodeSampler(vantage, node)
+    sampler = NodeSampler(context, node)
 
     async def once() -> None:
         seen = await sampler.ask()
-        vantage.record(seen.sample)
+        context.record(seen.sample)
         notice(seen)
 
     try:
@@ -177,9 +177,11 @@ async def sample_node(vantage: Vantage, node: str, notice: Callable[[Seen], None
         sampler.close()
 
 
-async def sample_sentinel(vantage: Vantage, sentinel: str, notice: Callable[[SentinelView], None]) -> None:
+async def sample_sentinel(
+    context: ObserverContext, sentinel: str, notice: Callable[[SentinelView], None]
+) -> None:
     """Ask one sentinel until cancelled."""
-    sampler = SentinelSampler(vantage, sentinel)
+    sampler = SentinelSampler(context, sentinel)
 
     async def once() -> None:
         notice(await sampler.ask())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
-from harness.sessions.notes import Command
+from harness.sessions.exchange import Command
 from harness.sessions.read import read_back
 from harness.sessions.request import OK, PLEASE_LOG_IN, Request, told_by
 

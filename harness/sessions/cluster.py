@@ -29,7 +29,7 @@ from redis.exceptions import (
 
 from harness.sessions.connection import RecordedClusterConnection, Wire
 from harness.sessions.discovery import Surroundings, connection_arguments
-from harness.sessions.notes import CURRENT, Exchange
+from harness.sessions.exchange import CURRENT, Exchange
 
 SPARE_CONNECTIONS = 8
 """Per node, beyond the profile's limit: for redis-py's own questions about the slot map."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.sessions.notes import Command
+from harness.sessions.exchange import Command
 
 WITNESS_OUTLIVES_S = 3600
 """Witness lists expire this long after the idle timeout: later than any audit, but they do expire."""

@@ -30,7 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from harness.clock import RunClock
 from harness.model import records
 from harness.model.seams import Recorder, Source
-from harness.sessions.notes import CURRENT, Carried, Command, Exchange
+from harness.sessions.exchange import CURRENT, Carried, Command, Exchange
 from harness.sessions.replies import NOT_YET, ReplyParser, refusal_of
 
 _PORT_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})

@@ -32,7 +32,7 @@ from harness.sessions.connection import (
     SourcedConnection,
     Wire,
 )
-from harness.sessions.notes import Exchange
+from harness.sessions.exchange import Exchange
 from harness.sessions.pool import LeanPool, LeanSentinelPool
 
 EVENT_SILENCE_S = 1.0

@@ -28,8 +28,8 @@ from harness.sessions.actors import Actor, Due, User
 from harness.sessions.arrivals import Turn, log_in_dice, turns
 from harness.sessions.commands import session_key, witness_key
 from harness.sessions.counters import Counters, Snapshot
+from harness.sessions.exchange import CURRENT, Recording
 from harness.sessions.fleet import Fleet
-from harness.sessions.notes import CURRENT, Recording
 from harness.sessions.request import ERROR, PLEASE_LOG_IN, Behaviour, Request, Rules, Session
 from harness.sessions.web_server import WebServer
 

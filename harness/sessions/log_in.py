@@ -12,7 +12,7 @@ from harness.model.records import Step
 from harness.model.scenario import Declaration
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.sessions.commands import WITNESS_OUTLIVES_S, expire, index_key
-from harness.sessions.notes import Command
+from harness.sessions.exchange import Command
 from harness.sessions.request import OK, Request, told_by
 
 THEMES = ("light", "dark", "contrast")

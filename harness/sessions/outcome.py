@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 
 from harness.model.words import Outcome, StepKind
-from harness.sessions.notes import Carried, Exchange, Part, Refused, Shape
+from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
 
 REFUSALS = frozenset(
     [

@@ -15,7 +15,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import ResponseError
 
 from harness.sessions.connection import RecordedConnection
-from harness.sessions.notes import Command
+from harness.sessions.exchange import Command
 
 
 class LeanPool(ConnectionPool):

@@ -13,7 +13,7 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA as NOT_YET
 from redis._parsers.hiredis import _AsyncHiredisParser
 from redis.exceptions import ResponseError
 
-from harness.sessions.notes import Refused
+from harness.sessions.exchange import Refused
 
 __all__ = ["NOT_YET", "ReplyParser", "refusal_of"]
 

@@ -15,7 +15,7 @@ from harness.model.records import Step
 from harness.model.scenario import Declaration, OptionValue
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.sessions import commands as redis_commands
-from harness.sessions.notes import Command, Exchange, Part, Recording, Shape
+from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import deciding, settle
 from harness.sessions.store import Store
 

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from harness.model.deployment import ClientProfile
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client
-from harness.sessions.notes import Exchange, Recording
+from harness.sessions.exchange import Exchange, Recording
 
 FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 """What a client library raises when Redis or the network fails; anything else is our bug."""

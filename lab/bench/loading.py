@@ -27,7 +27,7 @@ from harness.clock import RunClock
 from harness.model.records import Closing
 from harness.model.seams import Address, Topology
 from harness.sessions.engine import LoadEngine
-from harness.sessions.notes import Command, Exchange, Recording
+from harness.sessions.exchange import Command, Exchange, Recording
 from harness.topology.start import up
 from lab.bench.nodes import CLIENT, ONE_NODE, plan_of, redis_benchmark, workload
 from lab.rows import Row

@@ -17,7 +17,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import NoEffect
-from harness.faults import ours
+from harness.faults import own_nodes
 from harness.faults.director import Director, StepStatus
 from harness.faults.filler import Load, fill
 from harness.model.plan import Plan
@@ -244,7 +244,7 @@ def test_stranger_at_a_nodes_address_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(Exception, match="left alone"):
             inject(replace(scene, topology=swapped), "flush", "cache", options={"scope": "all"})
         with pytest.raises(Exception, match="left alone"):
-            ours.check(replace(scene, topology=swapped), "redis-1")
+            own_nodes.check(replace(scene, topology=swapped), "redis-1")
         assert ask(scene.topology, "redis-1", "GET", "a") == "1"
 
 
@@ -290,7 +290,7 @@ def test_filler_keeps_up_with_redis_benchmark(tmp_path: Path) -> None:
 
 
 def _timed(scene: FaultScene, load: Load, after: Callable[[object], bool] = lambda _: True) -> float:
-    with ours.connect(scene, "cache-1") as conversation:
+    with own_nodes.connect(scene, "cache-1") as conversation:
         began = time.monotonic()
         written = fill(conversation.socket, load, after)
         took_s = time.monotonic() - began

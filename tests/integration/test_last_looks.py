@@ -48,7 +48,7 @@ class Play:
         return [record for record in self.records if isinstance(record, kind)]
 
     async def ask(self, node, *commands):
-        link = self.observers._vantage.link(node)
+        link = self.observers._context.link(node)
         try:
             return await link.ask(*commands, within_s=5)
         finally:
@@ -92,7 +92,7 @@ async def watched(topology):
 
 
 def _linked(play, node):
-    seen = play.observers._pictures.last_answer(node)
+    seen = play.observers._collector.last_answer(node)
     return seen is not None and seen.link_up
 
 
@@ -214,7 +214,7 @@ def test_node_that_follows_is_read_only_while_its_data_are_its_own(tmp_path):
     async def scenario(topology):
         async with watched(topology) as play:
             await _fill(play, "redis-1", 3)
-            await play.until(lambda: "redis-1" in play.observers.situation.views())
+            await play.until(lambda: "redis-1" in play.observers.observed.views())
             await play.ask("redis-1", ("REPLICAOF", "127.0.0.1", 1))
             reading = await play.until(lambda: play.of(ForensicReading))
             assert (reading[0].moment, reading[0].sessions) == ("demoted", 3)

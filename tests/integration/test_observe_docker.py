@@ -20,16 +20,16 @@ def test_killed_and_restarted_container_is_seen_all_the_way(tmp_path):
 
     async def scenario(topology):
         async with watched(topology) as seen:
-            assert seen.observers.situation.primary_of(1) == "redis-1"
+            assert seen.observers.observed.primary_of(1) == "redis-1"
             killed_us = await seen.act(topology.kill, "redis-1")
-            await seen.until(lambda: not seen.observers.situation.views()["redis-1"].reachable, within_s=3)
+            await seen.until(lambda: not seen.observers.observed.views()["redis-1"].reachable, within_s=3)
             await seen.until(lambda: seen.events("promoted"))
             assert await seen.observers.recovered(within_s=20) == ""
             assert seen.observers.roles()["redis-1"] == "down"
             await seen.act(topology.start, "redis-1")
             await seen.until(lambda: [e for e in seen.events("rebooted") if e.source == "redis-1"])
             await seen.until(
-                lambda: seen.observers.situation.views()["redis-1"].role == "replica", within_s=30
+                lambda: seen.observers.observed.views()["redis-1"].role == "replica", within_s=30
             )
             assert await seen.observers.recovered(within_s=30) == ""
             return seen, killed_us, await seen.observers.audit([a.Account("0" * 32, "u")])

@@ -49,7 +49,7 @@ class Watched:
         return [e for e in self.of(Event) if e.name == name and e.t_us >= since_us]
 
     async def ask(self, node, *commands):
-        link = self.observers._vantage.link(node)
+        link = self.observers._context.link(node)
         try:
             return await link.ask(*commands, within_s=2)
         finally:
@@ -88,12 +88,12 @@ def test_killed_primary_tells_every_step_of_the_failover(tmp_path):
 
     async def scenario(topology):
         async with watched(topology) as seen:
-            assert seen.observers.situation.primary_of(1) == "redis-1"
+            assert seen.observers.observed.primary_of(1) == "redis-1"
             killed_us = await seen.act(topology.kill, "redis-1")
             await seen.until(lambda: seen.events("published"))
             reason = await seen.observers.recovered(within_s=15)
             assert reason == ""
-            new = seen.observers.situation.primary_of(1)
+            new = seen.observers.observed.primary_of(1)
             assert new in ("redis-2", "redis-3")
             roles = seen.observers.roles()
             assert roles["redis-1"] == "down"
@@ -127,7 +127,7 @@ def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path):
         async with watched(topology) as seen:
             paused_us = await seen.act(topology.pause, "redis-3")
             await asyncio.sleep(1.6)
-            assert seen.observers.situation.views()["redis-3"].reachable is False
+            assert seen.observers.observed.views()["redis-3"].reachable is False
             assert seen.observers.roles()["redis-3"] == "paused"
             reason = await seen.observers.recovered(within_s=0.2)
             assert "redis-3 does not answer" in reason
@@ -136,7 +136,7 @@ def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path):
             assert len(other) >= 8
             assert sorted(gaps)[len(gaps) // 2] < 200_000
             await seen.act(topology.resume, "redis-3")
-            await seen.until(lambda: seen.observers.situation.views()["redis-3"].reachable)
+            await seen.until(lambda: seen.observers.observed.views()["redis-3"].reachable)
             assert await seen.observers.recovered(within_s=10) == ""
 
     with running(tmp_path, a.plan()) as topology:
@@ -174,12 +174,12 @@ def test_restarted_empty_node_is_a_new_process(tmp_path):
     async def scenario(topology):
         async with watched(topology) as seen:
             await seen.ask("redis-1", ("SET", "a", "b"))
-            before = seen.observers.situation.views()["redis-1"].run_id
+            before = seen.observers.observed.views()["redis-1"].run_id
             await seen.act(topology.kill, "redis-1")
             await seen.act(topology.start, "redis-1", empty=True)
             (event,) = await seen.until(lambda: seen.events("rebooted"))
             assert "0 keys" in event.detail
-            assert seen.observers.situation.views()["redis-1"].run_id != before
+            assert seen.observers.observed.views()["redis-1"].run_id != before
 
     with running(tmp_path, a.plan(TopologyKind.SINGLE, a.single_nodes())) as topology:
         asyncio.run(scenario(topology))
@@ -190,7 +190,7 @@ def test_cluster_failover_is_seen_in_the_nodes_views(tmp_path):
 
     async def scenario(topology):
         async with watched(topology) as seen:
-            assert [seen.observers.situation.primary_of(n) for n in (1, 2, 3)] == [
+            assert [seen.observers.observed.primary_of(n) for n in (1, 2, 3)] == [
                 "redis-1",
                 "redis-2",
                 "redis-3",
@@ -198,7 +198,7 @@ def test_cluster_failover_is_seen_in_the_nodes_views(tmp_path):
             killed_us = await seen.act(topology.kill, "redis-2")
             await seen.until(lambda: len(seen.events("published")) >= 3, within_s=20)
             assert await seen.observers.recovered(within_s=15) == ""
-            assert seen.observers.situation.primary_of(2) == "redis-5"
+            assert seen.observers.observed.primary_of(2) == "redis-5"
             for name in ("suspected", "agreed"):
                 first = seen.events(name, killed_us)[0]
                 assert (first.node, first.shard) == ("redis-2", 2)
@@ -226,7 +226,7 @@ def test_audit_reads_every_session_on_every_node_of_its_shard(tmp_path):
                 ("SADD", index_key("u0"), whole.id),
                 ("HSET", partial.key, "theme", "7:dark"),
             )
-            await seen.until(lambda: seen.observers.situation.views()["redis-3"].offset)
+            await seen.until(lambda: seen.observers.observed.views()["redis-3"].offset)
             return seen, await seen.observers.audit([whole, partial, absent])
 
     with running(tmp_path, a.plan()) as topology:
@@ -325,7 +325,7 @@ def test_audit_of_a_cluster_asks_the_shard_and_finds_the_index_elsewhere(tmp_pat
 
     async def scenario(topology):
         async with watched(topology) as seen:
-            view = seen.observers._pictures.now(seen.clock.now_us()).clusters["redis-1"]
+            view = seen.observers._collector.now(seen.clock.now_us()).clusters["redis-1"]
 
             def owner(key):
                 at = slot(key)

@@ -52,11 +52,11 @@ def test_old_primary_that_leads_again_is_told_and_meant(tmp_path):
 
     async def play_it(topology, play):
         await asyncio.to_thread(topology.kill, "redis-1")
-        await play.until(lambda: play.observers.situation.primary_of(1) == "redis-2", within_s=30)
+        await play.until(lambda: play.observers.observed.primary_of(1) == "redis-2", within_s=30)
         await asyncio.to_thread(topology.kill, "redis-2")
         await asyncio.to_thread(topology.start, "redis-1")
         await play.until(lambda: promoted(play)[-1:] == [("redis-1", 1)], within_s=30)
-        await play.until(lambda: play.observers.situation.primary_of(1) == "redis-1", within_s=30)
+        await play.until(lambda: play.observers.observed.primary_of(1) == "redis-1", within_s=30)
         assert [node for node, _ in promoted(play)] == ["redis-2", "redis-1"]
         assert not [one for one in play.of(Event) if one.name == "demoted" and one.source == "redis-1"]
 
@@ -69,12 +69,12 @@ def test_replica_that_migrated_belongs_to_its_new_shard(tmp_path):
     """Both replicas of shard 1 are killed: a third one comes over, and is promoted there when it must."""
 
     async def play_it(topology, play):
-        situation = play.observers.situation
+        observed = play.observers.observed
         for node in ("redis-4", "redis-7"):
             await asyncio.to_thread(topology.kill, node)
 
         def migrated():
-            there = [name for name, view in situation.views().items() if view.shard == 1]
+            there = [name for name, view in observed.views().items() if view.shard == 1]
             return [name for name in there if name not in {"redis-1", "redis-4", "redis-7"}]
 
         (heir,) = await play.until(migrated, within_s=30)
@@ -82,7 +82,7 @@ def test_replica_that_migrated_belongs_to_its_new_shard(tmp_path):
         await asyncio.to_thread(topology.kill, "redis-1")
         await play.until(lambda: promoted(play) == [(heir, 1)], within_s=30)
         assert await play.observers.recovered(within_s=20) == ""
-        assert situation.primary_of(1) == heir
+        assert observed.primary_of(1) == heir
         assert await play.observers.audit([]) is not None
 
     nodes = a.cluster_nodes(replicas=2)

@@ -24,7 +24,7 @@ from harness.model.words import Outcome, StepKind
 from harness.sessions.commands import atomically
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import AddressedClient, Surroundings
-from harness.sessions.notes import CURRENT, Command, Exchange, Part, Recording, Shape
+from harness.sessions.exchange import CURRENT, Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import settle
 from harness.sessions.store import Store
 from tests.builders_sessions import (

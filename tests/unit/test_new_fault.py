@@ -20,8 +20,8 @@ from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Scenario
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import TopologyKind, Trait
-from harness.observe.picture import Pictures
-from harness.observe.situation import LiveSituation
+from harness.observe.live_state import LiveState
+from harness.observe.topology_view import ViewCollector
 from harness.plan.timeline import DEMOTION_S, HELD_S, QUICK_S, expected_faults
 from harness.scenario import load, load_fault
 from harness.vocabulary import shipped
@@ -50,7 +50,7 @@ class Unplug:
         nodes = targets.resolve(step.target, scene)
         others = [node.name for node in scene.plan.nodes if node.name not in nodes]
         proof = scene.topology.cut(nodes, others, by=step.number)
-        return Effect(targets=nodes, proof=proof, at_us=scene.situation.now_us())
+        return Effect(targets=nodes, proof=proof, at_us=scene.observed.now_us())
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         scene.topology.mend(by=step.number)
@@ -120,11 +120,11 @@ def test_new_fault_that_cuts_links_counts_as_a_cut_while_it_stands() -> None:
     """Carried out by the director, noted by the observers, over once it is healed."""
     plan = make_plan(TopologyKind.SENTINEL, step(NAME, hold_s=0.01))
     world = fake_world(plan)
-    situation = LiveSituation(
-        plan, StoppedClock(0), Pictures(), acked_since=lambda *_: 0, last_acked_us=lambda _: None
+    observed = LiveState(
+        plan, StoppedClock(0), ViewCollector(), acked_since=lambda *_: 0, last_acked_us=lambda _: None
     )
     seen: list[tuple[str, bool]] = []
-    note = situation.recording(lambda rec: seen.append((rec.name, situation.cut())))
+    note = observed.recording(lambda rec: seen.append((rec.name, observed.cut())))
     try:
         Director(plan, world.scene).run(threading.Event())
     finally:

@@ -44,7 +44,7 @@ class Scripted:
         if self.fails:
             raise self.fails
         return Effect(
-            targets=("redis-1",), proof="seen", at_us=scene.situation.now_us(), error_us=self.error_us
+            targets=("redis-1",), proof="seen", at_us=scene.observed.now_us(), error_us=self.error_us
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
@@ -230,12 +230,12 @@ def test_fault_that_follows_one_without_effect_is_given_up_at_once(stage: Stage)
 def test_event_start_counts_from_the_previous_effect(stage: Stage) -> None:
     """A promotion before the fault is not the one that is meant."""
     world = stage.set(at("a", 1, 0.05, hold_s=0.0), on("b", 2, event="promoted", offset_s=0.1))
-    world.situation.events.append(("promoted", world.situation.now_us()))
+    world.observed.events.append(("promoted", world.observed.now_us()))
     promoted: list[int] = []
 
     def promote() -> None:
-        promoted.append(world.situation.now_us())
-        world.situation.events.append(("promoted", promoted[0]))
+        promoted.append(world.observed.now_us())
+        world.observed.events.append(("promoted", promoted[0]))
 
     stage.later(0.2, promote)
     report = stage.run()
@@ -272,10 +272,10 @@ def test_start_after_another_fault_and_after_healing(stage: Stage) -> None:
 def test_acked_start_counts_operations_since_the_previous_effect(stage: Stage) -> None:
     """Three logouts after the fault, not before it."""
     world = stage.set(at("a", 1, 0.05, hold_s=0.0), on("b", 2, acked="logout", times=2))
-    acks = world.situation.acks
-    acks += [("logout", world.situation.now_us())] * 5
-    stage.later(0.15, lambda: acks.append(("logout", world.situation.now_us())))
-    stage.later(0.25, lambda: acks.append(("logout", world.situation.now_us())))
+    acks = world.observed.acks
+    acks += [("logout", world.observed.now_us())] * 5
+    stage.later(0.15, lambda: acks.append(("logout", world.observed.now_us())))
+    stage.later(0.25, lambda: acks.append(("logout", world.observed.now_us())))
     report = stage.run()
     requested_us = report.steps[1].requested_us
     assert requested_us
@@ -290,15 +290,15 @@ def test_proof_that_takes_time_divides_events_and_acks(stage: Stage) -> None:
         on("b", 2, acked="logout"),
         settle_within_s=0.3,
     )
-    stage.faults["a"].on_inject = lambda scene: world.situation.acks.append(
-        ("logout", scene.situation.now_us() - 50_000)
+    stage.faults["a"].on_inject = lambda scene: world.observed.acks.append(
+        ("logout", scene.observed.now_us() - 50_000)
     )
     report = stage.run()
     assert "its start never came: 1 acked `logout`" in report.steps[1].reason
 
     later = stage.set(at("a", 1, 0.2, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.3)
-    stage.faults["a"].on_inject = lambda scene: later.situation.events.append(
-        ("promoted", scene.situation.now_us() - 50_000)
+    stage.faults["a"].on_inject = lambda scene: later.observed.events.append(
+        ("promoted", scene.observed.now_us() - 50_000)
     )
     assert stage.run().steps[1].status is StepStatus.EFFECT
 
@@ -306,13 +306,13 @@ def test_proof_that_takes_time_divides_events_and_acks(stage: Stage) -> None:
 def test_unreplicated_start_waits_for_an_offset_that_no_replica_has(stage: Stage) -> None:
     """One replica that has everything is enough to say that it was replicated."""
     world = stage.set(on("a", 1, acked="logout", unreplicated=True))
-    world.situation.acks.append(("logout", world.situation.now_us() + 1_000_000))
+    world.observed.acks.append(("logout", world.observed.now_us() + 1_000_000))
     primary = world.topology.nodes["redis-1"]
     primary.replica_offsets = {"redis-2": 900, "redis-3": 1000}
     behind: list[int] = []
 
     def fall_behind() -> None:
-        behind.append(world.situation.now_us())
+        behind.append(world.observed.now_us())
         primary.replica_offsets = {"redis-2": 900, "redis-3": 999}
 
     stage.later(0.15, fall_behind)
@@ -328,7 +328,7 @@ def test_unreplicated_start_holds_behind_a_cut(stage: Stage) -> None:
         at("cut replication", 1, 0.0, hold_s=0.5), on("b", 2, acked="logout", unreplicated=True)
     )
     world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000}
-    world.situation.acks.append(("logout", world.situation.now_us() + 1_000_000))
+    world.observed.acks.append(("logout", world.observed.now_us() + 1_000_000))
     report = stage.run()
     assert report.steps[1].status is StepStatus.EFFECT
     assert stage.log[:2] == ["cut replication injected", "b injected"]
@@ -467,7 +467,7 @@ def test_look_before_healing_does_not_lengthen_a_hold(stage: Stage) -> None:
     stage.fault("a", last_look=BEFORE)
     world = stage.set(at("a", 1, 0.0, hold_s=0.8))
     looked_us: list[int] = []
-    scene = replace(world.scene, last_look=lambda _nodes, _moment: looked_us.append(scene.situation.now_us()))
+    scene = replace(world.scene, last_look=lambda _nodes, _moment: looked_us.append(scene.observed.now_us()))
     report = Director(scene.plan, scene, stage.phases.append, stage.faults).run(stage.stop)
     (step_report,) = report.steps
     assert step_report.effect

@@ -127,9 +127,9 @@ def test_kill_knows_when_the_process_went(worlds: Worlds) -> None:
 
     def slow_to_report(node: str) -> None:
         kill(node)
-        went.append(world.situation.now_us())
+        went.append(world.observed.now_us())
         until_us = went[0] + 300_000
-        wait_until(lambda: world.situation.now_us() > until_us, within_s=1, waiting_for="the backend")
+        wait_until(lambda: world.observed.now_us() > until_us, within_s=1, waiting_for="the backend")
 
     world.topology.kill = slow_to_report  # type: ignore[method-assign]
     effect = inject(world, "kill")
@@ -310,9 +310,9 @@ def test_start_counts_from_the_first_answer_not_from_its_report(
         RunClock().sleep(0.4)
 
     monkeypatch.setattr(world.topology, "start", slowly)
-    asked_us = world.scene.situation.now_us()
+    asked_us = world.scene.observed.now_us()
     effect = inject(world, "restart", "killed", number=2)
-    reported_us = world.scene.situation.now_us()
+    reported_us = world.scene.observed.now_us()
     assert asked_us + 200_000 <= effect.at_us <= reported_us - 300_000
     assert effect.error_us < 100_000
 
@@ -389,7 +389,7 @@ def test_isolate_says_when_nobody_has_heard_the_node_yet(
     worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lifted cuts and heard packets are two things."""
-    monkeypatch.setattr("harness.faults.heard._PATIENCE_S", 0.2)
+    monkeypatch.setattr("harness.faults.healed_link._PATIENCE_S", 0.2)
     world = worlds(make_plan())
     for n in (1, 2, 3):
         world.topology.nodes[f"sentinel-{n}"].heard_ms_ago = 60_000

@@ -49,7 +49,7 @@ def test_primary_follows_a_failover(sentinel: FakeWorld) -> None:
 
 def test_primary_that_is_not_agreed_upon_has_no_effect(sentinel: FakeWorld) -> None:
     """In the middle of a failover nobody is the primary; what was seen is said."""
-    sentinel.situation.no_primary = True
+    sentinel.observed.no_primary = True
     with pytest.raises(NoEffect, match=r"no primary of shard 1.*redis-1 primary at offset 1000"):
         targets.resolve("primary", sentinel.scene)
 
@@ -59,7 +59,7 @@ def test_most_lagging_replica_by_what_the_primary_has_heard(sentinel: FakeWorld)
     sentinel.topology.nodes["redis-1"].replica_offsets = {"redis-2": 900, "redis-3": 800}
     assert targets.resolve("replica[lag=max]", sentinel.scene) == ("redis-3",)
     sentinel.topology.nodes["redis-1"].replica_offsets = {"redis-3": 800}
-    sentinel.situation.offsets["redis-2"] = 700
+    sentinel.observed.offsets["redis-2"] = 700
     assert targets.resolve("replica[lag=max]", sentinel.scene) == ("redis-2",)
 
 

@@ -15,10 +15,10 @@ from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
 from harness.observe.audit import _questions
 from harness.observe.barrier import Barrier
+from harness.observe.context import ObserverContext
 from harness.observe.forensic import IN_ONE_WRITE
 from harness.observe.link import _packed
 from harness.observe.parsing import Directory
-from harness.observe.vantage import Vantage
 from tests import builders_observe as a
 from tests.scripted_server import bulk
 
@@ -64,7 +64,7 @@ class Scene:
         self.running = True
         self.records: list[Record] = []
         self.given_up = [Connection(id=7, web_server="web-1", node="redis-1", local_port=4001, opened_us=0)]
-        vantage = Vantage(
+        context = ObserverContext(
             plan=a.plan(TopologyKind.SINGLE, a.single_nodes()),
             clock=RunClock(),
             record=self.records.append,
@@ -74,7 +74,7 @@ class Scene:
             secrets=Secrets(redis="s", sentinel="s"),
             service="sessions",
         )
-        self.barrier = Barrier(vantage, lambda: self.given_up, lambda _: Source(), lambda _: self.running)
+        self.barrier = Barrier(context, lambda: self.given_up, lambda _: Source(), lambda _: self.running)
 
     def told(self) -> list[Unanswered]:
         return [one for one in self.records if isinstance(one, Unanswered)]

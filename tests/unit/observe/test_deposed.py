@@ -13,7 +13,7 @@ from harness.observe.deposed import DeposedWatch
 from tests import builders_observe as a
 
 
-class Situation:
+class ObservedState:
     """Three nodes; redis-1 is the primary that everybody agrees on until somebody says otherwise."""
 
     def __init__(self):
@@ -46,11 +46,11 @@ class Play:
     """A watch under way; `looks` are the readings that it had taken."""
 
     def __init__(self):
-        self.situation = Situation()
+        self.observed = ObservedState()
         self.looks = []
         self.go_on = threading.Event()
         self.go_on.set()
-        self.watch = DeposedWatch(a.plan(), self.situation, RunClock())
+        self.watch = DeposedWatch(a.plan(), self.observed, RunClock())
         self.records = []
         self.record = self.watch.reacting(self.records.append)
 
@@ -103,7 +103,7 @@ def test_new_primary_is_not_deposed_by_the_one_that_most_still_name(monkeypatch)
     """Sentinels publish a promotion only later; until then both take themselves for the primary."""
 
     async def scene(running):
-        running.situation.set("redis-2", role="primary")
+        running.observed.set("redis-2", role="primary")
         running.tell("promoted", "redis-2")
         await asyncio.sleep(0.2)
         assert running.looks == [("redis-1", "deposed by redis-2")]
@@ -115,14 +115,14 @@ def test_deposed_primary_is_read_again_as_long_as_it_acknowledges_more(monkeypat
     """Its offset tells; one that stands still is not read twice, nor is one that cannot answer."""
 
     async def scene(running):
-        running.situation.owner = "redis-2"
+        running.observed.owner = "redis-2"
         await running.until(1)
         await asyncio.sleep(0.2)
         assert len(running.looks) == 1
-        running.situation.set("redis-1", role="primary", offset=200, reachable=False)
+        running.observed.set("redis-1", role="primary", offset=200, reachable=False)
         await asyncio.sleep(0.2)
         assert len(running.looks) == 1
-        running.situation.set("redis-1", role="primary", offset=200)
+        running.observed.set("redis-1", role="primary", offset=200)
         await running.until(2)
 
     play(scene, monkeypatch)
@@ -133,12 +133,12 @@ def test_slow_readings_are_taken_less_often(monkeypatch):
 
     async def scene(running):
         running.go_on.clear()
-        running.situation.owner = "redis-2"
+        running.observed.owner = "redis-2"
         await running.until(1)
         await asyncio.sleep(0.3)
         running.go_on.set()
         for offset in range(200, 230):
-            running.situation.set("redis-1", role="primary", offset=offset)
+            running.observed.set("redis-1", role="primary", offset=offset)
             await asyncio.sleep(0.01)
         assert len(running.looks) == 1, "ten times 0.3 s are not over"
 
@@ -164,7 +164,7 @@ def test_nobody_is_read_while_all_agree_or_after_the_load(monkeypatch):
         await asyncio.sleep(0.1)
         assert running.looks == []
         running.watch.stop()
-        running.situation.owner = "redis-2"
+        running.observed.owner = "redis-2"
         running.tell("promoted", "redis-2")
         await asyncio.sleep(0.1)
         assert running.looks == []

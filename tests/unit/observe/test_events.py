@@ -6,9 +6,9 @@ import pytest
 
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
+from harness.observe.context import ObserverContext
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
 from harness.observe.parsing import ClusterNode, ClusterView, Directory, SentinelView
-from harness.observe.vantage import Vantage
 from tests import builders_observe as a
 
 
@@ -23,11 +23,11 @@ class StoppedClock:
         raise AssertionError("observers do not sleep by the clock")
 
 
-def vantage(plan=None):
+def context(plan=None):
     plan = plan or a.plan()
     addresses = {node.name: Address("10.0.0.1", 7000 + n) for n, node in enumerate(plan.nodes)}
     events = []
-    found = Vantage(
+    found = ObserverContext(
         plan=plan,
         clock=StoppedClock(),
         record=events.append,
@@ -46,7 +46,7 @@ def told(events):
 
 def test_promotion_lies_between_the_two_looks():
     """The error reaches back to when the last look with the old role was sent."""
-    place, events = vantage()
+    place, events = context()
     watch = RoleWatch(place)
     watch.notice(a.sample("redis-2", "replica", 100_000))
     watch.notice(a.sample("redis-2", "replica", 200_000))
@@ -59,7 +59,7 @@ def test_promotion_lies_between_the_two_looks():
 
 def test_silence_widens_the_error_and_is_no_change():
     """A node that did not answer for a while may have been demoted at any time in it."""
-    place, events = vantage()
+    place, events = context()
     watch = RoleWatch(place)
     watch.notice(a.sample("redis-1", "primary", 100_000))
     watch.notice(a.sample("redis-1", "", 200_000, reachable=False))
@@ -70,7 +70,7 @@ def test_silence_widens_the_error_and_is_no_change():
 
 def test_new_process_is_rebooted_and_keeps_its_role():
     """A changed run_id is a restart; the same role before and after is no promotion."""
-    place, events = vantage()
+    place, events = context()
     watch = RoleWatch(place)
     watch.notice(a.sample("redis-1", "primary", 100_000))
     watch.notice(a.sample("redis-1", "primary", 900_000, run_id="another", keys=3))
@@ -80,7 +80,7 @@ def test_new_process_is_rebooted_and_keeps_its_role():
 
 def test_new_process_is_told_once_it_has_loaded_with_the_moment_of_its_first_answer():
     """Half-loaded data is not what it came back with, and what users added since is not either."""
-    place, events = vantage()
+    place, events = context()
     watch = RoleWatch(place)
     watch.notice(a.sample("redis-1", "primary", 100_000))
     watch.notice(a.sample("redis-1", "primary", 300_000, run_id="another", keys=3, error="LOADING: x"))
@@ -112,7 +112,7 @@ def promoted(events):
 
 def test_old_primary_that_leads_again_is_told_though_its_role_never_changed():
     """redis-2 had taken over; the promotion of redis-1 lies between the order and the sight of it."""
-    place, events = vantage()
+    place, events = context()
     looks = (
         a.sample("redis-1", "primary", 1_000_000),
         a.sample("redis-2", "replica", 1_000_000),
@@ -127,7 +127,7 @@ def test_old_primary_that_leads_again_is_told_though_its_role_never_changed():
 
 def test_promotion_that_its_role_tells_is_not_told_twice():
     """A replica's own change of role is the better witness; and who leads already is not promoted."""
-    place, events = vantage()
+    place, events = context()
     chosen(place, a.sample("redis-1", "replica", 6_000_000))
     assert promoted(events) == []
     chosen(place, a.sample("redis-1", "primary", 6_000_000))
@@ -138,7 +138,7 @@ def test_promotion_that_its_role_tells_is_not_told_twice():
 
 def test_events_name_the_shard_that_a_node_belongs_to_now():
     """A replica that migrated is promoted in its new shard."""
-    place, events = vantage(a.plan(TopologyKind.CLUSTER, a.cluster_nodes(replicas=2)))
+    place, events = context(a.plan(TopologyKind.CLUSTER, a.cluster_nodes(replicas=2)))
     place = replace(place, shards={"redis-8": 1})
     watch = RoleWatch(place)
     watch.notice(a.sample("redis-8", "replica", 100_000))
@@ -152,7 +152,7 @@ def sentinel_watch(place, suspicions, name="sentinel-1"):
 
 def test_sentinels_messages_become_the_kits_names():
     """Each message of a failover under the name that the failover's steps are told by."""
-    place, events = vantage()
+    place, events = context()
     suspicions = Suspicions(place)
     one, two = (sentinel_watch(place, suspicions, f"sentinel-{n}") for n in (1, 2))
     one.hear("+sdown", "master sessions 10.0.0.1 7000")
@@ -181,7 +181,7 @@ def test_sentinels_messages_become_the_kits_names():
 
 def test_quorum_is_reached_once_per_suspicion():
     """A third suspecting sentinel adds nothing; after all have cleared it, it can happen again."""
-    place, events = vantage()
+    place, events = context()
     suspicions = Suspicions(place)
     watches = [sentinel_watch(place, suspicions, f"sentinel-{n}") for n in (1, 2, 3)]
     for _ in range(2):
@@ -198,7 +198,7 @@ def answer(primary, t_us, **given):
 
 def test_switch_that_was_not_heard_shows_in_what_the_sentinel_answers():
     """A missed +switch-master is found by asking, within the two looks; one that was heard is not told twice."""
-    place, events = vantage()
+    place, events = context()
     watch = sentinel_watch(place, Suspicions(place))
     watch.notice(answer("redis-1", 100_000))
     watch.notice(answer("redis-1", 200_000, error="no answer"))
@@ -230,7 +230,7 @@ def look(observer, t_us, flags=None, owner=2):
 
 @pytest.fixture
 def cluster():
-    place, events = vantage(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
+    place, events = context(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
     return ClusterWatch(place, Suspicions(place)), events
 
 

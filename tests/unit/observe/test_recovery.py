@@ -8,10 +8,10 @@ import pytest
 from harness.model.records import Event
 from harness.model.words import TopologyKind
 from harness.observe.parsing import SLOTS, ClusterNode, ClusterView, SentinelView
-from harness.observe.picture import Picture, Pictures, members, primary_of
 from harness.observe.recovery import RecoveryWatch, why_not
+from harness.observe.topology_view import TopologyView, ViewCollector, members, primary_of
 from tests import builders_observe as a
-from tests.unit.observe.test_events import vantage
+from tests.unit.observe.test_events import context
 
 NOW_US = 10_000_000
 PLAN = a.plan()
@@ -37,9 +37,9 @@ def view(name, primary="redis-1", t_us=NOW_US, **given):
     return SentinelView(observer=name, sent_us=t_us - 1000, done_us=t_us, primary=primary, **given)
 
 
-def picture(samples, sentinels=None, clusters=None, now_us=NOW_US):
+def known(samples, sentinels=None, clusters=None, now_us=NOW_US):
     answers = {name: next((s for s in reversed(seen) if s.reachable), None) for name, seen in samples.items()}
-    return Picture(
+    return TopologyView(
         now_us=now_us,
         samples=samples,
         answers={name: answer for name, answer in answers.items() if answer},
@@ -49,7 +49,7 @@ def picture(samples, sentinels=None, clusters=None, now_us=NOW_US):
 
 
 def judged(samples, sentinels, absent=frozenset(), plan=PLAN):
-    return why_not(picture(samples, sentinels), plan, frozenset(absent))
+    return why_not(known(samples, sentinels), plan, frozenset(absent))
 
 
 def test_topology_in_which_everybody_agrees_is_recovered():
@@ -175,7 +175,7 @@ def cluster_picture(**changes):
         name: ClusterView(observer=name, sent_us=NOW_US, done_us=NOW_US, nodes=cluster_nodes())
         for name in samples
     }
-    return picture(samples, clusters=views | changes)
+    return known(samples, clusters=views | changes)
 
 
 def seen_by(observer, **nodes):
@@ -223,29 +223,29 @@ def test_primary_is_who_the_majority_of_answering_sentinels_names():
     """The isolated sentinel and the silent one do not decide; a tie decides nothing."""
     samples, sentinels = healthy()
     sentinels |= {name: view(name, "redis-2") for name in SENTINELS[1:]}
-    assert primary_of(picture(samples, sentinels), PLAN, 1) == "redis-2"
+    assert primary_of(known(samples, sentinels), PLAN, 1) == "redis-2"
     sentinels["sentinel-3"] = view("sentinel-3", "redis-2", error="no answer")
-    assert primary_of(picture(samples, sentinels), PLAN, 1) is None
+    assert primary_of(known(samples, sentinels), PLAN, 1) is None
     sentinels["sentinel-2"] = view("sentinel-2", "redis-2", t_us=NOW_US - 2_000_000)
-    assert primary_of(picture(samples, sentinels), PLAN, 1) == "redis-1"
+    assert primary_of(known(samples, sentinels), PLAN, 1) == "redis-1"
 
 
 def test_data_nodes_know_where_no_sentinel_answers():
     """All that answer must say the same: themselves, or whom they follow; else nobody is the primary."""
     samples, _ = healthy()
     dead = {name: view(name, "redis-3", error="no answer") for name in SENTINELS}
-    assert primary_of(picture(samples, dead), PLAN, 1) == "redis-1"
-    assert primary_of(picture(samples, {}), PLAN, 1) == "redis-1"
+    assert primary_of(known(samples, dead), PLAN, 1) == "redis-1"
+    assert primary_of(known(samples, {}), PLAN, 1) == "redis-1"
     gone = samples | {"redis-1": (a.sample("redis-1", "", NOW_US, reachable=False),)}
-    assert primary_of(picture(gone, dead), PLAN, 1) == "redis-1"
+    assert primary_of(known(gone, dead), PLAN, 1) == "redis-1"
     two = samples | {"redis-2": (a.sample("redis-2", "primary", NOW_US),)}
-    assert primary_of(picture(two, dead), PLAN, 1) is None
+    assert primary_of(known(two, dead), PLAN, 1) is None
     lost = samples | {"redis-2": (following("redis-2", ""),)}
-    assert primary_of(picture(lost, dead), PLAN, 1) is None
+    assert primary_of(known(lost, dead), PLAN, 1) is None
     nobody = {name: (a.sample(name, "", NOW_US, reachable=False),) for name in NODES}
-    assert primary_of(picture(nobody, dead), PLAN, 1) is None
+    assert primary_of(known(nobody, dead), PLAN, 1) is None
     one_sentinel = dead | {"sentinel-2": view("sentinel-2", "redis-2")}
-    assert primary_of(picture(samples, one_sentinel), PLAN, 1) == "redis-2"
+    assert primary_of(known(samples, one_sentinel), PLAN, 1) == "redis-2"
 
 
 def test_migrated_replica_belongs_to_the_shard_that_it_follows():
@@ -299,22 +299,22 @@ def test_primary_of_a_single_node_outlives_its_silence():
             a.sample("redis-1", "", NOW_US, reachable=False),
         )
     }
-    assert primary_of(picture(samples), plan, 1) == "redis-1"
-    assert primary_of(picture({}), plan, 1) is None
+    assert primary_of(known(samples), plan, 1) == "redis-1"
+    assert primary_of(known({}), plan, 1) is None
 
 
 class Watched:
     """A recovery watch over a sentinel topology whose clock and samples the test moves."""
 
     def __init__(self):
-        self.place, self.events = vantage()
+        self.place, self.events = context()
         self.place.clock.at_us = 0
-        self.pictures = Pictures()
+        self.collector = ViewCollector()
         self.cut = False
         self.effect_us = None
         self.watch = RecoveryWatch(
             self.place,
-            self.pictures,
+            self.collector,
             cut=lambda: self.cut,
             last_effect_us=lambda: self.effect_us,
             absent=frozenset,
@@ -327,9 +327,9 @@ class Watched:
             for name in NODES:
                 role = "primary" if name == primary else "replica"
                 followed = "" if role == "primary" else primary or "redis-9"
-                self.pictures.saw_sample(a.sample(name, role, now_us - 2000, primary=followed))
+                self.collector.saw_sample(a.sample(name, role, now_us - 2000, primary=followed))
             for name in SENTINELS:
-                self.pictures.saw_sentinel(view(name, primary, now_us))
+                self.collector.saw_sentinel(view(name, primary, now_us))
             self.watch.look()
 
     def told(self):

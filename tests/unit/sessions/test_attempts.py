@@ -17,7 +17,7 @@ from harness.model.seams import Address, Secrets, Source
 from harness.model.words import Outcome
 from harness.sessions import BEHAVIOURS
 from harness.sessions.discovery import Surroundings
-from harness.sessions.notes import CURRENT, Exchange, Recording
+from harness.sessions.exchange import CURRENT, Exchange, Recording
 from harness.sessions.request import Request, Rules, Session
 from harness.sessions.web_server import WebServer
 from tests.builders_sessions import Written

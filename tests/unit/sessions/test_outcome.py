@@ -6,7 +6,7 @@ import pytest
 
 from harness.model.records import Attempt, Step
 from harness.model.words import Outcome, StepKind
-from harness.sessions.notes import Carried, Exchange, Part, Refused, Shape
+from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
 from harness.sessions.outcome import MIXED_UP, REFUSALS, of_command, of_group, of_script, settle
 
 INSIDE_7 = "OOM command not allowed script: 6b2ab1b6bd8f7ad1c1b2c3d4e5f60718293a4b5c, on @user_script:9."

@@ -1,4 +1,4 @@
-"""What is known now, for faults that wait for a condition: implements `model.seams.Situation`.
+"""What is known now, for faults that wait for a condition: implements `model.seams.ObservedState`.
 
 Also the place every event passes through on its way to the recorder, so that "the first `promoted`
 since" can be answered. Readable from any thread.
@@ -13,24 +13,24 @@ from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.seams import NodeView, Recorder
 from harness.model.words import Trait
-from harness.observe.picture import Pictures, primary_of
+from harness.observe.topology_view import ViewCollector, primary_of
 
 
-class LiveSituation:
+class LiveState:
     """`acked_since` and `last_acked_us` are the load engine's."""
 
     def __init__(
         self,
         plan: Plan,
         clock: Clock,
-        pictures: Pictures,
+        collector: ViewCollector,
         *,
         acked_since: Callable[[str, int], int],
         last_acked_us: Callable[[str], int | None],
     ) -> None:
         self._plan = plan
         self._clock = clock
-        self._pictures = pictures
+        self._collector = collector
         self._acked_since = acked_since
         self._last_acked_us = last_acked_us
         self._events: dict[str, list[int]] = {}
@@ -59,14 +59,14 @@ class LiveSituation:
 
     def views(self) -> Mapping[str, NodeView]:
         """Every data node that ever answered; role and offsets are those of its last answer."""
-        picture = self._pictures.now(self.now_us())
+        known = self._collector.now(self.now_us())
         found = {}
-        for name, answer in picture.answers.items():
-            newest = picture.newest(name)
+        for name, answer in known.answers.items():
+            newest = known.newest(name)
             found[name] = NodeView(
                 name=name,
                 role=answer.role,
-                shard=picture.shards.get(name, self._plan.node(name).shard),
+                shard=known.shards.get(name, self._plan.node(name).shard),
                 offset=answer.offset,
                 replica_offsets=answer.replicas,
                 reachable=newest is not None and newest.reachable,
@@ -75,7 +75,7 @@ class LiveSituation:
         return found
 
     def primary_of(self, shard: int) -> str | None:
-        return primary_of(self._pictures.now(self.now_us()), self._plan, shard)
+        return primary_of(self._collector.now(self.now_us()), self._plan, shard)
 
     def acked_since(self, behaviour: str, since_us: int) -> int:
         return self._acked_since(behaviour, since_us)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
-from harness.observe.refusals import LINES, record_refusals
+from harness.observe.election_refusals import LINES, record_refusals
 from tests import builders_observe as a
-from tests.unit.observe.test_events import vantage
+from tests.unit.observe.test_events import context
 
 LOGS = {
     "redis-1": "1:M 28 Nov * Ready to accept connections",
@@ -31,7 +31,7 @@ class Logs:
 
 def test_last_refusal_of_each_node_is_recorded():
     """With the node and its shard of now; who wrote none, or has no log, is left out."""
-    place, events = vantage(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
+    place, events = context(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
     place.clock.at_us = 9_000
     record_refusals(place, Logs(), 4_000)
     (event,) = events

@@ -15,26 +15,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from harness.clock import RunClock
-from harness.faults import ours
+from harness.faults import own_nodes
 from harness.faults.conversation import Conversation, Unanswered
 from harness.model.seams import FaultScene
 
 _ASK_EVERY_S = 0.002
 
 
-class Departure:
+class LastAnswers:
     """What the last signs of life of some nodes say about when they went."""
 
     def __init__(self, scene: FaultScene) -> None:
         self._scene = scene
-        self._asked_us = scene.situation.now_us()
+        self._asked_us = scene.observed.now_us()
         self._lived_us: dict[str, int] = {}
         self._gone_us: dict[str, int] = {}
         self._over = threading.Event()
 
     def when(self, nodes: Sequence[str]) -> tuple[int, int]:
         """All of `nodes` are down by now: the moment by which they were, and its error, microseconds."""
-        now_us = self._scene.situation.now_us()
+        now_us = self._scene.observed.now_us()
         at_us = max(min(self._gone_us.get(node, now_us), now_us) for node in nodes)
         lived_us = min(self._lived_us.get(node, self._asked_us) for node in nodes)
         return at_us, max(1, at_us - lived_us)
@@ -43,11 +43,11 @@ class Departure:
         """Ask until the connection ends. Runs in a thread of its own."""
         clock = RunClock()
         while not self._over.is_set():
-            asked_us = self._scene.situation.now_us()
+            asked_us = self._scene.observed.now_us()
             try:
                 conversation.call("PING")
             except Unanswered:
-                self._gone_us[node] = self._scene.situation.now_us()
+                self._gone_us[node] = self._scene.observed.now_us()
                 return
             self._lived_us[node] = asked_us
             clock.sleep(_ASK_EVERY_S)
@@ -57,15 +57,15 @@ class Departure:
 
 
 @contextmanager
-def watched(scene: FaultScene, nodes: Sequence[str]) -> Iterator[Departure]:
+def watched(scene: FaultScene, nodes: Sequence[str]) -> Iterator[LastAnswers]:
     """Watch `nodes` while they are taken down inside the `with`."""
-    departure = Departure(scene)
+    departure = LastAnswers(scene)
     with ExitStack() as stack:
         for node in nodes:
             if scene.topology.state(node).paused:
                 continue
             with suppress(Unanswered):
-                conversation = stack.enter_context(ours.connect(scene, node))
+                conversation = stack.enter_context(own_nodes.connect(scene, node))
                 thread = threading.Thread(target=departure.watch, args=(node, conversation), daemon=True)
                 thread.start()
                 stack.callback(thread.join)

@@ -10,31 +10,31 @@ from __future__ import annotations
 from harness.errors import EnvironmentFailure
 from harness.model.records import Event
 from harness.model.seams import Topology
-from harness.observe.vantage import Vantage
+from harness.observe.context import ObserverContext
 
 UNABLE = "Currently unable to failover: "
 LINES = 400
 """A replica that cannot connect to its primary logs several lines a second."""
 
 
-def record_refusals(vantage: Vantage, topology: Topology, since_us: int) -> None:
+def record_refusals(context: ObserverContext, topology: Topology, since_us: int) -> None:
     """The last refusal in each data node's log, which was written after `since_us` or is older. Blocks."""
-    for node in vantage.plan.data_nodes():
+    for node in context.plan.data_nodes():
         try:
             log = topology.logs(node.name, LINES)
         except EnvironmentFailure:
             continue  # it was never started, or its container is gone
         said = [line.partition(UNABLE)[2] for line in log.splitlines() if UNABLE in line]
         if said:
-            now_us = vantage.clock.now_us()
-            vantage.record(
+            now_us = context.clock.now_us()
+            context.record(
                 Event(
                     source=node.name,
                     name="cannot-fail-over",
                     t_us=now_us,
                     error_us=max(0, now_us - since_us),
                     node=node.name,
-                    shard=vantage.shard(node.name),
+                    shard=context.shard(node.name),
                     detail=said[-1].strip(),
                 )
             )

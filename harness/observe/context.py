@@ -1,4 +1,4 @@
-"""Where the observers stand: which nodes there are, how to reach them, where to write what is seen."""
+"""What every observer of a run works with: the nodes, how to reach them, where to record what they say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.observe.parsing import Directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vantage:
+class ObserverContext:
     """Shared by all observers of a run. Addresses are asked for once: a node keeps its own."""
 
     plan: Plan
@@ -27,7 +27,7 @@ class Vantage:
     secrets: Secrets
     service: str
     shards: Mapping[str, int] = field(default_factory=dict)
-    """Live: data node -> the shard that it says it belongs to (`Pictures.shards`)."""
+    """Live: data node -> the shard that it says it belongs to (`ViewCollector.shards`)."""
 
     def link(self, node: str, source: Source | None = None) -> Link:
         """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's
@@ -44,16 +44,16 @@ class Vantage:
         return self.shards.get(node, self.plan.node(node).shard)
 
 
-def vantage_of(
+def context_of(
     topology: Topology, record: Recorder, clock: Clock, shards: Mapping[str, int] | None = None
-) -> Vantage:
+) -> ObserverContext:
     """Ask a running topology for its addresses. Blocks, as every call of a topology may.
 
-    `shards`: as in `Vantage`.
+    `shards`: as in `ObserverContext`.
     """
     plan = topology.plan
     addresses = {node.name: topology.address(node.name) for node in plan.nodes}
-    return Vantage(
+    return ObserverContext(
         plan=plan,
         clock=clock,
         record=record,

@@ -116,7 +116,7 @@ def _pids_by_namespace(pid: int) -> tuple[int, ...]:
 
 def _compare_run_ids(scene: FaultScene, found: Identity) -> None:
     def seen() -> str | None:
-        view = scene.situation.views().get(found.node)
+        view = scene.observed.views().get(found.node)
         return view.run_id if view is not None else None
 
     try:

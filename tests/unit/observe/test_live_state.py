@@ -1,22 +1,22 @@
 """What faults can ask: the newest views, first events, and what the load engine counts."""
 
 from harness.model.records import Event
-from harness.observe.picture import Pictures
-from harness.observe.situation import LiveSituation
+from harness.observe.live_state import LiveState
+from harness.observe.topology_view import ViewCollector
 from tests import builders_observe as a
 from tests.unit.observe.test_events import StoppedClock
 
 
-def situation(now_us=1_000_000):
-    pictures = Pictures()
-    found = LiveSituation(
+def observed(now_us=1_000_000):
+    collector = ViewCollector()
+    found = LiveState(
         a.plan(),
         StoppedClock(now_us),
-        pictures,
+        collector,
         acked_since=lambda behaviour, since_us: len(behaviour) + since_us,
         last_acked_us=lambda behaviour: 5 if behaviour == "logout" else None,
     )
-    return found, pictures
+    return found, collector
 
 
 def event(name, t_us, **given):
@@ -25,10 +25,10 @@ def event(name, t_us, **given):
 
 def test_silent_node_keeps_its_last_known_role():
     """A node that stopped answering is unreachable, and still the primary it was."""
-    found, pictures = situation()
-    pictures.saw_sample(a.sample("redis-1", "primary", 800_000, replicas={"redis-2": 90}))
+    found, collector = observed()
+    collector.saw_sample(a.sample("redis-1", "primary", 800_000, replicas={"redis-2": 90}))
     assert found.views()["redis-1"].reachable
-    pictures.saw_sample(a.sample("redis-1", "", 900_000, reachable=False))
+    collector.saw_sample(a.sample("redis-1", "", 900_000, reachable=False))
     seen = found.views()["redis-1"]
     assert (seen.role, seen.reachable, seen.offset) == ("primary", False, 100)
     assert seen.replica_offsets == {"redis-2": 90}
@@ -36,14 +36,14 @@ def test_silent_node_keeps_its_last_known_role():
 
 def test_node_not_sampled_for_a_second_is_not_reachable():
     """An old answer does not count as being there now."""
-    found, pictures = situation(now_us=3_000_000)
-    pictures.saw_sample(a.sample("redis-1", "primary", 1_900_000))
+    found, collector = observed(now_us=3_000_000)
+    collector.saw_sample(a.sample("redis-1", "primary", 1_900_000))
     assert not found.views()["redis-1"].reachable
 
 
 def test_first_event_is_the_earliest_since():
     """By the event's own time, not by when it was written; everything is passed on."""
-    found, _ = situation()
+    found, _ = observed()
     written = []
     record = found.recording(written.append)
     for t_us in (500, 900, 700):
@@ -58,14 +58,14 @@ def test_first_event_is_the_earliest_since():
 
 def test_load_questions_go_to_the_load_engine():
     """The observers do not count operations themselves."""
-    found, _ = situation()
+    found, _ = observed()
     assert found.acked_since("cart", 10) == 14
     assert (found.last_acked_us("logout"), found.last_acked_us("cart")) == (5, None)
 
 
 def test_cut_stands_from_its_effect_until_it_is_healed():
     """Only faults that cut links count, and only those in force."""
-    found, _ = situation()
+    found, _ = observed()
     record = found.recording(lambda _: None)
     assert not found.cut()
     record(event("effect", 10, fault=1))  # the plan's fault 1 is a kill

@@ -22,19 +22,19 @@ _ANSWER_WITHIN_S = 0.2
 """A container that does not run yet leaves packets without an answer."""
 
 
-class Arrival:
+class FirstAnswer:
     """What the first signs of life of a node say about when it came."""
 
     def __init__(self, scene: FaultScene, node: str) -> None:
         self._scene = scene
         self._node = node
-        self._silent_us = scene.situation.now_us()
+        self._silent_us = scene.observed.now_us()
         self._answered_us: int | None = None
         self._over = threading.Event()
 
     def when(self) -> tuple[int, int]:
         """The node answers by now: the moment by which it did, and its error, microseconds."""
-        now_us = self._scene.situation.now_us()
+        now_us = self._scene.observed.now_us()
         at_us = now_us if self._answered_us is None else self._answered_us
         return at_us, max(1, at_us - self._silent_us)
 
@@ -42,9 +42,9 @@ class Arrival:
         """Ask until somebody answers. Runs in a thread of its own."""
         clock = RunClock()
         while not self._over.is_set():
-            asked_us = self._scene.situation.now_us()
+            asked_us = self._scene.observed.now_us()
             if self._answers():
-                self._answered_us = self._scene.situation.now_us()
+                self._answered_us = self._scene.observed.now_us()
                 return
             self._silent_us = asked_us
             clock.sleep(_ASK_EVERY_S)
@@ -72,9 +72,9 @@ class Arrival:
 
 
 @contextmanager
-def awaited(scene: FaultScene, node: str) -> Iterator[Arrival]:
+def awaited(scene: FaultScene, node: str) -> Iterator[FirstAnswer]:
     """Watch a node that is down while it is started inside the `with`."""
-    arrival = Arrival(scene, node)
+    arrival = FirstAnswer(scene, node)
     thread = threading.Thread(target=arrival.watch, daemon=True)
     thread.start()
     try:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from harness.clock import WaitExpired, wait_until
-from harness.faults import ours, targets
+from harness.faults import own_nodes, targets
 from harness.faults.conversation import Conversation, Refused, Unanswered, pairs
 from harness.model.seams import FaultScene
 from harness.model.words import TopologyKind
@@ -79,7 +79,7 @@ def _first_to_hear(
 
 def _asked(scene: FaultScene, peer: str, heard: Callable[[Conversation], bool]) -> bool:
     try:
-        with ours.connect(scene, peer, within_s=0.5) as conversation:
+        with own_nodes.connect(scene, peer, within_s=0.5) as conversation:
             return heard(conversation)
     except (Unanswered, Refused):
         return False

@@ -10,19 +10,19 @@ from collections.abc import Mapping
 
 from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState, Topology
-from harness.observe.picture import Picture, Pictures
-from harness.observe.vantage import Vantage, every
+from harness.observe.context import ObserverContext, every
+from harness.observe.topology_view import TopologyView, ViewCollector
 
 ASK_EVERY_S = 0.5
 
 
-class Standing:
+class ProcessStates:
     """The process states of silent nodes, as last asked."""
 
-    def __init__(self, vantage: Vantage, topology: Topology, pictures: Pictures) -> None:
-        self._vantage = vantage
+    def __init__(self, context: ObserverContext, topology: Topology, collector: ViewCollector) -> None:
+        self._context = context
         self._topology = topology
-        self._pictures = pictures
+        self._collector = collector
         self._states: dict[str, NodeState] = {}
 
     async def watch(self) -> None:
@@ -38,7 +38,7 @@ class Standing:
         return frozenset(name for name, state in self._states.items() if not state.running)
 
     async def _ask(self) -> None:
-        quiet = silent(self._pictures.now(self._vantage.clock.now_us()), self._vantage)
+        quiet = silent(self._collector.now(self._context.clock.now_us()), self._context)
         found = {}
         for name in quiet:
             try:
@@ -48,15 +48,15 @@ class Standing:
         self._states = found
 
 
-def silent(picture: Picture, vantage: Vantage) -> list[str]:
+def silent(known: TopologyView, context: ObserverContext) -> list[str]:
     """Nodes that did not answer when last asked."""
     quiet = []
-    for node in vantage.plan.data_nodes():
-        newest = picture.newest(node.name)
+    for node in context.plan.data_nodes():
+        newest = known.newest(node.name)
         if newest is None or not newest.reachable:
             quiet.append(node.name)
-    for node in vantage.plan.sentinels():
-        view = picture.sentinels.get(node.name)
-        if view is None or view.error or not picture.recent(view.done_us):
+    for node in context.plan.sentinels():
+        view = known.sentinels.get(node.name)
+        if view is None or view.error or not known.recent(view.done_us):
             quiet.append(node.name)
     return quiet

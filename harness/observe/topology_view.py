@@ -20,7 +20,7 @@ _KEPT_SAMPLES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class TopologyView:
     """What is known of every node at one moment."""
 
     now_us: int
@@ -42,7 +42,7 @@ class Picture:
         return self.now_us - t_us <= RECENT_US
 
 
-class Pictures:
+class ViewCollector:
     """Collects what the observers see."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ class Pictures:
         """The newest sample in which the node answered, however long ago."""
         return self._answers.get(node)
 
-    def now(self, now_us: int) -> Picture:
-        return Picture(
+    def now(self, now_us: int) -> TopologyView:
+        return TopologyView(
             now_us=now_us,
             samples=dict(self._samples),
             answers=dict(self._answers),
@@ -81,10 +81,10 @@ class Pictures:
         )
 
 
-def members(picture: Picture, plan: Plan, shard: int) -> frozenset[str]:
+def members(known: TopologyView, plan: Plan, shard: int) -> frozenset[str]:
     """The data nodes that belong to a shard now: a cluster's replica may have migrated to another one."""
     return frozenset(
-        node.name for node in plan.data_nodes() if picture.shards.get(node.name, node.shard) == shard
+        node.name for node in plan.data_nodes() if known.shards.get(node.name, node.shard) == shard
     )
 
 
@@ -100,7 +100,7 @@ def clustered(plan: Plan) -> bool:
     return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
 
 
-def primary_of(picture: Picture, plan: Plan, shard: int) -> str | None:
+def primary_of(known: TopologyView, plan: Plan, shard: int) -> str | None:
     """The node that the majority of those who decide, and who answer now, calls primary.
 
     Those are the sentinels, or the cluster's nodes; where no sentinel answers, the shard's data nodes,
@@ -108,11 +108,11 @@ def primary_of(picture: Picture, plan: Plan, shard: int) -> str | None:
     """
     if clustered(plan):
         slot, _ = plan.slot_range(shard)
-        return _majority([seen.owner(slot) for seen in picture.clusters.values() if _counts(picture, seen)])
+        return _majority([seen.owner(slot) for seen in known.clusters.values() if _counts(known, seen)])
     if not guarded(plan, shard):
-        return next((name for name in sorted(members(picture, plan, shard)) if _claims(picture, name)), None)
-    votes = [seen.primary for seen in picture.sentinels.values() if _counts(picture, seen)]
-    return _majority(votes) if votes else _unanimous(picture, members(picture, plan, shard))
+        return next((name for name in sorted(members(known, plan, shard)) if _claims(known, name)), None)
+    votes = [seen.primary for seen in known.sentinels.values() if _counts(known, seen)]
+    return _majority(votes) if votes else _unanimous(known, members(known, plan, shard))
 
 
 def _majority(votes: Sequence[str]) -> str | None:
@@ -120,17 +120,17 @@ def _majority(votes: Sequence[str]) -> str | None:
     return winner if winner and 2 * votes.count(winner) > len(votes) else None
 
 
-def _unanimous(picture: Picture, nodes: Iterable[str]) -> str | None:
+def _unanimous(known: TopologyView, nodes: Iterable[str]) -> str | None:
     """Whom all data nodes that answer now take for the primary: themselves, or whom they follow."""
-    answers = [seen for node in nodes if (seen := picture.newest(node)) is not None and seen.reachable]
+    answers = [seen for node in nodes if (seen := known.newest(node)) is not None and seen.reachable]
     told = {seen.node if seen.role == "primary" else seen.primary for seen in answers}
     return told.pop() or None if len(told) == 1 else None
 
 
-def _counts(picture: Picture, seen: SentinelView | ClusterView) -> bool:
-    return not seen.error and picture.recent(seen.done_us)
+def _counts(known: TopologyView, seen: SentinelView | ClusterView) -> bool:
+    return not seen.error and known.recent(seen.done_us)
 
 
-def _claims(picture: Picture, node: str) -> bool:
-    seen = picture.answers.get(node)
+def _claims(known: TopologyView, node: str) -> bool:
+    seen = known.answers.get(node)
     return seen is not None and seen.role == "primary"
