@@ -13,19 +13,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.checks.columns import Flags, Integers, Words, integers
-from harness.checks.effects import seen_at, state_of
+from harness.checks.effects import FOREVER, NEVER, seen_at, state_of
 from harness.checks.index import Index, Timeline
 from harness.checks.nodes import Standing
 from harness.checks.screen import screen
-from harness.checks.traffic import Traffic, traffic_of
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
 from harness.model.table import rows_of
 from harness.model.words import Outcome, StepKind
 
-TOLD = frozenset(
-    "effect no-effect healed promoted demoted rebooted recovered flushed evicted web-server-killed".split()  # noqa: SIM905 - one line of words reads better
+TOLD = (
+    *("effect", "no-effect", "healed", "promoted", "demoted", "rebooted", "recovered"),
+    *("flushed", "evicted", "web-server-killed"),
 )
 """Events that belong into a session's story."""
 EVENTS_SHOWN = 4
@@ -48,20 +48,14 @@ class _Line:
 
 def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
     """Their stories, told from the part of the history that was looked at closely to find them."""
-    part, traffic = screen(history).suspects, traffic_of(history)
-    return [story(part, one, traffic=traffic) for one in findings]
+    part = screen(history).suspects
+    return [story(part, one) for one in findings]
 
 
-def story(
-    history: History, finding: Finding, lines: int = 12, *, traffic: Traffic | None = None
-) -> list[str]:
-    """The story of the finding's session in at most `lines` lines; without a session, the events.
-
-    `traffic`: all of the run's, where the history holds a part of its operations.
-    """
-    rows = _rows_about(history, finding.session or "", finding.operations[:OPERATIONS_SHOWN])
-    index = _index_of(history, rows, traffic)
-    timeline = index.sessions.get(finding.session or "")
+def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
+    """The story of the finding's session in at most `lines` lines; without a session, the events."""
+    index = _index_of(history, _rows_about(history, finding.session, finding.operations[:OPERATIONS_SHOWN]))
+    timeline = next((one for one in index.sessions.values() if one.session == finding.session), None)
     told = _lines_of_no_session(index, finding) if timeline is None else _lines(index, timeline)
     if not told:
         return [finding.sentence]
@@ -76,31 +70,28 @@ def session_story(history: History, session: str) -> list[str]:
         return [f"no session {session!r} in this history; it has {len(history.sessions())} sessions"]
     if len(names) > 1:
         return [f"{len(names)} sessions begin with {session!r}:", *sorted(names)[:20]]
-    timeline = index.sessions[names[0]]
+    timeline = index.sessions[names.pop()]
     head = f"session {timeline.session} of {timeline.user}, shard {timeline.shard}"
     return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline))]
 
 
-def _rows_about(history: History, beginning: str, operations: Sequence[int] = ()) -> Integers:
-    """Of the sessions whose ids begin so, and of whatever else their users did; and these operations. The
-    rest of a long history stays a table."""
+def _rows_about(history: History, beginning: str | None, operations: Sequence[int] = ()) -> Integers:
+    """Of the sessions whose ids begin so, and of all that a step of another did to them; and these
+    operations. The rest of a long history stays a table."""
     table = history.table
     wanted: Flags = np.isin(integers(table.operations, "id"), np.array(operations, np.int64))
-    if beginning:
+    if beginning is not None:
 
         def begins(name: str) -> bool:
             return name.startswith(beginning)
 
         wanted |= Words(table.operations, "session").which(begins)
         wanted[rows_of(table.steps)[Words(table.steps, "session").which(begins)]] = True
-        users = Words(table.operations, "user")
-        wanted |= users.which(set(users.at(wanted)).__contains__)
     return np.flatnonzero(wanted)
 
 
-def _index_of(history: History, rows: Integers, traffic: Traffic | None = None) -> Index:
-    part = replace(history, operations=history.table.take(rows))
-    return Index(part, traffic_of(history) if traffic is None else traffic)
+def _index_of(history: History, rows: Integers) -> Index:
+    return Index(replace(history, operations=history.table.take(rows)))
 
 
 def _lines(index: Index, timeline: Timeline) -> list[_Line]:
@@ -133,27 +124,25 @@ def _concerns(operation: Operation, timeline: Timeline) -> bool:
     if operation.session == timeline.session:
         return True
     return operation.user == timeline.user and any(
-        timeline.session in {step.session, step.member} for step in operation.steps
+        step.session == timeline.session for step in operation.steps
     )
 
 
 def _choose(told: list[_Line], finding: Finding, lines: int) -> list[int]:
-    """Which lines to show: the finding's own, the audit's, the events between, then their neighbours. Where
-    some are left out, the last line is for their number."""
+    """Which lines to show: the finding's own, the audit's, the events between, then what is next to its own.
+    Where some are left out, the last line is for their number."""
     if len(told) <= lines:
         return list(range(len(told)))
-    wanted = set(finding.operations)
-    own = [n for n, one in enumerate(told) if one.operation in wanted]
+    own = [n for n, one in enumerate(told) if one.operation in finding.operations]
     audit = [n for n, one in enumerate(told) if one.audit]
-    from_us = min((told[n].t_us for n in own), default=told[0].t_us)
-    to_us = finding.seen_us if finding.seen_us is not None else told[-1].t_us
+    from_us = min((told[n].t_us for n in own), default=NEVER)
+    to_us = finding.seen_us if finding.seen_us is not None else FOREVER
     between = [n for n, one in enumerate(told) if one.event and from_us <= one.t_us <= to_us]
     events = sorted(between, key=lambda n: (_weight(told[n].event), n))[:EVENTS_SHOWN]
     first = [n for n, one in enumerate(told) if one.operation is not None][:1]
-    around = [n + step for n in own for step in (-1, 1) if 0 <= n + step < len(told)]
     rest = sorted(range(len(told)), key=lambda n: min((abs(n - one) for one in own), default=n))
     looks = [n for n, one in enumerate(told) if one.last_look]
-    order = [*own[:4], *own[-2:], *first, *audit[:2], *looks[:1], *events, *around, *rest]
+    order = [*own[:4], *own[-2:], *first, *audit[:2], *looks[:1], *events, *rest]
     return sorted(list(dict.fromkeys(order))[: lines - 1])
 
 
@@ -190,7 +179,7 @@ def _operation(index: Index, operation: Operation, timeline: Timeline | None) ->
     steps = [
         one
         for one in operation.steps
-        if timeline is None or (one.member or one.session or operation.session) == timeline.session
+        if timeline is None or (one.session or operation.session) == timeline.session
     ] or list(operation.steps)
     deciding = next((one for one in steps if one.deciding), steps[0] if steps else None)
     begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
@@ -202,7 +191,7 @@ def _operation(index: Index, operation: Operation, timeline: Timeline | None) ->
         parts.append(str(operation.outcome))
     if operation.told:
         parts.append(f"told {operation.told!r}")
-    return _Line(begun_us, "  ".join(part for part in parts if part), operation=operation.id)
+    return _Line(begun_us, "  ".join(parts), operation=operation.id)
 
 
 def _at(index: Index, operation: Operation, step: Step) -> str:
@@ -252,8 +241,9 @@ def _last_looks(index: Index, timeline: Timeline) -> list[_Line]:
 
 
 def _last_look(index: Index, timeline: Timeline, entry: ForensicEntry) -> _Line:
-    state = state_of(entry.saw or {}, timeline.session, timeline.user)
-    said = [f"{state.name.lower()}" if entry.saw is not None else "its type is not a session's"]
+    said = ["its type is not a session's"]
+    if entry.saw is not None:
+        said = [state_of(entry.saw, timeline.session, timeline.user).name.lower()]
     if entry.witnesses is not None:
         said.append(f"{len(entry.witnesses)} witnesses")
         kept = None if timeline.primary is None else timeline.primary.witnesses

@@ -13,6 +13,7 @@ from harness.checks.story import WIDTH, session_story, stories, story
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import ForensicEntry, ForensicReading, Operation
+from harness.model.table import OperationTable
 from harness.model.words import FindingSide, Outcome, StepKind
 from lab.past import Past
 from lab.records import us
@@ -442,6 +443,33 @@ def test_step_that_names_no_session_is_about_its_operations() -> None:
     assert [one.split("  ")[1] for one in _said(lines)[1:3]] == ["log-in #1", "read #2"]
 
 
+def test_operation_whose_steps_are_all_on_others_is_told_whole() -> None:
+    """It was asked for with this session; a step that names none is on it."""
+    past = Past()
+    first, second = past.log_in("ann", 1.0), past.log_in("ann", 1.1)
+    past.logout_everywhere(first, 2.0)
+    strange = _with_step(past, 3, session=None)
+    assert "index-read acked; destroy acked; index-remove acked" in _line(strange, "#3", first)
+    history = past.history()
+    operations = _as_records(history)
+    for step in operations[2].steps:
+        step.session = second
+    others = replace(history, operations=tuple(operations))
+    assert _line(others, "#3", first).count("acked") == 4
+
+
+def test_last_look_where_nobody_was_audited_names_no_loss() -> None:
+    """What is still there is not known then."""
+    past = _one_read()
+    past.audited = False
+    entry = ForensicEntry(
+        reading=1, session=ANN, node="redis-3", sent_us=us(3.0), done_us=us(3.1), saw={}, witnesses=("1", "2")
+    )
+    reading = ForensicReading(n=1, node="redis-3", moment="demoted", sent_us=us(3.0), done_us=us(3.1))
+    history = replace(past.history(), forensics=(entry,), readings=(reading,))
+    assert _line(history, "last look") == "last look  redis-3 (demoted): absent, 2 witnesses"
+
+
 def test_another_users_step_on_the_session_is_no_part_of_it() -> None:
     """A reply that named somebody else's session is told where it was asked for."""
     past = Past()
@@ -452,6 +480,36 @@ def test_another_users_step_on_the_session_is_no_part_of_it() -> None:
     assert "#3" not in "\n".join(session_story(history, ANN))
 
 
+def test_sessions_are_listed_by_name_whoever_came_first() -> None:
+    """The list is for choosing from."""
+    past = Past()
+    past.sids = 7
+    past.log_in("ann", 1.0)
+    past.sids = 1
+    past.log_in("bob", 1.1)
+    assert session_story(past.history(), "0000")[1:] == [f"{n:08x}" * 4 for n in (2, 8)]
+
+
+def test_story_makes_records_of_what_it_tells_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long history stays a table; the session's own rows are few."""
+    past = Past()
+    people = [past.log_in(f"user-{n}", 1.0 + n / 10) for n in range(9)]
+    past.read(people[4], 3.0)
+    taken: list[list[int]] = []
+    take = OperationTable.take
+
+    def counted(table: OperationTable, rows: Any) -> OperationTable:
+        taken.append(rows.tolist())
+        return take(table, rows)
+
+    history = past.history()
+    monkeypatch.setattr(OperationTable, "take", counted)
+    session_story(history, people[4])
+    story(history, _finding(session=people[4], operations=(5,)))
+    story(history, _finding(session=None, operations=(2, 3)))
+    assert taken == [[4, 9], [4, 9], [1, 2]]
+
+
 def test_sessions_that_begin_alike_are_listed_in_order() -> None:
     """Twenty of them are enough to choose from; the number says how many there are."""
     past = Past()
@@ -460,6 +518,7 @@ def test_sessions_that_begin_alike_are_listed_in_order() -> None:
     head, *names = session_story(past.history(), "000000")
     assert head == "25 sessions begin with '000000':"
     assert names == [f"{n:08x}" * 4 for n in range(1, 21)]
+    assert session_story(past.history(), "")[0] == "25 sessions begin with '':"
     assert session_story(past.history(), "f") == ["no session 'f' in this history; it has 25 sessions"]
 
 
@@ -565,9 +624,23 @@ def test_of_a_finding_that_nobody_saw_the_events_to_the_end_count() -> None:
     assert _chosen(history, 7, operations=(9,)) == [
         *("#1", "#9", "effect@9.5", "healed@29", "audit redis-1", "audit redis-2", "19 more")
     ]
-    early = _long(("effect", 0.5), ("healed", 1.5))
-    assert _chosen(early, 6, operations=(99,), seen_us=us(2.0)) == [
-        *("effect@0.5", "#1", "healed@1.5", "audit redis-1", "audit redis-2", "20 more")
+    early = _long(("effect", 0.5), ("healed", 5.5), ("promoted", 6.5))
+    for lines, shown in (
+        (2, ["#1"]),
+        (6, ["effect@0.5", "#1", "healed@5.5", "audit redis-1", "audit redis-2"]),
+    ):
+        assert _chosen(early, lines, operations=(99,), seen_us=us(6.0))[:-1] == shown
+
+
+def test_events_between_two_of_the_findings_operations_count() -> None:
+    """From the first of them on."""
+    history = _long(("effect", 7.5), ("healed", 11.5))
+    assert _chosen(history, 8, operations=(5, 10), seen_us=us(12.0)) == [
+        *("#1", "#5", "effect@7.5", "#10", "healed@11.5", "audit redis-1", "audit redis-2", "18 more")
+    ]
+    both = _long(("effect", 9.0), ("promoted", 9.0))
+    assert _chosen(both, 7, operations=(9,)) == [
+        *("#1", "effect@9", "promoted@9", "#9", "audit redis-1", "audit redis-2", "19 more")
     ]
 
 
@@ -587,6 +660,8 @@ def test_four_events_by_their_weight() -> None:
     history = _long(*events)
     shown = [one for one in _chosen(history, 9, operations=(9,)) if "@" in one]
     assert shown == ["evicted@9.5", "flushed@9.6", "promoted@9.7", "effect@9.8"]
+    nearest = ["#1", "#8", "#9", "recovered@9.1", *shown, "audit redis-1", "audit redis-2", "21 more"]
+    assert _chosen(history, 11, operations=(9,)) == nearest
     later = _long(*events[:4])
     shown = [one for one in _chosen(later, 8, operations=(9,)) if "@" in one]
     assert shown == ["healed@9.2", "demoted@9.3", "web-server-killed@9.4"]
@@ -598,7 +673,7 @@ def test_four_events_by_their_weight() -> None:
 
 
 def test_then_come_the_neighbours_of_the_findings_own_lines() -> None:
-    """One before and one after each; then what is next to them."""
+    """One before and one after each, then one further, whichever of its own a line is near to."""
     history = _long()
     assert _chosen(history, 9, operations=(9, 15)) == [
         *("#1", "#8", "#9", "#10", "#14", "#15", "audit redis-1", "audit redis-2", "15 more")
