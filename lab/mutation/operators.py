@@ -2,7 +2,8 @@
 
 Each mutant replaces the text of one node of the syntax tree and leaves every other character alone, so
 lines keep their numbers up to the change. Left out is what nobody could notice or what is no decision:
-docstrings, annotations, decorators, text for people (strings with a blank, f-strings, messages of `raise`).
+docstrings, annotations, decorators, text for people (strings with a blank, f-strings, messages of `raise`),
+and what only guards against a mistake in the code itself (`assert`, `zip(strict=True)`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ OPPOSITE = {
 TRANSPARENT = frozenset({"abs", "sorted", "reversed", "set", "frozenset", "unique"})
 """Calls whose first argument could stand alone."""
 EMPTY = {"tuple": "()", "list": "[]", "dict": "{}", "frozenset": "frozenset()", "set": "set()"}
-OPTIONAL_WORDS = frozenset({"key", "default", "reverse", "start", "side", "strict"})
+OPTIONAL_WORDS = frozenset({"key", "default", "reverse", "start", "side"})
 """Keywords that a call works without."""
 
 
@@ -116,8 +117,9 @@ def _below(place: _Place) -> Iterator[_Place]:
     node = place.node
     if _for_people(node):
         return
+    outside = place
     if isinstance(node, ast.stmt):
-        place = replace(place, statement=node)
+        place = outside = replace(place, statement=node)
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         returns = getattr(node, "returns", None)
         place = replace(
@@ -131,12 +133,16 @@ def _below(place: _Place) -> Iterator[_Place]:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
-                yield from _below(replace(place, node=child, parent=node))
+                # Defaults are evaluated where the function is defined, not where it is called.
+                around = outside if isinstance(child, ast.arguments) else place
+                yield from _below(replace(around, node=child, parent=node))
 
 
 def _for_people(node: ast.AST) -> bool:
     """Not a decision of the program: text, types, imports, what only the type checker reads."""
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise | ast.Assert | ast.JoinedStr):
+        return True
+    if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True
@@ -220,8 +226,10 @@ def _calls(node: ast.Call) -> Iterator[Change]:
     if len(node.args) > 1 and name not in OPPOSITE:
         if any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
             return
-        swapped = [node.args[1], node.args[0], *node.args[2:]]
-        yield node, ast.unparse(ast.Call(node.func, swapped, node.keywords)), "swapped arguments"
+        first, second, *others = node.args
+        if ast.dump(first) != ast.dump(second):
+            swapped = [second, first, *others]
+            yield node, ast.unparse(ast.Call(node.func, swapped, node.keywords)), "swapped arguments"
     for n, word in enumerate(node.keywords):
         if word.arg in OPTIONAL_WORDS:
             rest = [*node.keywords[:n], *node.keywords[n + 1 :]]

@@ -60,6 +60,27 @@ def test_each_kind_of_change_is_made(source: str, after: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
+        "def f(a, b):\n    return zip(a, b, strict=True)",
+        "def f(a, b):\n    assert a < b",
+        "def f(a):\n    return g(a, a)",
+    ],
+)
+def test_what_nobody_could_notice_is_not_changed(source: str) -> None:
+    """A guard against a mistake in the code itself, and two arguments that are the same."""
+    assert _after(source) <= {"return zip(b, a, strict=True)"}
+
+
+def test_default_belongs_to_where_its_function_is_defined() -> None:
+    """It is evaluated there, when the module is imported: whoever uses the module could notice."""
+    source = b"class A:\n    def f(self, a=5):\n        return 7\n"
+    scopes = {one.after: one.scope for one in mutants_of("x.py", source)}
+    assert scopes["def f(self, a=(6)):"] == "A"
+    assert scopes["return (8)"] == "A.f"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         '"""Text."""',
         "import os",
         "def f(a: int = None): ...",
