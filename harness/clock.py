@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
+    """What the stages know of time. On the event loop `asyncio.sleep` and `loop.time()` belong to it too."""
+
     def now_us(self) -> int: ...
+    def wall_us(self) -> int: ...
     def sleep(self, seconds: float) -> None: ...
 
 

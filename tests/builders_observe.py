@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import NodePlan, Plan
@@ -32,15 +33,15 @@ class Account:
     shard: int = 1
 
     @property
-    def key(self):
+    def key(self) -> str:
         return session_key(self.id)
 
     @property
-    def witness_key(self):
+    def witness_key(self) -> str:
         return witness_key(self.id)
 
 
-def sentinel_nodes(replicas=2, sentinels=3):
+def sentinel_nodes(replicas: int = 2, sentinels: int = 3) -> tuple[NodePlan, ...]:
     primary = NodePlan(name="redis-1", role=NodeRole.PRIMARY)
     others = (
         NodePlan(name=f"redis-{n + 2}", role=NodeRole.REPLICA, replica_of="redis-1") for n in range(replicas)
@@ -49,7 +50,7 @@ def sentinel_nodes(replicas=2, sentinels=3):
     return (primary, *others, *watchers)
 
 
-def cluster_nodes(shards=3, replicas=1):
+def cluster_nodes(shards: int = 3, replicas: int = 1) -> tuple[NodePlan, ...]:
     primaries = [NodePlan(name=f"redis-{n}", role=NodeRole.PRIMARY, shard=n) for n in range(1, shards + 1)]
     others = [
         NodePlan(name=f"redis-{shards * turn + n}", role=NodeRole.REPLICA, shard=n, replica_of=f"redis-{n}")
@@ -59,18 +60,18 @@ def cluster_nodes(shards=3, replicas=1):
     return (*primaries, *others)
 
 
-def split_nodes():
+def split_nodes() -> tuple[NodePlan, ...]:
     return (
         *single_nodes(),
         NodePlan(name="cache-1", role=NodeRole.PRIMARY, purpose=NodePurpose.CACHE, shard=2),
     )
 
 
-def single_nodes():
+def single_nodes() -> tuple[NodePlan, ...]:
     return (NodePlan(name="redis-1", role=NodeRole.PRIMARY),)
 
 
-def plan(kind=TopologyKind.SENTINEL, nodes=None):
+def plan(kind: TopologyKind = TopologyKind.SENTINEL, nodes: tuple[NodePlan, ...] | None = None) -> Plan:
     deployment = Deployment(name="ours", topology=TopologySpec(kind=kind), client=ClientProfile())
     scenario = Scenario(
         file="scenarios/x.yaml",
@@ -100,8 +101,8 @@ def plan(kind=TopologyKind.SENTINEL, nodes=None):
     )
 
 
-def opening(**given):
-    fields = {
+def opening(**given: Any) -> Opening:
+    fields: dict[str, Any] = {
         "format": 2,
         "run": "r",
         "scenario": "x",
@@ -115,11 +116,11 @@ def opening(**given):
     return Opening(**(fields | given))
 
 
-def operation(number, **given):
+def operation(number: int, **given: Any) -> Operation:
     """A typical cart write: one step, one attempt."""
     session = f"{number % 300:032x}"
     sent_us = 1000 * number
-    fields = {
+    fields: dict[str, Any] = {
         "id": number,
         "actor": f"a{number % 50}",
         "web_server": f"web-{number % 3 + 1}",
@@ -157,7 +158,12 @@ def operation(number, **given):
     return Operation(**(fields | given))
 
 
-def sample(node, role, t_us, **given):
+def sample(node: str, role: str, t_us: int, **given: Any) -> NodeSample:
     """One answer of a node, asked 1 ms before `t_us`."""
-    fields = {"sent_us": t_us - 1000, "run_id": f"run of {node}", "replid": "r1", "offset": 100}
+    fields: dict[str, Any] = {
+        "sent_us": t_us - 1000,
+        "run_id": f"run of {node}",
+        "replid": "r1",
+        "offset": 100,
+    }
     return NodeSample(node=node, role=role, done_us=t_us, **(fields | given))

@@ -16,7 +16,7 @@ from typing import Any
 
 import redis
 
-from harness.clock import RunClock, wait_until
+from harness.clock import Clock, RunClock, wait_until
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Attempt, Connection, Event, Operation, Record
@@ -286,8 +286,8 @@ class Written:
         return [attempt for operation in self.operations for attempt in operation.attempts]
 
 
-def engine_for(local: Any, plan: Plan, written: Written) -> LoadEngine:
-    return LoadEngine(plan, local, written, RunClock())
+def engine_for(local: Any, plan: Plan, written: Written, clock: Clock | None = None) -> LoadEngine:
+    return LoadEngine(plan, local, written, clock or RunClock())
 
 
 async def drive_for(engine: LoadEngine, seconds: float) -> None:

@@ -74,7 +74,8 @@ class CanaryLag:
 class CpuPressure:
     """Share of the time since last taken in which some task waited for a CPU."""
 
-    def __init__(self, path: Path = PRESSURE) -> None:
+    def __init__(self, clock: Clock, path: Path = PRESSURE) -> None:
+        self._clock = clock
         self._path = path
         self._before = self._read()
 
@@ -92,7 +93,7 @@ class CpuPressure:
             text = self._path.read_text()
         except OSError:
             return None
-        return time.monotonic_ns() // 1000, stalled_us(text)
+        return self._clock.now_us(), stalled_us(text)
 
 
 def stalled_us(pressure: str) -> int:
@@ -103,13 +104,13 @@ def stalled_us(pressure: str) -> int:
 
 async def watch_host(record: Recorder, clock: Clock) -> None:
     """Record a `ClockPair` each second until cancelled."""
-    loop_lag, canary, pressure = LoopLag(), CanaryLag(), CpuPressure()
+    loop_lag, canary, pressure = LoopLag(), CanaryLag(), CpuPressure(clock)
 
     async def once() -> None:
         record(
             ClockPair(
                 t_us=clock.now_us(),
-                wall_us=time.time_ns() // 1000,
+                wall_us=clock.wall_us(),
                 loop_lag_us=loop_lag.take_us(),
                 canary_lag_us=canary.take_us(),
                 cpu_pressure=pressure.take(),

@@ -27,7 +27,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from harness.clock import RunClock
+from harness.clock import Clock
 from harness.model import records
 from harness.model.seams import Recorder, Source
 from harness.sessions.exchange import CURRENT, Carried, Command, Exchange
@@ -58,7 +58,7 @@ class Wire:
         source: Source,
         node_at: Callable[[str, int], str | None],
         record: Recorder,
-        clock: RunClock,
+        clock: Clock,
         next_id: Iterator[int],
     ) -> None:
         self.web_server = web_server

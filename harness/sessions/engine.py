@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
-from harness.clock import RunClock
+from harness.clock import Clock
 from harness.model.plan import Plan
 from harness.model.records import Connection, Event, Operation
 from harness.model.seams import Recorder, Topology
@@ -47,7 +47,7 @@ GRACE_S = 1.0
 
 
 class LoadEngine:
-    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: RunClock) -> None:
+    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: Clock) -> None:
         deployment, workload = plan.scenario.deployment, plan.scenario.workload
         self.operations = 0
         """Operations recorded so far, those never sent included."""

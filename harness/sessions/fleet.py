@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from redis.exceptions import RedisError
 
-from harness.clock import RunClock
+from harness.clock import Clock
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.records import Connection
@@ -31,7 +30,7 @@ START_AGAIN_S = 0.1
 
 
 class Fleet:
-    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: RunClock) -> None:
+    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: Clock) -> None:
         self.cluster = plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
         self._plan = plan
         self._topology = topology
@@ -140,12 +139,13 @@ async def started(name: str, start: Callable[[], Awaitable[None]], within_s: flo
     Raises:
         EnvironmentFailure: its client found no way into a topology that was ready.
     """
-    ends_at_s = time.monotonic() + within_s
+    loop = asyncio.get_running_loop()
+    ends_at_s = loop.time() + within_s
     while True:
         try:
             await start()
         except RedisError as problem:
-            if time.monotonic() >= ends_at_s:
+            if loop.time() >= ends_at_s:
                 raise EnvironmentFailure(
                     f"{name}: expected its client to find its nodes within {within_s:g} s, as the topology "
                     f"was ready, found {problem}"

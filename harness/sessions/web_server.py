@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from harness.clock import RunClock
+from harness.clock import Clock
 from harness.model import records
 from harness.model.seams import Recorder, Source
 from harness.sessions.cluster import ClusterClient
@@ -27,7 +27,7 @@ class WebServer:
         node_at: Callable[[str, int], str | None],
         shard_of_node: Callable[[Client, str], int],
         record: Recorder,
-        clock: RunClock,
+        clock: Clock,
         connection_ids: Iterator[int],
     ) -> None:
         self.name = name

@@ -53,7 +53,7 @@ def lines(directory, *records):
     return directory / "history.jsonl"
 
 
-def test_everything_recorded_is_read_back(tmp_path):
+def test_everything_recorded_is_read_back(tmp_path: Path) -> None:
     """Each kind of record comes back typed and in its order; the file is compressed at closing."""
     records = [
         a.opening(),
@@ -92,12 +92,12 @@ def test_everything_recorded_is_read_back(tmp_path):
     assert found.complete
 
 
-def test_records_of_many_threads_are_all_kept(tmp_path):
+def test_records_of_many_threads_are_all_kept(tmp_path: Path) -> None:
     """No record is lost or doubled when several threads record at once."""
     writer = recorder(tmp_path)
     writer.record(a.opening())
 
-    def record(first):
+    def record(first) -> None:
         for number in range(first, first + 2000):
             writer.record(a.operation(number))
 
@@ -110,7 +110,7 @@ def test_records_of_many_threads_are_all_kept(tmp_path):
     assert [op.id for op in history.read(tmp_path).operations] == list(range(8000))
 
 
-def test_record_reaches_the_disk_without_closing(tmp_path):
+def test_record_reaches_the_disk_without_closing(tmp_path: Path) -> None:
     """A record is on its way within 50 ms, so a reader sees it while the run goes on."""
     writer = recorder(tmp_path)
     writer.record(a.opening())
@@ -121,7 +121,7 @@ def test_record_reaches_the_disk_without_closing(tmp_path):
     writer.close(Closing(t_us=1))
 
 
-def test_killed_harness_loses_at_most_one_flush(tmp_path):
+def test_killed_harness_loses_at_most_one_flush(tmp_path: Path) -> None:
     """After SIGKILL everything is readable but at most the last 50 ms or 256 records."""
     history.write_plan(tmp_path, a.plan())
     child = subprocess.Popen(
@@ -172,7 +172,7 @@ WRITER = """
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_full_disk_is_a_failure_that_counts_what_is_missing(tmp_path):
+def test_full_disk_is_a_failure_that_counts_what_is_missing(tmp_path: Path) -> None:
     """A full disk never raises in the middle of a run and is never silent afterwards."""
     (tmp_path / "history.jsonl").symlink_to("/dev/full")
     writer = history.Recorder(tmp_path, RunClock(), secrets=SECRETS)
@@ -185,7 +185,7 @@ def test_full_disk_is_a_failure_that_counts_what_is_missing(tmp_path):
     assert "OUT=" in str(writer.failure)
 
 
-def test_folder_not_writable_is_said_at_once(tmp_path):
+def test_folder_not_writable_is_said_at_once(tmp_path: Path) -> None:
     """A folder that does not take the history fails before the run starts."""
     (tmp_path / "history.jsonl").mkdir()
     with pytest.raises(EnvironmentFailure, match=r"history\.jsonl: the history cannot be written"):
@@ -193,7 +193,7 @@ def test_folder_not_writable_is_said_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("blocked", ["history.jsonl.gz.part", "steps.parquet.part"])
-def test_compression_that_fails_keeps_the_plain_history(tmp_path, blocked):
+def test_compression_that_fails_keeps_the_plain_history(tmp_path: Path, blocked) -> None:
     """When a file of the closed form cannot be written, the lines stay readable and the failure shows."""
     writer = recorder(tmp_path)
     (tmp_path / blocked).mkdir()
@@ -207,7 +207,7 @@ def test_compression_that_fails_keeps_the_plain_history(tmp_path, blocked):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["history.jsonl", "plan.json"]
 
 
-def test_record_that_cannot_be_encoded_is_a_failure(tmp_path):
+def test_record_that_cannot_be_encoded_is_a_failure(tmp_path: Path) -> None:
     """A text that is no Unicode is reported, not swallowed with its neighbours."""
     writer = recorder(tmp_path)
     writer.record(Event(source="x", name="y", t_us=1, detail="\ud800"))
@@ -216,7 +216,7 @@ def test_record_that_cannot_be_encoded_is_a_failure(tmp_path):
     assert "2 records are missing" in str(writer.failure)
 
 
-def test_secrets_are_redacted_as_they_are_written(tmp_path):
+def test_secrets_are_redacted_as_they_are_written(tmp_path: Path) -> None:
     """Neither password is ever on the disk, also when JSON writes it with escapes."""
     writer = recorder(tmp_path)
     writer.record(a.opening())
@@ -235,7 +235,7 @@ def test_secrets_are_redacted_as_they_are_written(tmp_path):
     assert [one.steps[0].saw for one in history.read(tmp_path).operations] == [{"said": "[redacted]"}] * 2
 
 
-def test_closing_twice_changes_nothing(tmp_path):
+def test_closing_twice_changes_nothing(tmp_path: Path) -> None:
     """Closing is idempotent, whichever way a run ends."""
     writer = recorder(tmp_path)
     writer.record(a.opening())
@@ -245,7 +245,7 @@ def test_closing_twice_changes_nothing(tmp_path):
     assert writer.failure is None
 
 
-def test_last_line_cut_off_is_dropped_and_reported(tmp_path):
+def test_last_line_cut_off_is_dropped_and_reported(tmp_path: Path) -> None:
     """Half a last line costs that line only, and the history is marked incomplete."""
     path = lines(tmp_path, a.opening(), a.operation(1), a.operation(2))
     path.write_bytes(path.read_bytes()[:-20])
@@ -254,7 +254,7 @@ def test_last_line_cut_off_is_dropped_and_reported(tmp_path):
     assert "cut off" in found.incomplete
 
 
-def test_missing_closing_line_is_reported(tmp_path):
+def test_missing_closing_line_is_reported(tmp_path: Path) -> None:
     """A history that just ends belongs to a harness that was killed."""
     lines(tmp_path, a.opening(), a.operation(1))
     assert "no closing line" in history.read(tmp_path).incomplete
@@ -269,7 +269,7 @@ def test_missing_closing_line_is_reported(tmp_path):
         (b'{"type":"event","source":1,"name":"x","t_us":1}', r"line 2: Expected `str`, got `int`"),
     ],
 )
-def test_damage_inside_is_an_error_with_its_line(tmp_path, damage, complaint):
+def test_damage_inside_is_an_error_with_its_line(tmp_path: Path, damage, complaint) -> None:
     """Only the last line may be broken; anything else is refused, with its number."""
     path = lines(tmp_path, a.opening())
     path.write_bytes(path.read_bytes() + damage + b"\n" + msgspec.json.encode(Closing(t_us=1)) + b"\n")
@@ -287,14 +287,14 @@ def test_damage_inside_is_an_error_with_its_line(tmp_path, damage, complaint):
         ((a.opening(), Closing(t_us=1), a.operation(1)), "line 3: something follows the closing line"),
     ],
 )
-def test_history_out_of_order_is_refused(tmp_path, records, complaint):
+def test_history_out_of_order_is_refused(tmp_path: Path, records, complaint) -> None:
     """A history is one opening, records, one closing, of this format."""
     lines(tmp_path, *records)
     with pytest.raises(UsageError, match=complaint):
         history.read(tmp_path)
 
 
-def test_folder_without_a_history_is_said(tmp_path):
+def test_folder_without_a_history_is_said(tmp_path: Path) -> None:
     """Pointing at a wrong folder names what was expected there."""
     with pytest.raises(UsageError, match=r"plan\.json: No such file"):
         history.read(tmp_path)
@@ -303,7 +303,7 @@ def test_folder_without_a_history_is_said(tmp_path):
         history.read(tmp_path)
 
 
-def test_damaged_compressed_history_is_an_error(tmp_path):
+def test_damaged_compressed_history_is_an_error(tmp_path: Path) -> None:
     """A compressed history is written whole or not at all, so half of one is damage."""
     history.write_plan(tmp_path, a.plan())
     whole = gzip.compress(msgspec.json.encode(a.opening()) + b"\n")
@@ -317,7 +317,7 @@ def test_damaged_compressed_history_is_an_error(tmp_path):
     t_us=st.integers(-(2**53), 2**63 - 1),
     key=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
 )
-def test_any_event_survives_its_line(detail, t_us, key):
+def test_any_event_survives_its_line(detail, t_us, key) -> None:
     """Line breaks, quotes and control characters in a record never break the lines."""
     event = Event(source="x", name="y", t_us=t_us, key=key, detail=detail)
     line = msgspec.json.encode(event)
@@ -326,14 +326,14 @@ def test_any_event_survives_its_line(detail, t_us, key):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc on this system")
-def test_recording_leaves_no_open_file(tmp_path):
+def test_recording_leaves_no_open_file(tmp_path: Path) -> None:
     """Closing gives the file back."""
     before = len(list(Path("/proc/self/fd").iterdir()))
     recorder(tmp_path).close(Closing(t_us=1))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_recording_keeps_nothing(tmp_path):
+def test_recording_keeps_nothing(tmp_path: Path) -> None:
     """What is written is forgotten: a long run takes no more memory than a short one."""
     writer, path = recorder(tmp_path), tmp_path / "history.jsonl"
 
@@ -354,7 +354,9 @@ def test_recording_keeps_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("group", [1, 7, 1000])
-def test_closed_history_is_the_same_in_any_number_of_groups(tmp_path, monkeypatch, group):
+def test_closed_history_is_the_same_in_any_number_of_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group
+) -> None:
     """Operations come back sorted by id with their own steps and attempts, wherever a group ends."""
     monkeypatch.setattr(columns, "GROUP_OPERATIONS", group)
     monkeypatch.setattr(columns, "OVERLAP_OPERATIONS", 3)
@@ -379,7 +381,7 @@ def test_closed_history_is_the_same_in_any_number_of_groups(tmp_path, monkeypatc
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(operations=OPERATIONS)
-def test_any_operations_survive_their_files(tmp_path_factory, operations):
+def test_any_operations_survive_their_files(tmp_path_factory, operations) -> None:
     """Lines, columns and lines again: nothing that was recorded changes on its way."""
     folder = tmp_path_factory.mktemp("history")
     given_ids = tuple(msgspec.structs.replace(one, id=n) for n, one in enumerate(operations))
@@ -398,7 +400,7 @@ def test_any_operations_survive_their_files(tmp_path_factory, operations):
     assert history.read(again) == found
 
 
-def test_closing_that_was_killed_leaves_the_lines_to_be_read(tmp_path):
+def test_closing_that_was_killed_leaves_the_lines_to_be_read(tmp_path: Path) -> None:
     """Files of a closing that did not end count for nothing: the lines are whole."""
     lines(tmp_path, a.opening(), a.operation(1), Closing(t_us=1, operations=1))
     for name in ("operations.parquet", "steps.parquet.part", "history.jsonl.gz.part"):
@@ -410,7 +412,7 @@ def test_closing_that_was_killed_leaves_the_lines_to_be_read(tmp_path):
 
 @pytest.mark.parametrize("damage", [None, b"", b"PAR1 and no more"])
 @pytest.mark.parametrize("name", ["operations.parquet", "steps.parquet", "attempts.parquet"])
-def test_columns_missing_or_damaged_are_an_error(tmp_path, name, damage):
+def test_columns_missing_or_damaged_are_an_error(tmp_path: Path, name, damage) -> None:
     """A closed history has its operations, or it is said that they cannot be read."""
     writer = recorder(tmp_path)
     writer.record(a.opening())
@@ -425,13 +427,13 @@ def test_columns_missing_or_damaged_are_an_error(tmp_path, name, damage):
         history.read(tmp_path)
 
 
-def test_operations_fewer_than_the_closing_counts_are_reported(tmp_path):
+def test_operations_fewer_than_the_closing_counts_are_reported(tmp_path: Path) -> None:
     """Evidence taken away makes a history incomplete, never cleaner."""
     lines(tmp_path, a.opening(), a.operation(1), Closing(t_us=1, operations=2))
     assert history.read(tmp_path).incomplete == "it has 1 of 2 operations"
 
 
-def test_history_of_format_1_is_still_read(tmp_path):
+def test_history_of_format_1_is_still_read(tmp_path: Path) -> None:
     """What earlier versions of the kit left, all of it in one compressed file, can be judged again."""
     records = (a.opening(format=1), a.operation(1), Closing(t_us=1, operations=1))
     plain = lines(tmp_path, *records)
@@ -440,7 +442,7 @@ def test_history_of_format_1_is_still_read(tmp_path):
     assert history.read(tmp_path).operations == (a.operation(1),)
 
 
-def test_lines_are_in_the_order_of_time(tmp_path):
+def test_lines_are_in_the_order_of_time(tmp_path: Path) -> None:
     """People read a history from its beginning: opening first, closing last, the rest as it began."""
     lines(
         tmp_path,

@@ -51,7 +51,7 @@ OPERATIONS = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS)
-def test_lines_are_packed_as_their_records(operations):
+def test_lines_are_packed_as_their_records(operations) -> None:
     """The short cut from lines to columns gives the same table as the records do."""
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in operations)
     short, long = OperationTable.of_lines(lines), OperationTable.of(operations)
@@ -62,7 +62,7 @@ def test_lines_are_packed_as_their_records(operations):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS)
-def test_any_operations_come_back_from_a_table(operations):
+def test_any_operations_come_back_from_a_table(operations) -> None:
     """Packing and unpacking changes nothing: not None, not the empty, not the order."""
     found = OperationTable.of(operations).records()
     assert found == tuple(operations)
@@ -73,7 +73,7 @@ def test_any_operations_come_back_from_a_table(operations):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS, st.data())
-def test_rows_taken_keep_their_steps_and_attempts(operations, data):
+def test_rows_taken_keep_their_steps_and_attempts(operations, data) -> None:
     """A part of a table is the table of that part, whatever the order or the repetition."""
     rows = data.draw(
         st.lists(st.sampled_from(range(len(operations))), max_size=6) if operations else st.just([])
@@ -85,7 +85,7 @@ def test_rows_taken_keep_their_steps_and_attempts(operations, data):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPERATIONS, st.data())
-def test_part_of_a_table_is_the_table_of_that_part(operations, data):
+def test_part_of_a_table_is_the_table_of_that_part(operations, data) -> None:
     """Cut anywhere, without copying, a piece counts its rows from 0 again."""
     first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(operations))] * 2)))
     part = OperationTable.of(operations).part(first, end)
@@ -95,7 +95,7 @@ def test_part_of_a_table_is_the_table_of_that_part(operations, data):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=3))
-def test_joined_tables_are_the_table_of_all(parts):
+def test_joined_tables_are_the_table_of_all(parts) -> None:
     """One after the other, with one dictionary per column and in one chunk."""
     joined = OperationTable.joined([OperationTable.of(part) for part in parts])
     assert joined.records() == tuple(one for part in parts for one in part)
@@ -103,7 +103,7 @@ def test_joined_tables_are_the_table_of_all(parts):
         assert all(column.num_chunks <= 1 for column in table.columns)
 
 
-def test_empty_and_nothing_differ_where_records_let_them():
+def test_empty_and_nothing_differ_where_records_let_them() -> None:
     """An absent key was seen, an unread one was not: `saw` tells {} from None."""
     absent, unread = (
         msgspec.structs.replace(a.operation(1).steps[0], saw=saw, wrote={}) for saw in ({}, None)
@@ -113,7 +113,7 @@ def test_empty_and_nothing_differ_where_records_let_them():
     assert table["wrote"].null_count == 2
 
 
-def test_sorting_by_id_keeps_what_is_sorted():
+def test_sorting_by_id_keeps_what_is_sorted() -> None:
     """Operations are written down when they end; readers want them as they began."""
     late = OperationTable.of([a.operation(2), a.operation(1)])
     assert late.sorted_by_id().records() == (a.operation(1), a.operation(2))
@@ -122,7 +122,7 @@ def test_sorting_by_id_keeps_what_is_sorted():
     ].to_pylist() == [1, 2]
 
 
-def test_column_for_every_field():
+def test_column_for_every_field() -> None:
     """What is recorded of operations, steps and attempts is what the tables hold."""
     table = OperationTable.of([a.operation(1)])
     assert set(table.operations.column_names) | {"steps", "attempts"} == set(Operation.__struct_fields__)
@@ -132,7 +132,7 @@ def test_column_for_every_field():
     assert len(STEP_COLUMNS) == len(Step.__struct_fields__)
 
 
-def test_text_that_is_no_unicode_is_refused():
+def test_text_that_is_no_unicode_is_refused() -> None:
     """The same kind of error as from JSON, so that the recorder can report it."""
     with pytest.raises(ValueError, match="surrogates"):
         OperationTable.of([a.operation(1, told="\ud800")])
@@ -140,14 +140,14 @@ def test_text_that_is_no_unicode_is_refused():
         OperationTable.of([a.operation(1, shard=2**40)])
 
 
-def test_equal_dictionaries_hold_each_text_once():
+def test_equal_dictionaries_hold_each_text_once() -> None:
     """What repeats is kept once: a table of one session's reads is small."""
     table = OperationTable.of([a.operation(1)] * 1000)
     assert len(table.operations["session"].chunk(0).dictionary) == 1
     assert isinstance(table.operations["session"].type, pa.DictionaryType)
 
 
-def test_history_takes_either_form_and_gives_both():
+def test_history_takes_either_form_and_gives_both() -> None:
     """Tests write records by hand, the reader hands over columns; checks ask for what they need."""
     operations = (a.operation(1), a.operation(2))
     table = OperationTable.of(operations)

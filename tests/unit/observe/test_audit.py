@@ -1,5 +1,9 @@
 """When an audit counts, and what one node's replies say of one session."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import hiredis
 import pytest
 
@@ -8,18 +12,24 @@ from harness.observe.audit import _caught_up, _slot_owners, fill, index_key, wha
 from harness.observe.parsing import ClusterNode, ClusterView
 from harness.sessions import commands
 
-PRIMARY = {"run_id": "a", "role": "primary", "replid": "r", "offset": 100, "changes": 7}
-REPLICA = {"run_id": "b", "role": "replica", "replid": "r", "offset": 100, "changes": 3}
-SENTINEL = {"run_id": "c", "role": "sentinel", "epoch": 1, "primary": "redis-1"}
-BEFORE = {"redis-1": PRIMARY, "redis-2": REPLICA, "sentinel-1": SENTINEL, "redis-3": {"error": "no answer"}}
+State = dict[str, Any]
+PRIMARY: State = {"run_id": "a", "role": "primary", "replid": "r", "offset": 100, "changes": 7}
+REPLICA: State = {"run_id": "b", "role": "replica", "replid": "r", "offset": 100, "changes": 3}
+SENTINEL: State = {"run_id": "c", "role": "sentinel", "epoch": 1, "primary": "redis-1"}
+BEFORE: dict[str, State] = {
+    "redis-1": PRIMARY,
+    "redis-2": REPLICA,
+    "sentinel-1": SENTINEL,
+    "redis-3": {"error": "no answer"},
+}
 
 
-def test_index_key_is_the_applications():
+def test_index_key_is_the_applications() -> None:
     """The audit looks where the session store writes."""
     assert index_key("u7") == commands.index_key("u7")
 
 
-def test_moving_offsets_alone_leave_an_audit_valid():
+def test_moving_offsets_alone_leave_an_audit_valid() -> None:
     """Sentinels publish and primaries ping over the replication stream: no data changed."""
     after = BEFORE | {
         "redis-1": PRIMARY | {"offset": 900},
@@ -42,12 +52,12 @@ def test_moving_offsets_alone_leave_an_audit_valid():
         ("sentinel-1", SENTINEL | {"epoch": 2}, "epoch of sentinel-1"),
     ],
 )
-def test_anything_else_that_moves_makes_a_pass_void(node, state, said):
+def test_anything_else_that_moves_makes_a_pass_void(node: str, state: dict[str, Any], said: str) -> None:
     """Another process, role, replication id, epoch, opinion, or a write: said with both values."""
     assert said in what_changed(BEFORE, BEFORE | {node: state})
 
 
-def test_replicas_have_caught_up_with_what_the_primary_had_before():
+def test_replicas_have_caught_up_with_what_the_primary_had_before() -> None:
     """Compared per shard, with the primary's earlier offset; silent nodes do not count."""
     shard = [frozenset({"redis-1", "redis-2", "redis-3"})]
     assert _caught_up(shard, BEFORE, BEFORE)
@@ -55,17 +65,17 @@ def test_replicas_have_caught_up_with_what_the_primary_had_before():
     assert _caught_up(shard, BEFORE, BEFORE | {"redis-2": {"error": "gone"}})
 
 
-def entry():
+def entry() -> AuditEntry:
     return AuditEntry(pass_n=1, session="s", node="redis-1", role="primary", sent_us=1, done_us=2)
 
 
-def filled(*replies, witnesses=True):
+def filled(*replies: Any, witnesses: bool = True) -> AuditEntry:
     found = entry()
     found.error = fill(found, list(replies), witnesses=witnesses)
     return found
 
 
-def test_replies_of_a_whole_session_fill_its_entry():
+def test_replies_of_a_whole_session_fill_its_entry() -> None:
     """Fields, TTL, witnesses and membership."""
     found = filled("hash", 5000, ["sid", "s", "user_id", "u"], ["1", "4"], 1)
     assert (found.key_type, found.pttl_ms) == ("hash", 5000)
@@ -73,14 +83,14 @@ def test_replies_of_a_whole_session_fill_its_entry():
     assert (found.witnesses, found.indexed) == (("1", "4"), True)
 
 
-def test_absent_session_is_an_empty_one_and_no_silence():
+def test_absent_session_is_an_empty_one_and_no_silence() -> None:
     """Absence is an observation; what was not asked stays unknown."""
     found = filled("none", -2, [], [])
     assert (found.key_type, found.saw, found.witnesses, found.indexed) == ("none", {}, (), None)
     assert filled("none", -2, [], [], witnesses=False).witnesses is None
 
 
-def test_refusal_is_no_observation():
+def test_refusal_is_no_observation() -> None:
     """A node that answers MOVED or LOADING has not told anything about the session."""
     found = filled(
         hiredis.ReplyError("LOADING x"), hiredis.ReplyError("LOADING x"), hiredis.ReplyError("LOADING x"), []
@@ -88,16 +98,16 @@ def test_refusal_is_no_observation():
     assert (found.key_type, found.saw, found.error) == (None, None, "LOADING x")
 
 
-def test_key_of_another_type_is_seen_as_such():
+def test_key_of_another_type_is_seen_as_such() -> None:
     """A key that is no hash is there, with its type, and has no fields."""
     found = filled("list", -1, hiredis.ReplyError("WRONGTYPE Operation against a key"), [])
     assert (found.key_type, found.saw, found.error) == ("list", {}, None)
 
 
-def test_slot_claimed_by_two_nodes_has_no_owner():
+def test_slot_claimed_by_two_nodes_has_no_owner() -> None:
     """Where the cluster's views differ nobody is asked for the index."""
 
-    def view(observer, **ranges):
+    def view(observer: str, **ranges: tuple[tuple[int, int], ...]) -> ClusterView:
         nodes = {
             name: ClusterNode(name=name, primary=True, flags=frozenset(), ranges=claimed)
             for name, claimed in ranges.items()

@@ -9,7 +9,6 @@ from typing import Any
 
 import hiredis
 
-from harness.clock import RunClock
 from harness.model.records import Connection, Record, Unanswered
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
@@ -20,6 +19,7 @@ from harness.observe.forensic import IN_ONE_WRITE
 from harness.observe.link import _packed
 from harness.observe.parsing import Directory
 from tests import builders_observe as a
+from tests.fake_clock import in_fake_time, the_clock
 from tests.scripted_server import bulk
 
 REDIS_READS_BYTES = 16 * 1024
@@ -66,7 +66,7 @@ class Scene:
         self.given_up = [Connection(id=7, web_server="web-1", node="redis-1", local_port=4001, opened_us=0)]
         context = ObserverContext(
             plan=a.plan(TopologyKind.SINGLE, a.single_nodes()),
-            clock=RunClock(),
+            clock=the_clock(),
             record=self.records.append,
             addresses={"redis-1": Address("127.0.0.1", node.port)},
             directory=Directory({}),
@@ -94,7 +94,7 @@ def run(play: Callable[[Scene], Coroutine[Any, Any, None]], node: Node | None = 
                 await serving.served.acquire()
             server.close()
 
-    asyncio.run(all_of_it())
+    in_fake_time(all_of_it())
 
 
 def test_connection_is_closed_once_the_node_no_longer_lists_it() -> None:

@@ -6,7 +6,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
 from harness.observe.election_refusals import LINES, record_refusals
 from tests import builders_observe as a
-from tests.unit.observe.test_events import context
+from tests.unit.observe.test_events import clock_of, context
 
 LOGS = {
     "redis-1": "1:M 28 Nov * Ready to accept connections",
@@ -22,18 +22,18 @@ LOGS = {
 class Logs:
     """A topology of which only logs are asked; redis-2's container is gone."""
 
-    def logs(self, node, lines):
+    def logs(self, node: str, lines: int) -> str:
         assert lines == LINES
         if node == "redis-2":
             raise EnvironmentFailure("no such container")
         return LOGS.get(node, "")
 
 
-def test_last_refusal_of_each_node_is_recorded():
+def test_last_refusal_of_each_node_is_recorded() -> None:
     """With the node and its shard of now; who wrote none, or has no log, is left out."""
     place, events = context(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
-    place.clock.at_us = 9_000
-    record_refusals(place, Logs(), 4_000)
+    clock_of(place).at_us = 9_000
+    record_refusals(place, Logs(), 4_000)  # type: ignore[arg-type]
     (event,) = events
     assert (event.name, event.source, event.node, event.shard) == (
         "cannot-fail-over",

@@ -1,9 +1,15 @@
 """What changes between two looks, and what sentinels announce, becomes the right event at the right time."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from harness.model.plan import Plan
+from harness.model.records import Event, NodeSample, Record
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
 from harness.observe.context import ObserverContext
@@ -13,24 +19,32 @@ from tests import builders_observe as a
 
 
 class StoppedClock:
-    def __init__(self, now_us=0):
+    def __init__(self, now_us: int = 0) -> None:
         self.at_us = now_us
 
-    def now_us(self):
+    def now_us(self) -> int:
         return self.at_us
 
-    def sleep(self, seconds):
+    def wall_us(self) -> int:
+        return self.at_us
+
+    def sleep(self, seconds: float) -> None:
         raise AssertionError("observers do not sleep by the clock")
 
 
-def context(plan=None):
+def context(plan: Plan | None = None) -> tuple[ObserverContext, list[Event]]:
     plan = plan or a.plan()
     addresses = {node.name: Address("10.0.0.1", 7000 + n) for n, node in enumerate(plan.nodes)}
-    events = []
+    events: list[Event] = []
+
+    def record(rec: Record) -> None:
+        assert isinstance(rec, Event)
+        events.append(rec)
+
     found = ObserverContext(
         plan=plan,
         clock=StoppedClock(),
-        record=events.append,
+        record=record,
         addresses=addresses,
         directory=Directory({(at.host, at.port): name for name, at in addresses.items()}),
         source=Source(),
@@ -40,11 +54,16 @@ def context(plan=None):
     return found, events
 
 
-def told(events):
+def clock_of(place: ObserverContext) -> StoppedClock:
+    assert isinstance(place.clock, StoppedClock)
+    return place.clock
+
+
+def told(events: Iterable[Event]) -> list[tuple[str, str, str | None]]:
     return [(event.name, event.source, event.node) for event in events]
 
 
-def test_promotion_lies_between_the_two_looks():
+def test_promotion_lies_between_the_two_looks() -> None:
     """The error reaches back to when the last look with the old role was sent."""
     place, events = context()
     watch = RoleWatch(place)
@@ -57,7 +76,7 @@ def test_promotion_lies_between_the_two_looks():
     assert (event.t_us, event.error_us) == (300_000, 300_000 - 199_000)
 
 
-def test_silence_widens_the_error_and_is_no_change():
+def test_silence_widens_the_error_and_is_no_change() -> None:
     """A node that did not answer for a while may have been demoted at any time in it."""
     place, events = context()
     watch = RoleWatch(place)
@@ -68,7 +87,7 @@ def test_silence_widens_the_error_and_is_no_change():
     assert (event.name, event.error_us) == ("demoted", 900_000 - 99_000)
 
 
-def test_new_process_is_rebooted_and_keeps_its_role():
+def test_new_process_is_rebooted_and_keeps_its_role() -> None:
     """A changed run_id is a restart; the same role before and after is no promotion."""
     place, events = context()
     watch = RoleWatch(place)
@@ -78,7 +97,7 @@ def test_new_process_is_rebooted_and_keeps_its_role():
     assert "3 keys" in events[0].detail
 
 
-def test_new_process_is_told_once_it_has_loaded_with_the_moment_of_its_first_answer():
+def test_new_process_is_told_once_it_has_loaded_with_the_moment_of_its_first_answer() -> None:
     """Half-loaded data is not what it came back with, and what users added since is not either."""
     place, events = context()
     watch = RoleWatch(place)
@@ -92,25 +111,25 @@ def test_new_process_is_told_once_it_has_loaded_with_the_moment_of_its_first_ans
     assert event.detail == "a new process, which came back with 0 keys"
 
 
-def chosen(place, *before):
+def chosen(place: ObserverContext, *before: NodeSample) -> SentinelWatch:
     """sentinel-1 tells redis-1 to lead at 7 s and sees it lead at 8 s; before that, these samples."""
     roles = RoleWatch(place)
     watch = SentinelWatch(place, "sentinel-1", Suspicions(place), roles)
     for sample in before:
         roles.notice(sample)
     for at_us, message in ((7_000_000, "+failover-state-wait-promotion"), (8_000_000, "+promoted-slave")):
-        place.clock.at_us = at_us
+        clock_of(place).at_us = at_us
         watch.hear(message, "slave x 10.0.0.1 7000 @ sessions 10.0.0.1 7001")
     return watch
 
 
-def promoted(events):
+def promoted(events: Iterable[Event]) -> list[tuple[str, str | None, int, int]]:
     return [
         (event.source, event.node, event.t_us, event.error_us) for event in events if event.name == "promoted"
     ]
 
 
-def test_old_primary_that_leads_again_is_told_though_its_role_never_changed():
+def test_old_primary_that_leads_again_is_told_though_its_role_never_changed() -> None:
     """redis-2 had taken over; the promotion of redis-1 lies between the order and the sight of it."""
     place, events = context()
     looks = (
@@ -125,7 +144,7 @@ def test_old_primary_that_leads_again_is_told_though_its_role_never_changed():
     assert len(promoted(events)) == 2
 
 
-def test_promotion_that_its_role_tells_is_not_told_twice():
+def test_promotion_that_its_role_tells_is_not_told_twice() -> None:
     """A replica's own change of role is the better witness; and who leads already is not promoted."""
     place, events = context()
     chosen(place, a.sample("redis-1", "replica", 6_000_000))
@@ -136,7 +155,7 @@ def test_promotion_that_its_role_tells_is_not_told_twice():
     assert promoted(events) == []
 
 
-def test_events_name_the_shard_that_a_node_belongs_to_now():
+def test_events_name_the_shard_that_a_node_belongs_to_now() -> None:
     """A replica that migrated is promoted in its new shard."""
     place, events = context(a.plan(TopologyKind.CLUSTER, a.cluster_nodes(replicas=2)))
     place = replace(place, shards={"redis-8": 1})
@@ -146,11 +165,11 @@ def test_events_name_the_shard_that_a_node_belongs_to_now():
     assert [event.shard for event in events] == [1]
 
 
-def sentinel_watch(place, suspicions, name="sentinel-1"):
+def sentinel_watch(place: ObserverContext, suspicions: Suspicions, name: str = "sentinel-1") -> SentinelWatch:
     return SentinelWatch(place, name, suspicions, RoleWatch(place))
 
 
-def test_sentinels_messages_become_the_kits_names():
+def test_sentinels_messages_become_the_kits_names() -> None:
     """Each message of a failover under the name that the failover's steps are told by."""
     place, events = context()
     suspicions = Suspicions(place)
@@ -179,7 +198,7 @@ def test_sentinels_messages_become_the_kits_names():
     ]
 
 
-def test_quorum_is_reached_once_per_suspicion():
+def test_quorum_is_reached_once_per_suspicion() -> None:
     """A third suspecting sentinel adds nothing; after all have cleared it, it can happen again."""
     place, events = context()
     suspicions = Suspicions(place)
@@ -192,11 +211,11 @@ def test_quorum_is_reached_once_per_suspicion():
     assert [e.name for e in events].count("suspected-by-quorum") == 2
 
 
-def answer(primary, t_us, **given):
+def answer(primary: str, t_us: int, **given: Any) -> SentinelView:
     return SentinelView(observer="sentinel-1", sent_us=t_us - 1000, done_us=t_us, primary=primary, **given)
 
 
-def test_switch_that_was_not_heard_shows_in_what_the_sentinel_answers():
+def test_switch_that_was_not_heard_shows_in_what_the_sentinel_answers() -> None:
     """A missed +switch-master is found by asking, within the two looks; one that was heard is not told twice."""
     place, events = context()
     watch = sentinel_watch(place, Suspicions(place))
@@ -213,13 +232,13 @@ def test_switch_that_was_not_heard_shows_in_what_the_sentinel_answers():
     assert [e.node for e in events] == ["redis-2", "redis-3", "redis-1"]
 
 
-def look(observer, t_us, flags=None, owner=2):
+def look(observer: str, t_us: int, flags: Iterable[str] = (), owner: int = 2) -> ClusterView:
     """Three shards; redis-2 has the flags, `owner` has the slots of shard 2."""
     nodes = {
         name: ClusterNode(
             name=name,
             primary=name in ("redis-1", "redis-3", f"redis-{owner}"),
-            flags=frozenset(flags or ()) if name == "redis-2" else frozenset(),
+            flags=frozenset(flags) if name == "redis-2" else frozenset(),
             slots=100 if name in ("redis-1", "redis-3", f"redis-{owner}") else 0,
             ranges=((5461, 10921),) if name == f"redis-{owner}" else (),
         )
@@ -228,13 +247,16 @@ def look(observer, t_us, flags=None, owner=2):
     return ClusterView(observer=observer, sent_us=t_us - 1000, done_us=t_us, nodes=nodes)
 
 
+Watched = tuple[ClusterWatch, list[Event]]
+
+
 @pytest.fixture
-def cluster():
+def cluster() -> tuple[ClusterWatch, list[Event]]:
     place, events = context(a.plan(TopologyKind.CLUSTER, a.cluster_nodes()))
     return ClusterWatch(place, Suspicions(place)), events
 
 
-def test_cluster_tells_suspicion_agreement_and_new_owner(cluster):
+def test_cluster_tells_suspicion_agreement_and_new_owner(cluster: Watched) -> None:
     """PFAIL of one, of the majority, FAIL, and the slots' new owner in each view; each once."""
     watch, events = cluster
     for observer in ("redis-1", "redis-3", "redis-5"):
@@ -259,7 +281,7 @@ def test_cluster_tells_suspicion_agreement_and_new_owner(cluster):
     assert events[4].error_us == 500_000 - 99_000
 
 
-def test_cluster_fail_without_a_seen_pfail_is_a_suspicion_too(cluster):
+def test_cluster_fail_without_a_seen_pfail_is_a_suspicion_too(cluster: Watched) -> None:
     """Between two looks a node can go from healthy to FAIL; somebody suspected it all the same."""
     watch, events = cluster
     watch.notice(look("redis-1", 100_000))
@@ -267,7 +289,7 @@ def test_cluster_fail_without_a_seen_pfail_is_a_suspicion_too(cluster):
     assert told(events) == [("suspected", "redis-1", "redis-2"), ("agreed", "redis-1", "redis-2")]
 
 
-def test_cluster_failure_can_be_agreed_again_after_it_was_cleared(cluster):
+def test_cluster_failure_can_be_agreed_again_after_it_was_cleared(cluster: Watched) -> None:
     """A second failure of the same node is an event of its own."""
     watch, events = cluster
     for flags in ((), ("fail",), (), ("fail",)):
@@ -275,7 +297,7 @@ def test_cluster_failure_can_be_agreed_again_after_it_was_cleared(cluster):
     assert [e.name for e in events] == ["suspected", "agreed", "cleared", "suspected", "agreed"]
 
 
-def test_view_that_is_missing_changes_nothing(cluster):
+def test_view_that_is_missing_changes_nothing(cluster: Watched) -> None:
     """A node that does not tell its view has not changed its mind."""
     watch, events = cluster
     watch.notice(look("redis-1", 100_000))

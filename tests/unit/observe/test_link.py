@@ -1,6 +1,10 @@
 """The observers' connections: whole answers in time, or `LinkDown`, and never somebody else's reply."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, TypeVar
 
 import hiredis
 import pytest
@@ -8,28 +12,31 @@ import pytest
 from harness.model.seams import Address, Source
 from harness.observe.link import Link, LinkDown
 from harness.observe.listening import listen
+from tests.fake_clock import in_fake_time
+
+T = TypeVar("T")
 
 
 class Node:
-    """A scripted node: answers each command it reads with the next reply; None: silence."""
+    """A scripted node: answers each command it reads with the next reply; None: silence, and a word: hang up."""
 
-    def __init__(self, *replies):
+    def __init__(self, *replies: bytes | str | None) -> None:
         self.replies = list(replies)
-        self.commands = []
+        self.commands: list[Any] = []
         self.connections = 0
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
         self.server.close()
 
-    def link(self, secret="", source=None):
+    def link(self, secret: str = "", source: Source | None = None) -> Link:
         return Link(Address("127.0.0.1", self.port), secret, source or Source())
 
-    async def serve(self, reader, writer):
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.peer = writer.get_extra_info("peername")
         parser = hiredis.Reader(encoding="utf-8")
@@ -39,7 +46,7 @@ class Node:
                 while (command := parser.gets()) is not False:
                     self.commands.append(command)
                     reply = self.replies.pop(0) if self.replies else None
-                    if reply == "close":
+                    if isinstance(reply, str):
                         return
                     if reply is not None:
                         writer.write(reply)
@@ -47,18 +54,18 @@ class Node:
             writer.close()
 
 
-def run(scenario, *replies):
-    async def main():
+def run(scenario: Callable[[Node], Awaitable[T]], *replies: bytes | str | None) -> T:
+    async def main() -> T:
         async with Node(*replies) as node:
             return await asyncio.wait_for(scenario(node), 10)
 
-    return asyncio.run(main())
+    return in_fake_time(main())
 
 
-def test_pipeline_is_answered_in_order_with_errors_as_values():
+def test_pipeline_is_answered_in_order_with_errors_as_values() -> None:
     """One reply per command; an error reply is one of them."""
 
-    async def scenario(node):
+    async def scenario(node: Node) -> tuple[list[Any], list[Any]]:
         link = node.link("secret")
         replies = await link.ask(("PING",), ("GET", "a"), ("GET", "b"), within_s=2)
         link.close()
@@ -71,10 +78,10 @@ def test_pipeline_is_answered_in_order_with_errors_as_values():
     assert commands[0] == ["AUTH", "secret"]
 
 
-def test_silent_node_is_down_within_the_deadline_and_its_late_reply_is_nobodys():
+def test_silent_node_is_down_within_the_deadline_and_its_late_reply_is_nobodys() -> None:
     """After a time-out the next question goes over a new connection."""
 
-    async def scenario(node):
+    async def scenario(node: Node) -> tuple[Any, int]:
         link = node.link()
         with pytest.raises(LinkDown, match=r"no answer within 0\.1 s"):
             await link.ask(("PING",), within_s=0.1)
@@ -87,10 +94,10 @@ def test_silent_node_is_down_within_the_deadline_and_its_late_reply_is_nobodys()
     assert run(scenario, None, b"+PONG\r\n") == ("PONG", 2)
 
 
-def test_closed_connection_and_refused_password_are_down():
+def test_closed_connection_and_refused_password_are_down() -> None:
     """A node that hangs up, and one that does not know our password, give no answer."""
 
-    async def scenario(node):
+    async def scenario(node: Node) -> None:
         with pytest.raises(LinkDown, match="closed the connection"):
             await node.link().ask(("PING",), within_s=2)
         with pytest.raises(LinkDown, match="WRONGPASS"):
@@ -101,10 +108,10 @@ def test_closed_connection_and_refused_password_are_down():
     run(scenario, "close", b"-WRONGPASS no\r\n", b"HTTP/1.1 200 OK\r\n")
 
 
-def test_refused_connection_is_down():
+def test_refused_connection_is_down() -> None:
     """Nobody listens: said at once."""
 
-    async def scenario(node):
+    async def scenario(node: Node) -> None:
         node.server.close()
         await node.server.wait_closed()
         with pytest.raises(LinkDown):
@@ -113,10 +120,10 @@ def test_refused_connection_is_down():
     run(scenario)
 
 
-def test_source_ports_are_honoured():
+def test_source_ports_are_honoured() -> None:
     """A source that is a range of ports is where the connection comes from, also when some are taken."""
 
-    async def scenario(node):
+    async def scenario(node: Node) -> tuple[tuple[int, int], list[int]]:
         ports = (23_400, 23_431)
         links = [node.link(source=Source(ports=ports)) for _ in range(2)]
         seen = []
@@ -132,11 +139,11 @@ def test_source_ports_are_honoured():
     assert len(set(seen)) == 2
 
 
-def test_listener_hears_messages_and_comes_back_after_a_loss():
+def test_listener_hears_messages_and_comes_back_after_a_loss() -> None:
     """A lost subscription is made again; what is no message is not handed on."""
-    heard = []
+    heard: list[tuple[str, ...]] = []
 
-    async def scenario(node):
+    async def scenario(node: Node) -> int:
         task = asyncio.create_task(
             listen(node.link(), lambda *message: heard.append(message), subscribe=("PSUBSCRIBE", "*"))
         )

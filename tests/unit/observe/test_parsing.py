@@ -1,7 +1,13 @@
 """What nodes and sentinels answer becomes typed, with addresses turned into names and none guessed."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
+from harness.model.plan import SLOTS
+from harness.model.records import NodeSample
 from harness.observe import parsing
 from harness.observe.parsing import ClusterNode, ClusterView, Directory
 
@@ -55,14 +61,14 @@ loading:1
 """
 
 
-def sampled(text, node="redis-1", **given):
+def sampled(text: str, node: str = "redis-1", **given: Any) -> NodeSample:
     info = parsing.info_fields(text.replace("\n", "\r\n"))
     return parsing.node_sample(
         info, node=node, run_id="r", sent_us=1, done_us=2, directory=DIRECTORY, **given
     )
 
 
-def test_info_of_a_primary_gives_role_offsets_and_counters():
+def test_info_of_a_primary_gives_role_offsets_and_counters() -> None:
     """Every field of the sample comes from the right line; an unknown replica is left out."""
     found = sampled(PRIMARY, epoch=4)
     assert (found.role, found.replid, found.replid2) == ("primary", "aaaa", "bbbb")
@@ -76,15 +82,15 @@ def test_info_of_a_primary_gives_role_offsets_and_counters():
     assert found.error is None
 
 
-def test_info_of_a_replica_names_its_primary_and_its_trouble():
+def test_info_of_a_replica_names_its_primary_and_its_trouble() -> None:
     """A replica tells whom it follows, that its link is down, and that it is loading."""
     found = sampled(REPLICA, node="redis-2")
     assert (found.role, found.primary, found.link_up) == ("replica", "redis-1", False)
     assert found.second_repl_offset == -1
-    assert found.error.startswith("LOADING")
+    assert (found.error or "").startswith("LOADING")
 
 
-def test_info_of_a_node_that_is_no_replica_of_ours_names_nobody():
+def test_info_of_a_node_that_is_no_replica_of_ours_names_nobody() -> None:
     """An address that is no node of the run is never taken for one."""
     assert sampled(REPLICA.replace("10.0.0.1", "10.9.9.9")).primary == ""
 
@@ -100,11 +106,11 @@ id8 10.9.9.9:6379@16379 handshake - 0 0 0 disconnected
 """
 
 
-def view(text=CLUSTER, observer="redis-3"):
+def view(text: str = CLUSTER, observer: str = "redis-3") -> ClusterView:
     return parsing.cluster_view(text, observer=observer, sent_us=1, done_us=2, directory=DIRECTORY)
 
 
-def test_cluster_nodes_gives_roles_flags_and_slots():
+def test_cluster_nodes_gives_roles_flags_and_slots() -> None:
     """Roles, failure flags, slots (ranges, single ones, none under migration) and epochs, by name."""
     nodes = view().nodes
     assert set(nodes) == {"redis-1", "redis-2", "redis-3", "redis-4", "redis-5"}
@@ -114,18 +120,18 @@ def test_cluster_nodes_gives_roles_flags_and_slots():
     assert (nodes["redis-3"].primary, nodes["redis-3"].replica_of) == (False, "redis-1")
     assert nodes["redis-3"].flags == frozenset()
     assert nodes["redis-5"].epoch == 3
-    assert sum(node.slots for node in nodes.values()) == parsing.SLOTS
+    assert sum(node.slots for node in nodes.values()) == SLOTS
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_cluster_nodes_prefers_a_wiped_nodes_new_self(reverse):
+def test_cluster_nodes_prefers_a_wiped_nodes_new_self(reverse: bool) -> None:
     """A node that came back empty is listed twice; its dead former self does not hide it."""
     lines = CLUSTER.splitlines()
     found = view("\n".join(reversed(lines) if reverse else lines)).nodes["redis-4"]
     assert found.flags == frozenset()
 
 
-def slotted(**ranges):
+def slotted(**ranges: tuple[tuple[int, int], ...]) -> ClusterView:
     """A view in which these nodes have these slots, and redis-9 follows redis-1."""
     nodes = {
         name: ClusterNode(name=name, primary=True, flags=frozenset(), slots=1, ranges=had)
@@ -136,7 +142,7 @@ def slotted(**ranges):
     return ClusterView(observer="x", sent_us=1, done_us=2, nodes=nodes)
 
 
-def test_owner_is_who_has_the_slot():
+def test_owner_is_who_has_the_slot() -> None:
     """Both ends of each range belong to it; of a slot that nobody has there is no owner."""
     seen = slotted(**{"redis-1": ((0, 9), (20, 20)), "redis-2": ((10, 19),)})
     owners = [seen.owner(slot) for slot in (0, 9, 10, 19, 20, 21)]
@@ -144,20 +150,20 @@ def test_owner_is_who_has_the_slot():
     assert ClusterView(observer="x", sent_us=1, done_us=2).owner(0) == ""
 
 
-def test_node_belongs_where_its_slots_or_its_primarys_are():
+def test_node_belongs_where_its_slots_or_its_primarys_are() -> None:
     """A replica counts where it replicates from, whoever that was planned to be."""
     seen = slotted(**{"redis-1": ((20, 29),), "redis-2": ((10, 19),), "redis-3": ()})
     assert [seen.slot_of(name) for name in ("redis-1", "redis-2", "redis-9")] == [20, 10, 20]
     assert [seen.slot_of(name) for name in ("redis-3", "redis-8", "redis-5")] == [None, None, None]
 
 
-def test_cluster_epoch_is_read_where_there_is_one():
+def test_cluster_epoch_is_read_where_there_is_one() -> None:
     """CLUSTER INFO's current epoch; None for a reply without."""
     assert parsing.cluster_epoch("cluster_state:ok\r\ncluster_current_epoch:6\r\n") == 6
     assert parsing.cluster_epoch("cluster_state:ok\r\n") is None
 
 
-def test_sentinel_master_gives_primary_flags_and_epoch():
+def test_sentinel_master_gives_primary_flags_and_epoch() -> None:
     """The reply's flat list becomes a view; `master` itself is no trouble."""
     reply = [
         "name",
@@ -174,7 +180,7 @@ def test_sentinel_master_gives_primary_flags_and_epoch():
     found = parsing.sentinel_view(
         reply, observer="sentinel-1", run_id="r", sent_us=1, done_us=2, directory=DIRECTORY
     )
-    assert (found.primary, found.flags, found.epoch) == ("redis-2", {"s_down"}, 3)
+    assert (found.primary, found.flags, found.epoch) == ("redis-2", frozenset({"s_down"}), 3)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_sentinel_master_gives_primary_flags_and_epoch():
         ("+new-epoch", "5", None),
     ],
 )
-def test_sentinel_message_is_about_a_data_node_or_none(channel, text, node):
+def test_sentinel_message_is_about_a_data_node_or_none(channel: str, text: str, node: str | None) -> None:
     """Who a message is about, where it is about a node of this run that holds data."""
     assert parsing.sentinel_message(channel, text, DIRECTORY).node == node
 
@@ -207,6 +213,6 @@ def test_sentinel_message_is_about_a_data_node_or_none(channel, text, node):
         ("{unclosed", 470),
     ],
 )
-def test_slot_is_the_clusters_own(key, slot):
+def test_slot_is_the_clusters_own(key: str, slot: int) -> None:
     """Hash tags count as Redis counts them: only the first braces, and only with something between."""
     assert parsing.slot(key) == slot

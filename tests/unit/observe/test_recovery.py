@@ -1,17 +1,23 @@
 """A topology is recovered when everybody who is meant to be there agrees, and has the data, for a second."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from harness.model.records import Event
+from harness.model.plan import SLOTS, Plan
+from harness.model.records import Event, NodeSample
 from harness.model.words import TopologyKind
-from harness.observe.parsing import SLOTS, ClusterNode, ClusterView, SentinelView
+from harness.observe.parsing import ClusterNode, ClusterView, SentinelView
 from harness.observe.recovery import RecoveryWatch, why_not
 from harness.observe.topology_view import TopologyView, ViewCollector, members, primary_of
 from tests import builders_observe as a
-from tests.unit.observe.test_events import context
+from tests.fake_clock import in_fake_time
+from tests.unit.observe.test_events import clock_of, context
 
 NOW_US = 10_000_000
 PLAN = a.plan()
@@ -19,13 +25,16 @@ NODES = ("redis-1", "redis-2", "redis-3")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 
 
-def following(node, primary="redis-1", t_us=NOW_US, **given):
+def following(node: str, primary: str = "redis-1", t_us: int = NOW_US, **given: Any) -> NodeSample:
     return a.sample(node, "replica", t_us, **({"primary": primary} | given))
 
 
-def healthy():
+Samples = dict[str, tuple[NodeSample, ...]]
+
+
+def healthy() -> tuple[Samples, dict[str, SentinelView]]:
     """Samples and sentinels' views of a recovered sentinel topology, redis-1 being primary."""
-    samples = {
+    samples: Samples = {
         "redis-1": (a.sample("redis-1", "primary", NOW_US - 100_000), a.sample("redis-1", "primary", NOW_US)),
         "redis-2": (following("redis-2"),),
         "redis-3": (following("redis-3"),),
@@ -33,11 +42,16 @@ def healthy():
     return samples, {name: view(name) for name in SENTINELS}
 
 
-def view(name, primary="redis-1", t_us=NOW_US, **given):
-    return SentinelView(observer=name, sent_us=t_us - 1000, done_us=t_us, primary=primary, **given)
+def view(name: str, primary: str | None = "redis-1", t_us: int = NOW_US, **given: Any) -> SentinelView:
+    return SentinelView(observer=name, sent_us=t_us - 1000, done_us=t_us, primary=primary or "", **given)
 
 
-def known(samples, sentinels=None, clusters=None, now_us=NOW_US):
+def known(
+    samples: Mapping[str, tuple[NodeSample, ...]],
+    sentinels: Mapping[str, SentinelView] | None = None,
+    clusters: Mapping[str, ClusterView] | None = None,
+    now_us: int = NOW_US,
+) -> TopologyView:
     answers = {name: next((s for s in reversed(seen) if s.reachable), None) for name, seen in samples.items()}
     return TopologyView(
         now_us=now_us,
@@ -48,11 +62,16 @@ def known(samples, sentinels=None, clusters=None, now_us=NOW_US):
     )
 
 
-def judged(samples, sentinels, absent=frozenset(), plan=PLAN):
+def judged(
+    samples: Mapping[str, tuple[NodeSample, ...]],
+    sentinels: Mapping[str, SentinelView],
+    absent: Iterable[str] = (),
+    plan: Plan = PLAN,
+) -> str:
     return why_not(known(samples, sentinels), plan, frozenset(absent))
 
 
-def test_topology_in_which_everybody_agrees_is_recovered():
+def test_topology_in_which_everybody_agrees_is_recovered() -> None:
     """One primary, followed by all with its data, and named by every sentinel."""
     assert judged(*healthy()) == ""
 
@@ -75,20 +94,20 @@ def test_topology_in_which_everybody_agrees_is_recovered():
         ),
     ],
 )
-def test_node_that_disagrees_or_lags_is_what_is_missing(node, change, missing):
+def test_node_that_disagrees_or_lags_is_what_is_missing(node: str, change: NodeSample, missing: str) -> None:
     """Each way in which a single node is not there yet is found and said."""
     samples, sentinels = healthy()
     assert missing in judged(samples | {node: (change,)}, sentinels)
 
 
-def test_link_status_proves_nothing():
+def test_link_status_proves_nothing() -> None:
     """A replica whose link claims to be up, but that lacks data, is not recovered."""
     samples, sentinels = healthy()
     samples["redis-2"] = (following("redis-2", link_up=True, offset=1),)
     assert "lacks" in judged(samples, sentinels)
 
 
-def test_replica_under_load_needs_what_its_primary_had_before():
+def test_replica_under_load_needs_what_its_primary_had_before() -> None:
     """While offsets move, a replica is judged by what the primary had up to half a second earlier."""
     samples, sentinels = healthy()
     samples["redis-1"] = tuple(
@@ -112,13 +131,13 @@ def test_replica_under_load_needs_what_its_primary_had_before():
         (view("sentinel-2", flags=frozenset({"s_down"})), "sentinel-2 says of redis-1: s_down"),
     ],
 )
-def test_sentinel_that_disagrees_is_what_is_missing(change, missing):
+def test_sentinel_that_disagrees_is_what_is_missing(change: SentinelView, missing: str) -> None:
     """Every sentinel has to have heard of it, not just a majority."""
     samples, sentinels = healthy()
     assert missing in judged(samples, sentinels | {"sentinel-2": change})
 
 
-def test_nodes_down_on_purpose_are_left_out():
+def test_nodes_down_on_purpose_are_left_out() -> None:
     """A killed primary and a killed sentinel do not keep the rest from being recovered."""
     samples, sentinels = healthy()
     samples["redis-1"] = (a.sample("redis-1", "", NOW_US, reachable=False),)
@@ -132,13 +151,13 @@ def test_nodes_down_on_purpose_are_left_out():
     assert judged(samples, sentinels, {"redis-1", "sentinel-3"}) == ""
 
 
-def test_shard_without_any_node_is_not_recovered():
+def test_shard_without_any_node_is_not_recovered() -> None:
     """Down on purpose does not make an empty shard a healthy one."""
     plan = a.plan(TopologyKind.SINGLE, a.single_nodes())
     assert "found none" in judged({}, {}, {"redis-1"}, plan)
 
 
-def test_cache_beside_the_sessions_counts_as_a_shard_of_its_own():
+def test_cache_beside_the_sessions_counts_as_a_shard_of_its_own() -> None:
     """A split's cache instance must be up as well."""
     plan = a.plan(TopologyKind.SPLIT, a.split_nodes())
     samples = {"redis-1": (a.sample("redis-1", "primary", NOW_US),)}
@@ -149,7 +168,7 @@ def test_cache_beside_the_sessions_counts_as_a_shard_of_its_own():
 CLUSTER = a.plan(TopologyKind.CLUSTER, a.cluster_nodes())
 
 
-def cluster_nodes(**changes):
+def cluster_nodes(**changes: ClusterNode) -> dict[str, ClusterNode]:
     nodes = {
         f"redis-{n}": ClusterNode(
             name=f"redis-{n}",
@@ -164,8 +183,8 @@ def cluster_nodes(**changes):
     return nodes | changes
 
 
-def cluster_picture(**changes):
-    samples = {}
+def cluster_picture(**changes: ClusterView) -> TopologyView:
+    samples: Samples = {}
     for n in (1, 2, 3):
         samples[f"redis-{n}"] = tuple(
             a.sample(f"redis-{n}", "primary", NOW_US - ago, replid=f"r{n}") for ago in (100_000, 0)
@@ -178,11 +197,11 @@ def cluster_picture(**changes):
     return known(samples, clusters=views | changes)
 
 
-def seen_by(observer, **nodes):
+def seen_by(observer: str, **nodes: ClusterNode) -> ClusterView:
     return ClusterView(observer=observer, sent_us=NOW_US, done_us=NOW_US, nodes=cluster_nodes(**nodes))
 
 
-def test_cluster_in_which_every_view_agrees_is_recovered():
+def test_cluster_in_which_every_view_agrees_is_recovered() -> None:
     """All slots served, nobody flagged, in the eyes of every node."""
     assert sum(node.slots for node in cluster_nodes().values()) == SLOTS
     assert why_not(cluster_picture(), CLUSTER, frozenset()) == ""
@@ -205,21 +224,23 @@ def test_cluster_in_which_every_view_agrees_is_recovered():
         ),
     ],
 )
-def test_cluster_node_that_sees_it_otherwise_is_what_is_missing(change, missing):
+def test_cluster_node_that_sees_it_otherwise_is_what_is_missing(
+    change: dict[str, ClusterNode], missing: str
+) -> None:
     """One node's view is enough to say that it is not over."""
     change = {name.replace("_", "-"): node for name, node in change.items()}
     found = cluster_picture(**{"redis-4": seen_by("redis-4", **change)})
     assert why_not(found, CLUSTER, frozenset()) == missing
 
 
-def test_cluster_node_without_a_view_is_what_is_missing():
+def test_cluster_node_without_a_view_is_what_is_missing() -> None:
     """A node that loads its data does not tell how it sees the cluster."""
     silent = ClusterView(observer="redis-4", sent_us=NOW_US, done_us=NOW_US, error="LOADING")
     found = cluster_picture(**{"redis-4": silent})
     assert why_not(found, CLUSTER, frozenset()) == "redis-4 does not tell how it sees the cluster"
 
 
-def test_primary_is_who_the_majority_of_answering_sentinels_names():
+def test_primary_is_who_the_majority_of_answering_sentinels_names() -> None:
     """The isolated sentinel and the silent one do not decide; a tie decides nothing."""
     samples, sentinels = healthy()
     sentinels |= {name: view(name, "redis-2") for name in SENTINELS[1:]}
@@ -230,7 +251,7 @@ def test_primary_is_who_the_majority_of_answering_sentinels_names():
     assert primary_of(known(samples, sentinels), PLAN, 1) == "redis-1"
 
 
-def test_data_nodes_know_where_no_sentinel_answers():
+def test_data_nodes_know_where_no_sentinel_answers() -> None:
     """All that answer must say the same: themselves, or whom they follow; else nobody is the primary."""
     samples, _ = healthy()
     dead = {name: view(name, "redis-3", error="no answer") for name in SENTINELS}
@@ -248,7 +269,7 @@ def test_data_nodes_know_where_no_sentinel_answers():
     assert primary_of(known(samples, one_sentinel), PLAN, 1) == "redis-2"
 
 
-def test_migrated_replica_belongs_to_the_shard_that_it_follows():
+def test_migrated_replica_belongs_to_the_shard_that_it_follows() -> None:
     """Both replicas of shard 1 are dead; redis-5 came over from shard 2, and everything is well."""
     changes = {
         "redis-4": a.sample("redis-4", "", NOW_US, reachable=False),
@@ -272,7 +293,7 @@ def test_migrated_replica_belongs_to_the_shard_that_it_follows():
     assert why_not(planned, CLUSTER, frozenset({"redis-4"})) == "redis-5 follows redis-1 instead of redis-2"
 
 
-def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most():
+def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most() -> None:
     """The isolated old primary still takes itself for the owner, and is outvoted."""
     new = {
         "redis-2": ClusterNode(name="redis-2", primary=True, flags=frozenset({"fail"}), slots=0),
@@ -290,7 +311,7 @@ def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most():
     assert primary_of(found, CLUSTER, 1) == "redis-1"
 
 
-def test_primary_of_a_single_node_outlives_its_silence():
+def test_primary_of_a_single_node_outlives_its_silence() -> None:
     """Where nobody votes, the node that last said so is meant, also while it is down."""
     plan = a.plan(TopologyKind.SINGLE, a.single_nodes())
     samples = {
@@ -306,12 +327,12 @@ def test_primary_of_a_single_node_outlives_its_silence():
 class Watched:
     """A recovery watch over a sentinel topology whose clock and samples the test moves."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.place, self.events = context()
-        self.place.clock.at_us = 0
+        self.clock = clock_of(self.place)
         self.collector = ViewCollector()
         self.cut = False
-        self.effect_us = None
+        self.effect_us: int | None = None
         self.watch = RecoveryWatch(
             self.place,
             self.collector,
@@ -320,10 +341,10 @@ class Watched:
             absent=frozenset,
         )
 
-    def pass_time(self, seconds, primary="redis-1"):
+    def pass_time(self, seconds: float, primary: str | None = "redis-1") -> None:
         for _ in range(round(seconds * 10)):
-            self.place.clock.at_us += 100_000
-            now_us = self.place.clock.at_us
+            self.clock.at_us += 100_000
+            now_us = self.clock.at_us
             for name in NODES:
                 role = "primary" if name == primary else "replica"
                 followed = "" if role == "primary" else primary or "redis-9"
@@ -332,11 +353,11 @@ class Watched:
                 self.collector.saw_sentinel(view(name, primary, now_us))
             self.watch.look()
 
-    def told(self):
+    def told(self) -> list[int]:
         return [event.t_us for event in self.events if isinstance(event, Event)]
 
 
-def test_recovery_is_told_once_per_disturbance():
+def test_recovery_is_told_once_per_disturbance() -> None:
     """Nothing before anything happened; one event for each disturbance, timed at its end."""
     run = Watched()
     run.pass_time(3)
@@ -354,7 +375,7 @@ def test_recovery_is_told_once_per_disturbance():
     assert len(run.told()) == 2
 
 
-def test_recovery_that_does_not_hold_is_none():
+def test_recovery_that_does_not_hold_is_none() -> None:
     """Less than a second of agreement does not count."""
     run = Watched()
     for _ in range(5):
@@ -363,7 +384,7 @@ def test_recovery_that_does_not_hold_is_none():
     assert run.told() == []
 
 
-def test_fault_without_a_visible_disturbance_is_recovered_a_second_later():
+def test_fault_without_a_visible_disturbance_is_recovered_a_second_later() -> None:
     """A fault that disturbs nothing (a flush) still gets its `recovered`, after its effect."""
     run = Watched()
     run.pass_time(2)
@@ -373,7 +394,7 @@ def test_fault_without_a_visible_disturbance_is_recovered_a_second_later():
     assert 2_000_000 < at_us <= 2_200_000
 
 
-def test_cut_in_force_is_not_recovered_however_well_it_looks():
+def test_cut_in_force_is_not_recovered_however_well_it_looks() -> None:
     """As long as a cut stands, agreement is borrowed."""
     run = Watched()
     run.pass_time(1)
@@ -385,26 +406,26 @@ def test_cut_in_force_is_not_recovered_however_well_it_looks():
     assert len(run.told()) == 1
 
 
-def test_waiting_for_recovery_says_what_is_missing_at_the_deadline():
+def test_waiting_for_recovery_says_what_is_missing_at_the_deadline() -> None:
     """When time is up the reason is the last one seen."""
     run = Watched()
     run.pass_time(1, primary=None)
 
-    async def wait():
+    async def wait() -> str:
         waiting = asyncio.create_task(run.watch.recovered(within_s=0.5))
         for _ in range(8):
             await asyncio.sleep(0.06)
             run.pass_time(0.1, primary=None)
         return await asyncio.wait_for(waiting, 1)
 
-    assert "one primary, found none" in asyncio.run(wait())
+    assert "one primary, found none" in in_fake_time(wait())
 
 
-def test_waiting_for_recovery_returns_at_once_when_it_was_told():
+def test_waiting_for_recovery_returns_at_once_when_it_was_told() -> None:
     """A recovery that was already proved is not proved again."""
     run = Watched()
     run.pass_time(1)
     run.pass_time(1, primary=None)
     run.pass_time(3)
-    assert asyncio.run(asyncio.wait_for(run.watch.recovered(within_s=1), 0.5)) == ""
+    assert in_fake_time(asyncio.wait_for(run.watch.recovered(within_s=1), 0.5)) == ""
     assert len(run.told()) == 1

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from redis import exceptions as redis_errors
 
-from harness.clock import RunClock
 from harness.model.deployment import ClientProfile
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import Outcome
@@ -21,6 +20,7 @@ from harness.sessions.exchange import CURRENT, Exchange, Recording
 from harness.sessions.request import Request, Rules, Session
 from harness.sessions.web_server import WebServer
 from tests.builders_sessions import Written
+from tests.fake_clock import in_fake_time, the_clock
 from tests.scripted_server import Answer, ScriptedServer, array, in_turn
 
 QUICK = ClientProfile(
@@ -61,7 +61,7 @@ class Bench:
             node_at=lambda _, __: "redis-1",
             shard_of_node=lambda _client, _node: 1,
             record=self.written,
-            clock=RunClock(),
+            clock=the_clock(),
             connection_ids=itertools.count(1),
         )
 
@@ -77,7 +77,7 @@ class Bench:
 
 
 def run(scenario: Callable[[], Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(scenario(), 10))
+    return in_fake_time(asyncio.wait_for(scenario(), 10))
 
 
 def results(bench: Bench) -> list[str]:

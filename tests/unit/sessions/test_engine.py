@@ -16,6 +16,7 @@ from harness.model.words import Arrivals, Outcome, Phase
 from harness.sessions import BEHAVIOURS
 from harness.sessions.engine import LoadEngine
 from tests.builders_sessions import Local, Node, Written, drive_for, engine_for, plan_for
+from tests.fake_clock import in_fake_time, the_clock
 from tests.scripted_server import Answer, ScriptedServer, array
 
 LOAD = Workload(web_servers=1, users=4, rate_per_s=100, mix={"read": 1.0}, arrivals=Arrivals.CONSTANT)
@@ -47,9 +48,8 @@ class Store:
 
 def engine_on(redis: ScriptedServer, written: Written, *, actors: int = 4, **load: Any) -> LoadEngine:
     local = Local(nodes={"redis-1": Node("redis-1", redis.port, None)})  # type: ignore[arg-type]
-    return engine_for(
-        local, plan_for(local, workload=replace(LOAD, **load), client=CLIENT, actors=actors), written
-    )
+    plan = plan_for(local, workload=replace(LOAD, **load), client=CLIENT, actors=actors)
+    return engine_for(local, plan, written, the_clock())
 
 
 def run(scenario: Callable[[ScriptedServer, Store, Written], Awaitable[None]]) -> Written:
@@ -60,7 +60,7 @@ def run(scenario: Callable[[ScriptedServer, Store, Written], Awaitable[None]]) -
         async with ScriptedServer(store) as redis:
             await scenario(redis, store, written)
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    in_fake_time(asyncio.wait_for(main(), 20))
     return written
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from harness.errors import EnvironmentFailure
 from harness.sessions.fleet import started
+from tests.fake_clock import in_fake_time
 
 
 def test_start_that_times_out_is_tried_again() -> None:
@@ -20,7 +19,7 @@ def test_start_that_times_out_is_tried_again() -> None:
         if len(tries) < 3:
             raise RedisTimeoutError("Timeout reading from 127.0.0.1:1")
 
-    asyncio.run(started("web-1", start))
+    in_fake_time(started("web-1", start))
     assert len(tries) == 3
 
 
@@ -31,4 +30,4 @@ def test_start_that_never_succeeds_is_the_environment_s_failure() -> None:
         raise RedisTimeoutError("Timeout reading from 127.0.0.1:1")
 
     with pytest.raises(EnvironmentFailure, match=r"web-1: expected its client .* found Timeout reading"):
-        asyncio.run(started("web-1", start, within_s=0.0))
+        in_fake_time(started("web-1", start, within_s=0.0))
