@@ -59,7 +59,7 @@ class Counter:
             default=None,
         )
         erased_us = NEVER if last is None else last.sent_us
-        until_us = max((one.until_us for one in begun if one.until_us >= erased_us), default=NEVER)
+        until_us = max((one.until_us for one in begun), default=NEVER)
         low = high = 0
         for effect, amount in self.increments:
             if effect.first_us > look.done_us or effect.until_us < erased_us:
@@ -70,8 +70,8 @@ class Counter:
             low += min(0, amount) * (possible - sure)
             high += amount if sure else 0
             high += max(0, amount) * (possible - sure)
-        if look.own > 0 and look.sent_us > until_us:
-            low += look.own
+        if look.sent_us > until_us:
+            low += max(0, look.own)
         return low, high
 
     def reset_between(self, from_us: float, to_us: float) -> bool:
