@@ -1,7 +1,7 @@
 """`judge --history FILE`: a history that somebody else recorded, judged exactly, key by key.
 
 Reads the file, keeps the time and says the outcome; what the lines mean and whether they can be
-explained is `harness.checks.foreign_history`'s business. The lines that show a contradiction are
+explained is the business of `harness.checks.linearizability`. The lines that show a contradiction are
 printed as they were written: saved to a file they are a history of their own, with the same verdict.
 """
 
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.checks.actions import Answer
-from harness.checks.foreign_history import (
+from harness.checks.linearizability.actions import Answer
+from harness.checks.linearizability.foreign_history import (
     Foreign,
     KeyAnswer,
     Limits,

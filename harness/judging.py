@@ -15,8 +15,8 @@ import msgspec
 
 from harness import history
 from harness.checks.judge import judge
-from harness.checks.story import stories
-from harness.checks.verdict import why_clause
+from harness.checks.verdict.conclusion import why_clause
+from harness.checks.verdict.story import stories
 from harness.faults import FAULTS
 from harness.history.files import without_collections
 from harness.model.history import History

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import history
 from harness.checks.judge import judge
-from harness.checks.story import session_story
+from harness.checks.verdict.story import session_story
 from harness.errors import EnvironmentFailure, UsageError
 from harness.judging import judge_folder, leave_undecided, read_run
 from harness.model.history import History

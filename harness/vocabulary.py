@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
-from harness.checks.findings import FINDINGS
+from harness.checks.promises.kinds import FINDINGS
 from harness.faults import FAULTS
 from harness.model.scenario import Vocabulary
 from harness.scenario import METRICS, scenario_schema

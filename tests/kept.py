@@ -17,12 +17,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from harness.checks import run_checks
-from harness.checks.effects import REFUSALS
+from harness.checks.facts.step_effects import REFUSALS
 from harness.checks.judge import judge_checked
-from harness.checks.screen import screen
-from harness.checks.story import session_story, stories
-from harness.checks.verdict import why_clause
+from harness.checks.run import run_checks
+from harness.checks.screen.screening import screen
+from harness.checks.verdict.conclusion import why_clause
+from harness.checks.verdict.story import session_story, stories
 from harness.judging import read_run
 from harness.model.history import History
 from harness.model.judgement import Interval

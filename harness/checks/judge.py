@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.checks import run_checks
-from harness.checks.closings import told_open
-from harness.checks.evidence import Affects, Evidence, weigh
-from harness.checks.expectations import Case, evaluate, widened_count
-from harness.checks.findings import LOST_WRITES
-from harness.checks.measure import measure
-from harness.checks.moments import moments_of
-from harness.checks.verdict import conclude, in_order
+from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.request_ends import told_open
+from harness.checks.measures.summary import measure
+from harness.checks.promises.kinds import LOST_WRITES
+from harness.checks.run import run_checks
+from harness.checks.verdict.conclusion import conclude, in_order
+from harness.checks.verdict.evidence import Affects, Evidence, weigh
+from harness.checks.verdict.expectations import Case, evaluate, widened_count
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
 

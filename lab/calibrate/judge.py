@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.checks.moments import moments_of
+from harness.checks.facts.landmarks import moments_of
 from harness.model.deployment import ClientProfile
 from harness.model.judgement import Interval, Window
 from harness.plan.load import BACKOFF_MAX_S

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.checks import run_checks
+from harness.checks.run import run_checks
 from harness.model import records
 from harness.model.history import History
 from harness.model.words import OperationKind, Outcome, Phase, StepKind

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks.index import Index
-from harness.checks.locks import judge_locks
+from harness.checks.facts.timelines import Index
+from harness.checks.promises.locks import judge_locks
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.plan import Plan

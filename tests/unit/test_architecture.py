@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,34 @@ def test_a_backend_knows_only_what_both_share(backend: str) -> None:
         assert parts <= {"base"}, f"{path} imports {parts}"
 
 
+def _named_in(package: Path) -> list[str]:
+    """What a package's docstring lists, in its order: `name  what it is`, and `name/  …` for a room."""
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text()), clean=False) or ""
+    return re.findall(r"^ *([a-z_]+)/? {2,}\S", text, re.MULTILINE)
+
+
+def _is_part(path: Path) -> bool:
+    return path.name != "__init__.py" and (path.suffix == ".py" or (path / "__init__.py").exists())
+
+
+JUDGING = PACKAGE / "checks"
+ROOMS = [JUDGING, *(one for one in sorted(JUDGING.iterdir()) if one.is_dir() and _is_part(one))]
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_names_its_modules_in_reading_order(room: Path) -> None:
+    """Each module is named once, and imports only modules that were named before it."""
+    names = _named_in(room)
+    assert sorted(names) == sorted(path.stem for path in room.iterdir() if _is_part(path))
+    prefix = ".".join(("harness", *room.relative_to(PACKAGE).parts, ""))
+    for at, name in enumerate(names):
+        files = (room / name).glob("*.py") if (room / name).is_dir() else [room / f"{name}.py"]
+        for path in files:
+            mine = (one.removeprefix(prefix) for one in _imported(path) if one.startswith(prefix))
+            later = {one.split(".")[0] for one in mine} & set(names[at + 1 :])
+            assert not later, f"{path} imports {later}, which the docstring of {room.name} names after it"
+
+
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_pure_stages_touch_nothing(path: Path) -> None:
     """Planning, judging and reporting work anywhere, on saved files alone."""
@@ -82,7 +111,7 @@ def test_pure_stages_touch_nothing(path: Path) -> None:
         assert not roots & UNTOUCHABLE, f"{path} imports {roots & UNTOUCHABLE}"
 
 
-LOSS_RULES = PACKAGE / "checks" / "allowances.py"
+LOSS_RULES = PACKAGE / "checks" / "promises" / "loss_rules.py"
 """What each fault may cost is arithmetic of its own, and a table by name."""
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from harness import cli, selection
-from harness.checks.findings import FINDINGS
+from harness.checks.promises.kinds import FINDINGS
 from harness.faults import FAULTS
 from harness.faults.targets import RUNNING
 from harness.model.plan import Plan

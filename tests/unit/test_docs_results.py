@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from harness import history
-from harness.checks.findings import FINDINGS
+from harness.checks.promises.kinds import FINDINGS
 from harness.clock import RunClock
 from harness.model import records
 from harness.model.judgement import Finding

@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
-from harness.checks.expectations import METRICS as MEASURED
-from harness.checks.findings import FINDINGS
+from harness.checks.promises.kinds import FINDINGS
+from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.measures import MEASURES, SIDES, Need, Part, not_looked_for, why_not
 from harness.model.scenario import Expectation, FaultStep, Start, Workload

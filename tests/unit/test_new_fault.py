@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness import by_hand
-from harness.checks.budget import loss_budgets
-from harness.checks.moments import moments_of
-from harness.checks.nodes import Nodes
+from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.ownership import Nodes
+from harness.checks.promises.loss_budget import loss_budgets
 from harness.errors import UsageError
 from harness.faults import FAULTS, targets
 from harness.faults.director import Director

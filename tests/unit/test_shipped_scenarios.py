@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from harness.checks.expectations import METRICS as MEASURED
+from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.faults import FAULTS
 from harness.model.plan import Plan
 from harness.model.seams import Machine

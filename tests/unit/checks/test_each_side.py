@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from harness.checks import _order, run_checks
-from harness.checks.aftermath import _put_out
-from harness.checks.allowances import copied_until_us
-from harness.checks.columns import in_order_of
-from harness.checks.contents import _escaped
-from harness.checks.evidence import Affects, Evidence, Gap
-from harness.checks.expectations import ANY_SHARE, ANYTHING, _widened_loss, _widened_traffic
-from harness.checks.foreign_history import _digits, read_foreign
-from harness.checks.index import Index
+from harness.checks.columns.arrays import in_order_of
+from harness.checks.facts.timelines import Index
+from harness.checks.linearizability.foreign_history import _digits, read_foreign
+from harness.checks.measures.session_counts import _put_out
+from harness.checks.promises.loss_rules import copied_until_us
+from harness.checks.run import _order, run_checks
+from harness.checks.screen.contents import _escaped
+from harness.checks.verdict.evidence import Affects, Evidence, Gap
+from harness.checks.verdict.expectations import ANY_SHARE, ANYTHING, _widened_loss, _widened_traffic
 from harness.errors import UsageError
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checks import CHECKS, FINDINGS, SEQUELS, run_checks
+from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.table import CHECKS, SEQUELS
+from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
 from tests.unit.checks.stories import ALSO, BAD, GOOD, UNDECIDED, Story

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import harness.checks
-from harness.checks import CHECKS
-from harness.checks.index import Index
+from harness.checks import run
+from harness.checks.facts.timelines import Index
 from harness.checks.judge import judge
+from harness.checks.promises.table import CHECKS
 from harness.model.history import History
 from harness.model.records import AuditEntry, Operation
 from harness.model.words import OperationKind, Shows, Verdict
@@ -132,7 +132,7 @@ def test_crash_of_a_check_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> No
         raise KeyError("no such field")
 
     broken = tuple(replace(one, find=crash) if "lost-write" in one.names else one for one in CHECKS)
-    monkeypatch.setattr(harness.checks, "CHECKS", broken)
+    monkeypatch.setattr(run, "CHECKS", broken)
     judgement = judge(recorded())
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reasons[0] == "a check crashed: crash: KeyError: 'no such field'"

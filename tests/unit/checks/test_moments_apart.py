@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from harness.checks import run_checks
-from harness.checks.index import Index
+from harness.checks.facts.timelines import Index
+from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.words import Cause, StepKind

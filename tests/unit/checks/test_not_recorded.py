@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.checks.failover import promotions
+from harness.checks.facts.failovers import promotions
+from harness.checks.facts.landmarks import moments_of
 from harness.checks.judge import judge_checked
-from harness.checks.measure import logouts_failed, unread_evictions
-from harness.checks.moments import moments_of
-from harness.checks.scope import Membership, Scope
-from harness.checks.verdict import why_clause
+from harness.checks.measures.scope import Membership, Scope
+from harness.checks.measures.summary import logouts_failed, unread_evictions
+from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts
 from harness.model.records import AuditSummary

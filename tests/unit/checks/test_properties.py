@@ -13,7 +13,7 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.checks import run_checks
+from harness.checks.run import run_checks
 from harness.model.words import Outcome, StepKind
 from lab.past import Doing, Past
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.checks import run_checks
 from harness.checks.judge import judge
+from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.words import Outcome, StepKind, Verdict
 from lab.selftest.model import RATE_PER_S, Model

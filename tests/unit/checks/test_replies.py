@@ -8,12 +8,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from harness.checks import run_checks
-from harness.checks.aftermath import count_sessions
-from harness.checks.at_risk import sessions_at_risk
-from harness.checks.index import Index
-from harness.checks.moments import moments_of
-from harness.checks.screen import screen
+from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.timelines import Index
+from harness.checks.measures.at_risk import sessions_at_risk
+from harness.checks.measures.session_counts import count_sessions
+from harness.checks.run import run_checks
+from harness.checks.screen.screening import screen
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Step

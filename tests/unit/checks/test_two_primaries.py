@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checks import run_checks
+from harness.checks.run import run_checks
 from harness.model.judgement import Finding
 from harness.model.words import Cause
 from lab.past import Past

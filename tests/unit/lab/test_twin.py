@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from harness.checks import run_checks
+from harness.checks.run import run_checks
 from lab.past import Past
 from lab.twin.compare import BY_DEFINITION, as_history, as_text, compare
 from lab.twin.store import Act, Request
@@ -93,7 +93,7 @@ def test_session_that_was_deleted_twice_is_found(again: float, name: str) -> Non
 def test_undecided_is_counted_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many orders to try: nothing is claimed, and nothing is ruled out."""
     history = deleted_twice(2.4).history()
-    monkeypatch.setattr("harness.checks.whole.MOST_CONFIGURATIONS", 0)
+    monkeypatch.setattr("harness.checks.promises.whole_session.MOST_CONFIGURATIONS", 0)
     findings, counts, _, _ = run_checks(history)
     assert findings == []
     assert counts["unexplained"].high == 1

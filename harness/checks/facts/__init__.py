@@ -1,0 +1,17 @@
+"""What happened in a run, from its records alone. No promise is judged here.
+
+step_effects       what one step may have done to a session, and what one look showed
+shards             which shard each node belonged to, at every moment
+promotions         which node became primary of which shard, and when
+restarts           which nodes came back as another process, with how much of their data
+offsets            where in the stream of replication a write lies
+ownership          which node was primary then, and what happened to its data
+landmarks          the moments of a run: begin, effects of faults, recovery, end
+request_ends       when an attempt without a reply can no longer take effect
+last_looks         what nodes held shortly before they lost it
+no_successor       why a primary that was struck had no successor
+failovers          each failover broken into its steps
+timelines          per session: everything that was done to it and seen of it
+causes             why an acknowledged write is gone
+replayed_timeouts  when a replica executed an EXPIRE, on engines before Redis 7.0
+"""

@@ -1,0 +1,219 @@
+"""Why something acked is gone: what the recorded evidence decides, else `not determined`.
+
+`of_loss` compares who acked a promise, when, and at which replication offset, with who was primary then,
+up to which offset the next primary had followed, and what became of the node's data. Nothing here
+guesses: a loss without a change of roles, an emptied primary or a flush between the ack and the sight
+stays `not determined`, and so does one that every new primary demonstrably had when it was promoted,
+or that the node that acked it did not hold itself when it was read before it lost its data.
+
+Trap: a node that was deposed does not know it. Its acks count as a deposed primary's from the moment
+the other one was promoted, not from the moment somebody told it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.checks.facts.offsets import Side, Span, side
+from harness.checks.facts.ownership import Standing
+from harness.checks.facts.promotions import Owner
+from harness.checks.facts.step_effects import Effect, Sight
+from harness.checks.facts.timelines import Index
+from harness.model.words import Cause
+
+STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
+"""Whoever answers as one of these may show what was there before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    cause: Cause = Cause.NOT_DETERMINED
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acker:
+    """Who acknowledged something, and what it was then."""
+
+    node: str | None = None
+    role: str = ""
+    run_id: str = ""
+    standing: Standing = Standing.UNKNOWN
+
+
+def acker(index: Index, effect: Effect) -> Acker:
+    connection = index.connection_of(effect)
+    if connection is None:
+        return Acker()
+    return _acker(index, connection.node, connection.run_id, effect.sent_us, effect.done_us)
+
+
+def watcher(index: Index, sight: Sight) -> Acker:
+    """Who answered a look at a session."""
+    if sight.entry is not None:
+        return Acker(
+            node=sight.entry.node, role=sight.entry.role, run_id=sight.entry.run_id, standing=Standing.PRIMARY
+        )
+    if sight.operation is None or sight.step is None:
+        return Acker()
+    connection = index.connection_for(sight.operation, sight.step)
+    if connection is None:
+        return Acker()
+    return _acker(index, connection.node, connection.run_id, sight.sent_us, sight.done_us)
+
+
+def discarded(index: Index, sight: Sight) -> bool:
+    """A deposed primary answered: what it shows is thrown away at its demotion, and proves nothing
+    about what survived."""
+    return sight.entry is None and watcher(index, sight).standing is Standing.DEPOSED
+
+
+def _acker(index: Index, node: str, run_id: str, sent_us: float, done_us: float) -> Acker:
+    standing = index.nodes.standing(node, sent_us, done_us)
+    role = "primary" if standing is Standing.CHANGING else str(standing)
+    return Acker(
+        node=node, role=role, run_id=run_id or index.nodes.run_id_at(node, sent_us), standing=standing
+    )
+
+
+def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why:
+    """Why an acked effect was not there when looked for. `shard`: the session's; what was acked on
+    another one (a user's index, in a cluster) is judged by that one."""
+    # A replica that did not have it says nothing of when it was lost.
+    behind = seen is None or watcher(index, seen).standing is Standing.REPLICA
+    seen_us = index.end_us if seen is None or behind else seen.done_us
+    by = acker(index, effect)
+    shard = index.nodes.shards.of(by.node, effect.done_us) or shard
+    for flush in index.nodes.flushes:
+        if flush.shard == shard and effect.sent_us <= flush.by_us and flush.from_us <= seen_us:
+            return Why(cause=Cause.FLUSHED, because=flush.why)
+    if by.node is None:
+        return Why(because="no connection was recorded for the ack")
+    following = index.nodes.owner_after(by.node, effect.done_us)
+    for reborn in index.nodes.reborn:
+        until_us = seen_us if following is None else min(seen_us, following.from_us)
+        if reborn.shard == shard and effect.sent_us <= reborn.by_us and reborn.from_us <= until_us:
+            return Why(cause=reborn.cause, because=reborn.why)
+    if following is None or following.from_us > seen_us:
+        return Why(
+            because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other was promoted since"
+        )
+    heir, placed = _left_behind_by(index, effect, by, seen_us)
+    if heir is None:
+        return Why(because=f"{by.node} acked it, and {placed}")
+    lived = _last_seen_there(index, effect, by)
+    if lived is not None and not lived.held:
+        return Why(
+            because=f"{by.node} acked it, and itself did not hold it when it was read ({lived.moment})"
+        )
+    told = [placed] if placed else []
+    told += [] if lived is None else [f"{by.node} still held it when it was read ({lived.moment})"]
+    if heir is following:
+        why = _by_time(effect, by, heir)
+    elif by.standing is Standing.PRIMARY:
+        why = Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, {following.node} had it")
+    else:
+        why = Why(because=f"{by.node} acked it after {following.node} had been promoted, which yet had it")
+    return Why(cause=why.cause, because="; ".join([why.because, *told]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lived:
+    held: bool
+    moment: str
+
+
+def _last_seen_there(index: Index, effect: Effect, by: Acker) -> _Lived | None:
+    """Whether the process that acked a write still had it shortly before it lost its data; None: it was
+    not read, or the write leaves no witness."""
+    witness, session = effect.step.witness, effect.step.session or effect.operation.session
+    if witness is None or not by.run_id:
+        return None
+    found = index.last_looks.whereabouts(session, witness, effect.done_us)
+    for held, entries in ((True, found.held), (False, found.lacked)):
+        theirs = [one for one in entries if one.node == by.node and one.run_id == by.run_id]
+        if theirs:
+            return _Lived(held, index.last_looks.moment(theirs[-1]))
+    return None
+
+
+def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> tuple[Owner | None, str]:
+    """The first new primary that may have been without the effect when it was promoted, and what the
+    offsets say of it; None: each of them had it, so no promotion explains the loss."""
+    assert by.node is not None
+    span = _span(index, effect)
+    heirs = index.nodes.heirs(by.node, effect.done_us)
+    if span is None:
+        return next(heirs, None), ""
+    stream, had = span.stream, ""
+    for heir in heirs:
+        if heir.from_us > seen_us:
+            break
+        cut = index.nodes.offsets.cut(heir.node, heir.from_us, stream)
+        if cut is None:
+            return heir, ""
+        where = side(span, cut)
+        if where is Side.ABOVE:
+            return heir, f"{heir.node} had followed to offset {cut.offset}, and this lies above {span.low}"
+        if where is Side.UNKNOWN:
+            return heir, ""
+        had = f"{heir.node} had followed to offset {cut.offset} when it was promoted, which is past this"
+        stream = cut.stream
+    return None, had
+
+
+def _by_time(effect: Effect, by: Acker, heir: Owner) -> Why:
+    """Which side of the promotion it was acked on."""
+    if by.standing is Standing.DEPOSED:
+        ago_s = (effect.sent_us - heir.by_us) / 1e6
+        because = f"{by.node} acked it {ago_s:.2f} s or more after {heir.node} had been promoted"
+        return Why(cause=Cause.SPLIT_BRAIN, because=because)
+    if by.standing is Standing.CHANGING:
+        because = f"{by.node} acked it while {heir.node} was being promoted"
+        return Why(cause=_at_promotion(heir), because=because)
+    if by.standing is Standing.PRIMARY:
+        left_s = (heir.from_us - effect.done_us) / 1e6
+        because = f"{by.node} acked it {left_s:.2f} s before {heir.node} was promoted, which did not have it"
+        return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
+    return Why(because=f"{by.node} was no primary by what was sampled")
+
+
+def _by_replica(index: Index, sight: Sight, by: Acker, promise: Effect | None) -> Why:
+    """It had not followed that far; unless its own offset, told before it was asked, says that it had."""
+    because = f"{by.node}, a replica, answered"
+    made = None if promise is None else _span(index, promise)
+    if by.node is not None and made is not None and made.high is not None:
+        reached = index.nodes.offsets.followed(by.node, by.run_id, made.stream, sight.sent_us)
+        if reached is not None and reached >= made.high:
+            return Why(because=f"{because}, and had followed to offset {reached} before, which is past this")
+    return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
+
+
+def _span(index: Index, effect: Effect) -> Span | None:
+    by = acker(index, effect)
+    if by.node is None:
+        return None
+    return index.nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
+
+
+def _at_promotion(heir: Owner | None) -> Cause:
+    """Of a promotion that is not known to a moment, nothing is said."""
+    return Cause.AT_PROMOTION if heir is None or heir.close else Cause.NOT_DETERMINED
+
+
+def of_old_answer(index: Index, sight: Sight, promise: Effect | None) -> Why:
+    """Why somebody was shown something that was no longer so. `promise`: what had changed it."""
+    by = watcher(index, sight)
+    taken = None if by.node is None else index.nodes.owner_after(by.node, sight.done_us)
+    if by.standing is Standing.DEPOSED:
+        who = "another node" if taken is None else taken.node
+        return Why(cause=Cause.SPLIT_BRAIN, because=f"{by.node} answered after {who} had been promoted")
+    if by.standing is Standing.CHANGING:
+        return Why(cause=_at_promotion(taken), because=f"{by.node} answered while another was being promoted")
+    if by.standing is Standing.REPLICA:
+        return _by_replica(index, sight, by, promise)
+    elsewhere = promise is not None and acker(index, promise).node not in {None, by.node}
+    if promise is not None and elsewhere and by.standing is Standing.PRIMARY and by.node is not None:
+        # It answered rightly, and never had what another node had acked.
+        return of_loss(index, promise, sight, index.nodes.shards.of(by.node, sight.done_us) or 0)
+    return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")

@@ -1,0 +1,139 @@
+"""Why a primary that was struck had no successor: the last word of those who decide.
+
+Sentinel announces every failover that it gives up, and why; what it never announces (a quorum that is
+not reached) shows in who took the primary for dead. A cluster's replica writes into its log why it
+cannot stand for election; `observe` records the line. The last word counts: sentinels try again and
+again, and what stopped them at first may be over.
+
+Trap: a word is an answer only while nobody took over. Where somebody did, the same messages are the
+story of a detour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.shards import Shards
+from harness.model.history import History
+from harness.model.records import Event
+from harness.model.words import Cause, TopologyKind
+
+ABORTED = "-failover-abort-"
+ABORTS: Mapping[str, tuple[Cause, str]] = {
+    "no-good-slave": (Cause.NO_GOOD_REPLICA, "no good replica"),
+    "not-elected": (Cause.NOT_ELECTED, "no sentinel got the votes of a majority"),
+    "slave-timeout": (Cause.NOT_PROMOTED_IN_TIME, "the chosen replica did not become primary in time"),
+}
+TILT, TILT_OVER = "+tilt", "-tilt"
+TRIED = "+try-failover"
+REFUSED = "cannot-fail-over"
+"""Event: a cluster's replica, asked by its log, says why it does not stand for election."""
+REFUSALS: Mapping[str, tuple[Cause, str]] = {
+    "Disconnected from master for longer than allowed": (
+        Cause.CUT_OFF_TOO_LONG,
+        "disconnected from its primary for longer than allowed",
+    ),
+    "majority still not reached": (Cause.NO_MAJORITY, "no majority of the primaries voted"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastWord:
+    cause: Cause
+    text: str
+    event: Event | None = None
+    """Who said it and when; None: it follows from what nobody said."""
+
+    @property
+    def told(self) -> str:
+        """With who said it, as they spell it."""
+        if self.event is None:
+            return self.text
+        return f"{self.text} ({self.event.source}: {self.event.name})"
+
+
+def aborted(events: Iterable[Event]) -> LastWord | None:
+    """The last of these at which Sentinel gave a failover up, or stood still."""
+    word: LastWord | None = None
+    still: dict[str, Event] = {}
+    for event in events:
+        if event.name.startswith(ABORTED):
+            why = event.name.removeprefix(ABORTED)
+            cause, text = ABORTS.get(why, (Cause.NOT_DETERMINED, why.replace("-", " ")))
+            word, still = LastWord(cause=cause, text=text, event=event), {}
+        elif event.name == TILT:
+            still[event.source] = event
+        elif event.name == TILT_OVER:
+            still.pop(event.source, None)
+    if not still:
+        return word
+    frozen = max(still.values(), key=lambda one: one.t_us)
+    return LastWord(cause=Cause.TILT, text="in TILT mode, which acts on nothing", event=frozen)
+
+
+def last_word(history: History, shard: int, begin_us: float, until_us: float) -> LastWord:
+    """Why nobody took the shard over in [begin, until), though its primary was struck."""
+    shards = history.once(Shards)
+    heard = [
+        event
+        for event in history.events
+        if begin_us <= event.t_us < until_us
+        and (shards.of(event.node, event.t_us) or event.shard) in {None, shard}
+    ]
+    if len(shards.members(shard, begin_us)) < 2:
+        return LastWord(cause=Cause.NO_REPLICA, text=f"shard {shard} has no replica that could take over")
+    node = history.once(Nodes).owner_at(shard, begin_us)
+    suspecting = _suspecting(heard, node)
+    agreed = any(event.name == "agreed" and event.node == node for event in heard)
+    if history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+        return _of_cluster(history, heard, suspecting, agreed=agreed, node=node)
+    return _of_sentinels(history, heard, suspecting, agreed=agreed, node=node)
+
+
+def _of_sentinels(
+    history: History, heard: list[Event], suspecting: set[str], *, agreed: bool, node: str | None
+) -> LastWord:
+    if (word := aborted(heard)) is not None:
+        return word
+    quorum, voters = history.plan.scenario.deployment.topology.effective_quorum, history.plan.sentinels()
+    if not voters:
+        return LastWord(cause=Cause.NO_QUORUM, text="no sentinel watches it")
+    if not agreed:
+        text = f"{len(suspecting)} of {len(voters)} sentinels took {node} for dead, the quorum is {quorum}"
+        return LastWord(cause=Cause.NO_QUORUM, text=text)
+    tried = [event for event in heard if event.name in {TRIED, "elected"}]
+    if not tried:
+        return LastWord(cause=Cause.NOT_DETERMINED, text=f"{node} was agreed to be down, and nobody tried")
+    if tried[-1].name == TRIED:
+        return LastWord(cause=Cause.NOT_ELECTED, text="not elected so far", event=tried[-1])
+    return LastWord(cause=Cause.NOT_DETERMINED, text="elected, and not done so far", event=tried[-1])
+
+
+def _of_cluster(
+    history: History, heard: list[Event], suspecting: set[str], *, agreed: bool, node: str | None
+) -> LastWord:
+    for event in reversed(heard):
+        if event.name == REFUSED:
+            known = (said for line, said in REFUSALS.items() if line in event.detail)
+            cause, text = next(known, (Cause.NOT_DETERMINED, event.detail))
+            return LastWord(cause=cause, text=text, event=event)
+    if not agreed:
+        shards = history.plan.scenario.deployment.topology.shards
+        text = (
+            f"{len(suspecting)} nodes took {node} for dead, and no majority of the {shards} primaries agreed"
+        )
+        return LastWord(cause=Cause.NO_MAJORITY, text=text)
+    return LastWord(cause=Cause.NOT_DETERMINED, text=f"{node} was agreed to be down, and no replica said why")
+
+
+def _suspecting(heard: Iterable[Event], node: str | None) -> set[str]:
+    """Who took the node for dead at the end."""
+    found: set[str] = set()
+    for event in heard:
+        if event.node == node and event.name == "suspected":
+            found.add(event.source)
+        elif event.node == node and event.name == "cleared":
+            found.discard(event.source)
+    return found

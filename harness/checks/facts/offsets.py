@@ -1,0 +1,109 @@
+"""Where in the stream of replication something lies: offsets, from samples of INFO.
+
+An executed command lies above the offset of the last sample answered before it was sent, and at or
+below that of the first sample asked after it was done, both of the same process and the same stream.
+A promoted replica says up to where it had followed that stream: the *cut*. What lies above it, the new
+primary never had; what lies below, it had. `causes` draws the conclusions.
+
+Trap: offsets of different streams (replication ids) cannot be compared, and a node that was demoted or
+restarted counts in another stream.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from harness.checks.facts.step_effects import FOREVER
+from harness.model.records import NodeSample
+
+
+class Side(Enum):
+    ABOVE = auto()
+    """The new primary never had it."""
+    BELOW = auto()
+    """The new primary had it when it was promoted."""
+    UNKNOWN = auto()
+    """The samples around it lie on both sides of the cut, or there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A command's effect ends in the stream above `low`, and at `high` or below."""
+
+    stream: str
+    """The replication id."""
+    low: int
+    high: int | None
+    """None: nobody asked this process again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The last offset of a stream that the promoted replica had."""
+
+    offset: int
+    stream: str
+    """The new primary's own, from here on; it goes on counting from the cut."""
+
+
+class Offsets:
+    """`samples`: each node's answers, in order."""
+
+    def __init__(self, samples: Mapping[str, Sequence[NodeSample]]) -> None:
+        self._samples = samples
+        self._asked = {node: [one.sent_us for one in mine] for node, mine in samples.items()}
+        self._answered = {node: [one.done_us for one in mine] for node, mine in samples.items()}
+
+    def span(self, node: str, run_id: str, sent_us: float, done_us: float) -> Span | None:
+        """Where something lies that this process executed; None: it was not sampled as a primary."""
+        samples = self._samples.get(node, ())
+        if not samples or not run_id:
+            return None
+        before = bisect_right(self._answered[node], sent_us) - 1
+        after = bisect_left(self._asked[node], done_us)
+        first = samples[before] if before >= 0 else None
+        last = samples[after] if after < len(samples) else None
+        if first is None or first.run_id != run_id or first.role != "primary" or not first.replid:
+            return None
+        follows = last is not None and last.run_id == run_id and last.replid == first.replid
+        return Span(first.replid, first.offset, last.offset if last is not None and follows else None)
+
+    def followed(self, node: str, run_id: str, stream: str, by_us: float) -> int | None:
+        """Up to where, at least, a replica had followed a stream by then; None: it was not sampled as one."""
+        last = bisect_right(self._answered.get(node, ()), by_us) - 1
+        if last < 0:
+            return None
+        sample = self._samples[node][last]
+        same = sample.run_id == run_id and sample.replid == stream and sample.role == "replica"
+        return sample.offset if same else None
+
+    def reached_us(self, node: str, span: Span) -> float:
+        """By when a replica had certainly followed the stream past this; `FOREVER`: no sample shows it."""
+        if span.high is None:
+            return FOREVER
+        return next(
+            (
+                float(one.done_us)
+                for one in self._samples.get(node, ())
+                if one.role == "replica" and one.replid == span.stream and one.offset >= span.high
+            ),
+            FOREVER,
+        )
+
+    def cut(self, heir: str, from_us: float, stream: str) -> Cut | None:
+        """Where the node that was promoted then had left this stream; None: it does not say."""
+        for sample in self._samples.get(heir, ())[bisect_left(self._answered.get(heir, ()), from_us) :]:
+            if sample.role == "primary" and sample.replid2 == stream and sample.second_repl_offset > 0:
+                return Cut(sample.second_repl_offset - 1, sample.replid)
+        return None
+
+
+def side(span: Span, cut: Cut) -> Side:
+    if span.low >= cut.offset:
+        return Side.ABOVE
+    if span.high is not None and span.high <= cut.offset:
+        return Side.BELOW
+    return Side.UNKNOWN

@@ -1,0 +1,46 @@
+"""By when a node had executed what another one had acked: what a timeout counts from before Redis 7.0.
+
+Those engines replicate EXPIRE as a number of seconds, so each replica counts from when it executes the
+command itself. Where nothing was promoted since, the node that acked it answers, and its deadline is
+exact. Else three proofs bound the execution, the earliest counts: a sample shows that the node had
+followed past the command; it was promoted, and followed nobody from then on; it answered.
+
+Trap: the largest lag that was sampled is no bound, the command may have waited longer than any of those
+that a sample happened to meet.
+"""
+
+from __future__ import annotations
+
+from harness.checks.facts.causes import acker, watcher
+from harness.checks.facts.step_effects import FOREVER, Effect, Sight
+from harness.checks.facts.timelines import Index
+
+
+def expires_relatively(engine: str) -> bool:
+    """Redis before 7.0 replicates EXPIRE as a number of seconds from then, not as a moment."""
+    name, _, version = engine.partition(" ")
+    major = version.partition(".")[0]
+    return name == "Redis" and major.isdigit() and int(major) < 7
+
+
+def replayed_us(index: Index, effect: Effect, sight: Sight) -> float:
+    """By when the node that answered the look, or the one that it has its data from, had executed this.
+
+    Never later than it answered: what a look shows was executed by then, also of an attempt that is open.
+    """
+    last_us = min(effect.until_us, sight.done_us)
+    if not expires_relatively(index.history.opening.engine):
+        return last_us
+    nodes, by, at = index.nodes, acker(index, effect), watcher(index, sight)
+    if by.node is None or at.node is None or effect.extra:
+        return sight.done_us
+    heirs = [one for one in nodes.heirs(by.node, effect.sent_us) if one.from_us <= sight.done_us]
+    if at.node == by.node and not heirs:
+        return last_us
+    span = nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
+    executed_us = last_us
+    for node in {at.node, *(one.node for one in heirs)} - {by.node}:
+        followed_us = FOREVER if span is None else nodes.offsets.reached_us(node, span)
+        promoted_us = min((one.by_us for one in heirs if one.node == node), default=FOREVER)
+        executed_us = max(executed_us, min(followed_us, promoted_us))
+    return min(executed_us, sight.done_us)

@@ -1,0 +1,409 @@
+"""One pass over a history: per session, everything that was done to it and everything that was seen.
+
+Every check reads this and nothing else; nothing here decides what is a broken promise. Sessions are
+told apart by id, fields by name; audit entries come from the valid pass only, and only the shard's
+primary speaks for the session after recovery.
+
+Trap: a history without a closing line ends where the harness died. Operations in flight then were
+never written down, so whatever was seen after `horizon_us` proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from harness.checks.columns.traffic import Traffic, traffic_of
+from harness.checks.facts.last_looks import LastLooks
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.request_ends import Closings
+from harness.checks.facts.step_effects import (
+    FOREVER,
+    NEVER,
+    Effect,
+    Sight,
+    State,
+    answered,
+    closed_by_sight,
+    effect_of,
+    entry_seen,
+    found_all,
+    found_the_key,
+    may_make_the_key,
+    removal_of,
+    seen_at,
+    state_of,
+)
+from harness.model.history import History
+from harness.model.records import Attempt, AuditEntry, Connection, ForensicEntry, Operation, Step
+from harness.model.words import OperationKind, Outcome, Phase, StepKind
+
+WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
+
+EPSILON_US = 2000
+"""Redis keeps TTLs in whole milliseconds, at both ends."""
+NOTICEABLE_US = 50_000
+"""A deadline that is off by no more is no finding, on any engine: no user can tell, and whoever sets an
+idle timeout sets seconds. Where engines before Redis 7.0 add to this, `replayed_timeouts` says."""
+DRIFT_LIMIT_US = 50_000
+"""Wall and monotonic clock further apart than this: deadlines cannot be judged (contract, section 5)."""
+UNKNOWN_DRIFT_US = 1_000_000
+"""Assumed where no clock was recorded: enough to excuse, far too much to judge deadlines."""
+BUFFERED_US = 50_000
+"""What the recorder may still have held when the harness was killed."""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """One session, by kind of event. Lists are in the order of operation ids; `sights` by `sent_us`."""
+
+    session: str
+    user: str = ""
+    shard: int = 1
+    key: str = ""
+    creations: list[Effect] = field(default_factory=list)
+    destroys: list[Effect] = field(default_factory=list)
+    denied: list[tuple[Operation, Step]] = field(default_factory=list)
+    """Acked destroys that found nothing to destroy."""
+    setters: list[Effect] = field(default_factory=list)
+    """What sets the TTL: log-ins and touches."""
+    missed_touches: list[Operation] = field(default_factory=list)
+    writes: list[Effect] = field(default_factory=list)
+    """Field writes, increments, removals."""
+    refused: list[tuple[Operation, Step]] = field(default_factory=list)
+    """Mutating steps that were rejected."""
+    turned_away: list[tuple[Operation, Step]] = field(default_factory=list)
+    """Guarded writes of which every attempt found no session: they left nothing."""
+    sights: list[Sight] = field(default_factory=list)
+    indexed: list[Effect] = field(default_factory=list)
+    unindexed: list[Effect] = field(default_factory=list)
+    removals: list[Effect] = field(default_factory=list)
+    """Acked steps after which it was not in its user's index, whether they found it there or not."""
+    entries: list[Sight] = field(default_factory=list)
+    """Who saw it in its user's index: SMEMBERS that named it, SREM that took it out."""
+    mixed_up: list[tuple[Operation, Step]] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    """The valid pass, on every node of the session's shard."""
+    primary: AuditEntry | None = None
+    """Of those, the answer of the shard's primary; None: there was no answer."""
+    listed: bool | None = None
+    """The audit found it in (not in) its user's index; None: not asked or no answer."""
+
+    @property
+    def named(self) -> str:
+        """For sentences: enough of its id to find it again with `why`."""
+        return f"session {self.session[:8]} of {self.user}"
+
+    @property
+    def created(self) -> Effect | None:
+        """The first acked log-in."""
+        return next((one for one in self.creations if one.certain), None)
+
+    @property
+    def destroyed(self) -> Effect | None:
+        """The acked effective destroy that was done first."""
+        return min((one for one in self.destroys if one.certain), key=lambda one: one.done_us, default=None)
+
+    def last_presence_us(self) -> float:
+        """When the last look that found the session began."""
+        return max((one.sent_us for one in self.sights if one.state is State.PRESENT), default=NEVER)
+
+
+class Index:
+    def __init__(self, history: History, traffic: Traffic | None = None) -> None:
+        """`traffic`: all of the run's, where the history holds a part of its operations."""
+        self.history = history
+        self.traffic = traffic_of(history) if traffic is None else traffic
+        self.plan = history.plan
+        self.nodes = Nodes(history)
+        self.closings = Closings(history, self.nodes)
+        self.last_looks = LastLooks(history)
+        self.connections: dict[int, Connection] = {one.id: one for one in history.connections}
+        self.operations: dict[int, Operation] = {one.id: one for one in history.operations}
+        self.sessions: dict[str, Timeline] = {}
+        self.by_user: dict[str, list[Timeline]] = defaultdict(list)
+        self.everywhere: dict[str, list[Operation]] = defaultdict(list)
+        """User -> acked calls of logout-everywhere."""
+        self.logins: dict[str, list[Effect]] = defaultdict(list)
+        self.locking: list[tuple[Operation, Step]] = []
+        """Steps that take or release locks; what they meet says nothing about the session."""
+        self._emptied_indexes: list[tuple[str, Effect | None, Effect | None]] = []
+        self._listings: list[tuple[Operation, Step]] = []
+        self._still_open: list[tuple[Timeline, Effect]] = []
+        self.guarded = history.plan.scenario.workload.guarded_writes
+        self.epsilon_us, self.clocks_known = self._epsilon()
+        self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
+        """How far off a deadline must be before it is a finding: proved, and not too small to matter."""
+        self.effect_us = first_effect_us(history)
+        self.recovered_us = recovered_us(history, self.effect_us)
+        self.end_us = _end(history, self.traffic)
+        wait_us = int(history.plan.longest_client_wait_s * 1e6)
+        self.horizon_us = FOREVER if history.complete else self.end_us - wait_us - BUFFERED_US
+        self._read_operations()
+        if not self.guarded:
+            self._tell_pieces_apart()
+        self._read_audit()
+        for timeline in self.sessions.values():
+            timeline.sights.sort(key=lambda one: one.sent_us)
+        self._close_by_sight()
+
+    @property
+    def audited(self) -> bool:
+        summary = self.history.audit_summary
+        return summary is not None and summary.valid_pass is not None
+
+    def connection_of(self, effect: Effect) -> Connection | None:
+        """The connection whose reply acked the effect."""
+        return self.connection_for(effect.operation, effect.step)
+
+    def connection_for(self, operation: Operation, step: Step) -> Connection | None:
+        reply = answered(operation, step)
+        if reply is None:
+            numbers = [one for one in operation.attempts if one.n in step.attempts and one.connection]
+            reply = numbers[-1] if numbers else None
+        return None if reply is None or reply.connection is None else self.connections.get(reply.connection)
+
+    def forensics(self, session: str) -> tuple[ForensicEntry, ...]:
+        """What nodes held of a session shortly before they lost their data (healed after a partition,
+        demoted, restarted), oldest first. `last_looks.whereabouts` tells who had a certain write.
+
+        Entries are no sights: other nodes were primary by then, and the load went on.
+        """
+        return self.last_looks.of(session)
+
+    def _timeline(self, session: str, operation: Operation) -> Timeline:
+        found = self.sessions.get(session)
+        if found is None:
+            found = self.sessions[session] = Timeline(session)
+        if not found.user:
+            found.user = operation.user
+            self.by_user[operation.user].append(found)
+        if not found.key and operation.session == session:
+            found.key, found.shard = operation.key, operation.shard
+        return found
+
+    def gone_us(self, attempt: Attempt) -> float:
+        """Since when an unanswered attempt certainly could not be executed any more."""
+        return self.closings.over_us(attempt.connection, attempt.sent_us)
+
+    def _read_operations(self) -> None:
+        for operation in self.history.operations:
+            if (
+                operation.kind is OperationKind.TOUCH
+                and operation.outcome is not Outcome.ACKED
+                and operation.session
+            ):
+                self._timeline(operation.session, operation).missed_touches.append(operation)
+            if operation.behaviour == "logout-everywhere" and operation.outcome is Outcome.ACKED:
+                self.everywhere[operation.user].append(operation)
+            for step in operation.steps:
+                if step.does is StepKind.INDEX_READ and step.outcome is Outcome.ACKED:
+                    self._listings.append((operation, step))
+                if step.does in {StepKind.INDEX_REMOVE, StepKind.INDEX_DESTROY}:
+                    self._read_unindexing(operation, step)
+                elif step.does in {StepKind.ACQUIRE, StepKind.RELEASE}:
+                    self._read_locking(operation, step)
+                elif session := step.member or step.session or operation.session:
+                    self._read_step(self._timeline(session, operation), operation, step)
+        for user, effect, removal in self._emptied_indexes:
+            for timeline in self.by_user[user]:
+                timeline.unindexed += [effect] if effect else []
+                timeline.removals += [removal] if removal else []
+        for operation, step in self._listings:
+            for session in step.members or ():
+                listed = self.sessions.get(session)
+                if listed is not None and listed.user == operation.user:
+                    listed.entries.append(entry_seen(operation, step))
+
+    def _read_locking(self, operation: Operation, step: Step) -> None:
+        self.locking.append((operation, step))
+        if step.error is not None and step.error.startswith("reply-mixed-up"):
+            self._timeline(operation.session, operation).mixed_up.append((operation, step))
+
+    def _read_step(self, timeline: Timeline, operation: Operation, step: Step) -> None:
+        if step.error is not None and step.error.startswith("reply-mixed-up"):
+            timeline.mixed_up.append((operation, step))
+        does = step.does
+        if does is StepKind.CREATE:
+            timeline.key, timeline.shard, timeline.user = step.key, operation.shard, operation.user
+        self._read_sight(timeline, operation, step)
+        if does in {StepKind.READ, StepKind.INDEX_READ, StepKind.WAIT}:
+            return
+        if step.outcome is Outcome.REJECTED:
+            timeline.refused.append((operation, step))
+            return
+        if does is StepKind.DESTROY and step.outcome is Outcome.ACKED and step.effective is False:
+            timeline.denied.append((operation, step))
+        effect = effect_of(operation, step, self.gone_us, creates=does in WRITES and not self.guarded)
+        if effect is None:
+            if does in WRITES:
+                timeline.turned_away.append((operation, step))
+            return
+        if does is StepKind.CREATE:
+            timeline.creations.append(effect)
+            self.logins[operation.user].append(effect)
+        elif does is StepKind.DESTROY:
+            timeline.destroys.append(effect)
+        elif does is StepKind.INDEX_ADD:
+            timeline.indexed.append(effect)
+        elif does in WRITES:
+            timeline.writes.append(effect)
+        if effect.until_us == FOREVER and step.wrote:
+            self._still_open.append((timeline, effect))
+        if step.ttl_ms is not None and does in {StepKind.CREATE, StepKind.TOUCH}:
+            timeline.setters.append(effect)
+
+    def _read_sight(self, timeline: Timeline, operation: Operation, step: Step) -> None:
+        if step.outcome is not Outcome.ACKED or step.does is StepKind.INDEX_ADD:
+            return
+        saw, found = step.saw, False
+        if saw is None:
+            found = found_the_key(step, guarded=self.guarded)
+            if not found and step.effective is not False:
+                return
+            saw = {}
+        sent_us, done_us = seen_at(operation, step)
+        timeline.sights.append(
+            Sight(
+                state=State.PRESENT if found else state_of(saw, timeline.session, timeline.user),
+                sent_us=sent_us,
+                done_us=done_us,
+                saw=saw,
+                pttl_ms=step.pttl_ms,
+                operation=operation,
+                step=step,
+                shows=not found,
+            )
+        )
+
+    def _tell_pieces_apart(self) -> None:
+        """Where an unguarded write may have made the key, DEL 1 and EXPIRE 1 may have met a piece: they are
+        no sight of the session, and what they set is no promise about it."""
+        for timeline in self.sessions.values():
+            made_us = min((one.first_us for one in timeline.writes if may_make_the_key(one)), default=FOREVER)
+            if made_us == FOREVER:
+                continue
+            timeline.sights[:] = [one for one in timeline.sights if one.shows or one.done_us < made_us]
+            whole = {
+                one.operation.id
+                for one in timeline.sights
+                if one.shows and one.state is State.PRESENT and one.operation is not None
+            }
+            timeline.setters[:] = [
+                one if one.done_us < made_us or one.operation.id in whole else _perhaps(one)
+                for one in timeline.setters
+            ]
+
+    def _read_unindexing(self, operation: Operation, step: Step) -> None:
+        """Taken out of the index: one session, those listed, or (index deleted) all of the user's."""
+        effect = effect_of(operation, step, self.gone_us)
+        removal = removal_of(operation, step) if step.outcome is Outcome.ACKED else None
+        if step.does is StepKind.INDEX_DESTROY:
+            self._emptied_indexes.append((operation.user, effect, removal))
+            return
+        one = step.member or step.session or operation.session
+        sessions = step.members if step.members is not None else (one,)
+        for session in sessions:
+            timeline = self._timeline(session, operation)
+            timeline.unindexed += [effect] if effect else []
+            timeline.removals += [removal] if removal else []
+            if removal and found_all(step, len(sessions)):
+                timeline.entries.append(entry_seen(operation, step))
+
+    def _close_by_sight(self) -> None:
+        """An unanswered attempt whose value was seen will not be executed a second time."""
+        for timeline, effect in self._still_open:
+            closed = closed_by_sight(effect, timeline.sights)
+            if closed is effect:
+                continue
+            for effects in (
+                timeline.creations,
+                timeline.writes,
+                timeline.setters,
+                self.logins[timeline.user],
+            ):
+                effects[:] = [closed if one is effect else one for one in effects]
+
+    def _read_audit(self) -> None:
+        summary = self.history.audit_summary
+        if summary is None or summary.valid_pass is None:
+            return
+        for entry in self.history.audit:
+            timeline = self.sessions.get(entry.session)
+            if entry.pass_n != summary.valid_pass or timeline is None:
+                continue
+            if entry.indexed is not None and entry.role == "primary":
+                timeline.listed = entry.indexed
+            if self.nodes.shards.of(entry.node, entry.sent_us) == timeline.shard:
+                timeline.audit.append(entry)
+        for timeline in self.sessions.values():
+            self._take_primary(timeline)
+
+    def _take_primary(self, timeline: Timeline) -> None:
+        """The primary's answer; of several that call themselves so, the one promoted last."""
+        said = [one for one in timeline.audit if one.role == "primary"]
+        if len(said) > 1:
+            owner = self.nodes.owner_at(timeline.shard, said[0].sent_us)
+            said = [one for one in said if one.node == owner]
+        if not said or said[0].saw is None:
+            return
+        entry = timeline.primary = said[0]
+        saw = said[0].saw
+        timeline.sights.append(
+            Sight(
+                state=_audited_state(entry, saw, timeline),
+                sent_us=entry.sent_us,
+                done_us=entry.done_us,
+                saw=saw,
+                pttl_ms=entry.pttl_ms,
+                entry=entry,
+            )
+        )
+
+    def _epsilon(self) -> tuple[float, bool]:
+        """What cannot be measured of a deadline, and whether the clocks allow judging deadlines at all."""
+        apart = [pair.wall_us - pair.t_us for pair in self.history.clocks]
+        drift_us = max(apart) - min(apart) if apart else UNKNOWN_DRIFT_US
+        return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
+
+
+def _perhaps(setter: Effect) -> Effect:
+    """The same, of which nobody knows whether the session had anything of it."""
+    if not setter.certain or setter.step.does is StepKind.CREATE:
+        return setter
+    return replace(
+        setter, certain=False, sent_us=setter.first_us, done_us=FOREVER, extra=max(1, setter.extra)
+    )
+
+
+def _audited_state(entry: AuditEntry, saw: Mapping[str, str], timeline: Timeline) -> State:
+    """A key of another type shows no fields, and yet is there."""
+    if not saw and entry.key_type not in {None, "hash", "none"}:
+        return State.PARTIAL
+    return state_of(saw, timeline.session, timeline.user)
+
+
+def first_effect_us(history: History) -> float | None:
+    return min((one.t_us - one.error_us for one in history.events if one.name == "effect"), default=None)
+
+
+def recovered_us(history: History, effect_us: float | None) -> float:
+    """The end of recovery: the first `recovered` after the last fault's effect, else the settled phase."""
+    if effect_us is not None:
+        last_us = max(one.t_us for one in history.events if one.name == "effect")
+        told = [one.t_us for one in history.events if one.name == "recovered" and one.t_us >= last_us]
+        if told:
+            return min(told)
+    settled = [one.t_us for one in history.phases if one.phase in {Phase.SETTLED, Phase.AUDIT}]
+    return min(settled, default=FOREVER)
+
+
+def _end(history: History, traffic: Traffic) -> float:
+    """The last moment that the history knows of."""
+    ends: list[float] = traffic.ended_us[-256:].tolist()
+    ends += [one.done_us for one in history.samples[-64:]]
+    ends += [one.t_us for one in history.events[-8:]] + [one.t_us for one in history.clocks[-2:]]
+    if history.closing is not None:
+        ends.append(history.closing.t_us)
+    return max(ends, default=0.0)

@@ -1,0 +1,375 @@
+"""Histories that others recorded: from JSON lines to registers to one answer per key. Pure.
+
+The whole format is in docs/foreign-histories.md. What is not exactly so is refused with its line: a
+history half understood would be judged as something that nobody recorded. Values are compared as
+JSON with type, numbers exactly; times are ordered and nothing else, so any unit will do.
+
+Trap: `seen: null` says that nothing was there. Only where an operation can have seen nothing at all
+(a write, an unknown outcome, ...) is a null the same as leaving the member out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NoReturn
+
+from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
+from harness.checks.linearizability.search import explain, judge_register
+from harness.errors import UsageError
+
+MEMBERS = ("actor", "op", "key", "value", "expected", "swapped", "seen", "sent", "done", "outcome")
+OPERATIONS = ("read", "write", "cas", "delete")
+OUTCOMES = ("acked", "rejected", "unknown")
+
+_SHOWN = 60
+"""Characters of a wrong value in a message."""
+
+_ZEROS_WRITTEN = 40
+"""Beyond, numbers are spelled with an exponent: `1e999999999` is valid JSON."""
+
+Limits = Callable[[], tuple[Callable[[], bool], Callable[[], bool]]]
+"""Starts two clocks: for a key's answer, and for all that is done about it."""
+
+MOST_NESTING = 100
+"""Brackets within brackets in one line: far below what Python can follow."""
+
+Number = int | Decimal
+Line = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A history that can be judged."""
+
+    registers: dict[str, list[Action]]
+    """Key, as JSON -> operations on it; an operation's id is the number of its line."""
+    lines: dict[int, str]
+    """The operations as they were written."""
+    rejected: int
+    """Operations left out because they certainly did not happen."""
+    cut_off: int | None = None
+    """The line that breaks off, left out as `--partial` allows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAnswer:
+    key: str
+    operations: int
+    answer: Answer
+    shown_by: tuple[int, ...] = ()
+    """NOT linearizable: the lines that are enough to show it."""
+    minimal: bool = True
+    """Whether time sufficed to leave none over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One operation whose line is in order."""
+
+    line: int
+    actor: str
+    key: str
+    outcome: str
+    sent: Number
+    done: Number | None
+    """None: unknown outcome."""
+    expects: Value | Unsaid
+    refuses: Value | Unsaid
+    leaves: Value | Unsaid
+
+
+def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign:
+    """Parse and check a history. `name` is for messages, `partial` allows a last line cut off.
+
+    Raises:
+        UsageError: a line is not as it must be; the message begins with `name:line`.
+    """
+    found: list[_Read] = []
+    lines: dict[int, str] = {}
+    cut_off = None
+    pieces = content.split(b"\n")
+    for n, piece in enumerate(pieces, start=1):
+        if not piece.strip():
+            continue
+        unterminated = n == len(pieces)
+        try:
+            if unterminated and not partial:
+                _wrong("expected a line break at the end, found none: it may be cut off (--partial)")
+            members = _members(piece, whole=not (unterminated and partial))
+            if members is None:
+                cut_off = n
+                continue
+            found.append(_read(n, members))
+        except UsageError as problem:
+            raise UsageError(f"{name}:{n}: {problem}") from None
+        lines[n] = piece.decode().strip()
+    after = _ties(found, name)
+    kept = [one for one in found if one.outcome != "rejected"]
+    moments = sorted({one.sent for one in kept} | {one.done for one in kept if one.done is not None})
+    rank = {moment: n for n, moment in enumerate(moments)}
+    registers: defaultdict[str, list[Action]] = defaultdict(list)
+    for one in kept:
+        registers[one.key].append(_action(one, rank, after.get(one.line, frozenset())))
+    return Foreign(registers=dict(registers), lines=lines, rejected=len(found) - len(kept), cut_off=cut_off)
+
+
+def judge_foreign(foreign: Foreign, limits: Limits) -> list[KeyAnswer]:
+    """An answer for every key. `limits` starts the clocks of one key; each tells when it has run out."""
+    answers = []
+    for key, actions in foreign.registers.items():
+        answer_out_of_time, key_out_of_time = limits()
+        one = KeyAnswer(key=key, operations=len(actions), answer=judge_register(actions, answer_out_of_time))
+        if one.answer is Answer.NOT:
+            shown, minimal = explain(actions, key_out_of_time)
+            one = replace(one, shown_by=tuple(sorted(action.id for action in shown)), minimal=minimal)
+        answers.append(one)
+    return answers
+
+
+def exit_status(answers: Iterable[KeyAnswer]) -> int:
+    """1: some key is not linearizable; else 3: some key is undecided, or there is none; else 0."""
+    found = {one.answer for one in answers}
+    if Answer.NOT in found:
+        return 1
+    return 0 if found == {Answer.LINEARIZABLE} else 3
+
+
+def _wrong(message: str) -> NoReturn:
+    raise UsageError(message)
+
+
+def _members(piece: bytes, *, whole: bool) -> Line | None:
+    """The line as an object; None: it is not `whole`, as is allowed there."""
+    try:
+        found = json.loads(
+            piece.decode(),
+            object_pairs_hook=_once,
+            parse_float=Decimal,
+            parse_constant=lambda word: _wrong(f"expected JSON, found {word}"),
+        )
+    except UnicodeDecodeError as problem:
+        if not whole:
+            return None
+        _wrong(f"expected UTF-8, found byte {piece[problem.start]:#04x} in column {problem.start + 1}")
+    except json.JSONDecodeError as problem:
+        if not whole:
+            return None
+        _wrong(f"expected one JSON object, found {_short(piece.decode())} ({problem.msg})")
+    except (ValueError, ArithmeticError, RecursionError):
+        _wrong(f"expected JSON with numbers of a sane size and at most {MOST_NESTING} brackets nested")
+    if not isinstance(found, dict):
+        _wrong(f"expected one JSON object, found {_short(piece.decode())}")
+    if _nested(found) > MOST_NESTING:
+        _wrong(f"expected at most {MOST_NESTING} brackets nested, found {_nested(found)}")
+    return found
+
+
+def _nested(found: object) -> int:
+    """How deep it is, level by level: Python's own stack is no part of the format."""
+    depth, level = 0, [found]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
+
+def _once(pairs: list[tuple[str, object]]) -> Line:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        _wrong(f"expected each member once, found {max(names, key=names.count)!r} more than once")
+    return found
+
+
+def _read(n: int, members: Line) -> _Read:
+    """Raises UsageError for whatever is missing, unknown or impossible."""
+    if unknown := [name for name in members if name not in MEMBERS]:
+        _wrong(f"expected members {', '.join(MEMBERS)}, found {_short(unknown[0])}")
+    op = _word(members, "op", OPERATIONS)
+    outcome = _word(members, "outcome", OUTCOMES)
+    sent = _time(members, "sent")
+    done = None if outcome == "unknown" else _time(members, "done")
+    if done is not None and done < sent:
+        _wrong(f"expected sent <= done, found sent {sent} and done {done}")
+    expects, refuses, leaves = _effect(members, op, outcome)
+    return _Read(
+        line=n,
+        actor=_name(members, "actor"),
+        key=_name(members, "key"),
+        outcome=outcome,
+        sent=sent,
+        done=done,
+        expects=expects,
+        refuses=refuses,
+        leaves=leaves,
+    )
+
+
+def _effect(members: Line, op: str, outcome: str) -> tuple[Value | Unsaid, Value | Unsaid, Value | Unsaid]:
+    """What the operation expects, refuses and leaves."""
+    acked = outcome == "acked"
+    _only_where(members, "value", applies=op in {"write", "cas"}, to="write and cas")
+    _only_where(members, "expected", applies=op == "cas", to="cas")
+    _only_where(members, "swapped", applies=op == "cas" and acked, to="an acked cas")
+    if op == "write":
+        if _needed(members, "value", op) is None:
+            _wrong("write: expected a value, found null: a delete is an operation of its own")
+        return _sees_nothing(members, op, outcome), UNSAID, _value(members["value"])
+    if op == "cas":
+        return _cas(
+            members, outcome, _value(_needed(members, "expected", op)), _value(_needed(members, "value", op))
+        )
+    if not acked:
+        _sees_nothing(members, op, outcome)
+        return UNSAID, UNSAID, None if op == "delete" else UNSAID
+    if op == "read":
+        return _value(_needed(members, "seen", "acked read")), UNSAID, UNSAID
+    return _value(members["seen"]) if "seen" in members else UNSAID, UNSAID, None
+
+
+def _cas(
+    members: Line, outcome: str, expected: Value, value: Value
+) -> tuple[Value | Unsaid, Value | Unsaid, Value | Unsaid]:
+    if outcome != "acked":
+        _sees_nothing(members, "cas", outcome)
+        return expected, UNSAID, value
+    swapped = _needed(members, "swapped", "acked cas")
+    if not isinstance(swapped, bool):
+        _wrong(f"swapped: expected true or false, found {_shown(swapped)}")
+    if swapped:
+        _sees_nothing(members, "swapped cas", outcome)
+        return expected, UNSAID, value
+    return _value(members["seen"]) if "seen" in members else UNSAID, expected, UNSAID
+
+
+def _needed(members: Line, name: str, whose: str) -> object:
+    if name not in members:
+        _wrong(f"{whose}: expected member {name!r}, found none")
+    return members[name]
+
+
+def _only_where(members: Line, name: str, *, applies: bool, to: str) -> None:
+    if not applies and members.get(name) is not None:
+        _wrong(f"{name}: belongs to {to} alone, found {_shown(members[name])}")
+
+
+def _sees_nothing(members: Line, op: str, outcome: str) -> Unsaid:
+    if members.get("seen") is not None:
+        _wrong(f"seen: a {op} whose outcome is {outcome} shows none, found {_shown(members['seen'])}")
+    return UNSAID
+
+
+def _word(members: Line, name: str, words: tuple[str, ...]) -> str:
+    found = _needed(members, name, "operation")
+    if not isinstance(found, str) or found not in words:
+        _wrong(f"{name}: expected {', '.join(words)}, found {_shown(found)}")
+    return found
+
+
+def _name(members: Line, name: str) -> str:
+    """Text or a whole number, as JSON: 1 and "1" are two."""
+    found = _needed(members, name, "operation")
+    if isinstance(found, bool) or not isinstance(found, str | int):
+        _wrong(f"{name}: expected text or a whole number, found {_shown(found)}")
+    return _text(found)
+
+
+def _time(members: Line, name: str) -> Number:
+    found = _needed(members, name, "operation")
+    if isinstance(found, bool) or not isinstance(found, int | Decimal):
+        _wrong(f"{name}: expected a number, found {_shown(found)}")
+    if isinstance(found, Decimal) and math.isinf(float(found)):
+        _wrong(f"{name}: expected a finite time, found {found}")
+    return found
+
+
+def _value(found: object) -> Value:
+    return None if found is None else _text(found)
+
+
+def _text(found: object) -> str:
+    """One spelling for equal JSON values, and only for those: 1 and 1.0 are the same number, and
+    1, true and "1" are three values."""
+    if isinstance(found, dict):
+        return "{" + ",".join(f"{_text(name)}:{_text(found[name])}" for name in sorted(found)) + "}"
+    if isinstance(found, list):
+        return "[" + ",".join(_text(one) for one in found) + "]"
+    if isinstance(found, int | Decimal) and not isinstance(found, bool):
+        return _digits(Decimal(found))
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _digits(number: Decimal) -> str:
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)  # NaN and Infinity were refused
+    text = "".join(map(str, digits)).lstrip("0")
+    short = text.rstrip("0")
+    if not short:
+        return "0"
+    exponent += len(text) - len(short)
+    minus = "-" if sign else ""
+    if 0 <= exponent <= _ZEROS_WRITTEN:
+        return f"{minus}{short}{'0' * exponent}"
+    return f"{minus}{short}e{exponent}"
+
+
+def _ties(found: list[_Read], name: str) -> dict[int, frozenset[int]]:
+    """Operations of one actor that follow one another at the same moment, in the order of the file.
+
+    Raises:
+        UsageError: an actor began an operation before its last one was over.
+    """
+    by_actor: defaultdict[str, list[_Read]] = defaultdict(list)
+    for one in found:
+        by_actor[one.actor].append(one)
+    after: dict[int, frozenset[int]] = {}
+    for mine in by_actor.values():
+        mine.sort(key=lambda one: one.sent)  # stable: the file decides ties
+        last: _Read | None = None
+        ending: list[_Read] = []
+        for one in mine:
+            if last is not None and last.done is not None and one.sent < last.done:
+                _overlap(last, one, name)
+            ending = [before for before in ending if before.done == one.sent]
+            before_it = [each.line for each in ending if each.key == one.key and each.outcome == "acked"]
+            if before_it:
+                after[one.line] = frozenset(before_it)
+            if one.done is not None:  # an unknown operation never ends, so nothing comes after it
+                last = one
+                ending.append(one)
+    return after
+
+
+def _overlap(first: _Read, second: _Read, name: str) -> NoReturn:
+    early, late = sorted((first.line, second.line))
+    raise UsageError(
+        f"{name}:{late}: expected one operation of actor {first.actor} at a time, found this one"
+        f" overlapping line {early}"
+    )
+
+
+def _action(one: _Read, rank: dict[Number, int], after: frozenset[int]) -> Action:
+    return Action(
+        id=one.line,
+        sent=rank[one.sent],
+        done=FOREVER if one.done is None else rank[one.done],
+        expects=one.expects,
+        refuses=one.refuses,
+        leaves=one.leaves,
+        optional=one.done is None,
+        after=after,
+    )
+
+
+def _shown(found: object) -> str:
+    return _short(json.dumps(found, default=str))
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -1,0 +1,11 @@
+"""The numbers of a run: how long, how many, how late. A number is no judgement.
+
+latency         how long users waited, in percentiles
+availability    windows in which nothing got through
+scope           `in <phase>` and `on <group>`: which operations and findings count
+at_risk         which sessions a fault could have hurt
+session_counts  how many sessions came through, and how many did not
+bounds          the bounds of expectations as numbers
+host_lateness   how late this machine was itself
+summary         all numbers that the table, the page and the expectations show
+"""

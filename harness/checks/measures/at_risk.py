@@ -1,0 +1,55 @@
+"""Which sessions a fault could have hurt: the one definition, for counts, shares and evidence.
+
+At risk is a session that was alive when the first fault took effect, or was made before the danger was
+over (`Moments.danger_us`). Whoever asked to end it before, or let it time out, has nothing to lose; and a
+session that was made after a node had answered again cannot have been in the process that died.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.checks.columns.arrays import NONE, Flags, Integers, Words, flagged, integers
+from harness.checks.columns.traffic import OUTCOMES, traffic_of
+from harness.checks.facts.landmarks import Moments
+from harness.checks.measures.scope import Scope
+from harness.model.history import History
+from harness.model.words import OperationKind, Outcome, StepKind
+
+EVERYTHING = Scope()
+
+
+def sessions_at_risk(history: History, moments: Moments, scope: Scope = EVERYTHING) -> set[str]:
+    """By their log-in's group; with a phase in the scope, the sessions made in that phase."""
+    traffic, names = traffic_of(history), Words(history.table.operations, "session")
+    made = traffic.succeeded & traffic.of_kind(OperationKind.LOGIN)
+    if scope.phase is not None:
+        return set(names.at(made & scope.has(traffic)))
+    start_us, end_us = moments.danger_us or (moments.workload_ends_us, moments.workload_ends_us)
+    made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
+    return set(names.at(made)) - _over(history, start_us)
+
+
+def _over(history: History, by_us: int) -> set[str]:
+    """Sessions that their users had asked to end by then, or whose last touch had promised no longer."""
+    steps = history.table.steps
+    names, does = Words(steps, "session"), Words(steps, "does")
+    sent_us, done_us = integers(steps, "sent_us"), integers(steps, "done_us")
+    ends = does.equal(StepKind.DESTROY) & (sent_us != NONE) & (sent_us < by_us)
+    return set(names.at(ends)) | _timed_out(names, _promised_us(history, does, done_us), by_us)
+
+
+def _promised_us(history: History, does: Words, done_us: Integers) -> Integers:
+    """Of each step, until when it promised its session; `NONE`: it promised nothing."""
+    steps = history.table.steps
+    ttl_ms = integers(steps, "ttl_ms")
+    acked: Flags = Words(steps, "outcome").as_members(OUTCOMES) == OUTCOMES.index(Outcome.ACKED)
+    sets = acked & does.which({StepKind.CREATE, StepKind.TOUCH}.__contains__) & (ttl_ms != NONE)
+    sets &= ~flagged(steps, "effective", value=False)
+    promised_us: Integers = np.where(sets, done_us + ttl_ms * 1000, NONE)
+    return promised_us
+
+
+def _timed_out(names: Words, promised_us: Integers, by_us: int) -> set[str]:
+    sets = promised_us != NONE
+    return set(names.at(sets & (promised_us < by_us))) - set(names.at(sets & (promised_us >= by_us)))

@@ -1,0 +1,389 @@
+"""Windows in which a kind of operation got nothing through, per shard and side of a partition.
+
+A window exists only if an operation was due in it and failed, or waited too long. That proves it from
+when the first of these was due until the last was over. It may be longer, back to the last success before
+and up to the first one after: where nothing was due, nobody knows. So its length is an interval. A success
+is an acked, effective operation of any phase. A stretch without any operation is no window, and no proof
+that all was well either: `unprobed` has those.
+
+Traps. A dead shard or a client pinned to a deposed primary hides behind the others' successes, so
+groups are judged apart; a web server belongs to its side of a partition for the whole run, or its
+group would end, censored, when the partition heals. What the end of the run cut off did not fail:
+such an operation counts by how long it had waited by then. What a web server that was out of service did
+not do is no outage: its users were sent to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from harness.checks.columns.arrays import NONE, ROWS_AT_ONCE, Codes, Flags, Integers, picked
+from harness.checks.columns.traffic import KINDS, PHASES, Traffic, traffic_of
+from harness.checks.facts.landmarks import Moments
+from harness.checks.measures.latency import acked_waits_us, percentile
+from harness.model.history import History
+from harness.model.judgement import INFINITE, Interval, Window
+from harness.model.words import OperationKind, Outcome, Phase
+
+LATE_AT_LEAST_US = 100_000
+"""Nobody notices less; and a busy machine alone can delay a request by tens of milliseconds."""
+LATE_FACTOR = 10
+"""Times the baseline's 99th percentile: late against what this machine does on a good day."""
+LATE_AT_MOST_US = 250_000
+"""Half of the shortest outage that shipped scenarios speak of. One slow answer among the forty of a short
+baseline would hide an outage of nearly a second otherwise, in which every request waited and was
+answered. A window is no longer for being let in: it ends with the first success."""
+
+_OVERLOOKED = ("all", "rest", "with-primary")
+"""Sides of a partition; of several that a web server was on, the last one here counts."""
+
+
+PROVED_BY: Mapping[OperationKind, frozenset[OperationKind]] = {
+    OperationKind.READ: frozenset(OperationKind),
+    OperationKind.LOGIN: frozenset({OperationKind.LOGIN, OperationKind.WRITE}),
+    OperationKind.WRITE: frozenset({OperationKind.LOGIN, OperationKind.WRITE}),
+    OperationKind.TOUCH: frozenset({OperationKind.TOUCH, OperationKind.LOGIN, OperationKind.WRITE}),
+    OperationKind.LOGOUT: frozenset({OperationKind.LOGOUT, OperationKind.LOGIN, OperationKind.WRITE}),
+}
+"""Kind -> kinds whose success proves that it, too, would have succeeded then: who takes new data at its
+memory limit takes changes and deletions, and who takes changes answers. Only for when a window begins
+and ends: a window of one kind is not cut in two by a success of another."""
+
+Span = tuple[int, int]
+"""From, to, in microseconds on the run's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A window on the run's clock."""
+
+    from_us: int
+    """The last success before it."""
+    to_us: int | None
+    """The first success after it; None: still open at the end."""
+    proved: Span | None
+    """From when the first operation in it was due that failed or waited, until the last was over; None:
+    nobody tried."""
+    failed: int
+
+    def within(self, start_us: int, end_us: int, last_us: int) -> Gap | None:
+        """The part of it in a span; None: there is none. Only what is open at the run's end, `last_us`,
+        stays open."""
+        from_us, to_us = max(self.from_us, start_us), last_us if self.to_us is None else self.to_us
+        if from_us >= min(to_us, end_us):
+            return None
+        proved = self.proved
+        if proved is not None:
+            first_us, until_us = max(proved[0], start_us), min(proved[1], end_us)
+            proved = (first_us, until_us) if first_us < until_us else None
+        is_open = self.to_us is None and end_us >= last_us
+        to = None if is_open else min(to_us, end_us)
+        return Gap(from_us=from_us, to_us=to, proved=proved, failed=self.failed)
+
+    @property
+    def duration_s(self) -> Interval:
+        low_us = 0 if self.proved is None else self.proved[1] - self.proved[0]
+        high = INFINITE if self.to_us is None else (self.to_us - self.from_us) / 1e6
+        return Interval(low=low_us / 1e6, high=high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """The operations of one kind in one shard and on one side."""
+
+    name: str
+    judged: Traffic
+    known_us: Integers
+    """When something succeeded that proves that the kind would have, ascending."""
+    service: tuple[Span, ...]
+    """When at least one of its web servers was in service."""
+
+    def gaps(self, *, late: int, moments: Moments) -> list[Gap]:
+        """Its windows."""
+        found = gaps(self.judged, self.known_us, late=late, moments=moments)
+        return _in_service(found, self.service, moments)
+
+    def unprobed(self, found: Sequence[Gap], span: Span, *, late: int, moments: Moments) -> list[Gap]:
+        """Its stretches within a span that nobody tried in, longer than what counts as late, and outside
+        of the windows found."""
+        return _in_service(unprobed(self.known_us, found, span, late=late), self.service, moments)
+
+
+def outages(history: History, moments: Moments) -> tuple[Window, ...]:
+    """Every kind's windows: of `all` (nobody got through), of each group, and once more the
+    `worst` group's. A kind with a single group has only `all` and `worst`."""
+    traffic = traffic_of(history)
+    judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    found: list[Window] = []
+    for kind in _with_failures(traffic, judged, moments):
+        found += _of_kind(history, judged, kind, moments)
+    return tuple(found)
+
+
+def _with_failures(traffic: Traffic, judged: Flags, moments: Moments) -> list[OperationKind]:
+    """The kinds that have a window at all: told for all at once, as in long runs few do."""
+    baseline = traffic.where(traffic.in_phase(Phase.BASELINE))
+    late = np.array([late_us(baseline.where(baseline.of_kind(kind))) for kind in KINDS])
+    counted = np.zeros(len(KINDS), np.int64)
+    for begin in range(0, len(traffic), ROWS_AT_ONCE):
+        these = slice(begin, begin + ROWS_AT_ONCE)
+        part = traffic.where(these)
+        hit = judged[these] & failed_or_late(part, late=late[part.kind], moments=moments)
+        counted += np.bincount(part.kind[hit], minlength=len(KINDS))
+    return [kind for kind in OperationKind if counted[KINDS.index(kind)]]
+
+
+def _of_kind(history: History, judged: Flags, kind: OperationKind, moments: Moments) -> list[Window]:
+    traffic = traffic_of(history)
+    mine = judged & traffic.of_kind(kind)
+    late = late_us(traffic.where(mine))
+    everybody = groups_of(history, kind, mine, moments, apart=False)
+    apart = groups_of(history, kind, mine, moments)
+    found = windows_from(everybody[0].gaps(late=late, moments=moments), kind, "all", moments)
+    by_group = {
+        one.name: windows_from(one.gaps(late=late, moments=moments), kind, one.name, moments) for one in apart
+    }
+    named = [window for windows in by_group.values() for window in windows] if len(apart) > 1 else []
+    return [*found, *named, *(replace(window, group="worst") for window in worst_of(by_group))]
+
+
+def worst_for_users(history: History, moments: Moments) -> Window | None:
+    """The longest window of any kind of operation and any web server; None: there was none."""
+    traffic = traffic_of(history)
+    judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    found: list[Window] = []
+    for kind in _with_failures(traffic, judged, moments):
+        of_kind = judged & traffic.of_kind(kind)
+        late = late_us(traffic.where(of_kind))
+        for web_server in traffic.web_servers:
+            chosen = of_kind & traffic.by_web_server(web_server)
+            for group in groups_of(history, kind, chosen, moments) if chosen.any() else ():
+                where = web_server if group.name == "all" else f"{web_server}, {group.name}"
+                found += windows_from(group.gaps(late=late, moments=moments), kind, where, moments)
+    return max(found, key=lambda one: (one.duration_s.low, one.duration_s.high), default=None)
+
+
+def groups_of(
+    history: History, kind: str, chosen: Flags, moments: Moments, *, apart: bool = True
+) -> list[Group]:
+    """The chosen operations of a kind by shard and side, or (`apart` False) as one group. What succeeded in
+    other phases, and of other kinds, counts as far as the same web servers and shards did it."""
+    traffic = traffic_of(history)
+    side_of = history.once(sides)
+    names = sorted({*side_of.values(), "all"})
+    places = np.array([*(names.index(side_of.get(web, "all")) for web in traffic.web_servers), 0])
+    judged = traffic.where(chosen)
+    proofs = _proofs(history, kind, judged)
+    if not apart:
+        return [_group("all", judged, proofs.done_us, history, moments)]
+    group, proved = (one.shard * len(names) + places[one.web_server] for one in (judged, proofs))
+    numbers = np.flatnonzero(np.bincount(group)).tolist()
+    shards = len({number // len(names) for number in numbers})
+    found = []
+    for number in numbers:
+        shard, side = divmod(number, len(names))
+        name = _name(shard if shards > 1 else None, names[side])
+        mine = judged.where(group == number) if len(numbers) > 1 else judged
+        found.append(_group(name, mine, proofs.done_us[proved == number], history, moments))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Proofs:
+    """Parallel columns of what succeeded: of millions, only what is asked here."""
+
+    done_us: Integers
+    shard: Codes
+    web_server: Codes
+
+
+def _proofs(history: History, kind: str, judged: Traffic) -> Proofs:
+    """What succeeded, by the web servers that the judged operations went through."""
+    traffic = traffic_of(history)
+    kinds = PROVED_BY[OperationKind(kind)]
+    if kind == OperationKind.READ and history.plan.scenario.deployment.client.read_from_replicas:
+        kinds = frozenset({OperationKind.READ})  # whoever takes changes is not who answers
+    by_kind = picked(np.array([one in kinds for one in KINDS]), traffic.kind)
+    there = np.zeros(max(1, len(traffic.web_servers)), np.bool_)
+    there[judged.web_server] = True
+    chosen = traffic.succeeded & by_kind & there[traffic.web_server]
+    return Proofs(
+        done_us=traffic.done_us[chosen], shard=traffic.shard[chosen], web_server=traffic.web_server[chosen]
+    )
+
+
+def _group(name: str, judged: Traffic, known_us: Integers, history: History, moments: Moments) -> Group:
+    names = [judged.web_servers[code] for code in np.flatnonzero(np.bincount(judged.web_server)).tolist()]
+    return Group(
+        name=name,
+        judged=judged,
+        known_us=np.sort(known_us),
+        service=in_service(history, names, moments),
+    )
+
+
+def in_service(history: History, web_servers: Collection[str], moments: Moments) -> tuple[Span, ...]:
+    """When at least one of these web servers was in service: until a fault took it out, and from when that
+    fault was healed."""
+    away = [_away(history, one, moments.workload_ends_us) for one in web_servers]
+    edges = sorted(
+        {
+            NONE,
+            moments.workload_ends_us,
+            *(edge for spans in away for span in spans for edge in span),
+        }
+    )
+    return tuple(
+        (start, end)
+        for start, end in pairwise(edges)
+        if not away or any(not any(out <= start and end <= back for out, back in spans) for spans in away)
+    )
+
+
+def _away(history: History, web_server: str, ends_us: int) -> list[Span]:
+    found = []
+    for event in history.events:
+        if event.name != "effect" or event.node != web_server:
+            continue
+        back = (
+            one.t_us
+            for one in history.events
+            if one.name == "healed" and one.fault == event.fault and one.t_us >= event.t_us
+        )
+        found.append((min(event.t_us, ends_us), min(next(back, ends_us), ends_us)))
+    return found
+
+
+def _in_service(found: Iterable[Gap], service: Sequence[Span], moments: Moments) -> list[Gap]:
+    """What of these windows lies in times of service."""
+    parts = (one.within(*span, moments.workload_ends_us) for one in found for span in service)
+    return [part for part in parts if part is not None]
+
+
+def gaps(judged: Traffic, known_us: Integers, *, late: int, moments: Moments) -> list[Gap]:
+    """The windows of one group. `known_us`: when it is known to have worked, ascending."""
+    done = np.sort(judged.done_us[judged.succeeded])
+    hit = failed_or_late(judged, late=late, moments=moments)
+    due_us, over_us = judged.due_us[hit], _over_us(judged, moments)[hit]
+    places = np.searchsorted(done, due_us, side="right")
+    found = []
+    for place in np.unique(places).tolist():
+        closed_us = int(done[place]) if place < len(done) else None
+        mine = places == place
+        first_us = int(due_us[mine].min())
+        last_us = max(first_us, int(over_us[mine].max()))
+        if closed_us is not None:
+            last_us = min(last_us, closed_us)
+        before = int(np.searchsorted(known_us, first_us, side="right"))
+        after = int(np.searchsorted(known_us, last_us, side="left"))
+        found.append(
+            Gap(
+                from_us=int(known_us[before - 1]) if before else 0,
+                to_us=None if closed_us is None else min(closed_us, int(known_us[after])),
+                proved=(first_us, last_us),
+                failed=int(mine.sum()),
+            )
+        )
+    return found
+
+
+def unprobed(known_us: Integers, found: Sequence[Gap], span: Span, *, late: int) -> list[Gap]:
+    """Stretches of a span, longer than `late`, in which nothing is known to have worked, and that are part
+    of no window."""
+    start_us, end_us = span
+    inside = known_us[(known_us > start_us) & (known_us < end_us)]
+    edges = np.concatenate(([start_us], inside, [end_us]))
+    stretches = []
+    for n in np.flatnonzero(np.diff(edges) > late).tolist():
+        begin, end = int(edges[n]), int(edges[n + 1])
+        if not any(one.from_us <= begin and (one.to_us is None or end <= one.to_us) for one in found):
+            stretches.append(Gap(from_us=begin, to_us=end, proved=None, failed=0))
+    return stretches
+
+
+def failed_or_late(traffic: Traffic, *, late: int | Integers, moments: Moments) -> Flags:
+    """What was due and failed or waited too long. What the end of the run cut off (not what timed out
+    or got an error) counts by how long it had waited by then."""
+    not_sent = traffic.with_outcome(Outcome.NOT_SENT)
+    cut_off = (traffic.done_us == NONE) | (traffic.cancelled & (traffic.done_us >= moments.workload_ends_us))
+    excused = not_sent | traffic.with_outcome(Outcome.ACKED) | cut_off
+    found: Flags = ~excused | (_over_us(traffic, moments) - traffic.due_us > late)
+    return found
+
+
+def _over_us(traffic: Traffic, moments: Moments) -> Integers:
+    """Until when an operation waited: its end, that of its phase if it was never sent, or the workload's."""
+    ends = [moments.spans.get(phase, (0, moments.workload_ends_us))[1] for phase in PHASES]
+    over_us: Integers = np.where(traffic.done_us == NONE, moments.workload_ends_us, traffic.done_us)
+    not_sent = traffic.with_outcome(Outcome.NOT_SENT)
+    return np.where(not_sent, np.array(ends, np.int64)[traffic.phase], over_us)
+
+
+def late_us(traffic: Traffic) -> int:
+    """From which wait on an operation of this kind counts as late."""
+    waits = acked_waits_us(traffic, traffic.in_phase(Phase.BASELINE))
+    usual = LATE_FACTOR * percentile(waits, 0.99) if len(waits) else LATE_AT_LEAST_US
+    return min(max(usual, LATE_AT_LEAST_US), LATE_AT_MOST_US)
+
+
+def sides(history: History) -> dict[str, str]:
+    """Web server -> its side of the run's partition, for the whole run. One that was ever cut off
+    together with a primary counts there: that side is the one that gets overlooked."""
+    traffic = traffic_of(history)
+    count = len(traffic.client_sides)
+    found: dict[str, str] = {}
+    for pair in np.flatnonzero(np.bincount(traffic.web_server * count + traffic.client_side)).tolist():
+        web_server, side = traffic.web_servers[pair // count], traffic.client_sides[pair % count]
+        found[web_server] = max(found.get(web_server, side), side, key=_OVERLOOKED.index)
+    return found
+
+
+def windows_from(found: Iterable[Gap], kind: str, group: str, moments: Moments) -> tuple[Window, ...]:
+    """As they are reported: those in which something was due."""
+    return tuple(
+        Window(
+            kind=kind,
+            group=group,
+            start_s=(gap.from_us - moments.zero_us) / 1e6,
+            duration_s=gap.duration_s,
+            failed=gap.failed,
+        )
+        for gap in found
+        if gap.proved is not None
+    )
+
+
+def longest(durations: Iterable[Interval]) -> Interval:
+    """Seconds of the longest; zero where there is none."""
+    durations = list(durations)
+    return Interval(
+        low=max((one.low for one in durations), default=0.0),
+        high=max((one.high for one in durations), default=0.0),
+    )
+
+
+def total(durations: Iterable[Interval]) -> Interval:
+    """Seconds of all together."""
+    durations = list(durations)
+    return Interval(low=sum(one.low for one in durations), high=sum(one.high for one in durations))
+
+
+def worst_of(groups: Mapping[str, tuple[Window, ...]]) -> tuple[Window, ...]:
+    """The windows of the group with the longest single window."""
+
+    def badness(windows: tuple[Window, ...]) -> tuple[float, float]:
+        durations = [window.duration_s for window in windows]
+        return longest(durations).low, total(durations).low
+
+    return max(groups.values(), key=badness, default=())
+
+
+def _name(shard: int | None, side: str) -> str:
+    words = [f"shard {shard}"] if shard is not None else []
+    if side != "all":
+        words.append(side)
+    return ", ".join(words) or "all"

@@ -1,0 +1,39 @@
+"""The bounds of expectations as numbers: as written, or made from the settings and the loss budget."""
+
+from __future__ import annotations
+
+from harness.checks.facts.ownership import Nodes
+from harness.checks.measures.scope import scope_of
+from harness.checks.promises.loss_budget import loss_budgets
+from harness.model.fit import LOSS_BUDGET, settings_s
+from harness.model.history import History
+from harness.model.judgement import LossBudget, governing
+from harness.model.scenario import Expectation
+
+
+def bounds_of(history: History) -> tuple[float | None, ...]:
+    """The bounds of the expectations as numbers, parallel to them; None where there is none."""
+    plan = history.plan
+    return tuple(
+        bound.value if bound.value is not None else _bound(expectation, history)
+        for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
+    )
+
+
+def budget_of(expectation: Expectation, history: History) -> LossBudget | None:
+    """What bounds the loss window in the expectation's group."""
+    return governing(loss_budgets(history, Nodes(history)), scope_of(expectation).shard)
+
+
+def _bound(expectation: Expectation, history: History) -> float | None:
+    budget = budget_of(expectation, history)
+    if budget is None or budget.window_s is None:
+        return None
+    scenario = history.plan.scenario
+    known = {LOSS_BUDGET: budget.window_s, **settings_s(scenario.deployment, scenario.workload)}
+    terms = [
+        term.factor if term.setting is None else term.factor * known[term.setting]
+        for term in expectation.bound
+        if term.setting is None or term.setting in known
+    ]
+    return round(sum(terms), 6) if len(terms) == len(expectation.bound) else None

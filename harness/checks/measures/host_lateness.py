@@ -1,0 +1,153 @@
+"""How late this machine was with everything, and so how much of a measured time may be its own.
+
+Two things should never have to wait: the load engine's loop, and a thread that does nothing else. What
+they had to wait, second by second, widens every measured time by as much, and by no more: an outage of
+30 s is no shorter than 2 s because the machine was 3 s late. Trap: a busy machine is no late one. Two
+runs side by side on two cores keep some task waiting most of the time and still measure well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.checks.columns.arrays import Words
+from harness.checks.columns.traffic import traffic_of
+from harness.checks.facts.landmarks import Moments
+from harness.checks.measures.bounds import bounds_of
+from harness.checks.measures.latency import percentile
+from harness.model.history import History
+from harness.model.records import ClockPair
+from harness.model.table import rows_of
+from harness.model.words import Outcome, Phase
+
+LAG_SHARE = 0.25
+"""Of the tightest bound. A machine that is later is told to be late: a result near the bound may change
+sides, one that leaves the usual half as room does not."""
+LATE_SHARE = 0.125
+"""Of its limit. Delays that add up to it may have put out a user whose timeout was running."""
+LAG_AT_LEAST_S = 0.1
+"""Single delays below this occur on every shared machine, and no window below it is an outage."""
+PRESSURE_SHARE = 0.95
+"""Of the time, some task waited for a CPU. Fully used cores alone do no harm, and two runs on two
+cores use them fully; it counts in seconds in which the canary was late as well."""
+PRESSED_CANARY_S = 0.05
+"""Five of its ticks: then Redis, which is scheduled no better, answers late as well."""
+USUAL_BOUND_S = 1.0
+"""Compared with where no expectation bounds a time: the failure detector of the fast profile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lateness:
+    delays_s: tuple[float, ...] = ()
+    """The worst delay of every second of fault and recovery; those that nobody notices are 0."""
+    waited_s: tuple[float, ...] = ()
+    """For how long some task waited for a CPU in each second in which that was noticed, else 0: a request
+    passes many tasks, and each may have waited."""
+    answers_s: float = 0.0
+    """What the slowest hundredth of the answers took once nothing was wrong any more; 0: nobody notices."""
+    bound_s: float = USUAL_BOUND_S
+    """The tightest bound of a time in this scenario."""
+
+    @property
+    def starved(self) -> str:
+        """In words, where the machine was too late for the tightest bound."""
+        late_s = self.within_s(self.bound_s)
+        return self.said(self.bound_s) if late_s > max(LAG_AT_LEAST_S, LAG_SHARE * self.bound_s) else ""
+
+    def within_s(self, bound_s: float) -> float:
+        """By how much it may have lengthened something that would have taken this long: a failover is many
+        short steps one after the other, and what delays each of them delays it by the sum. What was late is
+        longer, and so holds more of the delays."""
+        late_s = 0.0
+        while (more_s := _most_within(self.delays_s, math.ceil(bound_s + late_s) + 1)) > late_s:
+            late_s = more_s
+        return max(late_s, _most_within(self.waited_s, math.ceil(bound_s) + 1), self.answers_s)
+
+    @property
+    def hides_s(self) -> float:
+        """By how much it may have shortened a window: a success that was noticed late seems to be later."""
+        return max(self.delays_s, default=0.0)
+
+    def counts_within(self, limit_s: float) -> bool:
+        """Whether what was put out by a delay of this length may owe it to the machine."""
+        return self.within_s(limit_s) > LATE_SHARE * limit_s
+
+    def said(self, bound_s: float) -> str:
+        return f"late by {1000 * self.within_s(bound_s):.0f} ms, too much to judge a bound of {bound_s:g} s"
+
+
+def lateness(history: History, moments: Moments) -> Lateness:
+    clocks = judged_clocks(history, moments)
+    delays_s = [max(pair.loop_lag_us, pair.canary_lag_us) / 1e6 for pair in clocks]
+    return Lateness(
+        delays_s=tuple(_noticed(delay_s) for delay_s in delays_s),
+        waited_s=tuple(
+            (pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else 0.0
+            for pair, delay_s in zip(clocks, delays_s, strict=True)
+        ),
+        answers_s=_noticed(_slow_answers_s(history)),
+        bound_s=_tightest_bound_s(history),
+    )
+
+
+def _noticed(delay_s: float) -> float:
+    return delay_s if delay_s > LAG_AT_LEAST_S else 0.0
+
+
+def _pressed(pair: ClockPair) -> bool:
+    """Everybody had to wait for a CPU, and it shows."""
+    return (
+        pair.cpu_pressure is not None
+        and pair.cpu_pressure >= PRESSURE_SHARE
+        and pair.canary_lag_us >= PRESSED_CANARY_S * 1e6
+    )
+
+
+def judged_clocks(history: History, moments: Moments) -> list[ClockPair]:
+    """Clock records that say something about fault and recovery; each speaks for the second before it."""
+    start_us = moments.begin_us if moments.fault_us is None else moments.fault_us - 1_000_000
+    end_us = moments.workload_ends_us if moments.fault_us is None else moments.recovered_us + 1_000_000
+    return [pair for pair in history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
+
+
+def unwatched_s(history: History, moments: Moments) -> float:
+    """The longest stretch of fault and recovery of which no clock record says anything. A record speaks for
+    the second before it, and for as long as it was late."""
+    start_us = moments.begin_us if moments.fault_us is None else moments.fault_us
+    end_us = moments.workload_ends_us if moments.fault_us is None else moments.recovered_us
+    longest_us, known_us = 0, start_us
+    for pair in judged_clocks(history, moments):
+        late_us = max(pair.loop_lag_us, pair.canary_lag_us)
+        longest_us = max(longest_us, min(pair.t_us - 1_000_000 - late_us, end_us) - known_us)
+        known_us = max(known_us, pair.t_us)
+    return max(longest_us, end_us - known_us) / 1e6
+
+
+def _tightest_bound_s(history: History) -> float:
+    bounds = [
+        bound
+        for expectation, bound in zip(history.plan.scenario.expect, bounds_of(history), strict=True)
+        if expectation.timing and bound
+    ]
+    return min(bounds, default=USUAL_BOUND_S)
+
+
+def _most_within(each_s: Sequence[float], seconds: int) -> float:
+    """The largest sum within so many seconds; there is one record a second."""
+    return max((sum(each_s[at : at + seconds]) for at in range(len(each_s))), default=0.0)
+
+
+def _slow_answers_s(history: History) -> float:
+    """What the slowest hundredth waited once nothing was wrong any more; only of operations whose every
+    attempt was answered, so that no time-out counts. A request passes several processes: where each is a
+    little late, too little to be noticed, the sum shows here."""
+    attempts, traffic = history.table.attempts, traffic_of(history)
+    unanswered = rows_of(attempts)[~Words(attempts, "result").equal("reply")]
+    calm = traffic.in_phase(Phase.SETTLED) & traffic.with_outcome(Outcome.ACKED)
+    calm[unanswered] = False
+    waits_us = np.sort(traffic.done_us[calm] - traffic.due_us[calm])
+    return percentile(waits_us, 0.99) / 1e6 if len(waits_us) else 0.0

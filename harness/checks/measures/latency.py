@@ -1,0 +1,60 @@
+"""How long users waited: percentiles by kind of operation and phase, in milliseconds.
+
+Counted from when an operation was DUE, not from when it was sent: a client that hangs delays what
+comes after it, and leaving that out would make the worst seconds look empty. Only acked operations
+count; what failed shows in the availability windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.checks.columns.arrays import NONE, Flags, Integers
+from harness.checks.columns.traffic import Traffic
+from harness.model.judgement import LatencyRow
+from harness.model.words import OperationKind, Outcome, Phase
+
+JUDGED_PHASES = (Phase.BASELINE, Phase.FAULT, Phase.RECOVERY, Phase.SETTLED)
+
+
+def percentile(ordered: Sequence[int] | Integers, share: float) -> int:
+    """The nearest-rank percentile of ascending values: one that was measured, nothing interpolated."""
+    if not len(ordered):
+        raise ValueError("a percentile of nothing: expected at least one value")
+    return int(ordered[max(1, math.ceil(share * len(ordered))) - 1])
+
+
+def acked_waits_us(traffic: Traffic, chosen: Flags | None = None) -> Integers:
+    """The waits of the acked ones (among those chosen), ascending."""
+    acked = traffic.with_outcome(Outcome.ACKED) & (traffic.done_us != NONE)
+    if chosen is not None:
+        acked &= chosen
+    waits: Integers = np.sort(np.maximum(0, traffic.done_us[acked] - traffic.due_us[acked]))
+    return waits
+
+
+def latency(traffic: Traffic) -> tuple[LatencyRow, ...]:
+    """One row per kind and phase that has acked operations; seed and audit are not judged."""
+    rows = []
+    for kind in OperationKind:
+        of_kind = traffic.of_kind(kind)
+        for phase in JUDGED_PHASES:
+            waits = acked_waits_us(traffic, of_kind & traffic.in_phase(phase))
+            if len(waits):
+                rows.append(_row(kind, phase, waits))
+    return tuple(rows)
+
+
+def _row(kind: OperationKind, phase: Phase, waits: Integers) -> LatencyRow:
+    return LatencyRow(
+        kind=kind,
+        phase=phase,
+        count=len(waits),
+        p50_ms=percentile(waits, 0.50) / 1000,
+        p95_ms=percentile(waits, 0.95) / 1000,
+        p99_ms=percentile(waits, 0.99) / 1000,
+        max_ms=int(waits[-1]) / 1000,
+    )

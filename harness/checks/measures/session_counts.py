@@ -1,0 +1,137 @@
+"""How many sessions came through: at risk, intact, broken, undecidable, put out, back in.
+
+At risk: what the fault could have hurt (`at_risk`), every session that was found broken, and what was
+made after the fault and cannot be decided. Each of them is exactly one of intact, broken, undecidable.
+
+Trap: a session may be absent and all is well (its user logged out, or left). It is undecidable only
+while that may or may not be so; and one that had run out by the audit may have been lost before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.checks.facts.causes import discarded
+from harness.checks.facts.step_effects import FOREVER, State
+from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.promises.lifetimes import Deadlines
+from harness.checks.promises.presence import may_be_gone
+from harness.checks.screen.screening import NOBODY, Clean
+from harness.model.judgement import Finding, SessionCounts
+from harness.model.words import Outcome
+
+BREAKING = frozenset(
+    {
+        "lost-session",
+        "partial-session",
+        "lost-write",
+        "lost-update",
+        "doubled-update",
+        "torn-state",
+        "ghost-retry",
+        "resurrected-session",
+        "undone-by-own-write",
+        "escaped-logout",
+        "expired-early",
+        "outlived-timeout",
+        "immortal-session",
+        "evicted-session",
+        "unexplained",
+    }
+)
+"""After these a session is not what its user was promised; others are wrong answers about it."""
+
+PUT_OUT = frozenset({"lost-session", "partial-session", "evicted-session", "logged-out-by-outage"})
+
+
+def count_sessions(
+    index: Index, findings: Iterable[Finding], at_risk: set[str], clean: Clean = NOBODY
+) -> SessionCounts:
+    """`clean`: the sessions that are not in the index because nothing can be wrong with them."""
+    findings = list(findings)
+    broken = {one.session for one in findings if one.name in BREAKING and one.session is not None}
+    first_us = FOREVER if index.effect_us is None else index.effect_us
+    out = _put_out(index, findings)
+    total = intact = undecidable = hurt = maybe_out = 0
+    for timeline in index.sessions.values():
+        if timeline.created is None:
+            continue
+        total += 1
+        if timeline.session in broken:
+            hurt += 1
+        elif _decided(index, timeline):
+            intact += timeline.session in at_risk
+        elif timeline.session in at_risk or timeline.created.done_us >= first_us:
+            undecidable += 1
+            maybe_out += timeline.session not in out
+    intact += len(at_risk - index.sessions.keys())  # the clean ones
+    return SessionCounts(
+        total=total + clean.sessions,
+        at_risk=hurt + intact + undecidable,
+        intact=intact,
+        broken=hurt,
+        undecidable=undecidable,
+        logged_out=len(out),
+        maybe_logged_out=maybe_out,
+        got_back_in=sum(_back(index, clean, session, out_us) for session, out_us in out.items()),
+    )
+
+
+def _decided(index: Index, timeline: Timeline) -> bool:
+    """Whether the audit settles that the session is as it should be."""
+    entry = timeline.primary
+    if entry is None:
+        return timeline.destroyed is not None and index.audited
+    destroyed = timeline.destroyed
+    if entry.saw:
+        return True
+    if destroyed is not None and destroyed.done_us < entry.sent_us:
+        return True
+    deadlines = Deadlines(index, timeline)
+    look = next(one for one in timeline.sights if one.entry is entry)
+    if deadlines.known and index.clocks_known and look.sent_us > deadlines.promised_us():
+        return _came_through(index, timeline)
+    return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
+
+
+def _came_through(index: Index, timeline: Timeline) -> bool:
+    """Whether a session that has run out by now is known to have outlived recovery. Otherwise it may have
+    been lost before it ran out, and nobody looked in between."""
+    assert timeline.created is not None
+    left = None if timeline.primary is None else timeline.primary.witnesses
+    if left and timeline.created.step.witness in left:
+        return True  # written in one group with the session, and kept for longer
+    return any(
+        one.state is State.PRESENT and one.sent_us > index.recovered_us and not discarded(index, one)
+        for one in timeline.sights
+    )
+
+
+def _put_out(index: Index, findings: list[Finding]) -> dict[str, int]:
+    """Session -> when its user first stood before a closed door without having asked for it."""
+    out: dict[str, int] = {}
+    for one in findings:
+        if one.session is None or one.seen_us is None:
+            continue
+        if one.name in PUT_OUT or _turned_away(index, one):
+            out[one.session] = min(out.get(one.session, one.seen_us), one.seen_us)
+    return out
+
+
+def _turned_away(index: Index, one: Finding) -> bool:
+    """Other findings that put somebody out: the session was not found when it was asked for."""
+    if one.name not in {"expired-early", "stale-read"} or not one.operations or one.session is None:
+        return False
+    timeline = index.sessions.get(one.session)
+    if timeline is None:
+        return False
+    return any(sight.state is State.ABSENT and int(sight.done_us) == one.seen_us for sight in timeline.sights)
+
+
+def _back(index: Index, clean: Clean, session: str, out_us: int) -> bool:
+    user = index.sessions[session].user
+    return clean.logged_in_since(user, out_us) or any(
+        one.certain and one.sent_us >= out_us and one.operation.outcome is Outcome.ACKED
+        for one in index.logins[user]
+        if one.operation.session != session
+    )

@@ -1,0 +1,256 @@
+"""The numbers of a run that are no findings: what the table, the page and the expectations show.
+
+Takes the findings and says how much of the traffic they are; never makes or drops one. Trap: a
+share needs a population that does not depend on the findings (or one more lost write could make
+the share smaller). So it is what was in danger, plus any finding that lies outside of that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.checks.columns.arrays import NONE, Flags, Integers, Words
+from harness.checks.columns.traffic import OUTCOMES, Traffic, traffic_of
+from harness.checks.facts.failovers import failover_steps, promotions
+from harness.checks.facts.landmarks import Moments, effects, shard_of
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.shards import Shards
+from harness.checks.measures.at_risk import sessions_at_risk
+from harness.checks.measures.availability import outages, total, worst_for_users
+from harness.checks.measures.latency import latency
+from harness.checks.measures.scope import Membership, Scope
+from harness.checks.promises.kinds import LOST_WRITES
+from harness.checks.promises.loss_budget import loss_budgets
+from harness.model.history import History
+from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
+from harness.model.records import NodeSample
+from harness.model.words import OperationKind, Outcome, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The operations that could have had a finding, and which of a finding's operations is the one
+    that had it (they are listed as promise, what broke it, what saw it)."""
+
+    has: Callable[[Traffic], Flags]
+    had: slice
+
+
+LAST_LOOK_US = 2_000_000
+"""Counters are read many times a second until the run ends. Who was last read longer than this before the
+audit was not read once the traffic was over."""
+WRITES = Population(lambda all_of: all_of.succeeded & all_of.writes, slice(0, 1))
+"""What a lost-write can be about; log-ins and logouts are promises of their own."""
+READS = Population(
+    lambda all_of: (
+        all_of.succeeded & (all_of.of_kind(OperationKind.READ) | all_of.of_kind(OperationKind.TOUCH))
+    ),
+    slice(-1, None),
+)
+LOGOUTS = Population(lambda all_of: all_of.succeeded & all_of.of_kind(OperationKind.LOGOUT), slice(0, 1))
+LOGINS = Population(lambda all_of: all_of.of_kind(OperationKind.LOGIN), slice(None))
+
+POPULATIONS: Mapping[str, Population] = {
+    **dict.fromkeys(("lost-write", "lost-update", "doubled-update", "torn-state", "ghost-retry"), WRITES),
+    **dict.fromkeys(("stale-read", "foreign-session", "unwritten-value", "reply-mixed-up"), READS),
+    **dict.fromkeys(("resurrected-session", "undone-by-own-write", "escaped-logout"), LOGOUTS),
+    "refused-login": LOGINS,
+    "over-budget": WRITES,
+}
+"""Every finding that is not listed is a share of the sessions."""
+
+
+def measure(
+    history: History, moments: Moments, findings: Sequence[Finding], sessions: SessionCounts
+) -> Metrics:
+    traffic, windows = traffic_of(history), outages(history, moments)
+    lost = lost_operations(findings)
+    return Metrics(
+        outages=windows,
+        worst_outage=worst_for_users(history, moments),
+        logouts_failed=logouts_failed(history),
+        latency=latency(traffic),
+        failover_steps=failover_steps(history, findings),
+        sessions=sessions,
+        operations=_by_outcome(traffic),
+        by_behaviour=_by_behaviour(traffic),
+        by_second=_by_second(traffic),
+        lag_at_fault_bytes=lag_at_fault_bytes(history, moments),
+        loss_window_s=loss_window_s(findings, moments),
+        lost_before_s=lost_before_s(findings, moments),
+        loss_budgets=loss_budgets(history, Nodes(history)),
+        writes_acked_after_fault=len(_in_danger(WRITES, history, moments, Scope(), lost)),
+        writes_lost=len(lost),
+        failovers=promotions(history),
+        evicted_keys=evicted_keys(history),
+        refused_login_s=total(
+            one.duration_s for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
+        ).low,
+    )
+
+
+def logouts_failed(history: History) -> int:
+    """Sessions that their users asked to end, and that no acked logout ended: as far as anybody told them,
+    they are still logged in."""
+    traffic, sessions = traffic_of(history), Words(history.table.operations, "session")
+    asked = traffic.of_kind(OperationKind.LOGOUT) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    refused = traffic.with_outcome(Outcome.REJECTED) | traffic.with_outcome(Outcome.UNKNOWN)
+    in_vain = asked & refused & ~traffic.cancelled  # what the end of the run cut off is nobody's trouble
+    acked = asked & traffic.with_outcome(Outcome.ACKED)
+    return len(set(sessions.at(in_vain)) - set(sessions.at(acked)))
+
+
+def lost_operations(findings: Iterable[Finding]) -> set[int]:
+    """The acked writes that findings prove lost; a log-in is not counted among them."""
+    lost = (one for one in findings if one.name in LOST_WRITES and POPULATIONS.get(one.name) is WRITES)
+    return {one.operations[0] for one in lost if one.operations}
+
+
+def loss_window_s(findings: Iterable[Finding], moments: Moments) -> Interval | None:
+    """From the first fault's effect to the ack of the last lost write; None: nothing lost, or no fault."""
+    acked = [one.t_us for one in findings if one.name in LOST_WRITES and one.t_us is not None]
+    if not acked or moments.fault_us is None:
+        return None
+    after_us = max(acked) - moments.fault_us
+    return Interval(
+        low=max(0, after_us) / 1e6,
+        high=max(0, after_us + moments.fault_error_us) / 1e6,
+    )
+
+
+def lost_before_s(findings: Iterable[Finding], moments: Moments) -> float:
+    """How long before the first fault's effect the earliest lost write was acked."""
+    if moments.fault_us is None:
+        return 0.0
+    acked = [one.t_us for one in findings if one.name in LOST_WRITES and one.t_us is not None]
+    return max(0, moments.fault_us - min(acked, default=moments.fault_us)) / 1e6
+
+
+def lag_at_fault_bytes(history: History, moments: Moments) -> int | None:
+    """How far the slowest replica was behind in the last look at the hit primary before the fault."""
+    if moments.fault_us is None:
+        return None
+    effect = min(effects(history), key=lambda event: event.t_us)
+    shard = shard_of(history, effect) or 1
+    nodes = history.once(Shards).members(shard, effect.t_us)
+    before_us = moments.fault_us - moments.fault_error_us
+    last: dict[str, NodeSample] = {}
+    for sample in history.samples:
+        if sample.node in nodes and sample.done_us <= before_us and sample.reachable:
+            last[sample.node] = sample
+    primaries = [sample for sample in last.values() if sample.role == "primary"]
+    if not primaries:
+        return None
+    primary = max(primaries, key=lambda sample: sample.done_us)
+    known = list(primary.replicas.values()) or [
+        sample.offset for sample in last.values() if sample.role == "replica"
+    ]
+    return max(0, primary.offset - min(known)) if known else None
+
+
+def evicted_keys(history: History) -> dict[str, int]:
+    """Purpose -> keys evicted. Every process was started by the run, so its counter began at zero."""
+    purposes = {node.name: str(node.purpose) for node in history.plan.data_nodes()}
+    highest: dict[tuple[str, str], int] = defaultdict(int)
+    for sample in history.samples:
+        if sample.reachable and sample.node in purposes:
+            process = (sample.node, sample.run_id)
+            highest[process] = max(highest[process], sample.evicted_keys)
+    found = dict.fromkeys(sorted(set(purposes.values())), 0)
+    for (node, _), keys in highest.items():
+        found[purposes[node]] += keys
+    return found
+
+
+def unread_evictions(history: History) -> frozenset[str]:
+    """Purposes of instances of which it is not known what they evicted after the last look at a counter: a
+    process with a memory limit ended during the run, or nobody read it once the traffic was over, or nobody
+    ever read any of them, and so whether they had a limit."""
+    purposes = {node.name: str(node.purpose) for node in history.plan.data_nodes()}
+    last: dict[str, NodeSample] = {}
+    ended = set()
+    for sample in history.samples:
+        if not sample.reachable or sample.node not in purposes:
+            continue
+        before = last.get(sample.node)
+        if before is not None and before.memory_limit_bytes and before.run_id != sample.run_id:
+            ended.add(sample.node)
+        last[sample.node] = sample
+    over_us = max((change.t_us for change in history.phases if change.phase is Phase.AUDIT), default=0)
+    unread = {name for name, one in last.items() if one.sent_us < over_us - LAST_LOOK_US}
+    unread |= _silent(history)
+    ended |= {name for name in unread if name in last and last[name].memory_limit_bytes}
+    never = set(purposes.values()) - {purposes[name] for name in last}
+    return frozenset({purposes[name] for name in ended} | never)
+
+
+def _silent(history: History) -> set[str]:
+    """Nodes that did not answer when they were last looked at."""
+    return {name for name, one in {one.node: one for one in history.samples}.items() if not one.reachable}
+
+
+def share(
+    finding: str, history: History, moments: Moments, findings: Iterable[Finding], scope: Scope
+) -> tuple[int, int]:
+    """(how many had the finding, how many could have had it) within a scope.
+
+    Without a phase the population is what was in danger: from the first fault's effect until the
+    last effect, promotion, demotion or healing. Sessions in danger also are those that were alive
+    when the fault took effect.
+    """
+    mine = [one for one in findings if one.name == finding and scope.finding(one, moments) is Membership.IN]
+    population = POPULATIONS.get(finding)
+    if population is None:
+        hit = {one.session for one in mine if one.session is not None}
+        return len(hit), len(hit | sessions_at_risk(history, moments, scope))
+    had = {operation for one in mine for operation in one.operations[population.had]}
+    return len(had), len(_in_danger(population, history, moments, scope, had))
+
+
+def _in_danger(
+    population: Population, history: History, moments: Moments, scope: Scope, besides: Iterable[int]
+) -> Integers:
+    """Ids of those that could have had the finding, and of those `besides` that had it."""
+    traffic = traffic_of(history)
+    chosen = population.has(traffic) & _exposed(traffic, moments, scope)
+    ids: Integers = np.union1d(traffic.id[chosen], np.fromiter(besides, np.int64))
+    return ids
+
+
+def _exposed(traffic: Traffic, moments: Moments, scope: Scope) -> Flags:
+    if scope.phase is not None or moments.danger_us is None:
+        return scope.has(traffic)
+    start_us, end_us = moments.danger_us
+    within: Flags = (traffic.done_us >= start_us) & (traffic.done_us <= end_us) & (traffic.done_us != NONE)
+    return within & scope.group_has(traffic)
+
+
+def _by_outcome(traffic: Traffic) -> dict[str, int]:
+    counted = np.bincount(traffic.outcome, minlength=len(OUTCOMES)).tolist()
+    return {str(outcome): count for outcome, count in zip(OUTCOMES, counted, strict=True)}
+
+
+def _by_behaviour(traffic: Traffic) -> dict[str, dict[str, int]]:
+    count, names = len(OUTCOMES), traffic.behaviours
+    pairs = np.bincount(traffic.behaviour * count + traffic.outcome, minlength=count * len(names))
+    counted = dict(zip(names, pairs.reshape(-1, count).tolist(), strict=True))
+    return {
+        behaviour: {str(outcome): n for outcome, n in zip(OUTCOMES, counted[behaviour], strict=True)}
+        for behaviour in sorted(names)
+        if any(counted[behaviour])
+    }
+
+
+def _by_second(traffic: Traffic) -> dict[str, tuple[int, ...]]:
+    second = np.maximum(0, traffic.ended_us) // 1_000_000
+    seconds = 1 + int(second.max(initial=-1))
+    return {
+        str(outcome): tuple(
+            np.bincount(second[traffic.with_outcome(outcome)], minlength=seconds).tolist() if seconds else ()
+        )
+        for outcome in Outcome
+    }

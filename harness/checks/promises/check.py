@@ -1,0 +1,103 @@
+"""How a check says what it found: one constructor for findings, one shape for its answer.
+
+Trap: a check must not count what it could not decide as if it were nothing. `Counted.undecidable`
+widens the upper end of the count; it never shrinks what was proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from harness.checks.facts.causes import Acker, Why, acker
+from harness.checks.facts.step_effects import FOREVER, Effect, Sight
+from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.promises.kinds import FINDINGS
+from harness.model.judgement import Finding
+from harness.model.records import Operation
+from harness.model.words import FindingSide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What a check found, and by finding name how many more it could not rule out."""
+
+    findings: list[Finding] = field(default_factory=list)
+    undecidable: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One promise, and how a history is searched for its breaches."""
+
+    promise: str
+    """In the words of who runs the service."""
+    names: tuple[str, ...]
+    """The findings that it makes, and answers for when it crashes."""
+    find: Callable[[Index], Counted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequel:
+    """The same for a check that goes by what the others found."""
+
+    promise: str
+    names: tuple[str, ...]
+    find: Callable[[Index, Sequence[Finding]], Counted]
+
+
+def finding(
+    index: Index,
+    name: str,
+    timeline: Timeline,
+    *,
+    promise: Effect | None = None,
+    seen: Sight | None = None,
+    between: Iterable[Operation] = (),
+    why: Why | None = None,
+    sentence: str,
+    observations: int = 1,
+    side: FindingSide | None = None,
+) -> Finding:
+    """A finding about one session: the promise (what was acked), what broke it, what saw it."""
+    why = why or Why()
+    by = Acker() if promise is None else acker(index, promise)
+    told = [] if promise is None else [promise.operation.id]
+    told += [one.id for one in between]
+    if seen is not None and seen.operation is not None:
+        told.append(seen.operation.id)
+    about = promise.operation if promise is not None else None if seen is None else seen.operation
+    acked = promise is not None and promise.certain and promise.done_us < FOREVER
+    return Finding(
+        name=name,
+        side=side or FINDINGS[name],
+        session=timeline.session,
+        user=timeline.user or None,
+        cause=why.cause,
+        because=why.because,
+        sentence=_capital(sentence),
+        operations=tuple(dict.fromkeys(told)),
+        node=by.node,
+        node_role=by.role,
+        run_id=by.run_id,
+        web_server=None if about is None else about.web_server,
+        client_side="all" if about is None else about.client_side,
+        shard=timeline.shard,
+        t_us=int(promise.done_us) if acked and promise is not None else None,
+        seen_us=None if seen is None else int(seen.done_us),
+        observations=observations,
+    )
+
+
+def _capital(sentence: str) -> str:
+    """Names of web servers and nodes stay as they are spelled."""
+    first, _, _ = sentence.partition(" ")
+    return sentence[0].upper() + sentence[1:] if first in {"session", "the"} else sentence
+
+
+def where(sight: Sight) -> str:
+    """Who saw it, for a sentence."""
+    if sight.entry is not None:
+        return f"the audit of {sight.entry.node}"
+    assert sight.operation is not None
+    return f"{sight.operation.web_server} (operation {sight.operation.id})"

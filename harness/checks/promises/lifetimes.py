@@ -1,0 +1,249 @@
+"""When a session must still live and when it must be gone: idle timeouts as intervals.
+
+An effect in [s, d] that sets a timeout T promises a deadline in [s + T - e, d + T + e], where e is
+the index's tolerance. Of several, the last one holds; which one was last is not always known, so
+`earliest` and `latest` bound what any order could have left behind. Engines before Redis 7.0 count T anew
+on every replica: what seems late is held against `replayed_timeouts` before it is called so.
+
+Trap: a look travels before the touch in the same pipeline, so its own touch never explains it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+
+from harness.checks.facts.causes import discarded, of_loss, of_old_answer
+from harness.checks.facts.replayed_timeouts import replayed_us
+from harness.checks.facts.step_effects import FOREVER, NEVER, Effect, Sight, State
+from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.promises.check import Counted, finding, where
+from harness.model.judgement import Finding
+from harness.model.words import StepKind
+
+
+class Deadlines:
+    """The deadlines of one session."""
+
+    def __init__(self, index: Index, timeline: Timeline) -> None:
+        self.tolerance_us = index.tolerance_us
+        setters = timeline.setters
+        timeouts = [(one.step.ttl_ms or 0) * 1000 for one in setters]
+        self.known = bool(setters)
+        self._shortest_us = min(timeouts, default=0)
+        self.longest_us = max(timeouts, default=0)
+        acked = sorted((one for one in setters if one.certain), key=lambda one: one.done_us)
+        self._acked_done = [one.done_us for one in acked]
+        self._acked_last: list[Effect] = []
+        for one in acked:
+            last = self._acked_last[-1] if self._acked_last else one
+            self._acked_last.append(one if one.sent_us >= last.sent_us else last)
+        self._begun = sorted(setters, key=lambda one: one.first_us)
+        self._begun_first = [one.first_us for one in self._begun]
+        self._begun_until: list[float] = []
+        for one in self._begun:
+            before_us = self._begun_until[-1] if self._begun_until else NEVER
+            self._begun_until.append(max(before_us, one.until_us))
+
+    def last_touch(self, before_us: float) -> Effect | None:
+        """The acked effect that was begun last, of those done before a moment."""
+        n = bisect_left(self._acked_done, before_us)
+        return self._acked_last[n - 1] if n else None
+
+    def earliest_us(self, touch: Effect) -> float:
+        """The session lives until then at least, if this touch took effect and none was lost."""
+        return touch.sent_us + self._shortest_us - self.tolerance_us
+
+    def promised_us(self) -> float:
+        """After that no acked effect promises anything; unanswered ones never did."""
+        done_us = self._acked_done[-1] if self._acked_done else NEVER
+        return done_us + self.longest_us + self.tolerance_us
+
+    def latest_us(self, sight: Sight) -> float:
+        """The session is gone by then, unless something begun since keeps it."""
+        n = bisect_left(self._begun_first, sight.sent_us)
+        if not n:
+            return FOREVER  # it is only being made
+        return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.tolerance_us
+
+    def latest_anew_us(self, index: Index, sight: Sight) -> float:
+        """The same, where the node that answered may have counted the timeouts anew."""
+        n = bisect_left(self._begun_first, sight.sent_us)
+        executed_us = max((replayed_us(index, one, sight) for one in self._begun[:n]), default=FOREVER)
+        return executed_us + self.longest_us + self.tolerance_us
+
+    def may_be_stretched(self, sight: Sight) -> bool:
+        """Whether another touch was begun while the look was under way."""
+        left, right = (
+            bisect_left(self._begun_first, sight.sent_us),
+            bisect_right(self._begun_first, sight.done_us),
+        )
+        return any(one.operation is not sight.operation for one in self._begun[left:right])
+
+    def earlier_explains(self, since_us: float, absent: Sight) -> bool:
+        """Whether some earlier touch's deadline lies between the last sight and an absence."""
+        n = bisect_right(self._begun_first, absent.done_us - self._shortest_us + self.tolerance_us)
+        return n > 0 and self._begun_until[n - 1] + self.longest_us + self.tolerance_us >= since_us
+
+
+def may_have_ended(deadlines: Deadlines, absent: Sight) -> bool:
+    """Whether the idle timeout may explain an absence."""
+    if not deadlines.known:
+        return False
+    touch = deadlines.last_touch(absent.sent_us)
+    return touch is None or absent.done_us >= deadlines.earliest_us(touch)
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A look that found less time left than the last acked touch had promised."""
+
+    sight: Sight
+    touch: Effect
+    ends_us: float
+    """When the session would expire by what the look was told, at the latest."""
+
+
+def shortened(timeline: Timeline, deadlines: Deadlines) -> list[Short]:
+    found = []
+    destroyed = timeline.destroyed
+    for sight in timeline.sights:
+        if sight.state is not State.PRESENT or sight.pttl_ms is None or sight.pttl_ms < 0:
+            continue
+        if destroyed is not None and sight.done_us >= destroyed.first_us:
+            continue
+        touch = deadlines.last_touch(sight.sent_us)
+        ends_us = sight.done_us + sight.pttl_ms * 1000
+        if touch is not None and ends_us < deadlines.earliest_us(touch):
+            found.append(Short(sight, touch, ends_us))
+    return found
+
+
+def judge_deadlines(index: Index) -> Counted:
+    findings: list[Finding] = []
+    for timeline in index.sessions.values():
+        if timeline.setters:
+            findings += _session(index, timeline)
+    if not index.clocks_known:
+        undecidable: dict[str, int] = {}
+        for one in findings:
+            undecidable[one.name] = undecidable.get(one.name, 0) + 1
+        immortal = [one for one in findings if one.name == "immortal-session"]
+        undecidable.pop("immortal-session", None)
+        return Counted(findings=immortal, undecidable=undecidable)
+    return Counted(findings=findings)
+
+
+def _session(index: Index, timeline: Timeline) -> list[Finding]:
+    deadlines = Deadlines(index, timeline)
+    found = _early(index, timeline, deadlines)
+    late: list[tuple[Sight, str]] = []
+    immortal: list[Sight] = []
+    destroyed = timeline.destroyed
+    created = timeline.created
+    for sight in timeline.sights:
+        if sight.state is not State.PRESENT:
+            continue
+        if destroyed is not None and sight.sent_us > destroyed.done_us:
+            continue
+        if sight.pttl_ms == -1:
+            if created is None or sight.sent_us > (created.operation.done_us or FOREVER):
+                immortal.append(sight)
+            continue
+        late += _late(index, sight, deadlines)
+    if late:
+        sight, sentence = late[0]
+        touch = deadlines.last_touch(sight.sent_us)
+        found.append(
+            finding(
+                index,
+                "outlived-timeout",
+                timeline,
+                promise=touch,
+                seen=sight,
+                why=of_old_answer(index, sight, None),
+                sentence=f"{timeline.named} {sentence}.",
+                observations=len(late),
+            )
+        )
+    if immortal:
+        found.append(
+            finding(
+                index,
+                "immortal-session",
+                timeline,
+                promise=created,
+                seen=immortal[0],
+                sentence=f"{timeline.named} has no time-out at all: it"
+                f" never ends, as {where(immortal[0])} saw.",
+                observations=len(immortal),
+            )
+        )
+    return found
+
+
+def _late(index: Index, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight, str]]:
+    latest_us = given_us = deadlines.latest_us(sight)
+    if deadlines.may_be_stretched(sight):
+        given_us = max(given_us, sight.done_us + deadlines.longest_us + deadlines.tolerance_us)
+    ends_us = sight.sent_us + (sight.pttl_ms or 0) * 1000
+    if sight.sent_us > latest_us or ends_us > given_us:
+        anew_us = deadlines.latest_anew_us(index, sight)
+        latest_us, given_us = max(latest_us, anew_us), max(given_us, anew_us)
+    if sight.sent_us > latest_us:
+        over_s = (sight.sent_us - latest_us) / 1e6
+        return [(sight, f"still worked {over_s:.3f} s or more after its idle timeout had run out")]
+    if ends_us > given_us:
+        return [(sight, f"was given {(ends_us - given_us) / 1e6:.3f} s more than any touch had asked for")]
+    return []
+
+
+def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Finding]:
+    shorts = shortened(timeline, deadlines)
+    if not shorts:
+        return []
+    good = [
+        sight
+        for sight in timeline.sights
+        if sight.state is State.PRESENT
+        and sight.pttl_ms is not None
+        and sight.pttl_ms >= 0
+        and not discarded(index, sight)
+    ]
+    lost = [one for one in shorts if not _refuted(one, good, deadlines) and not discarded(index, one.sight)]
+    first = (lost or shorts)[0]
+    missing_s = (deadlines.earliest_us(first.touch) - first.ends_us) / 1e6
+    what = "log-in" if first.touch.step.does is StepKind.CREATE else "touch"
+    sentence = (
+        f"{where(first.sight)} found {timeline.named} with"
+        f" {missing_s:.3f} s less to live than its last acked {what} had promised."
+    )
+    if lost:
+        why = of_loss(index, first.touch, first.sight, timeline.shard)
+        name = "expired-early"
+    else:
+        why, name = of_old_answer(index, first.sight, first.touch), "stale-read"
+    return [
+        finding(
+            index,
+            name,
+            timeline,
+            promise=first.touch,
+            seen=first.sight,
+            why=why,
+            sentence=sentence,
+            observations=len(shorts),
+        )
+    ]
+
+
+def _refuted(one: Short, good: list[Sight], deadlines: Deadlines) -> bool:
+    """A later look, with no newer touch to explain it, found the promised time again."""
+    n = bisect_right([sight.sent_us for sight in good], one.sight.done_us)
+    for later in good[n:]:
+        if deadlines.latest_us(later) > one.touch.done_us + deadlines.longest_us + deadlines.tolerance_us:
+            return False
+        assert later.pttl_ms is not None
+        if later.done_us + later.pttl_ms * 1000 >= deadlines.earliest_us(one.touch):
+            return True
+    return False

@@ -1,0 +1,215 @@
+"""The loss budget of a run: what its faults may have cost at most, and whether it lost more than that.
+
+Budgets are intervals on the run's clock, because losses are not only counted from a fault onwards:
+what a killed primary takes along was acked just *before* its end. The rules are in `loss_rules`.
+
+Nothing can be over a budget that does not exist: one fault without a bound (a flush) leaves its
+whole shard unjudged; where a fault has no rule at all, what was lost is undecided. Trap: like any
+measured time `over-budget` needs evidence of timing, so on a starved host it is undecided (see
+`verdict/expectations`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from harness.checks.facts.landmarks import effects, targets_of
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.promotions import Owner
+from harness.checks.facts.timelines import Index
+from harness.checks.promises.check import Counted
+from harness.checks.promises.kinds import FINDINGS, LOST_WRITES
+from harness.checks.promises.loss_rules import (
+    CLUSTER_SLACK_S,
+    DEMOTED_WITHIN_S,
+    RULES,
+    Allowed,
+    Hit,
+    copied_until_us,
+)
+from harness.checks.wording import seconds_text
+from harness.model.history import History
+from harness.model.judgement import Finding, LossBudget
+from harness.model.records import Event
+from harness.model.scenario import FaultStep
+from harness.model.words import TopologyKind, Trait
+
+
+def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
+    """One budget for every proved effect and node, and for every failover that no fault explains."""
+    begun = effects(history)
+    if not begun:
+        return ()
+    zero_us = begun[0].t_us
+    steps = {step.number: step for step in history.plan.scenario.faults}
+    found: list[LossBudget] = []
+    explained: set[Owner] = set()
+    for event in begun:
+        step = steps.get(event.fault or 0)
+        if step is None:
+            continue
+        hits = [
+            Hit(history=history, nodes=nodes, step=step, event=event, node=history.plan.node(name))
+            for name in targets_of(event, history)
+        ]
+        found += _of_fault(step, event, hits, zero_us)
+        if Trait.CAUSES_FAILOVER in step.traits:
+            explained |= {
+                taken for hit in hits if (taken := hit.successor) is not None and taken.by_us >= hit.since_us
+            }
+    found += _unasked(history, nodes, explained, zero_us)
+    return tuple(found)
+
+
+def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
+    """Acked writes that are lost although no fault's budget covers the time of their ack; undecided
+    where nobody knows what a fault may cost.
+
+    One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
+    its earliest, which is as much before as the load engine's loop was late at worst.
+    """
+    budgets = loss_budgets(index.history, index.nodes)
+    counted = Counted()
+    if not budgets:
+        return counted
+    zero_us = effects(index.history)[0].t_us
+    unruled = {step.number for step in index.history.plan.scenario.faults if step.kind not in RULES}
+    error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
+    lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
+    for one in findings:
+        if one.name in LOST_WRITES and one.t_us is not None:
+            lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
+    for shard, members in lost.items():
+        mine = [one for one in budgets if shard is None or one.shard in {None, shard}]
+        if any(one.fault in unruled for one in mine):
+            counted.undecidable["over-budget"] = counted.undecidable.get("over-budget", 0) + 1
+            continue
+        if any(one.bound_s is None for one in mine):
+            continue
+        over = sorted(
+            (
+                (excess_s, one)
+                for one in members.values()
+                if (excess_s := _excess_s(((one.t_us or 0) - zero_us) / 1e6, mine, error_s)) > 0
+            ),
+            key=lambda pair: pair[0],
+        )
+        if over:
+            counted.findings.append(_over(over[-1][1], len(over), mine, error_s, zero_us))
+    return counted
+
+
+def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) -> list[LossBudget]:
+    rule = RULES.get(step.kind)
+    if rule is not None and hits:
+        return [_budget(hit, _judged(hit, rule), zero_us) for hit in hits]
+    if rule is None:
+        bound_s, said = None, f"nobody has said what `{step.kind}` may cost"
+    else:  # a web server, which is no part of any shard
+        bound_s, said = 0.0, "a web server holds no sessions: what was acked is in Redis"
+    return [
+        LossBudget(fault=step.number, what=_what(step, event), shard=None, bound_s=bound_s, derivation=said)
+    ]
+
+
+def _judged(hit: Hit, rule: Callable[[Hit], Allowed]) -> Allowed:
+    return rule(hit) if hit.holds_sessions else Allowed(f"{hit.node.name} holds no sessions")
+
+
+def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
+    budget = LossBudget(
+        fault=hit.step.number,
+        what=_what(hit.step, hit.event),
+        shard=hit.shard,
+        bound_s=allowed.bound_s,
+        typical_s=allowed.typical_s,
+        derivation=allowed.derivation,
+    )
+    if allowed.until_us is None:
+        return budget
+    copied_us = copied_until_us(hit.history, hit.node, hit.successor, hit.since_us)
+    return replace(
+        budget,
+        effect_s=(hit.event.t_us - zero_us) / 1e6,
+        from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
+        until_s=(allowed.until_us - zero_us) / 1e6,
+    )
+
+
+def _what(step: FaultStep, event: Event) -> str:
+    return f"{step.kind} {event.node}" if event.node else step.kind
+
+
+def _unasked(history: History, nodes: Nodes, explained: set[Owner], zero_us: int) -> Iterable[LossBudget]:
+    """A failover that no fault of the list set off deposes a primary all the same."""
+    topology = history.plan.scenario.deployment.topology
+    for shard, owners in nodes.owners.items():
+        for before, owner in pairwise(owners):
+            if owner in explained or owner.node == before.node:
+                continue
+            if topology.kind is TopologyKind.CLUSTER:
+                more_s = 1.5 * topology.node_timeout_s + CLUSTER_SLACK_S
+                derivation = (
+                    f"1.5 × cluster-node-timeout {topology.node_timeout_s:g} s + {CLUSTER_SLACK_S:g} s"
+                )
+            else:
+                more_s = DEMOTED_WITHIN_S
+                derivation = f"{more_s:g} s until Sentinel has demoted {before.node}"
+            copied_us = copied_until_us(history, history.plan.node(before.node), owner, owner.from_us)
+            yield LossBudget(
+                fault=None,
+                what=f"a failover to {owner.node} that no fault asked for",
+                shard=shard,
+                bound_s=more_s,
+                derivation=derivation,
+                effect_s=(owner.by_us - zero_us) / 1e6,
+                from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
+                until_s=(owner.by_us - zero_us) / 1e6 + more_s,
+            )
+
+
+def _excess_s(t_s: float, budgets: Iterable[LossBudget], error_s: float) -> float:
+    """How far outside of every budget an ack lies, in seconds; 0: within one."""
+    return min((_outside_s(t_s, one, error_s) for one in budgets), default=float("inf"))
+
+
+def _outside_s(t_s: float, budget: LossBudget, error_s: float) -> float:
+    if budget.until_s is None:
+        return float("inf")
+    before_s = 0.0 if budget.from_s is None else budget.from_s - t_s
+    return max(0.0, before_s, t_s - error_s - budget.until_s)
+
+
+def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: float, zero_us: int) -> Finding:
+    t_s = ((worst.t_us or 0) - zero_us) / 1e6
+    when = f"{seconds_text(abs(t_s))} {'after' if t_s >= 0 else 'before'} the first fault's effect"
+    nearest = min(budgets, key=lambda one: _outside_s(t_s, one, error_s), default=None)
+    if nearest is None:
+        allowed = "and no fault hit that shard"
+    elif nearest.until_s is None:
+        allowed = f"and {_said(nearest)} may cost nothing: {nearest.derivation}"
+    else:
+        edges = f"{_at(nearest.from_s)} to {_at(nearest.until_s)}"
+        allowed = f"while {_said(nearest)} explains losses from {edges} ({nearest.derivation})"
+    writes = "an acked write that is lost was" if count == 1 else f"{count} acked writes that are lost were"
+    return replace(
+        worst,
+        name="over-budget",
+        side=FINDINGS["over-budget"],
+        sentence=(
+            f"On shard {worst.shard} {writes} acked beyond the loss budget, the furthest {when}, {allowed}; "
+            f"measured to {seconds_text(error_s)}."
+        ),
+        operations=worst.operations[:1],
+        observations=count,
+    )
+
+
+def _said(budget: LossBudget) -> str:
+    return budget.what if budget.fault is None else f"fault {budget.fault} ({budget.what})"
+
+
+def _at(t_s: float | None) -> str:
+    return "the beginning" if t_s is None else f"{t_s:+z.2f} s"

@@ -1,0 +1,380 @@
+"""What each kind of fault may cost at most: an upper bound for lost acked writes, with its derivation.
+
+Asynchronous replication loses what was acked and not copied; how long that can go on follows from
+the topology's settings. `RULES` holds one rule per fault, a function from a `Hit` to what is
+`Allowed`: this arithmetic is each fault's own, and does not follow from its traits. Where nothing
+bounds a loss (a flush, an eviction, a restart without persistence) a rule says so. Whether a run
+lost more is asked in `loss_budget`.
+
+Trap: the bounds hold for the nodes' own timers; on a starved host these are late themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.checks.facts.landmarks import effects, targets_of
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.promotions import Owner
+from harness.checks.facts.shards import Shards
+from harness.checks.wording import seconds_text
+from harness.model.deployment import TopologySpec
+from harness.model.history import History
+from harness.model.persistence import LOG, SNAPSHOT, persistence, setting
+from harness.model.plan import NodePlan
+from harness.model.records import Event, NodeSample
+from harness.model.scenario import FaultStep
+from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind, Trait
+
+DEMOTED_WITHIN_S = 20.0
+"""A primary that was replaced behind Sentinel's back: Sentinel waits 8 s before it corrects a node
+that calls itself master, and learns of it from an INFO that it sends every 10 s; measured 8-18 s."""
+DEMOTED_USUALLY_S = 10.0
+CLUSTER_SLACK_S = 0.3
+"""A cut-off primary notices after node-timeout without an answer to a ping that went out up to half a
+node-timeout late, then on its next tick. Measured 3.16-4.50 s with a node-timeout of 3 s."""
+CLUSTER_USUALLY = 1.25
+"""Times node-timeout."""
+HANDED_OVER_USUALLY_S = 0.03
+"""CLUSTER FAILOVER FORCE and TAKEOVER: the new primary tells the old one at once."""
+MIN_REPLICAS_S = 2.0
+"""Beyond min-replicas-max-lag: a replica's last report may be 1 s old, and lags are counted once a second."""
+MIN_REPLICAS_SLACK_S = 0.7
+MIN_REPLICAS_USUALLY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a rule allows. `until_us` None with `bound_s` 0: nothing at all; `bound_s` None: no rule."""
+
+    derivation: str
+    bound_s: float | None = 0.0
+    typical_s: float | None = None
+    until_us: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One node struck by one fault, with what the rules ask about it."""
+
+    history: History
+    nodes: Nodes
+    step: FaultStep
+    event: Event
+    node: NodePlan
+
+    @property
+    def topology(self) -> TopologySpec:
+        return self.history.plan.scenario.deployment.topology
+
+    @property
+    def in_cluster(self) -> bool:
+        return self.topology.kind is TopologyKind.CLUSTER
+
+    @property
+    def guarded(self) -> bool:
+        """Sentinels watch the shard."""
+        return (
+            self.topology.kind in {TopologyKind.SENTINEL, TopologyKind.SPLIT} and self.topology.sentinels > 0
+        )
+
+    @property
+    def since_us(self) -> int:
+        """The earliest at which it may have taken effect. Where a promotion is the effect, it counts
+        from its request."""
+        if Trait.HANDS_OVER in self.step.traits:
+            asked = self.times("requested", self.step.number)
+            return max((t for t in asked if t <= self.event.t_us), default=self.event.t_us)
+        return self.event.t_us - self.event.error_us
+
+    @property
+    def holds_sessions(self) -> bool:
+        return self.node.role is not NodeRole.SENTINEL and self.node.purpose is NodePurpose.SESSIONS
+
+    @property
+    def shard(self) -> int:
+        """The shard that it belonged to then."""
+        return self.nodes.shards.of(self.node.name, self.since_us) or self.node.shard
+
+    @property
+    def owned(self) -> bool:
+        """Whether it was its shard's primary by right."""
+        return self.nodes.owner_at(self.shard, self.since_us) == self.node.name or (
+            (taken := self.successor) is not None and taken.by_us >= self.since_us
+        )
+
+    @property
+    def successor(self) -> Owner | None:
+        """Who took its place, at any time."""
+        return self.nodes.owner_after(self.node.name, self.since_us)
+
+    @property
+    def replaced(self) -> bool:
+        """It had been primary, and another had taken its place before."""
+        taken = self.successor
+        return taken is not None and taken.by_us < self.since_us
+
+    def times(self, name: str, fault: int) -> list[int]:
+        return [one.t_us for one in self.history.events if one.name == name and one.fault == fault]
+
+    def struck(self, trait: Trait) -> list[int]:
+        """When faults with this trait took effect on the same node, in order."""
+        numbers = self.history.plan.scenario.faults_with(trait)
+        return [
+            one.t_us
+            for one in effects(self.history)
+            if one.fault in numbers and self.node.name in targets_of(one, self.history)
+        ]
+
+    @property
+    def ended_us(self) -> int | None:
+        """When the fault was over: healed, or undone by a later fault of the list."""
+        ends = self.times("healed", self.step.number)
+        if Trait.FREEZES_PROCESS in self.step.traits:
+            ends += self.struck(Trait.RESUMES_PROCESS) + self.struck(Trait.STOPS_PROCESS)
+        elif Trait.STOPS_PROCESS in self.step.traits:
+            ends += self.struck(Trait.STARTS_PROCESS)
+        return min((t for t in ends if t >= self.event.t_us), default=None)
+
+    def setting(self, name: str, otherwise: str) -> str:
+        return setting(self.node, name, otherwise)
+
+    @property
+    def node_timeout_s(self) -> float:
+        return float(self.setting("cluster-node-timeout", str(self.topology.node_timeout_s * 1000))) / 1000
+
+
+def copied_until_us(
+    history: History, primary: NodePlan, successor: Owner | None, before_us: float
+) -> int | None:
+    """What the primary had acked before this moment, who takes over certainly has; None: not known.
+
+    By offsets: the last one that the successor (else the slowest replica) showed before, and the last
+    look at which the primary was no further than that.
+    """
+    own: list[NodeSample] = []
+    others: dict[str, NodeSample] = {}
+    shards = history.once(Shards)
+    members = shards.members(shards.of(primary.name, before_us) or primary.shard, before_us)
+    for sample in history.samples:
+        if not sample.reachable or sample.done_us > before_us or sample.node not in members:
+            continue
+        if sample.node == primary.name:
+            own.append(sample)
+        elif successor is None or sample.node == successor.node:
+            others[sample.node] = sample
+    if not own or not others or any(one.replid != own[-1].replid for one in others.values()):
+        return None
+    reached = min(one.offset for one in others.values())
+    looks = (one.sent_us for one in reversed(own) if one.run_id == own[-1].run_id and one.offset <= reached)
+    return next(looks, None)
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _after(start_us: float, hit: Hit, more_s: float, usual_s: float, derivation: str) -> Allowed:
+    """Until so many seconds after a moment, which the derivation names; counted from the effect."""
+    begun_s = (start_us - hit.event.t_us) / 1e6
+    return Allowed(
+        derivation=derivation,
+        bound_s=max(0.0, begun_s + more_s),
+        typical_s=max(0.0, begun_s + usual_s),
+        until_us=start_us + more_s * 1e6,
+    )
+
+
+def _not_primary(hit: Hit) -> Allowed:
+    return Allowed(f"{hit.node.name} was no primary: what it held, its primary has")
+
+
+def _behind(hit: Hit) -> Allowed:
+    """A primary that is gone at once takes along what its successor had not received."""
+    copied_us = copied_until_us(hit.history, hit.node, hit.successor, hit.since_us)
+    if copied_us is None:
+        return Allowed(f"how far {hit.node.name}'s replicas were behind is not known", bound_s=None)
+    return Allowed(
+        derivation=f"how far behind {hit.node.name} its successor may have been when it was gone",
+        bound_s=(hit.event.t_us - copied_us) / 1e6,
+        until_us=hit.event.t_us,
+    )
+
+
+def _kept(hit: Hit, *, orderly: bool) -> Allowed:
+    """The same node serves again with what it had stored."""
+    name = hit.node.name
+    kept = persistence(hit.node)
+    if kept == LOG:
+        return Allowed(f"{name}'s append-only file outlives its process (a lost machine is another matter)")
+    if kept == SNAPSHOT:
+        if orderly:
+            return Allowed(f"{name} saves when it is stopped")
+        return Allowed(f"{name} comes back with its last snapshot, however old", bound_s=None)
+    return Allowed(
+        f"{name} has no persistence: whoever comes back in its place comes back empty", bound_s=None
+    )
+
+
+def _killed(hit: Hit) -> Allowed:
+    return _gone(hit, orderly=False)
+
+
+def _stopped(hit: Hit) -> Allowed:
+    return _gone(hit, orderly=True)
+
+
+def _gone(hit: Hit, *, orderly: bool) -> Allowed:
+    if not hit.owned:
+        return _not_primary(hit)
+    taken, back_us = hit.successor, hit.ended_us
+    if taken is not None and (back_us is None or taken.from_us <= back_us):
+        return _behind(hit)
+    if back_us is None:
+        return Allowed(f"nobody took {hit.node.name}'s place, and it stayed down", bound_s=None)
+    return _kept(hit, orderly=orderly)
+
+
+def _restarted(hit: Hit) -> Allowed:
+    if hit.owned:
+        if hit.step.options.get("data", "keep") == "empty":
+            return Allowed(f"{hit.node.name} came back empty on purpose", bound_s=None)
+        kept = _kept(hit, orderly=False)
+        taken = hit.successor
+        if kept.bound_s is None or taken is None or not hit.guarded:
+            return kept
+        return _demoted_after(hit, taken.by_us, f"its failover to {taken.node}")
+    if not hit.replaced:
+        return _not_primary(hit)
+    if hit.in_cluster:
+        return Allowed(
+            "a cluster node answers nothing for 2 s after its start, and hears meanwhile who leads"
+        )
+    asks = hit.history.plan.scenario.deployment.client.discovery in {
+        Discovery.ON_ERROR,
+        Discovery.FOLLOW_EVENTS,
+    }
+    if asks or not hit.guarded:
+        return Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
+    return _demoted_after(hit, hit.event.t_us, "its restart")
+
+
+def _demoted_after(hit: Hit, start_us: float, event: str) -> Allowed:
+    begun_s = max(0.0, (start_us - hit.event.t_us) / 1e6)
+    demoted = f"until Sentinel has demoted {hit.node.name}"
+    if begun_s:
+        derivation = f"{seconds_text(begun_s)} until {event} + {DEMOTED_WITHIN_S:g} s {demoted}"
+    else:
+        derivation = f"{DEMOTED_WITHIN_S:g} s from {event} {demoted}"
+    return _after(start_us, hit, DEMOTED_WITHIN_S, DEMOTED_USUALLY_S, derivation)
+
+
+def _cluster_rule(hit: Hit, start_us: float, usual_s: float, before: str = "") -> Allowed:
+    timeout_s = hit.node_timeout_s
+    formula = f"1.5 × cluster-node-timeout {timeout_s:g} s + {CLUSTER_SLACK_S:g} s"
+    return _after(start_us, hit, 1.5 * timeout_s + CLUSTER_SLACK_S, usual_s, before + formula)
+
+
+def _min_replicas(hit: Hit) -> Allowed | None:
+    """A primary cut off from all replicas refuses writes once their last report is too old."""
+    needed = hit.setting("min-replicas-to-write", hit.setting("min-slaves-to-write", "0"))
+    lag_s = float(hit.setting("min-replicas-max-lag", hit.setting("min-slaves-max-lag", "10")))
+    if needed == "0" or not lag_s:
+        return None
+    return _after(
+        hit.event.t_us,
+        hit,
+        lag_s + MIN_REPLICAS_S + MIN_REPLICAS_SLACK_S,
+        lag_s + MIN_REPLICAS_USUALLY_S,
+        f"min-replicas-max-lag {lag_s:g} s + {MIN_REPLICAS_S:g} s + {MIN_REPLICAS_SLACK_S:g} s",
+    )
+
+
+def _isolated(hit: Hit) -> Allowed:
+    if not hit.owned:
+        return _not_primary(hit)
+    bounds = [one for one in (_min_replicas(hit),) if one is not None]
+    if hit.in_cluster:
+        bounds.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
+    elif not hit.guarded:
+        return Allowed(f"nobody can take {hit.node.name}'s place")
+    elif hit.ended_us is not None:
+        bounds.append(_demoted_after(hit, _once_replaced(hit, hit.ended_us), "the network healed"))
+    if not bounds:
+        return Allowed("the partition was not healed", bound_s=None)
+    return min(bounds, key=lambda one: one.until_us or 0)
+
+
+def _paused(hit: Hit) -> Allowed:
+    if not hit.owned:
+        return _not_primary(hit)
+    if not hit.in_cluster and not hit.guarded:
+        return Allowed(f"nobody can take {hit.node.name}'s place, and it keeps what it had")
+    ended_us = hit.ended_us
+    if ended_us is None:
+        return Allowed(f"{hit.node.name} was never resumed", bound_s=None)
+    if ended_us in hit.struck(Trait.STOPS_PROCESS):
+        return _behind(hit)
+    if not hit.in_cluster:
+        return _demoted_after(hit, _once_replaced(hit, ended_us), "it was resumed")
+    paused_s = (ended_us - hit.event.t_us) / 1e6
+    return _cluster_rule(hit, ended_us, CLUSTER_SLACK_S, f"{seconds_text(paused_s)} until it was resumed + ")
+
+
+def _once_replaced(hit: Hit, ended_us: int) -> float:
+    """A promotion that was under way may come after the healing; the old primary is deposed then."""
+    taken = hit.successor
+    return ended_us if taken is None else max(ended_us, taken.by_us)
+
+
+def _handed_over(hit: Hit) -> Allowed:
+    if not hit.in_cluster:
+        return _demoted_after(hit, hit.event.t_us, "the promotion")
+    form = str(hit.step.options.get("form", "default"))
+    if form == "default":
+        return Allowed("CLUSTER FAILOVER waits until the replica has everything")
+    return _cluster_rule(hit, hit.event.t_us, HANDED_OVER_USUALLY_S)
+
+
+def _flushed(hit: Hit) -> Allowed:
+    database = hit.topology.cache_database
+    if hit.step.target == "cache" and database and hit.step.options.get("scope", "database") != "all":
+        return Allowed(f"the sessions are not in database {database}")
+    return Allowed("a flush removes everything, however old", bound_s=None)
+
+
+def _filled(hit: Hit) -> Allowed:
+    policy = hit.setting("maxmemory-policy", "noeviction")
+    if policy == "noeviction":
+        return Allowed("under noeviction writes are refused, and nothing makes room")
+    return Allowed(f"{policy} evicts sessions of any age", bound_s=None)
+
+
+def _cut(hit: Hit) -> Allowed:
+    return Allowed(f"{hit.node.name} keeps what it has until another fault takes it away")
+
+
+def _resumed(hit: Hit) -> Allowed:
+    return Allowed(f"counted with the pause of {hit.node.name} that it ends")
+
+
+def _nothing(hit: Hit) -> Allowed:
+    return Allowed(f"nothing was done to {hit.node.name}")
+
+
+RULES: Mapping[str, Callable[[Hit], Allowed]] = {
+    "kill": _killed,
+    "stop": _stopped,
+    "restart": _restarted,
+    "pause": _paused,
+    "resume": _resumed,
+    "isolate": _isolated,
+    "cut replication": _cut,
+    "planned failover": _handed_over,
+    "fill cache": _filled,
+    "flush": _flushed,
+    "kill web server": _nothing,
+    "nothing": _nothing,
+}
+"""Kind of fault -> what it may cost. A test holds it against the faults that there are; of one that is
+not here nobody knows, so what was lost under it is neither within a budget nor over it."""

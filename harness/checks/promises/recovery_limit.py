@@ -1,0 +1,47 @@
+"""The finding no-recovery: no single settled primary within the limit."""
+
+from __future__ import annotations
+
+from harness.checks.facts.failovers import triggers
+from harness.checks.facts.no_successor import LastWord, last_word
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.timelines import Index
+from harness.checks.promises.check import Counted
+from harness.checks.promises.kinds import FINDINGS
+from harness.model.history import History
+from harness.model.judgement import Finding
+from harness.model.words import Cause
+
+
+def judge_recovery(index: Index) -> Counted:
+    closing = index.history.closing
+    if closing is None or closing.interrupted:
+        return Counted(undecidable={"no-recovery": 1 if index.effect_us is not None else 0})
+    if not closing.not_recovered:
+        return Counted()
+    missing = closing.not_recovered
+    word = _word_of(index.history)
+    last = "" if word is None else f" The last word on it: {word.told}."
+    return Counted(
+        findings=[
+            Finding(
+                name="no-recovery",
+                side=FINDINGS["no-recovery"],
+                cause=Cause.NOT_DETERMINED if word is None else word.cause,
+                because=missing if word is None else word.told,
+                sentence=f"The topology did not recover within its limit: {missing}.{last}",
+                t_us=None if index.effect_us is None else int(index.effect_us),
+                seen_us=closing.t_us,
+            )
+        ]
+    )
+
+
+def _word_of(history: History) -> LastWord | None:
+    """Why a shard whose primary was struck got no other; None: each got one, or has the old one back."""
+    restarts = history.once(Nodes).restarts
+    for trigger in triggers(history):
+        back = any(one.node == trigger.old.node and one.by_us > trigger.begin_us for one in restarts)
+        if trigger.taken is None and not back:
+            return last_word(history, trigger.shard, trigger.begin_us, trigger.until_us)
+    return None

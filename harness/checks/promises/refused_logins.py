@@ -1,0 +1,123 @@
+"""The finding refused-login: a node answers reads and refuses log-ins."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from harness.checks.columns.arrays import NONE
+from harness.checks.facts.causes import Why
+from harness.checks.facts.timelines import Index
+from harness.checks.promises.check import Counted
+from harness.checks.promises.kinds import FINDINGS
+from harness.model.judgement import Finding
+from harness.model.records import Operation, Step
+from harness.model.words import Cause, OperationKind, Outcome, StepKind
+
+REFUSED_FOR_NOW = ("OOM", "NOREPLICAS", "MISCONF")
+"""The primary itself refuses to write. Others (READONLY, LOADING, CLUSTERDOWN) say: not here, not
+yet; those are outages, measured as such."""
+
+
+REFUSED_BECAUSE = {"OOM": Cause.OUT_OF_MEMORY, "NOREPLICAS": Cause.TOO_FEW_REPLICAS}
+
+
+SAME_WINDOW_US = 2_000_000
+"""Refusals of one shard closer together than this are one window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """A window in which one shard refused log-ins while it answered reads."""
+
+    shard: int
+    from_us: int
+    to_us: int
+    operations: tuple[Operation, ...]
+    error: str
+
+
+def refused_logins(index: Index) -> list[Refusals]:
+    """Windows, per shard, in order."""
+    refused: dict[int, list[tuple[Operation, Step]]] = defaultdict(list)
+    for operation in index.history.operations:
+        if operation.kind is OperationKind.LOGIN and operation.outcome is Outcome.REJECTED:
+            step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
+            if step is not None and _refused_by_the_node(step.error or ""):
+                refused[operation.shard].append((operation, step))
+    found = []
+    for shard, items in refused.items():
+        for window in _windows(items):
+            from_us, to_us = _span(window)
+            if _answered_reads(index, shard, from_us - SAME_WINDOW_US, to_us + SAME_WINDOW_US):
+                operations = tuple(operation for operation, _ in window)
+                error = window[0][1].error or ""
+                found.append(
+                    Refusals(shard=shard, from_us=from_us, to_us=to_us, operations=operations, error=error)
+                )
+    return sorted(found, key=lambda one: one.from_us)
+
+
+def _answered_reads(index: Index, shard: int, from_us: int, to_us: int) -> bool:
+    traffic = index.traffic
+    reads = traffic.of_kind(OperationKind.READ) | traffic.of_kind(OperationKind.TOUCH)
+    reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & (traffic.done_us != NONE)
+    return bool((reads & (traffic.done_us >= from_us) & (traffic.done_us <= to_us)).any())
+
+
+def _refused_by_the_node(error: str) -> bool:
+    if error.startswith(REFUSED_FOR_NOW):
+        return True
+    return error.startswith("EXECABORT") and any(word in error for word in REFUSED_FOR_NOW)
+
+
+def _windows(items: list[tuple[Operation, Step]]) -> list[list[tuple[Operation, Step]]]:
+    items = sorted(items, key=lambda item: item[0].due_us)
+    windows: list[list[tuple[Operation, Step]]] = []
+    for item in items:
+        if windows and item[0].due_us - windows[-1][-1][0].due_us <= SAME_WINDOW_US:
+            windows[-1].append(item)
+        else:
+            windows.append([item])
+    return windows
+
+
+def _span(window: list[tuple[Operation, Step]]) -> tuple[int, int]:
+    ends = [operation.done_us or operation.due_us for operation, _ in window]
+    return min(operation.due_us for operation, _ in window), max(ends)
+
+
+def judge_refusals(index: Index) -> Counted:
+    findings = []
+    for window in refused_logins(index):
+        seconds = (window.to_us - window.from_us) / 1e6
+        first = window.operations[0]
+        prefix = next((word for word in REFUSED_FOR_NOW if word in window.error), "")
+        why = Why(cause=REFUSED_BECAUSE.get(prefix, Cause.NOT_DETERMINED), because=window.error)
+        findings.append(
+            Finding(
+                name="refused-login",
+                side=FINDINGS["refused-login"],
+                session=first.session,
+                user=first.user,
+                cause=why.cause,
+                because=why.because,
+                sentence=f"For {seconds:.1f} s nobody new could log in on shard {window.shard} while reads"
+                f" worked: {len(window.operations)} log-ins were refused ({prefix}).",
+                operations=tuple(one.id for one in window.operations),
+                node=_node_of(index, first),
+                web_server=first.web_server,
+                client_side=first.client_side,
+                shard=window.shard,
+                t_us=window.from_us,
+                seen_us=window.from_us,
+                observations=len(window.operations),
+            )
+        )
+    return Counted(findings=findings)
+
+
+def _node_of(index: Index, operation: Operation) -> str | None:
+    step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
+    connection = None if step is None else index.connection_for(operation, step)
+    return None if connection is None else connection.node

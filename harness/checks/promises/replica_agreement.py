@@ -1,0 +1,87 @@
+"""The finding replica-divergence: after recovery a replica holds something else than its primary."""
+
+from __future__ import annotations
+
+from harness.checks.facts.causes import Why
+from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.promises.check import Counted, finding
+from harness.model.history import History
+from harness.model.judgement import Finding
+from harness.model.records import AuditEntry
+
+PTTL_TOLERANCE_MS = 1000
+"""Between two looks of one audit pass a time-out may shrink by the time that passed; more is drift."""
+
+
+def judge_replicas(index: Index) -> Counted:
+    findings = []
+    undecidable = 0
+    settled = _settled(index.history)
+    for timeline in index.sessions.values():
+        primary = timeline.primary
+        if primary is None:
+            continue
+        differing: list[tuple[AuditEntry, str]] = []
+        for entry in timeline.audit:
+            if entry is primary:
+                continue
+            if entry.saw is None:
+                undecidable += 1
+            elif (how := differs(primary, entry)) is None:
+                continue
+            elif settled and entry.role == "replica":
+                differing.append((entry, how))
+            else:
+                undecidable += 1
+        if differing:
+            findings.append(_diverged(index, timeline, primary, differing))
+    return Counted(findings=findings, undecidable={"replica-divergence": undecidable})
+
+
+def _settled(history: History) -> bool:
+    """Whether the topology was seen recovered, by a harness that did its work to the end. Otherwise the
+    audit may have met it before anything was promised, and a second primary is no replica."""
+    closing = history.closing
+    return closing is not None and not closing.interrupted and not closing.not_recovered
+
+
+def differs(primary: AuditEntry, other: AuditEntry) -> str | None:
+    """How a replica's answer differs from its primary's; None: it does not, or may have expired."""
+    if _may_have_expired(primary) or _may_have_expired(other):
+        return None
+    if other.saw != primary.saw:
+        if not (other.saw and primary.saw):
+            return "one has it, the other has not"
+        apart = other.saw.items() ^ primary.saw.items()
+        return f"{', '.join(sorted({name for name, _ in apart}))} differ"
+    if None not in {other.witnesses, primary.witnesses} and other.witnesses != primary.witnesses:
+        return "the lists of executed writes differ"
+    mine, theirs = primary.pttl_ms, other.pttl_ms
+    if mine is None or theirs is None:
+        return None
+    passed_ms = (max(other.done_us, primary.done_us) - min(other.sent_us, primary.sent_us)) / 1000
+    if (mine < 0) != (theirs < 0) or abs(mine - theirs) > passed_ms + PTTL_TOLERANCE_MS:
+        return f"{mine} ms and {theirs} ms to live"
+    return None
+
+
+def _may_have_expired(entry: AuditEntry) -> bool:
+    """So close to its end that one of two looks may have come too late."""
+    return entry.pttl_ms is not None and 0 <= entry.pttl_ms < 2 * PTTL_TOLERANCE_MS
+
+
+def _diverged(
+    index: Index, timeline: Timeline, primary: AuditEntry, differing: list[tuple[AuditEntry, str]]
+) -> Finding:
+    entry, how = differing[0]
+    return finding(
+        index,
+        "replica-divergence",
+        timeline,
+        promise=timeline.created,
+        seen=next(one for one in timeline.sights if one.entry is not None),
+        why=Why(because=how),
+        sentence=f"After recovery {entry.node} and its primary {primary.node} disagree about {timeline.named}"
+        f": {how}.",
+        observations=len(differing),
+    )

@@ -1,0 +1,143 @@
+"""A user's list of sessions against the sessions: the finding index-drift.
+
+The list and a session are two keys, in a cluster on two shards, so one can be lost without the other. The
+audit looks at both once. Before that, who lists the sessions of a user (SMEMBERS) or takes one out that was
+there (SREM 1) has seen its entry: after it was acked out, that is a sight of the removal undone.
+
+Traps: a session that is gone together with its entry is no drift, nor is one that came back together with it:
+that is the logout undone, judged as such. One that timed out leaves its entry behind by design.
+"""
+
+from __future__ import annotations
+
+from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.facts.step_effects import Effect, Sight, State
+from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.promises.check import Counted, finding, where
+from harness.model.judgement import Finding
+from harness.model.words import Cause
+
+
+def judge_index(index: Index) -> Counted:
+    findings = []
+    for timeline in index.sessions.values():
+        findings += _still_listed(index, timeline) or _unlisted(index, timeline)
+    return Counted(findings=findings)
+
+
+def _unlisted(index: Index, timeline: Timeline) -> list[Finding]:
+    """There, acked into the index, never asked out of it, and not in it."""
+    audited = _audited(timeline)
+    if audited is None or audited.state is not State.PRESENT or timeline.listed is not False:
+        return []
+    added = [one for one in timeline.indexed if one.certain]
+    if not added or timeline.destroyed is not None:
+        return []
+    last = max(added, key=lambda one: one.sent_us)
+    if any(one.until_us >= last.first_us for one in timeline.unindexed):
+        return []
+    timeout_us = (last.step.ttl_ms or index.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    if audited.done_us >= last.sent_us + timeout_us - index.epsilon_us:
+        return []
+    why = of_loss(index, last, audited, timeline.shard)
+    if any(key == last.step.key for key, _ in index.nodes.evicted_at):
+        why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
+    what = f"{timeline.named} is there, and the list of {timeline.user}'s sessions does not name it"
+    acked = f"though operation {last.operation.id} was acked"
+    return [_drift(index, timeline, last, audited, why, f"{what}, {acked}.")]
+
+
+def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
+    """Acked out of the index and seen in it afterwards, without anything that may have entered it again."""
+    undone = [(promise, sight) for sight in _entries(timeline) if (promise := _removal(timeline, sight))]
+    if not undone or _back_as_well(timeline, undone[0][0]):
+        return []
+    held = [one for one in undone if not _out_of_date(index, *one)]
+    promise, seen = (held or undone)[0]
+    acked = f"though operation {promise.operation.id} was acked"
+    listed = f"in the list of {timeline.user}'s sessions"
+    if not held:
+        return [
+            finding(
+                index,
+                "stale-read",
+                timeline,
+                promise=promise,
+                seen=seen,
+                why=of_old_answer(index, seen, promise),
+                sentence=f"{where(seen)} was told that {timeline.named} was still {listed}, {acked}.",
+                observations=len(undone),
+            )
+        ]
+    if seen.entry is not None:
+        what = (
+            f"{timeline.named} is gone, and the list of {timeline.user}'s sessions still names it, {acked}."
+        )
+    else:
+        late_s = (seen.sent_us - promise.done_us) / 1e6
+        what = (
+            f"{where(seen)} found {timeline.named} {listed} {late_s:.2f} s after it was taken out, {acked}."
+        )
+    why = of_loss(index, promise, seen, timeline.shard)
+    return [_drift(index, timeline, promise, seen, why, what, observations=len(held))]
+
+
+def _out_of_date(index: Index, promise: Effect, seen: Sight) -> bool:
+    """A replica or a deposed primary named it: the removal may well hold."""
+    watched = watcher(index, seen)
+    return seen.entry is None and watched.standing in STALE and acker(index, promise).node != watched.node
+
+
+def _entries(timeline: Timeline) -> list[Sight]:
+    """Who saw its entry, the audit included, in order."""
+    audited = _audited(timeline)
+    seen = list(timeline.entries)
+    if audited is not None and timeline.listed and audited.state is not State.PRESENT:
+        seen.append(audited)
+    return sorted(seen, key=lambda one: one.sent_us)
+
+
+def _audited(timeline: Timeline) -> Sight | None:
+    return next((one for one in timeline.sights if one.entry is not None), None)
+
+
+def _removal(timeline: Timeline, sight: Sight) -> Effect | None:
+    """What had taken the entry out before this look; None: nothing, or it may have been entered since."""
+    before = [one for one in timeline.removals if one.done_us < sight.sent_us]
+    if not before:
+        return None
+    last = max(before, key=lambda one: one.sent_us)
+    again = any(one.until_us >= last.sent_us and one.first_us <= sight.done_us for one in timeline.indexed)
+    return None if again else last
+
+
+def _back_as_well(timeline: Timeline, promise: Effect) -> bool:
+    """The session itself was seen after that logout: then the list is right."""
+    return any(
+        one.state is State.PRESENT
+        and one.sent_us > promise.sent_us
+        and one.operation is not promise.operation
+        for one in timeline.sights
+    )
+
+
+def _drift(  # noqa: PLR0917 - all of what makes a finding
+    index: Index,
+    timeline: Timeline,
+    promise: Effect,
+    seen: Sight,
+    why: Why,
+    sentence: str,
+    *,
+    observations: int = 1,
+) -> Finding:
+    return finding(
+        index,
+        "index-drift",
+        timeline,
+        promise=promise,
+        seen=seen,
+        why=why,
+        sentence=sentence,
+        observations=observations,
+    )

@@ -1,0 +1,89 @@
+"""A history, read once, against every promise: the table of checks applied, its findings put in order.
+
+Trap: a check that crashes has found nothing *out*. Its names then have no upper bound, and the run
+is at best INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.checks.columns.traffic import traffic_of
+from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.timelines import Index
+from harness.checks.measures.at_risk import sessions_at_risk
+from harness.checks.measures.session_counts import count_sessions
+from harness.checks.promises.check import Check, Sequel
+from harness.checks.promises.kinds import FINDINGS, ONE_PER_SESSION
+from harness.checks.promises.table import CHECKS, SEQUELS
+from harness.checks.screen.screening import Screened, screen
+from harness.model.history import History
+from harness.model.judgement import Finding, Interval, SessionCounts
+from harness.model.words import FindingSide
+
+_UNTIL_THE_END = frozenset({"no-recovery", "refused-login"})
+"""Not weakened by operations in flight when a history breaks off."""
+
+
+def run_checks(
+    history: History, *, screened: bool = True
+) -> tuple[list[Finding], dict[str, Interval], SessionCounts, tuple[str, ...]]:
+    """Findings (open ones first, then by time), counts per finding name, sessions, crashed checks.
+
+    `screened` False: look at every session record by record. It answers the same, and takes long.
+    """
+    divided = screen(history) if screened else Screened(suspects=history)
+    index = Index(divided.suspects, traffic_of(history))
+    found: list[Finding] = []
+    undecidable: dict[str, float] = defaultdict(float)
+    crashed = []
+    checks: tuple[Check | Sequel, ...] = (*CHECKS, *SEQUELS)
+    for check in checks:
+        try:
+            counted = check.find(index) if isinstance(check, Check) else check.find(index, found)
+        except Exception as failure:  # noqa: BLE001 - a crashed check is a gap in the evidence, not the end
+            crashed.append(f"{check.find.__name__}: {type(failure).__name__}: {failure}")
+            for name in check.names:
+                undecidable[name] = float("inf")
+            continue
+        found += counted.findings
+        for name, more in counted.undecidable.items():
+            undecidable[name] += more
+    findings = []
+    for one in _merged(found):
+        if one.seen_us is not None and one.seen_us > index.horizon_us and one.name not in _UNTIL_THE_END:
+            undecidable[one.name] += 1
+        else:
+            findings.append(one)
+    findings.sort(key=_order)
+    counts = {
+        name: Interval(
+            low=(proved := sum(one.name == name for one in findings)), high=proved + undecidable[name]
+        )
+        for name in FINDINGS
+    }
+    moments = moments_of(history)
+    at_risk = set[str]() if moments.danger_us is None else sessions_at_risk(history, moments)
+    return findings, counts, count_sessions(index, findings, at_risk, divided.clean), tuple(crashed)
+
+
+def _merged(found: Sequence[Finding]) -> list[Finding]:
+    """One broken promise, one finding: several checks may have met the same one."""
+    merged: dict[tuple[object, ...], Finding] = {}
+    for one in found:
+        promise = () if one.name in ONE_PER_SESSION else one.operations[:1]
+        key = (one.name, one.session, promise, one.sentence if one.session is None else "")
+        before = merged.get(key)
+        if before is None:
+            merged[key] = one
+        else:
+            first, second = sorted((before, one), key=lambda item: item.seen_us or 0)
+            merged[key] = replace(first, observations=first.observations + second.observations)
+    return list(merged.values())
+
+
+def _order(one: Finding) -> tuple[bool, int, str]:
+    when = one.seen_us if one.t_us is None else one.t_us
+    return one.side is not FindingSide.OPEN, 0 if when is None else when, one.name

@@ -1,0 +1,218 @@
+"""What is missing from a run's evidence, and what each gap leaves undecided. Judged before all else.
+
+Missing evidence never shrinks what was proved: it widens upper ends, so that "none seen" stops
+meaning "none happened". Only where a run taught nothing (no fault took effect, no traffic before
+it) are its measurements void. How late this machine was is counted in `measures/host_lateness`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.checks.columns.arrays import NONE
+from harness.checks.columns.traffic import traffic_of
+from harness.checks.facts.landmarks import Moments
+from harness.checks.measures.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
+from harness.checks.measures.summary import evicted_keys
+from harness.model.history import History
+from harness.model.judgement import SessionCounts
+from harness.model.measures import MEASURES, Need, not_looked_for
+from harness.model.records import ClockPair
+from harness.model.words import NodePurpose, Outcome, Phase
+
+DRIFT_US = 50_000
+"""Wall against monotonic clock; TTLs are kept in wall time (ledger: 50 ms)."""
+UNWATCHED_S = 2.0
+"""There is a clock record every second."""
+UNDECIDABLE_SHARE = 0.02
+"""Of the sessions at risk."""
+
+
+class Affects(StrEnum):
+    """What a gap leaves undecided."""
+
+    ALL = "all"
+    """Nothing was learnt: what was measured means nothing. Proved findings stay."""
+    UPPER = "upper"
+    """More may have happened than was recorded."""
+    AUDIT = "audit"
+    """What only the audit shows may be more than was found."""
+    RECOVERY = "recovery"
+    """The same; but the outage itself may be what was to be shown."""
+    LOSS = "loss"
+    """Expectations about losses; findings that no expectation names keep their counts."""
+    PASS = "pass"
+    """Another deployment was run than was asked for: nothing passes. What was measured is what this run did,
+    and a proved violation stays one."""
+    TIMING = "timing"
+    TTL = "ttl"
+    """Findings about deadlines, proved ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    affects: Affects
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    gaps: tuple[Gap, ...] = ()
+    lateness: Lateness = field(default_factory=Lateness)
+    without: Mapping[Need, str] = field(default_factory=dict)
+    """Evidence that was not recorded -> why."""
+    limits_s: Mapping[str, float] = field(default_factory=dict)
+    """Finding that comes from something having taken too long -> the time that it may take."""
+
+    def about_delays(self, finding: str) -> tuple[str, ...]:
+        """What leaves a finding undecided that comes from something having taken too long."""
+        limit_s = self.limits_s.get(finding, self.lateness.bound_s)
+        late = (self.lateness.said(limit_s),) if self.lateness.counts_within(limit_s) else ()
+        return self.about(Affects.TIMING) + late
+
+    def lacks(self, measure: str) -> tuple[str, ...]:
+        """Why the run recorded too little to rule this out."""
+        of = MEASURES.get(measure)
+        return () if of is None else tuple(why for need, why in self.without.items() if need in of.needs)
+
+    def about(self, *affects: Affects) -> tuple[str, ...]:
+        return tuple(gap.sentence for gap in self.gaps if gap.affects in affects)
+
+
+def weigh(
+    history: History, moments: Moments, sessions: SessionCounts, crashed: Sequence[str] = ()
+) -> Evidence:
+    """`crashed`: what `run_checks` says of checks that failed with an error of their own."""
+    scenario = history.plan.scenario
+    gaps = [
+        *_left_out(history),
+        *_recording(history),
+        *(Gap(Affects.UPPER, f"a check crashed: {one}") for one in crashed),
+        *_faults(history),
+        *_traffic(history),
+        *_audit(history),
+        *_at_risk(history, sessions),
+        *_clocks(history, moments),
+    ]
+    return Evidence(
+        gaps=tuple(gaps),
+        lateness=lateness(history, moments),
+        without=_not_recorded(history),
+        limits_s={
+            "no-recovery": scenario.settle_within_s,
+            "logged-out-by-outage": scenario.workload.idle_timeout_s,
+        },
+    )
+
+
+def _not_recorded(history: History) -> dict[Need, str]:
+    """What the scenario does without, and what its run could not record."""
+    scenario = history.plan.scenario
+    found = {
+        need: f"{', '.join(names)}: not looked for, as this run has no {need}"
+        for need, names in not_looked_for(scenario.deployment, scenario.workload).items()
+    }
+    if not history.opening.eviction_events and evicted_keys(history).get(NodePurpose.SESSIONS):
+        found[Need.EVICTION_EVENTS] = "keys were evicted, and which ones was not recorded"
+    return found
+
+
+def _left_out(history: History) -> Iterator[Gap]:
+    deciding = [one for one in history.plan.scenario.deployment.topology.everything_left_out if one.decides]
+    if deciding:
+        yield Gap(
+            Affects.PASS,
+            "the nodes were not set up as the deployment says, and that can decide the outcome: "
+            + "; ".join(f"left out: {one}" for one in deciding),
+        )
+
+
+def _recording(history: History) -> Iterator[Gap]:
+    if history.incomplete or history.closing is None:
+        why = history.incomplete or "it has no closing line"
+        yield Gap(Affects.UPPER, f"the history is incomplete: {why}")
+    elif history.closing.interrupted:
+        yield Gap(Affects.UPPER, f"the run was interrupted: {history.closing.reason or 'by its user'}")
+    crashes = [event.detail for event in history.events if event.name == "behaviour-crashed"]
+    if crashes:
+        yield Gap(Affects.UPPER, f"the load engine crashed in {len(crashes)} operations: {crashes[0]}")
+    if not history.phases:
+        yield Gap(Affects.UPPER, "no phase was recorded, so what belongs to the fault is not known")
+    if not history.samples:
+        yield Gap(Affects.UPPER, "no node was ever sampled, so roles, offsets and evictions are not known")
+
+
+def _faults(history: History) -> Iterator[Gap]:
+    took_effect = {event.fault for event in history.events if event.name == "effect"}
+    for step in history.plan.scenario.faults:
+        if step.number in took_effect:
+            continue
+        said = [
+            event.detail
+            for event in history.events
+            if event.name == "no-effect" and event.fault == step.number
+        ]
+        what = " ".join(word for word in (step.kind, step.target) if word)
+        why = (said[-1] or "its effect was not observed") if said else "it never began"
+        yield Gap(Affects.ALL, f"fault {step.number} ({what}) did not take effect: {why}")
+    for event in history.events:
+        if event.name == "heal-failed":
+            yield Gap(Affects.AUDIT, f"{event.source} could not be healed: {event.detail}")
+
+
+def _traffic(history: History) -> Iterator[Gap]:
+    traffic = traffic_of(history)
+    if not (traffic.with_outcome(Outcome.ACKED) & traffic.in_phase(Phase.BASELINE)).any():
+        yield Gap(Affects.ALL, "the workload got nothing through before the fault")
+    sent = traffic.in_phase(Phase.FAULT, Phase.RECOVERY) & (traffic.sent_us != NONE)
+    if history.plan.scenario.faults and not sent.any():
+        yield Gap(Affects.ALL, "no operation was sent between the fault and recovery")
+
+
+def _audit(history: History) -> Iterator[Gap]:
+    summary = history.audit_summary
+    if summary is None:
+        yield Gap(Affects.AUDIT, "the run never came to its audit")
+    elif summary.valid_pass is None:
+        why = summary.reason or f"the topology changed during each of {summary.passes} passes"
+        yield Gap(Affects.AUDIT, f"no audit is valid: {why}")
+    elif not any(entry.pass_n == summary.valid_pass for entry in history.audit):
+        yield Gap(Affects.AUDIT, "the audit read no session")
+    if history.closing is not None and history.closing.not_recovered:
+        yield Gap(Affects.RECOVERY, f"the topology did not recover: {history.closing.not_recovered}")
+
+
+def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
+    if not history.plan.scenario.faults:
+        return
+    if not sessions.at_risk:
+        yield Gap(Affects.LOSS, "no session was at risk: none was alive while the fault could do harm")
+    elif sessions.undecidable > UNDECIDABLE_SHARE * sessions.at_risk:
+        yield Gap(
+            Affects.LOSS,
+            f"{sessions.undecidable} sessions cannot be decided, more than {100 * UNDECIDABLE_SHARE:g} %"
+            f" of the {sessions.at_risk} at risk",
+        )
+
+
+def _clocks(history: History, moments: Moments) -> Iterator[Gap]:
+    if not judged_clocks(history, moments):
+        yield Gap(Affects.TIMING, "nothing says how this machine was doing: no clock records")
+        yield Gap(Affects.TTL, "nothing says how the clocks ran: no clock records")
+        return
+    unwatched = unwatched_s(history, moments)
+    if unwatched > UNWATCHED_S:
+        yield Gap(
+            Affects.TIMING, f"nothing says how this machine was doing for {unwatched:.0f} s: no clock records"
+        )
+    drift_us = drift_of(history.clocks)
+    if drift_us > DRIFT_US:
+        yield Gap(Affects.TTL, f"the wall clock moved {drift_us / 1000:.0f} ms against the monotonic clock")
+
+
+def drift_of(clocks: Sequence[ClockPair]) -> int:
+    """How far wall and monotonic clock moved against each other over the run, in microseconds."""
+    apart = [pair.wall_us - pair.t_us for pair in clocks]
+    return max(apart, default=0) - min(apart, default=0)

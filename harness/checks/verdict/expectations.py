@@ -1,0 +1,376 @@
+"""Each expectation against what was measured: met, unmet, or undecided.
+
+A measurement is an interval. Met only if all of it satisfies the comparison, unmet only if none of
+it does. Gaps in the evidence widen it first (see `evidence`), so a proved violation stays unmet
+however much is missing, and "none seen" is no zero where something may have been missed, or nobody
+looked. Trap: a late machine widens times only, by as much as it was late; what was lost is lost at any
+speed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.checks.columns.traffic import traffic_of
+from harness.checks.facts.failovers import promotions
+from harness.checks.facts.landmarks import Moments
+from harness.checks.measures.availability import groups_of, late_us, longest, sides, total
+from harness.checks.measures.bounds import bounds_of, budget_of
+from harness.checks.measures.latency import acked_waits_us, percentile
+from harness.checks.measures.scope import Membership, Scope, scope_of
+from harness.checks.measures.summary import loss_window_s, share, unread_evictions
+from harness.checks.promises.kinds import LOST_WRITES
+from harness.checks.verdict.evidence import Affects, Evidence
+from harness.checks.wording import WINDOWS, interval_text, share_text
+from harness.model.engine import applies
+from harness.model.history import History
+from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics
+from harness.model.measures import MEASURES, SIDES, Need, why_not
+from harness.model.scenario import Expectation
+from harness.model.words import Outcome, Phase
+
+ANYTHING = Interval(low=0, high=INFINITE)
+ANY_SHARE = Interval(low=0, high=100)
+NONE = Interval(low=0, high=0)
+
+FROM_AVAILABILITY = frozenset({"refused-login", "logged-out-by-outage", "no-recovery"})
+"""Where the workload never ran, these say nothing about the topology."""
+LOSSES = LOST_WRITES | {"partial-session", "evicted-session", "expired-early"}
+TIMED = frozenset({"over-budget", "logged-out-by-outage", "lease-overrun", "no-recovery"})
+"""Measured times: nodes on a late machine are late with what bounds a loss and with failing over, and
+clients with coming back before a timeout or a lease ends."""
+DEADLINES = frozenset({"expired-early", "outlived-timeout"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything that an expectation may be measured on."""
+
+    history: History
+    moments: Moments
+    findings: Sequence[Finding]
+    counts: Mapping[str, Interval]
+    metrics: Metrics
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    interval: Interval
+    text: str = ""
+    """Empty: the interval in words."""
+    missing: str = ""
+    """Why there is nothing to measure."""
+    why: str = ""
+    """Why it is no single number, where it may be none."""
+
+
+def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
+    """One result for each of the scenario's expectations, in its order."""
+    expected = case.history.plan.scenario.expect
+    return tuple(
+        _result(expectation, bound, case)
+        for expectation, bound in zip(expected, bounds_of(case.history), strict=True)
+    )
+
+
+def _result(expectation: Expectation, bound: float | None, case: Case) -> ExpectationResult:
+    engine = case.history.opening.engine
+    if not applies(expectation.engine, engine):
+        said = f"left aside on {engine}"
+        return ExpectationResult(text=expectation.text, measured=said, low=0, high=0, met=None, aside=True)
+    measured = _measure(expectation, case)
+    interval, why = widened(expectation, measured.interval, case.evidence)
+    met, late = _met(expectation, interval, bound, case.evidence)
+    if bound is None:
+        budget = budget_of(expectation, case.history)
+        reason = "no fault took effect" if budget is None else budget.derivation
+        why = f"its bound is a loss budget, and there is none: {reason}"
+    changed = interval != measured.interval
+    text = measured.text if measured.text and not changed else interval_text(interval, expectation)
+    why = measured.missing or why or late or measured.why or "the evidence allows both answers"
+    return ExpectationResult(
+        text=expectation.text,
+        measured="not measured" if measured.missing and interval.low <= 0 else text,
+        low=interval.low,
+        high=interval.high,
+        met=met,
+        why="" if met is not None else why,
+    )
+
+
+def _met(
+    expectation: Expectation, interval: Interval, bound: float | None, evidence: Evidence
+) -> tuple[bool | None, str]:
+    """Whether it is met, and what this machine's lateness has to do with it not being decided."""
+    if bound is None:
+        return None, ""
+    exactly = compare(interval, expectation.comparison, bound)
+    if expectation.unit != "s":
+        return exactly, ""
+    if unknown := evidence.about(Affects.TIMING):
+        return None, unknown[0]
+    late = evidence.lateness
+    hidden_s = late.hides_s if expectation.metric in WINDOWS else 0.0
+    wide = Interval(low=interval.low - late.within_s(bound), high=interval.high + hidden_s)
+    met = compare(wide, expectation.comparison, bound)
+    return met, late.said(bound) if exactly is not None else ""
+
+
+def compare(measured: Interval, comparison: str, bound: float) -> bool | None:
+    """Whether all of an interval satisfies `comparison bound` (True), none of it (False), or some.
+
+    Raises:
+        ValueError: not a comparison.
+    """
+    satisfied: dict[str, Callable[[float, float], bool]] = {
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+    }
+    if comparison == "==":
+        if measured.exact:
+            return measured.low == bound
+        return None if measured.low <= bound <= measured.high else False
+    if comparison not in satisfied:
+        raise ValueError(f"comparison {comparison!r}: expected one of ==, <, <=, >, >=")
+    ends = {satisfied[comparison](end, bound) for end in (measured.low, measured.high)}
+    return ends.pop() if len(ends) == 1 else None
+
+
+def widened(expectation: Expectation, interval: Interval, evidence: Evidence) -> tuple[Interval, str]:
+    """What the gaps in the evidence leave of a measurement, and the first gap that matters."""
+    metric, of = expectation.metric, finding_named(expectation)
+    if of is None and metric != "loss window":
+        return _widened_traffic(metric, interval, evidence)
+    if metric == of:
+        interval, why = widened_count(of, interval, evidence)
+    else:
+        interval, why = _widened_loss(metric, of, interval, evidence)
+    if metric == "loss window" or of in LOSSES:
+        gaps = evidence.about(Affects.LOSS)
+        if gaps:
+            return _open(interval, metric), why or gaps[0]
+    return interval, why
+
+
+def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple[Interval, str]:
+    """The same for the number of a finding, also where no expectation names it."""
+    void = evidence.about(Affects.ALL) if finding in FROM_AVAILABILITY else ()
+    void += evidence.about(Affects.TTL) if finding in DEADLINES else ()
+    if void:
+        return ANYTHING, void[0]
+    late = evidence.about_delays(finding) if finding in TIMED and interval.high > 0 else ()
+    if late:
+        return Interval(low=0, high=interval.high), late[0]
+    gaps = evidence.about(Affects.ALL, Affects.UPPER) + _unseen(finding, evidence)
+    return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")
+
+
+def _unseen(measure: str, evidence: Evidence) -> tuple[str, ...]:
+    """Why more of it may have happened than anybody looked for."""
+    of = MEASURES.get(measure)
+    audited = of is None or Need.AUDIT in of.needs
+    return evidence.lacks(measure) + (evidence.about(Affects.AUDIT, Affects.RECOVERY) if audited else ())
+
+
+def _widened_loss(
+    metric: str, of: str | None, interval: Interval, evidence: Evidence
+) -> tuple[Interval, str]:
+    """A share of findings, or the loss window: both need all of the traffic to be known."""
+    void = evidence.about(Affects.ALL, Affects.UPPER)
+    void += evidence.about(Affects.TTL) if of in DEADLINES else ()
+    if void:
+        return (ANY_SHARE if metric == "share" else ANYTHING), void[0]
+    gaps = _unseen(of or metric, evidence)
+    return (_open(interval, metric), gaps[0]) if gaps else (interval, "")
+
+
+def _widened_traffic(metric: str, interval: Interval, evidence: Evidence) -> tuple[Interval, str]:
+    if gaps := evidence.about(Affects.ALL):
+        return ANYTHING, gaps[0]
+    if gaps := evidence.about(Affects.UPPER):
+        return (ANYTHING if metric == "latency" else Interval(low=interval.low, high=INFINITE)), gaps[0]
+    return interval, ""
+
+
+def _open(interval: Interval, metric: str) -> Interval:
+    return Interval(low=interval.low, high=100 if metric == "share" else INFINITE)
+
+
+def finding_named(expectation: Expectation) -> str | None:
+    """The finding that an expectation counts, or whose share it is; None: it measures something else."""
+    if expectation.metric == "share":
+        return expectation.arguments[0]
+    return None if expectation.metric in METRICS else expectation.metric
+
+
+def _measure(expectation: Expectation, case: Case) -> Measured:
+    scope, scenario = scope_of(expectation), case.history.plan.scenario
+    never = why_not(expectation, scenario.deployment, scenario.workload, scenario.faults)
+    if expectation.metric not in METRICS:
+        found = count(expectation.metric, scope, case)
+        return Measured(Interval(low=found.low, high=INFINITE), missing=never) if never else Measured(found)
+    if never:
+        return Measured(ANY_SHARE if expectation.metric == "share" else ANYTHING, missing=never)
+    return METRICS[expectation.metric](expectation, scope, case)
+
+
+def count(finding: str, scope: Scope, case: Case) -> Interval:
+    """How many of a finding lie in a scope. Undecidable ones may lie in any."""
+    everywhere = case.counts.get(finding, NONE)
+    if scope.everything:
+        return everywhere
+    members = [scope.finding(one, case.moments) for one in case.findings if one.name == finding]
+    low = members.count(Membership.IN)
+    undecided = max(0, everywhere.high - everywhere.low)
+    return Interval(low=low, high=low + members.count(Membership.UNKNOWN) + undecided)
+
+
+def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[Interval]] | None:
+    """How long the stretches without success were, of each shard and side in a scope: its windows, and what
+    nobody tried in; None: nothing of that kind was due there.
+
+    A web server counts as on its side of a partition for the whole run, as in the metrics.
+    """
+    kind, moments, history = expectation.arguments[0], case.moments, case.history
+    traffic = traffic_of(history)
+    judged = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    late = late_us(traffic.where(judged))
+    if scope.on in SIDES:
+        side_of = history.once(sides)
+        there = np.array([*(side_of.get(one) == scope.on for one in traffic.web_servers), False], np.bool_)
+        chosen = judged & there[traffic.web_server]
+    else:
+        chosen = judged & scope.group_has(traffic)
+    span = moments.trouble_us if scope.phase is None else moments.spans.get(scope.phase)
+    if span is None or not chosen.any():
+        return None
+    found = []
+    for group in groups_of(history, kind, chosen, moments):
+        windows = group.gaps(late=late, moments=moments)
+        blind = group.unprobed(windows, span, late=late, moments=moments)
+        if scope.phase is not None:
+            parts = (one.within(*span, moments.workload_ends_us) for one in windows)
+            windows = [part for part in parts if part is not None]
+        found.append([one.duration_s for one in (*windows, *blind)])
+    return found
+
+
+def _outage(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    return _of_the_worst(expectation, _stretches(expectation, scope, case), longest)
+
+
+def _downtime(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    return _of_the_worst(expectation, _stretches(expectation, scope, case), total)
+
+
+def _of_the_worst(
+    expectation: Expectation,
+    stretches: list[list[Interval]] | None,
+    summed: Callable[[Iterable[Interval]], Interval],
+) -> Measured:
+    """Either end by the group that is worst there: which one was out longest is not known either."""
+    if stretches is None:
+        return _nothing_due(expectation)
+    kind = expectation.arguments[0]
+    return Measured(
+        longest(map(summed, stretches)),
+        why=f"{kind} was not tried often enough to tell when it worked and when it did not",
+    )
+
+
+def _nothing_due(expectation: Expectation) -> Measured:
+    return Measured(ANYTHING, missing=f"no {expectation.arguments[0]} was due there")
+
+
+def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    kind, which = expectation.arguments
+    traffic = traffic_of(case.history)
+    chosen = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED) & scope.has(traffic)
+    waits = acked_waits_us(traffic, chosen)
+    if not len(waits):
+        return Measured(ANYTHING, missing=f"no {kind} was acked there")
+    wait_s = percentile(waits, 1.0 if which == "max" else float(which.removeprefix("p")) / 100) / 1e6
+    return Measured(Interval(low=wait_s, high=wait_s))
+
+
+def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    of, traffic = expectation.arguments[0], traffic_of(case.history)
+    a_behaviour = of in case.history.plan.scenario.workload.mix  # `logout` is the name of a kind too
+    chosen = traffic.of_behaviour(of) if a_behaviour else traffic.of_kind(of)
+    chosen = chosen & scope.has(traffic)
+    if scope.phase is not Phase.SEED:
+        chosen &= ~traffic.in_phase(Phase.SEED)
+    if not chosen.any() and expectation.metric != Outcome.ACKED:
+        return _nothing_due(expectation)
+    seen = int((chosen & traffic.with_outcome(Outcome(expectation.metric))).sum())
+    return Measured(Interval(low=seen, high=seen))
+
+
+def _share(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    finding = expectation.arguments[0]
+    had, could = share(finding, case.history, case.moments, case.findings, scope)
+    if not could:
+        return Measured(ANY_SHARE, missing=f"nothing there could have had {finding}")
+    undecided = count(finding, scope, case)
+    most = min(could, had + undecided.high - undecided.low)
+    interval = Interval(low=100 * had / could, high=100 * most / could)
+    return Measured(interval, text=share_text(had, could) if interval.exact else "")
+
+
+def _loss_window(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    """Losses of which nobody knows whether they belong there count at the upper end only."""
+    del expectation
+    moments = case.moments
+    where = [(one, scope.finding(one, moments)) for one in case.findings]
+    certain = loss_window_s([one for one, member in where if member is Membership.IN], moments)
+    at_most = loss_window_s([one for one, member in where if member is not Membership.OUT], moments)
+    if at_most is None:
+        return Measured(NONE, text="nothing lost")
+    return Measured(Interval(low=0.0 if certain is None else certain.low, high=at_most.high))
+
+
+def _failovers(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    del expectation
+    seen = promotions(case.history, scope.shard)
+    return Measured(Interval(low=seen, high=seen))
+
+
+def _evicted_keys(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    del expectation
+    evicted = case.metrics.evicted_keys
+    purposes = set(evicted) if scope.on is None else {scope.on}
+    seen = sum(evicted.get(one, 0) for one in purposes)
+    if purposes.isdisjoint(unread_evictions(case.history)):
+        return Measured(Interval(low=seen, high=seen))
+    why = "a node ended or was not looked at, and what it evicted after the last look at it is not known"
+    return Measured(Interval(low=seen, high=INFINITE), why=why)
+
+
+def _at_risk(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+    del expectation, scope
+    at_risk = case.metrics.sessions.at_risk
+    return Measured(Interval(low=at_risk, high=at_risk))
+
+
+METRICS: Mapping[str, Callable[[Expectation, Scope, Case], Measured]] = {
+    "outage": _outage,
+    "downtime": _downtime,
+    "latency": _latency,
+    "acked": _outcomes,
+    "rejected": _outcomes,
+    "unknown": _outcomes,
+    "not_sent": _outcomes,
+    "share": _share,
+    "loss window": _loss_window,
+    "failovers": _failovers,
+    "evicted keys": _evicted_keys,
+    "at risk": _at_risk,
+}
+"""Every other metric is a finding's name."""

@@ -1,0 +1,254 @@
+"""What happened to one session, in words: a dozen lines for a finding, all of it for `why`.
+
+Reads the history again instead of keeping text for every finding. Times count from the first
+fault's proved effect. Trap: the lines around the break matter more than the first ones; what is left
+out is counted, never silently dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.checks.columns.arrays import Flags, Integers, Words, integers
+from harness.checks.facts.ownership import Standing
+from harness.checks.facts.step_effects import FOREVER, NEVER, seen_at, state_of
+from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.screen.screening import screen
+from harness.model.history import History
+from harness.model.judgement import Finding
+from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
+from harness.model.table import rows_of
+from harness.model.words import Outcome, StepKind
+
+TOLD = (
+    *("effect", "no-effect", "healed", "promoted", "demoted", "rebooted", "recovered"),
+    *("flushed", "evicted", "web-server-killed"),
+)
+"""Events that belong into a session's story."""
+EVENTS_SHOWN = 4
+TURNING_POINTS = ("effect", "promoted", "flushed", "evicted", "web-server-killed", "demoted", "healed")
+"""What is shown first where there is room for some events only: what was done, then what it led to."""
+OPERATIONS_SHOWN = 6
+"""Of a finding that is about no single session."""
+WIDTH = 150
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    t_us: float
+    text: str
+    operation: int | None = None
+    event: str = ""
+    audit: bool = False
+    last_look: bool = False
+
+
+def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
+    """Their stories, told from the part of the history that was looked at closely to find them."""
+    part = screen(history).suspects
+    return [story(part, one) for one in findings]
+
+
+def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
+    """The story of the finding's session in at most `lines` lines; without a session, the events."""
+    index = _index_of(history, _rows_about(history, finding.session, finding.operations[:OPERATIONS_SHOWN]))
+    timeline = next((one for one in index.sessions.values() if one.session == finding.session), None)
+    told = _lines_of_no_session(index, finding) if timeline is None else _lines(index, timeline)
+    if not told:
+        return [finding.sentence]
+    return _written(index, told, _choose(told, finding, lines))
+
+
+def session_story(history: History, session: str) -> list[str]:
+    """Everything recorded about a session (a prefix of its id is enough, if only one has it)."""
+    index = _index_of(history, _rows_about(history, session))
+    names = [one for one in index.sessions if one.startswith(session)]
+    if not names:
+        return [f"no session {session!r} in this history; it has {len(history.sessions())} sessions"]
+    if len(names) > 1:
+        return [f"{len(names)} sessions begin with {session!r}:", *sorted(names)[:20]]
+    timeline = index.sessions[names.pop()]
+    head = f"session {timeline.session} of {timeline.user}, shard {timeline.shard}"
+    return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline))]
+
+
+def _rows_about(history: History, beginning: str | None, operations: Sequence[int] = ()) -> Integers:
+    """Of the sessions whose ids begin so, and of all that a step of another did to them; and these
+    operations. The rest of a long history stays a table."""
+    table = history.table
+    wanted: Flags = np.isin(integers(table.operations, "id"), np.array(operations, np.int64))
+    if beginning is not None:
+
+        def begins(name: str) -> bool:
+            return name.startswith(beginning)
+
+        wanted |= Words(table.operations, "session").which(begins)
+        wanted[rows_of(table.steps)[Words(table.steps, "session").which(begins)]] = True
+    return np.flatnonzero(wanted)
+
+
+def _index_of(history: History, rows: Integers) -> Index:
+    return Index(replace(history, operations=history.table.take(rows)))
+
+
+def _lines(index: Index, timeline: Timeline) -> list[_Line]:
+    """All that is known of a session, in the order of time."""
+    told = _events(index, timeline.shard, timeline.key)
+    told += [_operation(index, one, timeline) for one in index.history.operations if _concerns(one, timeline)]
+    told += [_audit(timeline, entry) for entry in timeline.audit]
+    told += _last_looks(index, timeline)
+    return sorted(told, key=lambda one: one.t_us)
+
+
+def _lines_of_no_session(index: Index, finding: Finding) -> list[_Line]:
+    """Of a finding that is about no single session: the events, and its first operations."""
+    told = _events(index, finding.shard, None)
+    named = (index.operations.get(one) for one in finding.operations[:OPERATIONS_SHOWN])
+    told += [_operation(index, one, None) for one in named if one is not None]
+    return sorted(told, key=lambda one: one.t_us)
+
+
+def _events(index: Index, shard: int | None, key: str | None) -> list[_Line]:
+    """What happened to this shard (None: to any) and to all keys or this."""
+    return [
+        _Line(event.t_us, _event(event), event=event.name)
+        for event in index.history.events
+        if event.name in TOLD and (shard is None or event.shard in {None, shard}) and event.key in {None, key}
+    ]
+
+
+def _concerns(operation: Operation, timeline: Timeline) -> bool:
+    if operation.session == timeline.session:
+        return True
+    return operation.user == timeline.user and any(
+        step.session == timeline.session for step in operation.steps
+    )
+
+
+def _choose(told: list[_Line], finding: Finding, lines: int) -> list[int]:
+    """Which lines to show: the finding's own, the audit's, the events between, then what is next to its own.
+    Where some are left out, the last line is for their number."""
+    if len(told) <= lines:
+        return list(range(len(told)))
+    own = [n for n, one in enumerate(told) if one.operation in finding.operations]
+    audit = [n for n, one in enumerate(told) if one.audit]
+    from_us = min((told[n].t_us for n in own), default=NEVER)
+    to_us = finding.seen_us if finding.seen_us is not None else FOREVER
+    between = [n for n, one in enumerate(told) if one.event and from_us <= one.t_us <= to_us]
+    events = sorted(between, key=lambda n: (_weight(told[n].event), n))[:EVENTS_SHOWN]
+    first = [n for n, one in enumerate(told) if one.operation is not None][:1]
+    rest = sorted(range(len(told)), key=lambda n: min((abs(n - one) for one in own), default=n))
+    looks = [n for n, one in enumerate(told) if one.last_look]
+    order = [*own[:4], *own[-2:], *first, *audit[:2], *looks[:1], *events, *rest]
+    return sorted(list(dict.fromkeys(order))[: lines - 1])
+
+
+def _weight(event: str) -> int:
+    return TURNING_POINTS.index(event) if event in TURNING_POINTS else len(TURNING_POINTS)
+
+
+def _written(index: Index, told: list[_Line], kept: list[int]) -> list[str]:
+    shown = [_fitted(f"{_time(index, told[n].t_us)}  {told[n].text}") for n in kept]
+    left_out = len(told) - len(kept)
+    if left_out:
+        shown.append(f"({left_out} more; `failover-kit why` shows all)")
+    return shown
+
+
+def _fitted(line: str) -> str:
+    """At most `WIDTH` long, without half a word; what was left out is marked."""
+    if len(line) <= WIDTH:
+        return line
+    return f"{line[: WIDTH - 1].rpartition(' ')[0].rstrip()} …"
+
+
+def _time(index: Index, t_us: float) -> str:
+    return f"{(t_us - (index.effect_us or 0)) / 1e6:+z9.3f} s"
+
+
+def _event(event: Event) -> str:
+    what = {"effect": "fault took effect", "no-effect": "fault had no effect"}.get(event.name, event.name)
+    where = f" {event.node}" if event.node and event.node not in event.detail else ""
+    return f"-- {event.source}: {what}{where}{': ' + event.detail if event.detail else ''}"
+
+
+def _operation(index: Index, operation: Operation, timeline: Timeline | None) -> _Line:
+    steps = [
+        one
+        for one in operation.steps
+        if timeline is None or (one.session or operation.session) == timeline.session
+    ] or list(operation.steps)
+    deciding = next((one for one in steps if one.deciding), steps[0] if steps else None)
+    begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
+    parts = [operation.web_server, f"{operation.behaviour} #{operation.id}"]
+    if deciding is not None:
+        parts.append(_at(index, operation, deciding))
+        parts.append("; ".join(_outcome(one, timeline) for one in steps))
+    else:
+        parts.append(str(operation.outcome))
+    if operation.told:
+        parts.append(f"told {operation.told!r}")
+    return _Line(begun_us, "  ".join(parts), operation=operation.id)
+
+
+def _at(index: Index, operation: Operation, step: Step) -> str:
+    connection = index.connection_for(operation, step)
+    if connection is None:
+        return "(no node)"
+    sent_us, done_us = seen_at(operation, step)
+    standing = index.nodes.standing(connection.node, sent_us, done_us)
+    role = str(standing) if standing is not Standing.UNKNOWN else "?"
+    return f"at {connection.node} ({role})"
+
+
+def _outcome(step: Step, timeline: Timeline | None) -> str:
+    words = [str(step.does), str(step.outcome)]
+    if step.outcome is Outcome.ACKED:
+        if step.effective is False:
+            taken = step.does is StepKind.ACQUIRE
+            words.append(f"without effect: {'it was taken' if taken else 'nothing was there'}")
+        if step.saw is not None and timeline is not None:
+            state = state_of(step.saw, timeline.session, timeline.user)
+            words.append(f"saw it {state.name.lower()}" if step.saw else "saw nothing")
+    elif step.error:
+        words.append(f"({step.error[:60]})")
+    changed = {**step.wrote} if step.does is StepKind.WRITE else {**step.added}
+    if changed:
+        words.append(", ".join(f"{name}={value}" for name, value in changed.items())[:60])
+    if len(step.attempts) > 1:
+        words.append(f"in {len(step.attempts)} attempts")
+    return " ".join(words)
+
+
+def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
+    if entry.saw is None:
+        found = f"no answer ({entry.error or 'none'})"
+    else:
+        state = state_of(entry.saw, timeline.session, timeline.user)
+        found = f"{state.name.lower()}" + (f", {entry.pttl_ms} ms to live" if entry.saw else "")
+    witnesses = "" if entry.witnesses is None else f", {len(entry.witnesses)} witnesses"
+    return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
+
+
+def _last_looks(index: Index, timeline: Timeline) -> list[_Line]:
+    """A line per node that was read before it lost its data: the last reading, and which writes it was
+    the only one to have."""
+    last = {entry.node: entry for entry in index.forensics(timeline.session)}
+    return [_last_look(index, timeline, entry) for entry in last.values()]
+
+
+def _last_look(index: Index, timeline: Timeline, entry: ForensicEntry) -> _Line:
+    said = ["its type is not a session's"]
+    if entry.saw is not None:
+        said = [state_of(entry.saw, timeline.session, timeline.user).name.lower()]
+    if entry.witnesses is not None:
+        said.append(f"{len(entry.witnesses)} witnesses")
+        kept = None if timeline.primary is None else timeline.primary.witnesses
+        gone = () if kept is None else [f"#{one}" for one in entry.witnesses if one not in kept]
+        if gone:
+            said.append(f"lost since: {' '.join(gone)}")
+    moment = index.last_looks.moment(entry)
+    return _Line(entry.sent_us, f"last look  {entry.node} ({moment}): {', '.join(said)}", last_look=True)

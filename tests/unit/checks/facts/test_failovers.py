@@ -1,0 +1,266 @@
+"""The steps of a failover, and what is said where one was not seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.checks.facts.failovers import STEPS, failover_steps, promotions
+from harness.model.judgement import FailoverStep, Finding
+from harness.model.records import Connection
+from harness.model.words import FindingSide, OperationKind, Outcome
+from lab.records import us
+from tests.builders_metrics import Sketch
+
+WRITE = OperationKind.WRITE
+
+
+def steps(sketch: Sketch, *findings: Finding, shard: int = 1) -> dict[str, FailoverStep]:
+    return {one.step: one for one in failover_steps(sketch.history(), findings) if one.shard == shard}
+
+
+def failed_over() -> Sketch:
+    """redis-1 (process `old`) is killed at 10 s, redis-2 (`new`) promoted at 11.5 s."""
+    sketch = Sketch()
+    sketch.connections = [
+        Connection(id=1, web_server="web-1", node="redis-1", run_id="old", role="primary", opened_us=0),
+        Connection(
+            id=2, web_server="web-2", node="redis-2", run_id="new", role="primary", opened_us=us(11.9)
+        ),
+    ]
+    sketch.sample("redis-1", 9.9, role="primary", run_id="old", offset=100, replicas={"redis-2": 90})
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
+    sketch.event("suspected", 11.0, node="redis-1")
+    sketch.event("suspected", 11.1, source="sentinel-2", node="redis-1")
+    sketch.event("suspected-by-quorum", 11.2)
+    sketch.event("agreed", 11.25)
+    sketch.event("elected", 11.3)
+    sketch.event("promoted", 11.5, node="redis-2", error_s=0.1)
+    sketch.event("promoted", 11.6, source="sentinel-2", node="redis-2")
+    sketch.event("published", 11.8)
+    sketch.do(WRITE, 9.5, connection=1)
+    sketch.do(WRITE, 10.1, 0.4, connection=1, outcome=Outcome.UNKNOWN)
+    sketch.do(WRITE, 11.95, connection=2)
+    return sketch
+
+
+def test_every_step_is_timed_from_the_effect() -> None:
+    """The steps in their order, each with its time, and both errors added up."""
+    found = steps(failed_over())
+    assert tuple(found) == STEPS
+    assert {name: step.t_s for name, step in found.items() if step.t_s is not None} == {
+        "fault effect": 0.0,
+        "suspected first": pytest.approx(1.0),
+        "suspected by quorum": pytest.approx(1.2),
+        "agreed": pytest.approx(1.25),
+        "elected": pytest.approx(1.3),
+        "promoted": pytest.approx(1.5),
+        "topology published": pytest.approx(1.8),
+        "client's first error": pytest.approx(0.5),
+        "client redirected": pytest.approx(1.9),
+        "first write acked by the new primary": pytest.approx(1.952),
+    }
+    assert found["promoted"].error_s == pytest.approx(0.15)
+    assert found["suspected first"].source == "sentinel-1"
+
+
+def test_step_not_seen_says_why() -> None:
+    """Nothing is left out and nothing invented: each missing step has a reason."""
+    found = steps(failed_over())
+    assert found["last ack by the deposed primary"].t_s is None
+    assert found["last ack by the deposed primary"].reason == "it acked nothing after the promotion"
+    assert found["last stale read"].reason == "no stale read was seen"
+
+
+def test_last_ack_by_the_deposed_is_told_by_the_process() -> None:
+    """A zombie's acks after the promotion count, whatever the node is called now."""
+    sketch = failed_over()
+    sketch.do(WRITE, 12.5, connection=1)
+    sketch.do(WRITE, 13.5, connection=2)
+    assert steps(sketch)["last ack by the deposed primary"].t_s == pytest.approx(2.502)
+
+
+def test_last_stale_read_comes_from_the_findings() -> None:
+    """The last client that saw the past ends the failover."""
+    stale = [
+        Finding(name="stale-read", side=FindingSide.CLOSED, shard=1, seen_us=us(seen), web_server="web-2")
+        for seen in (12.0, 14.0)
+    ]
+    found = steps(failed_over(), *stale)["last stale read"]
+    assert (found.t_s, found.source) == (pytest.approx(4.0), "web-2")
+
+
+def test_steps_count_from_the_effect_that_set_the_failover_off() -> None:
+    """Replication cut, then the primary killed: the kill is what the sentinels noticed."""
+    sketch = failed_over()
+    sketch.event("effect", 7.0, source="fault 1", fault=1)
+    sketch.events = [
+        event if event.t_us != us(10.0) else event.__class__(**{**_fields(event), "source": "fault 2"})
+        for event in sketch.events
+    ]
+    found = steps(sketch)
+    assert found["fault effect"].source == "fault 2"
+    assert found["promoted"].t_s == pytest.approx(1.5)
+
+
+def _fields(event: object) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
+
+
+def test_restart_without_failover_still_tells_the_first_new_write() -> None:
+    """A node reborn is another process: its first ack ends the outage though nobody was promoted."""
+    sketch = Sketch()
+    sketch.connections = [
+        Connection(id=1, web_server="web-1", node="redis-1", run_id="old", opened_us=0),
+        Connection(id=2, web_server="web-1", node="redis-1", run_id="reborn", opened_us=us(11)),
+    ]
+    sketch.sample("redis-1", 9.9, role="primary", run_id="old")
+    sketch.do(WRITE, 9.99, took_s=0.02, connection=1)
+    sketch.do(WRITE, 12.0, connection=2)
+    found = steps(sketch)
+    assert found["first write acked by the new primary"].t_s == pytest.approx(2.002)
+    assert found["promoted"].reason == "0 of 1 sentinels took redis-1 for dead, the quorum is 2"
+    assert found["agreed"].reason == "not reported by any sentinel"
+    assert found["last ack by the deposed primary"].reason == "no promotion was seen"
+
+
+def test_promotion_reported_by_three_is_one_failover() -> None:
+    """Promotions are counted per shard, not per reporter; none of before the fault."""
+    sketch = failed_over()
+    sketch.event("promoted", 3.0, node="redis-1")
+    assert promotions(sketch.history()) == 1
+    sketch.event("promoted", 14.0, node="redis-3")
+    sketch.event("promoted", 12.0, node="redis-9", shard=2)
+    assert promotions(sketch.history()) == 2
+    assert promotions(sketch.history(), shard=1) == 2
+    assert promotions(sketch.history(), shard=2) == 0  # redis-9 is no node of this run
+
+
+def test_no_fault_no_steps() -> None:
+    """Without an effect there is nothing to count from."""
+    assert failover_steps(Sketch(faulty=False).history()) == ()
+
+
+def test_suspicion_of_another_node_is_no_step() -> None:
+    """A replica that is taken for dead at the same time says nothing about this failover."""
+    sketch = failed_over()
+    sketch.event("suspected", 10.2, node="redis-3")
+    assert steps(sketch)["suspected first"].t_s == pytest.approx(1.0)
+
+
+def failed_over_twice() -> Sketch:
+    """redis-2 dies at 14 s; its first heir is not found, then redis-1, which came back, leads at 17 s."""
+    sketch = failed_over()
+    sketch.fault_kinds = ("kill", "kill")
+    sketch.connections.append(
+        Connection(
+            id=3, web_server="web-3", node="redis-1", run_id="back", role="primary", opened_us=us(17.3)
+        )
+    )
+    sketch.sample("redis-2", 13.9, role="primary", run_id="new")
+    sketch.event("effect", 14.0, source="fault 2", node="redis-2", fault=2)
+    sketch.event("suspected", 15.0, node="redis-2")
+    sketch.event("agreed", 15.1, node="redis-2")
+    sketch.event("elected", 15.2, node="redis-2")
+    sketch.event("-failover-abort-no-good-slave", 15.3, node="redis-2")
+    sketch.event("elected", 16.8, source="sentinel-2", node="redis-2")
+    sketch.event("+failover-state-wait-promotion", 16.9, source="sentinel-2", node="redis-1", error_s=0.02)
+    sketch.event("+promoted-slave", 17.0, source="sentinel-2", node="redis-1")
+    sketch.event("published", 17.1, source="sentinel-2", node="redis-1")
+    sketch.do(WRITE, 13.0, connection=2)
+    sketch.do(WRITE, 14.4, 0.1, connection=2, outcome=Outcome.UNKNOWN)
+    sketch.do(WRITE, 17.4, connection=3)
+    return sketch
+
+
+def lists(sketch: Sketch, *findings: Finding) -> dict[int, dict[str, FailoverStep]]:
+    found: dict[int, dict[str, FailoverStep]] = {}
+    for one in failover_steps(sketch.history(), findings):
+        found.setdefault(one.failover, {})[one.step] = one
+    return found
+
+
+def test_each_failover_has_its_own_list_from_its_own_fault() -> None:
+    """Two failovers of one shard: the second is counted from the second fault, and takes nothing of the
+    first one's."""
+    first, second = lists(failed_over_twice()).values()
+    assert [one.fault for one in (first["promoted"], second["promoted"])] == [1, 2]
+    assert first["promoted"].t_s == pytest.approx(1.5)
+    assert first["client's first error"].t_s == pytest.approx(0.5)
+    assert first["first write acked by the new primary"].t_s == pytest.approx(1.952)
+    assert {name: step.t_s for name, step in second.items() if step.t_s is not None} == {
+        "fault effect": 0.0,
+        "suspected first": pytest.approx(1.0),
+        "agreed": pytest.approx(1.1),
+        "elected": pytest.approx(2.8),
+        "promoted": pytest.approx(3.0),
+        "topology published": pytest.approx(3.1),
+        "client's first error": pytest.approx(0.5),
+        "client redirected": pytest.approx(3.3),
+        "first write acked by the new primary": pytest.approx(3.402),
+    }
+    assert second["promoted"].error_s == pytest.approx(0.12)
+    assert promotions(failed_over_twice().history()) == 2
+
+
+def test_attempts_that_were_given_up_stand_beside_the_one_that_succeeded() -> None:
+    """The election that led to the promotion counts; what was aborted before it is said."""
+    first, second = lists(failed_over_twice()).values()
+    assert (second["elected"].source, second["elected"].reason) == (
+        "sentinel-2",
+        "aborted before: no good replica",
+    )
+    assert first["elected"].reason == ""
+
+
+def test_stale_read_belongs_to_the_failover_that_it_came_in() -> None:
+    """Up to the next fault's effect it is the first one's, from then on the second one's."""
+    stale = [
+        Finding(name="stale-read", side=FindingSide.CLOSED, shard=1, seen_us=us(seen), web_server="web-2")
+        for seen in (13.999, 14.0)
+    ]
+    first, second = lists(failed_over_twice(), *stale).values()
+    assert first["last stale read"].t_s == pytest.approx(3.999)
+    assert second["last stale read"].t_s == pytest.approx(0.0)
+
+
+def test_failover_that_never_came_has_a_list_with_the_last_word() -> None:
+    """Sentinel was elected and gave up: no promotion, and why."""
+    sketch = failed_over_twice()
+    sketch.events = [one for one in sketch.events if one.t_us < us(16.0)]
+    second = lists(sketch)[2]
+    assert second["elected"].t_s == pytest.approx(1.2)
+    assert second["elected"].reason == "aborted: no good replica"
+    assert second["promoted"].t_s is None
+    assert second["promoted"].reason == "aborted: no good replica"
+    assert second["client redirected"].reason == "no promotion was seen"
+
+
+def test_election_that_never_was_says_why() -> None:
+    """Nobody was elected; the step says that Sentinel gave it up."""
+    sketch = failed_over()
+    sketch.events = [one for one in sketch.events if one.t_us < us(11.3)]
+    sketch.event("-failover-abort-not-elected", 13.0, node="redis-1")
+    found = steps(sketch)
+    assert found["elected"].t_s is None
+    assert found["elected"].reason == "aborted: no sentinel got the votes of a majority"
+
+
+def test_fault_that_strikes_no_primary_makes_no_list() -> None:
+    """The restart of a deposed primary causes nothing."""
+    sketch = failed_over()
+    sketch.fault_kinds = ("kill", "restart")
+    sketch.event("effect", 14.0, source="fault 2", node="redis-1", fault=2)
+    assert list(lists(sketch)) == [1]
+    sketch.event("effect", 14.5, source="fault 2", node="redis-2", fault=2)
+    assert list(lists(sketch)) == [1, 2]
+
+
+def test_failover_without_a_fault_of_its_own_counts_from_the_last_effect_before() -> None:
+    """Nobody struck redis-2, and redis-3 took over: nothing that the first one did is its own."""
+    sketch = failed_over()
+    sketch.event("promoted", 14.0, node="redis-3", error_s=0.1)
+    first, second = lists(sketch).values()
+    assert second["fault effect"].source == first["fault effect"].source
+    assert second["promoted"].t_s == pytest.approx(4.0)
+    assert second["suspected first"].t_s is None
+    assert first["topology published"].t_s == pytest.approx(1.8)

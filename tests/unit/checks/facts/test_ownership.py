@@ -1,0 +1,313 @@
+"""What a node was at a moment, to the microsecond: whoever asks gets the same answer on each side of a change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.facts.ownership import AT_LIMIT, Nodes, Standing
+from harness.model.deployment import TopologySpec
+from harness.model.history import History
+from harness.model.words import Cause
+from lab.records import us
+from tests.builders_metrics import Sketch
+
+FROM_US, BY_US = us(11.9), us(12.0)
+
+
+def promoted() -> Nodes:
+    """redis-2 becomes primary somewhere in [11.9, 12.0] s."""
+    sketch = Sketch()
+    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
+    return Nodes(sketch.history())
+
+
+@pytest.mark.parametrize(
+    ("node", "sent_us", "done_us", "standing"),
+    [
+        ("redis-1", FROM_US - 2, FROM_US - 1, Standing.PRIMARY),
+        ("redis-1", FROM_US - 1, FROM_US, Standing.CHANGING),
+        ("redis-1", BY_US, BY_US + 9, Standing.CHANGING),
+        ("redis-1", BY_US + 1, BY_US + 9, Standing.DEPOSED),
+        ("redis-2", FROM_US - 2, FROM_US - 1, Standing.REPLICA),
+        ("redis-2", FROM_US - 1, FROM_US, Standing.PRIMARY),
+        ("redis-3", BY_US, BY_US + 9, Standing.REPLICA),
+        ("sentinel-1", BY_US, BY_US + 9, Standing.UNKNOWN),
+    ],
+)
+def test_standing_changes_with_the_promotion(
+    node: str, sent_us: int, done_us: int, standing: Standing
+) -> None:
+    """Primary up to its first moment, deposed after its last one, and in between nobody knows."""
+    assert promoted().standing(node, sent_us, done_us) is standing
+
+
+@pytest.mark.parametrize(("t_us", "owner"), [(FROM_US - 1, "redis-1"), (FROM_US, "redis-2")])
+def test_shard_has_its_new_owner_from_the_first_moment_on(t_us: int, owner: str) -> None:
+    """A promotion that may have happened counts."""
+    nodes = promoted()
+    assert nodes.owner_at(1, t_us) == owner
+    assert nodes.owner_at(9, t_us) is None
+    heir = nodes.owner_after("redis-2", t_us)
+    assert heir is None  # nobody followed redis-2
+    following = nodes.owner_after("redis-1", t_us)
+    assert following is not None
+    assert following.node == "redis-2"
+
+
+def lives(*samples: tuple[float, str], node: str = "redis-1") -> Nodes:
+    """(second at which it is asked, run id)."""
+    sketch = Sketch(faulty=False)
+    for at, run_id in samples:
+        sketch.sample(node, at + 0.0005, role="primary", run_id=run_id)
+    return Nodes(sketch.history())
+
+
+@pytest.mark.parametrize(
+    ("t_s", "run_id"), [(0.5, "a"), (1.0, "a"), (1.999, "a"), (2.0, "b"), (2.5, "b"), (3.0, "c"), (9.0, "c")]
+)
+def test_process_is_that_of_the_last_sample_before(t_s: float, run_id: str) -> None:
+    """Before the first sample it is the first one's: a process does not begin when it is looked at."""
+    assert lives((1.0, "a"), (2.0, "b"), (3.0, "c")).run_id_at("redis-1", us(t_s)) == run_id
+
+
+def test_process_without_a_name_is_told_by_the_next_sample() -> None:
+    """A node that did not say its run id says it later."""
+    assert lives((1.0, ""), (2.0, "b"), (3.0, "c")).run_id_at("redis-1", us(0.5)) == "b"
+    assert lives((1.0, "a")).run_id_at("redis-2", us(1.0)) == ""
+
+
+def test_process_is_gone_once_another_answered() -> None:
+    """By the answer of the next process; one that nobody knows by its run id never is."""
+    nodes = lives((1.0, ""), (2.0, "b"), (3.0, "c"), (4.0, "c"))
+    assert nodes.gone_us("redis-1", "b") == us(3.0005)
+    assert nodes.gone_us("redis-1", "c") is None
+    assert nodes.gone_us("redis-1", "") is None
+    assert nodes.gone_us("redis-2", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "gone_us"),
+    [("kill", us(10.0)), ("stop", us(10.0)), ("restart", us(10.0)), ("pause", us(12.0005))],
+)
+def test_fault_that_ends_a_process_proves_when(kind: str, gone_us: int) -> None:
+    """The process that ran at the effect; what was born by it lives on."""
+    sketch = Sketch(fault_kinds=(kind,))
+    for at, run_id in ((1.0, "a"), (9.95, "b"), (12.0, "c")):
+        sketch.sample("redis-1", at + 0.0005, role="primary", run_id=run_id)
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error_s=0.05)
+    nodes = Nodes(sketch.history())
+    assert nodes.gone_us("redis-1", "b") == gone_us
+    assert nodes.gone_us("redis-1", "a") == us(9.9505)
+    assert nodes.gone_us("redis-1", "c") is None
+
+
+def test_first_end_of_a_process_counts() -> None:
+    """A second effect on a node whose process did not change moves nothing; another event ends nothing."""
+    sketch = Sketch(fault_kinds=("kill", "kill"))
+    sketch.sample("redis-1", 1.0, role="primary", run_id="a")
+    sketch.event("healed", 9.0, source="fault 1", node="redis-1", fault=1)
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    sketch.event("effect", 12.0, source="fault 2", node="redis-1", fault=2)
+    assert Nodes(sketch.history()).gone_us("redis-1", "a") == us(10.0)
+
+
+# ---------------------------------------------------------------- evictions
+
+
+def evicting(
+    *counts: tuple[float, int], memory: int = 100, limit: int = 100, run_ids: tuple[str, ...] = ()
+) -> Sketch:
+    """redis-1 says at these seconds how many keys it has evicted."""
+    sketch = Sketch(faulty=False, eviction_events=False)
+    for n, (at, count) in enumerate(counts):
+        sketch.sample(
+            "redis-1",
+            at,
+            role="primary",
+            run_id=run_ids[n] if run_ids else "a",
+            evicted_keys=count,
+            memory_bytes=memory,
+            memory_limit_bytes=limit,
+        )
+    return sketch
+
+
+COUNTS = ((1.0, 2), (2.0, 5), (3.0, 9), (4.0, 9), (5.0, 20))
+
+
+@pytest.mark.parametrize(
+    ("from_us", "to_us", "count"),
+    [
+        (us(1.0), us(2.0) - 500, 3),  # the count of 1.0 s is from before, that of 2.0 s was asked by then
+        (us(1.0) - 1, us(2.0) - 500, 5),
+        (us(1.0), us(2.0), 7),  # the look of 2.0 s began before: the one of 3.0 s has what it may have missed
+        (us(3.0), us(4.0), 11),
+        (us(3.0), us(3.9), 0),
+        (us(0.5), us(9.0), 20),
+    ],
+)
+def test_evictions_between_two_moments(from_us: int, to_us: int, count: int) -> None:
+    """From the last count that was answered before to the first that was asked for after."""
+    assert Nodes(evicting(*COUNTS).history()).evicted_between(1, from_us, to_us) == ("a", count)
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit", "count"), [(90, 100, 3), (89, 100, 0), (100, 0, 0), (0, 0, 0), (100, 100, 3)]
+)
+def test_evictions_count_at_the_memory_limit_only(memory: int, limit: int, count: int) -> None:
+    """From nine tenths of the limit on; where there is none, nothing is evicted for want of memory."""
+    assert AT_LIMIT == 0.9
+    nodes = Nodes(evicting(*COUNTS, memory=memory, limit=limit).history())
+    assert nodes.evicted_between(1, us(1.0), us(1.9)) == ("a", count)
+
+
+def test_memory_at_its_limit_once_is_enough() -> None:
+    """Eviction makes room: the sample after it may be below."""
+    sketch = evicting((1.0, 0), (2.0, 3), (3.0, 3))
+    sketch.samples[2].memory_bytes = 10
+    assert Nodes(sketch.history()).evicted_between(1, us(1.0), us(2.5)) == ("a", 3)
+    sketch.samples[1].memory_bytes = 10
+    sketch.samples[0].memory_bytes = 100  # before: says nothing about the time that is asked for
+    assert Nodes(sketch.history()).evicted_between(1, us(1.0), us(2.5)) == ("a", 0)
+
+
+def test_counter_of_another_process_says_nothing() -> None:
+    """Each process counts from nought."""
+    nodes = Nodes(evicting(*COUNTS, run_ids=("a", "a", "b", "b", "b")).history())
+    assert nodes.evicted_between(1, us(1.0), us(2.5)) == ("", 0)
+    assert nodes.evicted_between(1, us(1.0), us(1.9)) == ("a", 3)
+    assert nodes.evicted_between(1, us(2.0), us(3.5)) == ("b", 4)
+
+
+@pytest.mark.parametrize(
+    ("from_us", "to_us", "counted"),
+    [
+        (BY_US + 1, us(14.0), True),
+        (BY_US, us(14.0), False),
+        (us(1.0), FROM_US, False),
+        (us(1.0), FROM_US - 1, True),
+        (us(11.95), us(11.96), False),
+    ],
+)
+def test_evictions_across_a_change_of_roles_are_not_counted(from_us: int, to_us: int, counted: bool) -> None:
+    """Two nodes count apart: what one of them evicted is not to be told from what the other never had."""
+    sketch = evicting((1.0, 0), (8.0, 4), (15.0, 8))
+    for sample in list(sketch.samples):
+        sketch.sample("redis-2", sample.done_us / 1e6, run_id="c", evicted_keys=sample.evicted_keys)
+        sketch.samples[-1].memory_bytes, sketch.samples[-1].memory_limit_bytes = 100, 100
+    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
+    _, count = Nodes(sketch.history()).evicted_between(1, from_us, to_us)
+    assert (count > 0) is counted
+    assert Nodes(sketch.history()).evicted_between(7, from_us, to_us) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "missed", "heard"), [(True, 2, True), (True, 1, False), (False, 2, False)]
+)
+def test_every_eviction_of_a_shard_was_heard(recorded: bool, missed: int, heard: bool) -> None:
+    """Events were switched on, and whoever listened there missed none."""
+    sketch = Sketch(eviction_events=recorded)
+    sketch.event("evictions-missed", 12.0, source="redis-x", shard=missed)
+    assert Nodes(sketch.history()).evictions_by_key(1) is heard
+
+
+def test_listener_of_nobody_knows_where_missed_them_everywhere() -> None:
+    """Without a node and a shard it may have been any."""
+    sketch = Sketch()
+    assert Nodes(sketch.history()).evictions_by_key(1)
+    sketch.event("evictions-missed", 12.0, shard=None)
+    assert not Nodes(sketch.history()).evictions_by_key(1)
+
+
+def test_first_eviction_of_a_key_counts() -> None:
+    """A key may be written and evicted again."""
+    sketch = Sketch()
+    for at in (12.0, 14.0):
+        sketch.event("evicted", at, source="redis-1", node="redis-1", shard=None)
+    events = [event for event in sketch.history().events if event.name == "evicted"]
+    for event in events:
+        event.key = "session:{x}"
+    nodes = Nodes(replace(sketch.history(), events=tuple(events)))
+    assert {place: event.t_us for place, event in nodes.evicted_at.items()} == {("session:{x}", 1): us(12.0)}
+
+
+# ---------------------------------------------------------------- data that goes away
+
+
+def flushed(
+    kind: str = "flush",
+    target: str = "sessions",
+    *,
+    scope: str = "database",
+    cache_database: int = 1,
+    name: str = "effect",
+    node: str | None = "redis-1",
+    shard: int | None = None,
+) -> History:
+    sketch = Sketch(fault_kinds=(kind,))
+    sketch.event(name, 12.0, source="fault 1", node=node, fault=1, error_s=0.5, shard=shard, detail="FLUSHDB")
+    history = sketch.history()
+    scenario = history.plan.scenario
+    (fault,) = scenario.faults
+    deployment = replace(
+        scenario.deployment,
+        topology=TopologySpec(kind=scenario.deployment.topology.kind, cache_database=cache_database),
+    )
+    scenario = replace(
+        scenario,
+        faults=(replace(fault, target=target, options={"scope": scope}),),
+        deployment=deployment,
+    )
+    return replace(history, plan=replace(history.plan, scenario=scenario))
+
+
+@pytest.mark.parametrize(
+    ("target", "scope", "cache_database", "emptied"),
+    [
+        ("sessions", "database", 1, True),
+        ("sessions", "all", 1, True),
+        ("cache", "database", 1, False),
+        ("cache", "all", 1, True),
+        ("cache", "database", 0, True),
+        ("cache", "all", 0, True),
+    ],
+)
+def test_flush_empties_the_database_with_the_sessions(
+    target: str, scope: str, cache_database: int, emptied: bool
+) -> None:
+    """Unless it is the cache's own database, and that one alone."""
+    flushes = Nodes(flushed(target=target, scope=scope, cache_database=cache_database)).flushes
+    assert bool(flushes) is emptied
+    for one in flushes:
+        assert (one.shard, one.from_us, one.by_us) == (1, us(11.5), us(12.0))
+        assert (one.why, one.cause) == ("fault 1: FLUSHDB", Cause.FLUSHED)
+
+
+def test_only_a_flush_flushes() -> None:
+    """Another fault's effect is none; a flush that the observers heard of is, whoever did it."""
+    assert not Nodes(flushed(kind="kill")).flushes
+    assert not Nodes(flushed(name="no-effect")).flushes
+    assert [one.by_us for one in Nodes(flushed(kind="kill", name="flushed")).flushes] == [us(12.0)]
+
+
+def test_flush_of_nobody_knows_which_shard_strikes_all() -> None:
+    """The shard of the node, else the one that the event names, else every one."""
+    assert [one.shard for one in Nodes(flushed(node=None, shard=2)).flushes] == [2]
+    assert [one.shard for one in Nodes(flushed(node="redis-1", shard=2)).flushes] == [1]
+    assert sorted(one.shard for one in Nodes(flushed(node=None)).flushes) == [1, 2]
+
+
+@pytest.mark.parametrize(("node", "lost"), [("redis-1", 1), ("redis-2", 0)])
+def test_owner_that_comes_back_empty_lost_its_shard(node: str, lost: int) -> None:
+    """A replica that comes back empty lost nothing: it copies its primary."""
+    sketch = Sketch()
+    for at, run_id, keys in ((1.0, "a", 100), (5.0, "b", 0)):
+        role = "primary" if node == "redis-1" else "replica"
+        sketch.sample(node, at, role=role, run_id=run_id, keys=keys)
+    reborn = Nodes(sketch.history()).reborn
+    assert [(one.shard, one.by_us, one.cause) for one in reborn] == [
+        (1, us(5.0), Cause.RESTARTED_EMPTY)
+    ] * lost
+    assert [one.why for one in reborn] == [f"{node} came back with 0 of 100 keys"] * lost

@@ -1,0 +1,192 @@
+"""What came back with a new process, when, and which cause of loss that is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.restarts import Restart
+from harness.checks.run import run_checks
+from harness.model.history import History
+from harness.model.records import Connection
+from harness.model.words import Cause
+from lab.past import Past
+from lab.records import us
+from tests.builders_metrics import Sketch
+
+SAVES = {"save": "5 1"}
+LOGS = {"appendonly": "yes"}
+
+
+def reborn(
+    keys: int, *, read: int | None = None, loading: bool = False, settings: dict[str, str] | None = None
+) -> History:
+    """redis-1 holds 100 keys, is gone between 10.0 and 10.2 s, and comes back as another process."""
+    sketch = Sketch()
+    sketch.sample("redis-1", 9.9, role="primary", run_id="old", keys=99)
+    sketch.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
+    if loading:
+        sketch.sample("redis-1", 10.15, role="primary", run_id="new", keys=1, error="LOADING: x")
+    sketch.sample("redis-1", 10.2, role="primary", run_id="new", keys=keys, keys_read=read)
+    sketch.sample("redis-1", 10.3, role="primary", run_id="new", keys=keys + 77, keys_read=read)
+    history = sketch.history()
+    first, *others = history.plan.nodes
+    nodes = (replace(first, directives=settings or {}), *others)
+    return replace(history, plan=replace(history.plan, nodes=nodes))
+
+
+def restart(history: History) -> Restart:
+    (found,) = Nodes(history).restarts
+    return found
+
+
+def test_restart_lies_between_the_last_of_the_old_and_the_first_of_the_new() -> None:
+    """With what each held."""
+    found = restart(reborn(40))
+    assert (found.node, found.run_id, found.had, found.has) == ("redis-1", "new", 100, 40)
+    assert (found.from_us, found.by_us) == (us(10.0) - 500, us(10.2))
+    assert found.why == "redis-1 came back with 40 of 100 keys"
+
+
+@pytest.mark.parametrize(
+    ("opened_s", "by_s"),
+    [(9.9, 10.2), (10.0, 10.2), (10.001, 10.001), (10.05, 10.05), (10.2, 10.2), (11, 10.2)],
+)
+def test_first_answer_to_anybody_is_the_moment(opened_s: float, by_s: float) -> None:
+    """A client's connection to the new process, if it came before the observers' first look, after the old
+    process's last answer."""
+    history = reborn(40)
+    connection = Connection(id=1, web_server="web-1", node="redis-1", run_id="new", opened_us=us(opened_s))
+    later = Connection(id=2, web_server="web-1", node="redis-1", run_id="new", opened_us=us(12.0))
+    other = Connection(id=3, web_server="web-1", node="redis-1", run_id="", opened_us=us(10.01))
+    assert restart(replace(history, connections=(connection, later, other))).by_us == us(by_s)
+
+
+@pytest.mark.parametrize(
+    ("keys", "read", "settings", "cause"),
+    [
+        (0, None, {}, Cause.RESTARTED_EMPTY),
+        (49, None, {}, Cause.RESTARTED_EMPTY),
+        (50, None, {}, None),
+        (49, None, SAVES, Cause.RESTARTED_EMPTY),
+        (50, None, SAVES, Cause.OLDER_SNAPSHOT),
+        (49, None, LOGS, Cause.RESTARTED_EMPTY),
+        (50, None, LOGS, None),
+        (60, 0, {}, Cause.RESTARTED_EMPTY),
+        (60, 0, SAVES, Cause.RESTARTED_EMPTY),
+        (12, 10, SAVES, Cause.OLDER_SNAPSHOT),
+        (12, 1, {}, Cause.OLDER_SNAPSHOT),
+        (90, 0, LOGS, None),
+        (40, 0, LOGS, Cause.RESTARTED_EMPTY),
+    ],
+)
+def test_what_a_restart_explains(keys: int, read: int | None, settings: dict[str, str], cause: Cause) -> None:
+    """By what it read from its snapshot, else by its keys; an append-only file is no snapshot."""
+    assert restart(reborn(keys, read=read, settings=settings)).cause is cause
+
+
+def test_process_without_a_name_is_not_that_of_a_connection_without_a_name() -> None:
+    """A node that loads may not say its run id, and a connection may not know it: they have nothing in common."""
+    sketch = Sketch()
+    sketch.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
+    sketch.sample("redis-1", 10.2, role="primary", run_id="", keys=40)
+    nameless = Connection(id=1, web_server="web-1", node="redis-1", run_id="", opened_us=us(10.1))
+    assert restart(replace(sketch.history(), connections=(nameless,))).by_us == us(10.2)
+
+
+def test_first_connection_to_the_new_process_counts() -> None:
+    """Connections are not in the order of their opening."""
+    ways = [
+        Connection(id=n, web_server="web-1", node="redis-1", run_id="new", opened_us=us(at))
+        for n, at in enumerate((10.05, 10.1), 1)
+    ]
+    assert restart(replace(reborn(40), connections=tuple(ways))).by_us == us(10.05)
+
+
+def test_restarts_are_told_in_their_order() -> None:
+    """Whichever node comes first in the samples."""
+    sketch = Sketch()
+    for node, at in (("redis-1", 5.0), ("redis-2", 3.0)):
+        sketch.sample(node, 1.0, role="replica", run_id="a", keys=1)
+        sketch.sample(node, at, role="replica", run_id="b", keys=1)
+    assert [one.node for one in Nodes(sketch.history()).restarts] == ["redis-2", "redis-1"]
+
+
+def test_number_is_what_was_read_and_not_what_users_added_since() -> None:
+    """Log-ins that came before the first look are not what came back."""
+    assert restart(reborn(40, read=0)).has == 0
+    assert restart(reborn(90, read=0, settings=LOGS)).has == 90
+
+
+def test_half_loaded_data_is_not_what_came_back() -> None:
+    """It counts from the first look at which everything was loaded; the moment is the first answer's."""
+    found = restart(reborn(95, loading=True, settings=SAVES))
+    assert (found.has, found.by_us) == (95, us(10.15))
+
+
+def test_process_that_is_asked_twice_is_no_restart() -> None:
+    """And two restarts are two."""
+    sketch = Sketch()
+    for at, run_id in ((1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "c")):
+        sketch.sample("redis-1", at, role="primary", run_id=run_id, keys=10)
+    assert [(one.run_id, one.by_us) for one in Nodes(sketch.history()).restarts] == [
+        ("b", us(3)),
+        ("c", us(5)),
+    ]
+
+
+def test_only_the_shards_owner_loses_data_by_a_restart() -> None:
+    """A replica that comes back empty copies its primary; a deposed primary's data were lost before."""
+    sketch = Sketch()
+    for node, role in (("redis-1", "primary"), ("redis-2", "replica")):
+        sketch.sample(node, 10.0, role=role, run_id="old", keys=100)
+        sketch.sample(node, 10.2, role=role, run_id="new", keys=0)
+    (loss,) = Nodes(sketch.history()).reborn
+    assert (loss.shard, loss.from_us, loss.by_us) == (1, us(10.0) - 500, us(10.2))
+    assert (loss.cause, loss.why) == (Cause.RESTARTED_EMPTY, "redis-1 came back with 0 of 100 keys")
+    sketch.event("promoted", 10.1, node="redis-3")
+    assert Nodes(sketch.history()).reborn == []
+
+
+def from_snapshot(taken: float) -> tuple[Past, str, str]:
+    """redis-1 has saved its data at `taken`, and comes back with them at 10 s: ann logged in at 1 s, bob
+    at 6 s; ann changed her theme at 6 s."""
+    past = Past()
+    past.settings = {"redis-1": SAVES}
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 6.0)
+    bob = past.log_in("bob", 6.5)
+    past.fault(10.0, kind="restart")
+    past.come_back_as_of(taken, 10.0)
+    past.read(ann, 12.0)
+    past.read(bob, 12.0)
+    return past, ann, bob
+
+
+def test_older_snapshot_is_the_cause_by_that_name() -> None:
+    """Part of the keys is there, and the new process is the same owner."""
+    past, ann, bob = from_snapshot(5.0)
+    found = {(one.name, one.session): one for one in run_checks(past.history())[0]}
+    assert {name for name, _ in found} == {"lost-session", "lost-write", "lost-update"}
+    lost = found["lost-session", bob]
+    assert lost.cause is Cause.OLDER_SNAPSHOT
+    assert lost.cause == "primary came back with an older snapshot"
+    assert lost.because == "redis-1 came back with 100 of 100 keys"
+    assert found["lost-write", ann].cause is Cause.OLDER_SNAPSHOT
+
+
+def test_nothing_is_lost_with_a_fresh_snapshot() -> None:
+    """A restart from a snapshot that has everything loses nothing."""
+    past, _, _ = from_snapshot(9.0)
+    assert run_checks(past.history())[0] == []
+
+
+def test_loss_after_the_restart_has_another_cause() -> None:
+    """What was acked by the new process was not taken away by the restart."""
+    past, ann, _ = from_snapshot(9.0)
+    past.change(ann, 13.0, lost=True)
+    past.read(ann, 14.0)
+    found = next(one for one in run_checks(past.history())[0] if one.name == "lost-write")
+    assert found.cause is Cause.NOT_DETERMINED

@@ -1,0 +1,220 @@
+"""By how much this machine was late itself, and which times that widens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.facts.landmarks import moments_of
+from harness.checks.measures.host_lateness import (
+    LAG_AT_LEAST_S,
+    USUAL_BOUND_S,
+    Lateness,
+    judged_clocks,
+    lateness,
+    unwatched_s,
+)
+from harness.model.history import History
+from harness.model.records import ClockPair
+from harness.model.words import OperationKind, Outcome
+from lab.records import us
+from tests.builders_metrics import END_S, FAULT_S, SETTLED_S, Sketch, expect
+
+LOGIN = OperationKind.LOGIN
+
+
+def late(history: History) -> Lateness:
+    return lateness(history, moments_of(history))
+
+
+def clock(
+    second: float, *, loop: float = 0.0, canary: float = 0.0, pressure: float | None = 0.0
+) -> ClockPair:
+    return ClockPair(
+        t_us=us(second),
+        wall_us=us(second),
+        loop_lag_us=us(loop),
+        canary_lag_us=us(canary),
+        cpu_pressure=pressure,
+    )
+
+
+def with_clocks(*clocks: ClockPair, faulty: bool = True) -> History:
+    return replace(Sketch(faulty=faulty).history(), clocks=clocks)
+
+
+def test_nothing_was_late_where_nothing_had_to_wait() -> None:
+    """A machine without a single delay hides nothing and lengthens nothing."""
+    calm = Lateness()
+    assert (calm.hides_s, calm.within_s(5.0), calm.starved) == (0.0, 0.0, "")
+    assert not calm.counts_within(5.0)
+    assert calm.bound_s == USUAL_BOUND_S
+
+
+@pytest.mark.parametrize(
+    ("delays_s", "bound_s", "sum_s"),
+    [
+        ((0.0, 0.3, 0.0), 1.0, 0.3),
+        ((0.3, 0.4), 1.0, 0.7),  # a second and a half touches two records
+        ((0.3, 0.0, 0.4), 1.0, 0.7),  # ... and what was lengthened touches a third
+        ((0.3, 0.0, 0.0, 0.4), 1.0, 0.4),
+        ((0.3, 0.0, 0.0, 0.4), 2.0, 0.7),
+        ((1.5, 0.0, 0.0, 0.4), 1.0, 1.9),
+        ((0.2,) * 9, 2.0, 0.8),
+        ((), 2.0, 0.0),
+    ],
+)
+def test_delays_of_as_many_seconds_as_it_took_add_up(
+    delays_s: tuple[float, ...], bound_s: float, sum_s: float
+) -> None:
+    """Of the worst stretch of that length; what is lengthened holds more delays."""
+    assert Lateness(delays_s=delays_s).within_s(bound_s) == pytest.approx(sum_s)
+
+
+def test_worst_of_the_three_ways_counts() -> None:
+    """Delays of the loop, waiting for a CPU, and slow answers: they are the same lateness seen three times."""
+    assert Lateness(delays_s=(0.3,), waited_s=(0.5,), answers_s=0.2).within_s(1.0) == 0.5
+    assert Lateness(delays_s=(0.3,), waited_s=(0.1,), answers_s=0.4).within_s(1.0) == 0.4
+    assert Lateness(delays_s=(0.6,), waited_s=(0.5,), answers_s=0.4).within_s(1.0) == 0.6
+    # Two seconds of waiting touch a bound of one second, and no third one.
+    assert Lateness(waited_s=(0.5, 0.4, 0.3)).within_s(1.0) == pytest.approx(0.9)
+
+
+def test_window_is_hidden_by_the_longest_single_delay() -> None:
+    """A success that is noticed late seems to be later by that, and by no sum."""
+    assert Lateness(delays_s=(0.3, 0.5, 0.4), waited_s=(0.9,)).hides_s == 0.5
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "bound_s", "starved"),
+    [(0.25, 1.0, False), (0.26, 1.0, True), (0.1, 0.2, False), (0.11, 0.2, True)],
+)
+def test_machine_is_too_late_beyond_a_quarter_of_the_bound(
+    delay_s: float, bound_s: float, starved: bool
+) -> None:
+    """And never for less than occurs everywhere."""
+    late = Lateness(delays_s=(delay_s,), bound_s=bound_s)
+    assert bool(late.starved) is starved
+    if starved:
+        assert late.starved == f"late by {1000 * delay_s:.0f} ms, too much to judge a bound of {bound_s:g} s"
+
+
+@pytest.mark.parametrize(("limit_s", "counts"), [(4.0, False), (3.9, True)])
+def test_delay_of_an_eighth_of_a_limit_may_have_put_a_user_out(limit_s: float, counts: bool) -> None:
+    """Half a second in four is just no reason."""
+    assert Lateness(delays_s=(0.5,)).counts_within(limit_s) is counts
+
+
+def test_delay_is_the_worse_of_loop_and_canary() -> None:
+    """Below a tenth of a second nobody notices, and it counts as none."""
+    history = with_clocks(
+        clock(11, loop=0.2, canary=0.3), clock(12, loop=0.4, canary=0.1), clock(13, loop=LAG_AT_LEAST_S)
+    )
+    assert late(history).delays_s == (0.3, 0.4, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("canary", "pressure", "waited_s"),
+    [
+        (0.05, 0.95, 0.95),
+        (0.05, 0.94, 0.0),
+        (0.049, 0.95, 0.0),
+        (0.05, None, 0.0),
+        (0.2, 0.5, 0.5),
+        (0.2, None, 0.0),
+    ],
+)
+def test_waiting_for_a_processor_counts_where_it_shows(
+    canary: float, pressure: float | None, waited_s: float
+) -> None:
+    """Nearly all of a second, and the canary was late as well; or the delay was noticed anyway."""
+    assert late(with_clocks(clock(11, canary=canary, pressure=pressure))).waited_s == (waited_s,)
+
+
+@pytest.mark.parametrize(
+    ("second", "judged"),
+    [
+        (FAULT_S - 1.000001, False),
+        (FAULT_S - 1, True),
+        (SETTLED_S + 2, True),
+        (SETTLED_S + 2.000001, False),
+    ],
+)
+def test_clock_records_of_fault_and_recovery_are_judged(second: float, judged: bool) -> None:
+    """With one second before and after; each record speaks for the second before it."""
+    history = with_clocks(clock(second))
+    assert bool(judged_clocks(history, moments_of(history))) is judged
+
+
+@pytest.mark.parametrize(
+    ("second", "judged"), [(-0.000001, False), (0, True), (21, True), (21.000001, False)]
+)
+def test_without_a_fault_all_of_the_workload_is_judged(second: float, judged: bool) -> None:
+    """From the baseline to the audit, and the second that the last record speaks for."""
+    history = with_clocks(clock(second), faulty=False)
+    assert bool(judged_clocks(history, moments_of(history))) is judged
+
+
+@pytest.mark.parametrize(
+    ("clocks", "blind_s"),
+    [
+        ([clock(second) for second in range(int(END_S) + 1)], 0.0),
+        ([], 5.0),
+        ([clock(11), clock(14), clock(15)], 2.0),
+        ([clock(11), clock(14, canary=0.5), clock(15)], 1.5),
+        ([clock(11), clock(14, loop=0.75, canary=0.5), clock(15)], 1.25),
+        ([clock(11), clock(12)], 3.0),
+        ([clock(14), clock(15)], 3.0),
+        ([clock(11), clock(12), clock(13), clock(14), clock(17)], 1.0),
+    ],
+)
+def test_stretch_that_no_clock_record_speaks_for(clocks: list[ClockPair], blind_s: float) -> None:
+    """From 10 s to 15 s: a record speaks for the second before it, and for as long as it was late."""
+    history = with_clocks(*clocks)
+    assert unwatched_s(history, moments_of(history)) == pytest.approx(blind_s)
+
+
+def test_stretch_that_nothing_speaks_for_in_a_run_without_a_fault() -> None:
+    """All of the workload: 20 s."""
+    history = with_clocks(clock(5), faulty=False)
+    assert unwatched_s(history, moments_of(history)) == 15.0
+
+
+def test_tightest_bound_of_a_time_is_what_the_machine_is_held_against() -> None:
+    """A bound of nought is none, and neither is one of something that is no time."""
+    bounds = [
+        expect("outage(login): < 5s", 5.0, unit="s", arguments=("login",), timing=True),
+        expect("outage(read): < 500ms", 0.5, unit="s", arguments=("read",), timing=True),
+        expect("outage(write): 0s", 0.0, unit="s", arguments=("write",), timing=True),
+        expect("loss window: < 200ms", 0.2, unit="s"),
+        expect("lost-write: 0", 0.1),
+    ]
+    assert late(Sketch(expectations=bounds).history()).bound_s == 0.5
+    assert late(Sketch(expectations=bounds[2:]).history()).bound_s == USUAL_BOUND_S
+    assert late(Sketch(expectations=bounds[:1]).history()).bound_s == 5.0
+
+
+def answered(took_s: float, **how: object) -> Sketch:
+    """A hundred log-ins once nothing is wrong any more, of which two take this long."""
+    sketch = Sketch()
+    for n in range(98):
+        sketch.do(LOGIN, 16.0 + n / 100)
+    for n in range(2):
+        sketch.do(LOGIN, 17.0 + n / 100, took_s, **how)  # type: ignore[arg-type]
+    return sketch
+
+
+def test_slow_answers_in_calm_times_are_the_machines() -> None:
+    """The slowest hundredth; what was refused, timed out or happened before recovery says nothing."""
+    assert late(answered(0.3).history()).answers_s == pytest.approx(0.3)
+    assert late(answered(0.1).history()).answers_s == 0.0
+    assert late(answered(0.3, result="timeout").history()).answers_s == 0.0
+    assert late(answered(0.3, outcome=Outcome.REJECTED, result="reply").history()).answers_s == 0.0
+    early = Sketch()
+    early.do(LOGIN, 14.0, 0.3)
+    early.do(LOGIN, 16.0, 0.002)
+    assert late(early.history()).answers_s == 0.0
+    one_of_many = answered(0.002)
+    one_of_many.do(LOGIN, 18.0, 0.3)
+    assert late(one_of_many.history()).answers_s == 0.0

@@ -1,0 +1,379 @@
+"""One verdict from expectations, findings and gaps, and the sentence that explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.checks.judge import judge_checked
+from harness.checks.verdict.conclusion import why_clause
+from harness.checks.verdict.expectations import TIMED
+from harness.model.directive_table import LEFT_OUT
+from harness.model.directives import LeftOut
+from harness.model.history import History
+from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
+from harness.model.scenario import Term, Workload
+from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
+from lab.records import us
+from tests.builders_metrics import Sketch, expect, healthy
+
+AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
+WORSE = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
+NONE_LOST = expect("lost-write: 0", 0)
+SOME_LOST = expect("lost-write: > 0", 0, comparison=">")
+
+
+def finding(
+    name: str = "lost-write", *, n: int = 1, cause: Cause = Cause.SPLIT_BRAIN, t_s: float = 11.0
+) -> Finding:
+    is_open = name in {"resurrected-session", "outlived-timeout"}
+    return Finding(
+        name=name,
+        side=FindingSide.OPEN if is_open else FindingSide.CLOSED,
+        session=f"s{n}",
+        operations=(n,),
+        t_us=us(t_s),
+        cause=cause,
+        shard=1,
+    )
+
+
+def judged(
+    history: History,
+    findings: Sequence[Finding] = (),
+    *,
+    undecidable: dict[str, int] | None = None,
+    crashed: tuple[str, ...] = (),
+) -> Judgement:
+    extra = undecidable or {}
+    counts = {}
+    for name in {one.name for one in findings} | set(extra):
+        proved = sum(one.name == name for one in findings)
+        counts[name] = Interval(low=proved, high=proved + extra.get(name, 0))
+    return judge_checked(history, (findings, counts, AT_RISK, crashed))
+
+
+def run(*expectations: tuple, **sketch: object) -> History:
+    return healthy(Sketch(expectations=expectations, **sketch)).history()
+
+
+def test_nothing_found_and_nothing_missing_passes() -> None:
+    """A scenario without expectations says: no findings at all."""
+    judgement = judged(run())
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.reasons == ("nothing was found",)
+    assert why_clause(judgement) == "nothing lost, 200 sessions at risk"
+
+
+def test_finding_that_no_expectation_names_fails() -> None:
+    """Also where every expectation is met: what was not expected must not be there."""
+    judgement = judged(run(NONE_LOST), [finding("stale-read", cause=Cause.NOT_DETERMINED)])
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.reasons[0] == "1 stale-read: not determined; no expectation allows any"
+
+
+def test_unmet_expectation_says_measured_expected_and_causes() -> None:
+    """One sentence with the number, the bound and the share of each cause."""
+    lost = [finding(n=n) for n in range(1, 50)] + [finding(n=50, cause=Cause.NOT_DETERMINED)]
+    judgement = judged(run(NONE_LOST), lost)
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.reasons[0] == (
+        "lost-write was 50, expected 0 (50 lost-write: 98 % acked by a deposed primary, 2 % not determined)"
+    )
+
+
+def test_open_findings_are_said_first() -> None:
+    """Somebody who gets in comes before everything that keeps people out."""
+    judgement = judged(run(), [finding(t_s=10.1), finding("resurrected-session", t_s=14.0)])
+    assert judgement.reasons[0].startswith("1 resurrected-session")
+    assert [one.name for one in judgement.findings] == ["resurrected-session", "lost-write"]
+
+
+def test_bound_from_settings_shows_its_value() -> None:
+    """`down_after + 4s` is written with what it came to."""
+    bound = expect(
+        "outage(write): < down_after + 1s",
+        2.0,
+        unit="s",
+        arguments=("write",),
+        comparison="<",
+        setting="down_after",
+    )
+    sketch = Sketch(expectations=[bound])
+    sketch.steady(OperationKind.WRITE, 0.0, 10.0)
+    sketch.steady(OperationKind.WRITE, 10.0, 14.0, outcome=Outcome.REJECTED)
+    sketch.steady(OperationKind.WRITE, 14.0, 20.0)
+    judgement = judged(sketch.history())
+    assert judgement.reasons[0] == "outage(write) was 3.90 s to 4.10 s, expected < down_after + 1s (2.00 s)"
+    assert judgement.metrics.measured[bound[0].text].low == pytest.approx(3.902)
+
+
+def test_weakness_passes_when_it_is_seen() -> None:
+    """Proof that the kit can see it."""
+    judgement = judged(run(SOME_LOST, shows=Shows.WEAKNESS), [finding(), finding(n=2)])
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.reasons[0] == "shown: 2 lost-write: acked by a deposed primary"
+    assert why_clause(judgement) == "2 lost-write: acked by a deposed primary"
+
+
+def test_weakness_that_is_not_seen_is_not_shown() -> None:
+    """It fails, in words that do not claim a broken promise."""
+    judgement = judged(run(SOME_LOST, shows=Shows.WEAKNESS))
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.reasons[0] == "not shown: lost-write was 0, expected > 0"
+
+
+def test_undecided_expectation_is_inconclusive() -> None:
+    """Neither met nor unmet, with what was measured and why it is open."""
+    judgement = judged(run(NONE_LOST), undecidable={"lost-write": 3})
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reasons[0].startswith("lost-write: 0 is undecided: measured 0 to 3")
+
+
+def test_undecidable_findings_that_nobody_names_are_inconclusive() -> None:
+    """None is allowed, and whether there was one cannot be said."""
+    judgement = judged(run(NONE_LOST), undecidable={"resurrected-session": 1})
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reasons[0] == "resurrected-session: 1 cannot be decided, and none is allowed"
+
+
+def test_crashed_check_is_inconclusive_and_hides_no_failure() -> None:
+    """What it might have found is missing; what others found still fails."""
+    assert judged(run(), crashed=("torn: KeyError",)).verdict is Verdict.INCONCLUSIVE
+    failed = judged(run(), [finding()], crashed=("torn: KeyError",))
+    assert failed.verdict is Verdict.FAIL
+    assert "a check crashed: torn: KeyError" in failed.reasons
+
+
+def test_starved_host_matters_only_where_a_time_is_expected() -> None:
+    """A scenario about losses passes on a slow machine, and says nothing about it as a gap."""
+    slow = judged(run(NONE_LOST, loop_lag_s=0.9))
+    assert slow.verdict is Verdict.PASS
+    assert slow.evidence == ()
+    assert slow.metrics.starved == "late by 8100 ms, too much to judge a bound of 1 s"
+    timed = judged(run(BRIEF, loop_lag_s=1.0))
+    assert timed.verdict is Verdict.INCONCLUSIVE
+    assert "late by" in timed.reasons[0]
+
+
+BRIEF = expect("outage(write): < 1s", 1, unit="s", arguments=("write",), comparison="<", timing=True)
+SHORT_TIMEOUT = Workload(mix={"log-in": 1.0}, idle_timeout_s=4.0)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("name", sorted(TIMED))
+def test_what_took_too_long_on_a_late_host_is_undecided(name: str, named: bool) -> None:
+    """Sessions that timed out because failing over took long, work after a lease ended: on a late host
+    that says nothing about the topology. On any other it is what it is."""
+    expected = [BRIEF, expect(f"{name}: 0", 0)] if named else [BRIEF]
+    how = {"workload": SHORT_TIMEOUT}
+    assert judged(run(*expected, **how), [finding(name)]).verdict is Verdict.FAIL
+    late = judged(run(*expected, loop_lag_s=0.9, **how), [finding(name)])
+    assert late.verdict is Verdict.INCONCLUSIVE
+    assert any(name in reason and "late by" in reason for reason in late.reasons)
+    assert not any("none seen" in reason for reason in late.reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit_s"),
+    [("no-recovery", 45.0), ("logged-out-by-outage", 4.0), ("over-budget", 1.0), ("lease-overrun", 1.0)],
+)
+def test_lateness_is_held_against_what_the_finding_may_take(name: str, limit_s: float) -> None:
+    """More than an eighth of its own limit, and of nobody else's: 0.5 s says nothing about 45 s."""
+    for late_s, verdict in ((limit_s / 8, Verdict.FAIL), (limit_s / 8 + 0.001, Verdict.INCONCLUSIVE)):
+        history = run(BRIEF, workload=SHORT_TIMEOUT)
+        once = tuple(
+            msgspec.structs.replace(
+                pair, loop_lag_us=us(late_s) if pair.t_us == us(12) else 0, cpu_pressure=0
+            )
+            for pair in history.clocks
+        )
+        assert judged(replace(history, clocks=once), [finding(name)]).verdict is verdict
+
+
+def test_expectation_on_a_group_allows_nothing_elsewhere() -> None:
+    """Losses allowed on web-1 are not allowed on web-2."""
+    there = expect("lost-write on web-1: > 0", 0, comparison=">", on="web-1")
+    mine = replace(finding(), web_server="web-1")
+    other = replace(finding(n=2), web_server="web-2")
+    assert judged(run(there), [mine]).verdict is Verdict.PASS
+    judgement = judged(run(there), [mine, other])
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.reasons[0].startswith("1 lost-write: acked by a deposed primary; no expectation")
+
+
+def test_expectation_in_a_phase_allows_nothing_in_another() -> None:
+    """A promise made in the baseline and broken is not covered by `in fault`."""
+    there = expect("lost-write in fault: > 0", 0, comparison=">", phase=Phase.FAULT)
+    assert judged(run(there), [finding(t_s=11.0)]).verdict is Verdict.PASS
+    assert judged(run(there), [finding(t_s=11.0), finding(n=2, t_s=3.0)]).verdict is Verdict.FAIL
+
+
+def test_share_names_its_finding() -> None:
+    """`share(lost-write)` is about lost-write: nothing else has to name it."""
+    share = expect("share(lost-write): > 0%", 0, unit="%", arguments=("lost-write",), comparison=">")
+    assert judged(run(share), [finding(t_s=10.0)]).verdict is Verdict.PASS
+
+
+def test_outage_before_any_traffic_got_through_is_inconclusive() -> None:
+    """A workload that never worked teaches nothing, however long its outage."""
+    outage = expect("outage(write): < 1s", 1, unit="s", arguments=("write",), comparison="<")
+    sketch = Sketch(expectations=[outage])
+    sketch.steady(OperationKind.WRITE, 0.0, 20.0, outcome=Outcome.REJECTED)
+    judgement = judged(sketch.history(), [finding("logged-out-by-outage")])
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reasons[0] == "the workload got nothing through before the fault"
+
+
+def test_why_is_one_short_clause() -> None:
+    """The table's last column stays a column, and says nothing by halves."""
+    many = [finding(f"finding-number-{n}-with-a-long-name") for n in range(9)]
+    judgement = judged(run(SOME_LOST), many)
+    clause = why_clause(judgement)
+    assert len(clause) <= 110
+    assert judgement.reasons[0].startswith(clause.removesuffix(" …"))
+
+
+def test_why_leaves_out_the_second_finding_where_it_does_not_fit() -> None:
+    """No sentence breaks off in the middle of a number."""
+    causes = list(Cause)[:3]
+    allowed = expect("stale-read: >= 0", 0, comparison=">=")
+    seen = [finding(name, cause=cause) for name in ("lost-write", "stale-read") for cause in causes]
+    weak = judged(run(SOME_LOST, allowed, shows=Shows.WEAKNESS), seen)
+    assert why_clause(weak) == weak.reasons[0].removeprefix("shown: ")
+
+
+PROPERTY = settings(max_examples=60, deadline=None)
+"""A shared machine is too noisy for deadlines per example."""
+
+NAMES = st.sampled_from(["lost-write", "lost-session", "stale-read", "resurrected-session", "expired-early"])
+FINDINGS = st.lists(
+    st.builds(finding, NAMES, n=st.integers(1, 300), t_s=st.floats(0, 19, allow_nan=False)), max_size=8
+)
+EXPECTATIONS = st.lists(
+    st.sampled_from(
+        [
+            NONE_LOST,
+            expect("lost-write: <= 3", 3, comparison="<="),
+            expect("lost-session in fault: 0", 0, phase=Phase.FAULT),
+            expect("stale-read: < 2", 2, comparison="<"),
+            expect("share(lost-write): <= 2%", 2, unit="%", arguments=("lost-write",), comparison="<="),
+            expect("loss window: <= 4s", 4, unit="s", comparison="<="),
+        ]
+    ),
+    unique_by=lambda one: one[0].text,
+    max_size=4,
+)
+UNDECIDABLE = st.dictionaries(NAMES, st.integers(0, 2), max_size=2)
+TRAFFIC = healthy(Sketch())
+
+
+def with_expectations(expectations: Sequence[tuple]) -> History:
+    return Sketch(expectations=expectations, operations=TRAFFIC.operations).history()
+
+
+@PROPERTY
+@given(EXPECTATIONS, FINDINGS, UNDECIDABLE, st.integers(1, 300), st.floats(0, 19))
+def test_one_more_lost_write_never_improves_a_promise(
+    expectations: list[tuple], findings: list[Finding], undecidable: dict[str, int], n: int, t_s: float
+) -> None:
+    """Whatever else was found: with another acked write lost, the verdict is as bad or worse."""
+    history = with_expectations(expectations)
+    before = judged(history, findings, undecidable=undecidable).verdict
+    after = judged(history, [*findings, finding(n=n, t_s=t_s)], undecidable=undecidable).verdict
+    assert WORSE[after] >= WORSE[before]
+
+
+@PROPERTY
+@given(
+    st.lists(
+        st.sampled_from([SOME_LOST, NONE_LOST, expect("failovers: 0", 0)]),
+        unique_by=lambda one: one[0].text,
+        max_size=3,
+    ),
+    FINDINGS,
+    UNDECIDABLE,
+    st.sets(
+        st.sampled_from(["closing", "audit", "audit_summary", "samples", "clocks", "events"]), min_size=1
+    ),
+)
+def test_less_evidence_never_makes_a_pass(
+    expectations: list[tuple],
+    findings: list[Finding],
+    undecidable: dict[str, int],
+    taken: set[str],
+) -> None:
+    """Without a closing, audit, samples, clocks or events nothing becomes PASS that was not."""
+    history = with_expectations(expectations)
+    gone = {name: None if name in {"closing", "audit_summary"} else () for name in taken}
+    before = judged(history, findings, undecidable=undecidable).verdict
+    after = judged(replace(history, **gone), findings, undecidable=undecidable).verdict
+    assert after is not Verdict.PASS or before is Verdict.PASS
+    if taken - {"clocks"}:
+        assert after is not Verdict.PASS
+
+
+def _asked_for(history: History, *names: str) -> History:
+    left_out = tuple(
+        LeftOut(table="redis", name=n, why="because", decides=LEFT_OUT[n].decides) for n in names
+    )
+    scenario = history.plan.scenario
+    topology = replace(scenario.deployment.topology, left_out=left_out)
+    scenario = replace(scenario, deployment=replace(scenario.deployment, topology=topology))
+    return replace(history, plan=replace(history.plan, scenario=scenario))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["requirepass", "user", "aclfile", "rename-command", "sentinel myid", "replica-announce-ip", "tls-port"],
+)
+@pytest.mark.parametrize("shows", list(Shows))
+def test_nothing_passes_when_a_directive_was_left_out_that_can_decide(name: str, shows: Shows) -> None:
+    """Another deployment was run than the one that was asked about: neither kept nor shown, with the reason."""
+    history = run(expect("acked(read): > 0", 0, arguments=("read",), comparison=">"), shows=shows)
+    assert judged(history).verdict is Verdict.PASS
+    judgement = judged(_asked_for(history, "port", name))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert f"left out: {name} (redis): because" in judgement.reasons[0]
+    assert "port" not in judgement.reasons[0].replace(name, "")
+
+
+def test_a_proved_violation_outlives_what_was_left_out() -> None:
+    """What this run lost it lost; the reason stands beside it."""
+    judgement = judged(_asked_for(run(NONE_LOST), "requirepass"), [finding()])
+    assert judgement.verdict is Verdict.FAIL
+    assert any("requirepass" in reason for reason in judgement.reasons[1:])
+
+
+def test_what_decides_nothing_leaves_the_verdict_alone() -> None:
+    """Addresses, file names and logs are the kit's own in every run."""
+    assert judged(_asked_for(run(), "port", "dir", "logfile")).verdict is Verdict.PASS
+
+
+def test_a_plan_of_an_earlier_version_is_judged_by_what_it_asks_for() -> None:
+    """Its directives stand among those that were used; the nodes of that run were not given them either."""
+    history = run()
+    scenario = history.plan.scenario
+    topology = replace(scenario.deployment.topology, redis={"rename-command": "CONFIG ADMIN", "hz": "10"})
+    scenario = replace(scenario, deployment=replace(scenario.deployment, topology=topology))
+    judgement = judged(replace(history, plan=replace(history.plan, scenario=scenario)))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "left out: rename-command (redis)" in judgement.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "bound", "comparison"),
+    [("lost-session: > -1", -1, ">"), ("lost-session: >= 0", 0, ">="), ("at risk: > 0", 0, ">")],
+)
+def test_weakness_that_nothing_demands_is_not_shown(text: str, bound: float, comparison: str) -> None:
+    """Such a file is refused; the plan of a saved run may be from elsewhere, and showed nothing."""
+    expectation, planned = expect(text, bound, comparison=comparison)
+    expectation = replace(expectation, bound=(Term(factor=bound),))
+    judgement = judged(run((expectation, planned), shows=Shows.WEAKNESS))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reasons == ("a weakness passes when it is seen, and no expectation demands that",)
