@@ -140,9 +140,8 @@ class Words:
 def in_order_of(codes: npt.NDArray[Any]) -> Integers:
     """Positions sorted by code, equal codes as they stood: a radix sort, as a comparing one costs more
     than everything else that is done to a million operations."""
-    largest = int(codes.max(initial=0))
     low: Integers = np.argsort((codes % _RADIX).astype(np.uint16), kind="stable")
-    while largest >= _RADIX:
-        codes, largest = codes // _RADIX, largest // _RADIX
+    while (codes >= _RADIX).any():
+        codes = codes // _RADIX
         low = picked(low, np.argsort((picked(codes, low) % _RADIX).astype(np.uint16), kind="stable"))
     return low

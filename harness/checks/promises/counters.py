@@ -248,7 +248,7 @@ def _left_their_traces(timeline: Timeline, counter: Counter) -> bool:
     left = None if timeline.primary is None else timeline.primary.witnesses
     if left is None:
         return False
-    there = frozenset(left)
+    there = {*left}
     return all(one.step.witness in there for one, _ in counter.increments if one.certain)
 
 
@@ -257,7 +257,7 @@ def _without_witness(timeline: Timeline, counter: Counter, before_us: float) -> 
     left = None if timeline.primary is None else timeline.primary.witnesses
     if left is None:
         return None
-    there = frozenset(left)
+    there = {*left}
     gone = [
         one
         for one, amount in counter.increments

@@ -85,6 +85,7 @@ def _bounds(
         ([(_effect(1, 2, extra=1, until=9), -3)], (-6, -3)),
         ([(_effect(1, 2), 3), (_effect(1.5, 2.5), -1), (_effect(2, 5.5), 7)], (2, 9)),
         ([(_effect(3, 4), 10), (_effect(1, 2), 1), (_effect(2, 9), -1)], (10, 11)),
+        ([(_effect(6.1, 7), 10), (_effect(1, 2), 1)], (1, 1)),
     ],
 )
 def test_look_shows_what_was_surely_added_and_at_most_what_may_have_been(
@@ -128,6 +129,7 @@ PERHAPS = _effect(3, until=9, extra=1)
         ([(_effect(1, 2), 2)], [PERHAPS], (0, 2)),
         ([(_effect(4.1, 4.5), 2)], [PERHAPS], (0, 2)),
         ([(_effect(1, 2), -2)], [PERHAPS], (-2, 0)),
+        ([(_effect(1, 2), 2)], [replace(ONCE, certain=False, extra=1)], (0, 2)),
         ([(_effect(1, 2), 2), (_effect(4.5, 4.6), 1)], [_effect(3, until=4, extra=1)], (1, 3)),
         ([(_effect(1, 2), 2)], [_effect(5.5, 7)], (0, 2)),
         ([(_effect(1, 2), 2)], [_effect(6, 7)], (0, 2)),
@@ -424,8 +426,27 @@ def test_reply_of_an_addition_is_a_look(total: int, names: list[str]) -> None:
     past.logout(ann, 9.0)
     found = _findings(past)
     assert [one.name for one in found] == names
-    if found:
-        assert f"(operation 3) saw {total} in cart:1" in found[0].sentence
+    for one in found:
+        assert f"(operation 3) saw {total} in cart:1" in one.sentence
+        assert one.operations == ((3,) if total == 4 else (2, 3))
+
+
+def test_reply_that_does_not_even_show_itself_names_no_other() -> None:
+    """Two are added to nothing, and the answer is nought."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    past.add(ann, 2.0, 2, forge=_told(0))
+    past.logout(ann, 9.0)
+    found = _one(past)
+    assert (found.name, found.operations) == ("stale-read", (2,))
+
+
+def test_addition_that_was_done_after_the_look_is_not_the_one_that_counts_twice() -> None:
+    """It may be part of what was seen; the last that was done by then is named."""
+    past, ann = _cart()
+    past.add(ann, 3.9, 1, took=0.101001, executed=4.0009)
+    past.read(ann, 4.0, forge=_shown(9))
+    assert _one(past).operations == (3, 6)
 
 
 @pytest.mark.parametrize(("out_at", "names"), [(3.0, []), (3.001, []), (3.002, ["lost-update"])])
@@ -531,6 +552,20 @@ def test_addition_without_a_witness_is_the_one_that_was_lost() -> None:
     assert (found.name, found.operations) == ("lost-update", (3, 6))
     assert _one(_witnessed(history, "1")).operations == (4, 6)
     assert _one(_witnessed(history, "1", "2", "3", "4", "9")).operations == (4, 6)
+    past.audited = False
+    assert _one(past).operations == (4, 6)
+
+
+def test_addition_of_nothing_and_one_without_a_witness_of_its_own_were_not_lost() -> None:
+    """The first changes no total, the second would be on no list."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.add(ann, 2.0, 3)
+    past.add(ann, 3.0, 0)
+    past.add(ann, 3.5, 1, forge=lambda step: setattr(step, "witness", None))
+    past.read(ann, 5.0, forge=_shown(1))
+    past.logout(ann, 9.0)
+    assert _one(_witnessed(past.history(), "1")).operations == (2, 5)
 
 
 def test_look_that_showed_less_than_all_witnesses_say_was_old() -> None:
