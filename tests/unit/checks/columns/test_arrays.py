@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from harness.checks.columns import (
+from harness.checks.columns.arrays import (
     NONE,
     ROWS_AT_ONCE,
     Words,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.checks.columns import NONE
-from harness.checks.traffic import Traffic, answering_connections, traffic_of
+from harness.checks.columns.arrays import NONE
+from harness.checks.columns.traffic import Traffic, answering_connections, traffic_of
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.table import OperationTable
