@@ -124,8 +124,8 @@ class Past:
     samples_per_s: int = 10
 
     def __post_init__(self) -> None:
-        data = Data()
-        self.stores = dict.fromkeys(NODES, data)
+        self._first = Data()
+        self.stores = dict.fromkeys(NODES, self._first)
         self.doings: list[Doing] = []
         self.acts: list[tuple[float, Callable[[], None]]] = []
         self.events: list[Event] = []
@@ -334,7 +334,11 @@ class Past:
         return [Event(source="harness", name="recovered", t_us=us(self.end_s - 5))]
 
     def _execute(self) -> tuple[AuditEntry, ...]:
-        """Run every attempt at its moment, acts first; then let the audit look."""
+        """Run every attempt at its moment, acts first; then let the audit look. The story may have been told
+        before: it begins anew, with nothing stored."""
+        for held in (self._first.sessions, self._first.witnesses, self._first.indexes):
+            held.clear()
+        self.stores = dict.fromkeys(NODES, self._first)
         agenda: list[tuple[float, int, Callable[[], None]]] = [(at, -1, act) for at, act in self.acts]
         for doing in self.doings:
             for n, (_, executed, _) in enumerate(doing.attempts, start=1):

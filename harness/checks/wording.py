@@ -63,7 +63,8 @@ def causes_text(findings: Sequence[Finding]) -> str:
     """`98 % acked by a deposed primary, 2 % not determined`: the most frequent causes first."""
     counted = Counter(str(one.cause) for one in findings).most_common()
     if len(counted) == 1:
-        return counted[0][0]
+        ((only, _),) = counted
+        return only
     shown = [f"{percent(n, len(findings))} {cause}" for cause, n in counted[:CAUSES_SHOWN]]
     rest = sum(n for _, n in counted[CAUSES_SHOWN:])
     if rest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, auto
 
 from harness.checks.columns.arrays import NONE
 from harness.checks.columns.traffic import traffic_of
@@ -30,24 +30,24 @@ UNDECIDABLE_SHARE = 0.02
 """Of the sessions at risk."""
 
 
-class Affects(StrEnum):
+class Affects(Enum):
     """What a gap leaves undecided."""
 
-    ALL = "all"
+    ALL = auto()
     """Nothing was learnt: what was measured means nothing. Proved findings stay."""
-    UPPER = "upper"
+    UPPER = auto()
     """More may have happened than was recorded."""
-    AUDIT = "audit"
+    AUDIT = auto()
     """What only the audit shows may be more than was found."""
-    RECOVERY = "recovery"
+    RECOVERY = auto()
     """The same; but the outage itself may be what was to be shown."""
-    LOSS = "loss"
+    LOSS = auto()
     """Expectations about losses; findings that no expectation names keep their counts."""
-    PASS = "pass"
+    PASS = auto()
     """Another deployment was run than was asked for: nothing passes. What was measured is what this run did,
     and a proved violation stays one."""
-    TIMING = "timing"
-    TTL = "ttl"
+    TIMING = auto()
+    TTL = auto()
     """Findings about deadlines, proved ones included."""
 
 
