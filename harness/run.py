@@ -35,6 +35,7 @@ from harness.model.seams import FaultScene, Topology
 from harness.model.words import Phase
 from harness.observe import Observers, enable_eviction_events
 from harness.sessions.engine import LoadEngine
+from harness.tasks import end
 from harness.topology.start import up
 
 SETTLED_S = 3.0
@@ -227,8 +228,7 @@ class _Attempt:
             done, _ = await asyncio.wait({task}, timeout=STOP_NOTICED_WITHIN_S)
             if done:
                 return task.result()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
         return None
 
     def _director(self) -> Director:

@@ -34,6 +34,7 @@ from harness.sessions.connection import (
 )
 from harness.sessions.exchange import Exchange
 from harness.sessions.pool import LeanPool, LeanSentinelPool
+from harness.tasks import end
 
 EVENT_SILENCE_S = 1.0
 """A listener asks its sentinel for a sign of life after this long without a message."""
@@ -300,9 +301,7 @@ class FollowingClient:
             await send_with(self._redis, exchange)
 
     async def close(self) -> None:
-        for listener in self._listeners:
-            listener.cancel()
-        await asyncio.gather(*self._listeners, return_exceptions=True)
+        await end(self._listeners)
         await self._redis.aclose()
         if self._reader is not None:
             await self._reader.close()

@@ -32,6 +32,7 @@ from harness.sessions.exchange import CURRENT, Recording
 from harness.sessions.fleet import Fleet
 from harness.sessions.request import ERROR, PLEASE_LOG_IN, Behaviour, Request, Rules, Session
 from harness.sessions.web_server import WebServer
+from harness.tasks import end
 
 T = TypeVar("T")
 
@@ -182,9 +183,7 @@ class LoadEngine:
         self._give_up_waiting()
         if self._tasks and within_s is None:
             await asyncio.wait(set(self._tasks), timeout=self._plan.longest_client_wait_s + GRACE_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     # ---------------------------------------------------------------- one operation
 

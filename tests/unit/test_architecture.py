@@ -13,7 +13,7 @@ from harness.faults import FAULTS
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
 
-GROUND = {"model", "errors", "clock", "kit_files", "safe_files", "visible"}
+GROUND = {"model", "errors", "clock", "kit_files", "safe_files", "tasks", "visible"}
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
 PURE = {"scenario", "plan", "checks", "report", "model"}
 UNTOUCHABLE = {"redis", "docker", "subprocess", "asyncio", "socket"}
