@@ -48,6 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how nodes run: docker, process, or auto (default: auto)",
     )
     group.addoption(
+        "--failover-engine",
+        default=None,
+        help="an engine by name, such as redis-7.0 or valkey-9.1 (default: what the machine has)",
+    )
+    group.addoption(
         "--failover-seed",
         default=None,
         help="repeat a plan: the same arrivals, users and choices",
@@ -74,13 +79,15 @@ def _is_scenario() -> Callable[[Path], bool]:
     return cast("Callable[[Path], bool]", sys.modules[name].is_scenario)
 
 
-def run_one(path: Path, *, seed: str | None, backend: str, results: Path) -> Result:
+def run_one(
+    path: Path, *, seed: str | None, backend: str, results: Path, engine: str | None = None
+) -> Result:
     """Have a scenario run and wait for its end. Ctrl-C is passed on, and waits until all is taken down."""
     command = [sys.executable, "-P", str(_ROOT / "failover_kit" / "start.py"), "harness.one"]
     ours, theirs = socket.socketpair()  # its end tells the kit that we are gone
     with ours, theirs:
         process = subprocess.Popen(
-            [*command, str(path), seed or "-", backend, str(results)],
+            [*command, str(path), seed or "-", backend, engine or "-", str(results)],
             stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -117,6 +124,7 @@ class ScenarioItem(pytest.Item):
             seed=self.config.getoption("--failover-seed"),
             backend=self.config.getoption("--failover-backend"),
             results=self.config.rootpath / "runs",
+            engine=self.config.getoption("--failover-engine"),
         )
         if self._result.problem:
             pytest.fail(self._result.problem, pytrace=False)

@@ -83,7 +83,7 @@ def status(run: str | None, stream: TextIO) -> int:
     """Nodes, roles and ready-made commands of a held topology (of each, when none is named)."""
     chosen = [_one(run)] if run is not None else _all()
     if not chosen:
-        print("no topology is held; start one with: failover-kit up --scenario NAME", file=stream)
+        print("no topology is held; start one with: failover-kit up NAME", file=stream)
     worst = 0
     for found in chosen:
         if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
@@ -228,7 +228,7 @@ def _one(run: str | None) -> _Found:
     if len(matching) != 1:
         names = ", ".join(found.name for found in known) or "none"
         wanted = "one held topology" if run is None else f"one held topology called {run!r}"
-        advice = "name one with --run" if known else "start one with: failover-kit up --scenario NAME"
+        advice = "name one with --run" if known else "start one with: failover-kit up NAME"
         raise UsageError(f"expected {wanted}, found {names}; {advice}")
     return matching[0]
 

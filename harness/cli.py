@@ -19,8 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import __doc__ as package_doc
-from harness import by_hand, doctor, output, saved, selection
+from harness import by_hand, completion, doctor, given_files, output, saved, selection
 from harness import plan as planning
+from harness import scenario as reading
 from harness.errors import EnvironmentFailure, KitError, UsageError
 from harness.foreign import judge_file
 from harness.model.engine import is_engine_name
@@ -33,6 +34,7 @@ from harness.report.write import write_suite
 from harness.scenario import load_fault
 from harness.scenario.overrides import without_secrets
 from harness.suite import SuiteRequest, point_latest, run_suite
+from harness.version import kit_version
 from harness.visible import visible_json
 from harness.vocabulary import shipped
 
@@ -92,7 +94,7 @@ def _unwind_on_sigterm() -> None:
 def _run(options: argparse.Namespace) -> int:
     scenarios = _scenarios(options)  # before an image is pulled or built: mistakes are told at once
     ground = selection.choose_ground(options.backend, selection.engines_of(scenarios))
-    suite_name = "selected" if options.scenario else options.suite
+    suite_name = "selected" if _given(options).scenarios else options.suite
     seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
     plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=_changes(options))
     for plan in plans:
@@ -127,12 +129,11 @@ def _show_suite(result: SuiteResult) -> int:
 
 
 def _scenarios(options: argparse.Namespace) -> list[Scenario]:
-    return selection.load(
-        selection.scenario_files(options.scenario),
-        suite=None if options.scenario else options.suite,
-        overrides=_settings(options),
-        deployment=Path(options.deployment) if options.deployment else None,
-    )
+    return _given(options).load(suite=options.suite, overrides=_settings(options))
+
+
+def _given(options: argparse.Namespace) -> given_files.Given:
+    return given_files.sorted_out(options.files, scenario=options.scenario, deployment=options.deployment)
 
 
 def _settings(options: argparse.Namespace) -> list[str]:
@@ -144,13 +145,15 @@ def _changes(options: argparse.Namespace) -> list[str]:
     """The options that changed the scenarios, as a command that repeats the run must give them."""
     changes = [word for setting in options.set for word in ("--set", without_secrets(setting))]
     changes += ["--engine", options.engine] if options.engine else []
-    return [*changes, "--deployment", options.deployment] if options.deployment else changes
+    deployment = _given(options).deployment
+    return [*changes, "--deployment", deployment] if deployment else changes
 
 
 def _list(options: argparse.Namespace) -> int:
-    scenarios = selection.load(
-        selection.scenario_files(options.scenario), suite=None, overrides=(), deployment=None
-    )
+    given = given_files.sorted_out(options.files, scenario=options.scenario, deployment=None)
+    if given.deployment:
+        raise UsageError(f"list: expected scenarios, found the deployment {given.deployment}")
+    scenarios = given.load(suite="all", overrides=())
     named = [replace(one, file=selection.as_typed(one.file)) for one in scenarios]
     terminal.show_list(named, sys.stdout)
     return 0
@@ -227,12 +230,23 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
-    scenarios = _scenarios(options)
+    scenarios = _scenarios_to_hold(options)
     if len(scenarios) != 1:
-        raise UsageError(f"up: expected --scenario to name one scenario, found {len(scenarios)}")
+        raise UsageError(
+            f"up: expected one scenario or one deployment file, found {len(scenarios)} scenarios"
+        )
     ground = selection.choose_ground(options.backend, selection.engines_of(scenarios))
     plans = selection.compile_all(scenarios, seed=options.seed or 0, ground=ground)
     return plans[0], ground
+
+
+def _scenarios_to_hold(options: argparse.Namespace) -> list[Scenario]:
+    given = _given(options)
+    if given.deployment and not given.scenarios:
+        return [reading.scenario_of(Path(given.deployment), overrides=_settings(options))]
+    if not given.scenarios:
+        raise UsageError("up: expected a scenario or a deployment file: failover-kit up sentinel/01")
+    return _scenarios(options)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -250,12 +264,18 @@ def _down(options: argparse.Namespace) -> int:
     return by_hand.down(options.run, sys.stdout)
 
 
+def _completion(options: argparse.Namespace) -> int:
+    output.say(completion.script(_parser(), options.shell))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="failover-kit",
         description=(package_doc or "").splitlines()[0],
         epilog="Exit status: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 environment, 130 interrupted.",
     )
+    parser.add_argument("--version", action="version", version=f"failover-kit {kit_version()}")
     verbs = parser.add_subparsers(metavar="verb", required=True)
 
     def verb(name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -268,7 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--jobs", type=_positive, help="scenarios side by side (default: one per CPU)")
     run.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     listing = verb("list", _list, "list the scenarios, what each shows and its tags")
-    listing.add_argument("--scenario", type=_path, help="a file, a folder or a glob")
+    _naming(listing)
     _selecting(verb("plan", _plan, "say what a run would do, without doing it"))
     judge = verb("judge", _judge, "judge a saved run again, or a history that others recorded")
     judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
@@ -302,6 +322,8 @@ def _parser() -> argparse.ArgumentParser:
     inject = verb("inject", _inject, "do a fault to a held topology")
     inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
     inject.add_argument("--run", help="id of the held topology; may be left out if there is one")
+    complete = verb("completion", _completion, "print what makes a shell complete this command's words")
+    complete.add_argument("shell", choices=completion.SHELLS)
     verb("clean", _clean, "remove what a killed harness left behind, never a result")
     prune = verb("prune", _prune, "remove old results")
     prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
@@ -309,8 +331,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _naming(parser: argparse.ArgumentParser) -> None:
+    what = "a scenario: a file, a folder, or a glob over shipped ones"
+    parser.add_argument("files", type=_path, nargs="*", metavar="FILE", help=f"{what}; or a deployment file")
+    parser.add_argument("--scenario", type=_path, help="the same as FILE: one scenario")
+
+
 def _selecting(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenario", type=_path, help="a file, a folder, or a glob over shipped scenarios")
+    _naming(parser)
     parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     parser.add_argument(

@@ -1,8 +1,9 @@
 """One scenario file, run for somebody else's test session: what the pytest plug-in asks for.
 
-`harness.one FILE SEED BACKEND RESULTS` runs in a process of its own, as that session may have a package
-`harness` of its own. It prints one object of JSON: the result, or the problem that left none. Like an
-attempt it ends, everything taken down, on SIGINT and when its standard input ends.
+`harness.one FILE SEED BACKEND ENGINE RESULTS` runs in a process of its own, as that session may have a
+package `harness` of its own. `-` says nothing of a seed or an engine. It prints one object of JSON: the
+result, or the problem that left none. Like an attempt it ends, everything taken down, on SIGINT and when
+its standard input ends.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import by_hand, selection
-from harness.errors import Interrupted, KitError
+from harness.errors import Interrupted, KitError, UsageError
+from harness.model.engine import is_engine_name
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.output import told_of_crash
@@ -35,17 +37,23 @@ class OneResult:
     """The whole explanation, as the terminal would show it."""
 
 
-def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> OneResult:
+def run_one(
+    path: Path, *, seed: int | None, backend: str, results: Path, engine: str | None = None
+) -> OneResult:
     """Run one scenario through the suite's scheduler, quietly.
 
     Raises:
         UsageError: the file is no valid scenario.
         EnvironmentFailure: the backend cannot work here.
     """
-    scenarios = selection.load([path], suite=None, overrides=(), deployment=None)
+    if engine is not None and not is_engine_name(engine):
+        raise UsageError(f"expected an engine such as redis-7.0 or valkey-9.1, found {engine[:40]!r}")
+    overrides = [f"deployment.engine={engine}"] if engine else []
+    scenarios = selection.load([path], suite=None, overrides=overrides, deployment=None)
     ground = selection.choose_ground(backend, selection.engines_of(scenarios))
     seed = seed if seed is not None else secrets.randbelow(2**31)
-    plans = selection.compile_all(scenarios, seed=seed, ground=ground)
+    changed = ("--engine", engine) if engine else ()
+    plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=changed)
     suite = run_suite(
         SuiteRequest(
             name="pytest",
@@ -74,13 +82,16 @@ def run_one(path: Path, *, seed: int | None, backend: str, results: Path) -> One
 
 
 def main(arguments: list[str]) -> int:
-    path, seed, backend, results = arguments
+    path, seed, backend, engine, results = (None if word == "-" else word for word in arguments)
+    assert path is not None
+    assert backend is not None
+    assert results is not None
     for caught in (signal.SIGINT, signal.SIGTERM):  # a session in the background inherits "ignore"
         signal.signal(caught, signal.default_int_handler)
     threading.Thread(target=_watch_owner, daemon=True, name="owner").start()
     try:
-        chosen = None if seed == "-" else selection.seed_of(seed)
-        said = asdict(run_one(Path(path), seed=chosen, backend=backend, results=Path(results)))
+        chosen = None if seed is None else selection.seed_of(seed)
+        said = asdict(run_one(Path(path), seed=chosen, backend=backend, results=Path(results), engine=engine))
     except KitError as problem:  # its message is for people; a traceback would be a bug of the kit
         said = {"problem": str(problem)}
     except OSError as problem:

@@ -74,7 +74,7 @@ def scenario_files(pattern: str | None) -> list[Path]:
         return shipped_files
     if not pattern or max(map(len, Path(pattern).parts), default=0) > _LONGEST:
         found_instead = "too long a name" if pattern else "nothing"
-        raise UsageError(f"--scenario: expected a file, a folder or a glob, found {found_instead}")
+        raise UsageError(f"scenario: expected a file, a folder or a glob, found {found_instead}")
     given = Path(pattern)
     if given.is_file():
         return [given]
@@ -89,7 +89,7 @@ def scenario_files(pattern: str | None) -> list[Path]:
         near = get_close_matches(pattern, [*names, *(path.stem for path in shipped_files)], n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(
-            f"--scenario {pattern!r}: expected a file, a folder with scenarios in it or a glob over the "
+            f"scenario {pattern!r}: expected a file, a folder with scenarios in it or a glob over the "
             f"shipped ones, found none; {hint}`failover-kit list` shows them"
         )
     return found
@@ -99,7 +99,7 @@ def _below_here(pattern: str) -> list[Path]:
     try:
         return sorted(path for path in Path().glob(pattern) if path.is_file())
     except (ValueError, OSError) as problem:
-        raise UsageError(f"--scenario {pattern[:_SHOWN]!r}: expected a glob, found: {problem}") from problem
+        raise UsageError(f"scenario {pattern[:_SHOWN]!r}: expected a glob, found: {problem}") from problem
 
 
 def as_typed(file: str) -> str:

@@ -1,6 +1,6 @@
 """Stage 1: YAML text to a Scenario. Pure; every problem of a file is reported, with its line.
 
-    first_key     whether a file is a scenario at all
+    first_key     which kind of file it is
     source        the text of a file, whatever the path leads to
     tree          YAML nodes that know where they come from
     problems      what is wrong, all of it, with the nearest legal word
@@ -15,8 +15,17 @@ Nothing here imports a fault or a behaviour: what there is comes in as a Vocabul
 """
 
 from harness.scenario.expectations import METRICS
-from harness.scenario.first_key import is_scenario
-from harness.scenario.reading import load, load_deployment, load_fault
+from harness.scenario.first_key import first_key, is_scenario
+from harness.scenario.reading import load, load_deployment, load_fault, scenario_of
 from harness.scenario.schema import scenario_schema
 
-__all__ = ["METRICS", "is_scenario", "load", "load_deployment", "load_fault", "scenario_schema"]
+__all__ = [
+    "METRICS",
+    "first_key",
+    "is_scenario",
+    "load",
+    "load_deployment",
+    "load_fault",
+    "scenario_of",
+    "scenario_schema",
+]

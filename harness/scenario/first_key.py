@@ -1,4 +1,4 @@
-"""Whether a file is a scenario, from its first line that says something.
+"""What kind of file it is, by its first key: `scenario`, `deployment`, or neither.
 
 Looks instead of parsing: a scenario with a YAML mistake further down is still a scenario, and must be
 reported instead of overlooked.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_FIRST_KEY = re.compile(r"""\{?\s*["']?scenario["']?\s*:(\s|$)""")
+_FIRST_KEY = re.compile(r"""\{?\s*["']?([A-Za-z_-]+)["']?\s*:(?:\s|$)""")
 
 _READ_BYTES = 1 << 16
 """Comments before the first key are shorter than this."""
@@ -20,15 +20,21 @@ _READ_BYTES = 1 << 16
 
 def is_scenario(path: Path) -> bool:
     """Whether the first key of the file is `scenario`. Other YAML, and no YAML at all, is left alone."""
-    if path.suffix not in {".yaml", ".yml"} or not path.is_file():  # a pipe would be waited for
-        return False
+    return path.suffix in {".yaml", ".yml"} and first_key(path) == "scenario"
+
+
+def first_key(path: Path) -> str | None:
+    """The first key of the file; None: it begins with something else, or cannot be read."""
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with path.open("rb") as file:
             text = file.read(_READ_BYTES).decode("utf-8-sig", errors="ignore")
     except OSError:
-        return False
+        return None
     for line in text.splitlines():
         stripped = line.strip()
         if stripped and not stripped.startswith(("#", "---", "%")):
-            return _FIRST_KEY.match(stripped) is not None
-    return False
+            found = _FIRST_KEY.match(stripped)
+            return found[1] if found else None
+    return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.scenario import FaultStep, Scenario, Vocabulary
+from harness.model.scenario import FaultStep, Scenario, Vocabulary, Workload
 from harness.model.words import Shows, TopologyKind
 from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
@@ -148,6 +148,32 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     deployment = read_deployment(root, "", problems, extra=(version,))
     problems.raise_if_any()
     return deployment
+
+
+def scenario_of(path: Path, *, overrides: Sequence[str] = ()) -> Scenario:
+    """A scenario for a deployment file alone, for whoever only wants its nodes: some reads, no fault.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    if others := [text for text in overrides if not text.startswith("deployment.")]:
+        raise UsageError(
+            f"--set {tree.shortened(others[0])}: expected a setting below 'deployment.', "
+            "as no scenario is named"
+        )
+    below = [text.removeprefix("deployment.") for text in overrides]
+    deployment = load_deployment(path, overrides=below)
+    return Scenario(
+        file=str(path),
+        name=deployment.name,
+        shows=Shows.PROMISE,
+        tags=(),
+        about="",
+        advice="",
+        deployment=deployment,
+        workload=Workload(mix={"read": 1.0}),
+        faults=(),
+    )
 
 
 def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultStep:

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from failover_kit.pytest_plugin import run_one as run_for_real
+
 ROOT = Path(__file__).parents[2]
 pytest_plugins = ["pytester"]
 
 STUB = """
 from failover_kit import pytest_plugin
 
-def run_one(path, *, seed, backend, results):
+def run_one(path, *, seed, backend, engine, results):
     if path.stem == "usage":
         return pytest_plugin.Result(problem="usage.yaml:3: unknown key")
     verdict = path.stem.upper().replace("-", "_")
-    asked = f"seed {seed}, backend {backend}, results {results.name}"
+    asked = f"seed {seed}, backend {backend}, engine {engine}, results {results.name}"
     text = f"the whole story of {path.name}; {asked}"
     return pytest_plugin.Result(verdict=verdict, reasons=("the reason",), text=text)
 
@@ -97,11 +99,30 @@ def test_skipped_is_a_skip_with_its_reason(project: pytest.Pytester) -> None:
 
 
 def test_options_reach_the_run(project: pytest.Pytester) -> None:
-    """Backend, seed and the results folder are handed on."""
+    """Backend, engine, seed and the results folder are handed on."""
     _scenario(project, "fail")
-    result = _run(project, "--failover-backend=process", "--failover-seed=42")
-    result.stdout.fnmatch_lines(["*seed 42, backend process, results runs*"])
-    _run(project).stdout.fnmatch_lines(["*seed None, backend auto, results runs*"])
+    options = ("--failover-backend=process", "--failover-seed=42", "--failover-engine=valkey-9.1")
+    result = _run(project, *options)
+    result.stdout.fnmatch_lines(["*seed 42, backend process, engine valkey-9.1, results runs*"])
+    _run(project).stdout.fnmatch_lines(["*seed None, backend auto, engine None, results runs*"])
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("redis7", "expected an engine such as redis-7.0 or valkey-9.1, found 'redis7'"),
+        ("redis-1.0", "engine redis-1.0: expected it on this machine, found "),
+    ],
+)
+def test_engine_that_cannot_be_had_is_an_error(engine: str, said: str, tmp_path: Path) -> None:
+    """By the kit's own process, before a node starts: a name that is none, and an engine that is not here."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "scenario: 1\nname: x\ndeployment: {topology: {kind: single}}\nworkload: {mix: {read: 1}}\n"
+    )
+    result = run_for_real(file, seed="1", backend="process", engine=engine, results=tmp_path / "runs")
+    assert said in result.problem
+    assert not (tmp_path / "runs").exists()
 
 
 def test_plugin_loads_nothing_of_the_kit(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,7 @@ def test_deleted_current_folder_is_said(tmp_path: Path) -> None:
             ("inject", "kill: primary"),
             "expected one held topology, found none; start one with: failover-kit up",
         ),
-        (("up", "--backend", "process"), "expected --scenario to name one scenario"),
+        (("up", "--backend", "process"), "expected a scenario or a deployment file"),
     ],
 )
 def test_bad_words_are_one_line(words: tuple[str | bytes, ...], says: str, tmp_path: Path) -> None:
