@@ -50,7 +50,7 @@ from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, StepKind
 
-NEUTRAL = frozenset({StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT})
+NEUTRAL = (StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT)
 """Steps that neither change nor show the session itself."""
 
 
@@ -82,14 +82,14 @@ class Screened:
 
 
 def screen(history: History) -> Screened:
-    """Divide a history, once. Everything is suspect where no audit tells what was left in the end."""
+    """Divide a history, once. Everything is suspect where no audit tells what was left in the end, and where
+    operations do not stand in order."""
     return history.once(_screen)
 
 
 def _screen(history: History) -> Screened:
-    summary = history.audit_summary
     ids = integers(history.table.operations, "id")
-    if summary is None or summary.valid_pass is None or not (ids[1:] > ids[:-1]).all():
+    if not (ids[1:] > ids[:-1]).all():
         return Screened(suspects=history)
     with ThreadPoolExecutor(1) as beside:
         cut = _cut_beside(history, beside)
@@ -162,7 +162,7 @@ class _Sessions:
         has_steps[rows_of(table.steps)] = True
         never_sent = traffic.with_outcome(Outcome.NOT_SENT) & ~has_steps
         whole = traffic.with_outcome(Outcome.ACKED) & has_steps
-        whole &= (traffic.sent_us >= 0) & (traffic.done_us != NONE)
+        whole &= (traffic.sent_us != NONE) & (traffic.done_us != NONE)
         whole |= never_sent
         whole &= (self.user.codes == self.user.codes[first]) & (traffic.shard == traffic.shard[first])
         self.blame(codes[~whole])
@@ -231,13 +231,11 @@ def _beyond_one_session(sessions: _Sessions, table: OperationTable, rows: Intege
     """Operations on more than their own session: all that they touch, and all of their users'."""
     own = sessions.of.codes[rows]
     told = [Words(table.steps, name).same_as(sessions.of) for name in ("session", "member")]
-    beyond = ~does.which(({*ON_SESSIONS} | NEUTRAL).__contains__)
+    beyond = ~does.which({*ON_SESSIONS, *NEUTRAL}.__contains__)
     for codes in told:
         beyond |= (codes != NO_CODE) & (codes != own)
     members = Words(table.steps, "members")
     beyond |= members.known
-    if not beyond.any():
-        return
     for codes in told:
         other = codes[beyond]
         sessions.blame(other[other >= 0])
@@ -261,7 +259,8 @@ def _acked_at_once(traffic: Traffic, table: OperationTable, rows: Integers) -> F
     offsets, numbers = attempts.offsets.to_numpy(), attempts.values.to_numpy()
     if not len(tried) or not len(numbers):
         return np.zeros(len(rows), np.bool_)
-    before = np.cumsum(np.bincount(tried + 1, minlength=len(table) + 1), dtype=np.int32)
+    each = np.bincount(tried, minlength=len(table))
+    before = np.cumsum(each) - each
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         these = slice(begin, begin + ROWS_AT_ONCE)
         row, sent, done, first = rows[these], sent_us[these], done_us[these], offsets[:-1][these]

@@ -239,11 +239,12 @@ def test_step_that_was_not_acked_at_once_makes_a_suspect(number: int, about: Map
 
 
 @pytest.mark.parametrize("number", [ANNS_LOGIN, CIDS_READ])
-@pytest.mark.parametrize("attempt", [0, 2, -1, -100, 100])
-def test_attempt_that_is_not_there_is_none(number: int, attempt: int) -> None:
+@pytest.mark.parametrize("attempts", [(0,), (2,), (-1,), (-100,), (100,), ()])
+def test_attempt_that_is_not_there_is_none(number: int, attempts: tuple[int, ...]) -> None:
     """Nor at the table's ends: what stands beside it is somebody else's."""
     whose = {"ann"} if number == ANNS_LOGIN else {"cid"}
-    assert suspects(changed(_step(number, attempts=(attempt,)))) == whose
+    assert suspects(changed(_step(number, attempts=attempts))) == whose
+    assert suspects(changed(_of(number, attempts=()))) == whose
 
 
 @pytest.mark.parametrize(
@@ -339,6 +340,8 @@ def test_session_without_a_step_on_it_is_a_suspect() -> None:
         (_step(READ, member="unknown"), {"ann"}),
         (_step(READ, session=ANN, member=ANN), set()),
         (_step(READ, session=None), set()),
+        (_step(CIDS_READ, session=ANN), {"ann", "cid"}),
+        (_step(CIDS_READ, member=ANN), {"ann", "cid"}),
     ],
 )
 def test_step_on_another_session_makes_suspects_of_both(change: Change, whose: set[str]) -> None:
@@ -585,6 +588,16 @@ def test_first_time_to_live_is_what_the_log_in_gave(pttl_ms: int, fine: bool) ->
 def test_session_whose_time_out_is_another_or_none_is_a_suspect(change: Change) -> None:
     """Two time-outs in one session, or a session that never got one."""
     assert len(suspects(changed(change))) == 1
+
+
+def test_session_that_was_there_before_its_time_out_grew_is_a_suspect() -> None:
+    """Logged in for 4 s at 1.2, still seen at 8.0, and touched for 300 s at 9.0: it had run out in between."""
+    past = three()
+    past.read(CID, 8.0)
+    past.touch(CID, 9.0)
+    unsaid = (_step(number, pttl_ms=None) for number in (CIDS_READ, 16, 17))
+    made = changed(_both(_step(CIDS_LOGIN, ttl_ms=4000), *unsaid), past)
+    assert suspects(made) == {"cid"}
 
 
 def _short(*, seen_us: int, audited_us: int, out: bool) -> History:
