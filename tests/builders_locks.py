@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from harness.model.plan import Plan
-from harness.model.records import Attempt, Operation, Step
+from harness.model.records import Attempt, AuditEntry, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
 from lab.past import TOOK_S, Data, Doing, Hash, Past
 from lab.records import us
@@ -101,6 +101,11 @@ class LockPast(Past):
         at = rest.writes_s if not rest.done else rest.releases_s or 0.0
         data = self.stores[doing.node or self.owner(at)]
         rest.done.append((at, what(data, (at + TOOK_S / 2) * 1e6, doing)))
+
+    def _execute(self) -> tuple[AuditEntry, ...]:
+        for rest in self.rests.values():
+            rest.done.clear()
+        return super()._execute()
 
     def _write(self, data: Data, now_us: float, doing: Doing) -> Step:
         step = Step(

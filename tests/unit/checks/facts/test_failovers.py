@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from harness.checks.facts.failovers import STEPS, failover_steps, promotions
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection
-from harness.model.words import FindingSide, OperationKind, Outcome
+from harness.model.words import FindingSide, OperationKind, Outcome, Phase
 from lab.records import us
 from tests.builders_metrics import Sketch
 
@@ -264,3 +267,147 @@ def test_failover_without_a_fault_of_its_own_counts_from_the_last_effect_before(
     assert second["promoted"].t_s == pytest.approx(4.0)
     assert second["suspected first"].t_s is None
     assert first["topology published"].t_s == pytest.approx(1.8)
+
+
+@pytest.mark.parametrize("doubt", ["suspected", "agreed", "elected"])
+def test_failover_without_a_fault_begins_with_the_first_doubt(doubt: str) -> None:
+    """Whatever was said first against redis-2 after it led is a step of the one that replaced it."""
+    sketch = failed_over()
+    sketch.event(doubt, 11.5, node="redis-2")  # at its own promotion: of the one before
+    sketch.event(doubt, 13.0, node="redis-3")  # about somebody else
+    sketch.event(doubt, 13.2, node="redis-2")
+    sketch.event(doubt, 13.4, node="redis-2")
+    sketch.event("promoted", 14.0, node="redis-3", error_s=0.1)
+    sketch.event("published", 13.3)
+    sketch.event("published", 13.1)
+    second = lists(sketch)[2]
+    assert second["topology published"].t_s == pytest.approx(3.3)
+
+
+def test_process_that_nobody_knows_is_no_new_one() -> None:
+    """A connection that could not ask for its run id may lead to the old process."""
+    sketch = failed_over()
+    sketch.connections.append(Connection(id=9, web_server="web-3", node="redis-1", run_id="", opened_us=0))
+    sketch.do(WRITE, 10.5, connection=9)
+    assert steps(sketch)["first write acked by the new primary"].t_s == pytest.approx(1.952)
+
+
+def test_write_counts_from_the_effect_on_and_only_if_it_changed_something() -> None:
+    """Not one that was acked before, that found nothing, or on another shard."""
+    sketch = failed_over()
+    sketch.operations.pop()
+    sketch.do(WRITE, 9.9, took_s=0.01, connection=2)
+    sketch.do(WRITE, 12.0, connection=2, effective=False)
+    sketch.do(WRITE, 12.1, connection=2, shard=2)
+    sketch.do(OperationKind.READ, 12.2, connection=2)
+    found = steps(sketch)["first write acked by the new primary"]
+    assert (found.t_s, found.reason) == (None, "no write was acked by another process than before")
+    sketch.do(WRITE, 12.5, connection=2)
+    found = steps(sketch)["first write acked by the new primary"]
+    assert (found.t_s, found.source) == (pytest.approx(2.502), "redis-2 (new)")
+
+
+def test_primary_that_nobody_had_looked_at_is_not_known() -> None:
+    """Nor is one that said it was a replica; what was looked at after the effect does not count."""
+    sketch = failed_over()
+    sketch.samples[0].role = "replica"
+    why = "which process was primary before is not known"
+    assert steps(sketch)["first write acked by the new primary"].reason == why
+    assert steps(sketch)["last ack by the deposed primary"].reason == why
+    sketch.samples[0].role, sketch.samples[0].reachable = "primary", False
+    assert steps(sketch)["last ack by the deposed primary"].reason == why
+    sketch.samples[0].reachable = True
+    sketch.samples[0].done_us = us(9.95)  # the earliest at which the fault may have taken effect
+    assert steps(sketch)["last ack by the deposed primary"].reason == "it acked nothing after the promotion"
+    sketch.samples[0].done_us = us(9.95) + 1
+    assert steps(sketch)["last ack by the deposed primary"].reason == why
+
+
+def test_last_ack_counts_from_the_promotion_on() -> None:
+    """What the old primary acked before was no zombie's."""
+    sketch = failed_over()
+    sketch.do(WRITE, 11.0, took_s=0.499999, connection=1)
+    assert steps(sketch)["last ack by the deposed primary"].t_s is None
+    sketch.do(WRITE, 11.0, took_s=0.5, connection=1)
+    assert steps(sketch)["last ack by the deposed primary"].t_s == pytest.approx(1.5)
+
+
+def test_first_error_says_who_saw_what() -> None:
+    """The first of the shard from the effect on; a request that its user gave up is none."""
+    sketch = failed_over()
+    sketch.do(WRITE, 9.8, 0.1, outcome=Outcome.UNKNOWN, result="error:LOADING")
+    sketch.do(WRITE, 10.0, 0.1, outcome=Outcome.UNKNOWN, result="cancelled")
+    sketch.do(WRITE, 10.0, 0.1, outcome=Outcome.UNKNOWN, result="timeout", shard=2)
+    found = steps(sketch)["client's first error"]
+    assert (found.t_s, found.source) == (pytest.approx(0.5), "web-1: timeout")
+    sketch.do(WRITE, 10.0, 0.2, outcome=Outcome.UNKNOWN, result="error:MOVED", web="web-3")
+    sketch.do(WRITE, 10.0, 0.2, outcome=Outcome.UNKNOWN, result="connection-lost", web="web-2")
+    found = steps(sketch)["client's first error"]
+    assert (found.t_s, found.source) == (pytest.approx(0.2), "web-2: connection-lost")
+    nothing = failed_over()
+    nothing.operations = [one for one in nothing.operations if one.outcome is Outcome.ACKED]
+    assert steps(nothing)["client's first error"].reason == "no client saw an error"
+
+
+def test_client_says_itself_that_it_was_redirected() -> None:
+    """Else its first connection to the new primary since the effect says so."""
+    sketch = failed_over()
+    sketch.event("redirected", 11.7, source="web-3", node="redis-2")
+    found = steps(sketch)["client redirected"]
+    assert (found.t_s, found.source) == (pytest.approx(1.7), "web-3")
+    sketch = failed_over()
+    early = Connection(id=5, web_server="web-1", node="redis-2", run_id="new", opened_us=us(9.9))
+    later = Connection(id=6, web_server="web-3", node="redis-2", run_id="new", opened_us=us(11.8))
+    sketch.connections += [early, later]
+    found = steps(sketch)["client redirected"]
+    assert (found.t_s, found.source) == (pytest.approx(1.8), "web-3")
+    sketch.connections = [early]
+    assert steps(sketch)["client redirected"].reason == "no client connected to the new primary"
+
+
+def test_election_that_came_after_the_promotion_led_to_another() -> None:
+    """The last one before it counts."""
+    sketch = failed_over()
+    sketch.event("elected", 11.4, source="sentinel-2")
+    sketch.event("elected", 11.500001, source="sentinel-3")
+    found = steps(sketch)["elected"]
+    assert (found.t_s, found.source) == (pytest.approx(1.4), "sentinel-2")
+
+
+def test_steps_of_another_shard_are_not_this_ones() -> None:
+    """An event that names no shard may concern any."""
+    sketch = failed_over()
+    sketch.event("published", 10.5, shard=2)
+    assert steps(sketch)["topology published"].t_s == pytest.approx(1.8)
+    sketch.event("published", 10.6, shard=None)
+    assert steps(sketch)["topology published"].t_s == pytest.approx(0.6)
+
+
+def test_stale_read_of_another_shard_or_of_nobody_knows_when_is_no_step() -> None:
+    """One whose shard is not known may be of this one."""
+    stale = Finding(name="stale-read", side=FindingSide.CLOSED, shard=1, seen_us=us(12.0), web_server="web-2")
+    sketch = failed_over()
+    assert steps(sketch, stale)["last stale read"].t_s == pytest.approx(2.0)
+    assert steps(sketch, replace(stale, shard=2))["last stale read"].t_s is None
+    assert steps(sketch, replace(stale, shard=None))["last stale read"].t_s == pytest.approx(2.0)
+    assert steps(sketch, replace(stale, seen_us=None))["last stale read"].t_s is None
+    assert steps(sketch, replace(stale, name="lost-write"))["last stale read"].t_s is None
+    assert steps(sketch, replace(stale, seen_us=us(9.9)))["last stale read"].t_s is None
+
+
+def test_promotions_count_from_the_first_effect_or_from_the_baseline() -> None:
+    """From the earliest at which it may have taken effect; a run without a fault from its baseline."""
+    for at, count in ((9.95, 1), (9.949999, 0)):
+        sketch = Sketch()
+        sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
+        sketch.event("promoted", at, node="redis-2")
+        assert promotions(sketch.history()) == count
+    sketch = Sketch(faulty=False)
+    sketch.event("promoted", 1.0, node="redis-2")
+    history = sketch.history()
+    assert promotions(history) == 1
+    phases = tuple(
+        msgspec.structs.replace(one, t_us=one.t_us + us(1.000001)) if one.phase is Phase.BASELINE else one
+        for one in history.phases
+    )
+    assert promotions(replace(history, phases=phases)) == 0
