@@ -61,7 +61,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
             sessions_unknown=next(iter(evidence.about(Affects.ALL, Affects.UPPER, Affects.AUDIT)), ""),
             measured={one.text: Interval(low=one.low, high=one.high) for one in results},
         ),
-        evidence=(*_relevant(history, evidence), *filter(None, [told_open(history)])),
+        evidence=(*_relevant(history, evidence), *filter(None, [told_open(history), history.unchecked])),
     )
 
 

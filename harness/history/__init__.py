@@ -6,7 +6,7 @@ operations, by far the most of it, into `operations.parquet`, `steps.parquet` an
 `showing` turns either back into lines.
 
 A bit that flips on a disk must not become a verdict. The opening names the checksum of the plan, the seal
-at the end of a closed history those of the plan and of the columns, and gzip keeps one of the lines.
+at the end of a closed history those of the plan, of the columns and of the lines before it.
 
 Trap: the compressed file is what makes a history closed. As long as it is not there, `history.jsonl`
 is whole and whatever lies beside it is left over from a closing that did not end.

@@ -26,6 +26,7 @@ from harness.history.files import (
     TABLES,
     digest_of,
     digest_of_plan,
+    new_digest,
     without_collections,
 )
 from harness.model.records import Seal
@@ -51,10 +52,13 @@ def close_files(directory: Path) -> None:
             ColumnWriter(directory) as columns,
             gzip.open(half, "wb", compresslevel=_COMPRESSION_LEVEL) as rest,
         ):
+            digest = new_digest()
             for block in _blocks(plain):
-                _divide(block, columns, rest)
+                others = _divide(block, columns)
+                digest.update(others)
+                rest.write(others)
             columns.finish()
-            rest.write(_seal(directory))
+            rest.write(_seal(directory, digest.hexdigest()))
         half.replace(directory / COMPRESSED)
     except (OSError, ValueError):
         with contextlib.suppress(OSError):
@@ -63,22 +67,23 @@ def close_files(directory: Path) -> None:
     (directory / PLAIN).unlink()
 
 
-def _seal(directory: Path) -> bytes:
-    """The last line, which says what the files beside it must be."""
-    files = {name: digest_of(directory / name) for name in TABLES}
+def _seal(directory: Path, of_lines: str) -> bytes:
+    """The last line, which says what the lines before it and the files beside it must be."""
+    files = {PLAIN: of_lines, **{name: digest_of(directory / name) for name in TABLES}}
     if plan := digest_of_plan(directory):
         files[PLAN] = plan
     return msgspec.json.encode(Seal(files=files)) + b"\n"
 
 
-def _divide(block: bytes, columns: ColumnWriter, rest: gzip.GzipFile) -> None:
+def _divide(block: bytes, columns: ColumnWriter) -> bytes:
+    """Operations become columns; the other lines stay lines."""
     operations: list[bytes] = []
     others: list[bytes] = []
     for line in block.split(b"\n"):
         (operations if line.startswith(_OPERATION) else others).append(line)
-    rest.write(b"\n".join(others))  # the last is empty: the block ends with a line's end
     if operations:
         columns.add(OperationTable.of_lines(b"\n".join(operations)))
+    return b"\n".join(others)  # the last is empty: the block ends with a line's end
 
 
 def _blocks(plain: BinaryIO) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from harness.history.files import HALF, TABLES
 from harness.history.on_disk import ColumnsOnDisk, ReadAhead, ReadColumn
+from harness.history.pages import unpacked_bytes
 from harness.model.table import TEXT, OperationTable, rows_of
 from harness.safe_files import opened
 
@@ -218,25 +219,32 @@ def _complete(path: Path, columns: Sequence[str]) -> None:
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         metadata = pq.read_metadata(file)
-        schema = pq.read_schema(file)
+        _of_the_kit(pq.read_schema(file), _schema(path.name), columns)
+        groups = range(metadata.num_row_groups)
+        rows = sum(metadata.row_group(number).num_rows for number in groups)
+        if rows != metadata.num_rows or not 0 <= rows <= _ROWS_ALWAYS + size:
+            raise ValueError(f"{metadata.num_rows} rows in {size} bytes: no run leaves that")
+        unpacked = unpacked_bytes(file, size, metadata, values_at_most=_ROWS_ALWAYS + size)
+    if unpacked > _UNPACKED_ALWAYS + _UNPACKED_RATIO * size:
+        raise ValueError(f"{size} bytes unpack to {unpacked}: no run leaves that")
+
+
+def _of_the_kit(schema: pa.Schema, wanted: pa.Schema, columns: Sequence[str]) -> None:
     missing = set(columns) - set(schema.names)
     if missing:
         raise ValueError(f"it lacks {', '.join(sorted(missing))}: use the kit's version that recorded it")
-    wanted = _schema(path.name)
+    if len(set(schema.names)) < len(schema.names):
+        raise ValueError("two of its columns have one name")
     for name in columns:
         if schema.field(name).type != wanted.field(name).type:
             raise ValueError(
                 f"column {name}: expected {wanted.field(name).type}, found {schema.field(name).type}"
             )
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    rows = sum(group.num_rows for group in groups)
-    unpacked = sum(group.total_byte_size for group in groups)
-    if rows != metadata.num_rows or not 0 <= rows <= _ROWS_ALWAYS + size:
-        raise ValueError(f"{metadata.num_rows} rows in {size} bytes: no run leaves that")
-    if not 0 <= unpacked <= _UNPACKED_ALWAYS + _UNPACKED_RATIO * size:
-        raise ValueError(f"{size} bytes unpack to {unpacked}: no run leaves that")
 
 
 def _column(path: Path, name: str) -> pa.ChunkedArray:
-    column = pq.ParquetFile(path, memory_map=False).read(columns=[name], use_threads=False)
+    file = pq.ParquetFile(path, memory_map=False)
+    column = file.read(columns=[name], use_threads=False)
+    if len(column) != file.metadata.num_rows:
+        raise ValueError(f"column {name}: expected {file.metadata.num_rows} rows, found {len(column)}")
     return column.unify_dictionaries().combine_chunks()[name]

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from harness.safe_files import opened
 
-FORMAT = 3
-"""Of the files as a whole; `Opening.format`. 1 kept operations as lines to the end, 2 had no checksums; both
-are still read, and judged as they always were."""
+FORMAT = 4
+"""Of the files as a whole; `Opening.format`. 1 kept operations as lines to the end, 2 had no checksums, 3 had
+none of the lines; all are still read, and judged as they always were."""
+
+SEALED_SINCE, LINES_SEALED_SINCE = 3, 4
 
 PLAN = "plan.json"
 
@@ -46,10 +48,14 @@ def digest_of(path: Path) -> str:
         OSError: it cannot be read, or it is a link.
     """
     with opened(path) as file:
-        digest = hashlib.blake2b(digest_size=16)
+        digest = new_digest()
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def new_digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
 
 
 def digest_of_plan(directory: Path) -> str:

@@ -16,10 +16,11 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import UsageError
-from harness.model.table import Rows
+from harness.model.table import Rows, compacted
 
 KEPT = frozenset({"row", "id", "does", "result", "effective"})
 """Asked for again and again."""
@@ -102,12 +103,11 @@ class ColumnsOnDisk:
         return column
 
     def extremes(self, name: str) -> tuple[int | None, int | None]:
-        """The least and the largest number of a column, as the file itself says."""
-        place = self._metadata.schema.to_arrow_schema().get_field_index(name)
-        groups = range(self._metadata.num_row_groups)
-        told = [self._metadata.row_group(group).column(place).statistics for group in groups]
-        known = [one for one in told if one is not None and one.has_min_max]
-        return min((one.min for one in known), default=None), max((one.max for one in known), default=None)
+        """The least and the largest number of a column: read, as the file itself may say anything of it."""
+        told = [pc.min_max(chunk) for chunk in self.chunks(name)]
+        least = [one["min"].as_py() for one in told if one["min"].is_valid]
+        most = [one["max"].as_py() for one in told if one["max"].is_valid]
+        return min(least, default=None), max(most, default=None)
 
     def chunks(self, name: str) -> Iterator[pa.Array]:
         """The column's row groups one after the other, each with a dictionary of its own."""
@@ -168,6 +168,4 @@ class ColumnsOnDisk:
 def _without_the_rest(column: pa.ChunkedArray) -> pa.Array:
     """With a dictionary of its own, so that the large one can go."""
     packed = column.combine_chunks()
-    if pa.types.is_dictionary(packed.type):
-        return packed.dictionary_decode().dictionary_encode()
-    return packed
+    return compacted(packed) if pa.types.is_dictionary(packed.type) else packed

@@ -24,11 +24,14 @@ from harness.history.columns import read_tables
 from harness.history.files import (
     COMPRESSED,
     FORMAT,
+    LINES_SEALED_SINCE,
     PLAIN,
     PLAN,
+    SEALED_SINCE,
     TABLES,
     digest_of,
     digest_of_plan,
+    new_digest,
     without_collections,
 )
 from harness.model.history import History
@@ -90,11 +93,12 @@ def _read(directory: Path, faults: Mapping[str, Declaration], *, in_memory: bool
     plan = _with_traits(_read_plan(directory / PLAN), faults)
     path, text, broke_off = _read_text(directory)
     text, seal = _without_seal(path, text)
+    _lines_unchanged(path, text, seal)
     with ThreadPoolExecutor(1) as beside:  # columns are read while lines are decoded
         tables = beside.submit(_verified_tables, directory, seal, in_memory=in_memory)
         past = _read_lines(path, plan, text, broke_off)
         _belongs_together(directory, past.opening, seal)
-    return _with_operations(path, past, tables, sealed=seal is not None)
+    return _with_operations(path, past, tables, seal)
 
 
 def _without_seal(path: Path, text: bytes) -> tuple[bytes, Seal | None]:
@@ -106,6 +110,20 @@ def _without_seal(path: Path, text: bytes) -> tuple[bytes, Seal | None]:
         return text[:begins], msgspec.json.decode(text[begins:], type=Seal)
     except msgspec.MsgspecError as problem:
         raise UsageError(f"{path}: its last line, the seal: {problem}") from problem
+
+
+def _lines_unchanged(path: Path, text: bytes, seal: Seal | None) -> None:
+    """Whether no line of a closed history was changed, added or taken away. gzip's own checksum is made
+    anew by whoever packs it again.
+
+    Raises:
+        UsageError: one was.
+    """
+    wanted = seal.files.get(PLAIN) if seal else None
+    digest = new_digest()
+    digest.update(text)
+    if wanted is not None and wanted != digest.hexdigest():
+        raise UsageError(f"{path}: damaged: the checksum of its lines is not that which the run left")
 
 
 def _verified_tables(directory: Path, seal: Seal | None, *, in_memory: bool) -> OperationTable:
@@ -294,13 +312,13 @@ def _assembled(path: Path, plan: Plan, records: list[Record], broke_off: str) ->
     )
 
 
-def _with_operations(path: Path, past: History, tables: Future[OperationTable], *, sealed: bool) -> History:
+def _with_operations(path: Path, past: History, tables: Future[OperationTable], seal: Seal | None) -> History:
     """The operations of a closed history from their columns, and a word about those that are missing."""
     found = len(past.operations)
     closed = path.name == COMPRESSED
-    if closed and past.opening.format == FORMAT and not sealed:
-        raise UsageError(f"{path}: damaged: it lacks its last line, which has the checksums")
-    if not closed and past.opening.format == FORMAT and past.complete:
+    if closed:
+        past = replace(past, unchecked=_unchecked(path, past.opening.format, seal))
+    if not closed and past.opening.format >= SEALED_SINCE and past.complete:
         past = replace(past, incomplete="it was never closed: the harness was killed, or the disk was full")
     if closed and past.opening.format > 1 and not found:
         try:
@@ -314,6 +332,22 @@ def _with_operations(path: Path, past: History, tables: Future[OperationTable], 
     if found < counted and past.complete:
         return replace(past, incomplete=f"it has {found} of {counted} operations")
     return past
+
+
+def _unchecked(path: Path, written_as: int, seal: Seal | None) -> str:
+    """What of a closed history has no checksum, as it was recorded before there was one.
+
+    Raises:
+        UsageError: it is new enough to have it.
+    """
+    if seal is None and written_as >= SEALED_SINCE:
+        raise UsageError(f"{path}: damaged: it lacks its last line, which has the checksums")
+    if seal is not None and PLAIN not in seal.files and written_as >= LINES_SEALED_SINCE:
+        raise UsageError(f"{path}: damaged: its last line lacks the checksum of the others")
+    if written_as >= LINES_SEALED_SINCE:
+        return ""
+    what = "its lines have no checksum" if seal else "it has no checksums"
+    return f"{what}: it was recorded by an older version of the kit (format {written_as})"
 
 
 def _of_system(problem: Exception) -> str:

@@ -102,6 +102,8 @@ class History:
     closing: Closing | None = None
     incomplete: str = ""
     """Why the history is not whole (the harness died, its last line is cut off); empty: it is."""
+    unchecked: str = ""
+    """What of it no checksum confirms, as it was recorded before there was one; empty: nothing."""
     _made: _Made = field(default_factory=_Made, init=False, repr=False, compare=False)
 
     @cached_property

@@ -345,13 +345,15 @@ class Closing(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"
     operations: int = 0
     not_recovered: str = ""
     """Why the topology was not seen recovered within the limit; empty: it was."""
+    unseen: tuple[str, ...] = ()
+    """Nodes that no observer had looked at for a while then, so nobody knows whether it had recovered."""
     peaks: dict[str, int] = {}
     """Bounds watched by the harness: connections_open, actors_busy, not_sent."""
 
 
 class Seal(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="seal"):
-    """Last line of a closed history: the checksums of the files beside it. The lines have their own, as gzip
-    gives every file one. No record of the run: closing adds it, reading takes it off."""
+    """Last line of a closed history: the checksums of all lines before it (as `history.jsonl`) and of the
+    files beside it. No record of the run: closing adds it, reading takes it off."""
 
     files: dict[str, str]
 

@@ -79,7 +79,7 @@ class Column:
         if self.type != TEXT:
             return _scalars(packed)
         if len(packed.dictionary) > len(packed):  # a few rows taken out of many
-            packed = packed.dictionary_decode().dictionary_encode()
+            packed = compacted(packed)
         values = packed.dictionary.to_pylist()
         nothing = None
         if self.json is not None:
@@ -259,6 +259,14 @@ def rows_of(table: pa.Table) -> Rows:
     """The `row` column of `steps` or `attempts`: for each, the index of its operation."""
     rows: Rows = table["row"].to_numpy()
     return rows
+
+
+def compacted(packed: pa.DictionaryArray) -> pa.DictionaryArray:
+    """With the texts that a row has and no others. No text is written out once per row meanwhile: a long
+    one may be in all of them."""
+    used = pc.unique(pc.drop_null(packed.indices))
+    codes = pc.index_in(packed.indices, value_set=used)
+    return pa.DictionaryArray.from_arrays(codes, packed.dictionary.take(used))
 
 
 def _extremes(table: pa.Table, name: str) -> tuple[int | None, int | None]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -147,6 +148,67 @@ def no_dictionary(folder: Path) -> None:
     )
 
 
+def long_list(folder: Path) -> None:
+    """One row, and a few bytes that stand for twenty million equal numbers in it."""
+    old = pq.read_table(folder / "steps.parquet")
+    place = old.schema.get_field_index("attempts")
+    numbers = pa.array(np.zeros(20_000_000, np.int32))
+    ends = pa.array([0, *[len(numbers)] * len(old)], pa.int32())
+    changed = old.set_column(place, old.schema.field(place), pa.ListArray.from_arrays(ends, numbers))
+    pq.write_table(changed, folder / "steps.parquet", compression="zstd")
+
+
+def long_text(folder: Path) -> None:
+    """A text of 80 MB, of which the footer says that it is a short one."""
+    file = folder / "operations.parquet"
+    old = pq.read_table(file)
+    place = old.schema.get_field_index("session")
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * len(old), pa.int32()), ["x" * 80_000_000])
+    pq.write_table(old.set_column(place, old.schema.field(place), texts), file, compression="zstd")
+    group = pq.read_metadata(file).row_group(0)
+    sizes = (
+        varint(2 * size) for size in (group.total_byte_size, group.column(place).total_uncompressed_size)
+    )
+    lied_about(file, [(size, b"\xc0" + b"\x80" * (len(size) - 2) + b"\0") for size in sizes])
+
+
+def far_time(folder: Path, **options: bool) -> None:
+    file = folder / "operations.parquet"
+    old = pq.read_table(file)
+    place = old.schema.get_field_index("done_us")
+    times = pa.array([1 << 60] * len(old), pa.int64())
+    pq.write_table(old.set_column(place, old.schema.field(place), times), file, **options)
+
+
+def far_time_lied_about(folder: Path) -> None:
+    far_time(folder)
+    file = folder / "operations.parquet"
+    lied_about(file, [((1 << 60).to_bytes(8, "little"), (1 << 10).to_bytes(8, "little"))])
+
+
+def far_time_without_statistics(folder: Path) -> None:
+    far_time(folder, write_statistics=False)
+
+
+def lied_about(file: Path, numbers: Iterable[tuple[bytes, bytes]]) -> None:
+    """In the footer these numbers are others, of the same length."""
+    content = file.read_bytes()
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    footer = content[begin:]
+    for truth, lie in numbers:
+        assert truth in footer
+        footer = footer.replace(truth, lie)
+    file.write_bytes(content[:begin] + footer)
+
+
+def varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
+
+
 def replaced(name: str, content: bytes) -> Callable[[Path], None]:
     def put(folder: Path) -> None:
         (folder / name).write_bytes(content)
@@ -179,6 +241,10 @@ TRAPS: dict[str, Callable[[Path], None]] = {
     "gzip bomb": bomb,
     "rows without end": many_rows,
     "columns of another type": no_dictionary,
+    "list without end": long_list,
+    "text without end, and a footer that lies": long_text,
+    "time that no run has, and a footer that lies": far_time_lied_about,
+    "time that no run has, and a footer that is silent": far_time_without_statistics,
     "nested plan": replaced("plan.json", b"[" * 200_000),
     "nested plan, unknown key": replaced("plan.json", b'{"x":' + b"[" * 200_000),
     "device": everlasting,
@@ -194,7 +260,9 @@ def test_unpacking_has_a_limit(trap: str, tmp_path: Path) -> None:
     assert saved.judge_again(folder).exit_code == 0, "before the trap"
     TRAPS[trap](folder)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert saved.judge_again(folder).exit_code == 3
+    judged = saved.judge_again(folder)
+    assert judged.exit_code == 3
+    assert "crash" not in judged.results[0].why, "it was seen before anything was made of it"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
 
 

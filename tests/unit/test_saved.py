@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import shutil
@@ -316,6 +317,66 @@ def test_scenario_of_a_killed_suite_that_never_ran_is_listed(tmp_path: Path) -> 
     assert [one.verdict for one in judged.results] == [Verdict.PASS, Verdict.INCONCLUSIVE]
     assert judged.exit_code == 3
     assert saved.load(run).exit_code == 3
+
+
+LINES = "history.jsonl.gz"
+
+
+def packed_again(folder: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    """Other lines in an archive that is whole: gzip makes its own checksum anew."""
+    lines = gzip.decompress((folder / LINES).read_bytes()).splitlines(keepends=True)
+    (folder / LINES).write_bytes(gzip.compress(b"".join(change(lines))))
+
+
+def without_a_phase(lines: list[bytes]) -> list[bytes]:
+    gone = next(line for line in lines if b'"type":"phase"' in line)
+    return [line for line in lines if line is not gone]
+
+
+def with_a_line_twice(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:2], *lines[1:]]
+
+
+def with_another_time(lines: list[bytes]) -> list[bytes]:
+    return [line.replace(b'"t_us":1', b'"t_us":2') for line in lines]
+
+
+def with_less_of_a_seal(lines: list[bytes]) -> list[bytes]:
+    seal = msgspec.json.decode(lines[-1])
+    del seal["files"]["history.jsonl"]
+    return [*lines[:-1], msgspec.json.encode(seal) + b"\n"]
+
+
+@pytest.mark.parametrize(
+    "change", [without_a_phase, with_a_line_twice, with_another_time, with_less_of_a_seal]
+)
+def test_changed_line_is_damage(change: Callable[[list[bytes]], list[bytes]], tmp_path: Path) -> None:
+    """One missing line among thousands, in an archive whose own checksum is right, decides nothing any more."""
+    folder = closed_attempt(tmp_path / "run" / "lost")
+    assert judge_folder(folder).verdict is Verdict.FAIL
+    packed_again(folder, change)
+    (result,) = saved.judge_again(folder).results
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "history.jsonl.gz: damaged: " in result.why
+
+
+def as_format_3(lines: list[bytes]) -> list[bytes]:
+    opening = msgspec.json.decode(lines[0])
+    opening["format"] = 3
+    return [msgspec.json.encode(opening) + b"\n", *with_less_of_a_seal(lines)[1:]]
+
+
+def test_run_from_before_lines_had_a_checksum_is_judged_and_says_so(tmp_path: Path) -> None:
+    """Refusing it would lose it; what nobody can confirm stands on its page."""
+    folder = closed_attempt(tmp_path / "run" / "lost")
+    judged = judge_folder(folder)
+    assert judged.judgement is not None
+    packed_again(folder, as_format_3)
+    again = judge_folder(folder)
+    assert again.judgement is not None
+    assert again.verdict is judged.verdict
+    said = "its lines have no checksum: it was recorded by an older version of the kit (format 3)"
+    assert again.judgement.evidence == (*judged.judgement.evidence, said)
 
 
 @pytest.mark.parametrize("seed", range(4))
