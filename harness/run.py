@@ -151,6 +151,7 @@ class _Attempt:
         self._stop = stop
         self._phase: Phase | None = None
         self._not_recovered = ""
+        self._unseen: tuple[str, ...] = ()
         self._began = time.monotonic()
         self._engine = LoadEngine(plan, topology, recorder.record, clock)
         self._observers: Observers
@@ -186,6 +187,7 @@ class _Attempt:
             reason=self._stop.reason,
             operations=engine.operations,
             not_recovered=self._not_recovered,
+            unseen=self._unseen,
             peaks=engine.peaks(),
         )
 
@@ -219,6 +221,7 @@ class _Attempt:
             self._enter(Phase.RECOVERY)  # with nothing to recover from, all of it is baseline
         within_s = self._plan.scenario.settle_within_s
         missing = await self._unless_stopped(self._observers.recovered(within_s=within_s))
+        self._unseen = self._observers.unseen if missing else ()
         return "the run was stopped before" if missing is None else missing
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:

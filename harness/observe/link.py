@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar, cast
 
 import hiredis
 
@@ -24,6 +25,12 @@ Words = tuple[str | int, ...]
 
 Reply = Any
 """What hiredis makes of a reply: text, int, None, lists of these, or a `hiredis.ReplyError`."""
+
+
+T = TypeVar("T")
+
+_TURN_S = 0.05
+"""In so many steps a time limit is used up."""
 
 
 class LinkDown(Exception):
@@ -56,9 +63,7 @@ class Link:
             LinkDown: the node cannot be reached, or was silent for `within_s` seconds.
         """
         try:
-            async with asyncio.timeout(within_s):
-                wire = await self._opened()
-                return await wire.ask(commands)
+            return await in_time(self._answers(commands), within_s)
         except TimeoutError as silence:
             self.close()
             raise LinkDown(f"no answer within {within_s:g} s") from silence
@@ -72,8 +77,7 @@ class Link:
     async def subscribe(self, hear: Callable[[Reply], None], *commands: Words, within_s: float) -> None:
         """Send the commands and hand every message that ever arrives, from now on, to `hear`."""
         try:
-            async with asyncio.timeout(within_s):
-                wire = await self._opened()
+            wire = await in_time(self._opened(), within_s)
         except OSError as problem:  # a TimeoutError is one
             self.close()
             raise LinkDown(str(problem) or f"no answer within {within_s:g} s") from problem
@@ -94,6 +98,10 @@ class Link:
             self._wire.abort()
             self._wire = None
 
+    async def _answers(self, commands: Sequence[Words]) -> list[Reply]:
+        wire = await self._opened()
+        return await wire.ask(commands)
+
     async def _opened(self) -> _Wire:
         if self._wire is not None and not self._wire.gone.done():
             return self._wire
@@ -105,6 +113,28 @@ class Link:
             if isinstance(reply, hiredis.ReplyError):
                 raise OSError(str(reply))
         return wire
+
+
+async def in_time(work: Coroutine[Any, Any, T], within_s: float) -> T:
+    """What `work` returns, if a node lets it do so in time: our own lateness is not the node's. However long
+    a turn of a late loop takes, no more of the time limit is used up than it was meant to take. Otherwise a
+    loop that needs a quarter of a second for a turn finds every node silent, and can never connect again,
+    as that takes several turns.
+
+    Raises:
+        TimeoutError: it did not.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        for used in range(math.ceil(within_s / _TURN_S)):
+            await asyncio.wait((task,), timeout=min(_TURN_S, within_s - used * _TURN_S))
+            if task.done():
+                return task.result()
+        raise TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 class _Wire(asyncio.Protocol):

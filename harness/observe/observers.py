@@ -124,6 +124,11 @@ class Observers:
             await asyncio.to_thread(record_refusals, self._context, self._topology, since_us)
         return missing
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Nodes of which `recovered` cannot tell: nobody had looked at them when it answered."""
+        return self._recovery.unseen
+
     def last_look(self, nodes: Sequence[str], moment: str) -> None:
         """Record what these nodes hold, before they lose it. Blocks; for the faults' threads."""
         self._forensics.last_look(nodes, moment)

@@ -18,7 +18,7 @@ from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
 from harness.observe.context import ObserverContext, every
 from harness.observe.parsing import ClusterView
-from harness.observe.topology_view import TopologyView, ViewCollector, clustered, guarded, members
+from harness.observe.topology_view import RECENT_US, TopologyView, ViewCollector, clustered, guarded, members
 
 HELD_S = 1.0
 LOOK_EVERY_S = 0.1
@@ -26,6 +26,9 @@ LOOK_EVERY_S = 0.1
 CATCH_UP_US = 500_000
 """Under load a replica must have what its primary had this long ago; well below `HELD_S`, so that one
 that has stopped following cannot pass for a whole second."""
+
+LOOK_AGAIN_US = 2_000_000
+"""After the deadline, for nodes that nobody has looked at: a loop that was late looks again within that."""
 
 _TROUBLE = frozenset({"s_down", "o_down", "disconnected", "failover_in_progress", "reconf_inprog"})
 """Flags of SENTINEL MASTER that say that its sentinel is not done."""
@@ -49,6 +52,8 @@ class RecoveryWatch:
         self._last_effect_us = last_effect_us
         self._absent = absent
         self._missing = "nobody has looked yet"
+        self._unseen: tuple[str, ...] = ()
+        self._all_seen_from_us: int | None = None
         self._looked_us = context.clock.now_us()
         self._good_from_us: int | None = None
         self._error_us = 0
@@ -67,6 +72,8 @@ class RecoveryWatch:
         """Take in what is known now, and record the recovery once it has held."""
         now_us = self._context.clock.now_us()
         absent = self._absent()
+        if now_us - self._looked_us > RECENT_US:  # this loop was late: what held meanwhile, nobody saw
+            self._good_from_us = self._all_seen_from_us = None
         self._missing = self._why_not(now_us, absent)
         if self._missing:
             self._disturbed = self._disturbed or self._good_from_us is not None
@@ -83,11 +90,13 @@ class RecoveryWatch:
 
         `within_s` counts until the state is first seen; it may take another second to prove that
         it holds. Where the last disturbance is known to be over it answers at once; else the second
-        counts from now, since what is known may be older than the trouble.
+        counts from now, since what is known may be older than the trouble. Nobody gives up on what
+        nobody looked at: the observers get a little longer, and `unseen` says which nodes they missed.
         """
         asked_us = self._context.clock.now_us()
         deadline_us = asked_us + round(within_s * 1e6)
         while True:
+            self.look()  # where this loop was late, what was seen before it came to be so is old
             now_us = self._context.clock.now_us()
             if self._over():
                 return ""
@@ -95,18 +104,35 @@ class RecoveryWatch:
                 self._tell(self._absent())
                 return ""
             if self._good_from_us is None and now_us >= deadline_us:
-                return self._missing
+                overdue = now_us >= deadline_us + LOOK_AGAIN_US
+                if overdue or self._looked(now_us):
+                    return self._missing
             await asyncio.sleep(LOOK_EVERY_S / 2)
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Nodes that nobody had looked at for a while at the last look: how they were is not known."""
+        return self._unseen
+
     def _why_not(self, now_us: int, absent: frozenset[str]) -> str:
+        known = self._collector.now(now_us)
+        self._unseen = unseen(known, self._context.plan, absent)
+        if self._unseen:
+            self._all_seen_from_us = None
+        elif self._all_seen_from_us is None:
+            self._all_seen_from_us = now_us
         if self._cut():
             return "a cut is in force"
-        return why_not(self._collector.now(now_us), self._context.plan, absent)
+        return why_not(known, self._context.plan, absent)
 
     def _over(self) -> bool:
         """Whether there was a disturbance, and its recovery has been recorded."""
         told_us = self._told_us
         return told_us is not None and not self._disturbed and told_us >= (self._last_effect_us() or 0)
+
+    def _looked(self, now_us: int) -> bool:
+        """Whether every node has been looked at for long enough to tell whether replicas follow."""
+        return self._all_seen_from_us is not None and now_us - self._all_seen_from_us >= CATCH_UP_US
 
     def _held(self, now_us: int) -> bool:
         return self._good_from_us is not None and now_us - self._good_from_us >= HELD_S * 1e6
@@ -129,6 +155,28 @@ def _agreement(absent: frozenset[str]) -> str:
     return f"every node and sentinel agreed for {HELD_S:g} s{left_out}"
 
 
+def unseen(known: TopologyView, plan: Plan, absent: frozenset[str]) -> tuple[str, ...]:
+    """Nodes of which there is neither an answer nor a silence that is recent enough to say anything."""
+    return tuple(
+        node.name
+        for node in (*plan.data_nodes(), *plan.sentinels())
+        if node.name not in absent and not _looked_at(known, node.name)
+    )
+
+
+def _looked_at(known: TopologyView, node: str) -> bool:
+    if known.newest(node) is not None:
+        return True
+    view = known.sentinels.get(node)
+    return view is not None and known.recent(view.done_us)
+
+
+def _does_not_answer(known: TopologyView, node: str, error: str | None) -> str:
+    if not _looked_at(known, node):
+        return f"nobody has looked at {node} for a second"
+    return f"{node} does not answer" + (f" ({error})" if error else "")
+
+
 def why_not(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
     """The first thing that keeps this from being a recovered topology; empty: nothing does."""
     for shard in sorted({node.shard for node in plan.data_nodes()}):
@@ -145,7 +193,7 @@ def _shard_trouble(known: TopologyView, shard: int, nodes: list[str]) -> str:
     for name in nodes:
         seen = known.newest(name)
         if seen is None or not seen.reachable or seen.error:
-            return f"{name} does not answer" + (f" ({seen.error})" if seen and seen.error else "")
+            return _does_not_answer(known, name, seen.error if seen else None)
         samples[name] = seen
     primaries = [name for name, seen in samples.items() if seen.role == "primary"]
     if len(primaries) != 1:
@@ -191,7 +239,7 @@ def _sentinel_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -
     for sentinel in (node.name for node in plan.sentinels() if node.name not in absent):
         view = known.sentinels.get(sentinel)
         if view is None or view.error or not known.recent(view.done_us):
-            return f"{sentinel} does not answer" + (f" ({view.error})" if view and view.error else "")
+            return _does_not_answer(known, sentinel, view.error if view else None)
         if view.primary != primary:
             return f"{sentinel} takes {view.primary or 'an unknown address'} for the primary, not {primary}"
         if trouble := view.flags & _TROUBLE:

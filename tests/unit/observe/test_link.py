@@ -12,7 +12,7 @@ import pytest
 from harness.model.seams import Address, Source
 from harness.observe.link import Link, LinkDown
 from harness.observe.listening import listen
-from tests.fake_clock import in_fake_time
+from tests.fake_clock import in_fake_time, the_clock
 
 T = TypeVar("T")
 
@@ -92,6 +92,30 @@ def test_silent_node_is_down_within_the_deadline_and_its_late_reply_is_nobodys()
         return reply, node.connections
 
     assert run(scenario, None, b"+PONG\r\n") == ("PONG", 2)
+
+
+async def late_loop(turn_s: float) -> None:
+    """A loop that needs so long for each turn, as on a machine that is busy with something else."""
+    while True:
+        the_clock().sleep(turn_s)
+        await asyncio.sleep(0)
+
+
+def test_node_that_answers_is_not_silent_because_our_own_loop_is_late() -> None:
+    """Connecting takes several turns. Each of them is longer than its part of the time limit, which is the
+    node's: otherwise nobody would be seen for as long as the machine is busy. A node that says nothing is still
+    silent after as many turns."""
+
+    async def scenario(node: Node) -> list[Any]:
+        hog = asyncio.create_task(late_loop(0.25))
+        link = node.link("secret")
+        replies = await link.ask(("PING",), within_s=0.5)
+        with pytest.raises(LinkDown, match=r"no answer within 0\.1 s"):
+            await link.ask(("PING",), within_s=0.1)
+        hog.cancel()
+        return replies
+
+    assert run(scenario, b"+OK\r\n", b"+PONG\r\n", None) == ["PONG"]
 
 
 def test_closed_connection_and_refused_password_are_down() -> None:

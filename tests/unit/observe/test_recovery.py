@@ -85,7 +85,11 @@ def test_topology_in_which_everybody_agrees_is_recovered() -> None:
         ("redis-2", following("redis-2", ""), "redis-2 follows an unknown address"),
         ("redis-3", following("redis-3", replid="r0"), "redis-3 has not taken over the replication id"),
         ("redis-3", following("redis-3", offset=93), "redis-3 lacks 7 bytes of redis-1"),
-        ("redis-3", following("redis-3", t_us=NOW_US - 1_100_000), "redis-3 does not answer"),
+        (
+            "redis-3",
+            following("redis-3", t_us=NOW_US - 1_000_001),
+            "nobody has looked at redis-3 for a second",
+        ),
         ("redis-3", following("redis-3", error="LOADING: x"), r"redis-3 does not answer (LOADING: x)"),
         (
             "redis-2",
@@ -127,7 +131,7 @@ def test_replica_under_load_needs_what_its_primary_had_before() -> None:
         (view("sentinel-2", "redis-2"), "sentinel-2 takes redis-2 for the primary, not redis-1"),
         (view("sentinel-2", ""), "sentinel-2 takes an unknown address"),
         (view("sentinel-2", error="no answer"), "sentinel-2 does not answer (no answer)"),
-        (view("sentinel-2", t_us=NOW_US - 1_500_000), "sentinel-2 does not answer"),
+        (view("sentinel-2", t_us=NOW_US - 1_500_000), "nobody has looked at sentinel-2 for a second"),
         (view("sentinel-2", flags=frozenset({"s_down"})), "sentinel-2 says of redis-1: s_down"),
     ],
 )
@@ -161,7 +165,7 @@ def test_cache_beside_the_sessions_counts_as_a_shard_of_its_own() -> None:
     """A split's cache instance must be up as well."""
     plan = a.plan(TopologyKind.SPLIT, a.split_nodes())
     samples = {"redis-1": (a.sample("redis-1", "primary", NOW_US),)}
-    assert "cache-1 does not answer" in judged(samples, {}, plan=plan)
+    assert "nobody has looked at cache-1" in judged(samples, {}, plan=plan)
     assert judged(samples | {"cache-1": (a.sample("cache-1", "primary", NOW_US),)}, {}, plan=plan) == ""
 
 
@@ -332,6 +336,7 @@ class Watched:
         self.clock = clock_of(self.place)
         self.collector = ViewCollector()
         self.cut = False
+        self.unlooked = ""
         self.effect_us: int | None = None
         self.watch = RecoveryWatch(
             self.place,
@@ -345,11 +350,11 @@ class Watched:
         for _ in range(round(seconds * 10)):
             self.clock.at_us += 100_000
             now_us = self.clock.at_us
-            for name in NODES:
+            for name in set(NODES) - {self.unlooked}:
                 role = "primary" if name == primary else "replica"
                 followed = "" if role == "primary" else primary or "redis-9"
                 self.collector.saw_sample(a.sample(name, role, now_us - 2000, primary=followed))
-            for name in SENTINELS:
+            for name in set(SENTINELS) - {self.unlooked}:
                 self.collector.saw_sentinel(view(name, primary, now_us))
             self.watch.look()
 
@@ -419,6 +424,49 @@ def test_waiting_for_recovery_says_what_is_missing_at_the_deadline() -> None:
         return await asyncio.wait_for(waiting, 1)
 
     assert "one primary, found none" in in_fake_time(wait())
+
+
+@pytest.mark.parametrize("unlooked", ["redis-2", "sentinel-3"])
+def test_nobody_gives_up_on_what_nobody_looked_at(unlooked: str) -> None:
+    """An observer that fell silent says nothing of its node: it gets a little longer, then the run says
+    that nobody knows. That a node is silent is another matter."""
+    run = Watched()
+    run.pass_time(1)
+    run.unlooked = unlooked
+    run.pass_time(1.2)
+
+    async def wait() -> str:
+        waiting = asyncio.create_task(run.watch.recovered(within_s=0.5))
+        for _ in range(22):
+            await asyncio.sleep(0.06)
+            run.pass_time(0.1)
+            assert not waiting.done()
+        for _ in range(8):
+            await asyncio.sleep(0.06)
+            run.pass_time(0.1)
+        return await asyncio.wait_for(waiting, 1)
+
+    assert in_fake_time(wait()) == f"nobody has looked at {unlooked} for a second"
+    assert run.watch.unseen == (unlooked,)
+
+
+def test_observer_that_comes_back_after_the_deadline_is_heard() -> None:
+    """A loop that stood still finds its deadline over before anything was looked at: it looks, and then says."""
+    run = Watched()
+    run.effect_us = 500_000
+    run.pass_time(1)
+    run.clock.at_us += 41_000_000
+
+    async def wait() -> str:
+        waiting = asyncio.create_task(run.watch.recovered(within_s=0.0))
+        for _ in range(15):
+            await asyncio.sleep(0.06)
+            run.pass_time(0.1)
+        return await asyncio.wait_for(waiting, 1)
+
+    assert in_fake_time(wait()) == ""
+    assert run.watch.unseen == ()
+    assert run.told()[-1] > 42_000_000, "what held while nobody looked proves nothing"
 
 
 def test_waiting_for_recovery_returns_at_once_when_it_was_told() -> None:
