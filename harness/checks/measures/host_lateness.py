@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,17 +37,29 @@ PRESSURE_SHARE = 0.95
 cores use them fully; it counts in seconds in which the canary was late as well."""
 PRESSED_CANARY_S = 0.05
 """Five of its ticks: then Redis, which is scheduled no better, answers late as well."""
+HAND_OVERS = 12
+"""From one process to another, each after the one before, until a user is served again: sentinels agree,
+elect, promote a replica, see that it is primary, and tell a client, which asks it; each is a request and its
+answer. Timers run meanwhile and wait for nobody."""
 USUAL_BOUND_S = 1.0
 """Compared with where no expectation bounds a time: the failure detector of the fast profile."""
+
+
+class Waits(NamedTuple):
+    """How long tasks waited for a CPU in one second."""
+
+    worst_s: float = 0.0
+    """The longest that a single one was seen to wait; 0: too little for anybody to notice."""
+    most_s: float = 0.0
+    """For how much of the second some task did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lateness:
     delays_s: tuple[float, ...] = ()
     """The worst delay of every second of fault and recovery; those that nobody notices are 0."""
-    waited_s: tuple[float, ...] = ()
-    """For how long some task waited for a CPU in each second in which that was noticed, else 0: a request
-    passes many tasks, and each may have waited."""
+    waits: tuple[Waits, ...] = ()
+    """Second by second: what is done passes from task to task, and each of them may have waited."""
     answers_s: float = 0.0
     """What the slowest hundredth of the answers took once nothing was wrong any more; 0: nobody notices."""
     bound_s: float = USUAL_BOUND_S
@@ -61,23 +74,29 @@ class Lateness:
     def within_s(self, bound_s: float) -> float:
         """By how much it may have lengthened something that would have taken this long: a failover is many
         short steps one after the other, and what delays each of them delays it by the sum. What was late is
-        longer, and so holds more of the delays."""
+        longer, and so holds more of the delays. Where everybody waited for a CPU, each hand-over did, as long
+        as the worst that was seen; but there are only so many, however long it takes."""
         late_s = 0.0
         while (more_s := _most_within(self.delays_s, math.ceil(bound_s + late_s) + 1)) > late_s:
             late_s = more_s
-        return max(late_s, _most_within(self.waited_s, math.ceil(bound_s) + 1), self.answers_s)
+        seconds = math.ceil(bound_s) + 1
+        waits_s = [_handed_over(self.waits[at : at + seconds]) for at in range(len(self.waits))]
+        return max(late_s, self.answers_s, *waits_s)
 
     @property
     def hides_s(self) -> float:
         """By how much it may have shortened a window: a success that was noticed late seems to be later."""
         return max(self.delays_s, default=0.0)
 
-    def counts_within(self, limit_s: float) -> bool:
-        """Whether what was put out by a delay of this length may owe it to the machine."""
-        return self.within_s(limit_s) > LATE_SHARE * limit_s
+    def counts_within(self, limit_s: float, lasted_s: float | None = None) -> bool:
+        """Whether what was put out by a delay of this length may owe it to the machine. `lasted_s`: how long
+        the delay is known to have lasted, where that is more: it would have to owe all of that."""
+        lasted_s = max(limit_s, lasted_s or 0.0)
+        return self.within_s(lasted_s) > max(LATE_SHARE * limit_s, lasted_s - limit_s)
 
-    def said(self, bound_s: float) -> str:
-        return f"late by {1000 * self.within_s(bound_s):.0f} ms, too much to judge a bound of {bound_s:g} s"
+    def said(self, bound_s: float, lasted_s: float | None = None) -> str:
+        late_s = self.within_s(max(bound_s, lasted_s or 0.0))
+        return f"late by {1000 * late_s:.0f} ms, too much to judge a bound of {bound_s:g} s"
 
 
 def lateness(history: History, moments: Moments) -> Lateness:
@@ -85,8 +104,8 @@ def lateness(history: History, moments: Moments) -> Lateness:
     delays_s = [max(pair.loop_lag_us, pair.canary_lag_us) / 1e6 for pair in clocks]
     return Lateness(
         delays_s=tuple(_noticed(delay_s) for delay_s in delays_s),
-        waited_s=tuple(
-            (pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else 0.0
+        waits=tuple(
+            Waits(delay_s, pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else Waits()
             for pair, delay_s in zip(clocks, delays_s, strict=True)
         ),
         answers_s=_noticed(_slow_answers_s(history)),
@@ -109,16 +128,24 @@ def _pressed(pair: ClockPair) -> bool:
 
 def judged_clocks(history: History, moments: Moments) -> list[ClockPair]:
     """Clock records that say something about fault and recovery; each speaks for the second before it."""
-    start_us = moments.begin_us if moments.fault_us is None else moments.fault_us - 1_000_000
-    end_us = moments.workload_ends_us if moments.fault_us is None else moments.recovered_us + 1_000_000
+    start_us, end_us = _judged_us(history, moments)
+    if moments.fault_us is not None:
+        start_us, end_us = start_us - 1_000_000, end_us + 1_000_000
     return [pair for pair in history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
+
+
+def _judged_us(history: History, moments: Moments) -> tuple[int, int]:
+    """From the fault to recovery; to the workload's end where there was no fault, or no recovery."""
+    if moments.fault_us is None:
+        return moments.begin_us, moments.workload_ends_us
+    never = history.closing is not None and history.closing.not_recovered
+    return moments.fault_us, moments.workload_ends_us if never else moments.recovered_us
 
 
 def unwatched_s(history: History, moments: Moments) -> float:
     """The longest stretch of fault and recovery of which no clock record says anything. A record speaks for
     the second before it, and for as long as it was late."""
-    start_us = moments.begin_us if moments.fault_us is None else moments.fault_us
-    end_us = moments.workload_ends_us if moments.fault_us is None else moments.recovered_us
+    start_us, end_us = _judged_us(history, moments)
     longest_us, known_us = 0, start_us
     for pair in judged_clocks(history, moments):
         late_us = max(pair.loop_lag_us, pair.canary_lag_us)
@@ -134,6 +161,16 @@ def _tightest_bound_s(history: History) -> float:
         if expectation.timing and bound
     ]
     return min(bounds, default=USUAL_BOUND_S)
+
+
+def _handed_over(seconds: Sequence[Waits]) -> float:
+    """The most that hand-overs can have waited: all of a second's together no longer than somebody did."""
+    left, late_s = float(HAND_OVERS), 0.0
+    for one in sorted(seconds, reverse=True):
+        if one.worst_s:
+            count = min(left, one.most_s / one.worst_s)
+            left, late_s = left - count, late_s + count * one.worst_s
+    return late_s
 
 
 def _most_within(each_s: Sequence[float], seconds: int) -> float:

@@ -1,4 +1,8 @@
-"""The finding no-recovery: no single settled primary within the limit."""
+"""The finding no-recovery: no single settled primary within the limit.
+
+Trap: it is about the topology, so it needs somebody who looked. Where an observer was silent when the limit
+came, its node may have been well.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,8 @@ def judge_recovery(index: Index) -> Counted:
         return Counted(undecidable={"no-recovery": 1 if index.effect_us is not None else 0})
     if not closing.not_recovered:
         return Counted()
+    if closing.unseen:
+        return Counted(undecidable={"no-recovery": 1})
     missing = closing.not_recovered
     word = _word_of(index.history)
     last = "" if word is None else f" The last word on it: {word.told}."

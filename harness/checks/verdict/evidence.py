@@ -65,12 +65,15 @@ class Evidence:
     """Evidence that was not recorded -> why."""
     limits_s: Mapping[str, float] = field(default_factory=dict)
     """Finding that comes from something having taken too long -> the time that it may take."""
+    lasted_s: Mapping[str, float] = field(default_factory=dict)
+    """The same -> the time that it has taken at least, where somebody looked on after the limit."""
 
     def about_delays(self, finding: str) -> tuple[str, ...]:
         """What leaves a finding undecided that comes from something having taken too long."""
         limit_s = self.limits_s.get(finding, self.lateness.bound_s)
-        late = (self.lateness.said(limit_s),) if self.lateness.counts_within(limit_s) else ()
-        return self.about(Affects.TIMING) + late
+        lasted_s = self.lasted_s.get(finding)
+        late = self.lateness.counts_within(limit_s, lasted_s)
+        return self.about(Affects.TIMING) + ((self.lateness.said(limit_s, lasted_s),) if late else ())
 
     def lacks(self, measure: str) -> tuple[str, ...]:
         """Why the run recorded too little to rule this out."""
@@ -104,7 +107,18 @@ def weigh(
             "no-recovery": scenario.settle_within_s,
             "logged-out-by-outage": scenario.workload.idle_timeout_s,
         },
+        lasted_s=_lasted_s(history, moments),
     )
+
+
+def _lasted_s(history: History, moments: Moments) -> dict[str, float]:
+    """Where recovery was given up at its limit, observers look on: until it came, or the workload ended."""
+    given_up = history.closing is not None and history.closing.not_recovered
+    if not given_up or Phase.RECOVERY not in moments.spans:
+        return {}
+    begin_us, _ = moments.spans[Phase.RECOVERY]
+    later = [one.t_us for one in history.events if one.name == "recovered" and one.t_us > begin_us]
+    return {"no-recovery": (min([*later, moments.workload_ends_us]) - begin_us) / 1e6}
 
 
 def _not_recorded(history: History) -> dict[Need, str]:
@@ -181,7 +195,13 @@ def _audit(history: History) -> Iterator[Gap]:
     elif not any(entry.pass_n == summary.valid_pass for entry in history.audit):
         yield Gap(Affects.AUDIT, "the audit read no session")
     if history.closing is not None and history.closing.not_recovered:
-        yield Gap(Affects.RECOVERY, f"the topology did not recover: {history.closing.not_recovered}")
+        unseen = ", ".join(history.closing.unseen)
+        said = (
+            f"whether the topology recovered is not known: nobody looked at {unseen}"
+            if unseen
+            else f"the topology did not recover: {history.closing.not_recovered}"
+        )
+        yield Gap(Affects.RECOVERY, said)
 
 
 def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from harness.checks.facts.timelines import Index
 from harness.checks.judge import judge
 from harness.checks.promises.table import CHECKS
 from harness.model.history import History
-from harness.model.records import AuditEntry, Operation
+from harness.model.records import AuditEntry, Event, Operation
 from harness.model.words import OperationKind, Shows, Verdict
 from lab.records import us
 from tests.builders_metrics import AUDIT_S, Sketch, expect
@@ -204,12 +205,44 @@ def test_taking_evidence_away_never_makes_a_pass(
     assert judge(replace(history, **gone)).verdict is not Verdict.PASS
 
 
-def unrecovered(*more: tuple) -> Verdict:
-    """An outage without end is to be shown, and `more` is expected."""
+def unrecovered(
+    *more: tuple, late_s: float = 0.0, recovered_s: float | None = None, **closed: Any
+) -> Verdict:
+    """An outage without end is to be shown, and `more` is expected; on a machine that was so late every second."""
     shown = expect("no-recovery: > 0", 0, comparison=">")
     history = recorded(expectations=(shown, *more), shows=Shows.WEAKNESS)
-    closing = msgspec.structs.replace(history.closing, not_recovered="shard 1 has no primary")
-    return judge(replace(history, closing=closing)).verdict
+    closing = msgspec.structs.replace(history.closing, not_recovered="shard 1 has no primary", **closed)
+    clocks = [
+        msgspec.structs.replace(one, loop_lag_us=us(late_s), cpu_pressure=1.0) for one in history.clocks
+    ]
+    plan = replace(history.plan, scenario=replace(history.plan.scenario, settle_within_s=3.0))
+    events = list(history.events)
+    if recovered_s is not None:
+        events.append(Event(source="harness", name="recovered", t_us=us(recovered_s)))
+    return judge(
+        replace(history, plan=plan, closing=closing, clocks=tuple(clocks), events=tuple(events))
+    ).verdict
+
+
+def test_outage_that_went_on_after_its_limit_is_shown_on_a_late_machine() -> None:
+    """From 13 s to 20 s, against a limit of 3 s: that the machine was late by 3.6 s at most explains the limit
+    and not the outage. Where recovery came soon after the limit, nobody knows."""
+    assert unrecovered(late_s=0.3) is Verdict.PASS
+    assert unrecovered(late_s=0.3, recovered_s=16.9) is Verdict.INCONCLUSIVE
+    assert unrecovered(late_s=0.9) is Verdict.INCONCLUSIVE
+
+
+def test_outage_at_which_nobody_looked_is_not_shown() -> None:
+    """A node that no observer looked at when the limit came may have been well: no weakness, and no finding."""
+    assert unrecovered(unseen=("redis-2",)) is Verdict.INCONCLUSIVE
+    history = recorded()
+    closing = msgspec.structs.replace(history.closing, not_recovered="nobody", unseen=("redis-2", "redis-3"))
+    judgement = judge(replace(history, closing=closing))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.findings == ()
+    assert (
+        "whether the topology recovered is not known: nobody looked at redis-2, redis-3" in judgement.evidence
+    )
 
 
 def test_outage_without_end_can_be_shown() -> None:

@@ -11,15 +11,16 @@ from harness.checks.measures.host_lateness import (
     LAG_AT_LEAST_S,
     USUAL_BOUND_S,
     Lateness,
+    Waits,
     judged_clocks,
     lateness,
     unwatched_s,
 )
 from harness.model.history import History
-from harness.model.records import ClockPair
+from harness.model.records import ClockPair, Closing
 from harness.model.words import OperationKind, Outcome
 from lab.records import us
-from tests.builders_metrics import END_S, FAULT_S, SETTLED_S, Sketch, expect
+from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, Sketch, expect
 
 LOGIN = OperationKind.LOGIN
 
@@ -74,16 +75,36 @@ def test_delays_of_as_many_seconds_as_it_took_add_up(
 
 def test_worst_of_the_three_ways_counts() -> None:
     """Delays of the loop, waiting for a CPU, and slow answers: they are the same lateness seen three times."""
-    assert Lateness(delays_s=(0.3,), waited_s=(0.5,), answers_s=0.2).within_s(1.0) == 0.5
-    assert Lateness(delays_s=(0.3,), waited_s=(0.1,), answers_s=0.4).within_s(1.0) == 0.4
-    assert Lateness(delays_s=(0.6,), waited_s=(0.5,), answers_s=0.4).within_s(1.0) == 0.6
+    half, tenth = Waits(worst_s=0.5, most_s=0.5), Waits(worst_s=0.1, most_s=0.1)
+    assert Lateness(delays_s=(0.3,), waits=(half,), answers_s=0.2).within_s(1.0) == 0.5
+    assert Lateness(delays_s=(0.3,), waits=(tenth,), answers_s=0.4).within_s(1.0) == 0.4
+    assert Lateness(delays_s=(0.6,), waits=(half,), answers_s=0.4).within_s(1.0) == 0.6
     # Two seconds of waiting touch a bound of one second, and no third one.
-    assert Lateness(waited_s=(0.5, 0.4, 0.3)).within_s(1.0) == pytest.approx(0.9)
+    assert Lateness(waits=(half, Waits(0.4, 0.4), Waits(0.3, 0.3))).within_s(1.0) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("waits", "bound_s", "late_s"),
+    [
+        ([Waits(0.05, 1.0)], 1.0, 0.6),  # twelve hand-overs
+        ([Waits(0.05, 0.5)], 1.0, 0.5),  # ... that together waited no longer than somebody did
+        ([Waits(0.3, 1.0)] * 20, 8.0, 3.6),  # however long it takes, there are twelve
+        ([Waits(0.3, 1.0)] * 20, 2.0, 3.0),  # three seconds hold ten
+        ([Waits(0.1, 1.0), Waits(0.5, 1.0), Waits(0.05, 1.0)], 2.0, 2.0),  # the worst first: 2 + 10
+        ([Waits(0.0, 1.0)] * 20, 8.0, 0.0),  # nobody noticed
+        ([Waits(2.0, 1.0)], 1.0, 1.0),
+    ],
+)
+def test_waiting_for_a_processor_delays_each_hand_over(
+    waits: list[Waits], bound_s: float, late_s: float
+) -> None:
+    """A machine that is busy for eight seconds does not make a failover eight seconds longer."""
+    assert Lateness(waits=tuple(waits)).within_s(bound_s) == pytest.approx(late_s)
 
 
 def test_window_is_hidden_by_the_longest_single_delay() -> None:
     """A success that is noticed late seems to be later by that, and by no sum."""
-    assert Lateness(delays_s=(0.3, 0.5, 0.4), waited_s=(0.9,)).hides_s == 0.5
+    assert Lateness(delays_s=(0.3, 0.5, 0.4), waits=(Waits(0.9, 0.9),)).hides_s == 0.5
 
 
 @pytest.mark.parametrize(
@@ -106,6 +127,22 @@ def test_delay_of_an_eighth_of_a_limit_may_have_put_a_user_out(limit_s: float, c
     assert Lateness(delays_s=(0.5,)).counts_within(limit_s) is counts
 
 
+@pytest.mark.parametrize(
+    ("lasted_s", "counts"),
+    [(None, True), (8.0, True), (11.0, True), (11.9, True), (12.1, False), (27.0, False)],
+)
+def test_delay_that_lasted_beyond_its_limit_would_have_to_owe_all_of_it(
+    lasted_s: float | None, counts: bool
+) -> None:
+    """A loop that was 300 ms late in every second owes four seconds in twelve, and no more in the limit's eight:
+    what lasted longer than both is nobody's lateness."""
+    machine = Lateness(delays_s=(0.3,) * 12)
+    assert machine.within_s(8.0) == pytest.approx(3.6)
+    longer = Lateness(delays_s=(0.3333,) * 12)
+    assert longer.counts_within(8.0, lasted_s) is counts
+    assert longer.said(8.0, 27.0) == "late by 4000 ms, too much to judge a bound of 8 s"
+
+
 def test_delay_is_the_worse_of_loop_and_canary() -> None:
     """Below a tenth of a second nobody notices, and it counts as none."""
     history = with_clocks(
@@ -115,21 +152,21 @@ def test_delay_is_the_worse_of_loop_and_canary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("canary", "pressure", "waited_s"),
+    ("canary", "pressure", "waits"),
     [
-        (0.05, 0.95, 0.95),
-        (0.05, 0.94, 0.0),
-        (0.049, 0.95, 0.0),
-        (0.05, None, 0.0),
-        (0.2, 0.5, 0.5),
-        (0.2, None, 0.0),
+        (0.05, 0.95, Waits(0.05, 0.95)),
+        (0.05, 0.94, Waits()),
+        (0.049, 0.95, Waits()),
+        (0.05, None, Waits()),
+        (0.2, 0.5, Waits(0.2, 0.5)),
+        (0.2, None, Waits(0.2, 0.0)),
     ],
 )
 def test_waiting_for_a_processor_counts_where_it_shows(
-    canary: float, pressure: float | None, waited_s: float
+    canary: float, pressure: float | None, waits: Waits
 ) -> None:
     """Nearly all of a second, and the canary was late as well; or the delay was noticed anyway."""
-    assert late(with_clocks(clock(11, canary=canary, pressure=pressure))).waited_s == (waited_s,)
+    assert late(with_clocks(clock(11, canary=canary, pressure=pressure))).waits == (waits,)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +182,15 @@ def test_clock_records_of_fault_and_recovery_are_judged(second: float, judged: b
     """With one second before and after; each record speaks for the second before it."""
     history = with_clocks(clock(second))
     assert bool(judged_clocks(history, moments_of(history))) is judged
+
+
+def test_outage_that_never_ended_is_judged_to_its_end() -> None:
+    """Where recovery was given up, whatever came after belongs to the wait for it."""
+    never = Closing(t_us=us(END_S), not_recovered="shard 1 has no primary")
+    history = replace(with_clocks(clock(AUDIT_S + 2)), closing=never)
+    assert judged_clocks(history, moments_of(history))
+    assert not judged_clocks(replace(history, closing=Closing(t_us=us(END_S))), moments_of(history))
+    assert unwatched_s(history, moments_of(history)) == pytest.approx(AUDIT_S - FAULT_S)
 
 
 @pytest.mark.parametrize(
