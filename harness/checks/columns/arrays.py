@@ -140,8 +140,8 @@ class Words:
 def in_order_of(codes: npt.NDArray[Any]) -> Integers:
     """Positions sorted by code, equal codes as they stood: a radix sort, as a comparing one costs more
     than everything else that is done to a million operations."""
-    low: Integers = np.argsort((codes % _RADIX).astype(np.uint16), kind="stable")
+    low: Integers = np.argsort((codes % _RADIX).astype(np.uint16), stable=True)
     while (codes >= _RADIX).any():
         codes = codes // _RADIX
-        low = picked(low, np.argsort((picked(codes, low) % _RADIX).astype(np.uint16), kind="stable"))
+        low = picked(low, np.argsort((picked(codes, low) % _RADIX).astype(np.uint16), stable=True))
     return low

@@ -21,17 +21,8 @@ KINDS = tuple(OperationKind)
 PHASES = tuple(Phase)
 OUTCOMES = tuple(Outcome)
 
-MUTATING_STEPS = frozenset(
-    {
-        StepKind.CREATE,
-        StepKind.WRITE,
-        StepKind.INCREMENT,
-        StepKind.REMOVE_FIELD,
-        StepKind.TOUCH,
-        StepKind.DESTROY,
-    }
-)
-WRITING_STEPS = frozenset({StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD})
+WRITING_STEPS = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
+MUTATING_STEPS = (StepKind.CREATE, *WRITING_STEPS, StepKind.TOUCH, StepKind.DESTROY)
 
 Members = npt.NDArray[np.int8]
 
@@ -78,7 +69,7 @@ class Traffic:
         )
 
     def of_kind(self, kind: str) -> Flags:
-        return self.kind == KINDS.index(OperationKind(kind)) if kind in set(KINDS) else self._none()
+        return self.kind == KINDS.index(OperationKind(kind)) if kind in KINDS else self._none()
 
     def in_phase(self, *phases: Phase) -> Flags:
         return picked(np.array([phase in phases for phase in PHASES]), self.phase)

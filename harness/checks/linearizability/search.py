@@ -44,7 +44,7 @@ def judge_register(actions: Sequence[Action], out_of_time: Callable[[], bool]) -
 
 def _never_written(actions: Iterable[Action]) -> Action | None:
     """One that certainly found a value which nothing here can have left."""
-    left = {one.leaves for one in actions if one.changes}
+    left = {one.leaves for one in actions}
     return next(
         (
             one

@@ -161,7 +161,7 @@ def _part(step: Integers | Places, token: Codes, field: Codes, counted: _Additio
 
 def _in_order(steps: Steps, parts: Sequence[_Part]) -> Changes:
     step, token, field, amount, total = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(step, kind="stable")
+    order = np.argsort(step, stable=True)
     step = step[order]
     return Changes(
         step=step,

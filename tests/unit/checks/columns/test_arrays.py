@@ -117,6 +117,7 @@ def test_codes_of_one_column_are_translated_to_another() -> None:
         [65536, 0, 1],
         [0, 65536, 65535, 0],
         [1 << 32, 5, 1 << 16, 1 << 32, (1 << 32) + 1, 1 << 48, 3],
+        [n * 7 % 5 + (n * 3 % 4 << 16) for n in range(2000)],
     ],
 )
 def test_order_by_code_is_stable(codes: list[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from harness.model.history import History
 from harness.model.records import Step
 from harness.model.words import Cause, FindingSide
 from lab.past import Past
+from lab.records import us
 from tests.unit.checks import stories
 from tests.unit.checks.test_properties import tell
 
@@ -232,3 +234,207 @@ def test_what_a_failover_took_is_no_contradiction() -> None:
     findings, counts, _, _ = run_checks(past.history())
     assert "unexplained" not in {one.name for one in findings}
     assert counts["unexplained"].high >= 1
+
+
+# ---------------------------------------------------------------- the quick proof, on each side of each moment
+
+
+def _left_open(past: Past, history: History | None = None) -> set[str]:
+    """The overwritten fields of the run's only session that the quick proof leaves to the test."""
+    index = Index(past.history() if history is None else history)
+    (timeline,) = index.sessions.values()
+    return {one.name for one in one_register._doubtful(index, timeline)}
+
+
+def _written_at(*writes: tuple[float, float]) -> tuple[Past, str]:
+    """Ann logs in within [1.0, 1.001]; each write of her theme was under way from then until then. No audit."""
+    past = Past(witnesses=False, audited=False)
+    ann = past.log_in("ann", 1.0)
+    for sent, done in writes:
+        past.change(ann, sent, attempts=[(sent, (sent + done) / 2, done)], forge=_with_effect)
+    return past, ann
+
+
+def _with_effect(step: Step) -> None:
+    step.effective = True
+
+
+def _seen(past: Past, ann: str, sent: float, done: float, value: str | None) -> None:
+    def forge(step: Step) -> None:
+        both = {"sid": ann, "user_id": "ann", "generation": "1", "theme": value}
+        step.saw = {name: one for name, one in both.items() if one is not None}
+
+    past.read(ann, sent, attempts=[(sent, (sent + done) / 2, done)], forge=forge)
+
+
+@pytest.mark.parametrize(
+    ("looks", "open_fields"),
+    [
+        ([], set()),
+        ([(3.5, 3.6, "2:theme")], set()),
+        ([(3.5, 3.6, "1:theme"), (3.5, 3.6, "2:theme")], {"theme"}),
+        ([(2.2, 2.3, "1:theme"), (3.5, 3.6, "2:theme")], set()),
+        ([(2.2, 2.3, "2:theme")], set()),
+        ([(1.9, 2.0, "2:theme")], set()),
+        ([(1.8, 1.9, "2:theme")], {"theme"}),
+        ([(3.5, 3.6, "nobody")], {"theme"}),
+        ([(3.5, 3.6, None)], {"theme"}),
+    ],
+)
+def test_quick_proof_explains_what_was_read_in_turn(
+    looks: list[tuple[float, float, str | None]], open_fields: set[str]
+) -> None:
+    """One write, within [2, 3], of the value that the log-in gave: each value's looks together, in their order."""
+    past, ann = _written_at((2.0, 3.0))
+    for sent, done, value in looks:
+        _seen(past, ann, sent, done, value)
+    assert _left_open(past) == open_fields
+
+
+@pytest.mark.parametrize(
+    ("looks", "open_fields"),
+    [
+        ([(4.0, 4.1, "2:theme"), (5.0, 5.1, "3:theme")], set()),
+        ([(4.0, 4.1, "3:theme"), (5.0, 5.1, "2:theme")], set()),
+        ([(4.0, 4.1, "3:theme"), (4.5, 4.6, "2:theme"), (5.0, 5.1, "3:theme")], {"theme"}),
+        ([(4.0, 4.1, "2:theme"), (4.101, 4.2, "3:theme"), (4.201, 4.3, "2:theme")], {"theme"}),
+        ([(4.0, 4.1, "2:theme"), (4.1, 4.2, "3:theme"), (4.201, 4.3, "2:theme")], set()),
+        ([(4.0, 4.1, "2:theme"), (4.101, 4.2, "3:theme"), (4.2, 4.3, "2:theme")], set()),
+    ],
+)
+def test_quick_proof_leaves_open_what_comes_and_goes(
+    looks: list[tuple[float, float, str | None]], open_fields: set[str]
+) -> None:
+    """Two writes under way at once: their values may be seen in either order, once each."""
+    past, ann = _written_at((2.0, 6.0), (2.0, 6.0))
+    for sent, done, value in looks:
+        _seen(past, ann, sent, done, value)
+    assert _left_open(past) == open_fields
+
+
+def test_quick_proof_takes_a_write_that_nobody_was_told_of_as_it_was_seen() -> None:
+    """Not seen, it need not have happened; seen, it stands where it was seen."""
+    past, ann = _written_at()
+    past.change(ann, 2.0, outcome="unknown", executed=False)
+    _seen(past, ann, 3.0, 3.1, "1:theme")
+    assert _left_open(past) == set()
+    _seen(past, ann, 3.5, 3.6, "2:theme")
+    assert _left_open(past) == set()
+    _seen(past, ann, 4.0, 4.1, "1:theme")
+    assert _left_open(past) == {"theme"}
+
+
+def test_quick_proof_leaves_removals_and_second_log_ins_to_the_test() -> None:
+    """A field that was taken out, or a session that was made twice, has more than one value like it."""
+    past, ann = _written_at((2.0, 3.0))
+    past.remove(ann, 4.0, item="theme")
+    assert _left_open(past) == {"theme"}
+    past, ann = _written_at((2.0, 3.0))
+    history = past.history()
+    again = msgspec.structs.replace(history.operations[0], id=9)
+    assert _left_open(past, replace(history, operations=(*history.operations, again))) == {"theme"}
+
+
+def test_quick_proof_looks_at_overwritten_fields_alone() -> None:
+    """Not at those that only the log-in wrote, at who the session is for, or at what is counted."""
+    past, ann = _written_at((2.0, 3.0))
+    past.add(ann, 4.0, 1)
+    past.add(ann, 4.5, 1)
+    _seen(past, ann, 5.0, 5.1, "nobody")
+    assert _left_open(past) == {"theme"}
+    past, ann = _written_at()
+    _seen(past, ann, 5.0, 5.1, "nobody")
+    assert _left_open(past) == set()
+
+
+@pytest.mark.parametrize(("done", "open_fields"), [(1.0, set()), (0.999, {"theme"})])
+def test_nothing_of_a_session_is_over_before_its_log_in_was_sent(done: float, open_fields: set[str]) -> None:
+    """A look or a write that was leaves all to the test."""
+    past, ann = _written_at((2.0, 3.0))
+    _seen(past, ann, 0.9, done, "1:theme")
+    assert _left_open(past) == open_fields
+    past, _ = _written_at((0.9, done))
+    assert _left_open(past) == open_fields
+
+
+@pytest.mark.parametrize(("sent", "open_fields"), [(4.9, set()), (5.0, set()), (5.001, {"theme"})])
+def test_nothing_that_needs_the_session_is_sent_after_it_was_gone(sent: float, open_fields: set[str]) -> None:
+    """The logout was done at 5.0; what was sent by then may have come before it."""
+    past, ann = _written_at((2.0, 3.0))
+    past.logout(ann, 4.0, attempts=[(4.0, 4.95, 5.0)])
+    _seen(past, ann, sent, 5.1, "2:theme")
+    assert _left_open(past) == open_fields
+    past, ann = _written_at((2.0, 3.0), (sent, 5.2))
+    past.logout(ann, 4.0, attempts=[(4.0, 5.15, 5.0)])
+    assert _left_open(past) == open_fields
+
+
+@pytest.mark.parametrize(("done", "open_fields"), [(4.0, set()), (3.999, {"theme"})])
+def test_nothing_finds_the_session_gone_before_something_ended_it(done: float, open_fields: set[str]) -> None:
+    """The logout was sent at 4.0; an earlier attempt at one counts from when it was sent."""
+    past, ann = _written_at((2.0, 3.0))
+    past.logout(ann, 4.0)
+    _gone(past, ann, 3.5, done)
+    assert _left_open(past) == open_fields
+    past, ann = _written_at((2.0, 3.0))
+    past.logout(ann, 4.0, outcome="unknown", executed=False)
+    past.logout(ann, 5.0, forge=lambda step: setattr(step, "effective", None))
+    _gone(past, ann, 3.5, done)
+    assert _left_open(past) == open_fields
+
+
+def _gone(past: Past, ann: str, sent: float, done: float) -> None:
+    def forge(step: Step) -> None:
+        step.saw, step.pttl_ms = {}, -2
+
+    past.read(ann, sent, attempts=[(sent, (sent + done) / 2, done)], forge=forge)
+
+
+@pytest.mark.parametrize(
+    ("done", "clocks", "open_fields"),
+    [(4.95, True, set()), (4.949, True, {"theme"}), (4.949, False, set()), (4.96, True, set())],
+)
+def test_nothing_finds_the_session_gone_before_it_may_have_run_out(
+    done: float, clocks: bool, open_fields: set[str]
+) -> None:
+    """Logged in at 1.0 for 4 s, less 50 ms that nobody notices; where clocks are not known, at any time."""
+    past = Past(witnesses=False, idle_s=4.0, clocks=clocks, end_s=10.0)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    _gone(past, ann, 4.5, done)
+    assert _left_open(past) == open_fields
+
+
+def test_session_runs_out_by_whichever_time_out_ends_first() -> None:
+    """Nobody knows which came last: a touch that overlapped the next one may have been it."""
+    past = Past(witnesses=False, idle_s=4.0, end_s=12.0)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    past.touch(ann, 3.0)
+    _gone(past, ann, 4.9, 4.96)
+    assert _left_open(past) == set()
+
+
+def test_one_look_that_no_order_explains_is_one_observation() -> None:
+    """The write was over before the look was sent, which shows what it overwrote."""
+    past, ann = _written_at((2.0, 3.0))
+    _seen(past, ann, 4.0, 4.1, "1:theme")
+    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    assert (found.observations, found.operations, found.seen_us) == (1, (1, 2, 3), us(4.1))
+    assert found.sentence == (
+        f"No order of what was done explains what was read in theme of session {ann[:8]} of ann:"
+        " operations 1, 2, 3 contradict each other."
+    )
+
+
+def test_two_logouts_that_both_deleted_one_session_contradict_each_other() -> None:
+    """Under way at once, so neither came after the other; nobody looked, and yet it is one observation."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    for executed in (2.1, 2.2):
+        past.logout(ann, 2.0, attempts=[(2.0, executed, 3.0)], forge=_with_effect)
+    (found,) = run_checks(past.history())[0]
+    assert (found.name, found.observations, found.operations[0]) == ("unexplained", 1, 1)
+    assert found.sentence.startswith(
+        f"No order of what was done explains all that session {ann[:8]} of ann answered"
+    )
