@@ -158,8 +158,7 @@ def _lease(index: Index, operation: Operation, step: Step) -> Lease | None:
     if step.outcome is not Outcome.ACKED or not step.effective or step.ttl_ms is None:
         return None
     effect = effect_of(operation, step, _gone(index))
-    if effect is None:
-        return None
+    assert effect is not None  # it was acked, and changed something
     sent_us, done_us = seen_at(operation, step)
     released = _release_of(operation)
     gave_up_us = FOREVER if released is None or released.sent_us is None else released.sent_us

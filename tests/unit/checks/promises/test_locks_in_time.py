@@ -137,6 +137,43 @@ def test_lock_given_away_on_the_other_side_says_which() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("at", "error", "key", "name", "evicted"),
+    [
+        (1.0, 0.0, "lock", "evicted", True),
+        (0.999999, 0.0, "lock", "evicted", False),
+        (2.001, 0.0, "lock", "evicted", True),
+        (2.001001, 0.0, "lock", "evicted", False),
+        (2.1, 0.1, "lock", "evicted", True),
+        (1.5, 0.0, "session", "evicted", False),
+        (1.5, 0.0, "lock", "expired", False),
+    ],
+)
+def test_eviction_of_the_lock_explains_its_second_holder(
+    at: float, error: float, key: str, name: str, evicted: bool
+) -> None:
+    """Of this very key, between the first acquisition and the second one's answer."""
+    past, ann = _ann(eviction_events=True)
+    past.lock(ann, 1.0, hold=0.0, lease=9.0, release=False)
+    past.lock(ann, 2.0, hold=0.0, twice=True, web="web-2", release=False)
+    key = lock_of(ann) if key == "lock" else f"session:{{{ann}}}"
+    past.event(name, at, error=error, source="redis-1", node="redis-1", shard=1, key=key)
+    (found,) = _found(past)
+    assert (found.cause is Cause.EVICTED) is evicted
+    assert (found.because == "redis-1 reported the eviction of the lock") is evicted
+
+
+def test_acquisition_without_an_answer_is_no_lease() -> None:
+    """Whoever never heard does not hold it, whatever was executed."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, lease=9.0, outcome="unknown", executed=1.1)
+    past.lock(ann, 2.0, hold=0.0, twice=True, web="web-2", release=False)
+    assert _names(past) == []
+    history = past.history()
+    history.operations[1].steps[0].effective = True  # by a reply that came too late to count
+    assert judge_locks(Index(history)).findings == []
+
+
 # ---------------------------------------------------------------- a lock that was gone
 
 
@@ -238,6 +275,19 @@ def test_plain_delete_between_two_holders_robbed_the_first(
             "operation 2 released the lock with a plain DEL, after it was no longer its own"
         )
     released.effective = False
+    found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
+    assert found.cause is Cause.NOT_DETERMINED
+
+
+def test_guarded_release_robs_nobody() -> None:
+    """It deletes its own lock alone, whatever its answer."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, hold=2.0, lease=0.5)
+    past.lock(ann, 2.0, hold=0.0, lease=9.0, web="web-2", release=False)
+    past.lock(ann, 4.0, hold=0.0, web="web-3", release=False, twice=True)
+    history = past.history()
+    (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
+    released.effective = True
     found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
     assert found.cause is Cause.NOT_DETERMINED
 
