@@ -1,0 +1,480 @@
+"""What a rule asks about one node that was struck, and each rule's whole answer: bound, usual, end, words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.facts.ownership import Nodes
+from harness.checks.promises.loss_budget import loss_budgets
+from harness.checks.promises.loss_rules import RULES, Allowed, Hit
+from harness.model.history import History
+from harness.model.plan import NodePlan
+from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind
+from lab.past import Past
+from lab.records import us
+
+CLUSTER, SENTINEL, SINGLE = TopologyKind.CLUSTER, TopologyKind.SENTINEL, TopologyKind.SINGLE
+
+
+def past(
+    kind: str,
+    topology: TopologyKind = SENTINEL,
+    *,
+    over: float | None = 4.0,
+    error: float = 0.0,
+    detail: str = "redis-1: done",
+    **options: object,
+) -> Past:
+    """One fault at 2 s; redis-2 is promoted at `over`, known to ten ms."""
+    told = Past(topology=topology)
+    told.log_in("ann", 1.0)
+    told.fault(2.0, detail, kind, **options)
+    told.events[-1].error_us = us(error)
+    if over is not None:
+        told.fail_over("redis-2", over)
+    return told
+
+
+def healed(told: Past, at: float, fault: int = 1) -> Past:
+    told.event("healed", at, source=f"fault {fault}", fault=fault, node="redis-1")
+    return told
+
+
+def directed(history: History, **directives: str) -> History:
+    nodes = tuple(
+        replace(node, directives={name.replace("_", "-"): value for name, value in directives.items()})
+        for node in history.plan.nodes
+    )
+    return replace(history, plan=replace(history.plan, nodes=nodes))
+
+
+def hit(told: Past | History, fault: int = 1, node: str = "redis-1") -> Hit:
+    history = told.history() if isinstance(told, Past) else told
+    return Hit(
+        history=history,
+        nodes=Nodes(history),
+        step=history.plan.scenario.faults[fault - 1],
+        event=next(one for one in history.events if one.name == "effect" and one.fault == fault),
+        node=history.plan.node(node),
+    )
+
+
+def allowed(told: Past | History, fault: int = 1, node: str = "redis-1") -> Allowed:
+    struck = hit(told, fault, node)
+    return RULES[struck.step.kind](struck)
+
+
+# ---------------------------------------------------------------- the node that was struck
+
+
+def test_effect_counts_from_the_earliest_at_which_it_may_have_been() -> None:
+    """Of a promotion from its request: the last one before it; of no other fault."""
+    told = past("kill", error=0.3)
+    told.event("requested", 1.2, source="fault 1", fault=1)
+    assert hit(told).since_us == us(1.7)
+    told = past("planned failover", error=0.3)
+    assert hit(told).since_us == us(2.0)
+    told.event("requested", 1.2, source="fault 1", fault=1)
+    told.event("requested", 1.4, source="fault 1", fault=1)
+    told.event("requested", 1.6, source="fault 2", fault=2)
+    told.event("requested", 2.1, source="fault 1", fault=1)
+    told.event("begun", 1.8, source="fault 1", fault=1)
+    assert hit(told).since_us == us(1.4)
+    told.event("requested", 2.0, source="fault 1", fault=1)
+    assert hit(told).since_us == us(2.0)
+
+
+@pytest.mark.parametrize(
+    ("over", "owned", "replaced"),
+    [
+        (None, True, False),
+        (4.0, True, False),
+        (2.005, True, False),  # under way when it was struck
+        (2.0, True, False),
+        (1.999999, False, True),
+        (1.0, False, True),
+    ],
+)
+def test_node_owned_its_shard_until_it_was_replaced(over: float | None, owned: bool, replaced: bool) -> None:
+    """A promotion that may have come after the effect was not before it."""
+    struck = hit(past("kill", over=over))
+    assert (struck.owned, struck.replaced) == (owned, replaced)
+    replica = hit(past("kill", over=None, detail="redis-3: done"), node="redis-3")
+    assert (replica.owned, replica.replaced) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("topology", "sentinels", "guarded", "cluster"),
+    [
+        (SENTINEL, 3, True, False),
+        (TopologyKind.SPLIT, 3, True, False),
+        (SENTINEL, 0, False, False),
+        (SINGLE, 3, False, False),
+        (TopologyKind.SHARED, 3, False, False),
+        (CLUSTER, 3, False, True),
+    ],
+)
+def test_shard_is_guarded_where_sentinels_watch_it(
+    topology: TopologyKind, sentinels: int, guarded: bool, cluster: bool
+) -> None:
+    """A topology that may have them, and has some."""
+    history = past("kill", topology).history()
+    scenario = history.plan.scenario
+    deployment = replace(
+        scenario.deployment, topology=replace(scenario.deployment.topology, sentinels=sentinels)
+    )
+    history = replace(history, plan=replace(history.plan, scenario=replace(scenario, deployment=deployment)))
+    assert (hit(history).guarded, hit(history).in_cluster) == (guarded, cluster)
+
+
+@pytest.mark.parametrize(
+    ("role", "purpose", "holds"),
+    [
+        (NodeRole.PRIMARY, NodePurpose.SESSIONS, True),
+        (NodeRole.REPLICA, NodePurpose.SESSIONS, True),
+        (NodeRole.PRIMARY, NodePurpose.CACHE, False),
+        (NodeRole.SENTINEL, NodePurpose.SESSIONS, False),
+    ],
+)
+def test_node_holds_sessions(role: NodeRole, purpose: NodePurpose, holds: bool) -> None:
+    """A data node that is there for them."""
+    assert (
+        replace(hit(past("kill")), node=NodePlan(name="x", role=role, purpose=purpose)).holds_sessions
+        is holds
+    )
+
+
+def test_fault_is_over_when_it_is_healed_or_undone() -> None:
+    """The first of both after the effect: a pause by resuming, killing or restarting it, a kill by a start."""
+    assert hit(past("pause")).ended_us is None
+    assert hit(healed(healed(past("pause"), 6.0), 5.0)).ended_us == us(5.0)
+    assert hit(healed(past("pause"), 2.0)).ended_us == us(2.0)
+    assert hit(healed(past("pause"), 1.9)).ended_us is None
+    assert hit(healed(past("pause"), 5.0, fault=2)).ended_us is None
+    for kind, undoes in (("resume", True), ("kill", True), ("restart", False), ("isolate", False)):
+        told = past("pause")
+        told.fault(5.0, "redis-1: again", kind)
+        assert (hit(told).ended_us == us(5.0)) is undoes, kind
+    for kind, undoes in (("restart", True), ("resume", False), ("kill", False)):
+        told = past("kill")
+        told.fault(5.0, "redis-1: again", kind)
+        assert (hit(told).ended_us == us(5.0)) is undoes, kind
+    told = past("isolate")
+    told.fault(5.0, "redis-1: again", "restart")
+    assert hit(told).ended_us is None
+    elsewhere = past("kill")
+    elsewhere.fault(5.0, "redis-3: again", "restart")
+    assert hit(elsewhere).ended_us is None
+
+
+def test_node_timeout_is_the_nodes_own() -> None:
+    """As its directive says, else as the deployment."""
+    assert hit(past("kill", CLUSTER)).node_timeout_s == 2.0
+    assert hit(directed(past("kill", CLUSTER).history(), cluster_node_timeout="3500")).node_timeout_s == 3.5
+
+
+# ---------------------------------------------------------------- rules
+
+
+BEHIND = "how far behind redis-1 its successor may have been when it was gone"
+NOT_PRIMARY = "redis-1 was no primary: what it held, its primary has"
+
+
+def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
+    """Derivation, bound and usual in seconds, end in seconds of the run."""
+    return (
+        one.derivation,
+        None if one.bound_s is None else round(one.bound_s, 6),
+        None if one.typical_s is None else round(one.typical_s, 6),
+        None if one.until_us is None else round(one.until_us / 1e6, 6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"),
+    [
+        (past("kill"), (BEHIND, 0.1, None, 2.0)),
+        (past("stop"), (BEHIND, 0.1, None, 2.0)),
+        (past("kill", over=1.0), (NOT_PRIMARY, 0.0, None, None)),
+        (past("isolate", over=1.0), (NOT_PRIMARY, 0.0, None, None)),
+        (past("pause", over=1.0), (NOT_PRIMARY, 0.0, None, None)),
+        (
+            past("kill", over=None),
+            ("nobody took redis-1's place, and it stayed down", None, None, None),
+        ),
+        (
+            healed(past("kill", over=None), 3.0),
+            (
+                "redis-1 has no persistence: whoever comes back in its place comes back empty",
+                None,
+                None,
+                None,
+            ),
+        ),
+        (
+            healed(past("kill", over=4.0), 3.99),
+            (BEHIND, 0.1, None, 2.0),  # the promotion may have come at that very moment
+        ),
+        (
+            healed(past("kill", over=4.0), 3.98),
+            (
+                "redis-1 has no persistence: whoever comes back in its place comes back empty",
+                None,
+                None,
+                None,
+            ),
+        ),
+        (
+            healed(past("isolate"), 9.0),
+            (
+                "7.00 s until the network healed + 20 s until Sentinel has demoted redis-1",
+                27.0,
+                17.0,
+                29.0,
+            ),
+        ),
+        (
+            healed(past("isolate", over=10.0), 9.0),
+            (
+                "8.00 s until the network healed + 20 s until Sentinel has demoted redis-1",
+                28.0,
+                18.0,
+                30.0,
+            ),
+        ),
+        (past("isolate"), ("the partition was not healed", None, None, None)),
+        (healed(past("isolate", SINGLE), 9.0), ("nobody can take redis-1's place", 0.0, None, None)),
+        (
+            past("isolate", CLUSTER),
+            ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 2.5, 5.3),
+        ),
+        (
+            healed(past("pause"), 8.0),
+            ("6.00 s until it was resumed + 20 s until Sentinel has demoted redis-1", 26.0, 16.0, 28.0),
+        ),
+        (past("pause"), ("redis-1 was never resumed", None, None, None)),
+        (
+            past("pause", SINGLE),
+            ("nobody can take redis-1's place, and it keeps what it had", 0.0, None, None),
+        ),
+        (
+            healed(past("pause", CLUSTER), 8.0),
+            ("6.00 s until it was resumed + 1.5 × cluster-node-timeout 2 s + 0.3 s", 9.3, 6.3, 11.3),
+        ),
+        (
+            past("planned failover", over=2.0),
+            ("20 s from the promotion until Sentinel has demoted redis-1", 20.0, 10.0, 22.0),
+        ),
+        (
+            past("planned failover", CLUSTER, over=2.0),
+            ("CLUSTER FAILOVER waits until the replica has everything", 0.0, None, None),
+        ),
+        (
+            past("planned failover", CLUSTER, over=2.0, form="force"),
+            ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 0.03, 5.3),
+        ),
+        (past("resume"), ("counted with the pause of redis-1 that it ends", 0.0, None, None)),
+        (
+            past("cut replication"),
+            ("redis-1 keeps what it has until another fault takes it away", 0.0, None, None),
+        ),
+        (past("nothing"), ("nothing was done to redis-1", 0.0, None, None)),
+        (
+            past("restart", data="empty"),
+            ("redis-1 came back empty on purpose", None, None, None),
+        ),
+        (
+            past("flush", target="cache"),
+            ("the sessions are not in database 1", 0.0, None, None),
+        ),
+        (
+            past("flush", target="cache", scope="all"),
+            ("a flush removes everything, however old", None, None, None),
+        ),
+        (
+            past("flush", target="sessions"),
+            ("a flush removes everything, however old", None, None, None),
+        ),
+    ],
+)
+def test_rule_says_all_of_its_answer(told: Past, answer: tuple[object, ...]) -> None:
+    """The sentence, what it may cost, what it costs usually, and when no loss is to be expected any more."""
+    history = told.history()
+    database = history.plan.scenario.deployment.topology
+    scenario = history.plan.scenario
+    deployment = replace(scenario.deployment, topology=replace(database, cache_database=1))
+    history = replace(history, plan=replace(history.plan, scenario=replace(scenario, deployment=deployment)))
+    assert said(allowed(history)) == answer
+
+
+LOG = "redis-1's append-only file outlives its process (a lost machine is another matter)"
+
+
+@pytest.mark.parametrize(
+    ("told", "directives", "answer"),
+    [
+        (healed(past("kill", over=None), 3.0), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
+        (
+            healed(past("kill", over=None), 3.0),
+            {"save": "5 1"},
+            ("redis-1 comes back with its last snapshot, however old", None, None, None),
+        ),
+        (
+            healed(past("stop", over=None), 3.0),
+            {"save": "5 1"},
+            ("redis-1 saves when it is stopped", 0.0, None, None),
+        ),
+        (past("restart", over=None), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
+        (
+            past("restart"),
+            {"appendonly": "yes"},
+            (
+                "2.00 s until its failover to redis-2 + 20 s until Sentinel has demoted redis-1",
+                22.0,
+                12.0,
+                24.0,
+            ),
+        ),
+        (past("restart", SINGLE), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
+        (
+            past("restart"),
+            {"save": "5 1"},
+            ("redis-1 comes back with its last snapshot, however old", None, None, None),
+        ),
+        (
+            past("isolate"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"},
+            ("min-replicas-max-lag 3 s + 2 s + 0.7 s", 5.7, 4.0, 7.7),
+        ),
+        (
+            past("isolate"),
+            {"min-slaves-to-write": "1", "min-slaves-max-lag": "3"},
+            ("min-replicas-max-lag 3 s + 2 s + 0.7 s", 5.7, 4.0, 7.7),
+        ),
+        (
+            past("isolate"),
+            {"min-replicas-to-write": "1"},
+            ("min-replicas-max-lag 10 s + 2 s + 0.7 s", 12.7, 11.0, 14.7),
+        ),
+        (
+            past("isolate"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "0"},
+            ("the partition was not healed", None, None, None),
+        ),
+        (
+            past("isolate"),
+            {"min-replicas-to-write": "0", "min-replicas-max-lag": "3"},
+            ("the partition was not healed", None, None, None),
+        ),
+        (
+            healed(past("isolate"), 9.0),
+            {"min-replicas-to-write": "1"},
+            ("min-replicas-max-lag 10 s + 2 s + 0.7 s", 12.7, 11.0, 14.7),
+        ),
+        (
+            past("isolate", CLUSTER),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "0.5", "cluster-node-timeout": "9000"},
+            ("min-replicas-max-lag 0.5 s + 2 s + 0.7 s", 3.2, 1.5, 5.2),
+        ),
+        (
+            past("fill cache"),
+            {"maxmemory-policy": "allkeys-lru"},
+            ("allkeys-lru evicts sessions of any age", None, None, None),
+        ),
+        (
+            past("fill cache"),
+            {},
+            ("under noeviction writes are refused, and nothing makes room", 0.0, None, None),
+        ),
+    ],
+)
+def test_rule_goes_by_the_nodes_own_settings(
+    told: Past, directives: dict[str, str], answer: tuple[object, ...]
+) -> None:
+    """Persistence, replicas that it waits for, its policy."""
+    assert said(allowed(directed(told.history(), **directives))) == answer
+
+
+def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() -> None:
+    """It was replaced while it was down, and calls itself primary until Sentinel corrects it."""
+    told = past("kill")
+    told.fault(6.0, "redis-1: again", "restart")
+    history = told.history()
+    assert said(allowed(history, 2)) == (
+        "clients ask the sentinels, which no longer name redis-1",
+        0.0,
+        None,
+        None,
+    )
+    scenario = history.plan.scenario
+    client = replace(scenario.deployment.client, discovery=Discovery.RESOLVE_ONCE)
+    scenario = replace(scenario, deployment=replace(scenario.deployment, client=client))
+    once = replace(history, plan=replace(history.plan, scenario=scenario))
+    assert said(allowed(once, 2)) == (
+        "20 s from its restart until Sentinel has demoted redis-1",
+        20.0,
+        10.0,
+        26.0,
+    )
+    told = past("kill", CLUSTER)
+    told.fault(6.0, "redis-1: again", "restart")
+    assert said(allowed(told, 2)) == (
+        "a cluster node answers nothing for 2 s after its start, and hears meanwhile who leads",
+        0.0,
+        None,
+        None,
+    )
+    told = past("restart", over=None, detail="redis-3: done")
+    assert said(allowed(told, 1, "redis-3"))[0] == "redis-3 was no primary: what it held, its primary has"
+
+
+def test_lag_that_nobody_knows_bounds_nothing() -> None:
+    """No replica was looked at before the kill, or it copied another stream."""
+    told = past("kill")
+    history = told.history()
+    unseen = replace(history, samples=tuple(one for one in history.samples if one.node == "redis-1"))
+    assert said(allowed(unseen)) == ("how far redis-1's replicas were behind is not known", None, None, None)
+    for sample in history.samples:
+        sample.replid = "x" if sample.node == "redis-1" else "y"
+    assert allowed(history).bound_s is None
+
+
+# ---------------------------------------------------------------- budgets
+
+
+def test_budget_is_a_stretch_of_the_runs_time() -> None:
+    """From what the successor certainly had to the end of the danger, counted from the first effect."""
+    told = past("cut replication", over=None)
+    told.fault(5.0, "redis-1: gone")
+    told.fail_over("redis-2", 7.0)
+    cut, killed = loss_budgets(told.history(), Nodes(told.history()))
+    assert (cut.effect_s, cut.from_s, cut.until_s) == (0.0, None, None)
+    assert (killed.what, killed.shard, killed.fault) == ("kill redis-1", 1, 2)
+    assert (killed.effect_s, killed.from_s, killed.until_s) == (3.0, 2.9, 3.0)
+
+
+def test_failover_that_nobody_asked_for_says_what_it_may_cost() -> None:
+    """By the topology's own timers."""
+    told = past("kill", over=4.0)
+    told.fail_over("redis-3", 9.0)
+    _, unasked = loss_budgets(told.history(), Nodes(told.history()))
+    assert unasked.what == "a failover to redis-3 that no fault asked for"
+    assert unasked.derivation == "20 s until Sentinel has demoted redis-2"
+    assert (unasked.bound_s, unasked.effect_s, unasked.until_s) == (20.0, 7.0, 27.0)
+    assert unasked.from_s == pytest.approx(6.9)
+    told.topology = CLUSTER
+    _, unasked = loss_budgets(told.history(), Nodes(told.history()))
+    assert unasked.derivation == "1.5 × cluster-node-timeout 2 s + 0.3 s"
+    assert (unasked.bound_s, unasked.until_s) == (pytest.approx(3.3), pytest.approx(10.3))
+
+
+def test_failover_that_came_before_the_fault_was_not_its_doing() -> None:
+    """Only a fault that causes failovers explains one, and only one that came after it."""
+    told = past("kill", over=1.5)
+    assert [one.fault for one in loss_budgets(told.history(), Nodes(told.history()))] == [1, None]
+    told = past("cut replication", over=4.0)
+    assert [one.fault for one in loss_budgets(told.history(), Nodes(told.history()))] == [1, None]
+    told = past("kill", over=4.0)
+    assert [one.fault for one in loss_budgets(told.history(), Nodes(told.history()))] == [1]
