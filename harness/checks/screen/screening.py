@@ -71,7 +71,8 @@ class Clean:
         return bool(((self.user == self.users.index(user)) & (self.logged_in_us >= since_us)).any())
 
 
-NOBODY = Clean(user=np.array([], np.int32), logged_in_us=np.array([], np.int64))
+_NONE_AT_ALL = np.array([])
+NOBODY = Clean(user=_NONE_AT_ALL.astype(np.int32), logged_in_us=_NONE_AT_ALL.astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -392,6 +393,15 @@ def test_search_that_needs_too_much_memory_is_undecided(monkeypatch: pytest.Monk
     """Configurations are bounded as well as time."""
     monkeypatch.setattr("harness.checks.linearizability.search.MOST_CONFIGURATIONS", 1000)
     assert judge_register(knot(60), never) is Answer.UNDECIDED
+
+
+@pytest.mark.parametrize(("most", "answer"), [(0, Answer.UNDECIDED), (1, Answer.NOT)])
+def test_as_many_configurations_as_allowed_are_not_too_many(
+    most: int, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single look at what nobody wrote needs one."""
+    monkeypatch.setattr(sys.modules[search.__module__], "MOST_CONFIGURATIONS", most)
+    assert search(BAD["value from nowhere"], never) is answer
 
 
 def test_small_register_is_judged_even_when_time_is_up() -> None:
