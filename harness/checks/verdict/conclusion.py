@@ -238,9 +238,8 @@ def _nothing_found(judgement: Judgement) -> str:
         for one in judgement.metrics.outages
         if one.duration_s.high == INFINITE and one.duration_s.low >= WORTH_TELLING_S
     )
+    lost = "nothing seen lost" if judgement.metrics.losses_unknown else "nothing lost"
     if still_out:
-        lost = "nothing seen lost" if judgement.metrics.losses_unknown else "nothing lost"
         return f"{lost}, but {', '.join(still_out)} still failed at the end"
     at_risk = judgement.metrics.sessions.at_risk
-    lost = "nothing seen lost" if judgement.metrics.losses_unknown else "nothing lost"
     return f"{lost}, {at_risk:,} session{'' if at_risk == 1 else 's'} at risk"

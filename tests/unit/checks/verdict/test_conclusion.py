@@ -16,11 +16,12 @@ from harness.checks.verdict.expectations import TIMED
 from harness.model.directive_table import LEFT_OUT
 from harness.model.directives import LeftOut
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
+from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
+from harness.model.records import Closing
 from harness.model.scenario import Term, Workload
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
 from lab.records import us
-from tests.builders_metrics import Sketch, expect, healthy
+from tests.builders_metrics import END_S, Sketch, expect, healthy
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 WORSE = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
@@ -377,3 +378,192 @@ def test_weakness_that_nothing_demands_is_not_shown(text: str, bound: float, com
     judgement = judged(run((expectation, planned), shows=Shows.WEAKNESS))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reasons == ("a weakness passes when it is seen, and no expectation demands that",)
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_what_was_measured_is_said_of_a_pass() -> None:
+    """Each measure with its number; what was not expected to be none was allowed."""
+    some = expect("lost-write: >= 0", 0, comparison=">=")
+    judgement = judged(run(some, expect("failovers: 0", 0)), [finding()])
+    assert judgement.reasons == ("nothing unexpected was found; lost-write 1, failovers 0",)
+    shown = judged(run(expect("failovers: < 1", 1, comparison="<"), shows=Shows.PROMISE))
+    assert shown.reasons == ("nothing was found; failovers 0",)
+    assert judged(run(expect("rejected(login): >= 0", 0, comparison=">=", arguments=("login",)))).reasons == (
+        "nothing was found; rejected(login) 0",
+    )
+
+
+def test_weakness_without_a_finding_says_what_was_measured() -> None:
+    """The number is what was to be seen."""
+    acked = expect("acked(login): > 0", 0, comparison=">", arguments=("login",))
+    judgement = judged(run(acked, shows=Shows.WEAKNESS))
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.reasons == ("shown: acked(login) 200",)
+
+
+def test_not_shown_is_said_of_what_was_to_be_more() -> None:
+    """A weakness that must not go too far is not "not shown" where it did; nor is a promise."""
+    judgement = judged(run(expect("lost-write: < 1", 1, comparison="<"), shows=Shows.WEAKNESS), [finding()])
+    assert judgement.reasons[0] == "lost-write was 1, expected < 1 (1 lost-write: acked by a deposed primary)"
+    judgement = judged(run(SOME_LOST, shows=Shows.WEAKNESS))
+    assert judgement.reasons[0] == "not shown: lost-write was 0, expected > 0"
+    judgement = judged(run(expect("lost-write: >= 1", 1, comparison=">="), shows=Shows.WEAKNESS))
+    assert judgement.reasons[0] == "not shown: lost-write was 0, expected >= 1"
+    assert judged(run(SOME_LOST)).reasons[0] == "lost-write was 0, expected > 0"
+
+
+def test_causes_are_those_in_the_expectations_group() -> None:
+    """Losses elsewhere are not why this one is unmet."""
+    on_shard = expect("lost-write on shard 1: 0", 0, on="shard 1")
+    elsewhere = replace(finding(n=2, cause=Cause.FLUSHED), shard=2)
+    judgement = judged(run(on_shard, expect("lost-write: >= 0", 0, comparison=">=")), [finding(), elsewhere])
+    assert judgement.reasons[0] == (
+        "lost-write on shard 1 was 1, expected 0 (1 lost-write: acked by a deposed primary)"
+    )
+
+
+def test_open_reasons_come_before_closed_ones_also_where_they_are_expected() -> None:
+    """Who gets in is said first, each sentence once."""
+    in_again = expect("resurrected-session: 0", 0)
+    judgement = judged(run(NONE_LOST, in_again), [finding(), finding("resurrected-session")])
+    assert judgement.reasons[0].startswith("resurrected-session was 1")
+    assert judgement.reasons[1].startswith("lost-write was 1")
+    assert len(judgement.reasons) == 2
+
+
+def test_findings_are_told_the_open_ones_first_then_the_most_frequent() -> None:
+    """Of the same number by their names."""
+    allowed = [
+        expect(f"{name}: >= 0", 0, comparison=">=") for name in ("lost-write", "stale-read", "lost-session")
+    ]
+    allowed += [expect("resurrected-session: >= 0", 0, comparison=">="), SOME_LOST]
+    seen = [finding("stale-read"), finding("stale-read", n=2), finding("lost-write"), finding("lost-session")]
+    seen += [finding("resurrected-session")]
+    judgement = judged(run(*allowed, shows=Shows.WEAKNESS), seen)
+    assert [reason.split()[2].rstrip(":") for reason in judgement.reasons] == [
+        "resurrected-session",
+        "stale-read",
+        "lost-session",
+        "lost-write",
+    ]
+
+
+def test_findings_are_in_the_order_of_their_promises() -> None:
+    """Open ones first; by the sight where no promise has a time; at the same time by name."""
+    late, early = finding(n=1, t_s=12.0), finding(n=2, t_s=11.0)
+    seen = replace(finding("stale-read", n=3), t_us=None, seen_us=us(11.5))
+    never = replace(finding("torn-state", n=4), t_us=None)
+    same = finding("lost-session", n=5, t_s=11.0)
+    judgement = judged(run(), [late, early, seen, never, same])
+    assert [one.session for one in judgement.findings] == ["s4", "s5", "s2", "s3", "s1"]
+
+
+# ---------------------------------------------------------------- the table's last column
+
+
+def _quiet(judgement: Judgement, **metrics: object) -> Judgement:
+    return replace(judgement, metrics=replace(judgement.metrics, **metrics))  # type: ignore[arg-type]
+
+
+def _out(kind: str, low: float, high: float = INFINITE) -> Window:
+    return Window(kind=kind, group="all", start_s=0.0, duration_s=Interval(low=low, high=high), failed=1)
+
+
+def test_quiet_run_says_how_many_were_at_risk() -> None:
+    """One session is one; what nobody could tell is not "nothing lost"."""
+    quiet = judged(run())
+    assert why_clause(quiet) == "nothing lost, 200 sessions at risk"
+    assert why_clause(_quiet(quiet, sessions=SessionCounts(at_risk=1))) == "nothing lost, 1 session at risk"
+    assert why_clause(_quiet(quiet, sessions=SessionCounts(at_risk=2000))) == (
+        "nothing lost, 2,000 sessions at risk"
+    )
+    assert why_clause(_quiet(quiet, losses_unknown="no audit")) == "nothing seen lost, 200 sessions at risk"
+
+
+def test_quiet_run_says_what_still_failed_at_its_end() -> None:
+    """For a second or more, each kind once."""
+    quiet = judged(run())
+    still = (_out("login", 1.0), _out("login", 3.0), _out("read", 0.999), _out("write", 5.0, 6.0))
+    assert why_clause(_quiet(quiet, outages=still)) == "nothing lost, but login still failed at the end"
+    assert why_clause(_quiet(quiet, outages=still, losses_unknown="no audit")) == (
+        "nothing seen lost, but login still failed at the end"
+    )
+    assert why_clause(_quiet(quiet, outages=(_out("touch", 2.0), _out("login", 2.0)))) == (
+        "nothing lost, but touch, login still failed at the end"
+    )
+
+
+@pytest.mark.parametrize(("length", "fits"), [(110, True), (111, False)])
+def test_last_column_has_a_hundred_and_ten_characters(length: int, fits: bool) -> None:
+    """A clause that just fits is whole."""
+    judgement = replace(judged(run(NONE_LOST), [finding()]), reasons=("word " * 20 + "x" * (length - 100),))
+    assert (why_clause(judgement) == judgement.reasons[0]) is fits
+
+
+# ---------------------------------------------------------------- what leaves a run open
+
+
+def test_topology_that_did_not_recover_is_open_unless_that_was_asked() -> None:
+    """`no-recovery` names it."""
+    stuck = Closing(t_us=us(END_S), not_recovered="two primaries")
+    reason = "the topology did not recover: two primaries"
+    assert judged(replace(run(), closing=stuck)).reasons == (reason,)
+    asked = expect("no-recovery: >= 0", 0, comparison=">=")
+    assert judged(replace(run(asked), closing=stuck)).verdict is Verdict.PASS
+    only_there = expect("no-recovery on shard 1: >= 0", 0, comparison=">=", on="shard 1")
+    assert reason in judged(replace(run(only_there), closing=stuck)).reasons
+
+
+@pytest.mark.parametrize(
+    ("named", "open_"),
+    [
+        ((), True),
+        (("expired-early",), True),
+        (("outlived-timeout",), True),
+        (("expired-early", "outlived-timeout"), False),
+    ],
+)
+def test_clocks_that_moved_apart_leave_deadlines_open_unless_both_were_asked(
+    named: tuple[str, ...], open_: bool
+) -> None:
+    """Either may have been hidden by the clock."""
+    expected = [expect(f"{name}: >= 0", 0, comparison=">=") for name in named]
+    reasons = judged(run(*expected, drift_s=0.06)).reasons
+    assert ("the wall clock moved 60 ms against the monotonic clock" in reasons) is open_
+
+
+def test_undecided_count_is_open_unless_it_was_asked() -> None:
+    """None is allowed of what nobody names; a crashed check has said so itself."""
+    assert judged(run(), undecidable={"torn-state": 2}).reasons == (
+        "torn-state: 2 cannot be decided, and none is allowed",
+    )
+    assert judged(run(), undecidable={"torn-state": 0}).verdict is Verdict.PASS
+    asked = expect("torn-state: >= 0", 0, comparison=">=")
+    assert judged(run(asked), undecidable={"torn-state": 2}).verdict is Verdict.PASS
+    assert judged(run(), undecidable={"torn-state": INFINITE}).verdict is Verdict.PASS  # type: ignore[dict-item]
+
+
+def test_undecided_expectation_says_what_was_measured_and_why() -> None:
+    """After what failed, before nothing."""
+    history = replace(run(NONE_LOST, expect("failovers: 1", 1)), audit_summary=None)
+    judgement = judged(history)
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.reasons == (
+        "failovers was 0, expected 1",
+        "the run never came to its audit",
+        "lost-write: 0 is undecided: measured not known (none seen); the run never came to its audit",
+    )
+
+
+def test_expectation_about_another_engine_is_left_aside() -> None:
+    """It is not counted as measured, and a scenario that demands nothing else is skipped."""
+    aside = expect("failovers with Valkey: 1", 1, engine="Valkey")
+    judgement = judged(run(aside, NONE_LOST))
+    assert judgement.reasons == ("nothing was found; lost-write 0",)
+    skipped = judged(run(aside))
+    assert skipped.verdict is Verdict.SKIPPED
+    assert skipped.reasons == ("nothing is demanded of Redis 7.0.15: failovers with Valkey: 1",)
+    lost = expect("lost-write with Valkey: >= 0", 0, comparison=">=", engine="Valkey")
+    assert judged(run(lost, NONE_LOST), [finding()]).verdict is Verdict.FAIL
