@@ -129,9 +129,9 @@ class _Register:
                 self._bringers.setdefault(self._leaves[n], []).append(n)
             else:
                 self._optional.setdefault(self._leaves[n], []).append(n)
-        self._chained = {self._expects[n] for n in range(self.size, len(both))} - {_ANY}
+        self._chained = {self._expects[n] for n in range(self.size, len(both))}
         """What optional operations expect: another one may be of use to them."""
-        self._balking = {self._refuses[n] for n in range(self.size, len(both))} - {_ANY}
+        self._balking = {self._refuses[n] for n in range(self.size, len(both))}
         """What optional operations refuse."""
 
     def _code(self, value: Value | Unsaid) -> int:

@@ -119,7 +119,7 @@ def _witnessed(
     leaving, codes = leaving[witness.known], witness.codes[witness.known]
     left = np.bincount(steps.group[leaving], minlength=len(steps.begin))
     repeated = np.zeros(len(steps.begin), np.bool_)
-    repeated[steps.group[leaving[np.bincount(codes, minlength=1)[codes] > 1]]] = True
+    repeated[steps.group[leaving[np.bincount(codes)[codes] > 1]]] = True
     counts = np.array([len(one.witnesses or ()) for one in primaries], np.int64)
     good: Flags = (counts == left[groups]) & ~repeated[groups]
     compared = np.zeros(len(steps.begin), np.bool_)

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import judge_by_zones
-from harness.checks.linearizability.search import explain, judge_register, search
+from harness.checks.linearizability.search import (
+    WORK_BETWEEN_LOOKS,
+    _Allowance,
+    explain,
+    judge_register,
+    search,
+)
 
 seeds = st.integers(min_value=0, max_value=2**32)
 many = settings(max_examples=400, deadline=None)
@@ -402,6 +408,28 @@ def test_as_many_configurations_as_allowed_are_not_too_many(
     """A single look at what nobody wrote needs one."""
     monkeypatch.setattr(sys.modules[search.__module__], "MOST_CONFIGURATIONS", most)
     assert search(BAD["value from nowhere"], never) is answer
+
+
+def test_clock_is_looked_at_after_so_much_work_and_again_after_as_much() -> None:
+    """However much of it came at once."""
+    looks: list[int] = []
+    allowance = _Allowance(lambda: bool(looks.append(0)))
+    for work, count in (
+        (WORK_BETWEEN_LOOKS - 1, 0),
+        (1, 1),
+        (WORK_BETWEEN_LOOKS - 1, 1),
+        (1, 2),
+        (99_999, 3),
+    ):
+        allowance.spend(work)
+        assert len(looks) == count
+
+
+def test_long_register_without_overlaps_takes_no_time_to_speak_of() -> None:
+    """Each operation is looked at with its neighbours alone: thousands before the first look at the clock."""
+    turns = [(write(2 * n, 4 * n, 4 * n + 1, str(n % 3)), read(2 * n + 1, 4 * n + 2, 4 * n + 3, str(n % 3))) for n in range(1500)]  # fmt: skip
+    actions = [one for turn in turns for one in turn]
+    assert search(actions, lambda: True) is Answer.LINEARIZABLE
 
 
 def test_small_register_is_judged_even_when_time_is_up() -> None:
