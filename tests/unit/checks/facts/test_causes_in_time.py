@@ -1,0 +1,351 @@
+"""Why something is gone, at the edges: what was before and after the ack, elsewhere, or not known at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.facts.causes import Why, acker, discarded, of_loss, of_old_answer, watcher
+from harness.checks.facts.ownership import Loss, Standing
+from harness.checks.facts.step_effects import Effect, Sight
+from harness.checks.facts.timelines import Index
+from harness.model.history import History
+from harness.model.records import Connection, ForensicEntry, ForensicReading
+from harness.model.words import Cause
+from lab.past import Past
+from lab.records import us
+
+
+def written(
+    past: Past, at: float = 3.0, read: float | None = 9.0, **how: object
+) -> tuple[Index, Effect, Sight]:
+    """A change in [at, at + 0.001] s, and the look of [read, read + 0.001] s or the audit's."""
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, at, **how)
+    if read is not None:
+        past.read(ann, read)
+    return index_of(past.history())
+
+
+def index_of(history: History) -> tuple[Index, Effect, Sight]:
+    index = Index(history)
+    (timeline,) = index.sessions.values()
+    looks = [one for one in timeline.sights if one.shows and one.sent_us > timeline.writes[0].sent_us]
+    return index, timeline.writes[0], looks[0]
+
+
+def why(past: Past, **how: object) -> Why:
+    index, effect, seen = written(past, **how)  # type: ignore[arg-type]
+    return of_loss(index, effect, seen, 1)
+
+
+NOBODY = "redis-1 acked it as primary, and no other was promoted since"
+
+
+# ---------------------------------------------------------------- flushed, or back without data
+
+
+@pytest.mark.parametrize(
+    ("at", "error", "flushed"),
+    [
+        (2.999999, 0.0, False),
+        (3.0, 0.0, True),
+        (9.001, 0.0, True),
+        (9.001001, 0.0, False),
+        (9.1, 0.099, True),
+        (9.1, 0.098, False),
+    ],
+)
+def test_flush_between_the_write_and_the_look(at: float, error: float, flushed: bool) -> None:
+    """It may have come after the write was sent, and before the look was answered."""
+    past = Past()
+    past.fault(at, "redis-1: FLUSHDB", kind="flush", target="sessions", scope="database")
+    past.events[-1].error_us = us(error)
+    found = why(past)
+    assert (found.cause is Cause.FLUSHED) is flushed
+    assert found.because == ("fault 1: redis-1: FLUSHDB" if flushed else NOBODY)
+
+
+def test_flush_of_another_shard_took_nothing() -> None:
+    """The shard is that of the node that acked it."""
+    index, effect, seen = written(Past())
+    flush = Loss(2, us(5.0), us(5.0), "x")
+    index.nodes.flushes.append(flush)
+    assert of_loss(index, effect, seen, 1).cause is Cause.NOT_DETERMINED
+    assert of_loss(index, effect, seen, 2).cause is Cause.NOT_DETERMINED  # redis-1 is of shard 1
+    index.nodes.flushes[:] = [replace(flush, shard=1)]
+    assert of_loss(index, effect, seen, 2).cause is Cause.FLUSHED
+
+
+@pytest.mark.parametrize(
+    ("from_s", "by_s", "shard", "reborn"),
+    [
+        (4.0, 4.1, 1, True),
+        (2.9, 2.999999, 1, False),
+        (2.9, 3.0, 1, True),
+        (9.001, 9.1, 1, True),
+        (9.001001, 9.1, 1, False),
+        (4.0, 4.1, 2, False),
+    ],
+)
+def test_process_that_came_back_without_it(from_s: float, by_s: float, shard: int, reborn: bool) -> None:
+    """Of the same shard, after the write was sent and before the look was answered."""
+    index, effect, seen = written(Past())
+    index.nodes.reborn.append(Loss(shard, us(from_s), us(by_s), "came back", Cause.RESTARTED_EMPTY))
+    assert (of_loss(index, effect, seen, 1).cause is Cause.RESTARTED_EMPTY) is reborn
+
+
+@pytest.mark.parametrize(
+    ("from_s", "cause"), [(4.99, Cause.RESTARTED_EMPTY), (4.990001, Cause.NOT_YET_REPLICATED)]
+)
+def test_process_that_came_back_after_another_took_over_lost_nothing(from_s: float, cause: Cause) -> None:
+    """By then its data were no longer the shard's."""
+    past = Past()
+    past.cut_off("redis-2", 2.0)
+    past.fail_over("redis-2", 5.0)  # known to ten ms
+    index, effect, seen = written(past)
+    index.nodes.reborn.append(Loss(1, us(from_s), us(6.0), "came back", Cause.RESTARTED_EMPTY))
+    assert of_loss(index, effect, seen, 1).cause is cause
+
+
+def test_ack_of_nobody_known_has_no_cause() -> None:
+    """Without its connection nobody knows which node it was."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0)
+    index, effect, seen = index_of(replace(past.history(), connections=()))
+    assert of_loss(index, effect, seen, 1) == Why(because="no connection was recorded for the ack")
+    by = acker(index, effect)
+    assert (by.node, by.role, by.run_id, by.standing) == (None, "", "", Standing.UNKNOWN)
+
+
+# ---------------------------------------------------------------- promotions
+
+
+@pytest.mark.parametrize(
+    ("at", "took", "cause", "because"),
+    [
+        (
+            3.0,
+            0.5,
+            Cause.NOT_YET_REPLICATED,
+            "redis-1 acked it 1.49 s before redis-2 was promoted, which did not have it",
+        ),
+        (
+            4.98,
+            0.009999,
+            Cause.NOT_YET_REPLICATED,
+            "redis-1 acked it 0.00 s before redis-2 was promoted, which did not have it",
+        ),
+        (4.98, 0.01, Cause.AT_PROMOTION, "redis-1 acked it while redis-2 was being promoted"),
+        (5.0, 0.01, Cause.AT_PROMOTION, "redis-1 acked it while redis-2 was being promoted"),
+        (
+            5.000001,
+            0.01,
+            Cause.SPLIT_BRAIN,
+            "redis-1 acked it 0.00 s or more after redis-2 had been promoted",
+        ),
+        (6.5, 0.01, Cause.SPLIT_BRAIN, "redis-1 acked it 1.50 s or more after redis-2 had been promoted"),
+    ],
+)
+def test_side_of_the_promotion_that_it_was_acked_on(
+    at: float, took: float, cause: Cause, because: str
+) -> None:
+    """The promotion lies in [4.99, 5.0] s."""
+    past = Past()
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 5.0, follow=20.0)
+    found = why(past, at=at, took=took, node="redis-1")
+    assert (found.cause, found.because) == (cause, because)
+
+
+def test_promotion_that_is_hardly_known_is_no_moment() -> None:
+    """Something that was acked while it lasted has no certain cause."""
+    past = Past()
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 5.0, follow=20.0)
+    past.events[-1].error_us = us(0.3)
+    past.samples_per_s = 2
+    found = why(past, at=4.9, took=0.01, node="redis-1")
+    assert (found.cause, found.because) == (
+        Cause.NOT_DETERMINED,
+        "redis-1 acked it while redis-2 was being promoted",
+    )
+
+
+@pytest.mark.parametrize(("read", "promoted"), [(4.989, True), (4.988999, False)])
+def test_promotion_after_the_look_explains_nothing(read: float, promoted: bool) -> None:
+    """It was answered before anybody can have been promoted."""
+    past = Past()
+    past.cut_off("redis-2", 2.0)
+    past.fail_over("redis-2", 5.0)
+    found = why(past, read=read)
+    assert (found.cause is Cause.NOT_YET_REPLICATED) is promoted
+    if not promoted:
+        assert found.because == NOBODY
+
+
+def test_replica_that_lacked_it_says_nothing_of_when() -> None:
+    """What was promoted after that look may be why."""
+    past = Past()
+    past.cut_off("redis-2", 2.0)
+    past.cut_off("redis-3", 2.0)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0)
+    past.read(ann, 4.0, node="redis-3")
+    past.fail_over("redis-2", 5.0)
+    index, effect, seen = index_of(past.history())
+    assert watcher(index, seen).standing is Standing.REPLICA
+    assert of_loss(index, effect, seen, 1).cause is Cause.NOT_YET_REPLICATED
+    assert of_loss(index, effect, None, 1).cause is Cause.NOT_YET_REPLICATED
+
+
+def test_replica_acked_it() -> None:
+    """It was no primary by what was sampled, and its own promotion later explains nothing."""
+    past = Past()
+    found = why(past, node="redis-3")
+    assert found == Why(because="redis-3 acked it as replica, and no other was promoted since")
+
+
+# ---------------------------------------------------------------- what the node held at last
+
+
+def _last_look(
+    held: bool, *, sent: float = 8.0, run_id: str = "redis-1-life-0", node: str = "redis-1"
+) -> Why:
+    past = Past()
+    past.cut_off("redis-2", 2.0)
+    past.fail_over("redis-2", 5.0, follow=2.0)
+    ann = past.log_in("ann", 1.0)
+    write = past.change(ann, 3.0)
+    past.read(ann, 9.0)
+    entry = ForensicEntry(
+        reading=1,
+        session=ann,
+        node=node,
+        run_id=run_id,
+        sent_us=us(sent),
+        done_us=us(sent + 0.001),
+        witnesses=(str(write.id),) if held else (),
+    )
+    reading = ForensicReading(n=1, node=node, moment="demoted", sent_us=us(sent), done_us=us(sent + 0.1))
+    index, effect, seen = index_of(replace(past.history(), forensics=(entry,), readings=(reading,)))
+    return of_loss(index, effect, seen, 1)
+
+
+BEFORE = "redis-1 acked it 1.99 s before redis-2 was promoted, which did not have it"
+
+
+def test_node_that_still_held_it_confirms_that_the_promotion_lost_it() -> None:
+    """And one that did not refutes it."""
+    assert _last_look(True) == Why(
+        cause=Cause.NOT_YET_REPLICATED,
+        because=f"{BEFORE}; redis-1 still held it when it was read (demoted)",
+    )
+    assert _last_look(False) == Why(
+        because="redis-1 acked it, and itself did not hold it when it was read (demoted)"
+    )
+
+
+def test_look_at_another_process_or_from_before_the_ack_says_nothing() -> None:
+    """Only of the process that acked it, and absence only once it was acked."""
+    plain = Why(cause=Cause.NOT_YET_REPLICATED, because=BEFORE)
+    assert _last_look(False, run_id="another") == plain
+    assert _last_look(False, node="redis-3") == plain
+    assert _last_look(True, run_id="another") == plain
+    assert _last_look(False, sent=3.0009) == plain
+    assert _last_look(False, sent=3.001) != plain
+
+
+# ---------------------------------------------------------------- old answers
+
+
+def old_answer(node: str, at: float = 9.0, *, took: float = 0.001, close: bool = True) -> Why:
+    """Ann's change is acked by the new primary of 5.0 s; somebody asks `node`."""
+    past = Past()
+    past.cut_off("redis-1", 2.0)
+    past.cut_off("redis-3", 2.0)
+    past.fail_over("redis-2", 5.0, follow=20.0)
+    if not close:
+        past.events[-1].error_us = us(0.3)
+        past.samples_per_s = 2
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 4.995 if at < 6 else 6.0, node="redis-2")
+    past.read(ann, at, took=took, node=node)
+    index, effect, seen = index_of(past.history())
+    return of_old_answer(index, seen, effect)
+
+
+def test_old_answer_says_what_the_node_was() -> None:
+    """A deposed primary, one that was being deposed, a replica."""
+    assert old_answer("redis-1") == Why(
+        cause=Cause.SPLIT_BRAIN, because="redis-1 answered after redis-2 had been promoted"
+    )
+    assert old_answer("redis-1", 4.9951, took=0.01) == Why(
+        cause=Cause.AT_PROMOTION, because="redis-1 answered while another was being promoted"
+    )
+    assert old_answer("redis-1", 4.9951, took=0.01, close=False).cause is Cause.NOT_DETERMINED
+    assert old_answer("redis-3") == Why(
+        cause=Cause.NOT_YET_REPLICATED, because="redis-3, a replica, answered"
+    )
+    assert old_answer("redis-2") == Why(because="redis-2 answered as primary")
+
+
+def test_primary_that_never_had_what_another_node_acked_lost_it() -> None:
+    """It answered rightly: why it has not, the loss says."""
+    past = Past()
+    past.cut_off("redis-2", 2.0)
+    past.fail_over("redis-2", 5.0)
+    index, effect, seen = written(past)
+    assert of_old_answer(index, seen, effect) == of_loss(index, effect, seen, 1)
+    assert of_old_answer(index, seen, effect).cause is Cause.NOT_YET_REPLICATED
+    assert of_old_answer(index, seen, None) == Why(because="redis-2 answered as primary")
+
+
+def test_answer_of_nobody_known_has_no_cause() -> None:
+    """Without its connection nobody knows which node it was."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0)
+    past.read(ann, 4.0)
+    index, effect, seen = index_of(replace(past.history(), connections=()))
+    assert of_old_answer(index, seen, effect) == Why()
+    assert watcher(index, seen).node is None
+    assert watcher(index, replace(seen, operation=None)).node is None
+    assert watcher(index, replace(seen, step=None)).node is None
+
+
+def test_deposed_primary_alone_is_discarded() -> None:
+    """What it shows is thrown away; what the audit saw counts, whatever its node was."""
+    past = Past()
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 5.0, follow=20.0)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0)
+    past.read(ann, 6.0, node="redis-1")
+    past.read(ann, 7.0, node="redis-3")
+    past.read(ann, 8.0)
+    index = Index(past.history())
+    looks = [one for one in index.sessions[ann].sights if one.shows]
+    assert [discarded(index, one) for one in looks] == [True, False, False, False]
+    audited = looks[-1]
+    assert audited.entry is not None
+    audited.entry.node = "redis-1"
+    assert not discarded(index, audited)
+    by = watcher(index, audited)
+    assert (by.node, by.role, by.standing) == ("redis-1", audited.entry.role, Standing.PRIMARY)
+
+
+def test_process_that_the_connection_does_not_name_is_told_by_the_samples() -> None:
+    """The one that ran when it was sent."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0)
+    history = past.history()
+    nameless = tuple(
+        Connection(id=one.id, web_server=one.web_server, node=one.node, opened_us=0)
+        for one in history.connections
+    )
+    index, effect, _ = index_of(replace(history, connections=nameless))
+    assert acker(index, effect).run_id == "redis-1-life-0"
