@@ -163,7 +163,7 @@ def _plan(options: argparse.Namespace) -> int:
     ground = selection.ground_for_planning(options.backend)
     seed = options.seed if options.seed is not None else 0
     for plan in selection.compile_all(_scenarios(options), seed=seed, ground=ground):
-        output.say(planning.describe(plan))
+        output.say(planning.describe(plan, shipped()))
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 from harness.checks.promises.kinds import FINDINGS
 from harness.faults import FAULTS
@@ -20,7 +21,7 @@ from harness.sessions import BEHAVIOURS
 def shipped() -> Vocabulary:
     return Vocabulary(
         faults={name: fault.declaration for name, fault in FAULTS.items()},
-        behaviours={name: behaviour.declaration for name, behaviour in BEHAVIOURS.items()},
+        behaviours={name: replace(one.declaration, kind=one.kind) for name, one in BEHAVIOURS.items()},
         findings=frozenset(FINDINGS),
         metrics=frozenset(METRICS),
     )

@@ -49,12 +49,14 @@ class FillCache:
         name="fill cache",
         help="Write cache keys, as fast as the instance takes them, past its memory limit.",
         targets=("cache",),
+        least_hold_s=None,
         options=(
             Option(
                 name="to",
                 type=OptionType.FACTOR,
                 help="how much to write, in multiples of maxmemory",
                 default=2.0,
+                unless="bytes",
             ),
             Option(name="bytes", type=OptionType.SIZE, help="how much to write; 0: `to` decides", default=0),
             Option(name="value", type=OptionType.SIZE, help="size of one value", default=1024),

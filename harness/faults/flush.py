@@ -33,6 +33,7 @@ class Flush:
                 words=("database", "all"),
             ),
         ),
+        least_hold_s=None,
         traits=(Trait.EMPTIES_DATABASE,),
     )
 

@@ -19,6 +19,8 @@ from harness.model.words import Trait
 
 _SILENCE_S = 0.15
 """A healthy node on this machine answers PING in well under a millisecond."""
+_LEAST_S = 0.2
+"""Proving the silence takes most of it."""
 _ANSWERS_AGAIN_S = 10.0
 
 AFTER_RESUMING = LastLook(moment="after being resumed; paused, it could not answer", after_healing=True)
@@ -29,6 +31,7 @@ class Pause:
         name="pause",
         help="Freeze nodes or sentinels without closing their connections; healed by resuming them.",
         targets=targets.RUNNING,
+        least_hold_s=_LEAST_S,
         traits=(Trait.FREEZES_PROCESS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
     last_look = AFTER_RESUMING

@@ -50,8 +50,10 @@ class PlannedFailover:
                 help="cluster only: with the old primary's help, without it, or without votes too",
                 default="default",
                 words=("default", "force", "takeover"),
+                only=(TopologyKind.CLUSTER,),
             ),
         ),
+        least_hold_s=None,
         traits=(Trait.HANDS_OVER, Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
     )
 

@@ -48,6 +48,7 @@ class Restart:
                 words=("keep", "empty"),
             ),
         ),
+        least_hold_s=None,
         traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 

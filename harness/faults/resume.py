@@ -20,6 +20,7 @@ class Resume:
         name="resume",
         help="Wake the nodes that an earlier `pause` froze.",
         targets=("paused",),
+        least_hold_s=None,
         traits=(Trait.RESUMES_PROCESS,),
     )
 

@@ -129,7 +129,15 @@ def why_not(
         _no_such_phase(expectation, name, of, faults)
         or _no_such_group(expectation, name, of, deployment, faults)
         or _nobody_does(expectation, workload)
+        or _nobody_takes_over(expectation, deployment)
     )
+
+
+def _nobody_takes_over(expectation: Expectation, deployment: Deployment) -> str | None:
+    topology = deployment.topology
+    if expectation.metric != "failovers" or topology.kind is TopologyKind.CLUSTER or topology.sentinels:
+        return None
+    return f"nothing can fail over in this {topology.kind} topology; leave this expectation out"
 
 
 _SWITCHED_OFF: Mapping[Need, str] = {
@@ -223,11 +231,20 @@ def _makes_side(step: FaultStep, side: str) -> bool:
     return side == "rest" or bool(step.options["with"]) or "primary" not in step.target
 
 
+_OF_OPERATIONS = frozenset({"outage", "downtime", "latency", "acked", "rejected", "unknown", "not_sent"})
+
+
 def _nobody_does(expectation: Expectation, workload: Workload) -> str | None:
-    """A behaviour by name that the mix leaves out: none of it can be acked, refused or anything else."""
-    if expectation.metric not in {"acked", "rejected", "unknown", "not_sent"}:
+    """A behaviour by name that the mix leaves out, or a kind that none of its behaviours is: none of it can
+    be acked, refused or late. Users without a session log in, whatever the mix says."""
+    if expectation.metric not in _OF_OPERATIONS or expectation.phase is Phase.SEED:
         return None
-    (of,) = expectation.arguments
-    if of in workload.mix or of in set(OperationKind) or expectation.phase is Phase.SEED:
+    of = expectation.arguments[0]
+    if of in workload.mix:
         return None
+    if of in set(OperationKind):
+        if not workload.kinds or of in {OperationKind.LOGIN, *workload.kinds.values()}:
+            return None
+        kinds = ", ".join(f"{name} counts as {kind}" for name, kind in workload.kinds.items())
+        return f"no behaviour of the workload's mix counts as {of!r}: {kinds}"
     return f"nobody does {of!r}: it is not in the workload's mix"

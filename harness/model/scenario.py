@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.deployment import Deployment
-from harness.model.words import Arrivals, Phase, Shows, Trait
+from harness.model.words import Arrivals, OperationKind, Phase, Shows, TopologyKind, Trait
 
 OptionValue = str | int | float | bool
 
@@ -36,6 +36,10 @@ class Option:
     help: str
     default: OptionValue | None = None
     words: tuple[str, ...] = ()
+    unless: str = ""
+    """Another option of the same fault that takes its place when it is given."""
+    only: tuple[TopologyKind, ...] = ()
+    """Where anything but the default can be chosen; empty: everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,10 @@ class Declaration:
     options: tuple[Option, ...] = ()
     traits: tuple[Trait, ...] = ()
     """Faults: what kind of thing it is, for whoever plans, observes or judges it."""
+    least_hold_s: float | None = 0.0
+    """Faults: the shortest `for:` that it can keep; None: it is over at once, with nothing to heal."""
+    kind: OperationKind | None = None
+    """Behaviours: what its operations count as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,8 @@ class Workload:
     """Behaviour name -> weight."""
     options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
     """Behaviour name -> its options, defaults filled in."""
+    kinds: Mapping[str, OperationKind] = field(default_factory=dict)
+    """Behaviour of the mix -> what its operations count as; a plan of an earlier version says nothing."""
     witnesses: bool = True
     guarded_writes: bool = True
     """Field writes only if the session exists; False is the naive HSET that revives a piece of it."""

@@ -4,6 +4,7 @@
     load       how long a client can wait, how many actors that takes
     timeline   when faults are expected, how long the run will take
     compiling  puts them together and refuses what cannot be judged
+    warnings   what a sound plan is likely to run into
     describe   a plan as text
 
 `skip` is for pairs that do not fit (deployment, machine); what is wrong with a file is an error.

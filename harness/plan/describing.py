@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
 from harness.model.plan import NodePlan, Plan
-from harness.model.scenario import Scenario, Start, Term
-from harness.model.words import NodeRole, TopologyKind
-from harness.plan.load import ACTORS_MAX, actors_needed
-from harness.plan.timeline import Expected, expected_faults
+from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary
+from harness.model.words import NodeRole, TopologyKind, Trait
+from harness.plan.load import ACTORS_MAX, BACKOFF_MAX_S, actors_needed
+from harness.plan.timeline import Expected, expected_faults, latest_end_s
+from harness.plan.warnings import warnings
 
 
-def describe(plan: Plan) -> str:
-    return "\n".join(_lines(plan))
+def describe(plan: Plan, vocabulary: Vocabulary) -> str:
+    return "\n".join(_lines(plan, vocabulary))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
     scenario = plan.scenario
     yield f"{scenario.name} ({scenario.shows}; {scenario.file})"
     if scenario.about:
@@ -39,12 +40,14 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  workload    {_workload(plan)}"
     yield "  timeline    0 s baseline begins"
     for fault in expected_faults(scenario):
-        yield f"    ~{fault.start_s:>5.1f} s   {_fault(fault)}"
+        yield f"    ~{fault.start_s:>5.1f} s   {_fault(fault, vocabulary)}"
     end = f"at least {scenario.duration_s:g} s of traffic" if scenario.duration_s else "until settled"
     yield (
         f"    then       {end} (recovery within {scenario.settle_within_s:g} s), audit; "
-        f"about {plan.expected_s:.0f} s in all"
+        f"about {plan.expected_s:.0f} s in all, at most {latest_end_s(scenario):.0f} s"
     )
+    for warning in warnings(plan):
+        yield f"  warning     {warning}"
     yield "  expected" if scenario.expect else "  expected    no findings at all"
     for expectation, bound in zip(scenario.expect, plan.bounds, strict=True):
         yield f"    {expectation.text}{_resolved(bound.value, expectation.unit, expectation.bound)}"
@@ -65,10 +68,18 @@ def _node(node: NodePlan, plan: Plan) -> str:
 
 
 def _client(scenario: Scenario) -> str:
+    """Every setting, also those left to their defaults: which of them a test rests on is not known here."""
     client = scenario.deployment.client
+    waits = f"{client.wait_replicas} replicas within {client.wait_timeout_s:g} s after each write"
     return (
-        f"{client.library}, discovery {client.discovery}, socket timeout {client.socket_timeout_s:g} s, "
-        f"retries: library {client.library_retries}, application {client.application_retries}"
+        f"{client.library}, discovery {client.discovery}\n"
+        f"              timeouts: socket {client.socket_timeout_s:g} s, "
+        f"connect {client.connect_timeout_s:g} s, sentinel {client.sentinel_timeout_s:g} s\n"
+        f"              retries: library {client.library_retries}, application {client.application_retries} "
+        f"with a pause of {client.retry_backoff_s:g} s that doubles up to {BACKOFF_MAX_S:g} s\n"
+        f"              at most {client.max_connections} connections per web server, "
+        f"reads from {'replicas too' if client.read_from_replicas else 'primaries only'}, "
+        f"WAIT {f'for {waits}' if client.wait_replicas else 'not used'}"
     )
 
 
@@ -82,17 +93,43 @@ def _workload(plan: Plan) -> str:
     return (
         f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {work.users} users, idle timeout "
         f"{work.idle_timeout_s:g} s: {mix}\n"
-        f"              {plan.actors} actors{capped}; a request waits up to {wait_s:.1f} s"
+        f"              up to {plan.actors} clients at once{capped}; a request waits up to {wait_s:.1f} s"
     )
 
 
-def _fault(fault: Expected) -> str:
+def _fault(fault: Expected, vocabulary: Vocabulary) -> str:
     step = fault.step
-    words = [f"{step.number}. {step.kind}", step.target]
-    words += [f"{name} {value}" for name, value in step.options.items() if value != ""]
+    said = [" ".join(filter(None, (f"{step.number}. {step.kind}", step.target)))]
+    said += _options(step, vocabulary)
     if step.hold_s is not None:
-        words.append(f"for {step.hold_s:g} s")
-    return " ".join(filter(None, words)) + f" ({_start(step.start)})"
+        said.append(f"for {step.hold_s:g} s")
+    elif Trait.LASTS in step.traits:
+        undone = " or something resumes it" if Trait.FREEZES_PROCESS in step.traits else ""
+        said.append(f"until the run ends{undone}")
+    return ", ".join(said) + f" ({_start(step.start)})"
+
+
+def _options(step: FaultStep, vocabulary: Vocabulary) -> Iterator[str]:
+    """With their units; those that are left out of account when they are at their default, such as `ttl: 0`,
+    are not said."""
+    for option in vocabulary.faults[step.kind].options if step.kind in vocabulary.faults else ():
+        value = step.options.get(option.name, option.default)
+        if (value or value != option.default) and not step.options.get(option.unless):
+            yield f"{option.name} {_with_unit(value, option.type)}"
+
+
+def _with_unit(value: object, of: OptionType) -> str:
+    if of is OptionType.DURATION:
+        return f"{value:g} s"
+    if of is OptionType.SIZE and isinstance(value, int):
+        unit, name = next((one for one in _SIZES if value % one[0] == 0), (1, "B"))
+        return f"{value // unit} {name}"
+    if of is OptionType.FACTOR:
+        return f"{value:g} times"
+    return ("yes" if value else "no") if of is OptionType.FLAG else str(value)
+
+
+_SIZES = ((10**9, "GB"), (10**6, "MB"), (1024**2, "MiB"), (1000, "kB"), (1024, "KiB"))
 
 
 def _start(start: Start) -> str:

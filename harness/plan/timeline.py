@@ -24,7 +24,6 @@ CONDITION_S = 1.0
 DEMOTION_S = 12.0
 """Sentinel turns an old primary into a replica about 10 s after it can reach it again."""
 QUICK_S = 0.5
-BASELINE_ONLY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ def expected_s(scenario: Scenario) -> float:
             + _recovery_s(fault.step, topology)
             for fault in faults
         ),
-        default=BASELINE_ONLY_S,
+        default=0.0,
     )
     traffic_s = max(over_s + HELD_S + SETTLED_S, scenario.duration_s or 0.0)
     return seed_s(scenario) + traffic_s + AUDIT_S
@@ -88,7 +87,7 @@ def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySp
         return next(f.start_s for f in before if f.step.number == number) + start.offset_s
     healed_s = last.healed_s if last.healed_s is not None else last_s
     event_s = {
-        "promoted": last_s + _promotion_s(last.step, topology),
+        "promoted": last_s + promotion_s(last.step, topology),
         "demoted": healed_s + _recovery_s(last.step, topology),
         "healed": healed_s,
         "recovered": healed_s + _recovery_s(last.step, topology) + HELD_S,
@@ -96,7 +95,7 @@ def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySp
     return event_s[start.event] + start.offset_s
 
 
-def _promotion_s(step: FaultStep, topology: TopologySpec) -> float:
+def promotion_s(step: FaultStep, topology: TopologySpec) -> float:
     if Trait.HANDS_OVER in step.traits:
         return QUICK_S
     if topology.kind is TopologyKind.CLUSTER:
@@ -114,6 +113,6 @@ def _recovery_s(step: FaultStep, topology: TopologySpec) -> float:
     if not missed or "primary" not in step.target:
         return QUICK_S
     if step.hold_s is None:
-        return _promotion_s(step, topology)
-    outlasts = step.hold_s > _promotion_s(step, topology)
+        return promotion_s(step, topology)
+    outlasts = step.hold_s > promotion_s(step, topology)
     return DEMOTION_S if outlasts and guarded else QUICK_S

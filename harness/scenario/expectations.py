@@ -24,7 +24,7 @@ from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 from harness.scenario.surroundings import Surroundings
-from harness.scenario.values import NUMBER, Unreadable, duration_s, entries
+from harness.scenario.values import NUMBER, Unreadable, duration_s, entries, other_spelling
 
 PERCENTILES = ("p50", "p95", "p99", "max")
 GROUPS = ("web-N", "shard N", *SIDES, *NodePurpose)
@@ -64,6 +64,7 @@ _LEFT = re.compile(
     r"(?P<metric>[a-z][a-z_ -]*?)\s*(?:\((?P<arguments>[^()]*)\))?"
     r"(?:\s+in\s+(?P<phase>\S+))?(?:\s+on\s+(?P<on>\S.*?))?(?:\s+with\s+(?P<engine>\S.*))?"
 )
+_PERCENTILE_FIRST = re.compile(rf"\s*(?P<name>{'|'.join(PERCENTILES)})\s*(?:\(\s*(?P<of>[a-z-]*)|$)")
 _RIGHT = re.compile(r"(?P<comparison>[<>=!]*)\s*(?P<bound>.*)")
 _TERM = re.compile(
     rf"(?P<sign>[+-]?)\s*(?:(?P<factor>{NUMBER})\s*\*\s*(?P<scaled>[a-z_][a-z_ ]*)"
@@ -91,8 +92,15 @@ def read_expectations(
 
 
 def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
+    if percentile := _PERCENTILE_FIRST.match(key):
+        of, kinds = percentile["of"] or "read", tuple(OperationKind)
+        kind = other_spelling(of, kinds)
+        meant = f"latency({kind if kind in kinds else 'read'}, {percentile['name']})"
+        raise Unreadable(f"unknown metric {percentile['name']!r}; did you mean {meant!r}?")
     match = _LEFT.fullmatch(" ".join(key.split()))
     if match is None:
+        if key.count("(") != key.count(")"):
+            raise Unreadable(f"parentheses are not closed: {tree.QUOTE_COMMAS}")
         raise Unreadable(
             "expected metric(arguments) [in phase] [on group] [with engine], "
             "such as 'outage(write) on shard 2'"
@@ -135,12 +143,18 @@ def _arguments(metric: str, text: str | None, shape: Metric, vocabulary: Vocabul
         wanted = (
             f"{metric}({', '.join(shape.arguments)})" if shape.arguments else f"{metric} without arguments"
         )
-        raise Unreadable(f"expected {wanted}, found {', '.join(map(repr, given)) or 'no argument'}")
-    for argument, kind in zip(given, shape.arguments, strict=True):
-        legal = _legal_arguments(kind, vocabulary)
-        if argument not in legal:
-            raise Unreadable(f"unknown {kind} {tree.shortened(argument)!r}{choices(argument, legal)}")
-    return given
+        found = ", ".join(repr(tree.shortened(one)) for one in given) or "no argument"
+        such_as = ", such as latency(read, p99)" if "percentile" in shape.arguments else ""
+        raise Unreadable(f"expected {wanted}{such_as}, found {found}")
+    return tuple(_argument(one, kind, vocabulary) for one, kind in zip(given, shape.arguments, strict=True))
+
+
+def _argument(given: str, kind: str, vocabulary: Vocabulary) -> str:
+    legal = _legal_arguments(kind, vocabulary)
+    argument = other_spelling(given, legal)
+    if argument not in legal:
+        raise Unreadable(f"unknown {kind} {tree.shortened(given)!r}{choices(given, legal)}")
+    return argument
 
 
 def _legal_arguments(kind: str, vocabulary: Vocabulary) -> tuple[str, ...]:

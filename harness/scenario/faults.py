@@ -86,10 +86,21 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
     servers = around.workload.web_servers
     start = _Starts(number=index + 1, behaviours=tuple(around.workload.mix)).read(item, path, pairs, problems)
     hold_s = POSITIVE_DURATION.read(pairs["for"][1], f"{path}.for", problems) if "for" in pairs else None
+    if reason := _unkept(hold_s, declaration):
+        problems.add(pairs["for"][0], f"{path}.for", reason)
     reader = OptionsReader(declaration=declaration, web_servers=servers)
     target = reader.read_target(pairs[kinds[0]][1], f"{path}.{kinds[0]}", problems)
     options = {key: pair for key, pair in pairs.items() if key not in (kinds[0], *_GRAMMAR)}
     values = reader.read(item, options, path, problems)
+    kind = around.deployment.topology.kind
+    for option in declaration.options:
+        if (
+            option.only
+            and kind not in option.only
+            and values.get(option.name, option.default) != option.default
+        ):
+            where = f"{path}.{option.name}"
+            problems.add(options[option.name][0], where, f"{option.help}; in a {kind} topology leave it out")
     if start is None or hold_s is INVALID or target is None:
         return None
     return FaultStep(
@@ -102,6 +113,20 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
         traits=declaration.traits,
         line=tree.line(item),
     )
+
+
+def _unkept(hold_s: object, declaration: Declaration) -> str | None:
+    """Why a fault cannot keep its `for:`; None: it can."""
+    if not isinstance(hold_s, float):
+        return None
+    if declaration.least_hold_s is None:
+        return f"{declaration.name!r} is over at once and has nothing to heal; leave 'for' out"
+    if hold_s < declaration.least_hold_s:
+        least = f"{declaration.least_hold_s * 1000:g}ms"
+        return (
+            f"expected at least {least}, the time that it takes to prove the effect of {declaration.name!r}"
+        )
+    return None
 
 
 def _no_single_kind(kinds: list[str], keys: list[str], vocabulary: Vocabulary) -> str:

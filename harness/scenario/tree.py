@@ -25,6 +25,11 @@ Sequence = yaml.SequenceNode
 QUOTE_IT = 'quote a value that begins with >, as in "> 0"'
 
 
+QUOTE_COMMAS = (
+    "within { } a comma ends a value or a key; quote what has a comma, [ or { in it, "
+    'as in "latency(read, p99)" and "replica[lag=max]"'
+)
+
 DEPTH_MAX = 30
 SCALAR_MAX = 4000
 """Letters of one value. Python reads no number of more than 4,300 digits."""
@@ -56,6 +61,8 @@ def compose_text(text: str, name: str) -> Node:
         said = " ".join(part for part in (error.context, error.problem) if part)
         hint = f"; {QUOTE_IT}" if error.context and "block scalar" in error.context else ""
         hint = hint or ("; indent with spaces" if "'\\t'" in said else "")
+        flow = error.context and "flow" in error.context and "expected ','" in (error.problem or "")
+        hint = hint or (f"; {QUOTE_COMMAS}" if flow else "")
         raise UsageError(f"{name}:{line}: not YAML: {said}{hint}") from error
     except (yaml.YAMLError, ValueError) as error:  # such as the escape of a character that does not exist
         raise UsageError(f"{name}:{loader.line + 1}: not YAML: {error}") from error
@@ -101,6 +108,15 @@ def shortened(text: str) -> str:
     names the wrong file must not find all of it in a log."""
     first = redacted(text.partition("\n")[0])
     return first if first == text and len(text) <= _SHOWN else f"{first[:_SHOWN]}…"
+
+
+def cut_off(mapping: Mapping, key: Scalar, value: Node) -> bool:
+    """Whether a key within `{ }` is what a comma left of something else: no colon follows it."""
+    return (
+        bool(mapping.flow_style)
+        and isinstance(value, Scalar)
+        and value.start_mark.index == key.end_mark.index
+    )
 
 
 def place(node: Node) -> str:

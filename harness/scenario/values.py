@@ -7,7 +7,7 @@ rates never come without a unit: `timeout: 5` has cost enough people enough even
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -84,18 +84,21 @@ class Named:
 
     def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
         values = {}
-        for name, key, value in entries(node, path, problems):
+        for written, key, value in entries(node, path, problems):
+            name = written if self.names is None else other_spelling(written, self.names)
             if self.names is not None and name not in self.names:
                 problems.unknown(key, path, "name", name, self.names)
             elif reason := self.refuse(name):
                 problems.add(key, f"{path}.{name}", reason)
+            elif name in values:
+                problems.add(key, f"{path}.{name}", f"the same as {name!r}, which is already there")
             else:
                 values[name] = self.of.read(value, f"{path}.{name}", problems)
         return INVALID if INVALID in values.values() else values
 
     def schema(self) -> Schema:
         if self.names is not None:
-            properties = {name: self.of.schema() for name in self.names}
+            properties = {name: self.of.schema() for name in every_spelling(self.names)}
             return {"type": "object", "properties": properties, "additionalProperties": False}
         allowed = {self.looks_like: self.of.schema()}
         return {"type": "object", "patternProperties": allowed, "additionalProperties": False}
@@ -114,6 +117,29 @@ class Later:
         return self.looks
 
 
+_SPELLINGS = (("login", "log-in"), ("log-in", "login"), ("logout", "log-out"), ("log-out", "logout"))
+
+
+def other_spelling(word: str, legal: Collection[str]) -> str:
+    """The legal word that differs from this one by the hyphen in `log-in` or `log-out` only; else the word.
+
+    A behaviour is called `log-in` and its kind of operation `login`: nobody should have to know which.
+    """
+    if word in legal:
+        return word
+    others = (word.replace(one, other) for one, other in _SPELLINGS)
+    return next((other for other in others if other in legal), word)
+
+
+def every_spelling(legal: Iterable[str]) -> list[str]:
+    """For an editor: the legal words, and what `other_spelling` makes one of them."""
+    words = list(legal)
+    others = [word.replace(one, other) for word in words for one, other in _SPELLINGS]
+    return list(
+        dict.fromkeys([*words, *(other for other in others if other_spelling(other, words) in words)])
+    )
+
+
 def entries(node: tree.Node, path: str, problems: Problems) -> list[tuple[str, tree.Node, tree.Node]]:
     """(key, key node, value node) of a mapping; duplicates and non-text keys are problems."""
     if not isinstance(node, tree.Mapping):
@@ -124,6 +150,8 @@ def entries(node: tree.Node, path: str, problems: Problems) -> list[tuple[str, t
     for key, value in node.value:
         if not isinstance(key, tree.Scalar):
             problems.expected(key, path, "a word as key")
+        elif tree.cut_off(node, key, value):
+            problems.add(key, path, f"{tree.shortened(key.value)!r} has no value: {tree.QUOTE_COMMAS}")
         elif key.value in seen:
             first = tree.place(seen[key.value])
             name = tree.shortened(key.value)
@@ -146,6 +174,16 @@ NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _QUANTITY = re.compile(rf"({NUMBER})\s*([A-Za-z/%]*)")
 
 
+_MEANT: Mapping[str, tuple[str, ...]] = {
+    "m": ("min", "MB"), "minute": ("min",), "sec": ("s",), "second": ("s",), "hr": ("h",), "hour": ("h",),
+    "day": ("d",), "milli": ("ms",), "msec": ("ms",), "millisecond": ("ms",), "usec": ("us",),
+    "micro": ("us",), "microsecond": ("us",), "k": ("kB",), "g": ("GB",), "b": ("B",), "byte": ("B",),
+    "kb": ("kB",), "mb": ("MB",), "gb": ("GB",), "kib": ("KiB",), "mib": ("MiB",), "gib": ("GiB",),
+    "/sec": ("/s",), "/second": ("/s",), "/m": ("/min",), "/minute": ("/min",),
+}  # fmt: skip
+"""Units as others write them -> those that are meant, of which one fits: `10m` is ten minutes, or as a size
+ten megabytes."""
+
 _LONGEST_S = 365 * 86400.0
 _LARGEST_BYTES = 10**15
 _SLOWEST_PER_S, _FASTEST_PER_S = 0.001, 1_000_000
@@ -161,7 +199,9 @@ def _quantity(text: str, units: Mapping[str, float], example: str) -> float:
     if not unit:
         raise Unreadable(f"the unit is missing: write {number}{example}")
     if unit not in units:
-        raise Unreadable(f"unknown unit {unit!r}{choices(unit, units)}")
+        meant = next((one for one in _MEANT.get(unit.lower().rstrip("s"), ()) if one in units), None)
+        hint = f"; did you mean {meant!r}? legal: {', '.join(units)}" if meant else choices(unit, units)
+        raise Unreadable(f"unknown unit {unit!r}{hint}")
     return float(number) * units[unit]
 
 
@@ -241,11 +281,12 @@ def count(low: int = 0, high: int | None = None) -> One:
 
 def word(words: tuple[str, ...], make: Callable[[str], Any] = str) -> One:
     def parse(text: str) -> Any:
-        if text not in words:
+        meant = other_spelling(text, words)
+        if meant not in words:
             raise Unreadable(choices(text, words).removeprefix("; "))
-        return make(text)
+        return make(meant)
 
-    return One("one of " + ", ".join(words), parse, {"enum": list(words)})
+    return One("one of " + ", ".join(words), parse, {"enum": every_spelling(words)})
 
 
 def _pattern(units: Mapping[str, float]) -> Schema:

@@ -18,6 +18,7 @@ from harness.scenario.values import (
     Named,
     count,
     entries,
+    other_spelling,
     word,
 )
 
@@ -77,16 +78,22 @@ def read_workload(node: tree.Node | None, vocabulary: Vocabulary, problems: Prob
         problems.add(node, "workload.mix", "expected at least one behaviour with a weight above zero")
     options = _read_options(options_node, workload, vocabulary, problems)
     values["mix"] = {name: weight for name, weight in workload.mix.items() if weight}
-    return Workload(**values, options=options)
+    kinds = {name: vocabulary.behaviours[name].kind for name in values["mix"]}
+    return Workload(**values, options=options, kinds={name: kind for name, kind in kinds.items() if kind})
 
 
 def _read_options(
     node: tree.Node | None, workload: Workload, vocabulary: Vocabulary, problems: Problems
 ) -> dict[str, dict[str, OptionValue]]:
     given = {}
-    for name, key, value in entries(node, "workload.options", problems) if node is not None else []:
+    for written, key, value in entries(node, "workload.options", problems) if node is not None else []:
+        name = other_spelling(written, workload.mix)
         if name not in workload.mix:
-            problems.unknown(key, "workload.options", "behaviour of the mix", name, workload.mix)
+            problems.unknown(key, "workload.options", "behaviour of the mix", written, workload.mix)
+        elif name in given:
+            problems.add(
+                key, "workload.options", f"{written!r} is the same as {name!r}, which is already there"
+            )
         else:
             given[name] = value
     return {

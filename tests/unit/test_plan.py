@@ -12,7 +12,7 @@ from harness.model.plan import NodePlan, Plan
 from harness.model.words import NodePurpose, NodeRole
 from harness.plan import describe
 from harness.plan.load import ACTORS_MAX
-from tests.builders_scenario import GOOD, plan_of, read
+from tests.builders_scenario import GOOD, VOCABULARY, plan_of, read
 
 
 def _with(text: str, **changes: str) -> str:
@@ -109,7 +109,7 @@ def test_actors_are_capped_and_the_plan_says_so(tmp_path: Path) -> None:
     """The cap is no secret: what is due beyond it is recorded as not sent."""
     plan = plan_of(read(tmp_path, overrides=["workload.rate=9000/s"]))
     assert plan.actors == ACTORS_MAX
-    assert f"capped at {ACTORS_MAX}" in describe(plan)
+    assert f"capped at {ACTORS_MAX}" in describe(plan, VOCABULARY)
 
 
 def test_idle_timeout_that_could_run_out_is_refused(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_fault_that_does_not_fit_the_machine_is_a_reason_to_skip(tmp_path: Path)
     """What this machine cannot do is skipped with the reason, never an error."""
     plan = plan_of(read(tmp_path), refuse="a partition needs network faults: not root")
     assert plan.skip == "fault 1 (kill): a partition needs network faults: not root"
-    assert "SKIPPED: fault 1" in describe(plan)
+    assert "SKIPPED: fault 1" in describe(plan, VOCABULARY)
 
 
 @pytest.mark.parametrize(
@@ -222,10 +222,10 @@ def test_description_tells_the_story(tmp_path: Path) -> None:
         "  - {when: {acked: read, times: 2, unreplicated: true}, kill: replica}\n"
         "  - {when: {replica_lag: 1kB}, kill: replica}",
     )
-    told = describe(plan_of(read(tmp_path, text)))
+    told = describe(plan_of(read(tmp_path, text)), VOCABULARY)
     for line in (
         "redis-2      replica of redis-1 for sessions",
-        "~  5.0 s   1. isolate primary with web-1 for 12 s (after 5 s)",
+        "~  5.0 s   1. isolate primary, with web-1, for 12 s (after 5 s)",
         "2. kill primary (after promoted + 2 s)",
         "3. kill replica (when 2 x read acked, not yet replicated)",
         "4. kill replica (when a replica lags by more than 1000 bytes)",
@@ -241,7 +241,7 @@ def test_description_says_what_to_do_where_nothing_can_pass(tmp_path: Path) -> N
     advice = "remove its line"
     for directive, advised in (("requirepass: word", True), ("bind: 0.0.0.0", False)):
         text = GOOD.replace("kind: sentinel", f"kind: sentinel, redis: {{{directive}}}")
-        told = describe(plan_of(read(tmp_path, text)))
+        told = describe(plan_of(read(tmp_path, text)), VOCABULARY)
         assert "left out" in told
         assert (advice in told) is advised
 

@@ -47,7 +47,7 @@ def test_shipped_scenario_plans_cleanly(path: Path) -> None:
     assert is_scenario(path)
     plan = _plan(path)
     assert plan.skip is None
-    assert plan.scenario.name in describe(plan)
+    assert plan.scenario.name in describe(plan, shipped())
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)

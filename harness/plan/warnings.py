@@ -1,0 +1,75 @@
+"""What a plan is likely to run into although nothing is wrong with it: said by `plan`, before anything runs.
+
+The trap of persistence: nodes keep nothing on disk unless a directive says so. A primary that is started
+again before anybody was promoted in its place is empty then, and its replicas copy that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.model.deployment import TopologySpec
+from harness.model.persistence import NOTHING, persistence
+from harness.model.plan import NodePlan, Plan
+from harness.model.scenario import FaultStep
+from harness.model.words import NodeRole, TopologyKind, Trait
+from harness.plan.timeline import Expected, expected_faults, promotion_s
+
+
+def warnings(plan: Plan) -> Iterator[str]:
+    faults = expected_faults(plan.scenario)
+    topology = plan.scenario.deployment.topology
+    for number, fault in enumerate(faults):
+        nodes = [node.name for node in _come_back(fault, faults[:number], plan) if _keeps_nothing(node)]
+        if nodes and not _promoted(fault, faults[:number], topology):
+            yield (
+                f"fault {fault.step.number} starts {' and '.join(nodes)} again, without persistence and with "
+                "nobody promoted: the sessions of that node will be gone, and replicas copy that. To keep "
+                'them, write `appendonly: "yes"` or `save: 60 1` under `redis`'
+            )
+
+
+def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> list[NodePlan]:
+    """The primaries that a fault starts again, as far as their names are known beforehand."""
+    step = fault.step
+    if step.options.get("data") == "empty":  # that is what is wanted
+        return []
+    if Trait.STOPS_PROCESS in step.traits and step.hold_s is not None:
+        return _primaries(step, plan)
+    if Trait.STARTS_PROCESS not in step.traits:
+        return []
+    if step.target != "killed":
+        return _primaries(step, plan)
+    return [node for one in before if _stops(one) for node in _primaries(one.step, plan)]
+
+
+def _primaries(step: FaultStep, plan: Plan) -> list[NodePlan]:
+    """A replica or a cache may lose everything and no session is gone."""
+    words = step.target.split()
+    if "primary" not in words:
+        return []
+    shard = int(words[1]) if words[0] == "shard" else 1
+    return [node for node in plan.nodes if node.role is NodeRole.PRIMARY and node.shard == shard]
+
+
+def _keeps_nothing(node: NodePlan) -> bool:
+    return persistence(node) == NOTHING
+
+
+def _promoted(fault: Expected, before: tuple[Expected, ...], topology: TopologySpec) -> bool:
+    """Whether somebody will have taken over by then. A restart at once is too fast for that."""
+    if not topology.sentinels and topology.kind is not TopologyKind.CLUSTER:
+        return False
+    step = fault.step
+    if Trait.STOPS_PROCESS in step.traits:
+        return step.hold_s is not None and step.hold_s > promotion_s(step, topology)
+    if step.target != "killed":
+        return False
+    if step.start.event == "promoted":
+        return True
+    stopped = [one for one in before if _stops(one)]
+    return all(fault.start_s > one.start_s + promotion_s(one.step, topology) for one in stopped)
+
+
+def _stops(fault: Expected) -> bool:
+    return Trait.STOPS_PROCESS in fault.step.traits
