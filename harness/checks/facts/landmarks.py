@@ -139,7 +139,7 @@ def _first_answers(history: History) -> Callable[[Event], float]:
     restarts = history.once(Nodes).restarts if starting else ()
 
     def served_us(event: Event) -> float:
-        if event.name != "effect" or event.fault not in starting:
+        if event.fault not in starting:
             return event.t_us
         begun_us = event.t_us - event.error_us
         mine = (

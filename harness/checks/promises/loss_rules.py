@@ -302,7 +302,12 @@ def _isolated(hit: Hit) -> Allowed:
         bounds.append(_demoted_after(hit, _once_replaced(hit, hit.ended_us), "the network healed"))
     if not bounds:
         return Allowed("the partition was not healed", bound_s=None)
-    return min(bounds, key=lambda one: one.until_us or 0)
+    return min(bounds, key=_end_us)
+
+
+def _end_us(bound: Allowed) -> float:
+    assert bound.until_us is not None  # it was made by `_after`
+    return bound.until_us
 
 
 def _paused(hit: Hit) -> Allowed:

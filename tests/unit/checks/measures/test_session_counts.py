@@ -277,3 +277,12 @@ def test_clean_sessions_count_with_the_others() -> None:
     assert (counts.total, counts.broken, counts.intact) == (4, 1, 1)
     assert (counts.at_risk, counts.undecidable) == (2, 0)
     assert (counts.logged_out, counts.got_back_in) == (1, 0)
+
+
+def test_lock_of_a_session_that_nobody_knows_puts_nobody_out() -> None:
+    """Its old answer is about no session of the index."""
+    past, _ = _past()
+    unknown = Finding(
+        name="stale-read", side=FindingSide.CLOSED, session="nobody", seen_us=5, operations=(1,)
+    )
+    assert _put_out(unknown, past=past) == (0, 0)

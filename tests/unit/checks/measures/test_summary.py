@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from harness.checks.facts.landmarks import moments_of
-from harness.checks.measures.summary import measure
+from harness.checks.measures.scope import Scope
+from harness.checks.measures.summary import lost_operations, measure, share, unread_evictions
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.words import FindingSide, OperationKind, Outcome
 from lab.records import us
@@ -95,3 +96,270 @@ def test_could_not_log_in_for_the_worst_groups_time() -> None:
     sketch.steady(LOGIN, 10.0, 12.0, outcome=Outcome.REJECTED)
     sketch.steady(LOGIN, 12.0, 20.0)
     assert measured(sketch).refused_login_s == pytest.approx(1.902)
+
+
+# ---------------------------------------------------------------- each number on its edge
+
+READ, LOGOUT, TOUCH = OperationKind.READ, OperationKind.LOGOUT, OperationKind.TOUCH
+
+
+def _lost(
+    name: str = "lost-write", *, t_s: float | None = 11.0, operations: tuple[int, ...] = (1,)
+) -> Finding:
+    return Finding(
+        name=name,
+        side=FindingSide.CLOSED,
+        session="s1",
+        operations=operations,
+        t_us=None if t_s is None else us(t_s),
+        web_server="web-1",
+        shard=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "failed"),
+    [
+        ({"outcome": Outcome.REJECTED}, 1),
+        ({"outcome": Outcome.UNKNOWN}, 1),
+        ({"outcome": Outcome.NOT_SENT}, 0),
+        ({"outcome": Outcome.UNKNOWN, "result": "cancelled"}, 0),
+        ({}, 0),
+    ],
+)
+def test_user_who_was_not_told_that_the_logout_was_done_is_still_logged_in(
+    how: dict[str, object], failed: int
+) -> None:
+    """Refused, or without an answer; what was never sent, or was cut off by the end of the run, is not."""
+    sketch = Sketch()
+    sketch.do(LOGOUT, 12.0, session="a", **how)  # type: ignore[arg-type]
+    sketch.do(LOGOUT, 20.5, session="b", outcome=Outcome.REJECTED)  # in the audit
+    sketch.do(LOGOUT, -0.5, session="c", outcome=Outcome.REJECTED)  # in the seed
+    sketch.do(WRITE, 12.0, session="d", outcome=Outcome.REJECTED)
+    assert measured(sketch).logouts_failed == failed
+
+
+def test_logout_that_was_done_after_all_did_not_fail() -> None:
+    """Of the same session; each session counts once."""
+    sketch = Sketch()
+    for session in ("a", "a", "b", "c"):
+        sketch.do(LOGOUT, 12.0, session=session, outcome=Outcome.REJECTED)
+    sketch.do(LOGOUT, 13.0, session="b")
+    assert measured(sketch).logouts_failed == 2
+
+
+def test_lost_writes_are_those_that_were_acked_as_writes() -> None:
+    """A lost log-in is a lost session; a finding without an operation counts none."""
+    findings = [
+        _lost(operations=(3, 9)),
+        _lost("lost-update", operations=(3,)),
+        _lost("lost-update", operations=(4, 9)),
+        _lost("lost-session", operations=(5,)),
+        _lost("doubled-update", operations=(6,)),
+        _lost(operations=()),
+    ]
+    assert lost_operations(findings) == {3, 4}
+    assert measured(Sketch(), findings).writes_lost == 2
+
+
+@pytest.mark.parametrize(
+    ("acked", "before_s", "low", "high"),
+    [
+        ((11.0, 12.0), 0.0, 2.0, 2.25),
+        ((9.0, 11.0), 1.0, 1.0, 1.25),
+        ((9.0,), 1.0, 0.0, 0.0),
+        ((9.9,), 0.1, 0.0, 0.15),
+        ((10.0,), 0.0, 0.0, 0.25),
+    ],
+)
+def test_loss_window_ends_with_the_last_and_begins_with_the_first(
+    acked: tuple[float, ...], before_s: float, low: float, high: float
+) -> None:
+    """After the effect, which may have come its error earlier; and how long before it the first was acked."""
+    sketch = Sketch()
+    sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
+    metrics = measured(
+        sketch, [*(_lost(t_s=one) for one in acked), _lost(t_s=None), _lost("stale-read", t_s=19.0)]
+    )
+    assert metrics.loss_window_s == Interval(low=pytest.approx(low), high=pytest.approx(high))  # type: ignore[arg-type]
+    assert metrics.lost_before_s == pytest.approx(before_s)
+
+
+def test_run_without_a_fault_has_no_loss_window() -> None:
+    """There is nothing to count from."""
+    metrics = measured(Sketch(faulty=False), [_lost()])
+    assert (metrics.loss_window_s, metrics.lost_before_s, metrics.lag_at_fault_bytes) == (None, 0.0, None)
+
+
+def _lagging(**primary: object) -> Sketch:
+    sketch = Sketch()
+    sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
+    known: dict[str, object] = {"role": "primary", "offset": 1000, "replicas": {"redis-2": 990}, **primary}
+    sketch.sample("redis-1", 9.75, **known)
+    return sketch
+
+
+def test_lag_is_that_of_the_last_look_before_the_effect() -> None:
+    """At its earliest; of whoever answered and called itself primary."""
+    assert measured(_lagging()).lag_at_fault_bytes == 10
+    late = _lagging()
+    late.samples[0].done_us += 1
+    assert measured(late).lag_at_fault_bytes is None
+    assert measured(_lagging(role="replica")).lag_at_fault_bytes is None
+    assert measured(_lagging(reachable=False)).lag_at_fault_bytes is None
+    assert measured(_lagging(replicas={"redis-2": 1001})).lag_at_fault_bytes == 0
+    two = _lagging()
+    two.sample("redis-3", 9.0, role="primary", offset=1000, replicas={"redis-2": 1})
+    assert measured(two).lag_at_fault_bytes == 10
+    two.samples[1].done_us, two.samples[0].done_us = us(9.7), us(9.6)
+    assert measured(two).lag_at_fault_bytes == 999
+
+
+def test_evicted_keys_add_up_over_processes() -> None:
+    """Each counts from nought; of each its highest count; sentinels evict nothing."""
+    sketch = Sketch()
+    for node, at, run_id, keys in (
+        ("redis-1", 1.0, "a", 3),
+        ("redis-1", 2.0, "a", 5),
+        ("redis-1", 3.0, "b", 2),
+        ("redis-2", 3.0, "c", 1),
+        ("cache-1", 3.0, "d", 40),
+        ("sentinel-1", 3.0, "e", 9),
+    ):
+        sketch.sample(node, at, run_id=run_id, evicted_keys=keys)
+    assert measured(sketch).evicted_keys == {"cache": 40, "sessions": 8}
+    sketch.samples[1].reachable = False
+    assert measured(sketch).evicted_keys == {"cache": 40, "sessions": 6}
+    nothing = Sketch()
+    nothing.sample("redis-1", 1.0)
+    assert measured(nothing).evicted_keys == {"cache": 0, "sessions": 0}
+
+
+def _read(
+    last_s: float = 19.9, *, limit: int = 100, run_id: str = "a", reachable: bool = True
+) -> frozenset[str]:
+    """Every node is looked at until 19.9 s; redis-1 for the last time then, after one look at process `a`."""
+    sketch = Sketch()
+    for node in ("redis-2", "redis-3", "cache-1"):
+        sketch.sample(node, 19.9, run_id="x")
+    sketch.sample("redis-1", 1.0, run_id="a", memory_limit_bytes=limit)
+    sketch.sample("redis-1", last_s, run_id=run_id, memory_limit_bytes=limit, reachable=reachable)
+    return unread_evictions(sketch.history())
+
+
+@pytest.mark.parametrize(
+    ("unread", "purposes"),
+    [
+        (_read(), frozenset()),
+        (_read(18.0005), frozenset()),
+        (_read(18.000499), frozenset({"sessions"})),
+        (_read(18.0, limit=0), frozenset()),
+        (_read(run_id="b"), frozenset({"sessions"})),
+        (_read(run_id="b", limit=0), frozenset()),
+        (_read(reachable=False), frozenset({"sessions"})),
+        (_read(reachable=False, limit=0), frozenset()),
+    ],
+)
+def test_what_was_evicted_after_the_last_look_is_not_known(
+    unread: frozenset[str], purposes: frozenset[str]
+) -> None:
+    """Of a process with a memory limit that ended, that nobody read in the last two seconds, or that did not
+    answer in the end."""
+    assert unread == purposes
+
+
+def test_instances_that_nobody_ever_read_are_not_known() -> None:
+    """Not even whether they had a limit."""
+    sketch = Sketch()
+    sketch.sample("redis-1", 19.9)
+    assert unread_evictions(sketch.history()) == {"cache"}
+
+
+@pytest.mark.parametrize(
+    ("finding", "kind", "how", "could"),
+    [
+        ("lost-write", WRITE, {}, 1),
+        ("lost-write", LOGIN, {}, 0),
+        ("lost-write", LOGOUT, {}, 0),
+        ("lost-write", WRITE, {"outcome": Outcome.REJECTED}, 0),
+        ("lost-write", WRITE, {"effective": False}, 0),
+        ("lost-update", WRITE, {}, 1),
+        ("doubled-update", WRITE, {}, 1),
+        ("torn-state", WRITE, {}, 1),
+        ("ghost-retry", WRITE, {}, 1),
+        ("over-budget", WRITE, {}, 1),
+        ("stale-read", READ, {}, 1),
+        ("stale-read", TOUCH, {}, 1),
+        ("stale-read", WRITE, {}, 0),
+        ("stale-read", READ, {"outcome": Outcome.UNKNOWN}, 0),
+        ("foreign-session", READ, {}, 1),
+        ("unwritten-value", READ, {}, 1),
+        ("reply-mixed-up", READ, {}, 1),
+        ("resurrected-session", LOGOUT, {}, 1),
+        ("resurrected-session", WRITE, {}, 0),
+        ("resurrected-session", LOGOUT, {"outcome": Outcome.REJECTED}, 0),
+        ("undone-by-own-write", LOGOUT, {}, 1),
+        ("escaped-logout", LOGOUT, {}, 1),
+        ("refused-login", LOGIN, {"outcome": Outcome.REJECTED}, 1),
+        ("refused-login", LOGIN, {}, 1),
+        ("refused-login", WRITE, {}, 0),
+    ],
+)
+def test_share_is_of_what_could_have_had_the_finding(
+    finding: str, kind: OperationKind, how: dict[str, object], could: int
+) -> None:
+    """Acked ones, but for log-ins, which are refused."""
+    sketch = Sketch()
+    sketch.do(kind, 9.998, **how)  # type: ignore[arg-type]
+    history = sketch.history()
+    assert share(finding, history, moments_of(history), [], Scope()) == (0, could)
+
+
+@pytest.mark.parametrize(("done_s", "could"), [(9.749999, 0), (9.75, 1), (12.0, 1), (12.000001, 0)])
+def test_share_is_of_what_was_acked_in_danger(done_s: float, could: int) -> None:
+    """From the earliest of the effect to the promotion; what had the finding counts wherever it was."""
+    sketch = Sketch()
+    sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
+    sketch.event("promoted", 12.0, node="redis-2")
+    sketch.do(WRITE, done_s, took_s=0.0)
+    sketch.do(WRITE, 19.0)
+    history = sketch.history()
+    moments = moments_of(history)
+    assert share("lost-write", history, moments, [], Scope()) == (0, could)
+    assert share("lost-write", history, moments, [_lost(operations=(2, 1))], Scope()) == (1, could + 1)
+    assert share("lost-write", history, moments, [_lost("lost-update", operations=(2,))], Scope()) == (
+        0,
+        could,
+    )
+    assert share("lost-write", history, moments, [_lost(operations=(2,))], Scope(on="web-2")) == (0, 0)
+
+
+def test_operation_that_had_the_finding_is_the_first_or_the_last_of_it() -> None:
+    """The promise of a write or a logout, the look of a read, every refused log-in."""
+    sketch = Sketch()
+    history = sketch.history()
+    moments = moments_of(history)
+    for name, had in (("lost-write", 1), ("stale-read", 1), ("escaped-logout", 1), ("refused-login", 3)):
+        assert share(name, history, moments, [_lost(name, operations=(7, 8, 9))], Scope())[0] == had
+    both = [_lost("stale-read", operations=(7, 9)), _lost("stale-read", operations=(8, 9))]
+    assert share("stale-read", history, moments, both, Scope()) == (1, 1)
+    both = [_lost("lost-write", operations=(7, 9)), _lost("lost-write", operations=(8, 9))]
+    assert share("lost-write", history, moments, both, Scope()) == (2, 2)
+
+
+def test_behaviours_that_nobody_showed_are_not_listed() -> None:
+    """Those that are, in their order, with every outcome."""
+    sketch = Sketch()
+    sketch.do(WRITE, 1.0, behaviour="zebra")
+    sketch.do(WRITE, 1.0, behaviour="ape", outcome=Outcome.UNKNOWN)
+    assert list(measured(sketch).by_behaviour) == ["ape", "zebra"]
+    assert measured(Sketch()).by_behaviour == {}
+    assert measured(Sketch()).by_second == dict.fromkeys(("acked", "rejected", "unknown", "not_sent"), ())
+
+
+def test_operation_of_before_the_run_counts_in_its_first_second() -> None:
+    """Seconds begin with the run."""
+    sketch = Sketch()
+    sketch.do(WRITE, -3.0)
+    sketch.do(WRITE, 0.997)
+    assert measured(sketch).by_second["acked"] == (2,)

@@ -505,3 +505,14 @@ def test_user_who_logged_out_was_not_put_out() -> None:
     past = _out(3.5)
     past.logout(past.doings[0].sid, 5.0, outcome="unknown", executed=False)
     assert _names(past) == []
+
+
+def test_look_from_before_the_session_was_there_ends_nothing() -> None:
+    """It was sent before the log-in was answered: no touch had promised anything yet."""
+    past = Past(idle_s=4.0)
+    ann = past.log_in("ann", 1.0, attempts=[(1.0, 2.4, 2.5)])
+    past.read(ann, 2.0, took=0.1)
+    past.touch(ann, 2.2, outcome="rejected", executed=False)
+    past.lose(ann, 2.6)
+    past.silent = {"redis-1"}
+    assert _names(past) == []
