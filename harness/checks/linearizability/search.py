@@ -165,7 +165,7 @@ class _Register:
             bits >>= 1
             n += 1
         self._spend(n - base + 1)
-        return [n for n in found if self._sent[n] <= first_done and self._free(n, base, ahead)]
+        return [n for n in found if self._free(n, base, ahead)]
 
     def _free(self, n: int, base: int, ahead: int) -> bool:
         return all(_is_done(earlier, base, ahead) for earlier in self._after[n])
@@ -203,7 +203,7 @@ class _Register:
             return True
         if _one_left(self._bringers.get(value, ()), base, ahead, n):
             return True
-        return any(o != n and not taken >> (o - self.size) & 1 for o in self._optional.get(value, ()))
+        return any(not taken >> (o - self.size) & 1 for o in self._optional.get(value, ()))
 
     def _useful(self, configuration: Configuration, reach: list[int]) -> Iterator[int]:
         """Optional operations that can take place now, and leave what something here waits for."""

@@ -101,6 +101,14 @@ GOOD = {
     "unknown write unblocks a failed cas": [
         *(write(1, 0, 1, "a"), unknown(write(2, 0, 1, "b")), failed(3, 4, 5, "a")),
     ],
+    "unknown write brings a value back, another one was used up": [
+        *(unknown(write(1, 0, 1, "a")), unknown(write(2, 0, 1, "b")), read(3, 1.5, 2, "b")),
+        *(write(4, 3, 4, "a"), write(5, 7, 8, "c"), read(6, 9, 10, "c"), read(7, 11, 12, "a")),
+    ],
+    "unknown guarded write needs what another unknown write makes": [
+        *(unknown(write(1, 0, 1, "a")), unknown(replace(write(2, 0, 1, "b"), refuses=None))),
+        read(3, 5, 6, "b"),
+    ],
     "one actor's ties": [
         *(write(1, 0, 1, "a"), replace(write(2, 1, 1, "b"), after=frozenset({1}))),
         *(replace(read(3, 1, 2, "b"), after=frozenset({2})), read(4, 3, 4, "b")),
@@ -136,6 +144,9 @@ BAD = {
     "unknown write used twice": [
         *(unknown(write(1, 0, 1, "a")), write(2, 2, 3, "b")),
         *(read(3, 4, 5, "a"), read(4, 6, 7, "b"), read(5, 8, 9, "a")),
+    ],
+    "unknown guarded write without anything to write to": [
+        *(unknown(replace(write(1, 0, 1, "b"), refuses=None)), read(2, 5, 6, "b")),
     ],
     "unknown cas without its value": [unknown(cas(1, 0, 1, "x", "a")), read(2, 4, 5, "a")],
     "unknown delete used twice": [

@@ -18,7 +18,7 @@ from harness.checks.promises.fields import registers_of
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.records import Step
-from harness.model.words import Cause, FindingSide
+from harness.model.words import Cause, FindingSide, Outcome
 from lab.past import Past
 from lab.records import us
 from tests.unit.checks import stories
@@ -438,3 +438,52 @@ def test_two_logouts_that_both_deleted_one_session_contradict_each_other() -> No
     assert found.sentence.startswith(
         f"No order of what was done explains all that session {ann[:8]} of ann answered"
     )
+
+
+def test_same_in_a_history_that_breaks_off_is_undecided() -> None:
+    """Nobody looked: what the harness did not live to write down may explain it."""
+    past = Past(witnesses=False, audited=False)
+    ann = past.log_in("ann", 1.0)
+    for executed in (2.1, 2.2):
+        past.logout(ann, 2.0, attempts=[(2.0, executed, 3.0)], forge=_with_effect)
+    whole = past.history()
+    assert len(one_register.judge_exactly(Index(whole), set()).findings) == 1
+    cut = one_register.judge_exactly(
+        Index(replace(whole, closing=None, incomplete="the harness died")), set()
+    )
+    assert (cut.findings, cut.undecidable) == ([], {"unexplained": 1})
+
+
+def test_session_whose_log_in_is_not_in_the_history_is_not_judged() -> None:
+    """What it held in the beginning is not known."""
+    past = to_and_fro(last=3, witnesses=False)
+    history = past.history()
+    index = Index(replace(history, operations=history.operations[1:]))
+    assert index.sessions
+    counted = one_register.judge_exactly(index, set())
+    assert (counted.findings, counted.undecidable) == ([], {"unexplained": 0})
+
+
+def test_session_whose_log_in_had_no_answer_is_judged_as_a_whole() -> None:
+    """It must have happened, for the session was seen; when, is open."""
+    past = to_and_fro(last=3, witnesses=False)
+    past.doings[0].outcome = Outcome.UNKNOWN
+    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    assert "answered: operations" in found.sentence
+    past = to_and_fro(last=2, witnesses=False)
+    past.doings[0].outcome = Outcome.UNKNOWN
+    assert one_register.judge_exactly(Index(past.history()), set()).findings == []
+
+
+def test_naive_write_after_the_logout_is_no_contradiction() -> None:
+    """It made a piece of a session; a guarded one cannot have been let through."""
+    for guarded, count in ((False, 0), (True, 1)):
+        past = Past(witnesses=False, audited=False, guarded=guarded)
+        ann = past.log_in("ann", 1.0)
+        past.logout(ann, 2.0)
+        past.change(ann, 3.0, forge=_with_effect if guarded else _made_its_field)
+        assert len(one_register.judge_exactly(Index(past.history()), set()).findings) == count
+
+
+def _made_its_field(step: Step) -> None:
+    step.effective, step.reply = True, "1"
