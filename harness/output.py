@@ -100,6 +100,7 @@ def told_of_crash(problem: BaseException) -> str:
     """What to say of a bug of the kit. The traceback goes into a file, as it is for whoever mends the kit."""
     what = f"{type(problem).__name__}: {problem}".splitlines()[0][:200]
     told = "".join(traceback.format_exception(problem))
+    file = None
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix=CRASH, suffix=".log", delete=False, errors="backslashreplace"
@@ -107,6 +108,8 @@ def told_of_crash(problem: BaseException) -> str:
             file.write(told)
         where = f"the traceback is in {file.name}"
     except OSError as full:
+        if file is not None:  # made, and then the disk was full
+            Path(file.name).unlink(missing_ok=True)
         frame = traceback.extract_tb(problem.__traceback__)[-1]
         where = f"at {frame.filename}:{frame.lineno}; no file for the traceback: {full.strerror or full}"
     return f"the kit itself failed, which is a bug of it: {what} ({where})"

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -280,6 +281,28 @@ def test_bug_is_told_where_no_file_can_be_written(
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert "test_cli.py:" in said
+
+
+def test_bug_on_a_full_disk_leaves_no_empty_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`clean` would name it as if something stood in it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    real = tempfile.NamedTemporaryFile
+
+    def full(*words: object, **options: object) -> object:
+        file = real(*words, **options)  # type: ignore[call-overload]
+
+        def write(_: str) -> int:
+            raise OSError(28, "No space left on device")
+
+        file.write = write
+        return file
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    assert ended_with(ZeroDivisionError(), monkeypatch) == 4
+    assert "no file for the traceback: No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.glob("failover-kit-crash-*")) == []
 
 
 def by_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,8 @@ from harness.topology.base.processes import outer_user
 STATE = "FAILOVER_KIT_STATE"
 """Names another folder for records: tests keep theirs apart from those of the machine."""
 
+_SAME_FOR_EVERY_SHELL = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - each is checked before use
+
 _DRAFT = ".draft"
 _DRAFT_OLD_S = 60.0
 
@@ -27,8 +29,8 @@ _DRAFT_OLD_S = 60.0
 def state_directories() -> list[Path]:
     """Where records of this user lie: private folders, outside of every result.
 
-    The first is the same for every shell: `clean` may run where TMPDIR is another one. The second is for
-    where that one cannot be written to.
+    The first two are the same for every shell, as `down` and `clean` may run where TMPDIR is another one; the
+    second is for a full disk. The last is for where neither can be written to.
     """
     return [path for path in _places() if _why_not_private(path) is None]
 
@@ -67,7 +69,8 @@ def write_record(path: Path, record: msgspec.Struct) -> None:
 
 def _places() -> list[Path]:
     own = os.environ.get(STATE)
-    roots = [Path(own)] if own else [Path("/tmp"), Path(tempfile.gettempdir())]  # noqa: S108 - checked below
+    usual = (*_SAME_FOR_EVERY_SHELL, Path(tempfile.gettempdir()))
+    roots = (Path(own),) if own else usual
     return list(dict.fromkeys(root / f"redis-failover-kit-{outer_user()}" for root in roots))
 
 

@@ -50,6 +50,30 @@ def test_a_killed_run_is_found_where_tmpdir_is_another_one(
         killed.give_up()
 
 
+def test_a_run_is_found_from_every_shell_while_the_disk_of_tmp_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record lies in the other folder that every shell looks into, not in that of its own TMPDIR."""
+    monkeypatch.delenv(state_files.STATE, raising=False)
+    folders = [tmp_path / name for name in ("full", "roomy", "job", "shell")]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setattr(state_files, "_SAME_FOR_EVERY_SHELL", tuple(folders[:2]))
+    monkeypatch.setattr("tempfile.tempdir", str(folders[2]))
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.is_relative_to(folders[0]):
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    killed = claimed(tmp_path)
+    assert killed.path.is_relative_to(folders[1])
+    monkeypatch.setattr("tempfile.tempdir", str(folders[3]))
+    assert [one.record for one in run_record.leftovers()] == [killed.path]
+
+
 def test_the_first_folder_that_takes_a_record_has_it(places: tuple[Path, Path], tmp_path: Path) -> None:
     """Somebody else's folder, or one that cannot be made, is passed over; `clean` looks at what is left."""
     usual, other = places
