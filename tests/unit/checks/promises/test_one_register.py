@@ -345,6 +345,18 @@ def test_quick_proof_looks_at_overwritten_fields_alone() -> None:
     past, ann = _written_at()
     _seen(past, ann, 5.0, 5.1, "nobody")
     assert _left_open(past) == set()
+    past, ann = _written_at()
+    for wrote in ({"sid": "x", "cart:1": "5"}, {"sid": ann, "cart:1": "7"}):
+        past.change(ann, 2.0, forge=_writing(wrote))
+    past.add(ann, 3.0, 1)
+    assert _left_open(past) == set()
+
+
+def _writing(wrote: dict[str, str]) -> object:
+    def forge(step: Step) -> None:
+        step.wrote = wrote
+
+    return forge
 
 
 @pytest.mark.parametrize(("done", "open_fields"), [(1.0, set()), (0.999, {"theme"})])
@@ -487,3 +499,27 @@ def test_naive_write_after_the_logout_is_no_contradiction() -> None:
 
 def _made_its_field(step: Step) -> None:
     step.effective, step.reply = True, "1"
+
+
+def test_looks_at_once_that_fit_nowhere_are_told_together() -> None:
+    """How many they are, and when the last of them was answered."""
+    past, ann = _written_at()
+    for done in (4.0, 3.0):
+        past.read(ann, 2.0, attempts=[(2.0, 2.5, done)], forge=_showing("nobody"))
+    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    assert (found.observations, found.operations, found.seen_us) == (2, (1, 2, 3), us(4.0))
+    assert found.sentence.endswith("of ann answered: operations 2, 3 fit nowhere.")
+
+
+def test_audit_alone_may_fit_nowhere() -> None:
+    """No operation is named then but the log-in."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    history = past.history()
+    audit = tuple(msgspec.structs.replace(one, saw={**(one.saw or {}), "more": "x"}) for one in history.audit)
+    (found,) = one_register.judge_exactly(Index(replace(history, audit=audit)), set()).findings
+    assert (found.observations, found.operations, found.seen_us) == (1, (1,), us(30.001))
+    assert found.sentence == (
+        f"No order of what was done explains all that session {ann[:8]} of ann answered:"
+        " what the audit found fits nowhere."
+    )

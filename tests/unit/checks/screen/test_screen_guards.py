@@ -590,6 +590,16 @@ def test_session_whose_time_out_is_another_or_none_is_a_suspect(change: Change) 
     assert len(suspects(changed(change))) == 1
 
 
+def test_time_out_of_another_session_is_none_of_its_own() -> None:
+    """Bob's log-in set none; ann's, which stands to its left, ends too late to tell."""
+    past = Past()
+    past.log_in("ann", 1.0)
+    bob = past.log_in("bob", 1.0)
+    past.read(bob, 1.0015)
+    past.logout(bob, 1.002)
+    assert suspects(changed(_both(_step(2, ttl_ms=None), _step(3, pttl_ms=None)), past)) == {"bob"}
+
+
 def test_session_that_was_there_before_its_time_out_grew_is_a_suspect() -> None:
     """Logged in for 4 s at 1.2, still seen at 8.0, and touched for 300 s at 9.0: it had run out in between."""
     past = three()
