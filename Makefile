@@ -28,14 +28,25 @@ chaos-test: setup ## Run the scenarios against real Redis topologies and report 
 	@$(KIT) run $(RUN_OPTIONS)
 
 .PHONY: test
-test: check integration ## The project's own tests: lint, format, types, unit, integration on both backends
+test: check-all integration ## The project's own tests: lint, format, types, unit, integration on both backends
 
 .PHONY: check
 check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about a minute
-	.venv/bin/ruff format --check failover_kit harness lab tests
-	.venv/bin/ruff check failover_kit harness lab tests
-	.venv/bin/mypy
-	.venv/bin/pytest -q -n auto tests/unit
+	$(checked)
+
+.PHONY: check-all
+check-all: export TESTS = all
+check-all: .venv/.develop ## The same with every random history, flipped bit and hostile word: five minutes
+	$(checked)
+
+# Types are checked beside the tests: neither waits for the other.
+define checked
+.venv/bin/ruff format --check failover_kit harness lab tests
+.venv/bin/ruff check failover_kit harness lab tests
+@.venv/bin/mypy & types=$$!; \
+	.venv/bin/pytest -q -n auto --dist worksteal tests/unit; tests=$$?; \
+	wait $$types || exit; exit $$tests
+endef
 
 .PHONY: integration
 integration: .venv/.develop ## Tests against real nodes, as processes and in containers

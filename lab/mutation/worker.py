@@ -55,6 +55,7 @@ def main() -> int:
     os.chdir(copy)
     sys.path.insert(0, str(copy))
     os.environ["PYTHONPATH"] = str(copy)  # for what tests start
+    os.environ["TESTS"] = "all"  # not only the share of `make check`
     for name in FOREIGN:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

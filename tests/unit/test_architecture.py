@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,15 @@ def _stage(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def _imported(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -120,7 +127,7 @@ def test_nobody_goes_by_the_name_of_a_fault(path: Path) -> None:
     """A comparison or a collection with a fault's name in it is something its traits should say."""
     if _stage(path) == "faults" or path == LOSS_RULES:
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Compare | ast.Set | ast.Tuple | ast.List | ast.Dict | ast.MatchValue):
             named = {one.value for one in ast.iter_child_nodes(node) if isinstance(one, ast.Constant)}
             assert not named & FAULTS.keys(), f"{path}:{node.lineno}"
@@ -131,6 +138,34 @@ def test_nothing_sleeps_outside_the_clock(path: Path) -> None:
     """`time.sleep` lives in clock.py alone: everything else awaits a condition with a deadline."""
     if path.name == "clock.py":
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Attribute) and node.attr == "sleep":
             assert not (isinstance(node.value, ast.Name) and node.value.id == "time"), f"{path}:{node.lineno}"
+
+
+REAL_TIME = {
+    "lab/test_mutation.py": "how long the kernel kept a process from running",
+    "test_suite.py": "two interrupts, apart, for a process",
+}
+"""Unit tests that need a clock of this world, and what for."""
+
+
+def _waits(node: ast.AST) -> bool:
+    """`time.sleep`, or a loop that goes by real time."""
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in {("time", "sleep"), ("asyncio", "run"), ("asyncio", "Runner")}
+    )
+
+
+def test_unit_tests_wait_for_no_clock() -> None:
+    """A stage that waits is tried in fake time (`tests/fake_clock.py`); nobody sits out a time-out."""
+    folder = ROOT / "tests" / "unit"
+    found = {
+        path.relative_to(folder).as_posix(): f"line {node.lineno}"
+        for path in sorted(folder.rglob("*.py"))
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Attribute) and _waits(node)
+    }
+    assert found.keys() == REAL_TIME.keys(), found

@@ -15,6 +15,7 @@ from harness import cli, output
 from harness.clock import WaitExpired
 from harness.errors import EnvironmentFailure
 from tests.builders_kit import ROOT
+from tests.share import some
 
 GOOD = """\
 scenario: 1
@@ -325,11 +326,10 @@ def test_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(
-    ("where", "complaint"),
-    [("| true", ""), (">&-", ""), (">&- 2>&- <&-", ""), ("> /dev/full", "No space left on device")],
-    ids=["no reader", "closed at the start", "all closed", "full"],
-)
+WHERE = (("| true", ""), (">&-", ""), (">&- 2>&- <&-", ""), ("> /dev/full", "No space left on device"))
+
+
+@pytest.mark.parametrize(("where", "complaint"), some(WHERE, 2))
 def test_status_is_the_verdict_wherever_the_report_goes(where: str, complaint: str, tmp_path: Path) -> None:
     """A contradiction is status 1 and a bad file 2, whether or not somebody reads why."""
     line = '{"actor":"a","op":"read","key":"k","seen":1,"sent":1,"done":2,"outcome":"acked"}'

@@ -27,6 +27,7 @@ from harness.report.summary import SCHEMA_VERSION, summary
 from tests import builders_observe
 from tests.builders_docs import FINDINGS_TEXT, RESULTS_TEXT, section_of, table_row, table_rows, ticked
 from tests.builders_results import result, suite
+from tests.share import some
 
 # ---------------------------------------------------------------- findings
 
@@ -141,7 +142,7 @@ def test_questions_to_a_history_name_real_fields(question: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
-@pytest.mark.parametrize("question", _questions())
+@pytest.mark.parametrize("question", some(_questions(), 2))
 def test_questions_to_a_history_can_be_asked(question: str, tmp_path: Path) -> None:
     """Each one-liner runs, and answers something, on a small history."""
     history.write_plan(tmp_path, builders_observe.plan())

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from harness import history
@@ -36,6 +35,7 @@ from harness.model.seams import Secrets
 from harness.model.table import OperationTable
 from harness.model.words import Phase
 from tests import builders_observe as a
+from tests.share import examples
 from tests.unit.test_table import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
@@ -115,9 +115,12 @@ def test_record_reaches_the_disk_without_closing(tmp_path: Path) -> None:
     """A record is on its way within 50 ms, so a reader sees it while the run goes on."""
     writer = recorder(tmp_path)
     writer.record(a.opening())
-    deadline = time.monotonic() + 2
-    while not (tmp_path / "history.jsonl").stat().st_size and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(
+        lambda: (tmp_path / "history.jsonl").stat().st_size,
+        within_s=2,
+        every_s=0.01,
+        waiting_for="the record",
+    )
     assert history.read(tmp_path).opening == a.opening()
     writer.close(Closing(t_us=1))
 
@@ -376,11 +379,7 @@ def test_closed_history_is_the_same_in_any_number_of_groups(
     assert found.operations == tuple(operations)
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@examples(15, 6, HealthCheck.function_scoped_fixture)
 @given(operations=OPERATIONS)
 def test_any_operations_survive_their_files(tmp_path_factory, operations) -> None:
     """Lines, columns and lines again: nothing that was recorded changes on its way."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness import cli, output, selection
@@ -19,6 +19,7 @@ from harness.model.scenario import Scenario
 from harness.scenario import load, load_deployment, load_fault
 from harness.vocabulary import shipped
 from tests.builders_kit import ROOT
+from tests.share import examples
 
 WITHIN_S = 5.0
 """One second on an idle machine; tests may share theirs."""
@@ -326,7 +327,7 @@ KEYS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150, 40)
 @given(key=st.sampled_from(KEYS) | st.text(max_size=40), value=st.sampled_from(PIECES) | st.text(max_size=60))
 @example(key=".".join("a" * 5000), value="1")
 @example(key="faults." + MANY, value="1")
@@ -359,7 +360,7 @@ FAULT_PIECES = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150, 40)
 @given(st.lists(st.sampled_from(FAULT_PIECES + PIECES) | st.text(max_size=8), max_size=6).map("".join))
 @example("")
 @example("{" * 20_000)
@@ -418,7 +419,7 @@ VALUES = (
 )
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120, 40)
 @given(
     st.lists(
         st.sampled_from(VERBS[:8])

@@ -12,6 +12,7 @@ import pytest
 from harness import history, saved
 from harness.model.words import Verdict
 from lab.past import Past, as_lines
+from tests.share import some
 from tests.unit.checks import stories
 
 KINDS = ("phase", "connection", "operation", "event", "sample", "clock", "audit", "audit-summary", "closing")
@@ -66,7 +67,7 @@ def oddly(dice: random.Random, line: str) -> str:
     return json.dumps(record)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", some(range(60), 15))
 def test_odd_history_never_ends_in_a_traceback(seed: int, tmp_path: Path) -> None:
     """Records changed, left out, repeated and reordered at random."""
     dice = random.Random(seed)

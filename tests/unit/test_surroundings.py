@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders_kit import NO_ENGINE, ROOT
+from tests.share import some
 
 GOOD = """\
 scenario: 1
@@ -42,20 +43,19 @@ def call(
     )
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"HOME": "unset"},
-        {"LC_ALL": "C"},
-        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "latin-1"},
-        {"COLUMNS": "1"},
-        {"TERM": "dumb"},
-        {"TMPDIR": "/nonexistent"},
-        {"TMPDIR": f"/tmp/{'x' * 150}"},
-    ],
-    ids=str,
+ODD: tuple[dict[str, str], ...] = (
+    {"HOME": "unset"},
+    {"LC_ALL": "C"},
+    {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    {"PYTHONIOENCODING": "latin-1"},
+    {"COLUMNS": "1"},
+    {"TERM": "dumb"},
+    {"TMPDIR": "/nonexistent"},
+    {"TMPDIR": f"/tmp/{'x' * 150}"},
 )
+
+
+@pytest.mark.parametrize("changes", some(ODD, 3), ids=str)
 def test_odd_environment_changes_no_answer(changes: dict[str, str], tmp_path: Path) -> None:
     """No home, no locale, no room, no folder for temporary files."""
     done = call(tmp_path, *PLAN, **changes)
@@ -63,7 +63,7 @@ def test_odd_environment_changes_no_answer(changes: dict[str, str], tmp_path: Pa
     assert "quiet (promise; ok.yaml)" in done.stdout
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", some(["<&- >&- 2>&-", "<&-", ">&-", "2>&-"], 1))
 def test_closed_streams_change_no_status(closed: str, tmp_path: Path) -> None:
     """As under cron or a daemon."""
     for words, status in ((PLAN, 0), ((*PLAN, "--set", "x"), 2)):
@@ -93,7 +93,7 @@ def test_module_that_hides_a_package_of_the_kit_is_named(tmp_path: Path) -> None
     assert "PYTHONPATH" in done.stderr
 
 
-@pytest.mark.parametrize("written", [None, b"", b"{", b"[" * 100_000, b'{"seed": "\xff"}'])
+@pytest.mark.parametrize("written", some([None, b"", b"{", b"[" * 100_000, b'{"seed": "\xff"}'], 2))
 def test_attempt_without_a_plan_says_so(written: bytes | None, tmp_path: Path) -> None:
     """One line on standard output, which the suite makes its reason, and status 4."""
     if written is not None:
@@ -129,28 +129,28 @@ def test_deleted_current_folder_is_said(tmp_path: Path) -> None:
     assert done.stderr == "failover-kit: the current folder does not exist any more: cd to another one\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("plan", "--scenario", b"\xff.yaml"), "expected an argument in UTF-8"),
-        (("plan", "--scenario", ""), "--scenario: expected a path, found nothing"),
-        (("list", "--scenario", ""), "--scenario: expected a path, found nothing"),
-        (("plan", "--scenario", "a" * 3000), "found too long a name"),
-        (("plan", "--scenario", "a" * 300), "found too long a name"),
-        (("plan", "--scenario", "nothing/**x"), "expected a glob"),
-        (("plan", "--scenario", "/dev/zero"), "found none"),
-        (("plan", "--deployment", "/dev/zero", "--backend", "process"), "found a device"),
-        (
-            ("down", "nowhere"),
-            "expected one held topology called 'nowhere', found none; start one with: failover-kit up",
-        ),
-        (
-            ("inject", "kill: primary"),
-            "expected one held topology, found none; start one with: failover-kit up",
-        ),
-        (("up", "--backend", "process"), "expected a scenario or a deployment file"),
-    ],
+BAD_WORDS: tuple[tuple[tuple[str | bytes, ...], str], ...] = (
+    (("plan", "--scenario", b"\xff.yaml"), "expected an argument in UTF-8"),
+    (("plan", "--scenario", ""), "--scenario: expected a path, found nothing"),
+    (("list", "--scenario", ""), "--scenario: expected a path, found nothing"),
+    (("plan", "--scenario", "a" * 3000), "found too long a name"),
+    (("plan", "--scenario", "a" * 300), "found too long a name"),
+    (("plan", "--scenario", "nothing/**x"), "expected a glob"),
+    (("plan", "--scenario", "/dev/zero"), "found none"),
+    (("plan", "--deployment", "/dev/zero", "--backend", "process"), "found a device"),
+    (
+        ("down", "nowhere"),
+        "expected one held topology called 'nowhere', found none; start one with: failover-kit up",
+    ),
+    (
+        ("inject", "kill: primary"),
+        "expected one held topology, found none; start one with: failover-kit up",
+    ),
+    (("up", "--backend", "process"), "expected a scenario or a deployment file"),
 )
+
+
+@pytest.mark.parametrize(("words", "says"), some(BAD_WORDS, 4))
 def test_bad_words_are_one_line(words: tuple[str | bytes, ...], says: str, tmp_path: Path) -> None:
     """Status 2, what was expected and what was found."""
     done = call(tmp_path, *words, TMPDIR=str(tmp_path))

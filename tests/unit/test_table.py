@@ -6,13 +6,14 @@ from typing import get_args, get_type_hints
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.table import OPERATION_COLUMNS, STEP_COLUMNS, OperationTable, rows_of
 from tests import builders_observe as a
+from tests.share import examples
 
 WIDE = st.integers(-(2**63), 2**63 - 1)
 NARROW = st.integers(-(2**31), 2**31 - 1)
@@ -49,7 +50,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, 10)
 @given(OPERATIONS)
 def test_lines_are_packed_as_their_records(operations) -> None:
     """The short cut from lines to columns gives the same table as the records do."""
@@ -60,7 +61,7 @@ def test_lines_are_packed_as_their_records(operations) -> None:
         assert one.to_pydict() == other.to_pydict()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, 10)
 @given(OPERATIONS)
 def test_any_operations_come_back_from_a_table(operations) -> None:
     """Packing and unpacking changes nothing: not None, not the empty, not the order."""
@@ -71,7 +72,7 @@ def test_any_operations_come_back_from_a_table(operations) -> None:
     ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, 10)
 @given(OPERATIONS, st.data())
 def test_rows_taken_keep_their_steps_and_attempts(operations, data) -> None:
     """A part of a table is the table of that part, whatever the order or the repetition."""
@@ -83,7 +84,7 @@ def test_rows_taken_keep_their_steps_and_attempts(operations, data) -> None:
     assert set(rows_of(taken.steps).tolist()) <= set(range(len(rows)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, 10)
 @given(OPERATIONS, st.data())
 def test_part_of_a_table_is_the_table_of_that_part(operations, data) -> None:
     """Cut anywhere, without copying, a piece counts its rows from 0 again."""
@@ -93,7 +94,7 @@ def test_part_of_a_table_is_the_table_of_that_part(operations, data) -> None:
     assert OperationTable.joined([part, part]).records() == tuple(operations[first:end]) * 2
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, 10)
 @given(st.lists(OPERATIONS, max_size=3))
 def test_joined_tables_are_the_table_of_all(parts) -> None:
     """One after the other, with one dictionary per column and in one chunk."""

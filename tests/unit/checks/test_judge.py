@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks import run
@@ -20,6 +20,7 @@ from harness.model.records import AuditEntry, Event, Operation
 from harness.model.words import OperationKind, Shows, Verdict
 from lab.records import us
 from tests.builders_metrics import AUDIT_S, Sketch, expect
+from tests.share import examples
 
 SESSIONS = 12
 WRITES = 4
@@ -164,7 +165,7 @@ def test_empty_history_is_inconclusive() -> None:
     assert judgement.reasons[0] == "the history is incomplete: the harness died"
 
 
-PROPERTY = settings(max_examples=60, deadline=None)
+PROPERTY = examples(60, 12)
 """A shared machine is too noisy for deadlines per example."""
 
 LOSSES = st.sets(st.tuples(st.integers(0, SESSIONS - 1), st.integers(0, WRITES - 1)), max_size=5)

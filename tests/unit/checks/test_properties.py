@@ -10,20 +10,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.run import run_checks
 from harness.model.words import Outcome, StepKind
 from lab.past import Doing, Past
+from tests.share import examples
 
 END_S = 12.0
 USERS = ("ann", "bob", "eve")
 ITEMS = ("cart:1", "cart:2")
 
 seeds = st.integers(min_value=0, max_value=2**32)
-thorough = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = examples(80, 15)
+some = examples(25, 8)
 
 
 def tell(

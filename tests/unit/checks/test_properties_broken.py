@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.judge import judge
@@ -21,13 +21,14 @@ from harness.model.history import History
 from harness.model.words import Outcome, StepKind, Verdict
 from lab.selftest.model import RATE_PER_S, Model
 from lab.selftest.model_store import Kept, Known
+from tests.share import examples
 
 OPERATIONS = 500
 TIMES = 4
 FOREVER_MS = float("inf")
 
 seeds = st.integers(min_value=0, max_value=2**32)
-some = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = examples(4, 2)
 
 
 def lose(kept: Kept, _session: Known, _index: set[str]) -> str:

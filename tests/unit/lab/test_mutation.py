@@ -20,6 +20,7 @@ from lab.mutation.record import Record, state_of
 from lab.mutation.tally import Tried, rows, survivors
 from lab.mutation.worker import queued_s
 from lab.rows import ROOT, exit_status
+from tests.share import some
 
 CHECKED = "harness/checks"
 
@@ -96,7 +97,7 @@ def test_what_is_no_decision_is_left_alone(source: str) -> None:
 
 def test_every_mutant_of_the_checks_is_valid_python() -> None:
     """One that cannot be compiled would be killed for nothing."""
-    for file in sorted((ROOT / CHECKED).rglob("*.py"))[::4]:
+    for file in some(sorted((ROOT / CHECKED).rglob("*.py"))[::4], 2):
         source = file.read_bytes()
         for mutant in mutants_of(file.name, source):
             ast.parse(mutant.applied(source))

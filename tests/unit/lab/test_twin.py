@@ -12,8 +12,9 @@ from lab.twin.compare import BY_DEFINITION, as_history, as_text, compare
 from lab.twin.store import Act, Request
 from lab.twin.tell import MOST, tell
 from lab.twin.truth import Attempt, possible
+from tests.share import times
 
-TALES = 1500
+TALES = times(1500, 400)
 
 
 def test_checks_agree_with_brute_force() -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.linearizability.actions import Answer
@@ -18,6 +18,7 @@ from harness.checks.linearizability.foreign_history import exit_status, judge_fo
 from harness.cli import main
 from harness.errors import UsageError
 from harness.foreign import _time_limits, judge_file
+from tests.share import examples
 
 
 def never() -> bool:
@@ -383,7 +384,7 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_documented_examples_judge_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first passes, the second fails, and prints what the page says."""
-    page = (Path(__file__).resolve().parents[3] / "docs" / "foreign-histories.md").read_text()
+    page = (Path(__file__).resolve().parents[4] / "docs" / "foreign-histories.md").read_text()
     good, bad = re.findall(r"```jsonl\n(.*?)```", page, re.DOTALL)
     (said,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -403,7 +404,7 @@ def test_empty_file_proves_nothing(tmp_path: Path) -> None:
     assert lines == [f"{file}: 0 operations on 0 keys", "undecided: there is nothing to judge"]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40, 10)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_history_of_a_real_store_passes(seed: int) -> None:
     """Closed-loop actors on a store that does one thing at a time; whole times, so that many tie."""
@@ -479,7 +480,7 @@ def test_long_contradiction_is_not_printed_whole(monkeypatch: pytest.MonkeyPatch
     assert any("more line" in line for line in lines), lines
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300, 60)
 @given(st.data())
 def test_no_file_makes_more_than_one_message(data: st.DataObject) -> None:
     """Lines cut, swapped and overwritten at random are judged or refused: nothing else ever comes out."""

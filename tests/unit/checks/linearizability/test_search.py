@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
@@ -22,10 +22,11 @@ from harness.checks.linearizability.search import (
     judge_register,
     search,
 )
+from tests.share import examples
 
 seeds = st.integers(min_value=0, max_value=2**32)
-many = settings(max_examples=400, deadline=None)
-some = settings(max_examples=60, deadline=None)
+many = examples(400, 100)
+some = examples(60, 20)
 
 
 def never() -> bool:

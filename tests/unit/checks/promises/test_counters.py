@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.facts.step_effects import FOREVER, Effect, Sight, State
@@ -20,6 +20,7 @@ from harness.model.records import Operation, Step
 from harness.model.words import Cause, OperationKind, Outcome, Phase, StepKind
 from lab.past import Past
 from lab.records import us
+from tests.share import examples
 
 # ---------------------------------------------------------------- what a look may show
 
@@ -166,7 +167,7 @@ def test_reply_after_a_removal_shows_itself(own: int, removal: Effect, bounds: t
     assert _bounds([(_effect(5, 6), own)], [removal], _look(5, 6, own=own)) == bounds
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300, 100)
 @given(st.randoms(use_true_random=False))
 def test_whatever_took_place_lies_within_the_bounds(dice: Any) -> None:
     """Additions, subtractions and removals at moments within their ends, or never: the look's total fits."""

@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.run import run_checks
@@ -15,10 +15,11 @@ from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide, Outcome
 from lab.past import Past
 from tests.builders_locks import LockPast
+from tests.share import examples
 from tests.unit.checks import stories_locks
 
 seeds = st.integers(min_value=0, max_value=2**32)
-some = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = examples(50, 10)
 
 
 def named(told: Past | History, name: str) -> list[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.facts.timelines import Index
@@ -21,11 +21,12 @@ from harness.model.records import Step
 from harness.model.words import Cause, FindingSide, Outcome
 from lab.past import Past
 from lab.records import us
+from tests.share import examples
 from tests.unit.checks import stories
 from tests.unit.checks.test_properties import tell
 
 seeds = st.integers(min_value=0, max_value=2**32)
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = examples(60, 15)
 
 
 def to_and_fro(*, last: int, witnesses: bool = True) -> Past:

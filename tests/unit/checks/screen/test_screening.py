@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.run import run_checks
@@ -17,11 +17,12 @@ from harness.model.history import History
 from harness.model.records import AuditEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
 from lab.past import Past
+from tests.share import examples
 from tests.unit.checks.stories import BAD, GOOD, UNDECIDED
 from tests.unit.checks.test_properties import tell
 
 seeds = st.integers(min_value=0, max_value=2**32)
-some = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = examples(15, 5)
 
 STORIES = {
     f"{kind}: {story.__name__}": story

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.judge import judge_checked
@@ -22,6 +22,7 @@ from harness.model.scenario import Term, Workload
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
 from lab.records import us
 from tests.builders_metrics import END_S, Sketch, expect, healthy
+from tests.share import examples
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 WORSE = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
@@ -249,7 +250,7 @@ def test_why_leaves_out_the_second_finding_where_it_does_not_fit() -> None:
     assert why_clause(weak) == weak.reasons[0].removeprefix("shown: ")
 
 
-PROPERTY = settings(max_examples=60, deadline=None)
+PROPERTY = examples(60, 12)
 """A shared machine is too noisy for deadlines per example."""
 
 NAMES = st.sampled_from(["lost-write", "lost-session", "stale-read", "resurrected-session", "expired-early"])
