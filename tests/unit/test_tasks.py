@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from harness.tasks import end
+from tests.fake_clock import in_fake_time
 
 ENDS_WITHIN_S = 5.0
 
@@ -29,7 +30,7 @@ def test_a_cancellation_lost_in_wait_for_is_asked_again() -> None:
         await asyncio.wait_for(end([task]), ENDS_WITHIN_S)
         assert task.cancelled()
 
-    asyncio.run(scene())
+    in_fake_time(scene())
 
 
 def test_a_task_that_swallows_a_cancellation_ends_too() -> None:
@@ -53,7 +54,7 @@ def test_a_task_that_swallows_a_cancellation_ends_too() -> None:
         await asyncio.wait_for(end([task]), ENDS_WITHIN_S)
         assert (heard, task.cancelled()) == (3, True)
 
-    asyncio.run(scene())
+    in_fake_time(scene())
 
 
 def test_tasks_that_have_ended_need_nothing() -> None:
@@ -69,4 +70,4 @@ def test_tasks_that_have_ended_need_nothing() -> None:
         await end([failed])
         assert isinstance(failed.exception(), ValueError)
 
-    asyncio.run(scene())
+    in_fake_time(scene())
