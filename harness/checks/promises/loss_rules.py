@@ -156,7 +156,9 @@ def copied_until_us(
     own: list[NodeSample] = []
     others: dict[str, NodeSample] = {}
     shards = history.once(Shards)
-    members = shards.members(shards.of(primary.name, before_us) or primary.shard, before_us)
+    shard = shards.of(primary.name, before_us)
+    assert shard is not None  # it owned one
+    members = shards.members(shard, before_us)
     for sample in history.samples:
         if not sample.reachable or sample.done_us > before_us or sample.node not in members:
             continue

@@ -92,7 +92,7 @@ def _entries(timeline: Timeline) -> list[Sight]:
     """Who saw its entry, the audit included, in order."""
     audited = _audited(timeline)
     seen = list(timeline.entries)
-    if audited is not None and timeline.listed and audited.state is not State.PRESENT:
+    if audited is not None and timeline.listed:
         seen.append(audited)
     return sorted(seen, key=lambda one: one.sent_us)
 

@@ -286,3 +286,14 @@ def test_lock_of_a_session_that_nobody_knows_puts_nobody_out() -> None:
         name="stale-read", side=FindingSide.CLOSED, session="nobody", seen_us=5, operations=(1,)
     )
     assert _put_out(unknown, past=past) == (0, 0)
+
+
+def test_session_that_is_there_is_intact_whatever_may_have_ended_it() -> None:
+    """A logout without an answer was not executed, or not yet; a timeout that may have run out had not."""
+    past, ann = _past()
+    past.logout(ann, 5.0, outcome="unknown", executed=False)
+    assert _one(past) == "intact"
+    past, ann = _past(idle_s=28.0)
+    past.edit(ann, 2.0, lambda found: setattr(found, "ends_us", 300e6))
+    past.act(20.0, lambda: past.stores["redis-1"].witnesses.pop(ann))
+    assert _one(past) == "intact"

@@ -537,3 +537,16 @@ def test_logout_that_a_replica_acked_and_forgot_was_lost_there() -> None:
     past.read(ann, 3.0, node="redis-3")
     found = _found(past)[0]
     assert found.because.startswith("redis-3 acked it as replica")
+
+
+@pytest.mark.parametrize(("acked", "names"), [(2.0, []), (1.999999, ["resurrected-session"])])
+def test_log_in_that_was_acked_as_the_logout_was_sent_may_have_come_second(
+    acked: float, names: list[str]
+) -> None:
+    """At the same moment they overlap; a microsecond before it was over, and something undid the logout."""
+    past = Past()
+    ann = past.log_in("ann", 1.0, attempts=[(1.0, 1.5, acked)])
+    past.logout(ann, 2.0, lost=True)
+    past.read(ann, 3.0)
+    past.act(20.0, lambda: past.stores["redis-1"].sessions.pop(ann))
+    assert _names(past) == names

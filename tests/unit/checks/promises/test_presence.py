@@ -516,3 +516,16 @@ def test_look_from_before_the_session_was_there_ends_nothing() -> None:
     past.lose(ann, 2.6)
     past.silent = {"redis-1"}
     assert _names(past) == []
+
+
+@pytest.mark.parametrize(("again", "names"), [(3.5, []), (3.500001, ["stale-read"])])
+def test_old_node_answers_as_the_session_is_seen_again(again: float, names: list[str]) -> None:
+    """A logout without an answer may explain it, unless the session was there once that answer was read."""
+    past = Past()
+    past.cut_off("redis-3", 0.5)
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0, outcome="unknown", executed=False)
+    past.read(ann, 3.0, took=0.5, node="redis-3")
+    past.read(ann, again)
+    past.silent = {"redis-1"}
+    assert [one for one in _names(past) if one == "stale-read"] == names
