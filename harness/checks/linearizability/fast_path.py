@@ -39,12 +39,12 @@ def judge_by_zones(actions: Iterable[Action]) -> bool | None:
     """Whether the register is linearizable; None: not a case for this path."""
     found = _sort(actions)
     if found is None or not found.reads.keys() <= found.writes.keys():
-        return None if found is None else False
+        return None
     creator: Action | None = None
     if found.destroys or len(found.makers) < len(found.writes):
         if len(found.makers) > 1:
             return None
-        creator = found.makers[0] if found.makers else None
+        creator = next(iter(found.makers), None)
     alive = _alive(found, creator)
     if not alive:
         return True

@@ -77,6 +77,9 @@ GOOD = {
     "cas that failed and saw": [write(1, 0, 1, "a"), failed(2, 2, 3, "b", "a")],
     "cas that failed beside the write": [write(1, 0, 5, "a"), failed(2, 1, 2, "a"), failed(3, 3, 4, None)],
     "delete": [write(1, 0, 1, "a"), delete(2, 2, 3), read(3, 4, 5, None)],
+    "delete beside the last look at it": [
+        *(write(1, 0, 1, "a"), delete(2, 2, 4), read(3, 4, 5, "a"), read(4, 6, 7, None)),
+    ],
     "delete that saw": [write(1, 0, 1, "a"), delete(2, 2, 3, "a"), delete(3, 4, 5, None)],
     "created, deleted, created": [
         *(write(1, 0, 1, "a"), read(2, 2, 3, "a"), delete(3, 4, 5), read(4, 6, 7, None)),
@@ -138,6 +141,12 @@ BAD = {
     "cas that failed on absence": [failed(1, 0, 1, None)],
     "there after a delete": [write(1, 0, 1, "a"), delete(2, 2, 3), read(3, 4, 5, "a")],
     "delete that saw what was not there": [write(1, 0, 1, "a"), delete(2, 2, 3, "b")],
+    "absent before the delete as well as after": [
+        *(write(1, 0, 1, "a"), read(2, 10, 12, None), delete(3, 15, 16), read(4, 18, 20, None)),
+    ],
+    "absent after a delete that came too early": [
+        *(write(1, 0, 1, "a"), delete(2, 0.5, 2), read(3, 3, 4, "a"), read(4, 6, 7, None)),
+    ],
     "absent without a delete": [
         *(write(1, 0, 1, "a"), read(2, 2, 3, None), read(3, 4, 5, "a")),
     ],

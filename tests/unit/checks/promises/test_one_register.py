@@ -368,6 +368,9 @@ def test_nothing_of_a_session_is_over_before_its_log_in_was_sent(done: float, op
     assert _left_open(past) == open_fields
     past, _ = _written_at((0.9, done))
     assert _left_open(past) == open_fields
+    past, ann = _written_at((0.9, 1.5))
+    past.logout(ann, 0.8, took=done - 0.8, forge=lambda step: setattr(step, "effective", None))
+    assert _left_open(past) == open_fields
 
 
 @pytest.mark.parametrize(("sent", "open_fields"), [(4.9, set()), (5.0, set()), (5.001, {"theme"})])
