@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.checks import run
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.check import Check, Counted
-from harness.checks.run import run_checks
+from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.table import CHECKS
+from harness.checks.run import _merged, run_checks
+from harness.model.judgement import INFINITE, Finding
 from harness.model.words import FindingSide
 from lab.past import Past
 from tests.unit.checks import stories
+from tests.unit.checks.stories import BAD, Story
 
 
 def test_crashed_check_leaves_its_names_without_an_upper_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,3 +159,88 @@ def test_old_answer_while_a_logout_is_under_way_is_a_stale_read() -> None:
     past.read(ann, 4.0, took=1.0, executed=4.1, forge=lambda step: (step.saw or {}).update(theme=old))
     past.logout(ann, 4.2)
     assert [one.name for one in run_checks(past.history())[0]] == ["stale-read"]
+
+
+# ---------------------------------------------------------------- crashes, merging, the horizon
+
+TOLD = [(name, story) for name, told in BAD.items() for story in told]
+
+
+def _crash(_: Index, *__: object) -> Counted:
+    raise ZeroDivisionError("x")
+
+
+@pytest.mark.parametrize(("name", "story"), TOLD, ids=[f"{name}: {story.__name__}" for name, story in TOLD])
+def test_check_that_crashes_leaves_open_all_that_it_makes(
+    name: str, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it would have made of this story has no upper bound; nothing else is open."""
+    history = story().history()
+    index = Index(history)
+    makers = [check for check in CHECKS if any(one.name == name for one in check.find(index).findings)]
+    whole = run_checks(history)[1]
+    for maker in makers:
+        made = {one.name for one in maker.find(index).findings}
+        broken = [replace(one, find=_crash) if one is maker else one for one in CHECKS]
+        monkeypatch.setattr("harness.checks.run.CHECKS", tuple(broken))
+        _, counts, _, crashed = run_checks(history)
+        assert crashed == ("_crash: ZeroDivisionError: x",)
+        assert {one for one in made if counts[one].high < INFINITE} == set()
+        others = [one for one, count in whole.items() if one not in maker.names and count.high == 0]
+        assert all(counts[one].high < INFINITE for one in others)
+    assert makers or name in {"over-budget", "unexplained"}
+
+
+def _finding(name: str = "lost-write", **about: object) -> Finding:
+    known: dict[str, object] = {
+        "side": FINDINGS[name],
+        "session": "s",
+        "operations": (1, 2),
+        "seen_us": 5,
+        **about,
+    }
+    return Finding(name=name, **known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "merged"),
+    [
+        ({}, {"seen_us": 9}, True),
+        ({}, {"operations": (1, 3)}, True),
+        ({}, {"operations": (2, 1)}, False),
+        ({}, {"session": "t"}, False),
+        ({}, {"name": "lost-update"}, False),
+        ({"name": "stale-read"}, {"name": "stale-read", "operations": (2,)}, True),
+        ({"name": "expired-early"}, {"name": "expired-early", "operations": (2,)}, True),
+        ({"session": None, "sentence": "x"}, {"session": None, "sentence": "y"}, False),
+        ({"session": None, "sentence": "x"}, {"session": None, "sentence": "x"}, True),
+        ({"sentence": "x"}, {"sentence": "y"}, True),
+    ],
+)
+def test_one_promise_is_broken_once(
+    first: dict[str, object], second: dict[str, object], merged: bool
+) -> None:
+    """By name, session and the promise's operation; of two that met it the one that was seen first is told."""
+    one, other = _finding(**first), _finding(**second)  # type: ignore[arg-type]
+    found = _merged([other, one])
+    assert len(found) == (1 if merged else 2)
+    if merged:
+        assert found[0].observations == 2
+        assert found[0].seen_us == 5
+
+
+@pytest.mark.parametrize(
+    ("seen", "proved"),
+    [(28.95, True), (28.950001, False), (None, True)],
+)
+def test_what_was_seen_when_the_harness_died_is_not_proved(seen: float | None, proved: bool) -> None:
+    """Operations in flight then were never written down: they may explain it, so it may be or not."""
+    past = Past(complete=False, audited=False)
+    ann = past.log_in("ann", 1.0)
+    past.lose(ann, 2.0)
+    at = 5.0 if seen is None else seen
+    past.read(ann, at, took=0.0)
+    findings, counts, _, _ = run_checks(past.history())
+    assert [one.name for one in findings] == (["lost-session"] if proved else [])
+    assert counts["lost-session"].low == (1 if proved else 0)
+    assert counts["lost-session"].high >= 1

@@ -550,3 +550,15 @@ def test_log_in_that_was_acked_as_the_logout_was_sent_may_have_come_second(
     past.read(ann, 3.0)
     past.act(20.0, lambda: past.stores["redis-1"].sessions.pop(ann))
     assert _names(past) == names
+
+
+def test_piece_that_was_seen_before_the_logout_undoes_nothing() -> None:
+    """The logout deleted it; that its write is still open does not bring it back."""
+    past = Past(guarded=False)
+    ann = past.log_in("ann", 1.0)
+    past.lose(ann, 1.2)
+    past.change(ann, 1.3, outcome="unknown", executed=1.4)
+    past.change(ann, 1.45, outcome="unknown", executed=False)
+    past.read(ann, 1.5)
+    past.logout(ann, 2.0)
+    assert _names(past) == []
