@@ -531,9 +531,9 @@ def test_old_node_answers_as_the_session_is_seen_again(again: float, names: list
     assert [one for one in _names(past) if one == "stale-read"] == names
 
 
-@pytest.mark.parametrize(("back", "name"), [(5.95, "logged-out-by-outage"), (5.949999, "lost-session")])
+@pytest.mark.parametrize(("back", "name"), [(5.95, "logged-out-by-outage"), (5.949999, "expired-early")])
 def test_session_was_timed_out_from_its_earliest_deadline_on(back: float, name: str) -> None:
-    """The touch of 2.0 s promises four seconds, less what nobody notices; before that it was lost."""
+    """The touch of 2.0 s promises four seconds, less what nobody notices; before that it ended early."""
     past = Past(idle_s=4.0)
     ann = past.log_in("ann", 1.0)
     past.touch(ann, 2.0)
