@@ -20,16 +20,17 @@ from typing import Protocol, TextIO
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
 from harness.faults import FAULTS
-from harness.faults.director import Director
+from harness.faults.director import WITHOUT_EFFECT, Director
 from harness.kit_files import command as kit_command
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.seams import FaultScene, Topology
-from harness.model.words import BackendKind, NodeRole, Trait
+from harness.model.words import BackendKind, Trait
 from harness.observe import Observers
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.selection import Ground
-from harness.topology.base.control import ErrorReply, NoAnswer, command
+from harness.topology.base.control import role
 from harness.topology.docker import backend as docker
 from harness.topology.process import backend as process
 from harness.topology.process import run_record, user_namespace
@@ -187,7 +188,7 @@ def _do(step: FaultStep, scene: FaultScene, stream: TextIO) -> int:
     """A fault that stays: nobody waits for its end, and nobody heals it."""
     try:
         effect = FAULTS[step.kind].inject(step, scene)
-    except NoEffect as nothing:
+    except WITHOUT_EFFECT as nothing:
         print(f"no effect: {nothing}", file=stream)
         return NoEffect.exit_code
     print(f"effect: {effect.proof}", file=stream)
@@ -237,10 +238,10 @@ def _describe(topology: Topology, stream: TextIO) -> None:
     for node in topology.plan.nodes:
         address, state = topology.address(node.name), topology.state(node.name)
         condition = "paused" if state.paused else "running" if state.running else "down"
-        secret = topology.secrets.sentinel if node.role is NodeRole.SENTINEL else topology.secrets.redis
-        role = _role(topology, node) if condition == "running" else ""
+        secret = topology.secrets.of(node.role)
+        said = _role(topology, node) if condition == "running" else ""
         print(
-            f"  {node.name:<12} {condition:<8} {role:<9} "
+            f"  {node.name:<12} {condition:<8} {said:<9} "
             f"redis-cli -h {address.host} -p {address.port} -a {secret} --no-auth-warning",
             file=stream,
         )
@@ -255,10 +256,9 @@ def _tell_way_in(command: str, stream: TextIO) -> None:
 def _role(topology: Topology, node: NodePlan) -> str:
     """What the node says of itself now, in this kit's words."""
     try:
-        said = str(command(topology, node.name, "ROLE")[0])
+        return str(role(topology, node.name) or "")
     except (NoAnswer, ErrorReply):
         return "silent"
-    return {"master": "primary", "slave": "replica"}.get(said, said)
 
 
 def _snippet(topology: Topology) -> str:

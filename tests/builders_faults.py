@@ -7,11 +7,14 @@ from dataclasses import replace
 
 from harness.clock import RunClock
 from harness.faults import FAULTS
-from harness.faults.conversation import Conversation, Unanswered, dial
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep
 from harness.model.seams import Effect, FaultScene, NodeView, Topology
 from harness.model.words import NodeRole, TopologyKind
+from harness.redis_wire import blocking
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import NoAnswer
+from harness.topology.base.control import connect
 from tests.fakes import FakeWebServers, make_plan, step
 
 
@@ -32,7 +35,7 @@ class LiveState:
         try:
             with talk(self.topology, name) as node:
                 replication, run_id = node.info("replication"), node.info("server")["run_id"]
-        except Unanswered:
+        except NoAnswer:
             return NodeView(
                 name=name, role="", shard=shard, offset=0, replica_offsets={}, reachable=False, run_id=""
             )
@@ -64,22 +67,14 @@ class LiveState:
         return None
 
 
-def talk(topology: Topology, node: str, within_s: float = 1.0) -> Conversation:
-    """Not through `ours`: the tests look for themselves."""
-    sentinel = topology.plan.node(node).role is NodeRole.SENTINEL
-    secret = topology.secrets.sentinel if sentinel else topology.secrets.redis
-    conversation = dial(topology.address(node), topology.observer(), node, within_s)
-    try:
-        conversation.call("AUTH", secret)
-    except BaseException:
-        conversation.close()
-        raise
-    return conversation
+def talk(topology: Topology, node: str, within_s: float = 1.0) -> Connection:
+    """Not through `own_nodes`: the tests look for themselves."""
+    return connect(topology, node, timeout_s=within_s)
 
 
 def ask(topology: Topology, node: str, *words: str) -> object:
-    with talk(topology, node) as conversation:
-        return conversation.call(*words)
+    with talk(topology, node) as connection:
+        return connection.call(*words)
 
 
 def scene_on(topology: Topology) -> FaultScene:
@@ -125,7 +120,7 @@ def heal(
 def answers(topology: Topology, node: str) -> bool:
     try:
         return ask(topology, node, "PING") == "PONG"
-    except Unanswered:
+    except NoAnswer:
         return False
 
 
@@ -135,7 +130,9 @@ def role(scene: FaultScene, node: str) -> str:
 
 def reaches(topology: Topology, web_server: str, node: str) -> bool:
     try:
-        dial(topology.address(node), topology.source(web_server), node, 0.4).close()
-    except Unanswered:
+        blocking.connect(
+            topology.address(node), topology.source(web_server), who=node, secret=None, within_s=0.4
+        ).close()
+    except NoAnswer:
         return False
     return True

@@ -20,7 +20,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
-from harness.sessions.commands import session_key, witness_key
+from harness.redis_wire.keys import session_key, witness_key
 from lab.records import traits_of
 
 

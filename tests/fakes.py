@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import hiredis
-
 from harness.clock import RunClock
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import NodePlan, Plan
@@ -25,6 +23,7 @@ from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario, Start, Workload
 from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source
 from harness.model.words import BackendKind, NodePurpose, NodeRole, Shows, TopologyKind
+from harness.redis_wire.protocol import reply_reader
 from lab.records import traits_of
 
 SECRETS = Secrets(redis="fake-redis-secret", sentinel="fake-sentinel-secret")
@@ -102,7 +101,7 @@ class FakeNode:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        reader = hiredis.Reader(encoding="utf-8")
+        reader = reply_reader()
         database = 0
         try:
             while received := connection.recv(65536):

@@ -2,7 +2,7 @@
 
 One small class per fault, in a module of its own: `fits` -> `inject` -> `heal` (harness.model.seams).
 `director` carries out a plan's list of them on its timeline, `targets` finds out what a word like
-`primary` means at that moment, `ours` makes sure that nobody else's Redis is touched, `conversation`
+`primary` means at that moment, `ours` makes sure that nobody else's Redis is touched, `connection`
 is how a node is talked to. A new fault starts as a copy of `noop`.
 """
 

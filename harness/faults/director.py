@@ -28,6 +28,11 @@ from harness.model.records import Event
 from harness.model.scenario import FaultStep
 from harness.model.seams import Effect, Fault, FaultScene, Forgetful, Lasting, LastLook
 from harness.model.words import Phase
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
+
+WITHOUT_EFFECT = (NoEffect, NoAnswer, ErrorReply)
+"""What a fault raises that has no effect: it says so itself, or a node that it needed does not answer or
+refuses."""
 
 _LOOK_AHEAD_S = 0.5
 """A look at a few hundred sessions takes this long at most, so that no hold gets longer for it."""
@@ -137,7 +142,7 @@ class Director:
         try:
             await_start(step, self._past, self._scene, self._scenario.settle_within_s)
             effect = self._inject(step)
-        except (NoEffect, Interrupted) as nothing:
+        except (*WITHOUT_EFFECT, Interrupted) as nothing:
             self._report_no_effect(step, str(nothing))
             return
         if step.hold_s is not None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
-from harness.faults.conversation import Conversation
 from harness.faults.filler import Load, Written, fill
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import TopologyKind
+from harness.redis_wire.blocking import Connection
 
 _KEY_BYTES = len("cache:100000")
 _LOOK_EVERY_US = 20_000
@@ -120,7 +120,7 @@ def _load(step: FaultStep, memory: _Memory) -> Load:
 class _Watch:
     """Looks at the instance while the writer writes, and notes when it was first seen full."""
 
-    def __init__(self, asking: Conversation, before: _Memory, scene: FaultScene) -> None:
+    def __init__(self, asking: Connection, before: _Memory, scene: FaultScene) -> None:
         self._asking = asking
         self._before = before
         self._scene = scene
@@ -164,13 +164,13 @@ class _Watch:
         raise NoEffect(f"{node} was not filled: {proof}")
 
 
-def _memory(conversation: Conversation, scene: FaultScene) -> _Memory:
-    memory = conversation.info("memory")
+def _memory(connection: Connection, scene: FaultScene) -> _Memory:
+    memory = connection.info("memory")
     return _Memory(
         used_bytes=int(memory["used_memory"]),
         limit_bytes=int(memory["maxmemory"]),
         policy=memory["maxmemory_policy"],
-        evicted=int(conversation.info("stats")["evicted_keys"]),
-        keys=int(conversation.call("DBSIZE")),
+        evicted=int(connection.info("stats")["evicted_keys"]),
+        keys=int(connection.call("DBSIZE")),
         t_us=scene.observed.now_us(),
     )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.clock import RunClock
-from harness.faults.conversation import Unanswered
+from harness.redis_wire.protocol import NoAnswer
 
 _BATCH_BYTES = 256 * 1024
 _MOST_PER_BATCH = 2048
@@ -69,7 +69,7 @@ def fill(connected: socket.socket, load: Load, after_batch: Callable[[Written], 
     """Write the load; two batches are under way at any time. `after_batch` returning False ends it.
 
     Raises:
-        Unanswered: the server hung up, or took longer than the socket's timeout.
+        NoAnswer: the server hung up, or took longer than the socket's timeout.
     """
     written = Written()
     clock = RunClock()
@@ -88,7 +88,7 @@ def fill(connected: socket.socket, load: Load, after_batch: Callable[[Written], 
         _receive(connected, written, until=written.offered)
     except OSError as error:
         why = error or type(error).__name__
-        raise Unanswered(f"the writer's connection failed after {written.answered} replies: {why}") from error
+        raise NoAnswer(f"the writer's connection failed after {written.answered} replies: {why}") from error
     if going_on:
         after_batch(written)
     return written

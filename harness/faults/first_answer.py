@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.clock import RunClock
-from harness.faults.conversation import Refused, Unanswered, dial
 from harness.model.seams import FaultScene
+from harness.redis_wire import blocking
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 _ASK_EVERY_S = 0.005
 _ANSWER_WITHIN_S = 0.2
@@ -55,19 +56,23 @@ class FirstAnswer:
     def _answers(self) -> bool:
         topology = self._scene.topology
         try:
-            conversation = dial(
-                topology.address(self._node), topology.observer(), self._node, _ANSWER_WITHIN_S
+            connection = blocking.connect(
+                topology.address(self._node),
+                topology.observer(),
+                who=self._node,
+                secret=None,
+                within_s=_ANSWER_WITHIN_S,
             )
-        except Unanswered:
+        except NoAnswer:
             return False
         try:
-            conversation.call("PING")
-        except Refused:
+            connection.call("PING")
+        except ErrorReply:
             return True  # NOAUTH, LOADING
-        except Unanswered:
+        except NoAnswer:
             return False
         finally:
-            conversation.close()
+            connection.close()
         return True
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
-from harness.faults.conversation import keys_in
 from harness.faults.fill_cache import cache_database
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import Trait
+from harness.redis_wire import info
 
 
 class Flush:
@@ -63,11 +63,11 @@ def _flush(node: str, database: int, *, everything: bool, scene: FaultScene) -> 
     Raises:
         NoEffect: keys were left.
     """
-    with own_nodes.connect(scene, node, database=database) as conversation:
+    with own_nodes.connect(scene, node, database=database) as connection:
         count = ("INFO", "keyspace")
         command = "FLUSHALL" if everything else "FLUSHDB"
-        before, _, after = conversation.call_all([count, (command,), count])
+        before, _, after = connection.call_all([count, (command,), count])
     which = None if everything else database
-    if left := keys_in(str(after), which):
+    if left := info.keys(info.fields(str(after)), which):
         raise NoEffect(f"{node} still holds {left} keys directly after {command}")
-    return keys_in(str(before), which)
+    return info.keys(info.fields(str(before)), which)

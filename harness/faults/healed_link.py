@@ -15,9 +15,11 @@ from collections.abc import Callable
 
 from harness.clock import WaitExpired, wait_until
 from harness.faults import own_nodes, targets
-from harness.faults.conversation import Conversation, Refused, Unanswered, pairs
 from harness.model.seams import FaultScene
 from harness.model.words import TopologyKind
+from harness.redis_wire import cluster, info, sentinel
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 _PATIENCE_S = 3.0
 """Sentinels and cluster nodes ping each second and reconnect at once: longer means TCP back-off."""
@@ -44,14 +46,13 @@ def caught_up(scene: FaultScene, primary: str, since_s: float) -> str:
         return down
     offset: list[int] = []
 
-    def acknowledged(conversation: Conversation) -> bool:
-        replication = conversation.info("replication")
+    def acknowledged(connection: Connection) -> bool:
+        replication = connection.info("replication")
         offset.append(int(replication.get("master_repl_offset", 0)))
-        lines = (value for name, value in replication.items() if name.startswith("slave"))
-        fields = [dict(part.split("=", 1) for part in line.split(",")) for line in lines if "offset=" in line]
-        # `lag` is the age of the last acknowledgement in whole seconds: only a fresh one counts.
+        # Only a fresh acknowledgement counts.
         return any(
-            int(one["offset"]) >= offset[0] and int(one["lag"]) <= time.time() - since_s for one in fields
+            replica.offset >= offset[0] and replica.lag_s <= time.time() - since_s
+            for replica in info.replicas(replication)
         )
 
     return _first_to_hear(scene, [primary], acknowledged, "its replicas", since_s)
@@ -65,7 +66,7 @@ def _out_of_action(scene: FaultScene, node: str) -> str | None:
 
 
 def _first_to_hear(
-    scene: FaultScene, peers: list[str], heard: Callable[[Conversation], bool], whom: str, since_s: float
+    scene: FaultScene, peers: list[str], heard: Callable[[Connection], bool], whom: str, since_s: float
 ) -> str:
     def by() -> str | None:
         return next((peer for peer in peers if not scene.stopping() and _asked(scene, peer, heard)), None)
@@ -77,31 +78,31 @@ def _first_to_hear(
     return f"{peer} heard {whom} {time.time() - since_s:.2f} s later"
 
 
-def _asked(scene: FaultScene, peer: str, heard: Callable[[Conversation], bool]) -> bool:
+def _asked(scene: FaultScene, peer: str, heard: Callable[[Connection], bool]) -> bool:
     try:
-        with own_nodes.connect(scene, peer, within_s=0.5) as conversation:
-            return heard(conversation)
-    except (Unanswered, Refused):
+        with own_nodes.connect(scene, peer, within_s=0.5) as connection:
+            return heard(connection)
+    except (NoAnswer, ErrorReply):
         return False
 
 
-def _pinged(conversation: Conversation, scene: FaultScene, node: str, since_s: float) -> bool:
+def _pinged(connection: Connection, scene: FaultScene, node: str, since_s: float) -> bool:
     """Whether this sentinel's PING to `node` was answered since then."""
     service = scene.topology.service
-    known = [pairs(conversation.call("SENTINEL", "MASTER", service))]
-    known += [pairs(flat) for flat in conversation.call("SENTINEL", "REPLICAS", service)]
+    known = [
+        connection.call("SENTINEL", "MASTER", service),
+        *connection.call("SENTINEL", "REPLICAS", service),
+    ]
     return any(
-        int(one["last-ok-ping-reply"]) / 1000 < time.time() - since_s
-        for one in known
-        if scene.topology.node_at(one["ip"], int(one["port"])) == node
+        int(seen.fields["last-ok-ping-reply"]) / 1000 < time.time() - since_s
+        for seen in map(sentinel.watched, known)
+        if scene.topology.node_at(seen.address.host, seen.address.port) == node
     )
 
 
-def _ponged(conversation: Conversation, scene: FaultScene, node: str, since_s: float) -> bool:
+def _ponged(connection: Connection, scene: FaultScene, node: str, since_s: float) -> bool:
     """Whether this cluster node got a PONG from `node` since then (their clocks are this machine's)."""
-    for line in str(conversation.call("CLUSTER", "NODES")).splitlines():
-        _, address, _, _, _, pong_ms, *_ = line.split()
-        host, _, port = address.partition("@")[0].rpartition(":")
-        if scene.topology.node_at(host, int(port)) == node:
-            return int(pong_ms) / 1000 > since_s
+    for row in cluster.rows(str(connection.call("CLUSTER", "NODES"))):
+        if scene.topology.node_at(row.host, row.port) == node:
+            return row.pong_ms / 1000 > since_s
     return False

@@ -9,15 +9,15 @@ A node that cannot be asked (it is paused) is gone when the topology says so; th
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from harness.clock import RunClock
 from harness.faults import own_nodes
-from harness.faults.conversation import Conversation, Unanswered
 from harness.model.seams import FaultScene
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import NoAnswer
 
 _ASK_EVERY_S = 0.002
 
@@ -39,14 +39,14 @@ class LastAnswers:
         lived_us = min(self._lived_us.get(node, self._asked_us) for node in nodes)
         return at_us, max(1, at_us - lived_us)
 
-    def watch(self, node: str, conversation: Conversation) -> None:
+    def watch(self, node: str, connection: Connection) -> None:
         """Ask until the connection ends. Runs in a thread of its own."""
         clock = RunClock()
         while not self._over.is_set():
             asked_us = self._scene.observed.now_us()
             try:
-                conversation.call("PING")
-            except Unanswered:
+                connection.call("PING")
+            except NoAnswer:
                 self._gone_us[node] = self._scene.observed.now_us()
                 return
             self._lived_us[node] = asked_us
@@ -64,17 +64,11 @@ def watched(scene: FaultScene, nodes: Sequence[str]) -> Iterator[LastAnswers]:
         for node in nodes:
             if scene.topology.state(node).paused:
                 continue
-            with suppress(Unanswered):
-                conversation = stack.enter_context(own_nodes.connect(scene, node))
-                thread = threading.Thread(target=departure.watch, args=(node, conversation), daemon=True)
+            with suppress(NoAnswer):
+                connection = stack.enter_context(own_nodes.connect(scene, node))
+                thread = threading.Thread(target=departure.watch, args=(node, connection), daemon=True)
                 thread.start()
                 stack.callback(thread.join)
-                stack.callback(_hang_up, conversation)
+                stack.callback(connection.hang_up)  # wakes the thread, if it still waits for an answer
         stack.callback(departure.end)
         yield departure
-
-
-def _hang_up(conversation: Conversation) -> None:
-    """Wake the thread that waits for an answer, if it still does."""
-    with suppress(OSError):
-        conversation.socket.shutdown(socket.SHUT_RDWR)

@@ -16,9 +16,13 @@ from pathlib import Path
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
-from harness.faults.conversation import REPLY_WITHIN_S, Conversation, Unanswered, dial
 from harness.model.seams import FaultScene
 from harness.model.words import NodeRole
+from harness.redis_wire import blocking
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import NoAnswer
+
+REPLY_WITHIN_S = 2.0
 
 _VIEW_CATCHES_UP_S = 1.0
 """Observers sample every 50-100 ms; a node restarted just now is known to them well within this."""
@@ -37,28 +41,34 @@ class Identity:
 
 def connect(
     scene: FaultScene, node: str, *, database: int = 0, within_s: float = REPLY_WITHIN_S
-) -> Conversation:
-    """A connection to a node that has proved to be this run's own.
+) -> Connection:
+    """A connection to a node that has proved to be this run's own. `within_s` is for each step.
 
     Raises:
-        Unanswered: it does not answer.
+        NoAnswer: it does not answer.
+        ErrorReply: it does not take this run's password.
         EnvironmentFailure: whoever answers there is not a node of this run.
     """
-    conversation = dial(scene.topology.address(node), scene.topology.observer(), node, within_s)
+    connection = blocking.connect(
+        scene.topology.address(node),
+        scene.topology.observer(),
+        who=node,
+        secret=scene.topology.secrets.of(_role(scene, node)),
+        within_s=within_s,
+    )
     try:
-        _log_in(conversation, scene, node)
-        identify(conversation, scene, node)
+        identify(connection, scene, node)
         if database:
-            conversation.call("SELECT", database)
+            connection.call("SELECT", database)
     except BaseException:
-        conversation.close()
+        connection.close()
         raise
-    return conversation
+    return connection
 
 
-def identify(conversation: Conversation, scene: FaultScene, node: str) -> Identity:
+def identify(connection: Connection, scene: FaultScene, node: str) -> Identity:
     """Compare the server at the other end with what the topology started as `node`."""
-    server = conversation.info("server")
+    server = connection.info("server")
     found = Identity(node=node, run_id=server["run_id"], pid=int(server["process_id"]))
     started = scene.topology.state(node).pid
     known = _pids_by_namespace(started) if started is not None else ()
@@ -87,17 +97,10 @@ def check(scene: FaultScene, node: str) -> str:
     if state.paused:
         return f"{node} (paused, known by its process {state.pid})"
     try:
-        with connect(scene, node) as conversation:
-            return str(identify(conversation, scene, node))
-    except Unanswered:
+        with connect(scene, node) as connection:
+            return str(identify(connection, scene, node))
+    except NoAnswer:
         return f"{node} (silent, known by its process {state.pid})"
-
-
-def _log_in(conversation: Conversation, scene: FaultScene, node: str) -> None:
-    sentinel = _role(scene, node) is NodeRole.SENTINEL
-    secret = scene.topology.secrets.sentinel if sentinel else scene.topology.secrets.redis
-    # The one-word form: a server without a password refuses it, so a passwordless stranger is found out.
-    conversation.call("AUTH", secret)
 
 
 def _role(scene: FaultScene, node: str) -> NodeRole:

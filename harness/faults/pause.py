@@ -11,11 +11,11 @@ from __future__ import annotations
 from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
-from harness.faults.conversation import Unanswered
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
 from harness.model.words import Trait
+from harness.redis_wire.protocol import NoAnswer
 
 _SILENCE_S = 0.15
 """A healthy node on this machine answers PING in well under a millisecond."""
@@ -75,7 +75,7 @@ def answers(node: str, scene: FaultScene, within_s: float = _SILENCE_S) -> bool:
     """Whether the node answers at all now."""
     try:
         own_nodes.connect(scene, node, within_s=within_s).close()
-    except Unanswered:
+    except NoAnswer:
         return False
     return True
 

@@ -17,11 +17,14 @@ from typing import TypeVar
 from harness.clock import WaitExpired, wait_until
 from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
-from harness.faults.conversation import Conversation, Unanswered, pairs
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
-from harness.model.words import TopologyKind, Trait
+from harness.model.words import NodeRole, TopologyKind, Trait
+from harness.redis_wire import info, sentinel, words
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import NoAnswer
+from harness.redis_wire.sentinel import WatchedNode
 
 Seen = TypeVar("Seen")
 
@@ -88,32 +91,32 @@ def _clustered(plan: Plan) -> bool:
 
 
 def _by_sentinel(old: str, scene: FaultScene) -> Effect:
-    (sentinel,) = targets.resolve("sentinel", scene)
+    (asked,) = targets.resolve("sentinel", scene)
     service = scene.topology.service
     within_s = scene.plan.scenario.deployment.topology.failover_timeout_s
     candidates = [name for name in targets.members(1, scene) if name != old]
-    with own_nodes.connect(scene, sentinel) as guard:
-        before = pairs(guard.call("SENTINEL", "MASTER", service))
-        if scene.topology.node_at(before["ip"], int(before["port"])) != old:
-            raise NoEffect(f"{sentinel} does not call {old} the primary, but {before['ip']}:{before['port']}")
+    with own_nodes.connect(scene, asked) as guard:
+        before = sentinel.watched(guard.call("SENTINEL", "MASTER", service))
+        if _node(before, scene) != old:
+            at = f"{before.address.host}:{before.address.port}"
+            raise NoEffect(f"{asked} does not call {old} the primary, but {at}")
         asked_us = scene.observed.now_us()
         guard.call("SENTINEL", "FAILOVER", service)
         promotion = _await_promotion(candidates, asked_us, within_s, scene)
 
-        def published() -> dict[str, str] | None:
-            now = pairs(guard.call("SENTINEL", "MASTER", service))
-            there = scene.topology.node_at(now["ip"], int(now["port"]))
-            return now if there == promotion.node else None
+        def published() -> WatchedNode | None:
+            now = sentinel.watched(guard.call("SENTINEL", "MASTER", service))
+            return now if _node(now, scene) == promotion.node else None
 
         # Published once the other replicas follow, for which there is a failover-timeout again.
-        after = _await(published, within_s + _PUBLISHING_S, f"{sentinel} to publish {promotion.node}", scene)
+        after = _await(published, within_s + _PUBLISHING_S, f"{asked} to publish {promotion.node}", scene)
     took_s = (scene.observed.now_us() - asked_us) / 1e6
     return Effect(
         targets=(old,),
         proof=(
             f"{promotion.node} says master {(promotion.at_us - asked_us) / 1e6:.3f} s after SENTINEL "
-            f"FAILOVER on {sentinel}, which published it after {took_s:.3f} s; "
-            f"epoch {before['config-epoch']} -> {after['config-epoch']}"
+            f"FAILOVER on {asked}, which published it after {took_s:.3f} s; "
+            f"epoch {before.fields['config-epoch']} -> {after.fields['config-epoch']}"
         ),
         at_us=promotion.at_us,
         error_us=promotion.error_us,
@@ -122,16 +125,16 @@ def _by_sentinel(old: str, scene: FaultScene) -> Effect:
 
 def _by_cluster(old: str, shard: int, form: str, scene: FaultScene) -> Effect:
     (replica,) = targets.resolve(f"shard {shard} replica", scene)
-    words = {"force": ("FORCE",), "takeover": ("TAKEOVER",)}.get(form, ())
+    how = {"force": ("FORCE",), "takeover": ("TAKEOVER",)}.get(form, ())
     with own_nodes.connect(scene, replica) as candidate:
         epoch = _epoch(candidate)
         asked_us = scene.observed.now_us()
-        candidate.call("CLUSTER", "FAILOVER", *words)
+        candidate.call("CLUSTER", "FAILOVER", *how)
         promotion = _await_promotion([replica], asked_us, _CLUSTER_WITHIN_S, scene)
         now = _await(
             lambda: e if (e := _epoch(candidate)) > epoch else None, 2.0, "a new configuration epoch", scene
         )
-    command = " ".join(("CLUSTER FAILOVER", *words))
+    command = " ".join(("CLUSTER FAILOVER", *how))
     return Effect(
         targets=(old,),
         proof=(
@@ -143,10 +146,12 @@ def _by_cluster(old: str, shard: int, form: str, scene: FaultScene) -> Effect:
     )
 
 
-def _epoch(conversation: Conversation) -> int:
-    lines = str(conversation.call("CLUSTER", "INFO")).splitlines()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    return int(fields["cluster_my_epoch"])
+def _epoch(connection: Connection) -> int:
+    return int(info.fields(str(connection.call("CLUSTER", "INFO")))["cluster_my_epoch"])
+
+
+def _node(seen: WatchedNode, scene: FaultScene) -> str | None:
+    return scene.topology.node_at(seen.address.host, seen.address.port)
 
 
 def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scene: FaultScene) -> _Promotion:
@@ -154,15 +159,15 @@ def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scen
 
     Sentinel disconnects every client of the node that it promotes, this one too: it just asks again.
     """
-    open_to: dict[str, Conversation] = {}
+    open_to: dict[str, Connection] = {}
     looked_us = asked_us
 
     def says_master(node: str) -> bool:
         try:
             if node not in open_to:
                 open_to[node] = own_nodes.connect(scene, node)
-            return bool(open_to[node].call("ROLE")[0] == "master")
-        except Unanswered:
+            return words.role(str(open_to[node].call("ROLE")[0])) is NodeRole.PRIMARY
+        except NoAnswer:
             if node in open_to:
                 open_to.pop(node).close()
             return False
@@ -177,8 +182,8 @@ def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scen
     try:
         return _await(promoted, within_s, f"one of {', '.join(candidates)} to be promoted", scene)
     finally:
-        for conversation in open_to.values():
-            conversation.close()
+        for connection in open_to.values():
+            connection.close()
 
 
 def _await(probe: Callable[[], Seen | None], within_s: float, what: str, scene: FaultScene) -> Seen:

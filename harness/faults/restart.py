@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
-from harness.faults.conversation import Conversation, keys_in
 from harness.faults.first_answer import awaited
 from harness.faults.last_answer import watched
 from harness.model.persistence import keys_back
@@ -23,6 +22,8 @@ from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import NodeRole, Trait
+from harness.redis_wire import info
+from harness.redis_wire.blocking import Connection
 
 _LOADING_S = 30.0
 
@@ -82,9 +83,9 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
     with awaited(scene, node) as arrival:
         scene.topology.start(node, empty=empty)
         up_us, up_error_us = arrival.when()
-    with own_nodes.connect(scene, node) as conversation:
-        after = conversation.info("server")["run_id"]
-        data = _data(node, conversation, empty=empty, scene=scene)
+    with own_nodes.connect(scene, node) as connection:
+        after = connection.info("server")["run_id"]
+        data = _data(node, connection, empty=empty, scene=scene)
     if after == before:
         raise NoEffect(f"{node} still answers with run_id {before}: it was not restarted")
     down_s = (up_us - stopped_us) / 1e6
@@ -99,11 +100,11 @@ def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
 def _run_id(node: str, scene: FaultScene) -> str:
     if scene.topology.state(node).paused:
         raise NoEffect(f"{node} is paused; resume or kill it instead")
-    with own_nodes.connect(scene, node) as conversation:
-        return conversation.info("server")["run_id"]
+    with own_nodes.connect(scene, node) as connection:
+        return connection.info("server")["run_id"]
 
 
-def _data(node: str, conversation: Conversation, *, empty: bool, scene: FaultScene) -> str:
+def _data(node: str, connection: Connection, *, empty: bool, scene: FaultScene) -> str:
     """What the new process came back with.
 
     The key count may be above zero on a node that was wiped: users log in within milliseconds, and a
@@ -111,12 +112,12 @@ def _data(node: str, conversation: Conversation, *, empty: bool, scene: FaultSce
     """
     if scene.plan.node(node).role is NodeRole.SENTINEL:
         return "a sentinel"
-    persistence = _loaded(node, conversation)
-    keys = keys_in(str(conversation.call("INFO", "keyspace")))
+    persistence = _loaded(node, connection)
+    keys = info.keys(connection.info("keyspace"))
     read = persistence.get("rdb_last_load_keys_loaded")
     loaded = 0 if read is None else int(read)
-    role = conversation.info("replication")["role"]
-    if empty and loaded and role == "master":
+    role = info.role(connection.info("replication"))
+    if empty and loaded and role is NodeRole.PRIMARY:
         raise NoEffect(f"{node} was to start empty and read {loaded} keys from disk")
     kept = "on" if persistence.get("aof_enabled") == "1" else "off"
     wiped = "directory wiped, " if empty else ""
@@ -124,11 +125,11 @@ def _data(node: str, conversation: Conversation, *, empty: bool, scene: FaultSce
     return f"{wiped}came back with {back} keys, append-only file {kept}"
 
 
-def _loaded(node: str, conversation: Conversation) -> dict[str, str]:
+def _loaded(node: str, connection: Connection) -> dict[str, str]:
     """INFO persistence, once the node has read its data set from disk."""
 
     def ready() -> dict[str, str] | None:
-        persistence = conversation.info("persistence")
+        persistence = connection.info("persistence")
         return persistence if persistence.get("loading") == "0" else None
 
     try:

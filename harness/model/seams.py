@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Record
 from harness.model.scenario import Declaration, FaultStep
-from harness.model.words import BackendKind
+from harness.model.words import BackendKind, NodeRole
 
 Recorder = Callable[[Record], None]
 
@@ -39,6 +39,10 @@ class Secrets:
 
     redis: str
     sentinel: str
+
+    def of(self, role: NodeRole) -> str:
+        """The password of a node's clients."""
+        return self.sentinel if role is NodeRole.SENTINEL else self.redis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +207,8 @@ class Fault(Protocol):
         ...
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
-        """Resolve the target, act, wait for the proof. Raises `NoEffect` if none shows in time."""
+        """Resolve the target, act, wait for the proof. Raises `NoEffect` if none shows in time; that a node
+        does not answer, or refuses, is no effect either."""
         ...
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

@@ -17,14 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
-import hiredis
-
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry
 from harness.observe.context import ObserverContext
-from harness.observe.link import Link, LinkDown, Reply, Words
-from harness.observe.parsing import ClusterView, slot
-from harness.observe.samples import NodeSampler, Seen, SentinelSampler
+from harness.observe.samples import NodeAnswer, NodeSampler, SentinelSampler
 from harness.observe.topology_view import clustered
+from harness.observe.views import ClusterView
+from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.keys import index_key, slot
+from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply
 
 PASSES = 3
 BATCH = 100
@@ -52,11 +52,6 @@ class AuditedSession(Protocol):
     def key(self) -> str: ...
     @property
     def witness_key(self) -> str: ...
-
-
-def index_key(user: str) -> str:
-    """The set of a user's sessions."""
-    return f"user:{{{user}}}:sessions"
 
 
 async def audit(
@@ -166,19 +161,19 @@ class _Audit:
     ) -> None:
         """Record an entry for every session of the node's shard; without an answer, one that says so."""
         shard = self._context.shard(node)
-        link = self._context.link(node)
+        connection = self._context.connection(node)
         error = None
         primary = state["role"] == "primary"
         try:
             if self._cluster:
-                await link.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
+                await connection.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
             for batch in batches(session for session in self._sessions if session.shard == shard):
                 sent_us = self._context.clock.now_us()
                 replies: list[list[Reply]] | None = None
                 if error is None:
                     try:
-                        replies = await ask_batch(link, batch, indexed=not self._cluster)
-                    except LinkDown as silence:
+                        replies = await ask_batch(connection, batch, indexed=not self._cluster)
+                    except NoAnswer as silence:
                         error = str(silence)
                 done_us = self._context.clock.now_us()
                 for turn, session in enumerate(batch):
@@ -199,7 +194,7 @@ class _Audit:
                         entry.indexed = indexed.get(session.id) if primary else None
                     self._context.record(entry)
         finally:
-            link.close()
+            connection.close()
 
     async def _indexed_elsewhere(self) -> dict[str, bool]:
         """Cluster: a user's index lies in a slot of its own; its primary is asked, whichever shard's."""
@@ -213,50 +208,52 @@ class _Audit:
                 by_owner.setdefault(owner, []).append(session)
         found: dict[str, bool] = {}
         for owner, theirs in by_owner.items():
-            link = self._context.link(owner)
+            connection = self._context.connection(owner)
             try:
                 for batch in batches(theirs):
-                    asked: list[Words] = [("SISMEMBER", index_key(one.user), one.id) for one in batch]
-                    replies = await link.ask(*asked, within_s=_ANSWER_WITHIN_S)
+                    asked: list[Command] = [("SISMEMBER", index_key(one.user), one.id) for one in batch]
+                    replies = await connection.ask(*asked, within_s=_ANSWER_WITHIN_S)
                     answers = zip(batch, replies, strict=True)
                     found |= {one.id: reply == 1 for one, reply in answers if isinstance(reply, int)}
-            except LinkDown:
+            except NoAnswer:
                 continue  # not asked: `indexed` stays unknown
             finally:
-                link.close()
+                connection.close()
         return found
 
 
 async def ask_batch(
-    link: Link,
+    connection: AsyncConnection,
     batch: Sequence[AuditedSession],
     *,
     indexed: bool,
-    before: tuple[Words, ...] = (),
-    after: tuple[Words, ...] = (),
+    before: tuple[Command, ...] = (),
+    after: tuple[Command, ...] = (),
 ) -> list[list[Reply]]:
     """Per session: type, PTTL, value, witnesses, and (`indexed`) whether its user's index lists it.
 
     `before` and `after` go into the same write; their replies are left out.
 
     Raises:
-        LinkDown: not everything was answered in time.
+        NoAnswer: not everything was answered in time.
     """
     asked = [_questions(session, indexed=indexed) for session in batch]
     questions = (words for each in asked for words in each)
-    flat = iter(await link.ask(*before, *questions, *after, within_s=_ANSWER_WITHIN_S))
+    flat = iter(await connection.ask(*before, *questions, *after, within_s=_ANSWER_WITHIN_S))
     flat = islice(flat, len(before), None)
     replies = [list(islice(flat, len(each))) for each in asked]
     texts = [turn for turn, answers in enumerate(replies) if answers[0] == "string"]
     if texts:
-        values = await link.ask(*(("GET", batch[turn].key) for turn in texts), within_s=_ANSWER_WITHIN_S)
+        values = await connection.ask(
+            *(("GET", batch[turn].key) for turn in texts), within_s=_ANSWER_WITHIN_S
+        )
         for turn, value in zip(texts, values, strict=True):
             replies[turn][2] = [] if value is None else ["", value]
     return replies
 
 
-def _questions(session: AuditedSession, *, indexed: bool) -> list[Words]:
-    asked: list[Words] = [
+def _questions(session: AuditedSession, *, indexed: bool) -> list[Command]:
+    asked: list[Command] = [
         ("TYPE", session.key),
         ("PTTL", session.key),
         ("HGETALL", session.key),
@@ -281,7 +278,7 @@ def what_changed(before: BracketNodes, after: BracketNodes) -> str:
     return ""
 
 
-def _state(seen: Seen) -> dict[str, str | int]:
+def _state(seen: NodeAnswer) -> dict[str, str | int]:
     sample = seen.sample
     if not sample.reachable:
         return {"error": sample.error or "no answer"}
@@ -327,9 +324,9 @@ def batches(sessions: Iterable[AuditedSession], size: int = BATCH) -> Iterable[l
 def fill(entry: AuditEntry | ForensicEntry, replies: list[Reply], *, witnesses: bool) -> str | None:
     """Enter what one node said of one session; returns why it did not tell (an error in the first
     three replies), None where it did."""
-    refused = next((reply for reply in replies[:3] if isinstance(reply, hiredis.ReplyError)), None)
-    if refused is not None and not str(refused).startswith("WRONGTYPE"):
-        return str(refused)[:160]
+    refused = next((reply for reply in replies[:3] if isinstance(reply, ErrorReply)), None)
+    if refused is not None and refused.code != "WRONGTYPE":
+        return refused.text[:160]
     kind, pttl_ms, value, witnessed, *indexed = replies
     entry.key_type = str(kind)
     entry.pttl_ms = pttl_ms

@@ -17,12 +17,11 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 
-import hiredis
-
 from harness.model.records import Connection, Unanswered
 from harness.model.seams import Source
 from harness.observe.context import ObserverContext, every
-from harness.observe.link import Link, LinkDown
+from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 LOOK_EVERY_S = 1.0
 SETTLED_WITHIN_S = 2.0
@@ -51,7 +50,7 @@ class Barrier:
         self._unanswered = unanswered
         self._source = source
         self._running = running
-        self._links: dict[str, Link] = {}
+        self._connections: dict[str, AsyncConnection] = {}
         self._hosts: dict[tuple[str, str], Host] = {}
         """(web server, node) -> the host as which the node sees it."""
         self._translated: dict[tuple[str, str], str] = {}
@@ -92,8 +91,8 @@ class Barrier:
                 self._context.record(Unanswered(connection=one.id, closed_by=why))
 
     def close(self) -> None:
-        for link in self._links.values():
-            link.close()
+        for one in self._connections.values():
+            one.close()
 
     async def _look_at(self, node: str, ours: Sequence[Connection]) -> bool:
         """Whether every one of these connections to the node is gone from it."""
@@ -127,7 +126,7 @@ class Barrier:
         if path not in self._hosts and path not in self._translated:
             try:
                 await self._probe(*path)
-            except LinkDown as silence:
+            except NoAnswer as silence:
                 self._why[connection.id] = f"{path[1]} does not answer {path[0]}: {silence}"
                 return False
         if path in self._translated:
@@ -139,16 +138,16 @@ class Barrier:
         """Ask the node how it sees a connection from the web server's own source.
 
         Raises:
-            LinkDown: no answer; it may be cut off now.
+            NoAnswer: no answer; it may be cut off now.
         """
-        link = self._context.link(node, self._source(web_server))
+        asked = self._context.connection(node, self._source(web_server))
         try:
-            (said,) = await link.ask(("CLIENT", "INFO"), within_s=_ANSWER_WITHIN_S)
-            ours = link.local
+            (said,) = await asked.ask(("CLIENT", "INFO"), within_s=_ANSWER_WITHIN_S)
+            ours = asked.local
         finally:
-            link.close()
-        if isinstance(said, hiredis.ReplyError):
-            raise LinkDown(str(said))
+            asked.close()
+        if isinstance(said, ErrorReply):
+            raise NoAnswer(str(said))
         seen = "".join(_ADDRESS.findall(said))
         if ours is not None and seen == _spelled(*ours):
             self._hosts[web_server, node] = ours[0]
@@ -158,12 +157,12 @@ class Barrier:
 
     async def _clients(self, node: str) -> set[str] | str:
         """The addresses of a node's clients, or why they are not known."""
-        link = self._links.setdefault(node, self._context.link(node))
+        asked = self._connections.setdefault(node, self._context.connection(node))
         try:
-            (said,) = await link.ask(("CLIENT", "LIST"), within_s=_ANSWER_WITHIN_S)
-        except LinkDown as silence:
+            (said,) = await asked.ask(("CLIENT", "LIST"), within_s=_ANSWER_WITHIN_S)
+        except NoAnswer as silence:
             return f"{node} does not answer: {silence}"
-        if isinstance(said, hiredis.ReplyError):
+        if isinstance(said, ErrorReply):
             return f"{node} does not list its clients: {said}"
         return set(_ADDRESS.findall(said))
 

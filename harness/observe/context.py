@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from harness.clock import Clock
 from harness.model.plan import Plan
 from harness.model.seams import Address, Recorder, Secrets, Source, Topology
-from harness.model.words import NodeRole
-from harness.observe.link import Link
-from harness.observe.parsing import Directory
+from harness.observe.views import Directory
+from harness.redis_wire.asynchronous import AsyncConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +28,11 @@ class ObserverContext:
     shards: Mapping[str, int] = field(default_factory=dict)
     """Live: data node -> the shard that it says it belongs to (`ViewCollector.shards`)."""
 
-    def link(self, node: str, source: Source | None = None) -> Link:
+    def connection(self, node: str, source: Source | None = None) -> AsyncConnection:
         """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's
         own address."""
-        guards = self.plan.node(node).role is NodeRole.SENTINEL
-        return Link(
-            self.addresses[node],
-            self.secrets.sentinel if guards else self.secrets.redis,
-            source or self.source,
-        )
+        secret = self.secrets.of(self.plan.node(node).role)
+        return AsyncConnection(self.addresses[node], source or self.source, secret=secret)
 
     def shard(self, node: str) -> int:
         """The node's shard now."""

@@ -17,10 +17,11 @@ from harness.model.persistence import keys_back
 from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext
-from harness.observe.link import Link
 from harness.observe.listening import listen
-from harness.observe.parsing import ClusterView, SentinelView, sentinel_message
 from harness.observe.topology_view import clustered
+from harness.observe.views import ClusterView, SentinelView
+from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.sentinel import SWITCHED, message
 
 HEARD_WITHIN_US = 20_000
 """A message is heard at once but for the loop, which serves the load too; see `ClockPair.loop_lag_us`."""
@@ -28,7 +29,7 @@ HEARD_WITHIN_US = 20_000
 _NAMES = {
     "+odown": "agreed",
     "+elected-leader": "elected",
-    "+switch-master": "published",
+    SWITCHED: "published",
     "+reboot": "rebooted",
     "+convert-to-slave": "demoted",
 }
@@ -136,27 +137,28 @@ class SentinelWatch:
         self._before: SentinelView | None = None
         self._announced = ""
 
-    async def listen(self, link: Link) -> None:
-        await listen(link, self.hear, subscribe=("PSUBSCRIBE", "*"))
+    async def listen(self, connection: AsyncConnection) -> None:
+        await listen(connection, self.hear, subscribe=("PSUBSCRIBE", "*"))
 
     def hear(self, channel: str, text: str) -> None:
         if not channel.startswith(("+", "-")):
             return  # sentinels talk to each other over the same channels
         moment = Moment(self._context.clock.now_us(), HEARD_WITHIN_US)
-        said = sentinel_message(channel, text, self._context.directory)
-        if said.node is not None and channel == _SUSPECTS:
-            self._suspicions.suspects(self._sentinel, said.node, moment, said.detail)
+        about = message(channel, text).about
+        node = self._context.directory.name(about.host, about.port) or None if about else None
+        if node is not None and channel == _SUSPECTS:
+            self._suspicions.suspects(self._sentinel, node, moment, text)
             return
-        if said.node is not None and channel == _TRUSTS_AGAIN:
-            self._suspicions.trusts(self._sentinel, said.node, moment)
+        if node is not None and channel == _TRUSTS_AGAIN:
+            self._suspicions.trusts(self._sentinel, node, moment)
             return
-        if channel == "+switch-master":
-            self._announced = said.node or ""
-        _tell(self._context, _NAMES.get(channel, channel), self._sentinel, said.node, moment, said.detail)
-        if said.node is not None and channel == _ORDERED:
-            self._roles.ordered(said.node, moment)
-        elif said.node is not None and channel == _CHOSEN:
-            self._roles.chosen(self._sentinel, said.node, moment)
+        if channel == SWITCHED:
+            self._announced = node or ""
+        _tell(self._context, _NAMES.get(channel, channel), self._sentinel, node, moment, text)
+        if node is not None and channel == _ORDERED:
+            self._roles.ordered(node, moment)
+        elif node is not None and channel == _CHOSEN:
+            self._roles.chosen(self._sentinel, node, moment)
 
     def notice(self, view: SentinelView) -> None:
         if view.error:

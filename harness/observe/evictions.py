@@ -14,18 +14,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import hiredis
-
 from harness.clock import RunClock
 from harness.model.records import Event
 from harness.model.seams import Topology
 from harness.model.words import NodePurpose
 from harness.observe.context import ObserverContext, context_of
-from harness.observe.link import Link, LinkDown
 from harness.observe.listening import NOTICED_WITHIN_S, listen
-
-SESSION_KEYS = ("session:", "witness:", "user:", "lock:")
-"""What keys of the session store begin with."""
+from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.keys import PREFIXES
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 HEARD_WITHIN_US = 20_000
 
@@ -47,14 +44,14 @@ def enable_eviction_events(topology: Topology) -> bool:
 async def _enable_everywhere(context: ObserverContext) -> bool:
     enabled = False
     for node in session_nodes(context):
-        link = context.link(node)
+        connection = context.connection(node)
         try:
-            if await _is_limited(link):
-                enabled = "e" in await _switch_on(link) or enabled
-        except LinkDown:
+            if await _is_limited(connection):
+                enabled = "e" in await _switch_on(connection) or enabled
+        except NoAnswer:
             continue
         finally:
-            link.close()
+            connection.close()
     return enabled
 
 
@@ -68,7 +65,7 @@ class EvictionWatch:
     def __init__(self, context: ObserverContext, node: str) -> None:
         self._context = context
         self._node = node
-        self._control = context.link(node)
+        self._control = context.connection(node)
         self._flags = ""
         self._listening = False
         self._deaf_from_us: int | None = None
@@ -77,7 +74,7 @@ class EvictionWatch:
         """Until cancelled. A node without a memory limit is never listened to."""
         try:
             await listen(
-                self._context.link(self._node),
+                self._context.connection(self._node),
                 self.hear,
                 subscribe=("SUBSCRIBE", _CHANNEL),
                 before=self._ready,
@@ -86,7 +83,7 @@ class EvictionWatch:
             self._control.close()
 
     def hear(self, _channel: str, key: str) -> None:
-        if key.startswith(SESSION_KEYS):
+        if key.startswith(PREFIXES):
             self._tell("evicted", HEARD_WITHIN_US, key=key)
 
     async def _ready(self) -> None:
@@ -95,7 +92,7 @@ class EvictionWatch:
             self._listening = False
             self._deaf_from_us = self._context.clock.now_us() - round(NOTICED_WITHIN_S * 1e6)
         if not await _is_limited(self._control):
-            raise LinkDown("its memory is not limited")
+            raise NoAnswer("its memory is not limited")
         flags = await _switch_on(self._control)
         if flags != self._flags:
             self._flags = flags
@@ -121,21 +118,21 @@ class EvictionWatch:
         )
 
 
-async def _is_limited(link: Link) -> bool:
-    return await _setting(link, "maxmemory") not in ("", "0")
+async def _is_limited(connection: AsyncConnection) -> bool:
+    return await _setting(connection, "maxmemory") not in ("", "0")
 
 
-async def _switch_on(link: Link) -> str:
+async def _switch_on(connection: AsyncConnection) -> str:
     """Add what is missing; returns the flags that are set afterwards."""
-    flags = await _setting(link, _SETTING)
+    flags = await _setting(connection, _SETTING)
     wanted = ("E" if "E" not in flags else "") + ("e" if not {"A", "e"} & set(flags) else "")
     if not wanted:
         return flags
-    (reply,) = await link.ask(("CONFIG", "SET", _SETTING, flags + wanted), within_s=_ANSWER_WITHIN_S)
-    return flags if isinstance(reply, hiredis.ReplyError) else flags + wanted
+    (reply,) = await connection.ask(("CONFIG", "SET", _SETTING, flags + wanted), within_s=_ANSWER_WITHIN_S)
+    return flags if isinstance(reply, ErrorReply) else flags + wanted
 
 
-async def _setting(link: Link, name: str) -> str:
-    (reply,) = await link.ask(("CONFIG", "GET", name), within_s=_ANSWER_WITHIN_S)
+async def _setting(connection: AsyncConnection, name: str) -> str:
+    (reply,) = await connection.ask(("CONFIG", "GET", name), within_s=_ANSWER_WITHIN_S)
     found: Any = reply
     return str(found[1]) if isinstance(found, list) and len(found) == 2 else ""

@@ -21,15 +21,14 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-import hiredis
-
 from harness.model.records import Event, ForensicEntry, ForensicReading
 from harness.model.words import NodePurpose
 from harness.observe.audit import BATCH, AuditedSession, ask_batch, batches, fill
 from harness.observe.context import ObserverContext
-from harness.observe.link import Link, LinkDown
-from harness.observe.parsing import info_fields
 from harness.observe.topology_view import clustered
+from harness.redis_wire import info
+from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 WITHIN_S = 2.0
 """A few hundred sessions take some 50 ms."""
@@ -40,8 +39,6 @@ _REFUSE_AGAIN = ("CONFIG", "SET", READS_WHEN_DOWN, "no")
 IN_ONE_WRITE = 35
 """Sessions whose questions fit into the 16 KiB that Redis reads from a client at once: what lies in
 one such piece is carried out before anybody else is served."""
-
-_ROLES = {"master": "primary", "slave": "replica"}
 
 
 class _TakenOver(Exception):
@@ -81,55 +78,55 @@ class Forensics:
         reading = ForensicReading(
             n=next(self._numbers), node=node, moment=moment, sent_us=now_us, done_us=now_us, of=len(theirs)
         )
-        link, down = self._context.link(node), False
+        connection, down = self._context.connection(node), False
         try:
             async with asyncio.timeout(WITHIN_S):
-                await self._identify(link, reading)
-                down = self._cluster and await self._is_down(link, node)
+                await self._identify(connection, reading)
+                down = self._cluster and await self._is_down(connection, node)
                 for batch in batches(theirs, IN_ONE_WRITE if down else BATCH):
                     try:
-                        await self._read_batch(link, reading, batch, down=down)
-                    except LinkDown:  # who demotes a node also disconnects its clients
-                        await self._identify(link, reading)
-                        await self._read_batch(link, reading, batch, down=down)
+                        await self._read_batch(connection, reading, batch, down=down)
+                    except NoAnswer:  # who demotes a node also disconnects its clients
+                        await self._identify(connection, reading)
+                        await self._read_batch(connection, reading, batch, down=down)
         except TimeoutError:
             reading.why_partial = f"not finished within {WITHIN_S:g} s"
-        except LinkDown as silence:
+        except NoAnswer as silence:
             reading.why_partial = str(silence)
         except _TakenOver as primary:
             reading.why_partial = f"by then it had the data of its primary at {primary}"
         finally:
             if down:
-                with suppress(LinkDown):  # then it is gone, and its settings with it
-                    await link.ask(_REFUSE_AGAIN, within_s=WITHIN_S)
-            link.close()
+                with suppress(NoAnswer):  # then it is gone, and its settings with it
+                    await connection.ask(_REFUSE_AGAIN, within_s=WITHIN_S)
+            connection.close()
         reading.done_us = self._context.clock.now_us()
         self._context.record(reading)
 
-    async def _identify(self, link: Link, reading: ForensicReading) -> None:
+    async def _identify(self, connection: AsyncConnection, reading: ForensicReading) -> None:
         """Who answers, and whether the data are still its own.
 
         Raises:
-            LinkDown: nobody, or another process than before.
+            NoAnswer: nobody, or another process than before.
             _TakenOver: its data are those of the primary that it follows.
         """
         ready = (("READONLY",),) if self._cluster else ()
-        said = await link.ask(*ready, ("INFO", "server"), ("INFO", "replication"), within_s=WITHIN_S)
+        said = await connection.ask(*ready, ("INFO", "server"), ("INFO", "replication"), within_s=WITHIN_S)
         fields: dict[str, str] = {}
         for text in said[len(ready) :]:
-            fields |= {} if isinstance(text, hiredis.ReplyError) else info_fields(text)
+            fields |= {} if isinstance(text, ErrorReply) else info.fields(text)
         run_id = fields.get("run_id", "")
         if reading.run_id not in {"", run_id}:
-            raise LinkDown(f"another process answers: {run_id}")
+            raise NoAnswer(f"another process answers: {run_id}")
         reading.run_id = run_id
-        reading.role = reading.role or _ROLES.get(fields.get("role", ""), "")
+        reading.role = reading.role or str(info.role(fields) or "")
         if fields.get("master_link_status") == "up":
             raise _TakenOver(f"{fields['master_host']}:{fields['master_port']}")
 
-    async def _is_down(self, link: Link, node: str) -> bool:
+    async def _is_down(self, connection: AsyncConnection, node: str) -> bool:
         """Whether the node refuses reads because of the state of its cluster."""
-        (said,) = await link.ask(("CLUSTER", "INFO"), within_s=WITHIN_S)
-        fields = {} if isinstance(said, hiredis.ReplyError) else info_fields(said)
+        (said,) = await connection.ask(("CLUSTER", "INFO"), within_s=WITHIN_S)
+        fields = {} if isinstance(said, ErrorReply) else info.fields(said)
         down = fields.get("cluster_state") == "fail"
         if down and not self._context.plan.scenario.deployment.topology.allow_reads_when_down:
             self._context.record(
@@ -146,18 +143,23 @@ class Forensics:
         return False
 
     async def _read_batch(
-        self, link: Link, reading: ForensicReading, batch: list[AuditedSession], *, down: bool
+        self,
+        connection: AsyncConnection,
+        reading: ForensicReading,
+        batch: list[AuditedSession],
+        *,
+        down: bool,
     ) -> None:
         sent_us = self._context.clock.now_us()
         replies = await ask_batch(
-            link,
+            connection,
             batch,
             indexed=not self._cluster,
             before=(_ANSWER_ALL_THE_SAME,) if down else (),
             after=(_REFUSE_AGAIN,) if down else (),
         )
         done_us = self._context.clock.now_us()
-        await self._identify(link, reading)
+        await self._identify(connection, reading)
         for session, said in zip(batch, replies, strict=True):
             entry = ForensicEntry(
                 reading=reading.n,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from harness.observe.link import Link, LinkDown, Reply, Words
+from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.protocol import Command, NoAnswer, Reply
 
 CONNECT_WITHIN_S = 0.5
 PING_EVERY_S = 2.0
@@ -19,15 +20,15 @@ NOTICED_WITHIN_S = 2 * PING_EVERY_S + _AGAIN_AFTER_S
 
 
 async def listen(
-    link: Link,
+    connection: AsyncConnection,
     hear: Callable[[str, str], None],
     *,
-    subscribe: Words,
+    subscribe: Command,
     before: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Hand every (channel, text) to `hear`, over one connection after the other, until cancelled.
 
-    `before` is awaited ahead of every subscription and may raise `LinkDown`.
+    `before` is awaited ahead of every subscription and may raise `NoAnswer`.
     """
     hearing = _Hearing(hear)
     try:
@@ -35,14 +36,14 @@ async def listen(
             try:
                 if before is not None:
                     await before()
-                await link.subscribe(hearing.take, subscribe, within_s=CONNECT_WITHIN_S)
-                await _until_silent(link, hearing)
-            except LinkDown:
+                await connection.subscribe(hearing.take, subscribe, within_s=CONNECT_WITHIN_S)
+                await _until_silent(connection, hearing)
+            except NoAnswer:
                 pass  # a dead node is no news here: the samples say it
-            link.close()
+            connection.close()
             await asyncio.sleep(_AGAIN_AFTER_S)
     finally:
-        link.close()
+        connection.close()
 
 
 class _Hearing:
@@ -56,13 +57,13 @@ class _Hearing:
             self._hear(reply[-2], reply[-1])
 
 
-async def _until_silent(link: Link, hearing: _Hearing) -> None:
-    lost = asyncio.ensure_future(link.lost())
+async def _until_silent(connection: AsyncConnection, hearing: _Hearing) -> None:
+    lost = asyncio.ensure_future(connection.lost())
     try:
         hearing.anything = True
         while hearing.anything and not lost.done():
             hearing.anything = False
-            link.send(("PING",))
+            connection.send(("PING",))
             await asyncio.wait((lost,), timeout=PING_EVERY_S)
     except OSError:
         pass  # the connection went while the ping was sent: `lost` knows

@@ -24,7 +24,7 @@ from harness.observe.host import watch_host
 from harness.observe.live_state import LiveState
 from harness.observe.process_states import ProcessStates
 from harness.observe.recovery import RecoveryWatch
-from harness.observe.samples import Seen, sample_node, sample_sentinel
+from harness.observe.samples import NodeAnswer, sample_node, sample_sentinel
 from harness.observe.topology_view import ViewCollector, clustered
 
 AUDIT_WITHIN_S = 120.0
@@ -162,7 +162,7 @@ class Observers:
         context, suspicions = self._context, Suspicions(self._context)
         roles, cluster = RoleWatch(context), ClusterWatch(context, suspicions)
 
-        def notice(seen: Seen) -> None:
+        def notice(seen: NodeAnswer) -> None:
             self._collector.saw_sample(seen.sample)
             roles.notice(seen.sample)
             if seen.cluster is not None:
@@ -179,7 +179,7 @@ class Observers:
                 watch.notice(view)
 
             self._start(sample_sentinel(context, sentinel.name, notice_sentinel))
-            self._start(watch.listen(context.link(sentinel.name)))
+            self._start(watch.listen(context.connection(sentinel.name)))
         for name in session_nodes(context) if self._eviction_events else ():
             self._start(EvictionWatch(context, name).listen())
         self._start(self._barrier.watch())

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
 from harness.observe.context import ObserverContext, every
-from harness.observe.parsing import ClusterView
 from harness.observe.topology_view import RECENT_US, TopologyView, ViewCollector, clustered, guarded, members
+from harness.observe.views import ClusterView
 
 HELD_S = 1.0
 LOOK_EVERY_S = 0.1

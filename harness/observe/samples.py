@@ -12,22 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import hiredis
-
 from harness.model.records import NodeSample
 from harness.observe.context import ObserverContext, every
-from harness.observe.link import LinkDown, Reply, Words
-from harness.observe.parsing import (
+from harness.observe.topology_view import clustered
+from harness.observe.views import (
     SECTIONS,
     ClusterView,
     SentinelView,
     cluster_epoch,
     cluster_view,
-    info_fields,
     node_sample,
     sentinel_view,
 )
-from harness.observe.topology_view import clustered
+from harness.redis_wire import info
+from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply
 
 SAMPLE_EVERY_S = 0.05
 """Data nodes: what is known of promotions and offsets is known to this. A sample costs the loop about a
@@ -37,12 +35,12 @@ ASK_SENTINEL_EVERY_S = 0.1
 ANSWER_WITHIN_S = 0.5
 """A healthy node answers in a millisecond; on a busy machine a hundred. Longer counts as silent."""
 
-_INFO: tuple[Words, ...] = tuple(("INFO", section) for section in SECTIONS)
-_CLUSTER: tuple[Words, ...] = (("CLUSTER", "INFO"), ("CLUSTER", "NODES"))
+_INFO: tuple[Command, ...] = tuple(("INFO", section) for section in SECTIONS)
+_CLUSTER: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLUSTER", "NODES"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class NodeAnswer:
     """One answer of a data node, or its absence."""
 
     sample: NodeSample
@@ -57,33 +55,33 @@ class NodeSampler:
     def __init__(self, context: ObserverContext, node: str) -> None:
         self._context = context
         self._node = node
-        self._link = context.link(node)
+        self._connection = context.connection(node)
         self._run_id = ""
         self._asks_cluster = clustered(context.plan)
 
-    async def ask(self, within_s: float = ANSWER_WITHIN_S) -> Seen:
+    async def ask(self, within_s: float = ANSWER_WITHIN_S) -> NodeAnswer:
         now_us = self._context.clock.now_us
-        first: tuple[Words, ...] = () if self._link.is_open else (("INFO", "server"),)
+        first: tuple[Command, ...] = () if self._connection.is_open else (("INFO", "server"),)
         commands = (*first, *_INFO, *(_CLUSTER if self._asks_cluster else ()))
         sent_us = now_us()
         try:
-            replies = await self._link.ask(*commands, within_s=within_s)
-        except LinkDown as silence:
+            replies = await self._connection.ask(*commands, within_s=within_s)
+        except NoAnswer as silence:
             return self._silent(sent_us, str(silence))
         done_us = now_us()
-        info = replies[: len(first) + len(_INFO)]
-        if refused := next((reply for reply in info if isinstance(reply, hiredis.ReplyError)), None):
-            self._link.close()
+        sections = replies[: len(first) + len(_INFO)]
+        if refused := next((reply for reply in sections if isinstance(reply, ErrorReply)), None):
+            self._connection.close()
             return self._silent(sent_us, str(refused))
         if first:
-            self._run_id = info_fields(replies.pop(0)).get("run_id", "")
+            self._run_id = info.fields(replies.pop(0)).get("run_id", "")
         return self._seen(replies, sent_us, done_us)
 
     def close(self) -> None:
-        self._link.close()
+        self._connection.close()
 
-    def _seen(self, replies: list[Reply], sent_us: int, done_us: int) -> Seen:
-        info = info_fields("".join(replies[: len(SECTIONS)]))
+    def _seen(self, replies: list[Reply], sent_us: int, done_us: int) -> NodeAnswer:
+        said = info.fields("".join(replies[: len(SECTIONS)]))
         cluster = epoch = None
         if self._asks_cluster:
             about, nodes = replies[-2:]  # refused while the node loads its data: no view then
@@ -97,7 +95,7 @@ class NodeSampler:
                     directory=self._context.directory,
                 )
         sample = node_sample(
-            info,
+            said,
             node=self._node,
             run_id=self._run_id,
             sent_us=sent_us,
@@ -106,18 +104,20 @@ class NodeSampler:
             epoch=epoch,
             shard=self._shard(cluster),
         )
-        return Seen(sample=sample, cluster=cluster, changes=int(info.get("rdb_changes_since_last_save", 0)))
+        return NodeAnswer(
+            sample=sample, cluster=cluster, changes=int(said.get("rdb_changes_since_last_save", 0))
+        )
 
     def _shard(self, view: ClusterView | None) -> int | None:
         """The shard that the node says it belongs to; None: it does not say, or there is only one."""
         slot = None if view is None else view.slot_of(self._node)
         return None if slot is None else self._context.plan.shard_of_slot(slot)
 
-    def _silent(self, sent_us: int, why: str) -> Seen:
+    def _silent(self, sent_us: int, why: str) -> NodeAnswer:
         done_us = self._context.clock.now_us()
         sample = NodeSample(node=self._node, sent_us=sent_us, done_us=done_us, reachable=False, error=why)
         view = ClusterView(observer=self._node, sent_us=sent_us, done_us=done_us, error=why)
-        return Seen(sample=sample, cluster=view if self._asks_cluster else None)
+        return NodeAnswer(sample=sample, cluster=view if self._asks_cluster else None)
 
 
 class SentinelSampler:
@@ -126,25 +126,25 @@ class SentinelSampler:
     def __init__(self, context: ObserverContext, sentinel: str) -> None:
         self._context = context
         self._sentinel = sentinel
-        self._link = context.link(sentinel)
+        self._connection = context.connection(sentinel)
         self._run_id = ""
 
     async def ask(self, within_s: float = ANSWER_WITHIN_S) -> SentinelView:
         now_us = self._context.clock.now_us
-        first: tuple[Words, ...] = () if self._link.is_open else (("INFO", "server"),)
+        first: tuple[Command, ...] = () if self._connection.is_open else (("INFO", "server"),)
         sent_us = now_us()
         try:
-            *about, reply = await self._link.ask(
+            *about, reply = await self._connection.ask(
                 *first, ("SENTINEL", "MASTER", self._context.service), within_s=within_s
             )
-        except LinkDown as silence:
+        except NoAnswer as silence:
             return self._silent(sent_us, str(silence))
-        refused = next((r for r in (*about, reply) if isinstance(r, hiredis.ReplyError)), None)
+        refused = next((r for r in (*about, reply) if isinstance(r, ErrorReply)), None)
         if refused is not None:
-            self._link.close()
+            self._connection.close()
             return self._silent(sent_us, str(refused))
         if about:
-            self._run_id = info_fields(about[0]).get("run_id", "")
+            self._run_id = info.fields(about[0]).get("run_id", "")
         return sentinel_view(
             reply,
             observer=self._sentinel,
@@ -155,14 +155,14 @@ class SentinelSampler:
         )
 
     def close(self) -> None:
-        self._link.close()
+        self._connection.close()
 
     def _silent(self, sent_us: int, why: str) -> SentinelView:
         done_us = self._context.clock.now_us()
         return SentinelView(observer=self._sentinel, sent_us=sent_us, done_us=done_us, error=why)
 
 
-async def sample_node(context: ObserverContext, node: str, notice: Callable[[Seen], None]) -> None:
+async def sample_node(context: ObserverContext, node: str, notice: Callable[[NodeAnswer], None]) -> None:
     """Sample one data node until cancelled."""
     sampler = NodeSampler(context, node)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from harness.model.plan import Plan
 from harness.model.records import NodeSample
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
-from harness.observe.parsing import ClusterView, SentinelView
+from harness.observe.views import ClusterView, SentinelView
 
 RECENT_US = 1_000_000
 """What was seen longer ago is not what is so."""

@@ -15,7 +15,6 @@ from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.cluster import LoadBalancingStrategy
-from redis.crc import key_slot
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
@@ -120,7 +119,3 @@ class ClusterClient:
 
     async def close(self) -> None:
         await self._client.aclose()
-
-
-def slot_of(key: str) -> int:
-    return int(key_slot(key.encode()))

@@ -1,6 +1,5 @@
-"""Keys, and the scripts: what a web application would keep in its session module.
+"""The scripts of the session store, and commands that several behaviours send.
 
-A session's keys share a hash tag, so that they live in one slot of a cluster; harmless elsewhere.
 `ATOMIC` runs a list of commands as one, optionally only if the session exists. It *returns* the
 error of its first write and lets any later error be raised: so an error without the mark that
 Redis puts on errors raised inside scripts proves that nothing was written. (Redis 6 marks the error
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness.redis_wire.keys import session_key, witness_key
 from harness.sessions.exchange import Command
 
 WITNESS_OUTLIVES_S = 3600
@@ -42,22 +42,6 @@ return 0"""
 """Compare and delete: a lock is released only by the token that took it."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-def session_key(session: str) -> str:
-    return f"session:{{{session}}}"
-
-
-def witness_key(session: str) -> str:
-    return f"witness:{{{session}}}"
-
-
-def lock_key(session: str) -> str:
-    return f"lock:session:{{{session}}}"
-
-
-def index_key(user: str) -> str:
-    return f"user:{{{user}}}:sessions"
 
 
 def atomically(session: str, commands: Sequence[Command], *, guarded: bool) -> Command:

@@ -30,6 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from harness.clock import Clock
 from harness.model import records
 from harness.model.seams import Recorder, Source
+from harness.redis_wire import info
 from harness.sessions.exchange import CURRENT, Carried, Command, Exchange
 from harness.sessions.replies import NOT_YET, ReplyParser, refusal_of
 
@@ -83,7 +84,7 @@ class Wire:
             node=self._node_at(str(connection.host), connection.port) or "?",
             local_port=connection.local_port(),
             run_id=facts.get("run_id", ""),
-            role={"master": "primary", "slave": "replica"}.get(facts.get("role", ""), ""),
+            role=str(info.role(facts) or ""),
             opened_us=opened_us,
         )
         connection.entry = entry
@@ -231,10 +232,7 @@ class RecordedConnection(SourcedConnection):
                 text = await self.read_response()
             except ResponseError:
                 continue
-            lines = (text.decode() if isinstance(text, bytes) else str(text)).splitlines()
-            for line in lines:
-                name, _, value = line.partition(":")
-                facts[name] = value
+            facts |= info.fields(text.decode() if isinstance(text, bytes) else str(text))
         return facts
 
     def pack_command(self, *args: Any) -> list[bytes]:

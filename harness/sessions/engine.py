@@ -23,10 +23,10 @@ from harness.model.plan import Plan
 from harness.model.records import Connection, Event, Operation
 from harness.model.seams import Recorder, Topology
 from harness.model.words import OperationKind, Outcome, Phase
+from harness.redis_wire.keys import session_key, witness_key
 from harness.sessions import BEHAVIOURS
 from harness.sessions.actors import Actor, Due, User
 from harness.sessions.arrivals import Turn, log_in_dice, turns
-from harness.sessions.commands import session_key, witness_key
 from harness.sessions.counters import Counters, Snapshot
 from harness.sessions.exchange import CURRENT, Recording
 from harness.sessions.fleet import Fleet

@@ -19,7 +19,8 @@ from harness.model.plan import Plan
 from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
-from harness.sessions.cluster import ClusterClient, slot_of
+from harness.redis_wire.keys import slot
+from harness.sessions.cluster import ClusterClient
 from harness.sessions.discovery import Client, Surroundings
 from harness.sessions.web_server import WebServer
 
@@ -78,7 +79,7 @@ class Fleet:
 
     def shard_of_key(self, key: str) -> int:
         """As slots were assigned at the start: a failover moves no slot to another shard."""
-        return self._shard_of_slot[slot_of(key)] if self._shard_of_slot else 1
+        return self._shard_of_slot[slot(key)] if self._shard_of_slot else 1
 
     def serving(self, index: int) -> WebServer:
         """The web server a request goes to; its own choice if none is in service."""

@@ -18,7 +18,8 @@ from math import inf
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
-from harness.sessions.commands import RELEASE, lock_key
+from harness.redis_wire.keys import lock_key
+from harness.sessions.commands import RELEASE
 from harness.sessions.exchange import Command
 from harness.sessions.read import read_back
 from harness.sessions.request import OK, PLEASE_LOG_IN, TRY_LATER, Request, told_by

@@ -11,7 +11,8 @@ from __future__ import annotations
 from harness.model.records import Step
 from harness.model.scenario import Declaration
 from harness.model.words import OperationKind, Outcome, StepKind
-from harness.sessions.commands import WITNESS_OUTLIVES_S, expire, index_key
+from harness.redis_wire.keys import index_key
+from harness.sessions.commands import WITNESS_OUTLIVES_S, expire
 from harness.sessions.exchange import Command
 from harness.sessions.request import OK, Request, told_by
 

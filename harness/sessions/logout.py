@@ -10,7 +10,7 @@ from __future__ import annotations
 from harness.model.records import Step
 from harness.model.scenario import Declaration
 from harness.model.words import OperationKind, Outcome, StepKind
-from harness.sessions.commands import index_key
+from harness.redis_wire.keys import index_key
 from harness.sessions.request import SIGNED_OUT, Request, told_by
 
 

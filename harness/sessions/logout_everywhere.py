@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
-from harness.sessions.commands import index_key, session_key
+from harness.redis_wire.keys import index_key, session_key
 from harness.sessions.logout import note_deleted
 from harness.sessions.request import SIGNED_OUT, Request, told_by
 

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from harness.faults.conversation import Conversation, dial
 from harness.faults.filler import Load, fill
 from harness.model.seams import Topology
+from harness.redis_wire import blocking
+from harness.redis_wire.blocking import Connection
 from harness.topology.start import up
 from lab.bench.nodes import ONE_NODE, plan_of, redis_benchmark
 from lab.rows import Row, skipped
@@ -71,7 +72,11 @@ def _emptied(topology: Topology) -> None:
         node.call("FLUSHALL")
 
 
-def _connected(topology: Topology) -> Conversation:
-    node = dial(topology.address("redis-1"), topology.observer(), "redis-1", ANSWERED_WITHIN_S)
-    node.call("AUTH", topology.secrets.redis)
-    return node
+def _connected(topology: Topology) -> Connection:
+    return blocking.connect(
+        topology.address("redis-1"),
+        topology.observer(),
+        who="redis-1",
+        secret=topology.secrets.redis,
+        within_s=ANSWERED_WITHIN_S,
+    )

@@ -18,7 +18,7 @@ import pytest
 from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes
-from harness.faults.director import Director, StepStatus
+from harness.faults.director import WITHOUT_EFFECT, Director, StepStatus
 from harness.faults.filler import Load, fill
 from harness.model.plan import Plan
 from harness.model.scenario import Start
@@ -93,7 +93,7 @@ def test_sentinel_topology_faults(tmp_path: Path) -> None:
         assert len(promoted) == 1
         host, port = ask(scene.topology, "sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sessions")
         assert scene.topology.node_at(host, int(port)) == promoted[0]
-        with pytest.raises(NoEffect, match=r"does not call|no primary|INPROG|NOGOODSLAVE"):
+        with pytest.raises(WITHOUT_EFFECT, match=r"does not call|no primary|INPROG|NOGOODSLAVE"):
             # Right after one, the old primary still says master too, or no replica is fit yet.
             inject(scene, "planned failover")
 

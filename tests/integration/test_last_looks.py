@@ -8,7 +8,6 @@ import socket
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
-import hiredis
 import pytest
 
 from harness.clock import RunClock
@@ -16,7 +15,8 @@ from harness.model.records import Connection, Event, ForensicEntry, ForensicRead
 from harness.model.words import TopologyKind
 from harness.observe import Observers
 from harness.observe.audit import index_key
-from harness.sessions.commands import session_key
+from harness.redis_wire.keys import session_key
+from harness.redis_wire.protocol import ErrorReply, packed
 from harness.topology.process import backend as process
 from tests import builders_observe as a
 
@@ -70,7 +70,7 @@ class Play:
         found = socket.create_connection(
             (at.host, at.port), timeout=5, source_address=(source.host, 0) if source.host else None
         )
-        found.sendall(hiredis.pack_command(("AUTH", self.topology.secrets.redis)))
+        found.sendall(packed([("AUTH", self.topology.secrets.redis)]))
         assert found.recv(100) == b"+OK\r\n"
         entry = Connection(
             id=number, web_server="web-1", node=node, local_port=found.getsockname()[1], opened_us=0
@@ -107,7 +107,7 @@ def test_write_of_a_closed_connection_is_open_until_the_paused_server_has_done_i
         async with watched(topology) as play:
             client, entry = play.client("redis-1", 7)
             await asyncio.to_thread(topology.pause, "redis-1")
-            client.sendall(hiredis.pack_command(("SET", "late", "1")))
+            client.sendall(packed([("SET", "late", "1")]))
             client.close()
             play.given_up.append(entry)
             await asyncio.sleep(1.5)
@@ -247,7 +247,7 @@ def test_cluster_node_without_majority_is_read_and_refuses_others_as_before(tmp_
 
             async def refused():
                 (answer,) = await play.ask("redis-1", ("HGETALL", session_key(home[0])))
-                return isinstance(answer, hiredis.ReplyError) and "CLUSTERDOWN" in str(answer)
+                return isinstance(answer, ErrorReply) and "CLUSTERDOWN" in str(answer)
 
             async with asyncio.timeout(20):
                 while not await refused():  # noqa: ASYNC110  no event says it

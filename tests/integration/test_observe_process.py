@@ -15,7 +15,7 @@ from harness.model.records import AuditEntry, AuditSummary, Bracket, ClockPair, 
 from harness.model.words import TopologyKind
 from harness.observe import Observers, enable_eviction_events
 from harness.observe.audit import index_key
-from harness.sessions.commands import session_key
+from harness.redis_wire.keys import session_key
 from harness.topology.process import backend as process
 from tests import builders_observe as a
 
@@ -321,7 +321,7 @@ def test_eviction_events_stay_off_without_a_memory_limit(tmp_path):
 
 def test_audit_of_a_cluster_asks_the_shard_and_finds_the_index_elsewhere(tmp_path):
     """Each session is read on its shard's two nodes; its index from the primary that has that slot."""
-    from harness.observe.parsing import slot
+    from harness.redis_wire.keys import slot
 
     async def scenario(topology):
         async with watched(topology) as seen:

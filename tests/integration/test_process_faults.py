@@ -11,7 +11,10 @@ import pytest
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.seams import Topology
-from harness.topology.base.control import Control, NoAnswer, command, connect, parse_info
+from harness.redis_wire import blocking, info
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import NoAnswer
+from harness.topology.base.control import command, connect
 from harness.topology.base.readiness import await_ready
 from harness.topology.process.backend import machine, up
 from harness.topology.process.topology import ProcessTopology
@@ -32,14 +35,14 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessTopolo
         yield running
 
 
-def as_web_server(topology: Topology, name: str, node: str) -> Control:
-    return Control(
-        topology.address(node), secret=topology.secrets.redis, source=topology.source(name), timeout_s=0.5
+def as_web_server(topology: Topology, name: str, node: str) -> Connection:
+    return blocking.connect(
+        topology.address(node), topology.source(name), who=node, secret=topology.secrets.redis, within_s=0.5
     )
 
 
 def run_id(topology: Topology, node: str) -> str:
-    return parse_info(command(topology, node, "INFO", "server"))["run_id"]
+    return info.fields(command(topology, node, "INFO", "server"))["run_id"]
 
 
 def test_killed_node_is_gone_and_comes_back_with_its_data(topology: ProcessTopology) -> None:
@@ -141,7 +144,7 @@ def test_reply_to_a_cut_web_server_does_not_arrive(topology: ProcessTopology) ->
     with as_web_server(topology, "web-1", "redis-1") as waiting:
         waiting._socket.sendall(b"BLPOP gate 0\r\n")
         wait_until(
-            lambda: parse_info(command(topology, "redis-1", "INFO", "clients"))["blocked_clients"] == "1",
+            lambda: info.fields(command(topology, "redis-1", "INFO", "clients"))["blocked_clients"] == "1",
             within_s=5,
             waiting_for="the client to be blocked",
         )

@@ -12,8 +12,9 @@ import pytest
 
 from harness.errors import EnvironmentFailure
 from harness.model.words import TopologyKind
+from harness.redis_wire.protocol import as_map
 from harness.topology.base import processes, state_files
-from harness.topology.base.control import Controls, command, pairs, role
+from harness.topology.base.control import Controls, command, role
 from harness.topology.base.readiness import missing
 from harness.topology.process import run_record, server_programs
 from harness.topology.process.backend import machine, up
@@ -90,7 +91,7 @@ def test_settings_of_the_scenario_reach_the_nodes(tmp_path: Path) -> None:
     plan = process_plan("sentinel", redis={"maxmemory": "64mb"}, down_after_s=1.5, quorum=3)
     with up(plan, run="settings", directory=tmp_path) as topology:
         assert command(topology, "redis-2", "CONFIG", "GET", "maxmemory") == ["maxmemory", str(64 << 20)]
-        view = pairs(command(topology, "sentinel-1", "SENTINEL", "MASTER", "sessions"))
+        view = as_map(command(topology, "sentinel-1", "SENTINEL", "MASTER", "sessions"))
         assert (view["down-after-milliseconds"], view["quorum"]) == ("1500", "3")
         assert [role(topology, name).value for name in ("redis-1", "redis-2", "sentinel-1")] == [
             "primary",

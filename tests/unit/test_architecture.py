@@ -14,10 +14,11 @@ from harness.faults import FAULTS
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
 
-GROUND = {"model", "errors", "clock", "kit_files", "safe_files", "tasks", "visible"}
+GROUND = {"model", "errors", "clock", "kit_files", "redis_wire", "safe_files", "tasks", "visible"}
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
 PURE = {"scenario", "plan", "checks", "report", "model"}
-UNTOUCHABLE = {"redis", "docker", "subprocess", "asyncio", "socket"}
+UNTOUCHABLE = {"redis", "hiredis", "docker", "subprocess", "asyncio", "socket"}
+PURE_OF_THE_WIRE = {"harness.redis_wire.keys", "harness.redis_wire.words"}
 
 
 def _modules() -> list[Path]:
@@ -116,6 +117,49 @@ def test_pure_stages_touch_nothing(path: Path) -> None:
     if _stage(path) in PURE:
         roots = {name.split(".")[0] for name in _imported(path)}
         assert not roots & UNTOUCHABLE, f"{path} imports {roots & UNTOUCHABLE}"
+        wire = {name for name in _imported(path) if name.startswith("harness.redis_wire")}
+        wrong = {name for name in wire if not name.startswith(tuple(PURE_OF_THE_WIRE))}
+        assert not wrong, f"{path} imports {wrong}"
+
+
+WIRE = "redis_wire"
+CLIENTS_UNDER_TEST = "sessions"
+KNOCKS_AT_THE_DOCKER_ENGINE = PACKAGE / "topology" / "docker" / "daemon.py"
+TRANSLATES_OLD_DIRECTIVES = PACKAGE / "model" / "directive_table.py"
+ASK_NODES = {"topology", "faults", "observe", "sessions", "by_hand", "run"}
+PROTOCOL_WORDS = {"master", "slave", "myself", "handshake"}
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_else_talks_to_redis(path: Path) -> None:
+    """Connections are opened and replies taken apart in `redis_wire` alone; the clients under test are client
+    libraries, and share its words and keys."""
+    if _stage(path) == WIRE:
+        return
+    roots = {name.split(".")[0] for name in _imported(path)}
+    assert _stage(path) == CLIENTS_UNDER_TEST or not roots & {"redis", "hiredis"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        place = f"{path}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Attribute) and path != KNOCKS_AT_THE_DOCKER_ENGINE:
+            assert node.attr not in {"create_connection", "open_connection"}, place
+        if isinstance(node, ast.Constant) and path != TRANSLATES_OLD_DIRECTIVES:
+            assert node.value not in PROTOCOL_WORDS, f"{place}: a word of the protocol"
+        if isinstance(node, ast.Call) and _stage(path) in ASK_NODES:
+            assert not _takes_a_reply_apart(node), f"{place}: a reply is taken apart"
+
+
+def _takes_a_reply_apart(call: ast.Call) -> bool:
+    r"""`text.split("\r\n")`, `line.split(":", 1)`, `part.split("=")`, `name.startswith("slave")`."""
+    if (
+        not isinstance(call.func, ast.Attribute)
+        or not call.args
+        or not isinstance(call.args[0], ast.Constant)
+    ):
+        return False
+    by = call.args[0].value
+    return (call.func.attr == "split" and by in {"\r\n", ":", "="}) or (
+        call.func.attr in {"startswith", "removeprefix"} and by in {"slave", "db", "keys="}
+    )
 
 
 LOSS_RULES = PACKAGE / "checks" / "promises" / "loss_rules.py"

@@ -62,11 +62,6 @@ def default_port(node: NodePlan) -> int:
     return SENTINEL_PORT if node.role is NodeRole.SENTINEL else REDIS_PORT
 
 
-def password(node: NodePlan, secrets: Secrets) -> str:
-    """The password of this node's clients."""
-    return secrets.sentinel if node.role is NodeRole.SENTINEL else secrets.redis
-
-
 def sentinel_id(name: str, secrets: Secrets) -> str:
     """The run id of a sentinel: 40 hex digits, chosen beforehand so that others can be told of it."""
     return hashlib.sha1(f"{secrets.sentinel}/{name}".encode(), usedforsecurity=False).hexdigest()
@@ -90,7 +85,7 @@ def _of_the_run(
     yield f"bind {own.host}"
     yield f"port {own.port}"
     yield f"dir {quoted(directory)}"
-    yield f"requirepass {password(node, secrets)}"
+    yield f"requirepass {secrets.of(node.role)}"
     if node.role is NodeRole.SENTINEL:
         return
     yield f"masterauth {secrets.redis}"

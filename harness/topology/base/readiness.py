@@ -12,19 +12,23 @@ looks again only 10 s later. So sentinels are started after the replicas are att
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, count, permutations
-
-from redis.crc import key_slot
+from typing import NamedTuple
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import SLOTS, NodePlan, Plan
 from harness.model.seams import Topology, shard_primary
 from harness.model.words import SERVICE, NodeRole, TopologyKind
+from harness.redis_wire import cluster, info, sentinel
+from harness.redis_wire.cluster import ClusterRow
+from harness.redis_wire.keys import slot
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
+from harness.redis_wire.sentinel import WatchedNode
 from harness.topology.base.configuration import sentinel_id
-from harness.topology.base.control import Controls, ErrorReply, NoAnswer, command, pairs, parse_info
+from harness.topology.base.control import Controls, command
 
 READY_WITHIN_S = 30.0
 """Takes 1.5 s (Sentinel) to 2.5 s (cluster) on an idle machine; the rest is for busy ones."""
@@ -39,7 +43,7 @@ def answers(topology: Topology, node: str) -> bool:
     try:
         return bool(command(topology, node, "PING") == "PONG")
     except ErrorReply as error:
-        return str(error).startswith(("LOADING", "MASTERDOWN"))
+        return error.code in {"LOADING", "MASTERDOWN"}
     except NoAnswer:
         return False
 
@@ -118,8 +122,8 @@ def _missing(controls: Controls, topology: Topology) -> Iterator[str]:
     yield from _replication(controls, plan)
     if _is_cluster(plan):
         yield from _cluster_views(controls, topology)
-    for sentinel in plan.sentinels():
-        yield from _sentinel_view(controls, topology, sentinel)
+    for guard in plan.sentinels():
+        yield from _sentinel_view(controls, topology, guard)
 
 
 def _replication(controls: Controls, plan: Plan) -> Iterator[str]:
@@ -131,7 +135,7 @@ def _replication(controls: Controls, plan: Plan) -> Iterator[str]:
 
 def _replication_of(controls: Controls, primary: NodePlan, replicas: list[NodePlan]) -> Iterator[str]:
     before = controls.info(primary.name, "replication")
-    if before["role"] != "master":
+    if info.role(before) is not NodeRole.PRIMARY:
         yield f"{primary.name} is no primary"
         return
     views = {replica.name: controls.info(replica.name, "replication") for replica in replicas}
@@ -141,7 +145,7 @@ def _replication_of(controls: Controls, primary: NodePlan, replicas: list[NodePl
     # The primary's offset may move while replicas are asked, so theirs must lie between two readings.
     lowest, highest = int(before["master_repl_offset"]), int(after["master_repl_offset"])
     for name, view in views.items():
-        if view["role"] != "slave" or view["master_link_status"] != "up":
+        if info.role(view) is not NodeRole.REPLICA or view["master_link_status"] != "up":
             yield f"{name} is not attached to {primary.name}"
         elif not lowest <= int(view["slave_repl_offset"]) <= highest:
             yield f"{name} is at offset {view['slave_repl_offset']}, {primary.name} at {highest}"
@@ -167,7 +171,7 @@ def _key_on(plan: Plan, shard: int) -> str:
     if not _is_cluster(plan):
         return next(names)
     first, last = plan.slot_range(shard)
-    return next(name for name in names if first <= key_slot(name.encode()) <= last)
+    return next(name for name in names if first <= slot(name) <= last)
 
 
 def _start_sentinels(topology: Topology) -> None:
@@ -184,39 +188,44 @@ def _introduce_sentinels(controls: Controls, topology: Topology) -> None:
     each other not yet listening, and try again only after a second.
     """
     primary = topology.address(shard_primary(topology.plan, 1).name)
-    for sentinel, other in permutations([node.name for node in topology.plan.sentinels()], 2):
-        address, identity = topology.address(other), sentinel_id(other, topology.secrets)
-        hello = (address.host, address.port, identity, 0, SERVICE, primary.host, primary.port, 0)
-        controls.call(sentinel, "PUBLISH", "__sentinel__:hello", ",".join(map(str, hello)))
+    for name, other in permutations([node.name for node in topology.plan.sentinels()], 2):
+        introduction = sentinel.introduction(
+            sentinel=topology.address(other),
+            identity=sentinel_id(other, topology.secrets),
+            service=SERVICE,
+            primary=primary,
+        )
+        controls.call(name, *introduction)
 
 
-def _sentinel_view(controls: Controls, topology: Topology, sentinel: NodePlan) -> Iterator[str]:
+def _sentinel_view(controls: Controls, topology: Topology, asked: NodePlan) -> Iterator[str]:
     plan = topology.plan
     primary = topology.address(shard_primary(plan, 1).name)
     guarded, replicas, sentinels = controls.call_all(
-        sentinel.name, [("SENTINEL", what, SERVICE) for what in ("MASTER", "REPLICAS", "SENTINELS")]
+        asked.name, [("SENTINEL", what, SERVICE) for what in ("MASTER", "REPLICAS", "SENTINELS")]
     )
-    view = pairs(guarded)
-    if (view["ip"], int(view["port"])) != (primary.host, primary.port) or view["flags"] != "master":
-        yield f"{sentinel.name} sees the primary as {view['ip']}:{view['port']} {view['flags']}"
+    view = sentinel.watched(guarded)
+    if view.address != primary or view.role is not NodeRole.PRIMARY or view.flags:
+        seen = f"{view.address.host}:{view.address.port} {view.fields['flags']}"
+        yield f"{asked.name} sees the primary as {seen}"
     expected = {node.name for node in plan.data_nodes() if node.role is NodeRole.REPLICA and node.shard == 1}
-    yield from _unlike(sentinel.name, topology, expected, "slave", [pairs(replica) for replica in replicas])
-    others = {node.name for node in plan.sentinels()} - {sentinel.name}
-    yield from _unlike(sentinel.name, topology, others, "sentinel", [pairs(other) for other in sentinels])
+    yield from _unlike(asked.name, topology, expected, NodeRole.REPLICA, map(sentinel.watched, replicas))
+    others = {node.name for node in plan.sentinels()} - {asked.name}
+    yield from _unlike(asked.name, topology, others, NodeRole.SENTINEL, map(sentinel.watched, sentinels))
 
 
 def _unlike(
-    sentinel: str, topology: Topology, expected: set[str], flags: str, seen: list[dict[str, str]]
+    asked: str, topology: Topology, expected: set[str], role: NodeRole, seen: Iterable[WatchedNode]
 ) -> Iterator[str]:
-    names = {topology.node_at(view["ip"], int(view["port"])) for view in seen}
-    for name in sorted(expected - names):
-        yield f"{sentinel} does not know {name}"
-    for view in seen:
-        name = topology.node_at(view["ip"], int(view["port"])) or f"{view['ip']}:{view['port']}"
-        if view["flags"] != flags:
-            yield f"{sentinel} sees {name} as {view['flags']}"
-        elif view.get("master-link-status", "ok") != "ok":
-            yield f"{sentinel} sees {name} with its link to the primary down"
+    views = [(topology.node_at(view.address.host, view.address.port), view) for view in seen]
+    for name in sorted(expected - {name for name, _ in views}):
+        yield f"{asked} does not know {name}"
+    for known, view in views:
+        name = known or f"{view.address.host}:{view.address.port}"
+        if view.role is not role or view.flags:
+            yield f"{asked} sees {name} as {view.fields['flags']}"
+        elif view.fields.get("master-link-status", "ok") != "ok":
+            yield f"{asked} sees {name} with its link to the primary down"
 
 
 def _form_cluster(controls: Controls, topology: Topology, within_s: float) -> None:
@@ -243,7 +252,7 @@ def _form_cluster(controls: Controls, topology: Topology, within_s: float) -> No
 
 def _strangers(controls: Controls, plan: Plan, identities: dict[str, str]) -> Iterator[str]:
     for node in plan.data_nodes():
-        known = set(_cluster_nodes(controls, node.name))
+        known = set(_rows(controls, node.name))
         for name, identity in identities.items():
             if identity not in known:
                 yield f"{node.name} does not know {name}"
@@ -255,27 +264,43 @@ def _cluster_views(controls: Controls, topology: Topology) -> Iterator[str]:
     identities = {node.name: str(controls.call(node.name, "CLUSTER", "MYID")) for node in nodes}
     expected = {identities[node.name]: _expected_row(node, plan, identities) for node in nodes}
     for node in nodes:
-        info = parse_info(controls.call(node.name, "CLUSTER", "INFO"))
-        if (info["cluster_state"], int(info["cluster_slots_ok"])) != ("ok", SLOTS):
-            yield f"{node.name} says {info['cluster_state']} with {info['cluster_slots_ok']} of {SLOTS} slots"
-        rows = _cluster_nodes(controls, node.name)
+        state = info.fields(controls.call(node.name, "CLUSTER", "INFO"))
+        if (state["cluster_state"], int(state["cluster_slots_ok"])) != ("ok", SLOTS):
+            served = f"{state['cluster_slots_ok']} of {SLOTS} slots"
+            yield f"{node.name} says {state['cluster_state']} with {served}"
+        rows = _rows(controls, node.name)
         for identity, row in expected.items():
             if rows.get(identity) != row:
                 yield f"{node.name} sees {identity[:8]} as {rows.get(identity)}, not {row}"
 
 
-def _expected_row(node: NodePlan, plan: Plan, identities: dict[str, str]) -> tuple[str, ...]:
+class _Row(NamedTuple):
+    """What matters of a line of CLUSTER NODES."""
+
+    role: str
+    replica_of: str
+    link: str
+    slots: tuple[tuple[int, int], ...] = ()
+    trouble: str = ""
+
+
+def _expected_row(node: NodePlan, plan: Plan, identities: dict[str, str]) -> _Row:
     if node.replica_of:
-        return ("slave", identities[node.replica_of], "connected")
-    first, last = plan.slot_range(node.shard)
-    return ("master", "-", "connected", f"{first}-{last}")
+        return _Row(str(NodeRole.REPLICA), identities[node.replica_of], "connected")
+    return _Row(str(NodeRole.PRIMARY), "", "connected", (plan.slot_range(node.shard),))
 
 
-def _cluster_nodes(controls: Controls, node: str) -> dict[str, tuple[str, ...]]:
-    """Node id -> (flags, id of its primary, link state, slots...), without those still meeting."""
-    rows = (line.split() for line in str(controls.call(node, "CLUSTER", "NODES")).splitlines())
-    return {
-        row[0]: (row[2].removeprefix("myself,"), row[3], row[7], *row[8:])
-        for row in rows
-        if "handshake" not in row[2]
-    }
+def _rows(controls: Controls, node: str) -> dict[str, _Row]:
+    """By identity, without those that are still meeting."""
+    said = cluster.rows(str(controls.call(node, "CLUSTER", "NODES")))
+    return {row.identity: _as_seen(row) for row in said if cluster.MEETING not in row.flags}
+
+
+def _as_seen(row: ClusterRow) -> _Row:
+    return _Row(
+        role=str(row.role),
+        replica_of=row.primary,
+        link="connected" if row.connected else "disconnected",
+        slots=row.slots,
+        trouble=" ".join(sorted(row.flags)),
+    )

@@ -23,9 +23,10 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import SERVICE, BackendKind
+from harness.redis_wire import info
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base.configuration import redact
-from harness.topology.base.control import Controls, ErrorReply, NoAnswer
-from harness.topology.base.control import engine as engine_of
+from harness.topology.base.control import Controls
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
 from harness.topology.base.readiness import answers, assemble
@@ -302,7 +303,7 @@ class DockerTopology:
         # Of a held topology the first node may be dead or paused.
         for node in self.plan.data_nodes():
             with Controls(self) as controls, suppress(NoAnswer, ErrorReply):
-                return engine_of(controls.info(node.name, "server"))
+                return info.engine(controls.info(node.name, "server"))
         return "no data node answers"
 
     def _note_cuts(self) -> None:

@@ -22,8 +22,10 @@ from harness.errors import EnvironmentFailure
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import SERVICE, BackendKind, NodeRole
+from harness.redis_wire import info
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base import configuration, readiness
-from harness.topology.base.control import ErrorReply, NoAnswer, command, engine, parse_info
+from harness.topology.base.control import command
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import end, outer_user
@@ -269,15 +271,15 @@ class ProcessTopology:
     def _identified(self, node: str) -> str:
         """The engine that answers at a node's address, once it is proved to be the process of ours."""
         try:
-            info = parse_info(command(self, node, "INFO", "server"))
+            said = info.fields(command(self, node, "INFO", "server"))
         except (NoAnswer, ErrorReply) as error:
             raise EnvironmentFailure(f"{node}: does not say who it is: {error}") from error
         pid = self.state(node).pid
-        if int(info["process_id"]) != pid:
+        if int(said["process_id"]) != pid:
             raise EnvironmentFailure(
-                f"{node}: expected process {pid} at {self.address(node)}, found {info['process_id']}"
+                f"{node}: expected process {pid} at {self.address(node)}, found {said['process_id']}"
             )
-        return engine(info)
+        return info.engine(said)
 
     def _identified_by_any(self) -> str:
         """Of a held topology any node may be down or paused by now; empty: all are."""

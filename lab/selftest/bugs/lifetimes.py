@@ -11,7 +11,7 @@ from typing import ClassVar
 from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
-from harness.sessions.commands import index_key, session_key
+from harness.redis_wire.keys import index_key, session_key
 from lab.selftest.mischief import QUIET_MIX, Bug, Deed, Setting, looked_in_time, one_of
 from lab.selftest.proxy import Upstream
 from lab.selftest.resp import Command, encoded, parsed

@@ -12,7 +12,7 @@ from typing import ClassVar
 from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
-from harness.sessions.commands import session_key, witness_key
+from harness.redis_wire.keys import session_key, witness_key
 from lab.selftest.mischief import APART_S, QUIET_MIX, Bug, Deed, Setting, count_of, looked_in_time, one_of
 from lab.selftest.proxy import Upstream
 from lab.selftest.resp import OK, QUEUED, Command, Write, encoded, write_in

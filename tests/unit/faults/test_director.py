@@ -16,6 +16,7 @@ from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Start
 from harness.model.seams import Effect, Fault, FaultScene, LastLook, Machine
 from harness.model.words import Phase, TopologyKind
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from tests.fakes import FakeWorld, fake_world, make_plan, step
 
 
@@ -216,6 +217,20 @@ def test_fault_without_effect_is_reported_and_the_run_goes_on(stage: Stage) -> N
     assert [one.status for one in report.steps] == [StepStatus.NO_EFFECT, StepStatus.EFFECT]
     assert [e.detail for e in world.events("no-effect")] == ["redis-1 is down already"]
     assert world.events("healed") == [], "nothing to heal"
+
+
+@pytest.mark.parametrize(
+    "problem", [NoAnswer("redis-1 did not answer INFO: timed out"), ErrorReply("ERR no")]
+)
+def test_a_node_that_does_not_answer_or_refuses_leaves_a_fault_without_effect(
+    stage: Stage, problem: Exception
+) -> None:
+    """What a fault asks on its way need not be wrapped: the run goes on, with the reason."""
+    stage.fault("a", fails=problem)
+    world = stage.set(at("a", 1, 0.0))
+    report = stage.run()
+    assert [one.status for one in report.steps] == [StepStatus.NO_EFFECT]
+    assert [one.detail for one in world.events("no-effect")] == [str(problem)]
 
 
 def test_fault_that_follows_one_without_effect_is_given_up_at_once(stage: Stage) -> None:

@@ -15,6 +15,7 @@ import pytest
 from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS
+from harness.faults.director import WITHOUT_EFFECT
 from harness.faults.kill import exits
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
@@ -463,7 +464,7 @@ def test_planned_failover_that_is_refused_has_no_effect(worlds: Worlds) -> None:
     """Sentinel's own reason is passed on."""
     world = worlds(make_plan())
     world.topology.nodes["sentinel-1"].refuses["SENTINEL"] = "NOGOODSLAVE No suitable replica to promote"
-    with pytest.raises(NoEffect, match="NOGOODSLAVE"):
+    with pytest.raises(WITHOUT_EFFECT, match="NOGOODSLAVE"):
         inject(world, "planned failover")
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import hiredis
 import pytest
 
 from harness.model.records import AuditEntry
-from harness.observe.audit import _caught_up, _slot_owners, fill, index_key, what_changed
-from harness.observe.parsing import ClusterNode, ClusterView
-from harness.sessions import commands
+from harness.observe.audit import _caught_up, _slot_owners, fill, what_changed
+from harness.observe.views import ClusterNode, ClusterView
+from harness.redis_wire.protocol import ErrorReply
 
 State = dict[str, Any]
 PRIMARY: State = {"run_id": "a", "role": "primary", "replid": "r", "offset": 100, "changes": 7}
@@ -22,11 +21,6 @@ BEFORE: dict[str, State] = {
     "sentinel-1": SENTINEL,
     "redis-3": {"error": "no answer"},
 }
-
-
-def test_index_key_is_the_applications() -> None:
-    """The audit looks where the session store writes."""
-    assert index_key("u7") == commands.index_key("u7")
 
 
 def test_moving_offsets_alone_leave_an_audit_valid() -> None:
@@ -92,15 +86,13 @@ def test_absent_session_is_an_empty_one_and_no_silence() -> None:
 
 def test_refusal_is_no_observation() -> None:
     """A node that answers MOVED or LOADING has not told anything about the session."""
-    found = filled(
-        hiredis.ReplyError("LOADING x"), hiredis.ReplyError("LOADING x"), hiredis.ReplyError("LOADING x"), []
-    )
+    found = filled(ErrorReply("LOADING x"), ErrorReply("LOADING x"), ErrorReply("LOADING x"), [])
     assert (found.key_type, found.saw, found.error) == (None, None, "LOADING x")
 
 
 def test_key_of_another_type_is_seen_as_such() -> None:
     """A key that is no hash is there, with its type, and has no fields."""
-    found = filled("list", -1, hiredis.ReplyError("WRONGTYPE Operation against a key"), [])
+    found = filled("list", -1, ErrorReply("WRONGTYPE Operation against a key"), [])
     assert (found.key_type, found.saw, found.error) == ("list", {}, None)
 
 

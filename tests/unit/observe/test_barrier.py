@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-import hiredis
-
 from harness.model.records import Connection, Record, Unanswered
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
@@ -16,11 +14,11 @@ from harness.observe.audit import _questions
 from harness.observe.barrier import Barrier
 from harness.observe.context import ObserverContext
 from harness.observe.forensic import IN_ONE_WRITE
-from harness.observe.link import _packed
-from harness.observe.parsing import Directory
+from harness.observe.views import Directory
+from harness.redis_wire.protocol import packed, reply_reader
+from harness.redis_wire.scripted import bulk
 from tests import builders_observe as a
 from tests.fake_clock import in_fake_time, the_clock
-from tests.scripted_server import bulk
 
 REDIS_READS_BYTES = 16 * 1024
 
@@ -38,7 +36,7 @@ class Node:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.begun += 1
-        parser = hiredis.Reader(encoding="utf-8")
+        parser = reply_reader()
         with suppress(ConnectionError):
             while data := await reader.read(4096):
                 parser.feed(data)
@@ -185,5 +183,5 @@ def test_questions_of_a_last_look_fit_into_what_redis_reads_at_once() -> None:
         id, user, shard = "f" * 32, "u" * 12, 1
         key, witness_key = f"session:{{{'f' * 32}}}", f"witness:{{{'f' * 32}}}"
 
-    packed = sum(len(_packed(words)) for words in _questions(Session, indexed=False))
-    assert packed * IN_ONE_WRITE + 200 < REDIS_READS_BYTES
+    asked = packed(_questions(Session, indexed=False))
+    assert len(asked) * IN_ONE_WRITE + 200 < REDIS_READS_BYTES

@@ -14,7 +14,7 @@ from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
 from harness.observe.context import ObserverContext
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
-from harness.observe.parsing import ClusterNode, ClusterView, Directory, SentinelView
+from harness.observe.views import ClusterNode, ClusterView, Directory, SentinelView
 from tests import builders_observe as a
 
 

@@ -12,9 +12,9 @@ import pytest
 from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
 from harness.model.words import TopologyKind
-from harness.observe.parsing import ClusterNode, ClusterView, SentinelView
 from harness.observe.recovery import RecoveryWatch, why_not
 from harness.observe.topology_view import TopologyView, ViewCollector, members, primary_of
+from harness.observe.views import ClusterNode, ClusterView, SentinelView
 from tests import builders_observe as a
 from tests.fake_clock import in_fake_time
 from tests.unit.observe.test_events import clock_of, context

@@ -14,6 +14,7 @@ from redis import exceptions as redis_errors
 from harness.model.deployment import ClientProfile
 from harness.model.seams import Address, Secrets, Source
 from harness.model.words import Outcome
+from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from harness.sessions import BEHAVIOURS
 from harness.sessions.discovery import Surroundings
 from harness.sessions.exchange import CURRENT, Exchange, Recording
@@ -21,7 +22,6 @@ from harness.sessions.request import Request, Rules, Session
 from harness.sessions.web_server import WebServer
 from tests.builders_sessions import Written
 from tests.fake_clock import in_fake_time, the_clock
-from tests.scripted_server import Answer, ScriptedServer, array, in_turn
 
 QUICK = ClientProfile(
     socket_timeout_s=0.1,

@@ -13,11 +13,11 @@ import pytest
 from harness.model.deployment import ClientProfile
 from harness.model.scenario import Workload
 from harness.model.words import Arrivals, Outcome, Phase
+from harness.redis_wire.scripted import Answer, ScriptedServer, array
 from harness.sessions import BEHAVIOURS
 from harness.sessions.engine import LoadEngine
 from tests.builders_sessions import Local, Node, Written, drive_for, engine_for, plan_for
 from tests.fake_clock import in_fake_time, the_clock
-from tests.scripted_server import Answer, ScriptedServer, array
 
 LOAD = Workload(web_servers=1, users=4, rate_per_s=100, mix={"read": 1.0}, arrivals=Arrivals.CONSTANT)
 CLIENT = ClientProfile(socket_timeout_s=0.2, connect_timeout_s=0.2, application_retries=0)

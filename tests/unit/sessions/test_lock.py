@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from harness.model.words import Outcome, StepKind
-from harness.sessions.commands import RELEASE, lock_key
+from harness.redis_wire.keys import lock_key
+from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
+from harness.sessions.commands import RELEASE
 from harness.sessions.request import Request
-from tests.scripted_server import Answer, ScriptedServer, array, in_turn
 from tests.unit.sessions.test_attempts import QUICK, SESSION, Bench, run
 
 OK, NIL, ONE, ZERO = b"+OK\r\n", b"$-1\r\n", b":1\r\n", b":0\r\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.model.words import Outcome
-from tests.scripted_server import Answer, ScriptedServer, array, in_turn
+from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from tests.unit.sessions.test_attempts import QUICK, RULES, SESSION, WHOLE, Bench, results, run
 
 PATIENT = replace(QUICK, application_retries=2)

@@ -12,7 +12,7 @@ from harness.model.directive_table import HARMLESS
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import TopologyKind
-from harness.topology.base.configuration import kit_file, kit_file_name, password, redact, render, sentinel_id
+from harness.topology.base.configuration import kit_file, kit_file_name, redact, render, sentinel_id
 from tests import server_grammar
 from tests.builders_topology import process_plan
 
@@ -43,7 +43,7 @@ def test_every_node_has_address_and_password(kind: TopologyKind) -> None:
         lines = rendered(plan, node.name)
         assert last(lines, "bind") == addresses(plan)[node.name].host
         assert last(lines, "port") == "6379"
-        assert last(lines, "requirepass") == password(node, SECRETS)
+        assert last(lines, "requirepass") == SECRETS.of(node.role)
 
 
 @pytest.mark.parametrize("kind", list(TopologyKind))

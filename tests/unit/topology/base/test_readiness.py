@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from redis.crc import key_slot
 
 from harness.model.plan import Plan
 from harness.model.seams import Address, Topology
+from harness.redis_wire import info
+from harness.redis_wire.keys import slot
+from harness.redis_wire.protocol import NoAnswer
 from harness.topology.base import readiness
-from harness.topology.base.control import Controls, NoAnswer, parse_info
+from harness.topology.base.control import Controls
 from tests.builders_topology import process_plan
 
 PRIMARY = "role:master\nconnected_slaves:2\nmaster_repl_offset:{offset}\n"
@@ -48,7 +50,7 @@ class FakeControls:
         return [self.replies[(node, *map(str, words))] for words in commands]
 
     def info(self, node: str, section: str) -> dict[str, str]:
-        return parse_info(self.call(node, "INFO", section))
+        return info.fields(self.call(node, "INFO", section).replace("\n", "\r\n"))
 
 
 def replication(plan: Plan, **changed: Any) -> list[str]:
@@ -122,7 +124,7 @@ def test_every_shard_is_asked_with_a_key_of_its_own() -> None:
     """A primary of a cluster takes only the keys of its slots."""
     plan, fed = process_plan("cluster", shards=3), Fed(1, 1, 1)
     assert unfed(plan, fed) == []
-    shards = [plan.shard_of_slot(key_slot(str(commands[0][1]).encode())) for _, commands in fed.asked]
+    shards = [plan.shard_of_slot(slot(str(commands[0][1]))) for _, commands in fed.asked]
     assert shards == [1, 2, 3]
     assert [node for node, _ in fed.asked] == ["redis-1", "redis-2", "redis-3"]
 
@@ -203,7 +205,7 @@ def cluster(states: dict[str, str] | None = None, rows: dict[str, str] | None = 
     } | (rows or {})
     replies: dict[tuple[str, ...], Any] = {}
     for name in names:
-        state = (states or {}).get(name, "cluster_state:ok\ncluster_slots_ok:16384")
+        state = (states or {}).get(name, "cluster_state:ok\r\ncluster_slots_ok:16384")
         own = table[name].replace(" master ", " myself,master ").replace(" slave ", " myself,slave ")
         replies[(name, "CLUSTER", "MYID")] = ids[name]
         replies[(name, "CLUSTER", "INFO")] = state
@@ -219,8 +221,8 @@ def test_cluster_is_ready_when_every_node_sees_it_whole() -> None:
 
 def test_cluster_with_one_doubting_node_is_not_ready() -> None:
     """One node that does not serve, or sees fewer slots, or a link down, is enough."""
-    assert len(cluster(states={"redis-3": "cluster_state:fail\ncluster_slots_ok:16384"})) == 1
-    assert len(cluster(states={"redis-3": "cluster_state:ok\ncluster_slots_ok:16383"})) == 1
+    assert len(cluster(states={"redis-3": "cluster_state:fail\r\ncluster_slots_ok:16384"})) == 1
+    assert len(cluster(states={"redis-3": "cluster_state:ok\r\ncluster_slots_ok:16383"})) == 1
     lost = f"{1:040d} h:1@1 master - 0 0 2 disconnected 8192-16383"
     assert len(cluster(rows={"redis-2": lost})) == 4, "all four nodes see it so"
 

@@ -1,8 +1,8 @@
-"""The observers' own connections: raw Redis protocol over asyncio, from the vantage point that is never cut.
+"""A connection for an event loop: opened when first needed, opened again after it failed.
 
-Deliberately no client library: an observer sends a command once, to the node it names, and either has
-every reply before its deadline or closes the connection. Error replies are values, because a node that
-says LOADING or MOVED has told something; only silence and a broken connection raise `LinkDown`.
+Deliberately no client library: a command is sent once, to the node that was named, and either every reply is
+there before the deadline or the connection is closed. Error replies are values, because a node that says
+LOADING or MOVED has answered; only silence and a broken connection raise `NoAnswer`.
 
 The trap: a paused node still accepts connections (its kernel does), so every step has the deadline.
 """
@@ -10,7 +10,6 @@ The trap: a paused node still accepts connections (its kernel does), so every st
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,13 +18,8 @@ from typing import Any, TypeVar, cast
 import hiredis
 
 from harness.model.seams import Address, Source
-
-Words = tuple[str | int, ...]
-"""One command, `("INFO", "stats")`."""
-
-Reply = Any
-"""What hiredis makes of a reply: text, int, None, lists of these, or a `hiredis.ReplyError`."""
-
+from harness.redis_wire.local_ends import all_taken, is_taken, local_ends
+from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply, packed, reply_reader
 
 T = TypeVar("T")
 
@@ -33,86 +27,88 @@ _TURN_S = 0.05
 """In so many steps a time limit is used up."""
 
 
-class LinkDown(Exception):
-    """No connection, or not every reply in time. What was sent may have been executed."""
+class AsyncConnection:
+    """One connection to one node, or the place for one."""
 
-
-class Link:
-    """One connection to one node: opened when first needed, opened again after it failed."""
-
-    def __init__(self, address: Address, secret: str, source: Source) -> None:
+    def __init__(self, address: Address, source: Source, *, secret: str | None) -> None:
+        """`secret` None: do not authenticate."""
         self._address = address
-        self._secret = secret
         self._source = source
-        self._wire: _Wire | None = None
+        self._secret = secret
+        self._stream: _Stream | None = None
 
     @property
     def is_open(self) -> bool:
         """False: the next command goes over a new connection, so another process may answer it."""
-        return self._wire is not None and not self._wire.gone.done()
+        return self._stream is not None and not self._stream.gone.done()
 
     @property
     def local(self) -> tuple[str, int] | None:
         """Host and port of our end of the connection; None: there is none."""
-        return self._wire.local() if self._wire is not None else None
+        return self._stream.local() if self._stream is not None else None
 
-    async def ask(self, *commands: Words, within_s: float) -> list[Reply]:
+    async def ask(self, *commands: Command, within_s: float) -> list[Reply]:
         """Send the commands as one plain pipeline and return a reply for each.
 
         Raises:
-            LinkDown: the node cannot be reached, or was silent for `within_s` seconds.
+            NoAnswer: the node cannot be reached, does not take the password, or was silent for `within_s`
+                seconds.
         """
         try:
             return await in_time(self._answers(commands), within_s)
         except TimeoutError as silence:
             self.close()
-            raise LinkDown(f"no answer within {within_s:g} s") from silence
+            raise NoAnswer(f"no answer within {within_s:g} s") from silence
         except OSError as problem:
             self.close()
-            raise LinkDown(str(problem) or type(problem).__name__) from problem
+            raise NoAnswer(str(problem) or type(problem).__name__) from problem
         except asyncio.CancelledError:
             self.close()  # replies of this call must not be taken for those of the next
             raise
 
-    async def subscribe(self, hear: Callable[[Reply], None], *commands: Words, within_s: float) -> None:
-        """Send the commands and hand every message that ever arrives, from now on, to `hear`."""
+    async def subscribe(self, hear: Callable[[Reply], None], *commands: Command, within_s: float) -> None:
+        """Send the commands and hand every message that ever arrives, from now on, to `hear`.
+
+        Raises:
+            NoAnswer: not connected within `within_s` seconds.
+        """
         try:
-            wire = await in_time(self._opened(), within_s)
+            stream = await in_time(self._opened(), within_s)
         except OSError as problem:  # a TimeoutError is one
             self.close()
-            raise LinkDown(str(problem) or f"no answer within {within_s:g} s") from problem
-        wire.hear = hear
-        wire.send(commands)
+            raise NoAnswer(str(problem) or f"no answer within {within_s:g} s") from problem
+        stream.hear = hear
+        stream.send(commands)
 
-    def send(self, *commands: Words) -> None:
+    def send(self, *commands: Command) -> None:
         """Send without waiting, on a subscribed connection."""
-        if self._wire is not None:
-            self._wire.send(commands)
+        if self._stream is not None:
+            self._stream.send(commands)
 
     async def lost(self) -> str:
         """Return once the connection is gone, with the reason."""
-        return "not connected" if self._wire is None else await asyncio.shield(self._wire.gone)
+        return "not connected" if self._stream is None else await asyncio.shield(self._stream.gone)
 
     def close(self) -> None:
-        if self._wire is not None:
-            self._wire.abort()
-            self._wire = None
+        if self._stream is not None:
+            self._stream.abort()
+            self._stream = None
 
-    async def _answers(self, commands: Sequence[Words]) -> list[Reply]:
-        wire = await self._opened()
-        return await wire.ask(commands)
+    async def _answers(self, commands: Sequence[Command]) -> list[Reply]:
+        stream = await self._opened()
+        return await stream.ask(commands)
 
-    async def _opened(self) -> _Wire:
-        if self._wire is not None and not self._wire.gone.done():
-            return self._wire
+    async def _opened(self) -> _Stream:
+        if self._stream is not None and not self._stream.gone.done():
+            return self._stream
         self.close()
-        wire = await _connect(self._address, self._source)
-        self._wire = wire
-        if self._secret:
-            (reply,) = await wire.ask((("AUTH", self._secret),))
-            if isinstance(reply, hiredis.ReplyError):
-                raise OSError(str(reply))
-        return wire
+        stream = await _connected(self._address, self._source)
+        self._stream = stream
+        if self._secret is not None:
+            (reply,) = await stream.ask((("AUTH", self._secret),))
+            if isinstance(reply, ErrorReply):
+                raise OSError(reply.text)
+        return stream
 
 
 async def in_time(work: Coroutine[Any, Any, T], within_s: float) -> T:
@@ -137,12 +133,11 @@ async def in_time(work: Coroutine[Any, Any, T], within_s: float) -> T:
             await asyncio.gather(task, return_exceptions=True)
 
 
-class _Wire(asyncio.Protocol):
+class _Stream(asyncio.Protocol):
     """Bytes to replies, in order."""
 
     def __init__(self) -> None:
-        # Values that are no UTF-8 stay visible in the history instead of stopping it.
-        self._reader = hiredis.Reader(encoding="utf-8", errors="backslashreplace")
+        self._reader = reply_reader()
         self._transport: asyncio.Transport | None = None
         self._replies: deque[Reply] = deque()
         self._awaited = 0
@@ -171,17 +166,17 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(str(exc) if exc else "the node closed the connection")
 
-    async def ask(self, commands: Sequence[Words]) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
         self._awaited = len(commands)
         self._complete = asyncio.get_running_loop().create_future()
         self.send(commands)
         await self._complete
         return [self._replies.popleft() for _ in commands]
 
-    def send(self, commands: Sequence[Words]) -> None:
+    def send(self, commands: Sequence[Command]) -> None:
         if self.gone.done() or self._transport is None:
             raise ConnectionResetError("the connection is gone")
-        self._transport.write(b"".join(map(_packed, commands)))
+        self._transport.write(packed(commands))
 
     def local(self) -> tuple[str, int] | None:
         name = self._transport.get_extra_info("sockname") if self._transport is not None else None
@@ -199,30 +194,14 @@ class _Wire(asyncio.Protocol):
             self._complete.set_exception(ConnectionResetError(why))
 
 
-def _packed(words: Words) -> bytes:
-    return bytes(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub knows one word only
-
-
-_turns = itertools.count()
-
-
-async def _connect(address: Address, source: Source) -> _Wire:
+async def _connected(address: Address, source: Source) -> _Stream:
     loop = asyncio.get_running_loop()
-    local = source.host or ("0.0.0.0" if source.ports else None)  # noqa: S104  a client's own end
-    if source.ports is None:
-        bind = None if local is None else (local, 0)
-        _, wire = await loop.create_connection(_Wire, address.host, address.port, local_addr=bind)
-        return wire
-    first, last = source.ports
-    for _ in range(first, last + 1):
-        port = first + next(_turns) % (last - first + 1)
+    for end in local_ends(source):
         try:
-            _, wire = await loop.create_connection(
-                _Wire, address.host, address.port, local_addr=(local or "", port)
-            )
+            _, stream = await loop.create_connection(_Stream, address.host, address.port, local_addr=end)
         except OSError as problem:
-            if "in use" not in str(problem):
+            if not is_taken(problem, end):
                 raise
             continue
-        return wire
-    raise OSError(f"every local port from {first} to {last} is in use")
+        return stream
+    raise all_taken(source)

@@ -8,8 +8,9 @@ import pytest
 
 from harness.model.plan import SLOTS
 from harness.model.records import NodeSample
-from harness.observe import parsing
-from harness.observe.parsing import ClusterNode, ClusterView, Directory
+from harness.observe import views
+from harness.observe.views import ClusterNode, ClusterView, Directory
+from harness.redis_wire import info
 
 DIRECTORY = Directory(
     {
@@ -62,10 +63,8 @@ loading:1
 
 
 def sampled(text: str, node: str = "redis-1", **given: Any) -> NodeSample:
-    info = parsing.info_fields(text.replace("\n", "\r\n"))
-    return parsing.node_sample(
-        info, node=node, run_id="r", sent_us=1, done_us=2, directory=DIRECTORY, **given
-    )
+    said = info.fields(text.replace("\n", "\r\n"))
+    return views.node_sample(said, node=node, run_id="r", sent_us=1, done_us=2, directory=DIRECTORY, **given)
 
 
 def test_info_of_a_primary_gives_role_offsets_and_counters() -> None:
@@ -107,7 +106,7 @@ id8 10.9.9.9:6379@16379 handshake - 0 0 0 disconnected
 
 
 def view(text: str = CLUSTER, observer: str = "redis-3") -> ClusterView:
-    return parsing.cluster_view(text, observer=observer, sent_us=1, done_us=2, directory=DIRECTORY)
+    return views.cluster_view(text, observer=observer, sent_us=1, done_us=2, directory=DIRECTORY)
 
 
 def test_cluster_nodes_gives_roles_flags_and_slots() -> None:
@@ -159,8 +158,8 @@ def test_node_belongs_where_its_slots_or_its_primarys_are() -> None:
 
 def test_cluster_epoch_is_read_where_there_is_one() -> None:
     """CLUSTER INFO's current epoch; None for a reply without."""
-    assert parsing.cluster_epoch("cluster_state:ok\r\ncluster_current_epoch:6\r\n") == 6
-    assert parsing.cluster_epoch("cluster_state:ok\r\n") is None
+    assert views.cluster_epoch("cluster_state:ok\r\ncluster_current_epoch:6\r\n") == 6
+    assert views.cluster_epoch("cluster_state:ok\r\n") is None
 
 
 def test_sentinel_master_gives_primary_flags_and_epoch() -> None:
@@ -177,42 +176,7 @@ def test_sentinel_master_gives_primary_flags_and_epoch() -> None:
         "config-epoch",
         "3",
     ]
-    found = parsing.sentinel_view(
+    found = views.sentinel_view(
         reply, observer="sentinel-1", run_id="r", sent_us=1, done_us=2, directory=DIRECTORY
     )
     assert (found.primary, found.flags, found.epoch) == ("redis-2", frozenset({"s_down"}), 3)
-
-
-@pytest.mark.parametrize(
-    ("channel", "text", "node"),
-    [
-        ("+sdown", "master sessions 10.0.0.1 6379", "redis-1"),
-        ("+odown", "master sessions 10.0.0.1 6379 #quorum 2/2", "redis-1"),
-        ("+sdown", "slave 10.0.0.2:6379 10.0.0.2 6379 @ sessions 10.0.0.1 6379", "redis-2"),
-        ("+switch-master", "sessions 10.0.0.1 6379 10.0.0.3 6379", "redis-3"),
-        ("+elected-leader", "master sessions 10.0.0.1 6379", "redis-1"),
-        ("+sdown", "sentinel 0a1b 10.0.0.9 26379 @ sessions 10.0.0.1 6379", None),
-        ("+reboot", "slave x 10.9.9.9 6379 @ sessions 10.0.0.1 6379", None),
-        ("+tilt", "#tilt mode entered", None),
-        ("+new-epoch", "5", None),
-    ],
-)
-def test_sentinel_message_is_about_a_data_node_or_none(channel: str, text: str, node: str | None) -> None:
-    """Who a message is about, where it is about a node of this run that holds data."""
-    assert parsing.sentinel_message(channel, text, DIRECTORY).node == node
-
-
-@pytest.mark.parametrize(
-    ("key", "slot"),
-    # From a real node: CLUSTER KEYSLOT.
-    [
-        ("foo", 12182),
-        ("session:{abc}", 7638),
-        ("witness:{abc}", 7638),
-        ("a{}b{c}", 7353),
-        ("{unclosed", 470),
-    ],
-)
-def test_slot_is_the_clusters_own(key: str, slot: int) -> None:
-    """Hash tags count as Redis counts them: only the first braces, and only with something between."""
-    assert parsing.slot(key) == slot
