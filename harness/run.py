@@ -28,6 +28,7 @@ from harness.environment import environment, package_version
 from harness.errors import EnvironmentFailure
 from harness.faults.director import Director
 from harness.judging import judge_folder
+from harness.model.pacing import SETTLED_S, audit_within_s
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, Opening, PhaseChange, Record
 from harness.model.results import Progress, ScenarioResult
@@ -37,10 +38,6 @@ from harness.observe import Observers, enable_eviction_events
 from harness.sessions.engine import LoadEngine
 from harness.tasks import end
 from harness.topology.start import up
-
-SETTLED_S = 3.0
-"""Traffic goes on this long after recovery, so that users who were put out can come back and the
-last windows can close."""
 
 STOP_NOTICED_WITHIN_S = 0.1
 
@@ -177,7 +174,9 @@ class _Attempt:
                 self._enter(Phase.AUDIT)
                 await engine.close()
                 await self._unless_stopped(self._observers.settle())
-                await self._unless_stopped(self._observers.audit(engine.sessions()))
+                await self._unless_stopped(
+                    self._observers.audit(engine.sessions(), within_s=self._audit_within_s())
+                )
             finally:
                 teller.cancel()
                 await engine.close()
@@ -210,6 +209,10 @@ class _Attempt:
         finally:
             finished.set()
             await load
+
+    def _audit_within_s(self) -> float:
+        elapsed_s = time.monotonic() - self._began
+        return audit_within_s(self._plan.scenario.workload.idle_timeout_s, elapsed_s)
 
     def _left_of_duration(self, baseline: float) -> float:
         duration_s = self._plan.scenario.duration_s

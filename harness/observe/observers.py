@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
+from harness.model.pacing import AUDIT_WITHIN_S
 from harness.model.plan import Plan
 from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
@@ -27,7 +28,6 @@ from harness.observe.recovery import RecoveryWatch
 from harness.observe.samples import NodeAnswer, sample_node, sample_sentinel
 from harness.observe.topology_view import ViewCollector, clustered
 
-AUDIT_WITHIN_S = 120.0
 _FIRST_LOOK_WITHIN_S = 3.0
 _STOP_WITHIN_S = 1.0
 

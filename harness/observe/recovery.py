@@ -14,18 +14,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
 from harness.observe.context import ObserverContext, every
 from harness.observe.topology_view import RECENT_US, TopologyView, ViewCollector, clustered, guarded, members
 from harness.observe.views import ClusterView
 
-HELD_S = 1.0
 LOOK_EVERY_S = 0.1
 
 CATCH_UP_US = 500_000
-"""Under load a replica must have what its primary had this long ago; well below `HELD_S`, so that one
-that has stopped following cannot pass for a whole second."""
+"""Under load a replica must have what its primary had this long ago; well below `RECOVERED_FOR_S`, so that
+one that has stopped following cannot pass for a whole second."""
 
 LOOK_AGAIN_US = 2_000_000
 """After the deadline, for nodes that nobody has looked at: a loop that was late looks again within that."""
@@ -100,7 +100,7 @@ class RecoveryWatch:
             now_us = self._context.clock.now_us()
             if self._over():
                 return ""
-            if self._held(now_us) and now_us - asked_us >= HELD_S * 1e6:
+            if self._held(now_us) and now_us - asked_us >= RECOVERED_FOR_S * 1e6:
                 self._tell(self._absent())
                 return ""
             if self._good_from_us is None and now_us >= deadline_us:
@@ -135,7 +135,7 @@ class RecoveryWatch:
         return self._all_seen_from_us is not None and now_us - self._all_seen_from_us >= CATCH_UP_US
 
     def _held(self, now_us: int) -> bool:
-        return self._good_from_us is not None and now_us - self._good_from_us >= HELD_S * 1e6
+        return self._good_from_us is not None and now_us - self._good_from_us >= RECOVERED_FOR_S * 1e6
 
     def _tell(self, absent: frozenset[str]) -> None:
         self._told_us, self._disturbed = self._good_from_us, False
@@ -152,7 +152,7 @@ class RecoveryWatch:
 
 def _agreement(absent: frozenset[str]) -> str:
     left_out = f"; left out, being down on purpose: {', '.join(sorted(absent))}" if absent else ""
-    return f"every node and sentinel agreed for {HELD_S:g} s{left_out}"
+    return f"every node and sentinel agreed for {RECOVERED_FOR_S:g} s{left_out}"
 
 
 def unseen(known: TopologyView, plan: Plan, absent: frozenset[str]) -> tuple[str, ...]:

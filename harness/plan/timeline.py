@@ -10,16 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.deployment import TopologySpec
+from harness.model.pacing import AUDIT_WITHIN_S, RECOVERED_FOR_S, SETTLED_S
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.words import TopologyKind, Trait
 
 SEED_PER_S = 500.0
 """Log-ins per second while the users are seeded."""
-SETTLED_S = 3.0
 AUDIT_S = 3.0
-AUDIT_LIMIT_S = 30.0
-HELD_S = 1.0
-"""Recovered means: held for a second."""
 CONDITION_S = 1.0
 DEMOTION_S = 12.0
 """Sentinel turns an old primary into a replica about 10 s after it can reach it again."""
@@ -61,7 +58,7 @@ def expected_s(scenario: Scenario) -> float:
         ),
         default=0.0,
     )
-    traffic_s = max(over_s + HELD_S + SETTLED_S, scenario.duration_s or 0.0)
+    traffic_s = max(over_s + RECOVERED_FOR_S + SETTLED_S, scenario.duration_s or 0.0)
     return seed_s(scenario) + traffic_s + AUDIT_S
 
 
@@ -69,7 +66,7 @@ def latest_end_s(scenario: Scenario) -> float:
     """When the audit must be over, even if recovery takes as long as it is allowed to."""
     over_s = max((max(f.start_s, f.healed_s or 0.0) for f in expected_faults(scenario)), default=0.0)
     traffic_s = max(over_s + scenario.settle_within_s + SETTLED_S, scenario.duration_s or 0.0)
-    return seed_s(scenario) + traffic_s + AUDIT_LIMIT_S
+    return seed_s(scenario) + traffic_s + AUDIT_WITHIN_S
 
 
 def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySpec) -> float:
@@ -90,7 +87,7 @@ def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySp
         "promoted": last_s + promotion_s(last.step, topology),
         "demoted": healed_s + _recovery_s(last.step, topology),
         "healed": healed_s,
-        "recovered": healed_s + _recovery_s(last.step, topology) + HELD_S,
+        "recovered": healed_s + _recovery_s(last.step, topology) + RECOVERED_FOR_S,
     }
     return event_s[start.event] + start.offset_s
 

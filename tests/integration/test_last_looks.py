@@ -14,8 +14,7 @@ from harness.clock import RunClock
 from harness.model.records import Connection, Event, ForensicEntry, ForensicReading, Unanswered
 from harness.model.words import TopologyKind
 from harness.observe import Observers
-from harness.observe.audit import index_key
-from harness.redis_wire.keys import session_key
+from harness.redis_wire.keys import index_key, session_key
 from harness.redis_wire.protocol import ErrorReply, packed
 from harness.topology.process import backend as process
 from tests import builders_observe as a

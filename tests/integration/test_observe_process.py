@@ -14,8 +14,7 @@ from harness.clock import RunClock
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ClockPair, Event, NodeSample
 from harness.model.words import TopologyKind
 from harness.observe import Observers, enable_eviction_events
-from harness.observe.audit import index_key
-from harness.redis_wire.keys import session_key
+from harness.redis_wire.keys import index_key, session_key
 from harness.topology.process import backend as process
 from tests import builders_observe as a
 

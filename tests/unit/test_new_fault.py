@@ -16,13 +16,14 @@ from harness.checks.promises.loss_budget import loss_budgets
 from harness.errors import UsageError
 from harness.faults import FAULTS, targets
 from harness.faults.director import Director
+from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Scenario
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import TopologyKind, Trait
 from harness.observe.live_state import LiveState
 from harness.observe.topology_view import ViewCollector
-from harness.plan.timeline import DEMOTION_S, HELD_S, QUICK_S, expected_faults
+from harness.plan.timeline import DEMOTION_S, QUICK_S, expected_faults
 from harness.scenario import load, load_fault
 from harness.vocabulary import shipped
 from lab.past import Past
@@ -101,8 +102,8 @@ def test_new_fault_that_causes_a_failover_is_given_the_time_for_it(tmp_path: Pat
         for fault in (f"{NAME}: primary", "cut replication: primary")
     }
     assert expected == {
-        f"{NAME}: primary": 25.0 + DEMOTION_S + HELD_S,
-        "cut replication: primary": 25.0 + QUICK_S + HELD_S,
+        f"{NAME}: primary": 25.0 + DEMOTION_S + RECOVERED_FOR_S,
+        "cut replication: primary": 25.0 + QUICK_S + RECOVERED_FOR_S,
     }
 
 

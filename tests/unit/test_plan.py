@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
+from harness.model.pacing import AUDIT_WITHIN_S, audit_within_s
 from harness.model.plan import NodePlan, Plan
 from harness.model.words import NodePurpose, NodeRole
 from harness.plan import describe
 from harness.plan.load import ACTORS_MAX
+from harness.plan.timeline import latest_end_s
 from tests.builders_scenario import GOOD, VOCABULARY, plan_of, read
 
 
@@ -125,6 +127,19 @@ def test_settle_within_counts_towards_the_idle_timeout(tmp_path: Path) -> None:
     assert plan_of(read(tmp_path, overrides=["workload.idle_timeout=100s"])).skip is None
     with pytest.raises(UsageError, match="idle_timeout"):
         plan_of(read(tmp_path, overrides=["workload.idle_timeout=100s", "settle_within=2min"]))
+
+
+def test_an_audit_takes_no_longer_than_the_plan_counts_with(tmp_path: Path) -> None:
+    """Where an idle timeout just passes the plan, the latest audit ends before a session can expire. Only where
+    sessions live longer anyway may it take longer."""
+    scenario = read(tmp_path)
+    latest_s = latest_end_s(scenario)
+    begins_s = latest_s - AUDIT_WITHIN_S
+    assert audit_within_s(idle_timeout_s=latest_s, elapsed_s=begins_s) == pytest.approx(AUDIT_WITHIN_S)
+    assert audit_within_s(idle_timeout_s=4.0, elapsed_s=begins_s) == AUDIT_WITHIN_S
+    assert audit_within_s(idle_timeout_s=latest_s + 60, elapsed_s=begins_s) == pytest.approx(
+        AUDIT_WITHIN_S + 60
+    )
 
 
 def test_fault_that_does_not_fit_the_machine_is_a_reason_to_skip(tmp_path: Path) -> None:

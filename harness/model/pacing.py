@@ -1,0 +1,20 @@
+"""How a run spends its time once its faults are over. The plan counts with what the run keeps to."""
+
+from __future__ import annotations
+
+RECOVERED_FOR_S = 1.0
+"""A topology is recovered when every node and sentinel has agreed for so long."""
+
+SETTLED_S = 3.0
+"""Traffic goes on this long after recovery, so that users who were put out can come back and the last
+windows can close."""
+
+AUDIT_WITHIN_S = 30.0
+"""An audit takes a second, several where there are many sessions. The plan asks for idle timeouts that
+outlast a run whose audit takes this long."""
+
+
+def audit_within_s(idle_timeout_s: float, elapsed_s: float) -> float:
+    """The limit of an audit that begins so long after the first log-in: longer than the plan counts with only
+    where no session can expire meanwhile, since then nobody could tell lost from expired."""
+    return max(AUDIT_WITHIN_S, idle_timeout_s - elapsed_s)
