@@ -3,9 +3,10 @@
 Read the package in the order the data flows:
 
     model/      the nouns: scenarios, plans, records, findings, and the seams between the stages
+    redis_wire/ how a Redis or Sentinel process is talked to: commands, replies, roles, keys
     scenario    1  YAML text -> Scenario                       (pure)
     plan        2  Scenario + seed -> Plan                     (pure)
-    topology/   3  Plan -> running Redis nodes                 (Docker or plain processes)
+    topology/   3  Plan -> running Redis nodes                 (base/; process/ and docker/, two backends)
     sessions/   4a session traffic against them, attempt by attempt
     faults/     4b what is done to nodes and links, with proof of its effect
     observe/    4c what the nodes and this machine say meanwhile; the audit after recovery
@@ -14,8 +15,9 @@ Read the package in the order the data flows:
     report/     7  judgement -> terminal, JSON, JUnit, HTML    (pure)
     run         one scenario from 1 to 7: start reading here
     suite       several scenarios side by side
+    by_hand     a topology that lives on without traffic, for `up`, `status`, `inject`, `down`
     cli         the verbs; `failover_kit/` beside this package is the way in from outside
 
-Imports run one way: `model`, `errors` and `clock` know nobody; a stage knows only those; `run`,
-`suite` and `cli` know the stages. A stage never imports a sibling stage.
+Imports run one way: `model`, `errors` and `clock` know nobody, `redis_wire` knows them; a stage knows only
+those; `run`, `suite` and `cli` know the stages. A stage never imports a sibling stage.
 """

@@ -18,6 +18,7 @@ from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Counted, finding, where
 from harness.model.judgement import Finding
 from harness.model.words import Cause, StepKind
+from harness.redis_wire.keys import witness_key
 
 
 def judge_witnesses(index: Index) -> Counted:
@@ -70,8 +71,7 @@ def _evicted(index: Index, timeline: Timeline) -> bool:
 
 def _may_be_evicted(index: Index, timeline: Timeline) -> bool:
     assert timeline.primary is not None
-    witness_key = timeline.key.replace("session:", "witness:", 1)
-    if (witness_key, timeline.shard) in index.nodes.evicted_at or _evicted(index, timeline):
+    if (witness_key(timeline.session), timeline.shard) in index.nodes.evicted_at or _evicted(index, timeline):
         return True
     if index.nodes.evictions_by_key(timeline.shard):
         return False
