@@ -44,7 +44,8 @@ class Action:
     """One operation on one register. It took place at one moment within [sent, done]; it precedes
     whatever was sent after `done`, and at equal times only those that name it in `after`."""
 
-    id: int
+    id: int = 0
+    """Whoever judges several numbers them."""
     sent: float
     done: float
     """`FOREVER` where it is optional."""

@@ -117,7 +117,7 @@ def _zones_hold(found: _Sorted, alive: list[Action], creator: Action | None) -> 
         # The one that creates comes before everything: like a value that was there from the start.
         first = NEVER if write is creator else min(write.done, *(one.done for one in reads), FOREVER)
         last = max((one.sent for one in reads), default=NEVER)
-        zones.append((first, last if write is creator else max(last, write.sent)))
+        zones.append((first, max(last, write.sent)))
     return do_not_cross(zones)
 
 

@@ -184,7 +184,7 @@ def _actions(index: Index, timeline: Timeline, name: str) -> Iterator[tuple[Effe
     for effect in timeline.creations:
         for action in _taking_effect(effect, UNSAID, effect.step.wrote.get(name, NO_FIELD)):
             yield effect, action
-            yield None, Action(id=0, sent=expires_us, done=FOREVER, leaves=None, optional=True)
+            yield None, Action(sent=expires_us, done=FOREVER, leaves=None, optional=True)
     for effect in timeline.writes:
         if name in effect.step.wrote or name in effect.step.removed:
             for action in _taking_effect(effect, None, effect.step.wrote.get(name, NO_FIELD)):
@@ -200,10 +200,10 @@ def _actions(index: Index, timeline: Timeline, name: str) -> Iterator[tuple[Effe
             continue
         if not sight.shows:
             if not _acts(sight.step, name):
-                yield sight, Action(id=0, sent=sight.sent_us, done=sight.done_us, refuses=None)
+                yield sight, Action(sent=sight.sent_us, done=sight.done_us, refuses=None)
         else:
             seen = sight.saw.get(name, NO_FIELD) if sight.state is State.PRESENT else None
-            yield sight, Action(id=0, sent=sight.sent_us, done=sight.done_us, expects=seen)
+            yield sight, Action(sent=sight.sent_us, done=sight.done_us, expects=seen)
 
 
 def _acts(step: Step | None, name: str) -> bool:
@@ -216,9 +216,9 @@ def _acts(step: Step | None, name: str) -> bool:
 def _taking_effect(effect: Effect, refuses: Value | Unsaid, leaves: Value) -> Iterator[Action]:
     """Once where it is certain, and once more, perhaps, for every attempt without an answer."""
     if effect.certain:
-        yield Action(id=0, sent=effect.sent_us, done=effect.done_us, refuses=refuses, leaves=leaves)
+        yield Action(sent=effect.sent_us, done=effect.done_us, refuses=refuses, leaves=leaves)
     for _ in range(effect.extra if effect.certain else max(1, effect.extra)):
-        yield Action(id=0, sent=effect.first_us, done=FOREVER, refuses=refuses, leaves=leaves, optional=True)
+        yield Action(sent=effect.first_us, done=FOREVER, refuses=refuses, leaves=leaves, optional=True)
 
 
 def _unexplained(

@@ -527,3 +527,25 @@ def test_audit_alone_may_fit_nowhere() -> None:
         f"No order of what was done explains all that session {ann[:8]} of ann answered:"
         " what the audit found fits nowhere."
     )
+
+
+def test_log_in_comes_first_however_late_it_was_answered() -> None:
+    """A write that was let through came after it; what the log-in gave is not seen again then."""
+    past = Past(witnesses=False, audited=False)
+    ann = past.log_in("ann", 1.0, attempts=[(1.0, 1.1, 5.0)])
+    past.change(ann, 2.0, attempts=[(2.0, 2.5, 3.0)])
+    assert _left_open(past) == set()
+    _seen(past, ann, 4.0, 4.1, "1:theme")
+    assert _left_open(past) == {"theme"}
+
+
+def test_logout_that_found_the_session_contradicts_a_look_that_did_not() -> None:
+    """Another logout, without an answer, may have ended it before the look; then there was none to find."""
+    past, ann = _written_at((1.5, 1.6))
+    past.logout(ann, 2.0, outcome="unknown", executed=False)
+    _gone(past, ann, 3.0, 3.1)
+    past.logout(ann, 5.0)
+    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    assert "what was read in theme" in found.sentence
+    past.forged[5] = lambda step: setattr(step, "effective", None)
+    assert one_register.judge_exactly(Index(past.history()), set()).findings == []
