@@ -32,6 +32,7 @@ from harness.model import records
 from harness.model.seams import Recorder, Source
 from harness.redis_wire import info
 from harness.sessions.exchange import CURRENT, Carried, Command, Exchange
+from harness.sessions.outcome import failure_text
 from harness.sessions.replies import NOT_YET, ReplyParser, refusal_of
 
 _PORT_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
@@ -288,7 +289,7 @@ class RecordedConnection(SourcedConnection):
             if writer is not None and not writer.transport.is_closing():
                 raise
             await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"the connection was closed meanwhile: {error}") from error
+            raise RedisConnectionError("the connection was closed before the command was sent") from error
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         carried = self._carried
@@ -361,7 +362,7 @@ class RecordedConnection(SourcedConnection):
             self._leave_unanswered()
         if entry is not None:
             alive = "closed by the application" if self.wire.alive else f"{self.wire.web_server} was killed"
-            self.wire.closed(entry, alive if why is None else f"{type(why).__name__}: {why}"[:160])
+            self.wire.closed(entry, alive if why is None else failure_text(why))
 
 
 class RecordedClusterConnection(RecordedConnection):

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from redis.exceptions import RedisError
+
 from harness.model.words import Outcome, StepKind
 from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
 
@@ -204,4 +206,25 @@ def _error(replies: list[object], exchange: Exchange) -> str | None:
                 if isinstance(inner, Exception):
                     return f"inside EXEC: {inner}"[:160]
     failure = exchange.failure
-    return None if failure is None else f"{type(failure).__name__}: {failure}"[:160]
+    return None if failure is None else failure_text(failure)
+
+
+def failure_text(failure: BaseException) -> str:
+    """What a client got instead of a reply. What Python says of code that met a closed connection, such as
+    `'NoneType' object has no attribute ...`, tells nobody anything."""
+    name = type(failure).__name__
+    if isinstance(failure, _OF_CODE) and not isinstance(failure, RedisError):
+        return f"the client library failed inside itself ({name})"
+    return f"{name}: {failure}"[:160] if str(failure) else name
+
+
+_OF_CODE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)

@@ -15,7 +15,7 @@ from harness.report.summary import summary_text
 from harness.report.table import row
 from harness.report.words import loss, loss_in_short
 from tests.builders_metrics import Sketch, healthy
-from tests.builders_results import result, suite
+from tests.builders_results import LOST, judgement, result, suite
 
 ISOLATED = LossBudget(
     fault=1,
@@ -74,10 +74,12 @@ def test_loss_is_told_beside_its_budget(metrics: Metrics, said: str) -> None:
     assert loss(metrics) == said
 
 
-def _lost(budget: LossBudget = ISOLATED) -> ScenarioResult:
+def _lost(*budgets: LossBudget) -> ScenarioResult:
     before = result()
     assert before.judgement is not None
-    metrics = replace(before.judgement.metrics, loss_window_s=WINDOW, writes_lost=7, loss_budgets=(budget,))
+    metrics = replace(
+        before.judgement.metrics, loss_window_s=WINDOW, writes_lost=7, loss_budgets=budgets or (ISOLATED,)
+    )
     return replace(before, judgement=replace(before.judgement, metrics=metrics))
 
 
@@ -104,6 +106,30 @@ def test_summary_has_the_loss(budget: LossBudget, budget_s: float | None) -> Non
         "derivation": budget.derivation,
         "not_known": "",
     }
+
+
+def test_page_has_no_row_for_a_fault_that_cannot_cost_anything() -> None:
+    """It is named below the table, with the reason; without any other there is no table."""
+    for others, rows in (((), 0), ((ISOLATED,), 1)):
+        html = page(_lost(CUT, *others), healthy(Sketch()).history())
+        assert html.count('<th class="number">may cost</th>') == rows
+        assert f"<td>{CUT.what}</td>" not in html
+        assert f"Cannot cost anything: {CUT.what} (it keeps it)." in html
+    assert "Cannot cost anything" not in page(_lost(ISOLATED), healthy(Sketch()).history())
+
+
+def test_a_node_that_refused_acknowledged_nothing() -> None:
+    """A refused log-in names the node that answered; only a promise was acknowledged, in the role of then."""
+    kept = replace(LOST, name="lost-session")
+    refused = replace(LOST, name="refused-login", node_role="")
+    for finding, said in (
+        (kept, "Acknowledged by redis-1, deposed primary then."),
+        (refused, "Answered by redis-1."),
+    ):
+        judged = replace(result(), judgement=replace(judgement(), findings=(finding,)))
+        html = page(judged, healthy(Sketch()).history())
+        assert said in html
+        assert html.count("Acknowledged by") == (finding is kept)
 
 
 @pytest.mark.parametrize(("budget", "cell"), [(ISOLATED, "4.8 s"), (FLUSHED, "no bound")])

@@ -489,6 +489,32 @@ def test_write_on_a_connection_closed_meanwhile_is_rejected() -> None:
     run(scenario)
 
 
+def test_connection_closed_by_another_task_is_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py fails inside itself then; a user is told what happened to the connection, without Python."""
+
+    async def disconnected(connection: Any, *_words: object) -> None:
+        connection._writer.close()
+        connection._writer = None
+        connection._writer.writelines([])
+
+    async def scenario() -> None:
+        async with ScriptedServer(pairs(WHOLE)) as redis:
+            bench = Bench(redis.port)
+            await bench.carry_out("read")
+            (connection,) = bench.server.wire.open.values()
+            CURRENT.set(None)
+            monkeypatch.setattr(
+                "redis.asyncio.connection.AbstractConnection.send_packed_command", disconnected
+            )
+            with pytest.raises(redis_errors.ConnectionError) as lost:
+                await connection.send_packed_command([b"PING"])
+            assert str(lost.value) == "the connection was closed before the command was sent"
+            assert isinstance(lost.value.__cause__, AttributeError)
+            await bench.server.close()
+
+    run(scenario)
+
+
 def test_naive_write_that_created_every_field_saw_no_session() -> None:
     """HSET counting all its fields as new is an observation of absence."""
 

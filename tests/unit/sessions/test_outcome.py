@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from redis import exceptions as redis_errors
 
 from harness.model.records import Attempt, Step
 from harness.model.words import Outcome, StepKind
 from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
-from harness.sessions.outcome import MIXED_UP, REFUSALS, of_command, of_group, of_script, settle
+from harness.sessions.outcome import MIXED_UP, REFUSALS, failure_text, of_command, of_group, of_script, settle
 
 INSIDE_7 = "OOM command not allowed script: 6b2ab1b6bd8f7ad1c1b2c3d4e5f60718293a4b5c, on @user_script:9."
 INSIDE_6 = "ERR Error running script (call to f_6b2ab1): @user_script:9: OOM command not allowed"
@@ -122,6 +123,30 @@ def test_step_that_never_left_is_rejected() -> None:
     assert settle(exchange.parts[0], exchange) is None
     assert exchange.parts[0].step.outcome is Outcome.REJECTED
     assert exchange.parts[0].step.error == "ConnectionError: refused"
+
+
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (AttributeError("'NoneType' object has no attribute 'writelines'"), "(AttributeError)"),
+        (RuntimeError("unable to perform operation on <TCPTransport closed=True>"), "(RuntimeError)"),
+        (TypeError("'NoneType' object is not subscriptable"), "(TypeError)"),
+    ],
+)
+def test_code_that_met_a_closed_connection_is_no_error_text(failure: Exception, text: str) -> None:
+    """What Python says of it tells a reader nothing; the kind stays, for whoever looks closer."""
+    exchange = exchange_of(Shape.PLAIN, 1, (attempt(1, handed_over=False, result="connect-failed"), []))
+    exchange.failure = failure
+    settle(exchange.parts[0], exchange)
+    assert exchange.parts[0].step.error == f"the client library failed inside itself {text}"
+
+
+def test_what_client_and_kernel_say_is_kept() -> None:
+    """With its kind; without a colon where nothing follows."""
+    assert failure_text(redis_errors.TimeoutError("no reply in 0.5 s")) == "TimeoutError: no reply in 0.5 s"
+    assert failure_text(OSError(111, "refused")) == "ConnectionRefusedError: [Errno 111] refused"
+    assert failure_text(TimeoutError()) == "TimeoutError"
+    assert len(failure_text(OSError("x" * 500))) == 160
 
 
 def test_step_acked_at_the_second_attempt_is_acked_from_the_first_one_on() -> None:
