@@ -82,9 +82,7 @@ class Words:
     __slots__ = ("codes", "texts")
 
     def __init__(self, table: pa.Table, name: str) -> None:
-        packed = table[name].combine_chunks()
-        if not pa.types.is_dictionary(packed.type):
-            packed = packed.dictionary_encode()
+        packed = table[name].combine_chunks().dictionary_encode()  # what is encoded stays as it is
         codes = packed.indices
         if codes.null_count:
             codes = pc.fill_null(codes, NO_CODE)

@@ -119,7 +119,7 @@ def _put_together(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 
 def _cut(chunk: pa.Array) -> Contents:
-    packed = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+    packed = chunk.dictionary_encode()  # what is encoded stays as it is
     texts = packed.dictionary
     cut = _split(texts)
     pieces = cut.values.dictionary_encode()
