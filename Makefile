@@ -12,9 +12,11 @@ given = $(if $(strip $(value $(1))),$(2) $(call quoted,$(1)))
 # As one word for the shell, and never carried out by make: a folder may be called anything.
 unexport RUN SESSION
 quoted = '$(subst ','\'',$(value $(1)))'
+# Several words, each as a value of its own; one value where a file has that whole name.
+each = $(if $(shell test -e $(call quoted,$(1)) && echo file),$(call given,$(1),$(2)),$(foreach one,$(value $(1)),$(2) '$(subst ','\'',$(one))'))
 RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENARIO,--scenario),--suite $(SUITE)) \
-	$(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
-	$(call given,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)')
+	$(call each,ENGINE,--engine) $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
+	$(call each,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)')
 
 .PHONY: help
 help: ## Print this list

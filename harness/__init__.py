@@ -13,11 +13,11 @@ Read the package in the order the data flows:
     history     5  the recorder and the reader of everything above
     checks/     6  history -> findings, metrics, verdict       (pure)
     report/     7  judgement -> terminal, JSON, JUnit, HTML    (pure)
-    run         one scenario from 1 to 7: start reading here
-    suite       several scenarios side by side
-    by_hand     a topology that lives on without traffic, for `up`, `status`, `inject`, `down`
+    run         the road from files to results, through all of them: start reading here
+    running/    its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
+    saved/      results on disk: one run judged, a suite judged again, sessions' stories
     cli         the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody, `redis_wire` knows them; a stage knows only
-those; `run`, `suite` and `cli` know the stages. A stage never imports a sibling stage.
+those; `run`, `running`, `saved` and `cli` know the stages. A stage never imports a sibling stage.
 """

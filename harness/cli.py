@@ -1,7 +1,6 @@
-"""The verbs. Each parses its options, calls the stages, prints, and returns an exit status.
+"""The verbs. Each parses its options, calls the stages, prints, and returns an exit status
+(`harness.errors.ExitStatus`).
 
-Exit status: 0 all passed · 1 an expectation failed · 2 bad usage or scenario, or nothing matched ·
-3 inconclusive only · 4 the environment failed or nothing could run · 130 interrupted.
 A person never sees a traceback: every `KitError` is one message, and anything else is a bug, whose
 traceback goes into a file.
 """
@@ -10,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import secrets
 import signal
 import sys
 import threading
@@ -19,26 +17,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import __doc__ as package_doc
-from harness import by_hand, completion, doctor, given_files, output, saved, selection
+from harness import completion, doctor, output, saved
 from harness import plan as planning
-from harness import scenario as reading
-from harness.errors import EnvironmentFailure, KitError, UsageError
-from harness.foreign import judge_file
+from harness.errors import EnvironmentFailure, ExitStatus, KitError, UsageError
 from harness.model.engine import is_engine_name
 from harness.model.plan import Plan
 from harness.model.results import SuiteResult
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.words import Verdict
 from harness.report import terminal
-from harness.report.write import write_suite
+from harness.run import Asked, NotWritten, run
+from harness.running import by_hand, selection
+from harness.running.given_files import Given, sorted_out
+from harness.running.ground import BACKENDS, Ground, build_image, choose_ground, clean, ground_for_planning
+from harness.running.selection import Choice, Chosen
+from harness.running.vocabulary import shipped
+from harness.saved.foreign import judge_file
 from harness.scenario import load_fault
-from harness.scenario.overrides import without_secrets
-from harness.suite import SuiteRequest, point_latest, run_suite
 from harness.version import kit_version
 from harness.visible import visible_json
-from harness.vocabulary import shipped
-
-BACKENDS = ("auto", "docker", "process")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +58,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         return problem.exit_code
     except KeyboardInterrupt:
         output.complain("interrupted")
-        return 130
+        return ExitStatus.INTERRUPTED
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
         output.complain(f"{where}{problem.strerror or problem}")
@@ -92,35 +88,19 @@ def _unwind_on_sigterm() -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    scenarios = _scenarios(options)  # before an image is pulled or built: mistakes are told at once
-    ground = selection.choose_ground(options.backend, selection.engines_of(scenarios))
-    suite_name = "selected" if _given(options).scenarios else options.suite
-    seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
-    plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=_changes(options))
-    for plan in plans:
-        for one in plan.scenario.deployment.topology.everything_left_out:
-            ends = "; so nothing can pass" if one.decides else ""
-            print(f"{plan.scenario.file}: left out: {one}{ends}", file=sys.stderr)
-    request = SuiteRequest(
-        name=suite_name,
-        plans=plans,
-        backend=ground.backend,
-        image=ground.image,
-        images=ground.images,
-        seed=seed,
-        jobs=options.jobs or max(1, ground.machine.cpus),
+    asked = Asked(
+        choice=_choice(options),
+        name="selected" if _given(options).scenarios else options.suite,
+        backend=options.backend,
+        seed=options.seed,
+        jobs=options.jobs,
         out=Path(options.out),
-        header=f"{ground.said} · seed {seed}",
-        clean_up=by_hand.clean,
     )
-    result = run_suite(request, terminal.display(sys.stdout))
     try:
-        write_suite(result)
-        point_latest(result)
-    except EnvironmentFailure:
-        _show_suite(replace(result, verdict=Verdict.ERROR, exit_code=EnvironmentFailure.exit_code))
+        return _show_suite(run(asked, terminal.display(sys.stdout), warn=output.note))
+    except NotWritten as problem:  # what was learnt is shown all the same
+        _show_suite(problem.suite)
         raise
-    return _show_suite(result)
 
 
 def _show_suite(result: SuiteResult) -> int:
@@ -128,41 +108,28 @@ def _show_suite(result: SuiteResult) -> int:
     return result.exit_code
 
 
-def _scenarios(options: argparse.Namespace) -> list[Scenario]:
-    return _given(options).load(suite=options.suite, overrides=_settings(options))
+def _choice(options: argparse.Namespace) -> Choice:
+    return _given(options).choice(suite=options.suite, settings=options.set, engines=options.engine)
 
 
-def _given(options: argparse.Namespace) -> given_files.Given:
-    return given_files.sorted_out(options.files, scenario=options.scenario, deployment=options.deployment)
-
-
-def _settings(options: argparse.Namespace) -> list[str]:
-    """What changes single settings of every scenario: an engine is one of them."""
-    return [*options.set, f"deployment.engine={options.engine}"] if options.engine else options.set
-
-
-def _changes(options: argparse.Namespace) -> list[str]:
-    """The options that changed the scenarios, as a command that repeats the run must give them."""
-    changes = [word for setting in options.set for word in ("--set", without_secrets(setting))]
-    changes += ["--engine", options.engine] if options.engine else []
-    deployment = _given(options).deployment
-    return [*changes, "--deployment", deployment] if deployment else changes
+def _given(options: argparse.Namespace) -> Given:
+    return sorted_out(options.files, scenario=options.scenario, deployments=options.deployment)
 
 
 def _list(options: argparse.Namespace) -> int:
-    given = given_files.sorted_out(options.files, scenario=options.scenario, deployment=None)
-    if given.deployment:
-        raise UsageError(f"list: expected scenarios, found the deployment {given.deployment}")
-    scenarios = given.load(suite="all", overrides=())
-    named = [replace(one, file=selection.as_typed(one.file)) for one in scenarios]
+    given = sorted_out(options.files, scenario=options.scenario)
+    if given.deployments:
+        raise UsageError(f"list: expected scenarios, found the deployment {given.deployments[0]}")
+    chosen = selection.choose(given.choice(suite="all"))
+    named = [replace(one.scenario, file=selection.as_typed(one.scenario.file)) for one in chosen]
     terminal.show_list(named, sys.stdout)
     return 0
 
 
 def _plan(options: argparse.Namespace) -> int:
-    ground = selection.ground_for_planning(options.backend)
+    ground = ground_for_planning(options.backend)
     seed = options.seed if options.seed is not None else 0
-    for plan in selection.compile_all(_scenarios(options), seed=seed, ground=ground):
+    for plan in selection.compile_chosen(selection.choose(_choice(options)), seed=seed, ground=ground):
         output.say(planning.describe(plan, shipped()))
     return 0
 
@@ -208,7 +175,7 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _clean(_options: argparse.Namespace) -> int:
-    for line in by_hand.clean() or ["nothing was left behind"]:
+    for line in clean() or ["nothing was left behind"]:
         output.say(line)
     for file in output.crash_files():
         output.complain(f"{file}: the traceback of a bug of the kit; remove it once it was reported")
@@ -220,7 +187,7 @@ def _doctor(_options: argparse.Namespace) -> int:
 
 
 def _image(options: argparse.Namespace) -> int:
-    output.say(selection.build_image(options.engine))
+    output.say(build_image(options.engine))
     return 0
 
 
@@ -229,24 +196,25 @@ def _up(options: argparse.Namespace) -> int:
     return by_hand.up(plan, ground, Path(options.out), sys.stdout)
 
 
-def _one_plan(options: argparse.Namespace) -> tuple[Plan, selection.Ground]:
-    scenarios = _scenarios_to_hold(options)
-    if len(scenarios) != 1:
+def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
+    chosen = _to_hold(options)
+    if len(chosen) != 1:
         raise UsageError(
-            f"up: expected one scenario or one deployment file, found {len(scenarios)} scenarios"
+            "up: expected one scenario or one deployment file, and one engine; found "
+            f"{len(chosen)} topologies"
         )
-    ground = selection.choose_ground(options.backend, selection.engines_of(scenarios))
-    plans = selection.compile_all(scenarios, seed=options.seed or 0, ground=ground)
-    return plans[0], ground
+    ground = choose_ground(options.backend, selection.engines_of([one.scenario for one in chosen]))
+    (plan,) = selection.compile_chosen(chosen, seed=options.seed or 0, ground=ground)
+    return plan, ground
 
 
-def _scenarios_to_hold(options: argparse.Namespace) -> list[Scenario]:
+def _to_hold(options: argparse.Namespace) -> list[Chosen]:
     given = _given(options)
-    if given.deployment and not given.scenarios:
-        return [reading.scenario_of(Path(given.deployment), overrides=_settings(options))]
-    if not given.scenarios:
+    if given.scenarios:
+        return selection.choose(_choice(options))
+    if not given.deployments:
         raise UsageError("up: expected a scenario or a deployment file: failover-kit up sentinel/01")
-    return _scenarios(options)
+    return selection.choose_without_load(_choice(options))
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -273,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="failover-kit",
         description=(package_doc or "").splitlines()[0],
-        epilog="Exit status: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 environment, 130 interrupted.",
+        epilog=f"Exit status: {'; '.join(f'{one} {one.meaning}' for one in ExitStatus)}.",
     )
     parser.add_argument("--version", action="version", version=f"failover-kit {kit_version()}")
     verbs = parser.add_subparsers(metavar="verb", required=True)
@@ -283,10 +251,10 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=action)
         return added
 
-    run = verb("run", _run, "run scenarios and report")
-    _selecting(run)
-    run.add_argument("--jobs", type=_positive, help="scenarios side by side (default: one per CPU)")
-    run.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
+    running = verb("run", _run, "run scenarios and report")
+    _selecting(running)
+    running.add_argument("--jobs", type=_positive, help="scenarios side by side (default: one per CPU)")
+    running.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     listing = verb("list", _list, "list the scenarios, what each shows and its tags")
     _naming(listing)
     _selecting(verb("plan", _plan, "say what a run would do, without doing it"))
@@ -342,10 +310,21 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     parser.add_argument(
-        "--engine", type=_engine, help="an engine by name, e.g. redis-7.0 or valkey-9.1; doctor lists them"
+        "--engine",
+        type=_engine,
+        action="append",
+        default=[],
+        help="an engine by name, e.g. redis-7.0 or valkey-9.1 (doctor lists them); may be repeated",
     )
     parser.add_argument("--seed", type=_seed, help="repeat a plan: same arrivals, users and choices")
-    parser.add_argument("--deployment", type=_path, metavar="FILE", help="run against another deployment")
+    parser.add_argument(
+        "--deployment",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="run against another deployment; may be repeated",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
 
 

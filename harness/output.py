@@ -91,6 +91,11 @@ def complain(text: str) -> None:
     print(f"failover-kit: {visible(without_url_passwords(text))}", file=sys.stderr)
 
 
+def note(text: str) -> None:
+    """Something that a person should know before a run, on standard error."""
+    print(visible(text), file=sys.stderr)
+
+
 def report_crash(problem: BaseException) -> None:
     """One line for a person, and the traceback in a file."""
     complain(told_of_crash(problem))

@@ -1,62 +1,103 @@
-"""One scenario from its plan to its result: start reading the kit here.
+"""The road from files to results: start reading the kit here.
 
-    topology up -> (workload || faults || observers) -> recovered -> audit -> topology down
-    -> history closed -> judged -> report written
+    load -> ground -> compile -> run each plan -> write
 
-Everything that happens goes through one recorder into one history. Artefacts are written first and
-judged second, from the saved file, so that judging again later sees exactly the same. Whatever
-happens, faults are healed and every node is stopped before this returns.
+`run` takes it for every scenario that was asked for, in the process of whoever asked. Each plan of it is
+run in a process of its own, where `run_plan` takes it from a topology that comes up to a judgement:
+
+    topology up -> record -> topology down -> judge -> write
+
+Artefacts are written first and judged second, from the saved files, so that judging again later sees
+exactly the same. Whatever happens, faults are healed and every node is stopped before a process ends.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import random
-import threading
-import time
-from collections.abc import Callable, Coroutine
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
-import uvloop
-
-from harness import history
-from harness.clock import RunClock
-from harness.environment import environment, package_version
 from harness.errors import EnvironmentFailure
-from harness.faults.director import Director
-from harness.judging import judge_folder
-from harness.model.pacing import SETTLED_S, audit_within_s
 from harness.model.plan import Plan
-from harness.model.records import Closing, Event, Opening, PhaseChange, Record
-from harness.model.results import Progress, ScenarioResult
-from harness.model.seams import FaultScene, Topology
-from harness.model.words import Phase
-from harness.observe import Observers, enable_eviction_events
-from harness.sessions.engine import LoadEngine
-from harness.tasks import end
+from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
+from harness.model.words import Verdict
+from harness.report.write import write_suite
+from harness.running.ground import choose_ground
+from harness.running.recording import Stop, record_on
+from harness.running.selection import Choice, choose, compile_chosen, engines_of
+from harness.running.suite import SuiteRequest, point_latest, run_suite
+from harness.saved.judging import judge_folder
 from harness.topology.start import up
 
-STOP_NOTICED_WITHIN_S = 0.1
 
-T = TypeVar("T")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks for, on the command line or through pytest."""
+
+    choice: Choice
+    """Scenarios, and what is changed in them."""
+    name: str
+    """How the suite's folder is called: `core`, `smoke`, `all`, `selected`, `pytest`."""
+    backend: str
+    """`docker`, `process` or `auto`."""
+    out: Path
+    """The folder for results."""
+    seed: int | None = None
+    """None: a new one."""
+    jobs: int | None = None
+    """None: one per CPU."""
 
 
-class Stop:
-    """Asked for once, from a signal handler or a thread; noticed by everything that waits."""
+class NotWritten(EnvironmentFailure):
+    """The runs are over, and their report cannot be written."""
 
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.reason = ""
-
-    def set(self, reason: str) -> None:
-        self.reason = self.reason or reason
-        self.event.set()
+    def __init__(self, problem: EnvironmentFailure, suite: SuiteResult) -> None:
+        super().__init__(str(problem))
+        self.suite = suite
 
 
-def run_scenario(
+def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteResult:
+    """Run everything that was asked for, and leave the report in the suite's folder.
+
+    Raises:
+        UsageError: a file is wrong, or nothing matches. It is said before anything is pulled or started.
+        EnvironmentFailure: the backend cannot work here, or the results cannot be written (`NotWritten`).
+    """
+    chosen = choose(asked.choice)
+    ground = choose_ground(asked.backend, engines_of([one.scenario for one in chosen]))
+    seed = asked.seed if asked.seed is not None else secrets.randbelow(2**31)
+    plans = compile_chosen(chosen, seed=seed, ground=ground)
+    _warn_of_what_is_left_out(plans, warn)
+    suite = run_suite(
+        SuiteRequest(
+            name=asked.name,
+            plans=plans,
+            ground=ground,
+            seed=seed,
+            jobs=asked.jobs or max(1, ground.machine.cpus),
+            out=asked.out,
+            header=f"{ground.said} · seed {seed}",
+        ),
+        display,
+    )
+    try:
+        write_suite(suite)
+        point_latest(suite)
+    except EnvironmentFailure as problem:
+        failed = replace(suite, verdict=Verdict.ERROR, exit_code=problem.exit_code)
+        raise NotWritten(problem, failed) from problem
+    return suite
+
+
+def _warn_of_what_is_left_out(plans: tuple[Plan, ...], warn: Callable[[str], None]) -> None:
+    for plan in plans:
+        for one in plan.scenario.deployment.topology.everything_left_out:
+            ends = "; so nothing can pass" if one.decides else ""
+            warn(f"{plan.scenario.file}: left out: {one}{ends}")
+
+
+def run_plan(
     plan: Plan,
     *,
     run: str,
@@ -65,249 +106,13 @@ def run_scenario(
     tell: Callable[[Progress], None],
     stop: Stop,
 ) -> ScenarioResult:
-    """Run a plan in `directory` and judge what it recorded.
+    """Run one plan in `directory`, which has it in a file already, and judge what was recorded.
 
     Raises:
         EnvironmentFailure: Docker, a node or the disk failed before there was anything to judge.
     """
-    tell(Progress(scenario=plan.scenario.name, phase="starting"))
+    tell(Progress(scenario=plan.label, phase="starting"))
     with up(plan, run=run, directory=directory, backend=plan.backend, image=image) as topology:
         record_on(topology, plan, run=run, directory=directory, image=image, tell=tell, stop=stop)
-    tell(Progress(scenario=plan.scenario.name, phase="judging"))
+    tell(Progress(scenario=plan.label, phase="judging"))
     return judge_folder(directory)
-
-
-def record_on(
-    topology: Topology,
-    plan: Plan,
-    *,
-    run: str,
-    directory: Path,
-    image: str | None,
-    tell: Callable[[Progress], None],
-    stop: Stop,
-) -> None:
-    """Run a plan on a topology that is up, and leave everything in `directory` that judging needs.
-
-    Raises:
-        EnvironmentFailure: a node or the disk failed, so that there is nothing to judge.
-    """
-    clock = RunClock()
-    recorder = history.Recorder(directory, clock, secrets=topology.secrets)
-    closing: Closing | None = None
-    try:
-        evictions = enable_eviction_events(topology)
-        opening = _opening(plan, run, topology, clock, evictions=evictions)
-        opening.plan_digest = history.digest_of_plan(directory)
-        recorder.record(opening)
-        attempt = _Attempt(plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            closing = runner.run(attempt.drive(evictions))
-    finally:
-        recorder.close(closing or _failed(clock))
-        uncollected = _collect(topology, directory, image)
-    if (trouble := recorder.failure or uncollected) is not None:
-        raise trouble
-
-
-def _failed(clock: RunClock) -> Closing:
-    return Closing(t_us=clock.now_us(), interrupted=True, reason="the harness failed")
-
-
-def _collect(topology: Topology, directory: Path, image: str | None) -> EnvironmentFailure | None:
-    """Keep what is known of nodes and machine; what prevents it is returned, not raised."""
-    try:
-        known = json.dumps(environment(topology, image), indent=2)
-        (directory / "environment.json").write_text(f"{known}\n")
-        topology.collect(directory / "nodes")
-    except OSError as problem:
-        return EnvironmentFailure(
-            f"{problem.filename or directory}: the nodes' logs cannot be kept: {problem.strerror or problem}"
-        )
-    return None
-
-
-class _Attempt:
-    """The part of a run that lives in the event loop."""
-
-    def __init__(
-        self,
-        *,
-        plan: Plan,
-        topology: Topology,
-        recorder: history.Recorder,
-        clock: RunClock,
-        tell: Callable[[Progress], None],
-        stop: Stop,
-    ) -> None:
-        self._plan = plan
-        self._topology = topology
-        self._recorder = recorder
-        self._clock = clock
-        self._tell = tell
-        self._stop = stop
-        self._phase: Phase | None = None
-        self._not_recovered = ""
-        self._unseen: tuple[str, ...] = ()
-        self._began = time.monotonic()
-        self._engine = LoadEngine(plan, topology, recorder.record, clock)
-        self._observers: Observers
-
-    async def drive(self, evictions: bool) -> Closing:
-        engine = self._engine
-        async with Observers(
-            self._plan,
-            self._topology,
-            self._recorder.record,
-            self._clock,
-            acked_since=engine.acked_since,
-            last_acked_us=engine.last_acked_us,
-            sessions=engine.sessions,
-            unanswered=engine.unanswered,
-            eviction_events=evictions,
-        ) as self._observers:
-            teller = asyncio.create_task(self._tell_progress())
-            try:
-                self._enter(Phase.SEED)
-                await self._unless_stopped(engine.seed())
-                await self._load_and_faults()
-                self._enter(Phase.AUDIT)
-                await engine.close()
-                await self._unless_stopped(self._observers.settle())
-                await self._unless_stopped(
-                    self._observers.audit(engine.sessions(), within_s=self._audit_within_s())
-                )
-            finally:
-                teller.cancel()
-                await engine.close()
-        return Closing(
-            t_us=self._clock.now_us(),
-            interrupted=self._stop.event.is_set(),
-            reason=self._stop.reason,
-            operations=engine.operations,
-            not_recovered=self._not_recovered,
-            unseen=self._unseen,
-            peaks=engine.peaks(),
-        )
-
-    async def _load_and_faults(self) -> None:
-        """Traffic from the baseline to the end of the settled phase, faults on their timeline."""
-        finished = asyncio.Event()
-        self._enter(Phase.BASELINE)
-        baseline = time.monotonic()
-        load = asyncio.create_task(self._engine.drive(finished))
-        director = self._director()
-        try:
-            await asyncio.to_thread(director.run, self._stop.event)
-            self._not_recovered = await self._recovered()
-            self._enter(Phase.SETTLED)
-            await self._pause(max(SETTLED_S, self._left_of_duration(baseline)))
-        except asyncio.CancelledError:
-            # Ctrl-C, where nobody else catches it. Closing the loop waits for the director's thread.
-            self._stop.set("by its user")
-            raise
-        finally:
-            finished.set()
-            await load
-
-    def _audit_within_s(self) -> float:
-        elapsed_s = time.monotonic() - self._began
-        return audit_within_s(self._plan.scenario.workload.idle_timeout_s, elapsed_s)
-
-    def _left_of_duration(self, baseline: float) -> float:
-        duration_s = self._plan.scenario.duration_s
-        return 0.0 if duration_s is None else duration_s - (time.monotonic() - baseline)
-
-    async def _recovered(self) -> str:
-        """Empty, or why the topology was not seen recovered."""
-        if self._plan.scenario.faults and not self._stop.event.is_set():
-            self._enter(Phase.RECOVERY)  # with nothing to recover from, all of it is baseline
-        within_s = self._plan.scenario.settle_within_s
-        missing = await self._unless_stopped(self._observers.recovered(within_s=within_s))
-        self._unseen = self._observers.unseen if missing else ()
-        return "the run was stopped before" if missing is None else missing
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What `work` returns; None where the run was asked to stop first, and `work` was given up."""
-        task = asyncio.create_task(work)
-        while not self._stop.event.is_set():
-            done, _ = await asyncio.wait({task}, timeout=STOP_NOTICED_WITHIN_S)
-            if done:
-                return task.result()
-        await end([task])
-        return None
-
-    def _director(self) -> Director:
-        loop = asyncio.get_running_loop()
-        scene = FaultScene(
-            plan=self._plan,
-            topology=self._topology,
-            observed=self._observers.observed,
-            web_servers=self._engine,
-            record=self._record_and_tell,
-            resolved={},
-            random=random.Random(f"faults {self._plan.seed}").random,
-            set_sides=self._engine.set_sides,
-            last_look=self._observers.last_look,
-        )
-
-        def enter(phase: Phase) -> None:
-            loop.call_soon_threadsafe(self._enter, phase)
-
-        return Director(self._plan, scene, enter)
-
-    def _record_and_tell(self, record: Record) -> None:
-        self._observers.record(record)
-        if isinstance(record, Event):
-            self._progress(f"{record.source} {record.name}: {record.detail}".strip(": "))
-
-    def _enter(self, phase: Phase) -> None:
-        if phase is self._phase:
-            return
-        self._phase = phase
-        self._engine.set_phase(phase)
-        self._recorder.record(PhaseChange(phase=phase, t_us=self._clock.now_us()))
-        self._progress()
-
-    async def _pause(self, seconds: float) -> None:
-        """Let traffic flow for so long, or until asked to stop."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(self._stop.event.wait, seconds), seconds + 1)
-
-    async def _tell_progress(self) -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            self._progress()
-            if self._recorder.failure is not None:  # nothing that happens from here on can be judged
-                self._stop.set("the history cannot be written")
-
-    def _progress(self, note: str = "") -> None:
-        seen = self._engine.snapshot()
-        self._tell(
-            Progress(
-                scenario=self._plan.scenario.name,
-                phase=self._phase or Phase.SEED,
-                roles=self._observers.roles(),
-                rate_per_s=seen.acked_per_s,
-                errors_per_s=seen.errors_per_s,
-                at_risk=seen.sessions,
-                left_s=max(0.0, self._plan.expected_s - (time.monotonic() - self._began)),
-                note=note,
-            )
-        )
-
-
-def _opening(plan: Plan, run: str, topology: Topology, clock: RunClock, *, evictions: bool) -> Opening:
-    return Opening(
-        format=history.FORMAT,
-        run=run,
-        scenario=plan.scenario.name,
-        seed=plan.seed,
-        backend=plan.backend,
-        engine=topology.engine,
-        client=f"redis-py {package_version('redis')} asyncio, {plan.scenario.deployment.client.discovery}",
-        timing=plan.scenario.deployment.timing,
-        started_wall_us=clock.started_wall_us,
-        loopback=topology.loopback,
-        eviction_events=evictions,
-    )

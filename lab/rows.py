@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.environment import PACKAGES, package_version
+from harness.running.environment import PACKAGES, package_version
 from harness.safe_files import write_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,10 +23,10 @@ from harness.checks.run import run_checks
 from harness.checks.screen.screening import screen
 from harness.checks.verdict.conclusion import why_clause
 from harness.checks.verdict.story import session_story, stories
-from harness.judging import read_run
 from harness.model.history import History
 from harness.model.judgement import Interval
 from harness.model.words import Outcome, TopologyKind
+from harness.saved.judging import read_run
 from lab.past import Past
 from tests.unit.checks import stories as told
 from tests.unit.checks.test_properties import ITEMS, tell

@@ -6,15 +6,13 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from harness.model.plan import Plan
-from harness.model.results import Progress
+from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
-from harness.suite import skipped
 
 READY = "ready"
 """The file that says: from now on an interrupt is heard, or not, as the scenario's name has it."""
@@ -25,7 +23,7 @@ def main() -> None:
     plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
     name = plan.scenario.name
     began = time.time()
-    print(msgspec.json.encode(Progress(scenario=name, phase="baseline")).decode(), flush=True)
+    print(msgspec.json.encode(Progress(scenario=plan.label, phase="baseline")).decode(), flush=True)
     if "killed" in name:
         os.kill(os.getpid(), signal.SIGKILL)
     verdict = Verdict.PASS
@@ -48,7 +46,7 @@ def main() -> None:
     if "slow" in name:
         time.sleep(0.4)
     (directory / "times").write_text(f"{began} {time.time()}")
-    result = replace(skipped(plan), verdict=verdict, reasons=("scripted",))
+    result = ScenarioResult.of(plan, verdict, "scripted")
     (directory / "result.msgpack").write_bytes(msgspec.msgpack.encode(result))
 
 

@@ -58,6 +58,10 @@ class TopologySpec:
         return self.quorum if self.quorum is not None else self.sentinels // 2 + 1
 
 
+LONGEST_BACKOFF_S = 1.0
+"""Limit for the pause before an application's retry, however often it was doubled."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
     """What the application configures. Times in seconds."""
@@ -70,7 +74,7 @@ class ClientProfile:
     library_retries: int = 0
     application_retries: int = 3
     retry_backoff_s: float = 0.1
-    """Pause before each application retry; doubled each time up to 1 s."""
+    """Pause before each application retry; doubled each time up to `LONGEST_BACKOFF_S`."""
     max_connections: int = 50
     """Per web server; a request that finds none free waits for one, as BlockingConnectionPool does."""
     read_from_replicas: bool = False
@@ -82,6 +86,8 @@ class ClientProfile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     name: str
+    file: str = ""
+    """The deployment file that it comes from; empty: it is part of the scenario."""
     topology: TopologySpec
     client: ClientProfile
     engine: str | None = None

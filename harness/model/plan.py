@@ -53,6 +53,19 @@ class PlannedBound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """Which run it is. A suite may have the same scenario several times; no two runs of it share a key."""
+
+    scenario: str
+    """The scenario's file."""
+    deployment: str
+    """The deployment's file; empty: the scenario's own deployment."""
+    engine: str
+    """The engine asked for, by name; empty: whatever the machine has."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     scenario: Scenario
     seed: int
@@ -68,8 +81,26 @@ class Plan:
     """How long the run is expected to take without set-up and tear-down; for the scheduler."""
     changed: tuple[str, ...] = ()
     """Options that changed what the scenario's file says, as typed: `--set`, `workload.rate=50/s`."""
+    variant: str = ""
+    """What tells this run from the other runs of the same scenario in its suite, such as `ours, redis-7.0`;
+    empty where there is no other."""
     skip: str | None = None
     """Why this pair of scenario and deployment or machine does not fit."""
+
+    @property
+    def key(self) -> RunKey:
+        deployment = self.scenario.deployment
+        return RunKey(
+            scenario=self.scenario.file,
+            deployment=deployment.file,
+            engine=deployment.engine or "",
+            seed=self.seed,
+        )
+
+    @property
+    def label(self) -> str:
+        """The run's name among the runs of its suite."""
+        return labelled(self.scenario.name, self.variant)
 
     def node(self, name: str) -> NodePlan:
         return next(node for node in self.nodes if node.name == name)
@@ -88,3 +119,8 @@ class Plan:
 
     def sentinels(self) -> tuple[NodePlan, ...]:
         return tuple(node for node in self.nodes if node.role is NodeRole.SENTINEL)
+
+
+def labelled(name: str, variant: str) -> str:
+    """`primary killed (ours, redis-7.0)`; the name alone where nothing must be told apart."""
+    return f"{name} ({variant})" if variant else name

@@ -1,22 +1,33 @@
-"""What the stages hand to the report: progress while a scenario runs, its result afterwards."""
+"""What the stages hand to the report: progress while a scenario runs, its result afterwards.
+
+Every result of a run is made here, from its plan and, once there is one, from its history and judgement:
+so a run that was skipped, one that failed and one that was judged say the same about themselves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 import msgspec
 
+from harness.errors import ExitStatus
 from harness.model.directives import LeftOut
 from harness.model.judgement import Judgement
+from harness.model.plan import Plan, RunKey, labelled
+from harness.model.records import Opening
 from harness.model.words import Shows, Verdict
+
+NOT_KNOWN = "?"
+"""What a result says of a run whose plan cannot be read."""
 
 
 class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of JSON on the standard output of a running attempt, about twice a second."""
 
     scenario: str
+    """The run's label: unlike the scenario's name, it is different for every run of a suite."""
     phase: str
     roles: dict[str, str] = {}
     """Node -> primary, replica, sentinel, down, paused."""
@@ -48,11 +59,20 @@ class ScenarioResult:
     file: str
     shows: Shows
     topology: str
+    deployment: str = ""
+    """The deployment's name."""
+    deployment_file: str = ""
+    """Empty: the deployment is the scenario's own."""
     backend: str
     engine: str
+    """Name and version as the nodes report it."""
+    engine_asked: str = ""
+    """The name under which an engine was asked for; empty: none was."""
     client: str
     timing: str
     seed: int
+    variant: str = ""
+    """As in the plan: what tells it from the other runs of the same scenario."""
     advice: str
     about: str
     verdict: Verdict
@@ -73,6 +93,88 @@ class ScenarioResult:
     """As in the plan: what the command that repeats it must say besides the file and the seed."""
     log_tail: str = ""
     """Verdict ERROR: the last lines of the attempt's own log."""
+
+    @classmethod
+    def of(cls, plan: Plan, verdict: Verdict, *reasons: str, run_dir: str = "") -> Self:
+        """The result of a run that has no judgement: it was not run, or it left nothing to judge."""
+        scenario = plan.scenario
+        deployment, client = scenario.deployment, scenario.deployment.client
+        return cls(
+            name=scenario.name,
+            file=scenario.file,
+            shows=scenario.shows,
+            topology=deployment.topology.kind,
+            deployment=deployment.name,
+            deployment_file=deployment.file,
+            backend=plan.backend,
+            engine="",
+            engine_asked=deployment.engine or "",
+            client=f"{client.library} {client.discovery}",
+            timing=deployment.timing,
+            seed=plan.seed,
+            variant=plan.variant,
+            changed=plan.changed,
+            left_out=deployment.topology.everything_left_out,
+            advice=scenario.advice,
+            about=scenario.about,
+            verdict=verdict,
+            reasons=reasons,
+            why=reasons[0] if verdict is Verdict.SKIPPED and reasons else "",
+            run_dir=run_dir,
+        )
+
+    @classmethod
+    def skipped(cls, plan: Plan) -> Self:
+        """The result of a run that does not fit this machine or deployment."""
+        return cls.of(plan, Verdict.SKIPPED, plan.skip or "not run")
+
+    @classmethod
+    def judged(
+        cls, plan: Plan, opening: Opening, judgement: Judgement, *, why: str, stories: tuple[Story, ...]
+    ) -> Self:
+        """The result of a run with a history: what it ran on is what the history says."""
+        return replace(
+            cls.of(plan, judgement.verdict, *judgement.reasons),
+            backend=opening.backend,
+            engine=opening.engine,
+            client=opening.client,
+            timing=opening.timing,
+            seed=opening.seed,
+            judgement=judgement,
+            why=why,
+            stories=stories,
+        )
+
+    @classmethod
+    def of_folder(cls, name: str) -> Self:
+        """A run of which nothing is known but its folder's name."""
+        return cls(
+            name=name,
+            file="",
+            shows=Shows.PROMISE,
+            topology=NOT_KNOWN,
+            backend=NOT_KNOWN,
+            engine="",
+            client="",
+            timing="",
+            seed=0,
+            advice="",
+            about="",
+            verdict=Verdict.INCONCLUSIVE,
+            reasons=(),
+            run_dir=name,
+        )
+
+    @property
+    def key(self) -> RunKey:
+        return RunKey(
+            scenario=self.file, deployment=self.deployment_file, engine=self.engine_asked, seed=self.seed
+        )
+
+    @property
+    def label(self) -> str:
+        """Its name among the results of its suite."""
+        return labelled(self.name, self.variant)
 
 
 class Display(Protocol):
@@ -103,3 +205,26 @@ class SuiteResult:
     interrupted: bool = False
     incomplete: str = ""
     """Why scenarios may be missing that nobody can name any more; empty: the list is whole."""
+
+    def with_results(self, results: Sequence[ScenarioResult]) -> Self:
+        """The same suite with these results, and with what they come to."""
+        verdict, exit_code = overall(results, interrupted=self.interrupted, incomplete=self.incomplete)
+        return replace(self, results=tuple(results), verdict=verdict, exit_code=exit_code)
+
+
+def overall(
+    results: Sequence[ScenarioResult], *, interrupted: bool, incomplete: str = ""
+) -> tuple[Verdict, ExitStatus]:
+    """What the results of a suite come to. Nothing but skipped runs is no success: nothing could run."""
+    verdicts = {result.verdict for result in results}
+    if interrupted:
+        return Verdict.INCONCLUSIVE, ExitStatus.INTERRUPTED
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL, ExitStatus.FAILED
+    if Verdict.ERROR in verdicts:
+        return Verdict.ERROR, ExitStatus.ENVIRONMENT
+    if Verdict.INCONCLUSIVE in verdicts or incomplete:
+        return Verdict.INCONCLUSIVE, ExitStatus.INCONCLUSIVE
+    if Verdict.PASS in verdicts:
+        return Verdict.PASS, ExitStatus.PASSED
+    return Verdict.ERROR, ExitStatus.ENVIRONMENT

@@ -61,7 +61,7 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """Every fault and behaviour by name; `harness.vocabulary` assembles the shipped one."""
+    """Every fault and behaviour by name; `harness.running.vocabulary` assembles the shipped one."""
 
     faults: Mapping[str, Declaration]
     behaviours: Mapping[str, Declaration]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.model.deployment import LONGEST_BACKOFF_S
 from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
 from harness.model.plan import NodePlan, Plan
 from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary
 from harness.model.words import NodeRole, TopologyKind, Trait
-from harness.plan.load import ACTORS_MAX, BACKOFF_MAX_S, actors_needed
+from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults, latest_end_s
 from harness.plan.warnings import warnings
 
@@ -20,7 +21,7 @@ def describe(plan: Plan, vocabulary: Vocabulary) -> str:
 
 def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
     scenario = plan.scenario
-    yield f"{scenario.name} ({scenario.shows}; {scenario.file})"
+    yield f"{plan.label} ({scenario.shows}; {scenario.file})"
     if scenario.about:
         yield f"  {scenario.about}"
     if plan.skip:
@@ -76,7 +77,7 @@ def _client(scenario: Scenario) -> str:
         f"              timeouts: socket {client.socket_timeout_s:g} s, "
         f"connect {client.connect_timeout_s:g} s, sentinel {client.sentinel_timeout_s:g} s\n"
         f"              retries: library {client.library_retries}, application {client.application_retries} "
-        f"with a pause of {client.retry_backoff_s:g} s that doubles up to {BACKOFF_MAX_S:g} s\n"
+        f"with a pause of {client.retry_backoff_s:g} s that doubles up to {LONGEST_BACKOFF_S:g} s\n"
         f"              at most {client.max_connections} connections per web server, "
         f"reads from {'replicas too' if client.read_from_replicas else 'primaries only'}, "
         f"WAIT {f'for {waits}' if client.wait_replicas else 'not used'}"

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 
-from harness.model.deployment import ClientProfile, Deployment
+from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile, Deployment
 from harness.model.scenario import Workload
 
 ACTORS_MAX = 5000
 """An actor is a task and its session: beyond this one loop spends its time on bookkeeping."""
-
-BACKOFF_MAX_S = 1.0
 
 
 def longest_client_wait_s(deployment: Deployment) -> float:
@@ -30,7 +28,7 @@ def longest_client_wait_s(deployment: Deployment) -> float:
 
 def _backoffs_s(client: ClientProfile) -> float:
     pauses = (client.retry_backoff_s * (1 << n) for n in range(client.application_retries))
-    return sum(min(pause_s, BACKOFF_MAX_S) for pause_s in pauses)
+    return sum(min(pause_s, LONGEST_BACKOFF_S) for pause_s in pauses)
 
 
 def actors_needed(workload: Workload, wait_s: float) -> int:

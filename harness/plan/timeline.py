@@ -17,6 +17,7 @@ from harness.model.words import TopologyKind, Trait
 SEED_PER_S = 500.0
 """Log-ins per second while the users are seeded."""
 AUDIT_S = 3.0
+"""What an audit takes, typically."""
 CONDITION_S = 1.0
 DEMOTION_S = 12.0
 """Sentinel turns an old primary into a replica about 10 s after it can reach it again."""

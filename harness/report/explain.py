@@ -28,7 +28,7 @@ _MARK = {True: "met", False: "NOT MET", None: "undecided"}
 
 def headline(result: ScenarioResult) -> str:
     """`BROKEN  primary killed, replica promoted: outage(write) 7.2 s, expected < 5 s`."""
-    return one_line(f"{verdict_word(result)}: {result.name}: {first_line(result) or 'as expected'}")
+    return one_line(f"{verdict_word(result)}: {result.label}: {first_line(result) or 'as expected'}")
 
 
 def explain(result: ScenarioResult, directory: str) -> list[str]:

@@ -44,7 +44,7 @@ def _case(root: ET.Element, result: ScenarioResult, directory: str) -> None:
         root,
         "testcase",
         classname=one_line(f"{result.backend}.{result.topology}"),
-        name=one_line(result.name),
+        name=one_line(result.label),
         time=f"{result.wall_s:.3f}",
     )
     text = "\n".join(explain(result, directory))

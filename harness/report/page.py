@@ -14,6 +14,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from harness.errors import ExitStatus
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, Window
 from harness.model.records import Operation
@@ -69,7 +70,7 @@ def index(suite: SuiteResult) -> str:
         .render(
             suite=suite,
             line=suite_line(suite),
-            meaning=words.EXIT_MEANINGS[suite.exit_code],
+            meaning=ExitStatus(suite.exit_code).meaning,
             columns=COLUMNS,
             blocks=[(title, [(one, row(one)) for one in rows]) for title, rows in blocks(suite.results)],
             explained=[

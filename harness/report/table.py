@@ -73,7 +73,7 @@ class Row(NamedTuple):
 def row(result: ScenarioResult) -> Row:
     judgement = result.judgement
     told = result.name.startswith(result.topology)
-    name = result.name if told else f"{result.topology}: {result.name}"
+    name = result.label if told else f"{result.topology}: {result.label}"
     if judgement is None:
         cells = (verdict_word(result), name, "–", "–", "–", "–", "–", result.why or first_line(result))
     else:

@@ -13,11 +13,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.errors import ExitStatus
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Scenario
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
-from harness.report.words import EXIT_MEANINGS, seconds, verdict_word
+from harness.report.words import seconds, verdict_word
 from harness.visible import one_line, visible
 
 LOG_WIDTH = 160
@@ -56,7 +57,7 @@ class LineDisplay:
             )
 
     def finished(self, result: ScenarioResult) -> None:
-        self.line(f"{result.name}: {verdict_word(result)} {_took(result)}")
+        self.line(f"{result.label}: {verdict_word(result)} {_took(result)}")
 
     def close(self) -> None:
         pass
@@ -87,9 +88,9 @@ class LiveDisplay:
         self._live.console.print(Text(visible(text), style="dim"))
 
     def finished(self, result: ScenarioResult) -> None:
-        self._running.pop(result.name, None)
+        self._running.pop(result.label, None)
         self._done[verdict_word(result)] += 1
-        name = one_line(result.name)
+        name = one_line(result.label)
         self._live.console.print(f"{name}: {verdict_word(result)} {_took(result)}", highlight=False)
         self._live.update(self._drawn())
 
@@ -151,7 +152,7 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             console.print()
     where = f"results: {one_line(suite.directory)}/index.html · summary.json · junit.xml"
     console.print(where, highlight=False, soft_wrap=True)
-    console.print(f"exit status {suite.exit_code}: {EXIT_MEANINGS[suite.exit_code]}", highlight=False)
+    console.print(f"exit status {suite.exit_code}: {ExitStatus(suite.exit_code).meaning}", highlight=False)
 
 
 def suite_line(suite: SuiteResult) -> str:

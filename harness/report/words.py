@@ -8,15 +8,6 @@ from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, go
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 
-EXIT_MEANINGS = {
-    0: "all passed",
-    1: "an expectation failed",
-    2: "bad usage or scenario, or nothing matched",
-    3: "inconclusive: the evidence does not decide",
-    4: "the environment failed or nothing could run",
-    130: "interrupted",
-}
-
 _PROMISE_WORDS = {Verdict.PASS: "kept", Verdict.FAIL: "BROKEN"}
 _WEAKNESS_WORDS = {Verdict.PASS: "shown", Verdict.FAIL: "NOT SHOWN"}
 

@@ -147,7 +147,7 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     version = Field(key="deployment", reader=_VERSION, required=True, help="format version: deployment: 1")
     deployment = read_deployment(root, "", problems, extra=(version,))
     problems.raise_if_any()
-    return deployment
+    return replace(deployment, file=str(path))
 
 
 def scenario_of(path: Path, *, overrides: Sequence[str] = ()) -> Scenario:

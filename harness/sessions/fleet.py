@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
-from harness.model.plan import Plan
+from harness.model.plan import SLOTS, Plan
 from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
@@ -23,8 +23,6 @@ from harness.redis_wire.keys import slot
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.discovery import Client, Surroundings
 from harness.sessions.web_server import WebServer
-
-SLOTS = 16384
 
 STARTS_WITHIN_S = 15.0
 START_AGAIN_S = 0.1

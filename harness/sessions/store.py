@@ -14,7 +14,7 @@ import contextlib
 from redis.exceptions import RedisClusterException, RedisError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from harness.model.deployment import ClientProfile
+from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client
 from harness.sessions.exchange import Exchange, Recording
@@ -24,8 +24,6 @@ FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 
 WORTH_REPEATING = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"})
 """Refusals that pass: another node is, or soon will be, the right one. (A full memory does not.)"""
-
-LONGEST_BACKOFF_S = 1.0
 
 
 class Unanswered(Exception):

@@ -2,7 +2,7 @@
 
     python -m lab.bench.judging FOLDER      judge it here; prints one line of JSON
 
-Histories come from `past`. What is timed is `harness.judging.judge_folder`: reading, judging, writing
+Histories come from `past`. What is timed is `harness.saved.judging.judge_folder`: reading, judging, writing
 findings, metrics and page. Before any time counts, the verdict must be right: nothing found in a clean
 history, and in a broken one every broken session, and no other.
 """
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.judging import judge_folder
+from harness.saved.judging import judge_folder
 from lab.bench.past import Wanted
 from lab.rows import ROOT, Row
 

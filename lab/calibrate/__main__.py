@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness import selection
 from harness.model.deployment import ClientProfile
 from harness.model.words import Discovery, OperationKind, Phase
+from harness.running import selection
 from lab.calibrate.judge import (
     SLACK_S,
     client_adds_s,

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from harness.checks.facts.landmarks import moments_of
-from harness.model.deployment import ClientProfile
+from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile
 from harness.model.judgement import Interval, Window
-from harness.plan.load import BACKOFF_MAX_S
 from lab.calibrate.stopped import Measured, Pause
 
 SLACK_S = 0.015
@@ -69,7 +68,7 @@ def client_adds_s(client: ClientProfile) -> float:
     if not client.application_retries:
         return client.socket_timeout_s
     last_s = client.retry_backoff_s * (1 << (client.application_retries - 1))
-    return client.socket_timeout_s + min(BACKOFF_MAX_S, last_s)
+    return client.socket_timeout_s + min(LONGEST_BACKOFF_S, last_s)
 
 
 def lateness_ms(measured: Measured) -> float:

@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import history, run, selection
+from harness import history
 from harness.checks.judge import judge
 from harness.history import write_plan
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
+from harness.running import selection
+from harness.running.ground import choose_ground
+from harness.running.recording import Stop, record_on
 from harness.topology.start import up
 from lab.oracle.monitor import listening
 from lab.oracle.truth import Oracle, Truth
@@ -59,14 +62,14 @@ def run_monitored(plan: Plan, directory: Path) -> None:
         up(plan, run=name, directory=directory, backend=plan.backend) as topology,
         listening(topology, directory / "monitor"),
     ):
-        run.record_on(
+        record_on(
             topology,
             plan,
             run=name,
             directory=directory,
             image=None,
             tell=lambda _: None,
-            stop=run.Stop(),
+            stop=Stop(),
         )
 
 
@@ -85,7 +88,7 @@ def compare(directory: Path) -> Compared:
 
 
 def plans(pattern: str, backend: str, seed: int) -> tuple[Plan, ...]:
-    ground = selection.choose_ground(backend)
+    ground = choose_ground(backend)
     scenarios = selection.load(selection.scenario_files(pattern), suite=None, overrides=(), deployment=None)
     return selection.compile_all(scenarios, seed=seed, ground=ground)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import redis
 
-from harness.judging import judge_folder
 from harness.model.seams import Topology
 from harness.model.words import NodeRole, TopologyKind, Verdict
-from harness.run import Stop, record_on
+from harness.running.recording import Stop, record_on
+from harness.saved.judging import judge_folder
 from lab.selftest.mischief import FULL_MIX, Setting
 from lab.selftest.seeded import plan_of, scenario_of
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.judging import judge_folder
 from harness.model.judgement import Finding
 from harness.model.words import Cause, Verdict
-from harness.run import Stop, record_on
+from harness.running.recording import Stop, record_on
+from harness.saved.judging import judge_folder
 from harness.topology.process import backend as process
 from lab.selftest.clean import SETTING, Clean
 from lab.selftest.seeded import plan_of, scenario_of

@@ -17,15 +17,17 @@ import redis.asyncio
 import uvloop
 import yaml
 
-from harness import history, selection
+from harness import history
 from harness.clock import RunClock
-from harness.judging import judge_folder
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
 from harness.model.records import Closing, Opening, PhaseChange
 from harness.model.seams import Address, Machine, Source, Topology
 from harness.model.words import BackendKind, Phase
 from harness.observe import Observers, enable_eviction_events
+from harness.running import selection
+from harness.running.ground import Ground
+from harness.saved.judging import judge_folder
 from harness.sessions.engine import LoadEngine
 from lab.selftest.bugs import BUGS
 from lab.selftest.mischief import Bug, Deed, Setting
@@ -102,7 +104,7 @@ def plan_of(scenario: Mapping[str, Any], *, seed: int, directory: Path) -> Plan:
     file = directory / "scenario.yaml"
     file.write_text(yaml.safe_dump(scenario, sort_keys=False), encoding="utf-8")
     machine = Machine(backend=BackendKind.PROCESS, network_faults=False)
-    ground = selection.Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
+    ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
     [read] = selection.load([file], suite=None, overrides=(), deployment=None)
     [plan] = selection.compile_all([read], seed=seed, ground=ground)
     history.write_plan(directory, plan)

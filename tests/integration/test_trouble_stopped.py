@@ -81,13 +81,15 @@ IN_PROCESS = """
 import signal
 import sys
 from pathlib import Path
-from harness import selection
-from harness.run import Stop, run_scenario
+from harness.running import selection
+from harness.running.ground import choose_ground
+from harness.run import run_plan
+from harness.running.recording import Stop
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
 scenarios = selection.load([Path(sys.argv[1])], suite=None, overrides=(), deployment=None)
-(plan,) = selection.compile_all(scenarios, seed=1, ground=selection.choose_ground("process"))
-run_scenario(
+(plan,) = selection.compile_all(scenarios, seed=1, ground=choose_ground("process"))
+run_plan(
     plan,
     run="in-process",
     directory=Path(sys.argv[2]),

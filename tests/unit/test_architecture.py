@@ -111,6 +111,15 @@ def test_a_room_names_its_modules_in_reading_order(room: Path) -> None:
             assert not later, f"{path} imports {later}, which the docstring of {room.name} names after it"
 
 
+def test_results_are_made_in_one_place() -> None:
+    """Every result of a run comes from its constructors: skipped, failed and judged runs say the same of themselves."""
+    home = PACKAGE / "model" / "results.py"
+    for path in _modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert path == home or node.func.id != "ScenarioResult", f"{path}:{node.lineno}"
+
+
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_pure_stages_touch_nothing(path: Path) -> None:
     """Planning, judging and reporting work anywhere, on saved files alone."""

@@ -261,7 +261,7 @@ def test_clean_names_tracebacks_and_leaves_them(
 ) -> None:
     """They are for whoever mends the kit; a link of that name is somebody else's."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("harness.by_hand.clean", list)
+    monkeypatch.setattr("harness.cli.clean", list)
     file, link = (tmp_path / f"{output.CRASH}{name}.log" for name in ("one", "two"))
     file.write_text("Traceback")
     link.symlink_to(file)

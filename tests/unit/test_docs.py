@@ -15,17 +15,19 @@ import msgspec
 import pytest
 import yaml
 
-from harness import cli, selection
+from harness import cli
 from harness.checks.promises.kinds import FINDINGS
+from harness.errors import ExitStatus
 from harness.faults import FAULTS
 from harness.faults.targets import RUNNING
 from harness.model.plan import Plan
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, Outcome, TopologyKind
-from harness.report.words import EXIT_MEANINGS
+from harness.running import selection
+from harness.running.ground import Ground
+from harness.running.vocabulary import shipped
 from harness.scenario import METRICS
 from harness.sessions import BEHAVIOURS
-from harness.vocabulary import shipped
 from tests.builders_docs import (
     BEHAVIOURS_TEXT,
     DOCUMENTS,
@@ -43,7 +45,7 @@ FOLDERS = "harness|docs|scenarios|compose|sentinel|cluster|requirements|tests|si
 
 
 def _plan(path: Path, deployment: Path | None = None) -> Plan:
-    ground = selection.Ground(
+    ground = Ground(
         backend=BackendKind.PROCESS,
         image=None,
         machine=Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2),
@@ -94,10 +96,10 @@ def test_readme_tells_every_verb(verb: str) -> None:
     assert f"`{verb}`" in section_of(README, "Make")
 
 
-@pytest.mark.parametrize("status", EXIT_MEANINGS)
+@pytest.mark.parametrize("status", ExitStatus)
 def test_readme_tells_every_exit_status(status: int) -> None:
     """A pipeline can rely on each number's meaning."""
-    assert table_row(section_of(README, "In CI"), str(status))[1] == EXIT_MEANINGS[status]
+    assert table_row(section_of(README, "In CI"), str(int(status)))[1] == status.meaning
 
 
 def test_readme_has_a_row_for_every_shipped_scenario_and_no_other() -> None:

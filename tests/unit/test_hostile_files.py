@@ -13,11 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness import cli, output, selection
+from harness import cli, output
 from harness.errors import UsageError
 from harness.model.scenario import Scenario
+from harness.running import selection
+from harness.running.ground import ground_for_planning
+from harness.running.vocabulary import shipped
 from harness.scenario import load, load_deployment, load_fault
-from harness.vocabulary import shipped
 from tests.builders_kit import ROOT
 from tests.share import examples
 
@@ -295,7 +297,7 @@ def _mutations(seed: int, count: int) -> Iterator[str]:
 
 
 def _planned(scenario: Scenario) -> None:
-    ground = selection.ground_for_planning("process")
+    ground = ground_for_planning("process")
     selection.compile_all([scenario], seed=1, ground=ground)
 
 

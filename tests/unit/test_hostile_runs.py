@@ -17,12 +17,12 @@ import pytest
 
 from harness import cli, saved
 from harness.errors import UsageError
-from harness.judging import judge_folder
 from harness.model.words import Verdict
 from harness.report.write import SUITE, write_record
+from harness.saved.judging import judge_folder
 from tests.builders_results import suite
 from tests.unit.checks import stories
-from tests.unit.test_saved import closed_attempt, saved_suite
+from tests.unit.saved.test_saved import closed_attempt, saved_suite
 
 EVIL = "ev\x1b]0;gotcha\x07il\u202e\x9b31m<script>alert(1)</script>\nline"
 OBEYED = ("\x1b", "\x07", "\x9b", "\u202e", "<script>")

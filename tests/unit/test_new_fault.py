@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import by_hand
 from harness.checks.facts.landmarks import moments_of
 from harness.checks.facts.ownership import Nodes
 from harness.checks.promises.loss_budget import loss_budgets
@@ -24,8 +23,9 @@ from harness.model.words import TopologyKind, Trait
 from harness.observe.live_state import LiveState
 from harness.observe.topology_view import ViewCollector
 from harness.plan.timeline import DEMOTION_S, QUICK_S, expected_faults
+from harness.running import by_hand
+from harness.running.vocabulary import shipped
 from harness.scenario import load, load_fault
-from harness.vocabulary import shipped
 from lab.past import Past
 from lab.records import us
 from tests.fakes import fake_world, make_plan, step

@@ -16,11 +16,11 @@ from harness.model.seams import Machine
 from harness.model.words import BackendKind, Shows, TopologyKind
 from harness.plan import compile as compile_plan
 from harness.plan import describe
+from harness.running.vocabulary import schema_text, shipped
 from harness.scenario import METRICS, is_scenario, load, scenario_schema
 from harness.scenario.deployment import CLIENT_FIELDS, DEPLOYMENT_FIELDS, TOPOLOGY_FIELDS
 from harness.scenario.reading import scenario_fields
 from harness.scenario.workload import workload_fields
-from harness.vocabulary import schema_text, shipped
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "scenarios").rglob("*.yaml"))
@@ -109,7 +109,7 @@ def _suite_s(tag: str) -> float:
 def test_schema_is_up_to_date() -> None:
     """docs/scenario.schema.json is what the fields, faults and behaviours of this version give."""
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), (
-        "run: python -m harness.vocabulary > docs/scenario.schema.json"
+        "run: python -m harness.running.vocabulary > docs/scenario.schema.json"
     )
 
 

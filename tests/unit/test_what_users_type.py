@@ -9,7 +9,7 @@ import pytest
 from harness import cli
 from harness.faults import FAULTS
 from harness.model.words import Trait
-from harness.vocabulary import shipped
+from harness.running.vocabulary import shipped
 
 GOOD = """\
 scenario: 1

@@ -231,6 +231,32 @@ def test_junit_maps_verdicts_as_promised() -> None:
     assert "the story of session" in (root[0][0].text or "")
 
 
+def test_runs_of_one_scenario_are_told_apart_everywhere() -> None:
+    """In table, page, JUnit, explanation and summary, and by a line of their own while they run."""
+    variants = ("ours, redis-7.0", "proposed, redis-7.0")
+    both = suite(*(replace(result(), variant=one, deployment_file=one) for one in variants))
+    names = [f"sentinel: primary killed ({one})" for one in variants]
+    assert [row(one).scenario for one in both.results] == names
+    cases = ET.fromstring(junit(both)).findall("testcase")
+    assert [case.get("name") for case in cases] == [f"primary killed ({one})" for one in variants]
+    assert all(name in index(both) for name in names)
+    assert explain(both.results[1], both.directory)[0].startswith(
+        "BROKEN: primary killed (proposed, redis-7.0): "
+    )
+    assert [one["variant"] for one in summary(both)["scenarios"]] == list(variants)
+    assert len({one.key for one in both.results}) == 2
+    told = io.StringIO()
+    display = terminal.LineDisplay(told)
+    for one in both.results:
+        display.progress(Progress(scenario=one.label, phase="baseline"))
+    for one in both.results:
+        display.finished(one)
+    assert [line.partition("] ")[2] for line in told.getvalue().splitlines()] == [
+        *(f"primary killed ({one}): baseline" for one in variants),
+        *(f"primary killed ({one}): BROKEN (21 s)" for one in variants),
+    ]
+
+
 def test_summary_has_every_promised_member() -> None:
     """A pipeline can rely on the members, and infinite outages are null, not broken JSON."""
     data = json.loads(summary_text(suite(result(), result(Verdict.SKIPPED))))

@@ -17,7 +17,7 @@ from harness.checks.linearizability.actions import Answer
 from harness.checks.linearizability.foreign_history import exit_status, judge_foreign, read_foreign
 from harness.cli import main
 from harness.errors import UsageError
-from harness.foreign import _time_limits, judge_file
+from harness.saved.foreign import _time_limits, judge_file
 from tests.share import examples
 
 
@@ -459,8 +459,8 @@ def slow_to_judge(pairs: int) -> bytes:
 
 def test_limit_of_a_key_holds_inside_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is looked at while one configuration is followed, not only between two."""
-    monkeypatch.setattr("harness.foreign.ANSWER_LIMIT_S", 0.3)
-    monkeypatch.setattr("harness.foreign.KEY_LIMIT_S", 0.5)
+    monkeypatch.setattr("harness.saved.foreign.ANSWER_LIMIT_S", 0.3)
+    monkeypatch.setattr("harness.saved.foreign.KEY_LIMIT_S", 0.5)
     foreign = read_foreign(slow_to_judge(4_000), "h.jsonl")
     began = time.monotonic()
     (answer,) = judge_foreign(foreign, _time_limits())
@@ -470,7 +470,7 @@ def test_limit_of_a_key_holds_inside_the_search(monkeypatch: pytest.MonkeyPatch)
 
 def test_long_contradiction_is_not_printed_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where time does not suffice to cut it down, a part of it is shown, and how much is left out."""
-    monkeypatch.setattr("harness.foreign.MOST_SHOWN", 2)
+    monkeypatch.setattr("harness.saved.foreign.MOST_SHOWN", 2)
     file = tmp_path / "h.jsonl"
     file.write_bytes(
         as_file(write("w", 0, 1, 1), write("w", 2, 3, 2), write("w", 4, 5, 1), read("r", 6, 7, 2))

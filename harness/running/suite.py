@@ -1,9 +1,9 @@
 """Several scenarios in one go: each in a process of its own, side by side as cores allow.
 
-A process per scenario gives every run its own event loop, its own interpreter lock and a crash
-that takes nothing else along. This scheduler only starts them, passes Ctrl-C on, relays their
-progress to a display and gathers their results; the pytest plug-in calls `run_one` here, so there
-is one scheduler and one way to run a scenario.
+A process per run gives each its own event loop, its own interpreter lock and a crash that takes
+nothing else along. This scheduler only starts them, passes Ctrl-C on, relays their progress to a
+display and gathers their results. The same scenario may be in a suite several times, against several
+deployments or on several engines: plans, folders and results go by `Plan.key`.
 
 Scenarios that measure short times run alone, after the others. FAIL is never retried;
 INCONCLUSIVE is, once, alone, with the same seed, and both attempts are kept.
@@ -12,22 +12,24 @@ INCONCLUSIVE is, once, alone, with the same seed, and both attempts are kept.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from harness import kit_files
 from harness.errors import EnvironmentFailure, KitError
-from harness.model.plan import Plan
-from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
+from harness.model.plan import Plan, RunKey
+from harness.model.results import Display, Progress, ScenarioResult, SuiteResult, overall
 from harness.model.words import BackendKind, Verdict
 from harness.report.write import PLANNED, write_record
+from harness.running.ground import Ground, clean
 from harness.safe_files import write_file
 from harness.topology.process import user_namespace
 from harness.visible import as_folder_name
@@ -47,19 +49,15 @@ class SuiteRequest:
     name: str
     """`core`, `smoke`, `all`, or `selected` when a glob chose the scenarios."""
     plans: tuple[Plan, ...]
-    backend: BackendKind
-    image: str | None
-    """The node image that was chosen; None on the process backend."""
-    images: Mapping[str, str] = field(default_factory=dict)
-    """Those of engines that scenarios name; `image` is the one of all others."""
+    ground: Ground
     seed: int
     jobs: int
     out: Path
     header: str
     """Backend, engine, timing profile: the first line of every output."""
-    clean_up: Callable[[], list[str]]
+    clean_up: Callable[[], list[str]] = clean
     """Removes what attempts that had to be killed left behind."""
-    attempt_module: str = "harness.attempt"
+    attempt_module: str = "harness.running.attempt"
     """What is run for each scenario; tests put a scripted one here."""
 
 
@@ -83,7 +81,8 @@ class Suite:
         self._run = secrets.token_hex(3)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._directory = request.out / f"{stamp}-{request.name}-{self._run}"
-        self._inside = request.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace()
+        self._folders = {key: self._directory / name for key, name in folder_names(request.plans).items()}
+        self._inside = request.ground.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace()
         """Without root, attempts start in a user namespace: with threads of libraries there is no way in."""
         self._running: set[_Job] = set()
         self._interrupts = 0
@@ -96,7 +95,7 @@ class Suite:
         write_record(
             self._directory, PLANNED, self._suite([self._planned(one) for one in plans], started_wall_us, 0.0)
         )
-        self._display.begin(self._request.header, [plan.scenario.name for plan in plans])
+        self._display.begin(self._request.header, [plan.label for plan in plans])
         self._catch_signals()
         try:
             results = await self._run_all(plans)
@@ -109,15 +108,10 @@ class Suite:
     def _planned(self, plan: Plan) -> ScenarioResult:
         """Before it began: so a suite whose harness is killed still knows what belongs to it."""
         if plan.skip is not None:
-            return skipped(plan)
+            return ScenarioResult.skipped(plan)
         never = "not run to its end: the harness was killed before"
-        return replace(
-            skipped(plan),
-            verdict=Verdict.INCONCLUSIVE,
-            reasons=(never,),
-            why=never,
-            run_dir=self._folder(plan).name,
-        )
+        planned = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, never, run_dir=self._folders[plan.key].name)
+        return replace(planned, why=never)
 
     def _suite(self, results: Sequence[ScenarioResult], started_wall_us: int, wall_s: float) -> SuiteResult:
         plans = self._request.plans
@@ -128,7 +122,7 @@ class Suite:
             directory=str(self._directory),
             started_wall_us=started_wall_us,
             wall_s=wall_s,
-            backend=self._request.backend,
+            backend=self._request.ground.backend,
             engine=", ".join(dict.fromkeys(result.engine for result in results if result.engine)),
             timing=plans[0].scenario.deployment.timing if plans else "",
             jobs=self._request.jobs,
@@ -146,73 +140,57 @@ class Suite:
             self._display.line(f"not everything could be removed (failover-kit clean): {problem}")
 
     async def _run_all(self, plans: Sequence[Plan]) -> list[ScenarioResult]:
-        results: dict[str, ScenarioResult] = {}
+        results: dict[RunKey, ScenarioResult] = {}
         runnable: list[_Job] = []
         for plan in plans:
             if plan.skip is None:
-                runnable.append(_Job(plan, self._folder(plan)))
+                runnable.append(_Job(plan, self._folders[plan.key]))
             else:
-                results[plan.scenario.file] = self._note(skipped(plan))
+                results[plan.key] = self._note(ScenarioResult.skipped(plan))
         together = [job for job in runnable if not job.plan.scenario.exclusive]
         together.sort(key=lambda job: -job.plan.expected_s)
         await self._side_by_side(together, results)
         for job in runnable:
             if job.plan.scenario.exclusive and not self._interrupts:
-                results[job.plan.scenario.file] = self._note(await self._attempt(job))
+                results[job.plan.key] = self._note(await self._attempt(job))
         await self._retry_inconclusive(results)
-        return [results.get(plan.scenario.file) or _never_began(plan) for plan in plans]
+        return [results.get(plan.key) or _never_began(plan) for plan in plans]
 
-    async def _side_by_side(self, jobs: list[_Job], results: dict[str, ScenarioResult]) -> None:
+    async def _side_by_side(self, jobs: list[_Job], results: dict[RunKey, ScenarioResult]) -> None:
         waiting = list(jobs)
 
         async def worker() -> None:
             while waiting and not self._interrupts:
                 job = waiting.pop(0)
-                results[job.plan.scenario.file] = self._note(await self._attempt(job))
+                results[job.plan.key] = self._note(await self._attempt(job))
 
         await asyncio.gather(*(worker() for _ in range(max(1, self._request.jobs))))
 
-    async def _retry_inconclusive(self, results: dict[str, ScenarioResult]) -> None:
+    async def _retry_inconclusive(self, results: dict[RunKey, ScenarioResult]) -> None:
         for plan in self._request.plans:
-            first = results.get(plan.scenario.file)
+            first = results.get(plan.key)
             if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._interrupts:
                 continue
             if any(one.decides for one in first.left_out):  # would be inconclusive again
                 continue
-            self._display.line(f"{plan.scenario.name}: inconclusive, once more, alone, same seed")
-            folder = self._folder(plan)
+            self._display.line(f"{plan.label}: inconclusive, once more, alone, same seed")
+            folder = self._folders[plan.key]
             again = folder.with_name(f"{folder.name}{SECOND_ATTEMPT}")
             second = await self._attempt(_Job(plan, again, attempt=2))
-            results[plan.scenario.file] = self._note(
-                replace(second, attempts=2, wall_s=first.wall_s + second.wall_s)
-            )
-
-    def _folder(self, plan: Plan) -> Path:
-        """`sentinel-01-primary-killed`; numbered where two files would have the same."""
-        taken: set[str] = set()
-        for one in self._request.plans:
-            name = wanted = _folder_name(one)
-            number = 1
-            while name in taken:
-                number += 1
-                name = f"{wanted}-{number}"
-            if one is plan:
-                return self._directory / name
-            taken |= {name, f"{name}{SECOND_ATTEMPT}"}
-        raise AssertionError(f"{plan.scenario.file} is no scenario of this suite")
+            results[plan.key] = self._note(replace(second, attempts=2, wall_s=first.wall_s + second.wall_s))
 
     async def _attempt(self, job: _Job) -> ScenarioResult:
         try:
             await self._start(job)
         except EnvironmentFailure as problem:
-            return replace(skipped(job.plan), verdict=Verdict.ERROR, reasons=(str(problem),))
+            return ScenarioResult.of(job.plan, Verdict.ERROR, str(problem))
         self._running.add(job)
         if self._interrupts:  # while it was being started
             self._interrupt(job)
         try:
             await asyncio.wait_for(self._follow(job), job.plan.expected_s + SECONDS_OVER_EXPECTED)
         except TimeoutError:
-            self._display.line(f"{job.plan.scenario.name}: stuck, stopping it")
+            self._display.line(f"{job.plan.label}: stuck, stopping it")
             await self._end(job)
         finally:
             self._running.discard(job)
@@ -222,8 +200,7 @@ class Suite:
         _make_folder(job.directory)
         write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
         write_file(job.directory / "attempt.log", b"")
-        engine = job.plan.scenario.deployment.engine or ""
-        image = self._request.images.get(engine) or self._request.image or "-"
+        image = self._request.ground.image_of(job.plan) or "-"
         words = (str(job.directory), f"{self._run}{job.attempt}", image)
         command = kit_files.command(self._request.attempt_module, *words)
         if self._inside:
@@ -278,12 +255,8 @@ class Suite:
             self._forced = True
             log = _tail(job.directory / "attempt.log")
             last = log.splitlines()[-1:] if code == EnvironmentFailure.exit_code else []
-            found = replace(
-                skipped(job.plan),
-                verdict=Verdict.ERROR,
-                reasons=(job.said or ": ".join([f"{_ended(code)} and left no result", *last]),),
-                log_tail=log,
-            )
+            why = job.said or ": ".join([f"{_ended(code)} and left no result", *last])
+            found = replace(ScenarioResult.of(job.plan, Verdict.ERROR, why), log_tail=log)
         return replace(found, wall_s=wall_s, run_dir=job.directory.name)
 
     def _note(self, result: ScenarioResult) -> ScenarioResult:
@@ -319,58 +292,32 @@ def run_suite(request: SuiteRequest, display: Display) -> SuiteResult:
     return asyncio.run(Suite(request, display).run())
 
 
-def skipped(plan: Plan) -> ScenarioResult:
-    """The result of a scenario that was not run."""
-    scenario = plan.scenario
-    client = scenario.deployment.client
-    return ScenarioResult(
-        name=scenario.name,
-        file=scenario.file,
-        shows=scenario.shows,
-        topology=scenario.deployment.topology.kind,
-        backend=plan.backend,
-        engine="",
-        client=f"{client.library} {client.discovery}",
-        timing=scenario.deployment.timing,
-        seed=plan.seed,
-        changed=plan.changed,
-        left_out=scenario.deployment.topology.everything_left_out,
-        advice=scenario.advice,
-        about=scenario.about,
-        verdict=Verdict.SKIPPED,
-        reasons=(plan.skip or "not run",),
-        run_dir="",
-        why=plan.skip or "",
-    )
-
-
 def _never_began(plan: Plan) -> ScenarioResult:
     """Told after Ctrl-C, so that a short list is not taken for a whole one."""
-    reason = "not run: the suite was interrupted before"
-    return replace(skipped(plan), reasons=(reason,), why=reason)
+    return ScenarioResult.of(plan, Verdict.SKIPPED, "not run: the suite was interrupted before")
 
 
-def overall(
-    results: Sequence[ScenarioResult], *, interrupted: bool, incomplete: str = ""
-) -> tuple[Verdict, int]:
-    verdicts = {result.verdict for result in results}
-    if interrupted:
-        return Verdict.INCONCLUSIVE, 130
-    if Verdict.FAIL in verdicts:
-        return Verdict.FAIL, 1
-    if Verdict.ERROR in verdicts:
-        return Verdict.ERROR, 4
-    if Verdict.INCONCLUSIVE in verdicts or incomplete:
-        return Verdict.INCONCLUSIVE, 3
-    if Verdict.PASS in verdicts:
-        return Verdict.PASS, 0
-    return Verdict.ERROR, 4  # everything was skipped: nothing could run
+def folder_names(plans: Sequence[Plan]) -> dict[RunKey, str]:
+    """`sentinel-01-primary-killed`, with its variant where the suite has the scenario several times, and
+    numbered where two would still have the same. Names of second attempts are kept free."""
+    names: dict[RunKey, str] = {}
+    taken: set[str] = set()
+    for plan in plans:
+        wanted = _folder_name(plan)
+        numbered = (f"{wanted}-{number}" for number in itertools.count(2))
+        name = next(
+            one for one in itertools.chain([wanted], numbered) if not taken & {one, f"{one}{SECOND_ATTEMPT}"}
+        )
+        taken |= {name, f"{name}{SECOND_ATTEMPT}"}
+        names[plan.key] = name
+    return names
 
 
 def _folder_name(plan: Plan) -> str:
     """Made of the file's name, whatever that is: `...yaml` must not mean the folder above."""
     path = Path(plan.scenario.file)
-    return as_folder_name(path.stem if path.parent.name in {"", ".."} else f"{path.parent.name}-{path.stem}")
+    name = as_folder_name(path.stem if path.parent.name in {"", ".."} else f"{path.parent.name}-{path.stem}")
+    return f"{name}-{as_folder_name(plan.variant)}" if plan.variant else name
 
 
 def _ended(code: int | None) -> str:
@@ -381,7 +328,7 @@ def _ended(code: int | None) -> str:
 
 def _environment() -> dict[str, str]:
     """The attempt runs this very package, wherever it was imported from."""
-    package_root = str(Path(__file__).resolve().parent.parent)
+    package_root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{package_root}{os.pathsep}{known}" if known else package_root}
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import cli, version
-from harness.given_files import sorted_out
+from harness.running.given_files import sorted_out
+from harness.running.selection import choose
 from harness.scenario import first_key
 from tests.builders_kit import ROOT
 
@@ -81,13 +82,17 @@ def test_deployment_alone_is_put_into_the_suite(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("plan", "theirs.yaml", "other.yaml"), "expected one deployment, found theirs.yaml and other.yaml"),
-        (("plan", "theirs.yaml", "--deployment", "other.yaml"), "expected one deployment"),
         (("plan", "nowhere.yaml"), "scenario 'nowhere.yaml': expected a file"),
         (("plan", ""), "expected a path, found nothing"),
         (("list", "theirs.yaml"), "list: expected scenarios, found the deployment theirs.yaml"),
         (("up",), "up: expected a scenario or a deployment file"),
-        (("up", "one.yaml", "two.yaml"), "up: expected one scenario or one deployment file, found 2"),
+        (
+            ("up", "one.yaml", "two.yaml"),
+            "up: expected one scenario or one deployment file, and one engine; found 2",
+        ),
+        (("up", "theirs.yaml", "other.yaml"), "expected one scenario or one deployment file"),
+        (("up", "one.yaml", "theirs.yaml", "--deployment", "other.yaml"), "found 2 topologies"),
+        (("up", "theirs.yaml", "--engine", "redis-7.0", "--engine", "valkey"), "found 2 topologies"),
         (("up", "theirs.yaml", "--set", "workload.rate=1/s"), "expected a setting below 'deployment.'"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
@@ -106,7 +111,23 @@ def test_files_that_do_not_go_together_are_refused(
 def test_a_run_names_its_deployment_for_whoever_repeats_it() -> None:
     """The command that a report prints has it, however it was given."""
     options = cli._parser().parse_args(["run", "one.yaml", "theirs.yaml"])
-    assert cli._changes(options) == ["--deployment", "theirs.yaml"]
+    (chosen,) = choose(cli._choice(options))
+    assert chosen.changed == ("--deployment", "theirs.yaml")
+
+
+def test_several_deployments_are_planned_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each scenario against each, told apart by name, whether they are plain arguments or options."""
+    Path("other.yaml").write_text("deployment: 1\nname: other\ntopology: {kind: sentinel}\n")
+    for words in (("theirs.yaml", "other.yaml"), ("theirs.yaml", "--deployment", "other.yaml")):
+        assert call("plan", "--backend", "process", "one.yaml", "two.yaml", *words) == 0
+        said = capsys.readouterr().out
+        names = [line.partition(" (promise")[0] for line in said.splitlines() if not line.startswith(" ")]
+        assert names == [
+            "the first (theirs)",
+            "the first (other)",
+            "the second (theirs)",
+            "the second (other)",
+        ]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +153,9 @@ def test_the_first_key_is_read_without_the_rest(text: str, key: str | None, tmp_
 
 def test_a_word_that_is_no_file_is_a_scenarios_name() -> None:
     """Shipped names, folders and globs are plain arguments too."""
-    given = sorted_out(["sentinel/01", ".", "*.yaml"], scenario=None, deployment=None)
+    given = sorted_out(["sentinel/01", ".", "*.yaml"], scenario=None)
     assert given.scenarios == ("sentinel/01", ".", "*.yaml")
-    assert given.deployment is None
+    assert given.deployments == ()
 
 
 def test_version_is_the_checkouts_own(capsys: pytest.CaptureFixture[str]) -> None:

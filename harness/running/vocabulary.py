@@ -1,7 +1,7 @@
 """Everything that a scenario file may name: the kit's faults, behaviours, findings and metrics.
 
 The only module that knows both the grammar and what is there; the reader itself imports neither a
-fault nor a behaviour. `python -m harness.vocabulary > docs/scenario.schema.json` writes the JSON
+fault nor a behaviour. `python -m harness.running.vocabulary > docs/scenario.schema.json` writes the JSON
 Schema for editors again after any of them changed.
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -77,7 +78,10 @@ def _judge(directory: Path) -> ScenarioResult:
     past = read_run(directory, in_memory=False)
     history.check_plausible(directory, past)
     judgement = judge(past)
-    result = _result(past, judgement, directory)
+    judged = ScenarioResult.judged(
+        past.plan, past.opening, judgement, why=why_clause(judgement), stories=_stories(past, judgement)
+    )
+    result = replace(judged, run_dir=directory.name)
     for name, value in zip(_DATA, (judgement.findings, judgement.metrics), strict=True):
         write_file(directory / name, _pretty(value))
     write_file(directory / "index.html", page(result, past).encode())
@@ -96,31 +100,6 @@ def leave_undecided(directory: Path, result: ScenarioResult) -> None:
             with suppress(OSError):
                 (directory / name).replace(directory / f"earlier-{name}")
     write_file(directory / "index.html", page_of_damage(result).encode())
-
-
-def _result(past: History, judgement: Judgement, directory: Path) -> ScenarioResult:
-    scenario, opening = past.plan.scenario, past.opening
-    return ScenarioResult(
-        name=scenario.name,
-        file=scenario.file,
-        shows=scenario.shows,
-        topology=scenario.deployment.topology.kind,
-        backend=opening.backend,
-        engine=opening.engine,
-        client=opening.client,
-        timing=opening.timing,
-        seed=opening.seed,
-        changed=past.plan.changed,
-        left_out=scenario.deployment.topology.everything_left_out,
-        advice=scenario.advice,
-        about=scenario.about,
-        verdict=judgement.verdict,
-        reasons=judgement.reasons,
-        run_dir=directory.name,
-        judgement=judgement,
-        why=why_clause(judgement),
-        stories=_stories(past, judgement),
-    )
 
 
 def _stories(past: History, judgement: Judgement) -> tuple[Story, ...]:

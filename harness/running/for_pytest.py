@@ -1,16 +1,15 @@
 """One scenario file, run for somebody else's test session: what the pytest plug-in asks for.
 
-`harness.one FILE SEED BACKEND ENGINE RESULTS` runs in a process of its own, as that session may have a
-package `harness` of its own. `-` says nothing of a seed or an engine. It prints one object of JSON: the
-result, or the problem that left none. Like an attempt it ends, everything taken down, on SIGINT and when
-its standard input ends.
+`harness.running.for_pytest FILE SEED BACKEND ENGINE RESULTS` runs in a process of its own, as that session
+may have a package `harness` of its own. `-` says nothing of a seed or an engine. It prints one object of
+JSON: the result, or the problem that left none. Like an attempt it ends, everything taken down, on SIGINT
+and when its standard input ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -18,15 +17,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness import by_hand, selection
 from harness.errors import Interrupted, KitError, UsageError
 from harness.model.engine import is_engine_name
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.output import told_of_crash
 from harness.report.explain import explain
-from harness.report.write import write_suite
-from harness.suite import SuiteRequest, point_latest, run_suite
+from harness.run import Asked, run
+from harness.running.selection import Choice, seed_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class OneResult:
 def run_one(
     path: Path, *, seed: int | None, backend: str, results: Path, engine: str | None = None
 ) -> OneResult:
-    """Run one scenario through the suite's scheduler, quietly.
+    """Run one scenario as a suite of its own, quietly.
 
     Raises:
         UsageError: the file is no valid scenario.
@@ -48,29 +46,15 @@ def run_one(
     """
     if engine is not None and not is_engine_name(engine):
         raise UsageError(f"expected an engine such as redis-7.0 or valkey-9.1, found {engine[:40]!r}")
-    overrides = [f"deployment.engine={engine}"] if engine else []
-    scenarios = selection.load([path], suite=None, overrides=overrides, deployment=None)
-    ground = selection.choose_ground(backend, selection.engines_of(scenarios))
-    seed = seed if seed is not None else secrets.randbelow(2**31)
-    changed = ("--engine", engine) if engine else ()
-    plans = selection.compile_all(scenarios, seed=seed, ground=ground, changed=changed)
-    suite = run_suite(
-        SuiteRequest(
-            name="pytest",
-            plans=plans,
-            backend=ground.backend,
-            image=ground.image,
-            images=ground.images,
-            seed=seed,
-            jobs=1,
-            out=results,
-            header=ground.said,
-            clean_up=by_hand.clean,
-        ),
-        _Quiet(),
+    asked = Asked(
+        choice=Choice(files=(path,), engines=(engine,) if engine else ()),
+        name="pytest",
+        backend=backend,
+        seed=seed,
+        jobs=1,
+        out=results,
     )
-    write_suite(suite)
-    point_latest(suite)
+    suite = run(asked, _Quiet(), warn=lambda _: None)
     if suite.interrupted:
         raise KeyboardInterrupt
     result = suite.results[0]
@@ -90,7 +74,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(caught, signal.default_int_handler)
     threading.Thread(target=_watch_owner, daemon=True, name="owner").start()
     try:
-        chosen = None if seed is None else selection.seed_of(seed)
+        chosen = None if seed is None else seed_of(seed)
         said = asdict(run_one(Path(path), seed=chosen, backend=backend, results=Path(results), engine=engine))
     except KitError as problem:  # its message is for people; a traceback would be a bug of the kit
         said = {"problem": str(problem)}

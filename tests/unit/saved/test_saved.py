@@ -19,7 +19,6 @@ from harness import history, saved
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, UsageError
 from harness.faults import FAULTS
-from harness.judging import judge_folder, read_run
 from harness.model.history import History
 from harness.model.judgement import Judgement
 from harness.model.records import Closing, Opening
@@ -29,6 +28,7 @@ from harness.model.words import Verdict
 from harness.report.page import page as whole_page
 from harness.report.write import PLANNED, write_record, write_suite
 from harness.safe_files import is_file, is_folder
+from harness.saved.judging import judge_folder, read_run
 from lab.past import Past, as_lines, records_of
 from tests.builders_results import suite
 from tests.share import some, times
@@ -267,7 +267,7 @@ def test_bug_in_judging_one_scenario_leaves_the_others(
     def judge(past: History) -> Judgement:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("harness.judging.page", page)
+    monkeypatch.setattr("harness.saved.judging.page", page)
     again = saved.judge_again(run)
     bad, good = again.results
     (file,) = tmp_path.glob("failover-kit-crash-*.log")
@@ -279,7 +279,7 @@ def test_bug_in_judging_one_scenario_leaves_the_others(
     assert (good.verdict, good.judgement) == (second.verdict, second.judgement)
     assert saved.judge_again(run / "bad").exit_code == 3
     assert f"  {session}  lost-session" in saved.why(run)
-    monkeypatch.setattr("harness.saved.judge", judge)
+    monkeypatch.setattr("harness.saved.telling.judge", judge)
     assert ["cannot be judged: the kit itself failed" in line for line in saved.why(run)] == [True, True]
 
 
@@ -308,7 +308,7 @@ def test_disk_that_refuses_ends_judging(tmp_path: Path, monkeypatch: pytest.Monk
     def full(file: Path, _: bytes) -> None:
         raise EnvironmentFailure(f"{file}: No space left on device")
 
-    monkeypatch.setattr("harness.judging.write_file", full)
+    monkeypatch.setattr("harness.saved.judging.write_file", full)
     with pytest.raises(EnvironmentFailure, match="No space left"):
         saved.judge_again(run)
 

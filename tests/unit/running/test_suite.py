@@ -17,9 +17,18 @@ from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Scenario, Workload
+from harness.model.seams import Machine
 from harness.model.words import BackendKind, Shows, TopologyKind, Verdict
-from harness.suite import SuiteRequest, point_latest, run_suite
+from harness.running.ground import Ground
+from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite
 from tests.scripted_attempt import READY
+
+GROUND = Ground(
+    backend=BackendKind.PROCESS,
+    image=None,
+    machine=Machine(backend=BackendKind.PROCESS, network_faults=True),
+    said="",
+)
 
 
 class Silence:
@@ -38,9 +47,22 @@ class Silence:
     def close(self) -> None: ...
 
 
-def plan(name: str, *, exclusive: bool = False, skip: str | None = None) -> Plan:
+def plan(
+    name: str,
+    *,
+    exclusive: bool = False,
+    skip: str | None = None,
+    deployment_file: str = "",
+    engine: str | None = None,
+    variant: str = "",
+) -> Plan:
     deployment = Deployment(
-        name="d", topology=TopologySpec(kind=TopologyKind.SINGLE), client=ClientProfile(), timing="fast"
+        name="d",
+        file=deployment_file,
+        topology=TopologySpec(kind=TopologyKind.SINGLE),
+        client=ClientProfile(),
+        engine=engine,
+        timing="fast",
     )
     scenario = Scenario(
         file=f"scenarios/single/{name.replace(' ', '-')}.yaml",
@@ -64,6 +86,7 @@ def plan(name: str, *, exclusive: bool = False, skip: str | None = None) -> Plan
         bounds=(),
         longest_client_wait_s=1,
         expected_s=5,
+        variant=variant,
         skip=skip,
     )
 
@@ -79,8 +102,7 @@ def run(
     request = SuiteRequest(
         name="test",
         plans=plans,
-        backend=BackendKind.PROCESS,
-        image=None,
+        ground=GROUND,
         seed=1,
         jobs=jobs,
         out=out,
@@ -202,3 +224,47 @@ def test_latest_moves_at_the_end(tmp_path: Path) -> None:
     second, _ = run(tmp_path, plan("fine"))
     point_latest(second)
     assert (tmp_path / "latest").resolve() == Path(second.directory).resolve()
+
+
+def test_one_scenario_runs_against_two_deployments(tmp_path: Path) -> None:
+    """Each run has a folder, a result and a name of its own; one that is repeated replaces itself alone."""
+    plans = (
+        plan("unsure once", deployment_file="a.yaml", variant="a"),
+        plan("unsure once", deployment_file="b.yaml", variant="b", skip="does not fit"),
+        plan("unsure once", engine="redis-7.0", deployment_file="a.yaml", variant="a, redis-7.0"),
+    )
+    suite, told = run(tmp_path, *plans)
+    assert [one.key for one in suite.results] == [one.key for one in plans]
+    assert [one.label for one in suite.results] == [
+        "unsure once (a)",
+        "unsure once (b)",
+        "unsure once (a, redis-7.0)",
+    ]
+    assert [one.verdict for one in suite.results] == [Verdict.PASS, Verdict.SKIPPED, Verdict.PASS]
+    assert [one.attempts for one in suite.results] == [2, 1, 2]
+    assert [one.run_dir for one in suite.results] == [
+        "single-unsure-once-a-attempt-2",
+        "",
+        "single-unsure-once-a-redis-7-0-attempt-2",
+    ]
+    assert {one.label for one in told.results} == {one.label for one in suite.results}
+
+
+def test_folders_of_one_name_are_numbered_and_never_a_second_attempt() -> None:
+    """What differs only in signs that no folder has, and a file that is called like a second attempt."""
+    plans = [
+        plan("one", deployment_file="x", variant="a b"),
+        plan("one", deployment_file="y", variant="a.b"),
+        plan("one-a-b-attempt-2"),
+        plan("one"),
+        plan("two-attempt-2"),
+        plan("two"),
+    ]
+    assert list(folder_names(plans).values()) == [
+        "single-one-a-b",
+        "single-one-a-b-2",
+        "single-one-a-b-attempt-2-2",
+        "single-one",
+        "single-two-attempt-2",
+        "single-two-2",
+    ]

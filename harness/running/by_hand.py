@@ -1,4 +1,4 @@
-"""A topology held without a load, for reproducing by hand: `up`, `status`, `inject`, `down`; and `clean`.
+"""A topology held without a load, for reproducing by hand: `up`, `status`, `inject`, `down`.
 
 `up` starts a scenario's topology and lets it live on; the other verbs find it again by its run's id.
 What a held topology needs to be found lies in the backend's own records, not here.
@@ -29,7 +29,7 @@ from harness.model.seams import FaultScene, Topology
 from harness.model.words import BackendKind, Trait
 from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-from harness.selection import Ground
+from harness.running.ground import Ground
 from harness.topology.base.control import role
 from harness.topology.docker import backend as docker
 from harness.topology.process import backend as process
@@ -201,11 +201,6 @@ class _NoWebServers:
 
     def start_web_server(self, name: str) -> None:
         raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
-
-
-def clean() -> list[str]:
-    """Remove what killed harnesses left on both backends; one line for each thing removed."""
-    return [*run_record.clean(), *(f"removed {one}" for one in docker.clean())]
 
 
 def _all() -> list[_Found]:

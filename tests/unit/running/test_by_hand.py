@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from harness import by_hand
 from harness.errors import EnvironmentFailure
+from harness.running import by_hand
 
 
 def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: pytest.MonkeyPatch) -> None:

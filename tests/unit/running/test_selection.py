@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness import selection
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
+from harness.running import selection
+from harness.running.ground import Ground, choose_ground, ground_for_planning
+from harness.running.selection import Choice
 from harness.topology.docker.image import ImageChoice
 from lab.rows import ROOT
 
@@ -125,10 +128,98 @@ def test_shipped_suites_are_never_empty() -> None:
     assert found["smoke"] <= found["core"] <= found["all"]
 
 
+DEPLOYMENT = """\
+deployment: 1
+{name}topology: {{kind: {kind}}}
+"""
+
+
+def _choice(tmp_path: Path, *, names: tuple[str, str] = ("ours", "proposed")) -> Choice:
+    """Two scenarios, two deployments, two engines."""
+    deployments = []
+    for n, name in enumerate(names):
+        deployments.append(tmp_path / f"deployment-{n}.yaml")
+        deployments[n].write_text(DEPLOYMENT.format(name=f"name: {name}\n", kind="single"))
+    return Choice(
+        files=(write(tmp_path / "b.yaml", "b"), write(tmp_path / "a.yaml", "a")),
+        settings=("workload.rate=9/s",),
+        deployments=tuple(deployments),
+        engines=("redis-7.0", "valkey"),
+    )
+
+
+def _labels(choice: Choice) -> list[str]:
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
+    ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
+    plans = selection.compile_chosen(selection.choose(choice), seed=5, ground=ground)
+    assert len({plan.key for plan in plans}) == len(plans)
+    return [plan.label for plan in plans]
+
+
+def test_a_scenario_runs_once_for_each_pair_of_deployment_and_engine(tmp_path: Path) -> None:
+    """The runs of one scenario follow each other, in the order of the options, each with a name of its own."""
+    pairs = ["ours, redis-7.0", "ours, valkey", "proposed, redis-7.0", "proposed, valkey"]
+    choice = _choice(tmp_path)
+    assert _labels(choice) == [f"{name} ({pair})" for name in "ba" for pair in pairs]
+    assert _labels(replace(choice, engines=("valkey",))) == [
+        "b (ours)",
+        "b (proposed)",
+        "a (ours)",
+        "a (proposed)",
+    ]
+    assert _labels(replace(choice, deployments=())) == [
+        "b (redis-7.0)",
+        "b (valkey)",
+        "a (redis-7.0)",
+        "a (valkey)",
+    ]
+
+
+def test_variants_name_only_what_differs(tmp_path: Path) -> None:
+    """One deployment and one engine leave a scenario its own name, also where the same one is given twice."""
+    choice = _choice(tmp_path)
+    twice = replace(choice, deployments=choice.deployments[:1] * 2, engines=("valkey", "valkey"))
+    assert _labels(twice) == ["b", "a"]
+    assert _labels(replace(choice, deployments=(), engines=())) == ["b", "a"]
+
+
+def test_deployments_of_one_name_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    """Rows that read the same would be of no use."""
+    choice = replace(_choice(tmp_path, names=("ours", "ours")), engines=())
+    assert _labels(choice)[:2] == [f"b ({file})" for file in choice.deployments]
+
+
+def test_every_variation_repeats_by_its_own_options(tmp_path: Path) -> None:
+    """The command that repeats a run names its deployment and its engine, and no other's."""
+    choice = _choice(tmp_path)
+    first = selection.choose(choice)[0].changed
+    file = str(choice.deployments[0])
+    assert first == ("--set", "workload.rate=9/s", "--engine", "redis-7.0", "--deployment", file)
+
+
+def test_problems_of_all_deployments_are_told_at_once(tmp_path: Path) -> None:
+    """One line each; what every variation has in common is said once."""
+    choice = _choice(tmp_path)
+    for file in choice.deployments:
+        file.write_text(DEPLOYMENT.format(name="wrong: 1\n", kind="single"))
+    with pytest.raises(UsageError) as caught:
+        selection.choose(choice)
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == list(
+        map(str, choice.deployments)
+    )
+
+
+def test_the_same_file_twice_is_a_usage_error(tmp_path: Path) -> None:
+    """Two runs with one key could not be told apart."""
+    choice = _choice(tmp_path)
+    with pytest.raises(UsageError, match="expected each run once, found this scenario 2 times"):
+        _labels(replace(choice, files=choice.files[:1] * 2))
+
+
 def test_same_seed_compiles_the_same_plan(tmp_path: Path) -> None:
     """And another seed another one; the options that changed the scenario stay with the plan."""
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
-    ground = selection.Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
+    ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
     scenarios = selection.load([write(tmp_path / "a.yaml")], suite=None, overrides=(), deployment=None)
     one = selection.compile_all(scenarios, seed=5, ground=ground, changed=["--set", "workload.rate=9/s"])
     assert one == selection.compile_all(scenarios, seed=5, ground=ground, changed=one[0].changed)
@@ -145,14 +236,15 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     here = Machine(backend=BackendKind.DOCKER, network_faults=True)
     plain = Machine(backend=BackendKind.PROCESS, network_faults=True)
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr("harness.selection.docker.machine", lambda: here)
-    monkeypatch.setattr("harness.selection.process.machine", lambda: plain)
+    monkeypatch.setattr("harness.running.ground.docker.machine", lambda: here)
+    monkeypatch.setattr("harness.running.ground.process.machine", lambda: plain)
     monkeypatch.setattr(
-        "harness.selection.image.choose_image", lambda *_: ImageChoice(name="redis:x", why="image redis:x")
+        "harness.running.ground.image.choose_image",
+        lambda *_: ImageChoice(name="redis:x", why="image redis:x"),
     )
 
     def missing(why: str | None) -> None:
-        monkeypatch.setattr("harness.selection.docker.available", lambda: why)
+        monkeypatch.setattr("harness.running.ground.docker.available", lambda: why)
 
     return missing
 
@@ -160,7 +252,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 def test_auto_prefers_docker(engine: Engine) -> None:
     """Where an engine answers and an image can be had, containers are used, and the image is named."""
     engine(None)
-    ground = selection.choose_ground("auto")
+    ground = choose_ground("auto")
     assert (ground.backend, ground.image) == (BackendKind.DOCKER, "redis:x")
     assert "image redis:x" in ground.said
 
@@ -168,7 +260,7 @@ def test_auto_prefers_docker(engine: Engine) -> None:
 def test_auto_falls_back_and_says_so(engine: Engine) -> None:
     """Without an engine plain processes are used; the reason is part of the first line."""
     engine("nobody answers")
-    ground = selection.choose_ground("auto")
+    ground = choose_ground("auto")
     assert (ground.backend, ground.image) == (BackendKind.PROCESS, None)
     assert "nobody answers" in ground.said
 
@@ -180,10 +272,10 @@ def test_auto_falls_back_where_no_image_can_be_had(engine: Engine, monkeypatch: 
     def none(*_: object) -> ImageChoice:
         raise EnvironmentFailure("no image")
 
-    monkeypatch.setattr("harness.selection.image.choose_image", none)
-    assert selection.choose_ground("auto").backend is BackendKind.PROCESS
+    monkeypatch.setattr("harness.running.ground.image.choose_image", none)
+    assert choose_ground("auto").backend is BackendKind.PROCESS
     with pytest.raises(EnvironmentFailure, match="--backend docker: no image"):
-        selection.choose_ground("docker")
+        choose_ground("docker")
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", "True"])
@@ -192,15 +284,15 @@ def test_ci_never_downgrades_silently(engine: Engine, monkeypatch: pytest.Monkey
     engine("nobody answers")
     monkeypatch.setenv("CI", value)
     with pytest.raises(EnvironmentFailure, match=r"nobody answers.*BACKEND=process.*make docker-engine"):
-        selection.choose_ground("auto")
-    assert selection.choose_ground("process").backend is BackendKind.PROCESS
+        choose_ground("auto")
+    assert choose_ground("process").backend is BackendKind.PROCESS
 
 
 def test_wanted_docker_is_never_replaced(engine: Engine) -> None:
     """Who asks for containers gets them or an error."""
     engine("nobody answers")
     with pytest.raises(EnvironmentFailure, match="--backend docker: nobody answers"):
-        selection.choose_ground("docker")
+        choose_ground("docker")
 
 
 def _deployed_on(tmp_path: Path, *engines: str | None) -> list[Scenario]:
@@ -228,9 +320,9 @@ def test_scenario_on_an_engine_that_is_not_here_is_skipped_and_the_others_run(
 ) -> None:
     """Each scenario gets the image of its engine; one without any is skipped with the reason."""
     engine(None)
-    monkeypatch.setattr("harness.selection.image.choose_image", _no_valkey)
+    monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
     scenarios = _deployed_on(tmp_path, None, "redis-8.0", "valkey-9.1")
-    ground = selection.choose_ground("docker", selection.engines_of(scenarios))
+    ground = choose_ground("docker", selection.engines_of(scenarios))
     plans = selection.compile_all(scenarios, seed=1, ground=ground)
     assert [plan.skip for plan in plans] == [None, None, "no image of valkey-9.1"]
     assert [ground.image_of(plan) for plan in plans[:2]] == ["image-of-any", "image-of-redis-8.0"]
@@ -241,10 +333,10 @@ def test_engine_that_is_not_here_is_an_error_where_nothing_else_is_asked_for(
 ) -> None:
     """A run of which everything would be skipped is no run."""
     engine(None)
-    monkeypatch.setattr("harness.selection.image.choose_image", _no_valkey)
+    monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
     named = selection.engines_of(_deployed_on(tmp_path, "valkey-9.1"))
     with pytest.raises(EnvironmentFailure, match=r"no image of valkey-9\.1"):
-        selection.choose_ground("docker", named)
+        choose_ground("docker", named)
 
 
 def test_auto_takes_the_backend_that_has_the_engine(
@@ -252,14 +344,14 @@ def test_auto_takes_the_backend_that_has_the_engine(
 ) -> None:
     """Docker cannot have it, plain processes can: they are used, and one line says so."""
     engine(None)
-    monkeypatch.setattr("harness.selection.image.choose_image", _no_valkey)
+    monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
     found: list[str | None] = []
 
     def find(*, wanted: str | None) -> None:
         found.append(wanted)
 
-    monkeypatch.setattr("harness.selection.server_programs.find", find)
-    ground = selection.choose_ground("auto", selection.engines_of(_deployed_on(tmp_path, "valkey-9.1")))
+    monkeypatch.setattr("harness.running.ground.server_programs.find", find)
+    ground = choose_ground("auto", selection.engines_of(_deployed_on(tmp_path, "valkey-9.1")))
     assert (ground.backend, found) == (BackendKind.PROCESS, ["valkey-9.1"])
     assert "no image of valkey-9.1" in ground.said
 
@@ -271,6 +363,6 @@ def test_planning_builds_and_pulls_nothing(engine: Engine, monkeypatch: pytest.M
         raise AssertionError("an image was asked for")
 
     engine(None)
-    monkeypatch.setattr("harness.selection.image.choose_image", never)
-    assert selection.ground_for_planning("auto").backend is BackendKind.DOCKER
-    assert selection.ground_for_planning("process").backend is BackendKind.PROCESS
+    monkeypatch.setattr("harness.running.ground.image.choose_image", never)
+    assert ground_for_planning("auto").backend is BackendKind.DOCKER
+    assert ground_for_planning("process").backend is BackendKind.PROCESS

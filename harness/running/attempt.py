@@ -1,4 +1,4 @@
-"""One attempt at one scenario, in a process of its own: `harness.attempt FOLDER RUN IMAGE`.
+"""One attempt at one plan, in a process of its own: `harness.running.attempt FOLDER RUN IMAGE`.
 
 The suite has put `plan.json` into the folder. This process runs the plan, reports progress as lines
 of JSON on standard output, and leaves `result.msgpack`. It ends early, healing and tearing down first,
@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -26,8 +25,8 @@ from harness.model.plan import Plan
 from harness.model.redaction import without_url_passwords
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
-from harness.run import Stop, run_scenario
-from harness.suite import skipped
+from harness.run import run_plan
+from harness.running.recording import Stop
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +40,7 @@ def main(arguments: list[str]) -> int:
         print(f"{directory / 'plan.json'}: the plan of this run cannot be read: {why}", flush=True)
         return EnvironmentFailure.exit_code
     try:
-        result = run_scenario(
+        result = run_plan(
             plan,
             run=run,
             directory=directory,
@@ -50,17 +49,17 @@ def main(arguments: list[str]) -> int:
             stop=stop,
         )
     except Interrupted as problem:
-        result = replace(skipped(plan), verdict=Verdict.INCONCLUSIVE, reasons=(str(problem),))
+        result = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, str(problem))
     except KitError as problem:
-        result = _failed(plan, without_url_passwords(str(problem)))
+        result = ScenarioResult.of(plan, Verdict.ERROR, without_url_passwords(str(problem)))
     except OSError as problem:
         traceback.print_exc()
-        result = _failed(plan, f"{problem.filename or directory}: {problem.strerror or problem}")
+        why = f"{problem.filename or directory}: {problem.strerror or problem}"
+        result = ScenarioResult.of(plan, Verdict.ERROR, why)
     except Exception as problem:  # noqa: BLE001  a crash of the kit is a result too: ERROR, never a hang
         traceback.print_exc()
-        result = _failed(
-            plan, f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)"
-        )
+        why = f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)"
+        result = ScenarioResult.of(plan, Verdict.ERROR, why)
     _leave(result, directory)
     return 0
 
@@ -87,10 +86,6 @@ def _tell(progress: Progress) -> None:
         sys.stdout.buffer.flush()
     except (BrokenPipeError, ValueError):
         pass  # nobody reads any more; `_watch_owner` notices why
-
-
-def _failed(plan: Plan, reason: str) -> ScenarioResult:
-    return replace(skipped(plan), verdict=Verdict.ERROR, reasons=(reason,))
 
 
 def _leave(result: ScenarioResult, directory: Path) -> None:

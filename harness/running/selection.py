@@ -1,0 +1,306 @@
+"""From what was asked for to plans: scenarios by suite or glob, each against every deployment and engine.
+
+Pure but for reading files. Trap: the same scenario may be chosen several times, against several
+deployments or on several engines; its runs are told apart by their key (`Plan.key`) and, for people, by
+their variant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from fnmatch import fnmatch
+from itertools import product
+from pathlib import Path
+
+from harness import plan as planning
+from harness import scenario as reading
+from harness.errors import UsageError
+from harness.faults import FAULTS
+from harness.kit_files import kit_root
+from harness.model.plan import Plan
+from harness.model.scenario import Scenario
+from harness.running.ground import Ground
+from harness.running.vocabulary import shipped
+from harness.scenario.overrides import without_secrets
+
+SUITES = ("smoke", "core", "all")
+
+_LONGEST = 250
+"""Letters of a part of a path; a file system allows 255 bytes."""
+
+_SHOWN = 40
+"""Letters of a wrong value that a message quotes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """What takes the place of a scenario's own deployment, or of a part of it."""
+
+    deployment: Path | None = None
+    """A deployment file."""
+    engine: str | None = None
+
+    def settings(self) -> tuple[str, ...]:
+        return (f"deployment.engine={self.engine}",) if self.engine else ()
+
+    def options(self) -> tuple[str, ...]:
+        """As a command that repeats the run must give them."""
+        engine = ("--engine", self.engine) if self.engine else ()
+        return (*engine, "--deployment", str(self.deployment)) if self.deployment else engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Scenarios, and what is changed in them. Each runs once for every pair of deployment and engine."""
+
+    files: tuple[Path, ...]
+    suite: str | None = None
+    """Only those with this tag; None or `all`: every one."""
+    settings: tuple[str, ...] = ()
+    """`path=value`, for all of them."""
+    deployments: tuple[Path, ...] = ()
+    engines: tuple[str, ...] = ()
+
+    def variations(self) -> tuple[Variation, ...]:
+        deployments, engines = (
+            dict.fromkeys(self.deployments or (None,)),
+            dict.fromkeys(self.engines or (None,)),
+        )
+        return tuple(
+            Variation(deployment=one, engine=engine) for one, engine in product(deployments, engines)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    scenario: Scenario
+    changed: tuple[str, ...]
+    """The options that changed it, as a command that repeats its run must give them."""
+
+
+def scenario_files(pattern: str | None) -> list[Path]:
+    """Scenario files that a glob matches, or every shipped one.
+
+    A pattern is a path, or is matched against the shipped files as `sentinel/03-planned-failover`,
+    with or without folder and ending; `planned` alone matches in the middle of a name.
+
+    Raises:
+        UsageError: nothing matches.
+    """
+    root = _near(kit_root() / "scenarios")
+    shipped_files = sorted(root.glob("*/*.yaml"))
+    if pattern is None:
+        return shipped_files
+    if not pattern or max(map(len, Path(pattern).parts), default=0) > _LONGEST:
+        found_instead = "too long a name" if pattern else "nothing"
+        raise UsageError(f"scenario: expected a file, a folder or a glob, found {found_instead}")
+    given = Path(pattern)
+    if given.is_file():
+        return [given]
+    if given.is_dir():
+        found = [path for path in sorted(given.rglob("*.y*ml")) if reading.is_scenario(path)]
+    else:
+        found = [path for path in shipped_files if _matches(path, root, pattern)]
+        if not found and not given.is_absolute():
+            found = _below_here(pattern)
+    if not found:
+        names = [f"{path.parent.name}/{path.stem}" for path in shipped_files]
+        near = get_close_matches(pattern, [*names, *(path.stem for path in shipped_files)], n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(
+            f"scenario {pattern!r}: expected a file, a folder with scenarios in it or a glob over the "
+            f"shipped ones, found none; {hint}`failover-kit list` shows them"
+        )
+    return found
+
+
+def _below_here(pattern: str) -> list[Path]:
+    try:
+        return sorted(path for path in Path().glob(pattern) if path.is_file())
+    except (ValueError, OSError) as problem:
+        raise UsageError(f"scenario {pattern[:_SHOWN]!r}: expected a glob, found: {problem}") from problem
+
+
+def as_typed(file: str) -> str:
+    """A shipped scenario, seen from another folder, by what `--scenario` takes: `sentinel/01-….yaml`."""
+    path, root = Path(file), kit_root() / "scenarios"
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file
+
+
+def _near(path: Path) -> Path:
+    """As people would type it: relative to here where that is shorter than the whole path."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _matches(path: Path, root: Path, pattern: str) -> bool:
+    name = str(path.relative_to(root))
+    forms = (name, name.removesuffix(".yaml"), path.name, path.stem, f"scenarios/{name}")
+    wanted = (pattern, f"*{pattern}*") if not any(sign in pattern for sign in "*?[") else (pattern,)
+    return any(fnmatch(form, one) for form in forms for one in wanted)
+
+
+def load(
+    files: Sequence[Path], *, suite: str | None, overrides: Sequence[str], deployment: Path | None
+) -> list[Scenario]:
+    """Read the files; with `suite`, keep those that carry its tag (`all` keeps everything).
+
+    Raises:
+        UsageError: every problem of every file, one a line.
+    """
+    vocabulary = shipped()
+    scenarios, problems = [], []
+    for path in files:
+        try:
+            scenarios.append(reading.load(path, vocabulary, overrides=overrides, deployment=deployment))
+        except UsageError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise UsageError("\n".join(dict.fromkeys(problems)))  # a deployment is read with each scenario
+    if suite in (None, "all"):
+        return scenarios
+    kept = [one for one in scenarios if suite in one.tags]
+    if not kept:
+        raise UsageError(
+            f"--suite {suite!r}: no scenario carries this tag; expected one of {', '.join(SUITES)}"
+        )
+    return kept
+
+
+def choose(choice: Choice) -> list[Chosen]:
+    """Read every scenario for each of its variations; the runs of one scenario follow each other.
+
+    Raises:
+        UsageError: every problem of every file, one a line.
+    """
+
+    def read(variation: Variation, settings: Sequence[str]) -> list[Scenario]:
+        return load(choice.files, suite=choice.suite, overrides=settings, deployment=variation.deployment)
+
+    place = {str(file): n for n, file in enumerate(choice.files)}
+    return sorted(_varied(choice, read), key=lambda one: place[one.scenario.file])
+
+
+def choose_without_load(choice: Choice) -> list[Chosen]:
+    """The deployments alone, for whoever only wants their nodes.
+
+    Raises:
+        UsageError: every problem of every file, one a line.
+    """
+
+    def read(variation: Variation, settings: Sequence[str]) -> list[Scenario]:
+        assert variation.deployment is not None, "there is something to hold"
+        return [reading.scenario_of(variation.deployment, overrides=settings)]
+
+    return _varied(choice, read)
+
+
+def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scenario]]) -> list[Chosen]:
+    """What `read` makes of each variation, with the options that lead there."""
+    changes = tuple(word for setting in choice.settings for word in ("--set", without_secrets(setting)))
+    chosen: list[Chosen] = []
+    problems: list[str] = []
+    for variation in choice.variations():
+        try:
+            scenarios = read(variation, (*choice.settings, *variation.settings()))
+        except UsageError as problem:
+            problems += str(problem).splitlines()
+            continue
+        changed = (*changes, *variation.options())
+        chosen += [Chosen(scenario=one, changed=changed) for one in scenarios]
+    if problems:
+        raise UsageError("\n".join(dict.fromkeys(problems)))  # what all variations share is said once
+    return chosen
+
+
+def compile_chosen(chosen: Sequence[Chosen], *, seed: int, ground: Ground) -> tuple[Plan, ...]:
+    """A plan for each, named so that people can tell them apart.
+
+    Raises:
+        UsageError: as `compile_all`; the same run was asked for twice.
+    """
+    plans = [
+        plan
+        for one in chosen
+        for plan in compile_all([one.scenario], seed=seed, ground=ground, changed=one.changed)
+    ]
+    for key, times in Counter(plan.key for plan in plans).items():
+        if times > 1:
+            raise UsageError(f"{key.scenario}: expected each run once, found this scenario {times} times")
+    return _with_variants(plans)
+
+
+def _with_variants(plans: Sequence[Plan]) -> tuple[Plan, ...]:
+    """The plans, each with what tells it from the other plans of its scenario."""
+    names = _deployment_names(plans)
+    return tuple(
+        replace(plan, variant=_variant(plan, [one for one in plans if _same_scenario(one, plan)], names))
+        for plan in plans
+    )
+
+
+def _same_scenario(one: Plan, other: Plan) -> bool:
+    return one.key.scenario == other.key.scenario
+
+
+def _variant(plan: Plan, others: Sequence[Plan], names: dict[str, str]) -> str:
+    words = []
+    if len({one.key.deployment for one in others}) > 1:
+        words.append(names[plan.key.deployment])
+    if len({one.key.engine for one in others}) > 1:
+        words.append(plan.key.engine or "engine of this machine")
+    return ", ".join(words)
+
+
+def _deployment_names(plans: Iterable[Plan]) -> dict[str, str]:
+    """A name for each deployment file: the name in it, or its path where several have the same name."""
+    names = {plan.key.deployment: plan.scenario.deployment.name for plan in plans}
+    times = Counter(names.values())
+    return {file: name if times[name] == 1 else file for file, name in names.items()}
+
+
+def compile_all(
+    scenarios: Sequence[Scenario], *, seed: int, ground: Ground, changed: Sequence[str] = ()
+) -> tuple[Plan, ...]:
+    """`changed`: the options that changed the scenarios, kept so that the run can be repeated.
+
+    Raises:
+        UsageError: a plan that could not be judged, such as sessions that expire before their audit.
+    """
+    fits = {name: fault.fits for name, fault in FAULTS.items()}
+    plans = (
+        planning.compile(one, seed=seed, backend=ground.backend, machine=ground.machine, fits=fits)
+        for one in scenarios
+    )
+    return tuple(
+        replace(plan, changed=tuple(changed), skip=plan.skip or _without_engine(plan, ground))
+        for plan in plans
+    )
+
+
+SEED_MAX = 2**63 - 1
+"""What every reader of a history can hold as a whole number."""
+
+
+def seed_of(text: str) -> int:
+    """A seed as it is written on a command line.
+
+    Raises:
+        UsageError: it is no whole number of 63 bits.
+    """
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > SEED_MAX:
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise UsageError(f"seed: expected a whole number from 0 to {SEED_MAX}, found {shown!r}")
+    return int(text)
+
+
+def _without_engine(plan: Plan, ground: Ground) -> str | None:
+    return ground.missing.get(plan.scenario.deployment.engine or "")
+
+
+def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:
+    """The engines that scenarios name, each once; None for those that name none."""
+    return tuple(dict.fromkeys(one.deployment.engine for one in scenarios))

@@ -1,0 +1,57 @@
+"""What lies in a folder of results: the folders of its runs, and its own path as people would type it.
+
+A folder of results may come from anybody: links are not followed, but for a link to a neighbour, as
+`latest` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.history.files import COMPRESSED, PLAIN
+from harness.safe_files import is_file, is_folder
+
+
+def own_folder(given: Path) -> Path:
+    """The whole path of a folder of results. A link is followed to a neighbour only, as `latest` is one: a
+    folder that somebody handed over must not lead anywhere else.
+
+    Raises:
+        UsageError: it is another link, or its name cannot be written down.
+    """
+    if given.is_symlink():
+        aim = str(given.readlink())
+        if "/" in aim or aim in {"", ".", ".."}:
+            raise UsageError(f"{given}: expected a folder of results, found a link: give {aim} itself")
+    folder = given.resolve()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as problem:
+        raise UsageError(f"{given}: expected a name in UTF-8: rename the folder") from problem
+    return folder
+
+
+def near(path: Path) -> str:
+    """As people would type it: relative to here where it lies below."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def run_folders(run: Path) -> list[Path]:
+    if is_run(run):
+        return [run]
+    found = [folder for folder in folders_in(run) if is_run(folder)]
+    if not found:
+        raise UsageError(f"{run}: expected a results folder with a history in it, found none")
+    return found
+
+
+def folders_in(out: Path) -> Iterator[Path]:
+    if out.is_dir():
+        yield from (one for one in sorted(out.iterdir()) if is_folder(one))
+
+
+def is_run(folder: Path) -> bool:
+    return any(is_file(folder / name) for name in (PLAIN, COMPRESSED))
