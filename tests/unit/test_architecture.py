@@ -222,3 +222,26 @@ def test_unit_tests_wait_for_no_clock() -> None:
         if isinstance(node, ast.Attribute) and _waits(node)
     }
     assert found.keys() == REAL_TIME.keys(), found
+
+
+def test_cases_of_a_test_have_an_order() -> None:
+    """Processes that share the tests out must count them alike: a set has another order in each."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "parametrize"
+        and any(_unordered(one) for one in node.args[1:])
+    ]
+    assert not found
+
+
+def _unordered(node: ast.expr) -> bool:
+    called = (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"set", "frozenset"}
+    )
+    return called or isinstance(node, ast.Set | ast.SetComp)

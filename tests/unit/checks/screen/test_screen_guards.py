@@ -349,7 +349,7 @@ def test_step_on_another_session_makes_suspects_of_both(change: Change, whose: s
     assert suspects(changed(change)) == whose
 
 
-@pytest.mark.parametrize("kind", set(StepKind))
+@pytest.mark.parametrize("kind", list(StepKind))
 def test_kind_of_step_that_the_screen_does_not_know_makes_a_suspect(kind: StepKind) -> None:
     """A lock, a list that was read or removed; a step that only counts or lists the session is passed over."""
     neutral = {StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT}
