@@ -446,6 +446,12 @@ def test_clock_is_looked_at_after_so_much_work_and_again_after_as_much() -> None
         assert len(looks) == count
 
 
+def test_search_comes_to_no_configuration_twice() -> None:
+    """Seven writes under way at once have 5,040 orders, and 448 configurations."""
+    actions = [*(write(n, 0, 20, str(n)) for n in range(7)), read(9, 30, 31, "nobody's")]
+    assert search(actions, lambda: True) is Answer.NOT
+
+
 def test_long_register_without_overlaps_takes_no_time_to_speak_of() -> None:
     """Each operation is looked at with its neighbours alone: thousands before the first look at the clock."""
     turns = [(write(2 * n, 4 * n, 4 * n + 1, str(n % 3)), read(2 * n + 1, 4 * n + 2, 4 * n + 3, str(n % 3))) for n in range(1500)]  # fmt: skip

@@ -479,6 +479,23 @@ def test_session_whose_steps_do_not_add_up_is_a_suspect(change: Change) -> None:
     assert suspects(changed(change)) == {"ann"}
 
 
+@pytest.mark.parametrize("field", ["created", "ip", "agent", "theme", "never"])
+def test_field_that_was_written_and_taken_out_makes_a_suspect(field: str) -> None:
+    """Whichever it is; to take out what never was there changes nothing."""
+    past = three()
+    past.remove(CID, 10.0, item=field)
+    past.read(CID, 11.0)
+    assert suspects(past.history()) == (set() if field == "never" else {"cid"})
+
+
+@pytest.mark.parametrize("removed", [(), ("never", "nothing")])
+def test_removal_that_does_not_name_one_field_makes_a_suspect(removed: tuple[str, ...]) -> None:
+    """Though nothing is missing that was there."""
+    past = three()
+    past.remove(CID, 10.0, item="never")
+    assert suspects(changed(_step(16, removed=removed), past)) == {"cid"}
+
+
 @pytest.mark.parametrize(
     ("identity", "fine"),
     [
