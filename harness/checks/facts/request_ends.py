@@ -58,9 +58,7 @@ class Closings:
 
 def told_open(history: History) -> str:
     """For people: how many unanswered attempts may have taken effect at any time; empty: none."""
-    if all(one.closed_us is not None for one in history.unanswered):
-        return ""
-    still = Closings(history, Nodes(history)).open()
+    still = Closings(history, history.once(Nodes)).open()
     if not still:
         return ""
     attempts = "1 unanswered attempt" if len(still) == 1 else f"{len(still)} unanswered attempts"

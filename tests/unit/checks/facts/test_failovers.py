@@ -411,3 +411,18 @@ def test_promotions_count_from_the_first_effect_or_from_the_baseline() -> None:
         for one in history.phases
     )
     assert promotions(replace(history, phases=phases)) == 0
+
+
+def test_fault_that_causes_no_failover_has_a_list_all_the_same() -> None:
+    """On a shard with traffic: it says that nobody was promoted. A shard without any has none."""
+    sketch = Sketch(fault_kinds=("flush",))
+    sketch.do(WRITE, 1.0)
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error_s=0.5)
+    sketch.event("effect", 10.5, source="fault 1", node="cache-1", fault=1, shard=2)
+    (only,) = lists(sketch).values()
+    assert only["fault effect"].shard == 1
+    assert only["promoted"].t_s is None
+    assert only["fault effect"].error_s == 0.5
+    sketch.operations[0].shard = 2
+    (only,) = lists(sketch).values()
+    assert only["fault effect"].shard == 2

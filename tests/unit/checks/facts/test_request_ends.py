@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks.facts.ownership import Nodes
-from harness.checks.facts.request_ends import Closings
+from harness.checks.facts.request_ends import Closings, told_open
 from harness.checks.facts.step_effects import FOREVER
 from harness.checks.facts.timelines import Index
 from harness.checks.judge import judge
@@ -207,3 +207,81 @@ def test_whereabouts_of_a_write_come_from_looks_after_its_ack() -> None:
     assert found.nodes == ("redis-1",)
     assert [one.node for one in found.lacked] == ["redis-2"]
     assert index.last_looks.moment(found.held[0]) == "demoted"
+
+
+# ---------------------------------------------------------------- each proof on its edge
+
+
+def test_replica_that_stays_one_ends_what_was_sent_to_it_at_once() -> None:
+    """Since it followed, but not before the attempt was sent; a look that nobody answered changes nothing."""
+    followed = (
+        sample(1, "primary"),
+        sample(1.5, "replica", link_up=True),
+        sample(4, "replica", link_up=True),
+    )
+    assert over_s(closings(*followed)) == SENT_S
+    silent = sample(6, "primary")
+    silent.reachable = False
+    assert over_s(closings(*followed, silent)) == SENT_S
+    later = (sample(1, "primary"), sample(SENT_S + 1, "replica", link_up=True))
+    assert over_s(closings(*later)) == SENT_S + 1
+
+
+def test_replica_that_takes_writes_ends_nothing() -> None:
+    """`replica-read-only no`, under either name, on whichever nodes."""
+    samples = (sample(1, "primary"), sample(4, "replica", link_up=True))
+    plan = Past().history().plan
+    for part in ("redis", "replica", "primary"):
+        for name in ("replica-read-only", "slave-read-only"):
+            for value, over in (("no", FOREVER), ("NO", FOREVER), ("yes", 4.0)):
+                deployment = plan.scenario.deployment
+                topology = replace(deployment.topology, **{part: {name: value}})
+                scenario = replace(plan.scenario, deployment=replace(deployment, topology=topology))
+                found = closings(*samples, plan=replace(plan, scenario=scenario))
+                assert over_s(found) == over, (part, name, value)
+
+
+def test_attempt_over_a_connection_that_nobody_knows_is_open() -> None:
+    """Nothing can be proved of it."""
+    found = closings(sample(1, "primary"), sample(5, "primary", run_id="two"))
+    assert found.over_us(8, us(SENT_S)) == FOREVER
+    assert found.over_us(None, us(SENT_S)) == FOREVER
+
+
+def test_connection_that_names_no_process_led_to_the_one_of_then() -> None:
+    """As the samples say."""
+    nameless = Connection(id=7, web_server="web-1", node="redis-1", run_id="", opened_us=0)
+    history = replace(
+        Past().history(),
+        connections=(nameless,),
+        samples=(
+            sample(1, "primary"),
+            sample(5, "primary", run_id="two"),
+            sample(6, "primary", run_id="three"),
+        ),
+    )
+    found = Closings(history, Nodes(history))
+    assert [found.over_us(7, us(at)) for at in (2, 5, 5.5, 6)] == [us(5), us(6), us(6), FOREVER]
+
+
+def test_open_attempts_are_counted_in_words() -> None:
+    """One is one; those that were closed are none, and so is one over a connection that nobody knows."""
+    history = replace(
+        Past().history(),
+        connections=tuple(
+            Connection(id=n, web_server="web-1", node="redis-1", run_id="one", opened_us=0) for n in (7, 8)
+        ),
+        samples=(sample(1, "primary"),),
+    )
+
+    def said(*told: Unanswered) -> str:
+        return told_open(replace(history, unanswered=told))
+
+    seven, eight = (Unanswered(connection=n, closed_by="still listed") for n in (7, 8))
+    end = "could not be closed, and may have taken effect at any time until the end: still listed"
+    assert said() == ""
+    assert said(Unanswered(connection=7, closed_us=us(3))) == ""
+    assert said(Unanswered(connection=99)) == ""
+    assert said(seven) == f"1 unanswered attempt {end}"
+    assert said(seven, eight) == f"2 unanswered attempts {end}"
+    assert said(seven, Unanswered(connection=8, closed_us=us(3))) == f"1 unanswered attempt {end}"

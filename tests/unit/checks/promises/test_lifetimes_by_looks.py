@@ -310,3 +310,14 @@ def test_deadline_of_an_earlier_touch_between_the_last_sight_and_an_absence(
     deadlines, index = _deadlines(past, ann)
     sight = next(one for one in index.sessions[ann].sights if one.step)
     assert deadlines.earlier_explains(us(since), sight) is explains
+
+
+def test_session_whose_log_in_never_ended_may_get_its_timeout_still() -> None:
+    """Its first step was acked; what sets the timeout may be on its way."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, 2.0, forge=_pttl(-1))
+    history = past.history()
+    assert [one.name for one in judge_deadlines(Index(history)).findings] == ["immortal-session"]
+    history.operations[0].done_us = None
+    assert judge_deadlines(Index(history)).findings == []
