@@ -347,6 +347,16 @@ def test_search_that_needs_too_much_is_undecided(monkeypatch: pytest.MonkeyPatch
     assert _explained(past) is None
 
 
+def test_looks_that_hold_are_not_put_into_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight at once, and a touch: they change nothing, so they take place as soon as they can."""
+    past, ann = _ann()
+    for _ in range(8):
+        past.read(ann, 2.0, took=1.0)
+    past.touch(ann, 2.0, took=1.0)
+    monkeypatch.setattr(whole_session, "MOST_CONFIGURATIONS", 1)
+    assert _explained(past) is True
+
+
 def test_search_tells_where_it_got_stuck() -> None:
     """At what fits nowhere once everything before it was done."""
     past, ann = _ann()
