@@ -291,7 +291,7 @@ def _overwritten(timeline: Timeline, one: _Old) -> bool:
         return False
     last_us = max(sight.sent_us for sight in one.sights)
     return any(
-        effect.certain and effect.sent_us > one.newer.done_us and effect.sent_us < last_us + 1
+        effect.certain and effect.sent_us > one.newer.done_us and effect.sent_us <= last_us
         for effect in timeline.writes
         if one.register in effect.step.wrote and effect is not one.newer
     )

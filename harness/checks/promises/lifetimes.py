@@ -28,7 +28,7 @@ class Deadlines:
     def __init__(self, index: Index, timeline: Timeline) -> None:
         self.tolerance_us = index.tolerance_us
         setters = timeline.setters
-        timeouts = [(one.step.ttl_ms or 0) * 1000 for one in setters]
+        timeouts = [_timeout_us(one) for one in setters]
         self.known = bool(setters)
         self._shortest_us = min(timeouts, default=0)
         self.longest_us = max(timeouts, default=0)
@@ -84,6 +84,11 @@ class Deadlines:
         """Whether some earlier touch's deadline lies between the last sight and an absence."""
         n = bisect_right(self._begun_first, absent.done_us - self._shortest_us + self.tolerance_us)
         return n > 0 and self._begun_until[n - 1] + self.longest_us + self.tolerance_us >= since_us
+
+
+def _timeout_us(setter: Effect) -> int:
+    assert setter.step.ttl_ms is not None  # it is no setter otherwise
+    return setter.step.ttl_ms * 1000
 
 
 def may_have_ended(deadlines: Deadlines, absent: Sight) -> bool:

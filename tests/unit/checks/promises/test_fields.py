@@ -374,3 +374,30 @@ def test_write_that_was_overwritten_before_anybody_could_tell_says_so() -> None:
     past.doings[-1].attempts = [(3.000002, 3.1, 3.2)]
     (found,) = _found(past)
     assert found.because.startswith("redis-1 acked it as primary")
+
+
+def test_part_of_a_log_in_was_seen() -> None:
+    """A field that an unguarded write had made before shows beside those of the log-in."""
+    past = Past(guarded=False, witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 0.5, "ip", "theme")
+    past.read(ann, 3.0, forge=_showed(theme="2:theme"))
+    past.read(ann, 4.0)
+    found = next(one for one in _found(past) if one.name == "torn-state")
+    assert found.sentence == (
+        f"web-1 (operation 3) saw a part of what one log-in (operation 1) wrote to session {ann[:8]} of ann."
+    )
+
+
+@pytest.mark.parametrize(("second", "overwritten"), [(3.0, True), (3.000001, False)])
+def test_write_was_overwritten_by_what_was_sent_before_the_last_look(
+    second: float, overwritten: bool
+) -> None:
+    """At its moment at the latest."""
+    past = Past(witnesses=False)
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    past.read(ann, 3.0, took=0.5, forge=_showed(theme="1:theme"))
+    past.change(ann, second)
+    (found,) = _found(past)
+    assert found.because.startswith("it was overwritten") is overwritten

@@ -321,3 +321,14 @@ def test_session_whose_log_in_never_ended_may_get_its_timeout_still() -> None:
     assert [one.name for one in judge_deadlines(Index(history)).findings] == ["immortal-session"]
     history.operations[0].done_us = None
     assert judge_deadlines(Index(history)).findings == []
+
+
+def test_of_two_touches_that_were_begun_together_the_one_that_was_answered_last_counts() -> None:
+    """Either may have been the last; one of them must be named."""
+    past, ann = _past()
+    past.touch(ann, 2.0, attempts=[(2.0, 2.05, 2.2)])
+    past.touch(ann, 2.0, attempts=[(2.0, 2.05, 2.1)])
+    deadlines, _ = _deadlines(past, ann)
+    last = deadlines.last_touch(us(2.3))
+    assert last is not None
+    assert last.operation.id == 3

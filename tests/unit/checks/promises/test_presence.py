@@ -541,3 +541,29 @@ def test_session_was_timed_out_from_its_earliest_deadline_on(back: float, name: 
     past.lose(ann, 5.9)
     past.read(ann, back, took=0.0)
     assert _names(past) == [name]
+
+
+def test_last_look_that_found_the_session_is_what_evictions_count_from() -> None:
+    """Of several; a key that was evicted between two of them was another one."""
+    past = Past()
+    past.evicted = [(2.5, "redis-1", 1)]
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, 2.0)
+    past.read(ann, 3.0)
+    past.lose(ann, 4.0)
+    past.read(ann, 5.0)
+    assert _names(past) == ["lost-session"]
+    past.evicted = [(3.5, "redis-1", 1)]
+    assert _names(past) == ["evicted-session"]
+
+
+@pytest.mark.parametrize(("again", "name"), [(2.5, "lost-session"), (2.500001, "stale-read")])
+def test_absence_that_was_answered_as_the_next_look_was_sent_may_be_the_last(again: float, name: str) -> None:
+    """Sent at that very moment, the other look may have come first: then it was gone at the end."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, 2.0, took=0.5, forge=_saw_nothing)
+    past.read(ann, again, took=0.1)
+    past.lose(ann, 2.7)
+    past.silent = {"redis-1"}
+    assert _names(past) == [name]
