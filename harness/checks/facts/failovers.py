@@ -305,11 +305,15 @@ def _last_deposed_ack(history: History, trigger: Trigger) -> FailoverStep:
 
 
 def _last_stale_read(stale: Iterable[Finding], trigger: Trigger) -> FailoverStep:
-    seen = [one for one in stale if one.seen_us is not None and trigger.covers(one.seen_us)]
+    seen = [
+        (one.seen_us, one.web_server or "")
+        for one in stale
+        if one.seen_us is not None and trigger.covers(one.seen_us)
+    ]
     if not seen:
         return _missing(trigger, "last stale read", "no stale read was seen")
-    last = max(seen, key=lambda one: one.seen_us or 0)
-    return _step(trigger, "last stale read", last.seen_us or 0, 0, last.web_server or "")
+    t_us, web_server = max(seen)
+    return _step(trigger, "last stale read", t_us, 0, web_server)
 
 
 def _acked_writes(

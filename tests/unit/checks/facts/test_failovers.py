@@ -426,3 +426,34 @@ def test_fault_that_causes_no_failover_has_a_list_all_the_same() -> None:
     sketch.operations[0].shard = 2
     (only,) = lists(sketch).values()
     assert only["fault effect"].shard == 2
+
+
+def test_attempt_that_was_given_up_before_the_fault_is_no_part_of_it() -> None:
+    """It was about something else."""
+    sketch = failed_over()
+    sketch.event("-failover-abort-no-good-slave", 9.9, node="redis-1")
+    assert steps(sketch)["elected"].reason == ""
+    sketch.event("-failover-abort-no-good-slave", 9.95, node="redis-1")
+    assert steps(sketch)["elected"].reason == "aborted before: no good replica"
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [("suspected first", "suspected"), ("suspected by quorum", "suspected-by-quorum"), ("agreed", "agreed")],
+)
+def test_doubt_about_another_node_is_no_step(step: str, name: str) -> None:
+    """Nor its quorum, nor that all agreed on it."""
+    sketch = failed_over()
+    before = steps(sketch)[step].t_s
+    sketch.event(name, 10.1, node="redis-3")
+    assert steps(sketch)[step].t_s == before
+    sketch.event(name, 10.2, node=None)
+    assert steps(sketch)[step].t_s == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("done", "first"), [(9.95, -0.05), (9.949999, 0.5)])
+def test_error_counts_from_the_earliest_of_the_effect(done: float, first: float) -> None:
+    """It may have been the fault's doing already."""
+    sketch = failed_over()
+    sketch.do(WRITE, 9.0, done - 9.0, outcome=Outcome.UNKNOWN, result="timeout")
+    assert steps(sketch)["client's first error"].t_s == pytest.approx(first)

@@ -297,3 +297,23 @@ def test_session_that_is_there_is_intact_whatever_may_have_ended_it() -> None:
     past.edit(ann, 2.0, lambda found: setattr(found, "ends_us", 300e6))
     past.act(20.0, lambda: past.stores["redis-1"].witnesses.pop(ann))
     assert _one(past) == "intact"
+
+
+@pytest.mark.parametrize(
+    ("name", "breaks"),
+    [
+        *((name, True) for name in ("lost-session", "partial-session", "evicted-session", "expired-early")),
+        *(
+            (name, True)
+            for name in ("lost-write", "lost-update", "doubled-update", "torn-state", "ghost-retry")
+        ),
+        *((name, True) for name in ("resurrected-session", "undone-by-own-write", "escaped-logout")),
+        *((name, True) for name in ("outlived-timeout", "immortal-session", "unexplained")),
+        *((name, False) for name in ("stale-read", "foreign-session", "index-drift", "lock-held-twice")),
+        *((name, False) for name in ("replica-divergence", "refused-login", "logged-out-by-outage")),
+    ],
+)
+def test_finding_breaks_its_session_or_is_a_wrong_answer_about_it(name: str, breaks: bool) -> None:
+    """A session that is not what its user was promised is broken; others are still whole."""
+    past, _ = _past()
+    assert (_one(past, _finding(name, past)) == "broken") is breaks

@@ -401,3 +401,14 @@ def test_write_was_overwritten_by_what_was_sent_before_the_last_look(
     past.change(ann, second)
     (found,) = _found(past)
     assert found.because.startswith("it was overwritten") is overwritten
+
+
+def test_write_without_a_trace_of_its_own_is_not_told_by_the_list() -> None:
+    """Others have theirs; whether this one was there until it was overwritten nobody knows."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0, forge=lambda step: setattr(step, "witness", None))
+    past.read(ann, 3.0, took=0.5, forge=_showed(theme="1:theme"))
+    past.change(ann, 3.0)
+    (found,) = _found(past)
+    assert found.because.startswith("it was overwritten")

@@ -332,3 +332,22 @@ def test_of_two_touches_that_were_begun_together_the_one_that_was_answered_last_
     last = deadlines.last_touch(us(2.3))
     assert last is not None
     assert last.operation.id == 3
+
+
+def test_session_without_an_acked_log_in_may_have_no_timeout() -> None:
+    """It is there, and never ends, whoever made it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0, outcome="unknown", executed=1.1)
+    past.read(ann, 2.0, forge=_pttl(-1))
+    assert _names(past) == ["immortal-session"]
+
+
+def test_touches_count_in_the_order_in_which_they_were_begun() -> None:
+    """Not in that of their numbers."""
+    past, ann = _past()
+    past.touch(ann, 3.0)
+    past.touch(ann, 2.0)
+    past.read(ann, 2.5, took=0.0, forge=_pttl(3500))
+    assert _names(past) == []
+    past.read(ann, 2.6, took=0.0, forge=_pttl(3460))
+    assert _names(past) == ["outlived-timeout"]

@@ -567,3 +567,9 @@ def test_absence_that_was_answered_as_the_next_look_was_sent_may_be_the_last(aga
     past.lose(ann, 2.7)
     past.silent = {"redis-1"}
     assert _names(past) == [name]
+
+
+def test_last_touch_that_was_missed_stands_for_all() -> None:
+    """With the one that was promised and the look that found nothing."""
+    (found,) = _judged(_out(3.5, 4.0, 5.0))[0]
+    assert (found.operations, found.observations) == ((2, 5, 6), 3)

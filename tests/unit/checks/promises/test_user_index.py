@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace as changed
 
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.user_index import judge_index
@@ -257,3 +258,15 @@ def test_both_lists_of_two_users_are_judged() -> None:
     past.act(1.5, lambda: past.stores["redis-1"].indexes["bob"].discard(bob))
     assert sorted(one.user or "" for one in _found(past)) == ["ann", "bob"]
     assert all(one.seen_us == us(30.001) for one in _found(past))
+
+
+def test_logout_that_deletes_after_it_took_the_entry_out_saw_no_session_come_back() -> None:
+    """Its own DEL 1 came later than its SREM: the entry that is back is drift all the same."""
+    past = _listed(4.0)
+    history = past.history()
+    logout = history.operations[1]
+    deleted, removed = logout.steps
+    (attempt,) = logout.attempts
+    logout.attempts = (changed(attempt, steps=(2,)), changed(attempt, n=2, steps=(1,), sent_us=us(2.1)))
+    deleted.attempts, deleted.sent_us, removed.attempts = (2,), us(2.1), (1,)
+    assert [one.name for one in judge_index(Index(history)).findings] == ["index-drift"]
