@@ -30,14 +30,19 @@ def _no_time_to_live(step: Step) -> None:
     step.pttl_ms = None
 
 
+def _without_a_timeout(step: Step) -> None:
+    step.ttl_ms = None
+
+
 # ---------------------------------------------------------------- what explains an absence
 
 
+@pytest.mark.parametrize("timeout", [True, False])
 @pytest.mark.parametrize(("read", "names"), [(1.5, []), (1.500001, ["lost-session"])])
-def test_session_must_be_there_from_the_ack_on(read: float, names: list[str]) -> None:
-    """A look at that very moment may have come before."""
+def test_session_must_be_there_from_the_ack_on(read: float, names: list[str], timeout: bool) -> None:
+    """A look at that very moment may have come before, whether the session has a timeout or not."""
     past = Past()
-    ann = past.log_in("ann", 1.0, took=0.5)
+    ann = past.log_in("ann", 1.0, took=0.5, forge=None if timeout else _without_a_timeout)
     past.lose(ann, 1.4)
     past.read(ann, read)
     past.act(20.0, lambda: past.stores["redis-1"].sessions.pop(ann, None))
