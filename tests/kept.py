@@ -17,7 +17,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from harness.checks.facts.step_effects import REFUSALS
 from harness.checks.judge import judge_checked
 from harness.checks.run import run_checks
 from harness.checks.screen.screening import screen
@@ -26,6 +25,7 @@ from harness.checks.verdict.story import session_story, stories
 from harness.model.history import History
 from harness.model.judgement import Interval
 from harness.model.words import Outcome, TopologyKind
+from harness.redis_wire.refusals import MAX_CLIENTS, REFUSALS
 from harness.saved.judging import read_run
 from lab.past import Past
 from tests.unit.checks import stories as told
@@ -76,7 +76,7 @@ def _troubled(seed: int) -> Past:
     past.silent = {"redis-2"} if dice.random() < 0.2 else set()
     for doing in past.doings:
         if doing.outcome is Outcome.REJECTED:
-            doing.error = dice.choice((*sorted(REFUSALS), "WRONGTYPE"))
+            doing.error = dice.choice((*sorted(REFUSALS.keys() - {MAX_CLIENTS}), "WRONGTYPE"))
         elif doing.outcome is Outcome.UNKNOWN and dice.random() < 0.5:
             doing.closed = doing.attempts[-1][0] + 4.0
     sids = list(dict.fromkeys(one.sid for one in past.doings if one.sid))

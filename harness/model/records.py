@@ -32,8 +32,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     sent_us: int = 0
     done_us: int | None = None
     result: str = ""
-    """`reply`, `error:<PREFIX>`, `timeout`, `connection-lost`, `connect-failed`, `cancelled`, or a
-    `resolve-failed` when no primary could be found."""
+    """`reply`, `error:<CODE>`, `timeout`, `connection-lost`, `connect-failed`, `cancelled`, or a
+    `resolve-failed` when no primary could be found. What a code means: `harness.redis_wire.refusals`."""
     closed_us: int | None = None
     """When an attempt without a reply was proved unable to take effect any more. A run leaves this
     empty, as operations are written before it is known: see `Unanswered`."""

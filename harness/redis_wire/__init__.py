@@ -3,6 +3,7 @@
 Reading order:
 
     protocol      commands to bytes, bytes to replies, and the two ways in which a command fails
+    refusals      which error proves that a command was not executed
     words         primary, replica, sentinel: the protocol's own spellings appear only there
     info          INFO and CLUSTER INFO
     cluster       CLUSTER NODES

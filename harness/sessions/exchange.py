@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from enum import Enum, auto
 
 from harness.model.records import Attempt, Step
+from harness.redis_wire.refusals import FROM_INSIDE_A_SCRIPT, IN_SCRIPT, code_of
 
 Command = tuple[str, ...]
 
@@ -22,11 +23,20 @@ Command = tuple[str, ...]
 class Refused:
     """An error reply of a server."""
 
-    __slots__ = ("prefix", "text")
+    __slots__ = ("text",)
 
-    def __init__(self, prefix: str, text: str) -> None:
-        self.prefix = prefix
+    def __init__(self, text: str) -> None:
         self.text = text
+
+    @property
+    def code(self) -> str:
+        """As `harness.redis_wire.refusals` knows it."""
+        return code_of(self.text)
+
+    @property
+    def in_script(self) -> bool:
+        """Raised while a script was running."""
+        return FROM_INSIDE_A_SCRIPT.search(self.text) is not None
 
     def __repr__(self) -> str:
         return f"Refused({self.text!r})"
@@ -59,17 +69,22 @@ class Part:
 class Carried:
     """One attempt, the commands that it carried and the replies that came back, in their order."""
 
-    __slots__ = ("attempt", "positions", "replies")
+    __slots__ = ("_script", "attempt", "positions", "refused", "replies")
 
-    def __init__(self, attempt: Attempt, positions: tuple[int, ...]) -> None:
+    def __init__(self, attempt: Attempt, positions: tuple[int, ...], *, script: bool = False) -> None:
         self.attempt = attempt
         self.positions = positions
         self.replies: list[object] = []
+        self.refused: Refused | None = None
+        """The first error reply."""
+        self._script = script
+        """A script that writes several times: an error from inside it proves nothing."""
 
     def refuse(self, refused: Refused) -> None:
         self.replies.append(refused)
         if self.attempt.result == "reply":
-            self.attempt.result = f"error:{refused.prefix}"
+            self.refused = refused
+            self.attempt.result = f"error:{IN_SCRIPT if self._script and refused.in_script else refused.code}"
 
     def fail(self, result: str, at_us: int) -> None:
         self.attempt.result = result
@@ -138,7 +153,8 @@ class Recording:
             result="reply",
         )
         self.attempts.append(attempt)
-        carried = Carried(attempt, positions)
+        script = bool(exchange.parts) and exchange.parts[0].shape is Shape.SCRIPT
+        carried = Carried(attempt, positions, script=script)
         exchange.carried.append(carried)
         return carried
 

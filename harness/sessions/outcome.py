@@ -2,48 +2,20 @@
 
 The only place that decides between acked, rejected and unknown. It reads notes, never the last
 exception: a time-out followed by "connection refused" is unknown, because the first attempt may
-have been executed. An error proves non-execution only if it stands on the list below and came
-from the command itself (or if the server says that it threw the whole transaction away).
+have been executed. Which error proves that nothing was executed, `harness.redis_wire.refusals` says.
 
 An acked step can still have had no effect; that is read from the reply by the behaviour.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
 from harness.model.words import Outcome, StepKind
+from harness.redis_wire.refusals import may_have_run
 from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
-
-REFUSALS = frozenset(
-    [
-        "READONLY",
-        "OOM",
-        "NOREPLICAS",
-        "MISCONF",
-        "LOADING",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "MOVED",
-        "ASK",
-        "TRYAGAIN",
-        "CROSSSLOT",
-        "NOAUTH",
-        "NOPERM",
-        "NOSCRIPT",
-        "BUSY",
-    ]
-)
-"""Error prefixes with which a server refuses a command before executing any of it."""
-
-TOO_MANY_CLIENTS = "ERR max number of clients reached"
-
-FROM_INSIDE_A_SCRIPT = re.compile(r"script: [0-9a-f]{40}|user_script|Error running script|call to f_")
-"""How Redis 6, 7 and Valkey mark an error raised while a script was already running. Our scripts
-return (not raise) the error of their first write, so that one comes without the mark."""
 
 MIXED_UP = "reply-mixed-up"
 """First word of the error of a step whose reply has a type that its command never answers with."""
@@ -55,7 +27,7 @@ _READS = frozenset({StepKind.READ, StepKind.INDEX_READ})
 
 def refuses(error: Refused) -> bool:
     """Whether this error, on a single command, proves that the command was not executed."""
-    return error.prefix in REFUSALS or error.text.startswith(TOO_MANY_CLIENTS)
+    return not may_have_run(error.code)
 
 
 def of_command(reply: object) -> Outcome:
@@ -68,7 +40,7 @@ def of_command(reply: object) -> Outcome:
 
 def of_script(reply: object) -> Outcome:
     """The reply of `commands.ATOMIC`."""
-    if isinstance(reply, Refused) and FROM_INSIDE_A_SCRIPT.search(reply.text):
+    if isinstance(reply, Refused) and reply.in_script:
         return Outcome.UNKNOWN
     return of_command(reply)
 
@@ -77,7 +49,7 @@ def of_group(replies: Sequence[object]) -> Outcome:
     """The replies to MULTI, the queued commands and EXEC; trailing ones may be missing."""
     last = replies[-1]
     if isinstance(last, Refused):
-        if last.prefix == "EXECABORT" or refuses(last):
+        if refuses(last):
             return Outcome.REJECTED
         never_queued = all(isinstance(reply, Refused) and refuses(reply) for reply in replies[:-1])
         return Outcome.REJECTED if never_queued else Outcome.UNKNOWN

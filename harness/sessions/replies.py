@@ -37,10 +37,9 @@ def refusal_of(error: BaseException) -> Refused | None:
     """The error reply behind an exception of redis-py; None if the exception is no reply."""
     prefix = getattr(error, "status_code", None)
     if prefix is not None:
-        return Refused(prefix, f"{prefix} {_text(error)}")
+        return Refused(f"{prefix} {_text(error)}")
     if isinstance(error, ResponseError):
-        text = _text(error)
-        return Refused(text.split(" ", 1)[0], text)
+        return Refused(_text(error))
     return None
 
 

@@ -15,15 +15,13 @@ from redis.exceptions import RedisClusterException, RedisError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile
+from harness.redis_wire.refusals import is_elsewhere
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client
 from harness.sessions.exchange import Exchange, Recording
 
 FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 """What a client library raises when Redis or the network fails; anything else is our bug."""
-
-WORTH_REPEATING = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"})
-"""Refusals that pass: another node is, or soon will be, the right one. (A full memory does not.)"""
 
 
 class Unanswered(Exception):
@@ -71,9 +69,10 @@ class Store:
             self._free.release()
         if exchange.carried[-1].settled(exchange):
             return
-        result = exchange.carried[-1].attempt.result
-        if result != "reply" and result.removeprefix("error:") in WORTH_REPEATING:
-            raise Unanswered(str(exchange.carried[-1].replies[-1]))
+        last = exchange.carried[-1]
+        answered = last.attempt.result.startswith("error:")
+        if answered and last.refused is not None and is_elsewhere(last.refused.code):
+            raise Unanswered(str(last.replies[-1]))
 
     async def _wait_for_a_connection(self, recording: Recording) -> None:
         began_us, within_s = self._wire.now_us(), self._profile.socket_timeout_s

@@ -16,20 +16,13 @@ from enum import Enum, auto
 
 from harness.model.records import Attempt, AuditEntry, Operation, Step
 from harness.model.words import Outcome, StepKind
+from harness.redis_wire.refusals import may_have_run
 
 FOREVER = float("inf")
 NEVER = float("-inf")
 
 IDENTITY = ("sid", "user_id", "generation")
 """Fields that only a log-in writes; without all of them there is no session."""
-
-REFUSALS = frozenset(
-    {
-        *("READONLY", "OOM", "NOREPLICAS", "MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "ASK"),
-        *("TRYAGAIN", "CROSSSLOT", "NOAUTH", "NOPERM", "NOSCRIPT", "BUSY", "EXECABORT"),
-    }
-)
-"""Error prefixes of an attempt that proves by itself that nothing was executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +140,7 @@ def _unanswered(
             continue
         first_us = min(first_us, attempt.sent_us)
         handed_over = True
-        if attempt.n == skip or attempt.result.removeprefix("error:") in REFUSALS:
+        if attempt.n == skip or not _may_have_run(attempt):
             continue
         extra += 1
         until_us = max(until_us, _over(attempt, gone))
@@ -167,11 +160,12 @@ def unanswered(
     return [
         (one, _over(one, gone))
         for one in operation.attempts
-        if one.n in step.attempts
-        and one.n != skip
-        and one.handed_over
-        and one.result.removeprefix("error:") not in REFUSALS
+        if one.n in step.attempts and one.n != skip and one.handed_over and _may_have_run(one)
     ]
+
+
+def _may_have_run(attempt: Attempt) -> bool:
+    return may_have_run(attempt.result.removeprefix("error:"))
 
 
 def _over(attempt: Attempt, gone: Callable[[Attempt], float]) -> float:

@@ -20,11 +20,12 @@ from typing import NoReturn
 
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.search import explain, judge_register
-from harness.errors import UsageError
+from harness.errors import ExitStatus, UsageError
+from harness.model.words import Outcome
 
 MEMBERS = ("actor", "op", "key", "value", "expected", "swapped", "seen", "sent", "done", "outcome")
 OPERATIONS = ("read", "write", "cas", "delete")
-OUTCOMES = ("acked", "rejected", "unknown")
+OUTCOMES = (Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN)
 
 _SHOWN = 60
 """Characters of a wrong value in a message."""
@@ -109,7 +110,7 @@ def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign
             raise UsageError(f"{name}:{n}: {problem}") from None
         lines[n] = piece.decode().strip()
     after = _ties(found, name)
-    kept = [one for one in found if one.outcome != "rejected"]
+    kept = [one for one in found if one.outcome != Outcome.REJECTED]
     moments = sorted({one.sent for one in kept} | {one.done for one in kept if one.done is not None})
     rank = {moment: n for n, moment in enumerate(moments)}
     registers: defaultdict[str, list[Action]] = defaultdict(list)
@@ -131,12 +132,12 @@ def judge_foreign(foreign: Foreign, limits: Limits) -> list[KeyAnswer]:
     return answers
 
 
-def exit_status(answers: Iterable[KeyAnswer]) -> int:
-    """1: some key is not linearizable; else 3: some key is undecided, or there is none; else 0."""
+def exit_status(answers: Iterable[KeyAnswer]) -> ExitStatus:
+    """Failed: some key is not linearizable; else inconclusive: some key is undecided, or there is none."""
     found = {one.answer for one in answers}
     if Answer.NOT in found:
-        return 1
-    return 0 if found == {Answer.LINEARIZABLE} else 3
+        return ExitStatus.FAILED
+    return ExitStatus.PASSED if found == {Answer.LINEARIZABLE} else ExitStatus.INCONCLUSIVE
 
 
 def _wrong(message: str) -> NoReturn:
@@ -193,7 +194,7 @@ def _read(n: int, members: Line) -> _Read:
     op = _word(members, "op", OPERATIONS)
     outcome = _word(members, "outcome", OUTCOMES)
     sent = _time(members, "sent")
-    done = None if outcome == "unknown" else _time(members, "done")
+    done = None if outcome == Outcome.UNKNOWN else _time(members, "done")
     if done is not None and done < sent:
         _wrong(f"expected sent <= done, found sent {sent} and done {done}")
     expects, refuses, leaves = _effect(members, op, outcome)
@@ -212,7 +213,7 @@ def _read(n: int, members: Line) -> _Read:
 
 def _effect(members: Line, op: str, outcome: str) -> tuple[Value | Unsaid, Value | Unsaid, Value | Unsaid]:
     """What the operation expects, refuses and leaves."""
-    acked = outcome == "acked"
+    acked = outcome == Outcome.ACKED
     _only_where(members, "value", applies=op in {"write", "cas"}, to="write and cas")
     _only_where(members, "expected", applies=op == "cas", to="cas")
     _only_where(members, "swapped", applies=op == "cas" and acked, to="an acked cas")
@@ -235,7 +236,7 @@ def _effect(members: Line, op: str, outcome: str) -> tuple[Value | Unsaid, Value
 def _cas(
     members: Line, outcome: str, expected: Value, value: Value
 ) -> tuple[Value | Unsaid, Value | Unsaid, Value | Unsaid]:
-    if outcome != "acked":
+    if outcome != Outcome.ACKED:
         _sees_nothing(members, "cas", outcome)
         return expected, UNSAID, value
     swapped = _needed(members, "swapped", "acked cas")
@@ -336,7 +337,9 @@ def _ties(found: list[_Read], name: str) -> dict[int, frozenset[int]]:
             if last is not None and last.done is not None and one.sent < last.done:
                 _overlap(last, one, name)
             ending = [before for before in ending if before.done == one.sent]
-            before_it = [each.line for each in ending if each.key == one.key and each.outcome == "acked"]
+            before_it = [
+                each.line for each in ending if each.key == one.key and each.outcome == Outcome.ACKED
+            ]
             if before_it:
                 after[one.line] = frozenset(before_it)
             if one.done is not None:  # an unknown operation never ends, so nothing comes after it

@@ -13,14 +13,7 @@ from harness.checks.promises.kinds import FINDINGS
 from harness.model.judgement import Finding
 from harness.model.records import Operation, Step
 from harness.model.words import Cause, OperationKind, Outcome, StepKind
-
-REFUSED_FOR_NOW = ("OOM", "NOREPLICAS", "MISCONF")
-"""The primary itself refuses to write. Others (READONLY, LOADING, CLUSTERDOWN) say: not here, not
-yet; those are outages, measured as such."""
-
-
-REFUSED_BECAUSE = {"OOM": Cause.OUT_OF_MEMORY, "NOREPLICAS": Cause.TOO_FEW_REPLICAS}
-
+from harness.redis_wire.refusals import REFUSALS, cannot_write
 
 SAME_WINDOW_US = 2_000_000
 """Refusals of one shard closer together than this are one window."""
@@ -43,7 +36,7 @@ def refused_logins(index: Index) -> list[Refusals]:
     for operation in index.history.operations:
         if operation.kind is OperationKind.LOGIN and operation.outcome is Outcome.REJECTED:
             step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
-            if step is not None and _refused_by_the_node(step.error or ""):
+            if step is not None and cannot_write(step.error or ""):
                 refused[operation.shard].append((operation, step))
     found = []
     for shard, items in refused.items():
@@ -63,12 +56,6 @@ def _answered_reads(index: Index, shard: int, from_us: int, to_us: int) -> bool:
     reads = traffic.of_kind(OperationKind.READ) | traffic.of_kind(OperationKind.TOUCH)
     reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & (traffic.done_us != NONE)
     return bool((reads & (traffic.done_us >= from_us) & (traffic.done_us <= to_us)).any())
-
-
-def _refused_by_the_node(error: str) -> bool:
-    if error.startswith(REFUSED_FOR_NOW):
-        return True
-    return error.startswith("EXECABORT") and any(word in error for word in REFUSED_FOR_NOW)
 
 
 def _windows(items: list[tuple[Operation, Step]]) -> list[list[tuple[Operation, Step]]]:
@@ -92,8 +79,8 @@ def judge_refusals(index: Index) -> Counted:
     for window in refused_logins(index):
         seconds = (window.to_us - window.from_us) / 1e6
         first = window.operations[0]
-        prefix = next((word for word in REFUSED_FOR_NOW if word in window.error), "")
-        why = Why(cause=REFUSED_BECAUSE.get(prefix, Cause.NOT_DETERMINED), because=window.error)
+        code = cannot_write(window.error) or ""
+        why = Why(cause=REFUSALS[code].cannot_write or Cause.NOT_DETERMINED, because=window.error)
         findings.append(
             Finding(
                 name="refused-login",
@@ -103,7 +90,7 @@ def judge_refusals(index: Index) -> Counted:
                 cause=why.cause,
                 because=why.because,
                 sentence=f"For {seconds:.1f} s nobody new could log in on shard {window.shard} while reads"
-                f" worked: {len(window.operations)} log-ins were refused ({prefix}).",
+                f" worked: {len(window.operations)} log-ins were refused ({code}).",
                 operations=tuple(one.id for one in window.operations),
                 node=_node_of(index, first),
                 web_server=first.web_server,

@@ -5,17 +5,23 @@ from __future__ import annotations
 import pytest
 from redis import exceptions as redis_errors
 
-from harness.model.records import Attempt, Step
-from harness.model.words import Outcome, StepKind
+from harness.checks.facts.step_effects import effect_of
+from harness.model.records import Attempt, Operation, Step
+from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.redis_wire.refusals import MAX_CLIENTS, REFUSALS
 from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
-from harness.sessions.outcome import MIXED_UP, REFUSALS, failure_text, of_command, of_group, of_script, settle
+from harness.sessions.outcome import MIXED_UP, failure_text, of_command, of_group, of_script, settle
 
 INSIDE_7 = "OOM command not allowed script: 6b2ab1b6bd8f7ad1c1b2c3d4e5f60718293a4b5c, on @user_script:9."
+NOPERM_INSIDE = (
+    "NOPERM User default has no permissions to run the 'rpush' command "
+    "script: 6b2ab1b6bd8f7ad1c1b2c3d4e5f60718293a4b5c, on @user_script:11."
+)
 INSIDE_6 = "ERR Error running script (call to f_6b2ab1): @user_script:9: OOM command not allowed"
 
 
 def refused(text: str) -> Refused:
-    return Refused(text.split(" ", 1)[0], text)
+    return Refused(text)
 
 
 def step(does: StepKind = StepKind.WRITE) -> Step:
@@ -39,7 +45,7 @@ def attempt(n: int, *, handed_over: bool = True, result: str = "reply") -> Attem
     )
 
 
-@pytest.mark.parametrize("prefix", sorted(REFUSALS))
+@pytest.mark.parametrize("prefix", sorted(REFUSALS.keys() - {MAX_CLIENTS}))
 def test_single_command_refused_by_a_listed_prefix_is_rejected(prefix: str) -> None:
     """Each prefix on the list proves that a single command was not executed."""
     assert of_command(refused(f"{prefix} some words")) is Outcome.REJECTED
@@ -51,9 +57,12 @@ def test_single_command_with_an_unlisted_prefix_is_unknown(text: str) -> None:
     assert of_command(refused(text)) is Outcome.UNKNOWN
 
 
-def test_single_command_at_the_client_limit_is_rejected() -> None:
+@pytest.mark.parametrize(
+    "text", ["ERR max number of clients reached", "ERR max number of clients + cluster connections reached"]
+)
+def test_single_command_at_the_client_limit_is_rejected(text: str) -> None:
     """The server's refusal of one client too many comes with the prefix ERR and still proves it."""
-    assert of_command(refused("ERR max number of clients reached")) is Outcome.REJECTED
+    assert of_command(refused(text)) is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(
@@ -101,6 +110,65 @@ def test_script_error_of_its_first_write_is_rejected() -> None:
         of_script(refused("BUSY Redis is busy running a script. You can only call SCRIPT KILL"))
         is Outcome.REJECTED
     )
+
+
+SAYS_THE_SAME = [
+    *(f"{code} some words" for code in sorted(REFUSALS.keys() - {MAX_CLIENTS})),
+    "ERR max number of clients reached",
+    "ERR max number of clients + cluster connections reached",
+    "EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to write.",
+    "ERR unknown command",
+    "WRONGTYPE Operation against a key holding the wrong kind of value",
+    "UNBLOCKED force unblock",
+    INSIDE_7,
+    INSIDE_6,
+    NOPERM_INSIDE,
+]
+
+
+@pytest.mark.parametrize("text", SAYS_THE_SAME)
+@pytest.mark.parametrize("shape", [Shape.PLAIN, Shape.SCRIPT])
+def test_client_and_judge_read_the_same_out_of_an_error(text: str, shape: Shape) -> None:
+    """An attempt that was answered so, before one that was acked: the judge reckons with two executions
+    exactly where the client does not call such an answer a rejection."""
+    first, answered = attempt(1), attempt(2)
+    exchange = exchange_of(shape, 1)
+    for one in (first, answered):
+        exchange.carried.append(Carried(one, exchange.everything, script=shape is Shape.SCRIPT))
+    exchange.carried[0].refuse(refused(text))
+    exchange.carried[1].replies.append(1 if shape is Shape.PLAIN else [1, 1])
+    alone = exchange_of(shape, 1, (attempt(1), [refused(text)]))
+    settle(alone.parts[0], alone)
+    settle(exchange.parts[0], exchange)
+    operation = Operation(
+        id=1,
+        actor="a",
+        web_server="web-1",
+        behaviour="change-field",
+        kind=OperationKind.WRITE,
+        user="ann",
+        session="x",
+        key="k",
+        shard=1,
+        generation=1,
+        due_us=1,
+        outcome=Outcome.ACKED,
+        phase=Phase.BASELINE,
+        steps=(exchange.parts[0].step,),
+        attempts=(first, answered),
+    )
+    effect = effect_of(operation, operation.steps[0], lambda _: 99.0)
+    assert effect is not None
+    assert effect.extra == (alone.parts[0].step.outcome is Outcome.UNKNOWN)
+
+
+def test_error_from_inside_a_script_that_writes_last_is_known_by_its_code() -> None:
+    """The release of a lock writes once, as its last command: a replica's refusal of it wrote nothing."""
+    text = f"READONLY You can't write against a read only replica. {INSIDE_7[-70:]}"
+    carried = Carried(attempt(1), (0,))
+    carried.refuse(refused(text))
+    assert carried.attempt.result == "error:READONLY"
+    assert of_command(refused(text)) is Outcome.REJECTED
 
 
 def test_step_timed_out_and_then_refused_is_unknown() -> None:

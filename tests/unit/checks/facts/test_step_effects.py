@@ -8,7 +8,6 @@ import pytest
 
 from harness.checks.facts.step_effects import (
     FOREVER,
-    REFUSALS,
     Effect,
     Sight,
     State,
@@ -26,6 +25,7 @@ from harness.checks.facts.step_effects import (
 )
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.redis_wire.refusals import REFUSALS
 
 
 def _operation(*attempts: Attempt, outcome: Outcome = Outcome.ACKED) -> Operation:
@@ -82,7 +82,7 @@ def test_refused_attempt_did_nothing(prefix: str) -> None:
 
 REFUSED = (
     *("READONLY", "OOM", "NOREPLICAS", "MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "ASK"),
-    *("TRYAGAIN", "CROSSSLOT", "NOAUTH", "NOPERM", "NOSCRIPT", "BUSY", "EXECABORT"),
+    *("TRYAGAIN", "CROSSSLOT", "NOAUTH", "NOPERM", "NOSCRIPT", "BUSY", "EXECABORT", "max-clients"),
 )
 
 
@@ -102,7 +102,13 @@ def _with(first: Attempt) -> tuple[Operation, Step]:
 
 @pytest.mark.parametrize(
     ("result", "over_us"),
-    [("timeout", 99.0), ("connection-lost", 99.0), ("error:ERR", 15), ("error:WRONGTYPE", 15)],
+    [
+        ("timeout", 99.0),
+        ("connection-lost", 99.0),
+        ("error:ERR", 15),
+        ("error:WRONGTYPE", 15),
+        ("error:in-script", 15),
+    ],
 )
 def test_attempt_without_an_answer_may_have_been_executed(result: str, over_us: float) -> None:
     """Until it is proved over; one that was answered by an error, until then."""
