@@ -47,10 +47,7 @@ class Audited:
 def said(audit: Sequence[AuditEntry]) -> pa.Array:
     """What each entry shows of its session, as a step's `saw` does; null unless it speaks for a primary."""
     return pa.array(
-        [
-            msgspec.json.encode(one.saw).decode() if one.saw is not None and one.role == "primary" else None
-            for one in audit
-        ],
+        [msgspec.json.encode(one.saw).decode() if one.role == "primary" else None for one in audit],
         pa.string(),
     )
 
