@@ -1,0 +1,172 @@
+"""From which number on something is missing, and the sentence that says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from harness.checks.facts.landmarks import moments_of
+from harness.checks.measures.host_lateness import Lateness
+from harness.checks.verdict.evidence import Affects, Evidence, Gap, drift_of, weigh
+from harness.model.history import History
+from harness.model.judgement import SessionCounts
+from harness.model.records import AuditSummary, ClockPair, Closing, Event
+from harness.model.words import OperationKind, Outcome
+from lab.records import us
+from tests.builders_metrics import END_S, Sketch, healthy
+
+FINE = SessionCounts(total=300, at_risk=200, intact=200)
+
+
+def gaps(history: History, sessions: SessionCounts = FINE, crashed: tuple[str, ...] = ()) -> list[Gap]:
+    return list(weigh(history, moments_of(history), sessions, crashed).gaps)
+
+
+def run(**how: object) -> History:
+    return healthy(Sketch(**how)).history()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "said"),
+    [
+        (SessionCounts(at_risk=200, undecidable=4), None),
+        (
+            SessionCounts(at_risk=200, undecidable=5),
+            "5 sessions cannot be decided, more than 2 % of the 200 at risk",
+        ),
+        (SessionCounts(at_risk=0), "no session was at risk: none was alive while the fault could do harm"),
+        (SessionCounts(at_risk=1), None),
+    ],
+)
+def test_losses_need_sessions_at_risk_that_can_be_decided(sessions: SessionCounts, said: str | None) -> None:
+    """Up to two of a hundred may be open."""
+    assert gaps(run(), sessions) == ([] if said is None else [Gap(Affects.LOSS, said)])
+    assert gaps(run(faulty=False), sessions) == []
+
+
+@pytest.mark.parametrize(("until", "blind"), [(13.0, False), (13.1, True)])
+def test_stretch_without_clock_records(until: float, blind: bool) -> None:
+    """More than two seconds of fault and recovery of which nothing is known."""
+    history = run()
+    clocks = tuple(one for one in history.clocks if one.t_us <= us(10.0) or one.t_us >= us(until))
+    first = next(one for one in clocks if one.t_us >= us(until))
+    moved = msgspec.structs.replace(first, t_us=us(until), loop_lag_us=0, canary_lag_us=0)
+    clocks = tuple(moved if one is first else one for one in clocks)
+    found = [one.sentence for one in gaps(replace(history, clocks=clocks)) if one.affects is Affects.TIMING]
+    assert bool(found) is blind
+    if blind:
+        assert found == ["nothing says how this machine was doing for 2 s: no clock records"]
+
+
+@pytest.mark.parametrize(("drift_us", "apart"), [(50_000, False), (50_001, True)])
+def test_clocks_that_moved_apart(drift_us: int, apart: bool) -> None:
+    """More than fifty milliseconds over the run, in whichever direction."""
+    history = run()
+    for sign in (1, -1):
+        clocks = tuple(msgspec.structs.replace(one, wall_us=one.t_us) for one in history.clocks)
+        clocks = (
+            *clocks[:-1],
+            msgspec.structs.replace(clocks[-1], wall_us=clocks[-1].t_us + sign * drift_us),
+        )
+        found = gaps(replace(history, clocks=clocks))
+        assert bool(found) is apart
+        assert drift_of(clocks) == drift_us
+    assert drift_of([]) == 0
+    assert drift_of([ClockPair(t_us=1, wall_us=5)]) == 0
+
+
+def test_every_gap_says_what_is_missing() -> None:
+    """And why, where that is known."""
+    history = run()
+
+    def said(**parts: object) -> list[str]:
+        return [one.sentence for one in gaps(replace(history, **parts))]  # type: ignore[arg-type]
+
+    assert said(closing=None) == ["the history is incomplete: it has no closing line"]
+    assert said(incomplete="killed") == ["the history is incomplete: killed"]
+    assert said(closing=Closing(t_us=us(END_S), interrupted=True)) == ["the run was interrupted: by its user"]
+    assert said(closing=Closing(t_us=us(END_S), interrupted=True, reason="x")) == [
+        "the run was interrupted: x"
+    ]
+    assert said(closing=Closing(t_us=us(END_S), not_recovered="y")) == ["the topology did not recover: y"]
+    assert said(samples=()) == ["no node was ever sampled, so roles, offsets and evictions are not known"]
+    assert said(audit_summary=None) == ["the run never came to its audit"]
+    assert said(audit_summary=AuditSummary(passes=3)) == [
+        "no audit is valid: the topology changed during each of 3 passes"
+    ]
+    assert said(audit_summary=AuditSummary(passes=3, reason="z")) == ["no audit is valid: z"]
+    assert said(audit_summary=AuditSummary(passes=2, valid_pass=2)) == ["the audit read no session"]
+    crash = Event(source="web-1", name="behaviour-crashed", t_us=us(12.0), detail="cart: KeyError")
+    assert said(events=(*history.events, crash, crash)) == [
+        "the load engine crashed in 2 operations: cart: KeyError"
+    ]
+    stuck = Event(source="fault 1", name="heal-failed", t_us=us(12.0), detail="no route")
+    assert said(events=(*history.events, stuck)) == ["fault 1 could not be healed: no route"]
+    assert said(clocks=()) == [
+        "nothing says how this machine was doing: no clock records",
+        "nothing says how the clocks ran: no clock records",
+    ]
+    assert gaps(history, crashed=("judge_x: y",)) == [Gap(Affects.UPPER, "a check crashed: judge_x: y")]
+
+
+def test_run_without_phases_says_so() -> None:
+    """What belongs to the fault is not known then."""
+    found = gaps(replace(run(), phases=()))
+    assert Gap(Affects.UPPER, "no phase was recorded, so what belongs to the fault is not known") in found
+
+
+@pytest.mark.parametrize(
+    ("details", "why"),
+    [
+        ((), "it never began"),
+        (("",), "its effect was not observed"),
+        (("first", "last"), "last"),
+    ],
+)
+def test_fault_without_an_effect_says_why(details: tuple[str, ...], why: str) -> None:
+    """By its own last word; another fault's is not its own."""
+    history = run(fault_kinds=("kill", "kill"))
+    more = tuple(
+        Event(source="fault 2", name="no-effect", t_us=us(12.0), fault=2, detail=detail) for detail in details
+    )
+    other = Event(source="fault 1", name="no-effect", t_us=us(11.0), fault=1, detail="other")
+    found = gaps(replace(history, events=(*history.events, *more, other)))
+    assert found == [Gap(Affects.ALL, f"fault 2 (kill primary) did not take effect: {why}")]
+
+
+def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() -> None:
+    """Acked in the baseline; sent, with whatever outcome, in fault or recovery."""
+    before = "the workload got nothing through before the fault"
+    under = "no operation was sent between the fault and recovery"
+    for at, outcome, said in (
+        (5.0, Outcome.ACKED, [under]),
+        (5.0, Outcome.UNKNOWN, [before, under]),
+        (11.0, Outcome.ACKED, [before]),
+        (11.0, Outcome.UNKNOWN, [before]),
+        (14.0, Outcome.UNKNOWN, [before]),
+        (11.0, Outcome.NOT_SENT, [before, under]),
+        (16.0, Outcome.ACKED, [before, under]),
+    ):
+        sketch = Sketch()
+        sketch.do(OperationKind.WRITE, at, outcome=outcome)
+        assert [one.sentence for one in gaps(sketch.history())] == said
+    quiet = Sketch(faulty=False)
+    quiet.do(OperationKind.WRITE, 5.0)
+    assert gaps(quiet.history()) == []
+
+
+def test_delay_is_held_against_the_findings_own_limit() -> None:
+    """Else against the tightest bound of the scenario."""
+    late = Evidence(lateness=Lateness(delays_s=(1.0,), bound_s=4.0), limits_s={"no-recovery": 9.0})
+    assert late.about_delays("no-recovery") == ()
+    assert late.about_delays("over-budget") == ("late by 1000 ms, too much to judge a bound of 4 s",)
+    unknown = Evidence(gaps=(Gap(Affects.TIMING, "t"), Gap(Affects.TTL, "u")))
+    assert unknown.about_delays("no-recovery") == ("t",)
+    history = run()
+    found = weigh(history, moments_of(history), FINE)
+    assert found.limits_s == {
+        "no-recovery": history.plan.scenario.settle_within_s,
+        "logged-out-by-outage": history.plan.scenario.workload.idle_timeout_s,
+    }
