@@ -10,18 +10,16 @@ The trap: a paused node still accepts connections (its kernel does), so every st
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
 
 import hiredis
 
 from harness.model.seams import Address, Source
 from harness.redis_wire.local_ends import all_taken, is_taken, local_ends
 from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply, packed, reply_reader
-
-T = TypeVar("T")
 
 _TURN_S = 0.05
 """In so many steps a time limit is used up."""
@@ -55,7 +53,9 @@ class AsyncConnection:
                 seconds.
         """
         try:
-            return await in_time(self._answers(commands), within_s)
+            async with time_limit(within_s):
+                stream = await self._opened()
+                return await stream.ask(commands)
         except TimeoutError as silence:
             self.close()
             raise NoAnswer(f"no answer within {within_s:g} s") from silence
@@ -73,7 +73,8 @@ class AsyncConnection:
             NoAnswer: not connected within `within_s` seconds.
         """
         try:
-            stream = await in_time(self._opened(), within_s)
+            async with time_limit(within_s):
+                stream = await self._opened()
         except OSError as problem:  # a TimeoutError is one
             self.close()
             raise NoAnswer(str(problem) or f"no answer within {within_s:g} s") from problem
@@ -94,10 +95,6 @@ class AsyncConnection:
             self._stream.abort()
             self._stream = None
 
-    async def _answers(self, commands: Sequence[Command]) -> list[Reply]:
-        stream = await self._opened()
-        return await stream.ask(commands)
-
     async def _opened(self) -> _Stream:
         if self._stream is not None and not self._stream.gone.done():
             return self._stream
@@ -111,26 +108,46 @@ class AsyncConnection:
         return stream
 
 
-async def in_time(work: Coroutine[Any, Any, T], within_s: float) -> T:
-    """What `work` returns, if a node lets it do so in time: our own lateness is not the node's. However long
-    a turn of a late loop takes, no more of the time limit is used up than it was meant to take. Otherwise a
-    loop that needs a quarter of a second for a turn finds every node silent, and can never connect again,
-    as that takes several turns.
+@asynccontextmanager
+async def time_limit(within_s: float) -> AsyncIterator[None]:
+    """What is awaited inside has so long, as far as a node is to blame: our own lateness is not the node's.
+
+    However long a turn of a late loop takes, no more of the limit is used up than it was meant to take.
+    Otherwise a loop that needs a quarter of a second for a turn finds every node silent, and can never
+    connect again, as that takes several turns.
 
     Raises:
-        TimeoutError: it did not.
+        TimeoutError: the limit is used up.
     """
-    task = asyncio.ensure_future(work)
-    try:
-        for used in range(math.ceil(within_s / _TURN_S)):
-            await asyncio.wait((task,), timeout=min(_TURN_S, within_s - used * _TURN_S))
-            if task.done():
-                return task.result()
-        raise TimeoutError
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(None) as limit:
+        turns = _Turns(within_s, limit)
+        try:
+            yield
+        finally:
+            turns.cancel()
+
+
+class _Turns:
+    """Uses up a limit in steps, each with a timer of its own."""
+
+    def __init__(self, left_s: float, limit: asyncio.Timeout) -> None:
+        self._left_s = left_s
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._next()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _next(self) -> asyncio.TimerHandle:
+        return self._loop.call_later(min(_TURN_S, self._left_s), self._use_up)
+
+    def _use_up(self) -> None:
+        self._left_s -= _TURN_S
+        if self._left_s > 0:
+            self._timer = self._next()
+        else:
+            self._limit.reschedule(self._loop.time())
 
 
 class _Stream(asyncio.Protocol):

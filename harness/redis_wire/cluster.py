@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from harness.model.words import NodeRole
 from harness.redis_wire import words
 
-_ROLES = {words.PRIMARY, words.REPLICA}
+_NO_TROUBLE = {words.PRIMARY, words.REPLICA, "myself", "noflags"}
 MEETING = "handshake"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterRow:
-    """One line."""
+class ClusterRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One line. (A struct: made hundreds of times a second, it costs a third of a data class.)"""
 
     identity: str
     host: str
@@ -61,14 +61,20 @@ def _row(  # noqa: PLR0917  the columns of the line
         host=host,
         port=int(port),
         itself="myself" in flags,
-        role=next((words.role(flag) for flag in flags & _ROLES), None),
-        flags=flags - _ROLES - {"myself", "noflags"},
+        role=_role(flags),
+        flags=flags - _NO_TROUBLE,
         primary="" if primary == "-" else primary,
         pong_ms=int(pong_ms),
         epoch=int(epoch),
         connected=link == "connected",
         slots=tuple(_range(slot) for slot in slots if not slot.startswith("[")),
     )
+
+
+def _role(flags: frozenset[str]) -> NodeRole | None:
+    if words.PRIMARY in flags:
+        return NodeRole.PRIMARY
+    return NodeRole.REPLICA if words.REPLICA in flags else None
 
 
 def _range(text: str) -> tuple[int, int]:

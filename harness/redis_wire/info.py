@@ -7,21 +7,17 @@ in one command only from 7.0 on: ask for each, and join the texts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from harness.model.words import NodeRole
 from harness.redis_wire import words
 
 Fields = Mapping[str, str]
 
-_REPLICA = re.compile(r"slave\d+")
-_DATABASE = re.compile(r"db(\d+)")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
+class Replica(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line of INFO replication: `slave0:ip=10.0.0.3,port=6379,state=online,offset=42,lag=0`."""
 
     host: str
@@ -43,23 +39,24 @@ def role(of: Fields) -> NodeRole | None:
 
 def replicas(of: Fields) -> Iterator[Replica]:
     """The replicas that a primary lists, whatever state they are in (INFO replication)."""
-    for name, value in of.items():
-        if _REPLICA.fullmatch(name):
-            said = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
-            yield Replica(
-                host=said.get("ip", ""),
-                port=int(said.get("port", 0)),
-                offset=int(said.get("offset", 0)),
-                lag_s=int(said.get("lag", 0)),
-            )
+    number = 0  # by name, not by looking at each of 200 fields: this is asked twenty times a second
+    while (line := of.get(f"slave{number}")) is not None:
+        said = dict(part.split("=", 1) for part in line.split(",") if "=" in part)
+        yield Replica(
+            host=said.get("ip", ""),
+            port=int(said.get("port", 0)),
+            offset=int(said.get("offset", 0)),
+            lag_s=int(said.get("lag", 0)),
+        )
+        number += 1
 
 
 def keys(of: Fields, database: int | None = None) -> int:
     """Keys in one logical database, or in all (INFO keyspace): `db0:keys=12,expires=0,avg_ttl=0`."""
     counts = {
-        int(found[1]): int(value.removeprefix("keys=").partition(",")[0])
+        int(name[2:]): int(value[5:].partition(",")[0])
         for name, value in of.items()
-        if (found := _DATABASE.fullmatch(name)) and value.startswith("keys=")
+        if name.startswith("db") and value.startswith("keys=") and name[2:].isdecimal()
     }
     return sum(counts.values()) if database is None else counts.get(database, 0)
 

@@ -47,11 +47,11 @@ class Play:
         return [record for record in self.records if isinstance(record, kind)]
 
     async def ask(self, node, *commands):
-        link = self.observers._context.link(node)
+        there = self.observers._context.connection(node)
         try:
-            return await link.ask(*commands, within_s=5)
+            return await there.ask(*commands, within_s=5)
         finally:
-            link.close()
+            there.close()
 
     async def until(self, condition, within_s=20.0):
         async with asyncio.timeout(within_s):

@@ -48,11 +48,11 @@ class Watched:
         return [e for e in self.of(Event) if e.name == name and e.t_us >= since_us]
 
     async def ask(self, node, *commands):
-        link = self.observers._context.link(node)
+        there = self.observers._context.connection(node)
         try:
-            return await link.ask(*commands, within_s=2)
+            return await there.ask(*commands, within_s=2)
         finally:
-            link.close()
+            there.close()
 
     async def act(self, method, *given, **options):
         before_us = self.clock.now_us()

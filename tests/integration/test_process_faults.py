@@ -142,7 +142,7 @@ def test_cut_web_server_cannot_reach_the_node_on_an_established_connection(topol
 def test_reply_to_a_cut_web_server_does_not_arrive(topology: ProcessTopology) -> None:
     """A request that was executed before the cut is not answered through it: both ways are shut."""
     with as_web_server(topology, "web-1", "redis-1") as waiting:
-        waiting._socket.sendall(b"BLPOP gate 0\r\n")
+        waiting.socket.sendall(b"BLPOP gate 0\r\n")
         wait_until(
             lambda: info.fields(command(topology, "redis-1", "INFO", "clients"))["blocked_clients"] == "1",
             within_s=5,
@@ -151,7 +151,7 @@ def test_reply_to_a_cut_web_server_does_not_arrive(topology: ProcessTopology) ->
         topology.cut(["redis-1"], ["web-1"], by=1)
         command(topology, "redis-1", "RPUSH", "gate", "open")
         with pytest.raises(TimeoutError):
-            waiting._socket.recv(100)
+            waiting.socket.recv(100)
         topology.mend(by=1)
 
 

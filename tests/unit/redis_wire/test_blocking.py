@@ -146,7 +146,13 @@ def test_nobody_listens() -> None:
 def test_hanging_up_wakes_the_thread_that_waits() -> None:
     """Its call ends with no answer, long before the limit."""
     ended: list[str] = []
-    with node(SILENCE) as server:
+    asked = threading.Event()
+
+    def never(_: list[str]) -> Answer:
+        asked.set()
+        return SILENCE
+
+    with in_thread(ScriptedServer(never, handshake={})) as server:
         there = connect(server, secret=None, within_s=60)
 
         def wait() -> None:
@@ -156,8 +162,7 @@ def test_hanging_up_wakes_the_thread_that_waits() -> None:
 
         thread = threading.Thread(target=wait)
         thread.start()
-        while not server.received:  # else it would not wait yet
-            time.sleep(0.001)
+        assert asked.wait(5)
         there.hang_up()
         thread.join(5)
         there.close()
