@@ -18,7 +18,7 @@ GROUND = {"model", "errors", "clock", "kit_files", "redis_wire", "safe_files", "
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
 PURE = {"scenario", "plan", "checks", "report", "model"}
 UNTOUCHABLE = {"redis", "hiredis", "docker", "subprocess", "asyncio", "socket"}
-PURE_OF_THE_WIRE = {"harness.redis_wire.keys", "harness.redis_wire.words"}
+PURE_OF_THE_WIRE = {f"harness.redis_wire.{name}" for name in ("keys", "refusals", "words")}
 
 
 def _modules() -> list[Path]:
@@ -135,7 +135,7 @@ WIRE = "redis_wire"
 CLIENTS_UNDER_TEST = "sessions"
 KNOCKS_AT_THE_DOCKER_ENGINE = PACKAGE / "topology" / "docker" / "daemon.py"
 TRANSLATES_OLD_DIRECTIVES = PACKAGE / "model" / "directive_table.py"
-ASK_NODES = {"topology", "faults", "observe", "sessions", "by_hand", "run"}
+ASK_NODES = {"topology", "faults", "observe", "sessions", "running"}
 PROTOCOL_WORDS = {"master", "slave", "myself", "handshake"}
 
 
