@@ -16,8 +16,10 @@ Read the package in the order the data flows:
     run         the road from files to results, through all of them: start reading here
     running/    its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
     saved/      results on disk: one run judged, a suite judged again, sessions' stories
+    beside/     a command of somebody's own in the place of the session traffic
     cli         the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody, `redis_wire` knows them; a stage knows only
-those; `run`, `running`, `saved` and `cli` know the stages. A stage never imports a sibling stage.
+those; `run`, `running`, `beside`, `saved` and `cli` know the
+stages. A stage never imports a sibling stage.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import secrets
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import __doc__ as package_doc
-from harness import completion, doctor, output, saved
+from harness import beside, completion, doctor, output, saved
 from harness import plan as planning
 from harness.errors import EnvironmentFailure, ExitStatus, KitError, UsageError
 from harness.model.engine import is_engine_name
@@ -32,7 +33,7 @@ from harness.running.ground import BACKENDS, Ground, build_image, choose_ground,
 from harness.running.selection import Choice, Chosen
 from harness.running.vocabulary import shipped
 from harness.saved.foreign import judge_file
-from harness.scenario import load_fault
+from harness.scenario import load_fault, load_faults
 from harness.version import kit_version
 from harness.visible import visible_json
 
@@ -232,6 +233,21 @@ def _down(options: argparse.Namespace) -> int:
     return by_hand.down(options.run, sys.stdout)
 
 
+def _with(options: argparse.Namespace) -> int:
+    engine = (f"deployment.engine={options.engine}",) if options.engine else ()
+    scenario = beside.nodes_of(options.target, settings=(*options.set, *engine))
+    faults = load_faults(options.fault, scenario, shipped())
+    ground = choose_ground(options.backend, selection.engines_of([scenario]))
+    return beside.with_command(
+        replace(scenario, faults=faults),
+        ground,
+        command=options.command,
+        environment=options.env,
+        seed=options.seed if options.seed is not None else secrets.randbelow(2**31),
+        out=Path(options.out),
+    )
+
+
 def _completion(options: argparse.Namespace) -> int:
     output.say(completion.script(_parser(), options.shell))
     return 0
@@ -290,6 +306,41 @@ def _parser() -> argparse.ArgumentParser:
     inject = verb("inject", _inject, "do a fault to a held topology")
     inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
     inject.add_argument("--run", help="id of the held topology; may be left out if there is one")
+    beside_it = verb("with", _with, "start nodes, run a command of yours beside them, do faults meanwhile")
+    beside_it.add_argument(
+        "target",
+        type=_path,
+        help="single, sentinel, cluster, split, shared; a deployment file; or a scenario",
+    )
+    beside_it.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        help="as in a scenario's list, e.g. 'after: 3s, kill: primary'; may be given again",
+    )
+    beside_it.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="one more variable for the command, e.g. STORE={REDIS_URL}",
+    )
+    beside_it.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    beside_it.add_argument(
+        "--engine", type=_engine, help="an engine by name, e.g. redis-7.0; doctor lists them"
+    )
+    beside_it.add_argument("--seed", type=_seed, help="repeat what faults choose at random")
+    beside_it.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="change one setting of the deployment",
+    )
+    beside_it.add_argument(
+        "--out", type=_path, default="runs", help="folder for what is kept (default: runs)"
+    )
+    beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
     complete = verb("completion", _completion, "print what makes a shell complete this command's words")
     complete.add_argument("shell", choices=completion.SHELLS)
     verb("clean", _clean, "remove what a killed harness left behind, never a result")

@@ -16,7 +16,14 @@ Nothing here imports a fault or a behaviour: what there is comes in as a Vocabul
 
 from harness.scenario.expectations import METRICS
 from harness.scenario.first_key import first_key, is_scenario
-from harness.scenario.reading import load, load_deployment, load_fault, scenario_of
+from harness.scenario.reading import (
+    load,
+    load_deployment,
+    load_fault,
+    load_faults,
+    scenario_of,
+    scenario_of_kind,
+)
 from harness.scenario.schema import scenario_schema
 
 __all__ = [
@@ -26,6 +33,8 @@ __all__ = [
     "load",
     "load_deployment",
     "load_fault",
+    "load_faults",
     "scenario_of",
+    "scenario_of_kind",
     "scenario_schema",
 ]

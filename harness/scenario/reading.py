@@ -131,7 +131,10 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    given = tree.compose_file(path)
+    return replace(_deployment_at(tree.compose_file(path), overrides), file=str(path))
+
+
+def _deployment_at(given: tree.Node, overrides: Sequence[str]) -> Deployment:
     if not isinstance(given, tree.Mapping):
         raise UsageError(
             f"{tree.place(given)}: expected 'deployment: 1' as the first key, found no mapping; the lines of "
@@ -147,7 +150,7 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     version = Field(key="deployment", reader=_VERSION, required=True, help="format version: deployment: 1")
     deployment = read_deployment(root, "", problems, extra=(version,))
     problems.raise_if_any()
-    return replace(deployment, file=str(path))
+    return deployment
 
 
 def scenario_of(path: Path, *, overrides: Sequence[str] = ()) -> Scenario:
@@ -156,24 +159,59 @@ def scenario_of(path: Path, *, overrides: Sequence[str] = ()) -> Scenario:
     Raises:
         UsageError: everything that is wrong, one line each.
     """
+    deployment = load_deployment(path, overrides=_below_deployment(overrides))
+    return _nodes_only(str(path), deployment)
+
+
+def scenario_of_kind(kind: TopologyKind, *, overrides: Sequence[str] = ()) -> Scenario:
+    """The same for a topology as it is by default.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    given = tree.compose_text(f"{{deployment: 1, name: {kind}, topology: {{kind: {kind}}}}}", kind)
+    return _nodes_only(kind, _deployment_at(given, _below_deployment(overrides)))
+
+
+def _below_deployment(overrides: Sequence[str]) -> list[str]:
     if others := [text for text in overrides if not text.startswith("deployment.")]:
         raise UsageError(
             f"--set {tree.shortened(others[0])}: expected a setting below 'deployment.', "
             "as no scenario is named"
         )
-    below = [text.removeprefix("deployment.") for text in overrides]
-    deployment = load_deployment(path, overrides=below)
+    return [text.removeprefix("deployment.") for text in overrides]
+
+
+def _nodes_only(file: str, deployment: Deployment) -> Scenario:
     return Scenario(
-        file=str(path),
+        file=file,
         name=deployment.name,
         shows=Shows.PROMISE,
         tags=(),
         about="",
         advice="",
         deployment=deployment,
-        workload=Workload(mix={"read": 1.0}),
+        workload=Workload(mix={"read": 1.0}, web_servers=1),
         faults=(),
     )
+
+
+def load_faults(texts: Sequence[str], scenario: Scenario, vocabulary: Vocabulary) -> tuple[FaultStep, ...]:
+    """Read faults as a scenario's list would have them, one text each: `after: 3s, kill: primary`.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    for number, text in enumerate(texts, 1):
+        if reason := tree.unfit(text):
+            raise UsageError(f"--fault {number}: {reason}")
+    items = [f"{{{text.strip().removeprefix('{').removesuffix('}')}}}" for text in texts]
+    given = tree.compose_text("[" + ",\n".join(items) + "]", "--fault")
+    around = Surroundings(vocabulary=vocabulary, deployment=scenario.deployment, workload=scenario.workload)
+    problems = Problems()
+    steps = read_faults(given, around, problems)
+    problems.raise_if_any()
+    return steps
 
 
 def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultStep:

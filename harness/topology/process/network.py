@@ -190,7 +190,9 @@ class Network:
             namespace.netlink.set_up(index)
             namespace.netlink.make_room_for_cuts()
         own = socket.if_nametoindex(_link_name(self.subnet))
-        for name in ("", *self._plan.web_servers):
+        # The first is where sockets come from that nobody binds: those of a person's shell, or of a command
+        # of theirs. They are on the side of the first web server; an observer always binds its own.
+        for name in (*self._plan.web_servers, ""):
             harness.netlink.add_address(own, self._hosts[name], PREFIX_LENGTH)
         harness.netlink.set_up(own)
         harness.close()

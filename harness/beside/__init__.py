@@ -1,0 +1,16 @@
+"""`with`: somebody's own command beside a topology, faults on a timeline, everything taken down at the end.
+
+    failover-kit with sentinel --fault 'after: 3s, kill: primary' -- pytest tests/sessions
+
+    nodes         which nodes, from one word
+    surroundings  what the command learns of the nodes
+    command       the command as a process: its signals, its end
+    running       nodes up, command and faults, nodes down; what is told of it
+
+The kit sends no load here: the command is the application.
+"""
+
+from harness.beside.nodes import nodes_of
+from harness.beside.running import with_command
+
+__all__ = ["nodes_of", "with_command"]

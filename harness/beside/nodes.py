@@ -1,0 +1,34 @@
+"""Which nodes a command gets beside it, from one word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness import scenario as reading
+from harness.errors import UsageError
+from harness.model.scenario import Scenario, Workload
+from harness.model.words import TopologyKind
+from harness.running import selection
+
+
+def nodes_of(word: str, *, settings: Sequence[str]) -> Scenario:
+    """The deployment that a word names, without load and faults: a kind of topology as it is by default, a
+    deployment file, or that of a scenario.
+
+    Raises:
+        UsageError: it names none, or several, or the file is wrong.
+    """
+    if word in set(TopologyKind):
+        return reading.scenario_of_kind(TopologyKind(word), overrides=settings)
+    if reading.first_key(Path(word)) == "deployment":
+        return reading.scenario_of(Path(word), overrides=settings)
+    try:
+        files = selection.scenario_files(word)
+    except UsageError as problem:
+        raise UsageError(f"{problem}; a topology by its name: {', '.join(TopologyKind)}") from problem
+    if len(files) != 1:
+        raise UsageError(f"{word}: expected one scenario, found {len(files)}")
+    (found,) = selection.load(files, suite=None, overrides=settings, deployment=None)
+    return replace(found, faults=(), expect=(), workload=Workload(mix={"read": 1.0}, web_servers=1))

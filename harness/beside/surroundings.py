@@ -1,0 +1,85 @@
+"""What a command learns of the nodes beside it: environment variables, and placeholders in its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from harness.errors import UsageError
+from harness.model.seams import Topology
+from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.visible import visible
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACEHOLDER = re.compile(r"\{(REDIS_[A-Z_]+)\}")
+_SHOWN = 60
+
+
+def variables(topology: Topology) -> dict[str, str]:
+    """Name -> value.
+
+    `REDIS_URL` leads to the node that is primary at the start. A client that is to follow a failover goes by
+    `REDIS_SENTINELS` and `REDIS_SERVICE`, or by `REDIS_CLUSTER_NODES`.
+    """
+    plan, secrets = topology.plan, topology.secrets
+    sessions = [node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
+    primary = next(node for node in sessions if node.role is NodeRole.PRIMARY)
+    address = topology.address(primary.name)
+    found = {
+        "REDIS_URL": _url(topology, primary.name),
+        "REDIS_HOST": address.host,
+        "REDIS_PORT": str(address.port),
+        "REDIS_PASSWORD": secrets.redis,
+    }
+    if sentinels := [node.name for node in plan.sentinels()]:
+        found["REDIS_SENTINELS"] = _listed(topology, sentinels)
+        found["REDIS_SERVICE"] = topology.service
+        found["REDIS_SENTINEL_PASSWORD"] = secrets.sentinel
+    if plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+        found["REDIS_CLUSTER_NODES"] = _listed(topology, [node.name for node in sessions])
+    caches = [node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE]
+    if caches:
+        found["REDIS_CACHE_URL"] = _url(topology, caches[0])
+    return found
+
+
+def mapped(given: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """What `--env NAME=TEXT` adds; placeholders in TEXT are filled.
+
+    Raises:
+        UsageError: no name, or a placeholder that this topology has no value for.
+    """
+    added: dict[str, str] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not _NAME.fullmatch(name):
+            shown = visible(text[:_SHOWN])
+            raise UsageError(f"--env: expected NAME=TEXT, such as STORE={{REDIS_URL}}, found {shown!r}")
+        added[name] = filled(value, known)
+    return added
+
+
+def filled(text: str, known: Mapping[str, str]) -> str:
+    """`text` with each `{REDIS_…}` replaced; other braces stay as they are.
+
+    Raises:
+        UsageError: a placeholder that this topology has no value for.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in known:
+            expected = ", ".join(sorted(known))
+            raise UsageError(f"{found[0]}: expected what this topology has: {expected}")
+        return known[found[1]]
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+def _url(topology: Topology, node: str) -> str:
+    address = topology.address(node)
+    return f"redis://:{topology.secrets.redis}@{address.host}:{address.port}/0"
+
+
+def _listed(topology: Topology, nodes: Sequence[str]) -> str:
+    addresses = [topology.address(node) for node in nodes]
+    return ",".join(f"{one.host}:{one.port}" for one in addresses)
