@@ -1,0 +1,151 @@
+"""Which lost write is over a budget, by how much it is, and how the finding says it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from harness.checks.facts.timelines import Index
+from harness.checks.promises.check import Counted
+from harness.checks.promises.loss_budget import judge_budget
+from harness.model.judgement import Finding
+from harness.model.words import FindingSide, TopologyKind
+from lab.past import Past
+from lab.records import us
+
+
+def _past(topology: TopologyKind = TopologyKind.CLUSTER) -> Past:
+    """Isolated at 2 s with a node-timeout of 2 s: what was acked from 1.9 s to 5.3 s may be lost."""
+    past = Past(topology=topology)
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: cut off", "isolate")
+    past.fail_over("redis-2", 4.0)
+    return past
+
+
+def _lost(
+    t_s: float | None, *, name: str = "lost-write", shard: int | None = 1, operation: int = 1
+) -> Finding:
+    return Finding(
+        name=name,
+        side=FindingSide.CLOSED,
+        session=f"s{operation}",
+        shard=shard,
+        operations=(operation, 99),
+        t_us=None if t_s is None else us(t_s),
+    )
+
+
+def _judged(*lost: Finding, past: Past | None = None, lag_s: float = 0.0) -> Counted:
+    history = (past or _past()).history()
+    clocks = tuple(msgspec.structs.replace(one, loop_lag_us=us(lag_s)) for one in history.clocks[:1])
+    return judge_budget(Index(replace(history, clocks=(*clocks, *history.clocks[1:]))), lost)
+
+
+@pytest.mark.parametrize(
+    ("t_s", "lag_s", "over"),
+    [
+        (5.3, 0.0, False),
+        (5.300001, 0.0, True),
+        (5.599, 0.3, False),
+        (5.601, 0.3, True),
+        (1.9, 0.0, False),
+        (1.899999, 0.0, True),
+        (1.899999, 0.3, True),  # an ack is recorded late, never early
+        (3.0, 0.0, False),
+    ],
+)
+def test_write_is_over_budget_outside_of_the_stretch(t_s: float, lag_s: float, over: bool) -> None:
+    """From what the successor certainly had to the end of the danger, and what the load engine was late."""
+    assert bool(_judged(_lost(t_s), lag_s=lag_s).findings) is over
+
+
+def test_finding_says_the_furthest_of_them() -> None:
+    """How many, how far after the effect, and what would have explained it."""
+    counted = _judged(_lost(6.0, operation=1), _lost(7.5, operation=2), _lost(3.0, operation=3))
+    (found,) = counted.findings
+    assert found.sentence == (
+        "On shard 1 2 acked writes that are lost were acked beyond the loss budget, the furthest 5.50 s after the"
+        " first fault's effect, while fault 1 (isolate redis-1) explains losses from -0.10 s to +3.30 s"
+        " (1.5 × cluster-node-timeout 2 s + 0.3 s); measured to 0 s."
+    )
+    assert (found.name, found.operations, found.observations) == ("over-budget", (2,), 2)
+    (found,) = _judged(_lost(1.0)).findings
+    assert found.sentence.startswith(
+        "On shard 1 an acked write that is lost was acked beyond the loss budget, the furthest 1.00 s before the"
+    )
+
+
+def test_write_that_two_findings_speak_of_is_one() -> None:
+    """By its operation; a finding of another kind, or without a time, is none of them."""
+    twice = (_lost(6.0), _lost(6.0, name="lost-update"))
+    (found,) = _judged(*twice).findings
+    assert found.observations == 1
+    assert _judged(_lost(6.0, name="stale-read"), _lost(None)).findings == []
+    (found,) = _judged(_lost(6.0, name="lost-session")).findings
+    assert found.name == "over-budget"
+
+
+def test_shard_that_no_fault_hit_has_no_budget() -> None:
+    """Whatever is lost there is over it."""
+    (found,) = _judged(_lost(3.0, shard=2)).findings
+    assert (
+        "acked beyond the loss budget, the furthest 1.00 s after the first fault's effect, and no fault hit"
+        in (found.sentence)
+    )
+
+
+def test_write_of_a_shard_that_nobody_knows_may_belong_to_any_budget() -> None:
+    """Inside of one it is explained."""
+    assert _judged(_lost(3.0, shard=None)).findings == []
+    assert len(_judged(_lost(9.0, shard=None)).findings) == 1
+
+
+def test_fault_that_costs_nothing_explains_nothing() -> None:
+    """And says why."""
+    past = Past()
+    past.log_in("ann", 1.0)
+    past.fault(2.0, "redis-1: nothing", "nothing")
+    (found,) = _judged(_lost(3.0), past=past).findings
+    assert found.sentence == (
+        "On shard 1 an acked write that is lost was acked beyond the loss budget, the furthest 1.00 s after the"
+        " first fault's effect, and fault 1 (nothing redis-1) may cost nothing: nothing was done to redis-1;"
+        " measured to 0 s."
+    )
+
+
+def test_fault_without_a_bound_leaves_its_shard_alone() -> None:
+    """One is enough; other shards are judged."""
+    past = _past()
+    past.fault(9.0, "redis-1: flushed", "flush", target="sessions")
+    assert _judged(_lost(7.0), past=past).findings == []
+    assert len(_judged(_lost(7.0, shard=2), past=past).findings) == 1
+
+
+def test_fault_without_a_rule_leaves_every_shard_open() -> None:
+    """Each with something lost counts once."""
+    past = _past()
+    past.fault(9.0, "redis-1: struck", "storm")
+    counted = _judged(_lost(7.0), _lost(8.0, operation=2), _lost(7.0, shard=2, operation=3), past=past)
+    assert (counted.findings, counted.undecidable) == ([], {"over-budget": 2})
+
+
+def test_run_without_an_effect_has_no_budget() -> None:
+    """Nothing can be over it."""
+    past = Past()
+    past.log_in("ann", 1.0)
+    assert _judged(_lost(3.0), past=past) == Counted()
+
+
+def test_failover_that_nobody_asked_for_explains_losses_as_well() -> None:
+    """The nearest budget is the one that is named."""
+    past = _past()
+    past.fail_over("redis-3", 10.0)
+    assert _judged(_lost(13.0), past=past).findings == []
+    (found,) = _judged(_lost(14.0), past=past).findings
+    assert (
+        "while a failover to redis-3 that no fault asked for explains losses from +7.90 s to +11.30 s"
+        in found.sentence
+    )
