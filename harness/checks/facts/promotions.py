@@ -70,11 +70,13 @@ def _promoted(
     about = [event for event in events if event.name in {"promoted", ORDERED, NOTICED}]
     found: list[Owner] = []
     for node, mine in samples.items():
-        role, last_us = "primary" if node in began else "replica", 0.0
+        follows, last_us = node not in began, 0.0
         for sample in mine:
-            if sample.role == "primary" and role == "replica":
+            if sample.role == "primary" and follows:
                 found.append(_narrowed(Owner(node, last_us, sample.done_us), about))
-            role, last_us = sample.role or role, sample.sent_us
+            if sample.role:
+                follows = sample.role == "replica"
+            last_us = sample.sent_us
     for event in about:
         if event.name == "promoted" and event.node is not None:
             near = (one for one in found if one.node == event.node)

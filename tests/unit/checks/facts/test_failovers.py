@@ -457,3 +457,14 @@ def test_error_counts_from_the_earliest_of_the_effect(done: float, first: float)
     sketch = failed_over()
     sketch.do(WRITE, 9.0, done - 9.0, outcome=Outcome.UNKNOWN, result="timeout")
     assert steps(sketch)["client's first error"].t_s == pytest.approx(first)
+
+
+def test_failover_that_never_came_begins_when_its_primary_led() -> None:
+    """Its fault may have come before that, and what happened then belongs to the one before."""
+    sketch = failed_over()
+    sketch.fault_kinds = ("kill", "kill")
+    sketch.event("effect", 12.0, source="fault 2", node="redis-2", fault=2, error_s=1.0)
+    sketch.event("published", 11.3)
+    first, second = lists(sketch).values()
+    assert first["topology published"].t_s == pytest.approx(1.3)
+    assert second["topology published"].t_s == pytest.approx(11.8 - 12.0)

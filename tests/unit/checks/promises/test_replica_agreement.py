@@ -42,6 +42,7 @@ def _windows(past: Past) -> list[tuple[float, float, int]]:
 def test_refusals_of_two_seconds_are_one_window() -> None:
     """Each no more than two seconds after the one before it; in their order, whatever their ids."""
     assert _windows(_refused(4.0, 2.0)) == [(2.0, 4.5, 2)]
+    assert _windows(_refused(4.0, 1.0, read=2.5)) == [(1.0, 1.5, 1), (4.0, 4.5, 1)]
     assert _windows(_refused(2.0, 4.0, 6.0, read=5.0)) == [(2.0, 6.5, 3)]
     assert _windows(_refused(2.0, 4.000001, read=3.0)) == [(2.0, 2.5, 1), (4.000001, 4.500001, 1)]
 
