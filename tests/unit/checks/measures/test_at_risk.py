@@ -115,3 +115,13 @@ def test_undecidable_session_is_counted_wherever_the_fault_was_before_it() -> No
         past.logout(ann, 8.0, outcome="unknown", executed=8.1)
         sessions = run_checks(past.history())[2]
         assert (sessions.at_risk, sessions.undecidable) == (expected, expected)
+
+
+def test_touch_that_promises_until_the_very_effect_keeps_its_session_at_risk() -> None:
+    """Its log-in had promised less; a microsecond earlier it would be over."""
+    for touched, at_risk in ((0.999, True), (0.998999, False)):
+        past = Past(idle_s=4.0)
+        ann = past.log_in("ann", 0.5)
+        past.touch(ann, touched)
+        past.fault(5.0)
+        assert (_at_risk(past) == {ann}) is at_risk
