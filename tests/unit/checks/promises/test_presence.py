@@ -578,3 +578,14 @@ def test_last_touch_that_was_missed_stands_for_all() -> None:
     """With the one that was promised and the look that found nothing."""
     (found,) = _judged(_out(3.5, 4.0, 5.0))[0]
     assert (found.operations, found.observations) == ((2, 5, 6), 3)
+
+
+def test_logout_that_was_undone_explains_what_is_missed_later() -> None:
+    """The session may be gone by it after all: that it was there is the breach, and told as that."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0, lost=True)
+    past.read(ann, 3.0)
+    past.lose(ann, 4.0)
+    past.read(ann, 5.0)
+    assert _names(past) == []
