@@ -108,6 +108,7 @@ def _with(first: Attempt) -> tuple[Operation, Step]:
         ("error:ERR", 15),
         ("error:WRONGTYPE", 15),
         ("error:in-script", 15),
+        ("reply", 15),
     ],
 )
 def test_attempt_without_an_answer_may_have_been_executed(result: str, over_us: float) -> None:
