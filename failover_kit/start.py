@@ -20,6 +20,8 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 
 _CANNOT_START = 4
+_INTERRUPTED = 130
+"""As in `harness.errors.ExitStatus`, which cannot be imported yet."""
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def main() -> int:
         from harness.cli import main as verbs  # noqa: PLC0415 - only now it is the kit's
     except KeyboardInterrupt:
         print("failover-kit: interrupted", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except Exception as problem:  # noqa: BLE001 - whatever a module that is not ours does on import
         print(f"failover-kit: {_why_not(problem)}", file=sys.stderr)
         return _CANNOT_START

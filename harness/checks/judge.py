@@ -14,11 +14,11 @@ from harness.checks.facts.request_ends import told_open
 from harness.checks.measures.summary import measure
 from harness.checks.promises.kinds import LOST_WRITES
 from harness.checks.run import run_checks
-from harness.checks.verdict.conclusion import conclude, in_order
+from harness.checks.verdict.conclusion import conclude
 from harness.checks.verdict.evidence import Affects, Evidence, weigh
 from harness.checks.verdict.expectations import Case, evaluate, widened_count
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval, Judgement, SessionCounts
+from harness.model.judgement import Finding, Interval, Judgement, SessionCounts, in_order
 
 Checked = tuple[Sequence[Finding], Mapping[str, Interval], SessionCounts, Sequence[str]]
 """What `run_checks` returns: findings, their counts, the sessions, and checks that crashed."""
@@ -34,7 +34,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
     found, counts, sessions, crashed = checked
     moments = moments_of(history)
     evidence = weigh(history, moments, sessions, crashed)
-    findings = in_order(found)
+    findings = tuple(in_order(found))
     metrics = measure(history, moments, findings, sessions)
     case = Case(
         history=history,

@@ -20,8 +20,7 @@ from harness.checks.promises.kinds import FINDINGS, ONE_PER_SESSION
 from harness.checks.promises.table import CHECKS, SEQUELS
 from harness.checks.screen.screening import Screened, screen
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval, SessionCounts
-from harness.model.words import FindingSide
+from harness.model.judgement import Finding, Interval, SessionCounts, in_order
 
 _UNTIL_THE_END = frozenset({"no-recovery", "refused-login"})
 """Not weakened by operations in flight when a history breaks off."""
@@ -51,13 +50,13 @@ def run_checks(
         found += counted.findings
         for name, more in counted.undecidable.items():
             undecidable[name] += more
-    findings = []
+    kept = []
     for one in _merged(found):
         if one.seen_us is not None and one.seen_us > index.horizon_us and one.name not in _UNTIL_THE_END:
             undecidable[one.name] += 1
         else:
-            findings.append(one)
-    findings.sort(key=_order)
+            kept.append(one)
+    findings = in_order(kept)
     counts = {
         name: Interval(
             low=(proved := sum(one.name == name for one in findings)), high=proved + undecidable[name]
@@ -82,8 +81,3 @@ def _merged(found: Sequence[Finding]) -> list[Finding]:
             first, second = sorted((before, one), key=lambda item: item.seen_us or 0)
             merged[key] = replace(first, observations=first.observations + second.observations)
     return list(merged.values())
-
-
-def _order(one: Finding) -> tuple[bool, int, str]:
-    when = one.seen_us if one.t_us is None else one.t_us
-    return one.side is not FindingSide.OPEN, 0 if when is None else when, one.name

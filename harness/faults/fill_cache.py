@@ -16,6 +16,7 @@ from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.filler import Load, Written, fill
 from harness.model.plan import Plan
+from harness.model.records import MEMORY_FULL_SHARE
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import TopologyKind
@@ -23,9 +24,6 @@ from harness.redis_wire.blocking import Connection
 
 _KEY_BYTES = len("cache:100000")
 _LOOK_EVERY_US = 20_000
-_AT_LIMIT = 0.9
-"""Share of maxmemory that counts as full: eviction keeps used_memory a little below the limit, and
-replication buffers, which are in used_memory, do not count towards it."""
 _LONGEST_US = 120_000_000
 _STALL_S = 10.0
 
@@ -137,7 +135,7 @@ class _Watch:
         return now_us - self._before.t_us < _LONGEST_US
 
     def look(self, memory: _Memory, written: Written) -> None:
-        at_limit = memory.limit_bytes and memory.used_bytes >= _AT_LIMIT * memory.limit_bytes
+        at_limit = memory.limit_bytes and memory.used_bytes >= MEMORY_FULL_SHARE * memory.limit_bytes
         evicting = at_limit and memory.evicted > self._before.evicted
         refusing = written.first_refusal.startswith("OOM")
         if self._full is None and (evicting or refusing):

@@ -19,6 +19,7 @@ import msgspec
 
 from harness.history.columns import ColumnWriter
 from harness.history.files import (
+    BLOCK_BYTES,
     COMPRESSED,
     HALF,
     PLAIN,
@@ -32,7 +33,6 @@ from harness.history.files import (
 from harness.model.records import Seal
 from harness.model.table import OperationTable
 
-_BLOCK_BYTES = 1 << 20
 _COMPRESSION_LEVEL = 6
 _OPERATION = b'{"type":"operation",'
 
@@ -89,7 +89,7 @@ def _divide(block: bytes, columns: ColumnWriter) -> bytes:
 def _blocks(plain: BinaryIO) -> Iterator[bytes]:
     """Whole lines, about a megabyte at a time."""
     begun = b""
-    while block := plain.read(_BLOCK_BYTES):
+    while block := plain.read(BLOCK_BYTES):
         end = block.rfind(b"\n") + 1
         if end:
             yield begun + block[:end]

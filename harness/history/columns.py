@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.history.files import HALF, TABLES
+from harness.history.files import HALF, TABLES, unpacked_at_most
 from harness.history.on_disk import ColumnsOnDisk, ReadAhead, ReadColumn
 from harness.history.pages import unpacked_bytes
 from harness.model.table import TEXT, OperationTable, rows_of
@@ -40,9 +40,6 @@ _READERS = 2
 
 _ROWS_ALWAYS = 100_000
 """And one more for each byte of the file: a row of a real run takes twenty or more."""
-_UNPACKED_ALWAYS = 64 << 20
-_UNPACKED_RATIO = 64
-"""What is no more than that for its size cannot fill the memory. Columns of real runs unpack to ten times."""
 _COMPRESSION_LEVEL = 3
 _PAGE_BYTES = 1 << 26
 """A column of a group is one page: compression sees all of it."""
@@ -225,7 +222,7 @@ def _complete(path: Path, columns: Sequence[str]) -> None:
         if rows != metadata.num_rows or not 0 <= rows <= _ROWS_ALWAYS + size:
             raise ValueError(f"{metadata.num_rows} rows in {size} bytes: no run leaves that")
         unpacked = unpacked_bytes(file, size, metadata, values_at_most=_ROWS_ALWAYS + size)
-    if unpacked > _UNPACKED_ALWAYS + _UNPACKED_RATIO * size:
+    if unpacked > unpacked_at_most(size):
         raise ValueError(f"{size} bytes unpack to {unpacked}: no run leaves that")
 
 

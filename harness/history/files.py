@@ -23,10 +23,21 @@ COMPRESSED = "history.jsonl.gz"
 
 TABLES = ("operations.parquet", "steps.parquet", "attempts.parquet")
 
-_BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 20
+"""Read at once, where a file is not kept as a whole."""
+
+UNPACKED_ALWAYS = 64 << 20
+UNPACKED_RATIO = 64
+"""What unpacks to no more than that for its size cannot fill the memory. Columns of real runs unpack to ten
+times their size and lines to ten or twenty times; a file made to fill memory, to a thousand."""
 
 HALF = ".part"
 """Ends the name of a file that is still being written."""
+
+
+def unpacked_at_most(size: int) -> int:
+    """How many bytes a file of this size may unpack to."""
+    return UNPACKED_ALWAYS + UNPACKED_RATIO * size
 
 
 @contextlib.contextmanager
@@ -49,7 +60,7 @@ def digest_of(path: Path) -> str:
     """
     with opened(path) as file:
         digest = new_digest()
-        while block := file.read(_BLOCK_BYTES):
+        while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 

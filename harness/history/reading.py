@@ -32,6 +32,7 @@ from harness.history.files import (
     digest_of,
     digest_of_plan,
     new_digest,
+    unpacked_at_most,
     without_collections,
 )
 from harness.model.history import History
@@ -64,9 +65,6 @@ _PART_BYTES = 1 << 19
 _SEAL = b'{"type":"seal"'
 _GZIP = 16
 """Added to the window's bits it tells zlib to expect, and check, gzip's head and checksum."""
-_UNPACKED_ALWAYS = 64 << 20
-_UNPACKED_RATIO = 64
-"""Lines of a run become a tenth to a twentieth of their size; a file made to fill memory, a thousandth."""
 _MOST_BYTES = 4 << 30
 _MOST_PLAN_BYTES = 64 << 20
 _NOTHING_KNOWN: Mapping[str, Declaration] = MappingProxyType({})
@@ -213,7 +211,7 @@ def _unpacked(packed: bytes) -> bytes:
     Raises:
         ValueError, zlib.error: it is cut off, damaged, or holds more.
     """
-    most = min(_UNPACKED_ALWAYS + _UNPACKED_RATIO * len(packed), _MOST_BYTES)
+    most = min(unpacked_at_most(len(packed)), _MOST_BYTES)
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP)
     content = unpacker.decompress(packed, most)
     if unpacker.unconsumed_tail:

@@ -52,6 +52,31 @@ class Finding:
     observations: int = 1
 
 
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """The order in which findings are kept and shown: by which somebody gets in who must not come first,
+    then by when the promise was made, or else by when it was seen broken."""
+    return sorted(findings, key=_place)
+
+
+def _place(one: Finding) -> tuple[bool, int, str]:
+    when = one.seen_us if one.t_us is None else one.t_us
+    return one.side is not FindingSide.OPEN, 0 if when is None else when, one.name
+
+
+def by_name(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
+    """Findings of one name together, for lists of names: those with somebody who gets in come first, then
+    the most frequent."""
+    names: dict[str, list[Finding]] = {}
+    for finding in findings:
+        names.setdefault(finding.name, []).append(finding)
+    return sorted(names.items(), key=lambda item: (not lets_in(item[1]), -len(item[1]), item[0]))
+
+
+def lets_in(findings: Iterable[Finding]) -> bool:
+    """Whether by any of them somebody gets in, or stays in, who must not."""
+    return any(one.side is FindingSide.OPEN for one in findings)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """An unavailability window of one kind of operation. `duration_s` is an interval: from how long something

@@ -152,6 +152,11 @@ class Unanswered(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     """What proves it; with `closed_us` None, why nothing does."""
 
 
+MEMORY_FULL_SHARE = 0.9
+"""Of maxmemory: from there on memory counts as full. Eviction keeps used_memory a little below the limit, and
+replication buffers, which are in used_memory, do not count towards it."""
+
+
 class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="sample"):
     """INFO of one data node, bracketed by when it was asked and answered."""
 

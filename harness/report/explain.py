@@ -12,7 +12,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.model.judgement import ExpectationResult, FailoverStep, Finding, Judgement, percent
+from harness.model.judgement import (
+    ExpectationResult,
+    FailoverStep,
+    Finding,
+    Judgement,
+    by_name,
+    lets_in,
+    percent,
+)
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
 from harness.report.words import after, first_line, loss, machine, verdict_word
@@ -72,18 +80,14 @@ def _expectation(one: ExpectationResult) -> str:
 
 
 def causes(findings: tuple[Finding, ...]) -> list[tuple[str, FindingSide, int, str]]:
-    """Per finding name: its side, how many, and the share of each cause; open ones first."""
-    by_name: dict[str, Counter[str]] = {}
-    sides: dict[str, FindingSide] = {}
-    for finding in findings:
-        by_name.setdefault(finding.name, Counter())[finding.cause] += 1
-        sides[finding.name] = finding.side
+    """Per finding name: its side, how many, and the share of each cause."""
     rows = []
-    for name, counted in by_name.items():
-        total = counted.total()
-        shares = ", ".join(f"{percent(n, total)} {cause}" for cause, n in counted.most_common())
-        rows.append((name, sides[name], total, shares))
-    return sorted(rows, key=lambda row: (row[1] is not FindingSide.OPEN, -row[2]))
+    for name, members in by_name(findings):
+        side = FindingSide.OPEN if lets_in(members) else FindingSide.CLOSED
+        counted = Counter(one.cause for one in members).most_common()
+        shares = ", ".join(f"{percent(n, len(members))} {cause}" for cause, n in counted)
+        rows.append((name, side, len(members), shares))
+    return rows
 
 
 def _causes(findings: tuple[Finding, ...]) -> list[str]:

@@ -21,6 +21,7 @@ from harness.checks.linearizability.foreign_history import (
     read_foreign,
 )
 from harness.errors import UsageError
+from harness.safe_files import MOST_BYTES
 from harness.visible import visible_json
 
 KEY_LIMIT_S = 10.0
@@ -32,7 +33,6 @@ ALL_LIMIT_S = 120.0
 
 MOST_SHOWN = 1000
 """Lines of one contradiction; nobody reads more."""
-MOST_BYTES = 1 << 30
 
 
 def judge_file(path: Path, *, partial: bool = False) -> tuple[list[str], int]:

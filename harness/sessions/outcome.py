@@ -22,7 +22,8 @@ MIXED_UP = "reply-mixed-up"
 
 _MISSING = object()
 
-_READS = frozenset({StepKind.READ, StepKind.INDEX_READ})
+READS = frozenset({StepKind.READ, StepKind.INDEX_READ})
+"""Steps that only look, so that WAIT has nothing to wait for."""
 
 
 def refuses(error: Refused) -> bool:
@@ -92,7 +93,7 @@ def settle(part: Part, exchange: Exchange) -> list[object] | None:
         step.attempts += (decided.attempt.n,)
         step.done_us, step.outcome, step.error = decided.attempt.done_us, Outcome.ACKED, None
         answer = _answer(part.shape, _replies_of(part, decided, exchange))
-        if step.does in _READS:
+        if step.does in READS:
             step.sent_us = decided.attempt.sent_us
     if answer and not _possible(part.names, answer):
         step.outcome, step.error = Outcome.UNKNOWN, f"{MIXED_UP}: {step.command} answered {answer!r}"[:160]

@@ -16,7 +16,7 @@ from harness.model.scenario import Declaration, OptionValue
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.sessions import commands as redis_commands
 from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
-from harness.sessions.outcome import deciding, settle
+from harness.sessions.outcome import READS, deciding, settle
 from harness.sessions.store import Store
 
 OK = "ok"
@@ -193,7 +193,7 @@ class Request:
     ) -> Exchange:
         waits = self.rules.wait_replicas
         waiting = next((part for part in parts if part.step.deciding), None) if waits else None
-        if waiting is not None and waiting.step.does in _NO_WAIT:
+        if waiting is not None and waiting.step.does in READS:
             waiting = None
         if waiting is not None:
             sent = (*sent, ("WAIT", str(waits), str(self.rules.wait_timeout_ms)))
@@ -219,9 +219,6 @@ class Request:
             and not attempt.result.startswith("error:")
             for attempt in self._recording.attempts
         )
-
-
-_NO_WAIT = frozenset({StepKind.READ, StepKind.INDEX_READ})
 
 
 def _waited(part: Part, exchange: Exchange) -> int | None:

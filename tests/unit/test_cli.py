@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from failover_kit import start
 from harness import cli, output
 from harness.clock import WaitExpired
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, ExitStatus, Interrupted, NoEffect, UsageError
 from tests.builders_kit import ROOT
 from tests.share import some
 
@@ -350,3 +351,19 @@ def test_narrow_terminal_encoding_does_not_stop_a_report(monkeypatch: pytest.Mon
     print("3 × lost")
     output.finish()
     assert stream.buffer.getvalue() == b"3 ? lost\n"  # type: ignore[attr-defined]
+
+
+def test_statuses_before_the_kit_is_loaded_are_the_same() -> None:
+    """The module that loads it stands alone, and has the two numbers that it needs itself."""
+    assert (start._CANNOT_START, start._INTERRUPTED) == (ExitStatus.ENVIRONMENT, ExitStatus.INTERRUPTED)
+
+
+def test_statuses_are_a_promise_to_pipelines() -> None:
+    """The numbers, and that every kind of error has the one that it is documented with."""
+    assert [int(one) for one in ExitStatus] == [0, 1, 2, 3, 4, 130]
+    assert [one.exit_code for one in (UsageError, NoEffect, EnvironmentFailure, Interrupted)] == [
+        2,
+        3,
+        4,
+        130,
+    ]

@@ -364,7 +364,7 @@ def test_closed_history_is_the_same_in_any_number_of_groups(
     """Operations come back sorted by id with their own steps and attempts, wherever a group ends."""
     monkeypatch.setattr(columns, "GROUP_OPERATIONS", group)
     monkeypatch.setattr(columns, "OVERLAP_OPERATIONS", 3)
-    monkeypatch.setattr(closing, "_BLOCK_BYTES", 5000)
+    monkeypatch.setattr(closing, "BLOCK_BYTES", 5000)
     attempt = Attempt(n=1, connection=7, steps=(1,), handed_over=True, sent_us=5, done_us=9, result="reply")
     operations = [a.operation(n, attempts=(attempt,) * (n % 3)) for n in range(1, 60)]
     writer = recorder(tmp_path)

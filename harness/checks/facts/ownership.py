@@ -19,12 +19,9 @@ from harness.checks.facts.promotions import Owner, find_owners
 from harness.checks.facts.restarts import find_restarts
 from harness.checks.facts.shards import Shards
 from harness.model.history import History
-from harness.model.records import NodeSample
+from harness.model.records import MEMORY_FULL_SHARE, NodeSample
 from harness.model.scenario import FaultStep
 from harness.model.words import Cause, Trait
-
-AT_LIMIT = 0.9
-"""Share of maxmemory from which memory counts as full: eviction keeps it just below the limit."""
 
 ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
 """Once such a fault has taken effect, the process that its target was is gone."""
@@ -151,7 +148,7 @@ class Nodes:
                 return "", 0
             else:
                 after = max(after, sample.evicted_keys)
-                full |= 0 < AT_LIMIT * sample.memory_limit_bytes <= sample.memory_bytes
+                full |= 0 < MEMORY_FULL_SHARE * sample.memory_limit_bytes <= sample.memory_bytes
                 run_id = sample.run_id
                 if sample.sent_us >= to_us:
                     break

@@ -17,10 +17,18 @@ from harness.checks.verdict.evidence import Affects
 from harness.checks.verdict.expectations import TIMED, Case, finding_named, widened_count
 from harness.checks.wording import expected_text, findings_text
 from harness.model.engine import applies
-from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Judgement
+from harness.model.judgement import (
+    INFINITE,
+    ExpectationResult,
+    Finding,
+    Interval,
+    Judgement,
+    by_name,
+    lets_in,
+)
 from harness.model.measures import MEASURES, Need
 from harness.model.scenario import Expectation
-from harness.model.words import FindingSide, Shows, Verdict
+from harness.model.words import Shows, Verdict
 
 WHY_AT_MOST = 110
 """Characters in the table's last column."""
@@ -69,20 +77,6 @@ def _nothing_to_show(case: Case) -> list[Reason]:
     return [(False, "a weakness passes when it is seen, and no expectation demands that")]
 
 
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Open ones first (somebody gets in who must not), then by when the promise was made."""
-    return tuple(
-        sorted(
-            findings,
-            key=lambda one: (
-                one.side is not FindingSide.OPEN,
-                one.t_us if one.t_us is not None else one.seen_us or 0,
-                one.name,
-            ),
-        )
-    )
-
-
 def uncovered(case: Case) -> dict[str, list[Finding]]:
     """Findings that no expectation is about, by name."""
     scopes: dict[str, list[Expectation]] = {}
@@ -112,7 +106,7 @@ def _unnamed(case: Case) -> list[Reason]:
     for name, findings in uncovered(case).items():
         proved, _ = widened_count(name, Interval(low=len(findings), high=len(findings)), case.evidence)
         if proved.low > 0:
-            is_open = any(one.side is FindingSide.OPEN for one in findings)
+            is_open = lets_in(findings)
             reasons.append((is_open, f"{findings_text(name, findings)}; no expectation allows any"))
     return reasons
 
@@ -151,7 +145,7 @@ def _against(case: Case, expectation: Expectation, result: ExpectationResult, bo
         sentence = f"not shown: {sentence}"
     if findings and name is not None:
         sentence += f" ({findings_text(name, findings)})"
-    return any(one.side is FindingSide.OPEN for one in findings), sentence
+    return lets_in(findings), sentence
 
 
 def _undecided_evidence(case: Case) -> list[Reason]:
@@ -199,15 +193,8 @@ def _measurements(results: Sequence[ExpectationResult]) -> str:
 
 
 def _by_name(findings: Sequence[Finding]) -> list[str]:
-    """One clause per finding name: open ones first, then the most frequent."""
-    names: dict[str, list[Finding]] = {}
-    for finding in findings:
-        names.setdefault(finding.name, []).append(finding)
-    ordered = sorted(
-        names.items(),
-        key=lambda item: (all(one.side is not FindingSide.OPEN for one in item[1]), -len(item[1]), item[0]),
-    )
-    return [findings_text(name, members) for name, members in ordered]
+    """One clause per finding name."""
+    return [findings_text(name, members) for name, members in by_name(findings)]
 
 
 def _open_first(reasons: Sequence[Reason]) -> tuple[str, ...]:

@@ -11,9 +11,19 @@ import msgspec
 import pytest
 
 from harness.model.directives import LeftOut
-from harness.model.judgement import ExpectationResult, FailoverStep, Interval, SessionCounts, Window, percent
+from harness.model.judgement import (
+    ExpectationResult,
+    FailoverStep,
+    Interval,
+    SessionCounts,
+    Window,
+    by_name,
+    in_order,
+    percent,
+)
 from harness.model.results import Progress, ScenarioResult, SuiteResult
-from harness.model.words import Shows, Verdict
+from harness.model.words import FindingSide, Shows, Verdict
+from harness.report import explain as explaining
 from harness.report import terminal
 from harness.report.explain import explain, failovers
 from harness.report.junit import junit
@@ -21,7 +31,7 @@ from harness.report.page import index
 from harness.report.summary import summary, summary_text
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.words import after, interval_seconds, verdict_word
-from tests.builders_results import result, suite
+from tests.builders_results import LOST, UNDONE, result, suite
 
 
 def test_explanation_says_all_a_ci_log_reader_needs() -> None:
@@ -39,6 +49,31 @@ def test_explanation_says_all_a_ci_log_reader_needs() -> None:
         "make why RUN=runs/x/sentinel-01-primary-killed SESSION=abababababab",
     ):
         assert needed in text
+
+
+def test_lists_of_finding_names_have_one_order() -> None:
+    """Somebody who gets in comes first, then the most frequent, then the alphabet; a name counts as one by which
+    somebody gets in if any of its findings is: in the report as in the verdict's own sentences."""
+    closed = [
+        replace(LOST, name=name) for name in ("lost-write", "lost-session", "expired-early", "expired-early")
+    ]
+    mixed = [replace(LOST, name="stale-read"), replace(UNDONE, name="stale-read")]
+    rows = explaining.causes((*closed, *mixed))
+    assert [(name, side, count) for name, side, count, _ in rows] == [
+        ("stale-read", FindingSide.OPEN, 2),
+        ("expired-early", FindingSide.CLOSED, 2),
+        ("lost-session", FindingSide.CLOSED, 1),
+        ("lost-write", FindingSide.CLOSED, 1),
+    ]
+    assert [name for name, _ in by_name((*closed, *mixed))] == [name for name, _, _, _ in rows]
+
+
+def test_findings_are_kept_in_one_order() -> None:
+    """Somebody who gets in comes first, then by when the promise was made, or else by when it was seen broken."""
+    early, late = replace(LOST, t_us=None, seen_us=3), replace(LOST, t_us=4, seen_us=1)
+    never, tie = replace(LOST, t_us=None, seen_us=None), replace(LOST, name="a", t_us=3)
+    opened = replace(UNDONE, t_us=9)
+    assert in_order([late, early, never, tie, opened]) == [opened, never, tie, early, late]
 
 
 def test_commands_of_ones_own_scenario_are_the_console_command() -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.checks.facts.ownership import AT_LIMIT, Nodes, Standing
+from harness.checks.facts.ownership import Nodes, Standing
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
+from harness.model.records import MEMORY_FULL_SHARE
 from harness.model.words import Cause
 from lab.records import us
 from tests.builders_metrics import Sketch
@@ -158,7 +159,7 @@ def test_evictions_between_two_moments(from_us: int, to_us: int, count: int) -> 
 )
 def test_evictions_count_at_the_memory_limit_only(memory: int, limit: int, count: int) -> None:
     """From nine tenths of the limit on; where there is none, nothing is evicted for want of memory."""
-    assert AT_LIMIT == 0.9
+    assert MEMORY_FULL_SHARE == 0.9
     nodes = Nodes(evicting(*COUNTS, memory=memory, limit=limit).history())
     assert nodes.evicted_between(1, us(1.0), us(1.9)) == ("a", count)
 
