@@ -110,6 +110,10 @@ engines: setup ## The smoke suite on every Redis and Valkey that can be had here
 	@.venv/bin/python -m lab.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: directives
+directives: .venv/.develop ## Ask the engines here for their directives, and write the kit's table of them anew
+	@.venv/bin/python -m lab.directives $(call given,ENGINE,--engine)
+
 .PHONY: mutation
 mutation: .venv/.develop ## Change harness/checks in hundreds of places: do the unit tests notice? Twenty minutes
 	@.venv/bin/python -m lab.mutation $(call given,SAMPLE,--sample) $(call given,SEED,--seed) \

@@ -10,6 +10,7 @@ what it can do. That is on purpose. Names are those of Redis 6.2 to 8.x and of V
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -132,6 +133,11 @@ LEFT_OUT: Mapping[str, Reason] = {
     ),
 }  # fmt: skip
 
+OF_MODULES = re.compile(r"(search|ts|bf|cf|redisearch)-[a-z0-9-]+")
+"""Directives of the modules that an official image of Redis 8 brings; nodes load none."""
+
+MODULES = _MODULES
+
 _OF_DATA_NODES = """
     acllog-max-len active-defrag-cycle-max active-defrag-cycle-min active-defrag-cycle-us
     active-defrag-ignore-bytes active-defrag-max-scan-fields active-defrag-threshold-lower
@@ -198,6 +204,9 @@ TODAYS_SPELLING: Mapping[str, str] = {
     "min-slaves-max-lag": "min-replicas-max-lag",
 }  # fmt: skip
 """Old name -> the one that every server since Redis 5 knows too."""
+
+CLIENT_CLASSES = frozenset({"normal", "replica", "slave", "pubsub"})
+"""Kinds of clients that have buffer limits of their own."""
 
 SECRET = frozenset(
     {

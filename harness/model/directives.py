@@ -15,7 +15,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from harness.model.directive_table import HARMLESS, LEFT_OUT, PER_SERVICE, TODAYS_SPELLING, Reason
+from harness.model.directive_table import (
+    HARMLESS,
+    LEFT_OUT,
+    MODULES,
+    OF_MODULES,
+    PER_SERVICE,
+    TODAYS_SPELLING,
+    Reason,
+)
 
 Lines = str | tuple[str, ...]
 """The arguments of a directive as people wrote them: one line, or several of the same directive."""
@@ -143,12 +151,18 @@ def not_used(name: str) -> Reason | None:
     """Why a directive is not passed on; None: it is. The name as `parsed` gives it."""
     if name in HARMLESS:
         return None
-    known = LEFT_OUT.get(name)
+    known = MODULES if OF_MODULES.fullmatch(name) else LEFT_OUT.get(name)
     if known is not None:
         return known
-    near = difflib.get_close_matches(name, [*HARMLESS, *LEFT_OUT], n=1, cutoff=_NEAR)
-    hint = f"; did you mean {near[0]!r}?" if near else ", so nobody can say what it would do"
+    near = nearest(name)
+    hint = f"; did you mean {near!r}?" if near else ", so nobody can say what it would do"
     return Reason(f"this kit knows no such directive{hint}", decides=True)
+
+
+def nearest(name: str) -> str | None:
+    """The directive that somebody meant who misspelt it; None: nobody can say."""
+    near = difflib.get_close_matches(name, [*HARMLESS, *LEFT_OUT], n=1, cutoff=_NEAR)
+    return near[0] if near else None
 
 
 def left_out_of(table: str, directives: Mapping[str, Lines]) -> Iterator[LeftOut]:

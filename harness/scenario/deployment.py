@@ -182,7 +182,9 @@ def read_deployment(
     values = read_table(node, path, (*extra, *DEPLOYMENT_FIELDS), problems)
     timing = values.get("timing", "fast")
     below = f"{path}." if path else ""
-    topology = _read_topology(values.get("topology"), f"{below}topology", TIMING[timing], problems)
+    topology = _read_topology(
+        values.get("topology"), f"{below}topology", TIMING[timing], values.get("engine"), problems
+    )
     client = _read_client(values.get("client"), f"{below}client", topology, problems)
     return Deployment(
         name=values.get("name", topology.kind.value),
@@ -194,7 +196,7 @@ def read_deployment(
 
 
 def _read_topology(
-    node: tree.Node | None, path: str, timing: Mapping[str, float], problems: Problems
+    node: tree.Node | None, path: str, timing: Mapping[str, float], engine: str | None, problems: Problems
 ) -> TopologySpec:
     if node is None:
         return TopologySpec(kind=TopologyKind.SINGLE)
@@ -205,6 +207,8 @@ def _read_topology(
     fields = TOPOLOGY_FIELDS[kind]
     values = read_table(node, path, fields, problems, elsewhere=_keys_of_others(kind))
     tables = {name: found for name, found in values.items() if isinstance(found, DirectiveTable)}
+    for one in (place for found in tables.values() for place in found.written):
+        one.check(engine, problems)
     values |= {name: found.used for name, found in tables.items()}
     left_out = tuple(one for found in tables.values() for one in found.left_out)
     spec = TopologySpec(**{**_shape(kind), **timing, **values}, left_out=left_out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.model.directive_values import why_no_name, why_no_value
 from harness.model.directives import (
     Directive,
     LeftOut,
@@ -43,6 +44,26 @@ class DirectiveTable:
 
     used: dict[str, Lines] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    written: tuple[Written, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A directive in its place, so that a mistake which depends on the engine can still be told there."""
+
+    directive: Directive
+    node: tree.Node
+    path: str
+
+    def check(self, engine: str | None, problems: Problems) -> None:
+        """Against what engines say of their own directives. A value is quoted only where it is no secret."""
+        reason = why_no_name(self.directive.name, engine)
+        if reason is None and not_used(self.directive.name) is None:
+            wrong = why_no_value(self.directive, engine)
+            found = tree.shortened(" ".join(self.directive.arguments))
+            reason = f"{wrong}, found {found!r}" if wrong else None
+        if reason:
+            problems.add(self.node, self.path, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +77,11 @@ class Directives:
         lines: dict[str, list[str]] = {}
         left_out: dict[str, LeftOut] = {}
         written: dict[str, str] = {}
+        places: list[Written] = []
         for key, key_node, value in entries(node, path, problems):
             below = f"{path}.{tree.shortened(key)}"
             for directive, raw in self._lines(key, key_node, value, below, problems):
+                places.append(Written(directive=directive, node=key_node, path=below))
                 if written.setdefault(directive.name, key) != key:
                     first = tree.shortened(written[directive.name])
                     problems.add(key_node, below, f"the same directive as {first}: write its lines as a list")
@@ -71,7 +94,7 @@ class Directives:
         if problems.count > before:
             return INVALID
         used = {name: found[0] if len(found) == 1 else tuple(found) for name, found in lines.items()}
-        return DirectiveTable(used=used, left_out=tuple(left_out.values()))
+        return DirectiveTable(used=used, left_out=tuple(left_out.values()), written=tuple(places))
 
     def schema(self) -> Schema:
         several = {"type": "array", "items": _LINE, "minItems": 1}
