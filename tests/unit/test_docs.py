@@ -25,6 +25,7 @@ from harness.model.seams import Machine
 from harness.model.words import BackendKind, Outcome, TopologyKind
 from harness.running import selection
 from harness.running.ground import Ground
+from harness.running.suite import folder_names
 from harness.running.vocabulary import shipped
 from harness.scenario import METRICS
 from harness.sessions import BEHAVIOURS
@@ -113,6 +114,16 @@ def test_readme_has_a_row_for_every_shipped_scenario_and_no_other() -> None:
         topology = text["deployment"]["topology"]["kind"]
         real[path.relative_to(ROOT).as_posix()] = (topology, text["shows"])
     assert told == real
+
+
+def test_readme_names_the_folders_that_a_run_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a shipped scenario and of a file in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(_yaml_blocks(README)[0], encoding="utf-8")
+    shipped_one = ROOT / "scenarios/sentinel/01-primary-killed-replica-promoted.yaml"
+    plans = [_plan(shipped_one), _plan(Path("mine.yaml"))]
+    told = [name for name in ticked(section_of(README, "Reading a run folder")) if name.endswith("/")]
+    assert {f"{name}/" for name in folder_names(plans).values()} <= set(told)
 
 
 def test_readme_example_plans_cleanly(tmp_path: Path) -> None:
