@@ -11,14 +11,14 @@ from harness.model.seams import Machine
 from harness.topology.docker import backend as docker
 from harness.topology.docker import image
 from harness.topology.process import backend as process
-from harness.topology.process import run_record, server_programs
+from harness.topology.process import server_programs
 
 
 def examine(stream: TextIO) -> int:
     """Print a line per capability; 0 if at least one backend can run, else 4."""
     usable = [_processes(stream), _containers(stream)]
     print(f"cpus: {os.cpu_count()} (scenarios side by side by default)", file=stream)
-    left = [str(one) for one in (*run_record.leftovers(), *docker.leftovers())]
+    left = [str(one) for one in (*process.leftovers(), *docker.leftovers())]
     for one in left:
         print(f"left behind by a killed harness: {one}: failover-kit clean", file=stream)
     return 0 if any(usable) else EnvironmentFailure.exit_code

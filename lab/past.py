@@ -48,6 +48,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from harness.redis_wire.keys import index_key, session_key
 from lab.records import opening, traits_of, us
 
 NODES = ("redis-1", "redis-2", "redis-3")
@@ -398,7 +399,7 @@ class Past:
             kind=doing.kind,
             user=doing.user,
             session=doing.sid,
-            key=f"session:{{{doing.sid}}}",
+            key=session_key(doing.sid),
             shard=1,
             generation=doing.generation,
             due_us=us(sent),
@@ -544,7 +545,7 @@ def _unanswered(step: Step) -> Step:
 
 
 def _key(doing: Doing) -> str:
-    return f"session:{{{doing.sid}}}"
+    return session_key(doing.sid)
 
 
 def _step(does: StepKind, doing: Doing, command: str, *, deciding: bool = True) -> Step:
@@ -564,7 +565,7 @@ def _login(past: Past) -> Callable[[Data, float, Doing], list[Step]]:
         create.wrote, create.effective, create.ttl_ms = wrote, True, round(past.idle_s * 1000)
         create.witness = version if past.witnesses else None
         listed = _step(StepKind.INDEX_ADD, doing, "SADD EXPIRE", deciding=False)
-        listed.member, listed.effective, listed.key = doing.sid, True, f"user:{{{doing.user}}}:sessions"
+        listed.member, listed.effective, listed.key = doing.sid, True, index_key(doing.user)
         return [create, listed]
 
     return steps
@@ -661,7 +662,7 @@ def _logout(data: Data, now_us: float, doing: Doing) -> list[Step]:
         step.effective = None  # an earlier, unanswered attempt may have been the one
     data.sessions.pop(doing.sid, None)
     removed = _step(StepKind.INDEX_REMOVE, doing, "SREM", deciding=False)
-    removed.member, removed.key = doing.sid, f"user:{{{doing.user}}}:sessions"
+    removed.member, removed.key = doing.sid, index_key(doing.user)
     index = data.indexes.get(doing.user, set())
     removed.effective = doing.sid in index or (None if len(doing.attempts) > 1 else False)
     index.discard(doing.sid)
@@ -675,7 +676,7 @@ def _everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:
     steps = [listing]
     for sid in listing.members:
         step = _step(StepKind.DESTROY, doing, "DEL")
-        step.session, step.key = sid, f"session:{{{sid}}}"
+        step.session, step.key = sid, session_key(sid)
         step.effective = data.session(sid, now_us) is not None
         data.sessions.pop(sid, None)
         steps.append(step)

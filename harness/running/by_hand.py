@@ -33,7 +33,7 @@ from harness.running.ground import Ground
 from harness.topology.base.control import role
 from harness.topology.docker import backend as docker
 from harness.topology.process import backend as process
-from harness.topology.process import run_record, user_namespace
+from harness.topology.process import user_namespace
 
 
 class HeldTopology(Topology, Protocol):
@@ -211,7 +211,7 @@ def _all() -> list[_Found]:
             partial(process.elsewhere, path),
             partial(process.way_in, path),
         )
-        for path in run_record.held()
+        for path in process.held()
     ]
     if docker.available() is not None:
         return processes

@@ -14,7 +14,7 @@ from harness.model.words import BackendKind
 from harness.topology.docker import backend as docker
 from harness.topology.docker import image
 from harness.topology.process import backend as process
-from harness.topology.process import run_record, server_programs
+from harness.topology.process import server_programs
 
 T = TypeVar("T")
 
@@ -136,4 +136,4 @@ def build_image(engine: str | None) -> str:
 
 def clean() -> list[str]:
     """Remove what killed harnesses left on both backends; one line for each thing removed."""
-    return [*run_record.clean(), *(f"removed {one}" for one in docker.clean())]
+    return [*process.clean(), *(f"removed {one}" for one in docker.clean())]

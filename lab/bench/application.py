@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.redis_wire.keys import index_key, session_key
 
 MIX = {"read": 55.0, "touch": 20.0, "change-field": 12.0, "cart": 5.0}
 WEB_SERVERS = ("web-1", "web-2", "web-3")
@@ -74,7 +75,7 @@ class Application:
         create.effective, create.wrote = True, wrote
         create.ttl_ms, create.witness = IDLE_TIMEOUT_S * 1000, str(number)
         listed = self._step(StepKind.INDEX_ADD, "SADD EXPIRE", live, n=2, deciding=False)
-        listed.key, listed.effective, listed.member = f"user:{{{user}}}:sessions", True, sid
+        listed.key, listed.effective, listed.member = index_key(user), True, sid
         operation = self._operation(number, live, "log-in", OperationKind.LOGIN, phase, create, listed)
         operation.generation = 0
         return live, operation
@@ -151,7 +152,7 @@ class Application:
         destroyed = self._step(StepKind.DESTROY, "DEL", live)
         destroyed.effective, destroyed.reply = bool(live.fields), "1" if live.fields else "0"
         removed = self._step(StepKind.INDEX_REMOVE, "SREM", live, n=2, deciding=False)
-        removed.key, removed.member, removed.effective = f"user:{{{live.user}}}:sessions", live.sid, True
+        removed.key, removed.member, removed.effective = index_key(live.user), live.sid, True
         live.indexed = False
         if live.breaks == "revived":
             self.broken.add(live.sid)
@@ -183,7 +184,7 @@ class Application:
             n=n,
             does=does,
             command=command,
-            key=f"session:{{{live.sid}}}",
+            key=session_key(live.sid),
             session=live.sid,
             deciding=deciding,
             outcome=Outcome.ACKED,
@@ -230,7 +231,7 @@ class Application:
             kind=kind,
             user=live.user,
             session=live.sid,
-            key=f"session:{{{live.sid}}}",
+            key=session_key(live.sid),
             shard=1,
             generation=live.generation,
             due_us=sent_us - (noise >> 3) % 100,

@@ -17,6 +17,7 @@ from harness.checks.run import run_checks
 from harness.model import records
 from harness.model.history import History
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.redis_wire.keys import session_key
 from lab.past import NODES, Past
 from lab.twin.store import NO_SESSION, Act, Reply
 from lab.twin.tell import END, Done, Tale, tell
@@ -164,7 +165,7 @@ def _us(at: float) -> int:
 def _operation(tale: Tale, done: Done) -> records.Operation:
     behaviour, kind, _, _ = DOES[done.request.act]
     last = done.attempts[-1]
-    key = f"session:{{{tale.session}}}"
+    key = session_key(tale.session)
     step = _step(tale, done, key)
     attempts = tuple(
         records.Attempt(

@@ -3,7 +3,7 @@
 This is its face: what the machine can do, a topology for as long as it is wanted, and one that another
 command left to run. `up` starts a topology and takes it down again, whatever happens in between. A small
 process, the keeper, does nothing but hold the namespaces of a held topology open; its descriptors are the
-way in. `run_record.held` lists what there is.
+way in.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from harness.topology.process import network, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
-from harness.topology.process.run_record import RESERVATION, Held, RunRecord
+from harness.topology.process.run_record import RESERVATION, Held, RunRecord, clean, held, leftovers
 from harness.topology.process.topology import ProcessTopology, Wiring
+
+__all__ = ["attach", "clean", "elsewhere", "held", "leftovers", "machine", "up", "way_in"]
+"""What a killed run left and what is held is asked here too, as of the other backend."""
 
 
 def machine() -> Machine:
