@@ -198,7 +198,6 @@ def test_nothing_sleeps_outside_the_clock(path: Path) -> None:
 
 REAL_TIME = {
     "lab/test_mutation.py": "how long the kernel kept a process from running",
-    "redis_wire/test_blocking.py": "a server in a thread of its own, which answers in pieces",
     "running/test_suite.py": "two interrupts, apart, for a process",
 }
 """Unit tests that need a clock of this world, and what for."""
