@@ -127,18 +127,16 @@ def effect_of(
 def _unanswered(
     operation: Operation, step: Step, gone: Callable[[Attempt], float]
 ) -> tuple[float, int, float]:
-    """First moment at which the step was under way; attempts that may have been executed besides
-    the answered one; the last moment at which one of them may have been."""
-    begun_us = operation.sent_us if step.sent_us is None else step.sent_us
-    first_us: float = operation.due_us if begun_us is None else begun_us
+    """First moment at which the step may have been executed; attempts that may have been besides the
+    answered one; the last moment at which one of them may have been."""
+    first_us = _first_us(operation, step)
     if step.outcome is Outcome.ACKED and len(step.attempts) < 2:
         return first_us, 0, NEVER
     extra, until_us, handed_over = 0, NEVER, False
-    skip = step.attempts[-1] if step.outcome is Outcome.ACKED and step.attempts else None
+    skip = _answered_by(step)
     for attempt in operation.attempts:
         if attempt.n not in step.attempts or not attempt.handed_over:
             continue
-        first_us = min(first_us, attempt.sent_us)
         handed_over = True
         if attempt.n == skip or not _may_have_run(attempt):
             continue
@@ -152,11 +150,29 @@ def _unanswered(
     return first_us, extra, until_us
 
 
+def _first_us(operation: Operation, step: Step) -> float:
+    """When the first attempt was sent that may have been executed. One that found no connection, or was
+    refused, began nothing: what happened to the session before the next one is not the step's."""
+    skip = _answered_by(step)
+    sent = [
+        one.sent_us
+        for one in operation.attempts
+        if one.n in step.attempts and one.handed_over and (one.n == skip or _may_have_run(one))
+    ]
+    begun_us = operation.sent_us if step.sent_us is None else step.sent_us
+    return min(sent, default=operation.due_us if begun_us is None else begun_us)
+
+
+def _answered_by(step: Step) -> int | None:
+    """The number of the attempt whose reply acked the step."""
+    return step.attempts[-1] if step.outcome is Outcome.ACKED and step.attempts else None
+
+
 def unanswered(
     operation: Operation, step: Step, gone: Callable[[Attempt], float]
 ) -> list[tuple[Attempt, float]]:
     """Attempts that may have been executed besides the answered one, and when each of them was over."""
-    skip = step.attempts[-1] if step.outcome is Outcome.ACKED and step.attempts else None
+    skip = _answered_by(step)
     return [
         (one, _over(one, gone))
         for one in operation.attempts

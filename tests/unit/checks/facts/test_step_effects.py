@@ -92,7 +92,29 @@ def test_operation_that_was_only_refused_has_no_effect(prefix: str) -> None:
     acked = _operation(_attempt(1, f"error:{prefix}"), ANSWER)
     effect = effect_of(acked, acked.steps[0], _gone)
     assert effect is not None
-    assert (effect.extra, effect.first_us, effect.until_us) == (0, 10, 50)
+    assert (effect.extra, effect.first_us, effect.until_us) == (0, 20, 50)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "outcome", "first_us"),
+    [
+        ((_attempt(1, "refused", handed_over=False), _attempt(2, "timeout")), Outcome.UNKNOWN, 20),
+        ((_attempt(1, "refused", handed_over=False), _attempt(2, "timeout"), _attempt(3, "reply")), None, 20),
+        ((_attempt(1, "timeout"), _attempt(2, "refused", handed_over=False)), Outcome.UNKNOWN, 10),
+        ((_attempt(1, "error:READONLY"), _attempt(2, "error:ERR")), Outcome.UNKNOWN, 20),
+        ((_attempt(1, "error:ERR"), _attempt(2, "reply")), None, 10),
+        ((_attempt(1, "refused", handed_over=False), _attempt(2, "reply")), None, 20),
+    ],
+)
+def test_step_begins_with_the_first_attempt_that_may_have_been_executed(
+    attempts: tuple[Attempt, ...], outcome: Outcome | None, first_us: int
+) -> None:
+    """An attempt that found no connection, or was refused, did nothing: what was seen before the next is not
+    its doing."""
+    operation = _operation(*attempts, outcome=outcome or Outcome.ACKED)
+    effect = effect_of(operation, operation.steps[0], _gone)
+    assert effect is not None
+    assert effect.first_us == first_us
 
 
 def _with(first: Attempt) -> tuple[Operation, Step]:
@@ -303,27 +325,30 @@ def test_attempts_of_other_steps_count_for_nothing() -> None:
     step.attempts = (2,)
     effect = effect_of(operation, step, _gone)
     assert effect is not None
-    assert (effect.extra, effect.first_us, effect.sent_us) == (0, 10, 20)
+    assert (effect.extra, effect.first_us, effect.sent_us) == (0, 20, 20)
     assert not effect.resent
     assert unanswered(operation, step, _gone) == []
 
 
 def test_effect_begins_with_the_first_attempt_that_left() -> None:
-    """The step itself may have been recorded later, or not at all."""
+    """Whatever the step itself says; it is asked where no attempt was recorded, then the operation."""
     operation = _operation(LOST, ANSWER)
-    step = operation.steps[0]
-    step.sent_us = 15
-    effect = effect_of(operation, step, _gone)
+    for said in (5, 15, None):
+        operation.steps[0].sent_us = said
+        assert _first_us(operation) == 10
+    bare = _operation()
+    bare.steps[0].sent_us = 15
+    assert _first_us(bare) == 15
+    bare.steps[0].sent_us, bare.sent_us, bare.due_us = None, 9, 7
+    assert _first_us(bare) == 9
+    bare.sent_us = None
+    assert _first_us(bare) == 7
+
+
+def _first_us(operation: Operation) -> float:
+    effect = effect_of(operation, operation.steps[0], _gone)
     assert effect is not None
-    assert effect.first_us == 10
-    step.sent_us, operation.sent_us, operation.due_us = None, None, 7
-    effect = effect_of(operation, step, _gone)
-    assert effect is not None
-    assert effect.first_us == 7
-    operation.sent_us = 9
-    effect = effect_of(operation, step, _gone)
-    assert effect is not None
-    assert effect.first_us == 9
+    return effect.first_us
 
 
 def test_resent_is_what_was_handed_over_more_than_once() -> None:

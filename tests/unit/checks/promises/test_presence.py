@@ -37,6 +37,21 @@ def _without_a_timeout(step: Step) -> None:
 # ---------------------------------------------------------------- what explains an absence
 
 
+@pytest.mark.parametrize(("left", "names"), [(False, ["lost-session"]), (True, [])])
+def test_logout_explains_nothing_before_its_first_attempt_that_left(left: bool, names: list[str]) -> None:
+    """It found no connection at first: the session was lost meanwhile. Had that attempt left, nobody would
+    know which of the two it was."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.lose(ann, 2.0)
+    past.logout(ann, 2.5, outcome="unknown", attempts=[(2.5, None, None), (4.0, None, None)])
+    past.read(ann, 3.0)
+    history = past.history()
+    (logout,) = [one for one in history.operations if one.behaviour == "logout"]
+    logout.attempts[0].handed_over = left
+    assert [one.name for one in judge_existence(Index(history)).findings] == names
+
+
 @pytest.mark.parametrize("timeout", [True, False])
 @pytest.mark.parametrize(("read", "names"), [(1.5, []), (1.500001, ["lost-session"])])
 def test_session_must_be_there_from_the_ack_on(read: float, names: list[str], timeout: bool) -> None:
