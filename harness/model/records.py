@@ -214,8 +214,15 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
     shard: int | None = None
     key: str | None = None
     detail: str = ""
-    """For people; for a fault's `effect`, the proof that was observed."""
+    """For people; for a fault's `effect`, its targets and the proof that was observed."""
     fault: int | None = None
+
+    @property
+    def said(self) -> str:
+        """The detail for people: without the targets in front where the proof names them as well."""
+        targets, _, proof = self.detail.partition(": ")
+        told = self.name == "effect" and all(one in proof for one in targets.split(", "))
+        return proof if told and proof else self.detail
 
 
 class ClockPair(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="clock"):

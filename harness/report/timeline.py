@@ -125,7 +125,7 @@ def _faults(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
         end = healed.t_us if healed else axis.end if step.hold_s is not None else effect.t_us
         what = f"{step.kind} {effect.node or step.target}"
         drawing.labels.append(Label(0, y + 12, what[:24]))
-        drawing.bars.append(axis.bar(effect.t_us, end, (y, LANE - 4), "fault", f"{what}: {effect.detail}"))
+        drawing.bars.append(axis.bar(effect.t_us, end, (y, LANE - 4), "fault", f"{what}: {effect.said}"))
         drawing.marks.append(Bar(axis.x(effect.t_us), 10, 1, 0, "fault-line", what))
         y += LANE
     return y

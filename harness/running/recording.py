@@ -236,7 +236,7 @@ class _Recording:
     def _record_and_tell(self, record: Record) -> None:
         self._observers.record(record)
         if isinstance(record, Event):
-            self._progress(f"{record.source} {record.name}: {record.detail}".strip(": "))
+            self._progress(f"{record.source} {record.name}: {record.said}".strip(": "))
 
     def _enter(self, phase: Phase) -> None:
         if phase is self._phase:

@@ -9,6 +9,7 @@ from threading import Barrier
 import pytest
 
 from harness.model.history import History
+from harness.model.records import Event
 from lab.past import Past
 
 THREADS = 4
@@ -76,3 +77,23 @@ def test_failure_is_not_kept() -> None:
     with pytest.raises(ValueError, match="not yet"):
         history.once(make)
     assert history.once(make) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "detail", "said"),
+    [
+        (
+            "effect",
+            "redis-1: redis-1 (run 61943e7b) cut from redis-2",
+            "redis-1 (run 61943e7b) cut from redis-2",
+        ),
+        ("effect", "redis-1, web-2: redis-1 and web-2 are gone", "redis-1 and web-2 are gone"),
+        ("effect", "redis-1, redis-2: redis-1 is gone", "redis-1, redis-2: redis-1 is gone"),
+        ("effect", "redis-1: gone", "redis-1: gone"),
+        ("effect", "gone", "gone"),
+        ("healed", "redis-1: redis-1 answers", "redis-1: redis-1 answers"),
+    ],
+)
+def test_event_names_a_node_once(name: str, detail: str, said: str) -> None:
+    """The targets stand before the proof for whoever reads records; people read the proof."""
+    assert Event(source="fault 1", name=name, t_us=1, detail=detail).said == said

@@ -109,7 +109,7 @@ def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why
     told = [placed] if placed else []
     told += [] if lived is None else [f"{by.node} still held it when it was read ({lived.moment})"]
     if heir is following:
-        why = _by_time(effect, by, heir)
+        why = _by_time(effect, by, heir, never_had=bool(placed))
     elif by.standing is Standing.PRIMARY:
         why = Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, {following.node} had it")
     else:
@@ -162,15 +162,16 @@ def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> 
     return None, had
 
 
-def _by_time(effect: Effect, by: Acker, heir: Owner) -> Why:
-    """Which side of the promotion it was acked on."""
+def _by_time(effect: Effect, by: Acker, heir: Owner, *, never_had: bool) -> Why:
+    """Which side of the promotion it was acked on. `never_had`: the offsets prove that the new primary did
+    not have it, so it was one side or the other, however long the promotion may have taken."""
     if by.standing is Standing.DEPOSED:
         ago_s = (effect.sent_us - heir.by_us) / 1e6
         because = f"{by.node} acked it {ago_s:.2f} s or more after {heir.node} had been promoted"
         return Why(cause=Cause.SPLIT_BRAIN, because=because)
     if by.standing is Standing.CHANGING:
         because = f"{by.node} acked it while {heir.node} was being promoted"
-        return Why(cause=_at_promotion(heir), because=because)
+        return Why(cause=Cause.AT_PROMOTION if never_had else _at_promotion(heir), because=because)
     if by.standing is Standing.PRIMARY:
         left_s = (heir.from_us - effect.done_us) / 1e6
         because = f"{by.node} acked it {left_s:.2f} s before {heir.node} was promoted, which did not have it"

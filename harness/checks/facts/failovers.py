@@ -21,6 +21,7 @@ from harness.checks.facts.landmarks import effects, shard_of, targets_of
 from harness.checks.facts.no_successor import aborted, last_word
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.promotions import Owner
+from harness.checks.facts.shards import Shards
 from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
@@ -74,12 +75,23 @@ class Trigger:
 
 
 def failover_steps(history: History, findings: Iterable[Finding] = ()) -> tuple[FailoverStep, ...]:
-    """Twelve steps for every failover, also for one that was due and never came; none without a fault."""
+    """Twelve steps for every failover, also for one that was due and never came; none without a fault, and
+    none where there is nobody to fail over to."""
     stale = [one for one in findings if one.name == "stale-read"]
     found: list[FailoverStep] = []
     for trigger in triggers(history):
+        if trigger.taken is None and not _has_replica(history, trigger):
+            continue
         found += _steps(history, trigger, [one for one in stale if one.shard in {None, trigger.shard}])
     return tuple(found)
+
+
+def _has_replica(history: History, trigger: Trigger) -> bool:
+    of = history.once(Shards).of
+    return any(
+        node.name != trigger.old.node and of(node.name, trigger.begin_us) == trigger.shard
+        for node in history.plan.data_nodes()
+    )
 
 
 def promotions(history: History, shard: int | None = None) -> int:

@@ -76,8 +76,8 @@ def session_story(history: History, session: str) -> list[str]:
 
 
 def _rows_about(history: History, beginning: str | None, operations: Sequence[int] = ()) -> Integers:
-    """Of the sessions whose ids begin so, and of all that a step of another did to them; and these
-    operations. The rest of a long history stays a table."""
+    """Of the sessions whose ids begin so, and of all that a step of another did to them, or read of the list
+    that should name them; and these operations. The rest of a long history stays a table."""
     table = history.table
     wanted: Flags = np.isin(integers(table.operations, "id"), np.array(operations, np.int64))
     if beginning is not None:
@@ -87,6 +87,10 @@ def _rows_about(history: History, beginning: str | None, operations: Sequence[in
 
         wanted |= Words(table.operations, "session").which(begins)
         wanted[rows_of(table.steps)[Words(table.steps, "session").which(begins)]] = True
+        users = Words(table.operations, "user")
+        theirs = users.which(frozenset(users.at(wanted)).__contains__)
+        reads_list = rows_of(table.steps)[Words(table.steps, "does").equal(StepKind.INDEX_READ)]
+        wanted[reads_list[theirs[reads_list]]] = True
     return np.flatnonzero(wanted)
 
 
@@ -124,8 +128,17 @@ def _concerns(operation: Operation, timeline: Timeline) -> bool:
     if operation.session == timeline.session:
         return True
     return operation.user == timeline.user and any(
-        step.session == timeline.session for step in operation.steps
+        step.session == timeline.session or _should_name(step, operation, timeline)
+        for step in operation.steps
     )
+
+
+def _should_name(step: Step, operation: Operation, timeline: Timeline) -> bool:
+    """A read of its user's list of sessions, since there is this one."""
+    if step.does is not StepKind.INDEX_READ or operation.user != timeline.user:
+        return False
+    begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
+    return timeline.created is None or begun_us >= timeline.created.sent_us
 
 
 def _choose(told: list[_Line], finding: Finding, lines: int) -> list[int]:
@@ -171,16 +184,13 @@ def _time(index: Index, t_us: float) -> str:
 
 def _event(event: Event) -> str:
     what = {"effect": "fault took effect", "no-effect": "fault had no effect"}.get(event.name, event.name)
-    where = f" {event.node}" if event.node and event.node not in event.detail else ""
-    return f"-- {event.source}: {what}{where}{': ' + event.detail if event.detail else ''}"
+    said = event.said
+    where = f" {event.node}" if event.node and event.node != event.source and event.node not in said else ""
+    return f"-- {event.source}: {what}{where}{': ' + said if said else ''}"
 
 
 def _operation(index: Index, operation: Operation, timeline: Timeline | None) -> _Line:
-    steps = [
-        one
-        for one in operation.steps
-        if timeline is None or (one.session or operation.session) == timeline.session
-    ] or list(operation.steps)
+    steps = _steps_about(operation, timeline)
     deciding = next((one for one in steps if one.deciding), steps[0] if steps else None)
     begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
     parts = [operation.web_server, f"{operation.behaviour} #{operation.id}"]
@@ -192,6 +202,19 @@ def _operation(index: Index, operation: Operation, timeline: Timeline | None) ->
     if operation.told:
         parts.append(f"told {operation.told!r}")
     return _Line(begun_us, "  ".join(parts), operation=operation.id)
+
+
+def _steps_about(operation: Operation, timeline: Timeline | None) -> list[Step]:
+    """Those on this session, and the read of the list that should name it; all, where an operation that was
+    asked for with this session has none of them."""
+    everything = list(operation.steps)
+    if timeline is None:
+        return everything
+    on = [(one.session or operation.session) == timeline.session for one in everything]
+    if not any(on) and operation.session == timeline.session:
+        return everything
+    about = zip(everything, on, strict=True)
+    return [one for one, is_on in about if is_on or _should_name(one, operation, timeline)] or everything
 
 
 def _at(index: Index, operation: Operation, step: Step) -> str:
@@ -213,6 +236,8 @@ def _outcome(step: Step, timeline: Timeline | None) -> str:
         if step.saw is not None and timeline is not None:
             state = state_of(step.saw, timeline.session, timeline.user)
             words.append(f"saw it {state.name.lower()}" if step.saw else "saw nothing")
+        if step.does is StepKind.INDEX_READ and step.members is not None and timeline is not None:
+            words.append("names it" if timeline.session in step.members else "does not name it")
     elif step.error:
         words.append(f"({step.error[:60]})")
     changed = {**step.wrote} if step.does is StepKind.WRITE else {**step.added}

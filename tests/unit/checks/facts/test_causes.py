@@ -176,6 +176,22 @@ def test_promotion_that_is_hardly_known_makes_no_cause() -> None:
     assert _found(past, "lost-write").cause is Cause.NOT_DETERMINED
 
 
+@pytest.mark.parametrize(
+    ("cut_s", "cause"), [(2.0, Cause.AT_PROMOTION), (3.85, Cause.NOT_DETERMINED), (4.1, Cause.NOT_DETERMINED)]
+)
+def test_write_that_the_new_primary_never_had_was_lost_at_its_promotion(cut_s: float, cause: Cause) -> None:
+    """Half a second in which redis-2 was promoted, and an ack within it: before or after, its offset says that
+    it had not followed so far. Where the offset does not say that, nothing is."""
+    past, ann = _split()
+    past.events = [one for one in past.events if one.name != "promoted"]
+    past.samples_per_s = 2
+    past.change(ann, 3.8, node="redis-1", took=0.01)
+    found = _why(_followed(past, cut_s))
+    assert found.cause is cause
+    if cause is Cause.AT_PROMOTION:
+        assert "while redis-2 was being promoted; redis-2 had followed to offset 2000000" in found.because
+
+
 def test_sentinel_tells_when_it_ordered_the_promotion() -> None:
     """What was acked before the order was acked before the promotion, however rare samples are."""
     past, ann = _split()

@@ -138,6 +138,14 @@ def test_promotion_reported_by_three_is_one_failover() -> None:
     assert promotions(sketch.history(), shard=2) == 0  # redis-9 is no node of this run
 
 
+def test_nobody_to_fail_over_to_no_steps() -> None:
+    """A node without a replica comes back or does not: a list of what never was would say nothing more."""
+    history = Sketch().history()
+    alone = replace(history.plan, nodes=tuple(one for one in history.plan.nodes if one.replica_of is None))
+    assert failover_steps(history)
+    assert failover_steps(replace(history, plan=alone)) == ()
+
+
 def test_no_fault_no_steps() -> None:
     """Without an effect there is nothing to count from."""
     assert failover_steps(Sketch(faulty=False).history()) == ()

@@ -69,7 +69,7 @@ def test_whole_story_of_a_session_word_by_word() -> None:
             "  told 'ok'"
         ),
         "   +0.000 s  -- fault 1: fault took effect: redis-1: gone",
-        "   +1.000 s  -- redis-2: promoted redis-2",
+        "   +1.000 s  -- redis-2: promoted",
         "   +2.000 s  web-1  cart #3  at redis-2 (primary)  increment acked cart:1=2 in 2 attempts  told 'ok'",
         "   +3.000 s  web-1  read #4  at redis-2 (primary)  read acked saw it present  told 'ok'",
         (
@@ -233,12 +233,9 @@ def test_call_on_several_sessions_tells_each_its_own_part() -> None:
     past.log_in("bob", 1.2)
     past.logout_everywhere(first, 2.0)
     history = past.history()
-    said = "web-1  logout-everywhere #4  at redis-1 (primary)  destroy acked  told 'ok'"
+    said = "web-1  logout-everywhere #4  at redis-1 (primary)  index-read acked names it; destroy acked  told 'ok'"
     assert _line(history, "#4", second) == said
-    mine = _line(history, "#4", first)
-    assert mine == said.replace("destroy", "index-read acked; destroy").replace(
-        "  told", "; index-remove acked  told"
-    )
+    assert _line(history, "#4", first) == said.replace("  told", "; index-remove acked  told")
     everything = _said(story(history, _finding(session=None, operations=(4,))))
     assert everything == [
         (
@@ -263,7 +260,7 @@ def test_event_that_people_must_know_of_is_told(name: str) -> None:
     past = _one_read()
     past.event(name, 1.5, source="redis-3", node="redis-3", detail="it was so")
     said = {"effect": "fault took effect", "no-effect": "fault had no effect"}.get(name, name)
-    assert _line(past.history(), "it was so") == f"-- redis-3: {said} redis-3: it was so"
+    assert _line(past.history(), "it was so") == f"-- redis-3: {said}: it was so"
 
 
 @pytest.mark.parametrize("name", ["requested", "suspected", "configured", "ready", "redirected"])
@@ -282,6 +279,7 @@ def test_event_on_the_way_is_not_told(name: str) -> None:
         ({"source": "x", "detail": "link up"}, "-- x: healed: link up"),
         ({"source": "x", "node": "redis-1", "detail": "link up"}, "-- x: healed redis-1: link up"),
         ({"source": "x", "node": "redis-1", "detail": "redis-1: link up"}, "-- x: healed: redis-1: link up"),
+        ({"source": "redis-1", "node": "redis-1", "detail": "link up"}, "-- redis-1: healed: link up"),
     ],
 )
 def test_event_in_words(about: dict[str, Any], said: str) -> None:
@@ -427,8 +425,22 @@ def test_session_that_only_a_step_names_has_a_story() -> None:
     lines = session_story(history, second)
     assert lines[0] == f"session {second} of ann, shard 1"
     assert [one for one in _said(lines) if "#3" in one] == [
-        "web-1  logout-everywhere #3  at redis-1 (primary)  destroy acked  told 'ok'"
+        "web-1  logout-everywhere #3  at redis-1 (primary)  index-read acked names it; destroy acked  told 'ok'"
     ]
+
+
+def test_read_of_the_list_is_told_whether_it_names_the_session_or_not() -> None:
+    """A session that escaped a logout-everywhere has a story that shows why; one that began later has none
+    of it, and neither has somebody else's."""
+    past = Past()
+    first, second = past.log_in("ann", 1.0), past.log_in("ann", 1.1)
+    past.log_in("bob", 1.2)
+    past.logout_everywhere(first, 2.0)
+    later = past.log_in("ann", 3.0)
+    escaped = _with_step(past, 4, members=(first,), session=None)
+    (call,) = [one for one in _said(session_story(escaped, second)) if "#4" in one]
+    assert "index-read acked does not name it" in call
+    assert "#4" not in "\n".join(session_story(escaped, later))
 
 
 def test_step_that_names_no_session_is_about_its_operations() -> None:
@@ -449,7 +461,7 @@ def test_operation_whose_steps_are_all_on_others_is_told_whole() -> None:
     first, second = past.log_in("ann", 1.0), past.log_in("ann", 1.1)
     past.logout_everywhere(first, 2.0)
     strange = _with_step(past, 3, session=None)
-    assert "index-read acked; destroy acked; index-remove acked" in _line(strange, "#3", first)
+    assert "index-read acked names it; destroy acked; index-remove acked" in _line(strange, "#3", first)
     history = past.history()
     operations = _as_records(history)
     for step in operations[2].steps:
