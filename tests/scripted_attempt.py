@@ -24,6 +24,13 @@ def main() -> None:
     name = plan.scenario.name
     began = time.time()
     print(msgspec.json.encode(Progress(scenario=plan.label, phase="baseline")).decode(), flush=True)
+    if "quotes" in name:
+        print(
+            "Traceback\n  requirepass hunter2\nValueError: redis://:hunter2@192.0.2.1",
+            file=sys.stderr,
+            flush=True,
+        )
+        print("cannot go on: masterauth hunter2", flush=True)
     if "killed" in name:
         os.kill(os.getpid(), signal.SIGKILL)
     verdict = Verdict.PASS

@@ -22,7 +22,7 @@ import msgspec
 
 from harness.errors import EnvironmentFailure, Interrupted, KitError
 from harness.model.plan import Plan
-from harness.model.redaction import without_url_passwords
+from harness.model.redaction import redacted, without_url_passwords
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.run import run_plan
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         result = ScenarioResult.of(plan, Verdict.ERROR, why)
     except Exception as problem:  # noqa: BLE001  a crash of the kit is a result too: ERROR, never a hang
         traceback.print_exc()
-        why = f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)"
+        why = redacted(f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)")
         result = ScenarioResult.of(plan, Verdict.ERROR, why)
     _leave(result, directory)
     return 0

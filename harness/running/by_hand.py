@@ -237,7 +237,7 @@ def _describe(topology: Topology, stream: TextIO) -> None:
         said = _role(topology, node) if condition == "running" else ""
         print(
             f"  {node.name:<12} {condition:<8} {said:<9} "
-            f"redis-cli -h {address.host} -p {address.port} -a {secret} --no-auth-warning",
+            f"REDISCLI_AUTH={secret} redis-cli -h {address.host} -p {address.port}",
             file=stream,
         )
     print(_snippet(topology), file=stream)
@@ -245,7 +245,10 @@ def _describe(topology: Topology, stream: TextIO) -> None:
 
 def _tell_way_in(command: str, stream: TextIO) -> None:
     if command:
-        print(f"  these addresses are known only inside its network: put this before: {command}", file=stream)
+        print(
+            f"  these addresses are known only inside its network: put this before redis-cli: {command}",
+            file=stream,
+        )
 
 
 def _role(topology: Topology, node: NodePlan) -> str:

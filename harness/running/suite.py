@@ -12,6 +12,7 @@ INCONCLUSIVE is, once, alone, with the same seed, and both attempts are kept.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import secrets
@@ -26,6 +27,7 @@ import msgspec
 from harness import kit_files
 from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan, RunKey
+from harness.model.redaction import redacted
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult, overall
 from harness.model.words import BackendKind, Verdict
 from harness.report.write import PLANNED, write_record
@@ -224,7 +226,7 @@ class Suite:
             try:
                 self._display.progress(msgspec.json.decode(line, type=Progress))
             except (msgspec.DecodeError, msgspec.ValidationError):
-                job.said = line.decode(errors="replace").rstrip()
+                job.said = redacted(line.decode(errors="replace").rstrip())
                 self._display.line(job.said)
         await process.wait()
 
@@ -246,6 +248,7 @@ class Suite:
 
     def _result(self, job: _Job) -> ScenarioResult:
         wall_s = time.monotonic() - job.started
+        _blot_out(job.directory / "attempt.log")
         try:
             found = msgspec.msgpack.decode(
                 (job.directory / "result.msgpack").read_bytes(), type=ScenarioResult
@@ -341,6 +344,14 @@ def _make_folder(path: Path) -> None:
             f"results folder {str(path)!r}: cannot be made: {problem.strerror or problem}; "
             "choose another with --out (make: OUT=)"
         ) from problem
+
+
+def _blot_out(log: Path) -> None:
+    """An attempt's log may quote whatever was at hand when something broke, passwords among it."""
+    with contextlib.suppress(OSError):
+        text = log.read_text(errors="replace")
+        if (without := redacted(text)) != text:
+            write_file(log, without.encode())
 
 
 def _tail(path: Path, lines: int = 20) -> str:

@@ -13,8 +13,12 @@ from collections.abc import Iterator, Sequence
 import yaml
 
 from harness.errors import UsageError
+from harness.model.directives import Malformed, not_used, parsed
 from harness.model.redaction import REDACTED, redacted, without_url_passwords
 from harness.scenario import tree
+
+TABLES = frozenset({"redis", "primary", "replica", "cache", "sentinel"})
+"""Of directives, in a topology."""
 
 
 def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
@@ -24,8 +28,10 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
         UsageError: no `=`, a list index that does not exist, or a path through a scalar.
     """
     for given in overrides:
-        override = redacted(given)  # as messages call it
         path, equals, value = given.partition("=")
+        # As messages call it: a misspelt key hides that its value is a secret, so they quote the value only
+        # where they say what is wrong with it.
+        override = redacted(path if equals else given)
         segments = [segment.strip() for segment in path.split(".")]
         if not equals or not all(segments) or len(segments) > tree.DEPTH_MAX:
             shown = tree.shortened(override)
@@ -37,28 +43,43 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
 
 
 def without_secrets(override: str) -> str:
-    """`path=value` as a command that repeats a run may show it: the same, but for the secrets in it."""
+    """`path=value` as a command that repeats a run may show it: the same, but for the secrets in it. What no
+    node is given, a misspelt directive for example, may be meant as one, and repeats as well without it."""
     path, _, value = override.partition("=")
+    segments = [segment.strip() for segment in path.split(".")]
+    in_table = segments[:2] == ["deployment", "topology"] and segments[2:3] and segments[2] in TABLES
+    if in_table and len(segments) > 3 and _is_left_out(segments[3], value):
+        return f"{path}={REDACTED}"
     if not value.lstrip().startswith("{"):
         return redacted(override)
     try:
         root = tree.compose_text(value, "--set")
     except UsageError:
         return redacted(override)
-    for first, end in sorted(_secrets(root), reverse=True):
+    for first, end in sorted(_secrets(root, in_table=bool(in_table)), reverse=True):
         value = f"{value[:first]}{REDACTED}{value[end:]}"
     return f"{path}={without_url_passwords(value)}"
 
 
-def _secrets(node: tree.Node) -> Iterator[tuple[int, int]]:
-    """Where in its text what follows a directive that holds a secret begins and ends."""
+def _is_left_out(name: str, value: str) -> bool:
+    try:
+        return not_used(parsed(name, value).name) is not None
+    except Malformed:
+        return True
+
+
+def _secrets(node: tree.Node, *, in_table: bool = False) -> Iterator[tuple[int, int]]:
+    """Where in its text what follows a directive that holds a secret, or is not used, begins and ends."""
     for key, value in node.value if isinstance(node, tree.Mapping) else ():
         if isinstance(value, tree.Mapping):
-            yield from _secrets(value)
+            yield from _secrets(value, in_table=in_table or str(key.value) in TABLES)
             continue
         items = value.value if isinstance(value, tree.Sequence) else [value]
         line = " ".join(str(one.value) for one in (key, *items))
-        if redacted(line) != line:
+        left_out = in_table and _is_left_out(
+            str(key.value), str(getattr(items[0], "value", "")) if items else ""
+        )
+        if left_out or redacted(line) != line:
             yield value.start_mark.index, value.end_mark.index
 
 

@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.model.redaction import redacted, without_url_passwords
 from harness.scenario import load
 from harness.scenario.overrides import without_secrets
-from tests.builders_scenario import VOCABULARY
+from tests.builders_scenario import GOOD, VOCABULARY
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,52 @@ def test_a_wrong_file_is_not_quoted_whole(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         load(file, VOCABULARY, overrides=["deployment.topology.redis.requirepass=hunter2"])
     assert "hunter" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "deployment.pasword=hunter2",
+        "deployment.client.password=hunter2",
+        "deployment.topology.redis.requirepass.0=hunter2",
+        "workload.rat=hunter2",
+        "pass word=hunter2",
+    ],
+)
+def test_a_misspelt_key_does_not_give_away_its_value(override: str, tmp_path: Path) -> None:
+    """Nobody can know that it was to be a password."""
+    file = tmp_path / "s.yaml"
+    file.write_text(GOOD)
+    with pytest.raises(UsageError) as raised:
+        load(file, VOCABULARY, overrides=[override])
+    assert "--set" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("deployment.topology.redis.requirpas=hunter2", "deployment.topology.redis.requirpas=<redacted>"),
+        (
+            "deployment.topology.sentinel.auth-pas=sessions hunter2",
+            "deployment.topology.sentinel.auth-pas=<redacted>",
+        ),
+        (
+            "deployment.topology.redis={requirpas: hunter2, hz: 20}",
+            "deployment.topology.redis={requirpas: <redacted>, hz: 20}",
+        ),
+        (
+            "deployment.topology={kind: single, redis: {requirpas: hunter2}}",
+            "deployment.topology={kind: single, redis: {requirpas: <redacted>}}",
+        ),
+        ("deployment.topology.redis.hz=20", "deployment.topology.redis.hz=20"),
+        ("deployment.topology.cache={maxmemory: 8mb}", "deployment.topology.cache={maxmemory: 8mb}"),
+        ("deployment.topology.down_after=3s", "deployment.topology.down_after=3s"),
+    ],
+)
+def test_what_no_node_is_given_needs_no_value_to_be_repeated(override: str, said: str) -> None:
+    """A misspelt `requirepass` is left out, and its value may be a password."""
+    assert without_secrets(override) == said
 
 
 def test_an_engines_address_is_told_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:

@@ -396,8 +396,8 @@ def test_override_changes_one_setting(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("workload.rate", "expected path=value"),
-        ("workload.rat=7/s", "--set workload.rat=7/s: workload: unknown key 'rat'; did you mean 'rate'?"),
-        ("workload.rate=7", "--set workload.rate=7: workload.rate: expected a rate"),
+        ("workload.rat=7/s", "--set workload.rat: workload: unknown key 'rat'; did you mean 'rate'?"),
+        ("workload.rate=7", "--set workload.rate: workload.rate: expected a rate"),
         ("faults.3.after=2s", "expected an index from 0 to 0, found '3'"),
         ("name.first=x", "'first' lies below 'primary killed', which has no keys"),
         ("deployment.topology.shards=3", "does not apply to sentinel; it is a setting of cluster"),

@@ -168,6 +168,17 @@ def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
     assert cleaned == ["cleaned"]
 
 
+def test_log_of_an_attempt_keeps_no_password(tmp_path: Path) -> None:
+    """It may quote a configuration, as may the last thing that the attempt said: neither reaches a report."""
+    suite, told = run(tmp_path, plan("quotes a password and is killed"))
+    (result,) = suite.results
+    log = (Path(suite.directory) / result.run_dir / "attempt.log").read_text()
+    assert "requirepass <redacted>" in log
+    assert "redis://:<redacted>@192.0.2.1" in result.log_tail
+    assert result.reasons == ("cannot go on: masterauth <redacted>",)
+    assert "hunter2" not in "\n".join([log, result.log_tail, *told.lines])
+
+
 def test_attempt_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     """An error of the environment with its reason, the traceback in the log; no verdict."""
     suite, _ = run(tmp_path, plan("one"), module="harness.nowhere")
