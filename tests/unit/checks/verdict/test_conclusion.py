@@ -405,10 +405,10 @@ def test_what_was_measured_is_said_of_a_pass() -> None:
 
 def test_weakness_without_a_finding_says_what_was_measured() -> None:
     """The number is what was to be seen."""
-    acked = expect("acked(login): > 0", 0, comparison=">", arguments=("login",))
-    judgement = judged(run(acked, shows=Shows.WEAKNESS))
+    slow = expect("latency(login, max): > 1ms", 0.001, unit="s", comparison=">", arguments=("login", "max"))
+    judgement = judged(run(slow, shows=Shows.WEAKNESS))
     assert judgement.verdict is Verdict.PASS
-    assert judgement.reasons == ("shown: acked(login) 200",)
+    assert judgement.reasons == ("shown: latency(login, max) 2.0 ms",)
 
 
 def test_not_shown_is_said_of_what_was_to_be_more() -> None:
