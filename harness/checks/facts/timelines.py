@@ -31,6 +31,7 @@ from harness.checks.facts.step_effects import (
     found_all,
     found_the_key,
     may_make_the_key,
+    nothing_seen,
     removal_of,
     seen_at,
     state_of,
@@ -82,6 +83,8 @@ class Timeline:
     """Acked steps after which it was not in its user's index, whether they found it there or not."""
     entries: list[Sight] = field(default_factory=list)
     """Who saw it in its user's index: SMEMBERS that named it, SREM that took it out."""
+    unnamed: list[Sight] = field(default_factory=list)
+    """Who listed its user's sessions and was not told of it."""
     mixed_up: list[tuple[Operation, Step]] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
     """The valid pass, on every node of the session's shard."""
@@ -215,6 +218,10 @@ class Index:
                 listed = self.sessions.get(session)
                 if listed is not None and listed.user == operation.user:
                     listed.entries.append(entry_seen(operation, step))
+            if step.members is not None:
+                for timeline in self.by_user[operation.user]:
+                    if timeline.session not in step.members:
+                        timeline.unnamed.append(nothing_seen(operation, step))
 
     def _read_locking(self, operation: Operation, step: Step) -> None:
         self.locking.append((operation, step))

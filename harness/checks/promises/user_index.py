@@ -2,7 +2,8 @@
 
 The list and a session are two keys, in a cluster on two shards, so one can be lost without the other. The
 audit looks at both once. Before that, who lists the sessions of a user (SMEMBERS) or takes one out that was
-there (SREM 1) has seen its entry: after it was acked out, that is a sight of the removal undone.
+there (SREM 1) has seen its entry: after it was acked out, that is a sight of the removal undone. And who
+lists them without it, though it was acked in and somebody is told of it later, was given an old answer.
 
 Traps: a session that is gone together with its entry is no drift, nor is one that came back together with it:
 that is the logout undone, judged as such. One that timed out leaves its entry behind by design.
@@ -21,7 +22,9 @@ from harness.model.words import Cause
 def judge_index(index: Index) -> Counted:
     findings = []
     for timeline in index.sessions.values():
-        findings += _still_listed(index, timeline) or _unlisted(index, timeline)
+        findings += (
+            _still_listed(index, timeline) or _unlisted(index, timeline) or _not_named(index, timeline)
+        )
     return Counted(findings=findings)
 
 
@@ -80,6 +83,57 @@ def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
         )
     why = of_loss(index, promise, seen, timeline.shard)
     return [_drift(index, timeline, promise, seen, why, what, observations=len(held))]
+
+
+def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
+    """Acked into the index, missing in one answer and named by a later one, and not entered again in between.
+    Where the session outlived the call that asked, it escaped it, which is judged as such."""
+    old = [
+        (promise, sight)
+        for sight in timeline.unnamed
+        if (promise := _entered(index, timeline, sight)) and _named_later(timeline, sight)
+    ]
+    if not old or any(_outlived(timeline, sight) for _, sight in old):
+        return []
+    promise, seen = old[0]
+    what = f"{where(seen)} was not told of {timeline.named} in the list of {timeline.user}'s sessions"
+    return [
+        finding(
+            index,
+            "stale-read",
+            timeline,
+            promise=promise,
+            seen=seen,
+            why=of_old_answer(index, seen, promise),
+            sentence=f"{what}, though operation {promise.operation.id} was acked and it was named later.",
+            observations=len(old),
+        )
+    ]
+
+
+def _entered(index: Index, timeline: Timeline, sight: Sight) -> Effect | None:
+    """What had entered it before this look; None: nothing, or it may have been taken out or run out since."""
+    before = [one for one in timeline.indexed if one.certain and one.until_us < sight.sent_us]
+    if not before:
+        return None
+    last = max(before, key=lambda one: one.sent_us)
+    out = any(one.until_us >= last.first_us and one.first_us <= sight.done_us for one in timeline.unindexed)
+    timeout_us = (last.step.ttl_ms or index.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    return None if out or sight.done_us >= last.sent_us + timeout_us - index.epsilon_us else last
+
+
+def _named_later(timeline: Timeline, sight: Sight) -> bool:
+    return any(
+        one.sent_us > sight.done_us
+        and not any(
+            again.until_us >= sight.sent_us and again.first_us <= one.done_us for again in timeline.indexed
+        )
+        for one in _entries(timeline)
+    )
+
+
+def _outlived(timeline: Timeline, sight: Sight) -> bool:
+    return any(one.state is State.PRESENT and one.sent_us > sight.done_us for one in timeline.sights)
 
 
 def _out_of_date(index: Index, promise: Effect, seen: Sight) -> bool:

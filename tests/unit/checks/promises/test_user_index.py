@@ -270,3 +270,50 @@ def test_logout_that_deletes_after_it_took_the_entry_out_saw_no_session_come_bac
     logout.attempts = (changed(attempt, steps=(2,)), changed(attempt, n=2, steps=(1,), sent_us=us(2.1)))
     deleted.attempts, deleted.sent_us, removed.attempts = (2,), us(2.1), (1,)
     assert [one.name for one in judge_index(Index(history)).findings] == ["index-drift"]
+
+
+# ---------------------------------------------------------------- what an answer leaves out
+
+
+def _left_out(*, later: bool = True, alive: bool = False) -> Past:
+    """Ann's second session is missing in the list that is read at 2 s, and in the one read at 6 s it is there."""
+    past = Past()
+    first, second = past.log_in("ann", 1.0), past.log_in("ann", 1.1)
+    _unlist(past, second, 1.9)
+    past.logout_everywhere(first, 2.0)
+    if later:
+        _list(past, second, 3.0)
+    third = past.log_in("ann", 4.0)
+    if alive:
+        past.read(second, 4.5)
+    past.lose(second, 5.0)
+    past.logout_everywhere(third, 6.0)
+    return past
+
+
+def test_answer_without_an_entry_that_a_later_one_has_was_old() -> None:
+    """It was acked in before the first, and nobody entered it in between."""
+    past = _left_out()
+    (found,) = [one for one in _found(past) if one.name == "stale-read"]
+    assert found.session == past.doings[1].sid
+    assert found.operations[0] == 2
+    assert (
+        f"was not told of session {found.session[:8]} of ann in the list of ann's sessions" in found.sentence
+    )
+
+
+@pytest.mark.parametrize("past", [_left_out(later=False), _left_out(alive=True)])
+def test_entry_that_is_gone_or_whose_session_escaped_is_no_old_answer(past: Past) -> None:
+    """Never named again, the list lost it; a session that lived on escaped that call, which has a name."""
+    assert "stale-read" not in _names(past)
+
+
+def test_answer_from_before_the_entry_was_acked_is_not_old() -> None:
+    """Who asks while a log-in is under way may be told of it, or not."""
+    past = Past()
+    first = past.log_in("ann", 1.0)
+    second = past.log_in("ann", 1.1, took=1.5)
+    past.logout_everywhere(first, 2.0)
+    past.lose(second, 5.0)
+    past.logout_everywhere(past.log_in("ann", 5.5), 6.0)
+    assert "stale-read" not in _names(past)
