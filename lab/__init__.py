@@ -6,6 +6,7 @@
     selftest/     seeded bugs must be found, and nothing where nothing is wrong     (real nodes)
     twin/         small sessions judged by brute force as well                      (pure)
     oracle/       the named causes against what the nodes executed, by MONITOR      (real nodes)
+    rejudge/      saved runs judged again: did a change alter a judgement?          (saved runs)
     mutation/     changes the checks line by line: do the unit tests notice?        (copies of the project)
     calibrate/    outages and latencies of a known length                           (real nodes)
     bench/        what the kit costs                                                (real nodes)

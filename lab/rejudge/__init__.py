@@ -1,0 +1,1 @@
+"""Judges saved runs again and compares: did a change of the kit alter a judgement?"""
