@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -128,7 +129,7 @@ class Past:
         self._first = Data()
         self.stores = dict.fromkeys(NODES, self._first)
         self.doings: list[Doing] = []
-        self.acts: list[tuple[float, Callable[[], None]]] = []
+        self.acts: list[tuple[float, Callable[[], object]]] = []
         self.events: list[Event] = []
         self.owners: list[tuple[float, str]] = [(-1.0, "redis-1")]
         self.reborn: list[tuple[float, str, int]] = []
@@ -147,7 +148,7 @@ class Past:
 
     # What people do. Times in seconds; `at` is when the bytes were handed over.
 
-    def log_in(self, user: str, at: float, **how: object) -> str:
+    def log_in(self, user: str, at: float, **how: Any) -> str:
         self.sids += 1
         sid = f"{self.sids:08x}" * 4
         doing = self._do("log-in", OperationKind.LOGIN, user, sid, at, _login(self), how)
@@ -156,27 +157,27 @@ class Past:
         doing.generation = 0
         return sid
 
-    def read(self, sid: str, at: float, **how: object) -> Doing:
+    def read(self, sid: str, at: float, **how: Any) -> Doing:
         return self._do("read", OperationKind.READ, self.users[sid], sid, at, _read, how)
 
-    def touch(self, sid: str, at: float, **how: object) -> Doing:
+    def touch(self, sid: str, at: float, **how: Any) -> Doing:
         return self._do("touch", OperationKind.TOUCH, self.users[sid], sid, at, _touch(self.idle_s), how)
 
-    def change(self, sid: str, at: float, *fields: str, **how: object) -> Doing:
+    def change(self, sid: str, at: float, *fields: str, **how: Any) -> Doing:
         steps = _change(self, fields or ("theme",))
         return self._do("change-field", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
 
-    def add(self, sid: str, at: float, amount: int = 1, item: str = "cart:1", **how: object) -> Doing:
+    def add(self, sid: str, at: float, amount: int = 1, item: str = "cart:1", **how: Any) -> Doing:
         steps = _add(self, item, amount)
         return self._do("cart", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
 
-    def remove(self, sid: str, at: float, item: str = "cart:1", **how: object) -> Doing:
+    def remove(self, sid: str, at: float, item: str = "cart:1", **how: Any) -> Doing:
         return self._do("cart", OperationKind.WRITE, self.users[sid], sid, at, _remove(self, item), how)
 
-    def logout(self, sid: str, at: float, **how: object) -> Doing:
+    def logout(self, sid: str, at: float, **how: Any) -> Doing:
         return self._do("logout", OperationKind.LOGOUT, self.users[sid], sid, at, _logout, how)
 
-    def logout_everywhere(self, sid: str, at: float, **how: object) -> Doing:
+    def logout_everywhere(self, sid: str, at: float, **how: Any) -> Doing:
         user = self.users[sid]
         return self._do("logout-everywhere", OperationKind.LOGOUT, user, sid, at, _everywhere, how)
 
@@ -224,24 +225,24 @@ class Past:
 
     # What happens to nodes.
 
-    def act(self, at: float, what: Callable[[], None]) -> None:
+    def act(self, at: float, what: Callable[[], object]) -> None:
         self.acts.append((at, what))
 
     def event(
-        self, name: str, at: float, *, error: float = 0.0, source: str = "harness", **about: object
+        self, name: str, at: float, *, error: float = 0.0, source: str = "harness", **about: Any
     ) -> None:
         self.events.append(
-            Event(source=source, name=name, t_us=us(at), error_us=us(error), **about)  # type: ignore[arg-type]
+            Event(source=source, name=name, t_us=us(at), error_us=us(error), **about)
         )
 
-    def fault(self, at: float, detail: str = "redis-1: gone", kind: str = "kill", **options: object) -> None:
+    def fault(self, at: float, detail: str = "redis-1: gone", kind: str = "kill", **options: Any) -> None:
         number = len(self.faults) + 1
         step = FaultStep(
             number=number,
             kind=kind,
             target=str(options.pop("target", "primary")),
             start=Start(after_s=at),
-            options=options,  # type: ignore[arg-type]
+            options=options,
             traits=traits_of(kind),
         )
         self.faults = (*self.faults, step)
@@ -285,7 +286,7 @@ class Past:
 
         self.act(at, gone)
 
-    def edit(self, sid: str, at: float, change: Callable[[Hash], None]) -> None:
+    def edit(self, sid: str, at: float, change: Callable[[Hash], object]) -> None:
         def changed() -> None:
             for data in self._all():
                 if sid in data.sessions:
@@ -340,7 +341,7 @@ class Past:
         for held in (self._first.sessions, self._first.witnesses, self._first.indexes):
             held.clear()
         self.stores = dict.fromkeys(NODES, self._first)
-        agenda: list[tuple[float, int, Callable[[], None]]] = [(at, -1, act) for at, act in self.acts]
+        agenda: list[tuple[float, int, Callable[[], object]]] = [(at, -1, act) for at, act in self.acts]
         for doing in self.doings:
             for n, (_, executed, _) in enumerate(doing.attempts, start=1):
                 if executed is not None:

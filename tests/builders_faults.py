@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from harness.clock import RunClock
 from harness.faults import FAULTS
@@ -72,7 +73,7 @@ def talk(topology: Topology, node: str, within_s: float = 1.0) -> Connection:
     return connect(topology, node, timeout_s=within_s)
 
 
-def ask(topology: Topology, node: str, *words: str) -> object:
+def ask(topology: Topology, node: str, *words: str) -> Any:
     with talk(topology, node) as connection:
         return connection.call(*words)
 
@@ -103,15 +104,13 @@ def plan_of(kind: TopologyKind, *faults: FaultStep, maxmemory: str = "", policy:
     )
 
 
-def inject(scene: FaultScene, kind: str, target: str = "primary", **changes: object) -> Effect:
+def inject(scene: FaultScene, kind: str, target: str = "primary", **changes: Any) -> Effect:
     effect = FAULTS[kind].inject(step(kind, target, **changes), scene)
     print(f"{kind}: {target} -> {', '.join(effect.targets)} ±{effect.error_us} us: {effect.proof}")
     return effect
 
 
-def heal(
-    scene: FaultScene, effect: Effect, kind: str, target: str = "primary", **changes: object
-) -> str | None:
+def heal(scene: FaultScene, effect: Effect, kind: str, target: str = "primary", **changes: Any) -> str | None:
     proof = FAULTS[kind].heal(step(kind, target, **changes), effect, scene)
     print(f"{kind} healed: {proof}")
     return proof

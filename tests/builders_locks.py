@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -54,7 +55,7 @@ class LockPast(Past):
         release: bool = True,
         twice: bool = False,
         told: bool = False,
-        **how: object,
+        **how: Any,
     ) -> Doing:
         """Acquire at `at`; if that succeeds, write `hold` seconds after the reply, and release."""
         doing = self._do(

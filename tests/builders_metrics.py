@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -186,11 +187,11 @@ class Sketch:
         return operation
 
     def steady(
-        self, kind: OperationKind, from_s: float, to_s: float, every_s: float = 0.1, **how: object
+        self, kind: OperationKind, from_s: float, to_s: float, every_s: float = 0.1, **how: Any
     ) -> None:
         """The same operation again and again: `to_s` is left out."""
         for n in range(round((to_s - from_s) / every_s)):
-            self.do(kind, from_s + n * every_s, **how)  # type: ignore[arg-type]
+            self.do(kind, from_s + n * every_s, **how)
 
     def event(
         self,
@@ -217,8 +218,8 @@ class Sketch:
             )
         )
 
-    def sample(self, node: str, t_s: float, **what: object) -> None:
-        self.samples.append(NodeSample(node=node, sent_us=us(t_s) - 500, done_us=us(t_s), **what))  # type: ignore[arg-type]
+    def sample(self, node: str, t_s: float, **what: Any) -> None:
+        self.samples.append(NodeSample(node=node, sent_us=us(t_s) - 500, done_us=us(t_s), **what))
 
     def history(self) -> History:
         events = list(self.events)
@@ -323,5 +324,5 @@ def healthy(sketch: Sketch) -> Sketch:
     return sketch
 
 
-def without(history: History, **evidence: object) -> History:
-    return replace(history, **evidence)  # type: ignore[arg-type]
+def without(history: History, **evidence: Any) -> History:
+    return replace(history, **evidence)

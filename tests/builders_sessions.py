@@ -145,7 +145,7 @@ def with_sentinel(directory: Path) -> Iterator[Local]:
 @contextmanager
 def clustered(directory: Path) -> Iterator[Local]:
     """Three primaries (a majority must outlive one), of which only the first has a replica: redis-4."""
-    options = (
+    options: tuple[str, ...] = (
         "--cluster-enabled",
         "yes",
         "--cluster-node-timeout",

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.clock import RunClock
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
@@ -423,7 +424,7 @@ def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWor
     return FakeWorld(scene, topology, observed, web_servers, records, sides)
 
 
-def step(kind: str, target: str = "primary", *, number: int = 1, **changes: object) -> FaultStep:
+def step(kind: str, target: str = "primary", *, number: int = 1, **changes: Any) -> FaultStep:
     """A fault step; `start`, `hold_s` and `options` by keyword."""
     made = FaultStep(
         number=number, kind=kind, target=target, start=Start(after_s=0.0), traits=traits_of(kind)
@@ -436,7 +437,7 @@ def make_plan(
     *faults: FaultStep,
     duration_s: float | None = None,
     settle_within_s: float = 1.0,
-    **spec: object,
+    **spec: Any,
 ) -> Plan:
     """A plan of that topology's default shape; `spec` goes to the TopologySpec."""
     topology = TopologySpec(kind=kind, **spec)

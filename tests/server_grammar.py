@@ -42,7 +42,8 @@ def _chunks(file: bytes) -> list[bytes]:
 
 def split(line: bytes) -> list[bytes] | None:
     """`sdssplitargs`: None where quotes are unbalanced or something follows a closing one."""
-    p, words = 0, []
+    p = 0
+    words: list[bytes] = []
     line += b"\0"
     while True:
         while line[p] in _SPACE:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import psutil  # type: ignore[import-untyped]  # types-psutil would have two users
+import psutil
 
 from harness import history
 from harness.clock import RunClock, wait_until

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ needs_network = pytest.mark.skipif(
 
 
 @needs_network
-def test_causes_of_undone_logouts_are_those_that_the_nodes_executed(tmp_path):
+def test_causes_of_undone_logouts_are_those_that_the_nodes_executed(tmp_path: Path) -> None:
     """Replication cut, primary killed: every loss has its true cause, and any other would be called wrong."""
     command = [sys.executable, "-m", "lab.oracle", "sentinel/06*", "--seed", "11", "--out", str(tmp_path)]
     done = subprocess.run(
@@ -48,11 +49,11 @@ def test_causes_of_undone_logouts_are_those_that_the_nodes_executed(tmp_path):
     assert _with_another_cause(folder) == {"wrong": compared.counts["right"]}
 
 
-def _with_another_cause(folder):
+def _with_another_cause(folder: Path) -> Any:
     """What the oracle says of the same findings if each had a cause that it has not."""
     past = history.read(folder)
     truths = Oracle(past, folder)
-    verdicts = Counter()
+    verdicts: Counter[str] = Counter()
     for found in judge(past).findings:
         truth = truths.truth(found)
         if truth is not None and truth.verdict(found.cause) == "right":

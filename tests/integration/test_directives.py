@@ -21,8 +21,8 @@ from harness.topology.docker.image import choose_image
 from harness.topology.process import backend as process
 from harness.topology.process import server_programs
 from tests.builders_topology import docker_plan, process_plan
-from tests.hostile import Bystanders, hostile
-from tests.unit.test_directives import TABLES, merged, topology_of, with_topology
+from tests.hostile import TABLES, Bystanders, hostile
+from tests.unit.test_directives import merged, topology_of, with_topology
 
 MANY = 10_000
 STARTED_BATCHES = 3
@@ -139,10 +139,10 @@ def test_hostile_directives_touch_nobody(ground: str, scene: Scene, monkeypatch:
         monkeypatch.setattr(f"harness.scenario.directives.{question}", lambda *_: None)
     harmless, batches = _batches(scene)
     shape = {"replicas": 1, "sentinels": 1, "down_after_s": 1.2}
-    with _up(ground, replace(harmless, **shape), scene.folder / "left-out"):
+    with _up(ground, replace(harmless, **shape), scene.folder / "left-out"):  # type: ignore[arg-type]
         untouched(scene)
     for number, batch in enumerate(batches):
-        with suppress(EnvironmentFailure), _up(ground, replace(batch, **shape), scene.folder / str(number)):
+        with suppress(EnvironmentFailure), _up(ground, replace(batch, **shape), scene.folder / str(number)):  # type: ignore[arg-type]
             pass
         untouched(scene)
     untouched(scene)

@@ -294,7 +294,7 @@ def test_links_are_cut_without_root_by_a_helper(
     nodes: DockerTopology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container that shares the node's network does what the host's iptables would do."""
-    helper = links.any_debian_image()
+    helper = links.any_debian_image()  # type: ignore[attr-defined]
     if helper is None:
         pytest.skip("no image with iptables here: make image")
     monkeypatch.setenv(links.HELPER_IMAGE, helper)

@@ -14,6 +14,7 @@ from harness.model.plan import Plan
 from harness.model.seams import FaultScene
 from harness.model.words import TopologyKind
 from harness.topology.docker import backend as docker
+from harness.topology.docker import image
 from tests.builders_faults import answers, ask, heal, inject, plan_of, reaches, role, scene_on
 
 pytestmark = pytest.mark.docker
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.docker
 @contextmanager
 def scene_of(plan: Plan, directory: Path) -> Iterator[FaultScene]:
     try:
-        docker.choose_image()
+        image.choose_image()
     except EnvironmentFailure as missing:
         pytest.skip(str(missing))
     with docker.up(plan, run="test", directory=directory) as topology:
@@ -41,7 +42,7 @@ def test_sentinel_topology_in_containers(tmp_path: Path) -> None:
         heal(scene, effect, "cut replication")
         wait_until(lambda: ask(topology, "redis-2", "GET", "a"), within_s=15, waiting_for="the key")
 
-        effect = inject(scene, "isolate", **isolated)
+        effect = inject(scene, "isolate", **isolated)  # type: ignore[arg-type]
         assert reaches(topology, "web-1", "redis-1")
         assert not reaches(topology, "web-2", "redis-1")
         assert not reaches(topology, "web-1", "redis-2")
@@ -50,7 +51,7 @@ def test_sentinel_topology_in_containers(tmp_path: Path) -> None:
             within_s=20,
             waiting_for="a promotion on the other side",
         )
-        assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))
+        assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))  # type: ignore[arg-type]
         assert reaches(topology, "web-2", "redis-1")
 
         effect = inject(scene, "pause", "sentinel")

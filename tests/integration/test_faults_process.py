@@ -148,7 +148,7 @@ def test_isolated_primary_is_deposed_and_heard_again(tmp_path: Path) -> None:
     isolated = {"options": {"with": "web-1"}}
     with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
         topology = scene.topology
-        effect = inject(scene, "isolate", **isolated)
+        effect = inject(scene, "isolate", **isolated)  # type: ignore[arg-type]
         assert reaches(topology, "web-1", "redis-1")
         assert not reaches(topology, "web-2", "redis-1")
         assert not reaches(topology, "web-1", "redis-2")
@@ -160,7 +160,7 @@ def test_isolated_primary_is_deposed_and_heard_again(tmp_path: Path) -> None:
             waiting_for="a promotion on the other side",
         )
         assert role(scene, "redis-1") == "primary"
-        assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))
+        assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))  # type: ignore[arg-type]
         assert reaches(topology, "web-2", "redis-1")
         assert reaches(topology, "web-1", "redis-2")
 
@@ -242,9 +242,9 @@ def test_stranger_at_a_nodes_address_is_left_alone(tmp_path: Path) -> None:
         ask(scene.topology, "redis-1", "SET", "a", "1")
         swapped = _Swapped(scene.topology)
         with pytest.raises(Exception, match="left alone"):
-            inject(replace(scene, topology=swapped), "flush", "cache", options={"scope": "all"})
+            inject(replace(scene, topology=swapped), "flush", "cache", options={"scope": "all"})  # type: ignore[arg-type]
         with pytest.raises(Exception, match="left alone"):
-            own_nodes.check(replace(scene, topology=swapped), "redis-1")
+            own_nodes.check(replace(scene, topology=swapped), "redis-1")  # type: ignore[arg-type]
         assert ask(scene.topology, "redis-1", "GET", "a") == "1"
 
 

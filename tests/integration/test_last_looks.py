@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.clock import RunClock
+from harness.model.plan import Plan
 from harness.model.records import Connection, Event, ForensicEntry, ForensicReading, Unanswered
+from harness.model.seams import Topology
 from harness.model.words import TopologyKind
 from harness.observe import Observers
 from harness.redis_wire.keys import index_key, session_key
@@ -27,11 +32,11 @@ MANY = 60
 class Play:
     """A topology under observation. `given_up` and `sessions` stand for the load engine's."""
 
-    def __init__(self, topology):
+    def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self.records = []
-        self.given_up = []
-        self.sessions = []
+        self.records: list[Any] = []
+        self.given_up: list[Any] = []
+        self.sessions: list[Any] = []
         self.observers = Observers(
             topology.plan,
             topology,
@@ -43,27 +48,27 @@ class Play:
             unanswered=lambda: self.given_up,
         )
 
-    def of(self, kind):
+    def of(self, kind: Any) -> Any:
         return [record for record in self.records if isinstance(record, kind)]
 
-    async def ask(self, node, *commands):
+    async def ask(self, node: str, *commands: Any) -> Any:
         there = self.observers._context.connection(node)
         try:
             return await there.ask(*commands, within_s=5)
         finally:
             there.close()
 
-    async def until(self, condition, within_s=20.0):
+    async def until(self, condition: Callable[[], object], within_s: float = 20.0) -> Any:
         async with asyncio.timeout(within_s):
             while not (found := condition()):  # noqa: ASYNC110  no event says it
                 await asyncio.sleep(0.02)
         return found
 
-    async def last_look(self, node, moment="now"):
+    async def last_look(self, node: str, moment: str = "now") -> Any:
         await asyncio.to_thread(self.observers.last_look, [node], moment)
         return self.of(ForensicReading)[-1]
 
-    def client(self, node, number):
+    def client(self, node: str, number: int) -> Any:
         """A connection of web-1's that has been answered, as the load engine records it."""
         at, source = self.topology.address(node), self.topology.source("web-1")
         found = socket.create_connection(
@@ -78,31 +83,31 @@ class Play:
 
 
 @contextmanager
-def running(tmp_path, plan):
+def running(tmp_path: Path, plan: Plan) -> Any:
     with process.up(plan, run=f"looks-{random.randrange(10**9)}", directory=tmp_path) as topology:
         yield topology
 
 
 @asynccontextmanager
-async def watched(topology):
+async def watched(topology: Topology) -> Any:
     play = Play(topology)
     async with play.observers:
         yield play
 
 
-def _linked(play, node):
+def _linked(play: Play, node: str) -> Any:
     seen = play.observers._collector.last_answer(node)
     return seen is not None and seen.link_up
 
 
-def single():
+def single() -> Any:
     return a.plan(TopologyKind.SINGLE, a.single_nodes())
 
 
-def test_write_of_a_closed_connection_is_open_until_the_paused_server_has_done_it(tmp_path):
+def test_write_of_a_closed_connection_is_open_until_the_paused_server_has_done_it(tmp_path: Path) -> None:
     """Its sender hung up; the server executes it when it is resumed. Only then is it closed."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             client, entry = play.client("redis-1", 7)
             await asyncio.to_thread(topology.pause, "redis-1")
@@ -123,10 +128,10 @@ def test_write_of_a_closed_connection_is_open_until_the_paused_server_has_done_i
         asyncio.run(scenario(topology))
 
 
-def test_killed_server_leaves_nothing_open(tmp_path):
+def test_killed_server_leaves_nothing_open(tmp_path: Path) -> None:
     """Nobody answers any more; the end of the process is proof enough, and nobody waits."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             client, entry = play.client("redis-1", 7)
             client.close()
@@ -141,10 +146,10 @@ def test_killed_server_leaves_nothing_open(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_connection_that_is_still_there_stays_open(tmp_path):
+def test_connection_that_is_still_there_stays_open(tmp_path: Path) -> None:
     """What the node still lists at the end is written down with the reason."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             client, entry = play.client("redis-1", 8)
             play.given_up.append(entry)
@@ -158,7 +163,7 @@ def test_connection_that_is_still_there_stays_open(tmp_path):
         asyncio.run(scenario(topology))
 
 
-async def _fill(play, node, count=MANY):
+async def _fill(play: Play, node: str, count: int = MANY) -> None:
     play.sessions = [a.Account(f"{n:032x}", f"u{n}") for n in range(count)]
     for one in play.sessions:
         await play.ask(
@@ -169,10 +174,10 @@ async def _fill(play, node, count=MANY):
         )
 
 
-def test_last_look_reads_what_the_node_holds(tmp_path):
+def test_last_look_reads_what_the_node_holds(tmp_path: Path) -> None:
     """Every session of its shard, the absent ones too, and nothing is called an audit."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             await _fill(play, "redis-1")
             play.sessions.append(a.Account("f" * 32, "nobody"))
@@ -190,10 +195,10 @@ def test_last_look_reads_what_the_node_holds(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_last_look_at_a_paused_node_ends_and_says_why(tmp_path):
+def test_last_look_at_a_paused_node_ends_and_says_why(tmp_path: Path) -> None:
     """It cannot answer; nothing is claimed about its sessions, and nobody waits for long."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             await _fill(play, "redis-1", 3)
             await asyncio.to_thread(topology.pause, "redis-1")
@@ -207,10 +212,10 @@ def test_last_look_at_a_paused_node_ends_and_says_why(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_node_that_follows_is_read_only_while_its_data_are_its_own(tmp_path):
+def test_node_that_follows_is_read_only_while_its_data_are_its_own(tmp_path: Path) -> None:
     """Told to follow, it is read at once; linked to its primary it has that one's data, and is not."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             await _fill(play, "redis-1", 3)
             await play.until(lambda: "redis-1" in play.observers.observed.views())
@@ -232,10 +237,10 @@ def test_node_that_follows_is_read_only_while_its_data_are_its_own(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_cluster_node_without_majority_is_read_and_refuses_others_as_before(tmp_path):
+def test_cluster_node_without_majority_is_read_and_refuses_others_as_before(tmp_path: Path) -> None:
     """It answers CLUSTERDOWN to everybody; a last look gets its answers and leaves it so."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as play:
             ids = [f"{n:032x}" for n in range(4 * MANY)]
             said = await play.ask("redis-1", *(("HSET", session_key(one), "sid", one) for one in ids))
@@ -244,7 +249,7 @@ def test_cluster_node_without_majority_is_read_and_refuses_others_as_before(tmp_
             assert len(home) > 40, "more than fit into one write"
             await asyncio.gather(*(asyncio.to_thread(topology.kill, f"redis-{n}") for n in (2, 3)))
 
-            async def refused():
+            async def refused() -> Any:
                 (answer,) = await play.ask("redis-1", ("HGETALL", session_key(home[0])))
                 return isinstance(answer, ErrorReply) and "CLUSTERDOWN" in str(answer)
 

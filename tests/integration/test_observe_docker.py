@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import EnvironmentFailure
 from harness.model.records import AuditEntry
+from harness.model.seams import Topology
 from harness.topology.docker import backend as docker
+from harness.topology.docker import image
 from tests import builders_observe as a
 from tests.integration.test_observe_process import watched
 
 pytestmark = pytest.mark.docker
 
 
-def test_killed_and_restarted_container_is_seen_all_the_way(tmp_path):
+def test_killed_and_restarted_container_is_seen_all_the_way(tmp_path: Path) -> None:
     """Silence within a second, the failover's steps, the return under a new run_id, a valid audit."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> Any:
         async with watched(topology) as seen:
             assert seen.observers.observed.primary_of(1) == "redis-1"
             killed_us = await seen.act(topology.kill, "redis-1")
@@ -35,7 +39,7 @@ def test_killed_and_restarted_container_is_seen_all_the_way(tmp_path):
             return seen, killed_us, await seen.observers.audit([a.Account("0" * 32, "u")])
 
     try:
-        docker.choose_image()
+        image.choose_image()
     except EnvironmentFailure as missing:
         pytest.skip(str(missing))
     with docker.up(a.plan(), run="observe", directory=tmp_path) as topology:

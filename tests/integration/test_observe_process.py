@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.clock import RunClock
+from harness.model.plan import Plan
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ClockPair, Event, NodeSample
+from harness.model.seams import Topology
 from harness.model.words import TopologyKind
 from harness.observe import Observers, enable_eviction_events
 from harness.redis_wire.keys import index_key, session_key
@@ -28,47 +33,48 @@ needs_network = pytest.mark.skipif(
 class Watched:
     """A topology under observation, with everything that was recorded."""
 
-    def __init__(self, topology, observers, records, clock):
+    def __init__(self, topology: Topology, observers: Any, records: Any, clock: Any) -> None:
         self.topology = topology
         self.observers = observers
         self.records = records
         self.clock = clock
 
-    async def until(self, condition, within_s=15.0):
+    async def until(self, condition: Callable[[], object], within_s: float = 15.0) -> Any:
         deadline = self.clock.now_us() + within_s * 1e6
         while not (found := condition()):
             assert self.clock.now_us() < deadline, self.of(Event)[-15:]
             await asyncio.sleep(0.02)
         return found
 
-    def of(self, kind):
+    def of(self, kind: Any) -> Any:
         return [record for record in self.records if isinstance(record, kind)]
 
-    def events(self, name, since_us=0):
+    def events(self, name: str, since_us: int = 0) -> Any:
         return [e for e in self.of(Event) if e.name == name and e.t_us >= since_us]
 
-    async def ask(self, node, *commands):
+    async def ask(self, node: str, *commands: Any) -> Any:
         there = self.observers._context.connection(node)
         try:
             return await there.ask(*commands, within_s=2)
         finally:
             there.close()
 
-    async def act(self, method, *given, **options):
+    async def act(self, method: Callable[..., Any], *given: Any, **options: Any) -> Any:
         before_us = self.clock.now_us()
         await asyncio.to_thread(method, *given, **options)
         return before_us
 
 
 @contextmanager
-def running(tmp_path, plan):
+def running(tmp_path: Path, plan: Plan) -> Any:
     with process.up(plan, run=f"observe-{random.randrange(10**9)}", directory=tmp_path) as topology:
         yield topology
 
 
 @asynccontextmanager
-async def watched(topology, **options):
-    clock, records = RunClock(), []
+async def watched(topology: Topology, **options: Any) -> Any:
+    clock = RunClock()
+    records: list[Any] = []
     observers = Observers(
         topology.plan,
         topology,
@@ -82,10 +88,10 @@ async def watched(topology, **options):
         yield Watched(topology, observers, records, clock)
 
 
-def test_killed_primary_tells_every_step_of_the_failover(tmp_path):
+def test_killed_primary_tells_every_step_of_the_failover(tmp_path: Path) -> None:
     """Suspected, by quorum, agreed, elected, promoted, published, in that order; then recovered."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> Any:
         async with watched(topology) as seen:
             assert seen.observers.observed.primary_of(1) == "redis-1"
             killed_us = await seen.act(topology.kill, "redis-1")
@@ -119,10 +125,10 @@ def test_killed_primary_tells_every_step_of_the_failover(tmp_path):
     assert not any(s.reachable for s in silent)
 
 
-def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path):
+def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path: Path) -> None:
     """While one node hangs the others are sampled at their pace; it counts again once it answers."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
             paused_us = await seen.act(topology.pause, "redis-3")
             await asyncio.sleep(1.6)
@@ -142,16 +148,18 @@ def test_paused_node_delays_nobody_and_is_noticed_on_return(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_nothing_is_told_without_an_observer_that_died(tmp_path, monkeypatch):
+def test_nothing_is_told_without_an_observer_that_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What one of them died of ends the run before it says that the topology recovered, or audits it."""
 
-    def state(node):
+    def state(node: str) -> None:
         raise LookupError(node)
 
-    async def scenario(topology, patched):
+    async def scenario(topology: Topology, patched: pytest.MonkeyPatch) -> None:
         async with watched(topology) as seen:
             patched.setattr(topology, "state", state)  # asked about nodes that do not answer
-            topology._servers["redis-1"].kill()
+            topology._servers["redis-1"].kill()  # type: ignore[attr-defined]
             await seen.until(lambda: any(task.done() for task in seen.observers._tasks))
             with pytest.raises(LookupError):
                 await seen.observers.recovered(within_s=0.2)
@@ -167,10 +175,10 @@ def test_nothing_is_told_without_an_observer_that_died(tmp_path, monkeypatch):
         asyncio.run(scenario(topology, patched))
 
 
-def test_restarted_empty_node_is_a_new_process(tmp_path):
+def test_restarted_empty_node_is_a_new_process(tmp_path: Path) -> None:
     """A restart shows as `rebooted` with what the new process holds, by its run_id."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
             await seen.ask("redis-1", ("SET", "a", "b"))
             before = seen.observers.observed.views()["redis-1"].run_id
@@ -184,10 +192,10 @@ def test_restarted_empty_node_is_a_new_process(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_cluster_failover_is_seen_in_the_nodes_views(tmp_path):
+def test_cluster_failover_is_seen_in_the_nodes_views(tmp_path: Path) -> None:
     """PFAIL and FAIL, the promotion and who took the slots, each with the shard it is about."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
             assert [seen.observers.observed.primary_of(n) for n in (1, 2, 3)] == [
                 "redis-1",
@@ -211,11 +219,11 @@ def test_cluster_failover_is_seen_in_the_nodes_views(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_audit_reads_every_session_on_every_node_of_its_shard(tmp_path):
+def test_audit_reads_every_session_on_every_node_of_its_shard(tmp_path: Path) -> None:
     """Whole, partial, absent, index and witnesses are told apart, and nothing is changed by reading."""
     whole, partial, absent = (a.Account(f"{n:032x}", f"u{n}") for n in range(3))
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> Any:
         async with watched(topology) as seen:
             await seen.ask(
                 "redis-1",
@@ -252,13 +260,13 @@ def test_audit_reads_every_session_on_every_node_of_its_shard(tmp_path):
     assert {"sentinel-1", "redis-1", "redis-2"} < set(before.nodes)
 
 
-def test_audit_with_writes_behind_its_back_is_not_valid(tmp_path):
+def test_audit_with_writes_behind_its_back_is_not_valid(tmp_path: Path) -> None:
     """A write between the brackets makes a pass void; three such passes make the audit inconclusive."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> Any:
         async with watched(topology) as seen:
 
-            async def keep_writing():
+            async def keep_writing() -> None:
                 while True:
                     await seen.ask("redis-1", ("INCR", "n"))
 
@@ -276,14 +284,14 @@ def test_audit_with_writes_behind_its_back_is_not_valid(tmp_path):
     assert {e.pass_n for e in seen.of(AuditEntry)} == {1, 2, 3}
 
 
-def test_audit_works_on_a_full_instance_and_names_evicted_sessions(tmp_path):
+def test_audit_works_on_a_full_instance_and_names_evicted_sessions(tmp_path: Path) -> None:
     """With memory full and policy allkeys-lru: evictions by key, and an audit that is not refused."""
     limits = {"maxmemory": "3mb", "maxmemory-policy": "allkeys-lru"}
     (node,) = a.single_nodes()
     plan = a.plan(TopologyKind.SHARED, (replace(node, directives=limits),))
     sessions = [a.Account(f"{n:032x}", "u") for n in range(300)]
 
-    async def scenario(topology, enabled):
+    async def scenario(topology: Topology, enabled: Any) -> Any:
         async with watched(topology, eviction_events=enabled) as seen:
             await seen.until(lambda: seen.events("configured"))
             await asyncio.sleep(0.3)
@@ -306,10 +314,10 @@ def test_audit_works_on_a_full_instance_and_names_evicted_sessions(tmp_path):
     assert not seen.events("evictions-missed")
 
 
-def test_eviction_events_stay_off_without_a_memory_limit(tmp_path):
+def test_eviction_events_stay_off_without_a_memory_limit(tmp_path: Path) -> None:
     """The configuration of a node that cannot evict is left alone."""
 
-    async def flags(topology):
+    async def flags(topology: Topology) -> Any:
         async with watched(topology) as seen:
             return await seen.ask("redis-1", ("CONFIG", "GET", "notify-keyspace-events"))
 
@@ -318,15 +326,15 @@ def test_eviction_events_stay_off_without_a_memory_limit(tmp_path):
         assert asyncio.run(flags(topology)) == [["notify-keyspace-events", ""]]
 
 
-def test_audit_of_a_cluster_asks_the_shard_and_finds_the_index_elsewhere(tmp_path):
+def test_audit_of_a_cluster_asks_the_shard_and_finds_the_index_elsewhere(tmp_path: Path) -> None:
     """Each session is read on its shard's two nodes; its index from the primary that has that slot."""
     from harness.redis_wire.keys import slot
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> Any:
         async with watched(topology) as seen:
             view = seen.observers._collector.now(seen.clock.now_us()).clusters["redis-1"]
 
-            def owner(key):
+            def owner(key: Any) -> Any:
                 at = slot(key)
                 return next(
                     n.name for n in view.nodes.values() for low, high in n.ranges if low <= at <= high
@@ -355,10 +363,10 @@ def test_audit_of_a_cluster_asks_the_shard_and_finds_the_index_elsewhere(tmp_pat
 
 
 @needs_network
-def test_replica_that_is_cut_off_is_not_recovered(tmp_path):
+def test_replica_that_is_cut_off_is_not_recovered(tmp_path: Path) -> None:
     """While replication is cut and the primary writes on, the topology is not recovered, whatever the link says."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
             await seen.act(topology.cut, ["redis-1"], ["redis-2", "redis-3"], by=1)
             await seen.ask("redis-1", *(("SET", f"k{n}", "x" * 100) for n in range(100)))
@@ -371,10 +379,10 @@ def test_replica_that_is_cut_off_is_not_recovered(tmp_path):
         asyncio.run(scenario(topology))
 
 
-def test_observers_stop_within_a_second_and_watch_the_host(tmp_path):
+def test_observers_stop_within_a_second_and_watch_the_host(tmp_path: Path) -> None:
     """Stopping is quick also while a node hangs; clocks were recorded meanwhile."""
 
-    async def scenario(topology):
+    async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
             await seen.act(topology.pause, "redis-1")
             await seen.until(lambda: len(seen.of(ClockPair)) >= 2)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.model.plan import Plan
 from harness.model.records import Event
+from harness.model.seams import Topology
 from harness.model.words import TopologyKind
 from harness.topology.process import backend as process
 from tests import builders_observe as a
@@ -17,7 +21,7 @@ from tests.integration.test_last_looks import Play
 pytestmark = pytest.mark.process
 
 
-def fast(plan, **settings):
+def fast(plan: Plan, **settings: Any) -> Any:
     """The plan with a topology that fails over within seconds, and its nodes with an append-only file."""
     scenario = plan.scenario
     topology = replace(scenario.deployment.topology, redis={"appendonly": "yes"}, **settings)
@@ -33,8 +37,8 @@ def fast(plan, **settings):
     )
 
 
-def run(tmp_path, plan, play_it):
-    async def play(topology):
+def run(tmp_path: Path, plan: Plan, play_it: Any) -> None:
+    async def play(topology: Topology) -> None:
         acted = Play(topology)
         async with acted.observers:
             await play_it(topology, acted)
@@ -43,14 +47,14 @@ def run(tmp_path, plan, play_it):
         asyncio.run(play(topology))
 
 
-def promoted(play):
+def promoted(play: Play) -> Any:
     return [(one.node, one.shard) for one in play.of(Event) if one.name == "promoted"]
 
 
-def test_old_primary_that_leads_again_is_told_and_meant(tmp_path):
+def test_old_primary_that_leads_again_is_told_and_meant(tmp_path: Path) -> None:
     """redis-2 takes over and dies; redis-1 comes back, never a replica, and is promoted by the sentinels."""
 
-    async def play_it(topology, play):
+    async def play_it(topology: Topology, play: Play) -> None:
         await asyncio.to_thread(topology.kill, "redis-1")
         await play.until(lambda: play.observers.observed.primary_of(1) == "redis-2", within_s=30)
         await asyncio.to_thread(topology.kill, "redis-2")
@@ -65,15 +69,15 @@ def test_old_primary_that_leads_again_is_told_and_meant(tmp_path):
     run(tmp_path, fast(a.plan(nodes=nodes), **settings), play_it)
 
 
-def test_replica_that_migrated_belongs_to_its_new_shard(tmp_path):
+def test_replica_that_migrated_belongs_to_its_new_shard(tmp_path: Path) -> None:
     """Both replicas of shard 1 are killed: a third one comes over, and is promoted there when it must."""
 
-    async def play_it(topology, play):
+    async def play_it(topology: Topology, play: Play) -> None:
         observed = play.observers.observed
         for node in ("redis-4", "redis-7"):
             await asyncio.to_thread(topology.kill, node)
 
-        def migrated():
+        def migrated() -> Any:
             there = [name for name, view in observed.views().items() if view.shard == 1]
             return [name for name in there if name not in {"redis-1", "redis-4", "redis-7"}]
 

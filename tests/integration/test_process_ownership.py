@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ def start_harness(directory: Path, kind: str, mode: str) -> subprocess.Popen[str
     )
 
 
-def said(process: subprocess.Popen[str]) -> dict[str, object]:
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     return json.loads(process.stdout.readline())
 
@@ -211,7 +212,7 @@ def test_plain_user_gets_a_network_through_a_user_namespace_where_allowed(tmp_pa
 
     def as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
         user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        return subprocess.run(
+        return subprocess.run(  # type: ignore[call-overload]
             command, cwd=ROOT, **user, capture_output=True, text=True, check=False, timeout=60
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -39,8 +40,8 @@ def guarded(tmp_path: Path) -> Iterator[Local]:
         yield found
 
 
-def client(discovery: Discovery, **changes: object) -> ClientProfile:
-    return ClientProfile(discovery=discovery, **{"application_retries": 3, **changes})  # type: ignore[arg-type]
+def client(discovery: Discovery, **changes: Any) -> ClientProfile:
+    return ClientProfile(discovery=discovery, **{"application_retries": 3, **changes})
 
 
 def through_a_failover(

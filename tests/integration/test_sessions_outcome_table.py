@@ -108,7 +108,7 @@ def with_session(client: redis.Redis) -> dict[str, str]:
 
 
 def contents(client: redis.Redis) -> dict[str, str]:
-    return {**client.hgetall(KEY), **{f"witness {n}": w for n, w in enumerate(client.lrange(WITNESS, 0, -1))}}
+    return {**client.hgetall(KEY), **{f"witness {n}": w for n, w in enumerate(client.lrange(WITNESS, 0, -1))}}  # type: ignore[dict-item, misc]
 
 
 def full_memory(client: redis.Redis) -> None:
@@ -126,7 +126,7 @@ def without_replicas(client: redis.Redis) -> None:
 
 def unable_to_save(client: redis.Redis) -> None:
     client.config_set("save", "1 1")
-    shutil.rmtree(client.config_get("dir")["dir"])
+    shutil.rmtree(client.config_get("dir")["dir"])  # type: ignore[arg-type]
     client.bgsave()
     wait_until(
         lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", within_s=10, waiting_for="err"
@@ -271,7 +271,7 @@ def test_write_to_a_paused_server_is_unknown_and_happens_when_it_resumes(local: 
         CURRENT.set(recording)
         for paused in (False, True):
             if paused:
-                os.kill(node.process.pid, signal.SIGSTOP)
+                os.kill(node.process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
             step = Step(n=1, does=StepKind.WRITE, command="", key=KEY)
             command: Command = ("HSET", KEY, "theme", "dark" if paused else "contrast")
             exchange = Exchange(KEY, (command,), (Part(step, Shape.PLAIN, (0,), ("HSET",)),))
@@ -435,7 +435,7 @@ def test_cluster_refusals_are_rejections(tmp_path: Path) -> None:
         other = (owner + 1) % 3
         for form in FORMS:
             commands, shape = form.values
-            assert _refusal(nodes[other], commands, shape) == "MOVED"
+            assert _refusal(nodes[other], commands, shape) == "MOVED"  # type: ignore[arg-type]
         assert _refusal(nodes[owner], (("DEL", KEY, "elsewhere"),), Shape.PLAIN) == "CROSSSLOT"
         ids = [client.execute_command("CLUSTER", "MYID") for client in clients]
         clients[owner].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[other])
@@ -464,7 +464,7 @@ def test_write_to_a_cluster_that_is_down_is_rejected(tmp_path: Path) -> None:
         node.start()
         for form in FORMS:
             commands, shape = form.values
-            assert _refusal(node, commands, shape) == "CLUSTERDOWN"
+            assert _refusal(node, commands, shape) == "CLUSTERDOWN"  # type: ignore[arg-type]
     finally:
         node.kill()
 

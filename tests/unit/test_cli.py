@@ -350,7 +350,7 @@ def test_narrow_terminal_encoding_does_not_stop_a_report(monkeypatch: pytest.Mon
     output.prepare()
     print("3 × lost")
     output.finish()
-    assert stream.buffer.getvalue() == b"3 ? lost\n"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"3 ? lost\n"
 
 
 def test_statuses_before_the_kit_is_loaded_are_the_same() -> None:

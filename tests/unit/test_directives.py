@@ -58,9 +58,9 @@ def topology_of(*wanted: Hostile) -> TopologySpec:
     for one in wanted:
         tables.setdefault(one.table, []).append((scalar(one.name), lines(one.value)))
     pairs = [(scalar("kind"), scalar("sentinel"))]
-    pairs += [(scalar(table), mapping(entries)) for table, entries in tables.items()]
+    pairs += [(scalar(table), mapping(entries)) for table, entries in tables.items()]  # type: ignore[misc]
     problems = Problems()
-    deployment = read_deployment(mapping([(scalar("topology"), mapping(pairs))]), "", problems)
+    deployment = read_deployment(mapping([(scalar("topology"), mapping(pairs))]), "", problems)  # type: ignore[arg-type]
     problems.raise_if_any()
     return deployment.topology
 
@@ -110,7 +110,7 @@ def merged(topologies: list[TopologySpec]) -> TopologySpec:
         for table, directives in tables.items():
             for name, value in getattr(topology, table).items():
                 directives[name] = (*lines_of(directives.get(name, ())), *lines_of(value))
-    return replace(topologies[0], **tables)
+    return replace(topologies[0], **tables)  # type: ignore[arg-type]
 
 
 def spoken(line: list[bytes]) -> str:
@@ -177,7 +177,8 @@ def test_a_plan_with_hostile_directives_renders_none() -> None:
         batch.setdefault(one.table, {})[one.name] = one.value
         if number % AT_A_TIME == 0:
             assert_only_harmless(
-                with_topology(base, replace(clean.scenario.deployment.topology, **batch)), clean
+                with_topology(base, replace(clean.scenario.deployment.topology, **batch)),  # type: ignore[arg-type]
+                clean,
             )
             batch = {}
 

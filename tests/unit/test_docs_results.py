@@ -21,7 +21,7 @@ from harness.clock import RunClock
 from harness.model import records
 from harness.model.judgement import Finding
 from harness.model.seams import Secrets
-from harness.model.words import Cause, FindingSide, Verdict
+from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, StepKind, Verdict
 from harness.report.junit import junit
 from harness.report.summary import SCHEMA_VERSION, summary
 from tests import builders_observe
@@ -135,7 +135,7 @@ def _questions() -> list[str]:
 @pytest.mark.parametrize("question", _questions())
 def test_questions_to_a_history_name_real_fields(question: str) -> None:
     """Every member that a one-liner asks for exists in some record."""
-    fields = {name for one in (*STRUCTS.values(), *_kinds().values()) for name in one.__struct_fields__}
+    fields = {name for one in (*STRUCTS.values(), *_kinds().values()) for name in one.__struct_fields__}  # type: ignore[attr-defined]
     asked = set(re.findall(r"(?<![\w.])\.([a-z_]+)", question)) - {"jsonl", "gz"}
     assert asked
     assert asked <= fields | {"type"}
@@ -167,13 +167,13 @@ def test_questions_to_a_history_can_be_asked(question: str, tmp_path: Path) -> N
 
 def _small_history() -> tuple[records.Record, ...]:
     session = "da613554c38d651940e2d0b5606168a0"
-    step = records.Step(n=1, does="destroy", command="DEL", key="k", error="READONLY You can't write")
+    step = records.Step(n=1, does=StepKind.DESTROY, command="DEL", key="k", error="READONLY You can't write")
     return (
         records.NodeSample(node="redis-1", sent_us=1, done_us=2_500_000, role="primary", run_id="ab" * 20),
         records.Event(source="fault 1", name="effect", t_us=3_000_000, fault=1, detail="process gone"),
         records.Operation(
-            id=1, actor="a1", web_server="web-1", behaviour="logout", kind="logout", user="u1", session=session,
-            key="k", shard=1, generation=0, due_us=1, sent_us=2, done_us=3, outcome="rejected", phase="fault",
+            id=1, actor="a1", web_server="web-1", behaviour="logout", kind=OperationKind.LOGOUT, user="u1", session=session,
+            key="k", shard=1, generation=0, due_us=1, sent_us=2, done_us=3, outcome=Outcome.REJECTED, phase=Phase.FAULT,
             steps=(step,), attempts=(records.Attempt(n=1, result="error:READONLY"),),
         ),
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """The history keeps everything that was recorded, says so when it could not, and reads back the same."""
 
+from __future__ import annotations
+
 import gzip
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import threading
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -42,12 +45,12 @@ ROOT = Path(__file__).parents[2]
 SECRETS = Secrets(redis="s3cret-redis", sentinel='s3"cret\\sentinel')
 
 
-def recorder(directory):
+def recorder(directory: Path) -> history.Recorder:
     history.write_plan(directory, a.plan())
     return history.Recorder(directory, RunClock(), secrets=SECRETS)
 
 
-def lines(directory, *records):
+def lines(directory: Path, *records: Any) -> Path:
     """A history as a killed harness leaves it: not compressed."""
     history.write_plan(directory, a.plan())
     (directory / "history.jsonl").write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in records))
@@ -71,7 +74,7 @@ def test_everything_recorded_is_read_back(tmp_path: Path) -> None:
     ]
     writer = recorder(tmp_path)
     for rec in records:
-        writer.record(rec)
+        writer.record(rec)  # type: ignore[arg-type]
     writer.close(Closing(t_us=10, operations=2))
 
     found = history.read(tmp_path)
@@ -98,7 +101,7 @@ def test_records_of_many_threads_are_all_kept(tmp_path: Path) -> None:
     writer = recorder(tmp_path)
     writer.record(a.opening())
 
-    def record(first) -> None:
+    def record(first: int) -> None:
         for number in range(first, first + 2000):
             writer.record(a.operation(number))
 
@@ -135,6 +138,7 @@ def test_killed_harness_loses_at_most_one_flush(tmp_path: Path) -> None:
         text=True,
     )
     said = [0]
+    assert child.stdout is not None
     for line in child.stdout:
         said.append(int(line))
         if said[-1] >= 20_000:
@@ -197,7 +201,7 @@ def test_folder_not_writable_is_said_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blocked", ["history.jsonl.gz.part", "steps.parquet.part"])
-def test_compression_that_fails_keeps_the_plain_history(tmp_path: Path, blocked) -> None:
+def test_compression_that_fails_keeps_the_plain_history(tmp_path: Path, blocked: Any) -> None:
     """When a file of the closed form cannot be written, the lines stay readable and the failure shows."""
     writer = recorder(tmp_path)
     (tmp_path / blocked).mkdir()
@@ -273,7 +277,7 @@ def test_missing_closing_line_is_reported(tmp_path: Path) -> None:
         (b'{"type":"event","source":1,"name":"x","t_us":1}', r"line 2: Expected `str`, got `int`"),
     ],
 )
-def test_damage_inside_is_an_error_with_its_line(tmp_path: Path, damage, complaint) -> None:
+def test_damage_inside_is_an_error_with_its_line(tmp_path: Path, damage: Any, complaint: str) -> None:
     """Only the last line may be broken; anything else is refused, with its number."""
     path = lines(tmp_path, a.opening())
     path.write_bytes(path.read_bytes() + damage + b"\n" + msgspec.json.encode(Closing(t_us=1)) + b"\n")
@@ -291,7 +295,7 @@ def test_damage_inside_is_an_error_with_its_line(tmp_path: Path, damage, complai
         ((a.opening(), Closing(t_us=1), a.operation(1)), "line 3: something follows the closing line"),
     ],
 )
-def test_history_out_of_order_is_refused(tmp_path: Path, records, complaint) -> None:
+def test_history_out_of_order_is_refused(tmp_path: Path, records: Any, complaint: str) -> None:
     """A history is one opening, records, one closing, of this format."""
     lines(tmp_path, *records)
     with pytest.raises(UsageError, match=complaint):
@@ -321,7 +325,7 @@ def test_damaged_compressed_history_is_an_error(tmp_path: Path) -> None:
     t_us=st.integers(-(2**53), 2**63 - 1),
     key=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
 )
-def test_any_event_survives_its_line(detail, t_us, key) -> None:
+def test_any_event_survives_its_line(detail: str, t_us: int, key: Any) -> None:
     """Line breaks, quotes and control characters in a record never break the lines."""
     event = Event(source="x", name="y", t_us=t_us, key=key, detail=detail)
     line = msgspec.json.encode(event)
@@ -341,7 +345,7 @@ def test_recording_keeps_nothing(tmp_path: Path) -> None:
     """What is written is forgotten: a long run takes no more memory than a short one."""
     writer, path = recorder(tmp_path), tmp_path / "history.jsonl"
 
-    def held_bytes_after(first, end):
+    def held_bytes_after(first: int, end: int) -> Any:
         for number in range(first, end):
             writer.record(a.operation(number))
         wait_until(lambda: path.read_bytes().count(b"\n") == end, within_s=10, waiting_for="the lines")
@@ -359,7 +363,7 @@ def test_recording_keeps_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("group", [1, 7, 1000])
 def test_closed_history_is_the_same_in_any_number_of_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: int
 ) -> None:
     """Operations come back sorted by id with their own steps and attempts, wherever a group ends."""
     monkeypatch.setattr(columns, "GROUP_OPERATIONS", group)
@@ -381,7 +385,9 @@ def test_closed_history_is_the_same_in_any_number_of_groups(
 
 @examples(15, 6, HealthCheck.function_scoped_fixture)
 @given(operations=OPERATIONS)
-def test_any_operations_survive_their_files(tmp_path_factory, operations) -> None:
+def test_any_operations_survive_their_files(
+    tmp_path_factory: pytest.TempPathFactory, operations: Any
+) -> None:
     """Lines, columns and lines again: nothing that was recorded changes on its way."""
     folder = tmp_path_factory.mktemp("history")
     given_ids = tuple(msgspec.structs.replace(one, id=n) for n, one in enumerate(operations))
@@ -412,7 +418,7 @@ def test_closing_that_was_killed_leaves_the_lines_to_be_read(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("damage", [None, b"", b"PAR1 and no more"])
 @pytest.mark.parametrize("name", ["operations.parquet", "steps.parquet", "attempts.parquet"])
-def test_columns_missing_or_damaged_are_an_error(tmp_path: Path, name, damage) -> None:
+def test_columns_missing_or_damaged_are_an_error(tmp_path: Path, name: str, damage: Any) -> None:
     """A closed history has its operations, or it is said that they cannot be read."""
     writer = recorder(tmp_path)
     writer.record(a.opening())

@@ -63,7 +63,7 @@ def oddly(dice: random.Random, line: str) -> str:
         list: [[]],
         dict: [{}],
     }.get(type(value), [None])
-    record[name] = dice.choice([*odd, None])
+    record[name] = dice.choice([*odd, None])  # type: ignore[misc]
     return json.dumps(record)
 
 

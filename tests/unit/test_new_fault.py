@@ -125,7 +125,7 @@ def test_new_fault_that_cuts_links_counts_as_a_cut_while_it_stands() -> None:
         plan, StoppedClock(0), ViewCollector(), acked_since=lambda *_: 0, last_acked_us=lambda _: None
     )
     seen: list[tuple[str, bool]] = []
-    note = observed.recording(lambda rec: seen.append((rec.name, observed.cut())))
+    note = observed.recording(lambda rec: seen.append((getattr(rec, "name", ""), observed.cut())))
     try:
         Director(plan, world.scene).run(threading.Event())
     finally:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.test_saved import closed_attempt
 
 from harness.history.pages import unpacked_bytes
+from tests.unit.saved.test_saved import closed_attempt
 
 NAMES = ("operations", "steps", "attempts")
 

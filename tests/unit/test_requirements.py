@@ -6,6 +6,7 @@ import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.markers import default_environment
@@ -31,8 +32,8 @@ def _entries(name: str) -> list[str]:
 
 def _pinned(name: str, target: dict[str, str]) -> dict[str, str]:
     """Package -> version, for one Python on one machine."""
-    environment = {**default_environment(), "sys_platform": "linux", "extra": "", **target}
-    found = {}
+    environment: dict[str, Any] = {**default_environment(), "sys_platform": "linux", "extra": "", **target}
+    found: dict[str, str] = {}
     for entry in _entries(name):
         one = Requirement(entry.partition(" --hash")[0])
         if one.marker is None or one.marker.evaluate(environment):
@@ -63,7 +64,7 @@ def test_pins_name_no_place_to_get_them_from(name: str) -> None:
 def test_pins_hold_all_that_they_need(name: str, target: dict[str, str]) -> None:
     """With hashes pip adds nothing by itself: a missing one would end `make setup` on that Python."""
     pinned = _pinned(name, target)
-    environment = {**default_environment(), "sys_platform": "linux", "extra": "", **target}
+    environment: dict[str, Any] = {**default_environment(), "sys_platform": "linux", "extra": "", **target}
     for package in pinned:
         try:
             wanted = requires(package) or []

@@ -1,7 +1,9 @@
 """A table of operations holds exactly what the records hold, and gives it back."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pyarrow as pa
@@ -19,7 +21,7 @@ WIDE = st.integers(-(2**63), 2**63 - 1)
 NARROW = st.integers(-(2**31), 2**31 - 1)
 
 
-def _values(name, hint):
+def _values(name: str, hint: Any) -> st.SearchStrategy[Any]:
     """Any value that the annotation of a record's field allows, within the column's bits."""
     if type(None) in get_args(hint):
         return st.none() | _values(name, get_args(hint)[0])
@@ -32,7 +34,7 @@ def _values(name, hint):
     return st.from_type(hint)
 
 
-def records(record, **given_fields):
+def records(record: Any, **given_fields: Any) -> st.SearchStrategy[Any]:
     hints = get_type_hints(record)
     fields = {
         name: _values(name, hints[name]) for name in record.__struct_fields__ if name not in given_fields
@@ -52,7 +54,7 @@ OPERATIONS = st.lists(
 
 @examples(25, 10)
 @given(OPERATIONS)
-def test_lines_are_packed_as_their_records(operations) -> None:
+def test_lines_are_packed_as_their_records(operations: Any) -> None:
     """The short cut from lines to columns gives the same table as the records do."""
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in operations)
     short, long = OperationTable.of_lines(lines), OperationTable.of(operations)
@@ -63,7 +65,7 @@ def test_lines_are_packed_as_their_records(operations) -> None:
 
 @examples(25, 10)
 @given(OPERATIONS)
-def test_any_operations_come_back_from_a_table(operations) -> None:
+def test_any_operations_come_back_from_a_table(operations: Any) -> None:
     """Packing and unpacking changes nothing: not None, not the empty, not the order."""
     found = OperationTable.of(operations).records()
     assert found == tuple(operations)
@@ -74,7 +76,7 @@ def test_any_operations_come_back_from_a_table(operations) -> None:
 
 @examples(25, 10)
 @given(OPERATIONS, st.data())
-def test_rows_taken_keep_their_steps_and_attempts(operations, data) -> None:
+def test_rows_taken_keep_their_steps_and_attempts(operations: Any, data: Any) -> None:
     """A part of a table is the table of that part, whatever the order or the repetition."""
     rows = data.draw(
         st.lists(st.sampled_from(range(len(operations))), max_size=6) if operations else st.just([])
@@ -86,7 +88,7 @@ def test_rows_taken_keep_their_steps_and_attempts(operations, data) -> None:
 
 @examples(25, 10)
 @given(OPERATIONS, st.data())
-def test_part_of_a_table_is_the_table_of_that_part(operations, data) -> None:
+def test_part_of_a_table_is_the_table_of_that_part(operations: Any, data: Any) -> None:
     """Cut anywhere, without copying, a piece counts its rows from 0 again."""
     first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(operations))] * 2)))
     part = OperationTable.of(operations).part(first, end)
@@ -96,7 +98,7 @@ def test_part_of_a_table_is_the_table_of_that_part(operations, data) -> None:
 
 @examples(25, 10)
 @given(st.lists(OPERATIONS, max_size=3))
-def test_joined_tables_are_the_table_of_all(parts) -> None:
+def test_joined_tables_are_the_table_of_all(parts: Any) -> None:
     """One after the other, with one dictionary per column and in one chunk."""
     joined = OperationTable.joined([OperationTable.of(part) for part in parts])
     assert joined.records() == tuple(one for part in parts for one in part)
@@ -106,7 +108,7 @@ def test_joined_tables_are_the_table_of_all(parts) -> None:
 
 def test_empty_and_nothing_differ_where_records_let_them() -> None:
     """An absent key was seen, an unread one was not: `saw` tells {} from None."""
-    absent, unread = (
+    absent, unread = (  # type: ignore[var-annotated]
         msgspec.structs.replace(a.operation(1).steps[0], saw=saw, wrote={}) for saw in ({}, None)
     )
     table = OperationTable.of([a.operation(1, steps=(absent, unread))]).steps

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import psutil  # type: ignore[import-untyped]  # types-psutil would be its only user
+import psutil
 
 from harness.clock import wait_until
 

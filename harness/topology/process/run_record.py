@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import psutil  # type: ignore[import-untyped]  # types-psutil would be its only user
+import psutil
 
 from harness.model.plan import Plan
 from harness.model.redaction import redacted

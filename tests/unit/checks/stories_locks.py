@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.model.records import Step
 from tests.builders_locks import LockPast
 
 
-def _ann(**how: object) -> tuple[LockPast, str]:
-    past = LockPast(**how)  # type: ignore[arg-type]
+def _ann(**how: Any) -> tuple[LockPast, str]:
+    past = LockPast(**how)
     return past, past.log_in("ann", 0.5)
 
 

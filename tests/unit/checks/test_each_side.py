@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from harness.checks.facts.timelines import Index
 from harness.checks.linearizability.foreign_history import _digits, read_foreign
 from harness.checks.measures.session_counts import _put_out
 from harness.checks.promises.loss_rules import copied_until_us
-from harness.checks.run import _order, run_checks
+from harness.checks.run import _order, run_checks  # type: ignore[attr-defined]
 from harness.checks.screen.contents import _escaped
 from harness.checks.verdict.evidence import Affects, Evidence, Gap
 from harness.checks.verdict.expectations import ANY_SHARE, ANYTHING, _widened_loss, _widened_traffic
@@ -28,9 +29,9 @@ from lab.past import Past
 from lab.records import us
 
 
-def _finding(name: str = "lost-session", **about: object) -> Finding:
+def _finding(name: str = "lost-session", **about: Any) -> Finding:
     known = {"side": FindingSide.CLOSED, "sentence": "s", "session": "x", **about}
-    return Finding(name=name, **known)  # type: ignore[arg-type]
+    return Finding(name=name, **known)
 
 
 def test_findings_come_by_side_then_by_the_time_of_their_promise() -> None:

@@ -34,7 +34,7 @@ def recorded(
     *,
     lose: Sequence[tuple[int, int]] = (),
     forget: Sequence[int] = (),
-    expectations: Sequence[tuple] = (NONE_LOST,),
+    expectations: Sequence[tuple[Any, ...]] = (NONE_LOST,),
     shows: Shows = Shows.PROMISE,
 ) -> History:
     """A run of twelve sessions. `lose`: (session, write) without a trace after recovery; `forget`:
@@ -133,7 +133,7 @@ def test_crash_of_a_check_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> No
     def crash(_: Index) -> None:
         raise KeyError("no such field")
 
-    broken = tuple(replace(one, find=crash) if "lost-write" in one.names else one for one in CHECKS)
+    broken = tuple(replace(one, find=crash) if "lost-write" in one.names else one for one in CHECKS)  # type: ignore[arg-type]
     monkeypatch.setattr(run, "CHECKS", broken)
     judgement = judge(recorded())
     assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -198,20 +198,21 @@ def test_losing_one_more_write_never_improves_the_verdict(
     st.sampled_from([(), (NONE_LOST,), (SOME_LOST,)]),
 )
 def test_taking_evidence_away_never_makes_a_pass(
-    losses: set[tuple[int, int]], taken: set[str], expectations: tuple
+    losses: set[tuple[int, int]], taken: set[str], expectations: tuple[Any, ...]
 ) -> None:
     """Neither a failure nor a doubt goes away with the records that show it."""
     history = recorded(lose=list(losses), expectations=expectations)
     gone = {name: None if name in {"closing", "audit_summary"} else () for name in taken}
-    assert judge(replace(history, **gone)).verdict is not Verdict.PASS
+    assert judge(replace(history, **gone)).verdict is not Verdict.PASS  # type: ignore[arg-type]
 
 
 def unrecovered(
-    *more: tuple, late_s: float = 0.0, recovered_s: float | None = None, **closed: Any
+    *more: tuple[Any, ...], late_s: float = 0.0, recovered_s: float | None = None, **closed: Any
 ) -> Verdict:
     """An outage without end is to be shown, and `more` is expected; on a machine that was so late every second."""
     shown = expect("no-recovery: > 0", 0, comparison=">")
     history = recorded(expectations=(shown, *more), shows=Shows.WEAKNESS)
+    assert history.closing is not None
     closing = msgspec.structs.replace(history.closing, not_recovered="shard 1 has no primary", **closed)
     clocks = [
         msgspec.structs.replace(one, loop_lag_us=us(late_s), cpu_pressure=1.0) for one in history.clocks
@@ -237,6 +238,7 @@ def test_outage_at_which_nobody_looked_is_not_shown() -> None:
     """A node that no observer looked at when the limit came may have been well: no weakness, and no finding."""
     assert unrecovered(unseen=("redis-2",)) is Verdict.INCONCLUSIVE
     history = recorded()
+    assert history.closing is not None
     closing = msgspec.structs.replace(history.closing, not_recovered="nobody", unseen=("redis-2", "redis-3"))
     judgement = judge(replace(history, closing=closing))
     assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -257,5 +259,6 @@ def test_outage_without_end_can_be_shown() -> None:
 def test_topology_that_did_not_recover_passes_nothing_else() -> None:
     """Not named, the outage without end is a finding that nobody allowed."""
     history = recorded()
+    assert history.closing is not None
     closing = msgspec.structs.replace(history.closing, not_recovered="shard 1 has no primary")
     assert judge(replace(history, closing=closing)).verdict is Verdict.FAIL

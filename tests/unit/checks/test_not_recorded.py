@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,9 +45,9 @@ NO_LOST_WRITE = expect("lost-write: 0", 0)
 NO_LOST_SESSION = expect("lost-session: 0", 0)
 
 
-def found(name: str, n: int = 1, **known: object) -> Finding:
+def found(name: str, n: int = 1, **known: Any) -> Finding:
     values = {"web_server": "web-1", "shard": 1, "t_us": us(11.0), **known}
-    return Finding(name=name, side=FindingSide.CLOSED, session=f"s{n}", operations=(n,), **values)  # type: ignore[arg-type]
+    return Finding(name=name, side=FindingSide.CLOSED, session=f"s{n}", operations=(n,), **values)
 
 
 def judged(history: History, *findings: Finding, undecidable: int = 0) -> Judgement:
@@ -57,7 +58,7 @@ def judged(history: History, *findings: Finding, undecidable: int = 0) -> Judgem
     return judge_checked(history, (findings, counts, AT_RISK, ()))
 
 
-def run(*expectations: tuple, **sketch: object) -> History:
+def run(*expectations: tuple[Any, ...], **sketch: Any) -> History:
     return healthy(Sketch(expectations=expectations, **sketch)).history()
 
 
@@ -69,7 +70,9 @@ def run(*expectations: tuple, **sketch: object) -> History:
         (expect("loss window: <= 3s", 3, unit="s", comparison="<="), INFINITE),
     ],
 )
-def test_saved_run_without_witnesses_says_nothing_of_lost_writes(expected: tuple, high: float) -> None:
+def test_saved_run_without_witnesses_says_nothing_of_lost_writes(
+    expected: tuple[Any, ...], high: float
+) -> None:
     """603 were lost, and "0" was met. Who left no trace cannot be counted."""
     judgement = judged(run(expected, workload=UNWITNESSED))
     (result,) = judgement.expectations
@@ -132,7 +135,7 @@ def test_keys_evicted_after_the_last_look_are_not_known() -> None:
     """A process with a memory limit that ended took its counter along; one without a limit evicts nothing, and
     one that was silent for a while still has it."""
 
-    def seen(limit: int, *later: dict[str, object]) -> set[str]:
+    def seen(limit: int, *later: Mapping[str, object]) -> set[str]:
         sketch = Sketch()
         sketch.sample("redis-3", 5.0, reachable=False)
         sketch.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=limit)
@@ -197,7 +200,7 @@ def test_share_that_nobody_can_count_is_anything_from_none_to_all() -> None:
     assert (result.met, result.low, result.high) == (None, 0, 100)
 
 
-def outage(kind: str, value: float, **where: object) -> tuple:
+def outage(kind: str, value: float, **where: Any) -> tuple[Any, ...]:
     return expect(
         f"outage({kind}): < {value:g}s",
         value,
@@ -209,7 +212,7 @@ def outage(kind: str, value: float, **where: object) -> tuple:
     )
 
 
-def sparse(*expectations: tuple) -> Sketch:
+def sparse(*expectations: tuple[Any, ...]) -> Sketch:
     """A read every two seconds; whoever writes does it elsewhere."""
     sketch = Sketch(expectations=expectations)
     sketch.steady(READ, 0.5, 20.0, every_s=2.0)
@@ -330,7 +333,7 @@ SLOW = expect("latency(read, max): > 0s", 0, unit="s", comparison=">", arguments
     ],
 )
 def test_nothing_demanded_of_this_engine_is_skipped(
-    shows: Shows, expected: Sequence[tuple], verdict: Verdict
+    shows: Shows, expected: Sequence[tuple[Any, ...]], verdict: Verdict
 ) -> None:
     """A weakness is not shown by not looking for it, a promise not kept that nobody gave for this engine."""
     judgement = judged(run(*expected, shows=shows, engine="Redis 7.0.15"))

@@ -137,7 +137,10 @@ def _mutations(told: Past, does: StepKind) -> list[Doing]:
     """Acked, effective doings of a kind whose session nobody else destroys, sent once."""
     told.history()
     destroyed = Counter(
-        step.session for doing in told.doings for step in _blank_steps(doing) if step.does is StepKind.DESTROY
+        step.session  # type: ignore[attr-defined]
+        for doing in told.doings
+        for step in _blank_steps(doing)
+        if step.does is StepKind.DESTROY  # type: ignore[attr-defined]
     )
     everywhere = {doing.user for doing in told.doings if doing.behaviour == "logout-everywhere"}
     allowed = 1 if does is StepKind.DESTROY else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_crashed_check_leaves_its_names_without_an_upper_bound(monkeypatch: pyte
         raise ZeroDivisionError(f"of {len(index.sessions)} sessions")
 
     broken = Check(promise="none", names=("lost-session",), find=crash)
-    monkeypatch.setattr(run, "CHECKS", (broken, *run.CHECKS))
+    monkeypatch.setattr(run, "CHECKS", (broken, *run.CHECKS))  # type: ignore[attr-defined]
     findings, counts, _, crashed = run_checks(stories.resurrected().history())
     assert [one.name for one in findings] == ["resurrected-session"]
     assert counts["lost-session"].high == float("inf")
@@ -191,7 +192,7 @@ def test_check_that_crashes_leaves_open_all_that_it_makes(
     assert makers or name in {"over-budget", "unexplained"}
 
 
-def _finding(name: str = "lost-write", **about: object) -> Finding:
+def _finding(name: str = "lost-write", **about: Any) -> Finding:
     known: dict[str, object] = {
         "side": FINDINGS[name],
         "session": "s",

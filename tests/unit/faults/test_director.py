@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -76,12 +77,12 @@ class Stage:
         self.faults: dict[str, Scripted] = {}
         self.stop = threading.Event()
 
-    def fault(self, name: str, **changes: object) -> Scripted:
+    def fault(self, name: str, **changes: Any) -> Scripted:
         kind = ScriptedForgetful if "last_look" in changes else Scripted
         self.faults[name] = kind(name, self.log, **changes)
         return self.faults[name]
 
-    def set(self, *steps: FaultStep, **scenario: object) -> FakeWorld:
+    def set(self, *steps: FaultStep, **scenario: Any) -> FakeWorld:
         self.world = fake_world(make_plan(TopologyKind.SENTINEL, *steps, **scenario))
         self._closing.callback(self.world.topology.close)
         for one in steps:
@@ -104,11 +105,11 @@ def stage() -> Iterator[Stage]:
         yield Stage(closing)
 
 
-def at(name: str, number: int, after_s: float, **changes: object) -> FaultStep:
+def at(name: str, number: int, after_s: float, **changes: Any) -> FaultStep:
     return step(name, number=number, start=Start(after_s=after_s), **changes)
 
 
-def on(name: str, number: int, **start: object) -> FaultStep:
+def on(name: str, number: int, **start: Any) -> FaultStep:
     return step(name, number=number, start=Start(**start), hold_s=0.0)
 
 

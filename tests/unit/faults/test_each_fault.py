@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def worlds() -> Iterator[Worlds]:
         yield Worlds(closing)
 
 
-def inject(world: FakeWorld, kind: str, target: str = "primary", **changes: object) -> Effect:
+def inject(world: FakeWorld, kind: str, target: str = "primary", **changes: Any) -> Effect:
     return FAULTS[kind].inject(step(kind, target, **changes), world.scene)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -152,7 +153,7 @@ def test_row_has_the_numbers_of_the_outage() -> None:
     assert cells.lag == "2.0 KiB"
 
 
-def _judged(**metrics: object) -> ScenarioResult:
+def _judged(**metrics: Any) -> ScenarioResult:
     made = result()
     assert made.judgement is not None
     return replace(

@@ -201,6 +201,11 @@ def elsewhere(name: str) -> Damage:
     return linked
 
 
+def pipe(folder: Path) -> None:
+    (folder / "history.jsonl.gz").unlink()
+    os.mkfifo(folder / "history.jsonl.gz")
+
+
 DAMAGES: dict[str, Damage] = {
     "folder missing": shutil.rmtree,
     "folder linked": lambda folder: folder.symlink_to(folder.rename(folder.parent.parent / "moved")),
@@ -208,7 +213,7 @@ DAMAGES: dict[str, Damage] = {
     "no plan": lambda folder: (folder / "plan.json").unlink(),
     "another plan": other_plan,
     "no columns": lambda folder: (folder / "steps.parquet").unlink(),
-    "pipe": lambda folder: ((folder / "history.jsonl.gz").unlink(), os.mkfifo(folder / "history.jsonl.gz")),
+    "pipe": pipe,
     **{f"{kind.__name__} {name}": kind(name) for kind in (cut, flip, elsewhere) for name in FILES},
 }
 

@@ -32,7 +32,7 @@ def test_turns_of_another_seed_differ() -> None:
 def test_turns_at_a_constant_rate_are_evenly_spaced() -> None:
     """200 per second is one every 5 ms."""
     offsets = [turn[0] for turn in first(100, arrivals=Arrivals.CONSTANT)]
-    gaps = [b - a for a, b in itertools.pairwise(offsets)]
+    gaps = [b - a for a, b in itertools.pairwise(offsets)]  # type: ignore[operator]
     assert max(abs(gap - 5000) for gap in gaps) <= 1
 
 

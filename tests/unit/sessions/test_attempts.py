@@ -220,6 +220,7 @@ def test_write_timed_out_and_then_refused_is_unknown() -> None:
 
             async def stop_soon() -> None:
                 await redis.asked.wait()
+                assert redis._server is not None
                 redis._server.close()  # no new connections; the old one stays
 
             request, _ = await asyncio.gather(bench.carry_out("change-field"), stop_soon())
@@ -410,8 +411,8 @@ def test_connections_start_from_the_range_of_ports_of_their_web_server() -> None
             await asyncio.gather(*(asyncio.create_task(bench.carry_out("read")) for _ in range(4)))
             ports = [connection.local_port for connection in bench.written.connections]
             assert len(ports) == 4
-            assert all(21_100 <= port <= 21_140 for port in ports)
-            assert sorted(peer[1] for peer in redis.peers) == sorted(ports)
+            assert all(port is not None and 21_100 <= port <= 21_140 for port in ports)
+            assert sorted(peer[1] for peer in redis.peers) == sorted(port or 0 for port in ports)
             await bench.server.close()
 
     run(scenario)

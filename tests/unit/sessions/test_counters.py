@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.model.words import Outcome
 from harness.sessions import counters
 from harness.sessions.counters import Counters
@@ -19,7 +21,7 @@ def test_acked_since_counts_from_the_given_time_on() -> None:
     assert totals.last_acked_us("cart") is None
 
 
-def test_acked_times_are_forgotten_when_there_are_too_many(monkeypatch) -> None:
+def test_acked_times_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays flat in the length of a run."""
     monkeypatch.setattr(counters, "KEPT", 10)
     totals = Counters()

@@ -167,7 +167,7 @@ class Broken:
 
 def test_crash_in_a_behaviour_is_recorded_as_unknown_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own bug neither stops the load nor passes for something that Redis did."""
-    monkeypatch.setitem(BEHAVIOURS, "read", Broken())  # type: ignore[arg-type]
+    monkeypatch.setitem(BEHAVIOURS, "read", Broken())
 
     async def scenario(redis: ScriptedServer, store: Store, written: Written) -> None:
         engine = engine_on(redis, written)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from harness.model.plan import SLOTS
 from harness.model.seams import Address
 from harness.sessions.cluster import ClusterClient
-from harness.sessions.fleet import SLOTS, Fleet
+from harness.sessions.fleet import Fleet
 
 
 def served(address: tuple[str, int]) -> SimpleNamespace:
@@ -20,9 +21,7 @@ def test_node_counts_for_the_shard_whose_slots_it_serves() -> None:
     slots = {0: [served(("10.0.0.8", 6379))], 1: [], 9: [served(("10.0.0.2", 6379))]}
     client._client = SimpleNamespace(nodes_manager=SimpleNamespace(slots_cache=slots))  # type: ignore[assignment]
     fleet = object.__new__(Fleet)
-    fleet._topology = SimpleNamespace(  # type: ignore[assignment]
-        address=lambda node: Address(f"10.0.0.{node[-1]}", 6379)
-    )
+    fleet._topology = SimpleNamespace(address=lambda node: Address(f"10.0.0.{node[-1]}", 6379))
     fleet._shard_of_node = {"redis-8": 2, "redis-9": 3, "redis-2": 2}
     fleet._shard_of_slot = [1] * 5 + [2] * (SLOTS - 5)
     assert [fleet._shard_of(client, f"redis-{n}") for n in (8, 2, 9)] == [1, 2, 3]

@@ -64,7 +64,7 @@ def test_transaction_that_was_executed_is_not_sent_again_for_its_wait(profile: A
 
     async def scenario() -> None:
         def script(command: list[str]) -> Answer:
-            done = {"MULTI": b"+OK\r\n", "EXEC": array_of(7, 1, 1, 1), "WAIT": "close"}
+            done: dict[str, Answer] = {"MULTI": b"+OK\r\n", "EXEC": array_of(7, 1, 1, 1), "WAIT": "close"}
             to_the_index = command[-1] == SESSION.id or command[1:2] == ["user:{u1}:sessions"]
             return done.get(command[0], b":1\r\n" if to_the_index else b"+QUEUED\r\n")
 

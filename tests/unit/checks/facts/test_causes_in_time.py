@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,7 @@ from lab.past import Past
 from lab.records import us
 
 
-def written(
-    past: Past, at: float = 3.0, read: float | None = 9.0, **how: object
-) -> tuple[Index, Effect, Sight]:
+def written(past: Past, at: float = 3.0, read: float | None = 9.0, **how: Any) -> tuple[Index, Effect, Sight]:
     """A change in [at, at + 0.001] s, and the look of [read, read + 0.001] s or the audit's."""
     ann = past.log_in("ann", 1.0)
     past.change(ann, at, **how)
@@ -35,8 +34,8 @@ def index_of(history: History) -> tuple[Index, Effect, Sight]:
     return index, timeline.writes[0], looks[0]
 
 
-def why(past: Past, **how: object) -> Why:
-    index, effect, seen = written(past, **how)  # type: ignore[arg-type]
+def why(past: Past, **how: Any) -> Why:
+    index, effect, seen = written(past, **how)
     return of_loss(index, effect, seen, 1)
 
 

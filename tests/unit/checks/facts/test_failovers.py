@@ -97,7 +97,7 @@ def test_steps_count_from_the_effect_that_set_the_failover_off() -> None:
     sketch = failed_over()
     sketch.event("effect", 7.0, source="fault 1", fault=1)
     sketch.events = [
-        event if event.t_us != us(10.0) else event.__class__(**{**_fields(event), "source": "fault 2"})
+        event if event.t_us != us(10.0) else event.__class__(**{**_fields(event), "source": "fault 2"})  # type: ignore[arg-type]
         for event in sketch.events
     ]
     found = steps(sketch)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.checks.facts.offsets import Cut, Offsets, Side, Span, side
 from harness.model.records import NodeSample
 
 
-def _sample(at: int, offset: int, **about: object) -> NodeSample:
+def _sample(at: int, offset: int, **about: Any) -> NodeSample:
     known = {"node": "redis-1", "run_id": "life-1", "role": "primary", "replid": "old", **about}
-    return NodeSample(sent_us=at, done_us=at + 2, offset=offset, **known)  # type: ignore[arg-type]
+    return NodeSample(sent_us=at, done_us=at + 2, offset=offset, **known)
 
 
 def _offsets(*samples: NodeSample) -> Offsets:

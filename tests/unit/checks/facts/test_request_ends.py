@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -111,14 +112,14 @@ def sample(at: float, role: str, *, link_up: bool | None = None, run_id: str = "
     )
 
 
-def closings(*samples: NodeSample, told: tuple[Unanswered, ...] = (), **changes: object) -> Closings:
+def closings(*samples: NodeSample, told: tuple[Unanswered, ...] = (), **changes: Any) -> Closings:
     connection = Connection(id=7, web_server="web-1", node="redis-1", run_id="one", opened_us=0)
     history = replace(
         Past().history(),
         connections=(connection,),
         samples=samples,
         unanswered=told,
-        **changes,  # type: ignore[arg-type] # fields of History
+        **changes,  # fields of History
     )
     return Closings(history, Nodes(history))
 
@@ -235,7 +236,7 @@ def test_replica_that_takes_writes_ends_nothing() -> None:
         for name in ("replica-read-only", "slave-read-only"):
             for value, over in (("no", FOREVER), ("NO", FOREVER), ("yes", 4.0)):
                 deployment = plan.scenario.deployment
-                topology = replace(deployment.topology, **{part: {name: value}})
+                topology = replace(deployment.topology, **{part: {name: value}})  # type: ignore[arg-type]
                 scenario = replace(plan.scenario, deployment=replace(deployment, topology=topology))
                 found = closings(*samples, plan=replace(plan, scenario=scenario))
                 assert over_s(found) == over, (part, name, value)

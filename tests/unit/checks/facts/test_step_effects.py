@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ def test_write_whose_fields_were_all_new_proves_no_key(reply: str, guarded: bool
 # ---------------------------------------------------------------- between which moments
 
 
-def _step(does: StepKind = StepKind.WRITE, effective: bool | None = None, **about: object) -> Step:
+def _step(does: StepKind = StepKind.WRITE, effective: bool | None = None, **about: Any) -> Step:
     return Step(
         n=1,
         does=does,
@@ -212,7 +213,7 @@ def _step(does: StepKind = StepKind.WRITE, effective: bool | None = None, **abou
         session="x",
         outcome=Outcome.ACKED,
         effective=effective,
-        **about,  # type: ignore[arg-type]
+        **about,
     )
 
 

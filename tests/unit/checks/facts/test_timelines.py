@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from msgspec.structs import replace as changed
@@ -21,8 +22,8 @@ def _timeline(past: Past | History, n: int = 0) -> Timeline:
     return list(Index(history).sessions.values())[n]
 
 
-def _past(**how: object) -> tuple[Past, str]:
-    past = Past(**how)  # type: ignore[arg-type]
+def _past(**how: Any) -> tuple[Past, str]:
+    past = Past(**how)
     return past, past.log_in("ann", 1.0)
 
 

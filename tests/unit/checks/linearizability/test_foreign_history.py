@@ -8,6 +8,7 @@ import re
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,16 +30,16 @@ def always() -> bool:
     return True
 
 
-def op(actor: str, does: str, sent: float, done: float, /, **more: object) -> dict[str, object]:
+def op(actor: str, does: str, sent: float, done: float, /, **more: Any) -> dict[str, object]:
     line = {"actor": actor, "op": does, "key": "k", "sent": sent, "done": done, "outcome": "acked"}
     return {**line, **more}
 
 
-def write(actor: str, sent: float, done: float, value: object, /, **more: object) -> dict[str, object]:
+def write(actor: str, sent: float, done: float, value: object, /, **more: Any) -> dict[str, object]:
     return op(actor, "write", sent, done, value=value, **more)
 
 
-def read(actor: str, sent: float, done: float, seen: object, /, **more: object) -> dict[str, object]:
+def read(actor: str, sent: float, done: float, seen: object, /, **more: Any) -> dict[str, object]:
     return op(actor, "read", sent, done, seen=seen, **more)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from harness.checks.linearizability.foreign_history import (
 from harness.errors import UsageError
 
 
-def line(**members: object) -> dict[str, object]:
+def line(**members: Any) -> dict[str, object]:
     return {
         "actor": "a",
         "op": "write",

@@ -234,7 +234,7 @@ def any_actions(dice: random.Random, *, distinct: bool) -> list[Action]:
         done = sent + dice.choice((0, 1, 2, 5))
         value: Value = dice.choice(values)
         kinds = [
-            write(n, sent, done, f"v{n}" if distinct else value),
+            write(n, sent, done, f"v{n}" if distinct else value),  # type: ignore[arg-type]
             read(n, sent, done, f"v{dice.randrange(6)}" if distinct else value),
             read(n, sent, done, None),
             delete(n, sent, done),
@@ -434,7 +434,7 @@ def test_as_many_configurations_as_allowed_are_not_too_many(
 def test_clock_is_looked_at_after_so_much_work_and_again_after_as_much() -> None:
     """However much of it came at once."""
     looks: list[int] = []
-    allowance = _Allowance(lambda: bool(looks.append(0)))
+    allowance = _Allowance(lambda: bool(looks.append(0)))  # type: ignore[func-returns-value]
     for work, count in (
         (WORK_BETWEEN_LOOKS - 1, 0),
         (1, 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def windows(sketch: Sketch, group: str = "worst", kind: OperationKind = WRITE) -
     return [one for one in outages(history, moments_of(history)) if one.kind == kind and one.group == group]
 
 
-def broken(*, until_s: float = 12.3, **how: object) -> Sketch:
+def broken(*, until_s: float = 12.3, **how: Any) -> Sketch:
     """Writes every 100 ms that fail from 10.0 s on."""
     sketch = Sketch()
     sketch.steady(WRITE, 0.0, 10.0, **how)

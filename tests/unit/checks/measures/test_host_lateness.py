@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -241,13 +242,13 @@ def test_tightest_bound_of_a_time_is_what_the_machine_is_held_against() -> None:
     assert late(Sketch(expectations=bounds[:1]).history()).bound_s == 5.0
 
 
-def answered(took_s: float, **how: object) -> Sketch:
+def answered(took_s: float, **how: Any) -> Sketch:
     """A hundred log-ins once nothing is wrong any more, of which two take this long."""
     sketch = Sketch()
     for n in range(98):
         sketch.do(LOGIN, 16.0 + n / 100)
     for n in range(2):
-        sketch.do(LOGIN, 17.0 + n / 100, took_s, **how)  # type: ignore[arg-type]
+        sketch.do(LOGIN, 17.0 + n / 100, took_s, **how)
     return sketch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,9 @@ def _one(past: Past, *findings: Finding, at_risk: bool = True) -> str:
     return found[0] if found else "nothing"
 
 
-def _past(**how: object) -> tuple[Past, str]:
+def _past(**how: Any) -> tuple[Past, str]:
     """Ann logs in; a fault of 2.0 s is over at 25.0 s."""
-    past = Past(**how)  # type: ignore[arg-type]
+    past = Past(**how)
     ann = past.log_in("ann", 1.0)
     past.fault(2.0)
     return past, ann
@@ -133,7 +134,7 @@ def test_session_that_was_never_acked_is_no_session() -> None:
     assert _counted(past).total == 1
 
 
-def _ran_out(*looks: float, idle: float = 26.0, **how: object) -> tuple[Past, str]:
+def _ran_out(*looks: float, idle: float = 26.0, **how: Any) -> tuple[Past, str]:
     """The session of 1.0 s ends at 1.0 + `idle` s; recovery is over at 25.0 s."""
     past, ann = _past(idle_s=idle, **how)
     for at in looks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -191,7 +192,7 @@ def test_run_without_a_fault_has_no_loss_window() -> None:
     assert (metrics.loss_window_s, metrics.lost_before_s, metrics.lag_at_fault_bytes) == (None, 0.0, None)
 
 
-def _lagging(**primary: object) -> Sketch:
+def _lagging(**primary: Any) -> Sketch:
     sketch = Sketch()
     sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
     known: dict[str, object] = {"role": "primary", "offset": 1000, "replicas": {"redis-2": 990}, **primary}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -253,7 +254,7 @@ def test_trace_of_a_write_that_was_told_there_was_no_session(traces: tuple[str, 
     assert all("was told that there was no session, and yet its trace" in one.sentence for one in impossible)
 
 
-def _ordered(*traces: str, second: float = 2.0, **how: object) -> list[Finding]:
+def _ordered(*traces: str, second: float = 2.0, **how: Any) -> list[Finding]:
     """Operations 2, 3, 4 change a field at 1.5 s (done at 1.501), `second` and 3.0 s; the list says these."""
     past = Past()
     ann = past.log_in("ann", 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -67,9 +68,7 @@ def test_total_is_a_number_as_the_server_writes_it(text: str, whole: bool) -> No
 # ---------------------------------------------------------------- old values
 
 
-def _old(
-    look: float = 3.0, *, write: float = 2.0, took: float = 0.5, again: bool = True, **how: object
-) -> Past:
+def _old(look: float = 3.0, *, write: float = 2.0, took: float = 0.5, again: bool = True, **how: Any) -> Past:
     """A change in [2.0, 2.5] s; a look is shown what was there before; one that is not at 5.0 s."""
     past = Past(witnesses=False)
     ann = past.log_in("ann", 1.0)
@@ -327,7 +326,7 @@ def test_traces_tell_whether_the_late_attempt_came_after_the_newer_write() -> No
         sid = past.doings[0].sid
         past.act(
             6.0,
-            lambda past=past, sid=sid, traces=traces: past.stores["redis-1"].witnesses.update({sid: traces}),
+            lambda past=past, sid=sid, traces=traces: past.stores["redis-1"].witnesses.update({sid: traces}),  # type: ignore[misc]
         )
         assert _names(past) == [name], traces
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def _showed(**fields: str) -> Callable[[Step], None]:
     return forge
 
 
-def _read(forge: Callable[[Step], None] | None = None, at: float = 3.0, **how: object) -> tuple[Past, str]:
+def _read(forge: Callable[[Step], None] | None = None, at: float = 3.0, **how: Any) -> tuple[Past, str]:
     past = Past()
     ann = past.log_in("ann", 1.0)
     past.read(ann, at, forge=forge, **how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_look_that_overlaps_a_logout_is_not_too_short(sent: float, names: list[s
     assert _names(past) == names
 
 
-def _refuted(at: float, told: int, *, node: str | None = None, **between: object) -> list[Finding]:
+def _refuted(at: float, told: int, *, node: str | None = None, **between: Any) -> list[Finding]:
     """Told 2 s at 2.0 s, though 3 s were left; told `told` ms at `at`."""
     past = Past(idle_s=4.0)
     ann = past.log_in("ann", 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -105,7 +106,7 @@ def _tell(seed: int, *, rate: float = 0.0) -> tuple[LockPast, list[int]]:
         now += dice.choice((0.0, 0.001, 0.02, 0.2))
         took = dice.choice((0.001, 0.05))
         executed = now + took * dice.random()
-        how: dict[str, object] = {"attempts": [(now, executed, now + took)]}
+        how: dict[str, Any] = {"attempts": [(now, executed, now + took)]}
         if dice.random() < 0.15:
             how = {"outcome": "unknown", "executed": executed if dice.random() < 0.7 else False}
         twice = dice.random() < rate

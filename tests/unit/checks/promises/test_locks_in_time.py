@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from lab.records import us
 from tests.builders_locks import LockPast, lock_of
 
 
-def _ann(**how: object) -> tuple[LockPast, str]:
-    past = LockPast(**how)  # type: ignore[arg-type]
+def _ann(**how: Any) -> tuple[LockPast, str]:
+    past = LockPast(**how)
     return past, past.log_in("ann", 0.5)
 
 
@@ -31,10 +32,10 @@ def _names(past: LockPast) -> list[str]:
 # ---------------------------------------------------------------- two who hold it
 
 
-def _second(at: float, *, lease: float = 1.0, took: float = 0.001, **first: object) -> LockPast:
+def _second(at: float, *, lease: float = 1.0, took: float = 0.001, **first: Any) -> LockPast:
     """web-1 gets the lock in [1.0, 1.001] s and keeps it; web-2 gets it as well, sent at `at`."""
     past, ann = _ann()
-    past.lock(ann, 1.0, hold=0.0, lease=lease, release=False, **first)  # type: ignore[arg-type]
+    past.lock(ann, 1.0, hold=0.0, lease=lease, release=False, **first)
     past.lock(ann, at, hold=0.0, lease=0.5, twice=True, web="web-2", took=took, release=False)
     return past
 
@@ -202,10 +203,10 @@ def test_lock_that_was_gone_says_how_much_of_its_lease_was_left() -> None:
     assert (found.name, found.cause, found.operations) == ("lost-update", Cause.NOT_DETERMINED, (2,))
 
 
-def _plain(**other: object) -> LockPast:
+def _plain(**other: Any) -> LockPast:
     """Naive releases: web-2's request comes first or later, and may delete whoever's lock is there."""
     past, ann = _ann(naive=True)
-    past.lock(ann, 0.8, hold=0.6, lease=0.1, web="web-2", **other)  # type: ignore[arg-type]
+    past.lock(ann, 0.8, hold=0.6, lease=0.1, web="web-2", **other)
     past.lock(ann, 1.0, hold=1.0, lease=3.0)
     return past
 
@@ -300,11 +301,11 @@ def _refused(step: Step) -> None:
 
 
 def _taken(
-    at: float, *, hold: float = 0.2, release: bool = True, lease: float = 1.0, **first: object
+    at: float, *, hold: float = 0.2, release: bool = True, lease: float = 1.0, **first: Any
 ) -> LockPast:
     """web-1 has the lock from 1.0 s; web-2 is told at `at` that somebody has it."""
     past, ann = _ann()
-    past.lock(ann, 1.0, hold=hold, lease=lease, release=release, **first)  # type: ignore[arg-type]
+    past.lock(ann, 1.0, hold=hold, lease=lease, release=release, **first)
     past.lock(ann, at, web="web-2", forge=_refused, took=0.0005, lost=True)
     return past
 

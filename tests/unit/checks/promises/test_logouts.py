@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.checks.facts.timelines import Index
@@ -80,11 +82,9 @@ def test_first_promise_that_is_broken_is_told() -> None:
 # ---------------------------------------------------------------- logouts without an answer
 
 
-def _unanswered(
-    *reads: float, gone: float = 2.1, back: float = 5.0, told: bool = True, **how: object
-) -> Past:
+def _unanswered(*reads: float, gone: float = 2.1, back: float = 5.0, told: bool = True, **how: Any) -> Past:
     """A logout at 2.0 s that nobody answered; the session is away from `gone` to `back`."""
-    past = Past(**how)  # type: ignore[arg-type]
+    past = Past(**how)
     ann = past.log_in("ann", 1.0)
     if told:
         past.logout(ann, 2.0, outcome="unknown", executed=gone)
@@ -209,7 +209,7 @@ def test_log_in_that_overlaps_the_logout_may_stay() -> None:
     assert _names(past) == []
 
 
-def _piece(*, write: float = 3.0, guarded: bool = False, witnesses: bool = True, **how: object) -> Past:
+def _piece(*, write: float = 3.0, guarded: bool = False, witnesses: bool = True, **how: Any) -> Past:
     past = Past(guarded=guarded, witnesses=witnesses)
     ann = past.log_in("ann", 1.0)
     past.logout(ann, 2.0)
@@ -398,7 +398,7 @@ def test_session_without_an_acked_log_in_promises_nothing_to_a_logout_without_an
     assert _names(past) == []
 
 
-def _called(**log_in: object) -> Past:
+def _called(**log_in: Any) -> Past:
     """A session that logout everywhere does not list, and that lives on."""
     past = Past()
     ann = past.log_in("ann", 1.0)

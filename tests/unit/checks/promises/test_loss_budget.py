@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -76,7 +77,7 @@ def _budgets(history: History) -> tuple[LossBudget, ...]:
 
 
 def _struck(
-    kind: str, topology: TopologyKind, *, over: str | None = None, by: float = 4.0, **options: object
+    kind: str, topology: TopologyKind, *, over: str | None = None, by: float = 4.0, **options: Any
 ) -> Past:
     """One fault at 2 s on redis-1; another is promoted where `over` names it."""
     past = Past(topology=topology)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def past(
     over: float | None = 4.0,
     error: float = 0.0,
     detail: str = "redis-1: done",
-    **options: object,
+    **options: Any,
 ) -> Past:
     """One fault at 2 s; redis-2 is promoted at `over`, known to ten ms."""
     told = Past(topology=topology)

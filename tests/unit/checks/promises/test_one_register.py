@@ -165,7 +165,7 @@ def test_shortcut_hides_nothing(seed: int) -> None:
     for doing in past.doings:
         if doing.behaviour == "read" and dice.random() < 0.3:
             written = [f"{one.id}:theme" for one in past.doings if one.sid == doing.sid] or ["0:theme"]
-            past.forged[doing.id] = _forging(dice.choice(written))
+            past.forged[doing.id] = _forging(dice.choice(written))  # type: ignore[assignment]
     index = Index(past.history())
     for timeline in index.sessions.values():
         if timeline.created is None:
@@ -203,7 +203,7 @@ def test_unguarded_write_whose_fields_were_all_new_met_perhaps_no_session(
     ann = past.log_in("ann", 1.0)
 
     def first_visit(step: Step) -> None:
-        step.effective, step.reply = True, reply
+        step.effective, step.reply = True, reply  # type: ignore[assignment]
 
     past.change(ann, 2.0, "visits", forge=first_visit)
     past.read(ann, 3.0)

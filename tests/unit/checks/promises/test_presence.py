@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.checks.facts.timelines import Index
@@ -397,7 +399,7 @@ def test_evictions_count_since_the_session_was_last_seen() -> None:
 # ---------------------------------------------------------------- pieces
 
 
-def _pieces(*, guarded: bool = False, ends: float = 300.0, **how: object) -> Past:
+def _pieces(*, guarded: bool = False, ends: float = 300.0, **how: Any) -> Past:
     past = Past(guarded=guarded)
     ann = past.log_in("ann", 1.0)
     piece = {"theme": "2:theme", "ip": "1:ip"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ OOM = "OOM command not allowed when used memory > 'maxmemory'."
 # ---------------------------------------------------------------- refused log-ins
 
 
-def _refused(*at: float, read: float | None = 2.0, error: str = OOM, **how: object) -> Past:
+def _refused(*at: float, read: float | None = 2.0, error: str = OOM, **how: Any) -> Past:
     """Log-ins that were refused at these seconds, for half a second each; one read."""
     past = Past()
     ann = past.log_in("ann", 0.5)
@@ -112,7 +113,7 @@ def test_only_refused_log_ins_are_refused_log_ins() -> None:
 # ---------------------------------------------------------------- replicas
 
 
-def _entry(node: str = "redis-2", **about: object) -> AuditEntry:
+def _entry(node: str = "redis-2", **about: Any) -> AuditEntry:
     entry = AuditEntry(
         pass_n=1,
         session="s",
@@ -165,13 +166,13 @@ def _entry(node: str = "redis-2", **about: object) -> AuditEntry:
         ({}, {"pttl_ms": None}, None),
     ],
 )
-def test_replica_differs(primary: dict[str, object], other: dict[str, object], how: str | None) -> None:
+def test_replica_differs(primary: dict[str, Any], other: dict[str, Any], how: str | None) -> None:
     """In what it holds, in its traces, or in the time to live by more than has passed."""
     assert differs(_entry("redis-1", **primary), _entry(**other)) == how
 
 
-def _diverged(**how: object) -> Past:
-    past = Past(**how)  # type: ignore[arg-type]
+def _diverged(**how: Any) -> Past:
+    past = Past(**how)
     ann = past.log_in("ann", 1.0)
     past.cut_off("redis-3", 1.5)
     past.change(ann, 2.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace as changed
 
@@ -33,7 +35,7 @@ def _list(past: Past, sid: str, at: float) -> None:
 # ---------------------------------------------------------------- what the list lacks
 
 
-def _unlisted(*, idle: float = 300.0, **log_in: object) -> Past:
+def _unlisted(*, idle: float = 300.0, **log_in: Any) -> Past:
     past = Past(idle_s=idle)
     ann = past.log_in("ann", 1.0, **log_in)
     _unlist(past, ann, 1.9)
@@ -123,7 +125,7 @@ def test_list_that_was_evicted_says_so() -> None:
 # ---------------------------------------------------------------- what the list still names
 
 
-def _listed(*looks: float, again: float | None = 3.0, took: float = 0.5, **look: object) -> Past:
+def _listed(*looks: float, again: float | None = 3.0, took: float = 0.5, **look: Any) -> Past:
     """Ann's logout of [2.0, 2.5] s takes her session and its entry out; the entry is back at `again`."""
     past = Past()
     ann = past.log_in("ann", 1.0)

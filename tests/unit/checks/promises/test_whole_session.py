@@ -317,7 +317,12 @@ def test_list_of_witnesses_that_the_log_in_did_not_begin_tells_nothing() -> None
     past, ann = _witnessed()
     past.read(ann, 5.0, forge=_saw(theme="2:theme"))
     past.logout(ann, 6.0)
-    past.act(5.5, lambda: [data.witnesses[ann].remove("1") for data in past._all()][:0])
+
+    def forget() -> None:
+        for data in past._all():
+            data.witnesses[ann].remove("1")
+
+    past.act(5.5, forget)
     assert _explained(past) is True
 
 

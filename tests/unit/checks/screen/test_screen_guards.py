@@ -381,8 +381,8 @@ def _again(operations: dict[int, Operation], number: int, at: float, **about: An
     moved_us = us(at) - (copied.sent_us or 0)
     copied.id = max(operations) + 1
     for one in (copied, *copied.steps, *copied.attempts):
-        one.sent_us = (one.sent_us or 0) + moved_us
-        one.done_us = (one.done_us or 0) + moved_us
+        one.sent_us = (one.sent_us or 0) + moved_us  # type: ignore[attr-defined]
+        one.done_us = (one.done_us or 0) + moved_us  # type: ignore[attr-defined]
     for name, value in about.items():
         setattr(copied.steps[-1], name, value)
     operations[copied.id] = copied

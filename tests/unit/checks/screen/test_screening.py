@@ -25,7 +25,7 @@ seeds = st.integers(min_value=0, max_value=2**32)
 some = examples(15, 5)
 
 STORIES = {
-    f"{kind}: {story.__name__}": story
+    f"{kind}: {story.__name__}": story  # type: ignore[union-attr]
     for kind, stories in (("bad", BAD), ("good", GOOD), ("undecided", UNDECIDED))
     for told in stories.values()
     for story in ([told] if callable(told) else told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -60,7 +61,7 @@ def judged(
     return judge_checked(history, (findings, counts, AT_RISK, crashed))
 
 
-def run(*expectations: tuple, **sketch: object) -> History:
+def run(*expectations: tuple[Any, ...], **sketch: Any) -> History:
     return healthy(Sketch(expectations=expectations, **sketch)).history()
 
 
@@ -275,14 +276,18 @@ UNDECIDABLE = st.dictionaries(NAMES, st.integers(0, 2), max_size=2)
 TRAFFIC = healthy(Sketch())
 
 
-def with_expectations(expectations: Sequence[tuple]) -> History:
+def with_expectations(expectations: Sequence[tuple[Any, ...]]) -> History:
     return Sketch(expectations=expectations, operations=TRAFFIC.operations).history()
 
 
 @PROPERTY
 @given(EXPECTATIONS, FINDINGS, UNDECIDABLE, st.integers(1, 300), st.floats(0, 19))
 def test_one_more_lost_write_never_improves_a_promise(
-    expectations: list[tuple], findings: list[Finding], undecidable: dict[str, int], n: int, t_s: float
+    expectations: list[tuple[Any, ...]],
+    findings: list[Finding],
+    undecidable: dict[str, int],
+    n: int,
+    t_s: float,
 ) -> None:
     """Whatever else was found: with another acked write lost, the verdict is as bad or worse."""
     history = with_expectations(expectations)
@@ -305,7 +310,7 @@ def test_one_more_lost_write_never_improves_a_promise(
     ),
 )
 def test_less_evidence_never_makes_a_pass(
-    expectations: list[tuple],
+    expectations: list[tuple[Any, ...]],
     findings: list[Finding],
     undecidable: dict[str, int],
     taken: set[str],
@@ -314,7 +319,7 @@ def test_less_evidence_never_makes_a_pass(
     history = with_expectations(expectations)
     gone = {name: None if name in {"closing", "audit_summary"} else () for name in taken}
     before = judged(history, findings, undecidable=undecidable).verdict
-    after = judged(replace(history, **gone), findings, undecidable=undecidable).verdict
+    after = judged(replace(history, **gone), findings, undecidable=undecidable).verdict  # type: ignore[arg-type]
     assert after is not Verdict.PASS or before is Verdict.PASS
     if taken - {"clocks"}:
         assert after is not Verdict.PASS
@@ -471,8 +476,8 @@ def test_findings_are_in_the_order_of_their_promises() -> None:
 # ---------------------------------------------------------------- the table's last column
 
 
-def _quiet(judgement: Judgement, **metrics: object) -> Judgement:
-    return replace(judgement, metrics=replace(judgement.metrics, **metrics))  # type: ignore[arg-type]
+def _quiet(judgement: Judgement, **metrics: Any) -> Judgement:
+    return replace(judgement, metrics=replace(judgement.metrics, **metrics))
 
 
 def _out(kind: str, low: float, high: float = INFINITE) -> Window:

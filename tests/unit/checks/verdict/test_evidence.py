@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -73,12 +74,12 @@ def _clockless(history: History) -> History:
 
 def _crashed(history: History) -> History:
     crash = replace_event(history, name="behaviour-crashed", detail="operation 7, cart: KeyError")
-    return replace(history, events=(*history.events, crash))
+    return replace(history, events=(*history.events, crash))  # type: ignore[arg-type]
 
 
 def _no_effect(history: History) -> History:
     events = (replace_event(history, name="no-effect", detail="redis-1 still answers"),)
-    return replace(history, events=events)
+    return replace(history, events=events)  # type: ignore[arg-type]
 
 
 def _no_fault(history: History) -> History:
@@ -95,7 +96,7 @@ def _silent(history: History) -> History:
     )
 
 
-def replace_event(history: History, **changes: object) -> object:
+def replace_event(history: History, **changes: Any) -> object:
     event = history.events[0]
     return event.__class__(**{**{name: getattr(event, name) for name in event.__struct_fields__}, **changes})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGI
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 
 
-def lost(operation: int, t_s: float = 11.0, name: str = "lost-write", **where: object) -> Finding:
+def lost(operation: int, t_s: float = 11.0, name: str = "lost-write", **where: Any) -> Finding:
     known = {"shard": 1, "web_server": "web-1", **where}
     return Finding(
         name=name,
@@ -28,7 +29,7 @@ def lost(operation: int, t_s: float = 11.0, name: str = "lost-write", **where: o
         session=f"s{operation}",
         operations=(operation,),
         t_us=us(t_s),
-        **known,  # type: ignore[arg-type]
+        **known,
     )
 
 
@@ -76,7 +77,7 @@ def test_compare_refuses_unknown_words() -> None:
         compare(Interval(low=0, high=0), "!=", 0)
 
 
-def outage(value: float, **how: object) -> tuple:
+def outage(value: float, **how: Any) -> tuple[Any, ...]:
     return expect(
         f"outage(write): < {value:g}s",
         value,
@@ -88,7 +89,7 @@ def outage(value: float, **how: object) -> tuple:
     )
 
 
-def out_for(seconds: float, **sketch: object) -> Sketch:
+def out_for(seconds: float, **sketch: Any) -> Sketch:
     made = Sketch(**sketch)
     made.steady(READ, 0.02, 20.0)
     made.steady(WRITE, 0.0, 10.0)
@@ -134,7 +135,7 @@ def late_once(history: History, late_s: float) -> History:
     )
 
 
-def above(value: float) -> tuple:
+def above(value: float) -> tuple[Any, ...]:
     return expect(f"outage(write): > {value:g}s", value, unit="s", arguments=("write",), comparison=">")
 
 
@@ -153,7 +154,9 @@ def above(value: float) -> tuple:
         (outage(2.5), 0.1, False),
     ],
 )
-def test_lateness_widens_by_itself_and_no_more(expected: tuple, late_s: float, met: bool | None) -> None:
+def test_lateness_widens_by_itself_and_no_more(
+    expected: tuple[Any, ...], late_s: float, met: bool | None
+) -> None:
     """It may have made an outage longer, and it may have hidden a part of it; by so much, not by more."""
     (result,) = results(late_once(out_for(3.0, expectations=[expected]).history(), late_s))
     assert result.met is met
@@ -243,13 +246,13 @@ def test_latency_and_counts_of_operations() -> None:
     assert (rejected.met, in_fault.met) == (True, True)
 
 
-def share(value: float, finding: str = "lost-write", **how: object) -> tuple:
+def share(value: float, finding: str = "lost-write", **how: Any) -> tuple[Any, ...]:
     return expect(
         f"share({finding}): > {value:g}%", value, unit="%", arguments=(finding,), comparison=">", **how
     )
 
 
-def dangerous(**sketch: object) -> Sketch:
+def dangerous(**sketch: Any) -> Sketch:
     """Isolated from 10 to 13 s: 30 writes through web-1, 30 through web-2."""
     made = Sketch(fault_kinds=("isolate",), **sketch)
     made.steady(WRITE, 10.0, 13.0, web="web-1", side="with-primary")

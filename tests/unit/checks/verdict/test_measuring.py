@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,11 @@ def result(
     return found
 
 
-def run(expectation: tuple, **sketch: object) -> Sketch:
+def run(expectation: tuple[Any, ...], **sketch: Any) -> Sketch:
     return healthy(Sketch(expectations=[expectation], **sketch))
 
 
-def lost(t_s: float | None = 11.0, *, operation: int = 1, **about: object) -> Finding:
+def lost(t_s: float | None = 11.0, *, operation: int = 1, **about: Any) -> Finding:
     known: dict[str, object] = {"name": "lost-write", "shard": 1, "web_server": "web-1", **about}
     return Finding(
         side=FindingSide.CLOSED,
@@ -112,7 +113,7 @@ def test_undecided_says_that_the_evidence_allows_both() -> None:
 # ---------------------------------------------------------------- outcomes and latencies
 
 
-def _mixed(expectation: tuple) -> Sketch:
+def _mixed(expectation: tuple[Any, ...]) -> Sketch:
     sketch = run(expectation)
     for at, shard, web in ((11.0, 1, "web-1"), (12.0, 2, "web-1"), (16.0, 1, "web-2"), (-0.5, 1, "web-1")):
         sketch.do(LOGOUT, at, outcome=Outcome.REJECTED, shard=shard, web=web)

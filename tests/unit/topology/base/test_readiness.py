@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness.model.plan import Plan
+from harness.model.plan import SLOTS, Plan
 from harness.model.seams import Address, Topology
 from harness.redis_wire import info
 from harness.redis_wire.keys import slot
@@ -60,7 +60,7 @@ def replication(plan: Plan, **changed: Any) -> list[str]:
         "redis_3": REPLICA.format(link="up", offset=100),
     } | changed
     replies = {(name.replace("_", "-"), "INFO", "replication"): text for name, text in told.items()}
-    return list(readiness._replication(cast("Controls", FakeControls(replies)), plan))
+    return list(readiness._replication(cast("Controls", FakeControls(replies)), plan))  # type: ignore[arg-type]
 
 
 def test_attached_replicas_at_the_same_offset_are_ready() -> None:
@@ -159,7 +159,9 @@ def sentinel_view(**changed: Any) -> list[str]:
     replies = {("sentinel-1", "SENTINEL", what, "sessions"): reply for what, reply in told.items()}
     return list(
         readiness._sentinel_view(
-            cast("Controls", FakeControls(replies)), cast("Topology", topology), plan.node("sentinel-1")
+            cast("Controls", FakeControls(replies)),  # type: ignore[arg-type]
+            cast("Topology", topology),
+            plan.node("sentinel-1"),
         )
     )
 
@@ -233,7 +235,7 @@ def test_slots_are_shared_out_without_gap_or_overlap(shards: int) -> None:
     plan = process_plan("cluster", shards=shards)
     ranges = [plan.slot_range(shard) for shard in range(1, shards + 1)]
     covered = [slot for first, last in ranges for slot in range(first, last + 1)]
-    assert covered == list(range(readiness.SLOTS))
+    assert covered == list(range(SLOTS))
 
 
 def test_silent_node_is_missing_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +244,7 @@ def test_silent_node_is_missing_not_an_error(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: Any, **__: Any) -> None:
         raise NoAnswer("198.18.0.1:6379: refused")
 
-    monkeypatch.setattr(readiness.Controls, "call", refuse)
+    monkeypatch.setattr(readiness.Controls, "call", refuse)  # type: ignore[attr-defined]
     assert readiness.missing(cast("Topology", FakeTopology(process_plan("sentinel")))) == (
         "198.18.0.1:6379: refused",
     )

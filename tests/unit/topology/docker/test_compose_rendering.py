@@ -91,7 +91,7 @@ def test_other_shapes_are_made_of_the_same_pieces(
     kind: TopologyKind, settings: dict[str, int], expected: int
 ) -> None:
     """Services are multiplied or trimmed; every node keeps an address of its own."""
-    services = rendered(kind, **settings)["services"]
+    services = rendered(kind, **settings)["services"]  # type: ignore[arg-type]
     assert len(services) == expected
     assert len({service["networks"]["nodes"]["ipv4_address"] for service in services.values()}) == expected
     sentinels = [service for name, service in services.items() if name.startswith("sentinel")]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import docker.errors
 import pytest
@@ -181,7 +182,7 @@ class Scripted:
         self.containers = SimpleNamespace(list=lambda **_: [self] if self._container else [])
         self.networks = SimpleNamespace(list=lambda **_: [self] if self._network else [])
 
-    def remove(self, **_: object) -> None:
+    def remove(self, **_: Any) -> None:
         raise docker.errors.APIError("403", explanation="network x has active endpoints")
 
     def remove_network(self, _identity: str) -> None:

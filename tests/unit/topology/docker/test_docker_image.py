@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ OWN = image.DEBIAN_IMAGES[image.DEFAULT_ENGINE].tag
 
 
 @pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write a `docker` that has some images and answers a pull with a line of shell."""
     monkeypatch.delenv("REDIS_IMAGE", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -29,13 +30,13 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return script
 
 
-def test_the_official_image_comes_first(docker) -> None:
+def test_the_official_image_comes_first(docker: Any) -> None:
     """Where this machine has it, nothing is pulled or built."""
     docker(has=(image.OFFICIAL, OWN))
     assert image.choose_image().name == image.OFFICIAL
 
 
-def test_the_official_image_is_pulled_where_that_works(docker) -> None:
+def test_the_official_image_is_pulled_where_that_works(docker: Any) -> None:
     """A registry that answers is used."""
     docker(pull="echo '8.0.2: Pulling from library/redis'; exit 0")
     choice = image.choose_image()
@@ -43,14 +44,14 @@ def test_the_official_image_is_pulled_where_that_works(docker) -> None:
     assert "pulled now" in choice.why
 
 
-def test_the_image_built_earlier_is_used_without_a_registry(docker) -> None:
+def test_the_image_built_earlier_is_used_without_a_registry(docker: Any) -> None:
     """One that this machine has built stands in for the official one, and one line says so."""
     docker(has=(OWN,))
     choice = image.choose_image()
     assert (choice.name, "Debian packages" in choice.why) == (OWN, True)
 
 
-def test_an_image_is_built_without_a_registry(docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_built_without_a_registry(docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Debian machine that can build does so by itself."""
     docker()
     built: list[str] = []
@@ -60,14 +61,14 @@ def test_an_image_is_built_without_a_registry(docker, monkeypatch: pytest.Monkey
     assert built == ["built"]
 
 
-def test_a_silent_registry_does_not_hang(docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_registry_does_not_hang(docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pull that shows no sign of life is given up."""
     docker(has=(OWN,), pull="exec sleep 60")
     monkeypatch.setattr(image, "REACH_S", 0.2)
     assert image.choose_image().name == OWN
 
 
-def test_no_image_at_all_is_one_clear_error(docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_image_at_all_is_one_clear_error(docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was expected, what the registry said, what to do."""
     docker()
     monkeypatch.setattr(image, "_can_build", lambda: False)
@@ -75,7 +76,7 @@ def test_no_image_at_all_is_one_clear_error(docker, monkeypatch: pytest.MonkeyPa
         image.choose_image()
 
 
-def test_the_image_asked_for_is_used_or_refused(docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_asked_for_is_used_or_refused(docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """REDIS_IMAGE is never replaced by another image."""
     docker(has=("my:own", OWN))
     monkeypatch.setenv("REDIS_IMAGE", "my:own")
@@ -85,7 +86,7 @@ def test_the_image_asked_for_is_used_or_refused(docker, monkeypatch: pytest.Monk
         image.choose_image()
 
 
-def test_engine_by_name_comes_from_debian_unless_it_is_the_official_one(docker) -> None:
+def test_engine_by_name_comes_from_debian_unless_it_is_the_official_one(docker: Any) -> None:
     """A name is never answered with another engine."""
     valkey = image.DEBIAN_IMAGES["valkey-8.1"].tag
     docker(has=(image.OFFICIAL, valkey))
@@ -96,7 +97,7 @@ def test_engine_by_name_comes_from_debian_unless_it_is_the_official_one(docker) 
         image.choose_image("redis-6.2")
 
 
-def test_engine_by_name_is_built_where_that_is_possible(docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_by_name_is_built_where_that_is_possible(docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the error says what would be needed."""
     docker()
     built: list[str] = []
@@ -118,7 +119,7 @@ def test_an_unknown_engine_is_refused() -> None:
         image.build_image("redis-9")
 
 
-def test_the_survey_changes_nothing(docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_survey_changes_nothing(docker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what would be used; a pull would leave a mark."""
     docker(has=(OWN,), pull=f"touch {tmp_path}/pulled")
     assert (

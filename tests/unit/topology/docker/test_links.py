@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class ScriptedLinks(Links):
         self.tables: dict[str, list[str]] = {}
         self.packets = packets
 
-    def _run(self, container, script: str) -> str:
+    def _run(self, container: Any, script: str) -> str:
         if script.startswith("iptables-save"):
             return "\n".join(f"[{self.packets}:60] {rule}" for rule in self.tables[container.name])
         self.tables[container.name] = [line for line in script.splitlines() if line.startswith("-A")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import IPv4Network
 
 import pytest
@@ -65,7 +66,7 @@ def test_loopback_passes_over_a_port_that_is_taken(monkeypatch: pytest.MonkeyPat
     """A block in which somebody listens, on a node's port or a cluster bus port, is not used."""
     taken = {loopback.FIRST_PORT + 1, loopback.FIRST_PORT + loopback.BLOCK + 10_000}
     monkeypatch.setattr(loopback, "_is_free", lambda port: port not in taken)
-    monkeypatch.setattr(loopback, "_bound", lambda port: loopback.socket.socket())
+    monkeypatch.setattr(loopback, "_bound", lambda port: socket.socket())
     run = Loopback.build(process_plan("sentinel"))
     assert run.first_port == loopback.FIRST_PORT + 2 * loopback.BLOCK
     run.close()
