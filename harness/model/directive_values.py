@@ -11,7 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.model.directive_table import CLIENT_CLASSES, HARMLESS, LEFT_OUT, OF_MODULES, TODAYS_SPELLING
+from harness.model.directive_table import (
+    CLIENT_CLASSES,
+    HARMLESS,
+    LEFT_OUT,
+    OF_MODULES,
+    PER_SERVICE,
+    TODAYS_SPELLING,
+)
 from harness.model.directives import Directive, nearest
 from harness.model.engine import is_named
 from harness.model.engine_directives import BY_ENGINE
@@ -36,6 +43,8 @@ def why_no_name(name: str, engine: str | None) -> str | None:
 
 def why_no_value(directive: Directive, engine: str | None) -> str | None:
     """Why no server in question would take these arguments, and what it expects; None: one would."""
+    if directive.name in PER_SERVICE:  # Sentinel's own, which no `CONFIG GET` lists
+        return _number(("0", str(2**63 - 1)), directive.arguments[-1:])
     reasons = []
     for asked in _asked(engine):
         forms = [form for name, form in BY_ENGINE[asked].items() if name in _spelt(directive.name)]
@@ -45,7 +54,8 @@ def why_no_value(directive: Directive, engine: str | None) -> str | None:
 
 
 def _asked(engine: str | None) -> Sequence[str]:
-    named = [one for one in BY_ENGINE if is_named(engine, _reported(one))]
+    wanted = ".".join(engine.split(".")[:2]) if engine else None  # lists are kept per 7.0, not per 7.0.15
+    named = [one for one in BY_ENGINE if is_named(wanted, _reported(one))]
     return named or tuple(BY_ENGINE)
 
 

@@ -1,7 +1,7 @@
 """Redis directives of a deployment: read by the server's own grammar, decided by name, kept or left out.
 
 What is left out stays here: its name and the reason go on, its value does not, since it may be a password
-and nobody needs it. Messages never quote a value either.
+and nobody needs it. Messages quote a value only where the directive holds no secret.
 """
 
 from __future__ import annotations

@@ -90,6 +90,9 @@ def test_what_an_engine_takes_is_read(line: str) -> None:
         ("shutdown-on-sigterm save later", "expected one of default, force, nosave, now, save"),
         ("maxmemroy 1mb", "did you mean 'maxmemory'?"),
         ("flux-capacitor 1", "remove the line"),
+        ("sentinel master-reboot-down-after-period soon", "expected a whole number from 0"),
+        ("sentinel master-reboot-down-after-period 0", None),
+        ("sentinel flux 1", "no engine that this kit knows"),
     ],
 )
 def test_what_no_engine_takes_is_refused(line: str, expected: str | None) -> None:
@@ -108,6 +111,7 @@ def test_the_engine_that_is_named_decides() -> None:
     assert told.startswith("not a directive of redis-7.0; it is one of valkey-8.1")
     assert refused("io-threads 200", "valkey-9.1") is None
     assert "from 1 to 128" in str(refused("io-threads 200", "redis-7"))
+    assert "from 1 to 128" in str(refused("io-threads 200", "redis-7.0.15"))
     assert refused("io-threads 200") is None
     assert "from 1 to 256" in str(refused("io-threads 257", "valkey-9.1"))
 
