@@ -86,7 +86,7 @@ def _alive(found: _Sorted, creator: Action | None) -> list[Action]:
     alive = [one for value, one in found.writes.items() if not one.optional or value in found.reads]
     for reads in found.reads.values():
         alive += reads
-    if alive and creator is not None and creator.optional and creator.leaves not in found.reads:
+    if alive and creator is not None:
         alive.append(creator)
     return alive
 

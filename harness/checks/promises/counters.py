@@ -22,7 +22,7 @@ from harness.checks.promises.acked_writes import twice
 from harness.checks.promises.check import Counted, finding, where
 from harness.checks.promises.fields import is_total, readable
 from harness.model.judgement import Finding
-from harness.model.words import Cause, StepKind
+from harness.model.words import Cause
 
 
 class Counter:
@@ -110,8 +110,7 @@ class Look:
 def judge_counters(index: Index) -> Counted:
     findings: list[Finding] = []
     for timeline in index.sessions.values():
-        counted = [one for one in timeline.writes if one.step.does is StepKind.INCREMENT]
-        if timeline.created is None or not counted:
+        if timeline.created is None:
             continue
         doubled = twice(timeline)
         findings += [_applied_twice(index, timeline, effect, times) for effect, times in doubled]

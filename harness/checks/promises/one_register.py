@@ -217,7 +217,7 @@ def _taking_effect(effect: Effect, refuses: Value | Unsaid, leaves: Value) -> It
     """Once where it is certain, and once more, perhaps, for every attempt without an answer."""
     if effect.certain:
         yield Action(sent=effect.sent_us, done=effect.done_us, refuses=refuses, leaves=leaves)
-    for _ in range(effect.extra if effect.certain else max(1, effect.extra)):
+    for _ in range(effect.extra):
         yield Action(sent=effect.first_us, done=FOREVER, refuses=refuses, leaves=leaves, optional=True)
 
 

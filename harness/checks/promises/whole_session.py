@@ -78,7 +78,7 @@ class Whole:
         start = (0, 0, 0, _Held(frozenset(), 0), -FOREVER)
         seen: set[tuple[int, int, int, _Held, float]] = set()
         waiting = [start]
-        furthest, stuck = -1, list[Deed]()
+        furthest, stuck = -FOREVER, list[Deed]()
         while waiting:
             base, ahead, taken, held, latest = waiting.pop()
             while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import replace
 
 import msgspec
@@ -549,3 +550,36 @@ def test_logout_that_found_the_session_contradicts_a_look_that_did_not() -> None
     assert "what was read in theme" in found.sentence
     past.forged[5] = lambda step: setattr(step, "effective", None)
     assert one_register.judge_exactly(Index(past.history()), set()).findings == []
+
+
+def _taken_out() -> Past:
+    """What both quick proofs leave to the search: a field that was removed, and a write that was sent twice."""
+    past, ann = _written_at()
+    past.change(ann, 2.0, attempts=[(2.0, None, None), (2.2, 2.3, 2.4)])
+    past.remove(ann, 4.0, item="theme")
+    past.read(ann, 5.0)
+    return past
+
+
+def test_register_that_the_test_explains_is_no_finding() -> None:
+    """And one for which its bounds do not suffice is counted."""
+    counted = one_register.judge_exactly(Index(_taken_out().history()), set())
+    assert (counted.findings, counted.undecidable) == ([], {"unexplained": 0})
+
+
+def test_register_that_needs_too_much_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the number of looks at the clock, so the same on any machine."""
+    monkeypatch.setattr(sys.modules[judge_register.__module__], "WORK_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(one_register, "LOOKS_TO_JUDGE", 1)
+    counted = one_register.judge_exactly(Index(_taken_out().history()), set())
+    assert (counted.findings, counted.undecidable) == ([], {"unexplained": 1})
+
+
+def test_addition_that_was_let_through_contradicts_a_look_that_found_nothing() -> None:
+    """It is no action on the field, but it found the session; a logout without an answer may have ended that."""
+    past, ann = _written_at((1.5, 1.6))
+    past.logout(ann, 2.0, outcome="unknown", executed=False)
+    _gone(past, ann, 3.0, 3.1)
+    past.add(ann, 5.0, 1)
+    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    assert "what was read in theme" in found.sentence
