@@ -35,9 +35,14 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_tree(path)))
+
+
+@cache
 def _imported(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -115,7 +120,7 @@ def test_results_are_made_in_one_place() -> None:
     """Every result of a run comes from its constructors: skipped, failed and judged runs say the same of themselves."""
     home = PACKAGE / "model" / "results.py"
     for path in _modules():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert path == home or node.func.id != "ScenarioResult", f"{path}:{node.lineno}"
 
@@ -147,7 +152,7 @@ def test_nobody_else_talks_to_redis(path: Path) -> None:
         return
     roots = {name.split(".")[0] for name in _imported(path)}
     assert _stage(path) == CLIENTS_UNDER_TEST or not roots & {"redis", "hiredis"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         place = f"{path}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Attribute) and path != KNOCKS_AT_THE_DOCKER_ENGINE:
             assert node.attr not in {"create_connection", "open_connection"}, place
@@ -180,7 +185,7 @@ def test_nobody_goes_by_the_name_of_a_fault(path: Path) -> None:
     """A comparison or a collection with a fault's name in it is something its traits should say."""
     if _stage(path) == "faults" or path == LOSS_RULES:
         return
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         if isinstance(node, ast.Compare | ast.Set | ast.Tuple | ast.List | ast.Dict | ast.MatchValue):
             named = {one.value for one in ast.iter_child_nodes(node) if isinstance(one, ast.Constant)}
             assert not named & FAULTS.keys(), f"{path}:{node.lineno}"
@@ -191,7 +196,7 @@ def test_nothing_sleeps_outside_the_clock(path: Path) -> None:
     """`time.sleep` lives in clock.py alone: everything else awaits a condition with a deadline."""
     if path.name == "clock.py":
         return
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         if isinstance(node, ast.Attribute) and node.attr == "sleep":
             assert not (isinstance(node.value, ast.Name) and node.value.id == "time"), f"{path}:{node.lineno}"
 
@@ -218,7 +223,7 @@ def test_unit_tests_wait_for_no_clock() -> None:
     found = {
         path.relative_to(folder).as_posix(): f"line {node.lineno}"
         for path in sorted(folder.rglob("*.py"))
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, ast.Attribute) and _waits(node)
     }
     assert found.keys() == REAL_TIME.keys(), found
@@ -229,7 +234,7 @@ def test_cases_of_a_test_have_an_order() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sorted((ROOT / "tests").rglob("*.py"))
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "parametrize"
