@@ -231,9 +231,7 @@ class Past:
     def event(
         self, name: str, at: float, *, error: float = 0.0, source: str = "harness", **about: Any
     ) -> None:
-        self.events.append(
-            Event(source=source, name=name, t_us=us(at), error_us=us(error), **about)
-        )
+        self.events.append(Event(source=source, name=name, t_us=us(at), error_us=us(error), **about))
 
     def fault(self, at: float, detail: str = "redis-1: gone", kind: str = "kill", **options: Any) -> None:
         number = len(self.faults) + 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
 
+from harness.checks.promises.table import FINDINGS
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, Option, OptionType, Scenario, Vocabulary
 from harness.model.seams import Machine
@@ -52,7 +53,9 @@ VOCABULARY = Vocabulary(
         "cart": _behaviour("cart", Option(name="items", type=OptionType.COUNT, help="items", default=3)),
         "logout": _behaviour("logout"),
     },
-    findings=frozenset({"lost-session", "lost-write", "stale-read", "resurrected-session"}),
+    findings={
+        name: FINDINGS[name] for name in ("lost-session", "lost-write", "stale-read", "resurrected-session")
+    },
     metrics=frozenset(METRICS),
 )
 
@@ -84,4 +87,11 @@ def plan_of(scenario: Scenario, *, refuse: str | None = None) -> Plan:
     """A plan on a machine that can do everything; `refuse` is what every fault says instead."""
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
     fits = {name: lambda _step, _plan, _machine: refuse for name in VOCABULARY.faults}
-    return compile_plan(scenario, seed=7, backend=BackendKind.PROCESS, machine=machine, fits=fits)
+    return compile_plan(
+        scenario,
+        seed=7,
+        backend=BackendKind.PROCESS,
+        machine=machine,
+        fits=fits,
+        findings=VOCABULARY.findings,
+    )

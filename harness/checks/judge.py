@@ -12,11 +12,12 @@ from dataclasses import replace
 from harness.checks.facts.landmarks import moments_of
 from harness.checks.facts.request_ends import told_open
 from harness.checks.measures.summary import measure
-from harness.checks.promises.kinds import LOST_WRITES
+from harness.checks.promises.table import having
 from harness.checks.run import run_checks
 from harness.checks.verdict.conclusion import conclude
 from harness.checks.verdict.evidence import Affects, Evidence, weigh
 from harness.checks.verdict.expectations import Case, evaluate, widened_count
+from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts, in_order
 
@@ -68,7 +69,9 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
 def _losses_unknown(counts: Mapping[str, Interval], evidence: Evidence) -> str:
     """Why more acked writes may be lost than findings say; empty: that is all."""
     gaps = evidence.about(Affects.ALL, Affects.UPPER, Affects.AUDIT, Affects.LOSS)
-    undecided = sum(counts[name].high - counts[name].low for name in LOST_WRITES if name in counts)
+    undecided = sum(
+        counts[name].high - counts[name].low for name in having(FindingTrait.LOST_WRITE) if name in counts
+    )
     if not gaps and undecided:
         return f"{undecided:g} cannot be decided"
     return next(iter((*gaps, *evidence.lacks("loss window"))), "")

@@ -15,15 +15,12 @@ from harness.checks.facts.landmarks import moments_of
 from harness.checks.facts.timelines import Index
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.session_counts import count_sessions
+from harness.checks.promises import table
 from harness.checks.promises.check import Check, Sequel
-from harness.checks.promises.kinds import FINDINGS, ONE_PER_SESSION
-from harness.checks.promises.table import CHECKS, SEQUELS
 from harness.checks.screen.screening import Screened, screen
+from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, SessionCounts, in_order
-
-_UNTIL_THE_END = frozenset({"no-recovery", "refused-login"})
-"""Not weakened by operations in flight when a history breaks off."""
 
 
 def run_checks(
@@ -38,21 +35,21 @@ def run_checks(
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []
-    checks: tuple[Check | Sequel, ...] = (*CHECKS, *SEQUELS)
+    checks: tuple[Check | Sequel, ...] = (*table.CHECKS, *table.SEQUELS)
     for check in checks:
         try:
             counted = check.find(index) if isinstance(check, Check) else check.find(index, found)
         except Exception as failure:  # noqa: BLE001 - a crashed check is a gap in the evidence, not the end
             crashed.append(f"{check.find.__name__}: {type(failure).__name__}: {failure}")
-            for name in check.names:
-                undecidable[name] = float("inf")
+            for kind in check.kinds:
+                undecidable[kind.name] = float("inf")
             continue
         found += counted.findings
         for name, more in counted.undecidable.items():
             undecidable[name] += more
-    kept = []
+    kept, sure = [], table.having(FindingTrait.SURE_AT_THE_END)
     for one in _merged(found):
-        if one.seen_us is not None and one.seen_us > index.horizon_us and one.name not in _UNTIL_THE_END:
+        if one.seen_us is not None and one.seen_us > index.horizon_us and one.name not in sure:
             undecidable[one.name] += 1
         else:
             kept.append(one)
@@ -61,7 +58,7 @@ def run_checks(
         name: Interval(
             low=(proved := sum(one.name == name for one in findings)), high=proved + undecidable[name]
         )
-        for name in FINDINGS
+        for name in table.FINDINGS
     }
     moments = moments_of(history)
     at_risk = set[str]() if moments.danger_us is None else sessions_at_risk(history, moments)
@@ -71,8 +68,9 @@ def run_checks(
 def _merged(found: Sequence[Finding]) -> list[Finding]:
     """One broken promise, one finding: several checks may have met the same one."""
     merged: dict[tuple[object, ...], Finding] = {}
+    one_each = table.having(FindingTrait.ONE_PER_SESSION)
     for one in found:
-        promise = () if one.name in ONE_PER_SESSION else one.operations[:1]
+        promise = () if one.name in one_each else one.operations[:1]
         key = (one.name, one.session, promise, one.sentence if one.session is None else "")
         before = merged.get(key)
         if before is None:

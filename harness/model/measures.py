@@ -1,17 +1,16 @@
-"""What each measure needs to have been recorded, and which parts of a run it can tell apart.
+"""Whether a run can decide an expectation at all: what a measure needs, and the parts that it tells apart.
 
-One table for findings and metrics alike. `plan` refuses an expectation that its own run could never
-decide, and the judge leaves the same expectation of a saved run undecided, both through `why_not`.
-Trap: "none seen" of something that nobody looked for is no zero.
+`plan` refuses an expectation that its own run could never decide, and the judge leaves the same
+expectation of a saved run undecided, both through `why_not`. What findings need comes in as `findings`,
+by name. Trap: "none seen" of something that nobody looked for is no zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from harness.model.deployment import Deployment
+from harness.model.finding_kind import BY_SHARD, WHOLE, WITNESSED, Measure, Need, Part
 from harness.model.scenario import Expectation, FaultStep, Workload
 from harness.model.words import NodePurpose, OperationKind, Phase, TopologyKind
 
@@ -19,83 +18,9 @@ SIDES = ("with-primary", "rest")
 """The sides of a partition."""
 
 
-class Need(StrEnum):
-    """Evidence that a run may not have. The first three are settings of a scenario, so it is known
-    beforehand whether they will be there; the others only a run can tell."""
-
-    WITNESSES = "witnesses"
-    GUARDED_WRITES = "guarded writes"
-    PRIMARY_READS = "reads by primaries"
-    AUDIT = "a valid audit"
-    EVICTION_EVENTS = "the evicted keys by name"
-
-
-class Part(StrEnum):
-    """A part of a run that an expectation can be confined to."""
-
-    PHASE = "phase"
-    WEB_SERVER = "web server"
-    SIDE = "side of a partition"
-    SHARD = "shard"
-    STORE = "store"
-    """Sessions or cache."""
-
-
-ANY_PART = frozenset({Part.PHASE, Part.WEB_SERVER, Part.SIDE, Part.SHARD})
-BY_SHARD = frozenset({Part.SHARD})
-WHOLE = frozenset[Part]()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    needs: frozenset[Need] = frozenset()
-    parts: frozenset[Part] = ANY_PART
-    """What it can tell apart."""
-    shared: bool = True
-    """Findings: whether `share` can count how many had it. One that sums up a shard or a run cannot
-    say how many operations or sessions it is about."""
-    seeded: bool = True
-    """Whether the seed counts: its log-ins are promises, and no part of what is measured."""
-
-
-def _needs(*needs: Need) -> Measure:
-    return Measure(needs=frozenset(needs))
-
-
-_AUDITED = _needs(Need.AUDIT)
 _OF_TRAFFIC = Measure(seeded=False)
 
-MEASURES: Mapping[str, Measure] = {
-    "resurrected-session": _AUDITED,
-    "undone-by-own-write": _AUDITED,
-    "escaped-logout": _AUDITED,
-    "index-drift": _AUDITED,
-    "foreign-session": _AUDITED,
-    "reply-mixed-up": Measure(),
-    "lock-held-twice": _AUDITED,
-    "outlived-timeout": _AUDITED,
-    "immortal-session": _AUDITED,
-    "lost-session": _AUDITED,
-    "partial-session": _AUDITED,
-    "lost-write": _needs(Need.AUDIT, Need.WITNESSES),
-    "lost-update": _AUDITED,
-    "doubled-update": _needs(Need.AUDIT, Need.WITNESSES),
-    "stale-read": _AUDITED,
-    "torn-state": _AUDITED,
-    "unwritten-value": _AUDITED,
-    "ghost-retry": _needs(Need.AUDIT, Need.WITNESSES),
-    "lease-overrun": _AUDITED,
-    "expired-early": _AUDITED,
-    "evicted-session": _needs(Need.AUDIT, Need.EVICTION_EVENTS),
-    # One for all log-ins that a shard refused, however many web servers and phases they cover.
-    "refused-login": Measure(parts=BY_SHARD),
-    "logged-out-by-outage": Measure(),
-    # Between nodes, after recovery: no web server and no phase has a part in it.
-    "replica-divergence": Measure(needs=frozenset({Need.AUDIT}), parts=BY_SHARD),
-    "no-recovery": Measure(parts=WHOLE, shared=False),
-    # One for a shard, from the write that is furthest out.
-    "over-budget": Measure(needs=frozenset({Need.AUDIT, Need.WITNESSES}), parts=BY_SHARD, shared=False),
-    "unexplained": _needs(Need.AUDIT, Need.GUARDED_WRITES, Need.PRIMARY_READS),
+METRIC_MEASURES: Mapping[str, Measure] = {
     "outage": _OF_TRAFFIC,
     "downtime": _OF_TRAFFIC,
     "latency": _OF_TRAFFIC,
@@ -104,23 +29,27 @@ MEASURES: Mapping[str, Measure] = {
     "unknown": Measure(),
     "not_sent": Measure(),
     "share": Measure(),
-    "loss window": _needs(Need.AUDIT, Need.WITNESSES),
+    "loss window": Measure(needs=WITNESSED),
     "failovers": Measure(parts=BY_SHARD),
     "evicted keys": Measure(parts=frozenset({Part.STORE})),
     "at risk": Measure(parts=WHOLE),
 }
-"""Every finding and every metric. A test holds it complete."""
+"""What the metrics need; findings declare it themselves. A test holds it complete."""
 
 
 def why_not(
-    expectation: Expectation, deployment: Deployment, workload: Workload, faults: Sequence[FaultStep]
+    expectation: Expectation,
+    findings: Mapping[str, Measure],
+    deployment: Deployment,
+    workload: Workload,
+    faults: Sequence[FaultStep],
 ) -> str | None:
     """Why such a run can never decide this expectation, and what to do; None: it can."""
     name = expectation.arguments[0] if expectation.metric == "share" else expectation.metric
-    of = MEASURES.get(name)
+    of = findings.get(name) or METRIC_MEASURES.get(name)
     if of is None:  # a plan from elsewhere
         return f"nobody knows what {name!r} is; leave this expectation out"
-    if expectation.metric == "share" and not of.shared:
+    if expectation.metric == "share" and of.out_of is None:
         return f"{name} is one finding for many operations, so no share of them is known; count it"
     missing = next((one for one in Need if one in of.needs & switched_off(deployment, workload)), None)
     if missing is not None:
@@ -162,18 +91,16 @@ def switched_off(deployment: Deployment, workload: Workload) -> frozenset[Need]:
     return frozenset(need for need, is_off in off.items() if is_off)
 
 
-def not_looked_for(deployment: Deployment, workload: Workload) -> dict[Need, tuple[str, ...]]:
+def not_looked_for(
+    findings: Mapping[str, Measure], deployment: Deployment, workload: Workload
+) -> dict[Need, tuple[str, ...]]:
     """Evidence that a scenario does without -> the findings that it therefore cannot rule out."""
     off = switched_off(deployment, workload)
     return {
-        need: tuple(name for name, one in MEASURES.items() if need in one.needs and name not in _METRICS)
+        need: tuple(name for name, one in findings.items() if need in one.needs)
         for need in Need
         if need in off
     }
-
-
-_METRICS = frozenset({"loss window"})
-"""Those in the table that need evidence and are no findings."""
 
 
 def _no_such_phase(

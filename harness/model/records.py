@@ -14,6 +14,9 @@ import msgspec
 
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 
+MIXED_UP = "reply-mixed-up"
+"""First word of the error of a step whose reply has a type that its command never answers with."""
+
 
 class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Bytes handed (or not) to one connection for one or more steps of an operation.

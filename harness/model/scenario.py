@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.deployment import Deployment
+from harness.model.finding_kind import Measure
 from harness.model.words import Arrivals, OperationKind, Phase, Shows, TopologyKind, Trait
 
 OptionValue = str | int | float | bool
@@ -61,11 +62,11 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """Every fault and behaviour by name; `harness.running.vocabulary` assembles the shipped one."""
+    """Every fault, behaviour and finding by name; `harness.running.vocabulary` assembles the shipped one."""
 
     faults: Mapping[str, Declaration]
     behaviours: Mapping[str, Declaration]
-    findings: frozenset[str]
+    findings: Mapping[str, Measure]
     metrics: frozenset[str]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from harness.errors import UsageError
+from harness.model.finding_kind import Measure
 from harness.model.fit import LOSS_BUDGET, misfit, missing_shard, settings_s, web_server_names
 from harness.model.measures import why_not
 from harness.model.plan import Plan, PlannedBound
@@ -26,11 +27,13 @@ def compile(  # noqa: A001 - the stage's own word
     backend: BackendKind,
     machine: Machine,
     fits: Mapping[str, FaultFits],
+    findings: Mapping[str, Measure],
 ) -> Plan:
     """Everything that follows from a scenario and a seed.
 
     `fits` asks each kind of fault why it cannot be done to this plan on this machine. A pair that
-    does not fit is a plan with the reason in `skip`.
+    does not fit is a plan with the reason in `skip`, and so is an expectation that no such run can decide:
+    `findings` says what each kind of finding needs.
 
     Raises:
         UsageError: the sessions can expire before they are audited.
@@ -46,7 +49,7 @@ def compile(  # noqa: A001 - the stage's own word
         bounds=tuple(_bound(expectation, scenario) for expectation in scenario.expect),
         longest_client_wait_s=wait_s,
         expected_s=expected_s(scenario),
-        skip=_deployment_misfit(scenario),
+        skip=_deployment_misfit(scenario, findings),
     )
     if plan.skip is not None:
         return plan
@@ -67,7 +70,7 @@ def _bound(expectation: Expectation, scenario: Scenario) -> PlannedBound:
     return PlannedBound(text=expectation.text, value=round(value, 6))
 
 
-def _deployment_misfit(scenario: Scenario) -> str | None:
+def _deployment_misfit(scenario: Scenario, findings: Mapping[str, Measure]) -> str | None:
     topology = scenario.deployment.topology
     if scenario.fits and topology.kind not in scenario.fits:
         return f"made for {', '.join(scenario.fits)}; the deployment is {topology.kind}"
@@ -77,7 +80,7 @@ def _deployment_misfit(scenario: Scenario) -> str | None:
             if term.setting not in {None, LOSS_BUDGET, *settings}:
                 return f"'{expectation.text}': a {topology.kind} topology has no {term.setting}"
         reason = missing_shard(expectation.on or "", topology) or why_not(
-            expectation, scenario.deployment, scenario.workload, scenario.faults
+            expectation, findings, scenario.deployment, scenario.workload, scenario.faults
         )
         if reason:
             return f"'{expectation.text}': {reason}"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from harness import plan as planning
 from harness import scenario as reading
+from harness.checks.promises.table import FINDINGS
 from harness.errors import UsageError
 from harness.faults import FAULTS
 from harness.kit_files import kit_root
@@ -272,7 +273,9 @@ def compile_all(
     """
     fits = {name: fault.fits for name, fault in FAULTS.items()}
     plans = (
-        planning.compile(one, seed=seed, backend=ground.backend, machine=ground.machine, fits=fits)
+        planning.compile(
+            one, seed=seed, backend=ground.backend, machine=ground.machine, fits=fits, findings=FINDINGS
+        )
         for one in scenarios
     )
     return tuple(

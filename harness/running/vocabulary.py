@@ -11,7 +11,7 @@ import json
 import sys
 from dataclasses import replace
 
-from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
 from harness.model.scenario import Vocabulary
 from harness.scenario import METRICS, scenario_schema
@@ -22,7 +22,7 @@ def shipped() -> Vocabulary:
     return Vocabulary(
         faults={name: fault.declaration for name, fault in FAULTS.items()},
         behaviours={name: replace(one.declaration, kind=one.kind) for name, one in BEHAVIOURS.items()},
-        findings=frozenset(FINDINGS),
+        findings=FINDINGS,
         metrics=frozenset(METRICS),
     )
 

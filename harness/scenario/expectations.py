@@ -124,14 +124,16 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
         timing=shape.timing and comparison in ("<", "<="),
         line=line,
     )
-    reason = why_not(expectation, around.deployment, around.workload, around.faults)
+    reason = why_not(
+        expectation, around.vocabulary.findings, around.deployment, around.workload, around.faults
+    )
     if reason is not None:
         raise Unreadable(f"can never be decided: {reason}")
     return expectation
 
 
 def _metric(name: str, vocabulary: Vocabulary) -> str:
-    if name not in vocabulary.findings | vocabulary.metrics:
+    if name not in vocabulary.findings and name not in vocabulary.metrics:
         legal = [*METRICS, *sorted(vocabulary.findings)]
         raise Unreadable(f"unknown metric or finding {tree.shortened(name)!r}{choices(name, legal)}")
     return name

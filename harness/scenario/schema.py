@@ -84,5 +84,5 @@ def _options(declaration: Declaration) -> Schema:
 
 
 def _left_side(vocabulary: Vocabulary) -> str:
-    names = sorted(vocabulary.findings | vocabulary.metrics | set(METRICS))
+    names = sorted(vocabulary.findings.keys() | vocabulary.metrics | METRICS.keys())
     return rf"^({'|'.join(names)})(\([^()]*\))?( in [a-z]+)?( on .+?)?( with (Redis|Valkey).*)?$"

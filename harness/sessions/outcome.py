@@ -13,12 +13,10 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
+from harness.model.records import MIXED_UP
 from harness.model.words import Outcome, StepKind
 from harness.redis_wire.refusals import may_have_run
 from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
-
-MIXED_UP = "reply-mixed-up"
-"""First word of the error of a step whose reply has a type that its command never answers with."""
 
 _MISSING = object()
 

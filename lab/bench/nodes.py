@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 
+from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import Plan
@@ -44,7 +45,7 @@ def plan_of(
     )
     machine = Machine(backend=backend, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}
-    return compile_plan(scenario, seed=1, backend=backend, machine=machine, fits=fits)
+    return compile_plan(scenario, seed=1, backend=backend, machine=machine, fits=fits, findings=FINDINGS)
 
 
 def workload(mix: Mapping[str, float], users: int) -> Workload:

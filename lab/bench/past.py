@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import history
+from harness.checks.promises.table import FINDINGS
 from harness.clock import RunClock
 from harness.faults import FAULTS
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
@@ -315,7 +316,9 @@ def plan_of(wanted: Wanted) -> Plan:
     )
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}
-    return compile_plan(scenario, seed=wanted.seed, backend=BackendKind.PROCESS, machine=machine, fits=fits)
+    return compile_plan(
+        scenario, seed=wanted.seed, backend=BackendKind.PROCESS, machine=machine, fits=fits, findings=FINDINGS
+    )
 
 
 def write(wanted: Wanted, directory: Path) -> Past:

@@ -23,6 +23,7 @@ import msgspec
 import psutil
 
 from harness import history
+from harness.checks.promises.table import FINDINGS
 from harness.clock import RunClock, wait_until
 from harness.faults import FAULTS
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
@@ -120,6 +121,7 @@ def plan_of(
         backend=BackendKind.PROCESS,
         machine=process.machine(),
         fits={"nothing": FAULTS["nothing"].fits},
+        findings=FINDINGS,
     )
 
 

@@ -16,9 +16,10 @@ import msgspec
 import pytest
 
 from harness import history
-from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.table import FINDINGS
 from harness.clock import RunClock
 from harness.model import records
+from harness.model.finding_kind import FindingKind, FindingTrait, Need
 from harness.model.judgement import Finding
 from harness.model.seams import Secrets
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, StepKind, Verdict
@@ -32,20 +33,29 @@ from tests.share import some
 # ---------------------------------------------------------------- findings
 
 
-@pytest.mark.parametrize(("name", "side"), FINDINGS.items())
-def test_every_finding_is_documented(name: str, side: FindingSide) -> None:
-    """Its side, and what proves it, can cause it and would cure it, under the heading of its side."""
-    assert table_row(FINDINGS_TEXT, name)[1].split(",")[0] == side
+def row_of(kind: FindingKind) -> str:
+    """The kind's line in the table, as it declares itself."""
+    side = f"{kind.side}, or open" if FindingTrait.EITHER_SIDE in kind.traits else str(kind.side)
+    needs = ", ".join(need for need in Need if need in kind.needs) or "–"
+    return f"| [{kind.name}](#{kind.name}) | {side} | {kind.sentence} | {kind.out_of or '–'} | {needs} |"
+
+
+@pytest.mark.parametrize("kind", FINDINGS.values(), ids=str)
+def test_every_finding_is_documented(kind: FindingKind) -> None:
+    """What it declares, and what proves it, can cause it and would cure it, under the heading of its side."""
+    assert row_of(kind) in FINDINGS_TEXT.splitlines()
     opens, closes = FINDINGS_TEXT.split("\n# Closed\n")
-    under = opens.split("\n# Open\n")[1] if side is FindingSide.OPEN else closes
-    section = section_of(under, name)
+    under = opens.split("\n# Open\n")[1] if kind.side is FindingSide.OPEN else closes
+    section = section_of(under, kind.name)
     for part in ("Evidence", "Causes", "Change"):
         assert f"- **{part}**: " in section
 
 
 def test_no_finding_is_documented_that_does_not_exist() -> None:
     """Every heading below the two sides is a finding."""
-    assert set(re.findall(r"^## (.+)$", FINDINGS_TEXT.split("\n# Open\n")[1], re.MULTILINE)) == set(FINDINGS)
+    assert (
+        set(re.findall(r"^## (.+)$", FINDINGS_TEXT.split("\n# Open\n")[1], re.MULTILINE)) == FINDINGS.keys()
+    )
 
 
 @pytest.mark.parametrize("cause", Cause)

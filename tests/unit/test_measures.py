@@ -7,15 +7,17 @@ from itertools import product
 
 import pytest
 
-from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.measures import MEASURES, SIDES, Need, Part, not_looked_for, why_not
+from harness.model.finding_kind import Need, Part
+from harness.model.measures import METRIC_MEASURES, SIDES, not_looked_for, why_not
 from harness.model.scenario import Expectation, FaultStep, Start, Workload
 from harness.model.words import NodePurpose, Outcome, Phase, TopologyKind
 from harness.scenario.expectations import METRICS
 from harness.sessions import BEHAVIOURS
 
+MEASURES = {**FINDINGS, **METRIC_MEASURES}
 SPLIT = Deployment(name="d", topology=TopologySpec(kind=TopologyKind.SPLIT), client=ClientProfile())
 EVERYBODY = Workload(mix=dict.fromkeys(BEHAVIOURS, 1.0))
 ISOLATE = FaultStep(
@@ -49,7 +51,7 @@ def refused(
     workload: Workload = EVERYBODY,
     faults: tuple[FaultStep, ...] = (ISOLATE,),
 ) -> str | None:
-    return why_not(one, deployment, workload, faults)
+    return why_not(one, FINDINGS, deployment, workload, faults)
 
 
 def of_kind(kind: TopologyKind) -> Deployment:
@@ -58,8 +60,9 @@ def of_kind(kind: TopologyKind) -> Deployment:
 
 def test_every_finding_and_every_metric_declares_what_it_needs() -> None:
     """A new one that does not cannot be expected, nor judged."""
-    assert MEASURES.keys() == FINDINGS.keys() | METRICS.keys()
-    assert METRICS.keys() == MEASURED.keys()
+    assert METRIC_MEASURES.keys() == METRICS.keys() == MEASURED.keys()
+    assert not FINDINGS.keys() & METRICS.keys()
+    assert {name: measure_of(name) for name in MEASURES} == MEASURES
 
 
 @pytest.mark.parametrize("metric", MEASURES)
@@ -129,14 +132,12 @@ def test_evidence_that_is_switched_off_is_never_none(need: Need, metric: str) ->
     reason = refused(expectation(metric, *arguments_of(metric)), deployment, workload)
     assert (reason is not None) is (metric in names)
     assert reason is None or reason.startswith(f"{metric} needs {need}, and ")
-    assert not_looked_for(deployment, workload) == {
-        need: tuple(n for n in MEASURES if n in names - METRICS.keys())
-    }
+    assert not_looked_for(FINDINGS, deployment, workload) == {need: tuple(n for n in FINDINGS if n in names)}
 
 
 def test_nothing_is_left_out_where_everything_is_recorded() -> None:
     """The usual scenario looks for every finding."""
-    assert not_looked_for(SPLIT, EVERYBODY) == {}
+    assert not_looked_for(FINDINGS, SPLIT, EVERYBODY) == {}
 
 
 def test_share_is_of_what_its_finding_can_tell() -> None:

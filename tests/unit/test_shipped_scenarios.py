@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from harness.checks.promises.table import FINDINGS
 from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.faults import FAULTS
 from harness.model.plan import Plan
@@ -34,7 +35,9 @@ def _plan(path: Path) -> Plan:
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}
     scenario = load(path, shipped())
-    return compile_plan(scenario, seed=1, backend=BackendKind.PROCESS, machine=machine, fits=fits)
+    return compile_plan(
+        scenario, seed=1, backend=BackendKind.PROCESS, machine=machine, fits=fits, findings=FINDINGS
+    )
 
 
 def _name(path: Path) -> str:

@@ -74,15 +74,14 @@ class Trigger:
         return self.begin_us <= t_us < self.until_us
 
 
-def failover_steps(history: History, findings: Iterable[Finding] = ()) -> tuple[FailoverStep, ...]:
+def failover_steps(history: History, stale_reads: Sequence[Finding] = ()) -> tuple[FailoverStep, ...]:
     """Twelve steps for every failover, also for one that was due and never came; none without a fault, and
     none where there is nobody to fail over to."""
-    stale = [one for one in findings if one.name == "stale-read"]
     found: list[FailoverStep] = []
     for trigger in triggers(history):
         if trigger.taken is None and not _has_replica(history, trigger):
             continue
-        found += _steps(history, trigger, [one for one in stale if one.shard in {None, trigger.shard}])
+        found += _steps(history, trigger, [one for one in stale_reads if one.shard in {None, trigger.shard}])
     return tuple(found)
 
 

@@ -37,7 +37,15 @@ from harness.checks.facts.step_effects import (
     state_of,
 )
 from harness.model.history import History
-from harness.model.records import Attempt, AuditEntry, Connection, ForensicEntry, Operation, Step
+from harness.model.records import (
+    MIXED_UP,
+    Attempt,
+    AuditEntry,
+    Connection,
+    ForensicEntry,
+    Operation,
+    Step,
+)
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
@@ -48,7 +56,7 @@ NOTICEABLE_US = 50_000
 """A deadline that is off by no more is no finding, on any engine: no user can tell, and whoever sets an
 idle timeout sets seconds. Where engines before Redis 7.0 add to this, `replayed_timeouts` says."""
 DRIFT_LIMIT_US = 50_000
-"""Wall and monotonic clock further apart than this: deadlines cannot be judged (contract, section 5)."""
+"""Wall and monotonic clock further apart than this: deadlines cannot be judged."""
 UNKNOWN_DRIFT_US = 1_000_000
 """Assumed where no clock was recorded: enough to excuse, far too much to judge deadlines."""
 BUFFERED_US = 50_000
@@ -127,7 +135,7 @@ class Index:
         self.sessions: dict[str, Timeline] = {}
         self.by_user: dict[str, list[Timeline]] = defaultdict(list)
         self.everywhere: dict[str, list[Operation]] = defaultdict(list)
-        """User -> acked calls of logout-everywhere."""
+        """User -> acked logouts of all sessions that the user's list named."""
         self.logins: dict[str, list[Effect]] = defaultdict(list)
         self.locking: list[tuple[Operation, Step]] = []
         """Steps that take or release locks; what they meet says nothing about the session."""
@@ -198,7 +206,7 @@ class Index:
                 and operation.session
             ):
                 self._timeline(operation.session, operation).missed_touches.append(operation)
-            if operation.behaviour == "logout-everywhere" and operation.outcome is Outcome.ACKED:
+            if operation.outcome is Outcome.ACKED and _ends_all(operation):
                 self.everywhere[operation.user].append(operation)
             for step in operation.steps:
                 if step.does is StepKind.INDEX_READ and step.outcome is Outcome.ACKED:
@@ -225,11 +233,11 @@ class Index:
 
     def _read_locking(self, operation: Operation, step: Step) -> None:
         self.locking.append((operation, step))
-        if step.error is not None and step.error.startswith("reply-mixed-up"):
+        if step.error is not None and step.error.startswith(MIXED_UP):
             self._timeline(operation.session, operation).mixed_up.append((operation, step))
 
     def _read_step(self, timeline: Timeline, operation: Operation, step: Step) -> None:
-        if step.error is not None and step.error.startswith("reply-mixed-up"):
+        if step.error is not None and step.error.startswith(MIXED_UP):
             timeline.mixed_up.append((operation, step))
         does = step.does
         if does is StepKind.CREATE:
@@ -373,6 +381,12 @@ class Index:
         apart = [pair.wall_us - pair.t_us for pair in self.history.clocks]
         drift_us = max(apart) - min(apart) if apart else UNKNOWN_DRIFT_US
         return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
+
+
+def _ends_all(operation: Operation) -> bool:
+    """Whether it is a logout that asked for the user's list of sessions, to end every one of them."""
+    listed = any(one.does is StepKind.INDEX_READ for one in operation.steps)
+    return listed and operation.kind is OperationKind.LOGOUT
 
 
 def _perhaps(setter: Effect) -> Effect:

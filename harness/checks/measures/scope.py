@@ -15,7 +15,8 @@ import numpy as np
 from harness.checks.columns.arrays import Flags
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.landmarks import Moments
-from harness.checks.promises.kinds import ONE_PER_SESSION
+from harness.checks.promises.table import having
+from harness.model.finding_kind import FindingTrait
 from harness.model.judgement import Finding
 from harness.model.measures import SIDES
 from harness.model.scenario import Expectation
@@ -60,7 +61,7 @@ class Scope:
         first alone is known, so the others may lie elsewhere."""
         answers = {self._in_phase(finding, moments), self._in_group(finding)}
         if Membership.OUT in answers:
-            several = finding.name in ONE_PER_SESSION and finding.observations > 1
+            several = finding.observations > 1 and finding.name in having(FindingTrait.ONE_PER_SESSION)
             return Membership.UNKNOWN if several else Membership.OUT
         return Membership.UNKNOWN if Membership.UNKNOWN in answers else Membership.IN
 

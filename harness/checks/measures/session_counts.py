@@ -16,32 +16,11 @@ from harness.checks.facts.step_effects import FOREVER, State
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.lifetimes import Deadlines
 from harness.checks.promises.presence import may_be_gone
+from harness.checks.promises.table import having
 from harness.checks.screen.screening import NOBODY, Clean
+from harness.model.finding_kind import FindingTrait
 from harness.model.judgement import Finding, SessionCounts
 from harness.model.words import Outcome
-
-BREAKING = frozenset(
-    {
-        "lost-session",
-        "partial-session",
-        "lost-write",
-        "lost-update",
-        "doubled-update",
-        "torn-state",
-        "ghost-retry",
-        "resurrected-session",
-        "undone-by-own-write",
-        "escaped-logout",
-        "expired-early",
-        "outlived-timeout",
-        "immortal-session",
-        "evicted-session",
-        "unexplained",
-    }
-)
-"""After these a session is not what its user was promised; others are wrong answers about it."""
-
-PUT_OUT = frozenset({"lost-session", "partial-session", "evicted-session", "logged-out-by-outage"})
 
 
 def count_sessions(
@@ -49,7 +28,8 @@ def count_sessions(
 ) -> SessionCounts:
     """`clean`: the sessions that are not in the index because nothing can be wrong with them."""
     findings = list(findings)
-    broken = {one.session for one in findings if one.name in BREAKING and one.session is not None}
+    breaking = having(FindingTrait.BREAKS_SESSION)
+    broken = {one.session for one in findings if one.name in breaking and one.session is not None}
     first_us = FOREVER if index.effect_us is None else index.effect_us
     out = _put_out(index, findings)
     total = intact = undecidable = hurt = maybe_out = 0
@@ -110,17 +90,18 @@ def _came_through(index: Index, timeline: Timeline) -> bool:
 def _put_out(index: Index, findings: list[Finding]) -> dict[str, int]:
     """Session -> when its user first stood before a closed door without having asked for it."""
     out: dict[str, int] = {}
+    ends, may_end = having(FindingTrait.ENDS_SESSION), having(FindingTrait.MAY_END_SESSION)
     for one in findings:
         if one.session is None or one.seen_us is None:
             continue
-        if one.name in PUT_OUT or _turned_away(index, one):
+        if one.name in ends or (one.name in may_end and _turned_away(index, one)):
             out[one.session] = min(out.get(one.session, one.seen_us), one.seen_us)
     return out
 
 
 def _turned_away(index: Index, one: Finding) -> bool:
     """Other findings that put somebody out: the session was not found when it was asked for."""
-    if one.name not in {"expired-early", "stale-read"} or not one.operations or one.session is None:
+    if not one.operations or one.session is None:
         return False
     timeline = index.sessions.get(one.session)
     if timeline is None:

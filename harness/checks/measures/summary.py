@@ -23,8 +23,10 @@ from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.availability import outages, total, worst_for_users
 from harness.checks.measures.latency import latency
 from harness.checks.measures.scope import Membership, Scope
-from harness.checks.promises.kinds import LOST_WRITES
+from harness.checks.promises.kinds import STALE_READ
 from harness.checks.promises.loss_budget import loss_budgets
+from harness.checks.promises.table import FINDINGS, having
+from harness.model.finding_kind import FindingTrait, OutOf
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
@@ -54,14 +56,13 @@ READS = Population(
 LOGOUTS = Population(lambda all_of: all_of.succeeded & all_of.of_kind(OperationKind.LOGOUT), slice(0, 1))
 LOGINS = Population(lambda all_of: all_of.of_kind(OperationKind.LOGIN), slice(None))
 
-POPULATIONS: Mapping[str, Population] = {
-    **dict.fromkeys(("lost-write", "lost-update", "doubled-update", "torn-state", "ghost-retry"), WRITES),
-    **dict.fromkeys(("stale-read", "foreign-session", "unwritten-value", "reply-mixed-up"), READS),
-    **dict.fromkeys(("resurrected-session", "undone-by-own-write", "escaped-logout"), LOGOUTS),
-    "refused-login": LOGINS,
-    "over-budget": WRITES,
+POPULATIONS: Mapping[OutOf, Population] = {
+    OutOf.WRITES: WRITES,
+    OutOf.READS: READS,
+    OutOf.LOGOUTS: LOGOUTS,
+    OutOf.LOGINS: LOGINS,
 }
-"""Every finding that is not listed is a share of the sessions."""
+"""The sessions are no operations: `share` counts them by themselves."""
 
 
 def measure(
@@ -74,7 +75,7 @@ def measure(
         worst_outage=worst_for_users(history, moments),
         logouts_failed=logouts_failed(history),
         latency=latency(traffic),
-        failover_steps=failover_steps(history, findings),
+        failover_steps=failover_steps(history, [one for one in findings if one.name == STALE_READ.name]),
         sessions=sessions,
         operations=_by_outcome(traffic),
         by_behaviour=_by_behaviour(traffic),
@@ -106,13 +107,13 @@ def logouts_failed(history: History) -> int:
 
 def lost_operations(findings: Iterable[Finding]) -> set[int]:
     """The acked writes that findings prove lost; a log-in is not counted among them."""
-    lost = (one for one in findings if one.name in LOST_WRITES and POPULATIONS.get(one.name) is WRITES)
-    return {one.operations[0] for one in lost if one.operations}
+    writes = {name for name in having(FindingTrait.LOST_WRITE) if FINDINGS[name].out_of is OutOf.WRITES}
+    return {one.operations[0] for one in findings if one.name in writes and one.operations}
 
 
 def loss_window_s(findings: Iterable[Finding], moments: Moments) -> Interval | None:
     """From the first fault's effect to the ack of the last lost write; None: nothing lost, or no fault."""
-    acked = [one.t_us for one in findings if one.name in LOST_WRITES and one.t_us is not None]
+    acked = _lost_at_us(findings)
     if not acked or moments.fault_us is None:
         return None
     after_us = max(acked) - moments.fault_us
@@ -122,11 +123,17 @@ def loss_window_s(findings: Iterable[Finding], moments: Moments) -> Interval | N
     )
 
 
+def _lost_at_us(findings: Iterable[Finding]) -> list[int]:
+    """When the lost writes had been acked."""
+    lost = having(FindingTrait.LOST_WRITE)
+    return [one.t_us for one in findings if one.name in lost and one.t_us is not None]
+
+
 def lost_before_s(findings: Iterable[Finding], moments: Moments) -> float:
     """How long before the first fault's effect the earliest lost write was acked."""
     if moments.fault_us is None:
         return 0.0
-    acked = [one.t_us for one in findings if one.name in LOST_WRITES and one.t_us is not None]
+    acked = _lost_at_us(findings)
     return max(0, moments.fault_us - min(acked, default=moments.fault_us)) / 1e6
 
 
@@ -203,7 +210,8 @@ def share(
     when the fault took effect.
     """
     mine = [one for one in findings if one.name == finding and scope.finding(one, moments) is Membership.IN]
-    population = POPULATIONS.get(finding)
+    kind = FINDINGS.get(finding)
+    population = None if kind is None or kind.out_of is None else POPULATIONS.get(kind.out_of)
     if population is None:
         hit = {one.session for one in mine if one.session is not None}
         return len(hit), len(hit | sessions_at_risk(history, moments, scope))

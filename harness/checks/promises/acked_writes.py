@@ -15,10 +15,21 @@ from collections import Counter as Tally
 from harness.checks.facts.causes import Why, of_loss
 from harness.checks.facts.step_effects import Effect
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.kinds import GHOST_RETRY, UNEXPLAINED
+from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
-from harness.model.words import Cause, StepKind
+from harness.model.words import Cause, FindingSide, StepKind
 from harness.redis_wire.keys import witness_key
+
+LOST_WRITE = FindingKind(
+    name="lost-write",
+    side=FindingSide.CLOSED,
+    sentence="a confirmed change left no trace",
+    needs=WITNESSED,
+    out_of=OutOf.WRITES,
+    traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS, FindingTrait.BREAKS_SESSION),
+)
 
 
 def judge_witnesses(index: Index) -> Counted:
@@ -40,7 +51,7 @@ def judge_witnesses(index: Index) -> Counted:
         findings += [_lost(index, timeline, one) for one in missing]
         findings += _late(index, timeline, left)
         findings += _impossible(index, timeline, left)
-    return Counted(findings=findings, undecidable={"lost-write": undecidable})
+    return Counted(findings=findings, undecidable={LOST_WRITE.name: undecidable})
 
 
 def twice(timeline: Timeline) -> list[tuple[Effect, int]]:
@@ -85,7 +96,7 @@ def _lost(index: Index, timeline: Timeline, effect: Effect) -> Finding:
     fields = ", ".join((*effect.step.wrote, *effect.step.added, *effect.step.removed))
     return finding(
         index,
-        "lost-write",
+        LOST_WRITE,
         timeline,
         promise=effect,
         seen=seen,
@@ -122,7 +133,7 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
             found.append(
                 finding(
                     index,
-                    "ghost-retry",
+                    GHOST_RETRY,
                     timeline,
                     promise=newer[-1],
                     between=[late.operation],
@@ -148,7 +159,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
                 found.append(
                     finding(
                         index,
-                        "unexplained",
+                        UNEXPLAINED,
                         timeline,
                         between=[operation],
                         seen=seen,
@@ -159,7 +170,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
     found += [
         finding(
             index,
-            "unexplained",
+            UNEXPLAINED,
             timeline,
             between=[operation],
             seen=seen,
@@ -181,7 +192,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
             found.append(
                 finding(
                     index,
-                    "unexplained",
+                    UNEXPLAINED,
                     timeline,
                     promise=one,
                     between=[newest.operation],
@@ -194,3 +205,10 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
         if newest is None or one.first_us > newest.first_us:
             newest = one
     return found
+
+
+CHECK = Check(
+    promise="What was acked is not lost, whatever was written after it.",
+    kinds=(LOST_WRITE, GHOST_RETRY, UNEXPLAINED),
+    find=judge_witnesses,
+)

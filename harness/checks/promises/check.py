@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from harness.checks.facts.causes import Acker, Why, acker
 from harness.checks.facts.step_effects import FOREVER, Effect, Sight
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.kinds import FINDINGS
+from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
 from harness.model.records import Operation
 from harness.model.words import FindingSide
@@ -20,7 +20,7 @@ from harness.model.words import FindingSide
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What a check found, and by finding name how many more it could not rule out."""
+    """What a check found, and by the finding's name how many more it could not rule out."""
 
     findings: list[Finding] = field(default_factory=list)
     undecidable: dict[str, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Check:
 
     promise: str
     """In the words of who runs the service."""
-    names: tuple[str, ...]
+    kinds: tuple[FindingKind, ...]
     """The findings that it makes, and answers for when it crashes."""
     find: Callable[[Index], Counted]
 
@@ -42,13 +42,13 @@ class Sequel:
     """The same for a check that goes by what the others found."""
 
     promise: str
-    names: tuple[str, ...]
+    kinds: tuple[FindingKind, ...]
     find: Callable[[Index, Sequence[Finding]], Counted]
 
 
 def finding(
     index: Index,
-    name: str,
+    kind: FindingKind,
     timeline: Timeline,
     *,
     promise: Effect | None = None,
@@ -69,8 +69,8 @@ def finding(
     about = promise.operation if promise is not None else None if seen is None else seen.operation
     acked = promise is not None and promise.certain and promise.done_us < FOREVER
     return Finding(
-        name=name,
-        side=side or FINDINGS[name],
+        name=kind.name,
+        side=side or kind.side,
         session=timeline.session,
         user=timeline.user or None,
         cause=why.cause,

@@ -19,10 +19,21 @@ from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.facts.step_effects import NEVER, Effect, Sight, State
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.acked_writes import twice
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.fields import is_total, readable
+from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ
+from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
-from harness.model.words import Cause
+from harness.model.words import Cause, FindingSide
+
+DOUBLED_UPDATE = FindingKind(
+    name="doubled-update",
+    side=FindingSide.CLOSED,
+    sentence="something was added twice",
+    needs=WITNESSED,
+    out_of=OutOf.WRITES,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
 
 
 class Counter:
@@ -228,12 +239,12 @@ def _missing(
         promise = counter.last_down(look.sent_us)
         sentence = f"{seen}: what was acked to be taken out leaves {bound} at most."
     if lost and promise is not None:
-        name, why = "lost-update", of_loss(index, promise, look.sight, timeline.shard)
+        kind, why = LOST_UPDATE, of_loss(index, promise, look.sight, timeline.shard)
     else:
-        name, why = "stale-read", of_old_answer(index, look.sight, promise)
+        kind, why = STALE_READ, of_old_answer(index, look.sight, promise)
     return finding(
         index,
-        name,
+        kind,
         timeline,
         promise=promise,
         seen=look.sight,
@@ -274,7 +285,7 @@ def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tu
     promise = counter.last_up(look.done_us + 1)
     return finding(
         index,
-        "doubled-update",
+        DOUBLED_UPDATE,
         timeline,
         promise=promise,
         seen=look.sight,
@@ -293,7 +304,7 @@ def _applied_twice(index: Index, timeline: Timeline, effect: Effect, times: int)
     seen = next((one for one in timeline.sights if one.entry is not None), None)
     return finding(
         index,
-        "doubled-update",
+        DOUBLED_UPDATE,
         timeline,
         promise=effect,
         seen=seen,
@@ -301,3 +312,10 @@ def _applied_twice(index: Index, timeline: Timeline, effect: Effect, times: int)
         sentence=f"Operation {effect.operation.id} added {times} times to {', '.join(effect.step.added)} of"
         f" {timeline.named}: its witness is there {times} times.",
     )
+
+
+CHECK = Check(
+    promise="Every acked addition to a cart counts once.",
+    kinds=(LOST_UPDATE, DOUBLED_UPDATE, STALE_READ),
+    find=judge_counters,
+)

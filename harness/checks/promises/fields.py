@@ -16,9 +16,19 @@ from dataclasses import dataclass, field
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.facts.step_effects import IDENTITY, NEVER, Effect, Sight, State
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.kinds import GHOST_RETRY, LOST_UPDATE, STALE_READ
+from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
-from harness.model.words import Cause, StepKind
+from harness.model.words import Cause, FindingSide, StepKind
+
+TORN_STATE = FindingKind(
+    name="torn-state",
+    side=FindingSide.CLOSED,
+    sentence="half of a change that was to happen as one",
+    out_of=OutOf.WRITES,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
 
 
 @dataclass(slots=True)
@@ -260,12 +270,12 @@ def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
     seen = one.sights[0]
     of = f"{one.register} of {timeline.named}"
     if not one.lost:
-        name, why = "stale-read", of_old_answer(index, seen, one.newer)
+        kind, why = STALE_READ, of_old_answer(index, seen, one.newer)
         sentence = (
             f"{where(seen)} read an old {of}: operation {one.newer.operation.id} had changed it before."
         )
     else:
-        name, why = "lost-update", of_loss(index, one.newer, seen, timeline.shard)
+        kind, why = LOST_UPDATE, of_loss(index, one.newer, seen, timeline.shard)
         proof = "was acked" if one.newer.certain else "had been seen"
         sentence = (
             f"{where(seen)} read {of} as it was before operation {one.newer.operation.id}, which {proof}"
@@ -275,7 +285,7 @@ def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
             why = Why(because="it was overwritten before anybody could tell an old answer from a lost write")
     return finding(
         index,
-        name,
+        kind,
         timeline,
         promise=one.newer,
         seen=seen,
@@ -304,7 +314,7 @@ def _ghost(index: Index, timeline: Timeline, late: Effect, newer: Effect, sights
     )
     return finding(
         index,
-        "ghost-retry",
+        GHOST_RETRY,
         timeline,
         promise=newer,
         between=[late.operation],
@@ -322,7 +332,7 @@ def _torn(index: Index, timeline: Timeline, operation: int, sights: list[Sight])
     what = "log-in" if effect.step.does is StepKind.CREATE else "write"
     return finding(
         index,
-        "torn-state",
+        TORN_STATE,
         timeline,
         promise=effect,
         seen=sights[0],
@@ -331,3 +341,10 @@ def _torn(index: Index, timeline: Timeline, operation: int, sights: list[Sight])
         f" {timeline.named}.",
         observations=len(sights),
     )
+
+
+CHECK = Check(
+    promise="A field shows its last acked write, whole.",
+    kinds=(LOST_UPDATE, STALE_READ, TORN_STATE, GHOST_RETRY),
+    find=judge_registers,
+)

@@ -13,10 +13,33 @@ from __future__ import annotations
 from harness.checks.facts.causes import Why
 from harness.checks.facts.step_effects import IDENTITY, Sight, State
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.fields import Register, is_total, registers_of
+from harness.model.finding_kind import FindingKind, Need, OutOf
 from harness.model.judgement import Finding
-from harness.model.words import Cause
+from harness.model.words import Cause, FindingSide
+
+FOREIGN_SESSION = FindingKind(
+    name="foreign-session",
+    side=FindingSide.OPEN,
+    sentence="somebody asked for their session and got another user's",
+    out_of=OutOf.READS,
+)
+
+REPLY_MIXED_UP = FindingKind(
+    name="reply-mixed-up",
+    side=FindingSide.OPEN,
+    sentence="the client handed out a reply that belongs to another command",
+    needs=frozenset[Need](),
+    out_of=OutOf.READS,
+)
+
+UNWRITTEN_VALUE = FindingKind(
+    name="unwritten-value",
+    side=FindingSide.CLOSED,
+    sentence="a value that nobody wrote",
+    out_of=OutOf.READS,
+)
 
 
 def judge_identity(index: Index) -> Counted:
@@ -38,7 +61,7 @@ def _mixed_up(index: Index, timeline: Timeline) -> list[Finding]:
     return [
         finding(
             index,
-            "reply-mixed-up",
+            REPLY_MIXED_UP,
             timeline,
             between=[operation],
             why=Why(cause=Cause.MIXED_REPLIES, because=step.error or ""),
@@ -76,7 +99,7 @@ def _values(index: Index, timeline: Timeline, mixed: set[int]) -> list[Finding]:
         found.append(
             finding(
                 index,
-                "unwritten-value",
+                UNWRITTEN_VALUE,
                 timeline,
                 promise=timeline.created,
                 seen=sights[0],
@@ -109,7 +132,7 @@ def _foreign(index: Index, timeline: Timeline, foreign: list[Sight], mixed: set[
     whose = seen.saw.get("user_id", "nobody")
     return finding(
         index,
-        "foreign-session",
+        FOREIGN_SESSION,
         timeline,
         promise=timeline.created,
         seen=seen,
@@ -118,3 +141,10 @@ def _foreign(index: Index, timeline: Timeline, foreign: list[Sight], mixed: set[
         f" {whose} ({seen.saw.get('sid', '?')[:8]}).",
         observations=len(foreign),
     )
+
+
+CHECK = Check(
+    promise="Whoever asks for a session gets that session, and only what somebody put there.",
+    kinds=(FOREIGN_SESSION, UNWRITTEN_VALUE, REPLY_MIXED_UP),
+    find=judge_identity,
+)

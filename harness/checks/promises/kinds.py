@@ -1,44 +1,52 @@
-"""The kinds of findings: every name that the kit can give to a broken promise."""
+"""The kinds of findings that several checks make; the others are declared beside the one check that does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, Need, OutOf
 from harness.model.words import FindingSide
 
-FINDINGS: Mapping[str, FindingSide] = {
-    "resurrected-session": FindingSide.OPEN,
-    "undone-by-own-write": FindingSide.OPEN,
-    "escaped-logout": FindingSide.OPEN,
-    "index-drift": FindingSide.OPEN,
-    "foreign-session": FindingSide.OPEN,
-    "reply-mixed-up": FindingSide.OPEN,
-    "lock-held-twice": FindingSide.OPEN,
-    "outlived-timeout": FindingSide.OPEN,
-    "immortal-session": FindingSide.OPEN,
-    "lost-session": FindingSide.CLOSED,
-    "partial-session": FindingSide.CLOSED,
-    "lost-write": FindingSide.CLOSED,
-    "lost-update": FindingSide.CLOSED,
-    "doubled-update": FindingSide.CLOSED,
-    "stale-read": FindingSide.CLOSED,
-    "torn-state": FindingSide.CLOSED,
-    "unwritten-value": FindingSide.CLOSED,
-    "ghost-retry": FindingSide.CLOSED,
-    "lease-overrun": FindingSide.CLOSED,
-    "expired-early": FindingSide.CLOSED,
-    "evicted-session": FindingSide.CLOSED,
-    "refused-login": FindingSide.CLOSED,
-    "logged-out-by-outage": FindingSide.CLOSED,
-    "replica-divergence": FindingSide.CLOSED,
-    "no-recovery": FindingSide.CLOSED,
-    "over-budget": FindingSide.CLOSED,
-    "unexplained": FindingSide.CLOSED,
-}
-"""Every finding that the kit can make, with its side. Open ones first: they are security incidents."""
+LOST_UPDATE = FindingKind(
+    name="lost-update",
+    side=FindingSide.CLOSED,
+    sentence="a field shows an older value than the one confirmed last, for good",
+    out_of=OutOf.WRITES,
+    traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS, FindingTrait.BREAKS_SESSION),
+)
 
-ONE_PER_SESSION = frozenset({"stale-read", "expired-early"})
-"""Merged over everything that a session's readers were shown; the others by the promise broken."""
+STALE_READ = FindingKind(
+    name="stale-read",
+    side=FindingSide.CLOSED,
+    sentence="an old answer, while the newer one exists",
+    out_of=OutOf.READS,
+    traits=(FindingTrait.ONE_PER_SESSION, FindingTrait.MAY_END_SESSION),
+)
 
-LOST_WRITES = frozenset({"lost-write", "lost-session", "lost-update"})
-"""Each of them is an acked write that is gone; its promise is the first of its operations."""
+GHOST_RETRY = FindingKind(
+    name="ghost-retry",
+    side=FindingSide.CLOSED,
+    sentence="a late attempt of an old request overwrote a newer one",
+    needs=WITNESSED,
+    out_of=OutOf.WRITES,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
+
+EXPIRED_EARLY = FindingKind(
+    name="expired-early",
+    side=FindingSide.CLOSED,
+    sentence="the session ran out before its idle timeout",
+    traits=(
+        FindingTrait.LOSS,
+        FindingTrait.BREAKS_SESSION,
+        FindingTrait.MAY_END_SESSION,
+        FindingTrait.ONE_PER_SESSION,
+        FindingTrait.OF_DEADLINES,
+    ),
+)
+
+UNEXPLAINED = FindingKind(
+    name="unexplained",
+    side=FindingSide.CLOSED,
+    sentence="something impossible happened that no other name covers",
+    needs=frozenset({Need.AUDIT, Need.GUARDED_WRITES, Need.PRIMARY_READS}),
+    traits=(FindingTrait.BREAKS_SESSION,),
+)

@@ -17,9 +17,25 @@ from harness.checks.facts.causes import discarded, of_loss, of_old_answer
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import FOREVER, NEVER, Effect, Sight, State
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
+from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.judgement import Finding
-from harness.model.words import StepKind
+from harness.model.words import FindingSide, StepKind
+
+OUTLIVED_TIMEOUT = FindingKind(
+    name="outlived-timeout",
+    side=FindingSide.OPEN,
+    sentence="a session works after its idle timeout has run out",
+    traits=(FindingTrait.BREAKS_SESSION, FindingTrait.OF_DEADLINES),
+)
+
+IMMORTAL_SESSION = FindingKind(
+    name="immortal-session",
+    side=FindingSide.OPEN,
+    sentence="a session has no timeout at all",
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
 
 
 class Deadlines:
@@ -133,8 +149,8 @@ def judge_deadlines(index: Index) -> Counted:
         undecidable: dict[str, int] = {}
         for one in findings:
             undecidable[one.name] = undecidable.get(one.name, 0) + 1
-        immortal = [one for one in findings if one.name == "immortal-session"]
-        undecidable.pop("immortal-session", None)
+        immortal = [one for one in findings if one.name == IMMORTAL_SESSION.name]
+        undecidable.pop(IMMORTAL_SESSION.name, None)
         return Counted(findings=immortal, undecidable=undecidable)
     return Counted(findings=findings)
 
@@ -162,7 +178,7 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
         found.append(
             finding(
                 index,
-                "outlived-timeout",
+                OUTLIVED_TIMEOUT,
                 timeline,
                 promise=touch,
                 seen=sight,
@@ -175,7 +191,7 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
         found.append(
             finding(
                 index,
-                "immortal-session",
+                IMMORTAL_SESSION,
                 timeline,
                 promise=created,
                 seen=immortal[0],
@@ -225,13 +241,13 @@ def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Findi
     )
     if lost:
         why = of_loss(index, first.touch, first.sight, timeline.shard)
-        name = "expired-early"
+        kind = EXPIRED_EARLY
     else:
-        why, name = of_old_answer(index, first.sight, first.touch), "stale-read"
+        why, kind = of_old_answer(index, first.sight, first.touch), STALE_READ
     return [
         finding(
             index,
-            name,
+            kind,
             timeline,
             promise=first.touch,
             seen=first.sight,
@@ -252,3 +268,10 @@ def _refuted(one: Short, good: list[Sight], deadlines: Deadlines) -> bool:
         if later.done_us + later.pttl_ms * 1000 >= deadlines.earliest_us(one.touch):
             return True
     return False
+
+
+CHECK = Check(
+    promise="A session lives as long as its last acked use promised, and not longer.",
+    kinds=(EXPIRED_EARLY, OUTLIVED_TIMEOUT, IMMORTAL_SESSION, STALE_READ),
+    find=judge_deadlines,
+)

@@ -24,10 +24,26 @@ from harness.checks.facts.ownership import Standing
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import FOREVER, Effect, Sight, effect_of, nothing_seen, seen_at
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding
+from harness.checks.promises.check import Check, Counted, finding
+from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ, UNEXPLAINED
+from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, Operation, Step
-from harness.model.words import Cause, Outcome, StepKind
+from harness.model.words import Cause, FindingSide, Outcome, StepKind
+
+LOCK_HELD_TWICE = FindingKind(
+    name="lock-held-twice",
+    side=FindingSide.OPEN,
+    sentence="two requests held the same lock at the same time",
+    traits=(FindingTrait.ABOUT_LOCK,),
+)
+
+LEASE_OVERRUN = FindingKind(
+    name="lease-overrun",
+    side=FindingSide.CLOSED,
+    sentence="somebody worked on after their lock had run out",
+    traits=(FindingTrait.TIMED, FindingTrait.ABOUT_LOCK),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +112,7 @@ def judge_locks(index: Index) -> Counted:
         one for key, nils in locks.taken.items() for one in _stuck(index, locks.holdings.get(key, []), nils)
     ]
     if not index.history.complete:  # who held it may not have come to be written down
-        return Counted(findings=findings, undecidable={"unexplained": len(stuck)})
+        return Counted(findings=findings, undecidable={UNEXPLAINED.name: len(stuck)})
     findings += stuck
     if index.clocks_known:
         return Counted(findings=findings)
@@ -194,7 +210,7 @@ def _held_twice(index: Index, locks: Locks, lease: Lease, others: list[Lease]) -
     seconds = (lease.until_us - other.from_us) / 1e6
     return finding(
         index,
-        "lock-held-twice",
+        LOCK_HELD_TWICE,
         timeline,
         promise=lease.acquired,
         between=[other.operation],
@@ -237,13 +253,13 @@ def _of_loss(index: Index, promise: Effect, seen: Sight) -> Why:
     return of_loss(index, promise, seen, shard)
 
 
-def _lost_or_old(index: Index, promise: Effect, seen: Sight) -> tuple[str, Why]:
+def _lost_or_old(index: Index, promise: Effect, seen: Sight) -> tuple[FindingKind, Why]:
     """Another node than the one that made the promise contradicts it: if that is no primary any more,
     the promise may well be kept where it was made."""
     looked = watcher(index, seen)
     if looked.node != acker(index, promise).node and looked.standing is not Standing.PRIMARY:
-        return "stale-read", of_old_answer(index, seen, promise)
-    return "lost-update", _of_loss(index, promise, seen)
+        return STALE_READ, of_old_answer(index, seen, promise)
+    return LOST_UPDATE, _of_loss(index, promise, seen)
 
 
 def _robber(locks: Locks, lease: Lease, other: Lease) -> Operation | None:
@@ -272,10 +288,10 @@ def _found_gone(locks: Locks, lease: Lease) -> Step | None:
 def _lost(index: Index, lease: Lease, step: Step) -> Finding:
     timeline = _timeline(index, lease.operation)
     seen = _sight(lease.operation, step)
-    name, why = _lost_or_old(index, lease.acquired, seen)
+    kind, why = _lost_or_old(index, lease.acquired, seen)
     return finding(
         index,
-        name,
+        kind,
         timeline,
         promise=lease.acquired,
         seen=seen,
@@ -315,14 +331,14 @@ def _taken(index: Index, released: Effect | None, sights: list[Sight]) -> Findin
     seen = sights[0]
     assert seen.operation is not None
     timeline = _timeline(index, seen.operation)
-    name, why = "unexplained", Why()
+    kind, why = UNEXPLAINED, Why()
     because = "every lease of it had run out"
     if released is not None:
-        name, why = _lost_or_old(index, released, seen)
+        kind, why = _lost_or_old(index, released, seen)
         because = f"operation {released.operation.id} had released it"
     return finding(
         index,
-        name,
+        kind,
         timeline,
         promise=released,
         seen=seen,
@@ -353,7 +369,7 @@ def _overrun(index: Index, lease: Lease, leases: Iterable[Lease]) -> list[Findin
     return [
         finding(
             index,
-            "lease-overrun",
+            LEASE_OVERRUN,
             timeline,
             promise=lease.acquired,
             seen=_sight(lease.operation, step),
@@ -381,3 +397,10 @@ def _sight(operation: Operation, step: Step) -> Sight:
 def _timeline(index: Index, operation: Operation) -> Timeline:
     known = index.sessions.get(operation.session)
     return known or Timeline(operation.session, operation.user, operation.shard, operation.key)
+
+
+CHECK = Check(
+    promise="Whoever holds a lock holds it alone until its lease runs out.",
+    kinds=(LOCK_HELD_TWICE, LEASE_OVERRUN, LOST_UPDATE, STALE_READ, UNEXPLAINED),
+    find=judge_locks,
+)

@@ -19,11 +19,36 @@ from dataclasses import dataclass, replace
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import FOREVER, Effect, Sight, State, nothing_seen, seen_at
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended
+from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
 from harness.model.records import Operation
-from harness.model.words import Cause, Outcome, StepKind
+from harness.model.words import Cause, FindingSide, Outcome, StepKind
+
+RESURRECTED_SESSION = FindingKind(
+    name="resurrected-session",
+    side=FindingSide.OPEN,
+    sentence='a user was told "signed out", and the session works again',
+    out_of=OutOf.LOGOUTS,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
+
+UNDONE_BY_OWN_WRITE = FindingKind(
+    name="undone-by-own-write",
+    side=FindingSide.OPEN,
+    sentence="the same, but a write of the application itself made the session again",
+    out_of=OutOf.LOGOUTS,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
+
+ESCAPED_LOGOUT = FindingKind(
+    name="escaped-logout",
+    side=FindingSide.OPEN,
+    sentence='"log out everywhere" was confirmed and missed a session',
+    out_of=OutOf.LOGOUTS,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
 
 
 def judge_destroys(index: Index) -> Counted:
@@ -120,7 +145,7 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
         why = undone_because(index, timeline, promise.effect, seen)
     return finding(
         index,
-        "resurrected-session",
+        RESURRECTED_SESSION,
         timeline,
         promise=promise.effect or _as_promise(promise.operation, timeline),
         seen=seen,
@@ -168,7 +193,7 @@ def _by_own_write(
         why = Why(cause=Cause.APPLICATION_RACE, because=because)
     return finding(
         index,
-        "undone-by-own-write",
+        UNDONE_BY_OWN_WRITE,
         timeline,
         promise=promise.effect,
         between=[maker.operation],
@@ -230,7 +255,7 @@ def _escaped_from(
     promise = destroy if destroy is not None and destroy.certain else _as_promise(call, timeline)
     return finding(
         index,
-        "escaped-logout",
+        ESCAPED_LOGOUT,
         timeline,
         promise=promise,
         between=[call],
@@ -268,3 +293,10 @@ def _as_promise(call: Operation, timeline: Timeline) -> Effect | None:
         until_us=FOREVER,
         extra=0,
     )
+
+
+CHECK = Check(
+    promise="Who logged out is out: the session never works again.",
+    kinds=(ESCAPED_LOGOUT, RESURRECTED_SESSION, UNDONE_BY_OWN_WRITE),
+    find=judge_destroys,
+)

@@ -20,7 +20,6 @@ from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.check import Counted
-from harness.checks.promises.kinds import FINDINGS, LOST_WRITES
 from harness.checks.promises.loss_rules import (
     CLUSTER_SLACK_S,
     DEMOTED_WITHIN_S,
@@ -30,11 +29,23 @@ from harness.checks.promises.loss_rules import (
     copied_until_us,
 )
 from harness.checks.wording import seconds_text
+from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait
 from harness.model.history import History
 from harness.model.judgement import Finding, LossBudget
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
-from harness.model.words import TopologyKind, Trait
+from harness.model.words import FindingSide, TopologyKind, Trait
+
+# One for a shard, from the write that is furthest out.
+OVER_BUDGET = FindingKind(
+    name="over-budget",
+    side=FindingSide.CLOSED,
+    sentence="more was lost than the settings of the topology allow",
+    needs=WITNESSED,
+    parts=BY_SHARD,
+    out_of=None,
+    traits=(FindingTrait.TIMED,),
+)
 
 
 def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
@@ -63,9 +74,9 @@ def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
     return tuple(found)
 
 
-def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
-    """Acked writes that are lost although no fault's budget covers the time of their ack; undecided
-    where nobody knows what a fault may cost.
+def judge_budget(index: Index, losses: Sequence[Finding]) -> Counted:
+    """Lost writes that no fault's budget covers at the time of their ack; undecided where nobody knows what
+    a fault may cost.
 
     One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
     its earliest, which is as much before as the load engine's loop was late at worst.
@@ -78,13 +89,13 @@ def judge_budget(index: Index, findings: Sequence[Finding]) -> Counted:
     unruled = {step.number for step in index.history.plan.scenario.faults if step.kind not in RULES}
     error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
-    for one in findings:
-        if one.name in LOST_WRITES and one.t_us is not None:
+    for one in losses:
+        if one.t_us is not None:
             lost.setdefault(one.shard, {}).setdefault(one.operations[:1], one)
     for shard, members in lost.items():
         mine = [one for one in budgets if shard is None or one.shard in {None, shard}]
         if any(one.fault in unruled for one in mine):
-            counted.undecidable["over-budget"] = counted.undecidable.get("over-budget", 0) + 1
+            counted.undecidable[OVER_BUDGET.name] = counted.undecidable.get(OVER_BUDGET.name, 0) + 1
             continue
         if any(one.bound_s is None for one in mine):
             continue
@@ -196,8 +207,8 @@ def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: fl
     writes = "an acked write that is lost was" if count == 1 else f"{count} acked writes that are lost were"
     return replace(
         worst,
-        name="over-budget",
-        side=FINDINGS["over-budget"],
+        name=OVER_BUDGET.name,
+        side=OVER_BUDGET.side,
         sentence=(
             f"On shard {worst.shard} {writes} acked beyond the loss budget, the furthest {when}, {allowed}; "
             f"measured to {seconds_text(error_s)}."

@@ -23,6 +23,7 @@ from harness.checks.linearizability.fast_path import do_not_cross
 from harness.checks.linearizability.search import explain, judge_register
 from harness.checks.promises.check import Counted, finding
 from harness.checks.promises.fields import Register, registers_of
+from harness.checks.promises.kinds import UNEXPLAINED
 from harness.checks.promises.whole_session import Deed, Whole
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -60,7 +61,7 @@ def judge_exactly(index: Index, named: Collection[str | None]) -> Counted:
                 found, explained = None, None  # what the harness did not live to write down may explain it
             undecided += explained is None
         findings += [] if found is None else [found]
-    return Counted(findings=findings, undecidable={"unexplained": undecided})
+    return Counted(findings=findings, undecidable={UNEXPLAINED.name: undecided})
 
 
 def _perhaps_lost(index: Index, timeline: Timeline) -> bool:
@@ -82,7 +83,7 @@ def _out_of_order(index: Index, timeline: Timeline, stuck: Sequence[Deed]) -> Fi
     told = ", ".join(str(number) for number in sorted(operations))
     return finding(
         index,
-        "unexplained",
+        UNEXPLAINED,
         timeline,
         promise=timeline.created,
         between=[operations[number] for number in sorted(operations)],
@@ -230,7 +231,7 @@ def _unexplained(
     told = ", ".join(str(number) for number in sorted(operations))
     return finding(
         index,
-        "unexplained",
+        UNEXPLAINED,
         timeline,
         between=[operations[number] for number in sorted(operations)],
         seen=seen,

@@ -13,10 +13,53 @@ from __future__ import annotations
 from harness.checks.facts.causes import STALE, Why, discarded, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import Effect, Sight, State
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended, shortened
+from harness.model.finding_kind import FindingKind, FindingTrait, Limit, Need
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide, StepKind
+
+LOST_SESSION = FindingKind(
+    name="lost-session",
+    side=FindingSide.CLOSED,
+    sentence="a logged-in user is out without logout or timeout",
+    traits=(
+        FindingTrait.LOST_WRITE,
+        FindingTrait.LOSS,
+        FindingTrait.BREAKS_SESSION,
+        FindingTrait.ENDS_SESSION,
+    ),
+)
+
+PARTIAL_SESSION = FindingKind(
+    name="partial-session",
+    side=FindingSide.CLOSED,
+    sentence="pieces of a session are there, without who it belongs to",
+    traits=(
+        FindingTrait.LOSS,
+        FindingTrait.BREAKS_SESSION,
+        FindingTrait.ENDS_SESSION,
+        FindingTrait.EITHER_SIDE,
+    ),
+)
+
+EVICTED_SESSION = FindingKind(
+    name="evicted-session",
+    side=FindingSide.CLOSED,
+    sentence="the session was thrown out to make room",
+    needs=frozenset({Need.AUDIT, Need.EVICTION_EVENTS}),
+    traits=(FindingTrait.LOSS, FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION),
+)
+
+LOGGED_OUT_BY_OUTAGE = FindingKind(
+    name="logged-out-by-outage",
+    side=FindingSide.CLOSED,
+    sentence="the timeout ran out because the user's clicks did not get through",
+    needs=frozenset[Need](),
+    traits=(FindingTrait.ENDS_SESSION, FindingTrait.OF_AVAILABILITY, FindingTrait.TIMED),
+    limit=Limit.IDLE_TIMEOUT,
+)
 
 ABSENCE = frozenset({State.ABSENT, State.PARTIAL})
 
@@ -40,7 +83,7 @@ def judge_existence(index: Index) -> Counted:
         ]
         if unexplained:
             found = _name(index, timeline, created, deadlines, unexplained, budget)
-            if found is not None and found.name == "expired-early" and not index.clocks_known:
+            if found is not None and found.name == EXPIRED_EARLY.name and not index.clocks_known:
                 early += 1
             elif found is not None:
                 findings.append(found)
@@ -48,7 +91,7 @@ def judge_existence(index: Index) -> Counted:
             unanswered += 1
         findings += _outage(index, timeline, deadlines)
     return Counted(
-        findings=findings, undecidable={"lost-session": unanswered + early, "expired-early": early}
+        findings=findings, undecidable={LOST_SESSION.name: unanswered + early, EXPIRED_EARLY.name: early}
     )
 
 
@@ -102,7 +145,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
     logged_in = f"logged in {(seen.done_us - created.done_us) / 1e6:.1f} s before"
     evicted = budget.take(timeline, created, seen)
     if evicted is not None:
-        name, why = "evicted-session", Why(cause=Cause.EVICTED, because=evicted)
+        kind, why = EVICTED_SESSION, Why(cause=Cause.EVICTED, because=evicted)
         sentence = f"{who}, {logged_in}, was evicted: {where(seen)} found nothing."
     else:
         why = of_loss(index, created, seen, timeline.shard)
@@ -112,12 +155,12 @@ def _name(  # noqa: PLR0917 - all of what names an absence
             and touch is not None
             and _early(timeline, deadlines, seen, created)
         ):
-            name, why = "expired-early", of_loss(index, touch, seen, timeline.shard)
+            kind, why = EXPIRED_EARLY, of_loss(index, touch, seen, timeline.shard)
             short_s = (deadlines.earliest_us(touch) - seen.done_us) / 1e6
             sentence = f"{who} was gone {short_s:.2f} s or more before the deadline of its last acked touch."
             return finding(
                 index,
-                name,
+                kind,
                 timeline,
                 promise=touch,
                 seen=seen,
@@ -125,11 +168,11 @@ def _name(  # noqa: PLR0917 - all of what names an absence
                 sentence=sentence,
                 observations=_looks(unexplained),
             )
-        name = "lost-session"
+        kind = LOST_SESSION
         sentence = f"{who}, {logged_in}, is gone without a logout or a time-out: {where(seen)} found nothing."
     return finding(
         index,
-        name,
+        kind,
         timeline,
         promise=created,
         seen=seen,
@@ -163,7 +206,7 @@ def _out_of_sight(index: Index, timeline: Timeline, created: Effect, missed: lis
     seen = looks[0]
     return finding(
         index,
-        "stale-read",
+        STALE_READ,
         timeline,
         promise=created,
         seen=seen,
@@ -221,7 +264,7 @@ def _partial(index: Index, timeline: Timeline) -> list[Finding]:
     return [
         finding(
             index,
-            "partial-session",
+            PARTIAL_SESSION,
             timeline,
             promise=timeline.created,
             seen=seen,
@@ -270,7 +313,7 @@ def _outage(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Find
     return [
         finding(
             index,
-            "logged-out-by-outage",
+            LOGGED_OUT_BY_OUTAGE,
             timeline,
             promise=touch,
             seen=seen,
@@ -280,3 +323,10 @@ def _outage(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Find
             observations=len(missed),
         )
     ]
+
+
+CHECK = Check(
+    promise="Who logged in stays logged in until a logout or the idle timeout.",
+    kinds=(LOST_SESSION, EVICTED_SESSION, EXPIRED_EARLY, PARTIAL_SESSION, STALE_READ, LOGGED_OUT_BY_OUTAGE),
+    find=judge_existence,
+)

@@ -10,29 +10,40 @@ from harness.checks.facts.failovers import triggers
 from harness.checks.facts.no_successor import LastWord, last_word
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.timelines import Index
-from harness.checks.promises.check import Counted
-from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.check import Check, Counted
+from harness.model.finding_kind import WHOLE, FindingKind, FindingTrait, Limit, Need
 from harness.model.history import History
 from harness.model.judgement import Finding
-from harness.model.words import Cause
+from harness.model.words import Cause, FindingSide
+
+NO_RECOVERY = FindingKind(
+    name="no-recovery",
+    side=FindingSide.CLOSED,
+    sentence="no single settled primary within the limit",
+    needs=frozenset[Need](),
+    parts=WHOLE,
+    out_of=None,
+    traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.TIMED, FindingTrait.SURE_AT_THE_END),
+    limit=Limit.RECOVERY,
+)
 
 
 def judge_recovery(index: Index) -> Counted:
     closing = index.history.closing
     if closing is None or closing.interrupted:
-        return Counted(undecidable={"no-recovery": 1 if index.effect_us is not None else 0})
+        return Counted(undecidable={NO_RECOVERY.name: 1 if index.effect_us is not None else 0})
     if not closing.not_recovered:
         return Counted()
     if closing.unseen:
-        return Counted(undecidable={"no-recovery": 1})
+        return Counted(undecidable={NO_RECOVERY.name: 1})
     missing = closing.not_recovered
     word = _word_of(index.history)
     last = "" if word is None else f" The last word on it: {word.told}."
     return Counted(
         findings=[
             Finding(
-                name="no-recovery",
-                side=FINDINGS["no-recovery"],
+                name=NO_RECOVERY.name,
+                side=NO_RECOVERY.side,
                 cause=Cause.NOT_DETERMINED if word is None else word.cause,
                 because=missing if word is None else word.told,
                 sentence=f"The topology did not recover within its limit: {missing}.{last}",
@@ -51,3 +62,10 @@ def _word_of(history: History) -> LastWord | None:
         if trigger.taken is None and not back:
             return last_word(history, trigger.shard, trigger.begin_us, trigger.until_us)
     return None
+
+
+CHECK = Check(
+    promise="After a fault the topology settles on one primary per shard within the limit.",
+    kinds=(NO_RECOVERY,),
+    find=judge_recovery,
+)

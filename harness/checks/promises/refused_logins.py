@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from harness.checks.columns.arrays import NONE
 from harness.checks.facts.causes import Why
 from harness.checks.facts.timelines import Index
-from harness.checks.promises.check import Counted
-from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.check import Check, Counted
+from harness.model.finding_kind import BY_SHARD, FindingKind, FindingTrait, Need, OutOf
 from harness.model.judgement import Finding
 from harness.model.records import Operation, Step
-from harness.model.words import Cause, OperationKind, Outcome, StepKind
+from harness.model.words import Cause, FindingSide, OperationKind, Outcome, StepKind
 from harness.redis_wire.refusals import REFUSALS, cannot_write
+
+# One for all log-ins that a shard refused, however many web servers and phases they cover.
+REFUSED_LOGIN = FindingKind(
+    name="refused-login",
+    side=FindingSide.CLOSED,
+    sentence="nobody new can log in, while everybody else works",
+    needs=frozenset[Need](),
+    parts=BY_SHARD,
+    out_of=OutOf.LOGINS,
+    traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.SURE_AT_THE_END),
+)
+
 
 SAME_WINDOW_US = 2_000_000
 """Refusals of one shard closer together than this are one window."""
@@ -83,8 +95,8 @@ def judge_refusals(index: Index) -> Counted:
         why = Why(cause=REFUSALS[code].cannot_write or Cause.NOT_DETERMINED, because=window.error)
         findings.append(
             Finding(
-                name="refused-login",
-                side=FINDINGS["refused-login"],
+                name=REFUSED_LOGIN.name,
+                side=REFUSED_LOGIN.side,
                 session=first.session,
                 user=first.user,
                 cause=why.cause,
@@ -108,3 +120,10 @@ def _node_of(index: Index, operation: Operation) -> str | None:
     step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
     connection = None if step is None else index.connection_for(operation, step)
     return None if connection is None else connection.node
+
+
+CHECK = Check(
+    promise="While sessions can be read, new users can log in.",
+    kinds=(REFUSED_LOGIN,),
+    find=judge_refusals,
+)

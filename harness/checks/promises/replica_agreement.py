@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from harness.checks.facts.causes import Why
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding
+from harness.checks.promises.check import Check, Counted, finding
+from harness.model.finding_kind import BY_SHARD, FindingKind
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry
+from harness.model.words import FindingSide
+
+# Between nodes, after recovery: no web server and no phase has a part in it.
+REPLICA_DIVERGENCE = FindingKind(
+    name="replica-divergence",
+    side=FindingSide.CLOSED,
+    sentence="after recovery a replica holds something else than its primary",
+    parts=BY_SHARD,
+)
 
 PTTL_TOLERANCE_MS = 1000
 """Between two looks of one audit pass a time-out may shrink by the time that passed; more is drift."""
@@ -35,7 +45,7 @@ def judge_replicas(index: Index) -> Counted:
                 undecidable += 1
         if differing:
             findings.append(_diverged(index, timeline, primary, differing))
-    return Counted(findings=findings, undecidable={"replica-divergence": undecidable})
+    return Counted(findings=findings, undecidable={REPLICA_DIVERGENCE.name: undecidable})
 
 
 def _settled(history: History) -> bool:
@@ -76,7 +86,7 @@ def _diverged(
     entry, how = differing[0]
     return finding(
         index,
-        "replica-divergence",
+        REPLICA_DIVERGENCE,
         timeline,
         promise=timeline.created,
         seen=next(one for one in timeline.sights if one.entry is not None),
@@ -85,3 +95,10 @@ def _diverged(
         f": {how}.",
         observations=len(differing),
     )
+
+
+CHECK = Check(
+    promise="After recovery every replica holds what its primary holds.",
+    kinds=(REPLICA_DIVERGENCE,),
+    find=judge_replicas,
+)

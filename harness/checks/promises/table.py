@@ -1,116 +1,95 @@
-"""The table of promises: every check that a history goes through, in this order."""
+"""The table of promises: every check that a history goes through, and every finding that they make.
+
+A new promise is a module beside this one, and one line in `CHECKS`. All that is to be known of a finding
+is in `FINDINGS`. Trap: take the names with a trait when they are asked for (`having`); a copy that is made
+while modules are imported knows nothing of what is added later.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.checks.facts.timelines import Index
-from harness.checks.promises.acked_writes import judge_witnesses
+from harness.checks.promises import (
+    acked_writes,
+    counters,
+    fields,
+    identity,
+    lifetimes,
+    locks,
+    logouts,
+    loss_budget,
+    one_register,
+    presence,
+    recovery_limit,
+    refused_logins,
+    replica_agreement,
+    user_index,
+)
 from harness.checks.promises.check import Check, Counted, Sequel
-from harness.checks.promises.counters import judge_counters
-from harness.checks.promises.fields import judge_registers
-from harness.checks.promises.identity import judge_identity
-from harness.checks.promises.lifetimes import judge_deadlines
-from harness.checks.promises.locks import judge_locks
-from harness.checks.promises.logouts import judge_destroys
-from harness.checks.promises.loss_budget import judge_budget
-from harness.checks.promises.one_register import judge_exactly
-from harness.checks.promises.presence import judge_existence
-from harness.checks.promises.recovery_limit import judge_recovery
-from harness.checks.promises.refused_logins import judge_refusals
-from harness.checks.promises.replica_agreement import judge_replicas
-from harness.checks.promises.user_index import judge_index
+from harness.checks.promises.kinds import UNEXPLAINED
+from harness.model.finding_kind import FindingKind, FindingTrait, Measure
 from harness.model.judgement import Finding
+from harness.model.measures import METRIC_MEASURES
+from harness.model.words import FindingSide
 
 CHECKS: tuple[Check, ...] = (
-    Check(
-        promise="Who logged out is out: the session never works again.",
-        names=("escaped-logout", "resurrected-session", "undone-by-own-write"),
-        find=judge_destroys,
-    ),
-    Check(
-        promise="Whoever asks for a session gets that session, and only what somebody put there.",
-        names=("foreign-session", "unwritten-value", "reply-mixed-up"),
-        find=judge_identity,
-    ),
-    Check(
-        promise="A session lives as long as its last acked use promised, and not longer.",
-        names=("expired-early", "outlived-timeout", "immortal-session", "stale-read"),
-        find=judge_deadlines,
-    ),
-    Check(
-        promise="Who logged in stays logged in until a logout or the idle timeout.",
-        names=(
-            "lost-session",
-            "evicted-session",
-            "expired-early",
-            "partial-session",
-            "stale-read",
-            "logged-out-by-outage",
-        ),
-        find=judge_existence,
-    ),
-    Check(
-        promise="What was acked is not lost, whatever was written after it.",
-        names=("lost-write", "ghost-retry", "unexplained"),
-        find=judge_witnesses,
-    ),
-    Check(
-        promise="A field shows its last acked write, whole.",
-        names=("lost-update", "stale-read", "torn-state", "ghost-retry"),
-        find=judge_registers,
-    ),
-    Check(
-        promise="Every acked addition to a cart counts once.",
-        names=("lost-update", "doubled-update", "stale-read"),
-        find=judge_counters,
-    ),
-    Check(
-        promise="Whoever holds a lock holds it alone until its lease runs out.",
-        names=("lock-held-twice", "lease-overrun", "lost-update", "stale-read", "unexplained"),
-        find=judge_locks,
-    ),
-    Check(
-        promise="The list of a user's sessions names the sessions that exist.",
-        names=("index-drift", "stale-read"),
-        find=judge_index,
-    ),
-    Check(
-        promise="While sessions can be read, new users can log in.",
-        names=("refused-login",),
-        find=judge_refusals,
-    ),
-    Check(
-        promise="After recovery every replica holds what its primary holds.",
-        names=("replica-divergence",),
-        find=judge_replicas,
-    ),
-    Check(
-        promise="After a fault the topology settles on one primary per shard within the limit.",
-        names=("no-recovery",),
-        find=judge_recovery,
-    ),
+    logouts.CHECK,
+    identity.CHECK,
+    lifetimes.CHECK,
+    presence.CHECK,
+    acked_writes.CHECK,
+    fields.CHECK,
+    counters.CHECK,
+    locks.CHECK,
+    user_index.CHECK,
+    refused_logins.CHECK,
+    replica_agreement.CHECK,
+    recovery_limit.CHECK,
 )
 
 
-_ABOUT_LOCKS = frozenset({"lock-held-twice", "lease-overrun"})
-"""Explain nothing that is wrong with the fields of a session."""
+def _of_registers(index: Index, found: Sequence[Finding]) -> Counted:
+    """The exact test, on sessions whose fields nothing else is wrong with."""
+    locks_only = having(FindingTrait.ABOUT_LOCK)
+    return one_register.judge_exactly(index, {one.session for one in found if one.name not in locks_only})
 
 
-def _judge_the_rest(index: Index, found: Sequence[Finding]) -> Counted:
-    return judge_exactly(index, {one.session for one in found if one.name not in _ABOUT_LOCKS})
+def _of_budgets(index: Index, found: Sequence[Finding]) -> Counted:
+    lost = having(FindingTrait.LOST_WRITE)
+    return loss_budget.judge_budget(index, [one for one in found if one.name in lost])
 
 
 SEQUELS: tuple[Sequel, ...] = (
     Sequel(
         promise="Every field of a session behaves like one register.",
-        names=("unexplained",),
-        find=_judge_the_rest,
+        kinds=(UNEXPLAINED,),
+        find=_of_registers,
     ),
     Sequel(
         promise="A fault costs no more than the settings of the topology allow.",
-        names=("over-budget",),
-        find=judge_budget,
+        kinds=(loss_budget.OVER_BUDGET,),
+        find=_of_budgets,
     ),
 )
 """Checks that go by what the others found, in this order."""
+
+
+def kinds_of(checks: Sequence[Check | Sequel]) -> dict[str, FindingKind]:
+    """Every finding that these make, by name. Open ones first: they are security incidents."""
+    kinds = {kind.name: kind for one in checks for kind in one.kinds}
+    return dict(sorted(kinds.items(), key=lambda item: item[1].side is not FindingSide.OPEN))
+
+
+FINDINGS: Mapping[str, FindingKind] = kinds_of((*CHECKS, *SEQUELS))
+"""Every finding that the kit can make."""
+
+
+def having(trait: FindingTrait) -> frozenset[str]:
+    """The findings with a trait, by name."""
+    return frozenset(name for name, kind in FINDINGS.items() if trait in kind.traits)
+
+
+def measure_of(name: str) -> Measure | None:
+    """What a finding or a metric needs; None: there is nothing of that name."""
+    return FINDINGS.get(name) or METRIC_MEASURES.get(name)

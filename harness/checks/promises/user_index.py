@@ -14,9 +14,19 @@ from __future__ import annotations
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import Effect, Sight, State
 from harness.checks.facts.timelines import Index, Timeline
-from harness.checks.promises.check import Counted, finding, where
+from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.kinds import STALE_READ
+from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
-from harness.model.words import Cause
+from harness.model.words import Cause, FindingSide
+
+INDEX_DRIFT = FindingKind(
+    name="index-drift",
+    side=FindingSide.OPEN,
+    sentence=(
+        "the list of a user's sessions does not name those that exist, or names one again that was taken out"
+    ),
+)
 
 
 def judge_index(index: Index) -> Counted:
@@ -63,7 +73,7 @@ def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
         return [
             finding(
                 index,
-                "stale-read",
+                STALE_READ,
                 timeline,
                 promise=promise,
                 seen=seen,
@@ -100,7 +110,7 @@ def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
     return [
         finding(
             index,
-            "stale-read",
+            STALE_READ,
             timeline,
             promise=promise,
             seen=seen,
@@ -187,7 +197,7 @@ def _drift(  # noqa: PLR0917 - all of what makes a finding
 ) -> Finding:
     return finding(
         index,
-        "index-drift",
+        INDEX_DRIFT,
         timeline,
         promise=promise,
         seen=seen,
@@ -195,3 +205,10 @@ def _drift(  # noqa: PLR0917 - all of what makes a finding
         sentence=sentence,
         observations=observations,
     )
+
+
+CHECK = Check(
+    promise="The list of a user's sessions names the sessions that exist.",
+    kinds=(INDEX_DRIFT, STALE_READ),
+    find=judge_index,
+)

@@ -142,7 +142,7 @@ class _Sessions:
         self.suspect |= users[self.user.codes[self.first]]
 
     def identity_of(self, steps: Steps) -> list[tuple[str, str, str]]:
-        """What the log-in of each session in `steps` made it: `effects.IDENTITY`."""
+        """What the log-in of each session in `steps` made it: `step_effects.IDENTITY`."""
         names, users = self.of.names(), self.user.names()
         rows = steps.row[steps.begin]
         return [
@@ -168,7 +168,8 @@ class _Sessions:
         whole &= (self.user.codes == self.user.codes[first]) & (traffic.shard == traffic.shard[first])
         self.blame(codes[~whole])
         self.blame(codes[self.of.which(lambda name: not name) | self.user.which(lambda name: not name)])
-        self.blame_user_of(np.flatnonzero(traffic.of_behaviour("logout-everywhere")))
+        listing = Words(table.steps, "does").equal(StepKind.INDEX_READ)
+        self.blame_user_of(np.unique(rows_of(table.steps)[listing]))
         rows = rows_of(table.attempts)
         self.blame(codes[rows[~Words(table.attempts, "result").equal("reply")]])
 

@@ -13,10 +13,13 @@ from textwrap import shorten
 
 from harness.checks.measures.bounds import bounds_of
 from harness.checks.measures.scope import Membership, scope_of
+from harness.checks.promises.recovery_limit import NO_RECOVERY
+from harness.checks.promises.table import FINDINGS, having
 from harness.checks.verdict.evidence import Affects
-from harness.checks.verdict.expectations import TIMED, Case, finding_named, widened_count
+from harness.checks.verdict.expectations import Case, finding_named, widened_count
 from harness.checks.wording import expected_text, findings_text
 from harness.model.engine import applies
+from harness.model.finding_kind import FindingTrait, Need
 from harness.model.judgement import (
     INFINITE,
     ExpectationResult,
@@ -26,7 +29,6 @@ from harness.model.judgement import (
     by_name,
     lets_in,
 )
-from harness.model.measures import MEASURES, Need
 from harness.model.scenario import Expectation
 from harness.model.words import Shows, Verdict
 
@@ -154,14 +156,14 @@ def _undecided_evidence(case: Case) -> list[Reason]:
         (False, gap) for gap in case.evidence.about(Affects.PASS, Affects.ALL, Affects.UPPER, Affects.AUDIT)
     ]
     named = {finding_named(one) for one in case.history.plan.scenario.expect if scope_of(one).everything}
-    if "no-recovery" not in named:
+    if NO_RECOVERY.name not in named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.RECOVERY)]
-    if not {"expired-early", "outlived-timeout"} <= named:
+    if not having(FindingTrait.OF_DEADLINES) <= named:
         reasons += [(False, gap) for gap in case.evidence.about(Affects.TTL)]
-    for name in sorted(TIMED & uncovered(case).keys()):
+    for name in sorted(having(FindingTrait.TIMED) & uncovered(case).keys()):
         reasons += [(False, f"{name} is undecided: {gap}") for gap in case.evidence.about_delays(name)]
     for need in RUN_TELLS & case.evidence.without.keys():
-        open_ = sorted(name for name, one in MEASURES.items() if need in one.needs and name not in named)
+        open_ = sorted(name for name, one in FINDINGS.items() if need in one.needs and name not in named)
         reasons += [(False, f"{name} is undecided: {case.evidence.without[need]}") for name in open_]
     for name, interval in sorted(case.counts.items()):
         undecided = interval.high - interval.low

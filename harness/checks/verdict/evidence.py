@@ -16,9 +16,11 @@ from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.landmarks import Moments
 from harness.checks.measures.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
 from harness.checks.measures.summary import evicted_keys
+from harness.checks.promises.table import FINDINGS, measure_of
+from harness.model.finding_kind import Limit, Need
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
-from harness.model.measures import MEASURES, Need, not_looked_for
+from harness.model.measures import not_looked_for
 from harness.model.records import ClockPair
 from harness.model.words import NodePurpose, Outcome, Phase
 
@@ -63,21 +65,22 @@ class Evidence:
     lateness: Lateness = field(default_factory=Lateness)
     without: Mapping[Need, str] = field(default_factory=dict)
     """Evidence that was not recorded -> why."""
-    limits_s: Mapping[str, float] = field(default_factory=dict)
-    """Finding that comes from something having taken too long -> the time that it may take."""
-    lasted_s: Mapping[str, float] = field(default_factory=dict)
-    """The same -> the time that it has taken at least, where somebody looked on after the limit."""
+    limits_s: Mapping[Limit, float] = field(default_factory=dict)
+    """The time that something may take."""
+    lasted_s: Mapping[Limit, float] = field(default_factory=dict)
+    """The time that it has taken at least, where somebody looked on after the limit."""
 
     def about_delays(self, finding: str) -> tuple[str, ...]:
         """What leaves a finding undecided that comes from something having taken too long."""
-        limit_s = self.limits_s.get(finding, self.lateness.bound_s)
-        lasted_s = self.lasted_s.get(finding)
+        limit = FINDINGS[finding].limit if finding in FINDINGS else None
+        limit_s = self.lateness.bound_s if limit is None else self.limits_s.get(limit, self.lateness.bound_s)
+        lasted_s = None if limit is None else self.lasted_s.get(limit)
         late = self.lateness.counts_within(limit_s, lasted_s)
         return self.about(Affects.TIMING) + ((self.lateness.said(limit_s, lasted_s),) if late else ())
 
     def lacks(self, measure: str) -> tuple[str, ...]:
         """Why the run recorded too little to rule this out."""
-        of = MEASURES.get(measure)
+        of = measure_of(measure)
         return () if of is None else tuple(why for need, why in self.without.items() if need in of.needs)
 
     def about(self, *affects: Affects) -> tuple[str, ...]:
@@ -104,21 +107,21 @@ def weigh(
         lateness=lateness(history, moments),
         without=_not_recorded(history),
         limits_s={
-            "no-recovery": scenario.settle_within_s,
-            "logged-out-by-outage": scenario.workload.idle_timeout_s,
+            Limit.RECOVERY: scenario.settle_within_s,
+            Limit.IDLE_TIMEOUT: scenario.workload.idle_timeout_s,
         },
         lasted_s=_lasted_s(history, moments),
     )
 
 
-def _lasted_s(history: History, moments: Moments) -> dict[str, float]:
+def _lasted_s(history: History, moments: Moments) -> dict[Limit, float]:
     """Where recovery was given up at its limit, observers look on: until it came, or the workload ended."""
     given_up = history.closing is not None and history.closing.not_recovered
     if not given_up or Phase.RECOVERY not in moments.spans:
         return {}
     begin_us, _ = moments.spans[Phase.RECOVERY]
     later = [one.t_us for one in history.events if one.name == "recovered" and one.t_us > begin_us]
-    return {"no-recovery": (min([*later, moments.workload_ends_us]) - begin_us) / 1e6}
+    return {Limit.RECOVERY: (min([*later, moments.workload_ends_us]) - begin_us) / 1e6}
 
 
 def _not_recorded(history: History) -> dict[Need, str]:
@@ -126,7 +129,7 @@ def _not_recorded(history: History) -> dict[Need, str]:
     scenario = history.plan.scenario
     found = {
         need: f"{', '.join(names)}: not looked for, as this run has no {need}"
-        for need, names in not_looked_for(scenario.deployment, scenario.workload).items()
+        for need, names in not_looked_for(FINDINGS, scenario.deployment, scenario.workload).items()
     }
     if not history.opening.eviction_events and evicted_keys(history).get(NodePurpose.SESSIONS):
         found[Need.EVICTION_EVENTS] = "keys were evicted, and which ones was not recorded"

@@ -23,27 +23,20 @@ from harness.checks.measures.bounds import bounds_of, budget_of
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.checks.measures.scope import Membership, Scope, scope_of
 from harness.checks.measures.summary import loss_window_s, share, unread_evictions
-from harness.checks.promises.kinds import LOST_WRITES
+from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.evidence import Affects, Evidence
 from harness.checks.wording import WINDOWS, interval_text, share_text
 from harness.model.engine import applies
+from harness.model.finding_kind import FindingTrait, Need
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics
-from harness.model.measures import MEASURES, SIDES, Need, why_not
+from harness.model.measures import SIDES, why_not
 from harness.model.scenario import Expectation
 from harness.model.words import Outcome, Phase
 
 ANYTHING = Interval(low=0, high=INFINITE)
 ANY_SHARE = Interval(low=0, high=100)
 NONE = Interval(low=0, high=0)
-
-FROM_AVAILABILITY = frozenset({"refused-login", "logged-out-by-outage", "no-recovery"})
-"""Where the workload never ran, these say nothing about the topology."""
-LOSSES = LOST_WRITES | {"partial-session", "evicted-session", "expired-early"}
-TIMED = frozenset({"over-budget", "logged-out-by-outage", "lease-overrun", "no-recovery"})
-"""Measured times: nodes on a late machine are late with what bounds a loss and with failing over, and
-clients with coming back before a timeout or a lease ends."""
-DEADLINES = frozenset({"expired-early", "outlived-timeout"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +145,7 @@ def widened(expectation: Expectation, interval: Interval, evidence: Evidence) ->
         interval, why = widened_count(of, interval, evidence)
     else:
         interval, why = _widened_loss(metric, of, interval, evidence)
-    if metric == "loss window" or of in LOSSES:
+    if metric == "loss window" or _is(of, FindingTrait.LOSS):
         gaps = evidence.about(Affects.LOSS)
         if gaps:
             return _open(interval, metric), why or gaps[0]
@@ -161,20 +154,25 @@ def widened(expectation: Expectation, interval: Interval, evidence: Evidence) ->
 
 def widened_count(finding: str, interval: Interval, evidence: Evidence) -> tuple[Interval, str]:
     """The same for the number of a finding, also where no expectation names it."""
-    void = evidence.about(Affects.ALL) if finding in FROM_AVAILABILITY else ()
-    void += evidence.about(Affects.TTL) if finding in DEADLINES else ()
+    void = evidence.about(Affects.ALL) if _is(finding, FindingTrait.OF_AVAILABILITY) else ()
+    void += evidence.about(Affects.TTL) if _is(finding, FindingTrait.OF_DEADLINES) else ()
     if void:
         return ANYTHING, void[0]
-    late = evidence.about_delays(finding) if finding in TIMED and interval.high > 0 else ()
+    timed = _is(finding, FindingTrait.TIMED) and interval.high > 0
+    late = evidence.about_delays(finding) if timed else ()
     if late:
         return Interval(low=0, high=interval.high), late[0]
     gaps = evidence.about(Affects.ALL, Affects.UPPER) + _unseen(finding, evidence)
     return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")
 
 
+def _is(finding: str | None, trait: FindingTrait) -> bool:
+    return finding is not None and finding in FINDINGS and trait in FINDINGS[finding].traits
+
+
 def _unseen(measure: str, evidence: Evidence) -> tuple[str, ...]:
     """Why more of it may have happened than anybody looked for."""
-    of = MEASURES.get(measure)
+    of = measure_of(measure)
     audited = of is None or Need.AUDIT in of.needs
     return evidence.lacks(measure) + (evidence.about(Affects.AUDIT, Affects.RECOVERY) if audited else ())
 
@@ -184,7 +182,7 @@ def _widened_loss(
 ) -> tuple[Interval, str]:
     """A share of findings, or the loss window: both need all of the traffic to be known."""
     void = evidence.about(Affects.ALL, Affects.UPPER)
-    void += evidence.about(Affects.TTL) if of in DEADLINES else ()
+    void += evidence.about(Affects.TTL) if _is(of, FindingTrait.OF_DEADLINES) else ()
     if void:
         return (ANY_SHARE if metric == "share" else ANYTHING), void[0]
     gaps = _unseen(of or metric, evidence)
@@ -212,7 +210,7 @@ def finding_named(expectation: Expectation) -> str | None:
 
 def _measure(expectation: Expectation, case: Case) -> Measured:
     scope, scenario = scope_of(expectation), case.history.plan.scenario
-    never = why_not(expectation, scenario.deployment, scenario.workload, scenario.faults)
+    never = why_not(expectation, FINDINGS, scenario.deployment, scenario.workload, scenario.faults)
     if expectation.metric not in METRICS:
         found = count(expectation.metric, scope, case)
         return Measured(Interval(low=found.low, high=INFINITE), missing=never) if never else Measured(found)

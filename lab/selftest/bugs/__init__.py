@@ -1,6 +1,6 @@
 """The bugs, one class each. Every one does its deed once in a run, to one session of its own choice.
 
-`names` are the names that the ledger gives to such a deed; which of several is right follows from
+`names` are the findings that such a deed is; which of several is right follows from
 whom it hit and from what happened afterwards. Only a proxy did it, so the cause is `not determined`
 wherever the node itself left no evidence (a client's retry and an eviction do). `BUGS` is the whole list.
 """

@@ -16,13 +16,13 @@ from harness.checks.facts.timelines import Index
 from harness.checks.linearizability.foreign_history import _digits, read_foreign
 from harness.checks.measures.session_counts import _put_out
 from harness.checks.promises.loss_rules import copied_until_us
-from harness.checks.run import _order, run_checks  # type: ignore[attr-defined]
+from harness.checks.run import run_checks
 from harness.checks.screen.contents import _escaped
 from harness.checks.verdict.evidence import Affects, Evidence, Gap
 from harness.checks.verdict.expectations import ANY_SHARE, ANYTHING, _widened_loss, _widened_traffic
 from harness.errors import UsageError
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval
+from harness.model.judgement import Finding, Interval, in_order
 from harness.model.records import NodeSample, Step
 from harness.model.words import FindingSide
 from lab.past import Past
@@ -36,10 +36,15 @@ def _finding(name: str = "lost-session", **about: Any) -> Finding:
 
 def test_findings_come_by_side_then_by_the_time_of_their_promise() -> None:
     """What fails open first; the promise's time counts, the sight's where there is none, and none is 0."""
-    assert _order(_finding(side=FindingSide.OPEN)) < _order(_finding(t_us=1))
-    assert _order(_finding(t_us=5, seen_us=9)) == (True, 5, "lost-session")
-    assert _order(_finding(seen_us=9)) == (True, 9, "lost-session")
-    assert _order(_finding()) == (True, 0, "lost-session")
+    inside = _finding(side=FindingSide.OPEN, t_us=9)
+    never, first, second, third = (
+        _finding(),
+        _finding(t_us=1),
+        _finding(seen_us=2),
+        _finding(t_us=3, seen_us=0),
+    )
+    assert in_order([third, second, first, never, inside]) == [inside, never, first, second, third]
+    assert in_order([_finding("lost-write"), never]) == [never, _finding("lost-write")]
 
 
 @pytest.mark.parametrize("seen", [(5, 9), (9, 5)])

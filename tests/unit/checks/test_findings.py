@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checks.promises.kinds import FINDINGS
-from harness.checks.promises.table import CHECKS, SEQUELS
+from harness.checks.promises.check import Check, Sequel
+from harness.checks.promises.table import CHECKS, FINDINGS, SEQUELS
 from harness.checks.run import run_checks
+from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import Finding
 from tests.unit.checks.stories import ALSO, BAD, GOOD, UNDECIDED, Story
@@ -32,7 +33,13 @@ def _each(stories: dict[str, list[Story]]) -> list[object]:
 def test_every_finding_has_its_pair() -> None:
     """A finding without a history that has it, and one that has not, fails here."""
     assert BAD.keys() == GOOD.keys() == FINDINGS.keys()
-    assert {name for check in (*CHECKS, *SEQUELS) for name in check.names} == FINDINGS.keys()  # type: ignore[attr-defined]
+
+
+def test_a_kind_is_declared_once() -> None:
+    """Checks that make the same finding share its declaration: two that differ would be two findings."""
+    checks: tuple[Check | Sequel, ...] = (*CHECKS, *SEQUELS)
+    kinds = {kind for check in checks for kind in check.kinds}
+    assert len(kinds) == len({kind.name for kind in kinds}) == len(FINDINGS)
 
 
 @pytest.mark.parametrize(("name", "story"), _each(BAD))
@@ -43,7 +50,7 @@ def test_broken_promise_is_found_and_named(name: str, story: Story) -> None:
     assert {one.name for one in findings} == {name} | ALSO.get(story, set())
     found = next(one for one in findings if one.name == name)
     assert found.sentence.endswith(".")
-    assert found.side in {FINDINGS[name], "open"}
+    assert found.side == FINDINGS[name].side or FindingTrait.EITHER_SIDE in FINDINGS[name].traits
 
 
 @pytest.mark.parametrize(("name", "story"), _each(GOOD))

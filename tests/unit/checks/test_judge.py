@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.checks import run
 from harness.checks.facts.timelines import Index
 from harness.checks.judge import judge
-from harness.checks.promises.table import CHECKS
+from harness.checks.promises import table
+from harness.checks.promises.acked_writes import LOST_WRITE
+from harness.checks.promises.check import Counted
 from harness.model.history import History
 from harness.model.records import AuditEntry, Event, Operation
 from harness.model.words import OperationKind, Shows, Verdict
@@ -130,11 +131,11 @@ def test_lost_session_is_found_though_no_expectation_names_it() -> None:
 def test_crash_of_a_check_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other checks go on; what this one would have found is missing."""
 
-    def crash(_: Index) -> None:
+    def crash(_: Index) -> Counted:
         raise KeyError("no such field")
 
-    broken = tuple(replace(one, find=crash) if "lost-write" in one.names else one for one in CHECKS)  # type: ignore[arg-type]
-    monkeypatch.setattr(run, "CHECKS", broken)
+    broken = tuple(replace(one, find=crash) if LOST_WRITE in one.kinds else one for one in table.CHECKS)
+    monkeypatch.setattr(table, "CHECKS", broken)
     judgement = judge(recorded())
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reasons[0] == "a check crashed: crash: KeyError: 'no such field'"

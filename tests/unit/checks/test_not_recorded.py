@@ -88,7 +88,7 @@ def test_what_a_scenario_does_without_is_said_and_demanded_of_nobody() -> None:
     with_them, without = judged(run()), judged(run(workload=UNWITNESSED))
     assert (with_them.verdict, without.verdict) == (Verdict.PASS, Verdict.PASS)
     said = (
-        "lost-write, doubled-update, ghost-retry, over-budget: not looked for, as this run has no witnesses"
+        "lost-write, ghost-retry, doubled-update, over-budget: not looked for, as this run has no witnesses"
     )
     assert without.reasons == (f"nothing was found; {said}",)
     assert without.evidence == (said,)

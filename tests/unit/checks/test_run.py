@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.checks import run
 from harness.checks.facts.timelines import Index
+from harness.checks.promises import table
 from harness.checks.promises.check import Check, Counted
-from harness.checks.promises.kinds import FINDINGS
-from harness.checks.promises.table import CHECKS
+from harness.checks.promises.presence import LOST_SESSION
+from harness.checks.promises.table import CHECKS, FINDINGS
 from harness.checks.run import _merged, run_checks
 from harness.model.judgement import INFINITE, Finding
 from harness.model.words import FindingSide
@@ -26,8 +26,8 @@ def test_crashed_check_leaves_its_names_without_an_upper_bound(monkeypatch: pyte
     def crash(index: Index) -> Counted:
         raise ZeroDivisionError(f"of {len(index.sessions)} sessions")
 
-    broken = Check(promise="none", names=("lost-session",), find=crash)
-    monkeypatch.setattr(run, "CHECKS", (broken, *run.CHECKS))  # type: ignore[attr-defined]
+    broken = Check(promise="none", kinds=(LOST_SESSION,), find=crash)
+    monkeypatch.setattr(table, "CHECKS", (broken, *table.CHECKS))
     findings, counts, _, crashed = run_checks(stories.resurrected().history())
     assert [one.name for one in findings] == ["resurrected-session"]
     assert counts["lost-session"].high == float("inf")
@@ -183,18 +183,19 @@ def test_check_that_crashes_leaves_open_all_that_it_makes(
     for maker in makers:
         made = {one.name for one in maker.find(index).findings}
         broken = [replace(one, find=_crash) if one is maker else one for one in CHECKS]
-        monkeypatch.setattr("harness.checks.run.CHECKS", tuple(broken))
+        monkeypatch.setattr("harness.checks.promises.table.CHECKS", tuple(broken))
         _, counts, _, crashed = run_checks(history)
         assert crashed == ("_crash: ZeroDivisionError: x",)
         assert {one for one in made if counts[one].high < INFINITE} == set()
-        others = [one for one, count in whole.items() if one not in maker.names and count.high == 0]
+        makes = {kind.name for kind in maker.kinds}
+        others = [one for one, count in whole.items() if one not in makes and count.high == 0]
         assert all(counts[one].high < INFINITE for one in others)
     assert makers or name in {"over-budget", "unexplained"}
 
 
 def _finding(name: str = "lost-write", **about: Any) -> Finding:
     known: dict[str, object] = {
-        "side": FINDINGS[name],
+        "side": FINDINGS[name].side,
         "session": "s",
         "operations": (1, 2),
         "seen_us": 5,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness import history
-from harness.checks.promises.kinds import FINDINGS
+from harness.checks.promises.table import FINDINGS
 from harness.checks.run import run_checks
 from lab.past import Past, as_lines
 from tests.unit.checks import stories

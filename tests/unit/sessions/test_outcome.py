@@ -6,11 +6,11 @@ import pytest
 from redis import exceptions as redis_errors
 
 from harness.checks.facts.step_effects import effect_of
-from harness.model.records import Attempt, Operation, Step
+from harness.model.records import MIXED_UP, Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 from harness.redis_wire.refusals import MAX_CLIENTS, REFUSALS
 from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
-from harness.sessions.outcome import MIXED_UP, failure_text, of_command, of_group, of_script, settle
+from harness.sessions.outcome import failure_text, of_command, of_group, of_script, settle
 
 INSIDE_7 = "OOM command not allowed script: 6b2ab1b6bd8f7ad1c1b2c3d4e5f60718293a4b5c, on @user_script:9."
 NOPERM_INSIDE = (

@@ -399,7 +399,6 @@ def test_stale_read_of_another_shard_or_of_nobody_knows_when_is_no_step() -> Non
     assert steps(sketch, replace(stale, shard=2))["last stale read"].t_s is None
     assert steps(sketch, replace(stale, shard=None))["last stale read"].t_s == pytest.approx(2.0)
     assert steps(sketch, replace(stale, seen_us=None))["last stale read"].t_s is None
-    assert steps(sketch, replace(stale, name="lost-write"))["last stale read"].t_s is None
     assert steps(sketch, replace(stale, seen_us=us(9.9)))["last stale read"].t_s is None
 
 

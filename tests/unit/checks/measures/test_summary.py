@@ -288,7 +288,6 @@ def test_instances_that_nobody_ever_read_are_not_known() -> None:
         ("doubled-update", WRITE, {}, 1),
         ("torn-state", WRITE, {}, 1),
         ("ghost-retry", WRITE, {}, 1),
-        ("over-budget", WRITE, {}, 1),
         ("stale-read", READ, {}, 1),
         ("stale-read", TOUCH, {}, 1),
         ("stale-read", WRITE, {}, 0),
@@ -364,3 +363,19 @@ def test_operation_of_before_the_run_counts_in_its_first_second() -> None:
     sketch.do(WRITE, -3.0)
     sketch.do(WRITE, 0.997)
     assert measured(sketch).by_second["acked"] == (2,)
+
+
+def test_last_stale_reader_of_a_failover_is_one_of_a_stale_read() -> None:
+    """Another finding that was seen then ends no step."""
+    sketch = Sketch()
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    sketch.event("promoted", 11.5, node="redis-2")
+    history = sketch.history()
+
+    def last_s(name: str) -> float | None:
+        found = Finding(name=name, side=FindingSide.CLOSED, shard=1, seen_us=us(12.0))
+        metrics = measure(history, moments_of(history), [found], SessionCounts())
+        return next(one.t_s for one in metrics.failover_steps if one.step == "last stale read")
+
+    assert last_s("stale-read") == pytest.approx(2.0)
+    assert last_s("lost-update") is None

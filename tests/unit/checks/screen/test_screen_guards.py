@@ -90,6 +90,13 @@ def _of(number: int, **about: Any) -> Change:
     return change
 
 
+def _asks_for_the_list(operations: dict[int, Operation]) -> None:
+    """Also of which sessions its user has: what it then does may concern all of them."""
+    steps = operations[READ].steps
+    listing = Step(n=2, does=StepKind.INDEX_READ, command="SMEMBERS", key="index:ann", outcome=Outcome.ACKED)
+    operations[READ].steps = (*steps, listing)
+
+
 def _never_sent(operations: dict[int, Operation], **about: Any) -> None:
     operations[READ] = msgspec.structs.replace(
         operations[READ],
@@ -115,7 +122,7 @@ def _never_sent(operations: dict[int, Operation], **about: Any) -> None:
         _of(READ, sent_us=None),
         _of(READ, user="bob"),
         _of(READ, shard=2),
-        _of(READ, behaviour="logout-everywhere"),
+        _asks_for_the_list,
     ],
 )
 def test_session_with_a_doubtful_operation_is_a_suspect(change: Change) -> None:

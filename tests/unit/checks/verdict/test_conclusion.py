@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.judge import judge_checked
+from harness.checks.promises.table import having
 from harness.checks.verdict.conclusion import why_clause
-from harness.checks.verdict.expectations import TIMED
 from harness.model.directive_table import LEFT_OUT
 from harness.model.directives import LeftOut
+from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
 from harness.model.records import Closing
@@ -169,7 +170,7 @@ SHORT_TIMEOUT = Workload(mix={"log-in": 1.0}, idle_timeout_s=4.0)
 
 
 @pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize("name", sorted(TIMED))
+@pytest.mark.parametrize("name", sorted(having(FindingTrait.TIMED)))
 def test_what_took_too_long_on_a_late_host_is_undecided(name: str, named: bool) -> None:
     """Sessions that timed out because failing over took long, work after a lease ended: on a late host
     that says nothing about the topology. On any other it is what it is."""

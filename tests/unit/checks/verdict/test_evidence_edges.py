@@ -10,6 +10,7 @@ import pytest
 from harness.checks.facts.landmarks import moments_of
 from harness.checks.measures.host_lateness import Lateness
 from harness.checks.verdict.evidence import Affects, Evidence, Gap, drift_of, weigh
+from harness.model.finding_kind import Limit
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
 from harness.model.records import AuditSummary, ClockPair, Closing, Event
@@ -159,7 +160,7 @@ def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() ->
 
 def test_delay_is_held_against_the_findings_own_limit() -> None:
     """Else against the tightest bound of the scenario."""
-    late = Evidence(lateness=Lateness(delays_s=(1.0,), bound_s=4.0), limits_s={"no-recovery": 9.0})
+    late = Evidence(lateness=Lateness(delays_s=(1.0,), bound_s=4.0), limits_s={Limit.RECOVERY: 9.0})
     assert late.about_delays("no-recovery") == ()
     assert late.about_delays("over-budget") == ("late by 1000 ms, too much to judge a bound of 4 s",)
     unknown = Evidence(gaps=(Gap(Affects.TIMING, "t"), Gap(Affects.TTL, "u")))
@@ -167,6 +168,6 @@ def test_delay_is_held_against_the_findings_own_limit() -> None:
     history = run()
     found = weigh(history, moments_of(history), FINE)
     assert found.limits_s == {
-        "no-recovery": history.plan.scenario.settle_within_s,
-        "logged-out-by-outage": history.plan.scenario.workload.idle_timeout_s,
+        Limit.RECOVERY: history.plan.scenario.settle_within_s,
+        Limit.IDLE_TIMEOUT: history.plan.scenario.workload.idle_timeout_s,
     }

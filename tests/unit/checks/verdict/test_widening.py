@@ -9,17 +9,17 @@ import pytest
 from harness.checks.facts.landmarks import moments_of
 from harness.checks.measures.host_lateness import Lateness
 from harness.checks.measures.scope import Membership, Scope, scope_of
+from harness.checks.promises.table import having
 from harness.checks.verdict.evidence import Affects, Evidence, Gap
 from harness.checks.verdict.expectations import (
     ANY_SHARE,
     ANYTHING,
-    TIMED,
     finding_named,
     widened,
     widened_count,
 )
+from harness.model.finding_kind import FindingTrait, Need
 from harness.model.judgement import INFINITE, Finding, Interval
-from harness.model.measures import Need
 from harness.model.words import FindingSide, Phase
 from lab.records import us
 from tests.builders_metrics import Sketch, expect
@@ -113,7 +113,7 @@ def test_evidence_that_was_not_recorded_leaves_its_measures_open() -> None:
     assert widened(SHARE, TWO, without) == (SHARE_OPEN, "no witnesses")
 
 
-@pytest.mark.parametrize("name", sorted(TIMED))
+@pytest.mark.parametrize("name", sorted(having(FindingTrait.TIMED)))
 def test_late_machine_leaves_undecided_what_it_may_have_caused(name: str) -> None:
     """None was found: then it caused none. What is about no time is as it is."""
     late = Evidence(lateness=Lateness(delays_s=(9.0,)))
