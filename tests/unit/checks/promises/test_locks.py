@@ -17,7 +17,7 @@ from harness.model.words import Cause, FindingSide, Outcome
 from lab.past import Past
 from tests.builders_locks import LockPast
 from tests.share import examples
-from tests.unit.checks import stories_locks
+from tests.unit.checks.stories import locks as stories_locks
 
 seeds = st.integers(min_value=0, max_value=2**32)
 some = examples(50, 10)
