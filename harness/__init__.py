@@ -2,22 +2,32 @@
 
 Read the package in the order the data flows:
 
-    model/      the nouns: scenarios, plans, records, findings, and the seams between the stages
-    redis_wire/ how a Redis or Sentinel process is talked to: commands, replies, roles, keys
-    scenario    1  YAML text -> Scenario                       (pure)
-    plan        2  Scenario + seed -> Plan                     (pure)
-    topology/   3  Plan -> running Redis nodes                 (base/; process/ and docker/, two backends)
-    sessions/   4a session traffic against them, attempt by attempt
-    faults/     4b what is done to nodes and links, with proof of its effect
-    observe/    4c what the nodes and this machine say meanwhile; the audit after recovery
-    history     5  the recorder and the reader of everything above
-    checks/     6  history -> findings, metrics, verdict       (pure)
-    report/     7  judgement -> terminal, JSON, JUnit, HTML    (pure)
-    run         the road from files to results, through all of them: start reading here
-    running/    its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
-    saved/      results on disk: one run judged, a suite judged again, sessions' stories
-    beside/     a command of somebody's own in the place of the session traffic
-    cli         the verbs; `failover_kit/` beside this package is the way in from outside
+    errors       the kit's own errors, and the exit status of every command
+    clock        the run's one clock, and the only place that sleeps
+    kit_files    where the kit's own files are
+    version      which version of the kit this is
+    visible      text from elsewhere, made harmless to show
+    safe_files   files in a run's folder, read and written without following a link
+    tasks        the end of tasks of an event loop
+    model/       the nouns: scenarios, plans, records, findings, and the seams between the stages
+    redis_wire/  how a Redis or Sentinel process is talked to: commands, replies, roles, keys
+    scenario/    1  YAML text -> Scenario                       (pure)
+    plan/        2  Scenario + seed -> Plan                     (pure)
+    topology/    3  Plan -> running Redis nodes                 (base/; process/ and docker/, two backends)
+    sessions/    4a session traffic against them, attempt by attempt
+    faults/      4b what is done to nodes and links, with proof of its effect
+    observe/     4c what the nodes and this machine say meanwhile; the audit after recovery
+    history/     5  the recorder and the reader of everything above
+    checks/      6  history -> findings, metrics, verdict       (pure)
+    report/      7  judgement -> terminal, JSON, JUnit, HTML    (pure)
+    run          the road from files to results, through all of them: start reading here
+    running/     its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
+    saved/       results on disk: one run judged, a suite judged again, sessions' stories
+    beside/      a command of somebody's own in the place of the session traffic
+    doctor       what this machine can do, and what each missing piece would need
+    output       standard output and error as the verbs use them
+    completion   what makes a shell complete the words of `failover-kit`
+    cli          the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody, `redis_wire` knows them; a stage knows only
 those; `run`, `running`, `beside`, `saved` and `cli` know the

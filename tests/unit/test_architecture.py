@@ -102,6 +102,14 @@ JUDGING = PACKAGE / "checks"
 ROOMS = [JUDGING, *(one for one in sorted(JUDGING.iterdir()) if one.is_dir() and _is_part(one))]
 
 
+def test_the_house_names_all_its_rooms() -> None:
+    """Who opens the package is told of each part once, in the order to read them."""
+    names = _named_in(PACKAGE)
+    assert sorted(names) == sorted(
+        one.stem for one in PACKAGE.iterdir() if _is_part(one) and one.stem != "__main__"
+    )
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_names_its_modules_in_reading_order(room: Path) -> None:
     """Each module is named once, and imports only modules that were named before it."""

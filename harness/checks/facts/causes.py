@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.step_effects import Effect, Sight
+from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Index
 from harness.model.words import Cause
 
@@ -41,7 +41,7 @@ class Acker:
     standing: Standing = Standing.UNKNOWN
 
 
-def acker(index: Index, effect: Effect) -> Acker:
+def acker(index: Index, effect: StepEffect) -> Acker:
     connection = index.connection_of(effect)
     if connection is None:
         return Acker()
@@ -76,7 +76,7 @@ def _acker(index: Index, node: str, run_id: str, sent_us: float, done_us: float)
     )
 
 
-def of_loss(index: Index, effect: Effect, seen: Sight | None, shard: int) -> Why:
+def of_loss(index: Index, effect: StepEffect, seen: Sight | None, shard: int) -> Why:
     """Why an acked effect was not there when looked for. `shard`: the session's; what was acked on
     another one (a user's index, in a cluster) is judged by that one."""
     # A replica that did not have it says nothing of when it was lost.
@@ -123,7 +123,7 @@ class _Lived:
     moment: str
 
 
-def _last_seen_there(index: Index, effect: Effect, by: Acker) -> _Lived | None:
+def _last_seen_there(index: Index, effect: StepEffect, by: Acker) -> _Lived | None:
     """Whether the process that acked a write still had it shortly before it lost its data; None: it was
     not read, or the write leaves no witness."""
     witness, session = effect.step.witness, effect.step.session or effect.operation.session
@@ -137,7 +137,7 @@ def _last_seen_there(index: Index, effect: Effect, by: Acker) -> _Lived | None:
     return None
 
 
-def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> tuple[Owner | None, str]:
+def _left_behind_by(index: Index, effect: StepEffect, by: Acker, seen_us: float) -> tuple[Owner | None, str]:
     """The first new primary that may have been without the effect when it was promoted, and what the
     offsets say of it; None: each of them had it, so no promotion explains the loss."""
     assert by.node is not None
@@ -162,7 +162,7 @@ def _left_behind_by(index: Index, effect: Effect, by: Acker, seen_us: float) -> 
     return None, had
 
 
-def _by_time(effect: Effect, by: Acker, heir: Owner, *, never_had: bool) -> Why:
+def _by_time(effect: StepEffect, by: Acker, heir: Owner, *, never_had: bool) -> Why:
     """Which side of the promotion it was acked on. `never_had`: the offsets prove that the new primary did
     not have it, so it was one side or the other, however long the promotion may have taken."""
     if by.standing is Standing.DEPOSED:
@@ -179,7 +179,7 @@ def _by_time(effect: Effect, by: Acker, heir: Owner, *, never_had: bool) -> Why:
     return Why(because=f"{by.node} was no primary by what was sampled")
 
 
-def _by_replica(index: Index, sight: Sight, by: Acker, promise: Effect | None) -> Why:
+def _by_replica(index: Index, sight: Sight, by: Acker, promise: StepEffect | None) -> Why:
     """It had not followed that far; unless its own offset, told before it was asked, says that it had."""
     because = f"{by.node}, a replica, answered"
     made = None if promise is None else _span(index, promise)
@@ -190,7 +190,7 @@ def _by_replica(index: Index, sight: Sight, by: Acker, promise: Effect | None) -
     return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
 
 
-def _span(index: Index, effect: Effect) -> Span | None:
+def _span(index: Index, effect: StepEffect) -> Span | None:
     by = acker(index, effect)
     if by.node is None:
         return None
@@ -202,7 +202,7 @@ def _at_promotion(heir: Owner | None) -> Cause:
     return Cause.AT_PROMOTION if heir is None or heir.close else Cause.NOT_DETERMINED
 
 
-def of_old_answer(index: Index, sight: Sight, promise: Effect | None) -> Why:
+def of_old_answer(index: Index, sight: Sight, promise: StepEffect | None) -> Why:
     """Why somebody was shown something that was no longer so. `promise`: what had changed it."""
     by = watcher(index, sight)
     taken = None if by.node is None else index.nodes.owner_after(by.node, sight.done_us)

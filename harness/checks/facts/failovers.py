@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.checks.columns.arrays import NONE, Words, integers
 from harness.checks.columns.traffic import answering_connections, traffic_of
-from harness.checks.facts.landmarks import effects, shard_of, targets_of
+from harness.checks.facts.landmarks import fault_effects, shard_of, targets_of
 from harness.checks.facts.no_successor import aborted, last_word
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.promotions import Owner
@@ -96,7 +96,7 @@ def _has_replica(history: History, trigger: Trigger) -> bool:
 def promotions(history: History, shard: int | None = None) -> int:
     """New primaries since the first fault (in a run without one, since the baseline began), whoever told of
     them."""
-    begun = effects(history)
+    begun = fault_effects(history)
     since_us = _earliest_us(begun[0]) if begun else _baseline_us(history)
     return len(history.once(Nodes).failovers(since_us, shard))
 
@@ -107,7 +107,7 @@ def _baseline_us(history: History) -> int:
 
 def triggers(history: History) -> list[Trigger]:
     """Per shard, in order: each failover, then what struck a primary and led to none."""
-    begun = effects(history)
+    begun = fault_effects(history)
     if not begun:
         return []
     sessions = set(np.flatnonzero(np.bincount(traffic_of(history).shard)).tolist())

@@ -64,7 +64,7 @@ def moments_of(history: History) -> Moments:
     spans = _spans(history, ends_us)
     begin_us = spans[Phase.BASELINE][0] if Phase.BASELINE in spans else 0
     workload_ends_us = spans[Phase.AUDIT][0] if Phase.AUDIT in spans else ends_us
-    first = min(effects(history), key=lambda event: event.t_us, default=None)
+    first = min(fault_effects(history), key=lambda event: event.t_us, default=None)
     return Moments(
         begin_us=begin_us,
         fault_us=None if first is None else first.t_us,
@@ -76,7 +76,7 @@ def moments_of(history: History) -> Moments:
     )
 
 
-def effects(history: History) -> list[Event]:
+def fault_effects(history: History) -> list[Event]:
     """The proved effects of the run's faults, in their order."""
     return [event for event in history.events if event.name == "effect"]
 

@@ -12,7 +12,7 @@ that a sample happened to meet.
 from __future__ import annotations
 
 from harness.checks.facts.causes import acker, watcher
-from harness.checks.facts.step_effects import FOREVER, Effect, Sight
+from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
 from harness.checks.facts.timelines import Index
 
 
@@ -23,7 +23,7 @@ def expires_relatively(engine: str) -> bool:
     return name == "Redis" and major.isdigit() and int(major) < 7
 
 
-def replayed_us(index: Index, effect: Effect, sight: Sight) -> float:
+def replayed_us(index: Index, effect: StepEffect, sight: Sight) -> float:
     """By when the node that answered the look, or the one that it has its data from, had executed this.
 
     Never later than it answered: what a look shows was executed by then, also of an attempt that is open.

@@ -1,6 +1,6 @@
 """What one step may have done to a session, and what one look at a session showed.
 
-The smallest nouns of judging; `timelines` makes them, the checks combine them. An `Effect` says between
+The smallest nouns of judging; `timelines` makes them, the checks combine them. An `StepEffect` says between
 which moments a step's change took place, a `Sight` what somebody saw and when. Both carry intervals,
 never instants: the server did it somewhere between bytes handed over and reply read.
 
@@ -26,7 +26,7 @@ IDENTITY = ("sid", "user_id", "generation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class StepEffect:
     """The change that a step made (`certain`) or may have made."""
 
     operation: Operation
@@ -50,7 +50,7 @@ class Effect:
         sent = [one.n for one in self.operation.attempts if one.handed_over and one.n in self.step.attempts]
         return len(sent) > 1
 
-    def precedes(self, other: Effect) -> bool:
+    def precedes(self, other: StepEffect) -> bool:
         """Every execution of this was over before the first of the other began."""
         return self.until_us < other.first_us
 
@@ -90,7 +90,7 @@ def answered(operation: Operation, step: Step) -> Attempt | None:
 
 def effect_of(
     operation: Operation, step: Step, gone: Callable[[Attempt], float], *, creates: bool = False
-) -> Effect | None:
+) -> StepEffect | None:
     """What the step did or may have done; None: certainly nothing.
 
     `gone` says since when an unanswered attempt certainly could not be executed any more;
@@ -112,7 +112,7 @@ def effect_of(
     reply = answered(operation, step)
     sent_us = first_us if reply is None else reply.sent_us
     done_us = FOREVER if not acked or step.done_us is None else step.done_us
-    return Effect(
+    return StepEffect(
         operation=operation,
         step=step,
         certain=certain,
@@ -190,7 +190,7 @@ def _over(attempt: Attempt, gone: Callable[[Attempt], float]) -> float:
     return gone(attempt) if attempt.closed_us is None else min(attempt.closed_us, gone(attempt))
 
 
-def closed_by_sight(effect: Effect, sights: Iterable[Sight]) -> Effect:
+def closed_by_sight(effect: StepEffect, sights: Iterable[Sight]) -> StepEffect:
     """The effect, over once its value was seen. Only of a single unanswered attempt: each is executed
     once at most, but of several nobody can tell which one was seen."""
     if effect.certain or effect.extra != 1:
@@ -213,10 +213,10 @@ def seen_at(operation: Operation, step: Step) -> tuple[float, float]:
     return sent_us, FOREVER if done_us is None else done_us
 
 
-def removal_of(operation: Operation, step: Step) -> Effect:
+def removal_of(operation: Operation, step: Step) -> StepEffect:
     """An acked step after which something is not there, whether it took it away or found nothing."""
     sent_us, done_us = seen_at(operation, step)
-    return Effect(
+    return StepEffect(
         operation=operation,
         step=step,
         certain=True,
@@ -277,7 +277,7 @@ def found_the_key(step: Step, *, guarded: bool) -> bool:
     return any(total != step.added.get(name) for name, total in step.added_now.items())
 
 
-def may_make_the_key(effect: Effect) -> bool:
+def may_make_the_key(effect: StepEffect) -> bool:
     """Whether an unguarded write may have found no key, and so made one."""
     return effect.extra > 0 or not effect.certain or not found_the_key(effect.step, guarded=False)
 

@@ -21,9 +21,9 @@ from harness.checks.facts.request_ends import Closings
 from harness.checks.facts.step_effects import (
     FOREVER,
     NEVER,
-    Effect,
     Sight,
     State,
+    StepEffect,
     answered,
     closed_by_sight,
     effect_of,
@@ -71,23 +71,23 @@ class Timeline:
     user: str = ""
     shard: int = 1
     key: str = ""
-    creations: list[Effect] = field(default_factory=list)
-    destroys: list[Effect] = field(default_factory=list)
+    creations: list[StepEffect] = field(default_factory=list)
+    destroys: list[StepEffect] = field(default_factory=list)
     denied: list[tuple[Operation, Step]] = field(default_factory=list)
     """Acked destroys that found nothing to destroy."""
-    setters: list[Effect] = field(default_factory=list)
+    setters: list[StepEffect] = field(default_factory=list)
     """What sets the TTL: log-ins and touches."""
     missed_touches: list[Operation] = field(default_factory=list)
-    writes: list[Effect] = field(default_factory=list)
+    writes: list[StepEffect] = field(default_factory=list)
     """Field writes, increments, removals."""
     refused: list[tuple[Operation, Step]] = field(default_factory=list)
     """Mutating steps that were rejected."""
     turned_away: list[tuple[Operation, Step]] = field(default_factory=list)
     """Guarded writes of which every attempt found no session: they left nothing."""
     sights: list[Sight] = field(default_factory=list)
-    indexed: list[Effect] = field(default_factory=list)
-    unindexed: list[Effect] = field(default_factory=list)
-    removals: list[Effect] = field(default_factory=list)
+    indexed: list[StepEffect] = field(default_factory=list)
+    unindexed: list[StepEffect] = field(default_factory=list)
+    removals: list[StepEffect] = field(default_factory=list)
     """Acked steps after which it was not in its user's index, whether they found it there or not."""
     entries: list[Sight] = field(default_factory=list)
     """Who saw it in its user's index: SMEMBERS that named it, SREM that took it out."""
@@ -107,12 +107,12 @@ class Timeline:
         return f"session {self.session[:8]} of {self.user}"
 
     @property
-    def created(self) -> Effect | None:
+    def created(self) -> StepEffect | None:
         """The first acked log-in."""
         return next((one for one in self.creations if one.certain), None)
 
     @property
-    def destroyed(self) -> Effect | None:
+    def destroyed(self) -> StepEffect | None:
         """The acked effective destroy that was done first."""
         return min((one for one in self.destroys if one.certain), key=lambda one: one.done_us, default=None)
 
@@ -136,12 +136,12 @@ class Index:
         self.by_user: dict[str, list[Timeline]] = defaultdict(list)
         self.everywhere: dict[str, list[Operation]] = defaultdict(list)
         """User -> acked logouts of all sessions that the user's list named."""
-        self.logins: dict[str, list[Effect]] = defaultdict(list)
+        self.logins: dict[str, list[StepEffect]] = defaultdict(list)
         self.locking: list[tuple[Operation, Step]] = []
         """Steps that take or release locks; what they meet says nothing about the session."""
-        self._emptied_indexes: list[tuple[str, Effect | None, Effect | None]] = []
+        self._emptied_indexes: list[tuple[str, StepEffect | None, StepEffect | None]] = []
         self._listings: list[tuple[Operation, Step]] = []
-        self._still_open: list[tuple[Timeline, Effect]] = []
+        self._still_open: list[tuple[Timeline, StepEffect]] = []
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
         self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
@@ -164,7 +164,7 @@ class Index:
         summary = self.history.audit_summary
         return summary is not None and summary.valid_pass is not None
 
-    def connection_of(self, effect: Effect) -> Connection | None:
+    def connection_of(self, effect: StepEffect) -> Connection | None:
         """The connection whose reply acked the effect."""
         return self.connection_for(effect.operation, effect.step)
 
@@ -389,7 +389,7 @@ def _ends_all(operation: Operation) -> bool:
     return listed and operation.kind is OperationKind.LOGOUT
 
 
-def _perhaps(setter: Effect) -> Effect:
+def _perhaps(setter: StepEffect) -> StepEffect:
     """The same, of which nobody knows whether the session had anything of it."""
     if not setter.certain or setter.step.does is StepKind.CREATE:
         return setter

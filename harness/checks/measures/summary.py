@@ -16,7 +16,7 @@ import numpy as np
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words
 from harness.checks.columns.traffic import OUTCOMES, Traffic, traffic_of
 from harness.checks.facts.failovers import failover_steps, promotions
-from harness.checks.facts.landmarks import Moments, effects, shard_of
+from harness.checks.facts.landmarks import Moments, fault_effects, shard_of
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.shards import Shards
 from harness.checks.measures.at_risk import sessions_at_risk
@@ -141,7 +141,7 @@ def lag_at_fault_bytes(history: History, moments: Moments) -> int | None:
     """How far the slowest replica was behind in the last look at the hit primary before the fault."""
     if moments.fault_us is None:
         return None
-    effect = min(effects(history), key=lambda event: event.t_us)
+    effect = min(fault_effects(history), key=lambda event: event.t_us)
     shard = shard_of(history, effect) or 1
     nodes = history.once(Shards).members(shard, effect.t_us)
     before_us = moments.fault_us - moments.fault_error_us

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 
 from harness.checks.facts.causes import Why, of_loss
-from harness.checks.facts.step_effects import Effect
+from harness.checks.facts.step_effects import StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import GHOST_RETRY, UNEXPLAINED
@@ -54,7 +54,7 @@ def judge_witnesses(index: Index) -> Counted:
     return Counted(findings=findings, undecidable={LOST_WRITE.name: undecidable})
 
 
-def twice(timeline: Timeline) -> list[tuple[Effect, int]]:
+def twice(timeline: Timeline) -> list[tuple[StepEffect, int]]:
     """Increments whose witness is there more often than they were asked for, and how often."""
     left = None if timeline.primary is None else timeline.primary.witnesses
     if not left or len(left) == len(frozenset(left)):
@@ -90,7 +90,7 @@ def _may_be_evicted(index: Index, timeline: Timeline) -> bool:
     return index.nodes.evicted_between(timeline.shard, created_us, timeline.primary.done_us)[1] > 0
 
 
-def _lost(index: Index, timeline: Timeline, effect: Effect) -> Finding:
+def _lost(index: Index, timeline: Timeline, effect: StepEffect) -> Finding:
     seen = next(one for one in timeline.sights if one.entry is not None)
     why = of_loss(index, effect, seen, timeline.shard)
     fields = ", ".join((*effect.step.wrote, *effect.step.added, *effect.step.removed))
@@ -183,7 +183,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
     written = {
         one.step.witness: one for one in timeline.writes if one.certain and one.step.witness is not None
     }
-    newest: Effect | None = None
+    newest: StepEffect | None = None
     for witness in dict.fromkeys(left):
         one = written.get(witness)
         if one is None or one.extra:

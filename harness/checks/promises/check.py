@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.checks.facts.causes import Acker, Why, acker
-from harness.checks.facts.step_effects import FOREVER, Effect, Sight
+from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
@@ -51,7 +51,7 @@ def finding(
     kind: FindingKind,
     timeline: Timeline,
     *,
-    promise: Effect | None = None,
+    promise: StepEffect | None = None,
     seen: Sight | None = None,
     between: Iterable[Operation] = (),
     why: Why | None = None,

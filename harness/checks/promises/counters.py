@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
-from harness.checks.facts.step_effects import NEVER, Effect, Sight, State
+from harness.checks.facts.step_effects import NEVER, Sight, State, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.acked_writes import twice
 from harness.checks.promises.check import Check, Counted, finding, where
@@ -39,7 +39,9 @@ DOUBLED_UPDATE = FindingKind(
 class Counter:
     """One integer field of one session, with sums that answer `bounds` without a loop."""
 
-    def __init__(self, name: str, increments: list[tuple[Effect, int]], removals: list[Effect]) -> None:
+    def __init__(
+        self, name: str, increments: list[tuple[StepEffect, int]], removals: list[StepEffect]
+    ) -> None:
         self.name = name
         self.increments = sorted(increments, key=lambda item: item[0].first_us)
         self.removals = removals
@@ -92,16 +94,16 @@ class Counter:
         """The most it could show if every removal and every subtraction had been lost."""
         return self._most[bisect_right(self._first, look.done_us)]
 
-    def last_up(self, sent_us: float) -> Effect | None:
+    def last_up(self, sent_us: float) -> StepEffect | None:
         """The acked addition that was done last before a moment."""
         return _last([one for one, amount in self.increments if amount > 0], sent_us)
 
-    def last_down(self, sent_us: float) -> Effect | None:
+    def last_down(self, sent_us: float) -> StepEffect | None:
         """The acked removal or subtraction that was done last before a moment."""
         return _last([*self.removals, *(one for one, amount in self.increments if amount < 0)], sent_us)
 
 
-def _last(effects: list[Effect], sent_us: float) -> Effect | None:
+def _last(effects: list[StepEffect], sent_us: float) -> StepEffect | None:
     acked = [one for one in effects if one.certain and one.done_us < sent_us]
     return max(acked, key=lambda one: one.done_us, default=None)
 
@@ -134,8 +136,8 @@ def judge_counters(index: Index) -> Counted:
 
 def _counters(timeline: Timeline) -> list[Counter]:
     written = {name for one in (*timeline.creations, *timeline.writes) for name in one.step.wrote}
-    increments: defaultdict[str, list[tuple[Effect, int]]] = defaultdict(list)
-    removals: defaultdict[str, list[Effect]] = defaultdict(list)
+    increments: defaultdict[str, list[tuple[StepEffect, int]]] = defaultdict(list)
+    removals: defaultdict[str, list[StepEffect]] = defaultdict(list)
     for effect in timeline.writes:
         for name, amount in effect.step.added.items():
             increments[name].append((effect, amount))
@@ -149,7 +151,7 @@ def _counters(timeline: Timeline) -> list[Counter]:
     ]
 
 
-def _made_again(timeline: Timeline) -> list[Effect]:
+def _made_again(timeline: Timeline) -> list[StepEffect]:
     """Logouts after which a log-in that was sent again may have made the session anew, with an empty cart."""
     until_us = max((one.until_us for one in timeline.creations if one.extra), default=NEVER)
     return [one for one in timeline.destroys if one.first_us <= until_us]
@@ -174,7 +176,7 @@ def _looks(index: Index, timeline: Timeline, counter: Counter, sights: list[Sigh
     return sorted(found, key=lambda one: one.sent_us)
 
 
-def _reply(counter: Counter, effect: Effect, amount: int, total: int) -> Look:
+def _reply(counter: Counter, effect: StepEffect, amount: int, total: int) -> Look:
     """What an increment itself was told."""
     sight = Sight(
         state=State.PRESENT,
@@ -262,7 +264,7 @@ def _left_their_traces(timeline: Timeline, counter: Counter) -> bool:
     return all(one.step.witness in there for one, _ in counter.increments if one.certain)
 
 
-def _without_witness(timeline: Timeline, counter: Counter, before_us: float) -> Effect | None:
+def _without_witness(timeline: Timeline, counter: Counter, before_us: float) -> StepEffect | None:
     """The acked addition that left no trace, where witnesses tell."""
     left = None if timeline.primary is None else timeline.primary.witnesses
     if left is None:
@@ -295,7 +297,7 @@ def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tu
     )
 
 
-def _applied_twice(index: Index, timeline: Timeline, effect: Effect, times: int) -> Finding:
+def _applied_twice(index: Index, timeline: Timeline, effect: StepEffect, times: int) -> Finding:
     mine = effect.step.attempts  # the operation may have read the cart back as well
     attempts = len([one for one in effect.operation.attempts if one.handed_over and one.n in mine])
     why = Why(because="it was sent once")

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
-from harness.checks.facts.step_effects import IDENTITY, NEVER, Effect, Sight, State
+from harness.checks.facts.step_effects import IDENTITY, NEVER, Sight, State, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import GHOST_RETRY, LOST_UPDATE, STALE_READ
@@ -36,10 +36,10 @@ class Register:
     """One field of one session."""
 
     name: str
-    values: dict[str | None, Effect] = field(default_factory=dict)
+    values: dict[str | None, StepEffect] = field(default_factory=dict)
     """Value -> the write that wrote it; None: the last removal."""
-    acked: list[tuple[Effect, str | None]] = field(default_factory=list)
-    removals: list[Effect] = field(default_factory=list)
+    acked: list[tuple[StepEffect, str | None]] = field(default_factory=list)
+    removals: list[StepEffect] = field(default_factory=list)
     counts: bool = False
     """Incremented somewhere: judged by `counters`."""
 
@@ -48,7 +48,7 @@ class Register:
 class _Newest:
     """The write of which a look must show the value, or a later one."""
 
-    effect: Effect
+    effect: StepEffect
     value: str | None
     since_us: float
     """It was executed after this. Where it was sent more than once, an ack tells of the answered attempt,
@@ -59,7 +59,7 @@ class _Newest:
 class _Old:
     """A write that reads sent after it did not show."""
 
-    newer: Effect
+    newer: StepEffect
     value: str | None
     register: str
     sights: list[Sight] = field(default_factory=list)
@@ -145,7 +145,7 @@ def _session(
                 partial.append(sight)
             skip.update((number, name) for name in names)
     old: dict[int, _Old] = {}
-    ghosts: dict[int, tuple[Effect, Effect, list[Sight]]] = {}
+    ghosts: dict[int, tuple[StepEffect, StepEffect, list[Sight]]] = {}
     left = None if timeline.primary is None else timeline.primary.witnesses
     for register in registers.values():
         _sweep(looks, register, skip, left, old, ghosts)
@@ -156,7 +156,7 @@ def _session(
     return found
 
 
-def _tears(sight: Sight, registers: dict[str, Register]) -> list[tuple[Effect, list[str]]]:
+def _tears(sight: Sight, registers: dict[str, Register]) -> list[tuple[StepEffect, list[str]]]:
     """Writes of several fields of which this look saw a part."""
     versions = {
         name: one.values.get(sight.saw.get(name)) for name, one in registers.items() if name in sight.saw
@@ -182,7 +182,7 @@ def _sweep(  # noqa: PLR0917 - all that one walk reads and fills
     skip: set[tuple[int, str]],
     left: tuple[str, ...] | None,
     old: dict[int, _Old],
-    ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
+    ghosts: dict[int, tuple[StepEffect, StepEffect, list[Sight]]],
 ) -> None:
     """Walk the looks in the order they were sent, with the newest write that each had to show."""
     finished = sorted(range(len(looks)), key=lambda number: looks[number].done_us)
@@ -210,7 +210,7 @@ def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
     newest: _Newest,
     left: tuple[str, ...] | None,
     old: dict[int, _Old],
-    ghosts: dict[int, tuple[Effect, Effect, list[Sight]]],
+    ghosts: dict[int, tuple[StepEffect, StepEffect, list[Sight]]],
 ) -> None:
     newer = newest.effect
     value = sight.saw.get(register.name)
@@ -236,7 +236,7 @@ def _compare(  # noqa: PLR0917 - one step of `_sweep`, with its state
     one.sights.append(sight)
 
 
-def _may_have_landed_after(left: tuple[str, ...] | None, late: Effect, newer: Effect) -> bool:
+def _may_have_landed_after(left: tuple[str, ...] | None, late: StepEffect, newer: StepEffect) -> bool:
     """Whether an unanswered attempt can have overwritten the newer write. Witnesses are kept in the
     order of execution; without them it can."""
     if left is None or late.step.witness is None or newer.step.witness is None:
@@ -307,7 +307,9 @@ def _overwritten(timeline: Timeline, one: _Old) -> bool:
     )
 
 
-def _ghost(index: Index, timeline: Timeline, late: Effect, newer: Effect, sights: list[Sight]) -> Finding:
+def _ghost(
+    index: Index, timeline: Timeline, late: StepEffect, newer: StepEffect, sights: list[Sight]
+) -> Finding:
     because = (
         f"operation {late.operation.id} was sent {late.extra + 1} times; an unanswered attempt landed after"
         f" operation {newer.operation.id}"

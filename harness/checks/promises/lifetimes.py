@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from harness.checks.facts.causes import discarded, of_loss, of_old_answer
 from harness.checks.facts.replayed_timeouts import replayed_us
-from harness.checks.facts.step_effects import FOREVER, NEVER, Effect, Sight, State
+from harness.checks.facts.step_effects import FOREVER, NEVER, Sight, State, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
@@ -50,7 +50,7 @@ class Deadlines:
         self.longest_us = max(timeouts, default=0)
         acked = sorted((one for one in setters if one.certain), key=lambda one: one.done_us)
         self._acked_done = [one.done_us for one in acked]
-        self._acked_last: list[Effect] = []
+        self._acked_last: list[StepEffect] = []
         for one in acked:
             last = self._acked_last[-1] if self._acked_last else one
             self._acked_last.append(one if one.sent_us >= last.sent_us else last)
@@ -61,12 +61,12 @@ class Deadlines:
             before_us = self._begun_until[-1] if self._begun_until else NEVER
             self._begun_until.append(max(before_us, one.until_us))
 
-    def last_touch(self, before_us: float) -> Effect | None:
+    def last_touch(self, before_us: float) -> StepEffect | None:
         """The acked effect that was begun last, of those done before a moment."""
         n = bisect_left(self._acked_done, before_us)
         return self._acked_last[n - 1] if n else None
 
-    def earliest_us(self, touch: Effect) -> float:
+    def earliest_us(self, touch: StepEffect) -> float:
         """The session lives until then at least, if this touch took effect and none was lost."""
         return touch.sent_us + self._shortest_us - self.tolerance_us
 
@@ -102,7 +102,7 @@ class Deadlines:
         return n > 0 and self._begun_until[n - 1] + self.longest_us + self.tolerance_us >= since_us
 
 
-def _timeout_us(setter: Effect) -> int:
+def _timeout_us(setter: StepEffect) -> int:
     assert setter.step.ttl_ms is not None  # it is no setter otherwise
     return setter.step.ttl_ms * 1000
 
@@ -120,7 +120,7 @@ class Short:
     """A look that found less time left than the last acked touch had promised."""
 
     sight: Sight
-    touch: Effect
+    touch: StepEffect
     ends_us: float
     """When the session would expire by what the look was told, at the latest."""
 

@@ -22,7 +22,7 @@ from harness.checks.columns.traffic import MUTATING_STEPS
 from harness.checks.facts.causes import Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.replayed_timeouts import replayed_us
-from harness.checks.facts.step_effects import FOREVER, Effect, Sight, effect_of, nothing_seen, seen_at
+from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect, effect_of, nothing_seen, seen_at
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding
 from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ, UNEXPLAINED
@@ -52,7 +52,7 @@ class Lease:
 
     key: str
     operation: Operation
-    acquired: Effect
+    acquired: StepEffect
     released: Step | None
     from_us: float
     until_us: float
@@ -67,13 +67,13 @@ class Lease:
 class Holding:
     """An acquisition that took a lock or may have, acked or not."""
 
-    taken: Effect
+    taken: StepEffect
     from_us: float
     lasts_us: float
     """Its lease, with what cannot be measured of it."""
     over_us: float
     """By now it had ended by itself at the latest."""
-    released: Effect | None
+    released: StepEffect | None
     """The acked release that found it there and ended it before."""
 
     @property
@@ -244,7 +244,7 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
     return Why(because=f"either of two may have done it: {why.because}; or {because}")
 
 
-def _of_loss(index: Index, promise: Effect, seen: Sight) -> Why:
+def _of_loss(index: Index, promise: StepEffect, seen: Sight) -> Why:
     shard = index.nodes.shards.of(acker(index, promise).node, promise.done_us) or promise.operation.shard
     for event in index.history.events:
         within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
@@ -253,7 +253,7 @@ def _of_loss(index: Index, promise: Effect, seen: Sight) -> Why:
     return of_loss(index, promise, seen, shard)
 
 
-def _lost_or_old(index: Index, promise: Effect, seen: Sight) -> tuple[FindingKind, Why]:
+def _lost_or_old(index: Index, promise: StepEffect, seen: Sight) -> tuple[FindingKind, Why]:
     """Another node than the one that made the promise contradicts it: if that is no primary any more,
     the promise may well be kept where it was made."""
     looked = watcher(index, seen)
@@ -306,7 +306,7 @@ def _stuck(index: Index, holdings: list[Holding], nils: list[tuple[Operation, St
     """Found taken when nobody can have held it: its release came undone, or its time did not end it."""
     begun = [one.from_us for one in holdings]
     until = list(accumulate((one.until_us for one in holdings), max))
-    found: dict[int, tuple[Effect | None, list[Sight]]] = {}
+    found: dict[int, tuple[StepEffect | None, list[Sight]]] = {}
     for operation, step in nils:
         sight = _sight(operation, step)
         count = bisect_right(begun, sight.done_us)
@@ -327,7 +327,7 @@ def _held_anew(index: Index, holdings: list[Holding], sight: Sight) -> bool:
     )
 
 
-def _taken(index: Index, released: Effect | None, sights: list[Sight]) -> Finding:
+def _taken(index: Index, released: StepEffect | None, sights: list[Sight]) -> Finding:
     seen = sights[0]
     assert seen.operation is not None
     timeline = _timeline(index, seen.operation)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
-from harness.checks.facts.step_effects import FOREVER, Effect, Sight, State, nothing_seen, seen_at
+from harness.checks.facts.step_effects import FOREVER, Sight, State, StepEffect, nothing_seen, seen_at
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended
@@ -65,7 +65,7 @@ class _Promise:
     """An acked logout: what it did, if it did something, and when it was through."""
 
     operation: Operation
-    effect: Effect | None
+    effect: StepEffect | None
     begun_us: float
     done_us: float
     seen: Sight | None = None
@@ -163,7 +163,7 @@ def _of_denial(index: Index, timeline: Timeline, logout: Operation) -> Why:
     return Why(cause=why.cause, because=because)
 
 
-def undone_because(index: Index, timeline: Timeline, destroy: Effect, seen: Sight) -> Why:
+def undone_because(index: Index, timeline: Timeline, destroy: StepEffect, seen: Sight) -> Why:
     """The logout was lost, or it holds and an old node or a replica answered."""
     watched = watcher(index, seen)
     if seen.entry is None and watched.standing in STALE and acker(index, destroy).node != watched.node:
@@ -171,14 +171,14 @@ def undone_because(index: Index, timeline: Timeline, destroy: Effect, seen: Sigh
     return of_loss(index, destroy, seen, timeline.shard)
 
 
-def _maker(writers: Sequence[Effect], promise: _Promise, seen: Sight) -> Effect | None:
+def _maker(writers: Sequence[StepEffect], promise: _Promise, seen: Sight) -> StepEffect | None:
     """A write of the application that may have made the key after the logout."""
     may = [one for one in writers if one.until_us >= promise.begun_us and one.first_us <= seen.done_us]
     return may[-1] if may else None
 
 
 def _by_own_write(
-    index: Index, timeline: Timeline, promise: _Promise, maker: Effect, seen: list[Sight]
+    index: Index, timeline: Timeline, promise: _Promise, maker: StepEffect, seen: list[Sight]
 ) -> Finding:
     unanswered = maker.resent or maker.step.outcome is not Outcome.ACKED
     if unanswered and maker.extra and maker.first_us < promise.begun_us:
@@ -233,7 +233,7 @@ def _out_before(timeline: Timeline, call: Operation, sent_us: float) -> bool:
 
 
 def _escaped_from(
-    index: Index, timeline: Timeline, call: Operation, listed: Effect, alive: list[Sight]
+    index: Index, timeline: Timeline, call: Operation, listed: StepEffect, alive: list[Sight]
 ) -> Finding:
     seen = alive[0]
     members = next((one.members for one in call.steps if one.members is not None), None)
@@ -266,7 +266,7 @@ def _escaped_from(
     )
 
 
-def _not_listed(index: Index, timeline: Timeline, call: Operation, listed: Effect) -> Why:
+def _not_listed(index: Index, timeline: Timeline, call: Operation, listed: StepEffect) -> Why:
     """Why a list lacked what had been entered: an old node answered, or the entry was lost."""
     for step in call.steps:
         if step.does is not StepKind.INDEX_READ:
@@ -277,13 +277,13 @@ def _not_listed(index: Index, timeline: Timeline, call: Operation, listed: Effec
     return of_loss(index, listed, None, timeline.shard)
 
 
-def _as_promise(call: Operation, timeline: Timeline) -> Effect | None:
+def _as_promise(call: Operation, timeline: Timeline) -> StepEffect | None:
     """The call itself, where no delete of it took effect on the session."""
     steps = [one for one in call.steps if one.session == timeline.session and one.does is StepKind.DESTROY]
     step = steps[0] if steps else call.steps[0] if call.steps else None
     if step is None or call.sent_us is None or call.done_us is None:
         return None
-    return Effect(
+    return StepEffect(
         operation=call,
         step=step,
         certain=True,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from harness.checks.facts.landmarks import effects, targets_of
+from harness.checks.facts.landmarks import fault_effects, targets_of
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.timelines import Index
@@ -50,7 +50,7 @@ OVER_BUDGET = FindingKind(
 
 def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
     """One budget for every proved effect and node, and for every failover that no fault explains."""
-    begun = effects(history)
+    begun = fault_effects(history)
     if not begun:
         return ()
     zero_us = begun[0].t_us
@@ -85,7 +85,7 @@ def judge_budget(index: Index, losses: Sequence[Finding]) -> Counted:
     counted = Counted()
     if not budgets:
         return counted
-    zero_us = effects(index.history)[0].t_us
+    zero_us = fault_effects(index.history)[0].t_us
     unruled = {step.number for step in index.history.plan.scenario.faults if step.kind not in RULES}
     error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.checks.facts.landmarks import effects, targets_of
+from harness.checks.facts.landmarks import fault_effects, targets_of
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.shards import Shards
@@ -123,7 +123,7 @@ class Hit:
         numbers = self.history.plan.scenario.faults_with(trait)
         return [
             one.t_us
-            for one in effects(self.history)
+            for one in fault_effects(self.history)
             if one.fault in numbers and self.node.name in targets_of(one, self.history)
         ]
 

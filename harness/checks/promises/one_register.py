@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from harness.checks.facts.causes import of_loss, watcher
 from harness.checks.facts.ownership import Standing
-from harness.checks.facts.step_effects import FOREVER, IDENTITY, NEVER, Effect, Sight, State
+from harness.checks.facts.step_effects import FOREVER, IDENTITY, NEVER, Sight, State, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import do_not_cross
@@ -163,7 +163,7 @@ def _explained(timeline: Timeline, present: list[Sight], register: Register) -> 
 
 
 def _judge(index: Index, timeline: Timeline, register: Register) -> tuple[Answer, Finding | None]:
-    sources: list[Effect | Sight | None] = []
+    sources: list[StepEffect | Sight | None] = []
     actions: list[Action] = []
     for source, action in _actions(index, timeline, register.name):
         actions.append(replace(action, id=len(sources)))
@@ -180,7 +180,9 @@ def _looks(most: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
-def _actions(index: Index, timeline: Timeline, name: str) -> Iterator[tuple[Effect | Sight | None, Action]]:
+def _actions(
+    index: Index, timeline: Timeline, name: str
+) -> Iterator[tuple[StepEffect | Sight | None, Action]]:
     expires_us = _expires_us(index, timeline)
     for effect in timeline.creations:
         for action in _taking_effect(effect, UNSAID, effect.step.wrote.get(name, NO_FIELD)):
@@ -214,7 +216,7 @@ def _acts(step: Step | None, name: str) -> bool:
     return step.does is StepKind.DESTROY or name in step.wrote or name in step.removed
 
 
-def _taking_effect(effect: Effect, refuses: Value | Unsaid, leaves: Value) -> Iterator[Action]:
+def _taking_effect(effect: StepEffect, refuses: Value | Unsaid, leaves: Value) -> Iterator[Action]:
     """Once where it is certain, and once more, perhaps, for every attempt without an answer."""
     if effect.certain:
         yield Action(sent=effect.sent_us, done=effect.done_us, refuses=refuses, leaves=leaves)
@@ -223,7 +225,7 @@ def _taking_effect(effect: Effect, refuses: Value | Unsaid, leaves: Value) -> It
 
 
 def _unexplained(
-    index: Index, timeline: Timeline, register: Register, shown: list[Effect | Sight | None]
+    index: Index, timeline: Timeline, register: Register, shown: list[StepEffect | Sight | None]
 ) -> Finding:
     sights = [one for one in shown if isinstance(one, Sight)]
     seen = max(sights, key=lambda one: one.done_us, default=None)

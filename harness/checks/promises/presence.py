@@ -11,7 +11,7 @@ excuse the absence that it met.
 from __future__ import annotations
 
 from harness.checks.facts.causes import STALE, Why, discarded, of_loss, of_old_answer, watcher
-from harness.checks.facts.step_effects import Effect, Sight, State
+from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
@@ -105,7 +105,7 @@ def may_be_gone(timeline: Timeline, deadlines: Deadlines, sent_us: float, done_u
     return touch is None or done_us >= deadlines.earliest_us(touch)
 
 
-def _may_have_done_it(timeline: Timeline, destroy: Effect, done_us: float) -> bool:
+def _may_have_done_it(timeline: Timeline, destroy: StepEffect, done_us: float) -> bool:
     """Whether this logout may be why a session was gone at a moment. One without an answer is out of
     the question once the session was seen alive when it could no longer be executed."""
     if destroy.first_us > done_us:
@@ -131,7 +131,7 @@ def _explained(index: Index, timeline: Timeline, deadlines: Deadlines, absent: S
 def _name(  # noqa: PLR0917 - all of what names an absence
     index: Index,
     timeline: Timeline,
-    created: Effect,
+    created: StepEffect,
     deadlines: Deadlines,
     unexplained: list[Sight],
     budget: _Budget,
@@ -187,7 +187,7 @@ def _looks(sights: list[Sight]) -> int:
     return len({None if one.operation is None else one.operation.id for one in sights})
 
 
-def _early(timeline: Timeline, deadlines: Deadlines, seen: Sight, created: Effect) -> bool:
+def _early(timeline: Timeline, deadlines: Deadlines, seen: Sight, created: StepEffect) -> bool:
     """Whether the loss of touches alone explains the absence: the key lived, and then ran out."""
     if any(one.ends_us <= seen.done_us + deadlines.tolerance_us for one in shortened(timeline, deadlines)):
         return True
@@ -197,7 +197,9 @@ def _early(timeline: Timeline, deadlines: Deadlines, seen: Sight, created: Effec
     return deadlines.earlier_explains(max(before, default=created.sent_us), seen)
 
 
-def _out_of_sight(index: Index, timeline: Timeline, created: Effect, missed: list[Sight]) -> Finding | None:
+def _out_of_sight(
+    index: Index, timeline: Timeline, created: StepEffect, missed: list[Sight]
+) -> Finding | None:
     """The session was there all along; whoever answered did not have it. Logouts that met such an
     answer are judged as undone logouts, not here."""
     looks = [one for one in missed if one.step is None or one.step.does is not StepKind.DESTROY]
@@ -224,7 +226,7 @@ class _Budget:
         self._index = index
         self._spent: dict[str, int] = {}
 
-    def take(self, timeline: Timeline, created: Effect, seen: Sight) -> str | None:
+    def take(self, timeline: Timeline, created: StepEffect, seen: Sight) -> str | None:
         """What shows that this session was evicted; None: nothing does."""
         nodes = self._index.nodes
         event = nodes.evicted_at.get((timeline.key, timeline.shard))

@@ -12,7 +12,7 @@ that is the logout undone, judged as such. One that timed out leaves its entry b
 from __future__ import annotations
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
-from harness.checks.facts.step_effects import Effect, Sight, State
+from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import STALE_READ
@@ -121,7 +121,7 @@ def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
     ]
 
 
-def _entered(index: Index, timeline: Timeline, sight: Sight) -> Effect | None:
+def _entered(index: Index, timeline: Timeline, sight: Sight) -> StepEffect | None:
     """What had entered it before this look; None: nothing, or it may have been taken out or run out since."""
     before = [one for one in timeline.indexed if one.certain and one.until_us < sight.sent_us]
     if not before:
@@ -146,7 +146,7 @@ def _outlived(timeline: Timeline, sight: Sight) -> bool:
     return any(one.state is State.PRESENT and one.sent_us > sight.done_us for one in timeline.sights)
 
 
-def _out_of_date(index: Index, promise: Effect, seen: Sight) -> bool:
+def _out_of_date(index: Index, promise: StepEffect, seen: Sight) -> bool:
     """A replica or a deposed primary named it: the removal may well hold."""
     watched = watcher(index, seen)
     return seen.entry is None and watched.standing in STALE and acker(index, promise).node != watched.node
@@ -165,7 +165,7 @@ def _audited(timeline: Timeline) -> Sight | None:
     return next((one for one in timeline.sights if one.entry is not None), None)
 
 
-def _removal(timeline: Timeline, sight: Sight) -> Effect | None:
+def _removal(timeline: Timeline, sight: Sight) -> StepEffect | None:
     """What had taken the entry out before this look; None: nothing, or it may have been entered since."""
     before = [one for one in timeline.removals if one.done_us < sight.sent_us]
     if not before:
@@ -175,7 +175,7 @@ def _removal(timeline: Timeline, sight: Sight) -> Effect | None:
     return None if again else last
 
 
-def _back_as_well(timeline: Timeline, promise: Effect) -> bool:
+def _back_as_well(timeline: Timeline, promise: StepEffect) -> bool:
     """The session itself was seen after that logout: then the list is right."""
     return any(
         one.state is State.PRESENT
@@ -188,7 +188,7 @@ def _back_as_well(timeline: Timeline, promise: Effect) -> bool:
 def _drift(  # noqa: PLR0917 - all of what makes a finding
     index: Index,
     timeline: Timeline,
-    promise: Effect,
+    promise: StepEffect,
     seen: Sight,
     why: Why,
     sentence: str,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from harness.checks.facts.causes import STALE, acker, watcher
 from harness.checks.facts.ownership import Standing
-from harness.checks.facts.step_effects import FOREVER, Effect, Sight, found_the_key, seen_at, unanswered
+from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect, found_the_key, seen_at, unanswered
 from harness.checks.facts.timelines import WRITES, Index, Timeline
 from harness.checks.promises.fields import is_total
 from harness.model.records import Step
@@ -51,7 +51,7 @@ class Deed:
     """None: a look."""
     saw: Fields | None = None
     """A look at the fields; None: at the list of witnesses."""
-    source: Effect | Sight
+    source: StepEffect | Sight
 
 
 class Whole:
@@ -187,7 +187,7 @@ class Whole:
         before = fields.keys()
         free = self._guarded or deed.optional or step.effective is None
         if step.does is StepKind.CREATE:
-            assert isinstance(deed.source, Effect)
+            assert isinstance(deed.source, StepEffect)
             generation = str(deed.source.operation.id)
             return frozenset((fields | step.wrote | self._owner | {"generation": generation}).items())
         if step.does is StepKind.WRITE:
@@ -246,7 +246,7 @@ def _deeds(index: Index, timeline: Timeline, *, traced: bool) -> Iterator[Deed]:
             yield Deed(sent=sight.sent_us, done=sight.done_us, source=sight)
 
 
-def _executions(index: Index, effect: Effect) -> Iterator[Deed]:
+def _executions(index: Index, effect: StepEffect) -> Iterator[Deed]:
     step = effect.step
     acked = step.outcome is Outcome.ACKED
     makes = not index.guarded and step.does in WRITES

@@ -9,7 +9,7 @@ import pytest
 
 from harness.checks.facts.causes import Why, acker, discarded, of_loss, of_old_answer, watcher
 from harness.checks.facts.ownership import Loss, Standing
-from harness.checks.facts.step_effects import Effect, Sight
+from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Index
 from harness.model.history import History
 from harness.model.records import Connection, ForensicEntry, ForensicReading
@@ -18,7 +18,9 @@ from lab.past import Past
 from lab.records import us
 
 
-def written(past: Past, at: float = 3.0, read: float | None = 9.0, **how: Any) -> tuple[Index, Effect, Sight]:
+def written(
+    past: Past, at: float = 3.0, read: float | None = 9.0, **how: Any
+) -> tuple[Index, StepEffect, Sight]:
     """A change in [at, at + 0.001] s, and the look of [read, read + 0.001] s or the audit's."""
     ann = past.log_in("ann", 1.0)
     past.change(ann, at, **how)
@@ -27,7 +29,7 @@ def written(past: Past, at: float = 3.0, read: float | None = 9.0, **how: Any) -
     return index_of(past.history())
 
 
-def index_of(history: History) -> tuple[Index, Effect, Sight]:
+def index_of(history: History) -> tuple[Index, StepEffect, Sight]:
     index = Index(history)
     (timeline,) = index.sessions.values()
     looks = [one for one in timeline.sights if one.shows and one.sent_us > timeline.writes[0].sent_us]

@@ -9,9 +9,9 @@ import pytest
 
 from harness.checks.facts.step_effects import (
     FOREVER,
-    Effect,
     Sight,
     State,
+    StepEffect,
     closed_by_sight,
     effect_of,
     entry_seen,
@@ -219,7 +219,7 @@ def _step(does: StepKind = StepKind.WRITE, effective: bool | None = None, **abou
 
 def _of(
     step: Step, *attempts: Attempt, outcome: Outcome = Outcome.ACKED, creates: bool = False
-) -> Effect | None:
+) -> StepEffect | None:
     """Attempts n = 1, 2, ... are sent at 10 n and done at 10 n + 5."""
     operation = _operation(*attempts, outcome=outcome)
     step.outcome, step.attempts, step.sent_us, step.done_us = (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.checks.facts.step_effects import FOREVER, Effect, Sight, State
+from harness.checks.facts.step_effects import FOREVER, Sight, State, StepEffect
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.counters import Counter, Look, judge_counters
 from harness.model.history import History
@@ -25,7 +25,7 @@ from tests.share import examples
 # ---------------------------------------------------------------- what a look may show
 
 
-def _effect(first: float, done: float = FOREVER, *, sent: float | None = None, extra: int = 0, until: float = 0.0) -> Effect:  # fmt: skip
+def _effect(first: float, done: float = FOREVER, *, sent: float | None = None, extra: int = 0, until: float = 0.0) -> StepEffect:  # fmt: skip
     """Certain where it has an end; `until`: the last moment of what nobody was told of."""
     certain = done < FOREVER
     operation = Operation(
@@ -43,7 +43,7 @@ def _effect(first: float, done: float = FOREVER, *, sent: float | None = None, e
         outcome=Outcome.ACKED,
         phase=Phase.BASELINE,
     )
-    return Effect(
+    return StepEffect(
         operation=operation,
         step=Step(n=1, does=StepKind.INCREMENT, command="HINCRBY", key="k"),
         certain=certain,
@@ -61,7 +61,7 @@ def _look(sent: float, done: float, *, own: int = 0, value: int = 0) -> Look:
 
 
 def _bounds(
-    increments: Sequence[tuple[Effect, int]], removals: Sequence[Effect], look: Look
+    increments: Sequence[tuple[StepEffect, int]], removals: Sequence[StepEffect], look: Look
 ) -> tuple[int, int]:
     return Counter("cart:1", list(increments), list(removals)).bounds(look)
 
@@ -90,7 +90,7 @@ def _bounds(
     ],
 )
 def test_look_shows_what_was_surely_added_and_at_most_what_may_have_been(
-    increments: list[tuple[Effect, int]], bounds: tuple[int, int]
+    increments: list[tuple[StepEffect, int]], bounds: tuple[int, int]
 ) -> None:
     """Sent at 5, answered at 6: what was done before 5 is in it, what began by 6 may be."""
     assert _bounds(increments, [], _look(5, 6)) == bounds
@@ -147,7 +147,7 @@ PERHAPS = _effect(3, until=9, extra=1)
     ],
 )
 def test_removal_starts_the_count_again(
-    increments: list[tuple[Effect, int]], removals: list[Effect], bounds: tuple[int, int]
+    increments: list[tuple[StepEffect, int]], removals: list[StepEffect], bounds: tuple[int, int]
 ) -> None:
     """What was over before it was sent is gone; what began after its last moment counts; between, either."""
     assert _bounds(increments, removals, _look(5, 6)) == bounds
@@ -162,7 +162,7 @@ def test_removal_starts_the_count_again(
         (-3, _effect(3, 4), (-3, 0)),
     ],
 )
-def test_reply_after_a_removal_shows_itself(own: int, removal: Effect, bounds: tuple[int, int]) -> None:
+def test_reply_after_a_removal_shows_itself(own: int, removal: StepEffect, bounds: tuple[int, int]) -> None:
     """Unless the removal may have come after it."""
     assert _bounds([(_effect(5, 6), own)], [removal], _look(5, 6, own=own)) == bounds
 
@@ -171,8 +171,8 @@ def test_reply_after_a_removal_shows_itself(own: int, removal: Effect, bounds: t
 @given(st.randoms(use_true_random=False))
 def test_whatever_took_place_lies_within_the_bounds(dice: Any) -> None:
     """Additions, subtractions and removals at moments within their ends, or never: the look's total fits."""
-    increments: list[tuple[Effect, int]] = []
-    removals: list[Effect] = []
+    increments: list[tuple[StepEffect, int]] = []
+    removals: list[StepEffect] = []
     happened: list[tuple[float, int | None]] = []
     for _ in range(dice.randint(0, 6)):
         first = float(dice.randint(0, 8))
