@@ -9,7 +9,8 @@ import pytest
 
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.check import Counted
-from harness.checks.promises.loss_budget import judge_budget
+from harness.checks.promises.loss_budget import OVER_BUDGET
+from harness.checks.promises.table import SEQUELS
 from harness.model.judgement import Finding
 from harness.model.words import FindingSide, TopologyKind
 from lab.past import Past
@@ -41,7 +42,8 @@ def _lost(
 def _judged(*lost: Finding, past: Past | None = None, lag_s: float = 0.0) -> Counted:
     history = (past or _past()).history()
     clocks = tuple(msgspec.structs.replace(one, loop_lag_us=us(lag_s)) for one in history.clocks[:1])
-    return judge_budget(Index(replace(history, clocks=(*clocks, *history.clocks[1:]))), lost)
+    (check,) = (one for one in SEQUELS if OVER_BUDGET in one.kinds)
+    return check.find(Index(replace(history, clocks=(*clocks, *history.clocks[1:]))), lost)
 
 
 @pytest.mark.parametrize(
