@@ -2,6 +2,7 @@
 
     past          a small model of nodes that writes histories: `Past` and what it is made of
     records       the records that such histories are made of
+    plans         the scenario and the plan that they are about
     rows          what a measurement ends with: a table, a file, an exit status
     selftest/     seeded bugs must be found, and nothing where nothing is wrong     (real nodes)
     twin/         small sessions judged by brute force as well                      (pure)

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import (
@@ -38,18 +38,17 @@ from harness.model.records import (
     Record,
     Step,
 )
-from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.scenario import FaultStep, Start, Workload
 from harness.model.words import (
-    BackendKind,
     NodeRole,
     OperationKind,
     Outcome,
     Phase,
-    Shows,
     StepKind,
     TopologyKind,
 )
 from harness.redis_wire.keys import index_key, session_key
+from lab.plans import plan_of, scenario_of
 from lab.records import opening, traits_of, us
 
 NODES = ("redis-1", "redis-2", "redis-3")
@@ -503,32 +502,16 @@ class Past:
             )
             for node in NODES
         )
-        scenario = Scenario(
+        scenario = scenario_of(
+            TopologySpec(kind=self.topology),
             file="story.yaml",
             name="a story",
-            shows=Shows.PROMISE,
-            tags=(),
-            about="",
-            advice="",
-            deployment=Deployment(
-                name="inline", topology=TopologySpec(kind=self.topology), client=ClientProfile()
-            ),
             workload=Workload(
                 idle_timeout_s=self.idle_s, witnesses=self.witnesses, guarded_writes=self.guarded
             ),
             faults=self.faults,
         )
-        return Plan(
-            scenario=scenario,
-            seed=1,
-            backend=BackendKind.PROCESS,
-            nodes=nodes,
-            web_servers=("web-1", "web-2", "web-3"),
-            actors=10,
-            bounds=(),
-            longest_client_wait_s=1.0,
-            expected_s=self.end_s,
-        )
+        return plan_of(scenario, nodes, actors=10, expected_s=self.end_s)
 
 
 def _pttl_ms(found: Hash | None, now_us: float) -> int:

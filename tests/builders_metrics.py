@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.plan import NodePlan, Plan, PlannedBound
 from harness.model.records import (
@@ -29,9 +29,8 @@ from harness.model.records import (
     PhaseChange,
     Step,
 )
-from harness.model.scenario import Expectation, FaultStep, Scenario, Start, Term, Workload
+from harness.model.scenario import Expectation, FaultStep, Start, Term, Workload
 from harness.model.words import (
-    BackendKind,
     NodePurpose,
     NodeRole,
     OperationKind,
@@ -41,6 +40,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from lab.plans import plan_of, scenario_of
 from lab.records import opening, traits_of, us
 
 BASELINE_S, FAULT_S, RECOVERY_S, SETTLED_S, AUDIT_S, END_S = 0.0, 10.0, 13.0, 15.0, 20.0, 21.0
@@ -59,6 +59,8 @@ DOES = {
     OperationKind.LOGOUT: StepKind.DESTROY,
 }
 BEHAVIOURS = {OperationKind.LOGIN: "log-in", OperationKind.WRITE: "change-field"}
+
+WEB_SERVERS = ("web-1", "web-2", "web-3")
 
 
 def phase_at(t_s: float) -> Phase:
@@ -280,31 +282,17 @@ class Sketch:
             )
             for n, kind in enumerate(self.fault_kinds, 1)
         )
-        scenario = Scenario(
+        scenario = scenario_of(
+            TopologySpec(kind=self.topology),
             file="sentinel/01.yaml",
             name="a primary is killed",
             shows=self.shows,
-            tags=(),
-            about="",
-            advice="",
-            deployment=Deployment(
-                name="d", topology=TopologySpec(kind=self.topology), client=ClientProfile()
-            ),
             workload=self.workload,
             faults=faults if self.faulty else (),
             expect=tuple(expectation for expectation, _ in self.expectations),
         )
-        return Plan(
-            scenario=scenario,
-            seed=1,
-            backend=BackendKind.PROCESS,
-            nodes=NODES,
-            web_servers=("web-1", "web-2", "web-3"),
-            actors=4,
-            bounds=tuple(bound for _, bound in self.expectations),
-            longest_client_wait_s=1.0,
-            expected_s=20.0,
-        )
+        bounds = tuple(bound for _, bound in self.expectations)
+        return plan_of(scenario, NODES, web_servers=WEB_SERVERS, actors=4, bounds=bounds, expected_s=20.0)
 
 
 NODES = (

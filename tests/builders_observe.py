@@ -5,22 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import TopologySpec
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import NodeSample, Opening, Operation, Step
-from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.scenario import FaultStep, Start, Workload
 from harness.model.words import (
-    BackendKind,
     NodePurpose,
     NodeRole,
     OperationKind,
     Outcome,
     Phase,
-    Shows,
     StepKind,
     TopologyKind,
 )
 from harness.redis_wire.keys import session_key, witness_key
+from lab.plans import plan_of, scenario_of
 from lab.records import traits_of
 
 
@@ -72,30 +71,23 @@ def single_nodes() -> tuple[NodePlan, ...]:
 
 
 def plan(kind: TopologyKind = TopologyKind.SENTINEL, nodes: tuple[NodePlan, ...] | None = None) -> Plan:
-    deployment = Deployment(name="ours", topology=TopologySpec(kind=kind), client=ClientProfile())
-    scenario = Scenario(
+    kill = FaultStep(
+        number=1, kind="kill", target="primary", start=Start(after_s=5), traits=traits_of("kill")
+    )
+    scenario = scenario_of(
+        TopologySpec(kind=kind),
         file="scenarios/x.yaml",
         name="x",
-        shows=Shows.PROMISE,
         tags=("core",),
-        about="",
-        advice="",
-        deployment=deployment,
         workload=Workload(mix={"log-in": 1, "cart": 2}, options={"cart": {"items": 3, "big": True}}),
-        faults=(
-            FaultStep(
-                number=1, kind="kill", target="primary", start=Start(after_s=5), traits=traits_of("kill")
-            ),
-        ),
+        faults=(kill,),
     )
-    return Plan(
-        scenario=scenario,
+    return plan_of(
+        scenario,
+        sentinel_nodes() if nodes is None else nodes,
         seed=7,
-        backend=BackendKind.PROCESS,
-        nodes=sentinel_nodes() if nodes is None else nodes,
         web_servers=("web-1",),
         actors=10,
-        bounds=(),
         longest_client_wait_s=2.0,
         expected_s=30.0,
     )

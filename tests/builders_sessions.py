@@ -17,13 +17,14 @@ from typing import Any
 import redis
 
 from harness.clock import Clock, RunClock, wait_until
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import ClientProfile, TopologySpec
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Attempt, Connection, Event, Operation, Record
-from harness.model.scenario import Scenario, Workload
+from harness.model.scenario import Workload
 from harness.model.seams import Address, Secrets, Source
-from harness.model.words import BackendKind, NodeRole, Shows, TopologyKind
+from harness.model.words import NodeRole, TopologyKind
 from harness.sessions.engine import LoadEngine
+from lab.plans import plan_of, scenario_of
 
 PASSWORD = "test-secret"
 SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or ""
@@ -232,33 +233,9 @@ def plan_for(
         )
     nodes += [NodePlan(name=name, role=NodeRole.SENTINEL) for name in sentinels]
     workload = workload or Workload(web_servers=2, users=20, rate_per_s=100, mix=MIX)
-    scenario = Scenario(
-        file="test.yaml",
-        name="test",
-        shows=Shows.PROMISE,
-        tags=(),
-        about="",
-        advice="",
-        deployment=Deployment(
-            name="test",
-            topology=TopologySpec(kind=kind),
-            client=client
-            or ClientProfile(application_retries=0, socket_timeout_s=2.0, connect_timeout_s=2.0),
-        ),
-        workload=workload,
-        faults=(),
-    )
-    return Plan(
-        scenario=scenario,
-        seed=seed,
-        backend=BackendKind.PROCESS,
-        nodes=tuple(nodes),
-        web_servers=tuple(f"web-{number}" for number in range(1, workload.web_servers + 1)),
-        actors=actors,
-        bounds=(),
-        longest_client_wait_s=2.0,
-        expected_s=5.0,
-    )
+    patient = ClientProfile(application_retries=0, socket_timeout_s=2.0, connect_timeout_s=2.0)
+    scenario = scenario_of(TopologySpec(kind=kind), client=client or patient, workload=workload)
+    return plan_of(scenario, nodes, seed=seed, actors=actors, longest_client_wait_s=2.0, expected_s=5.0)
 
 
 class Written:

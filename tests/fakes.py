@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import RunClock
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import TopologySpec
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Event, Record
-from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.scenario import FaultStep, Start
 from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source
-from harness.model.words import BackendKind, NodePurpose, NodeRole, Shows, TopologyKind
+from harness.model.words import BackendKind, NodePurpose, NodeRole, TopologyKind
 from harness.redis_wire.protocol import reply_reader
+from lab.plans import plan_of, scenario_of
 from lab.records import traits_of
 
 SECRETS = Secrets(redis="fake-redis-secret", sentinel="fake-sentinel-secret")
@@ -441,30 +442,8 @@ def make_plan(
 ) -> Plan:
     """A plan of that topology's default shape; `spec` goes to the TopologySpec."""
     topology = TopologySpec(kind=kind, **spec)
-    scenario = Scenario(
-        file="test.yaml",
-        name="test",
-        shows=Shows.PROMISE,
-        tags=(),
-        about="",
-        advice="",
-        deployment=Deployment(name="test", topology=topology, client=ClientProfile()),
-        workload=Workload(),
-        faults=faults,
-        duration_s=duration_s,
-        settle_within_s=settle_within_s,
-    )
-    return Plan(
-        scenario=scenario,
-        seed=1,
-        backend=BackendKind.PROCESS,
-        nodes=tuple(_nodes(topology)),
-        web_servers=("web-1", "web-2", "web-3"),
-        actors=1,
-        bounds=(),
-        longest_client_wait_s=1.0,
-        expected_s=1.0,
-    )
+    scenario = scenario_of(topology, faults=faults, duration_s=duration_s, settle_within_s=settle_within_s)
+    return plan_of(scenario, _nodes(topology))
 
 
 def _nodes(spec: TopologySpec) -> list[NodePlan]:

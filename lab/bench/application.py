@@ -1,7 +1,7 @@
 """Web servers and Redis in one: sessions, and what each behaviour does to them and is answered.
 
 The operations are those that `harness.sessions` records of the same behaviours, step by step; nothing
-is sent anywhere. `Past` decides who does what, and when.
+is sent anywhere. `RunMaker` decides who does what, and when.
 """
 
 from __future__ import annotations

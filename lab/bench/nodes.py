@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import ClientProfile, TopologySpec
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.scenario import FaultStep, Start, Workload
 from harness.model.seams import Machine
-from harness.model.words import BackendKind, Discovery, Shows, TopologyKind
+from harness.model.words import BackendKind, Discovery, TopologyKind
 from harness.plan import compile as compile_plan
+from lab.plans import scenario_of
 
 ONE_NODE = TopologySpec(kind=TopologyKind.SINGLE, sentinels=0, redis={"save": ""})
 CLIENT = ClientProfile(
@@ -32,14 +33,11 @@ def plan_of(
     backend: BackendKind = BackendKind.PROCESS,
 ) -> Plan:
     """A plan whose only fault does nothing."""
-    scenario = Scenario(
+    scenario = scenario_of(
+        topology,
+        client=client,
         file="bench.yaml",
         name="bench",
-        shows=Shows.PROMISE,
-        tags=(),
-        about="",
-        advice="",
-        deployment=Deployment(name="bench", topology=topology, client=client),
         workload=workload or Workload(mix={"read": 1.0}, options={}),
         faults=(FaultStep(number=1, kind="nothing", target="primary", start=Start(after_s=1.0)),),
     )

@@ -22,7 +22,7 @@ from harness import history
 from harness.checks.promises.table import FINDINGS
 from harness.clock import RunClock
 from harness.faults import FAULTS
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import TopologySpec
 from harness.model.plan import Plan
 from harness.model.records import (
     AuditEntry,
@@ -38,12 +38,11 @@ from harness.model.records import (
     PhaseChange,
     Record,
 )
-from harness.model.scenario import FaultStep, Scenario, Start, Workload
+from harness.model.scenario import FaultStep, Start, Workload
 from harness.model.seams import Machine, Secrets
 from harness.model.words import (
     BackendKind,
     Phase,
-    Shows,
     TopologyKind,
 )
 from harness.plan import compile as compile_plan
@@ -55,6 +54,7 @@ from lab.bench.application import (
     Application,
     Live,
 )
+from lab.plans import scenario_of
 
 NODES = ("redis-1", "redis-2", "redis-3")
 
@@ -87,7 +87,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Past:
+class RunMaker:
     """Makes the records of one run, in their order. Use it once."""
 
     wanted: Wanted
@@ -295,16 +295,10 @@ def _connections() -> Iterator[Connection]:
 
 
 def plan_of(wanted: Wanted) -> Plan:
-    scenario = Scenario(
+    scenario = scenario_of(
+        TopologySpec(kind=TopologyKind.SENTINEL),
         file="bench.yaml",
         name="bench",
-        shows=Shows.PROMISE,
-        tags=(),
-        about="",
-        advice="",
-        deployment=Deployment(
-            name="bench", topology=TopologySpec(kind=TopologyKind.SENTINEL), client=ClientProfile()
-        ),
         workload=Workload(
             users=wanted.users,
             rate_per_s=1e6 / wanted.apart_us,
@@ -321,11 +315,11 @@ def plan_of(wanted: Wanted) -> Plan:
     )
 
 
-def write(wanted: Wanted, directory: Path) -> Past:
+def write(wanted: Wanted, directory: Path) -> RunMaker:
     """Leave a closed history, with its plan, in a folder; returns what is true of it."""
     directory.mkdir(parents=True, exist_ok=True)
     history.write_plan(directory, plan_of(wanted))
-    past = Past(wanted)
+    past = RunMaker(wanted)
     recorder = history.Recorder(directory, RunClock(), secrets=Secrets(redis="", sentinel=""))
     for record in past.records():
         recorder.record(record)

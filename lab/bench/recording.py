@@ -28,7 +28,7 @@ from harness import history
 from harness.clock import RunClock
 from harness.model.records import Closing, Opening, Operation
 from harness.model.seams import Secrets
-from lab.bench.past import Past, Wanted, closed_bytes
+from lab.bench.past import RunMaker, Wanted, closed_bytes
 from lab.rows import ROOT, Row
 
 OPERATIONS = 200_000
@@ -136,8 +136,8 @@ def memory(folder: Path) -> dict[str, float]:
     return {"early_mb": resident[EARLY], "late_mb": resident[LATE]}
 
 
-def _past(operations: int) -> Past:
-    return Past(Wanted(operations=operations, sessions=operations // 100, audited=False))
+def _past(operations: int) -> RunMaker:
+    return RunMaker(Wanted(operations=operations, sessions=operations // 100, audited=False))
 
 
 def _recorder(folder: Path) -> history.Recorder:

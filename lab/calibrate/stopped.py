@@ -26,16 +26,17 @@ from harness import history
 from harness.checks.promises.table import FINDINGS
 from harness.clock import RunClock, wait_until
 from harness.faults import FAULTS
-from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.deployment import ClientProfile, TopologySpec
 from harness.model.history import History
 from harness.model.judgement import Metrics
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult
-from harness.model.scenario import FaultStep, Scenario, Start, Workload
-from harness.model.words import Arrivals, BackendKind, Discovery, Phase, Shows, TopologyKind
+from harness.model.scenario import FaultStep, Start, Workload
+from harness.model.words import Arrivals, BackendKind, Discovery, Phase, TopologyKind
 from harness.plan import compile as compile_plan
 from harness.topology.base.processes import stopped
 from harness.topology.process import backend as process
+from lab.plans import scenario_of
 
 FIRST_AFTER_S = 1.0
 """Of quiet traffic, so that the last success before the first pause is a normal one."""
@@ -94,16 +95,11 @@ def plan_of(
 ) -> Plan:
     """One node, one behaviour at constant arrivals, no fault, long enough for the pauses."""
     needed_s = UNTIL_SETTLED_S + FIRST_AFTER_S + sum(pauses_s) + BETWEEN_S * len(pauses_s)
-    scenario = Scenario(
+    scenario = scenario_of(
+        TopologySpec(kind=TopologyKind.SINGLE, sentinels=0),
+        client=client,
         file="calibration.yaml",
         name=f"calibration, {behaviour} at {rate_per_s:g}/s",
-        shows=Shows.PROMISE,
-        tags=(),
-        about="",
-        advice="",
-        deployment=Deployment(
-            name="calibration", topology=TopologySpec(kind=TopologyKind.SINGLE, sentinels=0), client=client
-        ),
         workload=Workload(
             web_servers=1,
             rate_per_s=rate_per_s,

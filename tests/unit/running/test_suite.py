@@ -16,11 +16,12 @@ from harness.errors import EnvironmentFailure
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult, SuiteResult
-from harness.model.scenario import Scenario, Workload
+from harness.model.scenario import Workload
 from harness.model.seams import Machine
-from harness.model.words import BackendKind, Shows, TopologyKind, Verdict
+from harness.model.words import BackendKind, TopologyKind, Verdict
 from harness.running.ground import Ground
 from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite
+from lab.plans import plan_of, scenario_of
 from tests.scripted_attempt import READY
 
 GROUND = Ground(
@@ -64,31 +65,15 @@ def plan(
         engine=engine,
         timing="fast",
     )
-    scenario = Scenario(
+    scenario = scenario_of(
+        deployment.topology,
         file=f"scenarios/single/{name.replace(' ', '-')}.yaml",
         name=name,
-        shows=Shows.PROMISE,
-        tags=(),
-        about="",
-        advice="",
         deployment=deployment,
         workload=Workload(mix={"read": 1}),
-        faults=(),
         exclusive=exclusive,
     )
-    return Plan(
-        scenario=scenario,
-        seed=1,
-        backend=BackendKind.PROCESS,
-        nodes=(),
-        web_servers=(),
-        actors=1,
-        bounds=(),
-        longest_client_wait_s=1,
-        expected_s=5,
-        variant=variant,
-        skip=skip,
-    )
+    return plan_of(scenario, (), web_servers=(), expected_s=5, variant=variant, skip=skip)
 
 
 def run(
