@@ -20,6 +20,7 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     host: str
     """Empty: it does not know its own address yet."""
     port: int
+    """0: not known."""
     itself: bool
     """The node that was asked."""
     role: NodeRole | None
@@ -59,7 +60,7 @@ def _row(  # noqa: PLR0917  the columns of the line
     return ClusterRow(
         identity=identity,
         host=host,
-        port=int(port),
+        port=int(port) if port.isdecimal() else 0,
         itself="myself" in flags,
         role=_role(flags),
         flags=flags - _NO_TROUBLE,

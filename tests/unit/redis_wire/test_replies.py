@@ -79,7 +79,7 @@ CLUSTER = """\
 id1 10.0.0.1:6379@16379 master - 0 1700000000000 1 connected 0-5460 7 [93-<-id2]
 id2 :6379@16379,host-two myself,slave,fail? id1 1700000000000 0 2 disconnected
 id5 fd00::5:6379@16379 master,noflags - 0 0 3 connected
-id8 10.9.9.9:0@0 handshake - 0 0 0 disconnected
+id8 noaddr handshake - 0 0 0 disconnected
 """
 
 
@@ -102,7 +102,7 @@ def test_lines_of_cluster_nodes() -> None:
     )
     assert (second.host, second.port, second.connected) == ("", 6379, False)
     assert (third.host, third.port, third.flags) == ("fd00::5", 6379, frozenset())
-    assert (fourth.role, fourth.flags) == (None, {cluster.MEETING})
+    assert (fourth.role, fourth.flags, fourth.host, fourth.port) == (None, {cluster.MEETING}, "", 0)
 
 
 def test_a_watched_node_has_role_and_trouble_apart() -> None:
