@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.facts.timelines import Index
@@ -15,6 +15,7 @@ from harness.checks.promises import whole_session
 from harness.checks.promises.whole_session import Whole
 from harness.model.records import Step
 from lab.past import Past
+from tests.share import examples
 from tests.unit.checks.test_properties import tell
 
 Forge = Callable[[Step], None]
@@ -372,7 +373,7 @@ def test_search_tells_where_it_got_stuck() -> None:
     assert _stuck(past) == [4]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40, 12)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_what_happened_is_explained(seed: int) -> None:
     """Overlaps, retries, unknown outcomes, short time-outs, naive writes, failovers: no false alarm."""
