@@ -53,7 +53,7 @@ def test_scenario_with_a_network_fault_runs(user: OrdinaryUser) -> None:
     folder = user.folder / "runs" / "latest" / "cut-off"
     known = json.loads((folder / "environment.json").read_text())
     assert known["loopback"] is False
-    assert "effect: redis-2: redis-2" in ran.stdout
+    assert "effect: redis-2 (run " in ran.stdout
     assert (folder / "history.jsonl.gz").stat().st_uid == user.entry.pw_uid
     assert (folder / "attempt.log").read_text() == ""
 
@@ -70,7 +70,7 @@ def test_topologies_are_held_harmed_and_taken_down(user: OrdinaryUser) -> None:
         status = user.kit("status")
         assert status.returncode == 0, status.stderr
         assert status.stdout.count("running  primary") == 2
-        way_in = next(line.rpartition("before: ")[2] for line in up.stdout.splitlines() if "nsenter" in line)
+        way_in = next(line.rpartition(": ")[2] for line in up.stdout.splitlines() if "nsenter" in line)
         entered = user.call(*way_in.split(), "cat", "/proc/net/dev")
         assert "rfk-" in entered.stdout, entered.stderr
 
