@@ -114,11 +114,11 @@ def _choice(options: argparse.Namespace) -> Choice:
 
 
 def _given(options: argparse.Namespace) -> Given:
-    return sorted_out(options.files, scenario=options.scenario, deployments=options.deployment)
+    return sorted_out(options.files, scenarios=options.scenario, deployments=options.deployment)
 
 
 def _list(options: argparse.Namespace) -> int:
-    given = sorted_out(options.files, scenario=options.scenario)
+    given = sorted_out(options.files, scenarios=options.scenario)
     if given.deployments:
         raise UsageError(f"list: expected scenarios, found the deployment {given.deployments[0]}")
     chosen = selection.choose(given.choice(suite="all"))
@@ -353,7 +353,13 @@ def _parser() -> argparse.ArgumentParser:
 def _naming(parser: argparse.ArgumentParser) -> None:
     what = "a scenario: a file, a folder, or a glob over shipped ones"
     parser.add_argument("files", type=_path, nargs="*", metavar="FILE", help=f"{what}; or a deployment file")
-    parser.add_argument("--scenario", type=_path, help="the same as FILE: one scenario")
+    parser.add_argument(
+        "--scenario",
+        type=_path,
+        action="append",
+        default=[],
+        help="the same as FILE: a scenario; may be repeated",
+    )
 
 
 def _selecting(parser: argparse.ArgumentParser) -> None:

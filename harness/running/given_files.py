@@ -42,9 +42,10 @@ class Given:
         )
 
 
-def sorted_out(plain: Sequence[str], *, scenario: str | None, deployments: Sequence[str] = ()) -> Given:
+def sorted_out(
+    plain: Sequence[str], *, scenarios: Sequence[str] = (), deployments: Sequence[str] = ()
+) -> Given:
     """Plain arguments, and the options that say the same."""
     found = [word for word in plain if reading.first_key(Path(word)) == "deployment"]
-    scenarios = [word for word in plain if word not in found]
-    scenarios += [scenario] if scenario else []
-    return Given(scenarios=tuple(scenarios), deployments=tuple(dict.fromkeys([*found, *deployments])))
+    named = [word for word in plain if word not in found]
+    return Given(scenarios=(*named, *scenarios), deployments=tuple(dict.fromkeys([*found, *deployments])))

@@ -61,6 +61,13 @@ def test_plain_files_mean_what_the_options_mean(
     assert "theirs: cluster" in said
 
 
+def test_every_scenario_option_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the last one alone, without a word about the others."""
+    assert call("plan", "--backend", "process", "--scenario", "two.yaml", "--scenario", "one.yaml") == 0
+    names = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [name.partition(" (")[0] for name in names] == ["the second", "the first"]
+
+
 def test_several_scenarios_are_planned_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
     """Files and shipped names side by side."""
     assert call("plan", "--backend", "process", "two.yaml", "one.yaml", "single/02") == 0
@@ -153,7 +160,7 @@ def test_the_first_key_is_read_without_the_rest(text: str, key: str | None, tmp_
 
 def test_a_word_that_is_no_file_is_a_scenarios_name() -> None:
     """Shipped names, folders and globs are plain arguments too."""
-    given = sorted_out(["sentinel/01", ".", "*.yaml"], scenario=None)
+    given = sorted_out(["sentinel/01", ".", "*.yaml"])
     assert given.scenarios == ("sentinel/01", ".", "*.yaml")
     assert given.deployments == ()
 
