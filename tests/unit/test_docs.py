@@ -304,3 +304,11 @@ def test_vocabulary_has_nothing_else() -> None:
     assert set(vocabulary.behaviours) == set(BEHAVIOURS)
     assert vocabulary.findings.keys() == FINDINGS.keys()
     assert vocabulary.metrics == set(METRICS)
+
+
+def test_pipeline_names_tests_that_are_there() -> None:
+    """A test that moved must not be left out by `.ci/run`, nor stop it at its end."""
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    named = re.findall(r"tests/[\w/]+\.py", text)
+    assert named
+    assert not [name for name in named if not (ROOT / name).is_file()]
