@@ -72,7 +72,10 @@ def index(suite: SuiteResult) -> str:
             line=suite_line(suite),
             meaning=ExitStatus(suite.exit_code).meaning,
             columns=COLUMNS,
-            blocks=[(title, [(one, row(one)) for one in rows]) for title, rows in blocks(suite.results)],
+            blocks=[
+                (title, [(one, list(zip(COLUMNS, row(one), strict=True))) for one in rows])
+                for title, rows in blocks(suite.results)
+            ],
             explained=[
                 (one, "\n".join(explain(one, suite.directory)))
                 for one in suite.results

@@ -1,0 +1,74 @@
+"""On a narrow page each row is a block, and each cell says itself of which column it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from harness.model.directives import LeftOut
+from harness.report.page import index, page
+from tests.builders_results import result, suite
+from tests.unit.report.test_timeline import history, judged
+
+
+class Cells(HTMLParser):
+    """Columns that tables name in their heads, beside what their cells say."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.heads: list[str] = []
+        self.row: list[str] = []
+        self.pairs: list[tuple[list[str], list[str]]] = []
+        self._in: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "table":
+            self.heads = []
+        if tag == "tr":
+            self.row = []
+        if tag == "th":
+            self.heads.append("")
+        if tag == "td":
+            self.row.append(dict(attrs).get("data-column") or "")
+        self._in = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._in == "th":
+            self.heads[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = None
+        if tag == "tr" and self.row:
+            self.pairs.append((self.heads, self.row))
+
+
+LEFT_OUT = (LeftOut(name="loadmodule", table="redis", decides=True, why="a module"),)
+
+
+@pytest.mark.parametrize(
+    ("html", "rows_at_least"),
+    [
+        (index(suite(result())), 1),
+        (page(replace(judged(), left_out=LEFT_OUT), history()), 10),
+        (page(result(), history()), 6),
+    ],
+)
+def test_each_cell_names_its_column(html: str, rows_at_least: int) -> None:
+    """Where the heads are hidden, nothing else says what a number is."""
+    rows = Cells(html).pairs
+    assert len(rows) >= rows_at_least
+    for heads, cells in rows:
+        assert cells == heads
+
+
+def test_page_without_room_for_a_table_hides_heads_and_scrolls_no_table() -> None:
+    """The suite's table has a least width only where there is room for it."""
+    html = index(suite(result()))
+    wide, narrow = html.split("@media (max-width: 48rem)")
+    assert "thead { display: none; }" in narrow
+    assert ".suite { min-width: 0; }" in narrow
+    assert ".suite { min-width: 48rem; }" in wide
+    assert "<script" not in html
