@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.checks.facts.landmarks import moments_of
@@ -265,3 +266,25 @@ def test_slow_answers_in_calm_times_are_the_machines() -> None:
     one_of_many = answered(0.002)
     one_of_many.do(LOGIN, 18.0, 0.3)
     assert late(one_of_many.history()).answers_s == 0.0
+
+
+def only(**changes: Any) -> float:
+    """What one log-in in calm times says that took a second, with changes to it: `step_…` to its step."""
+    sketch = Sketch()
+    sketch.do(LOGIN, 16.0, 1.0)
+    (operation,) = sketch.operations
+    of_step = {name.removeprefix("step_"): changes.pop(name) for name in list(changes) if "step_" in name}
+    steps = tuple(msgspec.structs.replace(step, **of_step) for step in operation.steps)
+    sketch.operations[:] = [msgspec.structs.replace(operation, steps=steps, **changes)]
+    return late(sketch.history()).answers_s
+
+
+def test_what_an_operation_does_itself_is_not_the_machines_lateness() -> None:
+    """The work under a lock, standing behind another one of the same tab, `WAIT` for a replica that is gone."""
+    assert only() == pytest.approx(1.0)
+    assert only(done_us=us(19.0)) == pytest.approx(1.0)
+    assert only(due_us=us(15.95)) == pytest.approx(1.05)
+    assert only(due_us=us(11.0)) == pytest.approx(1.1)  # a loop that is later than that says so itself
+    assert only(step_wait_needed=1, step_wait_got=1) == pytest.approx(1.0)
+    assert only(step_wait_needed=2, step_wait_got=1) == 0.0
+    assert only(step_wait_needed=1, step_wait_got=None) == 0.0
