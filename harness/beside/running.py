@@ -4,7 +4,8 @@ Nodes are watched as in every run, and what they say is kept in the run's folder
 failover are told at the end.
 
 Traps: nothing here may write to standard output, which is the command's. And the command may end before a
-fault's start has come: such a fault had no effect, and whatever stands is healed before the nodes go.
+fault's start has come, or its effect: for the command such a fault had none. Whatever stands is healed before
+the nodes go.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from harness.beside.surroundings import filled, mapped, variables
 from harness.checks.facts.failovers import failover_steps
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
-from harness.faults.director import Director, DirectorReport
+from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, Opening, PhaseChange, Record
 from harness.model.scenario import Scenario
@@ -179,12 +180,13 @@ class _Beside:
             command.start()
             faults = asyncio.create_task(asyncio.to_thread(Director(self._plan, scene, enter).run, stop))
             status = await self._awaited(command, faults)
+            ended_us = self._clock.now_us()
             _say(f"{self._after()} the command ended with status {status}")
             stop.set()
             report = await faults
             if any(one.effect for one in report.steps):
                 await self._watch_the_end(observers)
-        return status, report
+        return status, met(report, ended_us)
 
     async def _awaited(self, command: Command, faults: asyncio.Task[DirectorReport]) -> int:
         """The command's status; where a fault fails for the machine's sake, the command is ended first."""
@@ -249,10 +251,22 @@ class _OwnCommand:
         raise UsageError(f"with: {name!r}: the command is the application; expected a node")
 
 
+def met(report: DirectorReport, ended_us: int) -> DirectorReport:
+    """What the command met: a fault that was under way when the command ended may take effect after it."""
+
+    def of_command(step: StepReport) -> StepReport:
+        if step.effect is None or step.effect.at_us <= ended_us:
+            return step
+        late_s = (step.effect.at_us - ended_us) / 1e6
+        reason = f"none is proved before the command's end, the first one {late_s:.3f} s after it"
+        return replace(step, status=StepStatus.NO_EFFECT, reason=reason)
+
+    return replace(report, steps=tuple(of_command(step) for step in report.steps))
+
+
 def _tell_end(directory: Path, report: DirectorReport) -> None:
-    for step in report.steps:
-        if step.effect is None:
-            _say(f"fault {step.number} ({step.kind}: {step.target}) had no effect: {step.reason}")
+    for step in report.without_effect:
+        _say(f"fault {step.number} ({step.kind}: {step.target}) had no effect: {step.reason}")
     try:
         for line in failovers(failover_steps(read_run(directory))):
             _say(line.strip())

@@ -1,0 +1,44 @@
+"""Which faults a command met: those that took effect while it ran."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.beside.running import met
+from harness.faults.director import DirectorReport, StepReport, StepStatus
+from harness.model.seams import Effect
+
+ENDED_US = 5_000_000
+
+
+def reported(*at_us: int | None) -> DirectorReport:
+    """One fault each, with its effect at this time; None: it had none."""
+    steps = []
+    for number, t_us in enumerate(at_us, 1):
+        one = StepReport(
+            number=number, kind="stop", target="primary", reason="" if t_us else "its start never came"
+        )
+        if t_us is not None:
+            effect = Effect(targets=("redis-1",), proof="process gone", at_us=t_us, error_us=2_000_000)
+            one = StepReport(
+                number=number, kind="stop", target="primary", status=StepStatus.EFFECT, effect=effect
+            )
+        steps.append(one)
+    return DirectorReport(began_us=0, ended_us=9_000_000, steps=tuple(steps))
+
+
+@pytest.mark.parametrize(
+    ("at_us", "unmet"), [(1_000_000, 0), (ENDED_US, 0), (ENDED_US + 1, 1), (6_500_000, 1), (None, 1)]
+)
+def test_effect_after_the_commands_end_is_none_for_it(at_us: int | None, unmet: int) -> None:
+    """A node that takes its time to stop may outlast a test that passes: the test has met nothing."""
+    assert len(met(reported(at_us), ENDED_US).without_effect) == unmet
+
+
+def test_fault_that_came_too_late_says_by_how_much() -> None:
+    """The others keep what was said of them."""
+    first, second, third = met(reported(1_000_000, 6_500_000, None), ENDED_US).steps
+    assert first.reason == ""
+    assert second.reason == "none is proved before the command's end, the first one 1.500 s after it"
+    assert second.effect is not None, "what it did to the nodes is known all the same"
+    assert third.reason == "its start never came"
