@@ -155,6 +155,7 @@ class Sketch:
         )
         step = Step(
             n=1,
+            attempts=(1,) if sent else (),
             does=DOES[kind],
             command=kind.upper(),
             key=f"session:{{{session}}}",

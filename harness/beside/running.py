@@ -26,6 +26,7 @@ from harness import history
 from harness.beside.command import Command, check
 from harness.beside.surroundings import filled, mapped, variables
 from harness.checks.facts.failovers import failover_steps
+from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
 from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
@@ -268,7 +269,7 @@ def _tell_end(directory: Path, report: DirectorReport) -> None:
     for step in report.without_effect:
         _say(f"fault {step.number} ({step.kind}: {step.target}) had no effect: {step.reason}")
     try:
-        for line in failovers(failover_steps(read_run(directory))):
+        for line in failovers(failover_steps(facts_of(read_run(directory)))):
             _say(line.strip())
     except UsageError as problem:
         _say(f"the steps of failovers are not known: {problem}")

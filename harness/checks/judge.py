@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.request_ends import told_open
 from harness.checks.measures.summary import measure
 from harness.checks.promises.table import having
@@ -33,13 +33,12 @@ def judge(history: History) -> Judgement:
 def judge_checked(history: History, checked: Checked) -> Judgement:
     """The same, for findings that are already there."""
     found, counts, sessions, crashed = checked
-    moments = moments_of(history)
-    evidence = weigh(history, moments, sessions, crashed)
+    facts = facts_of(history)
+    evidence = weigh(facts, sessions, crashed)
     findings = tuple(in_order(found))
-    metrics = measure(history, moments, findings, sessions)
+    metrics = measure(facts, findings, sessions)
     case = Case(
-        history=history,
-        moments=moments,
+        facts=facts,
         findings=findings,
         counts=counts,
         metrics=metrics,
@@ -62,7 +61,10 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
             sessions_unknown=next(iter(evidence.about(Affects.ALL, Affects.UPPER, Affects.AUDIT)), ""),
             measured={one.text: Interval(low=one.low, high=one.high) for one in results},
         ),
-        evidence=(*_relevant(history, evidence), *filter(None, [told_open(history), history.unchecked])),
+        evidence=(
+            *_relevant(history, evidence),
+            *filter(None, [told_open(facts.closings), history.unchecked]),
+        ),
     )
 
 

@@ -10,8 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.checks.columns.traffic import traffic_of
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Index
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.session_counts import count_sessions
@@ -31,7 +30,8 @@ def run_checks(
     `screened` False: look at every session record by record. It answers the same, and takes long.
     """
     divided = screen(history) if screened else Screened(suspects=history)
-    index = Index(divided.suspects, traffic_of(history))
+    facts = facts_of(history)
+    index = Index(divided.suspects, facts)
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []
@@ -60,8 +60,7 @@ def run_checks(
         )
         for name in table.FINDINGS
     }
-    moments = moments_of(history)
-    at_risk = set[str]() if moments.danger_us is None else sessions_at_risk(history, moments)
+    at_risk = set[str]() if facts.moments.danger_us is None else sessions_at_risk(facts)
     return findings, counts, count_sessions(index, findings, at_risk, divided.clean), tuple(crashed)
 
 

@@ -7,7 +7,7 @@ widens what a check must hold possible, it never proves that nothing happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -114,6 +114,16 @@ class History:
     def once(self, make: Callable[[History], T]) -> T:
         """What `make` makes of this history: made when first asked for, and kept as long as the history."""
         return self._made.once(make, self)
+
+    @property
+    def valid_pass(self) -> int | None:
+        """The number of the audit's pass that counts; None: none does, or there was no audit."""
+        return None if self.audit_summary is None else self.audit_summary.valid_pass
+
+    def valid_audit(self) -> Iterator[AuditEntry]:
+        """What the pass that counts read."""
+        number = self.valid_pass
+        return (entry for entry in self.audit if number is not None and entry.pass_n == number)
 
     def sessions(self) -> list[str]:
         """The ids of all sessions that an operation is about, in no order."""

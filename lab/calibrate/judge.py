@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile
 from harness.model.judgement import Interval, Window
 from lab.calibrate.stopped import Measured, Pause
@@ -41,7 +41,7 @@ def worst(errors: Sequence[float]) -> float:
 
 def errors_of(measured: Measured, kind: str) -> dict[float, float]:
     """Wanted pause -> error of the outage that the kit measured for it, both in seconds."""
-    zero_us = measured.history.opening.started_wall_us + moments_of(measured.history).zero_us
+    zero_us = measured.history.opening.started_wall_us + facts_of(measured.history).moments.zero_us
     windows = measured.metrics.outages
     return {pause.wanted_s: _error_of(pause, windows, kind, zero_us) for pause in measured.pauses}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge
 from harness.checks.measures.summary import measure
 from harness.checks.run import run_checks
@@ -136,6 +136,6 @@ def test_new_behaviour_is_counted_by_its_name() -> None:
     """In the metrics, and so in the table and on the page."""
     history = by_another_name(stories.resurrected(), "logout")
     findings, _, sessions, _ = run_checks(history)
-    metrics = measure(history, moments_of(history), findings, sessions)
+    metrics = measure(facts_of(history), findings, sessions)
     assert metrics.by_behaviour[NAME] == {"acked": 1, "rejected": 0, "unknown": 0, "not_sent": 0}
     assert judge(history).findings

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.loss_budget import loss_budgets
 from harness.errors import UsageError
 from harness.faults import FAULTS, targets
@@ -142,7 +141,9 @@ def test_new_fault_that_lasts_endangers_writes_until_it_is_healed() -> None:
         past = Past()
         past.fault(2.0, "redis-1: struck", kind)
         past.event("healed", 9.0, source="fault 1", fault=1, node="redis-1")
-        ends[kind] = moments_of(past.history()).danger_ends_us
+        danger_us = facts_of(past.history()).moments.danger_us
+        assert danger_us is not None
+        ends[kind] = danger_us[1]
     assert ends == {NAME: us(9.0), "kill": us(2.0)}
 
 
@@ -155,5 +156,5 @@ def test_failover_after_a_new_fault_that_causes_one_is_explained() -> None:
         past.fault(2.0, "redis-1: struck", kind)
         past.fail_over("redis-2", 4.0)
         history = past.history()
-        unasked[kind] = [one.what for one in loss_budgets(history, Nodes(history)) if one.fault is None]
+        unasked[kind] = [one.what for one in loss_budgets(facts_of(history)) if one.fault is None]
     assert unasked == {NAME: [], "cut replication": ["a failover to redis-2 that no fault asked for"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Index
 from harness.checks.judge import judge, judge_checked
 from harness.checks.measures.host_lateness import Lateness
@@ -127,7 +127,7 @@ def test_new_finding_is_a_share_of_what_it_says() -> None:
     """Of the writes in danger, and of hers that lies outside; not of the sessions."""
     history = forgotten()
     findings = run_checks(history, screened=False)[0]
-    assert share(FORGOTTEN.name, history, moments_of(history), findings, Scope()) == (1, 1)
+    assert share(FORGOTTEN.name, facts_of(history), findings, Scope()) == (1, 1)
 
 
 def test_new_finding_that_nobody_expects_fails_the_run() -> None:

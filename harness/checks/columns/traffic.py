@@ -26,8 +26,6 @@ MUTATING_STEPS = (StepKind.CREATE, *WRITING_STEPS, StepKind.TOUCH, StepKind.DEST
 
 Members = npt.NDArray[np.int8]
 
-_STEP_BITS = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Traffic:
@@ -174,24 +172,24 @@ def _cancelled(table: OperationTable, count: int) -> Flags:
 
 def answering_connections(table: OperationTable, wanted: Integers) -> tuple[Integers, Flags]:
     """The connection whose reply acked the deciding step of each of these operations: this names the
-    node. Where the second answer is False, none is known."""
+    node. Where the second answer is False, none is known.
+
+    The step itself says which attempt that was. Its attempt may have ended in an error all the same, behind
+    the step's reply; and a later attempt may have been for other steps' sake.
+    """
     asked = _any(wanted, len(table))
-    steps, deciding = rows_of(table.steps), flagged(table.steps, "deciding", value=True)
-    deciding = asked[steps] & (deciding | ~_any(steps[deciding], len(table))[steps])
-    decided = (steps[deciding] << _STEP_BITS) + integers(table.steps, "n")[deciding]
-    connection, rows = integers(table.attempts, "connection"), rows_of(table.attempts)
-    good = asked[rows] & (connection != NONE) & Words(table.attempts, "result").equal("reply")
-    answers = np.flatnonzero(good)
-    carries = table.attempts["steps"].combine_chunks()
-    first, end = carries.offsets.to_numpy()[answers], carries.offsets.to_numpy()[answers + 1]
-    each = (end - first).astype(np.int64)
-    places = np.arange(int(each.sum())) - np.repeat(np.cumsum(each) - each - first, each)
-    of = np.repeat(np.arange(len(answers)), each)
-    carried = each == 0
-    keys = (rows[answers[of]] << _STEP_BITS) + carries.values.to_numpy()[places]
-    carried[of[np.isin(keys, decided)]] = True
-    answers = answers[carried]
+    rows = rows_of(table.steps)
+    acked = Words(table.steps, "outcome").equal(Outcome.ACKED)
+    deciding = flagged(table.steps, "deciding", value=True)
+    numbers = table.steps["attempts"].combine_chunks()
+    first, end = numbers.offsets.to_numpy()[:-1], numbers.offsets.to_numpy()[1:]
+    chosen = asked[rows] & acked & (end > first) & (deciding | ~_any(rows[deciding], len(table))[rows])
+    places = np.flatnonzero(chosen)
     last = np.full(len(table), -1, np.int64)
-    last[rows[answers]] = answers  # what is assigned last stays
-    found = last[wanted]
-    return np.append(connection, NONE)[found], found >= 0
+    last[rows[places]] = numbers.values.to_numpy()[end[places] - 1]  # what is assigned last stays
+    tried, n = rows_of(table.attempts), integers(table.attempts, "n")
+    carrying = np.flatnonzero(asked[tried] & (n == last[tried]))
+    connection = np.full(len(table), NONE, np.int64)
+    connection[tried[carrying]] = integers(table.attempts, "connection")[carrying]
+    found = connection[wanted]
+    return found, found != NONE

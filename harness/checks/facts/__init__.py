@@ -9,6 +9,8 @@ ownership          which node was primary then, and what happened to its data
 landmarks          the moments of a run: begin, effects of faults, recovery, end
 request_ends       when an attempt without a reply can no longer take effect
 last_looks         what nodes held shortly before they lost it
+clock_drift        how far the clocks of this machine moved against each other
+of_run             all of that, made of a history once: whoever needs a fact asks here
 no_successor       why a primary that was struck had no successor
 failovers          each failover broken into its steps
 timelines          per session: everything that was done to it and seen of it

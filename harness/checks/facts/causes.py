@@ -81,7 +81,7 @@ def of_loss(index: Index, effect: StepEffect, seen: Sight | None, shard: int) ->
     another one (a user's index, in a cluster) is judged by that one."""
     # A replica that did not have it says nothing of when it was lost.
     behind = seen is None or watcher(index, seen).standing is Standing.REPLICA
-    seen_us = index.end_us if seen is None or behind else seen.done_us
+    seen_us = index.facts.moments.end_us if seen is None or behind else seen.done_us
     by = acker(index, effect)
     shard = index.nodes.shards.of(by.node, effect.done_us) or shard
     for flush in index.nodes.flushes:

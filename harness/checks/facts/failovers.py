@@ -16,17 +16,15 @@ from itertools import pairwise
 import numpy as np
 
 from harness.checks.columns.arrays import NONE, Words, integers
-from harness.checks.columns.traffic import answering_connections, traffic_of
-from harness.checks.facts.landmarks import fault_effects, shard_of, targets_of
+from harness.checks.columns.traffic import answering_connections
+from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.no_successor import aborted, last_word
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.shards import Shards
-from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
 from harness.model.table import rows_of
-from harness.model.words import Phase, TopologyKind, Trait
+from harness.model.words import TopologyKind, Trait
 
 NOTICED = (
     ("suspected first", "suspected"),
@@ -74,51 +72,47 @@ class Trigger:
         return self.begin_us <= t_us < self.until_us
 
 
-def failover_steps(history: History, stale_reads: Sequence[Finding] = ()) -> tuple[FailoverStep, ...]:
+def failover_steps(facts: Facts, stale_reads: Sequence[Finding] = ()) -> tuple[FailoverStep, ...]:
     """Twelve steps for every failover, also for one that was due and never came; none without a fault, and
     none where there is nobody to fail over to."""
     found: list[FailoverStep] = []
-    for trigger in triggers(history):
-        if trigger.taken is None and not _has_replica(history, trigger):
+    for trigger in triggers(facts):
+        if trigger.taken is None and not _has_replica(facts, trigger):
             continue
-        found += _steps(history, trigger, [one for one in stale_reads if one.shard in {None, trigger.shard}])
+        found += _steps(facts, trigger, [one for one in stale_reads if one.shard in {None, trigger.shard}])
     return tuple(found)
 
 
-def _has_replica(history: History, trigger: Trigger) -> bool:
-    of = history.once(Shards).of
+def _has_replica(facts: Facts, trigger: Trigger) -> bool:
+    of = facts.shards.of
     return any(
         node.name != trigger.old.node and of(node.name, trigger.begin_us) == trigger.shard
-        for node in history.plan.data_nodes()
+        for node in facts.history.plan.data_nodes()
     )
 
 
-def promotions(history: History, shard: int | None = None) -> int:
+def promotions(facts: Facts, shard: int | None = None) -> int:
     """New primaries since the first fault (in a run without one, since the baseline began), whoever told of
     them."""
-    begun = fault_effects(history)
-    since_us = _earliest_us(begun[0]) if begun else _baseline_us(history)
-    return len(history.once(Nodes).failovers(since_us, shard))
+    moments = facts.moments
+    since_us = moments.begin_us if moments.danger_us is None else moments.danger_us[0]
+    return len(facts.nodes.failovers(since_us, shard))
 
 
-def _baseline_us(history: History) -> int:
-    return min((change.t_us for change in history.phases if change.phase is Phase.BASELINE), default=0)
-
-
-def triggers(history: History) -> list[Trigger]:
+def triggers(facts: Facts) -> list[Trigger]:
     """Per shard, in order: each failover, then what struck a primary and led to none."""
-    begun = fault_effects(history)
+    begun = facts.effects
     if not begun:
         return []
-    sessions = set(np.flatnonzero(np.bincount(traffic_of(history).shard)).tolist())
-    hit = {shard for event in begun if (shard := shard_of(history, event)) is not None} & sessions
+    sessions = set(np.flatnonzero(np.bincount(facts.traffic.shard)).tolist())
+    hit = {shard for event in begun if (shard := facts.shards.of_event(event)) is not None} & sessions
     found: list[Trigger] = []
-    for shard, owners in sorted(history.once(Nodes).owners.items()):
-        mine = _taken(history, shard, owners, begun)
+    for shard, owners in sorted(facts.nodes.owners.items()):
+        mine = _taken(facts, shard, owners, begun)
         last_us = mine[-1].begin_us if mine else float("-inf")
-        pending = _pending(history, owners, begun, last_us)
+        pending = _pending(facts, owners, begun, last_us)
         if pending is None and not mine and shard in hit:
-            first = next(event for event in begun if shard_of(history, event) == shard)
+            first = next(event for event in begun if facts.shards.of_event(event) == shard)
             pending = first, owners[0]
         if pending is not None:
             effect, old = pending
@@ -132,18 +126,18 @@ def triggers(history: History) -> list[Trigger]:
     return found
 
 
-def _taken(history: History, shard: int, owners: Sequence[Owner], begun: Sequence[Event]) -> list[Trigger]:
+def _taken(facts: Facts, shard: int, owners: Sequence[Owner], begun: Sequence[Event]) -> list[Trigger]:
     since_us = _earliest_us(begun[0])
     found: list[Trigger] = []
     for old, taken in pairwise(owners):
         if old.node == taken.node or taken.by_us < since_us:
             continue
         before = [event for event in begun if _earliest_us(event) <= taken.by_us]
-        struck = [event for event in before if _strikes(history, event, old)]
+        struck = [event for event in before if _strikes(facts, event, old)]
         effect = (struck or before)[-1]
         begin_us: float = _earliest_us(effect)
         if begin_us < old.by_us:
-            begin_us = _first_doubt_us(history, old, taken)
+            begin_us = _first_doubt_us(facts, old, taken)
         found.append(
             Trigger(
                 shard=shard, number=len(found) + 1, effect=effect, old=old, taken=taken, begin_us=begin_us
@@ -152,85 +146,85 @@ def _taken(history: History, shard: int, owners: Sequence[Owner], begun: Sequenc
     return found
 
 
-def _first_doubt_us(history: History, old: Owner, taken: Owner) -> float:
+def _first_doubt_us(facts: Facts, old: Owner, taken: Owner) -> float:
     """When one began that no fault caused: somebody took the primary for dead, else it was replaced."""
     doubts = (
         event.t_us
-        for event in history.events
+        for event in facts.history.events
         if event.name in DOUBTS and event.node == old.node and old.by_us < event.t_us < taken.from_us
     )
     return min(doubts, default=taken.from_us)
 
 
 def _pending(
-    history: History, owners: Sequence[Owner], begun: Sequence[Event], after_us: float
+    facts: Facts, owners: Sequence[Owner], begun: Sequence[Event], after_us: float
 ) -> tuple[Event, Owner] | None:
     """The last effect that struck the shard's last primary, if that had none of the failovers for effect."""
     old = owners[-1]
     struck = [
         event
         for event in begun
-        if _strikes(history, event, old) and old.from_us <= event.t_us and _earliest_us(event) > after_us
+        if _strikes(facts, event, old) and old.from_us <= event.t_us and _earliest_us(event) > after_us
     ]
     return (struck[-1], old) if struck else None
 
 
-def _strikes(history: History, event: Event, owner: Owner) -> bool:
-    causing = history.plan.scenario.faults_with(Trait.CAUSES_FAILOVER)
-    return event.fault in causing and owner.node in targets_of(event, history)
+def _strikes(facts: Facts, event: Event, owner: Owner) -> bool:
+    causing = facts.history.plan.scenario.faults_with(Trait.CAUSES_FAILOVER)
+    return event.fault in causing and owner.node in targets_of(event, facts.history)
 
 
 def _earliest_us(effect: Event) -> int:
     return effect.t_us - effect.error_us
 
 
-def _steps(history: History, trigger: Trigger, stale: Sequence[Finding]) -> list[FailoverStep]:
+def _steps(facts: Facts, trigger: Trigger, stale: Sequence[Finding]) -> list[FailoverStep]:
     effect = trigger.effect
     steps = [_step(trigger, "fault effect", effect.t_us, effect.error_us, effect.source)]
     for step, name in NOTICED:
         if name == "elected":
-            steps.append(_elected(history, trigger))
+            steps.append(_elected(facts, trigger))
         elif name == "promoted":
-            steps.append(_promoted(history, trigger))
+            steps.append(_promoted(facts, trigger))
         else:
-            steps.append(_noticed(history, trigger, step, name))
-    steps.append(_first_error(history, trigger))
-    steps.append(_redirected(history, trigger))
-    steps.append(_first_new_write(history, trigger))
-    steps.append(_last_deposed_ack(history, trigger))
+            steps.append(_noticed(facts, trigger, step, name))
+    steps.append(_first_error(facts, trigger))
+    steps.append(_redirected(facts, trigger))
+    steps.append(_first_new_write(facts, trigger))
+    steps.append(_last_deposed_ack(facts, trigger))
     steps.append(_last_stale_read(stale, trigger))
     return steps
 
 
-def _noticed(history: History, trigger: Trigger, step: str, name: str) -> FailoverStep:
-    for event in _named(history, name, trigger):
+def _noticed(facts: Facts, trigger: Trigger, step: str, name: str) -> FailoverStep:
+    for event in _named(facts, name, trigger):
         if step not in ABOUT_THE_OLD or event.node in {None, trigger.old.node}:
             return _told(trigger, step, event)
-    return _missing(trigger, step, _nobody_said(history))
+    return _missing(trigger, step, _nobody_said(facts))
 
 
-def _nobody_said(history: History) -> str:
-    if history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+def _nobody_said(facts: Facts) -> str:
+    if facts.history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
         return "not seen in the nodes' views or logs"
-    return "not reported by any sentinel" if history.plan.sentinels() else "nobody votes here"
+    return "not reported by any sentinel" if facts.history.plan.sentinels() else "nobody votes here"
 
 
-def _elected(history: History, trigger: Trigger) -> FailoverStep:
+def _elected(facts: Facts, trigger: Trigger) -> FailoverStep:
     """The election that led to the promotion; else the last one, and why nothing came of it."""
     by_us = trigger.until_us if trigger.taken is None else trigger.taken.by_us
-    elected = [event for event in _named(history, "elected", trigger) if event.t_us <= by_us]
-    given_up = _given_up(history, trigger, by_us)
+    elected = [event for event in _named(facts, "elected", trigger) if event.t_us <= by_us]
+    given_up = _given_up(facts, trigger, by_us)
     if not elected:
-        return _missing(trigger, "elected", given_up or _nobody_said(history))
+        return _missing(trigger, "elected", given_up or _nobody_said(facts))
     return replace(_told(trigger, "elected", elected[-1]), reason=given_up)
 
 
-def _given_up(history: History, trigger: Trigger, by_us: float) -> str:
+def _given_up(facts: Facts, trigger: Trigger, by_us: float) -> str:
     """The last attempt that was given up before this moment; empty: none was."""
     heard = [
         event
-        for event in history.events
-        if trigger.covers(event.t_us) and event.t_us <= by_us and _concerns(history, event, trigger)
+        for event in facts.history.events
+        if trigger.covers(event.t_us) and event.t_us <= by_us and _concerns(facts, event, trigger)
     ]
     word = aborted(heard)
     if word is None:
@@ -238,12 +232,12 @@ def _given_up(history: History, trigger: Trigger, by_us: float) -> str:
     return f"aborted: {word.text}" if trigger.taken is None else f"aborted before: {word.text}"
 
 
-def _promoted(history: History, trigger: Trigger) -> FailoverStep:
+def _promoted(facts: Facts, trigger: Trigger) -> FailoverStep:
     taken = trigger.taken
     if taken is None:
-        word = last_word(history, trigger.shard, trigger.begin_us, trigger.until_us)
-        return _missing(trigger, "promoted", _given_up(history, trigger, trigger.until_us) or word.text)
-    for event in _named(history, "promoted", trigger):
+        word = last_word(facts, trigger.shard, trigger.begin_us, trigger.until_us)
+        return _missing(trigger, "promoted", _given_up(facts, trigger, trigger.until_us) or word.text)
+    for event in _named(facts, "promoted", trigger):
         if event.node == taken.node:
             return _told(trigger, "promoted", event)
     error_us = round(taken.by_us - max(taken.from_us, trigger.begin_us)) + trigger.effect.error_us
@@ -254,8 +248,8 @@ def _told(trigger: Trigger, step: str, event: Event) -> FailoverStep:
     return _step(trigger, step, event.t_us, event.error_us + trigger.effect.error_us, event.source)
 
 
-def _first_error(history: History, trigger: Trigger) -> FailoverStep:
-    traffic, attempts = traffic_of(history), history.table.attempts
+def _first_error(facts: Facts, trigger: Trigger) -> FailoverStep:
+    traffic, attempts = facts.traffic, facts.history.table.attempts
     rows, done_us = rows_of(attempts), integers(attempts, "done_us")
     result = Words(attempts, "result")
     wrong = result.which(lambda text: text not in {"reply", "cancelled"})
@@ -271,16 +265,16 @@ def _first_error(history: History, trigger: Trigger) -> FailoverStep:
     return _step(trigger, "client's first error", t_us, 0, f"{web_server}: {what}")
 
 
-def _redirected(history: History, trigger: Trigger) -> FailoverStep:
+def _redirected(facts: Facts, trigger: Trigger) -> FailoverStep:
     """By the client's own report, else its first new connection to the promoted node."""
-    for event in _named(history, "redirected", trigger):
+    for event in _named(facts, "redirected", trigger):
         return _step(trigger, "client redirected", event.t_us, event.error_us, event.source)
     taken = trigger.taken
     if taken is None:
         return _missing(trigger, "client redirected", "no promotion was seen")
     opened = [
         (one.opened_us, one.web_server)
-        for one in history.connections
+        for one in facts.history.connections
         if one.node == taken.node and trigger.covers(one.opened_us)
     ]
     if not opened:
@@ -289,26 +283,26 @@ def _redirected(history: History, trigger: Trigger) -> FailoverStep:
     return _step(trigger, "client redirected", t_us, 0, web_server)
 
 
-def _first_new_write(history: History, trigger: Trigger) -> FailoverStep:
+def _first_new_write(facts: Facts, trigger: Trigger) -> FailoverStep:
     name = "first write acked by the new primary"
-    old = _primary_before(history, trigger)
+    old = _primary_before(facts, trigger)
     if old is None:
         return _missing(trigger, name, "which process was primary before is not known")
-    newer = _acked_writes(history, trigger, trigger.begin_us, lambda one: one.run_id != old.run_id)
+    newer = _acked_writes(facts, trigger, trigger.begin_us, lambda one: one.run_id != old.run_id)
     if not newer:
         return _missing(trigger, name, "no write was acked by another process than before")
     t_us, run_id, node = newer[0]
     return _step(trigger, name, t_us, 0, f"{node} ({run_id[:8]})")
 
 
-def _last_deposed_ack(history: History, trigger: Trigger) -> FailoverStep:
+def _last_deposed_ack(facts: Facts, trigger: Trigger) -> FailoverStep:
     name = "last ack by the deposed primary"
-    old, taken = _primary_before(history, trigger), trigger.taken
+    old, taken = _primary_before(facts, trigger), trigger.taken
     if taken is None:
         return _missing(trigger, name, "no promotion was seen")
     if old is None:
         return _missing(trigger, name, "which process was primary before is not known")
-    late = _acked_writes(history, trigger, taken.by_us, lambda one: one.run_id == old.run_id)
+    late = _acked_writes(facts, trigger, taken.by_us, lambda one: one.run_id == old.run_id)
     if not late:
         return _missing(trigger, name, "it acked nothing after the promotion")
     t_us, run_id, node = late[-1]
@@ -328,17 +322,17 @@ def _last_stale_read(stale: Iterable[Finding], trigger: Trigger) -> FailoverStep
 
 
 def _acked_writes(
-    history: History, trigger: Trigger, since_us: float, by: Callable[[Connection], bool]
+    facts: Facts, trigger: Trigger, since_us: float, by: Callable[[Connection], bool]
 ) -> list[tuple[int, str, str]]:
     """(done, run_id, node) of acked, effective changes since then, answered over such connections: the
     first and the last of them, with all of the same moments."""
-    known = {one.id: one for one in history.connections if one.run_id and by(one)}
+    known = {one.id: one for one in facts.history.connections if one.run_id and by(one)}
     if not known:
         return []
-    traffic = traffic_of(history)
+    traffic = facts.traffic
     chosen = traffic.mutates & traffic.succeeded & (traffic.shard == trigger.shard)
     rows = np.flatnonzero(chosen & (traffic.done_us >= since_us))
-    connection, answered = answering_connections(history.table, rows)
+    connection, answered = answering_connections(facts.history.table, rows)
     rows, connection = rows[answered], connection[answered]
     mine = np.isin(connection, np.fromiter(known, np.int64, len(known)))
     rows, connection = rows[mine], connection[mine]
@@ -350,25 +344,25 @@ def _acked_writes(
     return sorted((t_us, one.run_id, one.node) for t_us, one in acks)
 
 
-def _primary_before(history: History, trigger: Trigger) -> NodeSample | None:
+def _primary_before(facts: Facts, trigger: Trigger) -> NodeSample | None:
     """The last look at the shard's primary before the fault took effect."""
-    for sample in reversed(history.samples):
+    for sample in reversed(facts.history.samples):
         if sample.done_us <= trigger.begin_us and sample.reachable and sample.node == trigger.old.node:
             return sample if sample.role == "primary" else None
     return None
 
 
-def _named(history: History, name: str, trigger: Trigger) -> list[Event]:
+def _named(facts: Facts, name: str, trigger: Trigger) -> list[Event]:
     """What was told so while the failover lasted, about its shard."""
     return [
         event
-        for event in history.events
-        if event.name == name and trigger.covers(event.t_us) and _concerns(history, event, trigger)
+        for event in facts.history.events
+        if event.name == name and trigger.covers(event.t_us) and _concerns(facts, event, trigger)
     ]
 
 
-def _concerns(history: History, event: Event, trigger: Trigger) -> bool:
-    return shard_of(history, event) in {None, trigger.shard}
+def _concerns(facts: Facts, event: Event, trigger: Trigger) -> bool:
+    return facts.shards.of_event(event) in {None, trigger.shard}
 
 
 def _step(trigger: Trigger, step: str, t_us: int, error_us: int, source: str) -> FailoverStep:

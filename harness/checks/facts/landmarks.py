@@ -1,8 +1,8 @@
 """When things happened in a run: its landmarks, on its own clock.
 
 All measurements of this package stand on these: availability, latency, failover steps, metrics,
-evidence. Nothing is judged here. Trap: a run has several faults. Seconds in the report count from
-the FIRST fault's proved effect, the steps of a failover from the effect that set it off.
+evidence, and so do the checks. Nothing is judged here. Trap: a run has several faults. Seconds in the
+report count from the FIRST fault's proved effect, the steps of a failover from the effect that set it off.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.ownership import Nodes
-from harness.checks.facts.shards import Shards
 from harness.model.history import History
 from harness.model.records import Event
 from harness.model.words import Phase, Trait
+
+Spans = Mapping[Phase, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +28,19 @@ class Moments:
     fault_us: int | None
     """The first fault's proved effect; None: no fault took effect."""
     fault_error_us: int = 0
-    danger_ends_us: int | None = None
-    """After this no acked write is in particular danger any more: the last effect, promotion,
-    demotion or healing of a lasting fault. None exactly when `fault_us` is."""
+    danger_us: tuple[int, int] | None
+    """From when to when acked writes were in danger; None without a fault. From the earliest at which a fault
+    may have taken effect to the last effect, promotion, demotion or healing of a lasting fault."""
     recovered_us: int
-    """The topology was seen recovered; the workload's end where it never was."""
+    """Every node agreed on the topology, once nothing changed it any more; the workload's end where that
+    never was."""
+    given_up: bool
+    """Whoever waited for recovery stopped waiting at its limit, or was stopped before."""
     workload_ends_us: int
     """The audit began, or the history ends."""
-    spans: Mapping[Phase, tuple[int, int]]
+    end_us: int
+    """The last moment that the history knows of."""
+    spans: Spans
 
     @property
     def zero_us(self) -> int:
@@ -42,36 +48,33 @@ class Moments:
         return self.begin_us if self.fault_us is None else self.fault_us
 
     @property
-    def danger_us(self) -> tuple[int, int] | None:
-        """From when to when acked writes were in danger; None without a fault."""
-        if self.fault_us is None or self.danger_ends_us is None:
-            return None
-        return self.fault_us - self.fault_error_us, self.danger_ends_us
-
-    @property
     def trouble_us(self) -> tuple[int, int]:
-        """From when to when outages are to be expected; without a fault, all of the workload."""
-        if self.fault_us is None:
+        """From when to when outages are to be expected; without a fault, all of the workload. Clients come
+        back while the agreement is still watched, so it lasts until the settled phase at least."""
+        if self.danger_us is None:
             return self.begin_us, self.workload_ends_us
-        return self.fault_us - self.fault_error_us, self.recovered_us
+        settled_us, _ = self.spans.get(Phase.SETTLED, (self.recovered_us, 0))
+        return self.danger_us[0], max(settled_us, self.recovered_us)
 
     def phase_at(self, t_us: int) -> Phase | None:
         return next((phase for phase, (start, end) in self.spans.items() if start <= t_us < end), None)
 
 
-def moments_of(history: History) -> Moments:
+def find_moments(history: History, nodes: Nodes) -> Moments:
+    """Ask `facts_of(history).moments`: there is one for each history."""
     ends_us = _last_known_us(history)
     spans = _spans(history, ends_us)
-    begin_us = spans[Phase.BASELINE][0] if Phase.BASELINE in spans else 0
     workload_ends_us = spans[Phase.AUDIT][0] if Phase.AUDIT in spans else ends_us
-    first = min(fault_effects(history), key=lambda event: event.t_us, default=None)
+    first, danger_us = first_effect(history), _danger_us(history, nodes)
     return Moments(
-        begin_us=begin_us,
+        begin_us=spans[Phase.BASELINE][0] if Phase.BASELINE in spans else 0,
         fault_us=None if first is None else first.t_us,
         fault_error_us=0 if first is None else first.error_us,
-        danger_ends_us=None if first is None else _danger_ends_us(history, first.t_us),
-        recovered_us=_recovered_us(history, spans, workload_ends_us),
+        danger_us=danger_us,
+        recovered_us=_recovered_us(history, spans, danger_us, workload_ends_us),
+        given_up=_given_up(history),
         workload_ends_us=workload_ends_us,
+        end_us=ends_us,
         spans=spans,
     )
 
@@ -81,11 +84,9 @@ def fault_effects(history: History) -> list[Event]:
     return [event for event in history.events if event.name == "effect"]
 
 
-def shard_of(history: History, event: Event) -> int | None:
-    """The shard that an event concerns: as recorded, or by its node."""
-    if event.shard is not None:
-        return event.shard
-    return history.once(Shards).of(event.node, event.t_us)
+def first_effect(history: History) -> Event | None:
+    """The effect that a run's seconds count from; None: no fault took effect."""
+    return min(fault_effects(history), key=lambda event: event.t_us, default=None)
 
 
 def targets_of(event: Event, history: History) -> list[str]:
@@ -105,21 +106,40 @@ def _spans(history: History, ends_us: int) -> dict[Phase, tuple[int, int]]:
 
 
 def _last_known_us(history: History) -> int:
+    """When the closing line was written; of a history without one, the latest of everything in it."""
     if history.closing is not None:
         return history.closing.t_us
     times = [change.t_us for change in history.phases]
     times += [event.t_us for event in history.events]
     times += [pair.t_us for pair in history.clocks]
+    times += [sample.done_us for sample in history.samples]
     return max([*times, int(traffic_of(history).ended_us.max(initial=0))])
 
 
-def _recovered_us(history: History, spans: Mapping[Phase, tuple[int, int]], otherwise_us: int) -> int:
-    if Phase.SETTLED in spans:
-        return spans[Phase.SETTLED][0]
-    return max((event.t_us for event in history.events if event.name == "recovered"), default=otherwise_us)
+def _given_up(history: History) -> bool:
+    return history.closing is not None and bool(history.closing.not_recovered)
 
 
-def _danger_ends_us(history: History, first_us: int) -> int:
+def _recovered_us(
+    history: History, spans: Spans, danger_us: tuple[int, int] | None, workload_ends_us: int
+) -> int:
+    """What was seen before the danger was over is no end of it, nor what was undone before the limit. Where
+    nobody wrote the moment down, the settled phase began once it had been seen."""
+    given_up = _given_up(history)
+    if danger_us is not None:
+        since_us = max([danger_us[1], *(event.t_us for event in fault_effects(history))])
+        if given_up and Phase.RECOVERY in spans:
+            since_us = max(since_us, spans[Phase.RECOVERY][0])
+        seen = [one.t_us for one in history.events if one.name == "recovered" and one.t_us >= since_us]
+        if seen:
+            return min(seen)
+    return spans[Phase.SETTLED][0] if Phase.SETTLED in spans and not given_up else workload_ends_us
+
+
+def _danger_us(history: History, nodes: Nodes) -> tuple[int, int] | None:
+    begun = fault_effects(history)
+    if not begun:
+        return None
     lasting = history.plan.scenario.faults_with(Trait.LASTS)
 
     def matters(event: Event) -> bool:
@@ -127,16 +147,17 @@ def _danger_ends_us(history: History, first_us: int) -> int:
             return event.fault in lasting
         return event.name in {"effect", "promoted", "demoted"}
 
-    served_us = _first_answers(history)
+    served_us = _first_answers(history, nodes)
     ends = (served_us(event) for event in history.events if matters(event))
-    return max([first_us, *map(int, ends)])
+    first_us = min(event.t_us for event in begun)
+    return min(event.t_us - event.error_us for event in begun), max([first_us, *map(int, ends)])
 
 
-def _first_answers(history: History) -> Callable[[Event], float]:
+def _first_answers(history: History, nodes: Nodes) -> Callable[[Event], float]:
     """Of an event, when it happened. A restart has when the new process first answered anybody: whoever
     started it may be told much later, and users are served meanwhile."""
     starting = history.plan.scenario.faults_with(Trait.STARTS_PROCESS)
-    restarts = history.once(Nodes).restarts if starting else ()
+    restarts = nodes.restarts if starting else ()
 
     def served_us(event: Event) -> float:
         if event.fault not in starting:

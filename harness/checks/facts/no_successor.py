@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.checks.facts.ownership import Nodes
-from harness.checks.facts.shards import Shards
+from harness.checks.facts.of_run import Facts
 from harness.model.history import History
 from harness.model.records import Event
 from harness.model.words import Cause, TopologyKind
@@ -73,18 +72,17 @@ def aborted(events: Iterable[Event]) -> LastWord | None:
     return LastWord(cause=Cause.TILT, text="in TILT mode, which acts on nothing", event=frozen)
 
 
-def last_word(history: History, shard: int, begin_us: float, until_us: float) -> LastWord:
+def last_word(facts: Facts, shard: int, begin_us: float, until_us: float) -> LastWord:
     """Why nobody took the shard over in [begin, until), though its primary was struck."""
-    shards = history.once(Shards)
+    history, shards = facts.history, facts.shards
     heard = [
         event
         for event in history.events
-        if begin_us <= event.t_us < until_us
-        and (shards.of(event.node, event.t_us) or event.shard) in {None, shard}
+        if begin_us <= event.t_us < until_us and shards.of_event(event) in {None, shard}
     ]
     if len(shards.members(shard, begin_us)) < 2:
         return LastWord(cause=Cause.NO_REPLICA, text=f"shard {shard} has no replica that could take over")
-    node = history.once(Nodes).owner_at(shard, begin_us)
+    node = facts.nodes.owner_at(shard, begin_us)
     suspecting = _suspecting(heard, node)
     agreed = any(event.name == "agreed" and event.node == node for event in heard)
     if history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:

@@ -47,10 +47,10 @@ class Loss:
 
 
 class Nodes:
-    """Answers about the data nodes of one run."""
+    """Answers about the data nodes of one run. Ask `facts_of(history).nodes`: there is one for each."""
 
-    def __init__(self, history: History) -> None:
-        self.shards = history.once(Shards)
+    def __init__(self, history: History, shards: Shards) -> None:
+        self.shards = shards
         self._samples: dict[str, list[NodeSample]] = defaultdict(list)
         for sample in history.samples:
             if sample.reachable and self.shards.of(sample.node, sample.done_us) is not None:
@@ -61,15 +61,13 @@ class Nodes:
         self.flushes = _flushes(history, self.shards)
         self.reborn = self._find_reborn()
         self.evicted_at = {
-            (event.key, self.shards.of(event.node, event.t_us) or event.shard): event
+            (event.key, self.shards.of_event(event)): event
             for event in reversed(history.events)
             if event.name == "evicted" and event.key is not None
         }
         self._by_key = history.opening.eviction_events
         self._deaf = {
-            self.shards.of(event.node, event.t_us) or event.shard
-            for event in history.events
-            if event.name == "evictions-missed"
+            self.shards.of_event(event) for event in history.events if event.name == "evictions-missed"
         }
         self._gone = self._find_gone(history)
 
@@ -93,7 +91,7 @@ class Nodes:
     def standing(self, node: str, sent_us: float, done_us: float) -> Standing:
         """What the node was, in truth, between these moments."""
         shard = self.shards.of(node, done_us)
-        if shard is None:
+        if shard not in self.owners:
             return Standing.UNKNOWN
         mine = [n for n, owner in enumerate(self.owners[shard]) if owner.node == node]
         held = [n for n in mine if self.owners[shard][n].from_us <= done_us]
@@ -116,7 +114,7 @@ class Nodes:
     def heirs(self, node: str, t_us: float) -> Iterator[Owner]:
         """Who took over from this node, who from that one, and so on."""
         shard = self.shards.of(node, t_us)
-        if shard is None:
+        if shard not in self.owners:
             return
         held = [n for n, one in enumerate(self.owners[shard]) if one.node == node and one.from_us <= t_us]
         position = held[-1] if held else None
@@ -131,6 +129,10 @@ class Nodes:
             if owner.from_us <= t_us:
                 found = owner.node
         return found
+
+    def settled_owner_at(self, shard: int, t_us: float) -> str | None:
+        """The shard's primary then, by the last promotion that was certainly over."""
+        return next((one.node for one in reversed(self.owners.get(shard, ())) if one.by_us <= t_us), None)
 
     def evicted_between(self, shard: int, from_us: float, to_us: float) -> tuple[str, int]:
         """(run_id, keys evicted by then) of a shard's primary whose memory was at its limit, if the
@@ -199,7 +201,7 @@ def _flushes(history: History, shards: Shards) -> list[Loss]:
             continue
         if fault is not None and cache_database and _of_the_cache_alone(fault):
             continue
-        shard = shards.of(event.node, event.t_us) or event.shard
+        shard = shards.of_event(event)
         struck = {node.shard for node in history.plan.data_nodes()} if shard is None else {shard}
         losses += [
             Loss(

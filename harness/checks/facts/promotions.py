@@ -57,7 +57,7 @@ def find_owners(
     known = [event for event in history.events if shards.of(event.node, event.t_us) is not None]
     for owner in sorted(_promoted(known, {node.name for node in began}, samples), key=lambda one: one.by_us):
         shard = shards.of(owner.node, owner.by_us)
-        if shard is not None:
+        if shard in owners:  # else the plan has no such shard, and nobody knows who began it
             owners[shard].append(owner)
     _add_published(owners, known, shards, samples)
     return owners
@@ -111,7 +111,7 @@ def _add_published(
     about = [event for event in events if event.name in {ORDERED, NOTICED, PUBLISHED}]
     for event in about:
         shard = shards.of(event.node, event.t_us)
-        if event.name == ORDERED or shard is None or event.node is None:
+        if event.name == ORDERED or shard not in owners or event.node is None:
             continue
         line = owners[shard]
         last = heard.get((event.source, shard), line[0])

@@ -56,9 +56,9 @@ class Closings:
         ]
 
 
-def told_open(history: History) -> str:
+def told_open(closings: Closings) -> str:
     """For people: how many unanswered attempts may have taken effect at any time; empty: none."""
-    still = Closings(history, history.once(Nodes)).open()
+    still = closings.open()
     if not still:
         return ""
     attempts = "1 unanswered attempt" if len(still) == 1 else f"{len(still)} unanswered attempts"

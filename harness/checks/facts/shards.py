@@ -10,10 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from harness.model.history import History
+from harness.model.records import Event
 
 
 class Shards:
-    """Ask `history.once(Shards)`: there is one for each history."""
+    """Ask `facts_of(history).shards`: there is one for each history."""
 
     def __init__(self, history: History) -> None:
         self._began = {node.name: node.shard for node in history.plan.data_nodes()}
@@ -31,6 +32,10 @@ class Shards:
         if node not in self._began:
             return None
         return self._moved_to[node][bisect_right(self._moved_us[node], t_us)]
+
+    def of_event(self, event: Event) -> int | None:
+        """The shard that an event concerns: its node's then; of one without a data node, what it names."""
+        return self.of(event.node, event.t_us) or event.shard
 
     def members(self, shard: int, t_us: float) -> frozenset[str]:
         """The nodes that belonged to the shard then."""

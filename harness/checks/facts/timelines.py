@@ -14,10 +14,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from harness.checks.columns.traffic import Traffic, traffic_of
-from harness.checks.facts.last_looks import LastLooks
-from harness.checks.facts.ownership import Nodes
-from harness.checks.facts.request_ends import Closings
+from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
+from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.step_effects import (
     FOREVER,
     NEVER,
@@ -46,7 +44,7 @@ from harness.model.records import (
     Operation,
     Step,
 )
-from harness.model.words import OperationKind, Outcome, Phase, StepKind
+from harness.model.words import OperationKind, Outcome, StepKind
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 
@@ -55,8 +53,6 @@ EPSILON_US = 2000
 NOTICEABLE_US = 50_000
 """A deadline that is off by no more is no finding, on any engine: no user can tell, and whoever sets an
 idle timeout sets seconds. Where engines before Redis 7.0 add to this, `replayed_timeouts` says."""
-DRIFT_LIMIT_US = 50_000
-"""Wall and monotonic clock further apart than this: deadlines cannot be judged."""
 UNKNOWN_DRIFT_US = 1_000_000
 """Assumed where no clock was recorded: enough to excuse, far too much to judge deadlines."""
 BUFFERED_US = 50_000
@@ -122,15 +118,13 @@ class Timeline:
 
 
 class Index:
-    def __init__(self, history: History, traffic: Traffic | None = None) -> None:
-        """`traffic`: all of the run's, where the history holds a part of its operations."""
+    def __init__(self, history: History, facts: Facts | None = None) -> None:
+        """`facts`: of the whole run, where the history holds a part of its operations."""
         self.history = history
-        self.traffic = traffic_of(history) if traffic is None else traffic
+        self.facts = facts_of(history) if facts is None else facts
         self.plan = history.plan
-        self.nodes = Nodes(history)
-        self.closings = Closings(history, self.nodes)
-        self.last_looks = LastLooks(history)
-        self.connections: dict[int, Connection] = {one.id: one for one in history.connections}
+        self.nodes = self.facts.nodes
+        self.last_looks = self.facts.last_looks
         self.operations: dict[int, Operation] = {one.id: one for one in history.operations}
         self.sessions: dict[str, Timeline] = {}
         self.by_user: dict[str, list[Timeline]] = defaultdict(list)
@@ -146,11 +140,9 @@ class Index:
         self.epsilon_us, self.clocks_known = self._epsilon()
         self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
         """How far off a deadline must be before it is a finding: proved, and not too small to matter."""
-        self.effect_us = first_effect_us(history)
-        self.recovered_us = recovered_us(history, self.effect_us)
-        self.end_us = _end(history, self.traffic)
         wait_us = int(history.plan.longest_client_wait_s * 1e6)
-        self.horizon_us = FOREVER if history.complete else self.end_us - wait_us - BUFFERED_US
+        end_us = self.facts.moments.end_us
+        self.horizon_us = FOREVER if history.complete else end_us - wait_us - BUFFERED_US
         self._read_operations()
         if not self.guarded:
             self._tell_pieces_apart()
@@ -161,8 +153,7 @@ class Index:
 
     @property
     def audited(self) -> bool:
-        summary = self.history.audit_summary
-        return summary is not None and summary.valid_pass is not None
+        return self.history.valid_pass is not None
 
     def connection_of(self, effect: StepEffect) -> Connection | None:
         """The connection whose reply acked the effect."""
@@ -173,7 +164,11 @@ class Index:
         if reply is None:
             numbers = [one for one in operation.attempts if one.n in step.attempts and one.connection]
             reply = numbers[-1] if numbers else None
-        return None if reply is None or reply.connection is None else self.connections.get(reply.connection)
+        return (
+            None
+            if reply is None or reply.connection is None
+            else self.facts.connections.get(reply.connection)
+        )
 
     def forensics(self, session: str) -> tuple[ForensicEntry, ...]:
         """What nodes held of a session shortly before they lost their data (healed after a partition,
@@ -196,7 +191,7 @@ class Index:
 
     def gone_us(self, attempt: Attempt) -> float:
         """Since when an unanswered attempt certainly could not be executed any more."""
-        return self.closings.over_us(attempt.connection, attempt.sent_us)
+        return self.facts.closings.over_us(attempt.connection, attempt.sent_us)
 
     def _read_operations(self) -> None:
         for operation in self.history.operations:
@@ -341,12 +336,9 @@ class Index:
                 effects[:] = [closed if one is effect else one for one in effects]
 
     def _read_audit(self) -> None:
-        summary = self.history.audit_summary
-        if summary is None or summary.valid_pass is None:
-            return
-        for entry in self.history.audit:
+        for entry in self.history.valid_audit():
             timeline = self.sessions.get(entry.session)
-            if entry.pass_n != summary.valid_pass or timeline is None:
+            if timeline is None:
                 continue
             if entry.indexed is not None and entry.role == "primary":
                 timeline.listed = entry.indexed
@@ -378,8 +370,7 @@ class Index:
 
     def _epsilon(self) -> tuple[float, bool]:
         """What cannot be measured of a deadline, and whether the clocks allow judging deadlines at all."""
-        apart = [pair.wall_us - pair.t_us for pair in self.history.clocks]
-        drift_us = max(apart) - min(apart) if apart else UNKNOWN_DRIFT_US
+        drift_us = UNKNOWN_DRIFT_US if self.facts.drift_us is None else self.facts.drift_us
         return EPSILON_US + drift_us, drift_us <= DRIFT_LIMIT_US
 
 
@@ -403,28 +394,3 @@ def _audited_state(entry: AuditEntry, saw: Mapping[str, str], timeline: Timeline
     if not saw and entry.key_type not in {None, "hash", "none"}:
         return State.PARTIAL
     return state_of(saw, timeline.session, timeline.user)
-
-
-def first_effect_us(history: History) -> float | None:
-    return min((one.t_us - one.error_us for one in history.events if one.name == "effect"), default=None)
-
-
-def recovered_us(history: History, effect_us: float | None) -> float:
-    """The end of recovery: the first `recovered` after the last fault's effect, else the settled phase."""
-    if effect_us is not None:
-        last_us = max(one.t_us for one in history.events if one.name == "effect")
-        told = [one.t_us for one in history.events if one.name == "recovered" and one.t_us >= last_us]
-        if told:
-            return min(told)
-    settled = [one.t_us for one in history.phases if one.phase in {Phase.SETTLED, Phase.AUDIT}]
-    return min(settled, default=FOREVER)
-
-
-def _end(history: History, traffic: Traffic) -> float:
-    """The last moment that the history knows of."""
-    ends: list[float] = traffic.ended_us[-256:].tolist()
-    ends += [one.done_us for one in history.samples[-64:]]
-    ends += [one.t_us for one in history.events[-8:]] + [one.t_us for one in history.clocks[-2:]]
-    if history.closing is not None:
-        ends.append(history.closing.t_us)
-    return max(ends, default=0.0)

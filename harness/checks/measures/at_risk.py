@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words, flagged, integers
-from harness.checks.columns.traffic import OUTCOMES, traffic_of
-from harness.checks.facts.landmarks import Moments
+from harness.checks.columns.traffic import OUTCOMES
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import Scope
 from harness.model.history import History
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -19,15 +19,16 @@ from harness.model.words import OperationKind, Outcome, StepKind
 EVERYTHING = Scope()
 
 
-def sessions_at_risk(history: History, moments: Moments, scope: Scope = EVERYTHING) -> set[str]:
+def sessions_at_risk(facts: Facts, scope: Scope = EVERYTHING) -> set[str]:
     """By their log-in's group; with a phase in the scope, the sessions made in that phase."""
-    traffic, names = traffic_of(history), Words(history.table.operations, "session")
+    traffic, moments = facts.traffic, facts.moments
+    names = Words(facts.history.table.operations, "session")
     made = traffic.succeeded & traffic.of_kind(OperationKind.LOGIN)
     if scope.phase is not None:
         return set(names.at(made & scope.has(traffic)))
     start_us, end_us = moments.danger_us or (moments.workload_ends_us, moments.workload_ends_us)
     made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
-    return set(names.at(made)) - _over(history, start_us)
+    return set(names.at(made)) - _over(facts.history, start_us)
 
 
 def _over(history: History, by_us: int) -> set[str]:

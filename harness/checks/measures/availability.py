@@ -24,6 +24,7 @@ import numpy as np
 from harness.checks.columns.arrays import NONE, ROWS_AT_ONCE, Codes, Flags, Integers, picked
 from harness.checks.columns.traffic import KINDS, PHASES, Traffic, traffic_of
 from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Interval, Window
@@ -113,14 +114,14 @@ class Group:
         return _in_service(unprobed(self.known_us, found, span, late=late), self.service, moments)
 
 
-def outages(history: History, moments: Moments) -> tuple[Window, ...]:
+def outages(facts: Facts) -> tuple[Window, ...]:
     """Every kind's windows: of `all` (nobody got through), of each group, and once more the
     `worst` group's. A kind with a single group has only `all` and `worst`."""
-    traffic = traffic_of(history)
+    traffic, moments = facts.traffic, facts.moments
     judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     found: list[Window] = []
     for kind in _with_failures(traffic, judged, moments):
-        found += _of_kind(history, judged, kind, moments)
+        found += _of_kind(facts, judged, kind)
     return tuple(found)
 
 
@@ -137,12 +138,12 @@ def _with_failures(traffic: Traffic, judged: Flags, moments: Moments) -> list[Op
     return [kind for kind in OperationKind if counted[KINDS.index(kind)]]
 
 
-def _of_kind(history: History, judged: Flags, kind: OperationKind, moments: Moments) -> list[Window]:
-    traffic = traffic_of(history)
+def _of_kind(facts: Facts, judged: Flags, kind: OperationKind) -> list[Window]:
+    traffic, moments = facts.traffic, facts.moments
     mine = judged & traffic.of_kind(kind)
     late = late_us(traffic.where(mine))
-    everybody = groups_of(history, kind, mine, moments, apart=False)
-    apart = groups_of(history, kind, mine, moments)
+    everybody = groups_of(facts, kind, mine, apart=False)
+    apart = groups_of(facts, kind, mine)
     found = windows_from(everybody[0].gaps(late=late, moments=moments), kind, "all", moments)
     by_group = {
         one.name: windows_from(one.gaps(late=late, moments=moments), kind, one.name, moments) for one in apart
@@ -151,9 +152,9 @@ def _of_kind(history: History, judged: Flags, kind: OperationKind, moments: Mome
     return [*found, *named, *(replace(window, group="worst") for window in worst_of(by_group))]
 
 
-def worst_for_users(history: History, moments: Moments) -> Window | None:
+def worst_for_users(facts: Facts) -> Window | None:
     """The longest window of any kind of operation and any web server; None: there was none."""
-    traffic = traffic_of(history)
+    traffic, moments = facts.traffic, facts.moments
     judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     found: list[Window] = []
     for kind in _with_failures(traffic, judged, moments):
@@ -161,25 +162,23 @@ def worst_for_users(history: History, moments: Moments) -> Window | None:
         late = late_us(traffic.where(of_kind))
         for web_server in traffic.web_servers:
             chosen = of_kind & traffic.by_web_server(web_server)
-            for group in groups_of(history, kind, chosen, moments) if chosen.any() else ():
+            for group in groups_of(facts, kind, chosen) if chosen.any() else ():
                 where = web_server if group.name == "all" else f"{web_server}, {group.name}"
                 found += windows_from(group.gaps(late=late, moments=moments), kind, where, moments)
     return max(found, key=lambda one: (one.duration_s.low, one.duration_s.high), default=None)
 
 
-def groups_of(
-    history: History, kind: str, chosen: Flags, moments: Moments, *, apart: bool = True
-) -> list[Group]:
+def groups_of(facts: Facts, kind: str, chosen: Flags, *, apart: bool = True) -> list[Group]:
     """The chosen operations of a kind by shard and side, or (`apart` False) as one group. What succeeded in
     other phases, and of other kinds, counts as far as the same web servers and shards did it."""
-    traffic = traffic_of(history)
-    side_of = history.once(sides)
+    traffic = facts.traffic
+    side_of = facts.history.once(sides)
     names = sorted({*side_of.values(), "all"})
     places = np.array([*(names.index(side_of.get(web, "all")) for web in traffic.web_servers), 0])
     judged = traffic.where(chosen)
-    proofs = _proofs(history, kind, judged)
+    proofs = _proofs(facts, kind, judged)
     if not apart:
-        return [_group("all", judged, proofs.done_us, history, moments)]
+        return [_group("all", judged, proofs.done_us, facts)]
     group, proved = (one.shard * len(names) + places[one.web_server] for one in (judged, proofs))
     numbers = np.flatnonzero(np.bincount(group)).tolist()
     shards = len({number // len(names) for number in numbers})
@@ -188,7 +187,7 @@ def groups_of(
         shard, side = divmod(number, len(names))
         name = _name(shard if shards > 1 else None, names[side])
         mine = judged.where(group == number) if len(numbers) > 1 else judged
-        found.append(_group(name, mine, proofs.done_us[proved == number], history, moments))
+        found.append(_group(name, mine, proofs.done_us[proved == number], facts))
     return found
 
 
@@ -201,11 +200,11 @@ class Proofs:
     web_server: Codes
 
 
-def _proofs(history: History, kind: str, judged: Traffic) -> Proofs:
+def _proofs(facts: Facts, kind: str, judged: Traffic) -> Proofs:
     """What succeeded, by the web servers that the judged operations went through."""
-    traffic = traffic_of(history)
+    traffic = facts.traffic
     kinds = PROVED_BY[OperationKind(kind)]
-    if kind == OperationKind.READ and history.plan.scenario.deployment.client.read_from_replicas:
+    if kind == OperationKind.READ and facts.history.plan.scenario.deployment.client.read_from_replicas:
         kinds = frozenset({OperationKind.READ})  # whoever takes changes is not who answers
     by_kind = picked(np.array([one in kinds for one in KINDS]), traffic.kind)
     there = np.zeros(max(1, len(traffic.web_servers)), np.bool_)
@@ -216,24 +215,25 @@ def _proofs(history: History, kind: str, judged: Traffic) -> Proofs:
     )
 
 
-def _group(name: str, judged: Traffic, known_us: Integers, history: History, moments: Moments) -> Group:
+def _group(name: str, judged: Traffic, known_us: Integers, facts: Facts) -> Group:
     names = [judged.web_servers[code] for code in np.flatnonzero(np.bincount(judged.web_server)).tolist()]
     return Group(
         name=name,
         judged=judged,
         known_us=np.sort(known_us),
-        service=in_service(history, names, moments),
+        service=in_service(facts, names),
     )
 
 
-def in_service(history: History, web_servers: Collection[str], moments: Moments) -> tuple[Span, ...]:
+def in_service(facts: Facts, web_servers: Collection[str]) -> tuple[Span, ...]:
     """When at least one of these web servers was in service: until a fault took it out, and from when that
     fault was healed."""
-    away = [_away(history, one, moments.workload_ends_us) for one in web_servers]
+    ends_us = facts.moments.workload_ends_us
+    away = [_away(facts.history, one, ends_us) for one in web_servers]
     edges = sorted(
         {
             NONE,
-            moments.workload_ends_us,
+            ends_us,
             *(edge for spans in away for span in spans for edge in span),
         }
     )

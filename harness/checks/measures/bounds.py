@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import scope_of
 from harness.checks.promises.loss_budget import loss_budgets
 from harness.model.fit import LOSS_BUDGET, settings_s
-from harness.model.history import History
 from harness.model.judgement import LossBudget, governing
 from harness.model.scenario import Expectation
 
 
-def bounds_of(history: History) -> tuple[float | None, ...]:
+def bounds_of(facts: Facts) -> tuple[float | None, ...]:
     """The bounds of the expectations as numbers, parallel to them; None where there is none."""
-    plan = history.plan
+    plan = facts.history.plan
     return tuple(
-        bound.value if bound.value is not None else _bound(expectation, history)
+        bound.value if bound.value is not None else _bound(expectation, facts)
         for expectation, bound in zip(plan.scenario.expect, plan.bounds, strict=True)
     )
 
 
-def budget_of(expectation: Expectation, history: History) -> LossBudget | None:
+def budget_of(expectation: Expectation, facts: Facts) -> LossBudget | None:
     """What bounds the loss window in the expectation's group."""
-    return governing(loss_budgets(history, Nodes(history)), scope_of(expectation).shard)
+    return governing(loss_budgets(facts), scope_of(expectation).shard)
 
 
-def _bound(expectation: Expectation, history: History) -> float | None:
-    budget = budget_of(expectation, history)
+def _bound(expectation: Expectation, facts: Facts) -> float | None:
+    budget = budget_of(expectation, facts)
     if budget is None or budget.window_s is None:
         return None
-    scenario = history.plan.scenario
+    scenario = facts.history.plan.scenario
     known = {LOSS_BUDGET: budget.window_s, **settings_s(scenario.deployment, scenario.workload)}
     terms = [
         term.factor if term.setting is None else term.factor * known[term.setting]

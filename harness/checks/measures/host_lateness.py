@@ -16,11 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.checks.columns.arrays import Words, integers
-from harness.checks.columns.traffic import traffic_of
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.bounds import bounds_of
 from harness.checks.measures.latency import percentile
-from harness.model.history import History
 from harness.model.records import ClockPair
 from harness.model.table import rows_of
 from harness.model.words import Outcome, Phase
@@ -99,8 +97,8 @@ class Lateness:
         return f"late by {1000 * late_s:.0f} ms, too much to judge a bound of {bound_s:g} s"
 
 
-def lateness(history: History, moments: Moments) -> Lateness:
-    clocks = judged_clocks(history, moments)
+def lateness(facts: Facts) -> Lateness:
+    clocks = judged_clocks(facts)
     delays_s = [max(pair.loop_lag_us, pair.canary_lag_us) / 1e6 for pair in clocks]
     return Lateness(
         delays_s=tuple(_noticed(delay_s) for delay_s in delays_s),
@@ -108,8 +106,8 @@ def lateness(history: History, moments: Moments) -> Lateness:
             Waits(delay_s, pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else Waits()
             for pair, delay_s in zip(clocks, delays_s, strict=True)
         ),
-        answers_s=_noticed(_slow_answers_s(history)),
-        bound_s=_tightest_bound_s(history),
+        answers_s=_noticed(_slow_answers_s(facts)),
+        bound_s=_tightest_bound_s(facts),
     )
 
 
@@ -126,38 +124,30 @@ def _pressed(pair: ClockPair) -> bool:
     )
 
 
-def judged_clocks(history: History, moments: Moments) -> list[ClockPair]:
+def judged_clocks(facts: Facts) -> list[ClockPair]:
     """Clock records that say something about fault and recovery; each speaks for the second before it."""
-    start_us, end_us = _judged_us(history, moments)
-    if moments.fault_us is not None:
+    start_us, end_us = facts.moments.trouble_us
+    if facts.moments.fault_us is not None:
         start_us, end_us = start_us - 1_000_000, end_us + 1_000_000
-    return [pair for pair in history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
+    return [pair for pair in facts.history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
 
 
-def _judged_us(history: History, moments: Moments) -> tuple[int, int]:
-    """From the fault to recovery; to the workload's end where there was no fault, or no recovery."""
-    if moments.fault_us is None:
-        return moments.begin_us, moments.workload_ends_us
-    never = history.closing is not None and history.closing.not_recovered
-    return moments.fault_us, moments.workload_ends_us if never else moments.recovered_us
-
-
-def unwatched_s(history: History, moments: Moments) -> float:
+def unwatched_s(facts: Facts) -> float:
     """The longest stretch of fault and recovery of which no clock record says anything. A record speaks for
     the second before it, and for as long as it was late."""
-    start_us, end_us = _judged_us(history, moments)
+    start_us, end_us = facts.moments.trouble_us
     longest_us, known_us = 0, start_us
-    for pair in judged_clocks(history, moments):
+    for pair in judged_clocks(facts):
         late_us = max(pair.loop_lag_us, pair.canary_lag_us)
         longest_us = max(longest_us, min(pair.t_us - 1_000_000 - late_us, end_us) - known_us)
         known_us = max(known_us, pair.t_us)
     return max(longest_us, end_us - known_us) / 1e6
 
 
-def _tightest_bound_s(history: History) -> float:
+def _tightest_bound_s(facts: Facts) -> float:
     bounds = [
         bound
-        for expectation, bound in zip(history.plan.scenario.expect, bounds_of(history), strict=True)
+        for expectation, bound in zip(facts.history.plan.scenario.expect, bounds_of(facts), strict=True)
         if expectation.timing and bound
     ]
     return min(bounds, default=USUAL_BOUND_S)
@@ -178,7 +168,7 @@ def _most_within(each_s: Sequence[float], seconds: int) -> float:
     return max((sum(each_s[at : at + seconds]) for at in range(len(each_s))), default=0.0)
 
 
-def _slow_answers_s(history: History) -> float:
+def _slow_answers_s(facts: Facts) -> float:
     """What the slowest hundredth waited once nothing was wrong any more; only of operations whose every
     attempt was answered, so that no time-out counts. A request passes several processes: where each is a
     little late, too little to be noticed, the sum shows here.
@@ -186,7 +176,7 @@ def _slow_answers_s(history: History) -> float:
     Trap: not all that an operation takes is waiting. What it does between its attempts (a lock's work, a
     pause) and how long it stood behind another one of its browser tab are its own; and `WAIT` for a replica
     that is not there takes its whole time on every machine."""
-    table, traffic = history.table, traffic_of(history)
+    table, traffic = facts.history.table, facts.traffic
     rows = rows_of(table.attempts)
     calm = traffic.in_phase(Phase.SETTLED) & traffic.with_outcome(Outcome.ACKED)
     calm[rows[~Words(table.attempts, "result").equal("reply")]] = False

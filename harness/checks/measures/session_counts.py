@@ -30,7 +30,8 @@ def count_sessions(
     findings = list(findings)
     breaking = having(FindingTrait.BREAKS_SESSION)
     broken = {one.session for one in findings if one.name in breaking and one.session is not None}
-    first_us = FOREVER if index.effect_us is None else index.effect_us
+    danger_us = index.facts.moments.danger_us
+    first_us = FOREVER if danger_us is None else danger_us[0]
     out = _put_out(index, findings)
     total = intact = undecidable = hurt = maybe_out = 0
     for timeline in index.sessions.values():
@@ -82,7 +83,9 @@ def _came_through(index: Index, timeline: Timeline) -> bool:
     if left and timeline.created.step.witness in left:
         return True  # written in one group with the session, and kept for longer
     return any(
-        one.state is State.PRESENT and one.sent_us > index.recovered_us and not discarded(index, one)
+        one.state is State.PRESENT
+        and one.sent_us > index.facts.moments.recovered_us
+        and not discarded(index, one)
         for one in timeline.sights
     )
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words
-from harness.checks.columns.traffic import OUTCOMES, Traffic, traffic_of
+from harness.checks.columns.traffic import OUTCOMES, Traffic
 from harness.checks.facts.failovers import failover_steps, promotions
-from harness.checks.facts.landmarks import Moments, fault_effects, shard_of
-from harness.checks.facts.ownership import Nodes
-from harness.checks.facts.shards import Shards
+from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.availability import outages, total, worst_for_users
 from harness.checks.measures.latency import latency
@@ -65,28 +64,27 @@ POPULATIONS: Mapping[OutOf, Population] = {
 """The sessions are no operations: `share` counts them by themselves."""
 
 
-def measure(
-    history: History, moments: Moments, findings: Sequence[Finding], sessions: SessionCounts
-) -> Metrics:
-    traffic, windows = traffic_of(history), outages(history, moments)
+def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) -> Metrics:
+    history, moments, traffic = facts.history, facts.moments, facts.traffic
+    windows = outages(facts)
     lost = lost_operations(findings)
     return Metrics(
         outages=windows,
-        worst_outage=worst_for_users(history, moments),
-        logouts_failed=logouts_failed(history),
+        worst_outage=worst_for_users(facts),
+        logouts_failed=logouts_failed(facts),
         latency=latency(traffic),
-        failover_steps=failover_steps(history, [one for one in findings if one.name == STALE_READ.name]),
+        failover_steps=failover_steps(facts, [one for one in findings if one.name == STALE_READ.name]),
         sessions=sessions,
         operations=_by_outcome(traffic),
         by_behaviour=_by_behaviour(traffic),
         by_second=_by_second(traffic),
-        lag_at_fault_bytes=lag_at_fault_bytes(history, moments),
+        lag_at_fault_bytes=lag_at_fault_bytes(facts),
         loss_window_s=loss_window_s(findings, moments),
         lost_before_s=lost_before_s(findings, moments),
-        loss_budgets=loss_budgets(history, Nodes(history)),
-        writes_acked_after_fault=len(_in_danger(WRITES, history, moments, Scope(), lost)),
+        loss_budgets=loss_budgets(facts),
+        writes_acked_after_fault=len(_in_danger(WRITES, facts, Scope(), lost)),
         writes_lost=len(lost),
-        failovers=promotions(history),
+        failovers=promotions(facts),
         evicted_keys=evicted_keys(history),
         refused_login_s=total(
             one.duration_s for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
@@ -94,10 +92,10 @@ def measure(
     )
 
 
-def logouts_failed(history: History) -> int:
+def logouts_failed(facts: Facts) -> int:
     """Sessions that their users asked to end, and that no acked logout ended: as far as anybody told them,
     they are still logged in."""
-    traffic, sessions = traffic_of(history), Words(history.table.operations, "session")
+    traffic, sessions = facts.traffic, Words(facts.history.table.operations, "session")
     asked = traffic.of_kind(OperationKind.LOGOUT) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     refused = traffic.with_outcome(Outcome.REJECTED) | traffic.with_outcome(Outcome.UNKNOWN)
     in_vain = asked & refused & ~traffic.cancelled  # what the end of the run cut off is nobody's trouble
@@ -137,22 +135,21 @@ def lost_before_s(findings: Iterable[Finding], moments: Moments) -> float:
     return max(0, moments.fault_us - min(acked, default=moments.fault_us)) / 1e6
 
 
-def lag_at_fault_bytes(history: History, moments: Moments) -> int | None:
-    """How far the slowest replica was behind in the last look at the hit primary before the fault."""
-    if moments.fault_us is None:
+def lag_at_fault_bytes(facts: Facts) -> int | None:
+    """How far the slowest replica was behind in the last look at the hit shard's primary before the fault."""
+    effect = facts.first_effect
+    if effect is None:
         return None
-    effect = min(fault_effects(history), key=lambda event: event.t_us)
-    shard = shard_of(history, effect) or 1
-    nodes = history.once(Shards).members(shard, effect.t_us)
-    before_us = moments.fault_us - moments.fault_error_us
+    before_us = effect.t_us - effect.error_us
+    shard = facts.shards.of_event(effect) or 1
+    nodes = facts.shards.members(shard, effect.t_us)
     last: dict[str, NodeSample] = {}
-    for sample in history.samples:
+    for sample in facts.history.samples:
         if sample.node in nodes and sample.done_us <= before_us and sample.reachable:
             last[sample.node] = sample
-    primaries = [sample for sample in last.values() if sample.role == "primary"]
-    if not primaries:
+    primary = last.get(facts.nodes.settled_owner_at(shard, before_us) or "")
+    if primary is None or primary.role != "primary":
         return None
-    primary = max(primaries, key=lambda sample: sample.done_us)
     known = list(primary.replicas.values()) or [
         sample.offset for sample in last.values() if sample.role == "replica"
     ]
@@ -173,10 +170,11 @@ def evicted_keys(history: History) -> dict[str, int]:
     return found
 
 
-def unread_evictions(history: History) -> frozenset[str]:
+def unread_evictions(facts: Facts) -> frozenset[str]:
     """Purposes of instances of which it is not known what they evicted after the last look at a counter: a
     process with a memory limit ended during the run, or nobody read it once the traffic was over, or nobody
     ever read any of them, and so whether they had a limit."""
+    history = facts.history
     purposes = {node.name: str(node.purpose) for node in history.plan.data_nodes()}
     last: dict[str, NodeSample] = {}
     ended = set()
@@ -187,7 +185,7 @@ def unread_evictions(history: History) -> frozenset[str]:
         if before is not None and before.memory_limit_bytes and before.run_id != sample.run_id:
             ended.add(sample.node)
         last[sample.node] = sample
-    over_us = max((change.t_us for change in history.phases if change.phase is Phase.AUDIT), default=0)
+    over_us = facts.moments.workload_ends_us
     unread = {name for name, one in last.items() if one.sent_us < over_us - LAST_LOOK_US}
     unread |= _silent(history)
     ended |= {name for name in unread if name in last and last[name].memory_limit_bytes}
@@ -200,31 +198,29 @@ def _silent(history: History) -> set[str]:
     return {name for name, one in {one.node: one for one in history.samples}.items() if not one.reachable}
 
 
-def share(
-    finding: str, history: History, moments: Moments, findings: Iterable[Finding], scope: Scope
-) -> tuple[int, int]:
+def share(finding: str, facts: Facts, findings: Iterable[Finding], scope: Scope) -> tuple[int, int]:
     """(how many had the finding, how many could have had it) within a scope.
 
     Without a phase the population is what was in danger: from the first fault's effect until the
     last effect, promotion, demotion or healing. Sessions in danger also are those that were alive
     when the fault took effect.
     """
-    mine = [one for one in findings if one.name == finding and scope.finding(one, moments) is Membership.IN]
+    mine = [
+        one for one in findings if one.name == finding and scope.finding(one, facts.moments) is Membership.IN
+    ]
     kind = FINDINGS.get(finding)
     population = None if kind is None or kind.out_of is None else POPULATIONS.get(kind.out_of)
     if population is None:
         hit = {one.session for one in mine if one.session is not None}
-        return len(hit), len(hit | sessions_at_risk(history, moments, scope))
+        return len(hit), len(hit | sessions_at_risk(facts, scope))
     had = {operation for one in mine for operation in one.operations[population.had]}
-    return len(had), len(_in_danger(population, history, moments, scope, had))
+    return len(had), len(_in_danger(population, facts, scope, had))
 
 
-def _in_danger(
-    population: Population, history: History, moments: Moments, scope: Scope, besides: Iterable[int]
-) -> Integers:
+def _in_danger(population: Population, facts: Facts, scope: Scope, besides: Iterable[int]) -> Integers:
     """Ids of those that could have had the finding, and of those `besides` that had it."""
-    traffic = traffic_of(history)
-    chosen = population.has(traffic) & _exposed(traffic, moments, scope)
+    traffic = facts.traffic
+    chosen = population.has(traffic) & _exposed(traffic, facts.moments, scope)
     ids: Integers = np.union1d(traffic.id[chosen], np.fromiter(besides, np.int64))
     return ids
 

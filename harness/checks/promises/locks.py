@@ -145,7 +145,7 @@ def _read(index: Index) -> Locks:
 
 
 def _gone(index: Index) -> Callable[[Attempt], float]:
-    return lambda attempt: index.closings.over_us(attempt.connection, attempt.sent_us)
+    return lambda attempt: index.facts.closings.over_us(attempt.connection, attempt.sent_us)
 
 
 def _holding(index: Index, operation: Operation, step: Step) -> Holding | None:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from harness.checks.facts.landmarks import fault_effects, targets_of
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.landmarks import targets_of
+from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.check import Counted
@@ -30,7 +30,6 @@ from harness.checks.promises.loss_rules import (
 )
 from harness.checks.wording import seconds_text
 from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, FindingTrait
-from harness.model.history import History
 from harness.model.judgement import Finding, LossBudget
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
@@ -48,21 +47,20 @@ OVER_BUDGET = FindingKind(
 )
 
 
-def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
+def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
     """One budget for every proved effect and node, and for every failover that no fault explains."""
-    begun = fault_effects(history)
-    if not begun:
+    if not facts.effects:
         return ()
-    zero_us = begun[0].t_us
+    zero_us, history = facts.moments.zero_us, facts.history
     steps = {step.number: step for step in history.plan.scenario.faults}
     found: list[LossBudget] = []
     explained: set[Owner] = set()
-    for event in begun:
+    for event in facts.effects:
         step = steps.get(event.fault or 0)
         if step is None:
             continue
         hits = [
-            Hit(history=history, nodes=nodes, step=step, event=event, node=history.plan.node(name))
+            Hit(facts=facts, step=step, event=event, node=history.plan.node(name))
             for name in targets_of(event, history)
         ]
         found += _of_fault(step, event, hits, zero_us)
@@ -70,7 +68,7 @@ def loss_budgets(history: History, nodes: Nodes) -> tuple[LossBudget, ...]:
             explained |= {
                 taken for hit in hits if (taken := hit.successor) is not None and taken.by_us >= hit.since_us
             }
-    found += _unasked(history, nodes, explained, zero_us)
+    found += _unasked(facts, explained, zero_us)
     return tuple(found)
 
 
@@ -81,11 +79,11 @@ def judge_budget(index: Index, losses: Sequence[Finding]) -> Counted:
     One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
     its earliest, which is as much before as the load engine's loop was late at worst.
     """
-    budgets = loss_budgets(index.history, index.nodes)
+    budgets = loss_budgets(index.facts)
     counted = Counted()
     if not budgets:
         return counted
-    zero_us = fault_effects(index.history)[0].t_us
+    zero_us = index.facts.moments.zero_us
     unruled = {step.number for step in index.history.plan.scenario.faults if step.kind not in RULES}
     error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
@@ -140,7 +138,7 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
     )
     if allowed.until_us is None:
         return budget
-    copied_us = copied_until_us(hit.history, hit.node, hit.successor, hit.since_us)
+    copied_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
     return replace(
         budget,
         effect_s=(hit.event.t_us - zero_us) / 1e6,
@@ -153,10 +151,10 @@ def _what(step: FaultStep, event: Event) -> str:
     return f"{step.kind} {event.node}" if event.node else step.kind
 
 
-def _unasked(history: History, nodes: Nodes, explained: set[Owner], zero_us: int) -> Iterable[LossBudget]:
+def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[LossBudget]:
     """A failover that no fault of the list set off deposes a primary all the same."""
-    topology = history.plan.scenario.deployment.topology
-    for shard, owners in nodes.owners.items():
+    topology = facts.history.plan.scenario.deployment.topology
+    for shard, owners in facts.nodes.owners.items():
         for before, owner in pairwise(owners):
             if owner in explained or owner.node == before.node:
                 continue
@@ -168,7 +166,7 @@ def _unasked(history: History, nodes: Nodes, explained: set[Owner], zero_us: int
             else:
                 more_s = DEMOTED_WITHIN_S
                 derivation = f"{more_s:g} s until Sentinel has demoted {before.node}"
-            copied_us = copied_until_us(history, history.plan.node(before.node), owner, owner.from_us)
+            copied_us = copied_until_us(facts, facts.history.plan.node(before.node), owner, owner.from_us)
             yield LossBudget(
                 fault=None,
                 what=f"a failover to {owner.node} that no fault asked for",

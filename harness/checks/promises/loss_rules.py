@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.checks.facts.landmarks import fault_effects, targets_of
+from harness.checks.facts.landmarks import targets_of
+from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Nodes
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.shards import Shards
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
@@ -58,11 +58,18 @@ class Allowed:
 class Hit:
     """One node struck by one fault, with what the rules ask about it."""
 
-    history: History
-    nodes: Nodes
+    facts: Facts
     step: FaultStep
     event: Event
     node: NodePlan
+
+    @property
+    def history(self) -> History:
+        return self.facts.history
+
+    @property
+    def nodes(self) -> Nodes:
+        return self.facts.nodes
 
     @property
     def topology(self) -> TopologySpec:
@@ -123,7 +130,7 @@ class Hit:
         numbers = self.history.plan.scenario.faults_with(trait)
         return [
             one.t_us
-            for one in fault_effects(self.history)
+            for one in self.facts.effects
             if one.fault in numbers and self.node.name in targets_of(one, self.history)
         ]
 
@@ -145,9 +152,7 @@ class Hit:
         return float(self.setting("cluster-node-timeout", str(self.topology.node_timeout_s * 1000))) / 1000
 
 
-def copied_until_us(
-    history: History, primary: NodePlan, successor: Owner | None, before_us: float
-) -> int | None:
+def copied_until_us(facts: Facts, primary: NodePlan, successor: Owner | None, before_us: float) -> int | None:
     """What the primary had acked before this moment, who takes over certainly has; None: not known.
 
     By offsets: the last one that the successor (else the slowest replica) showed before, and the last
@@ -155,11 +160,10 @@ def copied_until_us(
     """
     own: list[NodeSample] = []
     others: dict[str, NodeSample] = {}
-    shards = history.once(Shards)
-    shard = shards.of(primary.name, before_us)
+    shard = facts.shards.of(primary.name, before_us)
     assert shard is not None  # it owned one
-    members = shards.members(shard, before_us)
-    for sample in history.samples:
+    members = facts.shards.members(shard, before_us)
+    for sample in facts.history.samples:
         if not sample.reachable or sample.done_us > before_us or sample.node not in members:
             continue
         if sample.node == primary.name:
@@ -193,7 +197,7 @@ def _not_primary(hit: Hit) -> Allowed:
 
 def _behind(hit: Hit) -> Allowed:
     """A primary that is gone at once takes along what its successor had not received."""
-    copied_us = copied_until_us(hit.history, hit.node, hit.successor, hit.since_us)
+    copied_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
     if copied_us is None:
         return Allowed(f"how far {hit.node.name}'s replicas were behind is not known", bound_s=None)
     return Allowed(

@@ -66,7 +66,7 @@ ABSENCE = frozenset({State.ABSENT, State.PARTIAL})
 
 def judge_existence(index: Index) -> Counted:
     findings: list[Finding] = []
-    budget = _Budget(index)
+    budget, end_us = _Budget(index), index.facts.moments.end_us
     unanswered = early = 0
     for timeline in index.sessions.values():
         findings += _partial(index, timeline)
@@ -87,7 +87,7 @@ def judge_existence(index: Index) -> Counted:
                 early += 1
             elif found is not None:
                 findings.append(found)
-        elif timeline.primary is None and not may_be_gone(timeline, deadlines, index.end_us, index.end_us):
+        elif timeline.primary is None and not may_be_gone(timeline, deadlines, end_us, end_us):
             unanswered += 1
         findings += _outage(index, timeline, deadlines)
     return Counted(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from harness.checks.facts.failovers import triggers
 from harness.checks.facts.no_successor import LastWord, last_word
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import Facts
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.check import Check, Counted
 from harness.model.finding_kind import WHOLE, FindingKind, FindingTrait, Limit, Need
-from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide
 
@@ -29,15 +28,15 @@ NO_RECOVERY = FindingKind(
 
 
 def judge_recovery(index: Index) -> Counted:
-    closing = index.history.closing
+    closing, fault_us = index.history.closing, index.facts.moments.fault_us
     if closing is None or closing.interrupted:
-        return Counted(undecidable={NO_RECOVERY.name: 1 if index.effect_us is not None else 0})
+        return Counted(undecidable={NO_RECOVERY.name: 0 if fault_us is None else 1})
     if not closing.not_recovered:
         return Counted()
     if closing.unseen:
         return Counted(undecidable={NO_RECOVERY.name: 1})
     missing = closing.not_recovered
-    word = _word_of(index.history)
+    word = _word_of(index.facts)
     last = "" if word is None else f" The last word on it: {word.told}."
     return Counted(
         findings=[
@@ -47,20 +46,20 @@ def judge_recovery(index: Index) -> Counted:
                 cause=Cause.NOT_DETERMINED if word is None else word.cause,
                 because=missing if word is None else word.told,
                 sentence=f"The topology did not recover within its limit: {missing}.{last}",
-                t_us=None if index.effect_us is None else int(index.effect_us),
+                t_us=fault_us,
                 seen_us=closing.t_us,
             )
         ]
     )
 
 
-def _word_of(history: History) -> LastWord | None:
+def _word_of(facts: Facts) -> LastWord | None:
     """Why a shard whose primary was struck got no other; None: each got one, or has the old one back."""
-    restarts = history.once(Nodes).restarts
-    for trigger in triggers(history):
+    restarts = facts.nodes.restarts
+    for trigger in triggers(facts):
         back = any(one.node == trigger.old.node and one.by_us > trigger.begin_us for one in restarts)
         if trigger.taken is None and not back:
-            return last_word(history, trigger.shard, trigger.begin_us, trigger.until_us)
+            return last_word(facts, trigger.shard, trigger.begin_us, trigger.until_us)
     return None
 
 

@@ -64,7 +64,7 @@ def refused_logins(index: Index) -> list[Refusals]:
 
 
 def _answered_reads(index: Index, shard: int, from_us: int, to_us: int) -> bool:
-    traffic = index.traffic
+    traffic = index.facts.traffic
     reads = traffic.of_kind(OperationKind.READ) | traffic.of_kind(OperationKind.TOUCH)
     reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & (traffic.done_us != NONE)
     return bool((reads & (traffic.done_us >= from_us) & (traffic.done_us <= to_us)).any())

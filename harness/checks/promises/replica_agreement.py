@@ -6,7 +6,6 @@ from harness.checks.facts.causes import Why
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding
 from harness.model.finding_kind import BY_SHARD, FindingKind
-from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry
 from harness.model.words import FindingSide
@@ -26,7 +25,7 @@ PTTL_TOLERANCE_MS = 1000
 def judge_replicas(index: Index) -> Counted:
     findings = []
     undecidable = 0
-    settled = _settled(index.history)
+    settled = _settled(index)
     for timeline in index.sessions.values():
         primary = timeline.primary
         if primary is None:
@@ -48,11 +47,11 @@ def judge_replicas(index: Index) -> Counted:
     return Counted(findings=findings, undecidable={REPLICA_DIVERGENCE.name: undecidable})
 
 
-def _settled(history: History) -> bool:
+def _settled(index: Index) -> bool:
     """Whether the topology was seen recovered, by a harness that did its work to the end. Otherwise the
     audit may have met it before anything was promised, and a second primary is no replica."""
-    closing = history.closing
-    return closing is not None and not closing.interrupted and not closing.not_recovered
+    closing = index.history.closing
+    return closing is not None and not closing.interrupted and not index.facts.moments.given_up
 
 
 def differs(primary: AuditEntry, other: AuditEntry) -> str | None:

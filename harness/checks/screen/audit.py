@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, Words
 from harness.checks.columns.traffic import WRITING_STEPS, Traffic
-from harness.checks.facts.shards import Shards
+from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.replica_agreement import differs
 from harness.checks.screen.contents import Sums
 from harness.checks.screen.course import Course, in_time
@@ -56,7 +56,7 @@ def agreed_on(history: History, names: Words, steps: Steps, traffic: Traffic) ->
     """Which sessions all nodes that hold them agree on, and every step has left its witness on."""
     audit, sessions = history.audit, steps.session[steps.begin]
     shards = traffic.shard[steps.row[steps.begin]].tolist()
-    where = history.once(Shards)
+    where = facts_of(history).shards
     groups: list[int] = []
     numbers: list[int] = []
     for group, answers in enumerate(_answers(history, names, sessions.tolist())):
@@ -96,12 +96,12 @@ def contradicted(audited: Audited, steps: Steps, course: Course, traffic: Traffi
 
 def _answers(history: History, names: Words, sessions: Sequence[int]) -> list[list[int]]:
     """The numbers of the valid pass's entries about each of these sessions."""
-    summary, texts = history.audit_summary, names.names()
+    valid_pass, texts = history.valid_pass, names.names()
     answers: list[list[int]] = [[] for _ in sessions]
     about = {texts[session]: answers[n] for n, session in enumerate(sessions)}
     for number, entry in enumerate(history.audit):
         mine = about.get(entry.session)
-        if mine is not None and summary is not None and entry.pass_n == summary.valid_pass:
+        if mine is not None and entry.pass_n == valid_pass:
             mine.append(number)
     return answers
 

@@ -126,7 +126,7 @@ def _met(
     expected = case.history.plan.scenario.expect
     return [
         (expectation, result, bound)
-        for expectation, result, bound in zip(expected, results, bounds_of(case.history), strict=True)
+        for expectation, result, bound in zip(expected, results, bounds_of(case.facts), strict=True)
         if result.met is met
     ]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from harness.checks.columns.arrays import NONE
-from harness.checks.columns.traffic import traffic_of
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.host_lateness import Lateness, judged_clocks, lateness, unwatched_s
 from harness.checks.measures.summary import evicted_keys
 from harness.checks.promises.table import FINDINGS, measure_of
@@ -21,11 +21,8 @@ from harness.model.finding_kind import Limit, Need
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
 from harness.model.measures import not_looked_for
-from harness.model.records import ClockPair
 from harness.model.words import NodePurpose, Outcome, Phase
 
-DRIFT_US = 50_000
-"""Wall against monotonic clock; TTLs are kept in wall time (ledger: 50 ms)."""
 UNWATCHED_S = 2.0
 """There is a clock record every second."""
 UNDECIDABLE_SHARE = 0.02
@@ -87,41 +84,39 @@ class Evidence:
         return tuple(gap.sentence for gap in self.gaps if gap.affects in affects)
 
 
-def weigh(
-    history: History, moments: Moments, sessions: SessionCounts, crashed: Sequence[str] = ()
-) -> Evidence:
+def weigh(facts: Facts, sessions: SessionCounts, crashed: Sequence[str] = ()) -> Evidence:
     """`crashed`: what `run_checks` says of checks that failed with an error of their own."""
+    history = facts.history
     scenario = history.plan.scenario
     gaps = [
         *_left_out(history),
         *_recording(history),
         *(Gap(Affects.UPPER, f"a check crashed: {one}") for one in crashed),
         *_faults(history),
-        *_traffic(history),
+        *_traffic(facts),
         *_audit(history),
         *_at_risk(history, sessions),
-        *_clocks(history, moments),
+        *_clocks(facts),
     ]
     return Evidence(
         gaps=tuple(gaps),
-        lateness=lateness(history, moments),
+        lateness=lateness(facts),
         without=_not_recorded(history),
         limits_s={
             Limit.RECOVERY: scenario.settle_within_s,
             Limit.IDLE_TIMEOUT: scenario.workload.idle_timeout_s,
         },
-        lasted_s=_lasted_s(history, moments),
+        lasted_s=_lasted_s(facts),
     )
 
 
-def _lasted_s(history: History, moments: Moments) -> dict[Limit, float]:
+def _lasted_s(facts: Facts) -> dict[Limit, float]:
     """Where recovery was given up at its limit, observers look on: until it came, or the workload ended."""
-    given_up = history.closing is not None and history.closing.not_recovered
-    if not given_up or Phase.RECOVERY not in moments.spans:
+    moments = facts.moments
+    if not moments.given_up or Phase.RECOVERY not in moments.spans:
         return {}
     begin_us, _ = moments.spans[Phase.RECOVERY]
-    later = [one.t_us for one in history.events if one.name == "recovered" and one.t_us > begin_us]
-    return {Limit.RECOVERY: (min([*later, moments.workload_ends_us]) - begin_us) / 1e6}
+    return {Limit.RECOVERY: (moments.recovered_us - begin_us) / 1e6}
 
 
 def _not_recorded(history: History) -> dict[Need, str]:
@@ -179,12 +174,12 @@ def _faults(history: History) -> Iterator[Gap]:
             yield Gap(Affects.AUDIT, f"{event.source} could not be healed: {event.detail}")
 
 
-def _traffic(history: History) -> Iterator[Gap]:
-    traffic = traffic_of(history)
+def _traffic(facts: Facts) -> Iterator[Gap]:
+    traffic = facts.traffic
     if not (traffic.with_outcome(Outcome.ACKED) & traffic.in_phase(Phase.BASELINE)).any():
         yield Gap(Affects.ALL, "the workload got nothing through before the fault")
     sent = traffic.in_phase(Phase.FAULT, Phase.RECOVERY) & (traffic.sent_us != NONE)
-    if history.plan.scenario.faults and not sent.any():
+    if facts.history.plan.scenario.faults and not sent.any():
         yield Gap(Affects.ALL, "no operation was sent between the fault and recovery")
 
 
@@ -195,7 +190,7 @@ def _audit(history: History) -> Iterator[Gap]:
     elif summary.valid_pass is None:
         why = summary.reason or f"the topology changed during each of {summary.passes} passes"
         yield Gap(Affects.AUDIT, f"no audit is valid: {why}")
-    elif not any(entry.pass_n == summary.valid_pass for entry in history.audit):
+    elif not any(history.valid_audit()):
         yield Gap(Affects.AUDIT, "the audit read no session")
     if history.closing is not None and history.closing.not_recovered:
         unseen = ", ".join(history.closing.unseen)
@@ -220,22 +215,16 @@ def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
         )
 
 
-def _clocks(history: History, moments: Moments) -> Iterator[Gap]:
-    if not judged_clocks(history, moments):
+def _clocks(facts: Facts) -> Iterator[Gap]:
+    if not judged_clocks(facts):
         yield Gap(Affects.TIMING, "nothing says how this machine was doing: no clock records")
         yield Gap(Affects.TTL, "nothing says how the clocks ran: no clock records")
         return
-    unwatched = unwatched_s(history, moments)
+    unwatched = unwatched_s(facts)
     if unwatched > UNWATCHED_S:
         yield Gap(
             Affects.TIMING, f"nothing says how this machine was doing for {unwatched:.0f} s: no clock records"
         )
-    drift_us = drift_of(history.clocks)
-    if drift_us > DRIFT_US:
+    drift_us = facts.drift_us or 0
+    if drift_us > DRIFT_LIMIT_US:
         yield Gap(Affects.TTL, f"the wall clock moved {drift_us / 1000:.0f} ms against the monotonic clock")
-
-
-def drift_of(clocks: Sequence[ClockPair]) -> int:
-    """How far wall and monotonic clock moved against each other over the run, in microseconds."""
-    apart = [pair.wall_us - pair.t_us for pair in clocks]
-    return max(apart, default=0) - min(apart, default=0)

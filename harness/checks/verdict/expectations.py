@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.failovers import promotions
 from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.of_run import Facts
 from harness.checks.measures.availability import groups_of, late_us, longest, sides, total
 from harness.checks.measures.bounds import bounds_of, budget_of
 from harness.checks.measures.latency import acked_waits_us, percentile
@@ -43,12 +43,19 @@ NONE = Interval(low=0, high=0)
 class Case:
     """Everything that an expectation may be measured on."""
 
-    history: History
-    moments: Moments
+    facts: Facts
     findings: Sequence[Finding]
     counts: Mapping[str, Interval]
     metrics: Metrics
     evidence: Evidence
+
+    @property
+    def history(self) -> History:
+        return self.facts.history
+
+    @property
+    def moments(self) -> Moments:
+        return self.facts.moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
     expected = case.history.plan.scenario.expect
     return tuple(
         _result(expectation, bound, case)
-        for expectation, bound in zip(expected, bounds_of(case.history), strict=True)
+        for expectation, bound in zip(expected, bounds_of(case.facts), strict=True)
     )
 
 
@@ -80,7 +87,7 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     interval, why = widened(expectation, measured.interval, case.evidence)
     met, late = _met(expectation, interval, bound, case.evidence)
     if bound is None:
-        budget = budget_of(expectation, case.history)
+        budget = budget_of(expectation, case.facts)
         reason = "no fault took effect" if budget is None else budget.derivation
         why = f"its bound is a loss budget, and there is none: {reason}"
     changed = interval != measured.interval
@@ -236,12 +243,12 @@ def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[
 
     A web server counts as on its side of a partition for the whole run, as in the metrics.
     """
-    kind, moments, history = expectation.arguments[0], case.moments, case.history
-    traffic = traffic_of(history)
+    kind, moments = expectation.arguments[0], case.moments
+    traffic = case.facts.traffic
     judged = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     late = late_us(traffic.where(judged))
     if scope.on in SIDES:
-        side_of = history.once(sides)
+        side_of = case.history.once(sides)
         there = np.array([*(side_of.get(one) == scope.on for one in traffic.web_servers), False], np.bool_)
         chosen = judged & there[traffic.web_server]
     else:
@@ -250,7 +257,7 @@ def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[
     if span is None or not chosen.any():
         return None
     found = []
-    for group in groups_of(history, kind, chosen, moments):
+    for group in groups_of(case.facts, kind, chosen):
         windows = group.gaps(late=late, moments=moments)
         blind = group.unprobed(windows, span, late=late, moments=moments)
         if scope.phase is not None:
@@ -289,7 +296,7 @@ def _nothing_due(expectation: Expectation) -> Measured:
 
 def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     kind, which = expectation.arguments
-    traffic = traffic_of(case.history)
+    traffic = case.facts.traffic
     chosen = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED) & scope.has(traffic)
     waits = acked_waits_us(traffic, chosen)
     if not len(waits):
@@ -299,7 +306,7 @@ def _latency(expectation: Expectation, scope: Scope, case: Case) -> Measured:
 
 
 def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    of, traffic = expectation.arguments[0], traffic_of(case.history)
+    of, traffic = expectation.arguments[0], case.facts.traffic
     a_behaviour = of in case.history.plan.scenario.workload.mix  # `logout` is the name of a kind too
     chosen = traffic.of_behaviour(of) if a_behaviour else traffic.of_kind(of)
     chosen = chosen & scope.has(traffic)
@@ -313,7 +320,7 @@ def _outcomes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
 
 def _share(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     finding = expectation.arguments[0]
-    had, could = share(finding, case.history, case.moments, case.findings, scope)
+    had, could = share(finding, case.facts, case.findings, scope)
     if not could:
         return Measured(ANY_SHARE, missing=f"nothing there could have had {finding}")
     undecided = count(finding, scope, case)
@@ -336,7 +343,7 @@ def _loss_window(expectation: Expectation, scope: Scope, case: Case) -> Measured
 
 def _failovers(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     del expectation
-    seen = promotions(case.history, scope.shard)
+    seen = promotions(case.facts, scope.shard)
     return Measured(Interval(low=seen, high=seen))
 
 
@@ -345,7 +352,7 @@ def _evicted_keys(expectation: Expectation, scope: Scope, case: Case) -> Measure
     evicted = case.metrics.evicted_keys
     purposes = set(evicted) if scope.on is None else {scope.on}
     seen = sum(evicted.get(one, 0) for one in purposes)
-    if purposes.isdisjoint(unread_evictions(case.history)):
+    if purposes.isdisjoint(unread_evictions(case.facts)):
         return Measured(Interval(low=seen, high=seen))
     why = "a node ended or was not looked at, and what it evicted after the last look at it is not known"
     return Measured(Interval(low=seen, high=INFINITE), why=why)

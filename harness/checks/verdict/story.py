@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.checks.columns.arrays import Flags, Integers, Words, integers
+from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.step_effects import FOREVER, NEVER, seen_at, state_of
 from harness.checks.facts.timelines import Index, Timeline
@@ -48,13 +49,19 @@ class _Line:
 
 def stories(history: History, findings: Sequence[Finding]) -> list[list[str]]:
     """Their stories, told from the part of the history that was looked at closely to find them."""
-    part = screen(history).suspects
-    return [story(part, one) for one in findings]
+    part, facts = screen(history).suspects, facts_of(history)
+    return [_story(part, facts, one) for one in findings]
 
 
 def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
     """The story of the finding's session in at most `lines` lines; without a session, the events."""
-    index = _index_of(history, _rows_about(history, finding.session, finding.operations[:OPERATIONS_SHOWN]))
+    return _story(history, facts_of(history), finding, lines)
+
+
+def _story(history: History, facts: Facts, finding: Finding, lines: int = 12) -> list[str]:
+    index = _index_of(
+        history, facts, _rows_about(history, finding.session, finding.operations[:OPERATIONS_SHOWN])
+    )
     timeline = next((one for one in index.sessions.values() if one.session == finding.session), None)
     told = _lines_of_no_session(index, finding) if timeline is None else _lines(index, timeline)
     if not told:
@@ -64,7 +71,7 @@ def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
 
 def session_story(history: History, session: str) -> list[str]:
     """Everything recorded about a session (a prefix of its id is enough, if only one has it)."""
-    index = _index_of(history, _rows_about(history, session))
+    index = _index_of(history, facts_of(history), _rows_about(history, session))
     names = [one for one in index.sessions if one.startswith(session)]
     if not names:
         return [f"no session {session!r} in this history; it has {len(history.sessions())} sessions"]
@@ -94,8 +101,8 @@ def _rows_about(history: History, beginning: str | None, operations: Sequence[in
     return np.flatnonzero(wanted)
 
 
-def _index_of(history: History, rows: Integers) -> Index:
-    return Index(replace(history, operations=history.table.take(rows)))
+def _index_of(history: History, facts: Facts, rows: Integers) -> Index:
+    return Index(replace(history, operations=history.table.take(rows)), facts)
 
 
 def _lines(index: Index, timeline: Timeline) -> list[_Line]:
@@ -179,7 +186,7 @@ def _fitted(line: str) -> str:
 
 
 def _time(index: Index, t_us: float) -> str:
-    return f"{(t_us - (index.effect_us or 0)) / 1e6:+z9.3f} s"
+    return f"{(t_us - index.facts.moments.zero_us) / 1e6:+z9.3f} s"
 
 
 def _event(event: Event) -> str:

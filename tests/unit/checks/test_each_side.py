@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from harness.checks.columns.arrays import in_order_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Index
 from harness.checks.linearizability.foreign_history import _digits, read_foreign
 from harness.checks.measures.session_counts import _put_out
@@ -78,7 +79,7 @@ def _sampled(*samples: tuple[float, str, int, str]) -> History:
 
 
 def _copied_until(history: History, before_s: float = 9.0) -> int | None:
-    return copied_until_us(history, history.plan.node("redis-1"), None, us(before_s))
+    return copied_until_us(facts_of(history), history.plan.node("redis-1"), None, us(before_s))
 
 
 def test_copied_is_what_the_slowest_replica_had_reached() -> None:

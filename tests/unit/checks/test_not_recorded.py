@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.checks.facts.failovers import promotions
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge_checked
 from harness.checks.measures.scope import Membership, Scope
 from harness.checks.measures.summary import logouts_failed, unread_evictions
@@ -142,7 +142,7 @@ def test_keys_evicted_after_the_last_look_are_not_known() -> None:
         sketch.sample("cache-1", 5.0, role="primary", run_id="c")
         for n, one in enumerate(later):
             sketch.sample("redis-1", 6.0 + n, **one)
-        return set(unread_evictions(sketch.history()))
+        return set(unread_evictions(facts_of(sketch.history())))
 
     same, other, gone = {"run_id": "a"}, {"run_id": "b"}, {"reachable": False}
     assert seen(100, same, same) == set()
@@ -186,10 +186,10 @@ def test_failover_in_a_run_without_faults_counts() -> None:
     sketch = healthy(Sketch(expectations=[expect("failovers: 0", 0)], faulty=False))
     sketch.sample("redis-1", 1.0, role="primary", run_id="a")
     sketch.sample("redis-2", 1.0, role="replica", run_id="b")
-    assert promotions(sketch.history()) == 0
+    assert promotions(facts_of(sketch.history())) == 0
     sketch.event("promoted", 12.0, node="redis-2")
     sketch.sample("redis-2", 12.1, role="primary", run_id="b")
-    assert promotions(sketch.history()) == 1
+    assert promotions(facts_of(sketch.history())) == 1
     assert judged(sketch.history()).expectations[0].met is False
 
 
@@ -310,7 +310,7 @@ def test_finding_whose_place_is_not_known_is_not_elsewhere(
     finding: Finding, scope: Scope, member: Membership
 ) -> None:
     """One that stands for several, or that no web server has, may lie where it was not seen first."""
-    assert scope.finding(finding, moments_of(run())) is member
+    assert scope.finding(finding, facts_of(run()).moments) is member
 
 
 VALKEY = expect("lost-write with Valkey: > 0", 0, comparison=">", metric="lost-write", engine="Valkey")
@@ -387,7 +387,7 @@ def test_refused_logout_leaves_its_user_logged_in() -> None:
     sketch.do(LOGOUT, 19.9, took_s=0.1, session="cut off", outcome=Outcome.UNKNOWN, result="cancelled")
     sketch.do(LOGOUT, -1.0, session="seed", outcome=Outcome.REJECTED)
     sketch.do(READ, 5.0, session="reader", outcome=Outcome.REJECTED)
-    assert logouts_failed(sketch.history()) == 2
+    assert logouts_failed(facts_of(sketch.history())) == 2
 
 
 def test_longest_outage_is_of_the_worst_kind_and_web_server() -> None:

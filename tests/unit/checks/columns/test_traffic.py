@@ -10,6 +10,7 @@ import pytest
 
 from harness.checks.columns.arrays import NONE
 from harness.checks.columns.traffic import Traffic, answering_connections, traffic_of
+from harness.checks.facts.step_effects import answered
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.table import OperationTable
@@ -181,57 +182,53 @@ def _answered(*operations: Operation, wanted: list[int] | None = None) -> list[i
     return [one if there else None for one, there in zip(connections.tolist(), known.tolist(), strict=True)]
 
 
+def _acked(n: int, *attempts: int, **about: Any) -> Step:
+    """A step that these attempts carried, and that the last of them brought an answer for."""
+    return _step(n, attempts=attempts, outcome=Outcome.ACKED, **about)
+
+
 @pytest.mark.parametrize(
     ("steps", "attempts", "connection"),
     [
-        ((_step(),), (_attempt(1, 1, connection=5),), 5),
-        ((_step(),), (), None),
-        ((_step(),), (_attempt(1, 1, result="timeout", connection=5),), None),
-        ((_step(),), (Attempt(n=1, steps=(1,), result="reply"),), None),
+        ((_acked(1, 1),), (_attempt(1, 1, connection=5),), 5),
+        ((_acked(1),), (_attempt(1, 1, connection=5),), None),
+        ((_acked(1, 1),), (), None),
+        ((_step(attempts=(1,), outcome=Outcome.UNKNOWN),), (_attempt(1, 1, connection=5),), None),
+        ((_acked(1, 1),), (Attempt(n=1, steps=(1,), result="reply"),), None),
         (
-            (_step(),),
+            (_acked(1, 1, 2),),
             (_attempt(1, 1, result="timeout", connection=5), _attempt(2, 1, connection=6)),
             6,
         ),
+        # The connection was lost behind the step's reply.
+        ((_acked(1, 1),), (_attempt(1, 1, result="connection-lost", connection=5),), 5),
+        # The answer of the first of two that were under way at once came last.
+        ((_acked(1, 2, 1),), (_attempt(1, 1, connection=5), _attempt(2, 1, connection=6)), 5),
         (
-            (_step(),),
-            (_attempt(1, 1, connection=5), _attempt(2, 1, result="error:READONLY", connection=6)),
-            5,
-        ),
-        ((_step(),), (_attempt(1, 1, connection=5), _attempt(2, 1, connection=6)), 6),
-        (
-            (_step(), _step(2, deciding=True)),
+            (_acked(1, 1), _acked(2, 2, deciding=True)),
             (_attempt(1, 1, connection=5), _attempt(2, 2, connection=6)),
             6,
         ),
         (
-            (_step(deciding=True), _step(2)),
+            (_acked(1, 1, deciding=True), _acked(2, 2)),
             (_attempt(1, 1, connection=5), _attempt(2, 2, connection=6)),
             5,
         ),
-        (
-            (_step(), _step(2)),
-            (_attempt(1, 1, connection=5), _attempt(2, 2, connection=6)),
-            6,
-        ),
-        (
-            (_step(deciding=True), _step(2)),
-            (_attempt(1, 2, 1, connection=5), _attempt(2, 2, connection=6)),
-            5,
-        ),
-        ((_step(deciding=True), _step(2)), (_attempt(1, connection=5), _attempt(2, 2, connection=6)), 5),
-        ((_step(),), (_attempt(1, 2, connection=5),), None),
+        ((_acked(1, 1), _acked(2, 2)), (_attempt(1, 1, connection=5), _attempt(2, 2, connection=6)), 6),
     ],
 )
-def test_answer_is_the_last_reply_to_what_decides(
+def test_answer_is_of_the_attempt_that_the_deciding_step_names(
     steps: tuple[Step, ...], attempts: tuple[Attempt, ...], connection: int | None
 ) -> None:
-    """An attempt that does not say what it carried carried everything. The operations beside it change nothing."""
-    before = _operation(1, steps=(_step(),), attempts=(_attempt(1, 1, connection=7),))
-    after = _operation(3, steps=(_step(),), attempts=(_attempt(1, 1, connection=8),))
+    """As in the timelines of sessions. The operations beside it change nothing."""
+    before = _operation(1, steps=(_acked(1, 1),), attempts=(_attempt(1, 1, connection=7),))
+    after = _operation(3, steps=(_acked(1, 1),), attempts=(_attempt(1, 1, connection=8),))
     asked = _operation(2, steps=steps, attempts=attempts)
     assert _answered(before, asked, after) == [7, connection, 8]
     assert _answered(asked) == [connection]
+    decides = next((one for one in steps if one.deciding), steps[-1])
+    reply = answered(asked, decides)
+    assert (None if reply is None else reply.connection) == connection
 
 
 def test_answers_come_in_the_order_that_was_asked_for() -> None:
@@ -239,7 +236,7 @@ def test_answers_come_in_the_order_that_was_asked_for() -> None:
     operations = [
         _operation(
             n,
-            steps=(_step(), _step(2, deciding=n == 1)),
+            steps=(_acked(1, 1), _acked(2, 2, deciding=n == 1)),
             attempts=(_attempt(1, 1, connection=10 * n), _attempt(2, 2, connection=10 * n + 1)),
         )
         for n in range(3)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from harness.checks.facts.failovers import STEPS, failover_steps, promotions
+from harness.checks.facts.of_run import facts_of
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase
@@ -18,7 +19,9 @@ WRITE = OperationKind.WRITE
 
 
 def steps(sketch: Sketch, *findings: Finding, shard: int = 1) -> dict[str, FailoverStep]:
-    return {one.step: one for one in failover_steps(sketch.history(), findings) if one.shard == shard}
+    return {
+        one.step: one for one in failover_steps(facts_of(sketch.history()), findings) if one.shard == shard
+    }
 
 
 def failed_over() -> Sketch:
@@ -130,25 +133,25 @@ def test_promotion_reported_by_three_is_one_failover() -> None:
     """Promotions are counted per shard, not per reporter; none of before the fault."""
     sketch = failed_over()
     sketch.event("promoted", 3.0, node="redis-1")
-    assert promotions(sketch.history()) == 1
+    assert promotions(facts_of(sketch.history())) == 1
     sketch.event("promoted", 14.0, node="redis-3")
     sketch.event("promoted", 12.0, node="redis-9", shard=2)
-    assert promotions(sketch.history()) == 2
-    assert promotions(sketch.history(), shard=1) == 2
-    assert promotions(sketch.history(), shard=2) == 0  # redis-9 is no node of this run
+    assert promotions(facts_of(sketch.history())) == 2
+    assert promotions(facts_of(sketch.history()), shard=1) == 2
+    assert promotions(facts_of(sketch.history()), shard=2) == 0  # redis-9 is no node of this run
 
 
 def test_nobody_to_fail_over_to_no_steps() -> None:
     """A node without a replica comes back or does not: a list of what never was would say nothing more."""
     history = Sketch().history()
     alone = replace(history.plan, nodes=tuple(one for one in history.plan.nodes if one.replica_of is None))
-    assert failover_steps(history)
-    assert failover_steps(replace(history, plan=alone)) == ()
+    assert failover_steps(facts_of(history))
+    assert failover_steps(facts_of(replace(history, plan=alone))) == ()
 
 
 def test_no_fault_no_steps() -> None:
     """Without an effect there is nothing to count from."""
-    assert failover_steps(Sketch(faulty=False).history()) == ()
+    assert failover_steps(facts_of(Sketch(faulty=False).history())) == ()
 
 
 def test_suspicion_of_another_node_is_no_step() -> None:
@@ -185,7 +188,7 @@ def failed_over_twice() -> Sketch:
 
 def lists(sketch: Sketch, *findings: Finding) -> dict[int, dict[str, FailoverStep]]:
     found: dict[int, dict[str, FailoverStep]] = {}
-    for one in failover_steps(sketch.history(), findings):
+    for one in failover_steps(facts_of(sketch.history()), findings):
         found.setdefault(one.failover, {})[one.step] = one
     return found
 
@@ -210,7 +213,7 @@ def test_each_failover_has_its_own_list_from_its_own_fault() -> None:
         "first write acked by the new primary": pytest.approx(3.402),
     }
     assert second["promoted"].error_s == pytest.approx(0.12)
-    assert promotions(failed_over_twice().history()) == 2
+    assert promotions(facts_of(failed_over_twice().history())) == 2
 
 
 def test_attempts_that_were_given_up_stand_beside_the_one_that_succeeded() -> None:
@@ -408,16 +411,16 @@ def test_promotions_count_from_the_first_effect_or_from_the_baseline() -> None:
         sketch = Sketch()
         sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
         sketch.event("promoted", at, node="redis-2")
-        assert promotions(sketch.history()) == count
+        assert promotions(facts_of(sketch.history())) == count
     sketch = Sketch(faulty=False)
     sketch.event("promoted", 1.0, node="redis-2")
     history = sketch.history()
-    assert promotions(history) == 1
+    assert promotions(facts_of(history)) == 1
     phases = tuple(
         msgspec.structs.replace(one, t_us=one.t_us + us(1.000001)) if one.phase is Phase.BASELINE else one
         for one in history.phases
     )
-    assert promotions(replace(history, phases=phases)) == 0
+    assert promotions(facts_of(replace(history, phases=phases))) == 0
 
 
 def test_fault_that_causes_no_failover_has_a_list_all_the_same() -> None:

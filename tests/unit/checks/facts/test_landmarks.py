@@ -6,16 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from harness.checks.facts.landmarks import Moments, moments_of, shard_of
+from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.of_run import facts_of
 from harness.model.history import History
-from harness.model.records import Event, PhaseChange
-from harness.model.words import Phase
+from harness.model.records import ClockPair, Closing, Event, PhaseChange
+from harness.model.words import OperationKind, Phase
 from lab.records import us
 from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, Sketch
 
 
 def moments(sketch: Sketch) -> Moments:
-    return moments_of(sketch.history())
+    return facts_of(sketch.history()).moments
+
+
+def danger_ends_us(sketch: Sketch) -> int:
+    danger_us = moments(sketch).danger_us
+    assert danger_us is not None
+    return danger_us[1]
 
 
 def struck(*kinds: str, error: float = 0.25) -> Sketch:
@@ -38,11 +45,8 @@ def test_run_counts_from_its_first_effect() -> None:
 def test_run_without_a_fault_has_no_danger() -> None:
     """All of its workload is looked at; what is neither is counted from the baseline."""
     found = moments(Sketch(faulty=False))
-    assert (found.fault_us, found.fault_error_us, found.danger_ends_us) == (None, 0, None)
-    assert found.danger_us is None
+    assert (found.fault_us, found.fault_error_us, found.danger_us) == (None, 0, None)
     assert (found.zero_us, found.trouble_us) == (0, (0, us(AUDIT_S)))
-    assert replace(found, fault_us=us(1.0)).danger_us is None
-    assert replace(found, danger_ends_us=us(1.0)).danger_us is None
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_danger_ends_with_the_last_change(
     sketch = struck(*kinds)
     if event is not None:
         sketch.event(event, at, node="redis-2", fault=fault)
-    assert moments(sketch).danger_ends_us == us(ends)
+    assert danger_ends_us(sketch) == us(ends)
 
 
 @pytest.mark.parametrize(
@@ -90,21 +94,94 @@ def test_restart_ends_with_the_first_answer_of_its_process(
     sketch.events[1].t_us = us(10.0)
     sketch.sample(node, 1.0, role="primary", run_id="a")
     sketch.sample(node, born_s, role="primary", run_id="b")
-    assert moments(sketch).danger_ends_us == us(ends)
+    assert danger_ends_us(sketch) == us(ends)
 
 
-def test_recovery_ends_with_the_settled_phase() -> None:
-    """Without one at the last time that it was seen recovered, else with the workload."""
-    history = struck("kill").history()
-    assert moments_of(history).recovered_us == us(SETTLED_S)
-    phases = tuple(one for one in history.phases if one.phase is not Phase.SETTLED)
-    assert moments_of(replace(history, phases=phases)).recovered_us == us(AUDIT_S)
-    told = (
-        *history.events,
-        Event(source="x", name="recovered", t_us=us(12.0)),
-        Event(source="x", name="recovered", t_us=us(13.0)),
+def recovering(
+    *told: tuple[str, float], phases: tuple[tuple[Phase, float], ...] = (), **closing: str
+) -> float:
+    """When a run in which these events were recorded had recovered, in seconds; its audit began at 20 s."""
+    history = Sketch(fault_kinds=("isolate", "kill")).history()
+    events = tuple(
+        Event(
+            source="x",
+            name=name,
+            t_us=us(at),
+            error_us=us(0.1),
+            fault=1 if name in {"effect", "healed"} else None,
+        )
+        for name, at in told
     )
-    assert moments_of(replace(history, phases=phases, events=told)).recovered_us == us(13.0)
+    changes = tuple(PhaseChange(phase=phase, t_us=us(at)) for phase, at in (*phases, (Phase.AUDIT, AUDIT_S)))
+    closed = Closing(t_us=us(END_S), not_recovered=closing.get("not_recovered", ""))
+    found = replace(history, events=events, phases=changes, closing=closed)
+    return facts_of(found).moments.recovered_us / 1e6
+
+
+SETTLED = ((Phase.SETTLED, 16.0),)
+GIVEN_UP = ((Phase.RECOVERY, 8.0), (Phase.SETTLED, 16.0))
+
+
+def test_recovery_ends_when_everybody_agreed_after_the_last_effect() -> None:
+    """The first time; not a second later, when it had held and the settled phase began."""
+    assert recovering(("effect", 4.0), ("recovered", 5.0), phases=SETTLED) == 5.0
+    assert recovering(("effect", 4.0), ("recovered", 5.0), ("recovered", 7.0), phases=SETTLED) == 5.0
+    assert recovering(("effect", 4.0), ("recovered", 5.0), ("effect", 6.0), ("recovered", 7.0)) == 7.0
+    assert recovering(("effect", 4.0), ("recovered", 4.0), phases=SETTLED) == 4.0
+
+
+@pytest.mark.parametrize("change", ["promoted", "demoted", "healed"])
+def test_recovery_does_not_end_before_the_danger_is_over(change: str) -> None:
+    """Whoever agreed at 5 s agreed on what a promotion, a demotion or a healing at 14 s changed."""
+    story = (("effect", 4.0), ("recovered", 5.0), (change, 14.0))
+    assert recovering(*story, ("recovered", 15.0), phases=SETTLED) == 15.0
+    assert recovering(*story, phases=SETTLED) == 16.0
+
+
+def test_recovery_that_nobody_wrote_down_ended_before_the_settled_phase() -> None:
+    """Without that phase it is not known to have ended before the workload."""
+    assert recovering(("effect", 6.0), ("recovered", 5.9), phases=SETTLED) == 16.0
+    assert recovering(("recovered", 5.9), phases=SETTLED) == 16.0
+    assert recovering(("effect", 6.0)) == AUDIT_S
+
+
+def test_recovery_that_was_given_up_ended_when_it_came_all_the_same() -> None:
+    """Else with the workload: that nobody waited any longer does not make a topology settled."""
+    never = "shard 1 should have one primary, found none"
+    assert recovering(("effect", 4.0), phases=GIVEN_UP, not_recovered=never) == AUDIT_S
+    late = (("effect", 4.0), ("recovered", 18.0))
+    assert recovering(*late, phases=GIVEN_UP, not_recovered=never) == 18.0
+    undone = (("effect", 4.0), ("recovered", 5.0))
+    assert recovering(*undone, phases=GIVEN_UP, not_recovered=never) == AUDIT_S
+    assert recovering(*undone, ("recovered", 18.0), phases=GIVEN_UP, not_recovered=never) == 18.0
+
+
+def test_danger_begins_with_the_earliest_that_any_fault_may_have_taken_effect() -> None:
+    """Each effect has its own error; seconds count from the first that was proved."""
+    sketch = Sketch(fault_kinds=("kill", "kill"))
+    sketch.event("effect", 5.0, source="fault 1", node="redis-1", fault=1, error_s=0.1)
+    sketch.event("effect", 5.1, source="fault 2", node="redis-1", fault=2, error_s=0.5)
+    found = moments(sketch)
+    assert (found.danger_us, found.zero_us) == ((us(4.6), us(5.1)), us(5.0))
+    assert (found.fault_us, found.fault_error_us, found.trouble_us[0]) == (us(5.0), us(0.1), us(4.6))
+
+
+@pytest.mark.parametrize("kind", ["closing", "event", "clock", "sample", "phase", "operation"])
+def test_end_is_the_last_moment_that_anything_is_known_of(kind: str) -> None:
+    """Whichever record has it, and wherever in the history; the closing line has the last word."""
+    sketch = struck("kill")
+    sketch.sample("redis-1", 40.0 if kind == "sample" else 1.0)
+    sketch.sample("redis-1", 2.0)
+    sketch.event("x", 40.0 if kind == "event" else 1.0)
+    sketch.do(OperationKind.READ, 3.0, 37.0 if kind == "operation" else 0.1)
+    for _ in range(300):
+        sketch.do(OperationKind.READ, 4.0, 0.1)
+    history = replace(sketch.history(), closing=Closing(t_us=us(30.0)) if kind == "closing" else None)
+    if kind == "clock":
+        history = replace(history, clocks=(ClockPair(t_us=us(40.0), wall_us=0), *history.clocks))
+    elif kind == "phase":
+        history = replace(history, phases=(*history.phases, PhaseChange(phase=Phase.AUDIT, t_us=us(40.0))))
+    assert facts_of(history).moments.end_us == us(30.0 if kind == "closing" else 40.0)
 
 
 def test_phase_lasts_until_the_next_begins() -> None:
@@ -118,7 +195,7 @@ def test_phases_are_put_in_order() -> None:
     """Whatever the order in which they were written down."""
     history = struck("kill").history()
     turned = replace(history, phases=history.phases[::-1])
-    assert moments_of(turned).spans == moments_of(history).spans
+    assert facts_of(turned).moments.spans == facts_of(history).moments.spans
 
 
 def _broken_off(history: History) -> History:
@@ -128,27 +205,22 @@ def _broken_off(history: History) -> History:
 def test_run_without_a_closing_ends_with_the_last_that_is_known_of_it() -> None:
     """Whichever kind of record that is; with one it ends there, whatever came after."""
     history = struck("kill").history()
-    assert moments_of(history).spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))
-    assert moments_of(_broken_off(history)).spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))  # the last clock
+    assert facts_of(history).moments.spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))
+    assert facts_of(_broken_off(history)).moments.spans[Phase.AUDIT] == (
+        us(AUDIT_S),
+        us(END_S),
+    )  # the last clock
     bare = _broken_off(replace(history, clocks=(), phases=history.phases[:-1], events=history.events))
-    assert moments_of(bare).workload_ends_us == us(SETTLED_S)  # a phase
+    assert facts_of(bare).moments.workload_ends_us == us(SETTLED_S)  # a phase
     late = replace(bare, events=(*history.events, Event(source="x", name="y", t_us=us(18.0))))
-    assert moments_of(late).workload_ends_us == us(18.0)
-    assert moments_of(replace(bare, clocks=history.clocks[:17])).workload_ends_us == us(16.0)
-    empty = replace(bare, events=(), phases=(PhaseChange(phase=Phase.BASELINE, t_us=us(1.0)),))
-    assert moments_of(empty).spans[Phase.BASELINE] == (us(1.0), us(1.0))
-    assert moments_of(replace(empty, phases=())).workload_ends_us == 0
+    assert facts_of(late).moments.workload_ends_us == us(18.0)
+    assert facts_of(replace(bare, clocks=history.clocks[:17])).moments.workload_ends_us == us(16.0)
+    empty = replace(bare, events=(), samples=(), phases=(PhaseChange(phase=Phase.BASELINE, t_us=us(1.0)),))
+    assert facts_of(empty).moments.spans[Phase.BASELINE] == (us(1.0), us(1.0))
+    assert facts_of(replace(empty, phases=())).moments.workload_ends_us == 0
 
 
 def test_run_without_phases_begins_at_nought() -> None:
     """And its workload lasts until its end."""
-    found = moments_of(replace(struck("kill").history(), phases=()))
+    found = facts_of(replace(struck("kill").history(), phases=())).moments
     assert (found.begin_us, found.workload_ends_us, found.recovered_us) == (0, us(END_S), us(END_S))
-
-
-def test_shard_of_an_event_is_the_one_that_it_names() -> None:
-    """Else that of its node then."""
-    history = struck("kill").history()
-    assert shard_of(history, Event(source="x", name="y", t_us=0, node="redis-1", shard=7)) == 7
-    assert shard_of(history, Event(source="x", name="y", t_us=0, node="cache-1")) == 2
-    assert shard_of(history, Event(source="x", name="y", t_us=0, node="sentinel-1")) is None

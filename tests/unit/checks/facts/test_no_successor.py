@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks.facts.no_successor import LastWord, last_word
+from harness.checks.facts.of_run import facts_of
 from harness.checks.run import run_checks
 from harness.model.judgement import Finding
 from harness.model.words import Cause, TopologyKind
@@ -27,7 +28,7 @@ def word(
         sketch.event(name, at, source=source, node=None if "tilt" in name else "redis-1", detail=detail)
     nodes = a.cluster_nodes() if kind is TopologyKind.CLUSTER else a.sentinel_nodes()
     history = replace(sketch.history(), plan=a.plan(kind, nodes))
-    return last_word(history, 1, us(10.0), us(until_s))
+    return last_word(facts_of(history), 1, us(10.0), us(until_s))
 
 
 @pytest.mark.parametrize(
@@ -158,13 +159,13 @@ def test_cluster_without_a_majority_agrees_on_nothing() -> None:
 def test_shard_without_a_replica_has_nobody_to_promote(replicas: int, cause: Cause) -> None:
     """Nobody can take over where there is nobody."""
     history = replace(Sketch().history(), plan=a.plan(nodes=a.sentinel_nodes(replicas=replicas)))
-    assert last_word(history, 1, us(10.0), us(99.0)).cause is cause
+    assert last_word(facts_of(history), 1, us(10.0), us(99.0)).cause is cause
 
 
 def test_replicas_without_sentinels_are_promoted_by_nobody() -> None:
     """Nobody watches."""
     history = replace(Sketch().history(), plan=a.plan(nodes=a.sentinel_nodes(sentinels=0)))
-    assert last_word(history, 1, us(10.0), us(99.0)).text == "no sentinel watches it"
+    assert last_word(facts_of(history), 1, us(10.0), us(99.0)).text == "no sentinel watches it"
 
 
 # ---------------------------------------------------------------- no-recovery

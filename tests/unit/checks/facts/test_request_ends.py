@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.request_ends import Closings, told_open
 from harness.checks.facts.step_effects import FOREVER
 from harness.checks.facts.timelines import Index
@@ -121,7 +121,7 @@ def closings(*samples: NodeSample, told: tuple[Unanswered, ...] = (), **changes:
         unanswered=told,
         **changes,  # fields of History
     )
-    return Closings(history, Nodes(history))
+    return facts_of(history).closings
 
 
 def over_s(found: Closings) -> float:
@@ -261,7 +261,7 @@ def test_connection_that_names_no_process_led_to_the_one_of_then() -> None:
             sample(6, "primary", run_id="three"),
         ),
     )
-    found = Closings(history, Nodes(history))
+    found = facts_of(history).closings
     assert [found.over_us(7, us(at)) for at in (2, 5, 5.5, 6)] == [us(5), us(6), us(6), FOREVER]
 
 
@@ -276,7 +276,7 @@ def test_open_attempts_are_counted_in_words() -> None:
     )
 
     def said(*told: Unanswered) -> str:
-        return told_open(replace(history, unanswered=told))
+        return told_open(facts_of(replace(history, unanswered=told)).closings)
 
     seven, eight = (Unanswered(connection=n, closed_by="still listed") for n in (7, 8))
     end = "could not be closed, and may have taken effect at any time until the end: still listed"

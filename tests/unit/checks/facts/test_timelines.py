@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace as changed
 
 from harness.checks.facts.step_effects import FOREVER, NEVER, State
-from harness.checks.facts.timelines import Index, Timeline, first_effect_us, recovered_us
+from harness.checks.facts.timelines import Index, Timeline
 from harness.model.history import History
-from harness.model.records import AuditSummary, ClockPair, Closing, Event, PhaseChange
-from harness.model.words import Phase, StepKind
+from harness.model.records import AuditSummary, ClockPair
+from harness.model.words import StepKind
 from lab.past import Past
 from lab.records import us
 
@@ -385,61 +385,7 @@ def test_run_that_was_broken_off_proves_nothing_of_its_end() -> None:
     assert Index(past.history()).horizon_us == FOREVER
     past.complete = False
     index = Index(past.history())
-    assert index.end_us == us(30.0)
     assert index.horizon_us == us(30.0) - us(1.0) - 50_000
-
-
-@pytest.mark.parametrize("kind", ["closing", "event", "clock", "sample", "operation"])
-def test_end_is_the_last_moment_that_anything_is_known_of(kind: str) -> None:
-    """Whichever record has it."""
-    past, ann = _past(complete=False)
-    if kind == "operation":
-        past.read(ann, 40.0)
-    history = past.history()
-    if kind == "closing":
-        history = replace(history, closing=Closing(t_us=us(40.001)))
-    elif kind == "event":
-        history = replace(history, events=(Event(source="x", name="y", t_us=us(40.001)),))
-    elif kind == "clock":
-        history = replace(history, clocks=(ClockPair(t_us=us(40.001), wall_us=0),))
-    elif kind == "sample":
-        history.samples[-1].done_us = us(40.001)
-    assert Index(history).end_us == us(40.001)
-
-
-def _recovering(*events: tuple[str, float], phases: tuple[tuple[Phase, float], ...] = ()) -> float:
-    past, _ = _past()
-    history = past.history()
-    told = tuple(Event(source="x", name=name, t_us=us(at), error_us=us(0.1)) for name, at in events)
-    history = replace(
-        history, events=told, phases=tuple(PhaseChange(phase=phase, t_us=us(at)) for phase, at in phases)
-    )
-    return recovered_us(history, first_effect_us(history)) / 1e6
-
-
-def test_recovery_is_the_first_that_is_told_after_the_last_effect() -> None:
-    """Else the settled phase begins, else the audit; else it never ended."""
-    assert _recovering(("effect", 5.0), ("recovered", 6.0), ("recovered", 7.0)) == 6.0
-    assert _recovering(("effect", 5.0), ("recovered", 6.0), ("effect", 6.5), ("recovered", 7.0)) == 7.0
-    assert _recovering(("effect", 6.0), ("recovered", 6.0)) == 6.0
-    settled = ((Phase.SETTLED, 8.0), (Phase.AUDIT, 9.0))
-    assert _recovering(("effect", 6.0), ("recovered", 5.9), phases=settled) == 8.0
-    assert _recovering(("recovered", 5.9), phases=settled) == 8.0
-    assert _recovering(phases=settled[1:]) == 9.0
-    assert _recovering(phases=((Phase.FAULT, 1.0),)) == FOREVER
-
-
-def test_first_effect_counts_at_its_earliest() -> None:
-    """Each with its own error."""
-    past, _ = _past()
-    history = past.history()
-    assert first_effect_us(history) is None
-    events = (
-        Event(source="x", name="effect", t_us=us(5.0), error_us=us(0.1)),
-        Event(source="x", name="effect", t_us=us(5.1), error_us=us(0.5)),
-        Event(source="x", name="begun", t_us=us(1.0)),
-    )
-    assert first_effect_us(replace(history, events=events)) == us(4.6)
 
 
 # ---------------------------------------------------------------- connections

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.scope import Scope
 from harness.checks.measures.summary import share
@@ -14,7 +14,7 @@ from lab.past import Past
 
 def _at_risk(past: Past, scope: Scope | None = None) -> set[str]:
     history = past.history()
-    return sessions_at_risk(history, moments_of(history), scope or Scope())
+    return sessions_at_risk(facts_of(history), scope or Scope())
 
 
 def test_nobody_is_at_risk_without_a_fault() -> None:
@@ -22,7 +22,7 @@ def test_nobody_is_at_risk_without_a_fault() -> None:
     past = Past()
     ann = past.log_in("ann", 1.0)
     history = past.history()
-    assert sessions_at_risk(history, moments_of(history)) == {ann}
+    assert sessions_at_risk(facts_of(history)) == {ann}
     assert run_checks(history)[2].at_risk == 0
 
 
@@ -100,10 +100,10 @@ def _restarted(told_s: float) -> tuple[History, str]:
 def test_log_in_after_the_first_answer_of_a_restarted_node_is_not_at_risk() -> None:
     """The node served users 0.8 s before its start was reported; they had nothing in the old process."""
     history, ann = _restarted(6.8)
-    assert sessions_at_risk(history, moments_of(history)) == {ann}
+    assert sessions_at_risk(facts_of(history)) == {ann}
     findings, _, sessions, _ = run_checks(history)
     assert (sessions.at_risk, sessions.broken) == (1, 1)
-    assert share("lost-session", history, moments_of(history), findings, Scope()) == (1, 1)
+    assert share("lost-session", facts_of(history), findings, Scope()) == (1, 1)
 
 
 def test_undecidable_session_is_counted_wherever_the_fault_was_before_it() -> None:

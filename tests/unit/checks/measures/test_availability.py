@@ -11,7 +11,7 @@ import pytest
 
 from harness.checks.columns.arrays import NONE
 from harness.checks.columns.traffic import traffic_of
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.availability import Gap, in_service, longest, outages, total, unprobed
 from harness.checks.measures.latency import latency
 from harness.model.judgement import INFINITE, Interval, Window
@@ -24,7 +24,7 @@ READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGI
 
 def windows(sketch: Sketch, group: str = "worst", kind: OperationKind = WRITE) -> list[Window]:
     history = sketch.history()
-    return [one for one in outages(history, moments_of(history)) if one.kind == kind and one.group == group]
+    return [one for one in outages(facts_of(history)) if one.kind == kind and one.group == group]
 
 
 def broken(*, until_s: float = 12.3, **how: Any) -> Sketch:
@@ -308,7 +308,7 @@ def test_success_of_another_kind_may_tell_when_a_window_began_and_ended(
 def test_kind_with_a_single_group_has_only_all_and_worst() -> None:
     """Its one group is everybody, and is not listed twice."""
     history = broken().history()
-    assert [one.group for one in outages(history, moments_of(history))] == ["all", "worst"]
+    assert [one.group for one in outages(facts_of(history))] == ["all", "worst"]
 
 
 def test_read_from_a_replica_is_not_proved_by_a_write() -> None:
@@ -325,7 +325,7 @@ def test_read_from_a_replica_is_not_proved_by_a_write() -> None:
         history.plan, scenario=replace(scenario, deployment=replace(scenario.deployment, client=client))
     )
     for one, high_s in ((history, 12.002 - 9.902), (replace(history, plan=plan), 12.002 - 9.002)):
-        (window,) = [w for w in outages(one, moments_of(one)) if (w.kind, w.group) == (READ, "worst")]
+        (window,) = [w for w in outages(facts_of(one)) if (w.kind, w.group) == (READ, "worst")]
         assert window.duration_s.high == pytest.approx(high_s)
 
 
@@ -348,15 +348,15 @@ def test_web_server_out_of_service_is_no_outage() -> None:
     (window,) = windows(gone)
     assert window.duration_s.high == pytest.approx(12.0 - 11.802)
     assert window.duration_s.low == pytest.approx(0.02)
-    assert in_service(gone.history(), ["web-1"], moments_of(gone.history())) == ((NONE, us(12.0)),)
+    assert in_service(facts_of(gone.history()), ["web-1"]) == ((NONE, us(12.0)),)
     back = killed(back_s=15.0).history()
-    assert in_service(back, ["web-1"], moments_of(back)) == ((NONE, us(12.0)), (us(15.0), us(20.0)))
-    assert in_service(back, ["web-1", "web-2"], moments_of(back)) == (
+    assert in_service(facts_of(back), ["web-1"]) == ((NONE, us(12.0)), (us(15.0), us(20.0)))
+    assert in_service(facts_of(back), ["web-1", "web-2"]) == (
         (NONE, us(12.0)),
         (us(12.0), us(15.0)),
         (us(15.0), us(20.0)),
     )
-    assert in_service(back, ["web-2"], moments_of(back)) == ((NONE, us(20.0)),)
+    assert in_service(facts_of(back), ["web-2"]) == ((NONE, us(20.0)),)
 
 
 def test_latency_counts_from_due_by_kind_and_phase() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.host_lateness import (
     LAG_AT_LEAST_S,
     USUAL_BOUND_S,
@@ -28,7 +28,7 @@ LOGIN = OperationKind.LOGIN
 
 
 def late(history: History) -> Lateness:
-    return lateness(history, moments_of(history))
+    return lateness(facts_of(history))
 
 
 def clock(
@@ -183,16 +183,16 @@ def test_waiting_for_a_processor_counts_where_it_shows(
 def test_clock_records_of_fault_and_recovery_are_judged(second: float, judged: bool) -> None:
     """With one second before and after; each record speaks for the second before it."""
     history = with_clocks(clock(second))
-    assert bool(judged_clocks(history, moments_of(history))) is judged
+    assert bool(judged_clocks(facts_of(history))) is judged
 
 
 def test_outage_that_never_ended_is_judged_to_its_end() -> None:
     """Where recovery was given up, whatever came after belongs to the wait for it."""
     never = Closing(t_us=us(END_S), not_recovered="shard 1 has no primary")
     history = replace(with_clocks(clock(AUDIT_S + 2)), closing=never)
-    assert judged_clocks(history, moments_of(history))
-    assert not judged_clocks(replace(history, closing=Closing(t_us=us(END_S))), moments_of(history))
-    assert unwatched_s(history, moments_of(history)) == pytest.approx(AUDIT_S - FAULT_S)
+    assert judged_clocks(facts_of(history))
+    assert not judged_clocks(facts_of(replace(history, closing=Closing(t_us=us(END_S)))))
+    assert unwatched_s(facts_of(history)) == pytest.approx(AUDIT_S - FAULT_S)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_outage_that_never_ended_is_judged_to_its_end() -> None:
 def test_without_a_fault_all_of_the_workload_is_judged(second: float, judged: bool) -> None:
     """From the baseline to the audit, and the second that the last record speaks for."""
     history = with_clocks(clock(second), faulty=False)
-    assert bool(judged_clocks(history, moments_of(history))) is judged
+    assert bool(judged_clocks(facts_of(history))) is judged
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,13 @@ def test_without_a_fault_all_of_the_workload_is_judged(second: float, judged: bo
 def test_stretch_that_no_clock_record_speaks_for(clocks: list[ClockPair], blind_s: float) -> None:
     """From 10 s to 15 s: a record speaks for the second before it, and for as long as it was late."""
     history = with_clocks(*clocks)
-    assert unwatched_s(history, moments_of(history)) == blind_s
+    assert unwatched_s(facts_of(history)) == blind_s
 
 
 def test_stretch_that_nothing_speaks_for_in_a_run_without_a_fault() -> None:
     """All of the workload: 20 s."""
     history = with_clocks(clock(5), faulty=False)
-    assert unwatched_s(history, moments_of(history)) == 15.0
+    assert unwatched_s(facts_of(history)) == 15.0
 
 
 def test_tightest_bound_of_a_time_is_what_the_machine_is_held_against() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.scope import Scope
 from harness.checks.measures.summary import lost_operations, measure, share, unread_evictions
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
-from harness.model.words import FindingSide, OperationKind, Outcome
+from harness.model.words import FindingSide, OperationKind, Outcome, Phase
 from lab.records import us
 from tests.builders_metrics import Sketch
 
@@ -20,7 +21,7 @@ LOGIN, WRITE = OperationKind.LOGIN, OperationKind.WRITE
 
 def measured(sketch: Sketch, findings: Sequence[Finding] = ()) -> Metrics:
     history = sketch.history()
-    return measure(history, moments_of(history), findings, SessionCounts(total=7))
+    return measure(facts_of(history), findings, SessionCounts(total=7))
 
 
 def test_operations_are_counted_by_outcome_behaviour_and_second() -> None:
@@ -209,11 +210,16 @@ def test_lag_is_that_of_the_last_look_before_the_effect() -> None:
     assert measured(_lagging(role="replica")).lag_at_fault_bytes is None
     assert measured(_lagging(reachable=False)).lag_at_fault_bytes is None
     assert measured(_lagging(replicas={"redis-2": 1001})).lag_at_fault_bytes == 0
-    two = _lagging()
-    two.sample("redis-3", 9.0, role="primary", offset=1000, replicas={"redis-2": 1})
-    assert measured(two).lag_at_fault_bytes == 10
-    two.samples[1].done_us, two.samples[0].done_us = us(9.7), us(9.6)
-    assert measured(two).lag_at_fault_bytes == 999
+
+
+def test_lag_is_that_of_the_primary_by_right() -> None:
+    """A deposed primary goes on calling itself primary, and may be the last that was looked at."""
+    deposed = _lagging()
+    deposed.sample("redis-3", 9.0, role="primary", offset=1000, replicas={"redis-2": 1})
+    assert measured(deposed).lag_at_fault_bytes == 999
+    untimely = _lagging()
+    untimely.sample("redis-3", 11.0, role="primary", offset=1000, replicas={"redis-2": 1})
+    assert measured(untimely).lag_at_fault_bytes == 10
 
 
 def test_evicted_keys_add_up_over_processes() -> None:
@@ -245,7 +251,7 @@ def _read(
         sketch.sample(node, 19.9, run_id="x")
     sketch.sample("redis-1", 1.0, run_id="a", memory_limit_bytes=limit)
     sketch.sample("redis-1", last_s, run_id=run_id, memory_limit_bytes=limit, reachable=reachable)
-    return unread_evictions(sketch.history())
+    return unread_evictions(facts_of(sketch.history()))
 
 
 @pytest.mark.parametrize(
@@ -269,11 +275,25 @@ def test_what_was_evicted_after_the_last_look_is_not_known(
     assert unread == purposes
 
 
+@pytest.mark.parametrize(("last_s", "purposes"), [(20.9, frozenset()), (10.0, frozenset({"sessions"}))])
+def test_run_that_broke_off_before_its_audit_was_read_until_its_end(
+    last_s: float, purposes: frozenset[str]
+) -> None:
+    """Its traffic was over when the run was; who was last read long before may have evicted since."""
+    sketch = Sketch()
+    for node in ("redis-2", "redis-3", "cache-1"):
+        sketch.sample(node, 20.9)
+    sketch.sample("redis-1", last_s, memory_limit_bytes=100)
+    history = sketch.history()
+    phases = tuple(one for one in history.phases if one.phase is not Phase.AUDIT)
+    assert unread_evictions(facts_of(replace(history, phases=phases))) == purposes
+
+
 def test_instances_that_nobody_ever_read_are_not_known() -> None:
     """Not even whether they had a limit."""
     sketch = Sketch()
     sketch.sample("redis-1", 19.9)
-    assert unread_evictions(sketch.history()) == {"cache"}
+    assert unread_evictions(facts_of(sketch.history())) == {"cache"}
 
 
 @pytest.mark.parametrize(
@@ -312,7 +332,7 @@ def test_share_is_of_what_could_have_had_the_finding(
     sketch = Sketch()
     sketch.do(kind, 9.998, **how)  # type: ignore[arg-type]
     history = sketch.history()
-    assert share(finding, history, moments_of(history), [], Scope()) == (0, could)
+    assert share(finding, facts_of(history), [], Scope()) == (0, could)
 
 
 @pytest.mark.parametrize(("done_s", "could"), [(9.749999, 0), (9.75, 1), (12.0, 1), (12.000001, 0)])
@@ -324,27 +344,27 @@ def test_share_is_of_what_was_acked_in_danger(done_s: float, could: int) -> None
     sketch.do(WRITE, done_s, took_s=0.0)
     sketch.do(WRITE, 19.0)
     history = sketch.history()
-    moments = moments_of(history)
-    assert share("lost-write", history, moments, [], Scope()) == (0, could)
-    assert share("lost-write", history, moments, [_lost(operations=(2, 1))], Scope()) == (1, could + 1)
-    assert share("lost-write", history, moments, [_lost("lost-update", operations=(2,))], Scope()) == (
+    facts = facts_of(history)
+    assert share("lost-write", facts, [], Scope()) == (0, could)
+    assert share("lost-write", facts, [_lost(operations=(2, 1))], Scope()) == (1, could + 1)
+    assert share("lost-write", facts, [_lost("lost-update", operations=(2,))], Scope()) == (
         0,
         could,
     )
-    assert share("lost-write", history, moments, [_lost(operations=(2,))], Scope(on="web-2")) == (0, 0)
+    assert share("lost-write", facts, [_lost(operations=(2,))], Scope(on="web-2")) == (0, 0)
 
 
 def test_operation_that_had_the_finding_is_the_first_or_the_last_of_it() -> None:
     """The promise of a write or a logout, the look of a read, every refused log-in."""
     sketch = Sketch()
     history = sketch.history()
-    moments = moments_of(history)
+    facts = facts_of(history)
     for name, had in (("lost-write", 1), ("stale-read", 1), ("escaped-logout", 1), ("refused-login", 3)):
-        assert share(name, history, moments, [_lost(name, operations=(7, 8, 9))], Scope())[0] == had
+        assert share(name, facts, [_lost(name, operations=(7, 8, 9))], Scope())[0] == had
     both = [_lost("stale-read", operations=(7, 9)), _lost("stale-read", operations=(8, 9))]
-    assert share("stale-read", history, moments, both, Scope()) == (1, 1)
+    assert share("stale-read", facts, both, Scope()) == (1, 1)
     both = [_lost("lost-write", operations=(7, 9)), _lost("lost-write", operations=(8, 9))]
-    assert share("lost-write", history, moments, both, Scope()) == (2, 2)
+    assert share("lost-write", facts, both, Scope()) == (2, 2)
 
 
 def test_behaviours_that_nobody_showed_are_not_listed() -> None:
@@ -374,7 +394,7 @@ def test_last_stale_reader_of_a_failover_is_one_of_a_stale_read() -> None:
 
     def last_s(name: str) -> float | None:
         found = Finding(name=name, side=FindingSide.CLOSED, shard=1, seen_us=us(12.0))
-        metrics = measure(history, moments_of(history), [found], SessionCounts())
+        metrics = measure(facts_of(history), [found], SessionCounts())
         return next(one.t_s for one in metrics.failover_steps if one.step == "last stale read")
 
     assert last_s("stale-read") == pytest.approx(2.0)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.checks.columns.arrays import NONE
 from harness.checks.columns.traffic import traffic_of
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.availability import (
     in_service,
     late_us,
@@ -31,7 +31,7 @@ READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGI
 
 def windows(sketch: Sketch, group: str = "all", kind: OperationKind = WRITE) -> list[Window]:
     history = sketch.history()
-    return [one for one in outages(history, moments_of(history)) if one.kind == kind and one.group == group]
+    return [one for one in outages(facts_of(history)) if one.kind == kind and one.group == group]
 
 
 def baseline(*took_s: float) -> int:
@@ -166,7 +166,7 @@ def test_web_server_is_in_service_but_from_its_fault_until_that_is_healed(
 ) -> None:
     """Up to the end of the workload."""
     history = away(*events).history()
-    assert in_service(history, ["web-1"], moments_of(history)) == spans
+    assert in_service(facts_of(history), ["web-1"]) == spans
 
 
 def test_group_is_in_service_while_one_of_it_is() -> None:
@@ -177,14 +177,13 @@ def test_group_is_in_service_while_one_of_it_is() -> None:
         ("effect", 14.0, "web-2", 2),
         ("healed", 18.0, None, 2),
     ).history()
-    moments = moments_of(history)
-    assert in_service(history, ["web-1", "web-2"], moments) == (
+    assert in_service(facts_of(history), ["web-1", "web-2"]) == (
         (START, us(12.0)),
         (us(12.0), us(14.0)),
         (us(16.0), us(18.0)),
         (us(18.0), END),
     )
-    assert in_service(history, [], moments) == ((START, END),)
+    assert in_service(facts_of(history), []) == ((START, END),)
 
 
 # ---------------------------------------------------------------- groups
@@ -214,7 +213,7 @@ def test_groups_are_named_by_shard_and_side() -> None:
             sketch.do(WRITE, 11.0, outcome=Outcome.REJECTED, shard=shard, web=web, side=side)
             sketch.steady(WRITE, 12.0, 20.0, shard=shard, web=web)
     history = sketch.history()
-    groups = list(dict.fromkeys(one.group for one in outages(history, moments_of(history))))
+    groups = list(dict.fromkeys(one.group for one in outages(facts_of(history))))
     assert groups == [
         "all",
         "shard 1, rest",
@@ -259,13 +258,13 @@ def test_worst_for_users_is_of_a_kind_and_a_web_server() -> None:
             sketch.steady(kind, 10.0, until, web=web, outcome=Outcome.REJECTED)
             sketch.steady(kind, until, 20.0, web=web)
     history = sketch.history()
-    worst = worst_for_users(history, moments_of(history))
+    worst = worst_for_users(facts_of(history))
     assert worst is not None
     assert (worst.kind, worst.group) == ("login", "web-2")
     assert worst.duration_s.low == pytest.approx(1.902)
     quiet = Sketch()
     quiet.steady(WRITE, 0.0, 20.0)
-    assert worst_for_users(quiet.history(), moments_of(quiet.history())) is None
+    assert worst_for_users(facts_of(quiet.history())) is None
 
 
 def test_worst_for_users_names_the_shard_where_there_are_several() -> None:
@@ -278,7 +277,7 @@ def test_worst_for_users_names_the_shard_where_there_are_several() -> None:
         )
         sketch.steady(WRITE, 11.0, 20.0, shard=shard)
     history = sketch.history()
-    worst = worst_for_users(history, moments_of(history))
+    worst = worst_for_users(facts_of(history))
     assert worst is not None
     assert worst.group == "web-1, shard 2"
 
@@ -291,4 +290,4 @@ def test_window_is_told_in_seconds_from_the_effect() -> None:
     sketch.steady(WRITE, 11.0, 20.0)
     (window,) = windows(sketch)
     assert window.start_s == pytest.approx(9.902 - 10.0)
-    assert windows_from([], "write", "all", moments_of(sketch.history())) == ()
+    assert windows_from([], "write", "all", facts_of(sketch.history()).moments) == ()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge
 from harness.checks.measures.bounds import bounds_of
 from harness.checks.promises.loss_budget import loss_budgets
@@ -73,7 +73,7 @@ def _timely(history: History, *, canary_lag_s: float = 0.0, loop_lag_s: float = 
 
 
 def _budgets(history: History) -> tuple[LossBudget, ...]:
-    return loss_budgets(history, Nodes(history))
+    return loss_budgets(facts_of(history))
 
 
 def _struck(
@@ -428,11 +428,11 @@ def test_fault_without_a_rule_spoils_nothing_where_nothing_was_lost() -> None:
 def test_loss_budget_as_a_bound() -> None:
     """`loss window: <= loss budget` is a number once the run is judged, and decides."""
     history = _expecting(_timely(stories.over_budget().history()), WINDOW)
-    assert bounds_of(history) == (3.3,)
+    assert bounds_of(facts_of(history)) == (3.3,)
     (result,) = judge(history).expectations
     assert result.met is False
     twice = replace(WINDOW, bound=(Term(factor=2.0, setting="loss budget"), Term(factor=-0.1)))
-    assert bounds_of(_expecting(history, twice)) == (6.5,)
+    assert bounds_of(facts_of(_expecting(history, twice))) == (6.5,)
 
 
 def test_loss_budget_that_does_not_exist_decides_nothing() -> None:

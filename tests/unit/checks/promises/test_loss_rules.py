@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.loss_budget import loss_budgets
 from harness.checks.promises.loss_rules import RULES, Allowed, Hit
 from harness.model.history import History
@@ -54,8 +54,7 @@ def directed(history: History, **directives: str) -> History:
 def hit(told: Past | History, fault: int = 1, node: str = "redis-1") -> Hit:
     history = told.history() if isinstance(told, Past) else told
     return Hit(
-        history=history,
-        nodes=Nodes(history),
+        facts=facts_of(history),
         step=history.plan.scenario.faults[fault - 1],
         event=next(one for one in history.events if one.name == "effect" and one.fault == fault),
         node=history.plan.node(node),
@@ -450,7 +449,7 @@ def test_budget_is_a_stretch_of_the_runs_time() -> None:
     told = past("cut replication", over=None)
     told.fault(5.0, "redis-1: gone")
     told.fail_over("redis-2", 7.0)
-    cut, killed = loss_budgets(told.history(), Nodes(told.history()))
+    cut, killed = loss_budgets(facts_of(told.history()))
     assert (cut.effect_s, cut.from_s, cut.until_s) == (0.0, None, None)
     assert (killed.what, killed.shard, killed.fault) == ("kill redis-1", 1, 2)
     assert (killed.effect_s, killed.from_s, killed.until_s) == (3.0, 2.9, 3.0)
@@ -460,13 +459,13 @@ def test_failover_that_nobody_asked_for_says_what_it_may_cost() -> None:
     """By the topology's own timers."""
     told = past("kill", over=4.0)
     told.fail_over("redis-3", 9.0)
-    _, unasked = loss_budgets(told.history(), Nodes(told.history()))
+    _, unasked = loss_budgets(facts_of(told.history()))
     assert unasked.what == "a failover to redis-3 that no fault asked for"
     assert unasked.derivation == "20 s until Sentinel has demoted redis-2"
     assert (unasked.bound_s, unasked.effect_s, unasked.until_s) == (20.0, 7.0, 27.0)
     assert unasked.from_s == pytest.approx(6.9)
     told.topology = CLUSTER
-    _, unasked = loss_budgets(told.history(), Nodes(told.history()))
+    _, unasked = loss_budgets(facts_of(told.history()))
     assert unasked.derivation == "1.5 × cluster-node-timeout 2 s + 0.3 s"
     assert (unasked.bound_s, unasked.until_s) == (pytest.approx(3.3), pytest.approx(10.3))
 
@@ -474,8 +473,8 @@ def test_failover_that_nobody_asked_for_says_what_it_may_cost() -> None:
 def test_failover_that_came_before_the_fault_was_not_its_doing() -> None:
     """Only a fault that causes failovers explains one, and only one that came after it."""
     told = past("kill", over=1.5)
-    assert [one.fault for one in loss_budgets(told.history(), Nodes(told.history()))] == [1, None]
+    assert [one.fault for one in loss_budgets(facts_of(told.history()))] == [1, None]
     told = past("cut replication", over=4.0)
-    assert [one.fault for one in loss_budgets(told.history(), Nodes(told.history()))] == [1, None]
+    assert [one.fault for one in loss_budgets(facts_of(told.history()))] == [1, None]
     told = past("kill", over=4.0)
-    assert [one.fault for one in loss_budgets(told.history(), Nodes(told.history()))] == [1]
+    assert [one.fault for one in loss_budgets(facts_of(told.history()))] == [1]

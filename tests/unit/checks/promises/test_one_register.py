@@ -114,7 +114,7 @@ def test_history_that_breaks_off_proves_nothing_at_its_end() -> None:
         writing.attempts = [(2.0, 2.2, 3.5)]
     whole = past.history()
     assert [one.name for one in run_checks(whole)[0]] == ["unexplained"]
-    cut = replace(whole, closing=None, incomplete="the harness died", samples=(), clocks=(), audit=(), audit_summary=None)  # fmt: skip
+    cut = replace(whole, closing=None, incomplete="the harness died", phases=(), samples=(), clocks=(), audit=(), audit_summary=None)  # fmt: skip
     findings, counts, _, _ = run_checks(cut)
     assert [one.name for one in findings if one.name == "unexplained"] == []
     assert counts["unexplained"].high >= 1

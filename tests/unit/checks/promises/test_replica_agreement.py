@@ -12,7 +12,7 @@ from harness.checks.promises.recovery_limit import judge_recovery
 from harness.checks.promises.refused_logins import judge_refusals, refused_logins
 from harness.checks.promises.replica_agreement import differs, judge_replicas
 from harness.model.judgement import Finding
-from harness.model.records import AuditEntry, Closing
+from harness.model.records import AuditEntry, Closing, Event
 from harness.model.words import Cause
 from lab.past import Past
 from lab.records import us
@@ -237,6 +237,14 @@ def test_run_that_was_broken_off_does_not_say_whether_it_recovered() -> None:
     assert _recovery(past, interrupted) == ([], {"no-recovery": 1})
     assert _recovery(past, None) == ([], {"no-recovery": 1})
     assert _recovery(past, Closing(t_us=us(31))) == ([], {})
+
+
+def test_recovery_that_never_came_is_due_since_the_effect_was_proved() -> None:
+    """The moment that the seconds of a report count from, not the earliest that it may have been."""
+    effect = Event(source="fault 1", name="effect", t_us=us(4.0), error_us=us(1.0), node="redis-1", fault=1)
+    history = replace(Past().history(), events=(effect,), closing=Closing(t_us=us(31), not_recovered="why"))
+    (found,) = judge_recovery(Index(history)).findings
+    assert (found.t_us, found.seen_us) == (us(4.0), us(31))
 
 
 def test_topology_that_never_recovered_says_since_when_and_why() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.host_lateness import Lateness, Waits
 from harness.checks.verdict.evidence import Affects, Evidence, weigh
 from harness.model.history import History
@@ -27,7 +27,7 @@ LONG = expect("outage(write): < 5s", 5.0, unit="s", arguments=("write",), compar
 
 
 def weighed(history: History, sessions: SessionCounts = AT_RISK, crashed: tuple[str, ...] = ()) -> Evidence:
-    return weigh(history, moments_of(history), sessions, crashed)
+    return weigh(facts_of(history), sessions, crashed)
 
 
 def affected(evidence: Evidence) -> set[Affects]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.clock_drift import drift_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.host_lateness import Lateness
-from harness.checks.verdict.evidence import Affects, Evidence, Gap, drift_of, weigh
+from harness.checks.verdict.evidence import Affects, Evidence, Gap, weigh
 from harness.model.finding_kind import Limit
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
@@ -22,7 +23,7 @@ FINE = SessionCounts(total=300, at_risk=200, intact=200)
 
 
 def gaps(history: History, sessions: SessionCounts = FINE, crashed: tuple[str, ...] = ()) -> list[Gap]:
-    return list(weigh(history, moments_of(history), sessions, crashed).gaps)
+    return list(weigh(facts_of(history), sessions, crashed).gaps)
 
 
 def run(**how: object) -> History:
@@ -74,7 +75,7 @@ def test_clocks_that_moved_apart(drift_us: int, apart: bool) -> None:
         found = gaps(replace(history, clocks=clocks))
         assert bool(found) is apart
         assert drift_of(clocks) == drift_us
-    assert drift_of([]) == 0
+    assert drift_of([]) is None
     assert drift_of([ClockPair(t_us=1, wall_us=5)]) == 0
 
 
@@ -166,7 +167,7 @@ def test_delay_is_held_against_the_findings_own_limit() -> None:
     unknown = Evidence(gaps=(Gap(Affects.TIMING, "t"), Gap(Affects.TTL, "u")))
     assert unknown.about_delays("no-recovery") == ("t",)
     history = run()
-    found = weigh(history, moments_of(history), FINE)
+    found = weigh(facts_of(history), FINE)
     assert found.limits_s == {
         Limit.RECOVERY: history.plan.scenario.settle_within_s,
         Limit.IDLE_TIMEOUT: history.plan.scenario.workload.idle_timeout_s,

@@ -12,7 +12,7 @@ import pytest
 from harness.checks.verdict.story import WIDTH, session_story, stories, story
 from harness.model.history import History
 from harness.model.judgement import Finding
-from harness.model.records import ForensicEntry, ForensicReading, Operation
+from harness.model.records import Event, ForensicEntry, ForensicReading, Operation, PhaseChange
 from harness.model.table import OperationTable
 from harness.model.words import FindingSide, Outcome, StepKind
 from lab.past import Past
@@ -84,6 +84,20 @@ def test_whole_story_of_a_session_word_by_word() -> None:
         "  +26.000 s  audit  redis-2 (primary): absent, 2 witnesses",
         "  +26.000 s  audit  redis-3 (replica): absent, 2 witnesses",
     ]
+
+
+def test_seconds_of_a_story_count_from_where_the_report_counts() -> None:
+    """The first effect as it was proved, however early it may have begun; else the baseline."""
+    past = Past()
+    ann = past.log_in("ann", 2.0)
+    history = past.history()
+    assert session_story(history, ann)[1].startswith("   +2.000 s  web-1  log-in #1")
+    later = tuple(PhaseChange(phase=one.phase, t_us=one.t_us + us(0.5)) for one in history.phases)
+    assert session_story(replace(history, phases=later), ann)[1].startswith("   +1.500 s  web-1  log-in #1")
+    effect = Event(source="fault 1", name="effect", t_us=us(4.0), error_us=us(1.0), node="redis-1", fault=1)
+    lines = session_story(replace(history, events=(effect,)), ann)
+    assert lines[1].startswith("   -2.000 s  web-1  log-in #1")
+    assert lines[2].startswith("   +0.000 s  -- fault 1: fault took effect")
 
 
 def _as_records(history: History) -> list[Operation]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.checks.facts.landmarks import moments_of
+from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.host_lateness import Lateness
 from harness.checks.measures.scope import Membership, Scope, scope_of
 from harness.checks.promises.table import having
@@ -137,7 +137,7 @@ def test_finding_that_an_expectation_is_about() -> None:
 
 # ---------------------------------------------------------------- where a finding belongs
 
-MOMENTS = moments_of(Sketch().history())
+MOMENTS = facts_of(Sketch().history()).moments
 LOST_IN_FAULT = Finding(
     name="lost-write",
     side=FindingSide.CLOSED,
