@@ -115,10 +115,12 @@ def _step(one: FailoverStep) -> str:
 
 
 def _commands(result: ScenarioResult, directory: str) -> list[str]:
-    lines = [
-        f"  repeat it: {_repeat(result)}",
-        "             (the plan repeats exactly; the timing of kernel and nodes does not)",
-    ]
+    lines = []
+    if result.file:  # else the folder is damaged, and nobody knows what was run
+        lines = [
+            f"  repeat it: {_repeat(result)}",
+            "             (the plan repeats exactly; the timing of kernel and nodes does not)",
+        ]
     if result.run_dir:
         folder = shlex.quote(str(Path(directory) / result.run_dir))
         judged = result.judgement is not None
