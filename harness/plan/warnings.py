@@ -1,7 +1,8 @@
 """What a plan is likely to run into although nothing is wrong with it: said by `plan`, before anything runs.
 
 The trap of persistence: nodes keep nothing on disk unless a directive says so. A primary that is started
-again before anybody was promoted in its place is empty then, and its replicas copy that.
+again before anybody was promoted in its place is empty then, and its replicas copy that. And of promotion: a
+fault that waits for it where no replica is left waits in vain.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ def warnings(plan: Plan) -> Iterator[str]:
                 "nobody promoted: the sessions of that node will be gone, and replicas copy that. To keep "
                 'them, write `appendonly: "yes"` or `save: 60 1` under `redis`'
             )
+        shard = _shard_without_heir(fault, faults[:number], plan)
+        if shard is not None:
+            yield (
+                f"fault {fault.step.number} waits for `promoted`, and shard {shard} has no replica running "
+                "by then that could be promoted: its start will hardly come. Start one again before, or have "
+                "more replicas"
+            )
 
 
 def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> list[NodePlan]:
@@ -45,11 +53,43 @@ def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> lis
 
 def _primaries(step: FaultStep, plan: Plan) -> list[NodePlan]:
     """A replica or a cache may lose everything and no session is gone."""
-    words = step.target.split()
-    if "primary" not in words:
+    if "primary" not in step.target.split():
         return []
-    shard = int(words[1]) if words[0] == "shard" else 1
+    shard = _shard(step)
     return [node for node in plan.nodes if node.role is NodeRole.PRIMARY and node.shard == shard]
+
+
+def _shard(step: FaultStep) -> int:
+    """Of a target that names a role."""
+    words = step.target.split()
+    return int(words[1]) if words[0] == "shard" else 1
+
+
+def _shard_without_heir(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> int | None:
+    """The shard whose promotion a fault waits for, if its replicas were all stopped before its primary was."""
+    if fault.step.start.event != "promoted":
+        return None
+    struck = [
+        number
+        for number, one in enumerate(before)
+        if Trait.CAUSES_FAILOVER in one.step.traits and "primary" in one.step.target.split()
+    ]
+    if not struck:
+        return None
+    shard = _shard(before[struck[-1]].step)
+    replicas = sum(node.role is NodeRole.REPLICA and node.shard == shard for node in plan.nodes)
+    down = 0
+    for one in before[: struck[-1]]:
+        if Trait.STARTS_PROCESS in one.step.traits:
+            down = 0
+        elif _stops(one) and one.step.hold_s is None and _shard_of_replicas(one.step) == shard:
+            down += replicas if one.step.target.startswith("all ") else 1
+    return shard if 0 < replicas <= down else None
+
+
+def _shard_of_replicas(step: FaultStep) -> int | None:
+    named = any(word.partition("[")[0] in {"replica", "replicas"} for word in step.target.split())
+    return _shard(step) if named else None
 
 
 def _keeps_nothing(node: NodePlan) -> bool:

@@ -250,3 +250,42 @@ def test_plan_warns_of_a_primary_that_comes_back_empty(
     if warned:
         node = "redis-2" if "cluster" in topology else "redis-1"
         assert f"fault {len(faults)} starts {node} again" in told
+
+
+REPLICA, PRIMARY = "after: 2s, kill: replica", "after: fault 1 + 2s, kill: primary"
+WAITS = "after: promoted + 2s, restart: killed"
+
+
+@pytest.mark.parametrize(
+    ("topology", "faults", "shard"),
+    [
+        ("kind: sentinel, replicas: 1", [REPLICA, PRIMARY, WAITS], 1),
+        ("kind: sentinel, replicas: 2", [REPLICA, PRIMARY, WAITS], None),
+        ("kind: sentinel, replicas: 2", ["after: 2s, stop: all replicas", PRIMARY, WAITS], 1),
+        ("kind: sentinel, replicas: 2", [REPLICA, 'after: 3s, kill: "replica[lag=max]"', PRIMARY, WAITS], 1),
+        ("kind: sentinel, replicas: 1", [f"{REPLICA}, for: 1s", PRIMARY, WAITS], None),
+        ("kind: sentinel, replicas: 1", [REPLICA, "after: 3s, restart: killed", PRIMARY, WAITS], None),
+        ("kind: sentinel, replicas: 1", ["after: 2s, kill: primary", "after: promoted, kill: replica"], None),
+        ("kind: sentinel, replicas: 1", [REPLICA, PRIMARY, "after: fault 2 + 9s, restart: killed"], None),
+        (
+            "kind: cluster",
+            ["after: 2s, kill: shard 2 replica", "after: fault 1 + 2s, kill: shard 2 primary", WAITS],
+            2,
+        ),
+        ("kind: cluster", ["after: 2s, kill: shard 2 replica", PRIMARY, WAITS], None),
+    ],
+)
+def test_plan_warns_of_a_promotion_that_nobody_is_left_for(
+    topology: str, faults: list[str], shard: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault that waits for it would wait in vain, and the run be inconclusive after minutes."""
+    listed = "".join(f"  - {{{one}}}\n" for one in faults[1:])
+    changes = {
+        "kind: sentinel": topology,
+        "{after: 5s, kill: primary}": f"{{{faults[0]}}}",
+        "expect:": f"{listed}expect:",
+    }
+    told = " ".join(planned(changes, capsys).split())
+    warning = f"fault {len(faults)} waits for `promoted`, and shard {shard} has no replica running by then"
+    assert (warning in told) is (shard is not None)
+    assert told.count("waits for `promoted`") == (shard is not None)
