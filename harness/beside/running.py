@@ -30,12 +30,14 @@ from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
 from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
+from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, Opening, PhaseChange, Record
 from harness.model.scenario import Scenario
 from harness.model.seams import FaultScene, Topology
 from harness.model.words import BackendKind, Phase, Trait
 from harness.observe import Observers, enable_eviction_events
+from harness.plan.timeline import DEMOTION_S
 from harness.report.explain import failovers
 from harness.running import selection
 from harness.running.environment import package_version
@@ -44,8 +46,9 @@ from harness.saved.judging import read_run
 from harness.topology.process import user_namespace
 from harness.topology.start import up
 
-RECOVERED_WITHIN_S = 10.0
-"""After a command that had faults, the nodes are watched this long for what they come to."""
+RECOVERED_WITHIN_S = DEMOTION_S + 2 * RECOVERED_FOR_S
+"""After a command that had faults, the nodes are watched this long for what they come to. Sentinels leave a
+primary that came back a primary for some 10 s, and a command may end as soon as it has been started again."""
 
 _TOLD = frozenset({"agreed", "elected", "promoted", "published", "demoted", "rebooted", "recovered"})
 

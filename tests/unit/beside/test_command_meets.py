@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness.beside.running import met
+from harness.beside.running import RECOVERED_WITHIN_S, met
 from harness.faults.director import DirectorReport, StepReport, StepStatus
+from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.seams import Effect
+from harness.plan.timeline import DEMOTION_S
 
 ENDED_US = 5_000_000
 
@@ -42,3 +44,8 @@ def test_fault_that_came_too_late_says_by_how_much() -> None:
     assert second.reason == "none is proved before the command's end, the first one 1.500 s after it"
     assert second.effect is not None, "what it did to the nodes is known all the same"
     assert third.reason == "its start never came"
+
+
+def test_nodes_are_watched_for_as_long_as_sentinels_leave_an_old_primary_alone() -> None:
+    """A command may end as soon as it has been started again; what follows is no trouble."""
+    assert RECOVERED_WITHIN_S > DEMOTION_S + RECOVERED_FOR_S
