@@ -66,7 +66,7 @@ def _shard(step: FaultStep) -> int:
 
 
 def _shard_without_heir(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> int | None:
-    """The shard whose promotion a fault waits for, if its replicas were all stopped before its primary was."""
+    """The shard whose promotion a fault waits for, if its replicas were all stopped before the primary."""
     if fault.step.start.event != "promoted":
         return None
     struck = [
