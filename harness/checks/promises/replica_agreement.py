@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from harness.checks.facts.causes import Why
+from harness.checks.facts.replayed_timeouts import expires_relatively
+from harness.checks.facts.step_effects import Sight, State
 from harness.checks.facts.timelines import Index, Timeline
 from harness.checks.promises.check import Check, Counted, finding
+from harness.checks.promises.lifetimes import Deadlines
 from harness.model.finding_kind import BY_SHARD, FindingKind
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry
@@ -36,7 +39,7 @@ def judge_replicas(index: Index) -> Counted:
                 continue
             if entry.saw is None:
                 undecidable += 1
-            elif (how := differs(primary, entry)) is None:
+            elif (how := differs(primary, entry)) is None or _counted_anew(index, timeline, primary, entry):
                 continue
             elif settled and entry.role == "replica":
                 differing.append((entry, how))
@@ -54,10 +57,50 @@ def _settled(index: Index) -> bool:
     return closing is not None and not closing.interrupted and not index.facts.moments.given_up
 
 
+def _counted_anew(index: Index, timeline: Timeline, primary: AuditEntry, other: AuditEntry) -> bool:
+    """Whether they differ only in the time to live, because each counted the timeout from when it executed
+    the command, as nodes before Redis 7.0 do: no look has less than was promised, or more than a late
+    execution gives."""
+    if not expires_relatively(index.history.opening.engine) or _content(primary, other) is not None:
+        return False
+    deadlines = Deadlines(index, timeline)
+    return deadlines.known and all(_within(index, deadlines, one) for one in (primary, other))
+
+
+def _within(index: Index, deadlines: Deadlines, entry: AuditEntry) -> bool:
+    look = Sight(
+        state=State.PRESENT,
+        sent_us=entry.sent_us,
+        done_us=entry.done_us,
+        saw=entry.saw or {},
+        pttl_ms=entry.pttl_ms,
+        entry=entry,
+    )
+    touch = deadlines.last_touch(look.sent_us)
+    if entry.pttl_ms is None or entry.pttl_ms < 0 or touch is None:
+        return False
+    left_us = entry.pttl_ms * 1000
+    return look.done_us + left_us >= deadlines.earliest_us(touch) and (
+        look.sent_us + left_us <= deadlines.latest_anew_us(index, look)
+    )
+
+
 def differs(primary: AuditEntry, other: AuditEntry) -> str | None:
     """How a replica's answer differs from its primary's; None: it does not, or may have expired."""
     if _may_have_expired(primary) or _may_have_expired(other):
         return None
+    if (content := _content(primary, other)) is not None:
+        return content
+    mine, theirs = primary.pttl_ms, other.pttl_ms
+    if mine is None or theirs is None:
+        return None
+    passed_ms = (max(other.done_us, primary.done_us) - min(other.sent_us, primary.sent_us)) / 1000
+    if (mine < 0) != (theirs < 0) or abs(mine - theirs) > passed_ms + PTTL_TOLERANCE_MS:
+        return f"{mine} ms and {theirs} ms to live"
+    return None
+
+
+def _content(primary: AuditEntry, other: AuditEntry) -> str | None:
     if other.saw != primary.saw:
         if not (other.saw and primary.saw):
             return "one has it, the other has not"
@@ -65,12 +108,6 @@ def differs(primary: AuditEntry, other: AuditEntry) -> str | None:
         return f"{', '.join(sorted({name for name, _ in apart}))} differ"
     if None not in {other.witnesses, primary.witnesses} and other.witnesses != primary.witnesses:
         return "the lists of executed writes differ"
-    mine, theirs = primary.pttl_ms, other.pttl_ms
-    if mine is None or theirs is None:
-        return None
-    passed_ms = (max(other.done_us, primary.done_us) - min(other.sent_us, primary.sent_us)) / 1000
-    if (mine < 0) != (theirs < 0) or abs(mine - theirs) > passed_ms + PTTL_TOLERANCE_MS:
-        return f"{mine} ms and {theirs} ms to live"
     return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.recovery_limit import judge_recovery
@@ -216,6 +217,38 @@ def test_replica_that_did_not_answer_may_differ() -> None:
     past.silent = {"redis-1"}
     counted = judge_replicas(Index(past.history()))
     assert (counted.findings, counted.undecidable) == ([], {"replica-divergence": 0})
+
+
+@pytest.mark.parametrize(
+    ("engine", "more_s", "found"),
+    [
+        ("Redis 7.0.15", 0.9, 0),
+        ("Redis 7.0.15", 1.5, 1),
+        ("Redis 6.2.14", 1.5, 0),
+        ("Redis 6.2.14", 28.0, 0),
+        ("Redis 6.2.14", 60.0, 1),
+        ("Redis 6.2.14", -1.5, 1),
+        ("Valkey 9.1.2", 1.5, 1),
+    ],
+)
+def test_replica_that_counts_a_timeout_anew_does_not_differ(engine: str, more_s: float, found: int) -> None:
+    """Before Redis 7.0 a replica counts from when it executes the touch: later than its primary, never
+    earlier, and by no more than the time until it was looked at."""
+    past = Past(engine=engine)
+    past.log_in("ann", 1.0)
+    history = past.history()
+    audit = tuple(
+        structs.replace(one, pttl_ms=one.pttl_ms + round(more_s * 1000))
+        if one.node == "redis-2" and one.pttl_ms is not None
+        else one
+        for one in history.audit
+    )
+    assert len(judge_replicas(Index(replace(history, audit=audit))).findings) == found
+
+
+def test_contents_differ_whatever_the_engine_counts() -> None:
+    """That a timeout may be counted anew says nothing about fields."""
+    assert len(judge_replicas(Index(_diverged(engine="Redis 6.2.14").history())).findings) == 1
 
 
 # ---------------------------------------------------------------- recovery
