@@ -79,7 +79,9 @@ def _check_ground(arguments: Sequence[str]) -> None:
     try:
         Path.cwd()
     except FileNotFoundError as problem:
-        raise EnvironmentFailure("the current folder does not exist any more: cd to another one") from problem
+        raise EnvironmentFailure(
+            "the current folder does not exist any more: cd to another folder"
+        ) from problem
 
 
 def _unwind_on_sigterm() -> None:
@@ -176,10 +178,10 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _clean(_options: argparse.Namespace) -> int:
-    for line in clean() or ["nothing was left behind"]:
+    for line in clean() or ["nothing to remove"]:
         output.say(line)
     for file in output.crash_files():
-        output.complain(f"{file}: the traceback of a bug of the kit; remove it once it was reported")
+        output.complain(f"{file}: the traceback of a bug in the kit; report it, then remove the file")
     return 0
 
 
@@ -269,44 +271,51 @@ def _parser() -> argparse.ArgumentParser:
 
     running = verb("run", _run, "run scenarios and report")
     _selecting(running)
-    running.add_argument("--jobs", type=_positive, help="scenarios side by side (default: one per CPU)")
+    running.add_argument(
+        "--jobs", type=_positive, help="how many scenarios run in parallel (default: one per CPU)"
+    )
     running.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
-    listing = verb("list", _list, "list the scenarios, what each shows and its tags")
+    listing = verb("list", _list, "list the scenarios with what they show and their tags")
     _naming(listing)
-    _selecting(verb("plan", _plan, "say what a run would do, without doing it"))
-    judge = verb("judge", _judge, "judge a saved run again, or a history that others recorded")
+    _selecting(verb("plan", _plan, "print what a run would do, without starting anything"))
+    judge = verb("judge", _judge, "judge a saved run again, or a history from another tool")
     judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
     judge.add_argument(
-        "--history", type=_path, metavar="FILE", help="JSON lines, one operation each, of any register store"
+        "--history",
+        type=_path,
+        metavar="FILE",
+        help="a history as JSON lines, one operation per line, of any store of registers",
     )
-    judge.add_argument("--partial", action="store_true", help="the last line of FILE may be cut off")
+    judge.add_argument("--partial", action="store_true", help="accept an incomplete last line of FILE")
     _of_a_run(verb("show", _show, "print the report of a saved run again"))
-    why = verb("why", _why, "the whole story of one session of a saved run")
+    why = verb("why", _why, "print all that a saved run recorded about one session")
     _of_a_run(why)
     why.add_argument(
         "session",
         nargs="?",
-        help="session id, or its beginning; without it the broken ones are listed",
+        help="session id, or its beginning; without it, the broken sessions are listed",
     )
     why.add_argument("--scenario", type=_path, help="the scenario's folder in the run, or a part of its name")
     _of_a_run(verb("history", _history, "print everything that one scenario recorded, as JSON lines for jq"))
-    verb("doctor", _doctor, "say what this machine can do and what is missing")
-    image = verb("image", _image, "build a node image from Debian packages, without any registry")
+    verb("doctor", _doctor, "print what this machine can do and what is missing")
+    image = verb("image", _image, "build an image for the nodes from Debian packages, without a registry")
     image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
-    up = verb("up", _up, "start a scenario's topology and hold it")
+    up = verb("up", _up, "start the nodes of a scenario and keep them running (a held topology)")
     _selecting(up)
     up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
     for name, action, text in (
-        ("status", _status, "nodes and roles of held topologies"),
+        ("status", _status, "print the nodes and roles of held topologies"),
         ("down", _down, "stop a held topology"),
     ):
         verb(name, action, text).add_argument(
-            "run", nargs="?", help="its id; may be left out if there is one"
+            "run", nargs="?", help="its id; not needed if there is only one"
         )
-    inject = verb("inject", _inject, "do a fault to a held topology")
+    inject = verb("inject", _inject, "inject a fault into a held topology")
     inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
-    inject.add_argument("--run", help="id of the held topology; may be left out if there is one")
-    beside_it = verb("with", _with, "start nodes, run a command of yours beside them, do faults meanwhile")
+    inject.add_argument("--run", help="id of the held topology; not needed if there is only one")
+    beside_it = verb(
+        "with", _with, "start nodes, run your own command against them, and inject faults meanwhile"
+    )
     beside_it.add_argument(
         "target",
         type=_path,
@@ -316,20 +325,20 @@ def _parser() -> argparse.ArgumentParser:
         "--fault",
         action="append",
         default=[],
-        help="as in a scenario's list, e.g. 'after: 3s, kill: primary'; may be given again",
+        help="as in a scenario's list, e.g. 'after: 3s, kill: primary'; may be repeated",
     )
     beside_it.add_argument(
         "--env",
         action="append",
         default=[],
         metavar="NAME=TEXT",
-        help="one more variable for the command, e.g. STORE={REDIS_URL}",
+        help="an additional environment variable for the command, e.g. STORE={REDIS_URL}",
     )
     beside_it.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     beside_it.add_argument(
         "--engine", type=_engine, help="an engine by name, e.g. redis-7.0; doctor lists them"
     )
-    beside_it.add_argument("--seed", type=_seed, help="repeat what faults choose at random")
+    beside_it.add_argument("--seed", type=_seed, help="repeat the random choices of faults")
     beside_it.add_argument(
         "--set",
         action="append",
@@ -337,13 +346,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH=VALUE",
         help="change one setting of the deployment",
     )
-    beside_it.add_argument(
-        "--out", type=_path, default="runs", help="folder for what is kept (default: runs)"
-    )
+    beside_it.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
-    complete = verb("completion", _completion, "print what makes a shell complete this command's words")
+    complete = verb("completion", _completion, "print a completion script for a shell")
     complete.add_argument("shell", choices=completion.SHELLS)
-    verb("clean", _clean, "remove what a killed harness left behind, never a result")
+    verb("clean", _clean, "remove processes and containers that a killed harness left; results stay")
     prune = verb("prune", _prune, "remove old results")
     prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
     prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
@@ -373,7 +380,7 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an engine by name, e.g. redis-7.0 or valkey-9.1 (doctor lists them); may be repeated",
     )
-    parser.add_argument("--seed", type=_seed, help="repeat a plan: same arrivals, users and choices")
+    parser.add_argument("--seed", type=_seed, help="repeat a plan: the same arrivals, users and choices")
     parser.add_argument(
         "--deployment",
         type=_path,

@@ -17,10 +17,10 @@ from harness.topology.process import server_programs
 def examine(stream: TextIO) -> int:
     """Print a line per capability; 0 if at least one backend can run, else 4."""
     usable = [_processes(stream), _containers(stream)]
-    print(f"cpus: {os.cpu_count()} (scenarios side by side by default)", file=stream)
+    print(f"cpus: {os.cpu_count()} (by default as many scenarios run in parallel)", file=stream)
     left = [str(one) for one in (*process.leftovers(), *docker.leftovers())]
     for one in left:
-        print(f"left behind by a killed harness: {one}: failover-kit clean", file=stream)
+        print(f"left by a killed harness: {one}; to remove it: failover-kit clean", file=stream)
     return 0 if any(usable) else EnvironmentFailure.exit_code
 
 
@@ -43,7 +43,7 @@ def _programs(stream: TextIO) -> None:
         print(f"  engine {engine_name(one.version)}: {one.version}, {one.found}", file=stream)
     for name, how in server_programs.HOW_TO_GET.items():
         if name not in {engine_name(one.version) for one in here}:
-            print(f"  engine {name}: not here: {how}", file=stream)
+            print(f"  engine {name}: not installed; to get it: {how}", file=stream)
 
 
 def _containers(stream: TextIO) -> bool:

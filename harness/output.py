@@ -78,7 +78,7 @@ def finish() -> None:
         stream.flush()
     raw = _raw(sys.stdout)
     if raw is not None and raw.lost not in {"", os.strerror(errno.EPIPE)}:
-        complain(f"standard output cannot be written: {raw.lost}; the exit status is right all the same")
+        complain(f"standard output cannot be written: {raw.lost}; the exit status is still correct")
 
 
 def say(text: str) -> None:
@@ -117,7 +117,7 @@ def told_of_crash(problem: BaseException) -> str:
             Path(file.name).unlink(missing_ok=True)
         frame = traceback.extract_tb(problem.__traceback__)[-1]
         where = f"at {frame.filename}:{frame.lineno}; no file for the traceback: {full.strerror or full}"
-    return f"the kit itself failed, which is a bug of it: {what} ({where})"
+    return f"the kit itself failed; this is a bug in the kit: {what} ({where})"
 
 
 def crash_files() -> list[Path]:

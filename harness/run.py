@@ -93,7 +93,7 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
 def _warn_of_what_is_left_out(plans: tuple[Plan, ...], warn: Callable[[str], None]) -> None:
     for plan in plans:
         for one in plan.scenario.deployment.topology.everything_left_out:
-            ends = "; so nothing can pass" if one.decides else ""
+            ends = "; the verdict cannot be PASS" if one.decides else ""
             warn(f"{plan.scenario.file}: left out: {one}{ends}")
 
 

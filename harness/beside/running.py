@@ -85,7 +85,9 @@ def with_command(
     try:
         directory.mkdir(parents=True)
     except OSError as problem:
-        raise EnvironmentFailure(f"{directory}: cannot be made: {problem.strerror or problem}") from problem
+        raise EnvironmentFailure(
+            f"{directory}: cannot be created: {problem.strerror or problem}"
+        ) from problem
     history.write_plan(directory, plan)
     with up(
         plan,
@@ -100,8 +102,11 @@ def with_command(
         added = mapped(environment, known)
         _say(f"with: {topology.engine} ({own.said}), {len(plan.nodes)} nodes, files in {directory}")
         if own.backend is BackendKind.DOCKER and scenario.faults_with(Trait.CUTS_LINKS):
-            _say("with: cuts lie between containers only: the command reaches every node; --backend process")
-            _say("      cuts it off as well")
+            _say(
+                "with: network faults act between containers only: the command still reaches every "
+                "node; with --backend process"
+            )
+            _say("      they cut it off as well")
         with Command(words, os.environ | known | added) as started:
             status, report = _Beside(plan, topology, directory, run).carry_out(started)
     _tell_end(directory, report)
@@ -275,7 +280,7 @@ def _tell_end(directory: Path, report: DirectorReport) -> None:
         for line in failovers(failover_steps(facts_of(read_run(directory)))):
             _say(line.strip())
     except UsageError as problem:
-        _say(f"the steps of failovers are not known: {problem}")
+        _say(f"it is not known how the failovers went: {problem}")
 
 
 def _say(line: str) -> None:

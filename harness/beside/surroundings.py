@@ -69,7 +69,7 @@ def filled(text: str, known: Mapping[str, str]) -> str:
     def value(found: re.Match[str]) -> str:
         if found[1] not in known:
             expected = ", ".join(sorted(known))
-            raise UsageError(f"{found[0]}: expected what this topology has: {expected}")
+            raise UsageError(f"{found[0]}: expected a name that this topology has: {expected}")
         return known[found[1]]
 
     return _PLACEHOLDER.sub(value, text)

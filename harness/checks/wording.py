@@ -40,7 +40,11 @@ def interval_text(interval: Interval, expectation: Expectation) -> str:
     if interval.high == INFINITE:
         if interval.low <= 0:
             return "not known (none seen)"
-        ending = ", still out at the end" if expectation.metric in WINDOWS and interval.low > 0 else ""
+        ending = (
+            ", still failing at the end of the run"
+            if expectation.metric in WINDOWS and interval.low > 0
+            else ""
+        )
         return f"≥ {low}{ending}"
     high = value_text(interval.high, unit)
     return low if low == high else f"{low} to {high}"

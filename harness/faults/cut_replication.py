@@ -23,7 +23,7 @@ from harness.model.words import Trait
 class CutReplication:
     declaration = Declaration(
         name="cut replication",
-        help="Drop everything between a primary and its replicas, and nothing else.",
+        help="Drop all packets between a primary and its replicas, and no others.",
         targets=targets.PRIMARIES,
         traits=(Trait.CUTS_LINKS, Trait.CUTS_REPLICATION, Trait.LASTS, Trait.NEEDS_REPLICA),
     )
@@ -31,7 +31,7 @@ class CutReplication:
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
         if not machine.network_faults:
-            return f"cutting needs network faults: {machine.why_no_network_faults or 'not possible here'}"
+            return f"this fault needs network faults: {machine.why_no_network_faults or 'not possible here'}"
         shard = targets.parse(step.target).shard
         if len(targets.session_nodes(plan, shard)) < 2:
             return targets.fits(step, plan) or f"shard {shard} has no replicas to be cut off"
@@ -43,7 +43,7 @@ class CutReplication:
         replicas = _others(primary, scene)
         following = targets.replicas_of(targets.parse(step.target).shard, scene)
         if not following:
-            raise NoEffect(f"{primary} has no replicas now; seen: {targets.describe(scene)}")
+            raise NoEffect(f"{primary} has no replicas; last seen: {targets.describe(scene)}")
         began_us = scene.observed.now_us()
         try:
             proof = scene.topology.cut([primary], replicas, by=step.number)

@@ -55,7 +55,7 @@ class StepReport:
     target: str
     status: StepStatus = StepStatus.NO_EFFECT
     requested_us: int | None = None
-    """None: its start never came."""
+    """None: its start condition was not met."""
     effect: Effect | None = None
     healed_us: int | None = None
     reason: str = ""

@@ -129,7 +129,7 @@ class _Watch:
     def go_on(self, written: Written) -> bool:
         now_us = self._scene.observed.now_us()
         if self._scene.stopping():
-            raise Interrupted(f"stopped while filling the cache, {written.answered} keys in")
+            raise Interrupted(f"stopped while filling the cache, after {written.answered} keys")
         if now_us - self._looked_us >= _LOOK_EVERY_US or (written.refused and self._full is None):
             self.look(_memory(self._asking, self._scene), written)
         return now_us - self._before.t_us < _LONGEST_US

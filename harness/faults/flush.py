@@ -49,7 +49,7 @@ class Flush:
         at_us = scene.observed.now_us()
         what = "FLUSHALL" if everything else f"FLUSHDB in database {database}"
         if not any(gone.values()):
-            raise NoEffect(f"{what} on {', '.join(nodes)} had nothing to remove: no keys there before")
+            raise NoEffect(f"{what} on {', '.join(nodes)} had no effect: there were no keys before")
         counts = ", ".join(f"{node} {keys} keys -> 0" for node, keys in gone.items())
         return Effect(targets=nodes, proof=f"{what}: {counts}", at_us=at_us, error_us=at_us - began_us)
 

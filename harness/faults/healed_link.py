@@ -62,7 +62,7 @@ def _out_of_action(scene: FaultScene, node: str) -> str | None:
     state = scene.topology.state(node)
     if state.running and not state.paused:
         return None
-    return f"{node} is {'paused' if state.paused else 'down'}, so nobody can hear it"
+    return f"{node} is {'paused' if state.paused else 'down'}, so no node can reach it"
 
 
 def _first_to_hear(
@@ -72,10 +72,10 @@ def _first_to_hear(
         return next((peer for peer in peers if not scene.stopping() and _asked(scene, peer, heard)), None)
 
     try:
-        peer = wait_until(by, within_s=_PATIENCE_S, waiting_for=f"{whom} to be heard", every_s=0.1)
+        peer = wait_until(by, within_s=_PATIENCE_S, waiting_for=f"a message from {whom}", every_s=0.1)
     except WaitExpired:
-        return f"{whom} not yet heard by {', '.join(peers) or 'anybody'} after {_PATIENCE_S:g} s"
-    return f"{peer} heard {whom} {time.time() - since_s:.2f} s later"
+        return f"no message from {whom} arrived at {', '.join(peers) or 'any node'} within {_PATIENCE_S:g} s"
+    return f"{peer} had a message from {whom} {time.time() - since_s:.2f} s later"
 
 
 def _asked(scene: FaultScene, peer: str, heard: Callable[[Connection], bool]) -> bool:

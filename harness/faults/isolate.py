@@ -22,7 +22,7 @@ from harness.model.words import NodeRole, Trait
 class Isolate:
     declaration = Declaration(
         name="isolate",
-        help="Cut a node, with a web server on its side if wanted, from everybody else.",
+        help="Cut a node, if wanted together with a web server, from all other nodes and web servers.",
         targets=(*targets.PRIMARIES, *targets.REPLICAS, "random"),
         options=(
             Option(

@@ -21,7 +21,7 @@ class KillWebServer:
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
         if len(plan.web_servers) < 2:
-            return "with a single web server nobody is left to serve the users"
+            return "there is only one web server, so no other could serve the users"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:

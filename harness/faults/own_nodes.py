@@ -93,7 +93,7 @@ def check(scene: FaultScene, node: str) -> str:
     state = scene.topology.state(node)
     if not state.running:
         ended = "" if state.exit_code is None else f" (exit code {state.exit_code})"
-        raise NoEffect(f"{node} is down already{ended}; nothing to do it to")
+        raise NoEffect(f"{node} is already down{ended}; the fault has nothing to act on")
     if state.paused:
         return f"{node} (paused, known by its process {state.pid})"
     try:
@@ -132,5 +132,5 @@ def _stranger(scene: FaultScene, node: str, found: str, expected: str) -> Enviro
     address = scene.topology.address(node)
     return EnvironmentFailure(
         f"{address.host}:{address.port} should be {node} with {expected}, but {found} answers there; "
-        "it was left alone. Check what else runs on this machine at that address"
+        "the kit did not touch it. Check which other program uses that address on this machine"
     )

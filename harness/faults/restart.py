@@ -118,7 +118,7 @@ def _data(node: str, connection: Connection, *, empty: bool, scene: FaultScene) 
     loaded = 0 if read is None else int(read)
     role = info.role(connection.info("replication"))
     if empty and loaded and role is NodeRole.PRIMARY:
-        raise NoEffect(f"{node} was to start empty and read {loaded} keys from disk")
+        raise NoEffect(f"{node} had to start empty, but read {loaded} keys from disk")
     kept = "on" if persistence.get("aof_enabled") == "1" else "off"
     wiped = "directory wiped, " if empty else ""
     back = keys_back(scene.plan.node(node), keys, None if read is None else loaded)

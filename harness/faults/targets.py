@@ -84,7 +84,7 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
     """The nodes or the web server meant by `word` now, never empty.
 
     Raises:
-        NoEffect: nothing answers to that word now; says what was seen.
+        NoEffect: no node matches target that word now; says what was seen.
     """
     target = parse(word)
     match target.what:
@@ -116,7 +116,7 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
         case _:
             found = []
     if not found:
-        raise NoEffect(f"nothing answers to `{word}` now; seen: {describe(scene)}")
+        raise NoEffect(f"no node matches target `{word}`; last seen: {describe(scene)}")
     return tuple(found)
 
 
@@ -155,7 +155,9 @@ def _primary(shard: int, scene: FaultScene) -> str:
         return nodes[0].name
     primary = scene.observed.primary_of(shard)
     if primary is None:
-        raise NoEffect(f"no primary of shard {shard} is agreed upon now; seen: {describe(scene)}")
+        raise NoEffect(
+            f"the nodes do not agree on the primary of shard {shard}; last seen: {describe(scene)}"
+        )
     return primary
 
 

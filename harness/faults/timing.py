@@ -60,7 +60,7 @@ class Past:
             NoEffect: there will be none.
         """
         if number in self._failures:
-            raise NoEffect(f"fault {number}, which this one follows, had no effect")
+            raise NoEffect(f"fault {number}had no effect, and this fault starts after it")
         return self._effects.get(number)
 
     def was_done(self, number: int) -> bool:
@@ -176,11 +176,13 @@ def _until(due_us: int, scene: FaultScene) -> None:
 def _await(probe: Callable[[], Seen | None], waiting_for: str, within_s: float, scene: FaultScene) -> Seen:
     def asked() -> Seen | None:
         if scene.stopping():
-            raise Interrupted(f"the run ended before its start came: it waited for {waiting_for}")
+            raise Interrupted(f"the run ended before the start condition was met: waiting for {waiting_for}")
         return probe()
 
     try:
         return wait_until(asked, within_s=within_s, waiting_for=waiting_for, every_s=LOOK_EVERY_S)
     except WaitExpired as expired:
         seen = targets.describe(scene)
-        raise NoEffect(f"its start never came: {waiting_for}, for {within_s:g} s; seen: {seen}") from expired
+        raise NoEffect(
+            f"start condition not met within {within_s:g} s: waiting for {waiting_for}; last seen: {seen}"
+        ) from expired

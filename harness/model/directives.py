@@ -155,7 +155,7 @@ def not_used(name: str) -> Reason | None:
     if known is not None:
         return known
     near = nearest(name)
-    hint = f"; did you mean {near!r}?" if near else ", so nobody can say what it would do"
+    hint = f"; did you mean {near!r}?" if near else ", so its effect is not known"
     return Reason(f"this kit knows no such directive{hint}", decides=True)
 
 

@@ -95,7 +95,7 @@ class History:
     audit: tuple[AuditEntry, ...] = ()
     """Every pass; `audit_summary.valid_pass` says which one counts."""
     audit_summary: AuditSummary | None = None
-    """None: the run never came to its audit."""
+    """None: the run ended before its audit."""
     readings: tuple[ForensicReading, ...] = ()
     forensics: tuple[ForensicEntry, ...] = ()
     """What nodes held shortly before they lost it; no part of the audit."""

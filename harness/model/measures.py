@@ -48,7 +48,7 @@ def why_not(
     name = expectation.arguments[0] if expectation.metric == "share" else expectation.metric
     of = findings.get(name) or METRIC_MEASURES.get(name)
     if of is None:  # a plan from elsewhere
-        return f"nobody knows what {name!r} is; leave this expectation out"
+        return f"{name!r} is not a known metric or finding; remove this expectation"
     if expectation.metric == "share" and of.out_of is None:
         return f"{name} is one finding for many operations, so no share of them is known; count it"
     missing = next((one for one in Need if one in of.needs & switched_off(deployment, workload)), None)
@@ -66,17 +66,17 @@ def _nobody_takes_over(expectation: Expectation, deployment: Deployment) -> str 
     topology = deployment.topology
     if expectation.metric != "failovers" or topology.kind is TopologyKind.CLUSTER or topology.sentinels:
         return None
-    return f"nothing can fail over in this {topology.kind} topology; leave this expectation out"
+    return f"nothing can fail over in this {topology.kind} topology; remove this expectation"
 
 
 _SWITCHED_OFF: Mapping[Need, str] = {
     Need.WITNESSES: "the workload says `witnesses: false`; switch them on, or leave this expectation out",
     Need.GUARDED_WRITES: (
-        "the workload says `guarded_writes: false`, so a write may make a session; leave this expectation out"
+        "the workload says `guarded_writes: false`, so a write may make a session; remove this expectation"
     ),
     Need.PRIMARY_READS: (
         "the client says `read_from_replicas: true`, and what a replica answers proves nothing about the"
-        " order of writes; leave this expectation out"
+        " order of writes; remove this expectation"
     ),
 }
 
@@ -110,11 +110,11 @@ def _no_such_phase(
     if phase is None:
         return None
     if Part.PHASE not in of.parts:
-        return f"{name} is not told apart by phase; leave `in {phase}` out"
+        return f"{name} is not counted per phase; remove `in {phase}`"
     if phase is Phase.AUDIT:
-        return "nothing is done in the audit that could be measured; leave `in audit` out"
+        return "the audit has no operations that could be measured; remove `in audit`"
     if phase is Phase.SEED and not of.seeded:
-        return f"{name} is not measured in the seed, in which the users log in; leave `in seed` out"
+        return f"{name} is not measured in the seed, in which the users log in; remove `in seed`"
     if phase in {Phase.FAULT, Phase.RECOVERY} and not faults:
         return f"the scenario has no fault, and so no phase {phase}"
     return None
@@ -130,11 +130,11 @@ def _no_such_group(
         if Part.STORE in of.parts:
             return _no_such_store(on, name, kind)
         if on == NodePurpose.CACHE:
-            return f"{name} is about sessions, and a cache holds none; leave `on cache` out"
+            return f"{name} is about sessions, and a cache holds none; remove `on cache`"
         return None  # sessions: all of it
     part = Part.SIDE if on in SIDES else Part.SHARD if on.startswith("shard ") else Part.WEB_SERVER
     if part not in of.parts:
-        return f"{name} is not told apart by {part}; leave `on {on}` out"
+        return f"{name} is not counted per {part}; remove `on {on}`"
     if part is Part.SIDE and not any(_makes_side(step, on) for step in faults):
         return f"no fault of the scenario leaves a web server on the side {on!r} of a partition"
     return None
@@ -142,11 +142,9 @@ def _no_such_group(
 
 def _no_such_store(on: str, name: str, kind: TopologyKind) -> str | None:
     if kind is TopologyKind.SHARED:
-        return (
-            f"sessions and cache share an instance, and its {name} are counted together; leave `on {on}` out"
-        )
+        return f"sessions and cache share an instance, and its {name} are counted together; remove `on {on}`"
     if on == NodePurpose.CACHE and kind is not TopologyKind.SPLIT:
-        return f"there is no cache in a {kind} topology; leave `on cache` out"
+        return f"there is no cache in a {kind} topology; remove `on cache`"
     return None
 
 
@@ -174,4 +172,4 @@ def _nobody_does(expectation: Expectation, workload: Workload) -> str | None:
             return None
         kinds = ", ".join(f"{name} counts as {kind}" for name, kind in workload.kinds.items())
         return f"no behaviour of the workload's mix counts as {of!r}: {kinds}"
-    return f"nobody does {of!r}: it is not in the workload's mix"
+    return f"{of!r} is not in the workload's mix"

@@ -160,7 +160,7 @@ class Expectation:
     on: str | None = None
     """`web-1`, `shard 2`, `sessions`, `cache`; None: everything."""
     engine: str | None = None
-    """`Redis < 7.2`, `Valkey`: left aside on any other engine; None: holds for all."""
+    """`Redis < 7.2`, `Valkey`: not expected of any other engine; None: holds for all."""
     comparison: str = "=="
     bound: tuple[Term, ...] = ()
     unit: str = ""

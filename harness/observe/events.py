@@ -76,7 +76,7 @@ class RoleWatch:
                 self._leads[self._context.shard(seen.node)] = seen.node
         if seen.error is None and (booted := self._booted.pop(seen.node, None)) is not None:
             keys = keys_back(self._context.plan.node(seen.node), seen.keys, seen.keys_read)
-            said = f"a new process, which came back with {keys} keys"
+            said = f"a new process, which started with {keys} keys"
             _tell(self._context, "rebooted", seen.node, seen.node, booted, said)
 
     def ordered(self, node: str, moment: Moment) -> None:
@@ -91,7 +91,7 @@ class RoleWatch:
             return
         self._leads[shard] = node
         since_us = self._ordered_us.get(node, moment.t_us - moment.error_us)
-        said = f"leads again, having been primary all the time it was there; offset {seen.offset}"
+        said = f"is primary again, and was primary whenever it answered; offset {seen.offset}"
         _tell(self._context, "promoted", sentinel, node, Moment(moment.t_us, moment.t_us - since_us), said)
 
 
@@ -111,14 +111,14 @@ class Suspicions:
         suspecting.add(observer)
         _tell(self._context, "suspected", observer, node, moment, detail)
         if len(suspecting) == self._quorum:
-            said = f"{len(suspecting)} take it for dead: {', '.join(sorted(suspecting))}"
+            said = f"{len(suspecting)} consider it down: {', '.join(sorted(suspecting))}"
             _tell(self._context, "suspected-by-quorum", observer, node, moment, said)
 
     def trusts(self, observer: str, node: str, moment: Moment) -> None:
         suspecting = self._suspecting.get(node, set())
         if observer in suspecting:
             suspecting.remove(observer)
-            _tell(self._context, "cleared", observer, node, moment, "no longer taken for dead")
+            _tell(self._context, "cleared", observer, node, moment, "no longer considered down")
 
     def anybody(self, node: str) -> bool:
         return bool(self._suspecting.get(node))

@@ -99,7 +99,7 @@ class EvictionWatch:
             self._tell("configured", 0, detail=f"{_SETTING} {flags}, to hear of evictions")
         if self._deaf_from_us is not None:
             error_us = self._context.clock.now_us() - self._deaf_from_us
-            self._tell("evictions-missed", error_us, detail="it was not listened to for so long")
+            self._tell("evictions-missed", error_us, detail="the kit did not receive its events for so long")
             self._deaf_from_us = None
         self._listening = True
 

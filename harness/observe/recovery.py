@@ -51,7 +51,7 @@ class RecoveryWatch:
         self._cut = cut
         self._last_effect_us = last_effect_us
         self._absent = absent
-        self._missing = "nobody has looked yet"
+        self._missing = "not observed yet"
         self._unseen: tuple[str, ...] = ()
         self._all_seen_from_us: int | None = None
         self._looked_us = context.clock.now_us()
@@ -173,7 +173,7 @@ def _looked_at(known: TopologyView, node: str) -> bool:
 
 def _does_not_answer(known: TopologyView, node: str, error: str | None) -> str:
     if not _looked_at(known, node):
-        return f"nobody has looked at {node} for a second"
+        return f"{node} was not observed for a second"
     return f"{node} does not answer" + (f" ({error})" if error else "")
 
 
@@ -198,7 +198,7 @@ def _shard_trouble(known: TopologyView, shard: int, nodes: list[str]) -> str:
     primaries = [name for name, seen in samples.items() if seen.role == "primary"]
     if len(primaries) != 1:
         found = ", ".join(primaries) or "none"
-        return f"shard {shard} should have one primary, found {found}"
+        return f"shard {shard}: expected one primary, found {found}"
     primary = primaries[0]
     for name in nodes:
         if name != primary and (missing := _replica_trouble(known, samples[name], samples[primary])):
@@ -210,7 +210,7 @@ def _replica_trouble(known: TopologyView, replica: NodeSample, primary: NodeSamp
     if replica.primary != primary.node:
         return f"{replica.node} follows {replica.primary or 'an unknown address'} instead of {primary.node}"
     if replica.replid != primary.replid:
-        return f"{replica.node} has not taken over the replication id of {primary.node}"
+        return f"{replica.node} does not have the replication id of {primary.node}"
     reached = _offset_a_moment_ago(known, primary, replica.sent_us)
     if reached is None:
         return f"{primary.node} was not sampled before {replica.node}"
@@ -241,7 +241,7 @@ def _sentinel_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -
         if view is None or view.error or not known.recent(view.done_us):
             return _does_not_answer(known, sentinel, view.error if view else None)
         if view.primary != primary:
-            return f"{sentinel} takes {view.primary or 'an unknown address'} for the primary, not {primary}"
+            return f"{sentinel} names {view.primary or 'an unknown address'} as the primary, not {primary}"
         if trouble := view.flags & _TROUBLE:
             return f"{sentinel} says of {primary}: {' '.join(sorted(trouble))}"
     return ""
@@ -251,7 +251,7 @@ def _cluster_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) ->
     for observer in sorted(node.name for node in plan.data_nodes() if node.name not in absent):
         view = known.clusters.get(observer)
         if view is None or view.error or not known.recent(view.done_us):
-            return f"{observer} does not tell how it sees the cluster"
+            return f"{observer} does not report how it sees the cluster"
         if missing := _view_trouble(known, plan, view, absent):
             return f"{observer} {missing}"
     return ""

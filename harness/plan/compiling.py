@@ -101,6 +101,6 @@ def _check_idle_timeout(scenario: Scenario) -> None:
         return
     raise UsageError(
         f"{scenario.file}: workload.idle_timeout: expected at least {end_s:.0f}s, found {idle_s:g}s: "
-        "sessions could expire before they are audited, and nobody could tell lost from expired; "
+        "sessions could expire before they are audited, and the kit could not distinguish lost from expired; "
         "raise it, shorten settle_within, or set audit_expiry: true if expiry is what is tested"
     )

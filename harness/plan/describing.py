@@ -34,9 +34,10 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node, plan)}"
     for one in topology.everything_left_out:
-        yield f"    left out   {one}{'; so nothing can pass' if one.decides else ''}"
+        yield f"    left out   {one}{'; the verdict cannot be PASS' if one.decides else ''}"
     if any(one.decides for one in topology.everything_left_out):
-        yield "    Inconclusive at best. To test the deployment without such a directive, remove its line."
+        yield "    The verdict will be INCONCLUSIVE at best."
+        yield "    To test the deployment without such a directive, remove its line."
     yield f"  client      {_client(scenario)}"
     yield f"  workload    {_workload(plan)}"
     yield "  timeline    0 s baseline begins"
@@ -147,5 +148,5 @@ def _start(start: Start) -> str:
 def _resolved(value: float | None, unit: str, bound: tuple[object, ...]) -> str:
     if value is None:
         budget = any(isinstance(term, Term) and term.setting == LOSS_BUDGET for term in bound)
-        return "  (known when judged)" if budget else "  (not known for this deployment)"
+        return "  (known after the run)" if budget else "  (not known for this deployment)"
     return f"  ({value:g} {unit})" if len(bound) > 1 or unit == "s" else ""

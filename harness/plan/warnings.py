@@ -24,9 +24,9 @@ def warnings(plan: Plan) -> Iterator[str]:
         nodes = [node.name for node in _come_back(fault, faults[:number], plan) if _keeps_nothing(node)]
         if nodes and not _promoted(fault, faults[:number], topology):
             yield (
-                f"fault {fault.step.number} starts {' and '.join(nodes)} again, without persistence and with "
-                "nobody promoted: the sessions of that node will be gone, and replicas copy that. To keep "
-                'them, write `appendonly: "yes"` or `save: 60 1` under `redis`'
+                f"fault {fault.step.number} restarts {' and '.join(nodes)} without persistence, before any "
+                "replica is promoted: its sessions will be lost, and replicas copy the empty data set. To "
+                'keep them, write `appendonly: "yes"` or `save: 60 1` under `redis`'
             )
         shard = _shard_without_heir(fault, faults[:number], plan)
         if shard is not None:

@@ -56,11 +56,11 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
         lines.append(f"  the story of session {story.session[:8]}… ({story.finding}):")
         lines += [f"    {line}" for line in story.lines]
     if result.advice:
-        lines.append(f"  what governs it: {result.advice}")
+        lines.append(f"  setting to change: {result.advice}")
     if result.judgement is not None:
         lines.append(f"  this machine: {machine(result.judgement.metrics)}")
     if result.log_tail:
-        lines.append("  the attempt's own log ends so:")
+        lines.append("  last lines of the attempt's log:")
         lines += [f"    {line}" for line in result.log_tail.splitlines()]
     return [one_line(line) for line in lines + _commands(result, directory)]
 
@@ -92,7 +92,7 @@ def causes(findings: tuple[Finding, ...]) -> list[tuple[str, FindingSide, int, s
 
 def _causes(findings: tuple[Finding, ...]) -> list[str]:
     return [
-        f"  {total} × {name}{' [security: fails open]' if side is FindingSide.OPEN else ''}: {shares}"
+        f"  {total} × {name}{' [security: somebody gets in]' if side is FindingSide.OPEN else ''}: {shares}"
         for name, side, total, shares in causes(findings)
     ]
 

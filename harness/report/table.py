@@ -102,7 +102,10 @@ def blocks(results: Sequence[ScenarioResult]) -> list[tuple[str, list[ScenarioRe
     weaknesses = [one for one in results if one.shows is Shows.WEAKNESS]
     titled = [
         (f"Promises: {_tally(promises)}", promises),
-        (f"Known weaknesses, provoked to prove that the kit sees them: {_tally(weaknesses)}", weaknesses),
+        (
+            f"Known weaknesses, triggered on purpose to show that the kit detects them: {_tally(weaknesses)}",
+            weaknesses,
+        ),
     ]
     return [(title, rows) for title, rows in titled if rows]
 

@@ -158,7 +158,7 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
 def suite_line(suite: SuiteResult) -> str:
     """The first line of every output: what stood under the results."""
     what = f"backend {suite.backend} · {suite.engine or 'no engine'} · timing {suite.timing}"
-    return one_line(f"{what} · seed {suite.seed} · {suite.wall_s:.0f} s with {suite.jobs} side by side")
+    return one_line(f"{what} · seed {suite.seed} · {suite.wall_s:.0f} s with {suite.jobs} in parallel")
 
 
 def show_list(scenarios: Sequence[Scenario], stream: TextIO) -> None:

@@ -48,7 +48,7 @@ def seconds(value: float) -> str:
 
 def interval_seconds(interval: Interval) -> str:
     if math.isinf(interval.high):
-        return f"≥ {seconds(interval.low)}, still out at the end"
+        return f"≥ {seconds(interval.low)}, still failing at the end of the run"
     low, high = seconds(interval.low), seconds(interval.high)
     return low if low == high else f"{low} to {high}"
 
@@ -117,8 +117,8 @@ def longest_outage(judgement: Judgement) -> str:
 def machine(metrics: Metrics) -> str:
     """How late this machine was, as far as it matters."""
     if not metrics.lateness_known:
-        return "nothing says how late it was"
-    return metrics.starved or "not starved"
+        return "its delays were not recorded"
+    return metrics.starved or "fast enough for the expected times"
 
 
 def loss(metrics: Metrics) -> str:
@@ -142,7 +142,7 @@ def loss_in_short(metrics: Metrics) -> str:
 def lost_over(metrics: Metrics) -> str:
     window, unknown = metrics.loss_window_s, metrics.losses_unknown
     if window is None:
-        return "whether acked writes were lost is not known" if unknown else "no acked write lost"
+        return "it is not known whether acked writes were lost" if unknown else "no acked write lost"
     if unknown:
         return f"writes lost over {seconds(window.low)} or more"
     if window.low <= 0 and metrics.lost_before_s > 0:

@@ -77,7 +77,7 @@ def _catch_signals(stop: Stop) -> None:
 def _watch_owner(stop: Stop) -> None:
     while os.read(0, 4096):
         pass
-    stop.set("whoever started this run is gone")
+    stop.set("the process that started this run is gone")
 
 
 def _tell(progress: Progress) -> None:

@@ -64,7 +64,9 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
     try:
         directory.mkdir(parents=True)
     except OSError as problem:
-        raise EnvironmentFailure(f"{directory}: cannot be made: {problem.strerror or problem}") from problem
+        raise EnvironmentFailure(
+            f"{directory}: cannot be created: {problem.strerror or problem}"
+        ) from problem
     started = (
         docker.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
         if ground.backend is BackendKind.DOCKER
@@ -84,7 +86,7 @@ def status(run: str | None, stream: TextIO) -> int:
     """Nodes, roles and ready-made commands of a held topology (of each, when none is named)."""
     chosen = [_one(run)] if run is not None else _all()
     if not chosen:
-        print("no topology is held; start one with: failover-kit up NAME", file=stream)
+        print("no topology is held; start a topology with: failover-kit up NAME", file=stream)
     worst = 0
     for found in chosen:
         if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
@@ -96,7 +98,7 @@ def status(run: str | None, stream: TextIO) -> int:
             _status(found, stream)
         except EnvironmentFailure as problem:  # the others are told all the same
             print(
-                f"{found.name}: {problem}; what is left of it goes with: failover-kit down {found.name}",
+                f"{found.name}: {problem}; to remove what is left of it: failover-kit down {found.name}",
                 file=stream,
             )
             worst = EnvironmentFailure.exit_code
@@ -139,7 +141,7 @@ def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextI
         wanted = step(topology.plan.scenario)
         if _mended_only_by_time(wanted) and wanted.hold_s is None:
             raise UsageError(
-                f"inject: {wanted.kind}: expected how long, as nothing else would mend it; found no `for:`: "
+                f"inject: {wanted.kind}: expected how long, as nothing else would heal it; found no `for:`: "
                 f"write '{wanted.kind}: {wanted.target}, for: 10s'"
             )
         return asyncio.run(_inject(topology, wanted, stream))
@@ -246,7 +248,7 @@ def _describe(topology: Topology, stream: TextIO) -> None:
 def _tell_way_in(command: str, stream: TextIO) -> None:
     if command:
         print(
-            f"  these addresses are known only inside its network: put this before redis-cli: {command}",
+            f"  these addresses exist only inside its network: put this command before redis-cli: {command}",
             file=stream,
         )
 

@@ -129,7 +129,7 @@ def build_image(engine: str | None) -> str:
     """Build a node image from Debian packages, and say how to use it."""
     if engine is None:
         tag = image.build_image()
-        return f"image {tag} is there; used by itself where nothing can be pulled, or with REDIS_IMAGE={tag}"
+        return f"image {tag} is there; used when no image can be pulled, or with REDIS_IMAGE={tag}"
     tag = image.build_image(engine)
     return f"image {tag} is there; used with --engine {engine} (make: ENGINE={engine})"
 

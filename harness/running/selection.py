@@ -165,9 +165,7 @@ def load(
         return scenarios
     kept = [one for one in scenarios if suite in one.tags]
     if not kept:
-        raise UsageError(
-            f"--suite {suite!r}: no scenario carries this tag; expected one of {', '.join(SUITES)}"
-        )
+        raise UsageError(f"--suite {suite!r}: no scenario has this tag; expected one of {', '.join(SUITES)}")
     return kept
 
 

@@ -111,7 +111,7 @@ class Suite:
         """Before it began: so a suite whose harness is killed still knows what belongs to it."""
         if plan.skip is not None:
             return ScenarioResult.skipped(plan)
-        never = "not run to its end: the harness was killed before"
+        never = "it did not run to its end: the harness was killed"
         planned = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, never, run_dir=self._folders[plan.key].name)
         return replace(planned, why=never)
 
@@ -139,7 +139,7 @@ class Suite:
         try:
             self._request.clean_up()
         except KitError as problem:  # what was learnt is worth more than a clean machine
-            self._display.line(f"not everything could be removed (failover-kit clean): {problem}")
+            self._display.line(f"something of a run is left; remove it with `failover-kit clean`: {problem}")
 
     async def _run_all(self, plans: Sequence[Plan]) -> list[ScenarioResult]:
         results: dict[RunKey, ScenarioResult] = {}
@@ -175,7 +175,7 @@ class Suite:
                 continue
             if any(one.decides for one in first.left_out):  # would be inconclusive again
                 continue
-            self._display.line(f"{plan.label}: inconclusive, once more, alone, same seed")
+            self._display.line(f"{plan.label}: inconclusive; running it once more, alone, with the same seed")
             folder = self._folders[plan.key]
             again = folder.with_name(f"{folder.name}{SECOND_ATTEMPT}")
             second = await self._attempt(_Job(plan, again, attempt=2))
@@ -192,7 +192,7 @@ class Suite:
         try:
             await asyncio.wait_for(self._follow(job), job.plan.expected_s + SECONDS_OVER_EXPECTED)
         except TimeoutError:
-            self._display.line(f"{job.plan.label}: stuck, stopping it")
+            self._display.line(f"{job.plan.label}: it takes too long; stopping it")
             await self._end(job)
         finally:
             self._running.discard(job)
@@ -258,7 +258,7 @@ class Suite:
             self._forced = True
             log = _tail(job.directory / "attempt.log")
             last = log.splitlines()[-1:] if code == EnvironmentFailure.exit_code else []
-            why = job.said or ": ".join([f"{_ended(code)} and left no result", *last])
+            why = job.said or ": ".join([f"{_ended(code)} and wrote no result", *last])
             found = replace(ScenarioResult.of(job.plan, Verdict.ERROR, why), log_tail=log)
         return replace(found, wall_s=wall_s, run_dir=job.directory.name)
 
@@ -276,7 +276,9 @@ class Suite:
         if self._interrupts > 1:
             self._force_all()
             return
-        self._display.line("interrupted: healing, collecting, tearing down (once more: at once)")
+        self._display.line(
+            "interrupted: healing faults, saving logs, stopping nodes (press Ctrl-C again to stop at once)"
+        )
         for job in self._running:
             self._interrupt(job)
         asyncio.get_running_loop().call_later(SECONDS_TO_WIND_DOWN, self._force_all)
@@ -297,7 +299,7 @@ def run_suite(request: SuiteRequest, display: Display) -> SuiteResult:
 
 def _never_began(plan: Plan) -> ScenarioResult:
     """Told after Ctrl-C, so that a short list is not taken for a whole one."""
-    return ScenarioResult.of(plan, Verdict.SKIPPED, "not run: the suite was interrupted before")
+    return ScenarioResult.of(plan, Verdict.SKIPPED, "not run: the suite was interrupted first")
 
 
 def folder_names(plans: Sequence[Plan]) -> dict[RunKey, str]:
@@ -341,7 +343,7 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise EnvironmentFailure(
-            f"results folder {str(path)!r}: cannot be made: {problem.strerror or problem}; "
+            f"results folder {str(path)!r}: cannot be created: {problem.strerror or problem}; "
             "choose another with --out (make: OUT=)"
         ) from problem
 

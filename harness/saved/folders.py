@@ -24,7 +24,7 @@ def own_folder(given: Path) -> Path:
     if given.is_symlink():
         aim = str(given.readlink())
         if "/" in aim or aim in {"", ".", ".."}:
-            raise UsageError(f"{given}: expected a folder of results, found a link: give {aim} itself")
+            raise UsageError(f"{given}: expected a folder of results, found a link: use {aim} itself")
     folder = given.resolve()
     try:
         str(folder).encode()

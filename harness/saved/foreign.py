@@ -78,12 +78,12 @@ def _told(path: Path, foreign: Foreign, answers: Sequence[KeyAnswer]) -> Iterato
     left_out = f", {foreign.rejected} rejected left out" if foreign.rejected else ""
     yield f"{path}: {_of(operations, 'operation')} on {_of(len(answers), 'key')}{left_out}"
     if foreign.cut_off is not None:
-        yield f"line {foreign.cut_off} breaks off and is left out"
+        yield f"line {foreign.cut_off} is incomplete and was ignored"
     if not operations:
-        yield "undecided: there is nothing to judge"
+        yield "undecided: there is no operation to judge"
     for one in answers:
         if one.answer is Answer.NOT:
-            yield f"key {one.key}: NOT linearizable. No order explains these{_doubt(one)}:"
+            yield f"key {one.key}: NOT linearizable. No order of the operations explains these{_doubt(one)}:"
             yield from (f"  {visible_json(foreign.lines[n])}" for n in one.shown_by[:MOST_SHOWN])
             if len(one.shown_by) > MOST_SHOWN:
                 yield f"  ({len(one.shown_by) - MOST_SHOWN} more lines are not shown)"
@@ -96,7 +96,7 @@ def _told(path: Path, foreign: Foreign, answers: Sequence[KeyAnswer]) -> Iterato
 
 def _doubt(one: KeyAnswer) -> str:
     lines = _of(len(one.shown_by), "line")
-    return f" {lines}" if one.minimal else f" {lines} (time ran out: fewer may do)"
+    return f" {lines}" if one.minimal else f" {lines} (time ran out: fewer lines may be enough)"
 
 
 def _of(count: int, what: str) -> str:

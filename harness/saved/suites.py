@@ -44,7 +44,7 @@ def _loaded(run: Path, name: str) -> SuiteResult:
     found = read_suite(run, name)
     results = tuple(one if _is_name(one.run_dir) else replace(one, run_dir="") for one in found.results)
     if not 0 <= found.started_wall_us <= LATEST_US:
-        raise ValueError(f"it began at {found.started_wall_us}, which is no time")
+        raise ValueError(f"it began at {found.started_wall_us}, which is no valid time")
     return replace(found, directory=near(run)).with_results(results)
 
 
@@ -102,7 +102,9 @@ def _renewed(before: ScenarioResult, run: Path) -> ScenarioResult:
     folder = run / before.run_dir
     was_judged = before.judgement is not None or before.verdict in {Verdict.PASS, Verdict.FAIL}
     if not before.run_dir:
-        return _undecided(before, "no folder is named where its history is") if was_judged else before
+        return (
+            _undecided(before, "the suite does not name the folder of its history") if was_judged else before
+        )
     if is_folder(folder) and is_run(folder):
         after = _judged(folder, before)
         return replace(after, wall_s=before.wall_s, attempts=before.attempts, run_dir=before.run_dir)
@@ -112,7 +114,7 @@ def _renewed(before: ScenarioResult, run: Path) -> ScenarioResult:
         return _undecided(before, f"{folder}: it is a link, and links in a run's folder are not followed")
     if not is_folder(folder):
         return _undecided(before, f"{folder}: it is missing")
-    result = _undecided(before, f"{folder}: it holds no history any more")
+    result = _undecided(before, f"{folder}: it has no history any more")
     leave_undecided(folder, result)
     return result
 
@@ -134,7 +136,7 @@ def _judged(folder: Path, before: ScenarioResult | None) -> ScenarioResult:
 
 def _undecided(before: ScenarioResult, reason: str) -> ScenarioResult:
     """Its evidence is gone: what an earlier judging said is told, and no longer counts."""
-    earlier = f" (it was {before.verdict} when it was last judged)" if before.judgement else ""
+    earlier = f" (its last verdict was {before.verdict})" if before.judgement else ""
     told = f"cannot be judged{earlier}: {reason}"
     undecided = replace(before, verdict=Verdict.INCONCLUSIVE, reasons=(told,), why=told)
     return replace(undecided, judgement=None, stories=(), log_tail="")

@@ -44,7 +44,8 @@ def why(run: Path, session: str | None = None, *, scenario: str | None = None) -
         some = ", ".join(f"{one} in {folder.name}" for folder, _, one in matches[:5]) or "none"
         more = f" and {len(matches) - 5} more" if len(matches) > 5 else ""
         hint = f"; give {_narrower({one for _, _, one in matches})}" if matches else ""
-        found = f"why {session!r}: expected one session that begins so in {run}, found {some}{more}{hint}"
+        expected = f"expected exactly one session id with this beginning in {run}"
+        found = f"why {session!r}: {expected}, found {some}{more}{hint}"
         raise UsageError("\n".join([found, *unread]))
     folder, past, whole = matches[0]
     return [f"{folder}:", *session_story(past, whole)]

@@ -247,7 +247,7 @@ def _keys_of_others(kind: TopologyKind) -> dict[str, str]:
 def _read_client(
     node: tree.Node | None, path: str, topology: TopologySpec, problems: Problems
 ) -> ClientProfile:
-    # Who has no sentinel to ask can only be told the address.
+    # Without a sentinel a client can only use a fixed address.
     asks = topology.sentinels > 0 or topology.kind is TopologyKind.CLUSTER
     default = Discovery.ON_ERROR if asks else Discovery.FIXED_ADDRESS
     if node is None:

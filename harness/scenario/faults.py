@@ -67,7 +67,7 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         if left_by and not any(left_by in other.traits for other in steps):
             leaving = [name for name, one in around.vocabulary.faults.items() if left_by in one.traits]
             problems.add(
-                item, path, f"nothing is {step.target} before: no {' or '.join(leaving)} comes first"
+                item, path, f"no node is {step.target} at that time: no {' or '.join(leaving)} comes before"
             )
         steps.append(step)
     return tuple(steps)
@@ -120,11 +120,11 @@ def _unkept(hold_s: object, declaration: Declaration) -> str | None:
     if not isinstance(hold_s, float):
         return None
     if declaration.least_hold_s is None:
-        return f"{declaration.name!r} is over at once and has nothing to heal; leave 'for' out"
+        return f"{declaration.name!r} is over at once and has nothing to heal; remove 'for'"
     if hold_s < declaration.least_hold_s:
         least = f"{declaration.least_hold_s * 1000:g}ms"
         return (
-            f"expected at least {least}, the time that it takes to prove the effect of {declaration.name!r}"
+            f"expected at least {least}, the time that is needed to prove the effect of {declaration.name!r}"
         )
     return None
 
@@ -167,7 +167,7 @@ def _after(number: int) -> One:
         if event not in (*EVENTS, *earlier):
             raise Unreadable(choices(event, (*EVENTS, *earlier)).removeprefix("; "))
         if number == 1:
-            raise Unreadable("the first fault has no event before it: give it a time or a condition")
+            raise Unreadable("the first fault has no event before it: use a time or a condition")
         return Start(event=event, offset_s=duration_s(offset) if offset else 0.0)
 
     return One("a time such as 5s, or an event such as 'promoted + 2s'", parse, _AFTER_SCHEMA)

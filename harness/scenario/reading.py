@@ -43,15 +43,15 @@ _VERSION = One("the format version 1", _version, {"const": 1})
 def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
     return (
         Field(key="scenario", reader=_VERSION, required=True, help="format version; always the first key"),
-        Field(key="name", reader=TEXT, required=True, help="what happens, as one would say it"),
+        Field(key="name", reader=TEXT, required=True, help="what happens, in one sentence"),
         Field(
             key="shows",
             reader=word(tuple(Shows), Shows),
-            help="promise: must hold; weakness: must be seen",
+            help="promise: must hold; weakness: must be shown",
         ),
         Field(key="tags", reader=Many(TEXT), help="suites: smoke, core, or your own"),
-        Field(key="about", reader=TEXT, help="why it matters, one or two sentences"),
-        Field(key="advice", reader=TEXT, help="the setting that governs the outcome"),
+        Field(key="about", reader=TEXT, help="why it matters, in one or two sentences"),
+        Field(key="advice", reader=TEXT, help="the setting to change"),
         Field(
             key="deployment",
             reader=Later(deployment_schema()),
@@ -61,7 +61,7 @@ def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
         Field(
             key="fits",
             reader=Many(word(tuple(TopologyKind))),
-            help="further kinds of topology that --deployment may put in",
+            help="other kinds of topology that --deployment may choose",
         ),
         Field(
             key="workload",
@@ -69,8 +69,12 @@ def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
             required=True,
             help="the traffic",
         ),
-        Field(key="faults", reader=Later({"type": "array"}), help="what is done to it, in order"),
-        Field(key="until", reader=word(("settled",)), help="settled: end when recovered; the default"),
+        Field(key="faults", reader=Later({"type": "array"}), help="the faults, in order"),
+        Field(
+            key="until",
+            reader=word(("settled",)),
+            help="settled (default): end when the topology has recovered",
+        ),
         Field(
             key="duration",
             attribute="duration_s",
@@ -86,12 +90,12 @@ def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
         Field(
             key="audit_expiry",
             reader=FLAG,
-            help="true: sessions may expire before the audit, because expiry is what is tested",
+            help="true: sessions may expire before the audit, because the scenario tests expiry",
         ),
         Field(
             key="exclusive",
             reader=FLAG,
-            help="true: measures short times, so it runs alone",
+            help="true: run alone, because it measures short times",
         ),
         Field(key="expect", reader=Later({"type": "object"}), help="what must be measured"),
     )
@@ -265,7 +269,7 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
 
 _PLAIN = ("duration_s", "settle_within_s", "audit_expiry", "exclusive")
 _WEAKNESS_UNSEEN = (
-    "a weakness passes when it is seen, and nothing here demands that: expect something, "
+    "a weakness passes when it is shown, and no expectation demands that: add one, "
     'such as lost-session: "> 0"'
 )
 

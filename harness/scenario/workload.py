@@ -31,19 +31,19 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
             key="rate",
             attribute="rate_per_s",
             reader=RATE,
-            help="operations that are due per second, whether or not earlier ones have answered",
+            help="operations that are due per second, even if earlier operations have no reply yet",
         ),
         Field(
             key="arrivals",
             reader=word(tuple(Arrivals), Arrivals),
-            help="how they are spread over time; default poisson",
+            help="how arrivals are spread over time; default poisson",
         ),
-        Field(key="users", reader=count(1, 100_000), help="users logged in before the baseline"),
+        Field(key="users", reader=count(1, 100_000), help="users who are logged in before the baseline"),
         Field(
             key="idle_timeout",
             attribute="idle_timeout_s",
             reader=POSITIVE_DURATION,
-            help="a session untouched this long is logged out",
+            help="a session that is not used for this long expires",
         ),
         Field(
             key="active_share",
@@ -61,7 +61,7 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
             reader=Later({"type": "object", "additionalProperties": {"type": "object"}}),
             help="behaviour -> its options",
         ),
-        Field(key="witnesses", reader=FLAG, help="every write leaves a trace of its own; default true"),
+        Field(key="witnesses", reader=FLAG, help="every write also stores its id (a witness); default true"),
         Field(key="guarded_writes", reader=FLAG, help="write only if the session exists; default true"),
         Field(key="transactions", reader=FLAG, help="group commands in MULTI/EXEC; default true"),
     )

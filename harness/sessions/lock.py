@@ -38,7 +38,12 @@ class Lock:
         options=(
             Option(name="lease", type=OptionType.DURATION, help="the lock ends by itself", default=LEASE_S),
             Option(name="hold", type=OptionType.DURATION, help="the work under the lock", default=HOLD_S),
-            Option(name="tries", type=OptionType.COUNT, help="before telling to try later", default=TRIES),
+            Option(
+                name="tries",
+                type=OptionType.COUNT,
+                help="before the user is asked to try later",
+                default=TRIES,
+            ),
             Option(
                 name="check_lease",
                 type=OptionType.FLAG,

@@ -51,7 +51,7 @@ def test_sentinel_topology_in_containers(tmp_path: Path) -> None:
             within_s=20,
             waiting_for="a promotion on the other side",
         )
-        assert "heard redis-1" in str(heal(scene, effect, "isolate", **isolated))  # type: ignore[arg-type]
+        assert "had a message from redis-1" in str(heal(scene, effect, "isolate", **isolated))  # type: ignore[arg-type]
         assert reaches(topology, "web-2", "redis-1")
 
         effect = inject(scene, "pause", "sentinel")

@@ -83,7 +83,7 @@ def test_topologies_are_held_harmed_and_taken_down(user: OrdinaryUser) -> None:
         for name in names:
             assert user.kit("down", name).returncode == 0
     assert "no topology is held" in user.kit("status").stdout
-    assert user.kit("clean").stdout == "nothing was left behind\n"
+    assert user.kit("clean").stdout == "nothing to remove\n"
 
 
 def test_pytest_runs_a_scenario_beside_a_harness_of_the_project(user: OrdinaryUser) -> None:

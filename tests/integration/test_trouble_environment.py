@@ -93,7 +93,7 @@ def test_workload_that_got_nothing_through_is_inconclusive(doubtful: Done) -> No
     """Without one success before the fault, what came after it means nothing."""
     found = scenario(doubtful[0], "nothing-before")
     assert found["verdict"] == "INCONCLUSIVE"
-    assert "the workload got nothing through before the fault" in found["reasons"]
+    assert "no operation succeeded before the fault" in found["reasons"]
 
 
 def test_node_that_does_not_start_shows_its_log(kit: Kit) -> None:

@@ -140,7 +140,7 @@ def test_killed_attempt_is_an_error_and_its_history_is_judged_inconclusive(tmp_p
     run.await_words(EFFECT)
     run.attempt().kill()
     assert run.ended() == 4
-    assert "the attempt was ended by SIGKILL and left no result" in run.said()
+    assert "the attempt was ended by SIGKILL and wrote no result" in run.said()
     assert run.traces is not None
     assert run.traces.vanish()
     judged = kit.run("judge", str(run.directory))
@@ -170,7 +170,7 @@ def test_clean_removes_what_a_killed_harness_left_and_nothing_else(tmp_path: Pat
     assert killed.traces is not None
     assert killed.traces.vanish()
     assert before <= {path for path in killed.directory.rglob("*") if path.is_file()}, "never a result"
-    assert kit.run("clean").stdout == "nothing was left behind\n"
+    assert kit.run("clean").stdout == "nothing to remove\n"
     judged = kit.run("judge", str(killed.directory.parent))
     assert judged.returncode == 3, judged.stdout + judged.stderr
     assert living.ended() == 0, living.said()
@@ -190,7 +190,7 @@ def test_attempt_winds_down_when_its_suite_is_killed(tmp_path: Path) -> None:
     assert run.traces is not None
     assert run.traces.vanish()
     closing = records(run.directory)[-1]
-    assert (closing["type"], closing["reason"]) == ("closing", "whoever started this run is gone")
+    assert (closing["type"], closing["reason"]) == ("closing", "the process that started this run is gone")
     judged = kit.run("judge", str(run.directory.parent))
     assert judged.returncode == 3, judged.stdout + judged.stderr
     assert "the run was interrupted" in judged.stdout

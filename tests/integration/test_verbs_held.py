@@ -58,7 +58,7 @@ def test_topology_is_held_harmed_and_taken_down(kit: Kit) -> None:
     assert node(kit.run("status").stdout, "redis-2")[1] == "down", "and it stays so"
     again = kit.run("inject", "restart: killed")
     assert "redis-2 answers with new run_id" in again.stdout, again.stdout + again.stderr
-    assert kit.run("clean").stdout == "nothing was left behind\n", "what is held is nobody's leftover"
+    assert kit.run("clean").stdout == "nothing to remove\n", "what is held is nobody's leftover"
 
     forever = kit.run("inject", "isolate: primary")
     assert (forever.returncode, one_line(forever.stderr)) == (2, True), forever.stderr

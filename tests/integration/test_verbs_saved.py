@@ -61,7 +61,7 @@ def test_red_result_is_readable_in_the_log_alone(suite: Path, ran: subprocess.Co
     assert "no expectation allows any" in text
     assert "100 % primary restarted empty" in text
     assert "met       expected outage(write): < 20s, measured" in text
-    assert "what governs it: appendonly yes keeps the sessions over a restart" in text
+    assert "setting to change: appendonly yes keeps the sessions over a restart" in text
     assert "this machine: " in text
     repeat = "failover-kit run --scenario mine/lost.yaml --seed 7 --backend process --set workload.rate=80/s"
     assert f"  repeat it: {repeat}\n" in text

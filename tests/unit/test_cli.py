@@ -268,7 +268,7 @@ def test_clean_names_tracebacks_and_leaves_them(
     link.symlink_to(file)
     assert cli.main(["clean"]) == 0
     said = capsys.readouterr()
-    assert said.out == "nothing was left behind\n"
+    assert said.out == "nothing to remove\n"
     assert str(file) in said.err
     assert str(link) not in said.err
     assert file.read_text() == "Traceback"

@@ -161,7 +161,7 @@ def test_readme_output_is_marked_where_it_was_trimmed() -> None:
     output = re.findall(r"```text\n(.*?)```", README, re.DOTALL)[0]
     assert "exit status 1" in output
     assert "[...]" in output
-    assert "`[...]` marks what is left out" in README
+    assert "`[...]` marks omitted text" in README
 
 
 # ---------------------------------------------------------------- names in documents

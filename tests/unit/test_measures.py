@@ -78,7 +78,7 @@ def test_group_is_measured_or_refused(metric: str, on: str) -> None:
     """Honest or refused: a group that a measure cannot tell apart is never 0."""
     reason = refused(expectation(metric, *arguments_of(metric), on=on))
     assert (reason is None) is (GROUPS[on] in MEASURES[metric].parts)
-    assert reason is None or f"leave `on {on}` out" in reason
+    assert reason is None or f"remove `on {on}`" in reason
 
 
 @pytest.mark.parametrize(("metric", "phase"), list(product(MEASURES, Phase)))
@@ -89,7 +89,7 @@ def test_phase_is_measured_or_refused(metric: str, phase: Phase) -> None:
     fine = Part.PHASE in measure.parts and phase is not Phase.AUDIT
     fine = fine and (measure.seeded or phase is not Phase.SEED)
     assert (reason is None) is fine
-    assert reason is None or f"leave `in {phase}` out" in reason
+    assert reason is None or f"remove `in {phase}`" in reason
 
 
 PARTS = {
@@ -199,4 +199,4 @@ def test_outcome_of_what_nobody_does_is_refused() -> None:
 @pytest.mark.parametrize("one", [expectation("melted"), expectation("share", "melted")])
 def test_measure_that_nobody_knows_is_refused(one: Expectation) -> None:
     """A plan from elsewhere may name anything, and none of it is 0."""
-    assert refused(one) == "nobody knows what 'melted' is; leave this expectation out"
+    assert refused(one) == "'melted' is not a known metric or finding; remove this expectation"

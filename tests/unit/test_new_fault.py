@@ -157,4 +157,4 @@ def test_failover_after_a_new_fault_that_causes_one_is_explained() -> None:
         past.fail_over("redis-2", 4.0)
         history = past.history()
         unasked[kind] = [one.what for one in loss_budgets(facts_of(history)) if one.fault is None]
-    assert unasked == {NAME: [], "cut replication": ["a failover to redis-2 that no fault asked for"]}
+    assert unasked == {NAME: [], "cut replication": ["a failover to redis-2 that no fault requested"]}

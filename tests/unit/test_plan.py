@@ -188,7 +188,7 @@ def test_deployment_that_cannot_decide_an_expectation_is_a_reason_to_skip(tmp_pa
     ("changes", "expected", "reason"),
     [
         (["workload.witnesses=false"], "lost-write: 0", "lost-write needs witnesses"),
-        ([], "failovers in fault: 0", "failovers is not told apart by phase; leave `in fault` out"),
+        ([], "failovers in fault: 0", "failovers is not counted per phase; remove `in fault`"),
         ([], "outage(read) on rest: < 1s", "no fault of the scenario leaves a web server on the side 'rest'"),
         (["faults=[]"], "rejected(read) in fault: 0", "the scenario has no fault, and so no phase fault"),
     ],

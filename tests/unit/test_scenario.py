@@ -229,7 +229,7 @@ BAD = {
         "restart: primary, data: gone",
         "one of keep, empty, found 'gone'",
     ),
-    "killed without a kill": ("kill: primary", "restart: killed", "nothing is killed before"),
+    "killed without a kill": ("kill: primary", "restart: killed", "no node is killed at that time"),
     "no start": ("after: 5s, ", "", "expected either 'after' (a time or an event) or 'when'"),
     "event before the first": ("after: 5s", "after: promoted", "the first fault has no event before it"),
     "unknown event": ("after: 5s", "after: promotion", "did you mean 'promoted'?"),
@@ -290,7 +290,11 @@ BAD = {
         "name: x\nscenario: 1",
         "'scenario: 1' as the first key",
     ),
-    "weakness that demands nothing": ("name:", "shows: weakness\nname:", "a weakness passes when it is seen"),
+    "weakness that demands nothing": (
+        "name:",
+        "shows: weakness\nname:",
+        "a weakness passes when it is shown",
+    ),
     "weakness of which minus one is enough": (
         "outage(read): < down_after + 4s",
         'lost-session: "> -1"',

@@ -126,7 +126,7 @@ def test_deleted_current_folder_is_said(tmp_path: Path) -> None:
     gone.mkdir()
     done = call(gone, *PLAN, shell='rm -r "$PWD"; exec "$0" "$@"')
     assert done.returncode == 4
-    assert done.stderr == "failover-kit: the current folder does not exist any more: cd to another one\n"
+    assert done.stderr == "failover-kit: the current folder does not exist any more: cd to another folder\n"
 
 
 BAD_WORDS: tuple[tuple[tuple[str | bytes, ...], str], ...] = (

@@ -246,10 +246,10 @@ def test_plan_warns_of_a_primary_that_comes_back_empty(
     if len(faults) > 1:
         changes["expect:"] = f"  - {{{faults[1]}}}\nexpect:"
     told = planned(changes, capsys)
-    assert ("without persistence and with nobody promoted" in told) is warned
+    assert ("without persistence, before any" in told) is warned
     if warned:
         node = "redis-2" if "cluster" in topology else "redis-1"
-        assert f"fault {len(faults)} starts {node} again" in told
+        assert f"fault {len(faults)} restarts {node}" in told
 
 
 REPLICA, PRIMARY = "after: 2s, kill: replica", "after: fault 1 + 2s, kill: primary"

@@ -96,24 +96,26 @@ def of_loss(index: Index, effect: StepEffect, seen: Sight | None, shard: int) ->
             return Why(cause=reborn.cause, because=reborn.why)
     if following is None or following.from_us > seen_us:
         return Why(
-            because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other was promoted since"
+            because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other node was "
+            f"promoted since"
         )
     heir, placed = _left_behind_by(index, effect, by, seen_us)
     if heir is None:
         return Why(because=f"{by.node} acked it, and {placed}")
     lived = _last_seen_there(index, effect, by)
     if lived is not None and not lived.held:
-        return Why(
-            because=f"{by.node} acked it, and itself did not hold it when it was read ({lived.moment})"
-        )
+        return Why(because=f"{by.node} acked it, but did not have it when it was read ({lived.moment})")
     told = [placed] if placed else []
-    told += [] if lived is None else [f"{by.node} still held it when it was read ({lived.moment})"]
+    told += [] if lived is None else [f"{by.node} still had it when it was read ({lived.moment})"]
     if heir is following:
         why = _by_time(effect, by, heir, never_had=bool(placed))
     elif by.standing is Standing.PRIMARY:
-        why = Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, {following.node} had it")
+        why = Why(cause=Cause.NOT_YET_REPLICATED, because=f"{by.node} acked it, and {following.node} had it")
     else:
-        why = Why(because=f"{by.node} acked it after {following.node} had been promoted, which yet had it")
+        why = Why(
+            because=f"{by.node} acked it after {following.node} had been promoted, but "
+            f"{following.node} had it"
+        )
     return Why(cause=why.cause, because="; ".join([why.because, *told]))
 
 
@@ -154,10 +156,16 @@ def _left_behind_by(index: Index, effect: StepEffect, by: Acker, seen_us: float)
             return heir, ""
         where = side(span, cut)
         if where is Side.ABOVE:
-            return heir, f"{heir.node} had followed to offset {cut.offset}, and this lies above {span.low}"
+            return (
+                heir,
+                f"{heir.node} had replicated to offset {cut.offset}, and this write lies above {span.low}",
+            )
         if where is Side.UNKNOWN:
             return heir, ""
-        had = f"{heir.node} had followed to offset {cut.offset} when it was promoted, which is past this"
+        had = (
+            f"{heir.node} had replicated to offset {cut.offset} when it was promoted, which "
+            f"includes this write"
+        )
         stream = cut.stream
     return None, had
 
@@ -174,9 +182,9 @@ def _by_time(effect: StepEffect, by: Acker, heir: Owner, *, never_had: bool) -> 
         return Why(cause=Cause.AT_PROMOTION if never_had else _at_promotion(heir), because=because)
     if by.standing is Standing.PRIMARY:
         left_s = (heir.from_us - effect.done_us) / 1e6
-        because = f"{by.node} acked it {left_s:.2f} s before {heir.node} was promoted, which did not have it"
+        because = f"{by.node} acked it {left_s:.2f} s before {heir.node}, which did not have it, was promoted"
         return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
-    return Why(because=f"{by.node} was no primary by what was sampled")
+    return Why(because=f"{by.node} was not primary in any sample")
 
 
 def _by_replica(index: Index, sight: Sight, by: Acker, promise: StepEffect | None) -> Why:
@@ -186,7 +194,10 @@ def _by_replica(index: Index, sight: Sight, by: Acker, promise: StepEffect | Non
     if by.node is not None and made is not None and made.high is not None:
         reached = index.nodes.offsets.followed(by.node, by.run_id, made.stream, sight.sent_us)
         if reached is not None and reached >= made.high:
-            return Why(because=f"{because}, and had followed to offset {reached} before, which is past this")
+            return Why(
+                because=f"{because}, although it had replicated to offset {reached}, which includes "
+                f"this write"
+            )
     return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
 
 
@@ -210,7 +221,9 @@ def of_old_answer(index: Index, sight: Sight, promise: StepEffect | None) -> Why
         who = "another node" if taken is None else taken.node
         return Why(cause=Cause.SPLIT_BRAIN, because=f"{by.node} answered after {who} had been promoted")
     if by.standing is Standing.CHANGING:
-        return Why(cause=_at_promotion(taken), because=f"{by.node} answered while another was being promoted")
+        return Why(
+            cause=_at_promotion(taken), because=f"{by.node} answered while another node was being promoted"
+        )
     if by.standing is Standing.REPLICA:
         return _by_replica(index, sight, by, promise)
     elsewhere = promise is not None and acker(index, promise).node not in {None, by.node}

@@ -206,7 +206,7 @@ def _noticed(facts: Facts, trigger: Trigger, step: str, name: str) -> FailoverSt
 def _nobody_said(facts: Facts) -> str:
     if facts.history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
         return "not seen in the nodes' views or logs"
-    return "not reported by any sentinel" if facts.history.plan.sentinels() else "nobody votes here"
+    return "not reported by any sentinel" if facts.history.plan.sentinels() else "this topology has no votes"
 
 
 def _elected(facts: Facts, trigger: Trigger) -> FailoverStep:

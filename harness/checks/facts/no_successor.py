@@ -69,7 +69,7 @@ def aborted(events: Iterable[Event]) -> LastWord | None:
     if not still:
         return word
     frozen = max(still.values(), key=lambda one: one.t_us)
-    return LastWord(cause=Cause.TILT, text="in TILT mode, which acts on nothing", event=frozen)
+    return LastWord(cause=Cause.TILT, text="in TILT mode, in which a sentinel takes no action", event=frozen)
 
 
 def last_word(facts: Facts, shard: int, begin_us: float, until_us: float) -> LastWord:
@@ -97,16 +97,23 @@ def _of_sentinels(
         return word
     quorum, voters = history.plan.scenario.deployment.topology.effective_quorum, history.plan.sentinels()
     if not voters:
-        return LastWord(cause=Cause.NO_QUORUM, text="no sentinel watches it")
+        return LastWord(cause=Cause.NO_QUORUM, text="no sentinel monitors it")
     if not agreed:
-        text = f"{len(suspecting)} of {len(voters)} sentinels took {node} for dead, the quorum is {quorum}"
+        text = f"{len(suspecting)} of {len(voters)} sentinels considered {node} down, the quorum is {quorum}"
         return LastWord(cause=Cause.NO_QUORUM, text=text)
     tried = [event for event in heard if event.name in {TRIED, "elected"}]
     if not tried:
-        return LastWord(cause=Cause.NOT_DETERMINED, text=f"{node} was agreed to be down, and nobody tried")
+        return LastWord(
+            cause=Cause.NOT_DETERMINED,
+            text=f"{node} was agreed to be down, and no sentinel started a failover",
+        )
     if tried[-1].name == TRIED:
-        return LastWord(cause=Cause.NOT_ELECTED, text="not elected so far", event=tried[-1])
-    return LastWord(cause=Cause.NOT_DETERMINED, text="elected, and not done so far", event=tried[-1])
+        return LastWord(cause=Cause.NOT_ELECTED, text="no sentinel is elected yet", event=tried[-1])
+    return LastWord(
+        cause=Cause.NOT_DETERMINED,
+        text="a sentinel is elected, and the failover is not finished yet",
+        event=tried[-1],
+    )
 
 
 def _of_cluster(
@@ -120,10 +127,14 @@ def _of_cluster(
     if not agreed:
         shards = history.plan.scenario.deployment.topology.shards
         text = (
-            f"{len(suspecting)} nodes took {node} for dead, and no majority of the {shards} primaries agreed"
+            f"{len(suspecting)} nodes considered {node} down,"
+            f" and no majority of the {shards} primaries agreed"
         )
         return LastWord(cause=Cause.NO_MAJORITY, text=text)
-    return LastWord(cause=Cause.NOT_DETERMINED, text=f"{node} was agreed to be down, and no replica said why")
+    return LastWord(
+        cause=Cause.NOT_DETERMINED,
+        text=f"{node} was agreed to be down, and no replica reported why it did not take over",
+    )
 
 
 def _suspecting(heard: Iterable[Event], node: str | None) -> set[str]:

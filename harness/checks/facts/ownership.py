@@ -31,7 +31,7 @@ class Standing(StrEnum):
     PRIMARY = "primary"
     DEPOSED = "deposed primary"
     REPLICA = "replica"
-    CHANGING = "primary, while another was being promoted"
+    CHANGING = "primary, while another node was being promoted"
     UNKNOWN = ""
 
 

@@ -62,9 +62,7 @@ def told_open(closings: Closings) -> str:
     if not still:
         return ""
     attempts = "1 unanswered attempt" if len(still) == 1 else f"{len(still)} unanswered attempts"
-    return (
-        f"{attempts} could not be closed, and may have taken effect at any time until the end: {still[0][1]}"
-    )
+    return f"{attempts} got no reply and may have executed at any time before the run ended: {still[0][1]}"
 
 
 def _writable(history: History) -> bool:

@@ -94,7 +94,7 @@ class Lateness:
 
     def said(self, bound_s: float, lasted_s: float | None = None) -> str:
         late_s = self.within_s(max(bound_s, lasted_s or 0.0))
-        return f"late by {1000 * late_s:.0f} ms, too much to judge a bound of {bound_s:g} s"
+        return f"delayed by {1000 * late_s:.0f} ms, which is too much to judge a limit of {bound_s:g} s"
 
 
 def lateness(facts: Facts) -> Lateness:

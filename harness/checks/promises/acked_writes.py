@@ -25,7 +25,7 @@ from harness.redis_wire.keys import witness_key
 LOST_WRITE = FindingKind(
     name="lost-write",
     side=FindingSide.CLOSED,
-    sentence="a confirmed change left no trace",
+    sentence="a confirmed change is missing",
     needs=WITNESSED,
     out_of=OutOf.WRITES,
     traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS, FindingTrait.BREAKS_SESSION),
@@ -141,7 +141,8 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
                     why=Why(
                         cause=Cause.CLIENT_RETRY if late.resent else Cause.NOT_DETERMINED, because=because
                     ),
-                    sentence=f"An old attempt overwrote what was acked later in {timeline.named}: {because}.",
+                    sentence=f"A late attempt of an old request overwrote a later acked write in "
+                    f"{timeline.named}: {because}.",
                 )
             )
     return found
@@ -164,7 +165,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
                         between=[operation],
                         seen=seen,
                         sentence=f"Operation {operation.id} was refused ({step.error or 'no reason known'}),"
-                        f" and yet its trace is there in {timeline.named}.",
+                        f" but {timeline.named} has its trace.",
                     )
                 )
     found += [
@@ -174,8 +175,8 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
             timeline,
             between=[operation],
             seen=seen,
-            sentence=f"Operation {operation.id} was told that there was no session, and yet its trace is"
-            f" there in {timeline.named}.",
+            sentence=f"Operation {operation.id} got the answer that there was no session, but"
+            f" {timeline.named} has its trace.",
         )
         for operation, step in timeline.turned_away
         if step.witness in there
@@ -198,7 +199,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
                     between=[newest.operation],
                     seen=seen,
                     sentence=f"Operation {one.operation.id} was done before operation {newest.operation.id}"
-                    f" was sent, and yet was executed after it in {timeline.named}.",
+                    f" was sent, but was executed after it in {timeline.named}.",
                 )
             )
             break
@@ -208,7 +209,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
 
 
 CHECK = Check(
-    promise="What was acked is not lost, whatever was written after it.",
+    promise="An acked write is not lost, even if other writes follow.",
     kinds=(LOST_WRITE, GHOST_RETRY, UNEXPLAINED),
     find=judge_witnesses,
 )

@@ -29,7 +29,7 @@ from harness.model.words import Cause, FindingSide
 DOUBLED_UPDATE = FindingKind(
     name="doubled-update",
     side=FindingSide.CLOSED,
-    sentence="something was added twice",
+    sentence="an addition was counted twice",
     needs=WITNESSED,
     out_of=OutOf.WRITES,
     traits=(FindingTrait.BREAKS_SESSION,),
@@ -239,7 +239,7 @@ def _missing(
         sentence = f"{seen}: acked additions make it at least {bound}."
     else:
         promise = counter.last_down(look.sent_us)
-        sentence = f"{seen}: what was acked to be taken out leaves {bound} at most."
+        sentence = f"{seen}: acked removals leave {bound} at most."
     if lost and promise is not None:
         kind, why = LOST_UPDATE, of_loss(index, promise, look.sight, timeline.shard)
     else:
@@ -292,7 +292,7 @@ def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tu
         promise=promise,
         seen=look.sight,
         sentence=f"{where(look.sight)} saw {look.value} in {counter.name} of {timeline.named}"
-        f": everything that was ever asked for makes {high} at most.",
+        f": all requests together make {high} at most.",
         observations=len(above),
     )
 

@@ -25,7 +25,7 @@ from harness.model.words import Cause, FindingSide, StepKind
 TORN_STATE = FindingKind(
     name="torn-state",
     side=FindingSide.CLOSED,
-    sentence="half of a change that was to happen as one",
+    sentence="only a part of an atomic change was visible",
     out_of=OutOf.WRITES,
     traits=(FindingTrait.BREAKS_SESSION,),
 )
@@ -276,13 +276,15 @@ def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
         )
     else:
         kind, why = LOST_UPDATE, of_loss(index, one.newer, seen, timeline.shard)
-        proof = "was acked" if one.newer.certain else "had been seen"
+        proof = "was acked" if one.newer.certain else "had been read"
         sentence = (
             f"{where(seen)} read {of} as it was before operation {one.newer.operation.id}, which {proof}"
-            " and was not seen again."
+            " and did not appear again."
         )
         if _overwritten(timeline, one):
-            why = Why(because="it was overwritten before anybody could tell an old answer from a lost write")
+            why = Why(
+                because="it was overwritten before a read could distinguish an old answer from a lost write"
+            )
     return finding(
         index,
         kind,
@@ -311,7 +313,8 @@ def _ghost(
     index: Index, timeline: Timeline, late: StepEffect, newer: StepEffect, sights: list[Sight]
 ) -> Finding:
     because = (
-        f"operation {late.operation.id} was sent {late.extra + 1} times; an unanswered attempt landed after"
+        f"operation {late.operation.id} was sent {late.extra + 1} times; an attempt without a reply "
+        f"was executed after"
         f" operation {newer.operation.id}"
     )
     return finding(
@@ -323,7 +326,7 @@ def _ghost(
         seen=sights[0],
         why=Why(cause=Cause.CLIENT_RETRY, because=because),
         sentence=f"{where(sights[0])} read what operation {late.operation.id} wrote to {timeline.named}"
-        f" over what was acked later: {because}.",
+        f" in place of a later acked write: {because}.",
         observations=len(sights),
     )
 
@@ -339,14 +342,15 @@ def _torn(index: Index, timeline: Timeline, operation: int, sights: list[Sight])
         promise=effect,
         seen=sights[0],
         why=of_old_answer(index, sights[0], effect),
-        sentence=f"{where(sights[0])} saw a part of what one {what} (operation {operation}) wrote to"
+        sentence=f"{where(sights[0])} saw only a part of the values that one {what} (operation "
+        f"{operation}) wrote to"
         f" {timeline.named}.",
         observations=len(sights),
     )
 
 
 CHECK = Check(
-    promise="A field shows its last acked write, whole.",
+    promise="A field shows its last acked write completely.",
     kinds=(LOST_UPDATE, STALE_READ, TORN_STATE, GHOST_RETRY),
     find=judge_registers,
 )

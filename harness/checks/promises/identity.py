@@ -22,14 +22,14 @@ from harness.model.words import Cause, FindingSide
 FOREIGN_SESSION = FindingKind(
     name="foreign-session",
     side=FindingSide.OPEN,
-    sentence="somebody asked for their session and got another user's",
+    sentence="a user asked for a session and got another user's session",
     out_of=OutOf.READS,
 )
 
 REPLY_MIXED_UP = FindingKind(
     name="reply-mixed-up",
     side=FindingSide.OPEN,
-    sentence="the client handed out a reply that belongs to another command",
+    sentence="the client library returned the reply of another command",
     needs=frozenset[Need](),
     out_of=OutOf.READS,
 )
@@ -37,7 +37,7 @@ REPLY_MIXED_UP = FindingKind(
 UNWRITTEN_VALUE = FindingKind(
     name="unwritten-value",
     side=FindingSide.CLOSED,
-    sentence="a value that nobody wrote",
+    sentence="a read got a value that was never written",
     out_of=OutOf.READS,
 )
 
@@ -104,7 +104,7 @@ def _values(index: Index, timeline: Timeline, mixed: set[int]) -> list[Finding]:
                 promise=timeline.created,
                 seen=sights[0],
                 sentence=f"{where(sights[0])} read {value[:60]!r} as {name} of {timeline.named}"
-                f", which nobody had written.",
+                f", which was never written.",
                 observations=len(sights),
             )
         )
@@ -137,14 +137,14 @@ def _foreign(index: Index, timeline: Timeline, foreign: list[Sight], mixed: set[
         promise=timeline.created,
         seen=seen,
         why=why,
-        sentence=f"{where(seen)} asked for {timeline.named} and got that of"
-        f" {whose} ({seen.saw.get('sid', '?')[:8]}).",
+        sentence=f"{where(seen)} asked for {timeline.named} and got the session"
+        f" of {whose} ({seen.saw.get('sid', '?')[:8]}).",
         observations=len(foreign),
     )
 
 
 CHECK = Check(
-    promise="Whoever asks for a session gets that session, and only what somebody put there.",
+    promise="A request for a session gets that session, with only the values that were written to it.",
     kinds=(FOREIGN_SESSION, UNWRITTEN_VALUE, REPLY_MIXED_UP),
     find=judge_identity,
 )

@@ -8,7 +8,7 @@ from harness.model.words import FindingSide
 LOST_UPDATE = FindingKind(
     name="lost-update",
     side=FindingSide.CLOSED,
-    sentence="a field shows an older value than the one confirmed last, for good",
+    sentence="a field shows an older value than the last confirmed write, and keeps it",
     out_of=OutOf.WRITES,
     traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS, FindingTrait.BREAKS_SESSION),
 )
@@ -16,7 +16,7 @@ LOST_UPDATE = FindingKind(
 STALE_READ = FindingKind(
     name="stale-read",
     side=FindingSide.CLOSED,
-    sentence="an old answer, while the newer one exists",
+    sentence="a read got an old value while the newer value exists",
     out_of=OutOf.READS,
     traits=(FindingTrait.ONE_PER_SESSION, FindingTrait.MAY_END_SESSION),
 )
@@ -24,7 +24,7 @@ STALE_READ = FindingKind(
 GHOST_RETRY = FindingKind(
     name="ghost-retry",
     side=FindingSide.CLOSED,
-    sentence="a late attempt of an old request overwrote a newer one",
+    sentence="a late attempt of an old request overwrote a newer write",
     needs=WITNESSED,
     out_of=OutOf.WRITES,
     traits=(FindingTrait.BREAKS_SESSION,),
@@ -33,7 +33,7 @@ GHOST_RETRY = FindingKind(
 EXPIRED_EARLY = FindingKind(
     name="expired-early",
     side=FindingSide.CLOSED,
-    sentence="the session ran out before its idle timeout",
+    sentence="the session expired before its idle timeout",
     traits=(
         FindingTrait.LOSS,
         FindingTrait.BREAKS_SESSION,
@@ -46,7 +46,7 @@ EXPIRED_EARLY = FindingKind(
 UNEXPLAINED = FindingKind(
     name="unexplained",
     side=FindingSide.CLOSED,
-    sentence="something impossible happened that no other name covers",
+    sentence="something impossible happened that no other finding describes",
     needs=frozenset({Need.AUDIT, Need.GUARDED_WRITES, Need.PRIMARY_READS}),
     traits=(FindingTrait.BREAKS_SESSION,),
 )

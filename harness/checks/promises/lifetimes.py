@@ -26,7 +26,7 @@ from harness.model.words import FindingSide, StepKind
 OUTLIVED_TIMEOUT = FindingKind(
     name="outlived-timeout",
     side=FindingSide.OPEN,
-    sentence="a session works after its idle timeout has run out",
+    sentence="a session works after its idle timeout",
     traits=(FindingTrait.BREAKS_SESSION, FindingTrait.OF_DEADLINES),
 )
 
@@ -195,8 +195,7 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
                 timeline,
                 promise=created,
                 seen=immortal[0],
-                sentence=f"{timeline.named} has no time-out at all: it"
-                f" never ends, as {where(immortal[0])} saw.",
+                sentence=f"{timeline.named} has no timeout and never expires, as {where(immortal[0])} shows.",
                 observations=len(immortal),
             )
         )
@@ -213,9 +212,9 @@ def _late(index: Index, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight,
         latest_us, given_us = max(latest_us, anew_us), max(given_us, anew_us)
     if sight.sent_us > latest_us:
         over_s = (sight.sent_us - latest_us) / 1e6
-        return [(sight, f"still worked {over_s:.3f} s or more after its idle timeout had run out")]
+        return [(sight, f"still worked {over_s:.3f} s or more after its idle timeout")]
     if ends_us > given_us:
-        return [(sight, f"was given {(ends_us - given_us) / 1e6:.3f} s more than any touch had asked for")]
+        return [(sight, f"was given {(ends_us - given_us) / 1e6:.3f} s more than any request had asked for")]
     return []
 
 
@@ -271,7 +270,7 @@ def _refuted(one: Short, good: list[Sight], deadlines: Deadlines) -> bool:
 
 
 CHECK = Check(
-    promise="A session lives as long as its last acked use promised, and not longer.",
+    promise="A session lives as long as its last acked use promised, and no longer.",
     kinds=(EXPIRED_EARLY, OUTLIVED_TIMEOUT, IMMORTAL_SESSION, STALE_READ),
     find=judge_deadlines,
 )

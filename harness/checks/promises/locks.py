@@ -41,7 +41,7 @@ LOCK_HELD_TWICE = FindingKind(
 LEASE_OVERRUN = FindingKind(
     name="lease-overrun",
     side=FindingSide.CLOSED,
-    sentence="somebody worked on after their lock had run out",
+    sentence="a request wrote to the session after its lock had expired",
     traits=(FindingTrait.TIMED, FindingTrait.ABOUT_LOCK),
 )
 
@@ -229,19 +229,19 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
     if second.node != first.node and second.standing is Standing.DEPOSED:
         return Why(
             cause=Cause.SPLIT_BRAIN,
-            because=f"{second.node} gave it away after {first.node} had been promoted",
+            because=f"{second.node} granted it after {first.node} had been promoted",
         )
     if second.node != first.node and second.standing is Standing.CHANGING:
-        because = f"{second.node} gave it away while {first.node} was being promoted"
+        because = f"{second.node} granted it while {first.node} was being promoted"
         return Why(cause=Cause.AT_PROMOTION, because=because)
     why = _of_loss(index, lease.acquired, _sight(other.operation, other.acquired.step))
     robber = _robber(locks, lease, other)
     if robber is None:
         return why
-    because = f"operation {robber.id} released the lock with a plain DEL, after it was no longer its own"
+    because = f"operation {robber.id} released the lock with a plain DEL, after its lease had ended"
     if why.cause is Cause.NOT_DETERMINED:
         return Why(cause=Cause.APPLICATION_RACE, because=because)
-    return Why(because=f"either of two may have done it: {why.because}; or {because}")
+    return Why(because=f"two causes are possible: {why.because}; or {because}")
 
 
 def _of_loss(index: Index, promise: StepEffect, seen: Sight) -> Why:
@@ -298,7 +298,7 @@ def _lost(index: Index, lease: Lease, step: Step) -> Finding:
         why=why,
         sentence=f"{lease.operation.web_server} held the lock of {timeline.named} (operation"
         f" {lease.operation.id}) and found it gone {(lease.ends_us - seen.done_us) / 1e6:.2f} s or more"
-        " before its lease ran out.",
+        " before its lease expired.",
     )
 
 
@@ -332,7 +332,7 @@ def _taken(index: Index, released: StepEffect | None, sights: list[Sight]) -> Fi
     assert seen.operation is not None
     timeline = _timeline(index, seen.operation)
     kind, why = UNEXPLAINED, Why()
-    because = "every lease of it had run out"
+    because = "every lease of it had expired"
     if released is not None:
         kind, why = _lost_or_old(index, released, seen)
         because = f"operation {released.operation.id} had released it"
@@ -378,7 +378,7 @@ def _overrun(index: Index, lease: Lease, leases: Iterable[Lease]) -> list[Findin
                 because=f"it wrote {took_s:.2f} s after it had got a lease of {lease_s:g} s",
             ),
             sentence=f"{lease.operation.web_server} (operation {lease.operation.id}) changed {timeline.named}"
-            f" {(sent_us - lease.over_us) / 1e6:.2f} s or more after its lock had run out{held_by}.",
+            f" {(sent_us - lease.over_us) / 1e6:.2f} s or more after its lock had expired{held_by}.",
             observations=len(late),
         )
     ]
@@ -400,7 +400,7 @@ def _timeline(index: Index, operation: Operation) -> Timeline:
 
 
 CHECK = Check(
-    promise="Whoever holds a lock holds it alone until its lease runs out.",
+    promise="Only one request at a time holds a lock, until its lease expires.",
     kinds=(LOCK_HELD_TWICE, LEASE_OVERRUN, LOST_UPDATE, STALE_READ, UNEXPLAINED),
     find=judge_locks,
 )

@@ -29,7 +29,7 @@ from harness.model.words import Cause, FindingSide, Outcome, StepKind
 RESURRECTED_SESSION = FindingKind(
     name="resurrected-session",
     side=FindingSide.OPEN,
-    sentence='a user was told "signed out", and the session works again',
+    sentence='a user saw "signed out", but the session works again',
     out_of=OutOf.LOGOUTS,
     traits=(FindingTrait.BREAKS_SESSION,),
 )
@@ -37,7 +37,7 @@ RESURRECTED_SESSION = FindingKind(
 UNDONE_BY_OWN_WRITE = FindingKind(
     name="undone-by-own-write",
     side=FindingSide.OPEN,
-    sentence="the same, but a write of the application itself made the session again",
+    sentence="a session works again after its logout because the application wrote to it",
     out_of=OutOf.LOGOUTS,
     traits=(FindingTrait.BREAKS_SESSION,),
 )
@@ -45,7 +45,7 @@ UNDONE_BY_OWN_WRITE = FindingKind(
 ESCAPED_LOGOUT = FindingKind(
     name="escaped-logout",
     side=FindingSide.OPEN,
-    sentence='"log out everywhere" was confirmed and missed a session',
+    sentence='"log out everywhere" was confirmed, but a session still works',
     out_of=OutOf.LOGOUTS,
     traits=(FindingTrait.BREAKS_SESSION,),
 )
@@ -135,12 +135,12 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
     what = f"{where(seen)} found {timeline.named} alive"
     late_s = (seen.sent_us - promise.done_us) / 1e6
     if promise.effect is None:
-        sentence = f"{what} {late_s:.2f} s after a logout that was acked and had found nothing to destroy."
+        sentence = f"{what} {late_s:.2f} s after a logout that was acked and found no session to delete."
         why = _of_denial(index, timeline, promise.operation)
     else:
         sentence = f"{what} {late_s:.2f} s after its logout was acked."
         if promise.seen is not None:
-            told = f"operation {promise.operation.id} (told {promise.operation.told!r})"
+            told = f"operation {promise.operation.id} (its user saw {promise.operation.told!r})"
             sentence = f"{what} {late_s:.2f} s after {where(promise.seen)} had found it logged out by {told}."
         why = undone_because(index, timeline, promise.effect, seen)
     return finding(
@@ -159,7 +159,7 @@ def _of_denial(index: Index, timeline: Timeline, logout: Operation) -> Why:
     """Why the logout's node did not have the session that it was to destroy."""
     met = next(one for one in timeline.sights if one.operation is logout and one.state is State.ABSENT)
     why = of_old_answer(index, met, timeline.created)
-    because = f"the logout found nothing to destroy: {why.because or 'its node is not known'}"
+    because = f"the logout found no session to delete: {why.because or 'its node is not known'}"
     return Why(cause=why.cause, because=because)
 
 
@@ -183,13 +183,12 @@ def _by_own_write(
     unanswered = maker.resent or maker.step.outcome is not Outcome.ACKED
     if unanswered and maker.extra and maker.first_us < promise.begun_us:
         because = (
-            f"an unanswered attempt of operation {maker.operation.id} may have been executed after the logout"
+            f"an attempt of operation {maker.operation.id} got no reply and may have executed "
+            f"after the logout"
         )
         why = Why(cause=Cause.CLIENT_RETRY, because=because)
     else:
-        because = (
-            f"operation {maker.operation.id} wrote to the session while it was being destroyed, or after"
-        )
+        because = f"operation {maker.operation.id} wrote to the session during or after its deletion"
         why = Why(cause=Cause.APPLICATION_RACE, because=because)
     return finding(
         index,
@@ -242,14 +241,14 @@ def _escaped_from(
         how = "it was not in the user's list of sessions"
         why = _not_listed(index, timeline, call, listed)
     elif destroy is not None and destroy.certain:
-        how = "its delete was undone"
+        how = "its DEL was undone"
         why = undone_because(index, timeline, destroy, seen)
     else:
         steps = [
             one for one in call.steps if one.does is StepKind.DESTROY and one.session == timeline.session
         ]
         denied = next((one for one in steps if one.outcome is Outcome.ACKED), None)
-        how = "its delete was not carried out" if denied is None else "its delete found nothing to destroy"
+        how = "its DEL was not executed" if denied is None else "its DEL found no session"
         why = Why() if denied is None else of_old_answer(index, nothing_seen(call, denied), timeline.created)
     because = how if not why.because else f"{how}; {why.because}"
     promise = destroy if destroy is not None and destroy.certain else _as_promise(call, timeline)
@@ -296,7 +295,7 @@ def _as_promise(call: Operation, timeline: Timeline) -> StepEffect | None:
 
 
 CHECK = Check(
-    promise="Who logged out is out: the session never works again.",
+    promise="After a logout the session never works again.",
     kinds=(ESCAPED_LOGOUT, RESURRECTED_SESSION, UNDONE_BY_OWN_WRITE),
     find=judge_destroys,
 )

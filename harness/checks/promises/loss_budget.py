@@ -115,9 +115,9 @@ def _of_fault(step: FaultStep, event: Event, hits: Sequence[Hit], zero_us: int) 
     if rule is not None and hits:
         return [_budget(hit, _judged(hit, rule), zero_us) for hit in hits]
     if rule is None:
-        bound_s, said = None, f"nobody has said what `{step.kind}` may cost"
+        bound_s, said = None, f"the kit has no rule for what `{step.kind}` may cost"
     else:  # a web server, which is no part of any shard
-        bound_s, said = 0.0, "a web server holds no sessions: what was acked is in Redis"
+        bound_s, said = 0.0, "a web server holds no sessions: all acked writes are in Redis"
     return [
         LossBudget(fault=step.number, what=_what(step, event), shard=None, bound_s=bound_s, derivation=said)
     ]
@@ -169,7 +169,7 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
             copied_us = copied_until_us(facts, facts.history.plan.node(before.node), owner, owner.from_us)
             yield LossBudget(
                 fault=None,
-                what=f"a failover to {owner.node} that no fault asked for",
+                what=f"a failover to {owner.node} that no fault requested",
                 shard=shard,
                 bound_s=more_s,
                 derivation=derivation,
@@ -208,7 +208,7 @@ def _over(worst: Finding, count: int, budgets: Sequence[LossBudget], error_s: fl
         name=OVER_BUDGET.name,
         side=OVER_BUDGET.side,
         sentence=(
-            f"On shard {worst.shard} {writes} acked beyond the loss budget, the furthest {when}, {allowed}; "
+            f"On shard {worst.shard} {writes} acked beyond the loss budget, the worst {when}, {allowed}; "
             f"measured to {seconds_text(error_s)}."
         ),
         operations=worst.operations[:1],

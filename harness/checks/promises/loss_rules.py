@@ -192,16 +192,16 @@ def _after(start_us: float, hit: Hit, more_s: float, usual_s: float, derivation:
 
 
 def _not_primary(hit: Hit) -> Allowed:
-    return Allowed(f"{hit.node.name} was no primary: what it held, its primary has")
+    return Allowed(f"{hit.node.name} was no primary; its primary has the same data")
 
 
 def _behind(hit: Hit) -> Allowed:
     """A primary that is gone at once takes along what its successor had not received."""
     copied_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
     if copied_us is None:
-        return Allowed(f"how far {hit.node.name}'s replicas were behind is not known", bound_s=None)
+        return Allowed(f"it is not known how far the replicas of {hit.node.name} were behind", bound_s=None)
     return Allowed(
-        derivation=f"how far behind {hit.node.name} its successor may have been when it was gone",
+        derivation=f"how far its successor may have been behind {hit.node.name} when that stopped",
         bound_s=(hit.event.t_us - copied_us) / 1e6,
         until_us=hit.event.t_us,
     )
@@ -212,14 +212,14 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     name = hit.node.name
     kept = persistence(hit.node)
     if kept == LOG:
-        return Allowed(f"{name}'s append-only file outlives its process (a lost machine is another matter)")
+        return Allowed(
+            f"{name}'s append-only file survives the end of the process (not the loss of a machine)"
+        )
     if kept == SNAPSHOT:
         if orderly:
-            return Allowed(f"{name} saves when it is stopped")
-        return Allowed(f"{name} comes back with its last snapshot, however old", bound_s=None)
-    return Allowed(
-        f"{name} has no persistence: whoever comes back in its place comes back empty", bound_s=None
-    )
+            return Allowed(f"{name} saves its data when it is stopped")
+        return Allowed(f"{name} comes back with its last snapshot, which may be old", bound_s=None)
+    return Allowed(f"{name} has no persistence, so it comes back empty", bound_s=None)
 
 
 def _killed(hit: Hit) -> Allowed:
@@ -237,7 +237,7 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
     if taken is not None and (back_us is None or taken.from_us <= back_us):
         return _behind(hit)
     if back_us is None:
-        return Allowed(f"nobody took {hit.node.name}'s place, and it stayed down", bound_s=None)
+        return Allowed(f"no replica took the place of {hit.node.name}, and it stayed down", bound_s=None)
     return _kept(hit, orderly=orderly)
 
 
@@ -254,7 +254,8 @@ def _restarted(hit: Hit) -> Allowed:
         return _not_primary(hit)
     if hit.in_cluster:
         return Allowed(
-            "a cluster node answers nothing for 2 s after its start, and hears meanwhile who leads"
+            "a cluster node answers nothing for 2 s after its start, and learns in that time which "
+            "node is primary"
         )
     asks = hit.history.plan.scenario.deployment.client.discovery in {
         Discovery.ON_ERROR,
@@ -303,7 +304,7 @@ def _isolated(hit: Hit) -> Allowed:
     if hit.in_cluster:
         bounds.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
     elif not hit.guarded:
-        return Allowed(f"nobody can take {hit.node.name}'s place")
+        return Allowed(f"no replica can take the place of {hit.node.name}")
     elif hit.ended_us is not None:
         bounds.append(_demoted_after(hit, _once_replaced(hit, hit.ended_us), "the network healed"))
     if not bounds:
@@ -320,7 +321,7 @@ def _paused(hit: Hit) -> Allowed:
     if not hit.owned:
         return _not_primary(hit)
     if not hit.in_cluster and not hit.guarded:
-        return Allowed(f"nobody can take {hit.node.name}'s place, and it keeps what it had")
+        return Allowed(f"no replica can take the place of {hit.node.name}, and it keeps what it had")
     ended_us = hit.ended_us
     if ended_us is None:
         return Allowed(f"{hit.node.name} was never resumed", bound_s=None)
@@ -343,7 +344,7 @@ def _handed_over(hit: Hit) -> Allowed:
         return _demoted_after(hit, hit.event.t_us, "the promotion")
     form = str(hit.step.options.get("form", "default"))
     if form == "default":
-        return Allowed("CLUSTER FAILOVER waits until the replica has everything")
+        return Allowed("CLUSTER FAILOVER waits until the replica has all data")
     return _cluster_rule(hit, hit.event.t_us, HANDED_OVER_USUALLY_S)
 
 
@@ -351,13 +352,13 @@ def _flushed(hit: Hit) -> Allowed:
     database = hit.topology.cache_database
     if hit.step.target == "cache" and database and hit.step.options.get("scope", "database") != "all":
         return Allowed(f"the sessions are not in database {database}")
-    return Allowed("a flush removes everything, however old", bound_s=None)
+    return Allowed("a flush removes keys of any age", bound_s=None)
 
 
 def _filled(hit: Hit) -> Allowed:
     policy = hit.setting("maxmemory-policy", "noeviction")
     if policy == "noeviction":
-        return Allowed("under noeviction writes are refused, and nothing makes room")
+        return Allowed("under noeviction writes are refused and no key is evicted")
     return Allowed(f"{policy} evicts sessions of any age", bound_s=None)
 
 
@@ -366,7 +367,7 @@ def _cut(hit: Hit) -> Allowed:
 
 
 def _resumed(hit: Hit) -> Allowed:
-    return Allowed(f"counted with the pause of {hit.node.name} that it ends")
+    return Allowed(f"counted with the pause of {hit.node.name}, which it ends")
 
 
 def _nothing(hit: Hit) -> Allowed:

@@ -88,8 +88,8 @@ def _out_of_order(index: Index, timeline: Timeline, stuck: Sequence[Deed]) -> Fi
         promise=timeline.created,
         between=[operations[number] for number in sorted(operations)],
         seen=max(sights, key=lambda one: one.done_us, default=None),
-        sentence=f"No order of what was done explains all that {timeline.named} answered"
-        f"{f': operations {told} fit nowhere' if told else ': what the audit found fits nowhere'}.",
+        sentence=f"No order of the operations explains all reads of {timeline.named}"
+        f"{f': operations {told} do not fit' if told else ': the reads of the audit do not fit'}.",
         observations=max(1, len(sights)),
     )
 
@@ -237,7 +237,7 @@ def _unexplained(
         timeline,
         between=[operations[number] for number in sorted(operations)],
         seen=seen,
-        sentence=f"No order of what was done explains what was read in {register.name} of {timeline.named}:"
-        f" operations {told} contradict each other.",
+        sentence=f"No order of the operations explains the values that were read in {register.name}"
+        f" of {timeline.named}: operations {told} contradict each other.",
         observations=max(1, len(sights)),
     )

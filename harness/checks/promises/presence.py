@@ -23,7 +23,7 @@ from harness.model.words import Cause, FindingSide, StepKind
 LOST_SESSION = FindingKind(
     name="lost-session",
     side=FindingSide.CLOSED,
-    sentence="a logged-in user is out without logout or timeout",
+    sentence="a user is logged out without a logout or a timeout",
     traits=(
         FindingTrait.LOST_WRITE,
         FindingTrait.LOSS,
@@ -35,7 +35,7 @@ LOST_SESSION = FindingKind(
 PARTIAL_SESSION = FindingKind(
     name="partial-session",
     side=FindingSide.CLOSED,
-    sentence="pieces of a session are there, without who it belongs to",
+    sentence="parts of a session exist, but not its user",
     traits=(
         FindingTrait.LOSS,
         FindingTrait.BREAKS_SESSION,
@@ -47,7 +47,7 @@ PARTIAL_SESSION = FindingKind(
 EVICTED_SESSION = FindingKind(
     name="evicted-session",
     side=FindingSide.CLOSED,
-    sentence="the session was thrown out to make room",
+    sentence="the session was evicted to free memory",
     needs=frozenset({Need.AUDIT, Need.EVICTION_EVENTS}),
     traits=(FindingTrait.LOSS, FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION),
 )
@@ -55,7 +55,7 @@ EVICTED_SESSION = FindingKind(
 LOGGED_OUT_BY_OUTAGE = FindingKind(
     name="logged-out-by-outage",
     side=FindingSide.CLOSED,
-    sentence="the timeout ran out because the user's clicks did not get through",
+    sentence="the session expired because the user's requests did not reach Redis",
     needs=frozenset[Need](),
     traits=(FindingTrait.ENDS_SESSION, FindingTrait.OF_AVAILABILITY, FindingTrait.TIMED),
     limit=Limit.IDLE_TIMEOUT,
@@ -169,7 +169,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
                 observations=_looks(unexplained),
             )
         kind = LOST_SESSION
-        sentence = f"{who}, {logged_in}, is gone without a logout or a time-out: {where(seen)} found nothing."
+        sentence = f"{who}, {logged_in}, is gone without a logout or a timeout: {where(seen)} found nothing."
     return finding(
         index,
         kind,
@@ -214,7 +214,7 @@ def _out_of_sight(
         seen=seen,
         why=of_old_answer(index, seen, created),
         sentence=f"{where(seen)} did not find {timeline.named}, though it"
-        " was logged in before and was there again later.",
+        " was logged in before and existed again later.",
         observations=_looks(looks),
     )
 
@@ -273,7 +273,7 @@ def _partial(index: Index, timeline: Timeline) -> list[Finding]:
             between=[one.operation for one in writers[-1:]],
             why=why,
             sentence=f"{where(seen)} found a piece of {timeline.named}:"
-            f" {', '.join(sorted(seen.saw))} without who it belongs to, with {ttl}.",
+            f" {', '.join(sorted(seen.saw))} without its user, with {ttl}.",
             observations=len(pieces),
             side=FindingSide.OPEN if _accepted(seen) else None,
         )
@@ -311,7 +311,7 @@ def _outage(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Find
     if not missed:
         return []
     kinds = ", ".join(sorted({str(one.outcome) for one in missed}))
-    because = f"{len(missed)} touches got no further ({kinds}) while the timeout ran out"
+    because = f"{len(missed)} requests did not succeed ({kinds}) before the session expired"
     return [
         finding(
             index,
@@ -321,14 +321,14 @@ def _outage(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Find
             seen=seen,
             between=missed[-1:],
             why=Why(cause=Cause.EXPIRED, because=because),
-            sentence=f"The user of {timeline.named} came back and lost it: {because}.",
+            sentence=f"The user of {timeline.named} was logged out by the outage: {because}.",
             observations=len(missed),
         )
     ]
 
 
 CHECK = Check(
-    promise="Who logged in stays logged in until a logout or the idle timeout.",
+    promise="A user stays logged in until a logout or the idle timeout.",
     kinds=(LOST_SESSION, EVICTED_SESSION, EXPIRED_EARLY, PARTIAL_SESSION, STALE_READ, LOGGED_OUT_BY_OUTAGE),
     find=judge_existence,
 )

@@ -1,4 +1,4 @@
-"""The finding no-recovery: no single settled primary within the limit.
+"""The finding no-recovery: the nodes do not agree on a single primary within the limit.
 
 Trap: it is about the topology, so it needs somebody who looked. Where an observer was silent when the limit
 came, its node may have been well.
@@ -18,7 +18,7 @@ from harness.model.words import Cause, FindingSide
 NO_RECOVERY = FindingKind(
     name="no-recovery",
     side=FindingSide.CLOSED,
-    sentence="no single settled primary within the limit",
+    sentence="the nodes do not agree on a single primary within the limit",
     needs=frozenset[Need](),
     parts=WHOLE,
     out_of=None,
@@ -37,7 +37,7 @@ def judge_recovery(index: Index) -> Counted:
         return Counted(undecidable={NO_RECOVERY.name: 1})
     missing = closing.not_recovered
     word = _word_of(index.facts)
-    last = "" if word is None else f" The last word on it: {word.told}."
+    last = "" if word is None else f" The last report: {word.told}."
     return Counted(
         findings=[
             Finding(

@@ -19,7 +19,7 @@ from harness.redis_wire.refusals import REFUSALS, cannot_write
 REFUSED_LOGIN = FindingKind(
     name="refused-login",
     side=FindingSide.CLOSED,
-    sentence="nobody new can log in, while everybody else works",
+    sentence="new users cannot log in, while logged-in users can work",
     needs=frozenset[Need](),
     parts=BY_SHARD,
     out_of=OutOf.LOGINS,
@@ -101,7 +101,7 @@ def judge_refusals(index: Index) -> Counted:
                 user=first.user,
                 cause=why.cause,
                 because=why.because,
-                sentence=f"For {seconds:.1f} s nobody new could log in on shard {window.shard} while reads"
+                sentence=f"For {seconds:.1f} s no new user could log in on shard {window.shard} while reads"
                 f" worked: {len(window.operations)} log-ins were refused ({code}).",
                 operations=tuple(one.id for one in window.operations),
                 node=_node_of(index, first),

@@ -1,4 +1,4 @@
-"""The finding replica-divergence: after recovery a replica holds something else than its primary."""
+"""The finding replica-divergence: after recovery a replica holds other data than its primary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.model.words import FindingSide
 REPLICA_DIVERGENCE = FindingKind(
     name="replica-divergence",
     side=FindingSide.CLOSED,
-    sentence="after recovery a replica holds something else than its primary",
+    sentence="after recovery a replica holds other data than its primary",
     parts=BY_SHARD,
 )
 
@@ -96,14 +96,14 @@ def differs(primary: AuditEntry, other: AuditEntry) -> str | None:
         return None
     passed_ms = (max(other.done_us, primary.done_us) - min(other.sent_us, primary.sent_us)) / 1000
     if (mine < 0) != (theirs < 0) or abs(mine - theirs) > passed_ms + PTTL_TOLERANCE_MS:
-        return f"{mine} ms and {theirs} ms to live"
+        return f"time to live {mine} ms and {theirs} ms"
     return None
 
 
 def _content(primary: AuditEntry, other: AuditEntry) -> str | None:
     if other.saw != primary.saw:
         if not (other.saw and primary.saw):
-            return "one has it, the other has not"
+            return "only one of them has it"
         apart = other.saw.items() ^ primary.saw.items()
         return f"{', '.join(sorted({name for name, _ in apart}))} differ"
     if None not in {other.witnesses, primary.witnesses} and other.witnesses != primary.witnesses:
@@ -127,8 +127,8 @@ def _diverged(
         promise=timeline.created,
         seen=next(one for one in timeline.sights if one.entry is not None),
         why=Why(because=how),
-        sentence=f"After recovery {entry.node} and its primary {primary.node} disagree about {timeline.named}"
-        f": {how}.",
+        sentence=f"After recovery {entry.node} and its primary {primary.node} hold different data of"
+        f" {timeline.named}: {how}.",
         observations=len(differing),
     )
 

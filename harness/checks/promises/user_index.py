@@ -23,9 +23,7 @@ from harness.model.words import Cause, FindingSide
 INDEX_DRIFT = FindingKind(
     name="index-drift",
     side=FindingSide.OPEN,
-    sentence=(
-        "the list of a user's sessions does not name those that exist, or names one again that was taken out"
-    ),
+    sentence=("the list of a user's sessions lacks an existing session, or shows a removed session again"),
 )
 
 
@@ -55,7 +53,7 @@ def _unlisted(index: Index, timeline: Timeline) -> list[Finding]:
     why = of_loss(index, last, audited, timeline.shard)
     if any(key == last.step.key for key, _ in index.nodes.evicted_at):
         why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
-    what = f"{timeline.named} is there, and the list of {timeline.user}'s sessions does not name it"
+    what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"
     acked = f"though operation {last.operation.id} was acked"
     return [_drift(index, timeline, last, audited, why, f"{what}, {acked}.")]
 
@@ -78,19 +76,16 @@ def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
                 promise=promise,
                 seen=seen,
                 why=of_old_answer(index, seen, promise),
-                sentence=f"{where(seen)} was told that {timeline.named} was still {listed}, {acked}.",
+                sentence=f"{where(seen)} still read {timeline.named} {listed}, {acked}.",
                 observations=len(undone),
             )
         ]
     if seen.entry is not None:
-        what = (
-            f"{timeline.named} is gone, and the list of {timeline.user}'s sessions still names it, {acked}."
-        )
+        still = f"the list of {timeline.user}'s sessions still contains it"
+        what = f"{timeline.named} is gone, but {still}, {acked}."
     else:
         late_s = (seen.sent_us - promise.done_us) / 1e6
-        what = (
-            f"{where(seen)} found {timeline.named} {listed} {late_s:.2f} s after it was taken out, {acked}."
-        )
+        what = f"{where(seen)} found {timeline.named} {listed} {late_s:.2f} s after it was removed, {acked}."
     why = of_loss(index, promise, seen, timeline.shard)
     return [_drift(index, timeline, promise, seen, why, what, observations=len(held))]
 
@@ -106,7 +101,7 @@ def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
     if not old or any(_outlived(timeline, sight) for _, sight in old):
         return []
     promise, seen = old[0]
-    what = f"{where(seen)} was not told of {timeline.named} in the list of {timeline.user}'s sessions"
+    what = f"{where(seen)} did not read {timeline.named} in the list of {timeline.user}'s sessions"
     return [
         finding(
             index,
@@ -115,7 +110,7 @@ def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
             promise=promise,
             seen=seen,
             why=of_old_answer(index, seen, promise),
-            sentence=f"{what}, though operation {promise.operation.id} was acked and it was named later.",
+            sentence=f"{what}, though operation {promise.operation.id} was acked and a later read has it.",
             observations=len(old),
         )
     ]

@@ -67,7 +67,7 @@ def _nothing_demanded(case: Case, results: Sequence[ExpectationResult]) -> str:
     if not demanded or not all(one.aside for one in demanded):
         return ""
     texts = "; ".join(one.text for one in demanded)
-    return f"nothing is demanded of {case.history.opening.engine}: {texts}"
+    return f"no expectation applies to {case.history.opening.engine}: {texts}"
 
 
 def _nothing_to_show(case: Case) -> list[Reason]:
@@ -76,7 +76,7 @@ def _nothing_to_show(case: Case) -> list[Reason]:
     scenario = case.history.plan.scenario
     if scenario.shows is not Shows.WEAKNESS or any(one.demands for one in scenario.expect):
         return []
-    return [(False, "a weakness passes when it is seen, and no expectation demands that")]
+    return [(False, "a weakness passes when it is shown, and no expectation demands that")]
 
 
 def uncovered(case: Case) -> dict[str, list[Finding]]:
@@ -109,7 +109,7 @@ def _unnamed(case: Case) -> list[Reason]:
         proved, _ = widened_count(name, Interval(low=len(findings), high=len(findings)), case.evidence)
         if proved.low > 0:
             is_open = lets_in(findings)
-            reasons.append((is_open, f"{findings_text(name, findings)}; no expectation allows any"))
+            reasons.append((is_open, f"{findings_text(name, findings)}; no expectation allows this"))
     return reasons
 
 
@@ -184,7 +184,7 @@ def _passed(case: Case, results: Sequence[ExpectationResult]) -> tuple[str, ...]
     if case.history.plan.scenario.shows is Shows.WEAKNESS:
         shown = [f"shown: {sentence}" for sentence in _by_name(case.findings)]
         return tuple(shown) or ("shown: " + _measurements(results),)
-    nothing = "nothing was found" if not case.findings else "nothing unexpected was found"
+    nothing = "no findings" if not case.findings else "no unexpected findings"
     return ("; ".join(filter(None, (nothing, _measurements(results), *case.evidence.without.values()))),)
 
 
@@ -227,8 +227,8 @@ def _nothing_found(judgement: Judgement) -> str:
         for one in judgement.metrics.outages
         if one.duration_s.high == INFINITE and one.duration_s.low >= WORTH_TELLING_S
     )
-    lost = "nothing seen lost" if judgement.metrics.losses_unknown else "nothing lost"
+    lost = "no loss seen" if judgement.metrics.losses_unknown else "nothing lost"
     if still_out:
-        return f"{lost}, but {', '.join(still_out)} still failed at the end"
+        return f"{lost}, but {', '.join(still_out)} still failed at the end of the run"
     at_risk = judgement.metrics.sessions.at_risk
     return f"{lost}, {at_risk:,} session{'' if at_risk == 1 else 's'} at risk"

@@ -127,7 +127,7 @@ def _not_recorded(history: History) -> dict[Need, str]:
         for need, names in not_looked_for(FINDINGS, scenario.deployment, scenario.workload).items()
     }
     if not history.opening.eviction_events and evicted_keys(history).get(NodePurpose.SESSIONS):
-        found[Need.EVICTION_EVENTS] = "keys were evicted, and which ones was not recorded"
+        found[Need.EVICTION_EVENTS] = "keys were evicted, and the run did not record which"
     return found
 
 
@@ -151,9 +151,11 @@ def _recording(history: History) -> Iterator[Gap]:
     if crashes:
         yield Gap(Affects.UPPER, f"the load engine crashed in {len(crashes)} operations: {crashes[0]}")
     if not history.phases:
-        yield Gap(Affects.UPPER, "no phase was recorded, so what belongs to the fault is not known")
+        yield Gap(
+            Affects.UPPER, "no phase was recorded, so it is not known which operations belong to the fault"
+        )
     if not history.samples:
-        yield Gap(Affects.UPPER, "no node was ever sampled, so roles, offsets and evictions are not known")
+        yield Gap(Affects.UPPER, "no node was sampled, so roles, offsets and evictions are not known")
 
 
 def _faults(history: History) -> Iterator[Gap]:
@@ -167,7 +169,7 @@ def _faults(history: History) -> Iterator[Gap]:
             if event.name == "no-effect" and event.fault == step.number
         ]
         what = " ".join(word for word in (step.kind, step.target) if word)
-        why = (said[-1] or "its effect was not observed") if said else "it never began"
+        why = (said[-1] or "its effect was not observed") if said else "it did not start"
         yield Gap(Affects.ALL, f"fault {step.number} ({what}) did not take effect: {why}")
     for event in history.events:
         if event.name == "heal-failed":
@@ -177,7 +179,7 @@ def _faults(history: History) -> Iterator[Gap]:
 def _traffic(facts: Facts) -> Iterator[Gap]:
     traffic = facts.traffic
     if not (traffic.with_outcome(Outcome.ACKED) & traffic.in_phase(Phase.BASELINE)).any():
-        yield Gap(Affects.ALL, "the workload got nothing through before the fault")
+        yield Gap(Affects.ALL, "no operation succeeded before the fault")
     sent = traffic.in_phase(Phase.FAULT, Phase.RECOVERY) & (traffic.sent_us != NONE)
     if facts.history.plan.scenario.faults and not sent.any():
         yield Gap(Affects.ALL, "no operation was sent between the fault and recovery")
@@ -186,7 +188,7 @@ def _traffic(facts: Facts) -> Iterator[Gap]:
 def _audit(history: History) -> Iterator[Gap]:
     summary = history.audit_summary
     if summary is None:
-        yield Gap(Affects.AUDIT, "the run never came to its audit")
+        yield Gap(Affects.AUDIT, "the run ended before its audit")
     elif summary.valid_pass is None:
         why = summary.reason or f"the topology changed during each of {summary.passes} passes"
         yield Gap(Affects.AUDIT, f"no audit is valid: {why}")
@@ -195,7 +197,7 @@ def _audit(history: History) -> Iterator[Gap]:
     if history.closing is not None and history.closing.not_recovered:
         unseen = ", ".join(history.closing.unseen)
         said = (
-            f"whether the topology recovered is not known: nobody looked at {unseen}"
+            f"it is not known whether the topology recovered: no observer reached {unseen}"
             if unseen
             else f"the topology did not recover: {history.closing.not_recovered}"
         )
@@ -206,7 +208,7 @@ def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
     if not history.plan.scenario.faults:
         return
     if not sessions.at_risk:
-        yield Gap(Affects.LOSS, "no session was at risk: none was alive while the fault could do harm")
+        yield Gap(Affects.LOSS, "no session was at risk: no session existed while the fault could do harm")
     elif sessions.undecidable > UNDECIDABLE_SHARE * sessions.at_risk:
         yield Gap(
             Affects.LOSS,
@@ -217,13 +219,14 @@ def _at_risk(history: History, sessions: SessionCounts) -> Iterator[Gap]:
 
 def _clocks(facts: Facts) -> Iterator[Gap]:
     if not judged_clocks(facts):
-        yield Gap(Affects.TIMING, "nothing says how this machine was doing: no clock records")
-        yield Gap(Affects.TTL, "nothing says how the clocks ran: no clock records")
+        yield Gap(Affects.TIMING, "it is not known how busy this machine was: no clock records")
+        yield Gap(Affects.TTL, "it is not known whether the clocks were right: no clock records")
         return
     unwatched = unwatched_s(facts)
     if unwatched > UNWATCHED_S:
         yield Gap(
-            Affects.TIMING, f"nothing says how this machine was doing for {unwatched:.0f} s: no clock records"
+            Affects.TIMING,
+            f"it is not known how busy this machine was for {unwatched:.0f} s: no clock records",
         )
     drift_us = facts.drift_us or 0
     if drift_us > DRIFT_LIMIT_US:

@@ -81,7 +81,7 @@ def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
 def _result(expectation: Expectation, bound: float | None, case: Case) -> ExpectationResult:
     engine = case.history.opening.engine
     if not applies(expectation.engine, engine):
-        said = f"left aside on {engine}"
+        said = f"not expected of {engine}"
         return ExpectationResult(text=expectation.text, measured=said, low=0, high=0, met=None, aside=True)
     measured = _measure(expectation, case)
     interval, why = widened(expectation, measured.interval, case.evidence)
@@ -89,7 +89,7 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     if bound is None:
         budget = budget_of(expectation, case.facts)
         reason = "no fault took effect" if budget is None else budget.derivation
-        why = f"its bound is a loss budget, and there is none: {reason}"
+        why = f"its limit is a loss budget, and there is none: {reason}"
     changed = interval != measured.interval
     text = measured.text if measured.text and not changed else interval_text(interval, expectation)
     why = measured.missing or why or late or measured.why or "the evidence allows both answers"
@@ -286,7 +286,7 @@ def _of_the_worst(
     kind = expectation.arguments[0]
     return Measured(
         longest(map(summed, stretches)),
-        why=f"{kind} was not tried often enough to tell when it worked and when it did not",
+        why=f"{kind} was not tried often enough to say when it worked and when it failed",
     )
 
 
@@ -322,7 +322,7 @@ def _share(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     finding = expectation.arguments[0]
     had, could = share(finding, case.facts, case.findings, scope)
     if not could:
-        return Measured(ANY_SHARE, missing=f"nothing there could have had {finding}")
+        return Measured(ANY_SHARE, missing=f"nothing here could have the finding {finding}")
     undecided = count(finding, scope, case)
     most = min(could, had + undecided.high - undecided.low)
     interval = Interval(low=100 * had / could, high=100 * most / could)
@@ -354,7 +354,7 @@ def _evicted_keys(expectation: Expectation, scope: Scope, case: Case) -> Measure
     seen = sum(evicted.get(one, 0) for one in purposes)
     if purposes.isdisjoint(unread_evictions(case.facts)):
         return Measured(Interval(low=seen, high=seen))
-    why = "a node ended or was not looked at, and what it evicted after the last look at it is not known"
+    why = "a node ended or was not observed, so it is not known what it evicted after the last observation"
     return Measured(Interval(low=seen, high=INFINITE), why=why)
 
 

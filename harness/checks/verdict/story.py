@@ -174,7 +174,7 @@ def _written(index: Index, told: list[_Line], kept: list[int]) -> list[str]:
     shown = [_fitted(f"{_time(index, told[n].t_us)}  {told[n].text}") for n in kept]
     left_out = len(told) - len(kept)
     if left_out:
-        shown.append(f"({left_out} more; `failover-kit why` shows all)")
+        shown.append(f"({left_out} more lines; `failover-kit why` shows all)")
     return shown
 
 
@@ -207,7 +207,7 @@ def _operation(index: Index, operation: Operation, timeline: Timeline | None) ->
     else:
         parts.append(str(operation.outcome))
     if operation.told:
-        parts.append(f"told {operation.told!r}")
+        parts.append(f"user sees {operation.told!r}")
     return _Line(begun_us, "  ".join(parts), operation=operation.id)
 
 
@@ -239,7 +239,7 @@ def _outcome(step: Step, timeline: Timeline | None) -> str:
     if step.outcome is Outcome.ACKED:
         if step.effective is False:
             taken = step.does is StepKind.ACQUIRE
-            words.append(f"without effect: {'it was taken' if taken else 'nothing was there'}")
+            words.append(f"without effect: {'the lock was taken' if taken else 'the key did not exist'}")
         if step.saw is not None and timeline is not None:
             state = state_of(step.saw, timeline.session, timeline.user)
             words.append(f"saw it {state.name.lower()}" if step.saw else "saw nothing")
@@ -260,7 +260,7 @@ def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
         found = f"no answer ({entry.error or 'none'})"
     else:
         state = state_of(entry.saw, timeline.session, timeline.user)
-        found = f"{state.name.lower()}" + (f", {entry.pttl_ms} ms to live" if entry.saw else "")
+        found = f"{state.name.lower()}" + (f", time to live {entry.pttl_ms} ms" if entry.saw else "")
     witnesses = "" if entry.witnesses is None else f", {len(entry.witnesses)} witnesses"
     return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
 

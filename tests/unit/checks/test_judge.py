@@ -104,7 +104,7 @@ def _found(sid: str, login: Operation, kept: Sequence[Operation], *, gone: bool)
 def test_run_that_kept_everything_passes() -> None:
     """All sessions intact, the ones that wrote after the fault at risk, nothing missing."""
     judgement = judge(recorded())
-    assert judgement.reasons == ("nothing was found; lost-write 0",)
+    assert judgement.reasons == ("no findings; lost-write 0",)
     assert judgement.verdict is Verdict.PASS
     assert judgement.metrics.sessions.at_risk == SESSIONS
     assert judgement.metrics.sessions.intact == SESSIONS
@@ -245,7 +245,8 @@ def test_outage_at_which_nobody_looked_is_not_shown() -> None:
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.findings == ()
     assert (
-        "whether the topology recovered is not known: nobody looked at redis-2, redis-3" in judgement.evidence
+        "it is not known whether the topology recovered: no observer reached redis-2, redis-3"
+        in judgement.evidence
     )
 
 

@@ -206,7 +206,7 @@ def test_logout_that_was_seen_to_have_happened_must_hold() -> None:
     """Nobody told the user "signed out"; but gone she was, and there she is again."""
     (found,) = judged(seen_done(undone=True))
     assert (found.name, found.operations) == ("resurrected-session", (2, 4))
-    assert "(told 'error')" in found.sentence
+    assert "(its user saw 'error')" in found.sentence
     assert found.cause is Cause.NOT_YET_REPLICATED
 
 

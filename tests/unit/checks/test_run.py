@@ -148,7 +148,7 @@ def test_lost_update_is_said_to_be_acked_only_if_it_was() -> None:
     past.read(ann, 4.0)
     (found,) = run_checks(past.history())[0]
     assert found.name == "lost-update"
-    assert "which had been seen and was not seen again" in found.sentence
+    assert "which had been read and did not appear again" in found.sentence
 
 
 def test_old_answer_while_a_logout_is_under_way_is_a_stale_read() -> None:

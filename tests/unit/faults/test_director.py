@@ -189,7 +189,7 @@ def test_stop_before_a_start_is_reported(stage: Stage) -> None:
     stage.later(0.05, stage.stop.set)
     report = stage.run()
     assert stage.log == []
-    assert "the run ended before its start came" in report.without_effect[0].reason
+    assert "the run ended before the start condition was met" in report.without_effect[0].reason
     assert report.steps[0].requested_us is None
     assert stage.phases == []
 
@@ -239,7 +239,7 @@ def test_fault_that_follows_one_without_effect_is_given_up_at_once(stage: Stage)
     stage.fault("a", no_effect="nothing happened")
     stage.set(at("a", 1, 0.0), on("b", 2, event="promoted", offset_s=0.1), settle_within_s=30.0)
     report = stage.run()
-    assert "fault 1, which this one follows, had no effect" in report.steps[1].reason
+    assert "fault 1had no effect, and this fault starts after it" in report.steps[1].reason
     assert report.ended_us - report.began_us < 2_000_000
 
 
@@ -264,7 +264,10 @@ def test_event_that_never_comes_is_given_up(stage: Stage) -> None:
     """After the scenario's settle limit, with what was seen."""
     stage.set(at("a", 1, 0.0, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.2)
     report = stage.run()
-    assert "its start never came: `promoted`, for 0.2 s; seen: redis-1 primary" in report.steps[1].reason
+    assert (
+        "start condition not met within 0.2 s: waiting for `promoted`; last seen: redis-1 primary"
+        in report.steps[1].reason
+    )
 
 
 def test_start_after_another_fault_and_after_healing(stage: Stage) -> None:
@@ -310,7 +313,7 @@ def test_proof_that_takes_time_divides_events_and_acks(stage: Stage) -> None:
         ("logout", scene.observed.now_us() - 50_000)
     )
     report = stage.run()
-    assert "its start never came: 1 acked `logout`" in report.steps[1].reason
+    assert "waiting for 1 acked `logout`" in report.steps[1].reason
 
     later = stage.set(at("a", 1, 0.2, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.3)
     stage.faults["a"].on_inject = lambda scene: later.observed.events.append(

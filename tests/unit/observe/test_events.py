@@ -108,7 +108,7 @@ def test_new_process_is_told_once_it_has_loaded_with_the_moment_of_its_first_ans
     watch.notice(a.sample("redis-1", "primary", 500_000, run_id="another", keys=600, keys_read=0))
     (event,) = events
     assert (event.name, event.t_us, event.error_us) == ("rebooted", 300_000, 300_000 - 99_000)
-    assert event.detail == "a new process, which came back with 0 keys"
+    assert event.detail == "a new process, which started with 0 keys"
 
 
 def chosen(place: ObserverContext, *before: NodeSample) -> SentinelWatch:

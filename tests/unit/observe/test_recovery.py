@@ -83,12 +83,12 @@ def test_topology_in_which_everybody_agrees_is_recovered() -> None:
         ("redis-1", following("redis-1", "redis-2"), "one primary, found none"),
         ("redis-2", following("redis-2", "redis-3"), "redis-2 follows redis-3 instead of redis-1"),
         ("redis-2", following("redis-2", ""), "redis-2 follows an unknown address"),
-        ("redis-3", following("redis-3", replid="r0"), "redis-3 has not taken over the replication id"),
+        ("redis-3", following("redis-3", replid="r0"), "redis-3 does not have the replication id"),
         ("redis-3", following("redis-3", offset=93), "redis-3 lacks 7 bytes of redis-1"),
         (
             "redis-3",
             following("redis-3", t_us=NOW_US - 1_000_001),
-            "nobody has looked at redis-3 for a second",
+            "redis-3 was not observed for a second",
         ),
         ("redis-3", following("redis-3", error="LOADING: x"), r"redis-3 does not answer (LOADING: x)"),
         (
@@ -128,10 +128,10 @@ def test_replica_under_load_needs_what_its_primary_had_before() -> None:
 @pytest.mark.parametrize(
     ("change", "missing"),
     [
-        (view("sentinel-2", "redis-2"), "sentinel-2 takes redis-2 for the primary, not redis-1"),
-        (view("sentinel-2", ""), "sentinel-2 takes an unknown address"),
+        (view("sentinel-2", "redis-2"), "sentinel-2 names redis-2 as the primary, not redis-1"),
+        (view("sentinel-2", ""), "sentinel-2 names an unknown address"),
         (view("sentinel-2", error="no answer"), "sentinel-2 does not answer (no answer)"),
-        (view("sentinel-2", t_us=NOW_US - 1_500_000), "nobody has looked at sentinel-2 for a second"),
+        (view("sentinel-2", t_us=NOW_US - 1_500_000), "sentinel-2 was not observed for a second"),
         (view("sentinel-2", flags=frozenset({"s_down"})), "sentinel-2 says of redis-1: s_down"),
     ],
 )
@@ -165,7 +165,7 @@ def test_cache_beside_the_sessions_counts_as_a_shard_of_its_own() -> None:
     """A split's cache instance must be up as well."""
     plan = a.plan(TopologyKind.SPLIT, a.split_nodes())
     samples = {"redis-1": (a.sample("redis-1", "primary", NOW_US),)}
-    assert "nobody has looked at cache-1" in judged(samples, {}, plan=plan)
+    assert "cache-1 was not observed" in judged(samples, {}, plan=plan)
     assert judged(samples | {"cache-1": (a.sample("cache-1", "primary", NOW_US),)}, {}, plan=plan) == ""
 
 
@@ -238,10 +238,10 @@ def test_cluster_node_that_sees_it_otherwise_is_what_is_missing(
 
 
 def test_cluster_node_without_a_view_is_what_is_missing() -> None:
-    """A node that loads its data does not tell how it sees the cluster."""
+    """A node that loads its data does not report how it sees the cluster."""
     silent = ClusterView(observer="redis-4", sent_us=NOW_US, done_us=NOW_US, error="LOADING")
     found = cluster_picture(**{"redis-4": silent})
-    assert why_not(found, CLUSTER, frozenset()) == "redis-4 does not tell how it sees the cluster"
+    assert why_not(found, CLUSTER, frozenset()) == "redis-4 does not report how it sees the cluster"
 
 
 def test_primary_is_who_the_majority_of_answering_sentinels_names() -> None:
@@ -446,7 +446,7 @@ def test_nobody_gives_up_on_what_nobody_looked_at(unlooked: str) -> None:
             run.pass_time(0.1)
         return await asyncio.wait_for(waiting, 1)
 
-    assert in_fake_time(wait()) == f"nobody has looked at {unlooked} for a second"
+    assert in_fake_time(wait()) == f"{unlooked} was not observed for a second"
     assert run.watch.unseen == (unlooked,)
 
 

@@ -56,7 +56,7 @@ WINDOW = Interval(low=3.2, high=3.21)
         (Metrics(loss_budgets=(CUT,)), "no acked write lost (budget 0 s: it keeps it)"),
         (
             Metrics(loss_budgets=(CUT,), losses_unknown="no audit is valid"),
-            "whether acked writes were lost is not known: no audit is valid (budget 0 s: it keeps it)",
+            "it is not known whether acked writes were lost: no audit is valid (budget 0 s: it keeps it)",
         ),
         (
             Metrics(loss_window_s=WINDOW, loss_budgets=(CUT,), losses_unknown="no audit is valid"),
@@ -123,7 +123,7 @@ def test_a_node_that_refused_acknowledged_nothing() -> None:
     kept = replace(LOST, name="lost-session")
     refused = replace(LOST, name="refused-login", node_role="")
     for finding, said in (
-        (kept, "Acknowledged by redis-1, deposed primary then."),
+        (kept, "Acknowledged by redis-1, which was deposed primary at that time."),
         (refused, "Answered by redis-1."),
     ):
         judged = replace(result(), judgement=replace(judgement(), findings=(finding,)))

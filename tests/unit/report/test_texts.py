@@ -41,11 +41,11 @@ def test_explanation_says_all_a_ci_log_reader_needs() -> None:
     for needed in (
         "BROKEN: primary killed: 10 lost-session, expected none",
         "expected outage(write): < 5s, measured 9.0 s",
-        "security: fails open",
+        "security: somebody gets in",
         "acked by a deposed primary",
         "the story of session abababab",
         "lower down_after",
-        "not starved",
+        "fast enough for the expected times",
         "make chaos-test SCENARIO=scenarios/sentinel/01-primary-killed.yaml SEED=7 BACKEND=process",
         "make why RUN=runs/x/sentinel-01-primary-killed SESSION=abababababab",
     ):
@@ -177,11 +177,11 @@ def test_nothing_is_called_none_without_evidence() -> None:
     assert row(_judged(sessions_unknown="no audit is valid")).logged_out == "≥ 10 of 300 (3 %)"
     assert row(_judged(sessions=nobody, sessions_unknown="no audit is valid")).got_back_in == "not known"
     assert row(_judged(worst_outage=None)).longest_outage == "none seen"
-    assert "this machine: not starved" in "\n".join(explain(result(), "runs/x"))
-    late = _judged(starved="late by 439 ms, too much to judge a bound of 1 s")
-    assert "this machine: late by 439 ms" in "\n".join(explain(late, "runs/x"))
+    assert "this machine: fast enough for the expected times" in "\n".join(explain(result(), "runs/x"))
+    late = _judged(starved="delayed by 439 ms, which is too much to judge a limit of 1 s")
+    assert "this machine: delayed by 439 ms" in "\n".join(explain(late, "runs/x"))
     blind = _judged(lateness_known=False)
-    assert "this machine: nothing says how late it was" in "\n".join(explain(blind, "runs/x"))
+    assert "this machine: its delays were not recorded" in "\n".join(explain(blind, "runs/x"))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_left_aside_is_no_met() -> None:
     """What is about another engine is neither met nor undecided, for people and for machines."""
     aside = ExpectationResult(
         text="lost-write with Valkey: > 0",
-        measured="left aside on Redis",
+        measured="not expected of Redis",
         low=0,
         high=0,
         met=None,

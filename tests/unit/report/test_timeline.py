@@ -82,7 +82,7 @@ def test_page_lists_what_the_nodes_were_not_given() -> None:
         ("sentinel &lt;b&gt;myid", "sentinel", "can decide the outcome", "the kit gives it"),
     )
     html = page(replace(judged(), left_out=left), history())
-    assert "What the nodes were not given" in html
+    assert "Directives that the nodes did not get" in html
     cells = re.sub(r' data-column="[^"]*"', "", html)
     assert ["".join(f"<td>{cell}</td>" for cell in one) in cells for one in rows] == [True, True]
-    assert "What the nodes were not given" not in page(judged(), history())
+    assert "Directives that the nodes did not get" not in page(judged(), history())

@@ -42,4 +42,4 @@ def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: 
     assert by_hand.status(None, told) == EnvironmentFailure.exit_code
     assert asked == list(names)
     for name in names:
-        assert f"goes with: failover-kit down {name}" in told.getvalue()
+        assert f"what is left of it: failover-kit down {name}" in told.getvalue()

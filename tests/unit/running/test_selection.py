@@ -113,7 +113,7 @@ def test_suites_are_tags(tmp_path: Path) -> None:
 
     assert (names("smoke"), names("core")) == (["a"], ["a", "b"])
     assert names("all") == names(None) == ["a", "b", "c"]
-    with pytest.raises(UsageError, match="no scenario carries this tag"):
+    with pytest.raises(UsageError, match="no scenario has this tag"):
         selection.load(files[2:], suite="smoke", overrides=(), deployment=None)
 
 

@@ -169,7 +169,7 @@ def test_attempt_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     suite, _ = run(tmp_path, plan("one"), module="harness.nowhere")
     (result,) = suite.results
     assert (result.verdict, suite.exit_code) == (Verdict.ERROR, 4)
-    assert "ended with status 4 and left no result" in result.reasons[0]
+    assert "ended with status 4 and wrote no result" in result.reasons[0]
     assert "cannot start: ImportError: No module named harness.nowhere" in result.reasons[0]
     assert "Traceback" in (Path(suite.directory) / result.run_dir / "attempt.log").read_text()
 

@@ -136,7 +136,7 @@ def test_history_that_never_began_does_not_hide_the_others(tmp_path: Path) -> No
 
 
 def test_history_that_breaks_off_never_passes(tmp_path: Path) -> None:
-    """What a SIGKILL left is judged; that nothing was found in it proves nothing."""
+    """What a SIGKILL left is judged; that it has no findings proves nothing."""
     folder = attempt(tmp_path / "run" / "kept", stories.kept_session)
     lines = (folder / "history.jsonl").read_text().splitlines(keepends=True)
     (folder / "history.jsonl").write_text("".join(lines[:-1]) + lines[-1][:20])
@@ -241,7 +241,7 @@ def test_damaged_scenario_is_inconclusive_and_listed(pair: Path, damage: str, tm
     ]
     assert judged.exit_code == 3
     (reason,) = judged.results[1].reasons
-    assert f"it was {hurt.verdict} when it was last judged" in reason
+    assert f"its last verdict was {hurt.verdict}" in reason
     assert str(run / "hurt") in reason
     summary = msgspec.json.decode((run / "summary.json").read_bytes())
     assert [one["verdict"] for one in summary["scenarios"]] == ["PASS", "INCONCLUSIVE"]
@@ -277,7 +277,7 @@ def test_bug_in_judging_one_scenario_leaves_the_others(
     bad, good = again.results
     (file,) = tmp_path.glob("failover-kit-crash-*.log")
     assert (bad.verdict, bad.run_dir, again.exit_code) == (Verdict.INCONCLUSIVE, "bad", 1)
-    assert "cannot be judged (it was FAIL when it was last judged)" in bad.reasons[0]
+    assert "cannot be judged (its last verdict was FAIL)" in bad.reasons[0]
     assert "ZeroDivisionError: division by zero" in bad.reasons[0]
     assert f"the traceback is in {file}" in bad.reasons[0]
     assert "ZeroDivisionError" in (run / "bad" / "index.html").read_text()

@@ -38,7 +38,7 @@ def test_write_acked_before_promotion_was_not_yet_replicated() -> None:
     past.change(ann, 3.0)
     found = _found(past, "lost-write")
     assert (found.cause, found.node, found.node_role) == (Cause.NOT_YET_REPLICATED, "redis-1", "primary")
-    assert "before redis-2 was promoted" in found.because
+    assert "before redis-2, which did not have it" in found.because
 
 
 def test_write_acked_after_promotion_was_acked_by_a_deposed_primary() -> None:
@@ -80,7 +80,7 @@ def test_write_above_the_cut_was_not_replicated() -> None:
     past.change(ann, 3.0)
     found = _why(_followed(past, 2.0))
     assert found.cause is Cause.NOT_YET_REPLICATED
-    assert "redis-2 had followed to offset 2000000" in found.because
+    assert "redis-2 had replicated to offset 2000000" in found.because
 
 
 def test_zombies_write_above_the_cut_was_acked_by_a_deposed_primary() -> None:
@@ -98,7 +98,7 @@ def test_write_below_the_cut_was_not_lost_by_the_promotion() -> None:
     past.change(ann, 3.0)
     found = _why(_followed(past, 3.9))
     assert found.cause is Cause.NOT_DETERMINED
-    assert "past this" in found.because
+    assert "which includes this write" in found.because
 
 
 def test_write_around_the_cut_is_judged_by_time() -> None:
@@ -129,7 +129,7 @@ def test_second_promotion_lost_what_the_first_one_kept() -> None:
             sample.replid, sample.replid2, sample.second_repl_offset = "third", "second", us(2.5) + 1
     found = _why(history)
     assert found.cause is Cause.NOT_YET_REPLICATED
-    assert "redis-2 had it; redis-3 had followed to offset 2500000" in found.because
+    assert "redis-2 had it; redis-3 had replicated to offset 2500000" in found.because
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_replica_that_had_the_write_is_not_excused_by_its_lag(reached_s: float, 
         sample.replid = "first"
     found = _why(history, "stale-read")
     assert found.cause is cause
-    assert ("had followed to offset" in found.because) is (cause is Cause.NOT_DETERMINED)
+    assert ("had replicated to offset" in found.because) is (cause is Cause.NOT_DETERMINED)
 
 
 @pytest.mark.parametrize(("held", "cause"), [(True, Cause.NOT_YET_REPLICATED), (False, Cause.NOT_DETERMINED)])
@@ -189,7 +189,7 @@ def test_write_that_the_new_primary_never_had_was_lost_at_its_promotion(cut_s: f
     found = _why(_followed(past, cut_s))
     assert found.cause is cause
     if cause is Cause.AT_PROMOTION:
-        assert "while redis-2 was being promoted; redis-2 had followed to offset 2000000" in found.because
+        assert "while redis-2 was being promoted; redis-2 had replicated to offset 2000000" in found.because
 
 
 def test_sentinel_tells_when_it_ordered_the_promotion() -> None:
@@ -210,7 +210,7 @@ def test_logout_answered_by_a_deposed_primary_names_it() -> None:
     past.read(bob, 7.0, web="web-2")
     found = _found(past, "resurrected-session")
     assert found.cause is Cause.SPLIT_BRAIN
-    assert "found nothing to destroy" in found.because
+    assert "found no session to delete" in found.because
 
 
 def test_loss_without_any_change_is_not_determined() -> None:

@@ -41,7 +41,7 @@ def why(past: Past, **how: Any) -> Why:
     return of_loss(index, effect, seen, 1)
 
 
-NOBODY = "redis-1 acked it as primary, and no other was promoted since"
+NOBODY = "redis-1 acked it as primary, and no other node was promoted since"
 
 
 # ---------------------------------------------------------------- flushed, or back without data
@@ -131,13 +131,13 @@ def test_ack_of_nobody_known_has_no_cause() -> None:
             3.0,
             0.5,
             Cause.NOT_YET_REPLICATED,
-            "redis-1 acked it 1.49 s before redis-2 was promoted, which did not have it",
+            "redis-1 acked it 1.49 s before redis-2, which did not have it, was promoted",
         ),
         (
             4.98,
             0.009999,
             Cause.NOT_YET_REPLICATED,
-            "redis-1 acked it 0.00 s before redis-2 was promoted, which did not have it",
+            "redis-1 acked it 0.00 s before redis-2, which did not have it, was promoted",
         ),
         (4.98, 0.01, Cause.AT_PROMOTION, "redis-1 acked it while redis-2 was being promoted"),
         (5.0, 0.01, Cause.AT_PROMOTION, "redis-1 acked it while redis-2 was being promoted"),
@@ -203,10 +203,10 @@ def test_replica_that_lacked_it_says_nothing_of_when() -> None:
 
 
 def test_replica_acked_it() -> None:
-    """It was no primary by what was sampled, and its own promotion later explains nothing."""
+    """It was not primary in any sample, and its own promotion later explains nothing."""
     past = Past()
     found = why(past, node="redis-3")
-    assert found == Why(because="redis-3 acked it as replica, and no other was promoted since")
+    assert found == Why(because="redis-3 acked it as replica, and no other node was promoted since")
 
 
 # ---------------------------------------------------------------- what the node held at last
@@ -235,17 +235,17 @@ def _last_look(
     return of_loss(index, effect, seen, 1)
 
 
-BEFORE = "redis-1 acked it 1.99 s before redis-2 was promoted, which did not have it"
+BEFORE = "redis-1 acked it 1.99 s before redis-2, which did not have it, was promoted"
 
 
 def test_node_that_still_held_it_confirms_that_the_promotion_lost_it() -> None:
     """And one that did not refutes it."""
     assert _last_look(True) == Why(
         cause=Cause.NOT_YET_REPLICATED,
-        because=f"{BEFORE}; redis-1 still held it when it was read (demoted)",
+        because=f"{BEFORE}; redis-1 still had it when it was read (demoted)",
     )
     assert _last_look(False) == Why(
-        because="redis-1 acked it, and itself did not hold it when it was read (demoted)"
+        because="redis-1 acked it, but did not have it when it was read (demoted)"
     )
 
 
@@ -284,7 +284,7 @@ def test_old_answer_says_what_the_node_was() -> None:
         cause=Cause.SPLIT_BRAIN, because="redis-1 answered after redis-2 had been promoted"
     )
     assert old_answer("redis-1", 4.9951, took=0.01) == Why(
-        cause=Cause.AT_PROMOTION, because="redis-1 answered while another was being promoted"
+        cause=Cause.AT_PROMOTION, because="redis-1 answered while another node was being promoted"
     )
     assert old_answer("redis-1", 4.9951, took=0.01, close=False).cause is Cause.NOT_DETERMINED
     assert old_answer("redis-3") == Why(

@@ -124,7 +124,7 @@ def test_restart_without_failover_still_tells_the_first_new_write() -> None:
     sketch.do(WRITE, 12.0, connection=2)
     found = steps(sketch)
     assert found["first write acked by the new primary"].t_s == pytest.approx(2.002)
-    assert found["promoted"].reason == "0 of 1 sentinels took redis-1 for dead, the quorum is 2"
+    assert found["promoted"].reason == "0 of 1 sentinels considered redis-1 down, the quorum is 2"
     assert found["agreed"].reason == "not reported by any sentinel"
     assert found["last ack by the deposed primary"].reason == "no promotion was seen"
 

@@ -147,7 +147,7 @@ def test_recovery_that_nobody_wrote_down_ended_before_the_settled_phase() -> Non
 
 def test_recovery_that_was_given_up_ended_when_it_came_all_the_same() -> None:
     """Else with the workload: that nobody waited any longer does not make a topology settled."""
-    never = "shard 1 should have one primary, found none"
+    never = "shard 1: expected one primary, found none"
     assert recovering(("effect", 4.0), phases=GIVEN_UP, not_recovered=never) == AUDIT_S
     late = (("effect", 4.0), ("recovered", 18.0))
     assert recovering(*late, phases=GIVEN_UP, not_recovered=never) == 18.0

@@ -94,22 +94,28 @@ def test_quorum_that_is_never_reached() -> None:
         (11.0, "sentinel-1", "suspected"), (11.1, "sentinel-2", "suspected"), (11.2, "sentinel-2", "cleared")
     )
     assert said.cause is Cause.NO_QUORUM
-    assert said.told == "1 of 3 sentinels took redis-1 for dead, the quorum is 2"
+    assert said.told == "1 of 3 sentinels considered redis-1 down, the quorum is 2"
     assert word().text.startswith("0 of 3 sentinels")
 
 
 def test_agreed_and_not_elected_so_far() -> None:
     """Its time ran out before Sentinel said that it was not elected."""
     tried = word((11.0, "sentinel-1", "agreed"), (11.1, "sentinel-1", "+try-failover"))
-    assert (tried.cause, tried.text) == (Cause.NOT_ELECTED, "not elected so far")
+    assert (tried.cause, tried.text) == (Cause.NOT_ELECTED, "no sentinel is elected yet")
     assert tried.told.endswith("(sentinel-1: +try-failover)")
     elected = word(
         (11.0, "sentinel-1", "agreed"),
         (11.1, "sentinel-1", "+try-failover"),
         (11.2, "sentinel-1", "elected"),
     )
-    assert (elected.cause, elected.text) == (Cause.NOT_DETERMINED, "elected, and not done so far")
-    assert word((11.0, "sentinel-1", "agreed")).text == "redis-1 was agreed to be down, and nobody tried"
+    assert (elected.cause, elected.text) == (
+        Cause.NOT_DETERMINED,
+        "a sentinel is elected, and the failover is not finished yet",
+    )
+    assert (
+        word((11.0, "sentinel-1", "agreed")).text
+        == "redis-1 was agreed to be down, and no sentinel started a failover"
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,11 +153,11 @@ def test_cluster_without_a_majority_agrees_on_nothing() -> None:
     """PFAIL of few is no FAIL."""
     said = word((11.0, "redis-2", "suspected"), kind=TopologyKind.CLUSTER)
     assert said.cause is Cause.NO_MAJORITY
-    assert said.text == "1 nodes took redis-1 for dead, and no majority of the 3 primaries agreed"
+    assert said.text == "1 nodes considered redis-1 down, and no majority of the 3 primaries agreed"
     silent = word((11.0, "redis-2", "agreed"), kind=TopologyKind.CLUSTER)
     assert (silent.cause, silent.text) == (
         Cause.NOT_DETERMINED,
-        "redis-1 was agreed to be down, and no replica said why",
+        "redis-1 was agreed to be down, and no replica reported why it did not take over",
     )
 
 
@@ -165,14 +171,14 @@ def test_shard_without_a_replica_has_nobody_to_promote(replicas: int, cause: Cau
 def test_replicas_without_sentinels_are_promoted_by_nobody() -> None:
     """Nobody watches."""
     history = replace(Sketch().history(), plan=a.plan(nodes=a.sentinel_nodes(sentinels=0)))
-    assert last_word(facts_of(history), 1, us(10.0), us(99.0)).text == "no sentinel watches it"
+    assert last_word(facts_of(history), 1, us(10.0), us(99.0)).text == "no sentinel monitors it"
 
 
 # ---------------------------------------------------------------- no-recovery
 
 
 def not_recovered(past: Past) -> Finding:
-    past.not_recovered = "shard 1 should have one primary, found none"
+    past.not_recovered = "shard 1: expected one primary, found none"
     (found,) = (one for one in run_checks(past.history())[0] if one.name == "no-recovery")
     return found
 
@@ -185,7 +191,7 @@ def test_outage_without_end_has_the_last_word_for_its_cause() -> None:
     found = not_recovered(past)
     assert found.cause is Cause.NO_GOOD_REPLICA
     assert found.because == "no good replica (sentinel-1: -failover-abort-no-good-slave)"
-    assert "found none. The last word on it: no good replica" in found.sentence
+    assert "found none. The last report: no good replica" in found.sentence
 
 
 def test_recovery_that_fails_after_a_promotion_is_not_explained_by_the_detour() -> None:
@@ -196,7 +202,7 @@ def test_recovery_that_fails_after_a_promotion_is_not_explained_by_the_detour() 
     past.fail_over("redis-2", 6.0)
     found = not_recovered(past)
     assert found.cause is Cause.NOT_DETERMINED
-    assert found.because == "shard 1 should have one primary, found none"
+    assert found.because == "shard 1: expected one primary, found none"
 
 
 def test_primary_that_came_back_itself_needed_no_successor() -> None:

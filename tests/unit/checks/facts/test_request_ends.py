@@ -178,7 +178,7 @@ def test_open_attempts_are_listed_with_the_reason() -> None:
 def test_page_says_how_many_attempts_stayed_open(at: float | None) -> None:
     """Only where there are any."""
     evidence = judge(closed(undone(), at)).evidence
-    told = [one for one in evidence if "1 unanswered attempt could not be closed" in one]
+    told = [one for one in evidence if "1 unanswered attempt got no reply and may have executed" in one]
     assert len(told) == (at is None)
 
 
@@ -279,7 +279,7 @@ def test_open_attempts_are_counted_in_words() -> None:
         return told_open(facts_of(replace(history, unanswered=told)).closings)
 
     seven, eight = (Unanswered(connection=n, closed_by="still listed") for n in (7, 8))
-    end = "could not be closed, and may have taken effect at any time until the end: still listed"
+    end = "got no reply and may have executed at any time before the run ended: still listed"
     assert said() == ""
     assert said(Unanswered(connection=7, closed_us=us(3))) == ""
     assert said(Unanswered(connection=99)) == ""

@@ -360,7 +360,7 @@ def test_command_judges_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["judge", "--history", str(file)]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{file}: 4 operations on 2 keys, 1 rejected left out"
-    assert said[1] == 'key "k": NOT linearizable. No order explains these 3 lines:'
+    assert said[1] == 'key "k": NOT linearizable. No order of the operations explains these 3 lines:'
     assert [json.loads(line) for line in said[2:5]] == lines[:3]
     assert said[5] == "1 linearizable, 1 NOT linearizable, 0 undecided"
     (tmp_path / "shown.jsonl").write_text("".join(f"{line}\n" for line in said[2:5]))
@@ -402,7 +402,7 @@ def test_empty_file_proves_nothing(tmp_path: Path) -> None:
     file.write_bytes(b"")
     lines, exit_code = judge_file(file)
     assert exit_code == 3
-    assert lines == [f"{file}: 0 operations on 0 keys", "undecided: there is nothing to judge"]
+    assert lines == [f"{file}: 0 operations on 0 keys", "undecided: there is no operation to judge"]
 
 
 @examples(40, 10)

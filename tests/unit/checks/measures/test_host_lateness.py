@@ -120,7 +120,10 @@ def test_machine_is_too_late_beyond_a_quarter_of_the_bound(
     late = Lateness(delays_s=(delay_s,), bound_s=bound_s)
     assert bool(late.starved) is starved
     if starved:
-        assert late.starved == f"late by {1000 * delay_s:.0f} ms, too much to judge a bound of {bound_s:g} s"
+        assert (
+            late.starved
+            == f"delayed by {1000 * delay_s:.0f} ms, which is too much to judge a limit of {bound_s:g} s"
+        )
 
 
 @pytest.mark.parametrize(("limit_s", "counts"), [(4.0, False), (3.9, True)])
@@ -142,7 +145,7 @@ def test_delay_that_lasted_beyond_its_limit_would_have_to_owe_all_of_it(
     assert machine.within_s(8.0) == pytest.approx(3.6)
     longer = Lateness(delays_s=(0.3333,) * 12)
     assert longer.counts_within(8.0, lasted_s) is counts
-    assert longer.said(8.0, 27.0) == "late by 4000 ms, too much to judge a bound of 8 s"
+    assert longer.said(8.0, 27.0) == "delayed by 4000 ms, which is too much to judge a limit of 8 s"
 
 
 def test_delay_is_the_worse_of_loop_and_canary() -> None:

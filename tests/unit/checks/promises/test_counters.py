@@ -388,7 +388,7 @@ def test_removal_that_is_missing_names_what_was_taken_out() -> None:
     past.logout(ann, 9.0)
     found = _one(past)
     assert (found.name, found.operations) == ("lost-update", (3, 4))
-    assert found.sentence.endswith("of ann: what was acked to be taken out leaves 3 at most.")
+    assert found.sentence.endswith("of ann: acked removals leave 3 at most.")
 
 
 def test_total_that_nothing_makes_counts_twice() -> None:
@@ -398,7 +398,7 @@ def test_total_that_nothing_makes_counts_twice() -> None:
     past.read(ann, 5.0, forge=_shown(7))
     found = _one(past)
     assert (found.name, found.operations, found.observations) == ("doubled-update", (3, 5), 2)
-    assert found.sentence.endswith("of ann: everything that was ever asked for makes 3 at most.")
+    assert found.sentence.endswith("of ann: all requests together make 3 at most.")
     assert found.sentence.startswith("web-1 (operation 5) saw 4 in cart:1 of session")
 
 

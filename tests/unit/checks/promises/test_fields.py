@@ -105,7 +105,7 @@ def test_old_value_that_nobody_was_ever_shown_otherwise_is_a_lost_update() -> No
     sid = (found.session or "")[:8]
     assert found.sentence == (
         f"web-1 (operation 3) read theme of session {sid} of ann as it was before operation 2, which was acked and"
-        " was not seen again."
+        " did not appear again."
     )
     assert (found.name, found.operations, found.observations) == ("lost-update", (2, 3), 2)
 
@@ -124,7 +124,7 @@ def test_value_that_was_seen_must_be_shown_from_then_on() -> None:
     past.edit(ann, 3.9, lambda found: found.fields.update(theme="1:theme"))
     (found,) = _found(past)
     assert found.name == "lost-update"
-    assert "which had been seen and was not seen again" in found.sentence
+    assert "which had been read and did not appear again" in found.sentence
 
 
 @pytest.mark.parametrize(("second", "names"), [(2.5, []), (2.500001, ["stale-read"])])
@@ -238,7 +238,7 @@ def test_part_of_a_write_was_seen() -> None:
     (found,) = _found(past)
     sid = (found.session or "")[:8]
     assert found.sentence == (
-        f"web-1 (operation 3) saw a part of what one write (operation 2) wrote to session {sid} of ann."
+        f"web-1 (operation 3) saw only a part of the values that one write (operation 2) wrote to session {sid} of ann."
     )
     assert (found.name, found.operations, found.observations) == ("torn-state", (2, 3), 2)
 
@@ -297,10 +297,12 @@ def test_attempt_without_an_answer_that_landed_late() -> None:
     """It overwrote what was acked after it."""
     (found,) = _found(_late(4.0))
     assert (found.name, found.cause, found.operations) == ("ghost-retry", Cause.CLIENT_RETRY, (3, 2, 4))
-    assert found.because == ("operation 2 was sent 2 times; an unanswered attempt landed after operation 3")
+    assert found.because == (
+        "operation 2 was sent 2 times; an attempt without a reply was executed after operation 3"
+    )
     sid = (found.session or "")[:8]
     assert found.sentence == (
-        f"web-1 (operation 4) read what operation 2 wrote to session {sid} of ann over what was acked later:"
+        f"web-1 (operation 4) read what operation 2 wrote to session {sid} of ann in place of a later acked write:"
         f" {found.because}."
     )
     assert found.observations == 2
@@ -369,7 +371,9 @@ def test_write_that_was_overwritten_before_anybody_could_tell_says_so() -> None:
     past.read(ann, 3.0, took=0.5, forge=_showed(theme="1:theme"))
     past.change(ann, 3.0)
     (found,) = _found(past)
-    assert found.because == ("it was overwritten before anybody could tell an old answer from a lost write")
+    assert found.because == (
+        "it was overwritten before a read could distinguish an old answer from a lost write"
+    )
     past.doings[-1].attempts = [(3.000002, 3.1, 3.2)]
     (found,) = _found(past)
     assert found.because.startswith("redis-1 acked it as primary")
@@ -384,7 +388,7 @@ def test_part_of_a_log_in_was_seen() -> None:
     past.read(ann, 4.0)
     found = next(one for one in _found(past) if one.name == "torn-state")
     assert found.sentence == (
-        f"web-1 (operation 3) saw a part of what one log-in (operation 1) wrote to session {ann[:8]} of ann."
+        f"web-1 (operation 3) saw only a part of the values that one log-in (operation 1) wrote to session {ann[:8]} of ann."
     )
 
 

@@ -66,7 +66,7 @@ def test_foreign_session_says_whose_it_was() -> None:
     past.read(ann, 4.0, forge=_showed(sid="e" * 32, user_id="eve"))
     (found,) = _found(past)
     assert found.sentence == (
-        f"web-1 (operation 2) asked for session {ann[:8]} of ann and got that of bob (ffffffff)."
+        f"web-1 (operation 2) asked for session {ann[:8]} of ann and got the session of bob (ffffffff)."
     )
     assert (found.operations, found.observations, found.cause) == ((1, 2), 2, Cause.NOT_DETERMINED)
 
@@ -75,7 +75,7 @@ def test_foreign_session_says_whose_it_was() -> None:
 
     past, ann = _read(nameless)
     (found,) = _found(past)
-    assert found.sentence.endswith("and got that of nobody (?).")
+    assert found.sentence.endswith("and got the session of nobody (?).")
 
 
 @pytest.mark.parametrize(("web", "mixed"), [("web-1", True), ("web-2", False)])
@@ -122,7 +122,7 @@ def test_value_that_nobody_wrote_is_shown() -> None:
     past.read(ann, 4.0, forge=_showed(theme="y"))
     (found,) = _found(past)
     assert found.sentence == (
-        f"web-1 (operation 2) read '{'x' * 60}' as theme of session {ann[:8]} of ann, which nobody had written."
+        f"web-1 (operation 2) read '{'x' * 60}' as theme of session {ann[:8]} of ann, which was never written."
     )
     assert (found.operations, found.observations, found.seen_us) == ((1, 2), 2, us(3.001))
 

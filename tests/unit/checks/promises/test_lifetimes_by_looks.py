@@ -173,13 +173,15 @@ def test_late_end_says_how_late() -> None:
     past.read(ann, 7.0)
     (found,) = _found(past)
     assert found.sentence == (
-        f"Session {ann[:8]} of ann still worked 0.949 s or more after its idle timeout had run out."
+        f"Session {ann[:8]} of ann still worked 0.949 s or more after its idle timeout."
     )
     assert (found.operations, found.observations) == ((1, 2), 2)
     past, ann = _past()
     past.read(ann, 2.0, took=0.0, forge=_pttl(4000))
     (found,) = _found(past)
-    assert found.sentence == f"Session {ann[:8]} of ann was given 0.949 s more than any touch had asked for."
+    assert (
+        found.sentence == f"Session {ann[:8]} of ann was given 0.949 s more than any request had asked for."
+    )
 
 
 def test_look_while_the_session_is_touched_may_see_the_longer_time() -> None:
@@ -223,7 +225,7 @@ def test_session_without_a_timeout_never_ends(read: float, names: list[str]) -> 
     assert [one.name for one in found] == names
     if found:
         assert found[0].sentence == (
-            f"Session {ann[:8]} of ann has no time-out at all: it never ends, as web-1 (operation 2) saw."
+            f"Session {ann[:8]} of ann has no timeout and never expires, as web-1 (operation 2) shows."
         )
         assert (found[0].observations, found[0].operations) == (2, (1, 2))
 

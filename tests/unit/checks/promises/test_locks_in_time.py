@@ -98,20 +98,20 @@ def test_locks_of_two_sessions_are_two() -> None:
 
 
 def test_lock_given_away_by_one_node_is_no_split() -> None:
-    """Both were acked by redis-1, the second while another was being promoted: it was redis-1's own doing."""
+    """Both were acked by redis-1, the second while another node was being promoted: it was redis-1's own doing."""
     past, ann = _ann()
     past.lock(ann, 1.0, hold=0.0, lease=9.0, release=False)
     past.fail_over("redis-2", 3.0)
     past.lock(ann, 2.9, lease=9.0, hold=0.0, twice=True, web="web-2", took=0.2, node="redis-1", release=False)
     (found,) = _found(past)
     assert found.cause is not Cause.AT_PROMOTION
-    assert "gave it away" not in found.because
+    assert "granted it" not in found.because
     past, ann = _ann()
     past.lock(ann, 1.0, hold=0.0, lease=9.0, release=False, node="redis-1")
     past.fail_over("redis-2", 3.0)
     past.lock(ann, 4.0, lease=9.0, hold=0.0, twice=True, web="web-2", node="redis-1", release=False)
     (found,) = _found(past)
-    assert found.cause is not Cause.SPLIT_BRAIN or "gave it away" not in found.because
+    assert found.cause is not Cause.SPLIT_BRAIN or "granted it" not in found.because
 
 
 def test_lock_given_away_on_the_other_side_says_which() -> None:
@@ -124,7 +124,7 @@ def test_lock_given_away_on_the_other_side_says_which() -> None:
     (found,) = _found(past)
     assert (found.cause, found.because) == (
         Cause.SPLIT_BRAIN,
-        "redis-1 gave it away after redis-2 had been promoted",
+        "redis-1 granted it after redis-2 had been promoted",
     )
     past, ann = _ann()
     past.cut_off("redis-1", 1.5)
@@ -134,7 +134,7 @@ def test_lock_given_away_on_the_other_side_says_which() -> None:
     (found,) = _found(past)
     assert (found.cause, found.because) == (
         Cause.AT_PROMOTION,
-        "redis-1 gave it away while redis-2 was being promoted",
+        "redis-1 granted it while redis-2 was being promoted",
     )
 
 
@@ -198,7 +198,7 @@ def test_lock_that_was_gone_says_how_much_of_its_lease_was_left() -> None:
     (found,) = _found(past)
     assert found.sentence == (
         f"web-1 held the lock of session {ann[:8]} of ann (operation 2) and found it gone 2.01 s or more before"
-        " its lease ran out."
+        " its lease expired."
     )
     assert (found.name, found.cause, found.operations) == ("lost-update", Cause.NOT_DETERMINED, (2,))
 
@@ -272,9 +272,7 @@ def test_plain_delete_between_two_holders_robbed_the_first(
     found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
     assert (found.cause is Cause.APPLICATION_RACE) is robbed
     if robbed:
-        assert found.because == (
-            "operation 2 released the lock with a plain DEL, after it was no longer its own"
-        )
+        assert found.because == ("operation 2 released the lock with a plain DEL, after its lease had ended")
     released.effective = False
     found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
     assert found.cause is Cause.NOT_DETERMINED
@@ -356,7 +354,7 @@ def test_lock_of_an_old_node_is_an_old_answer() -> None:
 def test_lock_whose_every_lease_had_run_out_says_so() -> None:
     """No release was undone."""
     (found,) = _found(_taken(3.0, release=False))
-    assert found.sentence.endswith("taken although every lease of it had run out.")
+    assert found.sentence.endswith("taken although every lease of it had expired.")
     (found,) = _found(_taken(3.0))  # released, and its time would have been over by then as well
     assert (found.name, found.operations) == ("unexplained", (3,))
 
@@ -404,7 +402,7 @@ def test_write_after_the_lease_says_how_late_and_who_held_the_lock_by_then() -> 
     past, ann = _ann()
     past.lock(ann, 1.0, hold=2.0, lease=1.0, release=False)
     (found,) = _found(past)
-    late = f"web-1 (operation 2) changed session {ann[:8]} of ann 1.00 s or more after its lock had run out"
+    late = f"web-1 (operation 2) changed session {ann[:8]} of ann 1.00 s or more after its lock had expired"
     assert found.sentence == f"{late}."
     assert found.because == "it wrote 2.00 s after it had got a lease of 1 s"
     assert (found.cause, found.operations) == (Cause.APPLICATION_RACE, (2,))

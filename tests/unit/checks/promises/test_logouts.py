@@ -61,10 +61,10 @@ def test_logout_that_found_nothing_is_a_promise_too() -> None:
     past.read(ann, 4.0)
     (found,) = _found(past)
     assert found.sentence == (
-        f"web-1 (operation 3) found session {ann[:8]} of ann alive 1.50 s after a logout that was acked and had"
-        " found nothing to destroy."
+        f"web-1 (operation 3) found session {ann[:8]} of ann alive 1.50 s after a logout that was acked and"
+        " found no session to delete."
     )
-    assert found.because == "the logout found nothing to destroy: redis-3, a replica, answered"
+    assert found.because == "the logout found no session to delete: redis-3, a replica, answered"
     assert found.operations == (2, 3)
 
 
@@ -106,7 +106,7 @@ def test_logout_that_was_seen_to_have_happened_must_hold() -> None:
     sid = past.doings[0].sid[:8]
     assert found.sentence == (
         f"web-1 (operation 4) found session {sid} of ann alive 3.00 s after web-1 (operation 3) had found it"
-        " logged out by operation 2 (told 'error')."
+        " logged out by operation 2 (its user saw 'error')."
     )
     assert found.operations == (2, 4)
     assert found.seen_us == us(6.001)
@@ -185,7 +185,7 @@ def test_log_in_that_may_have_landed_after_the_logout_made_the_session() -> None
     (found,) = _found(_made_again(over=3.0))
     assert (found.name, found.cause) == ("undone-by-own-write", Cause.CLIENT_RETRY)
     assert found.operations == (2, 1, 3)
-    assert found.because == "an unanswered attempt of operation 1 may have been executed after the logout"
+    assert found.because == "an attempt of operation 1 got no reply and may have executed after the logout"
     assert found.observations == 2  # the read and the audit
 
 
@@ -222,7 +222,7 @@ def test_unguarded_write_after_the_logout_makes_a_piece() -> None:
     """The application undid the logout of its own accord."""
     (found,) = _found(_piece())
     assert (found.name, found.cause) == ("undone-by-own-write", Cause.APPLICATION_RACE)
-    assert found.because == "operation 3 wrote to the session while it was being destroyed, or after"
+    assert found.because == "operation 3 wrote to the session during or after its deletion"
     assert found.operations == (2, 3, 4)
     sid = _piece().doings[0].sid[:8]
     assert (
@@ -235,7 +235,7 @@ def test_unguarded_write_without_an_answer_was_the_clients_own_late_attempt() ->
     past = _piece(write=1.5, outcome="unknown", executed=3.0)
     (found,) = _found(past)
     assert found.cause is Cause.CLIENT_RETRY
-    assert found.because == "an unanswered attempt of operation 3 may have been executed after the logout"
+    assert found.because == "an attempt of operation 3 got no reply and may have executed after the logout"
 
 
 def test_piece_of_a_session_that_nobody_logged_out_is_no_undone_logout() -> None:
@@ -292,8 +292,8 @@ def test_escape_that_was_listed_and_deleted_was_undone() -> None:
     past = _everywhere(listed=True)
     past.act(20.0, past.stores["redis-1"].sessions.clear)
     found = next(one for one in _found(past) if one.session == past.doings[1].sid)
-    assert found.sentence.endswith("was acked: its delete was undone.")
-    assert found.because.startswith("its delete was undone; redis-1 acked it as primary")
+    assert found.sentence.endswith("was acked: its DEL was undone.")
+    assert found.because.startswith("its DEL was undone; redis-1 acked it as primary")
 
 
 def _forge_delete(effective: bool | None, outcome: str = "acked") -> Past:
@@ -319,9 +319,9 @@ def _forge_delete(effective: bool | None, outcome: str = "acked") -> Past:
 @pytest.mark.parametrize(
     ("effective", "outcome", "how"),
     [
-        (True, "acked", "its delete was undone"),
-        (False, "acked", "its delete found nothing to destroy"),
-        (None, "rejected", "its delete was not carried out"),
+        (True, "acked", "its DEL was undone"),
+        (False, "acked", "its DEL found no session"),
+        (None, "rejected", "its DEL was not executed"),
     ],
 )
 def test_escape_says_what_became_of_its_delete(effective: bool | None, outcome: str, how: str) -> None:

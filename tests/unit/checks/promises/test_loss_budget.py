@@ -156,18 +156,22 @@ BOUNDS: dict[str, tuple[Callable[[], History], float | None, str]] = {
     "paused, then killed": (
         lambda: _again(_struck("pause", SENTINEL, over="redis-2"), "kill", 6.0).history(),
         0.1,
-        "how far behind redis-1",
+        "how far its successor may have been behind redis-1 when that stopped",
     ),
-    "single, paused": (lambda: _struck("pause", SINGLE).history(), 0.0, "nobody can take redis-1's place"),
+    "single, paused": (
+        lambda: _struck("pause", SINGLE).history(),
+        0.0,
+        "no replica can take the place of redis-1",
+    ),
     "killed, its replica promoted": (
         lambda: _struck("kill", SENTINEL, over="redis-2").history(),
         0.1,
-        "how far behind redis-1 its successor may have been",
+        "how far its successor may have been behind redis-1 when that stopped",
     ),
     "stopped, its replica promoted": (
         lambda: _struck("stop", CLUSTER, over="redis-2").history(),
         0.1,
-        "how far behind redis-1 its successor may have been",
+        "how far its successor may have been behind redis-1 when that stopped",
     ),
     "killed, came back first, without persistence": (
         lambda: _again(_struck("kill", SENTINEL), "restart", 3.0).history(),
@@ -187,7 +191,7 @@ BOUNDS: dict[str, tuple[Callable[[], History], float | None, str]] = {
     "stopped, with snapshots": (
         lambda: _with(_healed(_struck("stop", SINGLE), 3.0).history(), save="60 1"),
         0.0,
-        "saves when it is stopped",
+        "saves its data when it is stopped",
     ),
     "killed for good": (lambda: _struck("kill", SINGLE).history(), None, "stayed down"),
     "restarted empty": (
@@ -204,7 +208,7 @@ BOUNDS: dict[str, tuple[Callable[[], History], float | None, str]] = {
     "CLUSTER FAILOVER": (
         lambda: _struck("planned failover", CLUSTER, over="redis-2", by=2.0).history(),
         0.0,
-        "waits until the replica has everything",
+        "waits until the replica has all data",
     ),
     "CLUSTER FAILOVER TAKEOVER": (
         lambda: _struck("planned failover", CLUSTER, over="redis-2", by=2.0, form="takeover").history(),
@@ -216,7 +220,7 @@ BOUNDS: dict[str, tuple[Callable[[], History], float | None, str]] = {
         20.0,
         "20 s from the promotion until Sentinel has demoted redis-1",
     ),
-    "flush": (lambda: _struck("flush", SINGLE, target="sessions").history(), None, "however old"),
+    "flush": (lambda: _struck("flush", SINGLE, target="sessions").history(), None, "of any age"),
     "cache filled under an evicting policy": (
         lambda: _with(
             _struck("fill cache", TopologyKind.SHARED, target="cache").history(),
@@ -392,7 +396,7 @@ def test_over_budget_on_a_late_host_is_undecided() -> None:
     assert "1 over-budget" in judged.reasons[0]
     judged = judge(_timely(history, canary_lag_s=2.0))
     assert judged.verdict is Verdict.INCONCLUSIVE
-    assert any("over-budget is undecided: late by" in reason for reason in judged.reasons)
+    assert any("over-budget is undecided: delayed by" in reason for reason in judged.reasons)
 
 
 def test_fault_without_a_rule_decides_nothing() -> None:
@@ -413,7 +417,7 @@ def test_fault_without_a_rule_decides_nothing() -> None:
     assert (budget.shard, budget.bound_s) == (None, None)
     (window,) = judge(_expecting(past.history(), WINDOW)).expectations
     assert window.met is None
-    assert "nobody has said what `storm` may cost" in window.why
+    assert "the kit has no rule for what `storm` may cost" in window.why
 
 
 def test_fault_without_a_rule_spoils_nothing_where_nothing_was_lost() -> None:
@@ -440,4 +444,4 @@ def test_loss_budget_that_does_not_exist_decides_nothing() -> None:
     past = _struck("flush", SINGLE, target="sessions")
     (result,) = judge(_expecting(past.history(), WINDOW)).expectations
     assert result.met is None
-    assert "a flush removes everything" in result.why
+    assert "a flush removes keys of any age" in result.why

@@ -178,8 +178,8 @@ def test_node_timeout_is_the_nodes_own() -> None:
 # ---------------------------------------------------------------- rules
 
 
-BEHIND = "how far behind redis-1 its successor may have been when it was gone"
-NOT_PRIMARY = "redis-1 was no primary: what it held, its primary has"
+BEHIND = "how far its successor may have been behind redis-1 when that stopped"
+NOT_PRIMARY = "redis-1 was no primary; its primary has the same data"
 
 
 def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
@@ -202,12 +202,12 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         (past("pause", over=1.0), (NOT_PRIMARY, 0.0, None, None)),
         (
             past("kill", over=None),
-            ("nobody took redis-1's place, and it stayed down", None, None, None),
+            ("no replica took the place of redis-1, and it stayed down", None, None, None),
         ),
         (
             healed(past("kill", over=None), 3.0),
             (
-                "redis-1 has no persistence: whoever comes back in its place comes back empty",
+                "redis-1 has no persistence, so it comes back empty",
                 None,
                 None,
                 None,
@@ -220,7 +220,7 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         (
             healed(past("kill", over=4.0), 3.98),
             (
-                "redis-1 has no persistence: whoever comes back in its place comes back empty",
+                "redis-1 has no persistence, so it comes back empty",
                 None,
                 None,
                 None,
@@ -245,7 +245,7 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
             ),
         ),
         (past("isolate"), ("the partition was not healed", None, None, None)),
-        (healed(past("isolate", SINGLE), 9.0), ("nobody can take redis-1's place", 0.0, None, None)),
+        (healed(past("isolate", SINGLE), 9.0), ("no replica can take the place of redis-1", 0.0, None, None)),
         (
             past("isolate", CLUSTER),
             ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 2.5, 5.3),
@@ -257,7 +257,7 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         (past("pause"), ("redis-1 was never resumed", None, None, None)),
         (
             past("pause", SINGLE),
-            ("nobody can take redis-1's place, and it keeps what it had", 0.0, None, None),
+            ("no replica can take the place of redis-1, and it keeps what it had", 0.0, None, None),
         ),
         (
             healed(past("pause", CLUSTER), 8.0),
@@ -269,13 +269,13 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         ),
         (
             past("planned failover", CLUSTER, over=2.0),
-            ("CLUSTER FAILOVER waits until the replica has everything", 0.0, None, None),
+            ("CLUSTER FAILOVER waits until the replica has all data", 0.0, None, None),
         ),
         (
             past("planned failover", CLUSTER, over=2.0, form="force"),
             ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 0.03, 5.3),
         ),
-        (past("resume"), ("counted with the pause of redis-1 that it ends", 0.0, None, None)),
+        (past("resume"), ("counted with the pause of redis-1, which it ends", 0.0, None, None)),
         (
             past("cut replication"),
             ("redis-1 keeps what it has until another fault takes it away", 0.0, None, None),
@@ -291,11 +291,11 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
         ),
         (
             past("flush", target="cache", scope="all"),
-            ("a flush removes everything, however old", None, None, None),
+            ("a flush removes keys of any age", None, None, None),
         ),
         (
             past("flush", target="sessions"),
-            ("a flush removes everything, however old", None, None, None),
+            ("a flush removes keys of any age", None, None, None),
         ),
     ],
 )
@@ -309,7 +309,7 @@ def test_rule_says_all_of_its_answer(told: Past, answer: tuple[object, ...]) -> 
     assert said(allowed(history)) == answer
 
 
-LOG = "redis-1's append-only file outlives its process (a lost machine is another matter)"
+LOG = "redis-1's append-only file survives the end of the process (not the loss of a machine)"
 
 
 @pytest.mark.parametrize(
@@ -319,12 +319,12 @@ LOG = "redis-1's append-only file outlives its process (a lost machine is anothe
         (
             healed(past("kill", over=None), 3.0),
             {"save": "5 1"},
-            ("redis-1 comes back with its last snapshot, however old", None, None, None),
+            ("redis-1 comes back with its last snapshot, which may be old", None, None, None),
         ),
         (
             healed(past("stop", over=None), 3.0),
             {"save": "5 1"},
-            ("redis-1 saves when it is stopped", 0.0, None, None),
+            ("redis-1 saves its data when it is stopped", 0.0, None, None),
         ),
         (past("restart", over=None), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
         (
@@ -341,7 +341,7 @@ LOG = "redis-1's append-only file outlives its process (a lost machine is anothe
         (
             past("restart"),
             {"save": "5 1"},
-            ("redis-1 comes back with its last snapshot, however old", None, None, None),
+            ("redis-1 comes back with its last snapshot, which may be old", None, None, None),
         ),
         (
             past("isolate"),
@@ -386,7 +386,7 @@ LOG = "redis-1's append-only file outlives its process (a lost machine is anothe
         (
             past("fill cache"),
             {},
-            ("under noeviction writes are refused, and nothing makes room", 0.0, None, None),
+            ("under noeviction writes are refused and no key is evicted", 0.0, None, None),
         ),
     ],
 )
@@ -421,13 +421,13 @@ def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() 
     told = past("kill", CLUSTER)
     told.fault(6.0, "redis-1: again", "restart")
     assert said(allowed(told, 2)) == (
-        "a cluster node answers nothing for 2 s after its start, and hears meanwhile who leads",
+        "a cluster node answers nothing for 2 s after its start, and learns in that time which node is primary",
         0.0,
         None,
         None,
     )
     told = past("restart", over=None, detail="redis-3: done")
-    assert said(allowed(told, 1, "redis-3"))[0] == "redis-3 was no primary: what it held, its primary has"
+    assert said(allowed(told, 1, "redis-3"))[0] == "redis-3 was no primary; its primary has the same data"
 
 
 def test_lag_that_nobody_knows_bounds_nothing() -> None:
@@ -435,7 +435,12 @@ def test_lag_that_nobody_knows_bounds_nothing() -> None:
     told = past("kill")
     history = told.history()
     unseen = replace(history, samples=tuple(one for one in history.samples if one.node == "redis-1"))
-    assert said(allowed(unseen)) == ("how far redis-1's replicas were behind is not known", None, None, None)
+    assert said(allowed(unseen)) == (
+        "it is not known how far the replicas of redis-1 were behind",
+        None,
+        None,
+        None,
+    )
     for sample in history.samples:
         sample.replid = "x" if sample.node == "redis-1" else "y"
     assert allowed(history).bound_s is None
@@ -460,7 +465,7 @@ def test_failover_that_nobody_asked_for_says_what_it_may_cost() -> None:
     told = past("kill", over=4.0)
     told.fail_over("redis-3", 9.0)
     _, unasked = loss_budgets(facts_of(told.history()))
-    assert unasked.what == "a failover to redis-3 that no fault asked for"
+    assert unasked.what == "a failover to redis-3 that no fault requested"
     assert unasked.derivation == "20 s until Sentinel has demoted redis-2"
     assert (unasked.bound_s, unasked.effect_s, unasked.until_s) == (20.0, 7.0, 27.0)
     assert unasked.from_s == pytest.approx(6.9)

@@ -439,7 +439,7 @@ def test_one_look_that_no_order_explains_is_one_observation() -> None:
     (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
     assert (found.observations, found.operations, found.seen_us) == (1, (1, 2, 3), us(4.1))
     assert found.sentence == (
-        f"No order of what was done explains what was read in theme of session {ann[:8]} of ann:"
+        f"No order of the operations explains the values that were read in theme of session {ann[:8]} of ann:"
         " operations 1, 2, 3 contradict each other."
     )
 
@@ -453,7 +453,7 @@ def test_two_logouts_that_both_deleted_one_session_contradict_each_other() -> No
     (found,) = run_checks(past.history())[0]
     assert (found.name, found.observations, found.operations[0]) == ("unexplained", 1, 1)
     assert found.sentence.startswith(
-        f"No order of what was done explains all that session {ann[:8]} of ann answered"
+        f"No order of the operations explains all reads of session {ann[:8]} of ann"
     )
 
 
@@ -486,7 +486,7 @@ def test_session_whose_log_in_had_no_answer_is_judged_as_a_whole() -> None:
     past = to_and_fro(last=3, witnesses=False)
     past.doings[0].outcome = Outcome.UNKNOWN
     (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
-    assert "answered: operations" in found.sentence
+    assert "of ann: operations" in found.sentence
     past = to_and_fro(last=2, witnesses=False)
     past.doings[0].outcome = Outcome.UNKNOWN
     assert one_register.judge_exactly(Index(past.history()), set()).findings == []
@@ -513,7 +513,7 @@ def test_looks_at_once_that_fit_nowhere_are_told_together() -> None:
         past.read(ann, 2.0, attempts=[(2.0, 2.5, done)], forge=_showing("nobody"))
     (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
     assert (found.observations, found.operations, found.seen_us) == (2, (1, 2, 3), us(4.0))
-    assert found.sentence.endswith("of ann answered: operations 2, 3 fit nowhere.")
+    assert found.sentence.endswith("of ann: operations 2, 3 do not fit.")
 
 
 def test_audit_alone_may_fit_nowhere() -> None:
@@ -525,8 +525,8 @@ def test_audit_alone_may_fit_nowhere() -> None:
     (found,) = one_register.judge_exactly(Index(replace(history, audit=audit)), set()).findings
     assert (found.observations, found.operations, found.seen_us) == (1, (1,), us(30.001))
     assert found.sentence == (
-        f"No order of what was done explains all that session {ann[:8]} of ann answered:"
-        " what the audit found fits nowhere."
+        f"No order of the operations explains all reads of session {ann[:8]} of ann:"
+        " the reads of the audit do not fit."
     )
 
 
@@ -547,7 +547,7 @@ def test_logout_that_found_the_session_contradicts_a_look_that_did_not() -> None
     _gone(past, ann, 3.0, 3.1)
     past.logout(ann, 5.0)
     (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
-    assert "what was read in theme" in found.sentence
+    assert "the values that were read in theme" in found.sentence
     past.forged[5] = lambda step: setattr(step, "effective", None)
     assert one_register.judge_exactly(Index(past.history()), set()).findings == []
 
@@ -582,4 +582,4 @@ def test_addition_that_was_let_through_contradicts_a_look_that_found_nothing() -
     _gone(past, ann, 3.0, 3.1)
     past.add(ann, 5.0, 1)
     (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
-    assert "what was read in theme" in found.sentence
+    assert "the values that were read in theme" in found.sentence

@@ -69,14 +69,14 @@ def test_finding_says_the_furthest_of_them() -> None:
     counted = _judged(_lost(6.0, operation=1), _lost(7.5, operation=2), _lost(3.0, operation=3))
     (found,) = counted.findings
     assert found.sentence == (
-        "On shard 1 2 acked writes that are lost were acked beyond the loss budget, the furthest 5.50 s after the"
+        "On shard 1 2 acked writes that are lost were acked beyond the loss budget, the worst 5.50 s after the"
         " first fault's effect, while fault 1 (isolate redis-1) explains losses from -0.10 s to +3.30 s"
         " (1.5 × cluster-node-timeout 2 s + 0.3 s); measured to 0 s."
     )
     assert (found.name, found.operations, found.observations) == ("over-budget", (2,), 2)
     (found,) = _judged(_lost(1.0)).findings
     assert found.sentence.startswith(
-        "On shard 1 an acked write that is lost was acked beyond the loss budget, the furthest 1.00 s before the"
+        "On shard 1 an acked write that is lost was acked beyond the loss budget, the worst 1.00 s before the"
     )
 
 
@@ -94,7 +94,7 @@ def test_shard_that_no_fault_hit_has_no_budget() -> None:
     """Whatever is lost there is over it."""
     (found,) = _judged(_lost(3.0, shard=2)).findings
     assert (
-        "acked beyond the loss budget, the furthest 1.00 s after the first fault's effect, and no fault hit"
+        "acked beyond the loss budget, the worst 1.00 s after the first fault's effect, and no fault hit"
         in (found.sentence)
     )
 
@@ -112,7 +112,7 @@ def test_fault_that_costs_nothing_explains_nothing() -> None:
     past.fault(2.0, "redis-1: nothing", "nothing")
     (found,) = _judged(_lost(3.0), past=past).findings
     assert found.sentence == (
-        "On shard 1 an acked write that is lost was acked beyond the loss budget, the furthest 1.00 s after the"
+        "On shard 1 an acked write that is lost was acked beyond the loss budget, the worst 1.00 s after the"
         " first fault's effect, and fault 1 (nothing redis-1) may cost nothing: nothing was done to redis-1;"
         " measured to 0 s."
     )
@@ -148,6 +148,6 @@ def test_failover_that_nobody_asked_for_explains_losses_as_well() -> None:
     assert _judged(_lost(13.0), past=past).findings == []
     (found,) = _judged(_lost(14.0), past=past).findings
     assert (
-        "while a failover to redis-3 that no fault asked for explains losses from +7.90 s to +11.30 s"
+        "while a failover to redis-3 that no fault requested explains losses from +7.90 s to +11.30 s"
         in found.sentence
     )

@@ -179,7 +179,7 @@ def test_lost_session_says_when_it_was_made_and_who_missed_it() -> None:
     past.read(ann, 3.0)
     (found,), _ = _judged(past)
     assert found.sentence == (
-        f"Session {ann[:8]} of ann, logged in 2.0 s before, is gone without a logout or a time-out:"
+        f"Session {ann[:8]} of ann, logged in 2.0 s before, is gone without a logout or a timeout:"
         " web-1 (operation 3) found nothing."
     )
     assert found.observations == 3  # the read, the touch, the audit
@@ -197,8 +197,8 @@ def test_session_that_is_seen_again_was_out_of_sight() -> None:
     (found,), _ = _judged(past)
     assert (found.name, found.observations, found.operations) == ("stale-read", 2, (1, 2))
     assert found.sentence == (
-        f"web-1 (operation 2) did not find session {ann[:8]} of ann, though it was logged in before and was"
-        " there again later."
+        f"web-1 (operation 2) did not find session {ann[:8]} of ann, though it was logged in before and"
+        " existed again later."
     )
 
 
@@ -417,7 +417,7 @@ def test_piece_says_what_is_left_and_for_how_long() -> None:
     found = _piece(_pieces())
     sid = (found.session or "")[:8]
     assert found.sentence == (
-        f"web-1 (operation 2) found a piece of session {sid} of ann: ip, theme without who it belongs to,"
+        f"web-1 (operation 2) found a piece of session {sid} of ann: ip, theme without its user,"
         " with 296.0 s to live."
     )
     assert (found.cause, found.operations, found.observations) == (Cause.NOT_DETERMINED, (1, 2), 2)
@@ -479,10 +479,12 @@ def test_user_who_was_there_and_not_let_through_was_logged_out_by_the_outage() -
     """Each touch that would have kept the session counts."""
     (found,), _ = _judged(_out(3.5, 5.0))
     assert (found.name, found.cause, found.observations) == ("logged-out-by-outage", Cause.EXPIRED, 2)
-    assert found.because == "2 touches got no further (rejected) while the timeout ran out"
+    assert found.because == "2 requests did not succeed (rejected) before the session expired"
     assert found.operations == (2, 4, 5)
     sid = (found.session or "")[:8]
-    assert found.sentence == f"The user of session {sid} of ann came back and lost it: {found.because}."
+    assert (
+        found.sentence == f"The user of session {sid} of ann was logged out by the outage: {found.because}."
+    )
 
 
 @pytest.mark.parametrize(
@@ -506,7 +508,7 @@ def test_both_ways_of_not_getting_through_are_said() -> None:
     past = _out(3.5)
     past.touch(past.doings[0].sid, 3.6, outcome="unknown", executed=False, closed=3.7)
     found = next(one for one in _judged(past)[0] if one.name == "logged-out-by-outage")
-    assert found.because == "2 touches got no further (rejected, unknown) while the timeout ran out"
+    assert found.because == "2 requests did not succeed (rejected, unknown) before the session expired"
 
 
 @pytest.mark.parametrize(

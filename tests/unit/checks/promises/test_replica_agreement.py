@@ -92,7 +92,7 @@ def test_refusal_says_how_long_how_many_and_where() -> None:
     past = _refused(2.0, 3.0)
     (found,) = judge_refusals(Index(past.history())).findings
     assert found.sentence == (
-        "For 1.5 s nobody new could log in on shard 1 while reads worked: 2 log-ins were refused (OOM)."
+        "For 1.5 s no new user could log in on shard 1 while reads worked: 2 log-ins were refused (OOM)."
     )
     assert (found.because, found.user, found.node, found.web_server) == (OOM, "bob", "redis-1", "web-1")
     assert (found.t_us, found.seen_us, found.observations) == (us(2.0), us(2.0), 2)
@@ -139,8 +139,8 @@ def _entry(node: str = "redis-2", **about: Any) -> AuditEntry:
         ({}, {"saw": {"sid": "s"}}, "theme differ"),
         ({"saw": {"sid": "s"}}, {}, "theme differ"),
         ({"saw": {"sid": "t", "ip": "x"}}, {}, "ip, sid, theme differ"),
-        ({}, {"saw": {}, "pttl_ms": -2}, "one has it, the other has not"),
-        ({"saw": {}, "pttl_ms": -2}, {}, "one has it, the other has not"),
+        ({}, {"saw": {}, "pttl_ms": -2}, "only one of them has it"),
+        ({"saw": {}, "pttl_ms": -2}, {}, "only one of them has it"),
         ({"saw": {}, "pttl_ms": -2}, {"saw": {}, "pttl_ms": -2}, None),
         ({}, {"witnesses": ("1",)}, "the lists of executed writes differ"),
         ({}, {"witnesses": ("2", "1")}, "the lists of executed writes differ"),
@@ -150,18 +150,22 @@ def _entry(node: str = "redis-2", **about: Any) -> AuditEntry:
         ({}, {"saw": {}, "pttl_ms": 1999}, None),
         ({"pttl_ms": 1999}, {"saw": {}, "pttl_ms": -2}, None),
         ({"pttl_ms": 0}, {"saw": {}, "pttl_ms": -2}, None),
-        ({"pttl_ms": 2000}, {"saw": {}, "pttl_ms": -2}, "one has it, the other has not"),
-        ({"pttl_ms": -1}, {"saw": {}, "pttl_ms": -2}, "one has it, the other has not"),
-        ({"pttl_ms": None}, {"saw": {}, "pttl_ms": -2}, "one has it, the other has not"),
+        ({"pttl_ms": 2000}, {"saw": {}, "pttl_ms": -2}, "only one of them has it"),
+        ({"pttl_ms": -1}, {"saw": {}, "pttl_ms": -2}, "only one of them has it"),
+        ({"pttl_ms": None}, {"saw": {}, "pttl_ms": -2}, "only one of them has it"),
         # Times to live: what passed between the looks, and a second.
         ({}, {"pttl_ms": 58_900}, None),
-        ({}, {"pttl_ms": 58_899}, "60000 ms and 58899 ms to live"),
-        ({}, {"pttl_ms": 61_101}, "60000 ms and 61101 ms to live"),
+        ({}, {"pttl_ms": 58_899}, "time to live 60000 ms and 58899 ms"),
+        ({}, {"pttl_ms": 61_101}, "time to live 60000 ms and 61101 ms"),
         ({}, {"pttl_ms": 58_400, "sent_us": us(30.4), "done_us": us(30.6)}, None),
-        ({}, {"pttl_ms": 58_399, "sent_us": us(30.4), "done_us": us(30.6)}, "60000 ms and 58399 ms to live"),
+        (
+            {},
+            {"pttl_ms": 58_399, "sent_us": us(30.4), "done_us": us(30.6)},
+            "time to live 60000 ms and 58399 ms",
+        ),
         ({}, {"pttl_ms": 58_400, "sent_us": us(29.5), "done_us": us(29.6)}, None),
-        ({}, {"pttl_ms": -1}, "60000 ms and -1 ms to live"),
-        ({"pttl_ms": -1}, {}, "-1 ms and 60000 ms to live"),
+        ({}, {"pttl_ms": -1}, "time to live 60000 ms and -1 ms"),
+        ({"pttl_ms": -1}, {}, "time to live -1 ms and 60000 ms"),
         ({"pttl_ms": -1}, {"pttl_ms": -1}, None),
         ({"pttl_ms": None}, {}, None),
         ({}, {"pttl_ms": None}, None),
@@ -187,7 +191,7 @@ def test_divergence_names_the_two_nodes() -> None:
     (found,) = judge_replicas(Index(past.history())).findings
     sid = past.doings[0].sid[:8]
     assert found.sentence == (
-        f"After recovery redis-2 and its primary redis-1 disagree about session {sid} of ann: theme differ."
+        f"After recovery redis-2 and its primary redis-1 hold different data of session {sid} of ann: theme differ."
     )
     assert (found.observations, found.because, found.operations) == (2, "theme differ", (1,))
 
@@ -291,10 +295,9 @@ def test_topology_that_never_recovered_says_since_when_and_why() -> None:
     past.fault(2.0)
     (found,), _ = _recovery(past, Closing(t_us=us(31), not_recovered="no primary"))
     assert (found.t_us, found.cause) == (us(2.0), Cause.NO_QUORUM)
-    assert found.because == "no sentinel watches it"
+    assert found.because == "no sentinel monitors it"
     assert found.sentence == (
-        "The topology did not recover within its limit: no primary."
-        " The last word on it: no sentinel watches it."
+        "The topology did not recover within its limit: no primary. The last report: no sentinel monitors it."
     )
 
 
@@ -306,7 +309,7 @@ def test_primary_that_came_back_has_no_last_word(back_s: float, said: bool) -> N
     past.fault(2.0)
     past.reborn.append((back_s, "redis-1", 100))
     (found,), _ = _recovery(past, Closing(t_us=us(31), not_recovered="no primary"))
-    assert ("The last word" in found.sentence) is said
+    assert ("The last report" in found.sentence) is said
 
 
 def test_shard_that_was_taken_over_has_no_last_word() -> None:

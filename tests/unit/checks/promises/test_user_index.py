@@ -48,7 +48,7 @@ def test_list_lacks_a_session_that_was_entered() -> None:
     sid = past.doings[0].sid[:8]
     (found,) = _found(past)
     assert found.sentence == (
-        f"Session {sid} of ann is there, and the list of ann's sessions does not name it, though operation 1 was"
+        f"Session {sid} of ann exists, but the list of ann's sessions does not contain it, though operation 1 was"
         " acked."
     )
     assert (found.operations, found.observations, found.cause) == ((1,), 1, Cause.NOT_DETERMINED)
@@ -144,8 +144,8 @@ def test_entry_that_is_back_says_who_was_told_of_it_and_how_late() -> None:
     sid = past.doings[0].sid[:8]
     (found,) = _found(past)
     assert found.sentence == (
-        f"web-1 (operation 3) found session {sid} of ann in the list of ann's sessions 1.50 s after it was taken"
-        " out, though operation 2 was acked."
+        f"web-1 (operation 3) found session {sid} of ann in the list of ann's sessions 1.50 s after it was"
+        " removed, though operation 2 was acked."
     )
     # SMEMBERS and SREM of each call.
     assert (found.operations, found.observations, found.cause) == ((2, 3), 4, Cause.NOT_DETERMINED)
@@ -159,7 +159,7 @@ def test_entry_that_the_audit_found_is_said_as_that() -> None:
     _list(past, ann, 3.0)
     (found,) = _found(past)
     assert found.sentence == (
-        f"Session {ann[:8]} of ann is gone, and the list of ann's sessions still names it, though operation 2 was"
+        f"Session {ann[:8]} of ann is gone, but the list of ann's sessions still contains it, though operation 2 was"
         " acked."
     )
     assert (found.operations, found.observations) == ((2,), 1)
@@ -228,7 +228,7 @@ def test_replica_that_still_names_it_is_out_of_date() -> None:
     (found,) = _found(past)
     assert (found.name, found.cause) == ("stale-read", Cause.NOT_YET_REPLICATED)
     assert found.sentence == (
-        f"web-1 (operation 3) was told that session {ann[:8]} of ann was still in the list of ann's sessions,"
+        f"web-1 (operation 3) still read session {ann[:8]} of ann in the list of ann's sessions,"
         " though operation 2 was acked."
     )
     assert (found.operations, found.observations) == ((2, 3), 2)
@@ -299,9 +299,7 @@ def test_answer_without_an_entry_that_a_later_one_has_was_old() -> None:
     (found,) = [one for one in _found(past) if one.name == "stale-read"]
     assert found.session == past.doings[1].sid
     assert found.operations[0] == 2
-    assert (
-        f"was not told of session {found.session[:8]} of ann in the list of ann's sessions" in found.sentence
-    )
+    assert f"did not read session {found.session[:8]} of ann in the list of ann's sessions" in found.sentence
 
 
 @pytest.mark.parametrize("past", [_left_out(later=False), _left_out(alive=True)])

@@ -70,7 +70,7 @@ def test_nothing_found_and_nothing_missing_passes() -> None:
     """A scenario without expectations says: no findings at all."""
     judgement = judged(run())
     assert judgement.verdict is Verdict.PASS
-    assert judgement.reasons == ("nothing was found",)
+    assert judgement.reasons == ("no findings",)
     assert why_clause(judgement) == "nothing lost, 200 sessions at risk"
 
 
@@ -78,7 +78,7 @@ def test_finding_that_no_expectation_names_fails() -> None:
     """Also where every expectation is met: what was not expected must not be there."""
     judgement = judged(run(NONE_LOST), [finding("stale-read", cause=Cause.NOT_DETERMINED)])
     assert judgement.verdict is Verdict.FAIL
-    assert judgement.reasons[0] == "1 stale-read: not determined; no expectation allows any"
+    assert judgement.reasons[0] == "1 stale-read: not determined; no expectation allows this"
 
 
 def test_unmet_expectation_says_measured_expected_and_causes() -> None:
@@ -159,10 +159,10 @@ def test_starved_host_matters_only_where_a_time_is_expected() -> None:
     slow = judged(run(NONE_LOST, loop_lag_s=0.9))
     assert slow.verdict is Verdict.PASS
     assert slow.evidence == ()
-    assert slow.metrics.starved == "late by 8100 ms, too much to judge a bound of 1 s"
+    assert slow.metrics.starved == "delayed by 8100 ms, which is too much to judge a limit of 1 s"
     timed = judged(run(BRIEF, loop_lag_s=1.0))
     assert timed.verdict is Verdict.INCONCLUSIVE
-    assert "late by" in timed.reasons[0]
+    assert "delayed by" in timed.reasons[0]
 
 
 BRIEF = expect("outage(write): < 1s", 1, unit="s", arguments=("write",), comparison="<", timing=True)
@@ -179,7 +179,7 @@ def test_what_took_too_long_on_a_late_host_is_undecided(name: str, named: bool) 
     assert judged(run(*expected, **how), [finding(name)]).verdict is Verdict.FAIL
     late = judged(run(*expected, loop_lag_s=0.9, **how), [finding(name)])
     assert late.verdict is Verdict.INCONCLUSIVE
-    assert any(name in reason and "late by" in reason for reason in late.reasons)
+    assert any(name in reason and "delayed by" in reason for reason in late.reasons)
     assert not any("none seen" in reason for reason in late.reasons)
 
 
@@ -231,7 +231,7 @@ def test_outage_before_any_traffic_got_through_is_inconclusive() -> None:
     sketch.steady(OperationKind.WRITE, 0.0, 20.0, outcome=Outcome.REJECTED)
     judgement = judged(sketch.history(), [finding("logged-out-by-outage")])
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert judgement.reasons[0] == "the workload got nothing through before the fault"
+    assert judgement.reasons[0] == "no operation succeeded before the fault"
 
 
 def test_why_is_one_short_clause() -> None:
@@ -391,7 +391,7 @@ def test_weakness_that_nothing_demands_is_not_shown(text: str, bound: float, com
     expectation = replace(expectation, bound=(Term(factor=bound),))
     judgement = judged(run((expectation, planned), shows=Shows.WEAKNESS))
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert judgement.reasons == ("a weakness passes when it is seen, and no expectation demands that",)
+    assert judgement.reasons == ("a weakness passes when it is shown, and no expectation demands that",)
 
 
 # ---------------------------------------------------------------- words
@@ -401,11 +401,11 @@ def test_what_was_measured_is_said_of_a_pass() -> None:
     """Each measure with its number; what was not expected to be none was allowed."""
     some = expect("lost-write: >= 0", 0, comparison=">=")
     judgement = judged(run(some, expect("failovers: 0", 0)), [finding()])
-    assert judgement.reasons == ("nothing unexpected was found; lost-write 1, failovers 0",)
+    assert judgement.reasons == ("no unexpected findings; lost-write 1, failovers 0",)
     shown = judged(run(expect("failovers: < 1", 1, comparison="<"), shows=Shows.PROMISE))
-    assert shown.reasons == ("nothing was found; failovers 0",)
+    assert shown.reasons == ("no findings; failovers 0",)
     assert judged(run(expect("rejected(login): >= 0", 0, comparison=">=", arguments=("login",)))).reasons == (
-        "nothing was found; rejected(login) 0",
+        "no findings; rejected(login) 0",
     )
 
 
@@ -493,19 +493,22 @@ def test_quiet_run_says_how_many_were_at_risk() -> None:
     assert why_clause(_quiet(quiet, sessions=SessionCounts(at_risk=2000))) == (
         "nothing lost, 2,000 sessions at risk"
     )
-    assert why_clause(_quiet(quiet, losses_unknown="no audit")) == "nothing seen lost, 200 sessions at risk"
+    assert why_clause(_quiet(quiet, losses_unknown="no audit")) == "no loss seen, 200 sessions at risk"
 
 
 def test_quiet_run_says_what_still_failed_at_its_end() -> None:
     """For a second or more, each kind once."""
     quiet = judged(run())
     still = (_out("login", 1.0), _out("login", 3.0), _out("read", 0.999), _out("write", 5.0, 6.0))
-    assert why_clause(_quiet(quiet, outages=still)) == "nothing lost, but login still failed at the end"
+    assert (
+        why_clause(_quiet(quiet, outages=still))
+        == "nothing lost, but login still failed at the end of the run"
+    )
     assert why_clause(_quiet(quiet, outages=still, losses_unknown="no audit")) == (
-        "nothing seen lost, but login still failed at the end"
+        "no loss seen, but login still failed at the end of the run"
     )
     assert why_clause(_quiet(quiet, outages=(_out("touch", 2.0), _out("login", 2.0)))) == (
-        "nothing lost, but touch, login still failed at the end"
+        "nothing lost, but touch, login still failed at the end of the run"
     )
 
 
@@ -566,8 +569,8 @@ def test_undecided_expectation_says_what_was_measured_and_why() -> None:
     assert judgement.verdict is Verdict.FAIL
     assert judgement.reasons == (
         "failovers was 0, expected 1",
-        "the run never came to its audit",
-        "lost-write: 0 is undecided: measured not known (none seen); the run never came to its audit",
+        "the run ended before its audit",
+        "lost-write: 0 is undecided: measured not known (none seen); the run ended before its audit",
     )
 
 
@@ -575,9 +578,9 @@ def test_expectation_about_another_engine_is_left_aside() -> None:
     """It is not counted as measured, and a scenario that demands nothing else is skipped."""
     aside = expect("failovers with Valkey: 1", 1, engine="Valkey")
     judgement = judged(run(aside, NONE_LOST))
-    assert judgement.reasons == ("nothing was found; lost-write 0",)
+    assert judgement.reasons == ("no findings; lost-write 0",)
     skipped = judged(run(aside))
     assert skipped.verdict is Verdict.SKIPPED
-    assert skipped.reasons == ("nothing is demanded of Redis 7.0.15: failovers with Valkey: 1",)
+    assert skipped.reasons == ("no expectation applies to Redis 7.0.15: failovers with Valkey: 1",)
     lost = expect("lost-write with Valkey: >= 0", 0, comparison=">=", engine="Valkey")
     assert judged(run(lost, NONE_LOST), [finding()]).verdict is Verdict.FAIL

@@ -107,15 +107,15 @@ def replace_event(history: History, **changes: Any) -> object:
         (_died, {Affects.UPPER}, "the harness died"),
         (_interrupted, {Affects.UPPER}, "SIGTERM"),
         (_blind, {Affects.UPPER}, "sampled"),
-        (_unaudited, {Affects.AUDIT}, "never came to its audit"),
+        (_unaudited, {Affects.AUDIT}, "ended before its audit"),
         (_unsettled, {Affects.AUDIT}, "redis-2 changed its role"),
         (_empty_audit, {Affects.AUDIT}, "read no session"),
         (_unrecovered, {Affects.RECOVERY}, "two primaries"),
         (_clockless, {Affects.TIMING, Affects.TTL}, "no clock records"),
         (_crashed, {Affects.UPPER}, "crashed in 1 operations: operation 7, cart: KeyError"),
         (_no_effect, {Affects.ALL}, "redis-1 still answers"),
-        (_no_fault, {Affects.ALL}, "fault 1 (kill primary) did not take effect: it never began"),
-        (_deaf, {Affects.ALL}, "got nothing through before the fault"),
+        (_no_fault, {Affects.ALL}, "fault 1 (kill primary) did not take effect: it did not start"),
+        (_deaf, {Affects.ALL}, "no operation succeeded before the fault"),
         (_silent, {Affects.ALL}, "between the fault and recovery"),
     ],
 )
@@ -155,7 +155,7 @@ def test_nobody_is_at_risk_without_a_fault() -> None:
 def test_late_is_measured_against_the_tightest_bound(lag: str) -> None:
     """400 ms of lateness are too much for a bound of 500 ms, and for one of 5 s they are not."""
     short = weighed(_late_at([11], 400_000, lag, expectations=[LONG, SHORT]))
-    assert short.lateness.starved == "late by 400 ms, too much to judge a bound of 0.5 s"
+    assert short.lateness.starved == "delayed by 400 ms, which is too much to judge a limit of 0.5 s"
     assert affected(short) == set()
     assert weighed(_late_at([11], 400_000, lag, expectations=[LONG])).lateness.starved == ""
 

@@ -38,7 +38,10 @@ def run(**how: object) -> History:
             SessionCounts(at_risk=200, undecidable=5),
             "5 sessions cannot be decided, more than 2 % of the 200 at risk",
         ),
-        (SessionCounts(at_risk=0), "no session was at risk: none was alive while the fault could do harm"),
+        (
+            SessionCounts(at_risk=0),
+            "no session was at risk: no session existed while the fault could do harm",
+        ),
         (SessionCounts(at_risk=1), None),
     ],
 )
@@ -59,7 +62,7 @@ def test_stretch_without_clock_records(until: float, blind: bool) -> None:
     found = [one.sentence for one in gaps(replace(history, clocks=clocks)) if one.affects is Affects.TIMING]
     assert bool(found) is blind
     if blind:
-        assert found == ["nothing says how this machine was doing for 2 s: no clock records"]
+        assert found == ["it is not known how busy this machine was for 2 s: no clock records"]
 
 
 @pytest.mark.parametrize(("drift_us", "apart"), [(50_000, False), (50_001, True)])
@@ -93,8 +96,8 @@ def test_every_gap_says_what_is_missing() -> None:
         "the run was interrupted: x"
     ]
     assert said(closing=Closing(t_us=us(END_S), not_recovered="y")) == ["the topology did not recover: y"]
-    assert said(samples=()) == ["no node was ever sampled, so roles, offsets and evictions are not known"]
-    assert said(audit_summary=None) == ["the run never came to its audit"]
+    assert said(samples=()) == ["no node was sampled, so roles, offsets and evictions are not known"]
+    assert said(audit_summary=None) == ["the run ended before its audit"]
     assert said(audit_summary=AuditSummary(passes=3)) == [
         "no audit is valid: the topology changed during each of 3 passes"
     ]
@@ -107,8 +110,8 @@ def test_every_gap_says_what_is_missing() -> None:
     stuck = Event(source="fault 1", name="heal-failed", t_us=us(12.0), detail="no route")
     assert said(events=(*history.events, stuck)) == ["fault 1 could not be healed: no route"]
     assert said(clocks=()) == [
-        "nothing says how this machine was doing: no clock records",
-        "nothing says how the clocks ran: no clock records",
+        "it is not known how busy this machine was: no clock records",
+        "it is not known whether the clocks were right: no clock records",
     ]
     assert gaps(history, crashed=("judge_x: y",)) == [Gap(Affects.UPPER, "a check crashed: judge_x: y")]
 
@@ -116,13 +119,16 @@ def test_every_gap_says_what_is_missing() -> None:
 def test_run_without_phases_says_so() -> None:
     """What belongs to the fault is not known then."""
     found = gaps(replace(run(), phases=()))
-    assert Gap(Affects.UPPER, "no phase was recorded, so what belongs to the fault is not known") in found
+    assert (
+        Gap(Affects.UPPER, "no phase was recorded, so it is not known which operations belong to the fault")
+        in found
+    )
 
 
 @pytest.mark.parametrize(
     ("details", "why"),
     [
-        ((), "it never began"),
+        ((), "it did not start"),
         (("",), "its effect was not observed"),
         (("first", "last"), "last"),
     ],
@@ -140,7 +146,7 @@ def test_fault_without_an_effect_says_why(details: tuple[str, ...], why: str) ->
 
 def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() -> None:
     """Acked in the baseline; sent, with whatever outcome, in fault or recovery."""
-    before = "the workload got nothing through before the fault"
+    before = "no operation succeeded before the fault"
     under = "no operation was sent between the fault and recovery"
     for at, outcome, said in (
         (5.0, Outcome.ACKED, [under]),
@@ -163,7 +169,9 @@ def test_delay_is_held_against_the_findings_own_limit() -> None:
     """Else against the tightest bound of the scenario."""
     late = Evidence(lateness=Lateness(delays_s=(1.0,), bound_s=4.0), limits_s={Limit.RECOVERY: 9.0})
     assert late.about_delays("no-recovery") == ()
-    assert late.about_delays("over-budget") == ("late by 1000 ms, too much to judge a bound of 4 s",)
+    assert late.about_delays("over-budget") == (
+        "delayed by 1000 ms, which is too much to judge a limit of 4 s",
+    )
     unknown = Evidence(gaps=(Gap(Affects.TIMING, "t"), Gap(Affects.TTL, "u")))
     assert unknown.about_delays("no-recovery") == ("t",)
     history = run()

@@ -110,7 +110,7 @@ def test_outage_that_never_ended_says_so() -> None:
     sketch = out_for(10.0, expectations=[outage(5), outage(30)])
     unmet, open_ended = results(sketch.history())
     assert unmet.met is False
-    assert unmet.measured == "≥ 9.90 s, still out at the end"
+    assert unmet.measured == "≥ 9.90 s, still failing at the end of the run"
     assert open_ended.met is None
 
 
@@ -120,7 +120,7 @@ def test_lateness_decides_nothing_within_its_reach_and_safety_is_not_touched() -
     sketch = out_for(3.0, expectations=expectations, loop_lag_s=0.9)
     timing, safety = results(sketch.history(), lost(5))
     assert timing.met is None
-    assert timing.why == "late by 8100 ms, too much to judge a bound of 1 s"
+    assert timing.why == "delayed by 8100 ms, which is too much to judge a limit of 1 s"
     assert (safety.met, safety.measured) == (False, "1")
 
 
@@ -162,7 +162,10 @@ def test_lateness_widens_by_itself_and_no_more(
     assert result.met is met
     if met is None:
         bound = expected[1].value
-        assert result.why == f"late by {1000 * late_s:.0f} ms, too much to judge a bound of {bound:g} s"
+        assert (
+            result.why
+            == f"delayed by {1000 * late_s:.0f} ms, which is too much to judge a limit of {bound:g} s"
+        )
     assert (result.low, result.high) == (pytest.approx(2.902), pytest.approx(3.1))
 
 

@@ -197,7 +197,7 @@ def test_share_of_nothing_is_not_measured() -> None:
     bound = expect("share(escaped-logout): > 1%", 1, unit="%", arguments=("escaped-logout",), comparison=">")
     found = result(run(bound).history())
     assert (found.measured, found.met) == ("not measured", None)
-    assert found.why == "nothing there could have had escaped-logout"
+    assert found.why == "nothing here could have the finding escaped-logout"
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,10 @@ def test_loss_budget_says_why_there_is_none() -> None:
     planned = (expectation, replace(bound, value=None))
     history = run(planned).history()
     never = replace(history, events=())
-    assert result(never).why == "its bound is a loss budget, and there is none: no fault took effect"
+    assert result(never).why == "its limit is a loss budget, and there is none: no fault took effect"
     flushed = run(planned, fault_kinds=("flush",)).history()
     assert result(flushed).why == (
-        "its bound is a loss budget, and there is none: a flush removes everything, however old"
+        "its limit is a loss budget, and there is none: a flush removes keys of any age"
     )
     assert result(flushed).met is None
 
@@ -259,7 +259,7 @@ def test_evicted_keys_of_all_instances_together() -> None:
     found = result(sketch.history())
     assert (found.low, found.high, found.met) == (5, INFINITE, None)
     assert found.why == (
-        "a node ended or was not looked at, and what it evicted after the last look at it is not known"
+        "a node ended or was not observed, so it is not known what it evicted after the last observation"
     )
 
 
@@ -267,9 +267,9 @@ def test_evicted_keys_of_all_instances_together() -> None:
     ("lag_s", "bound_s", "met", "why"),
     [
         (0.0, 2.0, False, ""),
-        (0.3, 2.0, None, "late by 1500 ms, too much to judge a bound of 2 s"),
+        (0.3, 2.0, None, "delayed by 1500 ms, which is too much to judge a limit of 2 s"),
         (0.3, 0.5, False, ""),
-        (0.3, 2.5, None, "late by 1500 ms, too much to judge a bound of 2.5 s"),
+        (0.3, 2.5, None, "delayed by 1500 ms, which is too much to judge a limit of 2.5 s"),
         (0.3, 2.7, True, ""),
     ],
 )

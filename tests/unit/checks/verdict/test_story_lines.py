@@ -63,22 +63,22 @@ def test_whole_story_of_a_session_word_by_word() -> None:
     past.read(ann, 10.0)
     assert session_story(past.history(), ann) == [
         f"session {ANN} of ann, shard 1",
-        "   -3.000 s  web-1  log-in #1  at redis-1 (primary)  create acked; index-add acked  told 'ok'",
+        "   -3.000 s  web-1  log-in #1  at redis-1 (primary)  create acked; index-add acked  user sees 'ok'",
         (
             "   -1.000 s  web-2  change-field #2  at redis-1 (primary)  write acked theme=2:theme, ip=2:ip"
-            "  told 'ok'"
+            "  user sees 'ok'"
         ),
         "   +0.000 s  -- fault 1: fault took effect: redis-1: gone",
         "   +1.000 s  -- redis-2: promoted",
-        "   +2.000 s  web-1  cart #3  at redis-2 (primary)  increment acked cart:1=2 in 2 attempts  told 'ok'",
-        "   +3.000 s  web-1  read #4  at redis-2 (primary)  read acked saw it present  told 'ok'",
+        "   +2.000 s  web-1  cart #3  at redis-2 (primary)  increment acked cart:1=2 in 2 attempts  user sees 'ok'",
+        "   +3.000 s  web-1  read #4  at redis-2 (primary)  read acked saw it present  user sees 'ok'",
         (
             "   +4.000 s  web-1  touch #5  at redis-2 (primary)  read rejected (READONLY You can't write against"
             " a read only replica.); touch rejected (READONLY You can't write against a read only replica.)"
-            "  told 'error'"
+            "  user sees 'error'"
         ),
-        "   +5.000 s  web-1  logout #6  at redis-2 (primary)  destroy acked; index-remove acked  told 'ok'",
-        "   +6.000 s  web-1  read #7  at redis-2 (primary)  read acked saw nothing  told 'ok'",
+        "   +5.000 s  web-1  logout #6  at redis-2 (primary)  destroy acked; index-remove acked  user sees 'ok'",
+        "   +6.000 s  web-1  read #7  at redis-2 (primary)  read acked saw nothing  user sees 'ok'",
         "  +21.000 s  -- harness: recovered",
         "  +26.000 s  audit  redis-1 (replica): absent, 2 witnesses",
         "  +26.000 s  audit  redis-2 (primary): absent, 2 witnesses",
@@ -133,7 +133,7 @@ def _read_once(**about: Any) -> History:
         ({"outcome": Outcome.REJECTED, "error": "OOM no"}, "read rejected (OOM no)"),
         ({"outcome": Outcome.UNKNOWN, "error": "x" * 70}, f"read unknown ({'x' * 60})"),
         ({"error": "reply-mixed-up: 7"}, "read acked saw it present"),
-        ({"does": StepKind.TOUCH, "saw": None, "effective": False}, "touch acked without effect: nothing was there"),
+        ({"does": StepKind.TOUCH, "saw": None, "effective": False}, "touch acked without effect: the key did not exist"),
         ({"does": StepKind.TOUCH, "saw": None, "effective": True}, "touch acked"),
         (
             {"does": StepKind.TOUCH, "saw": None, "effective": False, "outcome": Outcome.UNKNOWN},
@@ -150,7 +150,7 @@ def _read_once(**about: Any) -> History:
 def test_outcome_in_words(about: dict[str, Any], said: str) -> None:
     """What was asked for, what came of it, what was seen, what changed, and how often it was tried."""
     line = _line(_read_once(**about), "#2")
-    assert line == f"web-1  read #2  at redis-1 (primary)  {said}  told 'ok'"
+    assert line == f"web-1  read #2  at redis-1 (primary)  {said}  user sees 'ok'"
 
 
 def test_lock_that_was_taken_is_no_missing_session() -> None:
@@ -161,7 +161,7 @@ def test_lock_that_was_taken_is_no_missing_session() -> None:
     history = _with_step(past, 2, does=StepKind.ACQUIRE, saw=None, effective=False)
     lines = story(history, _finding(name="lock-held-twice", session=None, operations=(2,)))
     assert [one for one in _said(lines) if "#2" in one] == [
-        "web-1  read #2  at redis-1 (primary)  acquire acked without effect: it was taken  told 'ok'"
+        "web-1  read #2  at redis-1 (primary)  acquire acked without effect: the lock was taken  user sees 'ok'"
     ]
 
 
@@ -169,7 +169,7 @@ def test_look_of_no_single_session_is_not_called_present_or_absent() -> None:
     """Whose fields they should be is not known there."""
     lines = story(_read_once(), _finding(session=None, operations=(2,)))
     assert _said(lines) == [
-        "web-1  read #2  at redis-1 (primary)  read acked  told 'ok'",
+        "web-1  read #2  at redis-1 (primary)  read acked  user sees 'ok'",
     ]
 
 
@@ -247,14 +247,14 @@ def test_call_on_several_sessions_tells_each_its_own_part() -> None:
     past.log_in("bob", 1.2)
     past.logout_everywhere(first, 2.0)
     history = past.history()
-    said = "web-1  logout-everywhere #4  at redis-1 (primary)  index-read acked names it; destroy acked  told 'ok'"
+    said = "web-1  logout-everywhere #4  at redis-1 (primary)  index-read acked names it; destroy acked  user sees 'ok'"
     assert _line(history, "#4", second) == said
-    assert _line(history, "#4", first) == said.replace("  told", "; index-remove acked  told")
+    assert _line(history, "#4", first) == said.replace("  user", "; index-remove acked  user")
     everything = _said(story(history, _finding(session=None, operations=(4,))))
     assert everything == [
         (
             "web-1  logout-everywhere #4  at redis-1 (primary)  index-read acked; destroy acked; destroy acked;"
-            " index-remove acked  told 'ok'"
+            " index-remove acked  user sees 'ok'"
         )
     ]
 
@@ -370,14 +370,14 @@ def _audited(**about: Any) -> str:
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        ({}, "present, 271000 ms to live, 1 witnesses"),
+        ({}, "present, time to live 271000 ms, 1 witnesses"),
         ({"saw": {}, "pttl_ms": -2}, "absent, 1 witnesses"),
-        ({"saw": {"theme": "x"}, "pttl_ms": -1}, "partial, -1 ms to live, 1 witnesses"),
-        ({"saw": {"sid": BOB}}, "foreign, 271000 ms to live, 1 witnesses"),
+        ({"saw": {"theme": "x"}, "pttl_ms": -1}, "partial, time to live -1 ms, 1 witnesses"),
+        ({"saw": {"sid": BOB}}, "foreign, time to live 271000 ms, 1 witnesses"),
         ({"saw": None, "error": "timed out", "witnesses": None}, "no answer (timed out)"),
         ({"saw": None, "witnesses": None}, "no answer (none)"),
-        ({"witnesses": None}, "present, 271000 ms to live"),
-        ({"witnesses": ()}, "present, 271000 ms to live, 0 witnesses"),
+        ({"witnesses": None}, "present, time to live 271000 ms"),
+        ({"witnesses": ()}, "present, time to live 271000 ms, 0 witnesses"),
     ],
 )
 def test_audit_in_words(about: dict[str, Any], said: str) -> None:
@@ -439,7 +439,7 @@ def test_session_that_only_a_step_names_has_a_story() -> None:
     lines = session_story(history, second)
     assert lines[0] == f"session {second} of ann, shard 1"
     assert [one for one in _said(lines) if "#3" in one] == [
-        "web-1  logout-everywhere #3  at redis-1 (primary)  index-read acked names it; destroy acked  told 'ok'"
+        "web-1  logout-everywhere #3  at redis-1 (primary)  index-read acked names it; destroy acked  user sees 'ok'"
     ]
 
 

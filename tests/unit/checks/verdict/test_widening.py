@@ -117,7 +117,7 @@ def test_evidence_that_was_not_recorded_leaves_its_measures_open() -> None:
 def test_late_machine_leaves_undecided_what_it_may_have_caused(name: str) -> None:
     """None was found: then it caused none. What is about no time is as it is."""
     late = Evidence(lateness=Lateness(delays_s=(9.0,)))
-    said = "late by 9000 ms, too much to judge a bound of 1 s"
+    said = "delayed by 9000 ms, which is too much to judge a limit of 1 s"
     assert widened_count(name, TWO, late) == (Interval(low=0, high=2), said)
     assert widened_count(name, Interval(low=0, high=0), late) == (Interval(low=0, high=0), "")
     assert widened_count("lost-write", TWO, late) == (TWO, "")
