@@ -148,7 +148,7 @@ history: setup ## All that one scenario recorded, as JSON lines: make -s history
 	@$(KIT) history $(call quoted,RUN)
 
 .PHONY: clean
-clean: setup ## Remove what a killed harness left behind (never a result)
+clean: setup ## Remove processes and containers of a killed harness (never a result)
 	@$(KIT) clean
 
 .PHONY: prune

@@ -2,13 +2,13 @@
 
     load -> ground -> compile -> run each plan -> write
 
-`run` takes it for every scenario that was asked for, in the process of whoever asked. Each plan of it is
-run in a process of its own, where `run_plan` takes it from a topology that comes up to a judgement:
+`run` handles all selected scenarios, in the process of its caller. Each plan runs in its own process,
+where `run_plan` starts the topology and ends with a judgement:
 
     topology up -> record -> topology down -> judge -> write
 
-Artefacts are written first and judged second, from the saved files, so that judging again later sees
-exactly the same. Whatever happens, faults are healed and every node is stopped before a process ends.
+Files are written first, and judged second from the saved files, so that a later judgement reads exactly
+the same. In all cases faults are healed and every node is stopped before a process ends.
 """
 
 from __future__ import annotations

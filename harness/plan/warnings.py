@@ -32,8 +32,8 @@ def warnings(plan: Plan) -> Iterator[str]:
         if shard is not None:
             yield (
                 f"fault {fault.step.number} waits for `promoted`, and shard {shard} has no replica running "
-                "by then that could be promoted: its start will hardly come. Start one again before, or have "
-                "more replicas"
+                "by then that could be promoted, so its start condition will probably not be met. Start a "
+                "replica before it, or add replicas"
             )
 
 

@@ -1,4 +1,4 @@
-"""7: from judged results to what people and machines read. Pure text making; `write` alone writes.
+"""7: judged results -> reports for people and machines. Pure text; only `write` writes files.
 
 `words` phrases numbers · `explain` one result in plain text, the same in the terminal, JUnit and the
 page · `table` the closing table · `terminal` live progress and printing · `summary` and `junit` for

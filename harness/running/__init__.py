@@ -1,12 +1,12 @@
-"""Runs what was asked for; `harness.run` is the road through these modules.
+"""Runs the selected scenarios; `harness.run` is the road through these modules.
 
 vocabulary   what scenario files may name
-ground       what nodes are made of here: backend, image, engines
-selection    what was asked for -> scenarios -> plans
-suite        plans side by side, each in a process of its own
+ground       how nodes run on this machine: backend, image, engines
+selection    the user's selection -> scenarios -> plans
+suite        plans in parallel, each in its own process
 attempt      that process
 recording    a plan on a topology that is up -> its history
 environment  the machine and the versions, written beside the history
 for_pytest   one scenario, for the pytest plug-in
-by_hand      a topology without traffic, held for trying faults by hand
+by_hand      a held topology without traffic, to try faults by hand
 """
