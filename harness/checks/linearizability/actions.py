@@ -57,10 +57,5 @@ class Action:
     """Ids of those that precede it although they ended at the moment it was sent."""
 
     @property
-    def observes(self) -> bool:
-        """Whether it tells anything about what it found."""
-        return not self.optional and (self.expects is not UNSAID or self.refuses is not UNSAID)
-
-    @property
     def changes(self) -> bool:
         return self.leaves is not UNSAID

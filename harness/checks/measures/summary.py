@@ -164,7 +164,7 @@ def evicted_keys(history: History) -> dict[str, int]:
         if sample.reachable and sample.node in purposes:
             process = (sample.node, sample.run_id)
             highest[process] = max(highest[process], sample.evicted_keys)
-    found = dict.fromkeys(sorted(set(purposes.values())), 0)
+    found = dict.fromkeys(sorted(purposes.values()), 0)
     for (node, _), keys in highest.items():
         found[purposes[node]] += keys
     return found

@@ -166,6 +166,21 @@ def test_history_that_breaks_off_does_not_prove_that_a_replica_stayed_one() -> N
     assert over_s(closings(*samples, incomplete="killed")) == FOREVER
 
 
+@pytest.mark.parametrize("name", ["replica-read-only", "slave-read-only"])
+@pytest.mark.parametrize("where", ["redis", "replica", "primary"])
+@pytest.mark.parametrize(("said", "over"), [("no", FOREVER), ("NO", FOREVER), ("yes", 4.0)])
+def test_replica_that_takes_writes_proves_no_attempt_over(
+    name: str, where: str, said: str, over: float
+) -> None:
+    """By either name of the directive, wherever the scenario writes it."""
+    plan = Past().plan()
+    deployment = plan.scenario.deployment
+    topology = replace(deployment.topology, **{where: {name: said}})  # type: ignore[arg-type]
+    scenario = replace(plan.scenario, deployment=replace(deployment, topology=topology))
+    samples = (sample(1, "primary"), sample(4, "replica", link_up=True))
+    assert over_s(closings(*samples, plan=replace(plan, scenario=scenario))) == over
+
+
 def test_open_attempts_are_listed_with_the_reason() -> None:
     """But not those that something else proves to be over."""
     told = (Unanswered(connection=7, closed_by="redis-1 still lists 10.0.0.1:4"),)

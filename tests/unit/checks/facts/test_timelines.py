@@ -40,6 +40,17 @@ def test_log_in_makes_a_session_with_its_key_and_its_entry() -> None:
     assert timeline.destroyed is None
 
 
+def test_session_whose_log_in_is_not_recorded_has_the_key_of_its_own_operations() -> None:
+    """Not that of an operation on another session, which only takes it out of the list."""
+    past, ann = _past()
+    other = past.log_in("ann", 1.1)
+    past.logout_everywhere(ann, 2.0)
+    history = past.history()
+    index = Index(replace(history, operations=history.operations[2:]))
+    assert index.sessions[ann].key == f"session:{{{ann}}}"
+    assert {one.key for session, one in index.sessions.items() if session == other} == {""}
+
+
 def test_sights_are_in_the_order_in_which_they_were_sent() -> None:
     """The audit among them; what was not acked is none, nor is an entry into the list."""
     past, ann = _past()

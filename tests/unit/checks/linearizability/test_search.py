@@ -212,6 +212,12 @@ def _some_order(left: list[Action], value: Value) -> bool:
     )
 
 
+def _only_observes(action: Action) -> bool:
+    """It says what it met, and leaves it as it is."""
+    says = action.expects is not UNSAID or action.refuses is not UNSAID
+    return says and not action.optional and not action.changes
+
+
 def shown_well(actions: list[Action]) -> None:
     """An explanation shows the contradiction, keeps the writers, and has nothing to spare."""
     shown, minimal = explain(actions, never)
@@ -221,7 +227,7 @@ def shown_well(actions: list[Action]) -> None:
     assert {one.id for one in actions if one.leaves in seen} <= {one.id for one in shown}
     for one in shown:
         rest = [other for other in shown if other is not one]
-        if one.observes and not one.changes:
+        if _only_observes(one):
             assert judge_register(rest, never) is Answer.LINEARIZABLE, f"{one} is to spare"
 
 
@@ -363,7 +369,7 @@ def test_impossible_observation_is_found(seed: int) -> None:
     """One look at a value that nobody wrote, or at one from the future, is enough."""
     dice = random.Random(seed)
     actions = real_register(dice)
-    reads = [n for n, one in enumerate(actions) if one.observes and not one.changes]
+    reads = [n for n, one in enumerate(actions) if _only_observes(one)]
     end = max(one.done for one in actions if one.done < FOREVER)
     if not reads:
         return

@@ -72,6 +72,17 @@ def test_node_that_evicted_nothing_since_the_log_in_cannot_have_evicted_the_list
     assert _lost(past) == ([2], 0)
 
 
+def test_first_of_two_log_ins_begins_the_time_in_which_the_list_may_have_been_evicted() -> None:
+    """A second one, without an answer, does not make what was evicted before it somebody else's."""
+    past, ann = _evicting()
+    past.change(ann, 1.5)
+    _list_goes(past, ann, 2.0)
+    past.log_in("ann", 2.5, outcome="unknown", executed=False)
+    past.doings[-1].sid = ann
+    past.change(ann, 3.0)
+    assert _lost(past) == ([], 1)
+
+
 def test_listener_that_heard_every_eviction_and_not_of_this_list() -> None:
     """Then it was not evicted."""
     past, ann = _evicting(events=True)

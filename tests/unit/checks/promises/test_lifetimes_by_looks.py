@@ -77,6 +77,19 @@ def test_look_that_was_told_no_time_is_not_too_short(told: int | None) -> None:
     assert "expired-early" not in _names(past)
 
 
+@pytest.mark.parametrize("shown", [{"user_id": "bob"}, {"theme": "x"}])
+def test_look_at_something_else_is_not_too_short(shown: dict[str, str]) -> None:
+    """Somebody else's session, or a piece of one, has a time of its own."""
+    past, ann = _past()
+    own = {"sid": ann, "generation": "1"} if "user_id" in shown else {}
+
+    def other(step: Step) -> None:
+        step.saw, step.pttl_ms = {**own, **shown}, 100
+
+    past.read(ann, 2.0, forge=other)
+    assert _names(past) == []
+
+
 def test_look_that_was_told_nought_is_too_short() -> None:
     """It was about to end."""
     past, ann = _past()
@@ -228,6 +241,15 @@ def test_session_without_a_timeout_never_ends(read: float, names: list[str]) -> 
             f"Session {ann[:8]} of ann has no timeout and never expires, as web-1 (operation 2) shows."
         )
         assert (found[0].observations, found[0].operations) == (2, (1, 2))
+
+
+def test_session_without_a_timeout_is_not_late_as_well() -> None:
+    """Seen after its deadline it is one finding, by the name that says why."""
+    past = Past(idle_s=4.0)
+    ann = past.log_in("ann", 1.0)
+    past.edit(ann, 2.0, lambda found: setattr(found, "ends_us", FOREVER))
+    past.read(ann, 7.0)
+    assert _names(past) == ["immortal-session"]
 
 
 def test_immortal_needs_no_clock() -> None:

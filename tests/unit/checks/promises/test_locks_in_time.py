@@ -411,6 +411,16 @@ def test_write_after_the_lease_says_how_late_and_who_held_the_lock_by_then() -> 
     assert found.sentence == f"{late}; by then operation 3 held it."
 
 
+@pytest.mark.parametrize(("hold", "held"), [(0.499, False), (0.499001, True)])
+def test_lock_that_is_given_back_as_the_late_write_is_sent_is_held_by_nobody(hold: float, held: bool) -> None:
+    """The write is sent at 3.001 s, and the other's release at that moment, or right after."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, hold=2.0, lease=1.0, release=False)
+    past.lock(ann, 2.5, hold=hold, lease=5.0, web="web-2")
+    (found,) = [one for one in _found(past) if one.name == "lease-overrun"]
+    assert found.sentence.endswith("; by then operation 3 held it.") is held
+
+
 def test_write_that_never_left_or_was_refused_harmed_nobody() -> None:
     """It was late, and did nothing."""
     past, ann = _ann()

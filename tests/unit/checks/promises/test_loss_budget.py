@@ -439,6 +439,25 @@ def test_loss_budget_as_a_bound() -> None:
     assert bounds_of(facts_of(_expecting(history, twice))) == (6.5,)
 
 
+@pytest.mark.parametrize(
+    ("kind", "topology", "terms", "bound"),
+    [
+        ("isolate", CLUSTER, (Term(factor=1.0, setting="node_timeout"),), 5.3),
+        ("isolate", CLUSTER, (Term(factor=0.0000014),), 3.300001),
+        ("kill", SENTINEL, (Term(factor=1.0, setting="node_timeout"),), None),
+    ],
+)
+def test_bound_of_several_terms_needs_each_of_their_settings(
+    kind: str, topology: TopologyKind, terms: tuple[Term, ...], bound: float | None
+) -> None:
+    """It is a number to the microsecond; a deployment that lacks one of the settings has no such number."""
+    history = _struck(kind, topology, over="redis-2").history()
+    (alone,) = bounds_of(facts_of(_expecting(history, WINDOW)))
+    assert alone is not None
+    more = replace(WINDOW, bound=(*WINDOW.bound, *terms))
+    assert bounds_of(facts_of(_expecting(history, more))) == (bound,)
+
+
 def test_loss_budget_that_does_not_exist_decides_nothing() -> None:
     """An expectation against it is undecided, with the reason."""
     past = _struck("flush", SINGLE, target="sessions")

@@ -7,10 +7,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.timelines import Index
 from harness.checks.promises.check import Counted
-from harness.checks.promises.loss_budget import OVER_BUDGET
+from harness.checks.promises.loss_budget import OVER_BUDGET, loss_budgets
 from harness.checks.promises.table import SEQUELS
+from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.words import FindingSide, TopologyKind
 from lab.past import Past
@@ -39,8 +41,8 @@ def _lost(
     )
 
 
-def _judged(*lost: Finding, past: Past | None = None, lag_s: float = 0.0) -> Counted:
-    history = (past or _past()).history()
+def _judged(*lost: Finding, past: Past | History | None = None, lag_s: float = 0.0) -> Counted:
+    history = past if isinstance(past, History) else (past or _past()).history()
     clocks = tuple(msgspec.structs.replace(one, loop_lag_us=us(lag_s)) for one in history.clocks[:1])
     (check,) = (one for one in SEQUELS if OVER_BUDGET in one.kinds)
     return check.find(Index(replace(history, clocks=(*clocks, *history.clocks[1:]))), lost)
@@ -151,3 +153,18 @@ def test_failover_that_nobody_asked_for_explains_losses_as_well() -> None:
         "while a failover to redis-3 that no fault requested explains losses from +7.90 s to +11.30 s"
         in found.sentence
     )
+
+
+def test_budget_whose_beginning_nobody_saw_begins_with_the_run() -> None:
+    """Without a look at the offsets nobody knows what the successor had: any earlier ack may be lost."""
+    unseen = replace(_past().history(), samples=())
+    assert _judged(_lost(0.1), past=unseen).findings == []
+    (found,) = _judged(_lost(6.0), past=unseen).findings
+    assert "explains losses from the beginning to +3.30 s" in found.sentence
+
+
+def test_effect_that_belongs_to_no_fault_explains_nothing() -> None:
+    """Its record names no step of the list, so it has no budget."""
+    past = _past()
+    past.event("effect", 8.0, source="fault 9", fault=9, node="redis-1", shard=1, detail="redis-1: gone")
+    assert [one.fault for one in loss_budgets(facts_of(past.history()))] == [1]

@@ -28,6 +28,10 @@ def _saw_nothing(step: Step) -> None:
     step.saw, step.pttl_ms = {}, -2
 
 
+def _saw_bobs(step: Step) -> None:
+    step.saw = {"sid": "f" * 32, "user_id": "bob", "generation": "9"}
+
+
 def _no_time_to_live(step: Step) -> None:
     step.pttl_ms = None
 
@@ -108,6 +112,16 @@ def test_logout_without_an_answer_explains_nothing_once_it_was_seen_not_to_have_
     """Over at 3.0 s, and the session was there when somebody asked after that: it will not happen any more."""
     past = _open_logout(over=3.0, alive=alive)
     assert _names(past) == names
+
+
+def test_session_that_is_back_later_may_have_been_logged_out_in_between() -> None:
+    """A logout without an answer explains the absence; that the session came back is judged as an undone logout."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.logout(ann, 2.0, outcome="unknown", executed=False, closed=3.0)
+    past.read(ann, 4.0, forge=_saw_nothing)
+    past.read(ann, 5.0)
+    assert _names(past) == []
 
 
 def test_logout_without_an_answer_does_not_explain_what_an_old_node_lacked() -> None:
@@ -273,6 +287,13 @@ def test_touch_that_was_lost_lets_a_session_end_early(gone: float, told: int | N
     past = _touched(gone=gone, told=told)
     (found,), _ = _judged(past)
     assert found.name == name
+
+
+def test_look_that_got_somebody_elses_session_is_no_sign_of_life() -> None:
+    """Seen after the earlier touch's deadline it does not say that the session outlived it."""
+    past = _touched(gone=5.5, told=2999)
+    past.read(past.doings[0].sid, 5.3, forge=_saw_bobs)
+    assert _names(past) == ["expired-early"]
 
 
 def test_session_that_ended_early_says_by_how_much() -> None:

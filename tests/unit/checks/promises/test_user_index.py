@@ -317,3 +317,15 @@ def test_answer_from_before_the_entry_was_acked_is_not_old() -> None:
     past.lose(second, 5.0)
     past.logout_everywhere(past.log_in("ann", 5.5), 6.0)
     assert "stale-read" not in _names(past)
+
+
+@pytest.mark.parametrize(("read", "names"), [(2.997, ["stale-read"]), (2.998, [])])
+def test_entry_whose_time_may_have_run_out_is_not_missed(read: float, names: list[str]) -> None:
+    """Entered at 1.1 s for two seconds, less what the clocks may differ: a list may lack it from then on."""
+    past = Past(idle_s=2.0)
+    first, second = past.log_in("ann", 1.0), past.log_in("ann", 1.1)
+    _unlist(past, second, 1.9)
+    past.logout_everywhere(first, read, took=0.1)
+    _list(past, second, 4.0)
+    past.logout_everywhere(past.log_in("ann", 5.0), 6.0)
+    assert [one for one in _names(past) if one == "stale-read"] == names

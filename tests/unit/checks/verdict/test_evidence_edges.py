@@ -116,6 +116,16 @@ def test_every_gap_says_what_is_missing() -> None:
     assert gaps(history, crashed=("judge_x: y",)) == [Gap(Affects.UPPER, "a check crashed: judge_x: y")]
 
 
+def test_fault_without_a_target_is_named_by_its_kind() -> None:
+    """There is nothing else to say of it."""
+    history = run()
+    scenario = history.plan.scenario
+    aimless = tuple(replace(one, target="") for one in scenario.faults)
+    plan = replace(history.plan, scenario=replace(scenario, faults=aimless))
+    (gap,) = gaps(replace(history, plan=plan, events=()))
+    assert gap.sentence == "fault 1 (kill) did not take effect: it did not start"
+
+
 def test_run_without_phases_says_so() -> None:
     """What belongs to the fault is not known then."""
     found = gaps(replace(run(), phases=()))
