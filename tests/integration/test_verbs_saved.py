@@ -58,7 +58,7 @@ def test_red_result_is_readable_in_the_log_alone(suite: Path, ran: subprocess.Co
     text = ran.stdout
     assert f"BROKEN: {RED}: " in text
     assert "lost-session" in text
-    assert "no expectation allows any" in text
+    assert "no expectation allows this" in text
     assert "100 % primary restarted empty" in text
     assert "met       expected outage(write): < 20s, measured" in text
     assert "setting to change: appendonly yes keeps the sessions over a restart" in text

@@ -105,7 +105,10 @@ def test_words_and_variables_are_filled(kit: Kit) -> None:
         ),
         (["single", "--fault", "after: 1s, kil: primary", "--", "true"], "did you mean 'kill'?"),
         (["single", "--fault", "when: {acked: read}, kill: primary", "--", "true"], "sends nothing itself"),
-        (["single", "--", "true", "{REDIS_SENTINELS}"], "{REDIS_SENTINELS}: expected what this topology has"),
+        (
+            ["single", "--", "true", "{REDIS_SENTINELS}"],
+            "{REDIS_SENTINELS}: expected a name that this topology has",
+        ),
     ],
 )
 def test_mistake_is_one_line(kit: Kit, words: list[str], said: str) -> None:
