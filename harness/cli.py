@@ -334,18 +334,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=TEXT",
         help="an additional environment variable for the command, e.g. STORE={REDIS_URL}",
     )
-    beside_it.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    _settings_of_nodes(beside_it)
     beside_it.add_argument(
         "--engine", type=_engine, help="an engine by name, e.g. redis-7.0; doctor lists them"
     )
     beside_it.add_argument("--seed", type=_seed, help="repeat the random choices of faults")
-    beside_it.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="PATH=VALUE",
-        help="change one setting of the deployment",
-    )
     beside_it.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
     complete = verb("completion", _completion, "print a completion script for a shell")
@@ -372,7 +365,7 @@ def _naming(parser: argparse.ArgumentParser) -> None:
 def _selecting(parser: argparse.ArgumentParser) -> None:
     _naming(parser)
     parser.add_argument("--suite", choices=selection.SUITES, default="core", help="default: core")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    _settings_of_nodes(parser)
     parser.add_argument(
         "--engine",
         type=_engine,
@@ -389,6 +382,10 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="run against another deployment; may be repeated",
     )
+
+
+def _settings_of_nodes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
 
 

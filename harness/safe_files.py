@@ -72,6 +72,21 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def make_folder(path: Path, *, exist_ok: bool = False) -> None:
+    """Make a folder for results, and those that it lies in.
+
+    Raises:
+        EnvironmentFailure: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as problem:
+        raise EnvironmentFailure(
+            f"results folder {str(path)!r}: cannot be created: {problem.strerror or problem}; "
+            "choose another with --out (make: OUT=)"
+        ) from problem
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file of results, in place of whatever had its name; all of it or nothing.
 

@@ -20,28 +20,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import uvloop
-
 from harness import history
 from harness.beside.command import Command, check
 from harness.beside.surroundings import filled, mapped, variables
 from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
-from harness.errors import EnvironmentFailure, NoEffect, UsageError
+from harness.errors import NoEffect, UsageError
 from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
 from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import Plan
-from harness.model.records import Closing, Event, Opening, PhaseChange, Record
+from harness.model.records import Closing, Event, PhaseChange, Record
 from harness.model.scenario import Scenario
 from harness.model.seams import FaultScene, Topology
 from harness.model.words import BackendKind, Phase, Trait
-from harness.observe import Observers, enable_eviction_events
+from harness.observe import Observers
 from harness.plan.timeline import DEMOTION_S
 from harness.report.explain import failovers
 from harness.running import selection
-from harness.running.environment import package_version
+from harness.running.by_hand import NoWebServers
 from harness.running.ground import Ground
+from harness.running.recording import record_whole
+from harness.safe_files import make_folder
 from harness.saved.judging import read_run
 from harness.topology.process import user_namespace
 from harness.topology.start import up
@@ -73,21 +73,14 @@ def with_command(
     """
     check(command)
     _check_starts(scenario)
-    scenario = replace(
-        scenario, audit_expiry=True
-    )  # nothing is audited: faults may take as long as they like
+    scenario = replace(scenario, audit_expiry=True)  # nothing is audited: faults may take any time
     own = _reachable(ground)
     (plan,) = selection.compile_all([scenario], seed=seed, ground=own)
     if plan.skip is not None:
         raise UsageError(f"with: {scenario.name}: {plan.skip}")
     run = secrets.token_hex(3)
     directory = out / f"with-{run}"
-    try:
-        directory.mkdir(parents=True)
-    except OSError as problem:
-        raise EnvironmentFailure(
-            f"{directory}: cannot be created: {problem.strerror or problem}"
-        ) from problem
+    make_folder(directory)
     history.write_plan(directory, plan)
     with up(
         plan,
@@ -103,12 +96,22 @@ def with_command(
         _say(f"with: {topology.engine} ({own.said}), {len(plan.nodes)} nodes, files in {directory}")
         if own.backend is BackendKind.DOCKER and scenario.faults_with(Trait.CUTS_LINKS):
             _say(
-                "with: network faults act between containers only: the command still reaches every "
-                "node; with --backend process"
+                "with: network faults act between containers only: the command still reaches every node;\n"
+                "      with --backend process they cut it off as well"
             )
-            _say("      they cut it off as well")
         with Command(words, os.environ | known | added) as started:
-            status, report = _Beside(plan, topology, directory, run).carry_out(started)
+            beside = _Beside(plan, topology, started)
+            record_whole(
+                topology,
+                plan,
+                beside.drive,
+                run=run,
+                directory=directory,
+                image=own.image_of(plan),
+                clock=beside.clock,
+                client="a command of its user's",
+            )
+    status, report = beside.outcome()
     _tell_end(directory, report)
     return status or (NoEffect.exit_code if report.without_effect else 0)
 
@@ -134,75 +137,57 @@ def _reachable(ground: Ground) -> Ground:
 class _Beside:
     """One command beside one topology."""
 
-    def __init__(self, plan: Plan, topology: Topology, directory: Path, run: str) -> None:
+    def __init__(self, plan: Plan, topology: Topology, command: Command) -> None:
+        self.clock = RunClock()
         self._plan = plan
         self._topology = topology
-        self._directory = directory
-        self._run = run
-        self._clock = RunClock()
+        self._command = command
+        self._outcome: tuple[int, DirectorReport] | None = None
 
-    def carry_out(self, command: Command) -> tuple[int, DirectorReport]:
-        """The command's status, and what became of the faults.
+    def outcome(self) -> tuple[int, DirectorReport]:
+        """The command's status, and what became of the faults; after `drive`."""
+        assert self._outcome is not None
+        return self._outcome
+
+    async def drive(self, recorder: history.Recorder, evictions: bool) -> Closing:
+        """Run the command, and the faults meanwhile.
 
         Raises:
-            EnvironmentFailure: a node or the disk failed.
+            EnvironmentFailure: the machine failed, not the topology.
         """
-        recorder = history.Recorder(self._directory, self._clock, secrets=self._topology.secrets)
-        reason = "the kit failed"
-        try:
-            evictions = enable_eviction_events(self._topology)
-            recorder.record(self._opening(evictions=evictions))
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                done = runner.run(self._drive(command, recorder, evictions=evictions))
-            reason = ""
-        finally:
-            now_us = self._clock.now_us()
-            recorder.close(Closing(t_us=now_us, interrupted=bool(reason), reason=reason))
-            self._topology.collect(self._directory / "nodes")
-        if recorder.failure is not None:
-            raise recorder.failure
-        return done
 
-    async def _drive(
-        self, command: Command, recorder: history.Recorder, *, evictions: bool
-    ) -> tuple[int, DirectorReport]:
         def record(rec: Record) -> None:
             recorder.record(rec)
             if isinstance(rec, Event):
                 self._tell(rec)
 
         def enter(phase: Phase) -> None:
-            recorder.record(PhaseChange(phase=phase, t_us=self._clock.now_us()))
+            recorder.record(PhaseChange(phase=phase, t_us=self.clock.now_us()))
 
         async with Observers(
-            self._plan,
-            self._topology,
-            record,
-            self._clock,
-            acked_since=lambda *_: 0,
-            last_acked_us=lambda _: None,
-            eviction_events=evictions,
+            self._plan, self._topology, record, self.clock, eviction_events=evictions
         ) as observers:
             enter(Phase.BASELINE)
-            scene = self._scene(observers)
+            director = Director(self._plan, self._scene(observers), enter)
             stop = threading.Event()
-            command.start()
-            faults = asyncio.create_task(asyncio.to_thread(Director(self._plan, scene, enter).run, stop))
-            status = await self._awaited(command, faults)
-            ended_us = self._clock.now_us()
+            self._command.start()
+            faults = asyncio.create_task(asyncio.to_thread(director.run, stop))
+            status = await self._awaited(faults)
+            ended_us = self.clock.now_us()
             _say(f"{self._after()} the command ended with status {status}")
             stop.set()
             report = await faults
             if any(one.effect for one in report.steps):
                 await self._watch_the_end(observers)
-        return status, met(report, ended_us)
+        self._outcome = status, met(report, ended_us)
+        return Closing(t_us=self.clock.now_us())
 
-    async def _awaited(self, command: Command, faults: asyncio.Task[DirectorReport]) -> int:
+    async def _awaited(self, faults: asyncio.Task[DirectorReport]) -> int:
         """The command's status; where a fault fails for the machine's sake, the command is ended first."""
-        end = asyncio.create_task(asyncio.to_thread(command.ended))
+        end = asyncio.create_task(asyncio.to_thread(self._command.ended))
         await asyncio.wait({end, faults}, return_when=asyncio.FIRST_COMPLETED)
         if faults.done() and faults.exception() is not None:
-            command.terminate()
+            self._command.terminate()
         return await end
 
     async def _watch_the_end(self, observers: Observers) -> None:
@@ -215,28 +200,10 @@ class _Beside:
             plan=self._plan,
             topology=self._topology,
             observed=observers.observed,
-            web_servers=_OwnCommand(),
+            web_servers=NoWebServers("with: {}: the command is the application; expected a node"),
             record=observers.record,
             resolved={},
             random=random.Random(f"faults {self._plan.seed}").random,
-            set_sides=lambda *_: None,
-        )
-
-    def _opening(self, *, evictions: bool) -> Opening:
-        scenario = self._plan.scenario
-        return Opening(
-            format=history.FORMAT,
-            run=self._run,
-            scenario=scenario.name,
-            seed=self._plan.seed,
-            backend=self._plan.backend,
-            engine=self._topology.engine,
-            client=f"a command of its user's; observed with redis-py {package_version('redis')}",
-            timing=scenario.deployment.timing,
-            started_wall_us=self._clock.started_wall_us,
-            loopback=self._topology.loopback,
-            eviction_events=evictions,
-            plan_digest=history.digest_of_plan(self._directory),
         )
 
     def _tell(self, event: Event) -> None:
@@ -247,17 +214,7 @@ class _Beside:
             _say(f"{self._after()} {where}{event.name} ({event.source})")
 
     def _after(self) -> str:
-        return f"[{self._clock.now_us() / 1e6:7.2f} s]"
-
-
-class _OwnCommand:
-    """In the place of web servers: the kit does not know how to kill a part of somebody's command."""
-
-    def kill_web_server(self, name: str) -> str:
-        raise UsageError(f"with: {name!r}: the command is the application; expected a node")
-
-    def start_web_server(self, name: str) -> None:
-        raise UsageError(f"with: {name!r}: the command is the application; expected a node")
+        return f"[{self.clock.now_us() / 1e6:7.2f} s]"
 
 
 def met(report: DirectorReport, ended_us: int) -> DirectorReport:

@@ -175,7 +175,7 @@ class FaultScene:
     """Fault number -> nodes or web servers that it acted on; how `killed`, `paused`, ... resolve."""
     random: Callable[[], float]
     """The plan's seeded generator, [0, 1)."""
-    set_sides: Callable[[int, Mapping[str, str]], None]
+    set_sides: Callable[[int, Mapping[str, str]], None] = lambda *_: None
     """(fault number, web server -> client side): tell the load engine on which side of that fault's
     partition each one is; empty: that partition is over."""
     last_look: Callable[[Sequence[str], str], None] = lambda _nodes, _moment: None

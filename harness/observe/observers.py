@@ -46,14 +46,14 @@ class Observers:
         record: Recorder,
         clock: Clock,
         *,
-        acked_since: Callable[[str, int], int],
-        last_acked_us: Callable[[str], int | None],
+        acked_since: Callable[[str, int], int] = lambda *_: 0,
+        last_acked_us: Callable[[str], int | None] = lambda _: None,
         sessions: Callable[[], Sequence[AuditedSession]] = tuple,
         unanswered: Callable[[], Sequence[Connection]] = tuple,
         eviction_events: bool = False,
     ) -> None:
-        """`acked_since` to `unanswered` are the load engine's. `eviction_events`: what
-        `enable_eviction_events` answered for this topology."""
+        """`acked_since` to `unanswered` are the load engine's; the defaults are for nodes without a load.
+        `eviction_events`: what `enable_eviction_events` answered for this topology."""
         self._plan = plan
         self._topology = topology
         self._clock = clock

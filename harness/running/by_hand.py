@@ -30,6 +30,7 @@ from harness.model.words import BackendKind, Trait
 from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
+from harness.safe_files import make_folder
 from harness.topology.base.control import role
 from harness.topology.docker import backend as docker
 from harness.topology.process import backend as process
@@ -61,12 +62,7 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
         user_namespace.enter_user_namespace()  # starts this command again, inside
     run = secrets.token_hex(3)
     directory = out / f"held-{run}"
-    try:
-        directory.mkdir(parents=True)
-    except OSError as problem:
-        raise EnvironmentFailure(
-            f"{directory}: cannot be created: {problem.strerror or problem}"
-        ) from problem
+    make_folder(directory)
     started = (
         docker.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
         if ground.backend is BackendKind.DOCKER
@@ -162,18 +158,15 @@ async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> in
         if isinstance(record, Event) and record.fault is not None:
             print(f"{record.name}: {record.detail}", file=stream, flush=True)
 
-    async with Observers(
-        plan, topology, tell, clock, acked_since=lambda *_: 0, last_acked_us=lambda _: None
-    ) as observers:
+    async with Observers(plan, topology, tell, clock) as observers:
         scene = FaultScene(
             plan=plan,
             topology=topology,
             observed=observers.observed,
-            web_servers=_NoWebServers(),
+            web_servers=NoWebServers("inject: {}: a held topology has no web servers; expected a node"),
             record=observers.record,
             resolved={0: tuple(node.name for node in plan.nodes)},  # whoever is down was `killed`
             random=random.Random().random,
-            set_sides=lambda *_: None,
         )
         if step.hold_s is None:
             return await asyncio.to_thread(_do, step, scene, stream)
@@ -197,12 +190,17 @@ def _do(step: FaultStep, scene: FaultScene, stream: TextIO) -> int:
     return 0
 
 
-class _NoWebServers:
+class NoWebServers:
+    """For faults on nodes that the kit sends no load to. `refusal`: with {} for the name of the target."""
+
+    def __init__(self, refusal: str) -> None:
+        self._refusal = refusal
+
     def kill_web_server(self, name: str) -> str:
-        raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
+        raise UsageError(self._refusal.format(repr(name)))
 
     def start_web_server(self, name: str) -> None:
-        raise UsageError(f"inject: {name!r}: a held topology has no web servers; expected a node")
+        raise UsageError(self._refusal.format(repr(name)))
 
 
 def _all() -> list[_Found]:

@@ -68,18 +68,48 @@ def record_on(
         EnvironmentFailure: a node or the disk failed, so that there is nothing to judge.
     """
     clock = RunClock()
+
+    def drive(recorder: history.Recorder, evictions: bool) -> Coroutine[Any, Any, Closing]:
+        recording = _Recording(
+            plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop
+        )
+        return recording.drive(evictions)
+
+    client = f"redis-py {package_version('redis')} asyncio, {plan.scenario.deployment.client.discovery}"
+    record_whole(topology, plan, drive, run=run, directory=directory, image=image, clock=clock, client=client)
+
+
+Drive = Callable[[history.Recorder, bool], Coroutine[Any, Any, Closing]]
+"""What happens between opening and closing of a history, given its recorder, and whether nodes tell of
+evictions."""
+
+
+def record_whole(
+    topology: Topology,
+    plan: Plan,
+    drive: Drive,
+    *,
+    run: str,
+    directory: Path,
+    image: str | None,
+    clock: RunClock,
+    client: str,
+) -> None:
+    """A history from its opening to its closing, and beside it what the nodes and this machine say.
+    `client`: who sends the operations.
+
+    Raises:
+        EnvironmentFailure: a node or the disk failed, so that there is nothing to judge.
+    """
     recorder = history.Recorder(directory, clock, secrets=topology.secrets)
     closing: Closing | None = None
     try:
         evictions = enable_eviction_events(topology)
-        opening = _opening(plan, run, topology, clock, evictions=evictions)
+        opening = _opening(plan, run, topology, clock, client=client, evictions=evictions)
         opening.plan_digest = history.digest_of_plan(directory)
         recorder.record(opening)
-        recording = _Recording(
-            plan=plan, topology=topology, recorder=recorder, clock=clock, tell=tell, stop=stop
-        )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            closing = runner.run(recording.drive(evictions))
+            closing = runner.run(drive(recorder, evictions))
     finally:
         recorder.close(closing or _failed(clock))
         uncollected = _collect(topology, directory, image)
@@ -274,7 +304,9 @@ class _Recording:
         )
 
 
-def _opening(plan: Plan, run: str, topology: Topology, clock: RunClock, *, evictions: bool) -> Opening:
+def _opening(
+    plan: Plan, run: str, topology: Topology, clock: RunClock, *, client: str, evictions: bool
+) -> Opening:
     return Opening(
         format=history.FORMAT,
         run=run,
@@ -282,7 +314,7 @@ def _opening(plan: Plan, run: str, topology: Topology, clock: RunClock, *, evict
         seed=plan.seed,
         backend=plan.backend,
         engine=topology.engine,
-        client=f"redis-py {package_version('redis')} asyncio, {plan.scenario.deployment.client.discovery}",
+        client=client,
         timing=plan.scenario.deployment.timing,
         started_wall_us=clock.started_wall_us,
         loopback=topology.loopback,

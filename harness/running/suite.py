@@ -32,7 +32,7 @@ from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import BackendKind, Verdict
 from harness.report.write import PLANNED, write_record
 from harness.running.ground import Ground, clean
-from harness.safe_files import write_file
+from harness.safe_files import make_folder, write_file
 from harness.topology.process import user_namespace
 from harness.visible import as_folder_name
 
@@ -92,7 +92,7 @@ class Suite:
 
     async def run(self) -> SuiteResult:
         started_wall_us, started = time.time_ns() // 1000, time.monotonic()
-        _make_folder(self._directory)
+        make_folder(self._directory, exist_ok=True)
         plans = self._request.plans
         write_record(
             self._directory, PLANNED, self._suite([self._planned(one) for one in plans], started_wall_us, 0.0)
@@ -199,7 +199,7 @@ class Suite:
         return self._result(job)
 
     async def _start(self, job: _Job) -> None:
-        _make_folder(job.directory)
+        make_folder(job.directory, exist_ok=True)
         write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
         write_file(job.directory / "attempt.log", b"")
         image = self._request.ground.image_of(job.plan) or "-"
@@ -336,16 +336,6 @@ def _environment() -> dict[str, str]:
     package_root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{package_root}{os.pathsep}{known}" if known else package_root}
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise EnvironmentFailure(
-            f"results folder {str(path)!r}: cannot be created: {problem.strerror or problem}; "
-            "choose another with --out (make: OUT=)"
-        ) from problem
 
 
 def _blot_out(log: Path) -> None:
