@@ -33,7 +33,7 @@ def main() -> int:
         print("failover-kit: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except Exception as problem:  # noqa: BLE001 - whatever a module that is not ours does on import
-        print(f"failover-kit: {_why_not(problem)}", file=sys.stderr)
+        print(f"failover-kit: {why_not(problem)}", file=sys.stderr)
         return _CANNOT_START
     return verbs()
 
@@ -63,7 +63,8 @@ def _leave_current_folder() -> None:
         del sys.path[0]
 
 
-def _why_not(problem: Exception) -> str:
+def why_not(problem: Exception) -> str:
+    """For a person: which import failed, and what to do."""
     where = traceback.extract_tb(problem.__traceback__)[-1].filename
     advice = (
         f"PYTHONPATH is {os.environ['PYTHONPATH']!r}, and what lies there comes first: unset it"
@@ -82,7 +83,7 @@ def part() -> None:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     except Exception as problem:  # noqa: BLE001 - as above; what can go wrong later, the part itself tells
         traceback.print_exc()
-        print(f"failover-kit: {_why_not(problem)}", file=sys.stderr)
+        print(f"failover-kit: {why_not(problem)}", file=sys.stderr)
         sys.exit(_CANNOT_START)
 
 

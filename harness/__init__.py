@@ -26,8 +26,7 @@ Read the package in the order the data flows:
     beside/      a command of somebody's own in the place of the session traffic
     doctor       what this machine can do, and what each missing piece would need
     output       standard output and error as the verbs use them
-    completion   what makes a shell complete the words of `failover-kit`
-    cli          the verbs; `failover_kit/` beside this package is the way in from outside
+    cli/         the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody, `redis_wire` knows them; a stage knows only
 those; `run`, `running`, `beside`, `saved` and `cli` know the

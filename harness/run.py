@@ -3,12 +3,7 @@
     load -> ground -> compile -> run each plan -> write
 
 `run` handles all selected scenarios, in the process of its caller. Each plan runs in its own process,
-where `run_plan` starts the topology and ends with a judgement:
-
-    topology up -> record -> topology down -> judge -> write
-
-Files are written first, and judged second from the saved files, so that a later judgement reads exactly
-the same. In all cases faults are healed and every node is stopped before a process ends.
+which goes the road of `harness.running.one_run`.
 """
 
 from __future__ import annotations
@@ -20,15 +15,13 @@ from pathlib import Path
 
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
-from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
+from harness.model.results import Display, SuiteResult
 from harness.model.words import Verdict
 from harness.report.write import write_suite
+from harness.running.compiling import compile_chosen
 from harness.running.ground import choose_ground
-from harness.running.recording import Stop, record_on
-from harness.running.selection import Choice, choose, compile_chosen, engines_of
+from harness.running.selection import Choice, choose, engines_of
 from harness.running.suite import SuiteRequest, point_latest, run_suite
-from harness.saved.judging import judge_folder
-from harness.topology.start import up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,24 +88,3 @@ def _warn_of_what_is_left_out(plans: tuple[Plan, ...], warn: Callable[[str], Non
         for one in plan.scenario.deployment.topology.everything_left_out:
             ends = "; the verdict cannot be PASS" if one.decides else ""
             warn(f"{plan.scenario.file}: left out: {one}{ends}")
-
-
-def run_plan(
-    plan: Plan,
-    *,
-    run: str,
-    directory: Path,
-    image: str | None,
-    tell: Callable[[Progress], None],
-    stop: Stop,
-) -> ScenarioResult:
-    """Run one plan in `directory`, which has it in a file already, and judge what was recorded.
-
-    Raises:
-        EnvironmentFailure: Docker, a node or the disk failed before there was anything to judge.
-    """
-    tell(Progress(scenario=plan.label, phase="starting"))
-    with up(plan, run=run, directory=directory, backend=plan.backend, image=image) as topology:
-        record_on(topology, plan, run=run, directory=directory, image=image, tell=tell, stop=stop)
-    tell(Progress(scenario=plan.label, phase="judging"))
-    return judge_folder(directory)

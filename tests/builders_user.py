@@ -85,7 +85,7 @@ def ordinary_user() -> Iterator[OrdinaryUser]:
         copies = folder / "copies"
         copies.mkdir()
         (folder / "state").mkdir(mode=0o700)
-        kit = ROOT if _may_read(entry, ROOT / "harness" / "cli.py") else _copy_of_kit(copies)
+        kit = ROOT if _may_read(entry, ROOT / "harness" / "__init__.py") else _copy_of_kit(copies)
         packages = _in_reach(entry, Path(sysconfig.get_path("purelib")), copies / "packages")
         python, home = Path(sys.executable), None
         if not _may_read(entry, python):

@@ -37,8 +37,8 @@ from harness.model.words import BackendKind, Phase, Trait
 from harness.observe import Observers
 from harness.plan.timeline import DEMOTION_S
 from harness.report.explain import failovers
-from harness.running import selection
 from harness.running.by_hand import NoWebServers
+from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.recording import record_whole
 from harness.safe_files import make_folder
@@ -75,7 +75,7 @@ def with_command(
     _check_starts(scenario)
     scenario = replace(scenario, audit_expiry=True)  # nothing is audited: faults may take any time
     own = _reachable(ground)
-    (plan,) = selection.compile_all([scenario], seed=seed, ground=own)
+    (plan,) = compile_all([scenario], seed=seed, ground=own)
     if plan.skip is not None:
         raise UsageError(f"with: {scenario.name}: {plan.skip}")
     run = secrets.token_hex(3)

@@ -2,9 +2,11 @@
 
 vocabulary   what scenario files may name
 ground       how nodes run on this machine: backend, image, engines
-selection    the user's selection -> scenarios -> plans
+selection    the user's selection -> scenarios
+compiling    scenarios -> plans for this machine
 suite        plans in parallel, each in its own process
 attempt      that process
+one_run      its road: a plan -> its judgement
 recording    a plan on a topology that is up -> its history
 environment  the machine and the versions, written beside the history
 for_pytest   one scenario, for the pytest plug-in

@@ -25,7 +25,7 @@ from harness.model.plan import Plan
 from harness.model.redaction import redacted, without_url_passwords
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
-from harness.run import run_plan
+from harness.running.one_run import run_plan
 from harness.running.recording import Stop
 
 

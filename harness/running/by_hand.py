@@ -87,7 +87,7 @@ def status(run: str | None, stream: TextIO) -> int:
     for found in chosen:
         if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
             stream.flush()
-            asked = kit_command("harness.cli", "status", found.name)
+            asked = kit_command("harness", "status", found.name)
             subprocess.run(user_namespace.command_beside(keeper, asked), check=False)
             continue
         try:

@@ -18,13 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.errors import Interrupted, KitError, UsageError
+from harness.model.command_words import seed_of
 from harness.model.engine import is_engine_name
 from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.output import told_of_crash
 from harness.report.explain import explain
 from harness.run import Asked, run
-from harness.running.selection import Choice, seed_of
+from harness.running.selection import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

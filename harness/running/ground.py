@@ -18,8 +18,6 @@ from harness.topology.process import server_programs
 
 T = TypeVar("T")
 
-BACKENDS = ("auto", *sorted(BackendKind))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:

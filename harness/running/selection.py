@@ -1,34 +1,25 @@
-"""From what was asked for to plans: scenarios by suite or glob, each against every deployment and engine.
+"""From what was asked for to scenarios: by suite or glob, each against every deployment and engine.
 
 Pure but for reading files. Trap: the same scenario may be chosen several times, against several
-deployments or on several engines; its runs are told apart by their key (`Plan.key`) and, for people, by
-their variant.
+deployments or on several engines.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from itertools import product
 from pathlib import Path
 
-from harness import plan as planning
 from harness import scenario as reading
-from harness.checks.promises.table import FINDINGS
 from harness.errors import UsageError
-from harness.faults import FAULTS
 from harness.kit_files import kit_root
-from harness.model.plan import Plan
+from harness.model.command_words import SUITES
 from harness.model.scenario import Scenario
-from harness.running.ground import Ground
 from harness.running.vocabulary import shipped
 from harness.scenario.overrides import without_secrets
-
-SUITES = ("smoke", "core", "all")
 
 _LONGEST = 250
 """Letters of a part of a path; a file system allows 255 bytes."""
@@ -213,93 +204,6 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))  # what all variations share is said once
     return chosen
-
-
-def compile_chosen(chosen: Sequence[Chosen], *, seed: int, ground: Ground) -> tuple[Plan, ...]:
-    """A plan for each, named so that people can tell them apart.
-
-    Raises:
-        UsageError: as `compile_all`; the same run was asked for twice.
-    """
-    plans = [
-        plan
-        for one in chosen
-        for plan in compile_all([one.scenario], seed=seed, ground=ground, changed=one.changed)
-    ]
-    for key, times in Counter(plan.key for plan in plans).items():
-        if times > 1:
-            raise UsageError(f"{key.scenario}: expected each run once, found this scenario {times} times")
-    return _with_variants(plans)
-
-
-def _with_variants(plans: Sequence[Plan]) -> tuple[Plan, ...]:
-    """The plans, each with what tells it from the other plans of its scenario."""
-    names = _deployment_names(plans)
-    return tuple(
-        replace(plan, variant=_variant(plan, [one for one in plans if _same_scenario(one, plan)], names))
-        for plan in plans
-    )
-
-
-def _same_scenario(one: Plan, other: Plan) -> bool:
-    return one.key.scenario == other.key.scenario
-
-
-def _variant(plan: Plan, others: Sequence[Plan], names: dict[str, str]) -> str:
-    words = []
-    if len({one.key.deployment for one in others}) > 1:
-        words.append(names[plan.key.deployment])
-    if len({one.key.engine for one in others}) > 1:
-        words.append(plan.key.engine or "engine of this machine")
-    return ", ".join(words)
-
-
-def _deployment_names(plans: Iterable[Plan]) -> dict[str, str]:
-    """A name for each deployment file: the name in it, or its path where several have the same name."""
-    names = {plan.key.deployment: plan.scenario.deployment.name for plan in plans}
-    times = Counter(names.values())
-    return {file: name if times[name] == 1 else file for file, name in names.items()}
-
-
-def compile_all(
-    scenarios: Sequence[Scenario], *, seed: int, ground: Ground, changed: Sequence[str] = ()
-) -> tuple[Plan, ...]:
-    """`changed`: the options that changed the scenarios, kept so that the run can be repeated.
-
-    Raises:
-        UsageError: a plan that could not be judged, such as sessions that expire before their audit.
-    """
-    fits = {name: fault.fits for name, fault in FAULTS.items()}
-    plans = (
-        planning.compile(
-            one, seed=seed, backend=ground.backend, machine=ground.machine, fits=fits, findings=FINDINGS
-        )
-        for one in scenarios
-    )
-    return tuple(
-        replace(plan, changed=tuple(changed), skip=plan.skip or _without_engine(plan, ground))
-        for plan in plans
-    )
-
-
-SEED_MAX = 2**63 - 1
-"""What every reader of a history can hold as a whole number."""
-
-
-def seed_of(text: str) -> int:
-    """A seed as it is written on a command line.
-
-    Raises:
-        UsageError: it is no whole number of 63 bits.
-    """
-    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > SEED_MAX:
-        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        raise UsageError(f"seed: expected a whole number from 0 to {SEED_MAX}, found {shown!r}")
-    return int(text)
-
-
-def _without_engine(plan: Plan, ground: Ground) -> str | None:
-    return ground.missing.get(plan.scenario.deployment.engine or "")
 
 
 def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:

@@ -21,6 +21,7 @@ from harness.history import write_plan
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
 from harness.running import selection
+from harness.running.compiling import compile_all
 from harness.running.ground import choose_ground
 from harness.running.recording import Stop, record_on
 from harness.topology.start import up
@@ -90,7 +91,7 @@ def compare(directory: Path) -> Compared:
 def plans(pattern: str, backend: str, seed: int) -> tuple[Plan, ...]:
     ground = choose_ground(backend)
     scenarios = selection.load(selection.scenario_files(pattern), suite=None, overrides=(), deployment=None)
-    return selection.compile_all(scenarios, seed=seed, ground=ground)
+    return compile_all(scenarios, seed=seed, ground=ground)
 
 
 def table(rows: Sequence[Compared]) -> str:

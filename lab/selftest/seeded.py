@@ -26,6 +26,7 @@ from harness.model.seams import Address, Machine, Source, Topology
 from harness.model.words import BackendKind, Phase
 from harness.observe import Observers, enable_eviction_events
 from harness.running import selection
+from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.saved.judging import judge_folder
 from harness.sessions.engine import LoadEngine
@@ -106,7 +107,7 @@ def plan_of(scenario: Mapping[str, Any], *, seed: int, directory: Path) -> Plan:
     machine = Machine(backend=BackendKind.PROCESS, network_faults=False)
     ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
     [read] = selection.load([file], suite=None, overrides=(), deployment=None)
-    [plan] = selection.compile_all([read], seed=seed, ground=ground)
+    [plan] = compile_all([read], seed=seed, ground=ground)
     history.write_plan(directory, plan)
     return plan
 

@@ -82,13 +82,14 @@ import signal
 import sys
 from pathlib import Path
 from harness.running import selection
+from harness.running.compiling import compile_all
 from harness.running.ground import choose_ground
-from harness.run import run_plan
+from harness.running.one_run import run_plan
 from harness.running.recording import Stop
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits "ignore"
 scenarios = selection.load([Path(sys.argv[1])], suite=None, overrides=(), deployment=None)
-(plan,) = selection.compile_all(scenarios, seed=1, ground=choose_ground("process"))
+(plan,) = compile_all(scenarios, seed=1, ground=choose_ground("process"))
 run_plan(
     plan,
     run="in-process",

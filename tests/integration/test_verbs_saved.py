@@ -136,11 +136,12 @@ def test_same_seed_gives_the_same_plan(kit: Kit, suite: Path) -> None:
         "import sys, msgspec\n"
         "from pathlib import Path\n"
         "from harness.running import selection\n"
+        "from harness.running.compiling import compile_all\n"
         "from harness.running.ground import choose_ground\n"
         "ground = choose_ground('process')\n"
         "(one,) = selection.load([Path('mine/lost.yaml')], suite=None, overrides=sys.argv[1:], deployment=None)\n"
         "changed = ('--set', *sys.argv[1:])\n"
-        "(plan,) = selection.compile_all([one], seed=7, ground=ground, changed=changed)\n"
+        "(plan,) = compile_all([one], seed=7, ground=ground, changed=changed)\n"
         "sys.stdout.buffer.write(msgspec.json.encode(plan))\n"
     )
     again = subprocess.run(

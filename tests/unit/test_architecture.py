@@ -88,6 +88,59 @@ def test_a_backend_knows_only_what_both_share(backend: str) -> None:
         assert parts <= {"base"}, f"{path} imports {parts}"
 
 
+COSTLY = {
+    "docker", "hiredis", "jinja2", "numpy", "psutil", "pyarrow", "redis", "requests", "rich", "shtab",
+    "tenacity", "uvloop",
+}  # fmt: skip
+"""Packages that take a command longer to import than Python takes to start."""
+
+OF_VOCABULARY = {"hiredis", "numpy", "pyarrow", "redis", "tenacity"}
+"""What the declarations of faults, behaviours and findings need, and so whoever reads a scenario."""
+
+IMPORTED_AT_MOST = {
+    "arguments": set[str](),
+    "command": set[str](),
+    "completion": {"shtab"},
+    "list": {*OF_VOCABULARY, "rich"},
+    "saved": {"hiredis", "jinja2", "numpy", "pyarrow", "rich"},
+}
+"""A module of the command line -> the costly packages that it may import, through whatever module of the kit."""
+
+
+def _file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    files = (path / "__init__.py", path.with_suffix(".py"))
+    return next((one for one in files if one.is_file()), None)
+
+
+def _packages_behind(module: str) -> set[str]:
+    """Every package that comes with a module of the kit: by it, or by a module that it imports."""
+    packages: set[str] = set()
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        parts = waiting.pop().split(".")
+        if parts[0] != "harness":
+            packages.add(parts[0])
+            continue
+        for name in {".".join(parts[:n]) for n in range(1, len(parts) + 1)} - seen:
+            seen.add(name)
+            if (file := _file_of(name)) is not None:
+                waiting += _imported(file)
+    return packages
+
+
+@pytest.mark.parametrize(("module", "at_most"), IMPORTED_AT_MOST.items())
+def test_a_light_verb_starts_fast(module: str, at_most: set[str]) -> None:
+    """`--help`, a misspelt option and `completion` answer at once; nobody waits for what another verb needs."""
+    assert _packages_behind(f"harness.cli.{module}") & COSTLY <= at_most
+
+
+def test_only_a_run_has_the_clients_of_nodes_and_containers() -> None:
+    """What the walls above are there for; and the search for packages sees what there is."""
+    assert {"docker", "redis", "pyarrow"} <= _packages_behind("harness.cli.run")
+
+
 def _named_in(package: Path) -> list[str]:
     """What a package's docstring lists, in its order: `name  what it is`, and `name/  …` for a room."""
     text = ast.get_docstring(ast.parse((package / "__init__.py").read_text()), clean=False) or ""

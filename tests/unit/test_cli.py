@@ -213,7 +213,7 @@ def ended_with(problem: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     def fail(*_: object) -> int:
         raise problem
 
-    monkeypatch.setattr("harness.cli.doctor.examine", fail)
+    monkeypatch.setattr("harness.doctor.examine", fail)
     return call("doctor")
 
 
@@ -262,7 +262,7 @@ def test_clean_names_tracebacks_and_leaves_them(
 ) -> None:
     """They are for whoever mends the kit; a link of that name is somebody else's."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("harness.cli.clean", list)
+    monkeypatch.setattr("harness.running.ground.clean", list)
     file, link = (tmp_path / f"{output.CRASH}{name}.log" for name in ("one", "two"))
     file.write_text("Traceback")
     link.symlink_to(file)

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 import yaml
 
-from harness import cli
 from harness.checks.promises.table import FINDINGS
+from harness.cli.arguments import parser
 from harness.errors import ExitStatus
 from harness.faults import FAULTS
 from harness.faults.targets import RUNNING
@@ -24,6 +24,7 @@ from harness.model.plan import Plan
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, Outcome, TopologyKind
 from harness.running import selection
+from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.suite import folder_names
 from harness.running.vocabulary import shipped
@@ -53,7 +54,7 @@ def _plan(path: Path, deployment: Path | None = None) -> Plan:
         said="",
     )
     scenarios = selection.load([path], suite=None, overrides=(), deployment=deployment)
-    return selection.compile_all(scenarios, seed=1, ground=ground)[0]
+    return compile_all(scenarios, seed=1, ground=ground)[0]
 
 
 # ---------------------------------------------------------------- README
@@ -82,7 +83,7 @@ def test_readme_tells_every_make_variable_and_no_other() -> None:
 
 
 def _verbs() -> list[str]:
-    actions = cli._parser()._actions
+    actions = parser()._actions
     return [
         verb
         for action in actions

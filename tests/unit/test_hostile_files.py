@@ -17,6 +17,7 @@ from harness import cli, output
 from harness.errors import UsageError
 from harness.model.scenario import Scenario
 from harness.running import selection
+from harness.running.compiling import compile_all
 from harness.running.ground import ground_for_planning
 from harness.running.vocabulary import shipped
 from harness.scenario import load, load_deployment, load_fault
@@ -298,7 +299,7 @@ def _mutations(seed: int, count: int) -> Iterator[str]:
 
 def _planned(scenario: Scenario) -> None:
     ground = ground_for_planning("process")
-    selection.compile_all([scenario], seed=1, ground=ground)
+    compile_all([scenario], seed=1, ground=ground)
 
 
 def test_changed_scenarios_are_read_or_refused(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import cli, version
+from harness.cli.arguments import parser
+from harness.cli.choice import choice_of
 from harness.running.given_files import sorted_out
 from harness.running.selection import choose
 from harness.scenario import first_key
@@ -117,8 +119,8 @@ def test_files_that_do_not_go_together_are_refused(
 
 def test_a_run_names_its_deployment_for_whoever_repeats_it() -> None:
     """The command that a report prints has it, however it was given."""
-    options = cli._parser().parse_args(["run", "one.yaml", "theirs.yaml"])
-    (chosen,) = choose(cli._choice(options))
+    options = parser().parse_args(["run", "one.yaml", "theirs.yaml"])
+    (chosen,) = choose(choice_of(options))
     assert chosen.changed == ("--deployment", "theirs.yaml")
 
 

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from harness.errors import EnvironmentFailure, UsageError
+from harness.model.command_words import SUITES
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.running import selection
+from harness.running.compiling import compile_all, compile_chosen
 from harness.running.ground import Ground, choose_ground, ground_for_planning
 from harness.running.selection import Choice
 from harness.topology.docker.image import ImageChoice
@@ -122,7 +124,7 @@ def test_shipped_suites_are_never_empty() -> None:
     files = selection.scenario_files(None)
     found = {
         suite: {one.file for one in selection.load(files, suite=suite, overrides=(), deployment=None)}
-        for suite in selection.SUITES
+        for suite in SUITES
     }
     assert found["smoke"]
     assert found["smoke"] <= found["core"] <= found["all"]
@@ -151,7 +153,7 @@ def _choice(tmp_path: Path, *, names: tuple[str, str] = ("ours", "proposed")) ->
 def _labels(choice: Choice) -> list[str]:
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
     ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
-    plans = selection.compile_chosen(selection.choose(choice), seed=5, ground=ground)
+    plans = compile_chosen(selection.choose(choice), seed=5, ground=ground)
     assert len({plan.key for plan in plans}) == len(plans)
     return [plan.label for plan in plans]
 
@@ -221,9 +223,9 @@ def test_same_seed_compiles_the_same_plan(tmp_path: Path) -> None:
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
     ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
     scenarios = selection.load([write(tmp_path / "a.yaml")], suite=None, overrides=(), deployment=None)
-    one = selection.compile_all(scenarios, seed=5, ground=ground, changed=["--set", "workload.rate=9/s"])
-    assert one == selection.compile_all(scenarios, seed=5, ground=ground, changed=one[0].changed)
-    assert one != selection.compile_all(scenarios, seed=6, ground=ground, changed=one[0].changed)
+    one = compile_all(scenarios, seed=5, ground=ground, changed=["--set", "workload.rate=9/s"])
+    assert one == compile_all(scenarios, seed=5, ground=ground, changed=one[0].changed)
+    assert one != compile_all(scenarios, seed=6, ground=ground, changed=one[0].changed)
     assert one[0].changed == ("--set", "workload.rate=9/s")
 
 
@@ -323,7 +325,7 @@ def test_scenario_on_an_engine_that_is_not_here_is_skipped_and_the_others_run(
     monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
     scenarios = _deployed_on(tmp_path, None, "redis-8.0", "valkey-9.1")
     ground = choose_ground("docker", selection.engines_of(scenarios))
-    plans = selection.compile_all(scenarios, seed=1, ground=ground)
+    plans = compile_all(scenarios, seed=1, ground=ground)
     assert [plan.skip for plan in plans] == [None, None, "no image of valkey-9.1"]
     assert [ground.image_of(plan) for plan in plans[:2]] == ["image-of-any", "image-of-redis-8.0"]
 

@@ -1,4 +1,4 @@
-"""What makes bash and zsh complete the words of `failover-kit`: made from its parser, by shtab.
+"""`completion`: what makes bash and zsh complete the words of `failover-kit`, made from its parser by shtab.
 
     failover-kit completion bash > ~/.local/share/bash-completion/completions/failover-kit
 
@@ -14,15 +14,20 @@ from shlex import quote
 
 import shtab
 
+from harness import output
+from harness.cli.arguments import parser
 from harness.kit_files import kit_root
 from harness.topology.process import server_programs
-
-SHELLS = ("bash", "zsh")
 
 _SCENARIOS, _ENGINES = "_failover_kit_files_and_scenarios", "_failover_kit_engines"
 
 
-def script(parser: argparse.ArgumentParser, shell: str) -> str:
+def carry_out(options: argparse.Namespace) -> int:
+    output.say(_script(parser(), options.shell))
+    return 0
+
+
+def _script(parser: argparse.ArgumentParser, shell: str) -> str:
     words = _what_words_are()
     for action in _actions(parser):
         if action.dest in words and (action.type is not None or action.dest == "engine"):

@@ -1,0 +1,24 @@
+"""The command line.
+
+    arguments    the words of the command: every verb, its options, and the function that carries it out
+    command      from words to an exit status; errors as people read them
+
+The verbs. Each parses nothing, calls the stages, prints, and returns an exit status:
+
+    choice       which scenarios and deployments the options name
+    run          `run`
+    list         `list`
+    plan         `plan`
+    saved        `judge`, `show`, `why`, `history`, `prune`
+    by_hand      `up`, `status`, `inject`, `down`
+    beside       `with`
+    machine      `doctor`, `image`, `clean`
+    completion   `completion`
+
+Trap: the module of a verb is imported when somebody calls the verb: the Docker client, pyarrow and redis-py
+take most of a second. So `arguments` and `command` import no stage.
+"""
+
+from harness.cli.command import main
+
+__all__ = ["main"]

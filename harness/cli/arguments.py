@@ -1,0 +1,192 @@
+"""The words of the command: every verb, its options, and the function that carries it out.
+
+A function is named as `module:function` below `harness.cli`, and imported when the verb is called. Nothing
+here knows a stage: `--help` and a misspelt option answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from harness import __doc__ as package_doc
+from harness.errors import ExitStatus, UsageError
+from harness.model.command_words import BACKENDS, SUITES, seed_of
+from harness.model.engine import is_engine_name
+from harness.version import kit_version
+
+SHELLS = ("bash", "zsh")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="failover-kit",
+        description=(package_doc or "").splitlines()[0],
+        epilog=f"Exit status: {'; '.join(f'{one} {one.meaning}' for one in ExitStatus)}.",
+    )
+    made.add_argument("--version", action="version", version=f"failover-kit {kit_version()}")
+    verbs = made.add_subparsers(metavar="verb", required=True)
+
+    def verb(name: str, function: str, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(verb=function)
+        return added
+
+    running = verb("run", "run:carry_out", "run scenarios and report")
+    _selecting(running)
+    running.add_argument(
+        "--jobs", type=_positive, help="how many scenarios run in parallel (default: one per CPU)"
+    )
+    running.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
+    listing = verb("list", "list:carry_out", "list the scenarios with what they show and their tags")
+    _naming(listing)
+    _selecting(verb("plan", "plan:carry_out", "print what a run would do, without starting anything"))
+    judge = verb("judge", "saved:judge", "judge a saved run again, or a history from another tool")
+    judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
+    judge.add_argument(
+        "--history",
+        type=_path,
+        metavar="FILE",
+        help="a history as JSON lines, one operation per line, of any store of registers",
+    )
+    judge.add_argument("--partial", action="store_true", help="accept an incomplete last line of FILE")
+    _of_a_run(verb("show", "saved:show", "print the report of a saved run again"))
+    why = verb("why", "saved:why", "print all that a saved run recorded about one session")
+    _of_a_run(why)
+    why.add_argument(
+        "session",
+        nargs="?",
+        help="session id, or its beginning; without it, the broken sessions are listed",
+    )
+    why.add_argument("--scenario", type=_path, help="the scenario's folder in the run, or a part of its name")
+    _of_a_run(
+        verb("history", "saved:history", "print everything that one scenario recorded, as JSON lines for jq")
+    )
+    verb("doctor", "machine:doctor", "print what this machine can do and what is missing")
+    image = verb(
+        "image", "machine:image", "build an image for the nodes from Debian packages, without a registry"
+    )
+    image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
+    up = verb("up", "by_hand:up", "start the nodes of a scenario and keep them running (a held topology)")
+    _selecting(up)
+    up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
+    for name, function, text in (
+        ("status", "by_hand:status", "print the nodes and roles of held topologies"),
+        ("down", "by_hand:down", "stop a held topology"),
+    ):
+        verb(name, function, text).add_argument(
+            "run", nargs="?", help="its id; not needed if there is only one"
+        )
+    inject = verb("inject", "by_hand:inject", "inject a fault into a held topology")
+    inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
+    inject.add_argument("--run", help="id of the held topology; not needed if there is only one")
+    beside_it = verb(
+        "with",
+        "beside:carry_out",
+        "start nodes, run your own command against them, and inject faults meanwhile",
+    )
+    beside_it.add_argument(
+        "target",
+        type=_path,
+        help="single, sentinel, cluster, split, shared; a deployment file; or a scenario",
+    )
+    beside_it.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        help="as in a scenario's list, e.g. 'after: 3s, kill: primary'; may be repeated",
+    )
+    beside_it.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="an additional environment variable for the command, e.g. STORE={REDIS_URL}",
+    )
+    _settings_of_nodes(beside_it)
+    beside_it.add_argument(
+        "--engine", type=_engine, help="an engine by name, e.g. redis-7.0; doctor lists them"
+    )
+    beside_it.add_argument("--seed", type=_seed, help="repeat the random choices of faults")
+    beside_it.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
+    beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
+    complete = verb("completion", "completion:carry_out", "print a completion script for a shell")
+    complete.add_argument("shell", choices=SHELLS)
+    verb("clean", "machine:clean", "remove processes and containers that a killed harness left; results stay")
+    prune = verb("prune", "saved:prune", "remove old results")
+    prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
+    prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
+    return made
+
+
+def _naming(parser: argparse.ArgumentParser) -> None:
+    what = "a scenario: a file, a folder, or a glob over shipped ones"
+    parser.add_argument("files", type=_path, nargs="*", metavar="FILE", help=f"{what}; or a deployment file")
+    parser.add_argument(
+        "--scenario",
+        type=_path,
+        action="append",
+        default=[],
+        help="the same as FILE: a scenario; may be repeated",
+    )
+
+
+def _selecting(parser: argparse.ArgumentParser) -> None:
+    _naming(parser)
+    parser.add_argument("--suite", choices=SUITES, default="core", help="default: core")
+    _settings_of_nodes(parser)
+    parser.add_argument(
+        "--engine",
+        type=_engine,
+        action="append",
+        default=[],
+        help="an engine by name, e.g. redis-7.0 or valkey-9.1 (doctor lists them); may be repeated",
+    )
+    parser.add_argument("--seed", type=_seed, help="repeat a plan: the same arrivals, users and choices")
+    parser.add_argument(
+        "--deployment",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="run against another deployment; may be repeated",
+    )
+
+
+def _settings_of_nodes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
+
+
+def _of_a_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=_path, help="a results folder, e.g. runs/latest")
+
+
+def _path(text: str) -> str:
+    """Nothing is no path: it would mean the folder that somebody happens to be in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a path, found nothing (is a variable empty?)")
+    if "\n" in text or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected a path without control characters, found {text!r}")
+    return text
+
+
+def _seed(text: str) -> int:
+    try:
+        return seed_of(text)
+    except UsageError as problem:
+        raise argparse.ArgumentTypeError(str(problem).removeprefix("seed: ")) from problem
+
+
+def _engine(text: str) -> str:
+    if not is_engine_name(text):
+        raise argparse.ArgumentTypeError(
+            f"expected an engine such as redis, redis-7.0 or valkey-9.1, found {text!r}"
+        )
+    return text
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,59 @@
+"""A topology that is held while somebody works with it by hand: `up`, `status`, `inject`, `down`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.cli.choice import choice_of, given_in
+from harness.errors import UsageError
+from harness.model.plan import Plan
+from harness.model.scenario import FaultStep, Scenario
+from harness.running import by_hand, selection
+from harness.running.compiling import compile_chosen
+from harness.running.ground import Ground, choose_ground
+from harness.running.selection import Chosen
+from harness.running.vocabulary import shipped
+from harness.scenario import load_fault
+
+
+def up(options: argparse.Namespace) -> int:
+    plan, ground = _one_plan(options)
+    return by_hand.up(plan, ground, Path(options.out), sys.stdout)
+
+
+def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
+    chosen = _to_hold(options)
+    if len(chosen) != 1:
+        raise UsageError(
+            "up: expected one scenario or one deployment file, and one engine; found "
+            f"{len(chosen)} topologies"
+        )
+    ground = choose_ground(options.backend, selection.engines_of([one.scenario for one in chosen]))
+    (plan,) = compile_chosen(chosen, seed=options.seed or 0, ground=ground)
+    return plan, ground
+
+
+def _to_hold(options: argparse.Namespace) -> list[Chosen]:
+    given = given_in(options)
+    if given.scenarios:
+        return selection.choose(choice_of(options))
+    if not given.deployments:
+        raise UsageError("up: expected a scenario or a deployment file: failover-kit up sentinel/01")
+    return selection.choose_without_load(choice_of(options))
+
+
+def status(options: argparse.Namespace) -> int:
+    return by_hand.status(options.run, sys.stdout)
+
+
+def inject(options: argparse.Namespace) -> int:
+    def read(scenario: Scenario) -> FaultStep:
+        return load_fault(options.fault, scenario, shipped())
+
+    return by_hand.inject(read, options.run, sys.stdout)
+
+
+def down(options: argparse.Namespace) -> int:
+    return by_hand.down(options.run, sys.stdout)

@@ -1,0 +1,22 @@
+"""`list`: the scenarios, with what they show."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+from harness.errors import UsageError
+from harness.report import terminal
+from harness.running import selection
+from harness.running.given_files import sorted_out
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    given = sorted_out(options.files, scenarios=options.scenario)
+    if given.deployments:
+        raise UsageError(f"list: expected scenarios, found the deployment {given.deployments[0]}")
+    chosen = selection.choose(given.choice(suite="all"))
+    named = [replace(one.scenario, file=selection.as_typed(one.scenario.file)) for one in chosen]
+    terminal.show_list(named, sys.stdout)
+    return 0

@@ -1,0 +1,91 @@
+"""From chosen scenarios to plans for the nodes of this machine.
+
+Trap: one scenario may have several plans, against several deployments or on several engines. Its runs
+are told apart by their key (`Plan.key`) and, for people, by their variant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from harness import plan as planning
+from harness.checks.promises.table import FINDINGS
+from harness.errors import UsageError
+from harness.faults import FAULTS
+from harness.model.plan import Plan
+from harness.model.scenario import Scenario
+from harness.running.ground import Ground
+from harness.running.selection import Chosen
+
+
+def compile_chosen(chosen: Sequence[Chosen], *, seed: int, ground: Ground) -> tuple[Plan, ...]:
+    """A plan for each, named so that people can tell them apart.
+
+    Raises:
+        UsageError: as `compile_all`; the same run was asked for twice.
+    """
+    plans = [
+        plan
+        for one in chosen
+        for plan in compile_all([one.scenario], seed=seed, ground=ground, changed=one.changed)
+    ]
+    for key, times in Counter(plan.key for plan in plans).items():
+        if times > 1:
+            raise UsageError(f"{key.scenario}: expected each run once, found this scenario {times} times")
+    return _with_variants(plans)
+
+
+def _with_variants(plans: Sequence[Plan]) -> tuple[Plan, ...]:
+    """The plans, each with what tells it from the other plans of its scenario."""
+    names = _deployment_names(plans)
+    return tuple(
+        replace(plan, variant=_variant(plan, [one for one in plans if _same_scenario(one, plan)], names))
+        for plan in plans
+    )
+
+
+def _same_scenario(one: Plan, other: Plan) -> bool:
+    return one.key.scenario == other.key.scenario
+
+
+def _variant(plan: Plan, others: Sequence[Plan], names: dict[str, str]) -> str:
+    words = []
+    if len({one.key.deployment for one in others}) > 1:
+        words.append(names[plan.key.deployment])
+    if len({one.key.engine for one in others}) > 1:
+        words.append(plan.key.engine or "engine of this machine")
+    return ", ".join(words)
+
+
+def _deployment_names(plans: Iterable[Plan]) -> dict[str, str]:
+    """A name for each deployment file: the name in it, or its path where several have the same name."""
+    names = {plan.key.deployment: plan.scenario.deployment.name for plan in plans}
+    times = Counter(names.values())
+    return {file: name if times[name] == 1 else file for file, name in names.items()}
+
+
+def compile_all(
+    scenarios: Sequence[Scenario], *, seed: int, ground: Ground, changed: Sequence[str] = ()
+) -> tuple[Plan, ...]:
+    """`changed`: the options that changed the scenarios, kept so that the run can be repeated.
+
+    Raises:
+        UsageError: a plan that could not be judged, such as sessions that expire before their audit.
+    """
+    fits = {name: fault.fits for name, fault in FAULTS.items()}
+    plans = (
+        planning.compile(
+            one, seed=seed, backend=ground.backend, machine=ground.machine, fits=fits, findings=FINDINGS
+        )
+        for one in scenarios
+    )
+    return tuple(
+        replace(plan, changed=tuple(changed), skip=plan.skip or _without_engine(plan, ground))
+        for plan in plans
+    )
+
+
+def _without_engine(plan: Plan, ground: Ground) -> str | None:
+    return ground.missing.get(plan.scenario.deployment.engine or "")
