@@ -240,6 +240,14 @@ class ClockPair(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="typ
     """The same of a canary thread: shows a machine starved by others."""
     cpu_pressure: float | None = None
     """Share (0-1) of the last second in which some task waited for a CPU, from /proc/pressure/cpu."""
+    loop_behind_us: int | None = None
+    """For how much of the last second the load engine's loop was behind: the lateness of all its timers that
+    were more than 20 ms late, added up. None: recorded by an older version."""
+    nodes_waited_us: int | None = None
+    """How long the processes of all nodes together waited for a CPU in the last second, from
+    /proc/PID/schedstat. None: they are not to be seen from here."""
+    node_wait_us: int | None = None
+    """The most that a single one of them waited within a tenth of the second."""
 
 
 class PhaseChange(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="phase"):

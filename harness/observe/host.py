@@ -1,8 +1,8 @@
 """Watches the machine that the harness runs on, once a second: both clocks, and whether it is starved.
 
 Lateness of a 10 ms timer in the event loop says what the load engine suffers from itself and from
-others; that of a canary thread, and the kernel's CPU pressure, what it suffers from others. Judging
-when that is too much is not done here.
+others; that of a canary thread, and the kernel's CPU pressure, what it suffers from others. What the nodes
+themselves suffer is in `node_waits`. Judging when that is too much is not done here.
 """
 
 from __future__ import annotations
@@ -11,38 +11,72 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from harness.clock import Clock
 from harness.model.records import ClockPair
 from harness.model.seams import Recorder
 from harness.observe.context import every
+from harness.observe.node_waits import Waited
 
 CLOCKS_EVERY_S = 1.0
 TICK_S = 0.01
+BEHIND_S = 0.02
+"""A loop that is this late with a timer is behind: twice as late as it looks. Less is what one turn takes."""
 PRESSURE = Path("/proc/pressure/cpu")
 
 
+class Nodes(Protocol):
+    """As `NodeWaits`: what the nodes waited for a CPU."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def take(self) -> Waited | None: ...
+
+
+class Lag(NamedTuple):
+    worst_us: int
+    """The worst lateness of a single tick."""
+    behind_us: int
+    """That of all ticks that were late, added up."""
+
+
 class LoopLag:
-    """The worst lateness of a 10 ms timer in the running event loop."""
+    """The lateness of a 10 ms timer in the running event loop.
+
+    A tick is due 10 ms after the last one was noticed, so what two ticks are late never overlaps: the sum is
+    time in which nothing else was noticed either. Trap: the worst alone hides a loop that is late with each.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._worst_s = 0.0
+        self._behind_s = 0.0
+        self._taken_s = 0.0
+        """Of the lateness of the tick that is due now: what was taken already."""
         self._due = self._loop.time() + TICK_S
         self._timer = self._loop.call_at(self._due, self._tick)
 
-    def take_us(self) -> int:
+    def take(self) -> Lag:
         """Since it was last taken, a tick that is overdue now included."""
-        worst_s = max(self._worst_s, self._loop.time() - self._due)
-        self._worst_s = 0.0
-        return round(max(0.0, worst_s) * 1e6)
+        self._notice(overdue := self._loop.time() - self._due)
+        lag = Lag(round(self._worst_s * 1e6), round(self._behind_s * 1e6))
+        self._worst_s = self._behind_s = 0.0
+        self._taken_s = max(self._taken_s, overdue)
+        return lag
 
     def stop(self) -> None:
         self._timer.cancel()
 
+    def _notice(self, late_s: float) -> None:
+        self._worst_s = max(self._worst_s, late_s)
+        if late_s > BEHIND_S:
+            self._behind_s += late_s - self._taken_s
+
     def _tick(self) -> None:
         now = self._loop.time()
-        self._worst_s = max(self._worst_s, now - self._due)
+        self._notice(now - self._due)
+        self._taken_s = 0.0
         self._due = now + TICK_S
         self._timer = self._loop.call_at(self._due, self._tick)
 
@@ -102,18 +136,23 @@ def stalled_us(pressure: str) -> int:
     return int(some.rpartition("total=")[2])
 
 
-async def watch_host(record: Recorder, clock: Clock) -> None:
+async def watch_host(record: Recorder, clock: Clock, nodes: Nodes) -> None:
     """Record a `ClockPair` each second until cancelled."""
     loop_lag, canary, pressure = LoopLag(), CanaryLag(), CpuPressure(clock)
+    nodes.start()
 
     async def once() -> None:
+        lag, waited = loop_lag.take(), nodes.take()
         record(
             ClockPair(
                 t_us=clock.now_us(),
                 wall_us=clock.wall_us(),
-                loop_lag_us=loop_lag.take_us(),
+                loop_lag_us=max(0, lag.worst_us),
                 canary_lag_us=canary.take_us(),
                 cpu_pressure=pressure.take(),
+                loop_behind_us=lag.behind_us,
+                nodes_waited_us=None if waited is None else waited.together_us,
+                node_wait_us=None if waited is None else waited.worst_us,
             )
         )
 
@@ -122,3 +161,4 @@ async def watch_host(record: Recorder, clock: Clock) -> None:
     finally:
         loop_lag.stop()
         canary.stop()
+        nodes.stop()

@@ -23,6 +23,7 @@ from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
 from harness.observe.host import watch_host
 from harness.observe.live_state import LiveState
+from harness.observe.node_waits import NodeWaits
 from harness.observe.process_states import ProcessStates
 from harness.observe.recovery import RecoveryWatch
 from harness.observe.samples import NodeAnswer, sample_node, sample_sentinel
@@ -186,7 +187,8 @@ class Observers:
         self._start(self._deposed.watch(self._forensics.last_look))
         self._start(self._process_states.watch())
         self._start(self._recovery.watch())
-        self._start(watch_host(self.record, self._clock))
+        nodes = NodeWaits([node.name for node in self._plan.nodes], self._topology.state)
+        self._start(watch_host(self.record, self._clock, nodes))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))

@@ -1,16 +1,19 @@
 """How late this machine was with everything, and so how much of a measured time may be its own.
 
-Two things should never have to wait: the load engine's loop, and a thread that does nothing else. What
-they had to wait, second by second, widens every measured time by as much, and by no more: an outage of
-30 s is no shorter than 2 s because the machine was 3 s late. Trap: a busy machine is no late one. Two
-runs side by side on two cores keep some task waiting most of the time and still measure well.
+Three things should never have to wait: the load engine's loop, a thread that does nothing else, and the
+nodes. What they waited, second by second, widens every measured time by as much, and by no more: an outage of
+30 s is no shorter than 2 s because the machine was 3 s late.
+
+Traps. A busy machine is no late one: two runs side by side on two cores keep some task waiting most of the
+time and still measure well. And a loop that is late by 200 ms with everything it does is not late by 200 ms:
+what a client does passes through it many times, and all of it together was late for most of the second.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +38,8 @@ PRESSURE_SHARE = 0.95
 cores use them fully; it counts in seconds in which the canary was late as well."""
 PRESSED_CANARY_S = 0.05
 """Five of its ticks: then Redis, which is scheduled no better, answers late as well."""
+LONG_WAIT_S = 0.05
+"""Of a node, within a tenth of a second. Shorter ones add up to little in a dozen hand-overs."""
 HAND_OVERS = 12
 """From one process to another, each after the one before, until a user is served again: sentinels agree,
 elect, promote a replica, see that it is primary, and tell a client, which asks it; each is a request and its
@@ -56,8 +61,14 @@ class Waits(NamedTuple):
 class Lateness:
     delays_s: tuple[float, ...] = ()
     """The worst delay of every second of fault and recovery; those that nobody notices are 0."""
+    behind_s: tuple[float, ...] = ()
+    """For how much of every second the load engine's loop was behind; empty: only `delays_s` is known."""
     waits: tuple[Waits, ...] = ()
-    """Second by second: what is done passes from task to task, and each of them may have waited."""
+    """Second by second, where nobody looked at the nodes: what is done passes from task to task, and each of
+    them may have waited like those that somebody looked at."""
+    node_waits: tuple[Waits, ...] = ()
+    """The same as the kernel counted it for the nodes themselves. They wait before and after the loop does,
+    so it comes on top."""
     answers_s: float = 0.0
     """What the slowest hundredth of the answers took once nothing was wrong any more; 0: nobody notices."""
     bound_s: float = USUAL_BOUND_S
@@ -74,12 +85,17 @@ class Lateness:
         short steps one after the other, and what delays each of them delays it by the sum. What was late is
         longer, and so holds more of the delays. Where everybody waited for a CPU, each hand-over did, as long
         as the worst that was seen; but there are only so many, however long it takes."""
-        late_s = 0.0
-        while (more_s := _most_within(self.delays_s, math.ceil(bound_s + late_s) + 1)) > late_s:
+        late_s, each_s = 0.0, self.behind_s or self.delays_s
+        while (more_s := _most_within(each_s, math.ceil(bound_s + late_s) + 1)) > late_s:
             late_s = more_s
-        seconds = math.ceil(bound_s) + 1
-        waits_s = [_handed_over(self.waits[at : at + seconds]) for at in range(len(self.waits))]
-        return max(late_s, self.answers_s, *waits_s)
+        late_s = max(late_s, self.answers_s, _most_handed_over(self.waits, bound_s))
+        return late_s + _most_handed_over(self.node_waits, bound_s + late_s)
+
+    @property
+    def of_nodes(self) -> Lateness:
+        """What it may have done to the nodes among themselves. A loop that is behind holds up what passes
+        through it, which is the clients' traffic; what nodes do it sees later by a delay, and no more."""
+        return replace(self, behind_s=())
 
     @property
     def hides_s(self) -> float:
@@ -99,16 +115,31 @@ class Lateness:
 
 def lateness(facts: Facts) -> Lateness:
     clocks = judged_clocks(facts)
-    delays_s = [max(pair.loop_lag_us, pair.canary_lag_us) / 1e6 for pair in clocks]
     return Lateness(
-        delays_s=tuple(_noticed(delay_s) for delay_s in delays_s),
-        waits=tuple(
-            Waits(delay_s, pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else Waits()
-            for pair, delay_s in zip(clocks, delays_s, strict=True)
-        ),
+        delays_s=tuple(_noticed(_delay_s(pair)) for pair in clocks),
+        behind_s=tuple(_noticed(max(_delay_s(pair), (pair.loop_behind_us or 0) / 1e6)) for pair in clocks),
+        waits=tuple(_waits(pair) for pair in clocks),
+        node_waits=tuple(_node_waits(pair) for pair in clocks),
         answers_s=_noticed(_slow_answers_s(facts)),
         bound_s=_tightest_bound_s(facts),
     )
+
+
+def _delay_s(pair: ClockPair) -> float:
+    return max(pair.loop_lag_us, pair.canary_lag_us) / 1e6
+
+
+def _waits(pair: ClockPair) -> Waits:
+    """What the nodes may have waited, of which nobody knows."""
+    if pair.node_wait_us is not None:
+        return Waits()
+    delay_s = _delay_s(pair)
+    return Waits(delay_s, pair.cpu_pressure or 0.0) if _noticed(delay_s) or _pressed(pair) else Waits()
+
+
+def _node_waits(pair: ClockPair) -> Waits:
+    worst_s = (pair.node_wait_us or 0) / 1e6
+    return Waits(worst_s, (pair.nodes_waited_us or 0) / 1e6) if worst_s >= LONG_WAIT_S else Waits()
 
 
 def _noticed(delay_s: float) -> float:
@@ -151,6 +182,12 @@ def _tightest_bound_s(facts: Facts) -> float:
         if expectation.timing and bound
     ]
     return min(bounds, default=USUAL_BOUND_S)
+
+
+def _most_handed_over(waits: Sequence[Waits], bound_s: float) -> float:
+    """In as many seconds as it takes, wherever they are."""
+    seconds = math.ceil(bound_s) + 1
+    return max((_handed_over(waits[at : at + seconds]) for at in range(len(waits))), default=0.0)
 
 
 def _handed_over(seconds: Sequence[Waits]) -> float:

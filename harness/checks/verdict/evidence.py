@@ -72,8 +72,9 @@ class Evidence:
         limit = FINDINGS[finding].limit if finding in FINDINGS else None
         limit_s = self.lateness.bound_s if limit is None else self.limits_s.get(limit, self.lateness.bound_s)
         lasted_s = None if limit is None else self.lasted_s.get(limit)
-        late = self.lateness.counts_within(limit_s, lasted_s)
-        return self.about(Affects.TIMING) + ((self.lateness.said(limit_s, lasted_s),) if late else ())
+        machine = self.lateness.of_nodes if limit is Limit.RECOVERY else self.lateness
+        late = machine.counts_within(limit_s, lasted_s)
+        return self.about(Affects.TIMING) + ((machine.said(limit_s, lasted_s),) if late else ())
 
     def lacks(self, measure: str) -> tuple[str, ...]:
         """Why the run recorded too little to rule this out."""

@@ -188,7 +188,7 @@ class Links:
 
     def _run(self, container: Any, script: str) -> str:
         pid = int(container.attrs["State"]["Pid"])
-        if _may_enter_namespaces() and not os.environ.get(HELPER_IMAGE) and _is_ours(pid, container.id):
+        if _may_enter_namespaces() and not os.environ.get(HELPER_IMAGE) and is_ours(pid, container.id):
             return _in_namespace(pid, script)
         return self._in_helper(container, script)
 
@@ -260,7 +260,7 @@ def _may_enter_namespaces() -> bool:
     return os.geteuid() == 0 and all(shutil.which(tool) for tool in ("nsenter", "iptables-restore", "bash"))
 
 
-def _is_ours(pid: int, container: str) -> bool:
+def is_ours(pid: int, container: str) -> bool:
     """Whether a pid that the engine told means the same process here; not inside a container."""
     try:
         return container in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")

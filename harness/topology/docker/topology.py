@@ -34,7 +34,7 @@ from harness.topology.docker import compose, daemon, held_record
 from harness.topology.docker.addresses import free_subnet, web_ports
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.held_record import HeldRecord
-from harness.topology.docker.links import Links
+from harness.topology.docker.links import Links, is_ours
 
 GONE_WITHIN_S = 10.0
 ANSWERS_WITHIN_S = 20.0
@@ -99,12 +99,13 @@ class DockerTopology:
         return Source()
 
     def state(self, node: str) -> NodeState:
-        found = self._inspected(node).attrs["State"]
-        running = bool(found["Running"])
+        container = self._inspected(node)
+        found = container.attrs["State"]
+        running, pid = bool(found["Running"]), int(found["Pid"])
         return NodeState(
             running=running,
             paused=bool(found["Paused"]),
-            pid=int(found["Pid"]) or None,
+            pid=pid if pid and is_ours(pid, container.id) else None,
             exit_code=None if running else int(found["ExitCode"]),
         )
 

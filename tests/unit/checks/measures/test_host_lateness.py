@@ -32,14 +32,24 @@ def late(history: History) -> Lateness:
 
 
 def clock(
-    second: float, *, loop: float = 0.0, canary: float = 0.0, pressure: float | None = 0.0
+    second: float,
+    *,
+    loop: float = 0.0,
+    canary: float = 0.0,
+    pressure: float | None = 0.0,
+    behind: float | None = None,
+    nodes: tuple[float, float] | None = None,
 ) -> ClockPair:
+    """`nodes`: the most that one of them waited at once, and all together."""
     return ClockPair(
         t_us=us(second),
         wall_us=us(second),
         loop_lag_us=us(loop),
         canary_lag_us=us(canary),
         cpu_pressure=pressure,
+        loop_behind_us=None if behind is None else us(behind),
+        node_wait_us=None if nodes is None else us(nodes[0]),
+        nodes_waited_us=None if nodes is None else us(nodes[1]),
     )
 
 
@@ -102,6 +112,31 @@ def test_waiting_for_a_processor_delays_each_hand_over(
 ) -> None:
     """A machine that is busy for eight seconds does not make a failover eight seconds longer."""
     assert Lateness(waits=tuple(waits)).within_s(bound_s) == pytest.approx(late_s)
+
+
+def test_loop_that_is_behind_all_the_time_delays_by_all_of_it() -> None:
+    """No tick was later than 200 ms, and what passes through the loop ten times was late ten times. How much a
+    success may have been noticed late is still the longest single delay."""
+    crowded = Lateness(delays_s=(0.2,) * 9, behind_s=(0.9,) * 9)
+    assert crowded.within_s(2.0) == pytest.approx(8.1)
+    assert crowded.hides_s == 0.2
+    assert Lateness(delays_s=(0.2,) * 9, behind_s=(0.0, 0.9) + (0.0,) * 7).within_s(2.0) == 0.9
+
+
+def test_loop_that_is_behind_holds_up_nothing_among_nodes() -> None:
+    """Sentinels do not pass through it: they are seen later by its delays."""
+    crowded = Lateness(delays_s=(0.2,) * 9, behind_s=(0.9,) * 9, node_waits=(Waits(0.1, 0.3),))
+    assert crowded.of_nodes.within_s(2.0) == pytest.approx(0.8 + 0.3)
+    assert crowded.of_nodes.hides_s == crowded.hides_s
+
+
+def test_waiting_of_nodes_comes_on_top_of_the_loops() -> None:
+    """They elect first, and then the clients come; a stretch that the loop made longer holds more of it."""
+    nodes = (Waits(0.1, 0.3), Waits(), Waits(0.2, 0.2), Waits(0.1, 0.1))
+    assert Lateness(node_waits=nodes).within_s(1.0) == pytest.approx(0.3)
+    assert Lateness(node_waits=nodes).within_s(2.0) == pytest.approx(0.5)
+    assert Lateness(delays_s=(0.5,), node_waits=nodes).within_s(2.0) == pytest.approx(0.5 + 0.6)
+    assert Lateness(node_waits=(Waits(0.2, 1.0),) * 20).within_s(9.0) == pytest.approx(12 * 0.2)
 
 
 def test_window_is_hidden_by_the_longest_single_delay() -> None:
@@ -172,6 +207,36 @@ def test_waiting_for_a_processor_counts_where_it_shows(
 ) -> None:
     """Nearly all of a second, and the canary was late as well; or the delay was noticed anyway."""
     assert late(with_clocks(clock(11, canary=canary, pressure=pressure))).waits == (waits,)
+
+
+@pytest.mark.parametrize(
+    ("loop", "behind", "behind_s"),
+    [(0.05, 0.11, 0.11), (0.05, 0.1, 0.0), (0.3, 0.2, 0.3), (0.3, None, 0.3), (0.02, 0.9, 0.9)],
+)
+def test_loop_was_behind_for_all_its_late_ticks(loop: float, behind: float | None, behind_s: float) -> None:
+    """And for no less than its worst. A tenth of a second in one is nothing; an older record has the worst only."""
+    found = late(with_clocks(clock(11, loop=loop, behind=behind)))
+    assert found.behind_s == (behind_s,)
+    assert found.delays_s == (loop if loop > LAG_AT_LEAST_S else 0.0,)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "node_waits"),
+    [
+        ((0.05, 0.4), Waits(0.05, 0.4)),
+        ((0.0499, 0.4), Waits()),
+        ((0.0, 0.0), Waits()),
+        ((0.3, 0.3), Waits(0.3, 0.3)),
+    ],
+)
+def test_what_nodes_waited_is_what_the_kernel_counted(nodes: tuple[float, float], node_waits: Waits) -> None:
+    """Then nobody needs to guess it from what others waited, and short waits are none."""
+    found = late(with_clocks(clock(11, canary=0.3, pressure=1.0, nodes=nodes)))
+    assert found.node_waits == (node_waits,)
+    assert found.waits == (Waits(),)
+    assert found.delays_s == (0.3,)
+    unseen = late(with_clocks(clock(11, canary=0.3, pressure=1.0)))
+    assert (unseen.node_waits, unseen.waits) == ((Waits(),), (Waits(0.3, 1.0),))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from harness.checks.facts.clock_drift import drift_of
 from harness.checks.facts.of_run import facts_of
-from harness.checks.measures.host_lateness import Lateness
+from harness.checks.measures.host_lateness import Lateness, Waits
 from harness.checks.verdict.evidence import Affects, Evidence, Gap, weigh
 from harness.model.finding_kind import Limit
 from harness.model.history import History
@@ -173,6 +173,21 @@ def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() ->
     quiet = Sketch(faulty=False)
     quiet.do(OperationKind.WRITE, 5.0)
     assert gaps(quiet.history()) == []
+
+
+def test_recovery_is_not_held_up_by_a_loop_that_is_behind() -> None:
+    """Nodes agree without it; whoever was logged out by an outage had to pass through it."""
+    limits_s = {Limit.RECOVERY: 8.0, Limit.IDLE_TIMEOUT: 8.0}
+    machine = Lateness(delays_s=(0.2,) * 4, behind_s=(0.9,) * 4)
+    crowded = Evidence(lateness=machine, limits_s=limits_s)
+    assert crowded.about_delays("no-recovery") == ()
+    assert crowded.about_delays("logged-out-by-outage") == (
+        "delayed by 3600 ms, which is too much to judge a limit of 8 s",
+    )
+    starved = Evidence(lateness=replace(machine, node_waits=(Waits(0.4, 0.8),)), limits_s=limits_s)
+    assert starved.about_delays("no-recovery") == (
+        "delayed by 1600 ms, which is too much to judge a limit of 8 s",
+    )
 
 
 def test_delay_is_held_against_the_findings_own_limit() -> None:
