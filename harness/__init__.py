@@ -24,6 +24,7 @@ Read the package in the order the data flows:
     running/     its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
     saved/       results on disk: one run judged, a suite judged again, sessions' stories
     beside/      a command of somebody's own in the place of the session traffic
+    lint/        configuration files against rules about failover; starts nothing
     doctor       what this machine can do, and what each missing piece would need
     output       standard output and error as the verbs use them
     cli/         the verbs; `failover_kit/` beside this package is the way in from outside

@@ -8,6 +8,7 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
     choice       which scenarios and deployments the options name
     run          `run`
     list         `list`
+    lint         `lint`
     plan         `plan`
     saved        `judge`, `show`, `why`, `history`, `prune`
     by_hand      `up`, `status`, `inject`, `down`

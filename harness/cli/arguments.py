@@ -41,6 +41,23 @@ def parser() -> argparse.ArgumentParser:
     listing = verb("list", "list:carry_out", "list the scenarios with what they show and their tags")
     _naming(listing)
     _selecting(verb("plan", "plan:carry_out", "print what a run would do, without starting anything"))
+    linting = verb(
+        "lint", "lint:carry_out", "check configuration files for what breaks at a failover; starts nothing"
+    )
+    linting.add_argument(
+        "files",
+        type=_path,
+        nargs="+",
+        metavar="FILE",
+        help="redis.conf, sentinel.conf, users.acl, Compose, haproxy.cfg, deployment, scenario; files given "
+        "together are one deployment",
+    )
+    linting.add_argument("--format", choices=("text", "sarif", "junit"), default="text", help="default: text")
+    linting.add_argument(
+        "--prove", action="store_true", help="run the scenarios that show what was found, on real nodes"
+    )
+    linting.add_argument("--backend", choices=BACKENDS, default="auto", help="of --prove; default: auto")
+    linting.add_argument("--out", type=_path, default="runs", help="folder for results of --prove")
     judge = verb("judge", "saved:judge", "judge a saved run again, or a history from another tool")
     judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
     judge.add_argument(

@@ -77,7 +77,20 @@ def parsed(name: str, value: str) -> Directive:
     Raises:
         Malformed: it is not exactly one directive.
     """
-    head, rest = split(name), split(value)
+    return _of_words(split(name), split(value))
+
+
+def of_line(line: str) -> Directive:
+    """What the server makes of a whole line of a configuration file.
+
+    Raises:
+        Malformed: it is not exactly one directive.
+    """
+    words = split(line)
+    return _of_words(words[:1], words[1:])
+
+
+def _of_words(head: tuple[str, ...], rest: tuple[str, ...]) -> Directive:
     if head and head[0].lower() == "sentinel":
         words = head + rest
         if len(words) < 2 or len(head) > 2:

@@ -2,6 +2,8 @@
 
     first_key     which kind of file it is
     source        the text of a file, whatever the path leads to
+    file_kind     a redis.conf, a Compose project, … in its place: recognised by content
+    conf_file     a redis.conf or sentinel.conf, line by line
     tree          YAML nodes that know where they come from
     problems      what is wrong, all of it, with the nearest legal word
     values        times, sizes, rates, words: how each is written

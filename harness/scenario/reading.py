@@ -14,8 +14,10 @@ from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
 from harness.scenario.expectations import read_expectations
 from harness.scenario.faults import read_fault, read_faults
+from harness.scenario.file_kind import kind_of, use_of
 from harness.scenario.overrides import apply
 from harness.scenario.problems import Problems
+from harness.scenario.source import CONF_MAX, text_of
 from harness.scenario.surroundings import Surroundings
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
@@ -116,7 +118,7 @@ def load(
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    root = tree.compose_file(path)
+    root = _composed(path, "a scenario")
     _check_no_deployment_file(root)
     elsewhere = [text for text in overrides if deployment is not None and text.startswith("deployment.")]
     root = apply(root, [text for text in overrides if text not in elsewhere])
@@ -135,7 +137,15 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    return replace(_deployment_at(tree.compose_file(path), overrides), file=str(path))
+    return replace(_deployment_at(_composed(path, "a deployment file"), overrides), file=str(path))
+
+
+def _composed(path: Path, expected: str) -> tree.Node:
+    """The tree of a file; one that is something else altogether is answered with what can be done with it."""
+    kind = kind_of(text_of(path, at_most=CONF_MAX), path.name)
+    if use := use_of(kind, str(path)):
+        raise UsageError(f"{path}:1: expected {expected}, found {kind}: {use}")
+    return tree.compose_file(path)
 
 
 def _deployment_at(given: tree.Node, overrides: Sequence[str]) -> Deployment:

@@ -25,16 +25,20 @@ _OTHER_ENCODINGS = {
 }
 
 
-def text_of(path: Path) -> str:
+CONF_MAX = 1024 * 1024
+"""Of a configuration file: the one that Redis is shipped with has 110 kB, nearly all of it comments."""
+
+
+def text_of(path: Path, *, at_most: int = SIZE_MAX) -> str:
     """The file's text, without a byte order mark.
 
     Raises:
         UsageError: it cannot be read, is too large, or is not plain UTF-8 text.
     """
-    return _decoded(_bytes_of(path), path)
+    return _decoded(_bytes_of(path, at_most), path)
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path, at_most: int) -> bytes:
     if not str(path).isprintable():  # also bytes that are no UTF-8, which no result could repeat
         raise UsageError(f"{path}: expected a file name of printable UTF-8; rename it")
     try:
@@ -42,15 +46,12 @@ def _bytes_of(path: Path) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"{path}: cannot be read: expected a file, found {_kind(found.st_mode)}")
         with path.open("rb") as file:
-            content = file.read(SIZE_MAX + 1)
+            content = file.read(at_most + 1)
     except OSError as problem:
         raise UsageError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
-    if len(content) > SIZE_MAX:
+    if len(content) > at_most:
         size = max(found.st_size, len(content))
-        raise UsageError(
-            f"{path}: expected at most {SIZE_MAX} bytes of YAML, found {size}; the lines of a whole "
-            "redis.conf go under 'redis' in the 'topology' of a deployment file, without its comments"
-        )
+        raise UsageError(f"{path}: expected at most {at_most} bytes, found {size}")
     return content
 
 

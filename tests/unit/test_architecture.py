@@ -16,7 +16,7 @@ PACKAGE = ROOT / "harness"
 
 GROUND = {"model", "errors", "clock", "kit_files", "redis_wire", "safe_files", "tasks", "visible"}
 STAGES = {"scenario", "plan", "topology", "sessions", "faults", "observe", "history", "checks", "report"}
-PURE = {"scenario", "plan", "checks", "report", "model"}
+PURE = {"scenario", "plan", "checks", "report", "model", "lint"}
 UNTOUCHABLE = {"redis", "hiredis", "docker", "subprocess", "asyncio", "socket"}
 PURE_OF_THE_WIRE = {f"harness.redis_wire.{name}" for name in ("keys", "refusals", "words")}
 

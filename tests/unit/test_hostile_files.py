@@ -124,7 +124,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "Latin-1": (GOOD.replace("quiet", "tr\xe8s").encode("latin-1"), ":2: cannot be read: expected UTF-8"),
     "UTF-16": (GOOD.encode("utf-16"), ":1: cannot be read: expected UTF-8, found UTF-16"),
     "UTF-32": (GOOD.encode("utf-32"), ":1: cannot be read: expected UTF-8, found UTF-32"),
-    "10 MB": (b"#" * 10_000_000, "expected at most 65536 bytes of YAML, found 10000000"),
+    "10 MB": (b"#" * 10_000_000, "expected at most 1048576 bytes, found 10000000"),
     "64 kB of unknown keys": (
         GOOD.encode() + b"".join(b"key%d: 1\n" % n for n in range(5000)),
         "only the first 50 problems are shown",

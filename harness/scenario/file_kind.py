@@ -1,0 +1,122 @@
+"""What kind of file somebody gave: a scenario, a redis.conf, a Compose project, … by its content.
+
+The one place that knows. Verbs that expect a scenario or a deployment answer with what the kit can do with
+the file that they were given instead; `lint` goes by it too. Looks instead of parsing, so that a file with
+a mistake in it is still recognised. Trap: the name decides only where the content says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import PurePath
+
+from harness.model.directive_table import HARMLESS, LEFT_OUT, TODAYS_SPELLING
+
+
+class FileKind(StrEnum):
+    """In the words of messages."""
+
+    SCENARIO = "a scenario"
+    DEPLOYMENT = "a deployment file"
+    REDIS_CONF = "a redis.conf"
+    SENTINEL_CONF = "a sentinel.conf"
+    USERS_ACL = "a file of ACL users"
+    COMPOSE = "a Compose project"
+    HAPROXY = "an HAProxy configuration"
+    HELM_VALUES = "values of a Helm chart"
+    KUBERNETES = "a Kubernetes manifest"
+    OTHER = "another kind of file"
+
+
+LINTED = (
+    FileKind.REDIS_CONF,
+    FileKind.SENTINEL_CONF,
+    FileKind.USERS_ACL,
+    FileKind.COMPOSE,
+    FileKind.HAPROXY,
+    FileKind.DEPLOYMENT,
+    FileKind.SCENARIO,
+)
+"""What `lint` reads."""
+
+_USE: Mapping[FileKind, str] = {
+    FileKind.REDIS_CONF: (
+        "its lines go under 'redis' in the 'topology' of a deployment file; to check it: failover-kit lint {}"
+    ),
+    FileKind.SENTINEL_CONF: (
+        "its lines go under 'sentinel' in the 'topology' of a deployment file; "
+        "to check it: failover-kit lint {}"
+    ),
+    FileKind.USERS_ACL: "to check it: failover-kit lint {}",
+    FileKind.COMPOSE: (
+        "write a deployment file with the topology that it starts; to check it: failover-kit lint {}"
+    ),
+    FileKind.HAPROXY: "to check it: failover-kit lint {}",
+    FileKind.HELM_VALUES: (
+        "take the redis.conf and sentinel.conf that the chart makes of them (helm template), "
+        "and check those: failover-kit lint redis.conf sentinel.conf"
+    ),
+    FileKind.KUBERNETES: (
+        "take the redis.conf and sentinel.conf out of its ConfigMap, "
+        "and check those: failover-kit lint redis.conf sentinel.conf"
+    ),
+}
+
+_COMMENTS = ("#", "---", "%", ";")
+_KEY = re.compile(r"""["']?([A-Za-z_][\w.-]*)["']?\s*:(?:\s|$)""")
+_JSON_KEY = re.compile(r"""["'](services|apiVersion)["']\s*:""")
+_SECTION = re.compile(r"(global|defaults|(frontend|backend|listen|resolvers|userlist)\s+\S+)\s*(#.*)?$")
+_USER = re.compile(r"user\s+\S+(\s|$)")
+_CHART = frozenset(
+    ("architecture", "auth", "replica", "sentinel", "replicaCount", "image", "redis", "haproxy",
+     "metrics", "persistence", "volumePermissions", "serviceAccount", "networkPolicy", "commonConfiguration",
+     "nameOverride", "fullnameOverride", "existingSecret", "resources", "podAnnotations", "nodeSelector",
+     "tolerations", "affinity")
+)  # fmt: skip
+_DIRECTIVES = frozenset({*HARMLESS, *LEFT_OUT, *TODAYS_SPELLING})
+_BY_NAME = {"redis.conf": FileKind.REDIS_CONF, "sentinel.conf": FileKind.SENTINEL_CONF}
+
+
+def kind_of(text: str, name: str = "") -> FileKind:
+    """The kind of a file with this text; `name` for one that has no telling line."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(_COMMENTS)]
+    found = _yaml(lines) or _haproxy(lines) or _configuration(lines)
+    return found or _BY_NAME.get(PurePath(name).name.lower(), FileKind.OTHER)
+
+
+def use_of(kind: FileKind, file: str) -> str:
+    """What somebody can do with a file of this kind, who gave it in the place of a scenario or a deployment;
+    empty: nothing that the kit knows of."""
+    return _USE.get(kind, "").format(file)
+
+
+def _yaml(lines: list[str]) -> FileKind | None:
+    if not lines:
+        return None
+    first = _KEY.match(lines[0].lstrip().removeprefix("{").lstrip())
+    if first and first[1] in {"scenario", "deployment"}:
+        return FileKind.SCENARIO if first[1] == "scenario" else FileKind.DEPLOYMENT
+    keys = {found[1] for line in lines if (found := _KEY.match(line))}
+    if lines[0].lstrip().startswith("{"):
+        keys |= {found[1] for line in lines for found in _JSON_KEY.finditer(line)}
+    if "services" in keys:
+        return FileKind.COMPOSE
+    if "apiVersion" in keys:
+        return FileKind.KUBERNETES
+    return FileKind.HELM_VALUES if len(keys & _CHART) > 1 else None
+
+
+def _haproxy(lines: list[str]) -> FileKind | None:
+    return FileKind.HAPROXY if any(_SECTION.match(line) for line in lines) else None
+
+
+def _configuration(lines: list[str]) -> FileKind | None:
+    words = [line.split() for line in lines]
+    if words and all(_USER.match(line) for line in lines):
+        return FileKind.USERS_ACL
+    if any(one[0].lower() == "sentinel" and len(one) > 1 for one in words):
+        return FileKind.SENTINEL_CONF
+    known = sum(one[0].lower() in _DIRECTIVES for one in words)
+    return FileKind.REDIS_CONF if known and known * 2 >= len(words) else None
