@@ -60,7 +60,7 @@ class Past:
             NoEffect: there will be none.
         """
         if number in self._failures:
-            raise NoEffect(f"fault {number}had no effect, and this fault starts after it")
+            raise NoEffect(f"fault {number} had no effect, and this fault starts after it")
         return self._effects.get(number)
 
     def was_done(self, number: int) -> bool:

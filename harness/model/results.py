@@ -91,6 +91,8 @@ class ScenarioResult:
     attempts: int = 1
     changed: tuple[str, ...] = ()
     """As in the plan: what the command that repeats it must say besides the file and the seed."""
+    start_that_never_came: str = ""
+    """A fault waited for its start in vain, in a sentence: the same plan would wait for the same."""
     log_tail: str = ""
     """Verdict ERROR: the last lines of the attempt's own log."""
 

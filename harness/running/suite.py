@@ -175,6 +175,12 @@ class Suite:
                 continue
             if any(one.decides for one in first.left_out):  # would be inconclusive again
                 continue
+            if first.start_that_never_came:
+                self._display.line(
+                    f"{plan.label}: inconclusive, and not run again, as the same plan waits for the same:"
+                    f" {first.start_that_never_came}"
+                )
+                continue
             self._display.line(f"{plan.label}: inconclusive; running it once more, alone, with the same seed")
             folder = self._folders[plan.key]
             again = folder.with_name(f"{folder.name}{SECOND_ATTEMPT}")

@@ -17,6 +17,7 @@ import msgspec
 from harness import history
 from harness.checks.judge import judge
 from harness.checks.verdict.conclusion import why_clause
+from harness.checks.verdict.evidence import start_that_never_came
 from harness.checks.verdict.story import stories
 from harness.faults import FAULTS
 from harness.history.files import without_collections
@@ -81,7 +82,7 @@ def _judge(directory: Path) -> ScenarioResult:
     judged = ScenarioResult.judged(
         past.plan, past.opening, judgement, why=why_clause(judgement), stories=_stories(past, judgement)
     )
-    result = replace(judged, run_dir=directory.name)
+    result = replace(judged, run_dir=directory.name, start_that_never_came=start_that_never_came(past))
     for name, value in zip(_DATA, (judgement.findings, judgement.metrics), strict=True):
         write_file(directory / name, _pretty(value))
     write_file(directory / "index.html", page(result, past).encode())

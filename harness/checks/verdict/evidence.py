@@ -21,6 +21,7 @@ from harness.model.finding_kind import Limit, Need
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
 from harness.model.measures import not_looked_for
+from harness.model.scenario import FaultStep
 from harness.model.words import NodePurpose, Outcome, Phase
 
 UNWATCHED_S = 2.0
@@ -35,7 +36,7 @@ class Affects(Enum):
     ALL = auto()
     """Nothing was learnt: what was measured means nothing. Proved findings stay."""
     UPPER = auto()
-    """More may have happened than was recorded."""
+    """More may have happened than was recorded, or would have if all had been done that was to be done."""
     AUDIT = auto()
     """What only the audit shows may be more than was found."""
     RECOVERY = auto()
@@ -160,21 +161,38 @@ def _recording(history: History) -> Iterator[Gap]:
 
 
 def _faults(history: History) -> Iterator[Gap]:
+    """Where only some of them took effect, what they did is proved, and the others might have done more."""
     took_effect = {event.fault for event in history.events if event.name == "effect"}
-    for step in history.plan.scenario.faults:
-        if step.number in took_effect:
-            continue
-        said = [
-            event.detail
-            for event in history.events
-            if event.name == "no-effect" and event.fault == step.number
-        ]
-        what = " ".join(word for word in (step.kind, step.target) if word)
-        why = (said[-1] or "its effect was not observed") if said else "it did not start"
-        yield Gap(Affects.ALL, f"fault {step.number} ({what}) did not take effect: {why}")
+    steps = history.plan.scenario.faults
+    affects = Affects.ALL if took_effect.isdisjoint(step.number for step in steps) else Affects.UPPER
+    for step in steps:
+        if step.number not in took_effect:
+            yield Gap(affects, _no_effect(step, history))
     for event in history.events:
         if event.name == "heal-failed":
             yield Gap(Affects.AUDIT, f"{event.source} could not be healed: {event.detail}")
+
+
+def _no_effect(step: FaultStep, history: History) -> str:
+    said = [one.detail for one in history.events if one.name == "no-effect" and one.fault == step.number]
+    what = " ".join(word for word in (step.kind, step.target) if word)
+    why = (said[-1] or "its effect was not observed") if said else "it did not start"
+    return f"fault {step.number} ({what}) did not take effect: {why}"
+
+
+def start_that_never_came(history: History) -> str:
+    """The first fault that waited for its start in vain, if the run lacks nothing but such faults and those
+    that were to follow them. The same plan would wait for the same; an effect that failed may come next
+    time."""
+    named = {name: {one.fault for one in history.events if one.name == name} for name in _OF_FAULTS}
+    missing = [one for one in history.plan.scenario.faults if one.number not in named["effect"]]
+    if any(one.number in named["requested"] for one in missing):
+        return ""
+    waited = [one for one in missing if one.number in named["no-effect"]]
+    return _no_effect(waited[0], history) if waited else ""
+
+
+_OF_FAULTS = ("requested", "effect", "no-effect")
 
 
 def _traffic(facts: Facts) -> Iterator[Gap]:

@@ -239,7 +239,7 @@ def test_fault_that_follows_one_without_effect_is_given_up_at_once(stage: Stage)
     stage.fault("a", no_effect="nothing happened")
     stage.set(at("a", 1, 0.0), on("b", 2, event="promoted", offset_s=0.1), settle_within_s=30.0)
     report = stage.run()
-    assert "fault 1had no effect, and this fault starts after it" in report.steps[1].reason
+    assert "fault 1 had no effect, and this fault starts after it" in report.steps[1].reason
     assert report.ended_us - report.began_us < 2_000_000
 
 

@@ -138,6 +138,16 @@ def test_inconclusive_is_tried_once_more(tmp_path: Path) -> None:
     assert folders == ["single-unsure-once", "single-unsure-once-attempt-2"]
 
 
+def test_start_that_never_came_is_not_waited_for_again(tmp_path: Path) -> None:
+    """The same plan waits for the same. The line says so, with the fault that waited."""
+    suite, told = run(tmp_path, plan("waited in vain"))
+    assert (suite.exit_code, suite.results[0].attempts) == (3, 1)
+    (line,) = told.lines
+    assert line.endswith(
+        ": inconclusive, and not run again, as the same plan waits for the same: fault 2 waited"
+    )
+
+
 def test_skipped_alone_is_no_success(tmp_path: Path) -> None:
     """Where nothing could run, the status says so: absence of evidence never passes."""
     suite, _ = run(tmp_path, plan("one", skip="needs Docker"))

@@ -10,7 +10,7 @@ import pytest
 from harness.checks.facts.clock_drift import drift_of
 from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.host_lateness import Lateness, Waits
-from harness.checks.verdict.evidence import Affects, Evidence, Gap, weigh
+from harness.checks.verdict.evidence import Affects, Evidence, Gap, start_that_never_came, weigh
 from harness.model.finding_kind import Limit
 from harness.model.history import History
 from harness.model.judgement import SessionCounts
@@ -151,7 +151,48 @@ def test_fault_without_an_effect_says_why(details: tuple[str, ...], why: str) ->
     )
     other = Event(source="fault 1", name="no-effect", t_us=us(11.0), fault=1, detail="other")
     found = gaps(replace(history, events=(*history.events, *more, other)))
-    assert found == [Gap(Affects.ALL, f"fault 2 (kill primary) did not take effect: {why}")]
+    assert found == [Gap(Affects.UPPER, f"fault 2 (kill primary) did not take effect: {why}")]
+
+
+def test_run_means_nothing_only_if_no_fault_took_effect() -> None:
+    """What one of several did is proved; the others might have done more."""
+    history = run(fault_kinds=("kill", "kill", "kill"))
+    (first,) = [event for event in history.events if event.name == "effect"]
+    second = msgspec.structs.replace(first, fault=2)
+    stranger = msgspec.structs.replace(first, fault=9)
+    for events, affects in (
+        ((), [Affects.ALL] * 3),
+        ((first,), [Affects.UPPER] * 2),
+        ((second,), [Affects.UPPER] * 2),
+        ((first, second), [Affects.UPPER]),
+        ((stranger,), [Affects.ALL] * 3),
+    ):
+        found = gaps(replace(history, events=events))
+        assert [one.affects for one in found if "did not take effect" in one.sentence] == affects
+
+
+@pytest.mark.parametrize(
+    ("events", "in_vain"),
+    [
+        ("1 effect, 2 effect, 3 effect", ""),
+        ("1 effect, 2 no-effect, 3 no-effect", "fault 2 (kill primary) did not take effect: 2 no-effect"),
+        ("1 effect, 2 requested, 2 no-effect, 3 no-effect", ""),  # it was tried, and may work next time
+        ("1 effect, 2 no-effect, 3 requested, 3 no-effect", ""),
+        (
+            "1 effect, 2 no-effect, 3 requested, 3 effect",
+            "fault 2 (kill primary) did not take effect: 2 no-effect",
+        ),
+        ("1 effect", ""),  # an older record, or one that breaks off
+    ],
+)
+def test_start_that_never_came(events: str, in_vain: str) -> None:
+    """Only if nothing else is missing is it known beforehand what the same plan would do."""
+    history = run(fault_kinds=("kill", "kill", "kill"))
+    said = tuple(
+        Event(source="fault", name=one.split()[1], t_us=us(11.0), fault=int(one[0]), detail=one)
+        for one in events.split(", ")
+    )
+    assert start_that_never_came(replace(history, events=said)) == in_vain
 
 
 def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() -> None:

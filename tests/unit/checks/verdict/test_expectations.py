@@ -14,7 +14,7 @@ from harness.checks.verdict.expectations import compare
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
 from harness.model.records import AuditSummary, Closing
-from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
+from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind, Verdict
 from lab.records import us
 from tests.builders_metrics import END_S, Sketch, expect, healthy
 
@@ -208,6 +208,22 @@ def test_outage_is_nobodys_where_the_loop_was_behind_for_as_long(
     history = out_for(out_s, expectations=[outage(4)]).history()
     (result,) = results(behind(history, 0.2, behind_s, *seconds))
     assert result.met is met
+
+
+@pytest.mark.parametrize(
+    ("expected", "met", "measured"),
+    [(outage(4), False, "≥ 8.90 s"), (outage(12), None, "≥ 8.90 s"), (above(4), True, "≥ 8.90 s")],
+)
+def test_outage_that_one_of_two_faults_caused_is_proved(
+    expected: tuple[Any, ...], met: bool | None, measured: str
+) -> None:
+    """The second one never started: it could have made it longer, and makes nothing of it undone."""
+    history = out_for(9.0, expectations=[expected], fault_kinds=("kill", "restart")).history()
+    (result,) = results(history)
+    assert result.met is met
+    assert result.measured.startswith(measured)
+    verdict = judge_checked(history, ((), {}, AT_RISK, ())).verdict
+    assert verdict is (Verdict.FAIL if met is False else Verdict.INCONCLUSIVE), "and nothing passes"
 
 
 def test_latency_is_lengthened_and_never_hidden() -> None:
