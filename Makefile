@@ -41,6 +41,9 @@ check-all: export TESTS = all
 check-all: .venv/.develop ## The same with every random history, flipped bit and hostile word: five minutes
 	$(checked)
 
+# Without compiled files each test that starts the command would compile the kit again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Types are checked beside the tests: neither waits for the other.
 define checked
 .venv/bin/ruff format --check failover_kit harness lab tests

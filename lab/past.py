@@ -15,6 +15,7 @@ in a history only if the story put it there (a store that missed something, a lo
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +79,16 @@ class Data:
             del self.sessions[sid]
             return None
         return found
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a sample of a node says, between two changes."""
+
+    run_id: str
+    leads: bool
+    keys: int
+    evicted_keys: int
 
 
 @dataclass
@@ -438,27 +449,40 @@ class Past:
         return f"{node}-life-{sum(one == node and since <= at for since, one, _ in self.reborn)}"
 
     def _samples(self) -> tuple[NodeSample, ...]:
+        changes = sorted({since for since, *_ in (*self.owners, *self.reborn, *self.evicted)})
+        known: dict[tuple[str, int], _State] = {}
         found = []
         for tick in range(int(self.end_s * self.samples_per_s)):
             at = tick / self.samples_per_s
+            sent_us, done_us, so_far = us(at), us(at + 0.0005), bisect_right(changes, at)
             for node in NODES:
-                lives = [keys for since, one, keys in self.reborn if one == node and since <= at]
-                evicted = [count for since, one, count in self.evicted if one == node and since <= at]
+                state = known.get((node, so_far))
+                if state is None:
+                    state = known[node, so_far] = self._state(node, at)
                 found.append(
                     NodeSample(
                         node=node,
-                        sent_us=us(at),
-                        done_us=us(at + 0.0005),
-                        run_id=self._run_id(node, at),
-                        role="primary" if self.owner(at) == node else "replica",
-                        offset=us(at if self.owner(at) == node else min(at, self.behind.get(node, at))),
-                        keys=lives[-1] if lives else self.keys,
-                        evicted_keys=sum(evicted),
+                        sent_us=sent_us,
+                        done_us=done_us,
+                        run_id=state.run_id,
+                        role="primary" if state.leads else "replica",
+                        offset=sent_us if state.leads else us(min(at, self.behind.get(node, at))),
+                        keys=state.keys,
+                        evicted_keys=state.evicted_keys,
                         memory_bytes=99 if self.evicted else 10,
                         memory_limit_bytes=100 if self.evicted else 0,
                     )
                 )
         return tuple(found)
+
+    def _state(self, node: str, at: float) -> _State:
+        lives = [keys for since, one, keys in self.reborn if one == node and since <= at]
+        return _State(
+            run_id=self._run_id(node, at),
+            leads=self.owner(at) == node,
+            keys=lives[-1] if lives else self.keys,
+            evicted_keys=sum(count for since, one, count in self.evicted if one == node and since <= at),
+        )
 
     def _clocks(self) -> tuple[ClockPair, ...]:
         if not self.clocks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import resource
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +29,17 @@ EVIL = "ev\x1b]0;gotcha\x07il\u202e\x9b31m<script>alert(1)</script>\nline"
 OBEYED = ("\x1b", "\x07", "\x9b", "\u202e", "<script>")
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A suite with one scenario that lost a session."""
-    run = tmp_path / "run"
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite with one scenario that lost a session; not to be changed."""
+    run = tmp_path_factory.mktemp("lost") / "run"
     return saved_suite(run, judge_folder(closed_attempt(run / "lost")))
+
+
+@pytest.fixture
+def run(lost: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(lost, tmp_path / "run"))
 
 
 def test_links_in_place_of_results_are_not_written_through(run: Path, tmp_path: Path) -> None:

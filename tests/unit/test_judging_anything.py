@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -34,6 +36,13 @@ def judged(folder: Path, lines: list[str]) -> Verdict:
     return result.verdict
 
 
+@cache
+def verdict_of(story: Callable[[], Past]) -> Verdict:
+    """Of all that was recorded."""
+    with TemporaryDirectory() as folder:
+        return judged(Path(folder), lines_of(story, Path(folder)))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("story", STORIES)
 def test_history_without_a_kind_of_record_is_judged(
@@ -41,7 +50,7 @@ def test_history_without_a_kind_of_record_is_judged(
 ) -> None:
     """Without a phase, a sample, an audit: no traceback, and no pass where there was none."""
     lines = lines_of(story, tmp_path / "x")
-    whole = judged(tmp_path / "x", lines)
+    whole = verdict_of(story)
     left = [line for line in lines if json.loads(line)["type"] != kind]
     verdict = judged(tmp_path / "x", left)
     assert verdict is not Verdict.PASS or whole is Verdict.PASS

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import os
 import random
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -49,8 +52,16 @@ FILES = ("plan.json", "history.jsonl.gz", "operations.parquet", "steps.parquet",
 
 def closed_attempt(folder: Path, story: Callable[[], Past] = stories.lost_session) -> Path:
     """The same as a run leaves it that came to its end: with columns and checksums."""
+    shutil.copytree(_closed(story), folder)
+    return folder
+
+
+@cache
+def _closed(story: Callable[[], Past]) -> Path:
+    """A copy is made sooner than a run is written."""
     past = story()
-    folder.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(prefix="failover-kit-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     history.write_plan(folder, past.plan())
     recorder = history.Recorder(folder, RunClock(), secrets=Secrets(redis="", sentinel=""))
     *records, closing = records_of(past.history())
