@@ -150,7 +150,7 @@ def _naming(parser: argparse.ArgumentParser) -> None:
 
 def _selecting(parser: argparse.ArgumentParser) -> None:
     _naming(parser)
-    parser.add_argument("--suite", choices=SUITES, default="core", help="default: core")
+    parser.add_argument("--suite", choices=SUITES, help="default: core")
     _settings_of_nodes(parser)
     parser.add_argument(
         "--engine",

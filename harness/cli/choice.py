@@ -7,9 +7,16 @@ import argparse
 from harness.running.given_files import Given, sorted_out
 from harness.running.selection import Choice
 
+DEFAULT_SUITE = "core"
+
 
 def choice_of(options: argparse.Namespace) -> Choice:
-    return given_in(options).choice(suite=options.suite, settings=options.set, engines=options.engine)
+    suite = suite_of(options)
+    return given_in(options).choice(suite=suite, settings=options.set, engines=options.engine)
+
+
+def suite_of(options: argparse.Namespace) -> str:
+    return options.suite or DEFAULT_SUITE
 
 
 def given_in(options: argparse.Namespace) -> Given:

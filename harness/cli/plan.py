@@ -1,21 +1,36 @@
-"""`plan`: what a run would do, without starting anything."""
+"""`plan`: what a run would do, without starting anything; of a deployment alone, what it would start."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from harness import output
 from harness import plan as planning
-from harness.cli.choice import choice_of
+from harness.cli.choice import choice_of, given_in
+from harness.model.plan import Plan
 from harness.running.compiling import compile_chosen
-from harness.running.ground import ground_for_planning
-from harness.running.selection import choose
+from harness.running.ground import Ground, ground_for_planning
+from harness.running.selection import Choice, choose, choose_without_load, scenario_files
 from harness.running.vocabulary import shipped
 
 
 def carry_out(options: argparse.Namespace) -> int:
     ground = ground_for_planning(options.backend)
     seed = options.seed if options.seed is not None else 0
+    given = given_in(options)
+    if given.deployments and not given.scenarios and options.suite is None:
+        for plan in compile_chosen(choose_without_load(choice_of(options)), seed=seed, ground=ground):
+            output.say(planning.describe_nodes(plan, _fitting(plan, seed, ground)))
+        return 0
     for plan in compile_chosen(choose(choice_of(options)), seed=seed, ground=ground):
         output.say(planning.describe(plan, shipped()))
     return 0
+
+
+def _fitting(plan: Plan, seed: int, ground: Ground) -> list[str]:
+    """The shipped scenarios that can be run against a plan's deployment, by the names that `run` takes."""
+    choice = Choice(files=tuple(scenario_files(None)), deployments=(Path(plan.scenario.deployment.file),))
+    plans = compile_chosen(choose(choice), seed=seed, ground=ground)
+    files = [Path(one.scenario.file) for one in plans if one.skip is None]
+    return [f"{file.parent.name}/{file.name[:2]}" for file in files]

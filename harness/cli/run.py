@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from harness import output
-from harness.cli.choice import choice_of, given_in
+from harness.cli.choice import choice_of, given_in, suite_of
 from harness.report import terminal
 from harness.run import Asked, NotWritten, run
 
@@ -15,7 +15,7 @@ from harness.run import Asked, NotWritten, run
 def carry_out(options: argparse.Namespace) -> int:
     asked = Asked(
         choice=choice_of(options),
-        name="selected" if given_in(options).scenarios else options.suite,
+        name="selected" if given_in(options).scenarios else suite_of(options),
         backend=options.backend,
         seed=options.seed,
         jobs=options.jobs,

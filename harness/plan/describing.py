@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.model.deployment import LONGEST_BACKOFF_S
 from harness.model.directives import used
@@ -19,6 +19,31 @@ def describe(plan: Plan, vocabulary: Vocabulary) -> str:
     return "\n".join(_lines(plan, vocabulary))
 
 
+def describe_nodes(plan: Plan, fitting: Sequence[str]) -> str:
+    """A deployment alone: what would be started, and what is missing for a run. `fitting`: shipped scenarios
+    that can be run against it, by name."""
+    deployment = plan.scenario.deployment
+    return "\n".join(
+        (
+            f"{deployment.name} (deployment; {plan.scenario.file})",
+            *_deployment(plan),
+            f"  client      {_client(plan.scenario)}",
+            f"  to start    failover-kit up {plan.scenario.file}",
+            "  for a run   a scenario is missing: its workload, faults and expectations",
+            *_fitting(plan.scenario.file, fitting),
+        )
+    )
+
+
+def _fitting(file: str, names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        yield "              no shipped scenario fits; write one: docs/writing-scenarios.md"
+        return
+    yield f"              {len(names)} shipped ones fit: {', '.join(names)}"
+    yield f"              one of them:        failover-kit run {names[0]} {file}"
+    yield f"              those of suite core: failover-kit run {file}"
+
+
 def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
     scenario = plan.scenario
     yield f"{plan.label} ({scenario.shows}; {scenario.file})"
@@ -26,18 +51,7 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
         yield f"  {scenario.about}"
     if plan.skip:
         yield f"  SKIPPED: {plan.skip}"
-    topology = scenario.deployment.topology
-    yield (
-        f"  deployment  {scenario.deployment.name}: {topology.kind}, backend {plan.backend}, "
-        f"timing profile {scenario.deployment.timing}, seed {plan.seed}"
-    )
-    for node in plan.nodes:
-        yield f"    {node.name:<12} {_node(node, plan)}"
-    for one in topology.everything_left_out:
-        yield f"    left out   {one}{'; the verdict cannot be PASS' if one.decides else ''}"
-    if any(one.decides for one in topology.everything_left_out):
-        yield "    The verdict will be INCONCLUSIVE at best."
-        yield "    To test the deployment without such a directive, remove its line."
+    yield from _deployment(plan)
     yield f"  client      {_client(scenario)}"
     yield f"  workload    {_workload(plan)}"
     yield "  timeline    0 s baseline begins"
@@ -55,6 +69,22 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
         yield f"    {expectation.text}{_resolved(bound.value, expectation.unit, expectation.bound)}"
     if scenario.expect:
         yield "    every other finding: 0"
+
+
+def _deployment(plan: Plan) -> Iterator[str]:
+    deployment = plan.scenario.deployment
+    topology = deployment.topology
+    yield (
+        f"  deployment  {deployment.name}: {topology.kind}, backend {plan.backend}, "
+        f"timing profile {deployment.timing}, seed {plan.seed}"
+    )
+    for node in plan.nodes:
+        yield f"    {node.name:<12} {_node(node, plan)}"
+    for one in topology.everything_left_out:
+        yield f"    left out   {one}{'; the verdict cannot be PASS' if one.decides else ''}"
+    if any(one.decides for one in topology.everything_left_out):
+        yield "    The verdict will be INCONCLUSIVE at best."
+        yield "    To test the deployment without such a directive, remove its line."
 
 
 def _node(node: NodePlan, plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -180,3 +181,24 @@ def test_version_of_an_installed_kit_is_its_packages(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(version, "__file__", str(tmp_path / "harness" / "version.py"))
     monkeypatch.setattr(version, "version", lambda name: f"of {name}")
     assert version.kit_version() == "of redis-failover-kit"
+
+
+def test_a_deployment_alone_is_planned_by_its_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what is missing for a run, and the shipped scenarios that fit."""
+    assert call("plan", "--backend", "process", "theirs.yaml") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("theirs (deployment; theirs.yaml)\n")
+    assert said.count(" primary for sessions shard ") == 3
+    assert "a scenario is missing: its workload, faults and expectations" in said
+    fitting = re.search(r"(\d+) shipped ones fit: (.*)", said)
+    assert fitting
+    names = fitting[2].split(", ")
+    assert {"cluster/01", "cluster/02", "cluster/03"} <= set(names)
+    assert int(fitting[1]) == len(names)
+    assert "workload" not in said.split("for a run")[0]
+
+
+def test_a_deployment_with_a_suite_is_planned_with_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who names a suite wants to see its runs."""
+    assert call("plan", "--backend", "process", "--suite", "smoke", "theirs.yaml") == 0
+    assert "timeline" in capsys.readouterr().out
