@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.model.judgement import INFINITE, Finding, Interval, percent
+from harness.model.measures import SURVIVING_WRITE, measure_named
 from harness.model.scenario import Expectation
 
 CAUSES_SHOWN = 4
@@ -42,7 +43,9 @@ def interval_text(interval: Interval, expectation: Expectation) -> str:
             return "not known (none seen)"
         ending = (
             ", still failing at the end of the run"
-            if expectation.metric in WINDOWS and interval.low > 0
+            if expectation.metric in WINDOWS
+            and interval.low > 0
+            and measure_named(expectation) != SURVIVING_WRITE
             else ""
         )
         return f"≥ {low}{ending}"

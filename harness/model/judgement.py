@@ -201,6 +201,9 @@ class Metrics:
     outages: tuple[Window, ...] = ()
     worst_outage: Window | None = None
     """The longest of any kind of operation and web server, which is its group; None: there was none."""
+    without_survivor: Window | None = None
+    """The longest time of any web server without a write that survived; None: there was none. Its upper end
+    is not known where `losses_unknown` says so."""
     logouts_failed: int = 0
     """Sessions whose user asked for a logout and was never told that it was done."""
     latency: tuple[LatencyRow, ...] = ()

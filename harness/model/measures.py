@@ -36,6 +36,19 @@ METRIC_MEASURES: Mapping[str, Measure] = {
 }
 """What the metrics need; findings declare it themselves. A test holds it complete."""
 
+SURVIVING_WRITE = "surviving write"
+"""`outage(surviving write)`: a write that was acked and is still there after the run."""
+
+ARGUMENT_MEASURES: Mapping[str, Measure] = {SURVIVING_WRITE: Measure(needs=WITNESSED, seeded=False)}
+"""Arguments of metrics that need more than their metric does."""
+
+
+def measure_named(expectation: Expectation) -> str:
+    """The finding or metric that decides what an expectation needs."""
+    if expectation.metric == "share":
+        return expectation.arguments[0]
+    return next((one for one in expectation.arguments if one in ARGUMENT_MEASURES), expectation.metric)
+
 
 def why_not(
     expectation: Expectation,
@@ -45,8 +58,8 @@ def why_not(
     faults: Sequence[FaultStep],
 ) -> str | None:
     """Why such a run can never decide this expectation, and what to do; None: it can."""
-    name = expectation.arguments[0] if expectation.metric == "share" else expectation.metric
-    of = findings.get(name) or METRIC_MEASURES.get(name)
+    name = measure_named(expectation)
+    of = findings.get(name) or METRIC_MEASURES.get(name) or ARGUMENT_MEASURES.get(name)
     if of is None:  # a plan from elsewhere
         return f"{name!r} is not a known metric or finding; remove this expectation"
     if expectation.metric == "share" and of.out_of is None:
@@ -165,6 +178,8 @@ def _nobody_does(expectation: Expectation, workload: Workload) -> str | None:
     if expectation.metric not in _OF_OPERATIONS or expectation.phase is Phase.SEED:
         return None
     of = expectation.arguments[0]
+    if of == SURVIVING_WRITE:
+        of = OperationKind.WRITE
     if of in workload.mix:
         return None
     if of in set(OperationKind):

@@ -147,9 +147,10 @@ class Expectation:
     """`metric(arguments) [in phase] [on group] [with engine]: comparison bound`.
 
     Metrics: every finding name (a count) · outage(kind) longest window and downtime(kind) their
-    sum, s · latency(kind, pNN), s · acked(x) rejected(x) unknown(x) not_sent(x) counts, x a behaviour
-    of the mix, else a kind · share(finding), % of what could have had it · loss window, s from the
-    first fault's effect to the last lost acked write · failovers (promotions seen) · evicted keys ·
+    sum, s (`surviving write` is a kind there) · latency(kind, pNN), s · acked(x) rejected(x) unknown(x)
+    not_sent(x) counts, x a behaviour of the mix, else a kind · share(finding), % of what could have had
+    it · loss window, s from the first fault's effect to the last lost acked write · failovers (promotions
+    seen) · evicted keys ·
     at risk (sessions). Times are held in seconds, shares in percent.
     """
 

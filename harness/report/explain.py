@@ -23,7 +23,15 @@ from harness.model.judgement import (
 )
 from harness.model.results import ScenarioResult
 from harness.model.words import FindingSide, Verdict
-from harness.report.words import after, first_line, loss, machine, verdict_word
+from harness.report.words import (
+    after,
+    first_line,
+    longest_outage,
+    loss,
+    machine,
+    verdict_word,
+    without_survivor,
+)
 from harness.visible import one_line
 
 KIT = "failover-kit"
@@ -50,6 +58,8 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
     if result.judgement is not None:
         lines += _measured(result.judgement)
         lines += [f"  {said}" for said in (loss(result.judgement.metrics),) if said]
+        lines.append(f"  longest outage: {longest_outage(result.judgement)}")
+        lines.append(f"  longest time without a surviving write: {without_survivor(result.judgement)}")
         lines += _causes(result.judgement.findings)
         lines += failovers(result.judgement.metrics.failover_steps)
     for story in result.stories[:1]:

@@ -82,6 +82,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         },
         "outages": _outages(metrics.outages),
         "longest_outage": None if metrics.worst_outage is None else _longest(metrics.worst_outage),
+        "longest_without_surviving_write": _without_survivor(metrics),
         "logouts_failed": metrics.logouts_failed,
         "failover_steps": {_step_name(one): one.t_s for one in metrics.failover_steps},
         "lag_at_fault_bytes": metrics.lag_at_fault_bytes,
@@ -118,6 +119,19 @@ def _longest(window: Window) -> dict[str, float | str | None]:
         "at_least_s": round(window.duration_s.low, 3),
         "duration_s": _finite(window.duration_s.high),
     }
+
+
+def _without_survivor(metrics: Metrics) -> dict[str, float | str | None] | None:
+    """`duration_s` is null where none survived until the end, or where `not_known` says why."""
+    window = metrics.without_survivor
+    if window is None and not metrics.losses_unknown:
+        return None
+    unknown = {"not_known": metrics.losses_unknown}
+    if window is None:
+        return {"where": "", "start_s": None, "at_least_s": 0.0, "duration_s": None, **unknown}
+    known = _longest(window)
+    del known["kind"]
+    return {**known, **unknown} | ({"duration_s": None} if metrics.losses_unknown else {})
 
 
 def _outages(windows: tuple[Window, ...]) -> dict[str, list[dict[str, float | str | None]]]:

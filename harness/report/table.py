@@ -22,6 +22,7 @@ from harness.report.words import (
     longest_outage,
     loss_in_short,
     verdict_word,
+    without_survivor,
 )
 from harness.visible import one_line
 
@@ -32,6 +33,7 @@ COLUMNS = (
     "got back in",
     "logout failed",
     "longest outage",
+    "no surviving write",
     "lag at the fault",
     "why",
 )
@@ -45,6 +47,7 @@ _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "got back in": (8, None),
     "logout failed": (7, None),
     "longest outage": (18, None),
+    "no surviving write": (16, None),
     "lag at the fault": (9, None),
     "why": (None, 5),
 }
@@ -66,6 +69,7 @@ class Row(NamedTuple):
     got_back_in: str
     logouts_failed: str
     longest_outage: str
+    without_survivor: str
     lag: str
     why: str
 
@@ -75,7 +79,7 @@ def row(result: ScenarioResult) -> Row:
     told = result.name.startswith(result.topology)
     name = result.label if told else f"{result.topology}: {result.label}"
     if judgement is None:
-        cells = (verdict_word(result), name, "–", "–", "–", "–", "–", result.why or first_line(result))
+        cells = (verdict_word(result), name, "–", "–", "–", "–", "–", "–", result.why or first_line(result))
     else:
         cells = (
             verdict_word(result),
@@ -84,6 +88,7 @@ def row(result: ScenarioResult) -> Row:
             got_back_in(judgement),
             logouts_failed(judgement),
             longest_outage(judgement),
+            without_survivor(judgement),
             bytes_of(judgement.metrics.lag_at_fault_bytes),
             "; ".join(filter(None, (result.why, loss_in_short(judgement.metrics), _left_out(result)))),
         )

@@ -114,6 +114,19 @@ def longest_outage(judgement: Judgement) -> str:
     return f"{window.kind} on {window.group}: {interval_seconds(window.duration_s)}"
 
 
+def without_survivor(judgement: Judgement) -> str:
+    """`web-2: 11.2 s to 11.3 s`: the web server that went longest without a write that survived."""
+    window, unknown = judgement.metrics.without_survivor, judgement.metrics.losses_unknown
+    if window is None or window.duration_s.low <= 0:
+        return "not known" if unknown or window is not None else "none seen"
+    low = seconds(window.duration_s.low)
+    if unknown:
+        return f"{window.group}: ≥ {low}, more is not known"
+    if math.isinf(window.duration_s.high):
+        return f"{window.group}: ≥ {low}, until the end of the run"
+    return f"{window.group}: {interval_seconds(window.duration_s)}"
+
+
 def machine(metrics: Metrics) -> str:
     """How late this machine was, as far as it matters."""
     if not metrics.lateness_known:

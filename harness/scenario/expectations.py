@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from harness.model.engine import is_condition
 from harness.model.fit import BOUND_SETTINGS, LOSS_BUDGET, missing_shard, missing_web_server, settings_s
-from harness.model.measures import SIDES, why_not
+from harness.model.measures import SIDES, SURVIVING_WRITE, why_not
 from harness.model.scenario import Expectation, Term, Vocabulary
 from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
@@ -28,6 +28,7 @@ from harness.scenario.values import NUMBER, Unreadable, duration_s, entries, oth
 
 PERCENTILES = ("p50", "p95", "p99", "max")
 GROUPS = ("web-N", "shard N", *SIDES, *NodePurpose)
+ALSO = (SURVIVING_WRITE,)
 COMPARISONS = ("==", "<", "<=", ">", ">=")
 
 
@@ -36,14 +37,18 @@ class Metric:
     """What can be expected besides findings. `arguments` names the kinds of argument it takes."""
 
     arguments: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """What is no such argument anywhere else."""
     unit: str = ""
     timing: bool = False
     help: str
 
 
 METRICS: Mapping[str, Metric] = {
-    "outage": Metric(arguments=("kind",), unit="s", timing=True, help="longest time without success"),
-    "downtime": Metric(arguments=("kind",), unit="s", timing=True, help="sum of those times"),
+    "outage": Metric(
+        arguments=("kind",), unit="s", timing=True, also=ALSO, help="longest time without success"
+    ),
+    "downtime": Metric(arguments=("kind",), unit="s", timing=True, also=ALSO, help="sum of those times"),
     "latency": Metric(
         arguments=("kind", "percentile"), unit="s", timing=True, help="from due to done, acked operations"
     ),
@@ -148,11 +153,13 @@ def _arguments(metric: str, text: str | None, shape: Metric, vocabulary: Vocabul
         found = ", ".join(repr(tree.shortened(one)) for one in given) or "no argument"
         such_as = ", such as latency(read, p99)" if "percentile" in shape.arguments else ""
         raise Unreadable(f"expected {wanted}{such_as}, found {found}")
-    return tuple(_argument(one, kind, vocabulary) for one, kind in zip(given, shape.arguments, strict=True))
+    return tuple(
+        _argument(one, kind, (*_legal_arguments(kind, vocabulary), *shape.also))
+        for one, kind in zip(given, shape.arguments, strict=True)
+    )
 
 
-def _argument(given: str, kind: str, vocabulary: Vocabulary) -> str:
-    legal = _legal_arguments(kind, vocabulary)
+def _argument(given: str, kind: str, legal: tuple[str, ...]) -> str:
     argument = other_spelling(given, legal)
     if argument not in legal:
         raise Unreadable(f"unknown {kind} {tree.shortened(given)!r}{choices(given, legal)}")

@@ -2,6 +2,7 @@
 
 latency         how long users waited, in percentiles
 availability    windows in which nothing got through
+survival        windows without a write that was acked and is still there
 scope           `in <phase>` and `on <group>`: which operations and findings count
 at_risk         which sessions a fault could have hurt
 session_counts  how many sessions came through, and how many did not

@@ -15,7 +15,7 @@ not do is no outage: its users were sent to the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -148,8 +148,14 @@ def _of_kind(facts: Facts, judged: Flags, kind: OperationKind) -> list[Window]:
     by_group = {
         one.name: windows_from(one.gaps(late=late, moments=moments), kind, one.name, moments) for one in apart
     }
-    named = [window for windows in by_group.values() for window in windows] if len(apart) > 1 else []
-    return [*found, *named, *(replace(window, group="worst") for window in worst_of(by_group))]
+    return grouped(found, by_group)
+
+
+def grouped(everybody: Sequence[Window], by_group: Mapping[str, Sequence[Window]]) -> list[Window]:
+    """The windows of a kind as they are reported: everybody's, each group's if there are several, and the
+    worst group's."""
+    named = [window for windows in by_group.values() for window in windows] if len(by_group) > 1 else []
+    return [*everybody, *named, *(replace(window, group="worst") for window in worst_of(by_group))]
 
 
 def worst_for_users(facts: Facts) -> Window | None:
@@ -160,23 +166,41 @@ def worst_for_users(facts: Facts) -> Window | None:
     for kind in _with_failures(traffic, judged, moments):
         of_kind = judged & traffic.of_kind(kind)
         late = late_us(traffic.where(of_kind))
-        for web_server in traffic.web_servers:
-            chosen = of_kind & traffic.by_web_server(web_server)
-            for group in groups_of(facts, kind, chosen) if chosen.any() else ():
-                where = web_server if group.name == "all" else f"{web_server}, {group.name}"
-                found += windows_from(group.gaps(late=late, moments=moments), kind, where, moments)
-    return max(found, key=lambda one: (one.duration_s.low, one.duration_s.high), default=None)
+        for where, group in groups_of_web_servers(facts, kind, of_kind):
+            found += windows_from(group.gaps(late=late, moments=moments), kind, where, moments)
+    return longest_of(found)
 
 
-def groups_of(facts: Facts, kind: str, chosen: Flags, *, apart: bool = True) -> list[Group]:
+def longest_of(windows: Iterable[Window]) -> Window | None:
+    """None: there is none."""
+    return max(windows, key=lambda one: (one.duration_s.low, one.duration_s.high), default=None)
+
+
+def groups_of_web_servers(
+    facts: Facts, kind: str, chosen: Flags, traffic: Traffic | None = None
+) -> Iterator[tuple[str, Group]]:
+    """The same groups of each web server alone, with their names for a reader: `web-2`, `web-2, shard 3`."""
+    judged = facts.traffic if traffic is None else traffic
+    for web_server in judged.web_servers:
+        mine = chosen & judged.by_web_server(web_server)
+        for group in groups_of(facts, kind, mine, traffic=traffic) if mine.any() else ():
+            yield web_server if group.name == "all" else f"{web_server}, {group.name}", group
+
+
+def groups_of(
+    facts: Facts, kind: str, chosen: Flags, *, apart: bool = True, traffic: Traffic | None = None
+) -> list[Group]:
     """The chosen operations of a kind by shard and side, or (`apart` False) as one group. What succeeded in
-    other phases, and of other kinds, counts as far as the same web servers and shards did it."""
-    traffic = facts.traffic
+    other phases, and of other kinds, counts as far as the same web servers and shards did it.
+
+    `traffic`: where something else than the run's own answers counts as success.
+    """
+    traffic = facts.traffic if traffic is None else traffic
     side_of = facts.history.once(sides)
     names = sorted({*side_of.values(), "all"})
     places = np.array([*(names.index(side_of.get(web, "all")) for web in traffic.web_servers), 0])
     judged = traffic.where(chosen)
-    proofs = _proofs(facts, kind, judged)
+    proofs = _proofs(facts, kind, judged, traffic)
     if not apart:
         return [_group("all", judged, proofs.done_us, facts)]
     group, proved = (one.shard * len(names) + places[one.web_server] for one in (judged, proofs))
@@ -200,9 +224,8 @@ class Proofs:
     web_server: Codes
 
 
-def _proofs(facts: Facts, kind: str, judged: Traffic) -> Proofs:
+def _proofs(facts: Facts, kind: str, judged: Traffic, traffic: Traffic) -> Proofs:
     """What succeeded, by the web servers that the judged operations went through."""
-    traffic = facts.traffic
     kinds = PROVED_BY[OperationKind(kind)]
     if kind == OperationKind.READ and facts.history.plan.scenario.deployment.client.read_from_replicas:
         kinds = frozenset({OperationKind.READ})  # whoever takes changes is not who answers
@@ -270,25 +293,35 @@ def gaps(judged: Traffic, known_us: Integers, *, late: int, moments: Moments) ->
     hit = failed_or_late(judged, late=late, moments=moments)
     due_us, over_us = judged.due_us[hit], _over_us(judged, moments)[hit]
     places = np.searchsorted(done, due_us, side="right")
-    found = []
-    for place in np.unique(places).tolist():
-        closed_us = int(done[place]) if place < len(done) else None
-        mine = places == place
-        first_us = int(due_us[mine].min())
-        last_us = max(first_us, int(over_us[mine].max()))
-        if closed_us is not None:
-            last_us = min(last_us, closed_us)
-        before = int(np.searchsorted(known_us, first_us, side="right"))
-        after = int(np.searchsorted(known_us, last_us, side="left"))
-        found.append(
-            Gap(
-                from_us=int(known_us[before - 1]) if before else 0,
-                to_us=None if closed_us is None else min(closed_us, int(known_us[after])),
-                proved=(first_us, last_us),
-                failed=int(mine.sum()),
-            )
+    order = np.argsort(places, kind="stable")
+    windows, begins, failed = np.unique(places[order], return_index=True, return_counts=True)
+    if not len(windows):
+        return []
+    first_us = np.minimum.reduceat(due_us[order], begins)
+    last_us = np.maximum(first_us, np.maximum.reduceat(over_us[order], begins))
+    return [
+        _gap((done, known_us), place, (first, last), count)
+        for place, first, last, count in zip(
+            windows.tolist(), first_us.tolist(), last_us.tolist(), failed.tolist(), strict=True
         )
-    return found
+    ]
+
+
+def _gap(worked: tuple[Integers, Integers], place: int, tried: Span, failed: int) -> Gap:
+    """The window before the success at this place; behind all of them it is still open. `worked`: when the
+    kind did, and when it is known that it would have."""
+    (done_us, known_us), (first_us, last_us) = worked, tried
+    closed_us = int(done_us[place]) if place < len(done_us) else None
+    if closed_us is not None:
+        last_us = min(last_us, closed_us)
+    before = int(np.searchsorted(known_us, first_us, side="right"))
+    after = int(np.searchsorted(known_us, last_us, side="left"))
+    return Gap(
+        from_us=int(known_us[before - 1]) if before else 0,
+        to_us=None if closed_us is None else min(closed_us, int(known_us[after])),
+        proved=(first_us, last_us),
+        failed=failed,
+    )
 
 
 def unprobed(known_us: Integers, found: Sequence[Gap], span: Span, *, late: int) -> list[Gap]:
@@ -372,10 +405,10 @@ def total(durations: Iterable[Interval]) -> Interval:
     return Interval(low=sum(one.low for one in durations), high=sum(one.high for one in durations))
 
 
-def worst_of(groups: Mapping[str, tuple[Window, ...]]) -> tuple[Window, ...]:
+def worst_of(groups: Mapping[str, Sequence[Window]]) -> Sequence[Window]:
     """The windows of the group with the longest single window."""
 
-    def badness(windows: tuple[Window, ...]) -> tuple[float, float]:
+    def badness(windows: Sequence[Window]) -> tuple[float, float]:
         durations = [window.duration_s for window in windows]
         return longest(durations).low, total(durations).low
 

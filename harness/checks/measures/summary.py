@@ -22,6 +22,7 @@ from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.availability import outages, total, worst_for_users
 from harness.checks.measures.latency import latency
 from harness.checks.measures.scope import Membership, Scope
+from harness.checks.measures.survival import survival, windows_without_survivor
 from harness.checks.promises.kinds import STALE_READ
 from harness.checks.promises.loss_budget import loss_budgets
 from harness.checks.promises.table import FINDINGS, having
@@ -68,9 +69,11 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
     history, moments, traffic = facts.history, facts.moments, facts.traffic
     windows = outages(facts)
     lost = lost_operations(findings)
+    without_survivor, longest_without = windows_without_survivor(facts, survival(facts, lost))
     return Metrics(
-        outages=windows,
+        outages=(*windows, *without_survivor),
         worst_outage=worst_for_users(facts),
+        without_survivor=longest_without,
         logouts_failed=logouts_failed(facts),
         latency=latency(traffic),
         failover_steps=failover_steps(facts, [one for one in findings if one.name == STALE_READ.name]),

@@ -30,7 +30,7 @@ from harness.checks.promises.check import Check, Counted, Sequel
 from harness.checks.promises.kinds import UNEXPLAINED
 from harness.model.finding_kind import FindingKind, FindingTrait, Measure
 from harness.model.judgement import Finding
-from harness.model.measures import METRIC_MEASURES
+from harness.model.measures import ARGUMENT_MEASURES, METRIC_MEASURES
 from harness.model.words import FindingSide
 
 CHECKS: tuple[Check, ...] = (
@@ -92,4 +92,4 @@ def having(trait: FindingTrait) -> frozenset[str]:
 
 def measure_of(name: str) -> Measure | None:
     """What a finding or a metric needs; None: there is nothing of that name."""
-    return FINDINGS.get(name) or METRIC_MEASURES.get(name)
+    return FINDINGS.get(name) or METRIC_MEASURES.get(name) or ARGUMENT_MEASURES.get(name)

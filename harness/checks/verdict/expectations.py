@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.failovers import promotions
 from harness.checks.facts.landmarks import Moments
 from harness.checks.facts.of_run import Facts
@@ -22,17 +23,18 @@ from harness.checks.measures.availability import groups_of, late_us, longest, si
 from harness.checks.measures.bounds import bounds_of, budget_of
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.checks.measures.scope import Membership, Scope, scope_of
-from harness.checks.measures.summary import loss_window_s, share, unread_evictions
+from harness.checks.measures.summary import loss_window_s, lost_operations, share, unread_evictions
+from harness.checks.measures.survival import survival
 from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.evidence import Affects, Evidence
-from harness.checks.wording import WINDOWS, interval_text, share_text
+from harness.checks.wording import WINDOWS, interval_text, seconds_text, share_text
 from harness.model.engine import applies
 from harness.model.finding_kind import FindingTrait, Need
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics
-from harness.model.measures import SIDES, why_not
+from harness.model.measures import SIDES, SURVIVING_WRITE, measure_named, why_not
 from harness.model.scenario import Expectation
-from harness.model.words import Outcome, Phase
+from harness.model.words import OperationKind, Outcome, Phase
 
 ANYTHING = Interval(low=0, high=INFINITE)
 ANY_SHARE = Interval(low=0, high=100)
@@ -146,6 +148,8 @@ def compare(measured: Interval, comparison: str, bound: float) -> bool | None:
 def widened(expectation: Expectation, interval: Interval, evidence: Evidence) -> tuple[Interval, str]:
     """What the gaps in the evidence leave of a measurement, and the first gap that matters."""
     metric, of = expectation.metric, finding_named(expectation)
+    if measure_named(expectation) == SURVIVING_WRITE:
+        return _widened_survival(interval, evidence)
     if of is None and metric != "loss window":
         return _widened_traffic(metric, interval, evidence)
     if metric == of:
@@ -204,6 +208,14 @@ def _widened_traffic(metric: str, interval: Interval, evidence: Evidence) -> tup
     return interval, ""
 
 
+def _widened_survival(interval: Interval, evidence: Evidence) -> tuple[Interval, str]:
+    """A write that was not acked did not survive for anybody, whatever is missing: that end stays."""
+    if gaps := evidence.about(Affects.ALL):
+        return ANYTHING, gaps[0]
+    gaps = evidence.about(Affects.UPPER) + _unseen(SURVIVING_WRITE, evidence) + evidence.about(Affects.LOSS)
+    return (Interval(low=interval.low, high=INFINITE), gaps[0]) if gaps else (interval, "")
+
+
 def _open(interval: Interval, metric: str) -> Interval:
     return Interval(low=interval.low, high=100 if metric == "share" else INFINITE)
 
@@ -237,16 +249,19 @@ def count(finding: str, scope: Scope, case: Case) -> Interval:
     return Interval(low=low, high=low + members.count(Membership.UNKNOWN) + undecided)
 
 
-def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[Interval]] | None:
+def _stretches(
+    expectation: Expectation, scope: Scope, case: Case, traffic: Traffic
+) -> list[list[Interval]] | None:
     """How long the stretches without success were, of each shard and side in a scope: its windows, and what
-    nobody tried in; None: nothing of that kind was due there.
+    nobody tried in; None: nothing of that kind was due there. `traffic` says what succeeded.
 
     A web server counts as on its side of a partition for the whole run, as in the metrics.
     """
     kind, moments = expectation.arguments[0], case.moments
-    traffic = case.facts.traffic
+    if kind == SURVIVING_WRITE:
+        kind = OperationKind.WRITE
     judged = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
-    late = late_us(traffic.where(judged))
+    late = late_us(case.facts.traffic.where(judged))
     if scope.on in SIDES:
         side_of = case.history.once(sides)
         there = np.array([*(side_of.get(one) == scope.on for one in traffic.web_servers), False], np.bool_)
@@ -257,7 +272,7 @@ def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[
     if span is None or not chosen.any():
         return None
     found = []
-    for group in groups_of(case.facts, kind, chosen):
+    for group in groups_of(case.facts, kind, chosen, traffic=traffic):
         windows = group.gaps(late=late, moments=moments)
         blind = group.unprobed(windows, span, late=late, moments=moments)
         if scope.phase is not None:
@@ -268,26 +283,39 @@ def _stretches(expectation: Expectation, scope: Scope, case: Case) -> list[list[
 
 
 def _outage(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    return _of_the_worst(expectation, _stretches(expectation, scope, case), longest)
+    return _of_the_worst(expectation, scope, case, longest)
 
 
 def _downtime(expectation: Expectation, scope: Scope, case: Case) -> Measured:
-    return _of_the_worst(expectation, _stretches(expectation, scope, case), total)
+    return _of_the_worst(expectation, scope, case, total)
 
 
 def _of_the_worst(
     expectation: Expectation,
-    stretches: list[list[Interval]] | None,
+    scope: Scope,
+    case: Case,
     summed: Callable[[Iterable[Interval]], Interval],
 ) -> Measured:
-    """Either end by the group that is worst there: which one was out longest is not known either."""
-    if stretches is None:
-        return _nothing_due(expectation)
-    kind = expectation.arguments[0]
-    return Measured(
-        longest(map(summed, stretches)),
-        why=f"{kind} was not tried often enough to say when it worked and when it failed",
-    )
+    """Either end by the group that is worst there: which one was out longest is not known either. A write of
+    which nobody knows whether it survived did so at the lower end alone."""
+    kind, facts = expectation.arguments[0], case.facts
+    views = [facts.traffic]
+    if kind == SURVIVING_WRITE:
+        survived = survival(facts, lost_operations(case.findings))
+        views = [survived.at_least] if survived.decided else [survived.at_least, survived.at_most]
+    found = []
+    for traffic in views:
+        stretches = _stretches(expectation, scope, case, traffic)
+        if stretches is None:
+            return _nothing_due(expectation)
+        found.append(longest(map(summed, stretches)))
+    interval = Interval(low=found[0].low, high=max(one.high for one in found))
+    why = f"{kind} was not tried often enough to say when it worked and when it failed"
+    if len(views) > 1:
+        why = "it is not known of every acked write whether it survived"
+    if kind == SURVIVING_WRITE and interval.low > 0 and interval.high == INFINITE and len(views) == 1:
+        return Measured(interval, text=f"≥ {seconds_text(interval.low)}, and none survived until the end")
+    return Measured(interval, why=why)
 
 
 def _nothing_due(expectation: Expectation) -> Measured:

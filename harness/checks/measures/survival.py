@@ -1,0 +1,168 @@
+"""The longest time without a write that survived: windows between writes that are still there in the end.
+
+An outage ends with the first write that is acked. After a failover a deposed primary acks on, and nothing of
+that is left: no user sees an error. Here a window ends with the first write that was acked *and* whose
+witness its primary still holds at the audit.
+
+Trap: a write without a witness is proved lost only where a check says so. All others are open: the lower end
+counts them as there, the upper end as lost. Without a valid audit all are open. The lower end is the outage's
+then, and there is no upper end.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.checks.columns.arrays import Flags, Words
+from harness.checks.columns.traffic import OUTCOMES, Traffic
+from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.of_run import Facts, facts_of
+from harness.checks.measures.availability import (
+    LATE_AT_LEAST_US,
+    Gap,
+    Group,
+    grouped,
+    groups_of,
+    groups_of_web_servers,
+    late_us,
+    longest,
+    longest_of,
+    windows_from,
+)
+from harness.model.history import History
+from harness.model.judgement import Interval, Window
+from harness.model.measures import SURVIVING_WRITE
+from harness.model.records import AuditEntry
+from harness.model.table import rows_of
+from harness.model.words import OperationKind, Outcome, Phase
+
+WRITE = OperationKind.WRITE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survival:
+    """The traffic, where an acked write that did not survive counts as refused."""
+
+    at_least: Traffic
+    """What is open survived."""
+    at_most: Traffic
+    """What is open did not."""
+
+    @property
+    def decided(self) -> bool:
+        """Nothing is open."""
+        return self.at_most is self.at_least
+
+
+def survival(facts: Facts, lost: Collection[int]) -> Survival:
+    """`lost`: ids of the acked writes that findings prove lost."""
+    traffic = facts.traffic
+    promised = traffic.succeeded & (traffic.of_kind(WRITE) | traffic.of_kind(OperationKind.LOGIN))
+    gone = promised & np.isin(traffic.id, np.fromiter(lost, np.int64, len(lost)))
+    undecided = promised & ~gone & ~facts.history.once(_there)
+    at_least = _without(traffic, gone)
+    return Survival(
+        at_least=at_least, at_most=_without(traffic, gone | undecided) if undecided.any() else at_least
+    )
+
+
+def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Window, ...], Window | None]:
+    """The windows as they are reported, those of 0.1 s and more, and the longest of any web server."""
+    traffic, moments = facts.traffic, facts.moments
+    judged = traffic.of_kind(WRITE) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    if not judged.any():
+        return (), None
+    late = late_us(traffic.where(judged))
+
+    def windows(of: Iterable[tuple[str, Group, Group]]) -> dict[str, list[Window]]:
+        return {
+            where: _windows(
+                sure.gaps(late=late, moments=moments),
+                perhaps.gaps(late=late, moments=moments),
+                where,
+                moments,
+            )
+            for where, sure, perhaps in of
+        }
+
+    both = (survived.at_least, survived.at_most)
+    everybody, apart = (
+        windows(_paired(*(groups_of(facts, WRITE, judged, apart=one, traffic=view) for view in both)))
+        for one in (False, True)
+    )
+    by_web_server = windows(
+        (where, certain, possible)
+        for (where, certain), (_, possible) in zip(
+            *(groups_of_web_servers(facts, WRITE, judged, view) for view in both), strict=True
+        )
+    )
+    long = [one for one in grouped(everybody["all"], apart) if one.duration_s.high * 1e6 >= LATE_AT_LEAST_US]
+    return tuple(long), longest_of(chain.from_iterable(by_web_server.values()))
+
+
+def _paired(certain: Sequence[Group], possible: Sequence[Group]) -> Iterator[tuple[str, Group, Group]]:
+    return ((one.name, one, other) for one, other in zip(certain, possible, strict=True))
+
+
+def _windows(certain: Sequence[Gap], possible: Sequence[Gap], where: str, moments: Moments) -> list[Window]:
+    """The possible windows, each with as much of it as is certain: what is certain lies within one."""
+    windows = list(windows_from(possible, SURVIVING_WRITE, where, moments))
+    tried = [one for one in possible if one.proved is not None]
+    sure = [(one.proved, one) for one in certain if one.proved is not None]
+    begun_us = [proved[0] for proved, _ in sure]
+    found = []
+    for window, gap in zip(windows, tried, strict=True):
+        end_us = moments.end_us if gap.to_us is None else gap.to_us
+        inside = sure[bisect_left(begun_us, gap.from_us) : bisect_right(begun_us, end_us)]
+        low_s = longest(one.duration_s for _, one in inside).low
+        found.append(
+            replace(
+                window,
+                duration_s=Interval(low=low_s, high=window.duration_s.high),
+                failed=sum(one.failed for _, one in inside),
+            )
+        )
+    return found
+
+
+def _without(traffic: Traffic, gone: Flags) -> Traffic:
+    outcome = np.where(gone, np.int8(OUTCOMES.index(Outcome.REJECTED)), traffic.outcome)
+    return replace(traffic, succeeded=traffic.succeeded & ~gone, outcome=outcome)
+
+
+def _there(history: History) -> Flags:
+    """The operations whose witnesses the primaries hold, all of them."""
+    steps = history.table.steps
+    witness, rows = Words(steps, "witness"), rows_of(steps)
+    left = pa.array(chain.from_iterable(one.witnesses or () for one in _of_primaries(history)), pa.string())
+    held = pc.is_in(witness.texts, value_set=left).to_numpy(zero_copy_only=False)
+    shown: Flags = witness.mapped(held, nothing=False, dtype=np.bool_)
+    found = np.zeros(len(history.table), np.bool_)
+    found[rows[witness.known]] = True
+    found[rows[witness.known & ~shown]] = False
+    return found
+
+
+def _of_primaries(history: History) -> Iterator[AuditEntry]:
+    """What the valid audit read of each session on its primary; of several that call themselves so, the one
+    that was promoted last."""
+    said: dict[str, list[AuditEntry]] = defaultdict(list)
+    for entry in history.valid_audit():
+        if entry.role == "primary" and entry.witnesses is not None:
+            said[entry.session].append(entry)
+    facts = facts_of(history)
+    for entries in said.values():
+        yield from entries if len(entries) == 1 else (one for one in entries if _owns(facts, one))
+
+
+def _owns(facts: Facts, entry: AuditEntry) -> bool:
+    shard = facts.shards.of(entry.node, entry.sent_us)
+    return shard is not None and facts.nodes.owner_at(shard, entry.sent_us) == entry.node
