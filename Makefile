@@ -16,7 +16,8 @@ quoted = '$(subst ','\'',$(value $(1)))'
 each = $(if $(shell test -e $(call quoted,$(1)) && echo file),$(call given,$(1),$(2)),$(foreach one,$(value $(1)),$(2) '$(subst ','\'',$(one))'))
 RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENARIO,--scenario),--suite $(SUITE)) \
 	$(call each,ENGINE,--engine) $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out) \
-	$(call each,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)')
+	$(call each,DEPLOYMENT,--deployment) $(foreach setting,$(SET),--set '$(setting)') \
+	$(call given,REPEAT,--repeat) $(foreach setting,$(VARY),--vary '$(setting)')
 
 .PHONY: help
 help: ## Print this list
@@ -24,6 +25,7 @@ help: ## Print this list
 	@echo
 	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
+	@echo "             REPEAT=<n>  VARY='path=value,value ...'"
 
 .PHONY: chaos-test
 chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)

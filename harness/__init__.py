@@ -19,6 +19,7 @@ Read the package in the order the data flows:
     observe/     4c what the nodes and this machine say meanwhile; the audit after recovery
     history/     5  the recorder and the reader of everything above
     checks/      6  history -> findings, metrics, verdict       (pure)
+    many/           results -> what many runs of the same thing come to (pure; the report draws it)
     report/      7  judgement -> terminal, JSON, JUnit, HTML    (pure)
     run          the road from files to results, through all of them: start reading here
     running/     its parts: what is chosen, what nodes are made of, runs side by side, one run recorded

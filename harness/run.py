@@ -60,7 +60,7 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
     chosen = choose(asked.choice)
     ground = choose_ground(asked.backend, engines_of([one.scenario for one in chosen]))
     seed = asked.seed if asked.seed is not None else secrets.randbelow(2**31)
-    plans = compile_chosen(chosen, seed=seed, ground=ground)
+    plans = compile_chosen(chosen, seed=seed, ground=ground, repeat=asked.choice.repeat)
     _warn_of_what_is_left_out(plans, warn)
     suite = run_suite(
         SuiteRequest(

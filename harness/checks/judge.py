@@ -12,7 +12,7 @@ from dataclasses import replace
 from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.request_ends import told_open
 from harness.checks.measures.summary import measure
-from harness.checks.promises.table import having
+from harness.checks.promises.table import FINDINGS, having
 from harness.checks.run import run_checks
 from harness.checks.verdict.conclusion import conclude
 from harness.checks.verdict.evidence import Affects, Evidence, weigh
@@ -20,6 +20,7 @@ from harness.checks.verdict.expectations import Case, evaluate, widened_count
 from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, SessionCounts, in_order
+from harness.model.words import FindingSide
 
 Checked = tuple[Sequence[Finding], Mapping[str, Interval], SessionCounts, Sequence[str]]
 """What `run_checks` returns: findings, their counts, the sessions, and checks that crashed."""
@@ -46,15 +47,17 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
     )
     results = evaluate(case)
     conclusion = conclude(case, results)
+    widened = {name: widened_count(name, count, evidence)[0] for name, count in counts.items()}
     return Judgement(
         verdict=conclusion.verdict,
         reasons=conclusion.reasons,
         shows=history.plan.scenario.shows,
         findings=findings,
-        counts={name: widened_count(name, count, evidence)[0] for name, count in counts.items()},
+        counts=widened,
         expectations=results,
         metrics=replace(
             metrics,
+            let_in=_let_in(widened),
             starved=evidence.lateness.starved,
             lateness_known=not evidence.about(Affects.TIMING),
             losses_unknown=_losses_unknown(counts, evidence),
@@ -66,6 +69,12 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
             *filter(None, [told_open(facts.closings), history.unchecked]),
         ),
     )
+
+
+def _let_in(counts: Mapping[str, Interval]) -> Interval:
+    """All findings of the open side together."""
+    those = [count for name, count in counts.items() if FINDINGS[name].side is FindingSide.OPEN]
+    return Interval(low=sum(one.low for one in those), high=sum(one.high for one in those))
 
 
 def _losses_unknown(counts: Mapping[str, Interval], evidence: Evidence) -> str:

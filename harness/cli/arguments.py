@@ -38,9 +38,12 @@ def parser() -> argparse.ArgumentParser:
         "--jobs", type=_positive, help="how many scenarios run in parallel (default: one per CPU)"
     )
     running.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
+    _many(running)
     listing = verb("list", "list:carry_out", "list the scenarios with what they show and their tags")
     _naming(listing)
-    _selecting(verb("plan", "plan:carry_out", "print what a run would do, without starting anything"))
+    planning = verb("plan", "plan:carry_out", "print what a run would do, without starting anything")
+    _selecting(planning)
+    _many(planning)
     linting = verb(
         "lint", "lint:carry_out", "check configuration files for what breaks at a failover; starts nothing"
     )
@@ -86,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
     up = verb("up", "by_hand:up", "start the nodes of a scenario and keep them running (a held topology)")
     _selecting(up)
+    up.set_defaults(vary=[], repeat=1)
     up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
     for name, function, text in (
         ("status", "by_hand:status", "print the nodes and roles of held topologies"),
@@ -170,6 +174,24 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _many(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--repeat",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="run each N times, with N seeds; rates and times then have intervals",
+    )
+    parser.add_argument(
+        "--vary",
+        type=_varied,
+        action="append",
+        default=[],
+        metavar="PATH=VALUE,VALUE…",
+        help="run each with every one of these values of a setting; may be repeated: every combination",
+    )
+
+
 def _settings_of_nodes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
@@ -201,6 +223,35 @@ def _engine(text: str) -> str:
             f"expected an engine such as redis, redis-7.0 or valkey-9.1, found {text!r}"
         )
     return text
+
+
+def _varied(text: str) -> tuple[str, tuple[str, ...]]:
+    """`deployment.topology.down_after=1s,5s`. A comma inside brackets or quotes ends no value."""
+    path, equals, values = text.partition("=")
+    split = tuple(one.strip() for one in _apart(values))
+    wrong = not equals or not path.strip() or not all(split) or len(set(split)) < len(split)
+    if wrong:
+        raise argparse.ArgumentTypeError(
+            "expected path=value,value… with different values, such as deployment.timing=fast,article, "
+            f"found {text[:60]!r}"
+        )
+    return path.strip(), split
+
+
+def _apart(values: str) -> list[str]:
+    depth, quote, found = 0, "", [""]
+    for sign in values:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        else:
+            depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and not depth and not quote:
+            found.append("")
+        else:
+            found[-1] += sign
+    return found
 
 
 def _positive(text: str) -> int:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 
 from harness.running.given_files import Given, sorted_out
-from harness.running.selection import Choice
+from harness.running.selection import Choice, Varied
 
 DEFAULT_SUITE = "core"
 
 
 def choice_of(options: argparse.Namespace) -> Choice:
-    suite = suite_of(options)
-    return given_in(options).choice(suite=suite, settings=options.set, engines=options.engine)
+    return given_in(options).choice(
+        suite=suite_of(options),
+        settings=options.set,
+        engines=options.engine,
+        vary=[Varied(path=path, values=values) for path, values in options.vary],
+        repeat=options.repeat,
+    )
 
 
 def suite_of(options: argparse.Namespace) -> str:

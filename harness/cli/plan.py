@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import output
 from harness import plan as planning
 from harness.cli.choice import choice_of, given_in
-from harness.model.plan import Plan
+from harness.model.plan import Plan, RunKey
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground, ground_for_planning
 from harness.running.selection import Choice, choose, choose_without_load, scenario_files
 from harness.running.vocabulary import shipped
+
+
+def _first_of_each_cell(plans: Sequence[Plan]) -> list[Plan]:
+    """Those that are repeated differ in their seed alone."""
+    first: dict[RunKey, Plan] = {}
+    for plan in plans:
+        first.setdefault(plan.key.cell, plan)
+    return list(first.values())
 
 
 def carry_out(options: argparse.Namespace) -> int:
@@ -23,8 +32,12 @@ def carry_out(options: argparse.Namespace) -> int:
         for plan in compile_chosen(choose_without_load(choice_of(options)), seed=seed, ground=ground):
             output.say(planning.describe_nodes(plan, _fitting(plan, seed, ground)))
         return 0
-    for plan in compile_chosen(choose(choice_of(options)), seed=seed, ground=ground):
+    choice = choice_of(options)
+    plans = compile_chosen(choose(choice), seed=seed, ground=ground, repeat=choice.repeat)
+    for plan in _first_of_each_cell(plans):
         output.say(planning.describe(plan, shipped()))
+    if len(plans) > 1:
+        output.say(planning.describe_all(plans, jobs=ground.machine.cpus))
     return 0
 
 

@@ -206,6 +206,9 @@ class Metrics:
     is not known where `losses_unknown` says so."""
     logouts_failed: int = 0
     """Sessions whose user asked for a logout and was never told that it was done."""
+    let_in: Interval | None = None
+    """Findings by which somebody gets in, or stays in, who must not: proved, and possible. None: a run
+    that was judged before this was counted."""
     latency: tuple[LatencyRow, ...] = ()
     failover_steps: tuple[FailoverStep, ...] = ()
     sessions: SessionCounts = field(default_factory=SessionCounts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.model.directives import Lines, setting
 from harness.model.scenario import Scenario
@@ -63,6 +63,13 @@ class RunKey:
     engine: str
     """The engine asked for, by name; empty: whatever the machine has."""
     seed: int
+    varied: tuple[str, ...] = ()
+    """Settings that took several values in the suite, as `path=value`."""
+
+    @property
+    def cell(self) -> RunKey:
+        """The same for every run that differs in its seed alone."""
+        return replace(self, seed=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,11 @@ class Plan:
     """Options that changed what the scenario's file says, as typed: `--set`, `workload.rate=50/s`."""
     variant: str = ""
     """What tells this run from the other runs of the same scenario in its suite, such as `ours, redis-7.0`;
-    empty where there is no other."""
+    empty where there is no other. Repeats have the same: they differ in their seed."""
+    varied: tuple[str, ...] = ()
+    """Settings that take several values in the suite, as `path=value`: this run's."""
+    repeated: bool = False
+    """The suite has this run with other seeds, too."""
     skip: str | None = None
     """Why this pair of scenario and deployment or machine does not fit."""
 
@@ -95,12 +106,18 @@ class Plan:
             deployment=deployment.file,
             engine=deployment.engine or "",
             seed=self.seed,
+            varied=self.varied,
         )
 
     @property
     def label(self) -> str:
         """The run's name among the runs of its suite."""
-        return labelled(self.scenario.name, self.variant)
+        return labelled(self.scenario.name, self.apart)
+
+    @property
+    def apart(self) -> str:
+        """What tells it from all other runs of its suite; empty where the scenario's name does."""
+        return told_apart(self.variant, self.seed if self.repeated else None)
 
     def node(self, name: str) -> NodePlan:
         return next(node for node in self.nodes if node.name == name)
@@ -119,6 +136,11 @@ class Plan:
 
     def sentinels(self) -> tuple[NodePlan, ...]:
         return tuple(node for node in self.nodes if node.role is NodeRole.SENTINEL)
+
+
+def told_apart(variant: str, seed: int | None) -> str:
+    """`ours, redis-7.0, seed 7`; without the seed of a run that is not repeated."""
+    return ", ".join(filter(None, (variant, "" if seed is None else f"seed {seed}")))
 
 
 def labelled(name: str, variant: str) -> str:

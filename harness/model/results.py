@@ -15,7 +15,7 @@ import msgspec
 from harness.errors import ExitStatus
 from harness.model.directives import LeftOut
 from harness.model.judgement import Judgement
-from harness.model.plan import Plan, RunKey, labelled
+from harness.model.plan import Plan, RunKey, labelled, told_apart
 from harness.model.records import Opening
 from harness.model.words import Shows, Verdict
 
@@ -73,6 +73,10 @@ class ScenarioResult:
     seed: int
     variant: str = ""
     """As in the plan: what tells it from the other runs of the same scenario."""
+    varied: tuple[str, ...] = ()
+    """As in the plan: its values of the settings that take several in the suite."""
+    repeated: bool = False
+    """As in the plan: the suite has this run with other seeds, too."""
     advice: str
     about: str
     verdict: Verdict
@@ -115,6 +119,8 @@ class ScenarioResult:
             timing=deployment.timing,
             seed=plan.seed,
             variant=plan.variant,
+            varied=plan.varied,
+            repeated=plan.repeated,
             changed=plan.changed,
             left_out=deployment.topology.everything_left_out,
             advice=scenario.advice,
@@ -170,12 +176,21 @@ class ScenarioResult:
     @property
     def key(self) -> RunKey:
         return RunKey(
-            scenario=self.file, deployment=self.deployment_file, engine=self.engine_asked, seed=self.seed
+            scenario=self.file,
+            deployment=self.deployment_file,
+            engine=self.engine_asked,
+            seed=self.seed,
+            varied=self.varied,
         )
 
     @property
     def label(self) -> str:
         """Its name among the results of its suite."""
+        return labelled(self.name, told_apart(self.variant, self.seed if self.repeated else None))
+
+    @property
+    def cell_label(self) -> str:
+        """The same for every run that differs in its seed alone."""
         return labelled(self.name, self.variant)
 
 

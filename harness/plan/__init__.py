@@ -11,6 +11,6 @@
 """
 
 from harness.plan.compiling import compile  # noqa: A004 - the stage's own word, always used qualified
-from harness.plan.describing import describe, describe_nodes
+from harness.plan.describing import describe, describe_all, describe_nodes
 
-__all__ = ["compile", "describe", "describe_nodes"]
+__all__ = ["compile", "describe", "describe_all", "describe_nodes"]

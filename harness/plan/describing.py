@@ -14,6 +14,9 @@ from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults, latest_end_s
 from harness.plan.warnings import warnings
 
+AROUND_A_RUN_S = 3.0
+"""Starting its nodes, stopping them and judging what they did."""
+
 
 def describe(plan: Plan, vocabulary: Vocabulary) -> str:
     return "\n".join(_lines(plan, vocabulary))
@@ -42,6 +45,28 @@ def _fitting(file: str, names: Sequence[str]) -> Iterator[str]:
     yield f"              {len(names)} shipped ones fit: {', '.join(names)}"
     yield f"              one of them:        failover-kit run {names[0]} {file}"
     yield f"              those of suite core: failover-kit run {file}"
+
+
+def describe_all(plans: Sequence[Plan], *, jobs: int) -> str:
+    """How many runs these are, of what, and how long they take."""
+    cells = {plan.key.cell for plan in plans}
+    seeds = sorted({plan.seed for plan in plans})
+    skipped = sum(plan.skip is not None for plan in plans)
+    runs = f"in all: {len(plans)} runs"
+    if len(seeds) > 1:
+        runs += f" ({len(cells)} with {len(seeds)} seeds each, {seeds[0]} to {seeds[-1]})"
+    skipped_too = f"; {skipped} of them SKIPPED" if skipped else ""
+    minutes = wall_s(plans, jobs=jobs) / 60
+    return f"{runs}{skipped_too}; about {max(1, minutes):.0f} min with {jobs} in parallel"
+
+
+def wall_s(plans: Sequence[Plan], *, jobs: int) -> float:
+    """How long a suite of these is expected to take: runs that measure short times go one by one."""
+    took = {True: 0.0, False: 0.0}
+    for plan in plans:
+        if plan.skip is None:
+            took[plan.scenario.exclusive] += plan.expected_s + AROUND_A_RUN_S
+    return took[True] + took[False] / jobs
 
 
 def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:

@@ -15,11 +15,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from harness.errors import ExitStatus
+from harness.many.cells import cells_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, Window
 from harness.model.records import Operation
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report import words
+from harness.report.cells import COLUMNS as CELL_COLUMNS
+from harness.report.cells import TITLE, cell_blocks, cell_row, is_repeated
 from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
@@ -64,6 +67,7 @@ def page_of_damage(result: ScenarioResult) -> str:
 
 def index(suite: SuiteResult) -> str:
     """The suite's page: the closing table, each row a link, and what went wrong in full."""
+    cells = cells_of(suite.results)
     return (
         _templates()
         .get_template("suite.html")
@@ -72,6 +76,12 @@ def index(suite: SuiteResult) -> str:
             line=suite_line(suite),
             meaning=ExitStatus(suite.exit_code).meaning,
             columns=COLUMNS,
+            repeated=TITLE if is_repeated(cells) else "",
+            cell_blocks=[
+                (title, [(one, list(zip(CELL_COLUMNS, cell_row(one).texts, strict=True))) for one in some])
+                for title, some in (cell_blocks(cells) if is_repeated(cells) else ())
+            ],
+            cell_columns=CELL_COLUMNS,
             blocks=[
                 (title, [(one, list(zip(COLUMNS, row(one), strict=True))) for one in rows])
                 for title, rows in blocks(suite.results)

@@ -6,7 +6,9 @@ import json
 import math
 from typing import Any
 
-from harness.model.judgement import INFINITE, FailoverStep, Judgement, Metrics, Window, governing
+from harness.many.cells import cells_of
+from harness.model.cells import Cell, Rate, Spread
+from harness.model.judgement import INFINITE, FailoverStep, Interval, Judgement, Metrics, Window, governing
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.words import logged_out_at_most
 
@@ -31,6 +33,7 @@ def summary(suite: SuiteResult) -> dict[str, Any]:
         "interrupted": suite.interrupted,
         "incomplete": suite.incomplete,
         "scenarios": [_scenario(one) for one in suite.results],
+        "cells": [_cell(one) for one in cells_of(suite.results)],
     }
 
 
@@ -46,6 +49,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "file": result.file,
         "shows": result.shows,
         "variant": result.variant,
+        "varied": list(result.varied),
         "topology": result.topology,
         "deployment": result.deployment,
         "deployment_file": result.deployment_file,
@@ -91,6 +95,45 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "wall_s": round(result.wall_s, 1),
         "run_dir": result.run_dir,
     }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    """All runs that differ in their seed alone."""
+    first = cell.first
+    return {
+        "name": cell.label,
+        "file": first.file,
+        "shows": first.shows,
+        "deployment_file": first.deployment_file,
+        "engine_asked": first.engine_asked,
+        "varied": list(first.varied),
+        "verdict": cell.verdict,
+        "seeds": [one.seed for one in cell.runs],
+        "run_dirs": [one.run_dir for one in cell.runs],
+        "kept": _rate(cell.kept),
+        "findings": {name: _rate(rate) for name, rate in cell.findings.items()},
+        "figures": {one.name: _spread(one) for one in cell.spreads},
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {"seen": rate.seen, "runs": rate.runs, "share": _ends(rate.share)}
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    within = spread.median_within
+    return {
+        "unit": spread.unit,
+        "runs": spread.runs,
+        "median": _ends(spread.median),
+        "range": _ends(spread.range),
+        "median_within": None if within is None else _ends(within),
+    }
+
+
+def _ends(interval: Interval) -> list[float | None]:
+    """Lower and upper end; null where there is no upper end."""
+    return [_finite(interval.low), _finite(interval.high)]
 
 
 def _step_name(one: FailoverStep) -> str:

@@ -3,9 +3,10 @@ beside `99 % lost` unexplained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from textwrap import shorten
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rich import box
 from rich.table import Table
@@ -53,7 +54,7 @@ _WIDTHS: dict[str, tuple[int | None, int | None]] = {
 }
 """Most columns, or the share of what is left: the words get the room that a terminal has."""
 
-_COLOURS = {
+COLOURS = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
     Verdict.INCONCLUSIVE: "yellow",
@@ -103,21 +104,27 @@ def _left_out(result: ScenarioResult) -> str:
 
 def blocks(results: Sequence[ScenarioResult]) -> list[tuple[str, list[ScenarioResult]]]:
     """The two blocks with their titles; an empty block is left out."""
-    promises = [one for one in results if one.shows is Shows.PROMISE]
-    weaknesses = [one for one in results if one.shows is Shows.WEAKNESS]
-    titled = [
-        (f"Promises: {_tally(promises)}", promises),
-        (
-            f"Known weaknesses, triggered on purpose to show that the kit detects them: {_tally(weaknesses)}",
-            weaknesses,
-        ),
-    ]
-    return [(title, rows) for title, rows in titled if rows]
+    return titled_blocks(
+        [one for one in results if one.shows is Shows.PROMISE],
+        [one for one in results if one.shows is Shows.WEAKNESS],
+        verdict_word,
+    )
 
 
-def _tally(results: Sequence[ScenarioResult]) -> str:
-    words = [verdict_word(one) for one in results]
-    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+AnyRow = TypeVar("AnyRow")
+
+
+def titled_blocks(
+    promises: list[AnyRow], weaknesses: list[AnyRow], word: Callable[[AnyRow], str]
+) -> list[tuple[str, list[AnyRow]]]:
+    """The same for whatever fills the rows: each title counts its rows by their word."""
+    weak = "Known weaknesses, triggered on purpose to show that the kit detects them"
+    titled = [("Promises", promises), (weak, weaknesses)]
+    return [(f"{title}: {_tally(map(word, rows))}", rows) for title, rows in titled if rows]
+
+
+def _tally(words: Iterable[str]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
 
 
 def table(title: str, results: Sequence[ScenarioResult]) -> Table:
@@ -127,5 +134,5 @@ def table(title: str, results: Sequence[ScenarioResult]) -> Table:
         drawn.add_column(column, max_width=width, ratio=ratio, no_wrap=column == "")
     for result in results:
         cells = row(result)
-        drawn.add_row(Text(cells.verdict, style=_COLOURS[result.verdict]), *cells[1:])
+        drawn.add_row(Text(cells.verdict, style=COLOURS[result.verdict]), *cells[1:])
     return drawn

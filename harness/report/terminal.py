@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import ExitStatus
+from harness.many.cells import cells_of
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Scenario
+from harness.report.cells import TITLE, cell_blocks, cell_table, is_repeated
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
 from harness.report.words import seconds, verdict_word
@@ -143,8 +145,14 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
         console.print(
             f"scenarios may be missing: {one_line(suite.incomplete)}", highlight=False, soft_wrap=True
         )
-    for title, results in blocks(suite.results):
-        console.print(table(title, results))
+    cells = cells_of(suite.results)
+    if is_repeated(cells):
+        console.print(TITLE, highlight=False)
+        for title, some in cell_blocks(cells):
+            console.print(cell_table(title, some))
+    else:
+        for title, results in blocks(suite.results):
+            console.print(table(title, results))
     for result in suite.results:
         if needs_explaining(result):
             # Never wrapped by us: commands are there to be copied.

@@ -14,27 +14,39 @@ from harness import plan as planning
 from harness.checks.promises.table import FINDINGS
 from harness.errors import UsageError
 from harness.faults import FAULTS
+from harness.model.command_words import SEED_MAX
 from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.running.ground import Ground
 from harness.running.selection import Chosen
 
 
-def compile_chosen(chosen: Sequence[Chosen], *, seed: int, ground: Ground) -> tuple[Plan, ...]:
-    """A plan for each, named so that people can tell them apart.
+def compile_chosen(
+    chosen: Sequence[Chosen], *, seed: int, ground: Ground, repeat: int = 1
+) -> tuple[Plan, ...]:
+    """`repeat` plans for each, named so that people can tell them apart.
+
+    The first has the seed, each further one the next. All that were chosen come once before any comes again:
+    a suite that is ended early has something of each.
 
     Raises:
         UsageError: as `compile_all`; the same run was asked for twice.
     """
     plans = [
-        plan
+        replace(plan, varied=one.varied, repeated=repeat > 1)
+        for nth in seeds(seed, repeat)
         for one in chosen
-        for plan in compile_all([one.scenario], seed=seed, ground=ground, changed=one.changed)
+        for plan in compile_all([one.scenario], seed=nth, ground=ground, changed=one.changed)
     ]
     for key, times in Counter(plan.key for plan in plans).items():
         if times > 1:
             raise UsageError(f"{key.scenario}: expected each run once, found this scenario {times} times")
     return _with_variants(plans)
+
+
+def seeds(first: int, repeat: int) -> tuple[int, ...]:
+    """As many as there are repeats, all different; none is larger than a seed may be."""
+    return tuple((first + nth) % (SEED_MAX + 1) for nth in range(repeat))
 
 
 def _with_variants(plans: Sequence[Plan]) -> tuple[Plan, ...]:
@@ -56,7 +68,14 @@ def _variant(plan: Plan, others: Sequence[Plan], names: dict[str, str]) -> str:
         words.append(names[plan.key.deployment])
     if len({one.key.engine for one in others}) > 1:
         words.append(plan.key.engine or "engine of this machine")
+    words += map(_setting_in_short, plan.varied)
     return ", ".join(words)
+
+
+def _setting_in_short(setting: str) -> str:
+    """`down_after=5s`, of the whole path."""
+    path, _, value = setting.partition("=")
+    return f"{path.rpartition('.')[2]}={value}"
 
 
 def _deployment_names(plans: Iterable[Plan]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import scenario as reading
-from harness.running.selection import Choice, scenario_files
+from harness.running.selection import Choice, Varied, scenario_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,15 @@ class Given:
     """Patterns as typed; none: a suite."""
     deployments: tuple[str, ...] = ()
 
-    def choice(self, *, suite: str, settings: Sequence[str] = (), engines: Sequence[str] = ()) -> Choice:
+    def choice(
+        self,
+        *,
+        suite: str,
+        settings: Sequence[str] = (),
+        engines: Sequence[str] = (),
+        vary: Sequence[Varied] = (),
+        repeat: int = 1,
+    ) -> Choice:
         """The scenarios, each once, in the order in which they were given; without any, those of the suite.
 
         Raises:
@@ -39,6 +47,8 @@ class Given:
             settings=tuple(settings),
             deployments=tuple(map(Path, self.deployments)),
             engines=tuple(engines),
+            vary=tuple(vary),
+            repeat=repeat,
         )
 
 

@@ -35,19 +35,36 @@ class Variation:
     deployment: Path | None = None
     """A deployment file."""
     engine: str | None = None
+    varied: tuple[str, ...] = ()
+    """`path=value`, one for each setting that takes several values."""
 
     def settings(self) -> tuple[str, ...]:
-        return (f"deployment.engine={self.engine}",) if self.engine else ()
+        engine = (f"deployment.engine={self.engine}",) if self.engine else ()
+        return (*self.varied, *engine)
 
     def options(self) -> tuple[str, ...]:
         """As a command that repeats the run must give them."""
-        engine = ("--engine", self.engine) if self.engine else ()
-        return (*engine, "--deployment", str(self.deployment)) if self.deployment else engine
+        words = [word for one in self.varied for word in ("--set", without_secrets(one))]
+        words += ["--engine", self.engine] if self.engine else []
+        words += ["--deployment", str(self.deployment)] if self.deployment else []
+        return tuple(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Varied:
+    """A setting that takes several values, one after the other."""
+
+    path: str
+    values: tuple[str, ...]
+
+    def settings(self) -> tuple[str, ...]:
+        return tuple(f"{self.path}={value}" for value in self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Scenarios, and what is changed in them. Each runs once for every pair of deployment and engine."""
+    """Scenarios, and what is changed in them. Each runs for every combination of deployment, engine and
+    varied settings, and as often as `repeat` says."""
 
     files: tuple[Path, ...]
     suite: str | None = None
@@ -56,6 +73,9 @@ class Choice:
     """`path=value`, for all of them."""
     deployments: tuple[Path, ...] = ()
     engines: tuple[str, ...] = ()
+    vary: tuple[Varied, ...] = ()
+    repeat: int = 1
+    """How many runs of each, with different seeds."""
 
     def variations(self) -> tuple[Variation, ...]:
         deployments, engines = (
@@ -63,7 +83,8 @@ class Choice:
             dict.fromkeys(self.engines or (None,)),
         )
         return tuple(
-            Variation(deployment=one, engine=engine) for one, engine in product(deployments, engines)
+            Variation(deployment=one, engine=engine, varied=tuple(varied))
+            for one, engine, *varied in product(deployments, engines, *(one.settings() for one in self.vary))
         )
 
 
@@ -72,6 +93,8 @@ class Chosen:
     scenario: Scenario
     changed: tuple[str, ...]
     """The options that changed it, as a command that repeats its run must give them."""
+    varied: tuple[str, ...] = ()
+    """As in the variation that it comes from, without secrets."""
 
 
 def scenario_files(pattern: str | None) -> list[Path]:
@@ -200,7 +223,8 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
             problems += str(problem).splitlines()
             continue
         changed = (*changes, *variation.options())
-        chosen += [Chosen(scenario=one, changed=changed) for one in scenarios]
+        varied = tuple(map(without_secrets, variation.varied))
+        chosen += [Chosen(scenario=one, changed=changed, varied=varied) for one in scenarios]
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))  # what all variations share is said once
     return chosen

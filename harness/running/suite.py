@@ -328,7 +328,7 @@ def _folder_name(plan: Plan) -> str:
     """Made of the file's name, whatever that is: `...yaml` must not mean the folder above."""
     path = Path(plan.scenario.file)
     name = as_folder_name(path.stem if path.parent.name in {"", ".."} else f"{path.parent.name}-{path.stem}")
-    return f"{name}-{as_folder_name(plan.variant)}" if plan.variant else name
+    return f"{name}-{as_folder_name(plan.apart)}" if plan.apart else name
 
 
 def _ended(code: int | None) -> str:

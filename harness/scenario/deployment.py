@@ -30,6 +30,7 @@ from harness.scenario.values import (
 
 TIMING: Mapping[str, Mapping[str, float]] = {
     "fast": {},  # the model's own defaults
+    "article": {"down_after_s": 5.0, "failover_timeout_s": 10.0, "node_timeout_s": 5.0},
     "production": {"down_after_s": 5.0, "failover_timeout_s": 60.0, "node_timeout_s": 15.0},
 }
 

@@ -455,7 +455,10 @@ def test_files_that_were_mixed_up_have_one_line_with_the_cure(tmp_path: Path) ->
         read(tmp_path, "deployment: 1\nname: ours\ntopology: {kind: cluster}\n")
     with pytest.raises(UsageError, match=r"^\S+scenario\.yaml:\d+: expected a deployment file, found a.*it$"):
         load_deployment(scenario)
-    with pytest.raises(UsageError, match=r"^\S+redis\.conf:1: expected a deployment file, found a redis\.conf: .*lint \S+redis\.conf$") as caught:
+    with pytest.raises(
+        UsageError,
+        match=r"^\S+redis\.conf:1: expected a deployment file, found a redis\.conf: .*lint \S+redis\.conf$",
+    ) as caught:
         load_deployment(conf)
     assert "hunter2" not in str(caught.value)
 

@@ -42,6 +42,13 @@ def call(*words: str) -> int:
         return int(str(ended.code))
 
 
+def _headings(said: str) -> list[str]:
+    """The first line of each plan; what follows them all is about their number."""
+    lines = [line for line in said.splitlines() if not line.startswith(" ")]
+    assert lines[-1].startswith("in all: ")
+    return lines[:-1]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -67,14 +74,14 @@ def test_plain_files_mean_what_the_options_mean(
 def test_every_scenario_option_counts(capsys: pytest.CaptureFixture[str]) -> None:
     """Not the last one alone, without a word about the others."""
     assert call("plan", "--backend", "process", "--scenario", "two.yaml", "--scenario", "one.yaml") == 0
-    names = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    names = _headings(capsys.readouterr().out)
     assert [name.partition(" (")[0] for name in names] == ["the second", "the first"]
 
 
 def test_several_scenarios_are_planned_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
     """Files and shipped names side by side."""
     assert call("plan", "--backend", "process", "two.yaml", "one.yaml", "single/02") == 0
-    names = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    names = _headings(capsys.readouterr().out)
     assert [name.partition(" (")[0] for name in names][:2] == ["the second", "the first"]
     assert len(names) == 3
 
@@ -131,7 +138,7 @@ def test_several_deployments_are_planned_one_after_the_other(capsys: pytest.Capt
     for words in (("theirs.yaml", "other.yaml"), ("theirs.yaml", "--deployment", "other.yaml")):
         assert call("plan", "--backend", "process", "one.yaml", "two.yaml", *words) == 0
         said = capsys.readouterr().out
-        names = [line.partition(" (promise")[0] for line in said.splitlines() if not line.startswith(" ")]
+        names = [line.partition(" (promise")[0] for line in _headings(said)]
         assert names == [
             "the first (theirs)",
             "the first (other)",

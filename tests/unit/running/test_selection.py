@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from harness.errors import EnvironmentFailure, UsageError
-from harness.model.command_words import SUITES
+from harness.model.command_words import SEED_MAX, SUITES
+from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
@@ -150,10 +151,14 @@ def _choice(tmp_path: Path, *, names: tuple[str, str] = ("ours", "proposed")) ->
     )
 
 
-def _labels(choice: Choice) -> list[str]:
+def _plans(choice: Choice, seed: int = 5) -> tuple[Plan, ...]:
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
     ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
-    plans = compile_chosen(selection.choose(choice), seed=5, ground=ground)
+    return compile_chosen(selection.choose(choice), seed=seed, ground=ground, repeat=choice.repeat)
+
+
+def _labels(choice: Choice) -> list[str]:
+    plans = _plans(choice)
     assert len({plan.key for plan in plans}) == len(plans)
     return [plan.label for plan in plans]
 
@@ -197,6 +202,32 @@ def test_every_variation_repeats_by_its_own_options(tmp_path: Path) -> None:
     first = selection.choose(choice)[0].changed
     file = str(choice.deployments[0])
     assert first == ("--set", "workload.rate=9/s", "--engine", "redis-7.0", "--deployment", file)
+
+
+def test_every_combination_of_varied_settings_is_run(tmp_path: Path) -> None:
+    """Each repeats by its own `--set`, and is named by the settings that vary."""
+    vary = (
+        selection.Varied(path="deployment.timing", values=("fast", "article")),
+        selection.Varied(path="workload.rate", values=("5/s", "9/s")),
+    )
+    choice = selection.Choice(files=(write(tmp_path / "a.yaml", "a"),), vary=vary)
+    pairs = [(timing, rate) for timing in ("fast", "article") for rate in ("5/s", "9/s")]
+    assert _labels(choice) == [f"a (timing={timing}, rate={rate})" for timing, rate in pairs]
+    assert [one.changed for one in selection.choose(choice)] == [
+        ("--set", f"deployment.timing={timing}", "--set", f"workload.rate={rate}") for timing, rate in pairs
+    ]
+    assert len({plan.key.cell for plan in _plans(choice)}) == 4
+
+
+def test_repeats_have_the_next_seeds_and_are_one_cell(tmp_path: Path) -> None:
+    """All scenarios come once before any comes again; after the largest seed comes the smallest."""
+    plans = _plans(replace(_choice(tmp_path), deployments=(), engines=(), repeat=3), seed=SEED_MAX - 1)
+    assert [(plan.scenario.name, plan.seed) for plan in plans] == [
+        (name, seed) for seed in (SEED_MAX - 1, SEED_MAX, 0) for name in "ba"
+    ]
+    assert [plan.label for plan in plans][:2] == [f"{name} (seed {SEED_MAX - 1})" for name in "ba"]
+    assert len({plan.key.cell for plan in plans}) == 2
+    assert len({plan.key for plan in plans}) == 6
 
 
 def test_problems_of_all_deployments_are_told_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Which figures are compared from run to run: what a team decides by.
+
+Each is read from one run's metrics as an interval, or is None where that run did not measure it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.model.judgement import INFINITE, Interval, Judgement
+from harness.model.words import Phase
+
+NOTHING = Interval(low=0.0, high=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    name: str
+    unit: str
+    of: Callable[[Judgement], Interval | None]
+    less_is_better: bool = True
+
+
+def _logged_out(judgement: Judgement) -> Interval:
+    metrics = judgement.metrics
+    sessions = metrics.sessions
+    most = INFINITE if metrics.sessions_unknown else sessions.logged_out + sessions.maybe_logged_out
+    return Interval(low=sessions.logged_out, high=most)
+
+
+def _let_in(judgement: Judgement) -> Interval | None:
+    return judgement.metrics.let_in
+
+
+def _longest_outage(judgement: Judgement) -> Interval:
+    worst = judgement.metrics.worst_outage
+    return NOTHING if worst is None else worst.duration_s
+
+
+def _writes_lost(judgement: Judgement) -> Interval:
+    metrics = judgement.metrics
+    return Interval(low=metrics.writes_lost, high=INFINITE if metrics.losses_unknown else metrics.writes_lost)
+
+
+def _logouts_failed(judgement: Judgement) -> Interval:
+    failed = judgement.metrics.logouts_failed
+    return Interval(low=failed, high=failed)
+
+
+def _p99_ms(phase: Phase) -> Callable[[Judgement], Interval | None]:
+    """Of the slowest kind of operation."""
+
+    def of(judgement: Judgement) -> Interval | None:
+        worst = max((one.p99_ms for one in judgement.metrics.latency if one.phase == phase), default=None)
+        return None if worst is None else Interval(low=worst, high=worst)
+
+    return of
+
+
+FIGURES = (
+    Figure(name="logged out", unit="users", of=_logged_out),
+    Figure(name="got in wrongly", unit="findings", of=_let_in),
+    Figure(name="longest outage", unit="s", of=_longest_outage),
+    Figure(name="acked writes lost", unit="writes", of=_writes_lost),
+    Figure(name="logouts failed", unit="sessions", of=_logouts_failed),
+    Figure(name="p99 before", unit="ms", of=_p99_ms(Phase.BASELINE)),
+    Figure(name="p99 during", unit="ms", of=_p99_ms(Phase.FAULT)),
+)
+"""In the order of the columns."""
