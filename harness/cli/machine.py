@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from harness import doctor as examination
 from harness import output
@@ -22,6 +24,16 @@ def image(options: argparse.Namespace) -> int:
 def clean(_options: argparse.Namespace) -> int:
     for line in ground.clean() or ["nothing to remove"]:
         output.say(line)
-    for file in output.crash_files():
-        output.complain(f"{file}: the traceback of a bug in the kit; report it, then remove the file")
+    if files := output.crash_files():
+        output.complain(_bugs(files))
     return 0
+
+
+def _bugs(files: Sequence[Path]) -> str:
+    if len(files) == 1:
+        return f"{files[0]}: the traceback of a bug in the kit; report it, then remove the file"
+    newest = max(files, key=lambda one: one.stat().st_mtime)
+    return (
+        f"{newest} and {len(files) - 1} more in {newest.parent}: tracebacks of bugs in the kit;"
+        f" report them, then remove the files ({output.CRASH}*.log)"
+    )

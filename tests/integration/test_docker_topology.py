@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -52,6 +53,13 @@ def owned(run: str) -> list[str]:
     return [str(one.attrs.get("Names") or one.name) for one in found]
 
 
+def inspected(run: str) -> str:
+    """What `docker inspect` shows of a run's containers, to whoever may ask Docker."""
+    with closing(daemon.connect()) as client:
+        found = daemon.containers(client, f"{daemon.RUN_LABEL}={run}")
+        return json.dumps([client.api.inspect_container(one.id) for one in found])
+
+
 def unused_volumes() -> set[str]:
     with closing(daemon.connect()) as client:
         return {volume.name for volume in client.volumes.list(filters={"dangling": True})}
@@ -64,7 +72,8 @@ def unused_volumes() -> set[str]:
 def test_topology_is_ready_and_gone_afterwards(
     kind: TopologyKind, image: str, run: str, tmp_path: Path
 ) -> None:
-    """Ready as every node sees it, files of evidence without secrets, then nothing left."""
+    """Ready as every node sees it, neither files of evidence nor what Docker shows with secrets, then nothing
+    left."""
     volumes = unused_volumes()
     with docker.up(docker_plan(kind), run=run, directory=tmp_path, image=image) as topology:
         assert missing(topology) == ()
@@ -73,6 +82,9 @@ def test_topology_is_ready_and_gone_afterwards(
             where = topology.address(node.name)
             assert topology.node_at(where.host, where.port) == node.name
             assert topology.state(node.name).running
+        shown = inspected(run)
+        assert shown.count("requirepass") >= len(topology.plan.nodes)
+        assert not any(secret in shown for secret in (topology.secrets.redis, topology.secrets.sentinel))
         topology.collect(tmp_path / "nodes")
     assert owned(run) == []
     assert unused_volumes() <= volumes

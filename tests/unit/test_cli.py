@@ -274,6 +274,22 @@ def test_clean_names_tracebacks_and_leaves_them(
     assert file.read_text() == "Traceback"
 
 
+def test_clean_names_many_tracebacks_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newest, and how many more there are and where."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("harness.running.ground.clean", list)
+    for name, age_s in (("a", 30), ("b", 10), ("c", 20)):
+        file = tmp_path / f"{output.CRASH}{name}.log"
+        file.write_text("Traceback")
+        os.utime(file, (1_700_000_000 - age_s,) * 2)
+    assert cli.main(["clean"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{output.CRASH}b.log and 2 more in {tmp_path}: tracebacks" in line
+    assert line.endswith(f"remove the files ({output.CRASH}*.log)")
+
+
 def test_bug_is_told_where_no_file_can_be_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,9 @@ or trimmed to the plan's nodes, and each gets the configuration text that the ot
 it. The result lies in the run's folder as `compose.yaml` and is what really starts.
 
 Passwords and the subnet stay variables in that file, so no secret is written, and another subnet can
-be tried when one turns out to be taken. The traps: a `$` in a directive of a scenario would be taken for
+be tried when one turns out to be taken. The passwords of a run are not given to Compose either: what a
+container gets as its environment, `docker inspect` shows. The topology puts each node's configuration in its
+place before the first start. The traps: a `$` in a directive of a scenario would be taken for
 such a variable, so `quoted` writes it in another way; and what a user's environment says to Compose
 (COMPOSE_PROJECT_NAME) would put these nodes in the place of that project's containers.
 """
@@ -34,8 +36,8 @@ COMMAND_S = 120.0
 """Creating six containers takes about a second; a machine under load has been seen to need thirty."""
 
 _HEADER = """\
-# What this run started, made from compose/{kind}.yaml. Secrets and subnet came from the environment;
-# nodes were started and formed by the harness.
+# What this run started, made from compose/{kind}.yaml. The subnet came from the environment; each node got
+# the same configuration with the run's own passwords, and was started and formed by the harness.
 """
 
 _SUBNET = "${SUBNET:-10.99.0}"

@@ -260,11 +260,13 @@ def read_file(container: Any, path: str) -> bytes | None:
         return member.read() if member else None
 
 
-def put_empty_file(container: Any, directory: str, name: str) -> None:
-    """Make an empty file in a container, running or not."""
-    packed = io.BytesIO()
+def put_file(container: Any, directory: str, name: str, content: bytes = b"") -> None:
+    """Make a file in a container, running or not. Everybody in there may write it: who a node runs as is its
+    image's business, and a server refuses a configuration that it cannot write again."""
+    packed, member = io.BytesIO(), tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o666
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo(name))
+        archive.addfile(member, io.BytesIO(content))
     with translated(f"writing {directory}/{name} of {container.name}"):
         container.put_archive(directory, packed.getvalue())
 

@@ -25,7 +25,7 @@ from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import SERVICE, BackendKind
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-from harness.topology.base.configuration import redact
+from harness.topology.base.configuration import redact, render
 from harness.topology.base.control import Controls
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
@@ -124,8 +124,6 @@ class DockerTopology:
                 **os.environ,
                 "DOCKER_HOST": daemon.endpoint(),
                 "SUBNET": subnet,
-                "REDIS_PASSWORD": self.secrets.redis,
-                "SENTINEL_PASSWORD": self.secrets.sentinel,
             }
             try:
                 compose.compose(file, "create", project=self.project, environment=environment)
@@ -136,6 +134,20 @@ class DockerTopology:
             else:
                 break
         self.find(subnet)
+        in_parallel(self._configure, [node.name for node in self.plan.nodes])
+
+    def _configure(self, node: str) -> None:
+        """Give a node its configuration, with this run's passwords, before its first start: then what the
+        file says, whose passwords everybody can read by `docker inspect`, is not used."""
+        text = render(
+            self.plan.node(node),
+            self.plan,
+            addresses=self._addresses,
+            secrets=self.secrets,
+            directory=compose.DATA_DIRECTORY,
+        )
+        directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
+        daemon.put_file(self._inspected(node), directory, name, f"{text}\n".encode())
 
     def find(self, subnet: str) -> None:
         """Look up the containers that were created in a subnet."""
@@ -257,7 +269,7 @@ class DockerTopology:
                 f"{node}: expected it to be stopped before it is started, found it running"
             )
         if empty:
-            daemon.put_empty_file(container, compose.DATA_DIRECTORY, "empty")
+            daemon.put_file(container, compose.DATA_DIRECTORY, "empty")
         with translated(f"starting {node}"):
             container.start()
         self.links.restore(node)
