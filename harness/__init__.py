@@ -24,6 +24,7 @@ Read the package in the order the data flows:
     run          the road from files to results, through all of them: start reading here
     running/     its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
     saved/       results on disk: one run judged, a suite judged again, sessions' stories
+    control/     faults at the call of a test, over HTTP
     beside/      a command of somebody's own in the place of the session traffic
     lint/        configuration files against rules about failover; starts nothing
     doctor       what this machine can do, and what each missing piece would need

@@ -16,9 +16,11 @@ import random
 import secrets
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import history
 from harness.beside.command import Command, check
@@ -26,13 +28,14 @@ from harness.beside.surroundings import filled, mapped, variables
 from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
+from harness.control.live import Live
 from harness.errors import NoEffect, UsageError
 from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
 from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, PhaseChange, Record
 from harness.model.scenario import Scenario
-from harness.model.seams import FaultScene, Topology
+from harness.model.seams import FaultScene, Machine, Topology
 from harness.model.words import BackendKind, Phase, Trait
 from harness.observe import Observers
 from harness.plan.timeline import DEMOTION_S
@@ -41,15 +44,20 @@ from harness.running.by_hand import NoWebServers
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.recording import record_whole
+from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder
 from harness.saved.judging import read_run
 from harness.topology.process import user_namespace
 from harness.topology.start import up
 
+if TYPE_CHECKING:
+    from harness.control.server import Control
+
 RECOVERED_WITHIN_S = DEMOTION_S + 2 * RECOVERED_FOR_S
 """After a command that had faults, the nodes are watched this long for what they come to. Sentinels leave a
 primary that came back a primary for some 10 s, and a command may end as soon as it has been started again."""
 
+_TOLD_BY_EACH = frozenset({"agreed", "published", "demoted"})
 _TOLD = frozenset({"agreed", "elected", "promoted", "published", "demoted", "rebooted", "recovered"})
 
 
@@ -82,17 +90,21 @@ def with_command(
     directory = out / f"with-{run}"
     make_folder(directory)
     history.write_plan(directory, plan)
-    with up(
-        plan,
-        run=run,
-        directory=directory,
-        backend=own.backend,
-        image=own.image_of(plan),
-        loopback=not own.machine.network_faults,
-    ) as topology:
-        known = variables(topology)
-        words = [filled(word, known) for word in command]
+    with ExitStack() as stack:
+        topology = stack.enter_context(
+            up(
+                plan,
+                run=run,
+                directory=directory,
+                backend=own.backend,
+                image=own.image_of(plan),
+                loopback=not own.machine.network_faults,
+            )
+        )
+        control = stack.enter_context(_control())
+        known = {**variables(topology), **control.variables()}
         added = mapped(environment, known)
+        words = [filled(word, known) for word in command]
         _say(f"with: {topology.engine} ({own.said}), {len(plan.nodes)} nodes, files in {directory}")
         if own.backend is BackendKind.DOCKER and scenario.faults_with(Trait.CUTS_LINKS):
             _say(
@@ -100,7 +112,7 @@ def with_command(
                 "      with --backend process they cut it off as well"
             )
         with Command(words, os.environ | known | added) as started:
-            beside = _Beside(plan, topology, started)
+            beside = _Beside(plan, topology, started, control, run=run, machine=own.machine)
             record_whole(
                 topology,
                 plan,
@@ -114,6 +126,12 @@ def with_command(
     status, report = beside.outcome()
     _tell_end(directory, report)
     return status or (NoEffect.exit_code if report.without_effect else 0)
+
+
+def _control() -> Control:
+    from harness.control.server import Control  # noqa: PLC0415 - the HTTP library, which light verbs do without
+
+    return Control()
 
 
 def _check_starts(scenario: Scenario) -> None:
@@ -137,11 +155,25 @@ def _reachable(ground: Ground) -> Ground:
 class _Beside:
     """One command beside one topology."""
 
-    def __init__(self, plan: Plan, topology: Topology, command: Command) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        topology: Topology,
+        command: Command,
+        control: Control,
+        *,
+        run: str,
+        machine: Machine,
+    ) -> None:
         self.clock = RunClock()
+        self._control = control
+        self._run = run
+        self._machine = machine
         self._plan = plan
         self._topology = topology
         self._command = command
+        self._told_of: dict[str, str | None] = {}
+        """Event -> the node that it was told of last, since the last fault took effect."""
         self._outcome: tuple[int, DirectorReport] | None = None
 
     def outcome(self) -> tuple[int, DirectorReport]:
@@ -170,16 +202,18 @@ class _Beside:
             enter(Phase.BASELINE)
             director = Director(self._plan, self._scene(observers), enter)
             stop = threading.Event()
-            self._command.start()
-            faults = asyncio.create_task(asyncio.to_thread(director.run, stop))
-            status = await self._awaited(faults)
-            ended_us = self.clock.now_us()
-            _say(f"{self._after()} the command ended with status {status}")
-            stop.set()
-            report = await faults
+            live = self._live(observers, director)
+            async with self._control.served(live):
+                self._command.start()
+                faults = asyncio.create_task(asyncio.to_thread(director.attend, stop))
+                status = await self._awaited(faults)
+                ended_us = self.clock.now_us()
+                _say(f"{self._after()} the command ended with status {status}")
+                stop.set()
+                report = await faults
             if any(one.effect for one in report.steps):
                 await self._watch_the_end(observers)
-        self._outcome = status, met(report, ended_us)
+        self._outcome = status, met(report, ended_us, known_to_command=live.answered)
         return Closing(t_us=self.clock.now_us())
 
     async def _awaited(self, faults: asyncio.Task[DirectorReport]) -> int:
@@ -195,6 +229,18 @@ class _Beside:
         if missing:
             _say(f"{self._after()} not recovered {RECOVERED_WITHIN_S:g} s after the command's end: {missing}")
 
+    def _live(self, observers: Observers, director: Director) -> Live:
+        return Live(
+            self._plan,
+            self._topology,
+            run=self._run,
+            machine=self._machine,
+            vocabulary=shipped(),
+            observers=observers,
+            director=director,
+            clock=self.clock,
+        )
+
     def _scene(self, observers: Observers) -> FaultScene:
         return FaultScene(
             plan=self._plan,
@@ -202,23 +248,36 @@ class _Beside:
             observed=observers.observed,
             web_servers=NoWebServers("with: {}: the command is the application; expected a node"),
             record=observers.record,
-            resolved={},
+            resolved={0: tuple(node.name for node in self._plan.nodes)},  # whoever is down was `killed`
             random=random.Random(f"faults {self._plan.seed}").random,
+            learn=observers.observed.learn,
         )
 
     def _tell(self, event: Event) -> None:
         if event.fault is not None:
+            if event.name == "effect":
+                self._told_of.clear()
             _say(f"{self._after()} fault {event.fault} {event.name}: {event.detail}")
-        elif event.name in _TOLD:
+        elif event.name in _TOLD and self._is_new(event):
             where = f"{event.node}: " if event.node else ""
             _say(f"{self._after()} {where}{event.name} ({event.source})")
+
+    def _is_new(self, event: Event) -> bool:
+        """Each sentinel says the same of a failover, one after the other: it is told once."""
+        known = self._told_of.get(event.name) == event.node and event.name in _TOLD_BY_EACH
+        self._told_of[event.name] = event.node
+        return not known
 
     def _after(self) -> str:
         return f"[{self.clock.now_us() / 1e6:7.2f} s]"
 
 
-def met(report: DirectorReport, ended_us: int) -> DirectorReport:
-    """What the command met: a fault that was under way when the command ended may take effect after it."""
+def met(report: DirectorReport, ended_us: int, known_to_command: Collection[int] = ()) -> DirectorReport:
+    """What the command met: a fault that was under way when the command ended may take effect after it.
+
+    `known_to_command`: faults that it asked for itself, and was told what became of them. It has drawn its
+    own conclusions.
+    """
 
     def of_command(step: StepReport) -> StepReport:
         if step.effect is None or step.effect.at_us <= ended_us:
@@ -227,7 +286,8 @@ def met(report: DirectorReport, ended_us: int) -> DirectorReport:
         reason = f"none is proved before the command's end, the first one {late_s:.3f} s after it"
         return replace(step, status=StepStatus.NO_EFFECT, reason=reason)
 
-    return replace(report, steps=tuple(of_command(step) for step in report.steps))
+    steps = (step for step in report.steps if step.number not in known_to_command)
+    return replace(report, steps=tuple(map(of_command, steps)))
 
 
 def _tell_end(directory: Path, report: DirectorReport) -> None:

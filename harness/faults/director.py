@@ -5,16 +5,19 @@ holds of overlapping faults do not disturb each other. Whatever still stands at 
 reverse order, also after a failure or an interruption. A fault without effect is reported, not
 raised: the run goes on and its verdict will be INCONCLUSIVE.
 
+An attended director (`attend`) goes on until it is stopped, and takes further faults meanwhile: `submit`.
+
 Not here: what a fault does (its own module), when a start is due (`timing`). Trap: a fault that lasts
 until it is healed and has no `for:` (a pause, a partition) stays to the end of the scenario's
-duration; in a scenario that runs until settled, which it would never be, for `settle_within`.
+duration; in a scenario that runs until settled, which it would never be, for `settle_within`; under an
+attended director to its end.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -27,7 +30,7 @@ from harness.model.plan import Plan
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
 from harness.model.seams import Effect, Fault, FaultScene, Forgetful, Lasting, LastLook
-from harness.model.words import Phase
+from harness.model.words import Phase, Trait
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 WITHOUT_EFFECT = (NoEffect, NoAnswer, ErrorReply)
@@ -39,6 +42,11 @@ _LOOK_AHEAD_S = 0.5
 
 _FOREVER_S = 24 * 3600.0
 """For waits that end by themselves: a hold is over, or the run is."""
+
+WAITING_MAX = 100
+"""Faults of an attended director that may wait or hold at the same time; each has a thread."""
+
+_ATTENDED_EVERY_S = 0.05
 
 
 class StepStatus(StrEnum):
@@ -106,7 +114,80 @@ class Director:
         self._standing: dict[int, Effect] = {}
         """Effects not healed yet, in the order in which they were proved."""
         self._looked_at: set[int] = set()
+        self._attended = threading.Event()
+        self._over = False
+        self._threads: ThreadPoolExecutor
         self._faulty_phase = False
+
+    def attend(self, stop: threading.Event) -> DirectorReport:
+        """As `run`, until `stop`: further faults may be submitted meanwhile.
+
+        Raises:
+            EnvironmentFailure: the machine failed at a fault of the plan's list; everything else was healed.
+        """
+        self._begin(stop)
+        try:
+            with ThreadPoolExecutor(WAITING_MAX, "fault") as threads:
+                self._threads = threads
+                self._attended.set()
+                listed = [threads.submit(self._carry_out, step) for step in self._steps]
+                while not stop.wait(_ATTENDED_EVERY_S):
+                    if any(one.done() and one.exception() for one in listed):
+                        break
+                with self._lock:
+                    self._over = True
+                self._failed = not stop.is_set()
+            for one in listed:
+                one.result()
+        finally:
+            self._end()
+        return self._report()
+
+    def attended(self, within_s: float) -> bool:
+        """Wait until `attend` has begun. For any thread."""
+        return self._attended.wait(within_s)
+
+    def submit(self, read: Callable[[int, int], FaultStep]) -> tuple[FaultStep, Future[StepReport]]:
+        """Add a fault to an attended director. `read`: the fault, given its number and how long the director
+        has run, in microseconds. Its report is there once it took effect or had none; its hold goes on.
+
+        Raises:
+            UsageError: what `read` raises.
+            Interrupted: the director has ended, or is about to.
+        """
+        with self._lock:
+            number = max(self._reports, default=0) + 1
+            step = read(number, self._now_us() - self._past.began_us)
+            if self._over or not self._attended.is_set():
+                raise Interrupted("expected a run that goes on, found that it is ending: no fault starts now")
+            self._steps = (*self._steps, step)
+            scenario = replace(self._scenario, faults=self._steps)
+            self._scene = replace(self._scene, plan=replace(self._scene.plan, scenario=scenario))
+            self._reports[number] = StepReport(number=number, kind=step.kind, target=step.target)
+            self._scene.learn(step)
+            begun: Future[StepReport] = Future()
+            self._threads.submit(self._carry_out_for, step, begun)
+        return step, begun
+
+    def heal_now(self, number: int | None = None) -> tuple[StepReport, ...]:
+        """Undo a fault, or every fault that is in effect, the last first: what stands is healed, and nodes
+        that were killed or stopped start again. Returns their reports, in that order. For any thread."""
+        with self._lock:
+            chosen = [one for one in self._steps if number in {None, one.number} and self._to_undo(one)][::-1]
+        for step in chosen:
+            self._heal(replace(step, hold_s=step.hold_s or 0.0))
+        with self._lock:
+            return tuple(self._reports[step.number] for step in chosen)
+
+    def reports(self) -> tuple[StepReport, ...]:
+        """What has become of every fault so far. For any thread."""
+        with self._lock:
+            return tuple(self._reports[step.number] for step in self._steps)
+
+    def standing(self) -> tuple[int, ...]:
+        """The faults that are in effect and can be undone, by number. For any thread."""
+        with self._lock:
+            return tuple(step.number for step in self._steps if self._to_undo(step))
 
     def run(self, stop: threading.Event) -> DirectorReport:
         """From the begin of the baseline (that is now) until the last fault is over and healed.
@@ -116,8 +197,7 @@ class Director:
         Raises:
             EnvironmentFailure: the machine failed, not the topology; everything else was healed.
         """
-        self._stop = stop
-        self._past.began_us = self._now_us()
+        self._begin(stop)
         try:
             with ThreadPoolExecutor(max(1, len(self._steps)), "fault") as threads:
                 under_way = [threads.submit(self._carry_out, step) for step in self._steps]
@@ -127,24 +207,55 @@ class Director:
                 one.result()
             self._outlast_the_unheld()
         finally:
-            self._heal_everything()
-            if self._faulty_phase:
-                self._on_phase(Phase.RECOVERY)
+            self._end()
+        return self._report()
+
+    def _begin(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._past.began_us = self._now_us()
+
+    def _end(self) -> None:
+        self._heal_everything()
+        if self._faulty_phase:
+            self._on_phase(Phase.RECOVERY)
+
+    def _report(self) -> DirectorReport:
         return DirectorReport(
             began_us=self._past.began_us,
             ended_us=self._now_us(),
-            steps=tuple(self._reports[step.number] for step in self._steps),
-            interrupted=stop.is_set(),
+            steps=self.reports(),
+            interrupted=self._stop.is_set(),
         )
 
     def _carry_out(self, step: FaultStep) -> None:
         """One fault from its start to the end of its hold. Runs in a thread of its own."""
+        if (effect := self._started(step)) is not None:
+            self._hold(step, effect)
+
+    def _carry_out_for(self, step: FaultStep, begun: Future[StepReport]) -> None:
+        """The same for whoever submitted it, who learns of its effect before its hold."""
+        try:
+            effect = self._started(step)
+        except Exception as problem:  # noqa: BLE001 - it is the submitter's, and raised there
+            self._note(step, reason=str(problem))
+            begun.set_exception(problem)
+            return
+        with self._lock:
+            report = self._reports[step.number]
+        begun.set_result(report)
+        if effect is not None:
+            self._hold(step, effect)
+
+    def _started(self, step: FaultStep) -> Effect | None:
+        """Its effect, once its start has come; None: it had none."""
         try:
             await_start(step, self._past, self._scene, self._scenario.settle_within_s)
-            effect = self._inject(step)
+            return self._inject(step)
         except (*WITHOUT_EFFECT, Interrupted) as nothing:
             self._report_no_effect(step, str(nothing))
-            return
+            return None
+
+    def _hold(self, step: FaultStep, effect: Effect) -> None:
         if step.hold_s is not None:
             end_us = effect.at_us + int(step.hold_s * 1e6)
             if self._looks_before_healing(step):
@@ -204,6 +315,15 @@ class Director:
             )
             self._past.healed(step.number, now_us)
         self._take_last_look(step, effect)
+
+    def _to_undo(self, step: FaultStep) -> bool:
+        """Whether it is in effect and there is something to undo: it holds, or a node is still down."""
+        effect, fault = self._standing.get(step.number), self._faults[step.kind]
+        if effect is None:
+            return False
+        if Trait.STOPS_PROCESS in step.traits:
+            return any(not self._scene.topology.state(node).running for node in effect.targets)
+        return isinstance(fault, Lasting) and fault.holds(effect, self._scene)
 
     def _looks_before_healing(self, step: FaultStep) -> bool:
         look = self._last_look_of(step)

@@ -113,8 +113,8 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
             found = [name for name in _acted_on(scene) if scene.topology.state(name).paused]
         case "web server":
             found = [name for name in scene.plan.web_servers if name == word]
-        case _:
-            found = []
+        case _:  # a node by its name: only where a fault is asked for while nodes run
+            found = [node.name for node in scene.plan.nodes if node.name == word]
     if not found:
         raise NoEffect(f"no node matches target `{word}`; last seen: {describe(scene)}")
     return tuple(found)

@@ -181,6 +181,8 @@ class FaultScene:
     last_look: Callable[[Sequence[str], str], None] = lambda _nodes, _moment: None
     """(nodes, why now): have recorded what nodes hold that are about to lose it. Takes about 50 ms, two
     seconds at most; call it before healing, not before something that is timed."""
+    learn: Callable[[FaultStep], None] = lambda _: None
+    """Tell the observers of a fault that the plan does not have, before it acts."""
     stopping: Callable[[], bool] = lambda: False
     """True once the run is to end: a fault that takes long gives up by raising `Interrupted`."""
 

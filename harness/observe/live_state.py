@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from harness.clock import Clock
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
+from harness.model.scenario import FaultStep
 from harness.model.seams import NodeView, Recorder
 from harness.model.words import Trait
 from harness.observe.topology_view import ViewCollector, primary_of
@@ -35,6 +36,11 @@ class LiveState:
         self._last_acked_us = last_acked_us
         self._events: dict[str, list[int]] = {}
         self._cuts: set[int] = set()
+        self._traits = {step.number: step.traits for step in plan.scenario.faults}
+
+    def learn(self, step: FaultStep) -> None:
+        """Of a fault that the plan does not have, before it acts."""
+        self._traits[step.number] = step.traits
 
     def recording(self, record: Recorder) -> Recorder:
         """`record`, with every event noted on its way."""
@@ -90,8 +96,7 @@ class LiveState:
         self._events.setdefault(event.name, []).append(event.t_us)
         if event.fault is None:
             return
-        step = self._plan.scenario.faults[event.fault - 1]
-        if event.name == "effect" and Trait.CUTS_LINKS in step.traits:
+        if event.name == "effect" and Trait.CUTS_LINKS in self._traits[event.fault]:
             self._cuts.add(event.fault)
         elif event.name == "healed":
             self._cuts.discard(event.fault)

@@ -23,6 +23,7 @@ from harness.scenario.reading import (
     load_deployment,
     load_fault,
     load_faults,
+    load_live_fault,
     scenario_of,
     scenario_of_kind,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "load_deployment",
     "load_fault",
     "load_faults",
+    "load_live_fault",
     "scenario_of",
     "scenario_of_kind",
     "scenario_schema",

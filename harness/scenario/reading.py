@@ -234,13 +234,23 @@ def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultSt
     Raises:
         UsageError: everything that is wrong, one line each.
     """
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    return load_live_fault(f"{{after: 0s, {inner}}}", 1, scenario, vocabulary)
+
+
+def load_live_fault(text: str, number: int, scenario: Scenario, vocabulary: Vocabulary) -> FaultStep:
+    """Read one fault of a run that goes on, with its start: `{after: promoted + 2s, restart: killed}`.
+    `number`: its place among those of the run.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
     if reason := tree.unfit(text):
         raise UsageError(f"fault: {reason}")
-    inner = text.strip().removeprefix("{").removesuffix("}")
-    item = tree.compose_text(f"{{after: 0s, {inner}}}", "fault")
+    item = tree.compose_text(text, "fault")
     around = Surroundings(vocabulary=vocabulary, deployment=scenario.deployment, workload=scenario.workload)
     problems = Problems()
-    step = read_fault(item, 0, around, problems)
+    step = read_fault(item, number - 1, around, problems)
     problems.raise_if_any()
     assert step is not None, "what cannot be read is a problem"
     return step

@@ -276,6 +276,8 @@ def test_nothing_sleeps_outside_the_clock(path: Path) -> None:
 
 
 REAL_TIME = {
+    "control/test_live.py": "faults in a director's threads",
+    "control/test_server.py": "calls over a socket, from another thread",
     "lab/test_mutation.py": "how long the kernel kept a process from running",
     "running/test_suite.py": "two interrupts, apart, for a process",
 }

@@ -492,3 +492,137 @@ def test_look_before_healing_does_not_lengthen_a_hold(stage: Stage) -> None:
     assert step_report.effect
     assert step_report.healed_us
     assert looked_us[0] < step_report.effect.at_us + 800_000 <= step_report.healed_us
+
+
+class Attended:
+    """A director that goes on until the test ends, in a thread of its own."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.director = Director(stage.world.scene.plan, stage.world.scene, stage.phases.append, stage.faults)
+        self.reports: list[DirectorReport] = []
+        self._stop = stage.stop
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        stage._closing.callback(self.end)
+        assert self.director.attended(5.0)
+
+    def _run(self) -> None:
+        self.reports.append(self.director.attend(self._stop))
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def submit(self, name: str, **changes: Any) -> Any:
+        def read(number: int, since_us: int) -> FaultStep:
+            start = changes.pop("start", Start(after_s=since_us / 1e6))
+            return step(name, number=number, start=start, **changes)
+
+        return self.director.submit(read)
+
+
+def test_attended_director_takes_faults_until_it_is_stopped(stage: Stage) -> None:
+    """Numbers go on after the list's; what was submitted is in effect when it is answered, and healed at the end."""
+    stage.set(at("a", 1, 0.0), settle_within_s=0.1)
+    stage.fault("b")
+    attended = Attended(stage)
+    asked, begun = attended.submit("b")
+    report = begun.result(5.0)
+    assert (asked.number, report.status) == (2, StepStatus.EFFECT)
+    time_passes(0.2)  # longer than a run would let an unheld fault stand
+    assert "b healed" not in stage.log
+    attended.end()
+    assert stage.log[-2:] == ["b healed", "a healed"]
+    assert [one.number for one in attended.reports[0].steps] == [1, 2]
+    assert attended.reports[0].steps[1].healed_us is not None
+    assert [event.name for event in stage.world.events() if event.fault == 2] == [
+        "requested",
+        "effect",
+        "healed",
+    ]
+
+
+def test_submitted_fault_waits_for_the_event_that_it_names(stage: Stage) -> None:
+    """Events count from the fault before it, whoever asked for that."""
+    stage.set()
+    stage.fault("a")
+    stage.fault("b")
+    attended = Attended(stage)
+    attended.submit("a")[1].result(5.0)
+    _, begun = attended.submit("b", start=Start(event="promoted", offset_s=0.0))
+    time_passes(0.05)
+    assert not begun.done()
+    stage.world.observed.events.append(("promoted", stage.world.observed.now_us()))
+    assert begun.result(5.0).status is StepStatus.EFFECT
+
+
+def test_submitted_fault_is_held_and_healed_by_itself(stage: Stage) -> None:
+    """Its answer does not wait for that."""
+    stage.set()
+    stage.fault("a")
+    attended = Attended(stage)
+    _, begun = attended.submit("a", hold_s=0.1)
+    begun.result(5.0)
+    assert "a healed" not in stage.log
+    wait_until(lambda: "a healed" in stage.log, within_s=5.0, waiting_for="the end of the hold", every_s=0.01)
+
+
+def test_submitted_fault_without_effect_says_why(stage: Stage) -> None:
+    """And the director goes on."""
+    stage.set()
+    stage.fault("a", no_effect="nothing to see")
+    stage.fault("b", fails=EnvironmentFailure("the disk is full"))
+    attended = Attended(stage)
+    assert attended.submit("a")[1].result(5.0).reason == "nothing to see"
+    with pytest.raises(EnvironmentFailure, match="the disk is full"):
+        attended.submit("b")[1].result(5.0)
+    assert attended.submit("a")[0].number == 3
+
+
+def test_attended_director_that_ends_takes_no_more(stage: Stage) -> None:
+    """And whoever waits for a start is told that it will not come."""
+    stage.set()
+    stage.fault("a")
+    attended = Attended(stage)
+    _, waiting = attended.submit("a", start=Start(after_s=3600.0))
+    attended.end()
+    assert "the run ended before the start condition was met" in waiting.result(5.0).reason
+    with pytest.raises(Interrupted):
+        attended.submit("a")
+
+
+def test_failing_fault_of_the_list_ends_an_attended_director(stage: Stage) -> None:
+    """The machine is at fault: nobody asked for that fault in person."""
+    stage.set(at("a", 1, 0.0), at("b", 2, 0.05))
+    stage.fault("b", fails=EnvironmentFailure("the disk is full"))
+    director = Director(stage.world.scene.plan, stage.world.scene, stage.phases.append, stage.faults)
+    with pytest.raises(EnvironmentFailure, match="the disk is full"):
+        director.attend(threading.Event())
+    assert stage.log[-1] == "a healed"
+
+
+def test_everything_or_one_fault_is_healed_at_a_call(stage: Stage) -> None:
+    """The last first; what was healed already, and what never holds, is none of it."""
+    stage.set()
+    for name in "abc":
+        stage.fault(name)
+    stage.fault("once", lasting=False)
+    attended = Attended(stage)
+    for name in ("a", "once", "b", "c"):
+        attended.submit(name)[1].result(5.0)
+    assert attended.director.standing() == (1, 3, 4)
+    assert [one.number for one in attended.director.heal_now(3)] == [3]
+    assert [one.number for one in attended.director.heal_now()] == [4, 1]
+    assert [line for line in stage.log if line.endswith("healed")] == ["b healed", "c healed", "a healed"]
+    assert attended.director.heal_now() == ()
+
+
+def test_heal_that_fails_at_a_call_is_reported(stage: Stage) -> None:
+    """And tried again at the next call."""
+    stage.set()
+    stage.fault("a", heal_fails=[EnvironmentFailure("no route")])
+    attended = Attended(stage)
+    attended.submit("a")[1].result(5.0)
+    assert attended.director.heal_now()[0].heal_failure == "no route"
+    (again,) = attended.director.heal_now()
+    assert (again.heal_failure, again.healed_us is not None) == ("", True)

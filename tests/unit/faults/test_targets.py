@@ -110,9 +110,15 @@ def test_killed_and_paused_are_what_earlier_faults_left(sentinel: FakeWorld) -> 
 
 
 def test_web_servers_go_by_their_names(sentinel: FakeWorld) -> None:
-    """The only names a scenario may use."""
+    """The only names that a scenario may use; its grammar knows no others."""
     assert targets.resolve("web-2", sentinel.scene) == ("web-2",)
     with pytest.raises(NoEffect, match="web-9"):
         targets.resolve("web-9", sentinel.scene)
-    with pytest.raises(NoEffect, match="redis-1"):
-        targets.resolve("redis-1", sentinel.scene)
+
+
+def test_node_goes_by_its_name_where_nodes_run(sentinel: FakeWorld) -> None:
+    """Up or down, whatever its role is now; nobody else's node has such a name."""
+    assert targets.resolve("redis-2", sentinel.scene) == ("redis-2",)
+    assert targets.resolve("sentinel-1", sentinel.scene) == ("sentinel-1",)
+    with pytest.raises(NoEffect, match="no node matches target `redis-9`"):
+        targets.resolve("redis-9", sentinel.scene)
