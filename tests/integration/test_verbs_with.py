@@ -61,7 +61,7 @@ def test_command_follows_a_failover_beside_it(kit: Kit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "met"), [("isolate: primary", True), ("isolate: primary, with: web-1", False)]
+    ("fault", "met"), [("isolate: primary", True), ("isolate: primary, with: web-1, for: 5s", False)]
 )
 def test_partition_reaches_the_command(kit: Kit, fault: str, met: bool) -> None:
     """Cut off from the isolated primary, unless it is on its side: then it goes on there."""
