@@ -10,7 +10,7 @@ _SPACE = b" \t\n\v\f\r"
 _SIMPLE = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 
 
-class Refused(Exception):
+class NotTaken(Exception):
     """The server would not start with this file."""
 
 
@@ -24,7 +24,7 @@ def lines_of(file: bytes) -> list[list[bytes]]:
             continue
         words = split(trimmed)
         if words is None:
-            raise Refused(f"unbalanced quotes: {trimmed!r}")
+            raise NotTaken(f"unbalanced quotes: {trimmed!r}")
         if words:
             found.append([words[0].lower(), *words[1:]])
     return found

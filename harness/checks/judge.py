@@ -66,7 +66,7 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
         ),
         evidence=(
             *_relevant(history, evidence),
-            *filter(None, [told_open(facts.closings), history.unchecked]),
+            *filter(None, [told_open(facts.request_ends), history.unchecked]),
         ),
     )
 

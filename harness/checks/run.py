@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.session_counts import count_sessions
 from harness.checks.promises import table
@@ -31,14 +31,14 @@ def run_checks(
     """
     divided = screen(history) if screened else Screened(suspects=history)
     facts = facts_of(history)
-    index = Index(divided.suspects, facts)
+    timelines = Timelines(divided.suspects, facts)
     found: list[Finding] = []
     undecidable: dict[str, float] = defaultdict(float)
     crashed = []
     checks: tuple[Check | Sequel, ...] = (*table.CHECKS, *table.SEQUELS)
     for check in checks:
         try:
-            counted = check.find(index) if isinstance(check, Check) else check.find(index, found)
+            counted = check.find(timelines) if isinstance(check, Check) else check.find(timelines, found)
         except Exception as failure:  # noqa: BLE001 - a crashed check is a gap in the evidence, not the end
             crashed.append(f"{check.find.__name__}: {type(failure).__name__}: {failure}")
             for kind in check.kinds:
@@ -49,7 +49,7 @@ def run_checks(
             undecidable[name] += more
     kept, sure = [], table.having(FindingTrait.SURE_AT_THE_END)
     for one in _merged(found):
-        if one.seen_us is not None and one.seen_us > index.horizon_us and one.name not in sure:
+        if one.seen_us is not None and one.seen_us > timelines.horizon_us and one.name not in sure:
             undecidable[one.name] += 1
         else:
             kept.append(one)
@@ -60,8 +60,8 @@ def run_checks(
         )
         for name in table.FINDINGS
     }
-    at_risk = set[str]() if facts.moments.danger_us is None else sessions_at_risk(facts)
-    return findings, counts, count_sessions(index, findings, at_risk, divided.clean), tuple(crashed)
+    at_risk = set[str]() if facts.landmarks.danger_us is None else sessions_at_risk(facts)
+    return findings, counts, count_sessions(timelines, findings, at_risk, divided.clean), tuple(crashed)
 
 
 def _merged(found: Sequence[Finding]) -> list[Finding]:

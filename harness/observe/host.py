@@ -26,7 +26,7 @@ BEHIND_S = 0.02
 PRESSURE = Path("/proc/pressure/cpu")
 
 
-class Nodes(Protocol):
+class Waiting(Protocol):
     """As `NodeWaits`: what the nodes waited for a CPU."""
 
     def start(self) -> None: ...
@@ -136,7 +136,7 @@ def stalled_us(pressure: str) -> int:
     return int(some.rpartition("total=")[2])
 
 
-async def watch_host(record: Recorder, clock: Clock, nodes: Nodes) -> None:
+async def watch_host(record: Recorder, clock: Clock, nodes: Waiting) -> None:
     """Record a `ClockPair` each second until cancelled."""
     loop_lag, canary, pressure = LoopLag(), CanaryLag(), CpuPressure(clock)
     nodes.start()

@@ -24,7 +24,7 @@ FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 """What a client library raises when Redis or the network fails; anything else is our bug."""
 
 
-class Unanswered(Exception):
+class Unserved(Exception):
     """No connection was free in time, or the server refused for now."""
 
 
@@ -45,7 +45,7 @@ class Store:
         recording.exchange = exchange
         try:
             await self._once(recording, exchange)
-        except (Unanswered, *FAILURES) as failure:
+        except (Unserved, *FAILURES) as failure:
             exchange.failure = failure
             if self._profile.application_retries:
                 await self._repeat(recording, exchange, failure, repeat_unanswered)
@@ -72,7 +72,7 @@ class Store:
         last = exchange.carried[-1]
         answered = last.attempt.result.startswith("error:")
         if answered and last.refused is not None and is_elsewhere(last.refused.code):
-            raise Unanswered(str(last.replies[-1]))
+            raise Unserved(str(last.replies[-1]))
 
     async def _wait_for_a_connection(self, recording: Recording) -> None:
         began_us, within_s = self._wire.now_us(), self._profile.socket_timeout_s
@@ -80,7 +80,7 @@ class Store:
             await asyncio.wait_for(self._free.acquire(), within_s)
         except TimeoutError:
             recording.never_left("connect-failed", began_us, self._wire.now_us())
-            raise Unanswered(f"no connection was free within {within_s:g} s") from None
+            raise Unserved(f"no connection was free within {within_s:g} s") from None
 
     async def _repeat(
         self, recording: Recording, exchange: Exchange, failure: BaseException, repeat_unanswered: bool
@@ -89,7 +89,7 @@ class Store:
         tries = AsyncRetrying(
             stop=stop_after_attempt(self._profile.application_retries + 1),
             wait=wait_exponential(multiplier=self._profile.retry_backoff_s, max=LONGEST_BACKOFF_S),
-            retry=retry_if_exception_type((Unanswered, *FAILURES)),
+            retry=retry_if_exception_type((Unserved, *FAILURES)),
             reraise=True,
         )
         try:
@@ -101,7 +101,7 @@ class Store:
                     if not self._may_repeat(exchange, repeat_unanswered):
                         return
                     await self._once(recording, exchange)
-        except (Unanswered, *FAILURES) as last:
+        except (Unserved, *FAILURES) as last:
             exchange.failure = last
 
     def _may_repeat(self, exchange: Exchange, repeat_unanswered: bool) -> bool:

@@ -41,7 +41,7 @@ def worst(errors: Sequence[float]) -> float:
 
 def errors_of(measured: Measured, kind: str) -> dict[float, float]:
     """Wanted pause -> error of the outage that the kit measured for it, both in seconds."""
-    zero_us = measured.history.opening.started_wall_us + facts_of(measured.history).moments.zero_us
+    zero_us = measured.history.opening.started_wall_us + facts_of(measured.history).landmarks.zero_us
     windows = measured.metrics.outages
     return {pause.wanted_s: _error_of(pause, windows, kind, zero_us) for pause in measured.pauses}
 

@@ -28,7 +28,7 @@ class Done:
     id: int
     request: Request
     attempts: list[Attempt]
-    moments: list[float | None]
+    landmarks: list[float | None]
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def _agenda(tale: Tale) -> Iterator[tuple[float, int, int]]:
     found = [
         (moment, n, m)
         for n, done in enumerate(tale.operations)
-        for m, moment in enumerate(done.moments)
+        for m, moment in enumerate(done.landmarks)
         if moment is not None
     ]
     return iter(sorted(found))

@@ -141,7 +141,7 @@ def test_new_fault_that_lasts_endangers_writes_until_it_is_healed() -> None:
         past = Past()
         past.fault(2.0, "redis-1: struck", kind)
         past.event("healed", 9.0, source="fault 1", fault=1, node="redis-1")
-        danger_us = facts_of(past.history()).moments.danger_us
+        danger_us = facts_of(past.history()).landmarks.danger_us
         assert danger_us is not None
         ends[kind] = danger_us[1]
     assert ends == {NAME: us(9.0), "kill": us(2.0)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.judge import judge, judge_checked
 from harness.checks.measures.host_lateness import Lateness
 from harness.checks.measures.scope import Scope
@@ -43,16 +43,18 @@ FORGOTTEN = FindingKind(
 )
 
 
-def judge_baskets(index: Index) -> Counted:
+def judge_baskets(timelines: Timelines) -> Counted:
     """As the next person might write it: something was added, and nobody looked any more."""
     found = []
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         added = [one for one in timeline.writes if one.step.added]
         looks = [one.operation.kind for one in timeline.sights if one.operation is not None]
         if added and OperationKind.READ not in looks:
             sentence = f"{timeline.named} was left with something in the cart."
             seen = next(one for one in timeline.sights if one.entry is not None)
-            found.append(finding(index, FORGOTTEN, timeline, promise=added[0], seen=seen, sentence=sentence))
+            found.append(
+                finding(timelines, FORGOTTEN, timeline, promise=added[0], seen=seen, sentence=sentence)
+            )
     return Counted(findings=found, undecidable={FORGOTTEN.name: 2})
 
 
@@ -160,7 +162,7 @@ def test_new_finding_that_comes_from_a_delay_is_undecided_on_a_late_machine() ->
 def test_new_finding_has_no_upper_bound_where_its_check_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other checks go on."""
 
-    def crash(_: Index) -> Counted:
+    def crash(_: Timelines) -> Counted:
         raise KeyError("cart")
 
     monkeypatch.setattr(table, "CHECKS", (*table.CHECKS[:-1], replace(CHECK, find=crash)))

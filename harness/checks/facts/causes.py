@@ -18,7 +18,7 @@ from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, StepEffect
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.model.words import Cause
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
@@ -41,14 +41,14 @@ class Acker:
     standing: Standing = Standing.UNKNOWN
 
 
-def acker(index: Index, effect: StepEffect) -> Acker:
-    connection = index.connection_of(effect)
+def acker(timelines: Timelines, effect: StepEffect) -> Acker:
+    connection = timelines.connection_of(effect)
     if connection is None:
         return Acker()
-    return _acker(index, connection.node, connection.run_id, effect.sent_us, effect.done_us)
+    return _acker(timelines, connection.node, connection.run_id, effect.sent_us, effect.done_us)
 
 
-def watcher(index: Index, sight: Sight) -> Acker:
+def watcher(timelines: Timelines, sight: Sight) -> Acker:
     """Who answered a look at a session."""
     if sight.entry is not None:
         return Acker(
@@ -56,41 +56,41 @@ def watcher(index: Index, sight: Sight) -> Acker:
         )
     if sight.operation is None or sight.step is None:
         return Acker()
-    connection = index.connection_for(sight.operation, sight.step)
+    connection = timelines.connection_for(sight.operation, sight.step)
     if connection is None:
         return Acker()
-    return _acker(index, connection.node, connection.run_id, sight.sent_us, sight.done_us)
+    return _acker(timelines, connection.node, connection.run_id, sight.sent_us, sight.done_us)
 
 
-def discarded(index: Index, sight: Sight) -> bool:
+def discarded(timelines: Timelines, sight: Sight) -> bool:
     """A deposed primary answered: what it shows is thrown away at its demotion, and proves nothing
     about what survived."""
-    return sight.entry is None and watcher(index, sight).standing is Standing.DEPOSED
+    return sight.entry is None and watcher(timelines, sight).standing is Standing.DEPOSED
 
 
-def _acker(index: Index, node: str, run_id: str, sent_us: float, done_us: float) -> Acker:
-    standing = index.nodes.standing(node, sent_us, done_us)
+def _acker(timelines: Timelines, node: str, run_id: str, sent_us: float, done_us: float) -> Acker:
+    standing = timelines.ownership.standing(node, sent_us, done_us)
     role = "primary" if standing is Standing.CHANGING else str(standing)
     return Acker(
-        node=node, role=role, run_id=run_id or index.nodes.run_id_at(node, sent_us), standing=standing
+        node=node, role=role, run_id=run_id or timelines.ownership.run_id_at(node, sent_us), standing=standing
     )
 
 
-def of_loss(index: Index, effect: StepEffect, seen: Sight | None, shard: int) -> Why:
+def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard: int) -> Why:
     """Why an acked effect was not there when looked for. `shard`: the session's; what was acked on
     another one (a user's index, in a cluster) is judged by that one."""
     # A replica that did not have it says nothing of when it was lost.
-    behind = seen is None or watcher(index, seen).standing is Standing.REPLICA
-    seen_us = index.facts.moments.end_us if seen is None or behind else seen.done_us
-    by = acker(index, effect)
-    shard = index.nodes.shards.of(by.node, effect.done_us) or shard
-    for flush in index.nodes.flushes:
+    behind = seen is None or watcher(timelines, seen).standing is Standing.REPLICA
+    seen_us = timelines.facts.landmarks.end_us if seen is None or behind else seen.done_us
+    by = acker(timelines, effect)
+    shard = timelines.ownership.shards.of(by.node, effect.done_us) or shard
+    for flush in timelines.ownership.flushes:
         if flush.shard == shard and effect.sent_us <= flush.by_us and flush.from_us <= seen_us:
             return Why(cause=Cause.FLUSHED, because=flush.why)
     if by.node is None:
         return Why(because="no connection was recorded for the ack")
-    following = index.nodes.owner_after(by.node, effect.done_us)
-    for reborn in index.nodes.reborn:
+    following = timelines.ownership.owner_after(by.node, effect.done_us)
+    for reborn in timelines.ownership.reborn:
         until_us = seen_us if following is None else min(seen_us, following.from_us)
         if reborn.shard == shard and effect.sent_us <= reborn.by_us and reborn.from_us <= until_us:
             return Why(cause=reborn.cause, because=reborn.why)
@@ -99,10 +99,10 @@ def of_loss(index: Index, effect: StepEffect, seen: Sight | None, shard: int) ->
             because=f"{by.node} acked it as {by.role or 'an unknown node'}, and no other node was "
             f"promoted since"
         )
-    heir, placed = _left_behind_by(index, effect, by, seen_us)
+    heir, placed = _left_behind_by(timelines, effect, by, seen_us)
     if heir is None:
         return Why(because=f"{by.node} acked it, and {placed}")
-    lived = _last_seen_there(index, effect, by)
+    lived = _last_seen_there(timelines, effect, by)
     if lived is not None and not lived.held:
         return Why(because=f"{by.node} acked it, but did not have it when it was read ({lived.moment})")
     told = [placed] if placed else []
@@ -125,33 +125,35 @@ class _Lived:
     moment: str
 
 
-def _last_seen_there(index: Index, effect: StepEffect, by: Acker) -> _Lived | None:
+def _last_seen_there(timelines: Timelines, effect: StepEffect, by: Acker) -> _Lived | None:
     """Whether the process that acked a write still had it shortly before it lost its data; None: it was
     not read, or the write leaves no witness."""
     witness, session = effect.step.witness, effect.step.session or effect.operation.session
     if witness is None or not by.run_id:
         return None
-    found = index.last_looks.whereabouts(session, witness, effect.done_us)
+    found = timelines.last_looks.whereabouts(session, witness, effect.done_us)
     for held, entries in ((True, found.held), (False, found.lacked)):
         theirs = [one for one in entries if one.node == by.node and one.run_id == by.run_id]
         if theirs:
-            return _Lived(held, index.last_looks.moment(theirs[-1]))
+            return _Lived(held, timelines.last_looks.moment(theirs[-1]))
     return None
 
 
-def _left_behind_by(index: Index, effect: StepEffect, by: Acker, seen_us: float) -> tuple[Owner | None, str]:
+def _left_behind_by(
+    timelines: Timelines, effect: StepEffect, by: Acker, seen_us: float
+) -> tuple[Owner | None, str]:
     """The first new primary that may have been without the effect when it was promoted, and what the
     offsets say of it; None: each of them had it, so no promotion explains the loss."""
     assert by.node is not None
-    span = _span(index, effect)
-    heirs = index.nodes.heirs(by.node, effect.done_us)
+    span = _span(timelines, effect)
+    heirs = timelines.ownership.heirs(by.node, effect.done_us)
     if span is None:
         return next(heirs, None), ""
     stream, had = span.stream, ""
     for heir in heirs:
         if heir.from_us > seen_us:
             break
-        cut = index.nodes.offsets.cut(heir.node, heir.from_us, stream)
+        cut = timelines.ownership.offsets.cut(heir.node, heir.from_us, stream)
         if cut is None:
             return heir, ""
         where = side(span, cut)
@@ -187,12 +189,12 @@ def _by_time(effect: StepEffect, by: Acker, heir: Owner, *, never_had: bool) -> 
     return Why(because=f"{by.node} was not primary in any sample")
 
 
-def _by_replica(index: Index, sight: Sight, by: Acker, promise: StepEffect | None) -> Why:
+def _by_replica(timelines: Timelines, sight: Sight, by: Acker, promise: StepEffect | None) -> Why:
     """It had not followed that far; unless its own offset, told before it was asked, says that it had."""
     because = f"{by.node}, a replica, answered"
-    made = None if promise is None else _span(index, promise)
+    made = None if promise is None else _span(timelines, promise)
     if by.node is not None and made is not None and made.high is not None:
-        reached = index.nodes.offsets.followed(by.node, by.run_id, made.stream, sight.sent_us)
+        reached = timelines.ownership.offsets.followed(by.node, by.run_id, made.stream, sight.sent_us)
         if reached is not None and reached >= made.high:
             return Why(
                 because=f"{because}, although it had replicated to offset {reached}, which includes "
@@ -201,11 +203,11 @@ def _by_replica(index: Index, sight: Sight, by: Acker, promise: StepEffect | Non
     return Why(cause=Cause.NOT_YET_REPLICATED, because=because)
 
 
-def _span(index: Index, effect: StepEffect) -> Span | None:
-    by = acker(index, effect)
+def _span(timelines: Timelines, effect: StepEffect) -> Span | None:
+    by = acker(timelines, effect)
     if by.node is None:
         return None
-    return index.nodes.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
+    return timelines.ownership.offsets.span(by.node, by.run_id, effect.sent_us, effect.done_us)
 
 
 def _at_promotion(heir: Owner | None) -> Cause:
@@ -213,10 +215,10 @@ def _at_promotion(heir: Owner | None) -> Cause:
     return Cause.AT_PROMOTION if heir is None or heir.close else Cause.NOT_DETERMINED
 
 
-def of_old_answer(index: Index, sight: Sight, promise: StepEffect | None) -> Why:
+def of_old_answer(timelines: Timelines, sight: Sight, promise: StepEffect | None) -> Why:
     """Why somebody was shown something that was no longer so. `promise`: what had changed it."""
-    by = watcher(index, sight)
-    taken = None if by.node is None else index.nodes.owner_after(by.node, sight.done_us)
+    by = watcher(timelines, sight)
+    taken = None if by.node is None else timelines.ownership.owner_after(by.node, sight.done_us)
     if by.standing is Standing.DEPOSED:
         who = "another node" if taken is None else taken.node
         return Why(cause=Cause.SPLIT_BRAIN, because=f"{by.node} answered after {who} had been promoted")
@@ -225,9 +227,9 @@ def of_old_answer(index: Index, sight: Sight, promise: StepEffect | None) -> Why
             cause=_at_promotion(taken), because=f"{by.node} answered while another node was being promoted"
         )
     if by.standing is Standing.REPLICA:
-        return _by_replica(index, sight, by, promise)
-    elsewhere = promise is not None and acker(index, promise).node not in {None, by.node}
+        return _by_replica(timelines, sight, by, promise)
+    elsewhere = promise is not None and acker(timelines, promise).node not in {None, by.node}
     if promise is not None and elsewhere and by.standing is Standing.PRIMARY and by.node is not None:
         # It answered rightly, and never had what another node had acked.
-        return of_loss(index, promise, sight, index.nodes.shards.of(by.node, sight.done_us) or 0)
+        return of_loss(timelines, promise, sight, timelines.ownership.shards.of(by.node, sight.done_us) or 0)
     return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")

@@ -94,9 +94,9 @@ def _has_replica(facts: Facts, trigger: Trigger) -> bool:
 def promotions(facts: Facts, shard: int | None = None) -> int:
     """New primaries since the first fault (in a run without one, since the baseline began), whoever told of
     them."""
-    moments = facts.moments
-    since_us = moments.begin_us if moments.danger_us is None else moments.danger_us[0]
-    return len(facts.nodes.failovers(since_us, shard))
+    landmarks = facts.landmarks
+    since_us = landmarks.begin_us if landmarks.danger_us is None else landmarks.danger_us[0]
+    return len(facts.ownership.failovers(since_us, shard))
 
 
 def triggers(facts: Facts) -> list[Trigger]:
@@ -107,7 +107,7 @@ def triggers(facts: Facts) -> list[Trigger]:
     sessions = set(np.flatnonzero(np.bincount(facts.traffic.shard)).tolist())
     hit = {shard for event in begun if (shard := facts.shards.of_event(event)) is not None} & sessions
     found: list[Trigger] = []
-    for shard, owners in sorted(facts.nodes.owners.items()):
+    for shard, owners in sorted(facts.ownership.owners.items()):
         mine = _taken(facts, shard, owners, begun)
         last_us = mine[-1].begin_us if mine else float("-inf")
         pending = _pending(facts, owners, begun, last_us)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.checks.columns.traffic import traffic_of
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.ownership import Ownership
 from harness.model.history import History
 from harness.model.records import Event
 from harness.model.words import Phase, Trait
@@ -20,7 +20,7 @@ Spans = Mapping[Phase, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
+class Landmarks:
     """The run's landmarks, in microseconds on its clock."""
 
     begin_us: int
@@ -60,13 +60,13 @@ class Moments:
         return next((phase for phase, (start, end) in self.spans.items() if start <= t_us < end), None)
 
 
-def find_moments(history: History, nodes: Nodes) -> Moments:
-    """Ask `facts_of(history).moments`: there is one for each history."""
+def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
+    """Ask `facts_of(history).landmarks`: there is one for each history."""
     ends_us = _last_known_us(history)
     spans = _spans(history, ends_us)
     workload_ends_us = spans[Phase.AUDIT][0] if Phase.AUDIT in spans else ends_us
-    first, danger_us = first_effect(history), _danger_us(history, nodes)
-    return Moments(
+    first, danger_us = first_effect(history), _danger_us(history, ownership)
+    return Landmarks(
         begin_us=spans[Phase.BASELINE][0] if Phase.BASELINE in spans else 0,
         fault_us=None if first is None else first.t_us,
         fault_error_us=0 if first is None else first.error_us,
@@ -136,7 +136,7 @@ def _recovered_us(
     return spans[Phase.SETTLED][0] if Phase.SETTLED in spans and not given_up else workload_ends_us
 
 
-def _danger_us(history: History, nodes: Nodes) -> tuple[int, int] | None:
+def _danger_us(history: History, ownership: Ownership) -> tuple[int, int] | None:
     begun = fault_effects(history)
     if not begun:
         return None
@@ -147,17 +147,17 @@ def _danger_us(history: History, nodes: Nodes) -> tuple[int, int] | None:
             return event.fault in lasting
         return event.name in {"effect", "promoted", "demoted"}
 
-    served_us = _first_answers(history, nodes)
+    served_us = _first_answers(history, ownership)
     ends = (served_us(event) for event in history.events if matters(event))
     first_us = min(event.t_us for event in begun)
     return min(event.t_us - event.error_us for event in begun), max([first_us, *map(int, ends)])
 
 
-def _first_answers(history: History, nodes: Nodes) -> Callable[[Event], float]:
+def _first_answers(history: History, ownership: Ownership) -> Callable[[Event], float]:
     """Of an event, when it happened. A restart has when the new process first answered anybody: whoever
     started it may be told much later, and users are served meanwhile."""
     starting = history.plan.scenario.faults_with(Trait.STARTS_PROCESS)
-    restarts = nodes.restarts if starting else ()
+    restarts = ownership.restarts if starting else ()
 
     def served_us(event: Event) -> float:
         if event.fault not in starting:

@@ -82,7 +82,7 @@ def last_word(facts: Facts, shard: int, begin_us: float, until_us: float) -> Las
     ]
     if len(shards.members(shard, begin_us)) < 2:
         return LastWord(cause=Cause.NO_REPLICA, text=f"shard {shard} has no replica that could take over")
-    node = facts.nodes.owner_at(shard, begin_us)
+    node = facts.ownership.owner_at(shard, begin_us)
     suspecting = _suspecting(heard, node)
     agreed = any(event.name == "agreed" and event.node == node for event in heard)
     if history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:

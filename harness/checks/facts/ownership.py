@@ -46,8 +46,8 @@ class Loss:
     cause: Cause = Cause.FLUSHED
 
 
-class Nodes:
-    """Answers about the data nodes of one run. Ask `facts_of(history).nodes`: there is one for each."""
+class Ownership:
+    """Answers about the data nodes of one run. Ask `facts_of(history).ownership`: there is one for each."""
 
     def __init__(self, history: History, shards: Shards) -> None:
         self.shards = shards

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from harness.checks.facts.causes import acker, watcher
 from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 
 
 def expires_relatively(engine: str) -> bool:
@@ -23,15 +23,15 @@ def expires_relatively(engine: str) -> bool:
     return name == "Redis" and major.isdigit() and int(major) < 7
 
 
-def replayed_us(index: Index, effect: StepEffect, sight: Sight) -> float:
+def replayed_us(timelines: Timelines, effect: StepEffect, sight: Sight) -> float:
     """By when the node that answered the look, or the one that it has its data from, had executed this.
 
     Never later than it answered: what a look shows was executed by then, also of an attempt that is open.
     """
     last_us = min(effect.until_us, sight.done_us)
-    if not expires_relatively(index.history.opening.engine):
+    if not expires_relatively(timelines.history.opening.engine):
         return last_us
-    nodes, by, at = index.nodes, acker(index, effect), watcher(index, sight)
+    nodes, by, at = timelines.ownership, acker(timelines, effect), watcher(timelines, sight)
     if by.node is None or at.node is None or effect.extra:
         return sight.done_us
     heirs = [one for one in nodes.heirs(by.node, effect.sent_us) if one.from_us <= sight.done_us]

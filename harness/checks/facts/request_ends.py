@@ -11,7 +11,7 @@ hung up, and a healed network delivers what was sent into the cut.
 
 from __future__ import annotations
 
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.ownership import Ownership
 from harness.model.directives import setting
 from harness.model.history import History
 from harness.model.records import Connection
@@ -21,9 +21,9 @@ FOREVER = float("inf")
 WRITABLE_REPLICAS = ("replica-read-only", "slave-read-only")
 
 
-class Closings:
-    def __init__(self, history: History, nodes: Nodes) -> None:
-        self._nodes = nodes
+class RequestEnds:
+    def __init__(self, history: History, ownership: Ownership) -> None:
+        self._ownership = ownership
         self._connections = {one.id: one for one in history.connections}
         self._told = {
             one.connection: one.closed_us for one in history.unanswered if one.closed_us is not None
@@ -36,8 +36,8 @@ class Closings:
         known = self._connections.get(connection or 0)
         if known is None:
             return FOREVER
-        run_id = known.run_id or self._nodes.run_id_at(known.node, sent_us)
-        gone_us = self._nodes.gone_us(known.node, run_id)
+        run_id = known.run_id or self._ownership.run_id_at(known.node, sent_us)
+        gone_us = self._ownership.gone_us(known.node, run_id)
         followed_us = self._following.get((known.node, run_id))
         return min(
             FOREVER if gone_us is None else gone_us,
@@ -56,9 +56,9 @@ class Closings:
         ]
 
 
-def told_open(closings: Closings) -> str:
+def told_open(request_ends: RequestEnds) -> str:
     """For people: how many unanswered attempts may have taken effect at any time; empty: none."""
-    still = closings.open()
+    still = request_ends.open()
     if not still:
         return ""
     attempts = "1 unanswered attempt" if len(still) == 1 else f"{len(still)} unanswered attempts"

@@ -117,13 +117,13 @@ class Timeline:
         return max((one.sent_us for one in self.sights if one.state is State.PRESENT), default=NEVER)
 
 
-class Index:
+class Timelines:
     def __init__(self, history: History, facts: Facts | None = None) -> None:
         """`facts`: of the whole run, where the history holds a part of its operations."""
         self.history = history
         self.facts = facts_of(history) if facts is None else facts
         self.plan = history.plan
-        self.nodes = self.facts.nodes
+        self.ownership = self.facts.ownership
         self.last_looks = self.facts.last_looks
         self.operations: dict[int, Operation] = {one.id: one for one in history.operations}
         self.sessions: dict[str, Timeline] = {}
@@ -141,7 +141,7 @@ class Index:
         self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
         """How far off a deadline must be before it is a finding: proved, and not too small to matter."""
         wait_us = int(history.plan.longest_client_wait_s * 1e6)
-        end_us = self.facts.moments.end_us
+        end_us = self.facts.landmarks.end_us
         self.horizon_us = FOREVER if history.complete else end_us - wait_us - BUFFERED_US
         self._read_operations()
         if not self.guarded:
@@ -191,7 +191,7 @@ class Index:
 
     def gone_us(self, attempt: Attempt) -> float:
         """Since when an unanswered attempt certainly could not be executed any more."""
-        return self.facts.closings.over_us(attempt.connection, attempt.sent_us)
+        return self.facts.request_ends.over_us(attempt.connection, attempt.sent_us)
 
     def _read_operations(self) -> None:
         for operation in self.history.operations:
@@ -342,7 +342,7 @@ class Index:
                 continue
             if entry.indexed is not None and entry.role == "primary":
                 timeline.listed = entry.indexed
-            if self.nodes.shards.of(entry.node, entry.sent_us) == timeline.shard:
+            if self.ownership.shards.of(entry.node, entry.sent_us) == timeline.shard:
                 timeline.audit.append(entry)
         for timeline in self.sessions.values():
             self._take_primary(timeline)
@@ -351,7 +351,7 @@ class Index:
         """The primary's answer; of several that call themselves so, the one promoted last."""
         said = [one for one in timeline.audit if one.role == "primary"]
         if len(said) > 1:
-            owner = self.nodes.owner_at(timeline.shard, said[0].sent_us)
+            owner = self.ownership.owner_at(timeline.shard, said[0].sent_us)
             said = [one for one in said if one.node == owner]
         if not said or said[0].saw is None:
             return

@@ -111,8 +111,8 @@ def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign
         lines[n] = piece.decode().strip()
     after = _ties(found, name)
     kept = [one for one in found if one.outcome != Outcome.REJECTED]
-    moments = sorted({one.sent for one in kept} | {one.done for one in kept if one.done is not None})
-    rank = {moment: n for n, moment in enumerate(moments)}
+    landmarks = sorted({one.sent for one in kept} | {one.done for one in kept if one.done is not None})
+    rank = {moment: n for n, moment in enumerate(landmarks)}
     registers: defaultdict[str, list[Action]] = defaultdict(list)
     for one in kept:
         registers[one.key].append(_action(one, rank, after.get(one.line, frozenset())))

@@ -1,7 +1,7 @@
 """Which sessions a fault could have hurt: the one definition, for counts, shares and evidence.
 
 At risk is a session that was alive when the first fault took effect, or was made before the danger was
-over (`Moments.danger_us`). Whoever asked to end it before, or let it time out, has nothing to lose; and a
+over (`Landmarks.danger_us`). Whoever asked to end it before, or let it time out, has nothing to lose; and a
 session that was made after a node had answered again cannot have been in the process that died.
 """
 
@@ -21,12 +21,12 @@ EVERYTHING = Scope()
 
 def sessions_at_risk(facts: Facts, scope: Scope = EVERYTHING) -> set[str]:
     """By their log-in's group; with a phase in the scope, the sessions made in that phase."""
-    traffic, moments = facts.traffic, facts.moments
+    traffic, landmarks = facts.traffic, facts.landmarks
     names = Words(facts.history.table.operations, "session")
     made = traffic.succeeded & traffic.of_kind(OperationKind.LOGIN)
     if scope.phase is not None:
         return set(names.at(made & scope.has(traffic)))
-    start_us, end_us = moments.danger_us or (moments.workload_ends_us, moments.workload_ends_us)
+    start_us, end_us = landmarks.danger_us or (landmarks.workload_ends_us, landmarks.workload_ends_us)
     made &= scope.group_has(traffic) & (traffic.done_us <= end_us)
     return set(names.at(made)) - _over(facts.history, start_us)
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from harness.checks.columns.arrays import NONE, ROWS_AT_ONCE, Codes, Flags, Integers, picked
 from harness.checks.columns.traffic import KINDS, PHASES, Traffic, traffic_of
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.model.history import History
@@ -103,29 +103,29 @@ class Group:
     service: tuple[Span, ...]
     """When at least one of its web servers was in service."""
 
-    def gaps(self, *, late: int, moments: Moments) -> list[Gap]:
+    def gaps(self, *, late: int, landmarks: Landmarks) -> list[Gap]:
         """Its windows."""
-        found = gaps(self.judged, self.known_us, late=late, moments=moments)
-        return _in_service(found, self.service, moments)
+        found = gaps(self.judged, self.known_us, late=late, landmarks=landmarks)
+        return _in_service(found, self.service, landmarks)
 
-    def unprobed(self, found: Sequence[Gap], span: Span, *, late: int, moments: Moments) -> list[Gap]:
+    def unprobed(self, found: Sequence[Gap], span: Span, *, late: int, landmarks: Landmarks) -> list[Gap]:
         """Its stretches within a span that nobody tried in, longer than what counts as late, and outside
         of the windows found."""
-        return _in_service(unprobed(self.known_us, found, span, late=late), self.service, moments)
+        return _in_service(unprobed(self.known_us, found, span, late=late), self.service, landmarks)
 
 
 def outages(facts: Facts) -> tuple[Window, ...]:
     """Every kind's windows: of `all` (nobody got through), of each group, and once more the
     `worst` group's. A kind with a single group has only `all` and `worst`."""
-    traffic, moments = facts.traffic, facts.moments
+    traffic, landmarks = facts.traffic, facts.landmarks
     judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     found: list[Window] = []
-    for kind in _with_failures(traffic, judged, moments):
+    for kind in _with_failures(traffic, judged, landmarks):
         found += _of_kind(facts, judged, kind)
     return tuple(found)
 
 
-def _with_failures(traffic: Traffic, judged: Flags, moments: Moments) -> list[OperationKind]:
+def _with_failures(traffic: Traffic, judged: Flags, landmarks: Landmarks) -> list[OperationKind]:
     """The kinds that have a window at all: told for all at once, as in long runs few do."""
     baseline = traffic.where(traffic.in_phase(Phase.BASELINE))
     late = np.array([late_us(baseline.where(baseline.of_kind(kind))) for kind in KINDS])
@@ -133,20 +133,21 @@ def _with_failures(traffic: Traffic, judged: Flags, moments: Moments) -> list[Op
     for begin in range(0, len(traffic), ROWS_AT_ONCE):
         these = slice(begin, begin + ROWS_AT_ONCE)
         part = traffic.where(these)
-        hit = judged[these] & failed_or_late(part, late=late[part.kind], moments=moments)
+        hit = judged[these] & failed_or_late(part, late=late[part.kind], landmarks=landmarks)
         counted += np.bincount(part.kind[hit], minlength=len(KINDS))
     return [kind for kind in OperationKind if counted[KINDS.index(kind)]]
 
 
 def _of_kind(facts: Facts, judged: Flags, kind: OperationKind) -> list[Window]:
-    traffic, moments = facts.traffic, facts.moments
+    traffic, landmarks = facts.traffic, facts.landmarks
     mine = judged & traffic.of_kind(kind)
     late = late_us(traffic.where(mine))
     everybody = groups_of(facts, kind, mine, apart=False)
     apart = groups_of(facts, kind, mine)
-    found = windows_from(everybody[0].gaps(late=late, moments=moments), kind, "all", moments)
+    found = windows_from(everybody[0].gaps(late=late, landmarks=landmarks), kind, "all", landmarks)
     by_group = {
-        one.name: windows_from(one.gaps(late=late, moments=moments), kind, one.name, moments) for one in apart
+        one.name: windows_from(one.gaps(late=late, landmarks=landmarks), kind, one.name, landmarks)
+        for one in apart
     }
     return grouped(found, by_group)
 
@@ -160,14 +161,14 @@ def grouped(everybody: Sequence[Window], by_group: Mapping[str, Sequence[Window]
 
 def worst_for_users(facts: Facts) -> Window | None:
     """The longest window of any kind of operation and any web server; None: there was none."""
-    traffic, moments = facts.traffic, facts.moments
+    traffic, landmarks = facts.traffic, facts.landmarks
     judged = ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     found: list[Window] = []
-    for kind in _with_failures(traffic, judged, moments):
+    for kind in _with_failures(traffic, judged, landmarks):
         of_kind = judged & traffic.of_kind(kind)
         late = late_us(traffic.where(of_kind))
         for where, group in groups_of_web_servers(facts, kind, of_kind):
-            found += windows_from(group.gaps(late=late, moments=moments), kind, where, moments)
+            found += windows_from(group.gaps(late=late, landmarks=landmarks), kind, where, landmarks)
     return longest_of(found)
 
 
@@ -251,7 +252,7 @@ def _group(name: str, judged: Traffic, known_us: Integers, facts: Facts) -> Grou
 def in_service(facts: Facts, web_servers: Collection[str]) -> tuple[Span, ...]:
     """When at least one of these web servers was in service: until a fault took it out, and from when that
     fault was healed."""
-    ends_us = facts.moments.workload_ends_us
+    ends_us = facts.landmarks.workload_ends_us
     away = [_away(facts.history, one, ends_us) for one in web_servers]
     edges = sorted(
         {
@@ -281,17 +282,17 @@ def _away(history: History, web_server: str, ends_us: int) -> list[Span]:
     return found
 
 
-def _in_service(found: Iterable[Gap], service: Sequence[Span], moments: Moments) -> list[Gap]:
+def _in_service(found: Iterable[Gap], service: Sequence[Span], landmarks: Landmarks) -> list[Gap]:
     """What of these windows lies in times of service."""
-    parts = (one.within(*span, moments.workload_ends_us) for one in found for span in service)
+    parts = (one.within(*span, landmarks.workload_ends_us) for one in found for span in service)
     return [part for part in parts if part is not None]
 
 
-def gaps(judged: Traffic, known_us: Integers, *, late: int, moments: Moments) -> list[Gap]:
+def gaps(judged: Traffic, known_us: Integers, *, late: int, landmarks: Landmarks) -> list[Gap]:
     """The windows of one group. `known_us`: when it is known to have worked, ascending."""
     done = np.sort(judged.done_us[judged.succeeded])
-    hit = failed_or_late(judged, late=late, moments=moments)
-    due_us, over_us = judged.due_us[hit], _over_us(judged, moments)[hit]
+    hit = failed_or_late(judged, late=late, landmarks=landmarks)
+    due_us, over_us = judged.due_us[hit], _over_us(judged, landmarks)[hit]
     places = np.searchsorted(done, due_us, side="right")
     order = np.argsort(places, kind="stable")
     windows, begins, failed = np.unique(places[order], return_index=True, return_counts=True)
@@ -338,20 +339,22 @@ def unprobed(known_us: Integers, found: Sequence[Gap], span: Span, *, late: int)
     return stretches
 
 
-def failed_or_late(traffic: Traffic, *, late: int | Integers, moments: Moments) -> Flags:
+def failed_or_late(traffic: Traffic, *, late: int | Integers, landmarks: Landmarks) -> Flags:
     """What was due and failed or waited too long. What the end of the run cut off (not what timed out
     or got an error) counts by how long it had waited by then."""
     not_sent = traffic.with_outcome(Outcome.NOT_SENT)
-    cut_off = (traffic.done_us == NONE) | (traffic.cancelled & (traffic.done_us >= moments.workload_ends_us))
+    cut_off = (traffic.done_us == NONE) | (
+        traffic.cancelled & (traffic.done_us >= landmarks.workload_ends_us)
+    )
     excused = not_sent | traffic.with_outcome(Outcome.ACKED) | cut_off
-    found: Flags = ~excused | (_over_us(traffic, moments) - traffic.due_us > late)
+    found: Flags = ~excused | (_over_us(traffic, landmarks) - traffic.due_us > late)
     return found
 
 
-def _over_us(traffic: Traffic, moments: Moments) -> Integers:
+def _over_us(traffic: Traffic, landmarks: Landmarks) -> Integers:
     """Until when an operation waited: its end, that of its phase if it was never sent, or the workload's."""
-    ends = [moments.spans.get(phase, (0, moments.workload_ends_us))[1] for phase in PHASES]
-    over_us: Integers = np.where(traffic.done_us == NONE, moments.workload_ends_us, traffic.done_us)
+    ends = [landmarks.spans.get(phase, (0, landmarks.workload_ends_us))[1] for phase in PHASES]
+    over_us: Integers = np.where(traffic.done_us == NONE, landmarks.workload_ends_us, traffic.done_us)
     not_sent = traffic.with_outcome(Outcome.NOT_SENT)
     return np.where(not_sent, np.array(ends, np.int64)[traffic.phase], over_us)
 
@@ -375,13 +378,13 @@ def sides(history: History) -> dict[str, str]:
     return found
 
 
-def windows_from(found: Iterable[Gap], kind: str, group: str, moments: Moments) -> tuple[Window, ...]:
+def windows_from(found: Iterable[Gap], kind: str, group: str, landmarks: Landmarks) -> tuple[Window, ...]:
     """As they are reported: those in which something was due."""
     return tuple(
         Window(
             kind=kind,
             group=group,
-            start_s=(gap.from_us - moments.zero_us) / 1e6,
+            start_s=(gap.from_us - landmarks.zero_us) / 1e6,
             duration_s=gap.duration_s,
             failed=gap.failed,
         )

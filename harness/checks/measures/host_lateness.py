@@ -157,8 +157,8 @@ def _pressed(pair: ClockPair) -> bool:
 
 def judged_clocks(facts: Facts) -> list[ClockPair]:
     """Clock records that say something about fault and recovery; each speaks for the second before it."""
-    start_us, end_us = facts.moments.trouble_us
-    if facts.moments.fault_us is not None:
+    start_us, end_us = facts.landmarks.trouble_us
+    if facts.landmarks.fault_us is not None:
         start_us, end_us = start_us - 1_000_000, end_us + 1_000_000
     return [pair for pair in facts.history.clocks if start_us <= pair.t_us <= end_us + 1_000_000]
 
@@ -166,7 +166,7 @@ def judged_clocks(facts: Facts) -> list[ClockPair]:
 def unwatched_s(facts: Facts) -> float:
     """The longest stretch of fault and recovery of which no clock record says anything. A record speaks for
     the second before it, and for as long as it was late."""
-    start_us, end_us = facts.moments.trouble_us
+    start_us, end_us = facts.landmarks.trouble_us
     longest_us, known_us = 0, start_us
     for pair in judged_clocks(facts):
         late_us = max(pair.loop_lag_us, pair.canary_lag_us)

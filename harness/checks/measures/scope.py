@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.checks.columns.arrays import Flags
 from harness.checks.columns.traffic import Traffic
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.landmarks import Landmarks
 from harness.checks.promises.table import having
 from harness.model.finding_kind import FindingTrait
 from harness.model.judgement import Finding
@@ -56,22 +56,22 @@ class Scope:
         group = self.group_has(traffic)
         return group if self.phase is None else group & traffic.in_phase(self.phase)
 
-    def finding(self, finding: Finding, moments: Moments) -> Membership:
+    def finding(self, finding: Finding, landmarks: Landmarks) -> Membership:
         """A finding lies in the phase in which its promise was made. Of one that stands for several the
         first alone is known, so the others may lie elsewhere."""
-        answers = {self._in_phase(finding, moments), self._in_group(finding)}
+        answers = {self._in_phase(finding, landmarks), self._in_group(finding)}
         if Membership.OUT in answers:
             several = finding.observations > 1 and finding.name in having(FindingTrait.ONE_PER_SESSION)
             return Membership.UNKNOWN if several else Membership.OUT
         return Membership.UNKNOWN if Membership.UNKNOWN in answers else Membership.IN
 
-    def _in_phase(self, finding: Finding, moments: Moments) -> Membership:
+    def _in_phase(self, finding: Finding, landmarks: Landmarks) -> Membership:
         if self.phase is None:
             return Membership.IN
         t_us = finding.seen_us if finding.t_us is None else finding.t_us
         if t_us is None:
             return Membership.UNKNOWN
-        return Membership.IN if moments.phase_at(t_us) is self.phase else Membership.OUT
+        return Membership.IN if landmarks.phase_at(t_us) is self.phase else Membership.OUT
 
     def _in_group(self, finding: Finding) -> Membership:
         if self.on is None or self.on == NodePurpose.SESSIONS:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from harness.checks.facts.causes import discarded
 from harness.checks.facts.step_effects import FOREVER, State
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.lifetimes import Deadlines
 from harness.checks.promises.presence import may_be_gone
 from harness.checks.promises.table import having
@@ -24,28 +24,28 @@ from harness.model.words import Outcome
 
 
 def count_sessions(
-    index: Index, findings: Iterable[Finding], at_risk: set[str], clean: Clean = NOBODY
+    timelines: Timelines, findings: Iterable[Finding], at_risk: set[str], clean: Clean = NOBODY
 ) -> SessionCounts:
-    """`clean`: the sessions that are not in the index because nothing can be wrong with them."""
+    """`clean`: the sessions that have no timeline because nothing can be wrong with them."""
     findings = list(findings)
     breaking = having(FindingTrait.BREAKS_SESSION)
     broken = {one.session for one in findings if one.name in breaking and one.session is not None}
-    danger_us = index.facts.moments.danger_us
+    danger_us = timelines.facts.landmarks.danger_us
     first_us = FOREVER if danger_us is None else danger_us[0]
-    out = _put_out(index, findings)
+    out = _put_out(timelines, findings)
     total = intact = undecidable = hurt = maybe_out = 0
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         if timeline.created is None:
             continue
         total += 1
         if timeline.session in broken:
             hurt += 1
-        elif _decided(index, timeline):
+        elif _decided(timelines, timeline):
             intact += timeline.session in at_risk
         elif timeline.session in at_risk or timeline.created.done_us >= first_us:
             undecidable += 1
             maybe_out += timeline.session not in out
-    intact += len(at_risk - index.sessions.keys())  # the clean ones
+    intact += len(at_risk - timelines.sessions.keys())  # the clean ones
     return SessionCounts(
         total=total + clean.sessions,
         at_risk=hurt + intact + undecidable,
@@ -54,28 +54,28 @@ def count_sessions(
         undecidable=undecidable,
         logged_out=len(out),
         maybe_logged_out=maybe_out,
-        got_back_in=sum(_back(index, clean, session, out_us) for session, out_us in out.items()),
+        got_back_in=sum(_back(timelines, clean, session, out_us) for session, out_us in out.items()),
     )
 
 
-def _decided(index: Index, timeline: Timeline) -> bool:
+def _decided(timelines: Timelines, timeline: Timeline) -> bool:
     """Whether the audit settles that the session is as it should be."""
     entry = timeline.primary
     if entry is None:
-        return timeline.destroyed is not None and index.audited
+        return timeline.destroyed is not None and timelines.audited
     destroyed = timeline.destroyed
     if entry.saw:
         return True
     if destroyed is not None and destroyed.done_us < entry.sent_us:
         return True
-    deadlines = Deadlines(index, timeline)
+    deadlines = Deadlines(timelines, timeline)
     look = next(one for one in timeline.sights if one.entry is entry)
-    if deadlines.known and index.clocks_known and look.sent_us > deadlines.promised_us():
-        return _came_through(index, timeline)
+    if deadlines.known and timelines.clocks_known and look.sent_us > deadlines.promised_us():
+        return _came_through(timelines, timeline)
     return not may_be_gone(timeline, deadlines, look.sent_us, look.done_us)
 
 
-def _came_through(index: Index, timeline: Timeline) -> bool:
+def _came_through(timelines: Timelines, timeline: Timeline) -> bool:
     """Whether a session that has run out by now is known to have outlived recovery. Otherwise it may have
     been lost before it ran out, and nobody looked in between."""
     assert timeline.created is not None
@@ -84,38 +84,38 @@ def _came_through(index: Index, timeline: Timeline) -> bool:
         return True  # written in one group with the session, and kept for longer
     return any(
         one.state is State.PRESENT
-        and one.sent_us > index.facts.moments.recovered_us
-        and not discarded(index, one)
+        and one.sent_us > timelines.facts.landmarks.recovered_us
+        and not discarded(timelines, one)
         for one in timeline.sights
     )
 
 
-def _put_out(index: Index, findings: list[Finding]) -> dict[str, int]:
+def _put_out(timelines: Timelines, findings: list[Finding]) -> dict[str, int]:
     """Session -> when its user first stood before a closed door without having asked for it."""
     out: dict[str, int] = {}
     ends, may_end = having(FindingTrait.ENDS_SESSION), having(FindingTrait.MAY_END_SESSION)
     for one in findings:
         if one.session is None or one.seen_us is None:
             continue
-        if one.name in ends or (one.name in may_end and _turned_away(index, one)):
+        if one.name in ends or (one.name in may_end and _turned_away(timelines, one)):
             out[one.session] = min(out.get(one.session, one.seen_us), one.seen_us)
     return out
 
 
-def _turned_away(index: Index, one: Finding) -> bool:
+def _turned_away(timelines: Timelines, one: Finding) -> bool:
     """Other findings that put somebody out: the session was not found when it was asked for."""
     if not one.operations or one.session is None:
         return False
-    timeline = index.sessions.get(one.session)
+    timeline = timelines.sessions.get(one.session)
     if timeline is None:
         return False
     return any(sight.state is State.ABSENT and int(sight.done_us) == one.seen_us for sight in timeline.sights)
 
 
-def _back(index: Index, clean: Clean, session: str, out_us: int) -> bool:
-    user = index.sessions[session].user
+def _back(timelines: Timelines, clean: Clean, session: str, out_us: int) -> bool:
+    user = timelines.sessions[session].user
     return clean.logged_in_since(user, out_us) or any(
         one.certain and one.sent_us >= out_us and one.operation.outcome is Outcome.ACKED
-        for one in index.logins[user]
+        for one in timelines.logins[user]
         if one.operation.session != session
     )

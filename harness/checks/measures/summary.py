@@ -16,7 +16,7 @@ import numpy as np
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words
 from harness.checks.columns.traffic import OUTCOMES, Traffic
 from harness.checks.facts.failovers import failover_steps, promotions
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.availability import outages, total, worst_for_users
@@ -66,7 +66,7 @@ POPULATIONS: Mapping[OutOf, Population] = {
 
 
 def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) -> Metrics:
-    history, moments, traffic = facts.history, facts.moments, facts.traffic
+    history, landmarks, traffic = facts.history, facts.landmarks, facts.traffic
     windows = outages(facts)
     lost = lost_operations(findings)
     without_survivor, longest_without = windows_without_survivor(facts, survival(facts, lost))
@@ -82,8 +82,8 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
         by_behaviour=_by_behaviour(traffic),
         by_second=_by_second(traffic),
         lag_at_fault_bytes=lag_at_fault_bytes(facts),
-        loss_window_s=loss_window_s(findings, moments),
-        lost_before_s=lost_before_s(findings, moments),
+        loss_window_s=loss_window_s(findings, landmarks),
+        lost_before_s=lost_before_s(findings, landmarks),
         loss_budgets=loss_budgets(facts),
         writes_acked_after_fault=len(_in_danger(WRITES, facts, Scope(), lost)),
         writes_lost=len(lost),
@@ -112,15 +112,15 @@ def lost_operations(findings: Iterable[Finding]) -> set[int]:
     return {one.operations[0] for one in findings if one.name in writes and one.operations}
 
 
-def loss_window_s(findings: Iterable[Finding], moments: Moments) -> Interval | None:
+def loss_window_s(findings: Iterable[Finding], landmarks: Landmarks) -> Interval | None:
     """From the first fault's effect to the ack of the last lost write; None: nothing lost, or no fault."""
     acked = _lost_at_us(findings)
-    if not acked or moments.fault_us is None:
+    if not acked or landmarks.fault_us is None:
         return None
-    after_us = max(acked) - moments.fault_us
+    after_us = max(acked) - landmarks.fault_us
     return Interval(
         low=max(0, after_us) / 1e6,
-        high=max(0, after_us + moments.fault_error_us) / 1e6,
+        high=max(0, after_us + landmarks.fault_error_us) / 1e6,
     )
 
 
@@ -130,12 +130,12 @@ def _lost_at_us(findings: Iterable[Finding]) -> list[int]:
     return [one.t_us for one in findings if one.name in lost and one.t_us is not None]
 
 
-def lost_before_s(findings: Iterable[Finding], moments: Moments) -> float:
+def lost_before_s(findings: Iterable[Finding], landmarks: Landmarks) -> float:
     """How long before the first fault's effect the earliest lost write was acked."""
-    if moments.fault_us is None:
+    if landmarks.fault_us is None:
         return 0.0
     acked = _lost_at_us(findings)
-    return max(0, moments.fault_us - min(acked, default=moments.fault_us)) / 1e6
+    return max(0, landmarks.fault_us - min(acked, default=landmarks.fault_us)) / 1e6
 
 
 def lag_at_fault_bytes(facts: Facts) -> int | None:
@@ -150,7 +150,7 @@ def lag_at_fault_bytes(facts: Facts) -> int | None:
     for sample in facts.history.samples:
         if sample.node in nodes and sample.done_us <= before_us and sample.reachable:
             last[sample.node] = sample
-    primary = last.get(facts.nodes.settled_owner_at(shard, before_us) or "")
+    primary = last.get(facts.ownership.settled_owner_at(shard, before_us) or "")
     if primary is None or primary.role != "primary":
         return None
     known = list(primary.replicas.values()) or [
@@ -188,7 +188,7 @@ def unread_evictions(facts: Facts) -> frozenset[str]:
         if before is not None and before.memory_limit_bytes and before.run_id != sample.run_id:
             ended.add(sample.node)
         last[sample.node] = sample
-    over_us = facts.moments.workload_ends_us
+    over_us = facts.landmarks.workload_ends_us
     unread = {name for name, one in last.items() if one.sent_us < over_us - LAST_LOOK_US}
     unread |= _silent(history)
     ended |= {name for name in unread if name in last and last[name].memory_limit_bytes}
@@ -209,7 +209,9 @@ def share(finding: str, facts: Facts, findings: Iterable[Finding], scope: Scope)
     when the fault took effect.
     """
     mine = [
-        one for one in findings if one.name == finding and scope.finding(one, facts.moments) is Membership.IN
+        one
+        for one in findings
+        if one.name == finding and scope.finding(one, facts.landmarks) is Membership.IN
     ]
     kind = FINDINGS.get(finding)
     population = None if kind is None or kind.out_of is None else POPULATIONS.get(kind.out_of)
@@ -223,15 +225,15 @@ def share(finding: str, facts: Facts, findings: Iterable[Finding], scope: Scope)
 def _in_danger(population: Population, facts: Facts, scope: Scope, besides: Iterable[int]) -> Integers:
     """Ids of those that could have had the finding, and of those `besides` that had it."""
     traffic = facts.traffic
-    chosen = population.has(traffic) & _exposed(traffic, facts.moments, scope)
+    chosen = population.has(traffic) & _exposed(traffic, facts.landmarks, scope)
     ids: Integers = np.union1d(traffic.id[chosen], np.fromiter(besides, np.int64))
     return ids
 
 
-def _exposed(traffic: Traffic, moments: Moments, scope: Scope) -> Flags:
-    if scope.phase is not None or moments.danger_us is None:
+def _exposed(traffic: Traffic, landmarks: Landmarks, scope: Scope) -> Flags:
+    if scope.phase is not None or landmarks.danger_us is None:
         return scope.has(traffic)
-    start_us, end_us = moments.danger_us
+    start_us, end_us = landmarks.danger_us
     within: Flags = (traffic.done_us >= start_us) & (traffic.done_us <= end_us) & (traffic.done_us != NONE)
     return within & scope.group_has(traffic)
 

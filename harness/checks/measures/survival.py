@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from harness.checks.columns.arrays import Flags, Words
 from harness.checks.columns.traffic import OUTCOMES, Traffic
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.measures.availability import (
     LATE_AT_LEAST_US,
@@ -76,7 +76,7 @@ def survival(facts: Facts, lost: Collection[int]) -> Survival:
 
 def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Window, ...], Window | None]:
     """The windows as they are reported, those of 0.1 s and more, and the longest of any web server."""
-    traffic, moments = facts.traffic, facts.moments
+    traffic, landmarks = facts.traffic, facts.landmarks
     judged = traffic.of_kind(WRITE) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     if not judged.any():
         return (), None
@@ -85,10 +85,10 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
     def windows(of: Iterable[tuple[str, Group, Group]]) -> dict[str, list[Window]]:
         return {
             where: _windows(
-                sure.gaps(late=late, moments=moments),
-                perhaps.gaps(late=late, moments=moments),
+                sure.gaps(late=late, landmarks=landmarks),
+                perhaps.gaps(late=late, landmarks=landmarks),
                 where,
-                moments,
+                landmarks,
             )
             for where, sure, perhaps in of
         }
@@ -112,15 +112,17 @@ def _paired(certain: Sequence[Group], possible: Sequence[Group]) -> Iterator[tup
     return ((one.name, one, other) for one, other in zip(certain, possible, strict=True))
 
 
-def _windows(certain: Sequence[Gap], possible: Sequence[Gap], where: str, moments: Moments) -> list[Window]:
+def _windows(
+    certain: Sequence[Gap], possible: Sequence[Gap], where: str, landmarks: Landmarks
+) -> list[Window]:
     """The possible windows, each with as much of it as is certain: what is certain lies within one."""
-    windows = list(windows_from(possible, SURVIVING_WRITE, where, moments))
+    windows = list(windows_from(possible, SURVIVING_WRITE, where, landmarks))
     tried = [one for one in possible if one.proved is not None]
     sure = [(one.proved, one) for one in certain if one.proved is not None]
     begun_us = [proved[0] for proved, _ in sure]
     found = []
     for window, gap in zip(windows, tried, strict=True):
-        end_us = moments.end_us if gap.to_us is None else gap.to_us
+        end_us = landmarks.end_us if gap.to_us is None else gap.to_us
         inside = sure[bisect_left(begun_us, gap.from_us) : bisect_right(begun_us, end_us)]
         low_s = longest(one.duration_s for _, one in inside).low
         found.append(
@@ -165,4 +167,4 @@ def _of_primaries(history: History) -> Iterator[AuditEntry]:
 
 def _owns(facts: Facts, entry: AuditEntry) -> bool:
     shard = facts.shards.of(entry.node, entry.sent_us)
-    return shard is not None and facts.nodes.owner_at(shard, entry.sent_us) == entry.node
+    return shard is not None and facts.ownership.owner_at(shard, entry.sent_us) == entry.node

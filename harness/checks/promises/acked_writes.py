@@ -14,7 +14,7 @@ from collections import Counter as Tally
 
 from harness.checks.facts.causes import Why, of_loss
 from harness.checks.facts.step_effects import StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import GHOST_RETRY, UNEXPLAINED
 from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, OutOf
@@ -32,12 +32,12 @@ LOST_WRITE = FindingKind(
 )
 
 
-def judge_witnesses(index: Index) -> Counted:
+def judge_witnesses(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
     undecidable = 0
-    if not index.plan.scenario.workload.witnesses:
+    if not timelines.plan.scenario.workload.witnesses:
         return Counted()
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         left = None if timeline.primary is None else timeline.primary.witnesses
         acked = [one for one in timeline.writes if one.certain and one.step.witness is not None]
         if left is None:
@@ -45,12 +45,12 @@ def judge_witnesses(index: Index) -> Counted:
             continue
         there = frozenset(left)
         missing = [one for one in acked if one.step.witness not in there]
-        if missing and not _from_the_start(timeline, there) and _may_be_evicted(index, timeline):
-            undecidable += 0 if _evicted(index, timeline) else len(missing)
+        if missing and not _from_the_start(timeline, there) and _may_be_evicted(timelines, timeline):
+            undecidable += 0 if _evicted(timelines, timeline) else len(missing)
             missing = []
-        findings += [_lost(index, timeline, one) for one in missing]
-        findings += _late(index, timeline, left)
-        findings += _impossible(index, timeline, left)
+        findings += [_lost(timelines, timeline, one) for one in missing]
+        findings += _late(timelines, timeline, left)
+        findings += _impossible(timelines, timeline, left)
     return Counted(findings=findings, undecidable={LOST_WRITE.name: undecidable})
 
 
@@ -75,27 +75,29 @@ def _from_the_start(timeline: Timeline, there: frozenset[str]) -> bool:
     return any(one.step.witness in there for one in timeline.creations)
 
 
-def _evicted(index: Index, timeline: Timeline) -> bool:
+def _evicted(timelines: Timelines, timeline: Timeline) -> bool:
     """The session itself is known to be evicted: a finding of its own, its writes with it."""
-    return (timeline.key, timeline.shard) in index.nodes.evicted_at
+    return (timeline.key, timeline.shard) in timelines.ownership.evicted_at
 
 
-def _may_be_evicted(index: Index, timeline: Timeline) -> bool:
+def _may_be_evicted(timelines: Timelines, timeline: Timeline) -> bool:
     assert timeline.primary is not None
-    if (witness_key(timeline.session), timeline.shard) in index.nodes.evicted_at or _evicted(index, timeline):
+    if (witness_key(timeline.session), timeline.shard) in timelines.ownership.evicted_at or _evicted(
+        timelines, timeline
+    ):
         return True
-    if index.nodes.evictions_by_key(timeline.shard):
+    if timelines.ownership.evictions_by_key(timeline.shard):
         return False
     created_us = min((one.first_us for one in timeline.creations), default=0.0)
-    return index.nodes.evicted_between(timeline.shard, created_us, timeline.primary.done_us)[1] > 0
+    return timelines.ownership.evicted_between(timeline.shard, created_us, timeline.primary.done_us)[1] > 0
 
 
-def _lost(index: Index, timeline: Timeline, effect: StepEffect) -> Finding:
+def _lost(timelines: Timelines, timeline: Timeline, effect: StepEffect) -> Finding:
     seen = next(one for one in timeline.sights if one.entry is not None)
-    why = of_loss(index, effect, seen, timeline.shard)
+    why = of_loss(timelines, effect, seen, timeline.shard)
     fields = ", ".join((*effect.step.wrote, *effect.step.added, *effect.step.removed))
     return finding(
-        index,
+        timelines,
         LOST_WRITE,
         timeline,
         promise=effect,
@@ -106,7 +108,7 @@ def _lost(index: Index, timeline: Timeline, effect: StepEffect) -> Finding:
     )
 
 
-def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Finding]:
+def _late(timelines: Timelines, timeline: Timeline, left: tuple[str, ...]) -> list[Finding]:
     """Overwriting writes executed a second time after something newer of the same field."""
     if len(left) == len(frozenset(left)):
         return []
@@ -132,7 +134,7 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
             because = f"operation {late.operation.id} was executed {times} times, the last after {after}"
             found.append(
                 finding(
-                    index,
+                    timelines,
                     GHOST_RETRY,
                     timeline,
                     promise=newer[-1],
@@ -148,7 +150,7 @@ def _late(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Findi
     return found
 
 
-def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list[Finding]:
+def _impossible(timelines: Timelines, timeline: Timeline, left: tuple[str, ...]) -> list[Finding]:
     """Traces that contradict what was recorded, and that no other name covers."""
     seen = next(one for one in timeline.sights if one.entry is not None)
     there = frozenset(left)
@@ -159,7 +161,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
             if not known:
                 found.append(
                     finding(
-                        index,
+                        timelines,
                         UNEXPLAINED,
                         timeline,
                         between=[operation],
@@ -170,7 +172,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
                 )
     found += [
         finding(
-            index,
+            timelines,
             UNEXPLAINED,
             timeline,
             between=[operation],
@@ -192,7 +194,7 @@ def _impossible(index: Index, timeline: Timeline, left: tuple[str, ...]) -> list
         if newest is not None and one.done_us < newest.first_us:
             found.append(
                 finding(
-                    index,
+                    timelines,
                     UNEXPLAINED,
                     timeline,
                     promise=one,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from harness.checks.facts.causes import Acker, Why, acker
 from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
 from harness.model.records import Operation
@@ -34,7 +34,7 @@ class Check:
     """In the words of who runs the service."""
     kinds: tuple[FindingKind, ...]
     """The findings that it makes, and answers for when it crashes."""
-    find: Callable[[Index], Counted]
+    find: Callable[[Timelines], Counted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +43,11 @@ class Sequel:
 
     promise: str
     kinds: tuple[FindingKind, ...]
-    find: Callable[[Index, Sequence[Finding]], Counted]
+    find: Callable[[Timelines, Sequence[Finding]], Counted]
 
 
 def finding(
-    index: Index,
+    timelines: Timelines,
     kind: FindingKind,
     timeline: Timeline,
     *,
@@ -61,7 +61,7 @@ def finding(
 ) -> Finding:
     """A finding about one session: the promise (what was acked), what broke it, what saw it."""
     why = why or Why()
-    by = Acker() if promise is None else acker(index, promise)
+    by = Acker() if promise is None else acker(timelines, promise)
     told = [] if promise is None else [promise.operation.id]
     told += [one.id for one in between]
     if seen is not None and seen.operation is not None:

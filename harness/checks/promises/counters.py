@@ -17,7 +17,7 @@ from itertools import accumulate
 
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.facts.step_effects import NEVER, Sight, State, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.acked_writes import twice
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.fields import is_total, readable
@@ -120,17 +120,17 @@ class Look:
     sight: Sight
 
 
-def judge_counters(index: Index) -> Counted:
+def judge_counters(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         if timeline.created is None:
             continue
         doubled = twice(timeline)
-        findings += [_applied_twice(index, timeline, effect, times) for effect, times in doubled]
+        findings += [_applied_twice(timelines, timeline, effect, times) for effect, times in doubled]
         named = {name for effect, _ in doubled for name in effect.step.added}
         looks = readable(timeline)
         for counter in _counters(timeline):
-            findings += _judge(index, timeline, counter, looks, named)
+            findings += _judge(timelines, timeline, counter, looks, named)
     return Counted(findings=findings)
 
 
@@ -157,7 +157,7 @@ def _made_again(timeline: Timeline) -> list[StepEffect]:
     return [one for one in timeline.destroys if one.first_us <= until_us]
 
 
-def _looks(index: Index, timeline: Timeline, counter: Counter, sights: list[Sight]) -> list[Look]:
+def _looks(timelines: Timelines, timeline: Timeline, counter: Counter, sights: list[Sight]) -> list[Look]:
     found = []
     for sight in sights:
         text = sight.saw.get(counter.name, "0")
@@ -166,7 +166,7 @@ def _looks(index: Index, timeline: Timeline, counter: Counter, sights: list[Sigh
                 Look(value=int(text), sent_us=sight.sent_us, done_us=sight.done_us, own=0, sight=sight)
             )
     destroyed = timeline.destroyed
-    for effect, amount in counter.increments if index.guarded else ():
+    for effect, amount in counter.increments if timelines.guarded else ():
         # An unguarded increment of a session that is gone starts at zero: no look at the session.
         total = effect.step.added_now.get(counter.name)
         if total is None or not effect.certain:
@@ -191,13 +191,13 @@ def _reply(counter: Counter, effect: StepEffect, amount: int, total: int) -> Loo
 
 
 def _judge(
-    index: Index, timeline: Timeline, counter: Counter, sights: list[Sight], named: set[str]
+    timelines: Timelines, timeline: Timeline, counter: Counter, sights: list[Sight], named: set[str]
 ) -> list[Finding]:
     """`named`: counters of which witnesses already tell what counts twice."""
     missing: list[tuple[Look, int]] = []
     whole: list[Look] = []
     above: list[tuple[Look, int]] = []
-    for look in _looks(index, timeline, counter, sights):
+    for look in _looks(timelines, timeline, counter, sights):
         low, high = counter.bounds(look)
         if look.value < low:
             missing.append((look, low))
@@ -209,14 +209,18 @@ def _judge(
             above.append((look, high))
     found = []
     if missing:
-        found.append(_missing(index, timeline, counter, missing, whole))
+        found.append(_missing(timelines, timeline, counter, missing, whole))
     if above and counter.name not in named:
-        found.append(_too_much(index, timeline, counter, above))
+        found.append(_too_much(timelines, timeline, counter, above))
     return found
 
 
 def _missing(
-    index: Index, timeline: Timeline, counter: Counter, missing: list[tuple[Look, int]], whole: list[Look]
+    timelines: Timelines,
+    timeline: Timeline,
+    counter: Counter,
+    missing: list[tuple[Look, int]],
+    whole: list[Look],
 ) -> Finding:
     """Something acked is not in the total: an addition, or (more than possible) a removal."""
 
@@ -226,9 +230,9 @@ def _missing(
             for later in kept[-1:]
         )
 
-    kept = [one for one in whole if not discarded(index, one.sight)]
+    kept = [one for one in whole if not discarded(timelines, one.sight)]
 
-    lost = [item for item in missing if not seen_again(item[0]) and not discarded(index, item[0].sight)]
+    lost = [item for item in missing if not seen_again(item[0]) and not discarded(timelines, item[0].sight)]
     if _left_their_traces(timeline, counter):
         # Every addition was carried out where it lasted: whoever was shown less was shown an old answer.
         lost = [item for item in lost if item[0].sight.entry is not None or item[0].value >= item[1]]
@@ -241,11 +245,11 @@ def _missing(
         promise = counter.last_down(look.sent_us)
         sentence = f"{seen}: acked removals leave {bound} at most."
     if lost and promise is not None:
-        kind, why = LOST_UPDATE, of_loss(index, promise, look.sight, timeline.shard)
+        kind, why = LOST_UPDATE, of_loss(timelines, promise, look.sight, timeline.shard)
     else:
-        kind, why = STALE_READ, of_old_answer(index, look.sight, promise)
+        kind, why = STALE_READ, of_old_answer(timelines, look.sight, promise)
     return finding(
-        index,
+        timelines,
         kind,
         timeline,
         promise=promise,
@@ -282,11 +286,13 @@ def _without_witness(timeline: Timeline, counter: Counter, before_us: float) -> 
     return gone[-1] if gone else None
 
 
-def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tuple[Look, int]]) -> Finding:
+def _too_much(
+    timelines: Timelines, timeline: Timeline, counter: Counter, above: list[tuple[Look, int]]
+) -> Finding:
     look, high = above[0]
     promise = counter.last_up(look.done_us + 1)
     return finding(
-        index,
+        timelines,
         DOUBLED_UPDATE,
         timeline,
         promise=promise,
@@ -297,7 +303,7 @@ def _too_much(index: Index, timeline: Timeline, counter: Counter, above: list[tu
     )
 
 
-def _applied_twice(index: Index, timeline: Timeline, effect: StepEffect, times: int) -> Finding:
+def _applied_twice(timelines: Timelines, timeline: Timeline, effect: StepEffect, times: int) -> Finding:
     mine = effect.step.attempts  # the operation may have read the cart back as well
     attempts = len([one for one in effect.operation.attempts if one.handed_over and one.n in mine])
     why = Why(because="it was sent once")
@@ -305,7 +311,7 @@ def _applied_twice(index: Index, timeline: Timeline, effect: StepEffect, times: 
         why = Why(cause=Cause.CLIENT_RETRY, because=f"it was sent {attempts} times")
     seen = next((one for one in timeline.sights if one.entry is not None), None)
     return finding(
-        index,
+        timelines,
         DOUBLED_UPDATE,
         timeline,
         promise=effect,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
 from harness.checks.facts.step_effects import IDENTITY, NEVER, Sight, State, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import GHOST_RETRY, LOST_UPDATE, STALE_READ
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
@@ -112,9 +112,9 @@ def readable(timeline: Timeline) -> list[Sight]:
     ]
 
 
-def judge_registers(index: Index) -> Counted:
+def judge_registers(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         if timeline.created is None:
             continue
         looks = readable(timeline)
@@ -124,7 +124,7 @@ def judge_registers(index: Index) -> Counted:
             if not one.counts and name not in IDENTITY and (len(one.values) > 1 or _missed(looks, name))
         }
         if registers:
-            findings += _session(index, timeline, looks, registers)
+            findings += _session(timelines, timeline, looks, registers)
     return Counted(findings=findings)
 
 
@@ -134,7 +134,7 @@ def _missed(looks: list[Sight], name: str) -> bool:
 
 
 def _session(
-    index: Index, timeline: Timeline, looks: list[Sight], registers: dict[str, Register]
+    timelines: Timelines, timeline: Timeline, looks: list[Sight], registers: dict[str, Register]
 ) -> list[Finding]:
     torn: dict[int, list[Sight]] = {}
     skip: set[tuple[int, str]] = set()
@@ -149,10 +149,10 @@ def _session(
     left = None if timeline.primary is None else timeline.primary.witnesses
     for register in registers.values():
         _sweep(looks, register, skip, left, old, ghosts)
-    _decide(index, timeline, looks, old)
-    found = [_torn(index, timeline, operation, sights) for operation, sights in torn.items()]
-    found += [_ghost(index, timeline, *ghost) for ghost in ghosts.values()]
-    found += [_old(index, timeline, one) for one in old.values()]
+    _decide(timelines, timeline, looks, old)
+    found = [_torn(timelines, timeline, operation, sights) for operation, sights in torn.items()]
+    found += [_ghost(timelines, timeline, *ghost) for ghost in ghosts.values()]
+    found += [_old(timelines, timeline, one) for one in old.values()]
     return found
 
 
@@ -246,7 +246,7 @@ def _may_have_landed_after(left: tuple[str, ...] | None, late: StepEffect, newer
     return late.step.witness in left[left.index(newer.step.witness) :]
 
 
-def _decide(index: Index, timeline: Timeline, looks: list[Sight], old: dict[int, _Old]) -> None:
+def _decide(timelines: Timelines, timeline: Timeline, looks: list[Sight], old: dict[int, _Old]) -> None:
     """Lost, unless the newer value was seen again later, or its witness is still there and the audit itself
     did not miss it. What only a
     deposed primary went on showing was lost all the same."""
@@ -259,23 +259,23 @@ def _decide(index: Index, timeline: Timeline, looks: list[Sight], old: dict[int,
             (
                 sight.sent_us
                 for sight in looks
-                if sight.saw.get(one.register) == one.value and not discarded(index, sight)
+                if sight.saw.get(one.register) == one.value and not discarded(timelines, sight)
             ),
             default=NEVER,
         )
-        one.lost = any(sight.done_us >= again_us and not discarded(index, sight) for sight in one.sights)
+        one.lost = any(sight.done_us >= again_us and not discarded(timelines, sight) for sight in one.sights)
 
 
-def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
+def _old(timelines: Timelines, timeline: Timeline, one: _Old) -> Finding:
     seen = one.sights[0]
     of = f"{one.register} of {timeline.named}"
     if not one.lost:
-        kind, why = STALE_READ, of_old_answer(index, seen, one.newer)
+        kind, why = STALE_READ, of_old_answer(timelines, seen, one.newer)
         sentence = (
             f"{where(seen)} read an old {of}: operation {one.newer.operation.id} had changed it before."
         )
     else:
-        kind, why = LOST_UPDATE, of_loss(index, one.newer, seen, timeline.shard)
+        kind, why = LOST_UPDATE, of_loss(timelines, one.newer, seen, timeline.shard)
         proof = "was acked" if one.newer.certain else "had been read"
         sentence = (
             f"{where(seen)} read {of} as it was before operation {one.newer.operation.id}, which {proof}"
@@ -286,7 +286,7 @@ def _old(index: Index, timeline: Timeline, one: _Old) -> Finding:
                 because="it was overwritten before a read could distinguish an old answer from a lost write"
             )
     return finding(
-        index,
+        timelines,
         kind,
         timeline,
         promise=one.newer,
@@ -310,7 +310,7 @@ def _overwritten(timeline: Timeline, one: _Old) -> bool:
 
 
 def _ghost(
-    index: Index, timeline: Timeline, late: StepEffect, newer: StepEffect, sights: list[Sight]
+    timelines: Timelines, timeline: Timeline, late: StepEffect, newer: StepEffect, sights: list[Sight]
 ) -> Finding:
     because = (
         f"operation {late.operation.id} was sent {late.extra + 1} times; an attempt without a reply "
@@ -318,7 +318,7 @@ def _ghost(
         f" operation {newer.operation.id}"
     )
     return finding(
-        index,
+        timelines,
         GHOST_RETRY,
         timeline,
         promise=newer,
@@ -331,17 +331,17 @@ def _ghost(
     )
 
 
-def _torn(index: Index, timeline: Timeline, operation: int, sights: list[Sight]) -> Finding:
+def _torn(timelines: Timelines, timeline: Timeline, operation: int, sights: list[Sight]) -> Finding:
     effects = (*timeline.creations, *timeline.writes)
     effect = next(one for one in effects if one.operation.id == operation and len(one.step.wrote) > 1)
     what = "log-in" if effect.step.does is StepKind.CREATE else "write"
     return finding(
-        index,
+        timelines,
         TORN_STATE,
         timeline,
         promise=effect,
         seen=sights[0],
-        why=of_old_answer(index, sights[0], effect),
+        why=of_old_answer(timelines, sights[0], effect),
         sentence=f"{where(sights[0])} saw only a part of the values that one {what} (operation "
         f"{operation}) wrote to"
         f" {timeline.named}.",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from harness.checks.facts.causes import Why
 from harness.checks.facts.step_effects import IDENTITY, Sight, State
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.fields import Register, is_total, registers_of
 from harness.model.finding_kind import FindingKind, Need, OutOf
@@ -42,25 +42,25 @@ UNWRITTEN_VALUE = FindingKind(
 )
 
 
-def judge_identity(index: Index) -> Counted:
+def judge_identity(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
     mixed = {
         connection.id
-        for timeline in index.sessions.values()
+        for timeline in timelines.sessions.values()
         for operation, step in timeline.mixed_up
-        if (connection := index.connection_for(operation, step)) is not None
+        if (connection := timelines.connection_for(operation, step)) is not None
     }
-    for timeline in index.sessions.values():
-        findings += _mixed_up(index, timeline)
+    for timeline in timelines.sessions.values():
+        findings += _mixed_up(timelines, timeline)
         if timeline.sights and timeline.creations:
-            findings += _values(index, timeline, mixed)
+            findings += _values(timelines, timeline, mixed)
     return Counted(findings=findings)
 
 
-def _mixed_up(index: Index, timeline: Timeline) -> list[Finding]:
+def _mixed_up(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     return [
         finding(
-            index,
+            timelines,
             REPLY_MIXED_UP,
             timeline,
             between=[operation],
@@ -72,7 +72,7 @@ def _mixed_up(index: Index, timeline: Timeline) -> list[Finding]:
     ]
 
 
-def _values(index: Index, timeline: Timeline, mixed: set[int]) -> list[Finding]:
+def _values(timelines: Timelines, timeline: Timeline, mixed: set[int]) -> list[Finding]:
     registers = registers_of(timeline)
     generations = {str(one.operation.id) for one in timeline.creations}
     foreign: list[Sight] = []
@@ -93,12 +93,12 @@ def _values(index: Index, timeline: Timeline, mixed: set[int]) -> list[Finding]:
                 unwritten.setdefault(name, []).append(sight)
     found = []
     if foreign:
-        found.append(_foreign(index, timeline, foreign, mixed))
+        found.append(_foreign(timelines, timeline, foreign, mixed))
     for name, sights in unwritten.items():
         value = sights[0].saw[name]
         found.append(
             finding(
-                index,
+                timelines,
                 UNWRITTEN_VALUE,
                 timeline,
                 promise=timeline.created,
@@ -120,18 +120,18 @@ def _written(register: Register | None, value: str, sight: Sight) -> bool:
     return register.counts and is_total(value)
 
 
-def _foreign(index: Index, timeline: Timeline, foreign: list[Sight], mixed: set[int]) -> Finding:
+def _foreign(timelines: Timelines, timeline: Timeline, foreign: list[Sight], mixed: set[int]) -> Finding:
     seen = foreign[0]
     why = Why()
     if seen.operation is not None and seen.step is not None:
-        connection = index.connection_for(seen.operation, seen.step)
+        connection = timelines.connection_for(seen.operation, seen.step)
         if connection is not None and connection.id in mixed:
             why = Why(
                 cause=Cause.MIXED_REPLIES, because=f"connection {connection.id} also got an impossible reply"
             )
     whose = seen.saw.get("user_id", "nobody")
     return finding(
-        index,
+        timelines,
         FOREIGN_SESSION,
         timeline,
         promise=timeline.created,

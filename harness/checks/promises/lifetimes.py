@@ -1,7 +1,7 @@
 """When a session must still live and when it must be gone: idle timeouts as intervals.
 
 An effect in [s, d] that sets a timeout T promises a deadline in [s + T - e, d + T + e], where e is
-the index's tolerance. Of several, the last one holds; which one was last is not always known, so
+the tolerance of `Timelines`. Of several, the last one holds; which one was last is not always known, so
 `earliest` and `latest` bound what any order could have left behind. Engines before Redis 7.0 count T anew
 on every replica: what seems late is held against `replayed_timeouts` before it is called so.
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from harness.checks.facts.causes import discarded, of_loss, of_old_answer
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import FOREVER, NEVER, Sight, State, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.model.finding_kind import FindingKind, FindingTrait
@@ -41,8 +41,8 @@ IMMORTAL_SESSION = FindingKind(
 class Deadlines:
     """The deadlines of one session."""
 
-    def __init__(self, index: Index, timeline: Timeline) -> None:
-        self.tolerance_us = index.tolerance_us
+    def __init__(self, timelines: Timelines, timeline: Timeline) -> None:
+        self.tolerance_us = timelines.tolerance_us
         setters = timeline.setters
         timeouts = [_timeout_us(one) for one in setters]
         self.known = bool(setters)
@@ -82,10 +82,10 @@ class Deadlines:
             return FOREVER  # it is only being made
         return min(self._begun_until[n - 1], sight.done_us) + self.longest_us + self.tolerance_us
 
-    def latest_anew_us(self, index: Index, sight: Sight) -> float:
+    def latest_anew_us(self, timelines: Timelines, sight: Sight) -> float:
         """The same, where the node that answered may have counted the timeouts anew."""
         n = bisect_left(self._begun_first, sight.sent_us)
-        executed_us = max((replayed_us(index, one, sight) for one in self._begun[:n]), default=FOREVER)
+        executed_us = max((replayed_us(timelines, one, sight) for one in self._begun[:n]), default=FOREVER)
         return executed_us + self.longest_us + self.tolerance_us
 
     def may_be_stretched(self, sight: Sight) -> bool:
@@ -140,12 +140,12 @@ def shortened(timeline: Timeline, deadlines: Deadlines) -> list[Short]:
     return found
 
 
-def judge_deadlines(index: Index) -> Counted:
+def judge_deadlines(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         if timeline.setters:
-            findings += _session(index, timeline)
-    if not index.clocks_known:
+            findings += _session(timelines, timeline)
+    if not timelines.clocks_known:
         undecidable: dict[str, int] = {}
         for one in findings:
             undecidable[one.name] = undecidable.get(one.name, 0) + 1
@@ -155,9 +155,9 @@ def judge_deadlines(index: Index) -> Counted:
     return Counted(findings=findings)
 
 
-def _session(index: Index, timeline: Timeline) -> list[Finding]:
-    deadlines = Deadlines(index, timeline)
-    found = _early(index, timeline, deadlines)
+def _session(timelines: Timelines, timeline: Timeline) -> list[Finding]:
+    deadlines = Deadlines(timelines, timeline)
+    found = _early(timelines, timeline, deadlines)
     late: list[tuple[Sight, str]] = []
     immortal: list[Sight] = []
     destroyed = timeline.destroyed
@@ -171,18 +171,18 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
             if created is None or sight.sent_us > (created.operation.done_us or FOREVER):
                 immortal.append(sight)
             continue
-        late += _late(index, sight, deadlines)
+        late += _late(timelines, sight, deadlines)
     if late:
         sight, sentence = late[0]
         touch = deadlines.last_touch(sight.sent_us)
         found.append(
             finding(
-                index,
+                timelines,
                 OUTLIVED_TIMEOUT,
                 timeline,
                 promise=touch,
                 seen=sight,
-                why=of_old_answer(index, sight, None),
+                why=of_old_answer(timelines, sight, None),
                 sentence=f"{timeline.named} {sentence}.",
                 observations=len(late),
             )
@@ -190,7 +190,7 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
     if immortal:
         found.append(
             finding(
-                index,
+                timelines,
                 IMMORTAL_SESSION,
                 timeline,
                 promise=created,
@@ -202,13 +202,13 @@ def _session(index: Index, timeline: Timeline) -> list[Finding]:
     return found
 
 
-def _late(index: Index, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight, str]]:
+def _late(timelines: Timelines, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight, str]]:
     latest_us = given_us = deadlines.latest_us(sight)
     if deadlines.may_be_stretched(sight):
         given_us = max(given_us, sight.done_us + deadlines.longest_us + deadlines.tolerance_us)
     ends_us = sight.sent_us + (sight.pttl_ms or 0) * 1000
     if sight.sent_us > latest_us or ends_us > given_us:
-        anew_us = deadlines.latest_anew_us(index, sight)
+        anew_us = deadlines.latest_anew_us(timelines, sight)
         latest_us, given_us = max(latest_us, anew_us), max(given_us, anew_us)
     if sight.sent_us > latest_us:
         over_s = (sight.sent_us - latest_us) / 1e6
@@ -218,7 +218,7 @@ def _late(index: Index, sight: Sight, deadlines: Deadlines) -> list[tuple[Sight,
     return []
 
 
-def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Finding]:
+def _early(timelines: Timelines, timeline: Timeline, deadlines: Deadlines) -> list[Finding]:
     shorts = shortened(timeline, deadlines)
     if not shorts:
         return []
@@ -228,9 +228,11 @@ def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Findi
         if sight.state is State.PRESENT
         and sight.pttl_ms is not None
         and sight.pttl_ms >= 0
-        and not discarded(index, sight)
+        and not discarded(timelines, sight)
     ]
-    lost = [one for one in shorts if not _refuted(one, good, deadlines) and not discarded(index, one.sight)]
+    lost = [
+        one for one in shorts if not _refuted(one, good, deadlines) and not discarded(timelines, one.sight)
+    ]
     first = (lost or shorts)[0]
     missing_s = (deadlines.earliest_us(first.touch) - first.ends_us) / 1e6
     what = "log-in" if first.touch.step.does is StepKind.CREATE else "touch"
@@ -239,13 +241,13 @@ def _early(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Findi
         f" {missing_s:.3f} s less to live than its last acked {what} had promised."
     )
     if lost:
-        why = of_loss(index, first.touch, first.sight, timeline.shard)
+        why = of_loss(timelines, first.touch, first.sight, timeline.shard)
         kind = EXPIRED_EARLY
     else:
-        why, kind = of_old_answer(index, first.sight, first.touch), STALE_READ
+        why, kind = of_old_answer(timelines, first.sight, first.touch), STALE_READ
     return [
         finding(
-            index,
+            timelines,
             kind,
             timeline,
             promise=first.touch,

@@ -23,7 +23,7 @@ from harness.checks.facts.causes import Why, acker, of_loss, of_old_answer, watc
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect, effect_of, nothing_seen, seen_at
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding
 from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ, UNEXPLAINED
 from harness.model.finding_kind import FindingKind, FindingTrait
@@ -95,8 +95,8 @@ class Locks:
     """Lock -> what may have deleted it whoever held it: the releases of a naive application."""
 
 
-def judge_locks(index: Index) -> Counted:
-    locks = _read(index)
+def judge_locks(timelines: Timelines) -> Counted:
+    locks = _read(timelines)
     findings: list[Finding] = []
     for leases in locks.leases.values():
         broken = _overlaps(leases)
@@ -104,38 +104,40 @@ def judge_locks(index: Index) -> Counted:
         for lease in leases:
             others = broken.get(lease.operation.id)
             if others:
-                findings.append(_held_twice(index, locks, lease, others))
+                findings.append(_held_twice(timelines, locks, lease, others))
             elif lease.operation.id not in intruders and (gone := _found_gone(locks, lease)) is not None:
-                findings.append(_lost(index, lease, gone))
-            findings += _overrun(index, lease, leases)
+                findings.append(_lost(timelines, lease, gone))
+            findings += _overrun(timelines, lease, leases)
     stuck = [
-        one for key, nils in locks.taken.items() for one in _stuck(index, locks.holdings.get(key, []), nils)
+        one
+        for key, nils in locks.taken.items()
+        for one in _stuck(timelines, locks.holdings.get(key, []), nils)
     ]
-    if not index.history.complete:  # who held it may not have come to be written down
+    if not timelines.history.complete:  # who held it may not have come to be written down
         return Counted(findings=findings, undecidable={UNEXPLAINED.name: len(stuck)})
     findings += stuck
-    if index.clocks_known:
+    if timelines.clocks_known:
         return Counted(findings=findings)
     names = [one.name for one in findings]
     return Counted(undecidable={name: names.count(name) for name in names})
 
 
-def _read(index: Index) -> Locks:
+def _read(timelines: Timelines) -> Locks:
     leases: dict[str, list[Lease]] = defaultdict(list)
     holdings: dict[str, list[Holding]] = defaultdict(list)
     taken: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
     plain: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
-    naive = bool(index.plan.scenario.workload.options.get("lock", {}).get("naive_release", False))
-    for operation, step in index.locking:
+    naive = bool(timelines.plan.scenario.workload.options.get("lock", {}).get("naive_release", False))
+    for operation, step in timelines.locking:
         if step.does is StepKind.RELEASE:
             if naive and step.outcome is not Outcome.REJECTED:
                 plain[step.key].append((operation, step))
             continue
         if step.outcome is Outcome.ACKED and step.effective is False:
             taken[step.key].append((operation, step))
-        if (holding := _holding(index, operation, step)) is not None:
+        if (holding := _holding(timelines, operation, step)) is not None:
             holdings[step.key].append(holding)
-        if (lease := _lease(index, operation, step)) is not None:
+        if (lease := _lease(timelines, operation, step)) is not None:
             leases[step.key].append(lease)
     for one in leases.values():
         one.sort(key=lambda lease: lease.from_us)
@@ -144,19 +146,19 @@ def _read(index: Index) -> Locks:
     return Locks(leases=leases, holdings=holdings, taken=taken, plain=plain)
 
 
-def _gone(index: Index) -> Callable[[Attempt], float]:
-    return lambda attempt: index.facts.closings.over_us(attempt.connection, attempt.sent_us)
+def _gone(timelines: Timelines) -> Callable[[Attempt], float]:
+    return lambda attempt: timelines.facts.request_ends.over_us(attempt.connection, attempt.sent_us)
 
 
-def _holding(index: Index, operation: Operation, step: Step) -> Holding | None:
-    effect = effect_of(operation, step, _gone(index))
+def _holding(timelines: Timelines, operation: Operation, step: Step) -> Holding | None:
+    effect = effect_of(operation, step, _gone(timelines))
     if effect is None or step.ttl_ms is None:
         return None
     released = _release_of(operation)
     ended = None
     if effect.certain and not effect.extra and released is not None and released.effective:
-        ended = effect_of(operation, released, _gone(index))
-    lasts_us = step.ttl_ms * 1000 + index.epsilon_us
+        ended = effect_of(operation, released, _gone(timelines))
+    lasts_us = step.ttl_ms * 1000 + timelines.epsilon_us
     return Holding(
         taken=effect,
         from_us=effect.first_us,
@@ -170,15 +172,15 @@ def _release_of(operation: Operation) -> Step | None:
     return next((one for one in operation.steps if one.does is StepKind.RELEASE), None)
 
 
-def _lease(index: Index, operation: Operation, step: Step) -> Lease | None:
+def _lease(timelines: Timelines, operation: Operation, step: Step) -> Lease | None:
     if step.outcome is not Outcome.ACKED or not step.effective or step.ttl_ms is None:
         return None
-    effect = effect_of(operation, step, _gone(index))
+    effect = effect_of(operation, step, _gone(timelines))
     assert effect is not None  # it was acked, and changed something
     sent_us, done_us = seen_at(operation, step)
     released = _release_of(operation)
     gave_up_us = FOREVER if released is None or released.sent_us is None else released.sent_us
-    ends_us = sent_us + step.ttl_ms * 1000 - index.epsilon_us
+    ends_us = sent_us + step.ttl_ms * 1000 - timelines.epsilon_us
     return Lease(
         key=step.key,
         operation=operation,
@@ -187,7 +189,7 @@ def _lease(index: Index, operation: Operation, step: Step) -> Lease | None:
         from_us=done_us,
         until_us=min(gave_up_us, ends_us),
         ends_us=ends_us,
-        over_us=done_us + step.ttl_ms * 1000 + index.epsilon_us,
+        over_us=done_us + step.ttl_ms * 1000 + timelines.epsilon_us,
     )
 
 
@@ -204,18 +206,18 @@ def _overlaps(leases: Iterable[Lease]) -> dict[int, list[Lease]]:
     return broken
 
 
-def _held_twice(index: Index, locks: Locks, lease: Lease, others: list[Lease]) -> Finding:
-    timeline = _timeline(index, lease.operation)
+def _held_twice(timelines: Timelines, locks: Locks, lease: Lease, others: list[Lease]) -> Finding:
+    timeline = _timeline(timelines, lease.operation)
     other = others[0]
     seconds = (lease.until_us - other.from_us) / 1e6
     return finding(
-        index,
+        timelines,
         LOCK_HELD_TWICE,
         timeline,
         promise=lease.acquired,
         between=[other.operation],
         seen=_sight(other.operation, other.acquired.step),
-        why=_why(index, locks, lease, other),
+        why=_why(timelines, locks, lease, other),
         sentence=f"{other.operation.web_server} got the lock of {timeline.named} (operation"
         f" {other.operation.id}) while {lease.operation.web_server} held it (operation"
         f" {lease.operation.id}) for another {seconds:.2f} s or more.",
@@ -223,9 +225,9 @@ def _held_twice(index: Index, locks: Locks, lease: Lease, others: list[Lease]) -
     )
 
 
-def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
+def _why(timelines: Timelines, locks: Locks, lease: Lease, other: Lease) -> Why:
     """Why the lock was not there, or not seen, when the other one asked for it."""
-    first, second = acker(index, lease.acquired), acker(index, other.acquired)
+    first, second = acker(timelines, lease.acquired), acker(timelines, other.acquired)
     if second.node != first.node and second.standing is Standing.DEPOSED:
         return Why(
             cause=Cause.SPLIT_BRAIN,
@@ -234,7 +236,7 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
     if second.node != first.node and second.standing is Standing.CHANGING:
         because = f"{second.node} granted it while {first.node} was being promoted"
         return Why(cause=Cause.AT_PROMOTION, because=because)
-    why = _of_loss(index, lease.acquired, _sight(other.operation, other.acquired.step))
+    why = _of_loss(timelines, lease.acquired, _sight(other.operation, other.acquired.step))
     robber = _robber(locks, lease, other)
     if robber is None:
         return why
@@ -244,22 +246,25 @@ def _why(index: Index, locks: Locks, lease: Lease, other: Lease) -> Why:
     return Why(because=f"two causes are possible: {why.because}; or {because}")
 
 
-def _of_loss(index: Index, promise: StepEffect, seen: Sight) -> Why:
-    shard = index.nodes.shards.of(acker(index, promise).node, promise.done_us) or promise.operation.shard
-    for event in index.history.events:
+def _of_loss(timelines: Timelines, promise: StepEffect, seen: Sight) -> Why:
+    shard = (
+        timelines.ownership.shards.of(acker(timelines, promise).node, promise.done_us)
+        or promise.operation.shard
+    )
+    for event in timelines.history.events:
         within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
         if event.name == "evicted" and event.key == promise.step.key and within:
             return Why(cause=Cause.EVICTED, because=f"{event.node} reported the eviction of the lock")
-    return of_loss(index, promise, seen, shard)
+    return of_loss(timelines, promise, seen, shard)
 
 
-def _lost_or_old(index: Index, promise: StepEffect, seen: Sight) -> tuple[FindingKind, Why]:
+def _lost_or_old(timelines: Timelines, promise: StepEffect, seen: Sight) -> tuple[FindingKind, Why]:
     """Another node than the one that made the promise contradicts it: if that is no primary any more,
     the promise may well be kept where it was made."""
-    looked = watcher(index, seen)
-    if looked.node != acker(index, promise).node and looked.standing is not Standing.PRIMARY:
-        return STALE_READ, of_old_answer(index, seen, promise)
-    return LOST_UPDATE, _of_loss(index, promise, seen)
+    looked = watcher(timelines, seen)
+    if looked.node != acker(timelines, promise).node and looked.standing is not Standing.PRIMARY:
+        return STALE_READ, of_old_answer(timelines, seen, promise)
+    return LOST_UPDATE, _of_loss(timelines, promise, seen)
 
 
 def _robber(locks: Locks, lease: Lease, other: Lease) -> Operation | None:
@@ -285,12 +290,12 @@ def _found_gone(locks: Locks, lease: Lease) -> Step | None:
     return None if any(one.effective is not False for one in others) else step
 
 
-def _lost(index: Index, lease: Lease, step: Step) -> Finding:
-    timeline = _timeline(index, lease.operation)
+def _lost(timelines: Timelines, lease: Lease, step: Step) -> Finding:
+    timeline = _timeline(timelines, lease.operation)
     seen = _sight(lease.operation, step)
-    kind, why = _lost_or_old(index, lease.acquired, seen)
+    kind, why = _lost_or_old(timelines, lease.acquired, seen)
     return finding(
-        index,
+        timelines,
         kind,
         timeline,
         promise=lease.acquired,
@@ -302,7 +307,9 @@ def _lost(index: Index, lease: Lease, step: Step) -> Finding:
     )
 
 
-def _stuck(index: Index, holdings: list[Holding], nils: list[tuple[Operation, Step]]) -> list[Finding]:
+def _stuck(
+    timelines: Timelines, holdings: list[Holding], nils: list[tuple[Operation, Step]]
+) -> list[Finding]:
     """Found taken when nobody can have held it: its release came undone, or its time did not end it."""
     begun = [one.from_us for one in holdings]
     until = list(accumulate((one.until_us for one in holdings), max))
@@ -310,34 +317,34 @@ def _stuck(index: Index, holdings: list[Holding], nils: list[tuple[Operation, St
     for operation, step in nils:
         sight = _sight(operation, step)
         count = bisect_right(begun, sight.done_us)
-        if count and (until[count - 1] >= sight.sent_us or _held_anew(index, holdings[:count], sight)):
+        if count and (until[count - 1] >= sight.sent_us or _held_anew(timelines, holdings[:count], sight)):
             continue
         undone = next(
             (one.released for one in reversed(holdings[:count]) if one.over_us >= sight.sent_us), None
         )
         found.setdefault(0 if undone is None else undone.operation.id, (undone, []))[1].append(sight)
-    return [_taken(index, released, sights) for released, sights in found.values()]
+    return [_taken(timelines, released, sights) for released, sights in found.values()]
 
 
-def _held_anew(index: Index, holdings: list[Holding], sight: Sight) -> bool:
+def _held_anew(timelines: Timelines, holdings: list[Holding], sight: Sight) -> bool:
     """Whether the node that answered may have counted a lease anew that nobody released."""
     return any(
-        one.released is None and replayed_us(index, one.taken, sight) + one.lasts_us >= sight.sent_us
+        one.released is None and replayed_us(timelines, one.taken, sight) + one.lasts_us >= sight.sent_us
         for one in holdings
     )
 
 
-def _taken(index: Index, released: StepEffect | None, sights: list[Sight]) -> Finding:
+def _taken(timelines: Timelines, released: StepEffect | None, sights: list[Sight]) -> Finding:
     seen = sights[0]
     assert seen.operation is not None
-    timeline = _timeline(index, seen.operation)
+    timeline = _timeline(timelines, seen.operation)
     kind, why = UNEXPLAINED, Why()
     because = "every lease of it had expired"
     if released is not None:
-        kind, why = _lost_or_old(index, released, seen)
+        kind, why = _lost_or_old(timelines, released, seen)
         because = f"operation {released.operation.id} had released it"
     return finding(
-        index,
+        timelines,
         kind,
         timeline,
         promise=released,
@@ -349,7 +356,7 @@ def _taken(index: Index, released: StepEffect | None, sights: list[Sight]) -> Fi
     )
 
 
-def _overrun(index: Index, lease: Lease, leases: Iterable[Lease]) -> list[Finding]:
+def _overrun(timelines: Timelines, lease: Lease, leases: Iterable[Lease]) -> list[Finding]:
     """Writes that were handed over when the lease had run out at the latest."""
     late = [
         (sent_us, step)
@@ -363,12 +370,12 @@ def _overrun(index: Index, lease: Lease, leases: Iterable[Lease]) -> list[Findin
     sent_us, step = late[0]
     taken = next((one for one in leases if one is not lease and one.from_us <= sent_us < one.until_us), None)
     held_by = "" if taken is None else f"; by then operation {taken.operation.id} held it"
-    timeline = _timeline(index, lease.operation)
+    timeline = _timeline(timelines, lease.operation)
     assert lease.acquired.step.ttl_ms is not None
     took_s, lease_s = (sent_us - lease.from_us) / 1e6, lease.acquired.step.ttl_ms / 1000
     return [
         finding(
-            index,
+            timelines,
             LEASE_OVERRUN,
             timeline,
             promise=lease.acquired,
@@ -394,8 +401,8 @@ def _sight(operation: Operation, step: Step) -> Sight:
     return nothing_seen(operation, step)
 
 
-def _timeline(index: Index, operation: Operation) -> Timeline:
-    known = index.sessions.get(operation.session)
+def _timeline(timelines: Timelines, operation: Operation) -> Timeline:
+    known = timelines.sessions.get(operation.session)
     return known or Timeline(operation.session, operation.user, operation.shard, operation.key)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import FOREVER, Sight, State, StepEffect, nothing_seen, seen_at
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
@@ -51,10 +51,10 @@ ESCAPED_LOGOUT = FindingKind(
 )
 
 
-def judge_destroys(index: Index) -> Counted:
+def judge_destroys(timelines: Timelines) -> Counted:
     findings = []
-    for timeline in index.sessions.values():
-        found = _escaped(index, timeline) or _undone(index, timeline)
+    for timeline in timelines.sessions.values():
+        found = _escaped(timelines, timeline) or _undone(timelines, timeline)
         if found is not None:
             findings.append(found)
     return Counted(findings=findings)
@@ -72,30 +72,30 @@ class _Promise:
     """Nobody was told that it was done; this look found that it was."""
 
 
-def _promises(index: Index, timeline: Timeline) -> list[_Promise]:
+def _promises(timelines: Timelines, timeline: Timeline) -> list[_Promise]:
     made = [
         _Promise(one.operation, one, one.first_us, one.done_us) for one in timeline.destroys if one.certain
     ]
     for operation, step in timeline.denied:
         made.append(_Promise(operation, None, *seen_at(operation, step)))
-    made += _come_true(index, timeline)
+    made += _come_true(timelines, timeline)
     return sorted(made, key=lambda one: one.done_us)
 
 
-def _come_true(index: Index, timeline: Timeline) -> list[_Promise]:
+def _come_true(timelines: Timelines, timeline: Timeline) -> list[_Promise]:
     """Logouts without an answer that were seen to have happened: the session was gone, and nothing else
     explains it."""
     perhaps = [one for one in timeline.destroys if not one.certain]
     created = timeline.created
     if not perhaps or created is None:
         return []
-    deadlines = Deadlines(index, timeline)
+    deadlines = Deadlines(timelines, timeline)
     found = []
     for sight in timeline.sights:
         if sight.state is not State.ABSENT or sight.sent_us <= created.done_us:
             continue
         begun = [one for one in perhaps if one.first_us <= sight.done_us]
-        if not begun or watcher(index, sight).standing in STALE or may_have_ended(deadlines, sight):
+        if not begun or watcher(timelines, sight).standing in STALE or may_have_ended(deadlines, sight):
             continue
         last = max(begun, key=lambda one: one.first_us)
         first_us = min(one.first_us for one in begun)
@@ -104,8 +104,8 @@ def _come_true(index: Index, timeline: Timeline) -> list[_Promise]:
     return found
 
 
-def _undone(index: Index, timeline: Timeline) -> Finding | None:
-    promises = _promises(index, timeline)
+def _undone(timelines: Timelines, timeline: Timeline) -> Finding | None:
+    promises = _promises(timelines, timeline)
     if not promises:
         return None
     at_work = [one for one in timeline.sights if one.state is State.PRESENT]
@@ -114,37 +114,37 @@ def _undone(index: Index, timeline: Timeline) -> Finding | None:
         pieces = [
             one for one in timeline.sights if one.state is State.PARTIAL and one.sent_us > promise.done_us
         ]
-        if alive and (found := _whole(index, timeline, promise, alive)) is not None:
+        if alive and (found := _whole(timelines, timeline, promise, alive)) is not None:
             return found
         acked = promise.effect is not None and promise.seen is None
-        if not alive and pieces and acked and not index.guarded:
+        if not alive and pieces and acked and not timelines.guarded:
             writer = _maker(timeline.writes, promise, pieces[0])
             if writer is not None:
-                return _by_own_write(index, timeline, promise, writer, pieces)
+                return _by_own_write(timelines, timeline, promise, writer, pieces)
     return None
 
 
-def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sight]) -> Finding | None:
+def _whole(timelines: Timelines, timeline: Timeline, promise: _Promise, alive: list[Sight]) -> Finding | None:
     seen = alive[0]
     maker = _maker(timeline.creations, promise, seen)
     if maker is not None:
         overlaps = maker.certain and maker.done_us >= promise.begun_us
         if overlaps or promise.effect is None:
             return None  # the log-in was still under way: it may just as well have come after
-        return _by_own_write(index, timeline, promise, maker, alive)
+        return _by_own_write(timelines, timeline, promise, maker, alive)
     what = f"{where(seen)} found {timeline.named} alive"
     late_s = (seen.sent_us - promise.done_us) / 1e6
     if promise.effect is None:
         sentence = f"{what} {late_s:.2f} s after a logout that was acked and found no session to delete."
-        why = _of_denial(index, timeline, promise.operation)
+        why = _of_denial(timelines, timeline, promise.operation)
     else:
         sentence = f"{what} {late_s:.2f} s after its logout was acked."
         if promise.seen is not None:
             told = f"operation {promise.operation.id} (its user saw {promise.operation.told!r})"
             sentence = f"{what} {late_s:.2f} s after {where(promise.seen)} had found it logged out by {told}."
-        why = undone_because(index, timeline, promise.effect, seen)
+        why = undone_because(timelines, timeline, promise.effect, seen)
     return finding(
-        index,
+        timelines,
         RESURRECTED_SESSION,
         timeline,
         promise=promise.effect or _as_promise(promise.operation, timeline),
@@ -155,20 +155,20 @@ def _whole(index: Index, timeline: Timeline, promise: _Promise, alive: list[Sigh
     )
 
 
-def _of_denial(index: Index, timeline: Timeline, logout: Operation) -> Why:
+def _of_denial(timelines: Timelines, timeline: Timeline, logout: Operation) -> Why:
     """Why the logout's node did not have the session that it was to destroy."""
     met = next(one for one in timeline.sights if one.operation is logout and one.state is State.ABSENT)
-    why = of_old_answer(index, met, timeline.created)
+    why = of_old_answer(timelines, met, timeline.created)
     because = f"the logout found no session to delete: {why.because or 'its node is not known'}"
     return Why(cause=why.cause, because=because)
 
 
-def undone_because(index: Index, timeline: Timeline, destroy: StepEffect, seen: Sight) -> Why:
+def undone_because(timelines: Timelines, timeline: Timeline, destroy: StepEffect, seen: Sight) -> Why:
     """The logout was lost, or it holds and an old node or a replica answered."""
-    watched = watcher(index, seen)
-    if seen.entry is None and watched.standing in STALE and acker(index, destroy).node != watched.node:
-        return of_old_answer(index, seen, destroy)
-    return of_loss(index, destroy, seen, timeline.shard)
+    watched = watcher(timelines, seen)
+    if seen.entry is None and watched.standing in STALE and acker(timelines, destroy).node != watched.node:
+        return of_old_answer(timelines, seen, destroy)
+    return of_loss(timelines, destroy, seen, timeline.shard)
 
 
 def _maker(writers: Sequence[StepEffect], promise: _Promise, seen: Sight) -> StepEffect | None:
@@ -178,7 +178,7 @@ def _maker(writers: Sequence[StepEffect], promise: _Promise, seen: Sight) -> Ste
 
 
 def _by_own_write(
-    index: Index, timeline: Timeline, promise: _Promise, maker: StepEffect, seen: list[Sight]
+    timelines: Timelines, timeline: Timeline, promise: _Promise, maker: StepEffect, seen: list[Sight]
 ) -> Finding:
     unanswered = maker.resent or maker.step.outcome is not Outcome.ACKED
     if unanswered and maker.extra and maker.first_us < promise.begun_us:
@@ -191,7 +191,7 @@ def _by_own_write(
         because = f"operation {maker.operation.id} wrote to the session during or after its deletion"
         why = Why(cause=Cause.APPLICATION_RACE, because=because)
     return finding(
-        index,
+        timelines,
         UNDONE_BY_OWN_WRITE,
         timeline,
         promise=promise.effect,
@@ -203,13 +203,13 @@ def _by_own_write(
     )
 
 
-def _escaped(index: Index, timeline: Timeline) -> Finding | None:
+def _escaped(timelines: Timelines, timeline: Timeline) -> Finding | None:
     created = timeline.created
     listed = next((one for one in timeline.indexed if one.certain), None)
     if created is None or listed is None:
         return None
     last_us = timeline.last_presence_us()
-    for call in index.everywhere.get(timeline.user, ()):
+    for call in timelines.everywhere.get(timeline.user, ()):
         sent_us, done_us = call.sent_us, call.done_us
         if sent_us is None or done_us is None or last_us <= done_us:
             continue
@@ -220,7 +220,7 @@ def _escaped(index: Index, timeline: Timeline) -> Finding | None:
         if _out_before(timeline, call, sent_us):
             continue
         alive = [one for one in timeline.sights if one.state is State.PRESENT and one.sent_us > done_us]
-        return _escaped_from(index, timeline, call, listed, alive)
+        return _escaped_from(timelines, timeline, call, listed, alive)
     return None
 
 
@@ -232,28 +232,32 @@ def _out_before(timeline: Timeline, call: Operation, sent_us: float) -> bool:
 
 
 def _escaped_from(
-    index: Index, timeline: Timeline, call: Operation, listed: StepEffect, alive: list[Sight]
+    timelines: Timelines, timeline: Timeline, call: Operation, listed: StepEffect, alive: list[Sight]
 ) -> Finding:
     seen = alive[0]
     members = next((one.members for one in call.steps if one.members is not None), None)
     destroy = next((one for one in timeline.destroys if one.operation is call), None)
     if members is not None and timeline.session not in members:
         how = "it was not in the user's list of sessions"
-        why = _not_listed(index, timeline, call, listed)
+        why = _not_listed(timelines, timeline, call, listed)
     elif destroy is not None and destroy.certain:
         how = "its DEL was undone"
-        why = undone_because(index, timeline, destroy, seen)
+        why = undone_because(timelines, timeline, destroy, seen)
     else:
         steps = [
             one for one in call.steps if one.does is StepKind.DESTROY and one.session == timeline.session
         ]
         denied = next((one for one in steps if one.outcome is Outcome.ACKED), None)
         how = "its DEL was not executed" if denied is None else "its DEL found no session"
-        why = Why() if denied is None else of_old_answer(index, nothing_seen(call, denied), timeline.created)
+        why = (
+            Why()
+            if denied is None
+            else of_old_answer(timelines, nothing_seen(call, denied), timeline.created)
+        )
     because = how if not why.because else f"{how}; {why.because}"
     promise = destroy if destroy is not None and destroy.certain else _as_promise(call, timeline)
     return finding(
-        index,
+        timelines,
         ESCAPED_LOGOUT,
         timeline,
         promise=promise,
@@ -265,15 +269,15 @@ def _escaped_from(
     )
 
 
-def _not_listed(index: Index, timeline: Timeline, call: Operation, listed: StepEffect) -> Why:
+def _not_listed(timelines: Timelines, timeline: Timeline, call: Operation, listed: StepEffect) -> Why:
     """Why a list lacked what had been entered: an old node answered, or the entry was lost."""
     for step in call.steps:
         if step.does is not StepKind.INDEX_READ:
             continue
         read = nothing_seen(call, step)
-        if watcher(index, read).standing in STALE:
-            return of_old_answer(index, read, listed)
-    return of_loss(index, listed, None, timeline.shard)
+        if watcher(timelines, read).standing in STALE:
+            return of_old_answer(timelines, read, listed)
+    return of_loss(timelines, listed, None, timeline.shard)
 
 
 def _as_promise(call: Operation, timeline: Timeline) -> StepEffect | None:

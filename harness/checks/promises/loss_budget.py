@@ -18,7 +18,7 @@ from itertools import pairwise
 from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Counted
 from harness.checks.promises.loss_rules import (
     CLUSTER_SLACK_S,
@@ -51,7 +51,7 @@ def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
     """One budget for every proved effect and node, and for every failover that no fault explains."""
     if not facts.effects:
         return ()
-    zero_us, history = facts.moments.zero_us, facts.history
+    zero_us, history = facts.landmarks.zero_us, facts.history
     steps = {step.number: step for step in history.plan.scenario.faults}
     found: list[LossBudget] = []
     explained: set[Owner] = set()
@@ -72,20 +72,20 @@ def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
     return tuple(found)
 
 
-def judge_budget(index: Index, losses: Sequence[Finding]) -> Counted:
+def judge_budget(timelines: Timelines, losses: Sequence[Finding]) -> Counted:
     """Lost writes that no fault's budget covers at the time of their ack; undecided where nobody knows what
     a fault may cost.
 
     One finding per shard. Measured minus its error: the effect counts at its latest and the ack at
     its earliest, which is as much before as the load engine's loop was late at worst.
     """
-    budgets = loss_budgets(index.facts)
+    budgets = loss_budgets(timelines.facts)
     counted = Counted()
     if not budgets:
         return counted
-    zero_us = index.facts.moments.zero_us
-    unruled = {step.number for step in index.history.plan.scenario.faults if step.kind not in RULES}
-    error_s = max((pair.loop_lag_us for pair in index.history.clocks), default=0) / 1e6
+    zero_us = timelines.facts.landmarks.zero_us
+    unruled = {step.number for step in timelines.history.plan.scenario.faults if step.kind not in RULES}
+    error_s = max((pair.loop_lag_us for pair in timelines.history.clocks), default=0) / 1e6
     lost: dict[int | None, dict[tuple[int, ...], Finding]] = {}
     for one in losses:
         if one.t_us is not None:
@@ -154,7 +154,7 @@ def _what(step: FaultStep, event: Event) -> str:
 def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[LossBudget]:
     """A failover that no fault of the list set off deposes a primary all the same."""
     topology = facts.history.plan.scenario.deployment.topology
-    for shard, owners in facts.nodes.owners.items():
+    for shard, owners in facts.ownership.owners.items():
         for before, owner in pairwise(owners):
             if owner in explained or owner.node == before.node:
                 continue

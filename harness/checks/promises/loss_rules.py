@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.of_run import Facts
-from harness.checks.facts.ownership import Nodes
+from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.promotions import Owner
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
@@ -68,8 +68,8 @@ class Hit:
         return self.facts.history
 
     @property
-    def nodes(self) -> Nodes:
-        return self.facts.nodes
+    def ownership(self) -> Ownership:
+        return self.facts.ownership
 
     @property
     def topology(self) -> TopologySpec:
@@ -102,19 +102,19 @@ class Hit:
     @property
     def shard(self) -> int:
         """The shard that it belonged to then."""
-        return self.nodes.shards.of(self.node.name, self.since_us) or self.node.shard
+        return self.ownership.shards.of(self.node.name, self.since_us) or self.node.shard
 
     @property
     def owned(self) -> bool:
         """Whether it was its shard's primary by right."""
-        return self.nodes.owner_at(self.shard, self.since_us) == self.node.name or (
+        return self.ownership.owner_at(self.shard, self.since_us) == self.node.name or (
             (taken := self.successor) is not None and taken.by_us >= self.since_us
         )
 
     @property
     def successor(self) -> Owner | None:
         """Who took its place, at any time."""
-        return self.nodes.owner_after(self.node.name, self.since_us)
+        return self.ownership.owner_after(self.node.name, self.since_us)
 
     @property
     def replaced(self) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from harness.checks.facts.causes import of_loss, watcher
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.step_effects import FOREVER, IDENTITY, NEVER, Sight, State, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import do_not_cross
 from harness.checks.linearizability.search import explain, judge_register
@@ -37,34 +37,34 @@ LOOKS_TO_EXPLAIN = 1000
 """The test's bounds, in looks at its clock: the same history gets the same answer on any machine."""
 
 
-def judge_exactly(index: Index, named: Collection[str | None]) -> Counted:
+def judge_exactly(timelines: Timelines, named: Collection[str | None]) -> Counted:
     """`named`: sessions with findings, whose contradictions these are taken to be."""
     findings: list[Finding] = []
     undecided = 0
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         if timeline.session in named or not timeline.creations:
             continue
         undecided_before = undecided
         found = None
-        if index.guarded and timeline.created is not None and timeline.writes:
-            for register in _doubtful(index, timeline):
-                answer, found = _judge(index, timeline, register)
+        if timelines.guarded and timeline.created is not None and timeline.writes:
+            for register in _doubtful(timelines, timeline):
+                answer, found = _judge(timelines, timeline, register)
                 undecided += answer is Answer.UNDECIDED
                 if found is not None:
                     break
         if found is None and undecided == undecided_before:
-            explained, stuck = Whole(index, timeline).explained()
-            if explained is False and _perhaps_lost(index, timeline):
+            explained, stuck = Whole(timelines, timeline).explained()
+            if explained is False and _perhaps_lost(timelines, timeline):
                 explained = None
-            found = _out_of_order(index, timeline, stuck) if explained is False else None
-            if found is not None and found.seen_us is None and not index.history.complete:
+            found = _out_of_order(timelines, timeline, stuck) if explained is False else None
+            if found is not None and found.seen_us is None and not timelines.history.complete:
                 found, explained = None, None  # what the harness did not live to write down may explain it
             undecided += explained is None
         findings += [] if found is None else [found]
     return Counted(findings=findings, undecidable={UNEXPLAINED.name: undecided})
 
 
-def _perhaps_lost(index: Index, timeline: Timeline) -> bool:
+def _perhaps_lost(timelines: Timelines, timeline: Timeline) -> bool:
     """Whether a failover, an emptied node or a flush may have taken something acked: then no order of what
     was acked need explain what was answered, and who lost what is for the other checks to say."""
     acked = (
@@ -72,17 +72,19 @@ def _perhaps_lost(index: Index, timeline: Timeline) -> bool:
         for one in (*timeline.creations, *timeline.writes, *timeline.destroys)
         if one.step.outcome is Outcome.ACKED
     )
-    return any(of_loss(index, one, None, timeline.shard).cause is not Cause.NOT_DETERMINED for one in acked)
+    return any(
+        of_loss(timelines, one, None, timeline.shard).cause is not Cause.NOT_DETERMINED for one in acked
+    )
 
 
-def _out_of_order(index: Index, timeline: Timeline, stuck: Sequence[Deed]) -> Finding:
+def _out_of_order(timelines: Timelines, timeline: Timeline, stuck: Sequence[Deed]) -> Finding:
     sights = [one.source for one in stuck if isinstance(one.source, Sight)]
     operations = {
         one.source.operation.id: one.source.operation for one in stuck if one.source.operation is not None
     }
     told = ", ".join(str(number) for number in sorted(operations))
     return finding(
-        index,
+        timelines,
         UNEXPLAINED,
         timeline,
         promise=timeline.created,
@@ -94,7 +96,7 @@ def _out_of_order(index: Index, timeline: Timeline, stuck: Sequence[Deed]) -> Fi
     )
 
 
-def _doubtful(index: Index, timeline: Timeline) -> list[Register]:
+def _doubtful(timelines: Timelines, timeline: Timeline) -> list[Register]:
     """Fields that the quick proof does not explain."""
     registers = [
         one
@@ -104,13 +106,13 @@ def _doubtful(index: Index, timeline: Timeline) -> list[Register]:
     if not registers:
         return []
     present = [one for one in timeline.sights if one.state is State.PRESENT]
-    if not _ends_in_order(index, timeline, present):
+    if not _ends_in_order(timelines, timeline, present):
         return registers
     present = [one for one in present if one.shows]
     return [one for one in registers if not _explained(timeline, present, one)]
 
 
-def _ends_in_order(index: Index, timeline: Timeline, present: list[Sight]) -> bool:
+def _ends_in_order(timelines: Timelines, timeline: Timeline, present: list[Sight]) -> bool:
     """Log-in first, absence last: all that needs the session may lie between the two."""
     created = timeline.created
     assert created is not None
@@ -123,16 +125,16 @@ def _ends_in_order(index: Index, timeline: Timeline, present: list[Sight]) -> bo
         return True
     sent_us = [created.sent_us, *(one.sent_us for one in present), *(one.sent_us for one in timeline.writes)]
     begun_us = [one.first_us for one in timeline.destroys]
-    ends_us = min(begun_us) if begun_us else _expires_us(index, timeline)
+    ends_us = min(begun_us) if begun_us else _expires_us(timelines, timeline)
     return min(gone) >= max(sent_us) and ends_us <= min(absent, default=FOREVER)
 
 
-def _expires_us(index: Index, timeline: Timeline) -> float:
+def _expires_us(timelines: Timelines, timeline: Timeline) -> float:
     """Before that it cannot have timed out, whichever touch came last."""
-    if not index.clocks_known:
+    if not timelines.clocks_known:
         return NEVER
     return min(
-        (one.first_us + (one.step.ttl_ms or 0) * 1000 - index.tolerance_us for one in timeline.setters),
+        (one.first_us + (one.step.ttl_ms or 0) * 1000 - timelines.tolerance_us for one in timeline.setters),
         default=FOREVER,
     )
 
@@ -162,17 +164,17 @@ def _explained(timeline: Timeline, present: list[Sight], register: Register) -> 
     return do_not_cross(zones)
 
 
-def _judge(index: Index, timeline: Timeline, register: Register) -> tuple[Answer, Finding | None]:
+def _judge(timelines: Timelines, timeline: Timeline, register: Register) -> tuple[Answer, Finding | None]:
     sources: list[StepEffect | Sight | None] = []
     actions: list[Action] = []
-    for source, action in _actions(index, timeline, register.name):
+    for source, action in _actions(timelines, timeline, register.name):
         actions.append(replace(action, id=len(sources)))
         sources.append(source)
     answer = judge_register(actions, _looks(LOOKS_TO_JUDGE))
     if answer is not Answer.NOT:
         return answer, None
     shown, _ = explain(actions, _looks(LOOKS_TO_EXPLAIN))
-    return answer, _unexplained(index, timeline, register, [sources[one.id] for one in shown])
+    return answer, _unexplained(timelines, timeline, register, [sources[one.id] for one in shown])
 
 
 def _looks(most: int) -> Callable[[], bool]:
@@ -181,9 +183,9 @@ def _looks(most: int) -> Callable[[], bool]:
 
 
 def _actions(
-    index: Index, timeline: Timeline, name: str
+    timelines: Timelines, timeline: Timeline, name: str
 ) -> Iterator[tuple[StepEffect | Sight | None, Action]]:
-    expires_us = _expires_us(index, timeline)
+    expires_us = _expires_us(timelines, timeline)
     for effect in timeline.creations:
         for action in _taking_effect(effect, UNSAID, effect.step.wrote.get(name, NO_FIELD)):
             yield effect, action
@@ -199,7 +201,7 @@ def _actions(
     for sight in timeline.sights:
         if sight.state not in {State.PRESENT, State.ABSENT}:
             continue
-        if watcher(index, sight).standing is not Standing.PRIMARY:
+        if watcher(timelines, sight).standing is not Standing.PRIMARY:
             continue
         if not sight.shows:
             if not _acts(sight.step, name):
@@ -225,14 +227,14 @@ def _taking_effect(effect: StepEffect, refuses: Value | Unsaid, leaves: Value) -
 
 
 def _unexplained(
-    index: Index, timeline: Timeline, register: Register, shown: list[StepEffect | Sight | None]
+    timelines: Timelines, timeline: Timeline, register: Register, shown: list[StepEffect | Sight | None]
 ) -> Finding:
     sights = [one for one in shown if isinstance(one, Sight)]
     seen = max(sights, key=lambda one: one.done_us, default=None)
     operations = {one.operation.id: one.operation for one in shown if one is not None and one.operation}
     told = ", ".join(str(number) for number in sorted(operations))
     return finding(
-        index,
+        timelines,
         UNEXPLAINED,
         timeline,
         between=[operations[number] for number in sorted(operations)],

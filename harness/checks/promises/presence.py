@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from harness.checks.facts.causes import STALE, Why, discarded, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import Sight, State, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended, shortened
@@ -64,32 +64,32 @@ LOGGED_OUT_BY_OUTAGE = FindingKind(
 ABSENCE = frozenset({State.ABSENT, State.PARTIAL})
 
 
-def judge_existence(index: Index) -> Counted:
+def judge_existence(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
-    budget, end_us = _Budget(index), index.facts.moments.end_us
+    budget, end_us = _Budget(timelines), timelines.facts.landmarks.end_us
     unanswered = early = 0
-    for timeline in index.sessions.values():
-        findings += _partial(index, timeline)
+    for timeline in timelines.sessions.values():
+        findings += _partial(timelines, timeline)
         created = timeline.created
         if created is None:
             continue
-        deadlines = Deadlines(index, timeline)
+        deadlines = Deadlines(timelines, timeline)
         unexplained = [
             sight
             for sight in timeline.sights
             if sight.state in ABSENCE
             and sight.sent_us > created.done_us
-            and not _explained(index, timeline, deadlines, sight)
+            and not _explained(timelines, timeline, deadlines, sight)
         ]
         if unexplained:
-            found = _name(index, timeline, created, deadlines, unexplained, budget)
-            if found is not None and found.name == EXPIRED_EARLY.name and not index.clocks_known:
+            found = _name(timelines, timeline, created, deadlines, unexplained, budget)
+            if found is not None and found.name == EXPIRED_EARLY.name and not timelines.clocks_known:
                 early += 1
             elif found is not None:
                 findings.append(found)
         elif timeline.primary is None and not may_be_gone(timeline, deadlines, end_us, end_us):
             unanswered += 1
-        findings += _outage(index, timeline, deadlines)
+        findings += _outage(timelines, timeline, deadlines)
     return Counted(
         findings=findings, undecidable={LOST_SESSION.name: unanswered + early, EXPIRED_EARLY.name: early}
     )
@@ -116,12 +116,12 @@ def _may_have_done_it(timeline: Timeline, destroy: StepEffect, done_us: float) -
     )
 
 
-def _explained(index: Index, timeline: Timeline, deadlines: Deadlines, absent: Sight) -> bool:
+def _explained(timelines: Timelines, timeline: Timeline, deadlines: Deadlines, absent: Sight) -> bool:
     """A logout without an answer does not explain what a replica or a deposed primary did not have, if the
     session was there again afterwards."""
     if not may_be_gone(timeline, deadlines, absent.sent_us, absent.done_us):
         return False
-    if watcher(index, absent).standing not in STALE or may_have_ended(deadlines, absent):
+    if watcher(timelines, absent).standing not in STALE or may_have_ended(deadlines, absent):
         return True
     if any(one.certain and one.first_us <= absent.done_us for one in timeline.destroys):
         return True
@@ -129,7 +129,7 @@ def _explained(index: Index, timeline: Timeline, deadlines: Deadlines, absent: S
 
 
 def _name(  # noqa: PLR0917 - all of what names an absence
-    index: Index,
+    timelines: Timelines,
     timeline: Timeline,
     created: StepEffect,
     deadlines: Deadlines,
@@ -137,9 +137,9 @@ def _name(  # noqa: PLR0917 - all of what names an absence
     budget: _Budget,
 ) -> Finding | None:
     last_us = timeline.last_presence_us()
-    final = [one for one in unexplained if last_us <= one.done_us and not discarded(index, one)]
+    final = [one for one in unexplained if last_us <= one.done_us and not discarded(timelines, one)]
     if not final:
-        return _out_of_sight(index, timeline, created, unexplained)
+        return _out_of_sight(timelines, timeline, created, unexplained)
     seen = min(final, key=lambda one: one.done_us)
     who = f"{timeline.named}"
     logged_in = f"logged in {(seen.done_us - created.done_us) / 1e6:.1f} s before"
@@ -148,18 +148,18 @@ def _name(  # noqa: PLR0917 - all of what names an absence
         kind, why = EVICTED_SESSION, Why(cause=Cause.EVICTED, because=evicted)
         sentence = f"{who}, {logged_in}, was evicted: {where(seen)} found nothing."
     else:
-        why = of_loss(index, created, seen, timeline.shard)
+        why = of_loss(timelines, created, seen, timeline.shard)
         touch = deadlines.last_touch(seen.sent_us)
         if (
             why.cause is not Cause.FLUSHED
             and touch is not None
             and _early(timeline, deadlines, seen, created)
         ):
-            kind, why = EXPIRED_EARLY, of_loss(index, touch, seen, timeline.shard)
+            kind, why = EXPIRED_EARLY, of_loss(timelines, touch, seen, timeline.shard)
             short_s = (deadlines.earliest_us(touch) - seen.done_us) / 1e6
             sentence = f"{who} was gone {short_s:.2f} s or more before the deadline of its last acked touch."
             return finding(
-                index,
+                timelines,
                 kind,
                 timeline,
                 promise=touch,
@@ -171,7 +171,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
         kind = LOST_SESSION
         sentence = f"{who}, {logged_in}, is gone without a logout or a timeout: {where(seen)} found nothing."
     return finding(
-        index,
+        timelines,
         kind,
         timeline,
         promise=created,
@@ -198,7 +198,7 @@ def _early(timeline: Timeline, deadlines: Deadlines, seen: Sight, created: StepE
 
 
 def _out_of_sight(
-    index: Index, timeline: Timeline, created: StepEffect, missed: list[Sight]
+    timelines: Timelines, timeline: Timeline, created: StepEffect, missed: list[Sight]
 ) -> Finding | None:
     """The session was there all along; whoever answered did not have it. Logouts that met such an
     answer are judged as undone logouts, not here."""
@@ -207,12 +207,12 @@ def _out_of_sight(
         return None
     seen = looks[0]
     return finding(
-        index,
+        timelines,
         STALE_READ,
         timeline,
         promise=created,
         seen=seen,
-        why=of_old_answer(index, seen, created),
+        why=of_old_answer(timelines, seen, created),
         sentence=f"{where(seen)} did not find {timeline.named}, though it"
         " was logged in before and existed again later.",
         observations=_looks(looks),
@@ -222,13 +222,13 @@ def _out_of_sight(
 class _Budget:
     """Evictions: by key where events were recorded, else at most as many as the node counted."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, timelines: Timelines) -> None:
+        self._index = timelines
         self._spent: dict[str, int] = {}
 
     def take(self, timeline: Timeline, created: StepEffect, seen: Sight) -> str | None:
         """What shows that this session was evicted; None: nothing does."""
-        nodes = self._index.nodes
+        nodes = self._index.ownership
         event = nodes.evicted_at.get((timeline.key, timeline.shard))
         if (
             event is not None
@@ -251,12 +251,12 @@ class _Budget:
         return f"its node evicted {evicted} keys at its memory limit in that time, with no change of roles"
 
 
-def _partial(index: Index, timeline: Timeline) -> list[Finding]:
+def _partial(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     pieces = [one for one in timeline.sights if one.state is State.PARTIAL]
     if not pieces:
         return []
     seen = next((one for one in pieces if _accepted(one)), pieces[0])
-    writers = [] if index.guarded else [one for one in timeline.writes if one.first_us <= seen.done_us]
+    writers = [] if timelines.guarded else [one for one in timeline.writes if one.first_us <= seen.done_us]
     why = Why()
     if writers:
         last = max(writers, key=lambda one: one.first_us)
@@ -265,7 +265,7 @@ def _partial(index: Index, timeline: Timeline) -> list[Finding]:
     ttl = "no time-out" if seen.pttl_ms == -1 else f"{(seen.pttl_ms or 0) / 1000:.1f} s to live"
     return [
         finding(
-            index,
+            timelines,
             PARTIAL_SESSION,
             timeline,
             promise=timeline.created,
@@ -289,7 +289,7 @@ def _accepted(sight: Sight) -> bool:
     )
 
 
-def _outage(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Finding]:
+def _outage(timelines: Timelines, timeline: Timeline, deadlines: Deadlines) -> list[Finding]:
     """Timed out although its user was there: the touches that would have kept it did not get through."""
     if not timeline.missed_touches or not deadlines.known or timeline.destroys:
         return []
@@ -314,7 +314,7 @@ def _outage(index: Index, timeline: Timeline, deadlines: Deadlines) -> list[Find
     because = f"{len(missed)} requests did not succeed ({kinds}) before the session expired"
     return [
         finding(
-            index,
+            timelines,
             LOGGED_OUT_BY_OUTAGE,
             timeline,
             promise=touch,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.checks.facts.failovers import triggers
 from harness.checks.facts.no_successor import LastWord, last_word
 from harness.checks.facts.of_run import Facts
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
 from harness.model.finding_kind import WHOLE, FindingKind, FindingTrait, Limit, Need
 from harness.model.judgement import Finding
@@ -27,8 +27,8 @@ NO_RECOVERY = FindingKind(
 )
 
 
-def judge_recovery(index: Index) -> Counted:
-    closing, fault_us = index.history.closing, index.facts.moments.fault_us
+def judge_recovery(timelines: Timelines) -> Counted:
+    closing, fault_us = timelines.history.closing, timelines.facts.landmarks.fault_us
     if closing is None or closing.interrupted:
         return Counted(undecidable={NO_RECOVERY.name: 0 if fault_us is None else 1})
     if not closing.not_recovered:
@@ -36,7 +36,7 @@ def judge_recovery(index: Index) -> Counted:
     if closing.unseen:
         return Counted(undecidable={NO_RECOVERY.name: 1})
     missing = closing.not_recovered
-    word = _word_of(index.facts)
+    word = _word_of(timelines.facts)
     last = "" if word is None else f" The last report: {word.told}."
     return Counted(
         findings=[
@@ -55,7 +55,7 @@ def judge_recovery(index: Index) -> Counted:
 
 def _word_of(facts: Facts) -> LastWord | None:
     """Why a shard whose primary was struck got no other; None: each got one, or has the old one back."""
-    restarts = facts.nodes.restarts
+    restarts = facts.ownership.restarts
     for trigger in triggers(facts):
         back = any(one.node == trigger.old.node and one.by_us > trigger.begin_us for one in restarts)
         if trigger.taken is None and not back:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.checks.columns.arrays import NONE
 from harness.checks.facts.causes import Why
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
 from harness.model.finding_kind import BY_SHARD, FindingKind, FindingTrait, Need, OutOf
 from harness.model.judgement import Finding
@@ -42,10 +42,10 @@ class Refusals:
     error: str
 
 
-def refused_logins(index: Index) -> list[Refusals]:
+def refused_logins(timelines: Timelines) -> list[Refusals]:
     """Windows, per shard, in order."""
     refused: dict[int, list[tuple[Operation, Step]]] = defaultdict(list)
-    for operation in index.history.operations:
+    for operation in timelines.history.operations:
         if operation.kind is OperationKind.LOGIN and operation.outcome is Outcome.REJECTED:
             step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
             if step is not None and cannot_write(step.error or ""):
@@ -54,7 +54,7 @@ def refused_logins(index: Index) -> list[Refusals]:
     for shard, items in refused.items():
         for window in _windows(items):
             from_us, to_us = _span(window)
-            if _answered_reads(index, shard, from_us - SAME_WINDOW_US, to_us + SAME_WINDOW_US):
+            if _answered_reads(timelines, shard, from_us - SAME_WINDOW_US, to_us + SAME_WINDOW_US):
                 operations = tuple(operation for operation, _ in window)
                 error = window[0][1].error or ""
                 found.append(
@@ -63,8 +63,8 @@ def refused_logins(index: Index) -> list[Refusals]:
     return sorted(found, key=lambda one: one.from_us)
 
 
-def _answered_reads(index: Index, shard: int, from_us: int, to_us: int) -> bool:
-    traffic = index.facts.traffic
+def _answered_reads(timelines: Timelines, shard: int, from_us: int, to_us: int) -> bool:
+    traffic = timelines.facts.traffic
     reads = traffic.of_kind(OperationKind.READ) | traffic.of_kind(OperationKind.TOUCH)
     reads &= traffic.with_outcome(Outcome.ACKED) & (traffic.shard == shard) & (traffic.done_us != NONE)
     return bool((reads & (traffic.done_us >= from_us) & (traffic.done_us <= to_us)).any())
@@ -86,9 +86,9 @@ def _span(window: list[tuple[Operation, Step]]) -> tuple[int, int]:
     return min(operation.due_us for operation, _ in window), max(ends)
 
 
-def judge_refusals(index: Index) -> Counted:
+def judge_refusals(timelines: Timelines) -> Counted:
     findings = []
-    for window in refused_logins(index):
+    for window in refused_logins(timelines):
         seconds = (window.to_us - window.from_us) / 1e6
         first = window.operations[0]
         code = cannot_write(window.error) or ""
@@ -104,7 +104,7 @@ def judge_refusals(index: Index) -> Counted:
                 sentence=f"For {seconds:.1f} s no new user could log in on shard {window.shard} while reads"
                 f" worked: {len(window.operations)} log-ins were refused ({code}).",
                 operations=tuple(one.id for one in window.operations),
-                node=_node_of(index, first),
+                node=_node_of(timelines, first),
                 web_server=first.web_server,
                 client_side=first.client_side,
                 shard=window.shard,
@@ -116,9 +116,9 @@ def judge_refusals(index: Index) -> Counted:
     return Counted(findings=findings)
 
 
-def _node_of(index: Index, operation: Operation) -> str | None:
+def _node_of(timelines: Timelines, operation: Operation) -> str | None:
     step = next((one for one in operation.steps if one.does is StepKind.CREATE), None)
-    connection = None if step is None else index.connection_for(operation, step)
+    connection = None if step is None else timelines.connection_for(operation, step)
     return None if connection is None else connection.node
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.checks.facts.causes import Why
 from harness.checks.facts.replayed_timeouts import expires_relatively
 from harness.checks.facts.step_effects import Sight, State
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding
 from harness.checks.promises.lifetimes import Deadlines
 from harness.model.finding_kind import BY_SHARD, FindingKind
@@ -25,11 +25,11 @@ PTTL_TOLERANCE_MS = 1000
 """Between two looks of one audit pass a time-out may shrink by the time that passed; more is drift."""
 
 
-def judge_replicas(index: Index) -> Counted:
+def judge_replicas(timelines: Timelines) -> Counted:
     findings = []
     undecidable = 0
-    settled = _settled(index)
-    for timeline in index.sessions.values():
+    settled = _settled(timelines)
+    for timeline in timelines.sessions.values():
         primary = timeline.primary
         if primary is None:
             continue
@@ -39,35 +39,37 @@ def judge_replicas(index: Index) -> Counted:
                 continue
             if entry.saw is None:
                 undecidable += 1
-            elif (how := differs(primary, entry)) is None or _counted_anew(index, timeline, primary, entry):
+            elif (how := differs(primary, entry)) is None or _counted_anew(
+                timelines, timeline, primary, entry
+            ):
                 continue
             elif settled and entry.role == "replica":
                 differing.append((entry, how))
             else:
                 undecidable += 1
         if differing:
-            findings.append(_diverged(index, timeline, primary, differing))
+            findings.append(_diverged(timelines, timeline, primary, differing))
     return Counted(findings=findings, undecidable={REPLICA_DIVERGENCE.name: undecidable})
 
 
-def _settled(index: Index) -> bool:
+def _settled(timelines: Timelines) -> bool:
     """Whether the topology was seen recovered, by a harness that did its work to the end. Otherwise the
     audit may have met it before anything was promised, and a second primary is no replica."""
-    closing = index.history.closing
-    return closing is not None and not closing.interrupted and not index.facts.moments.given_up
+    closing = timelines.history.closing
+    return closing is not None and not closing.interrupted and not timelines.facts.landmarks.given_up
 
 
-def _counted_anew(index: Index, timeline: Timeline, primary: AuditEntry, other: AuditEntry) -> bool:
+def _counted_anew(timelines: Timelines, timeline: Timeline, primary: AuditEntry, other: AuditEntry) -> bool:
     """Whether they differ only in the time to live, because each counted the timeout from when it executed
     the command, as nodes before Redis 7.0 do: no look has less than was promised, or more than a late
     execution gives."""
-    if not expires_relatively(index.history.opening.engine) or _content(primary, other) is not None:
+    if not expires_relatively(timelines.history.opening.engine) or _content(primary, other) is not None:
         return False
-    deadlines = Deadlines(index, timeline)
-    return deadlines.known and all(_within(index, deadlines, one) for one in (primary, other))
+    deadlines = Deadlines(timelines, timeline)
+    return deadlines.known and all(_within(timelines, deadlines, one) for one in (primary, other))
 
 
-def _within(index: Index, deadlines: Deadlines, entry: AuditEntry) -> bool:
+def _within(timelines: Timelines, deadlines: Deadlines, entry: AuditEntry) -> bool:
     look = Sight(
         state=State.PRESENT,
         sent_us=entry.sent_us,
@@ -81,7 +83,7 @@ def _within(index: Index, deadlines: Deadlines, entry: AuditEntry) -> bool:
         return False
     left_us = entry.pttl_ms * 1000
     return look.done_us + left_us >= deadlines.earliest_us(touch) and (
-        look.sent_us + left_us <= deadlines.latest_anew_us(index, look)
+        look.sent_us + left_us <= deadlines.latest_anew_us(timelines, look)
     )
 
 
@@ -117,11 +119,11 @@ def _may_have_expired(entry: AuditEntry) -> bool:
 
 
 def _diverged(
-    index: Index, timeline: Timeline, primary: AuditEntry, differing: list[tuple[AuditEntry, str]]
+    timelines: Timelines, timeline: Timeline, primary: AuditEntry, differing: list[tuple[AuditEntry, str]]
 ) -> Finding:
     entry, how = differing[0]
     return finding(
-        index,
+        timelines,
         REPLICA_DIVERGENCE,
         timeline,
         promise=timeline.created,

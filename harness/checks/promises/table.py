@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises import (
     acked_writes,
     counters,
@@ -49,15 +49,15 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def _of_registers(index: Index, found: Sequence[Finding]) -> Counted:
+def _of_registers(timelines: Timelines, found: Sequence[Finding]) -> Counted:
     """The exact test, on sessions whose fields nothing else is wrong with."""
     locks_only = having(FindingTrait.ABOUT_LOCK)
-    return one_register.judge_exactly(index, {one.session for one in found if one.name not in locks_only})
+    return one_register.judge_exactly(timelines, {one.session for one in found if one.name not in locks_only})
 
 
-def _of_budgets(index: Index, found: Sequence[Finding]) -> Counted:
+def _of_budgets(timelines: Timelines, found: Sequence[Finding]) -> Counted:
     lost = having(FindingTrait.LOST_WRITE)
-    return loss_budget.judge_budget(index, [one for one in found if one.name in lost])
+    return loss_budget.judge_budget(timelines, [one for one in found if one.name in lost])
 
 
 SEQUELS: tuple[Sequel, ...] = (

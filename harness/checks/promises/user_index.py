@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.step_effects import Sight, State, StepEffect
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import STALE_READ
 from harness.model.finding_kind import FindingKind
@@ -27,16 +27,18 @@ INDEX_DRIFT = FindingKind(
 )
 
 
-def judge_index(index: Index) -> Counted:
+def judge_index(timelines: Timelines) -> Counted:
     findings = []
-    for timeline in index.sessions.values():
+    for timeline in timelines.sessions.values():
         findings += (
-            _still_listed(index, timeline) or _unlisted(index, timeline) or _not_named(index, timeline)
+            _still_listed(timelines, timeline)
+            or _unlisted(timelines, timeline)
+            or _not_named(timelines, timeline)
         )
     return Counted(findings=findings)
 
 
-def _unlisted(index: Index, timeline: Timeline) -> list[Finding]:
+def _unlisted(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     """There, acked into the index, never asked out of it, and not in it."""
     audited = _audited(timeline)
     if audited is None or audited.state is not State.PRESENT or timeline.listed is not False:
@@ -47,35 +49,35 @@ def _unlisted(index: Index, timeline: Timeline) -> list[Finding]:
     last = max(added, key=lambda one: one.sent_us)
     if any(one.until_us >= last.first_us for one in timeline.unindexed):
         return []
-    timeout_us = (last.step.ttl_ms or index.plan.scenario.workload.idle_timeout_s * 1000) * 1000
-    if audited.done_us >= last.sent_us + timeout_us - index.epsilon_us:
+    timeout_us = (last.step.ttl_ms or timelines.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    if audited.done_us >= last.sent_us + timeout_us - timelines.epsilon_us:
         return []
-    why = of_loss(index, last, audited, timeline.shard)
-    if any(key == last.step.key for key, _ in index.nodes.evicted_at):
+    why = of_loss(timelines, last, audited, timeline.shard)
+    if any(key == last.step.key for key, _ in timelines.ownership.evicted_at):
         why = Why(cause=Cause.EVICTED, because="the list itself was evicted")
     what = f"{timeline.named} exists, but the list of {timeline.user}'s sessions does not contain it"
     acked = f"though operation {last.operation.id} was acked"
-    return [_drift(index, timeline, last, audited, why, f"{what}, {acked}.")]
+    return [_drift(timelines, timeline, last, audited, why, f"{what}, {acked}.")]
 
 
-def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
+def _still_listed(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     """Acked out of the index and seen in it afterwards, without anything that may have entered it again."""
     undone = [(promise, sight) for sight in _entries(timeline) if (promise := _removal(timeline, sight))]
     if not undone or _back_as_well(timeline, undone[0][0]):
         return []
-    held = [one for one in undone if not _out_of_date(index, *one)]
+    held = [one for one in undone if not _out_of_date(timelines, *one)]
     promise, seen = (held or undone)[0]
     acked = f"though operation {promise.operation.id} was acked"
     listed = f"in the list of {timeline.user}'s sessions"
     if not held:
         return [
             finding(
-                index,
+                timelines,
                 STALE_READ,
                 timeline,
                 promise=promise,
                 seen=seen,
-                why=of_old_answer(index, seen, promise),
+                why=of_old_answer(timelines, seen, promise),
                 sentence=f"{where(seen)} still read {timeline.named} {listed}, {acked}.",
                 observations=len(undone),
             )
@@ -86,17 +88,17 @@ def _still_listed(index: Index, timeline: Timeline) -> list[Finding]:
     else:
         late_s = (seen.sent_us - promise.done_us) / 1e6
         what = f"{where(seen)} found {timeline.named} {listed} {late_s:.2f} s after it was removed, {acked}."
-    why = of_loss(index, promise, seen, timeline.shard)
-    return [_drift(index, timeline, promise, seen, why, what, observations=len(held))]
+    why = of_loss(timelines, promise, seen, timeline.shard)
+    return [_drift(timelines, timeline, promise, seen, why, what, observations=len(held))]
 
 
-def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
+def _not_named(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     """Acked into the index, missing in one answer and named by a later one, and not entered again in between.
     Where the session outlived the call that asked, it escaped it, which is judged as such."""
     old = [
         (promise, sight)
         for sight in timeline.unnamed
-        if (promise := _entered(index, timeline, sight)) and _named_later(timeline, sight)
+        if (promise := _entered(timelines, timeline, sight)) and _named_later(timeline, sight)
     ]
     if not old or any(_outlived(timeline, sight) for _, sight in old):
         return []
@@ -104,27 +106,27 @@ def _not_named(index: Index, timeline: Timeline) -> list[Finding]:
     what = f"{where(seen)} did not read {timeline.named} in the list of {timeline.user}'s sessions"
     return [
         finding(
-            index,
+            timelines,
             STALE_READ,
             timeline,
             promise=promise,
             seen=seen,
-            why=of_old_answer(index, seen, promise),
+            why=of_old_answer(timelines, seen, promise),
             sentence=f"{what}, though operation {promise.operation.id} was acked and a later read has it.",
             observations=len(old),
         )
     ]
 
 
-def _entered(index: Index, timeline: Timeline, sight: Sight) -> StepEffect | None:
+def _entered(timelines: Timelines, timeline: Timeline, sight: Sight) -> StepEffect | None:
     """What had entered it before this look; None: nothing, or it may have been taken out or run out since."""
     before = [one for one in timeline.indexed if one.certain and one.until_us < sight.sent_us]
     if not before:
         return None
     last = max(before, key=lambda one: one.sent_us)
     out = any(one.until_us >= last.first_us and one.first_us <= sight.done_us for one in timeline.unindexed)
-    timeout_us = (last.step.ttl_ms or index.plan.scenario.workload.idle_timeout_s * 1000) * 1000
-    return None if out or sight.done_us >= last.sent_us + timeout_us - index.epsilon_us else last
+    timeout_us = (last.step.ttl_ms or timelines.plan.scenario.workload.idle_timeout_s * 1000) * 1000
+    return None if out or sight.done_us >= last.sent_us + timeout_us - timelines.epsilon_us else last
 
 
 def _named_later(timeline: Timeline, sight: Sight) -> bool:
@@ -141,10 +143,10 @@ def _outlived(timeline: Timeline, sight: Sight) -> bool:
     return any(one.state is State.PRESENT and one.sent_us > sight.done_us for one in timeline.sights)
 
 
-def _out_of_date(index: Index, promise: StepEffect, seen: Sight) -> bool:
+def _out_of_date(timelines: Timelines, promise: StepEffect, seen: Sight) -> bool:
     """A replica or a deposed primary named it: the removal may well hold."""
-    watched = watcher(index, seen)
-    return seen.entry is None and watched.standing in STALE and acker(index, promise).node != watched.node
+    watched = watcher(timelines, seen)
+    return seen.entry is None and watched.standing in STALE and acker(timelines, promise).node != watched.node
 
 
 def _entries(timeline: Timeline) -> list[Sight]:
@@ -181,7 +183,7 @@ def _back_as_well(timeline: Timeline, promise: StepEffect) -> bool:
 
 
 def _drift(  # noqa: PLR0917 - all of what makes a finding
-    index: Index,
+    timelines: Timelines,
     timeline: Timeline,
     promise: StepEffect,
     seen: Sight,
@@ -191,7 +193,7 @@ def _drift(  # noqa: PLR0917 - all of what makes a finding
     observations: int = 1,
 ) -> Finding:
     return finding(
-        index,
+        timelines,
         INDEX_DRIFT,
         timeline,
         promise=promise,

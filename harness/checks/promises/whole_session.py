@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from harness.checks.facts.causes import STALE, acker, watcher
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect, found_the_key, seen_at, unanswered
-from harness.checks.facts.timelines import WRITES, Index, Timeline
+from harness.checks.facts.timelines import WRITES, Timeline, Timelines
 from harness.checks.promises.fields import is_total
 from harness.model.records import Step
 from harness.model.words import Outcome, StepKind
@@ -57,16 +57,16 @@ class Deed:
 class Whole:
     """One session's deeds, and how each changes what it holds."""
 
-    def __init__(self, index: Index, timeline: Timeline) -> None:
-        self._guarded = index.guarded
+    def __init__(self, timelines: Timelines, timeline: Timeline) -> None:
+        self._guarded = timelines.guarded
         self._owner = {"sid": timeline.session, "user_id": timeline.user}
-        self._traces = _traces(index, timeline)
-        deeds = sorted(_deeds(index, timeline, traced=self._traces is not None), key=lambda one: one.sent)
+        self._traces = _traces(timelines, timeline)
+        deeds = sorted(_deeds(timelines, timeline, traced=self._traces is not None), key=lambda one: one.sent)
         self.certain = [one for one in deeds if not one.optional]
         self._optional = [one for one in deeds if one.optional]
-        self._ends_us = _may_end_us(index, timeline)
+        self._ends_us = _may_end_us(timelines, timeline)
         self._on_one_node = not any(
-            one.step.outcome is Outcome.ACKED and acker(index, one).standing in STALE
+            one.step.outcome is Outcome.ACKED and acker(timelines, one).standing in STALE
             for one in (*timeline.creations, *timeline.writes, *timeline.destroys, *timeline.setters)
         )
 
@@ -209,51 +209,51 @@ class Whole:
         return frozenset(fields.items())
 
 
-def _traces(index: Index, timeline: Timeline) -> tuple[str, ...] | None:
+def _traces(timelines: Timelines, timeline: Timeline) -> tuple[str, ...] | None:
     """The list of witnesses, if it is the one that the log-in began and each of them was written in one group
     with what it is about."""
     left = None if timeline.primary is None else timeline.primary.witnesses
     first = {one.step.witness for one in timeline.creations}
-    if not left or first.isdisjoint(left) or not index.plan.scenario.workload.transactions:
+    if not left or first.isdisjoint(left) or not timelines.plan.scenario.workload.transactions:
         return None
     return left
 
 
-def _may_end_us(index: Index, timeline: Timeline) -> float:
+def _may_end_us(timelines: Timelines, timeline: Timeline) -> float:
     """Before that it cannot have timed out, whichever touch came last."""
-    if not index.clocks_known:
+    if not timelines.clocks_known:
         return -FOREVER
     return min(
-        (one.first_us + (one.step.ttl_ms or 0) * 1000 - index.tolerance_us for one in timeline.setters),
+        (one.first_us + (one.step.ttl_ms or 0) * 1000 - timelines.tolerance_us for one in timeline.setters),
         default=FOREVER,
     )
 
 
-def _deeds(index: Index, timeline: Timeline, *, traced: bool) -> Iterator[Deed]:
+def _deeds(timelines: Timelines, timeline: Timeline, *, traced: bool) -> Iterator[Deed]:
     touches = [one for one in timeline.setters if one.step.does is StepKind.TOUCH]
     for effect in (*timeline.creations, *timeline.writes, *timeline.destroys, *touches):
-        yield from _executions(index, effect)
+        yield from _executions(timelines, effect)
     for operation, step in timeline.denied:
         sent_us, done_us = seen_at(operation, step)
         if step.witness is not None:
             yield Deed(sent=sent_us, done=done_us, step=step, source=_look_of(timeline, step))
     for sight in timeline.sights:
-        written = not index.guarded and sight.step is not None and sight.step.does in WRITES
-        if not sight.shows or written or watcher(index, sight).standing is not Standing.PRIMARY:
+        written = not timelines.guarded and sight.step is not None and sight.step.does in WRITES
+        if not sight.shows or written or watcher(timelines, sight).standing is not Standing.PRIMARY:
             continue
         yield Deed(sent=sight.sent_us, done=sight.done_us, saw=frozenset(sight.saw.items()), source=sight)
         if sight.entry is not None and traced:
             yield Deed(sent=sight.sent_us, done=sight.done_us, source=sight)
 
 
-def _executions(index: Index, effect: StepEffect) -> Iterator[Deed]:
+def _executions(timelines: Timelines, effect: StepEffect) -> Iterator[Deed]:
     step = effect.step
     acked = step.outcome is Outcome.ACKED
-    makes = not index.guarded and step.does in WRITES
+    makes = not timelines.guarded and step.does in WRITES
     if acked and (step.effective is not False or makes):
         sent_us, done_us = seen_at(effect.operation, step)
         yield Deed(sent=sent_us, done=done_us, step=step, source=effect)
-    extra = unanswered(effect.operation, step, index.gone_us)
+    extra = unanswered(effect.operation, step, timelines.gone_us)
     for attempt, over_us in extra:
         until_us = max(attempt.sent_us, min(over_us, effect.until_us))
         yield Deed(sent=attempt.sent_us, until=until_us, optional=True, step=step, source=effect)

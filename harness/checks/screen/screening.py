@@ -216,7 +216,7 @@ def _look_at_steps(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Seen:
+class _Looks:
     """Of each step, and then of each entry of the audit."""
 
     sums: Sums
@@ -224,9 +224,9 @@ class _Seen:
     """It shows something, were it only that there is nothing."""
 
 
-def _summed(tokens: Tokens, saw: Future[Contents]) -> _Seen:
+def _summed(tokens: Tokens, saw: Future[Contents]) -> _Looks:
     contents = saw.result()
-    return _Seen(sums=tokens.sums(contents), something=contents.codes != NO_CODE)
+    return _Looks(sums=tokens.sums(contents), something=contents.codes != NO_CODE)
 
 
 def _beyond_one_session(sessions: _Sessions, table: OperationTable, rows: Integers, does: Words) -> None:

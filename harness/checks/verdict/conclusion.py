@@ -89,7 +89,7 @@ def uncovered(case: Case) -> dict[str, list[Finding]]:
             scopes.setdefault(name, []).append(expectation)
     found: dict[str, list[Finding]] = {}
     for finding in case.findings:
-        covering = (scope_of(one).finding(finding, case.moments) for one in scopes.get(finding.name, ()))
+        covering = (scope_of(one).finding(finding, case.landmarks) for one in scopes.get(finding.name, ()))
         if Membership.IN not in covering:
             found.setdefault(finding.name, []).append(finding)
     return found
@@ -139,7 +139,7 @@ def _against(case: Case, expectation: Expectation, result: ExpectationResult, bo
     findings = [
         one
         for one in case.findings
-        if one.name == name and scope_of(expectation).finding(one, case.moments) is Membership.IN
+        if one.name == name and scope_of(expectation).finding(one, case.landmarks) is Membership.IN
     ]
     sentence = f"{left} was {result.measured}, expected {expected}"
     wants_more = expectation.comparison in {">", ">="}

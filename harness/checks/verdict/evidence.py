@@ -114,11 +114,11 @@ def weigh(facts: Facts, sessions: SessionCounts, crashed: Sequence[str] = ()) ->
 
 def _lasted_s(facts: Facts) -> dict[Limit, float]:
     """Where recovery was given up at its limit, observers look on: until it came, or the workload ended."""
-    moments = facts.moments
-    if not moments.given_up or Phase.RECOVERY not in moments.spans:
+    landmarks = facts.landmarks
+    if not landmarks.given_up or Phase.RECOVERY not in landmarks.spans:
         return {}
-    begin_us, _ = moments.spans[Phase.RECOVERY]
-    return {Limit.RECOVERY: (moments.recovered_us - begin_us) / 1e6}
+    begin_us, _ = landmarks.spans[Phase.RECOVERY]
+    return {Limit.RECOVERY: (landmarks.recovered_us - begin_us) / 1e6}
 
 
 def _not_recorded(history: History) -> dict[Need, str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.failovers import promotions
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.availability import groups_of, late_us, longest, sides, total
 from harness.checks.measures.bounds import bounds_of, budget_of
@@ -56,8 +56,8 @@ class Case:
         return self.facts.history
 
     @property
-    def moments(self) -> Moments:
-        return self.facts.moments
+    def landmarks(self) -> Landmarks:
+        return self.facts.landmarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ def count(finding: str, scope: Scope, case: Case) -> Interval:
     everywhere = case.counts.get(finding, NONE)
     if scope.everything:
         return everywhere
-    members = [scope.finding(one, case.moments) for one in case.findings if one.name == finding]
+    members = [scope.finding(one, case.landmarks) for one in case.findings if one.name == finding]
     low = members.count(Membership.IN)
     undecided = max(0, everywhere.high - everywhere.low)
     return Interval(low=low, high=low + members.count(Membership.UNKNOWN) + undecided)
@@ -257,7 +257,7 @@ def _stretches(
 
     A web server counts as on its side of a partition for the whole run, as in the metrics.
     """
-    kind, moments = expectation.arguments[0], case.moments
+    kind, landmarks = expectation.arguments[0], case.landmarks
     if kind == SURVIVING_WRITE:
         kind = OperationKind.WRITE
     judged = traffic.of_kind(kind) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
@@ -268,15 +268,15 @@ def _stretches(
         chosen = judged & there[traffic.web_server]
     else:
         chosen = judged & scope.group_has(traffic)
-    span = moments.trouble_us if scope.phase is None else moments.spans.get(scope.phase)
+    span = landmarks.trouble_us if scope.phase is None else landmarks.spans.get(scope.phase)
     if span is None or not chosen.any():
         return None
     found = []
     for group in groups_of(case.facts, kind, chosen, traffic=traffic):
-        windows = group.gaps(late=late, moments=moments)
-        blind = group.unprobed(windows, span, late=late, moments=moments)
+        windows = group.gaps(late=late, landmarks=landmarks)
+        blind = group.unprobed(windows, span, late=late, landmarks=landmarks)
         if scope.phase is not None:
-            parts = (one.within(*span, moments.workload_ends_us) for one in windows)
+            parts = (one.within(*span, landmarks.workload_ends_us) for one in windows)
             windows = [part for part in parts if part is not None]
         found.append([one.duration_s for one in (*windows, *blind)])
     return found
@@ -360,10 +360,10 @@ def _share(expectation: Expectation, scope: Scope, case: Case) -> Measured:
 def _loss_window(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     """Losses of which nobody knows whether they belong there count at the upper end only."""
     del expectation
-    moments = case.moments
-    where = [(one, scope.finding(one, moments)) for one in case.findings]
-    certain = loss_window_s([one for one, member in where if member is Membership.IN], moments)
-    at_most = loss_window_s([one for one, member in where if member is not Membership.OUT], moments)
+    landmarks = case.landmarks
+    where = [(one, scope.finding(one, landmarks)) for one in case.findings]
+    certain = loss_window_s([one for one, member in where if member is Membership.IN], landmarks)
+    at_most = loss_window_s([one for one, member in where if member is not Membership.OUT], landmarks)
     if at_most is None:
         return Measured(NONE, text="nothing lost")
     return Measured(Interval(low=0.0 if certain is None else certain.low, high=at_most.high))

@@ -16,7 +16,7 @@ from harness.checks.columns.arrays import Flags, Integers, Words, integers
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.step_effects import FOREVER, NEVER, seen_at, state_of
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.screen.screening import screen
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -59,27 +59,27 @@ def story(history: History, finding: Finding, lines: int = 12) -> list[str]:
 
 
 def _story(history: History, facts: Facts, finding: Finding, lines: int = 12) -> list[str]:
-    index = _index_of(
+    timelines = _timelines_of(
         history, facts, _rows_about(history, finding.session, finding.operations[:OPERATIONS_SHOWN])
     )
-    timeline = next((one for one in index.sessions.values() if one.session == finding.session), None)
-    told = _lines_of_no_session(index, finding) if timeline is None else _lines(index, timeline)
+    timeline = next((one for one in timelines.sessions.values() if one.session == finding.session), None)
+    told = _lines_of_no_session(timelines, finding) if timeline is None else _lines(timelines, timeline)
     if not told:
         return [finding.sentence]
-    return _written(index, told, _choose(told, finding, lines))
+    return _written(timelines, told, _choose(told, finding, lines))
 
 
 def session_story(history: History, session: str) -> list[str]:
     """Everything recorded about a session (a prefix of its id is enough, if only one has it)."""
-    index = _index_of(history, facts_of(history), _rows_about(history, session))
-    names = [one for one in index.sessions if one.startswith(session)]
+    timelines = _timelines_of(history, facts_of(history), _rows_about(history, session))
+    names = [one for one in timelines.sessions if one.startswith(session)]
     if not names:
         return [f"no session {session!r} in this history; it has {len(history.sessions())} sessions"]
     if len(names) > 1:
         return [f"{len(names)} sessions begin with {session!r}:", *sorted(names)[:20]]
-    timeline = index.sessions[names.pop()]
+    timeline = timelines.sessions[names.pop()]
     head = f"session {timeline.session} of {timeline.user}, shard {timeline.shard}"
-    return [head, *(f"{_time(index, one.t_us)}  {one.text}" for one in _lines(index, timeline))]
+    return [head, *(f"{_time(timelines, one.t_us)}  {one.text}" for one in _lines(timelines, timeline))]
 
 
 def _rows_about(history: History, beginning: str | None, operations: Sequence[int] = ()) -> Integers:
@@ -101,32 +101,36 @@ def _rows_about(history: History, beginning: str | None, operations: Sequence[in
     return np.flatnonzero(wanted)
 
 
-def _index_of(history: History, facts: Facts, rows: Integers) -> Index:
-    return Index(replace(history, operations=history.table.take(rows)), facts)
+def _timelines_of(history: History, facts: Facts, rows: Integers) -> Timelines:
+    return Timelines(replace(history, operations=history.table.take(rows)), facts)
 
 
-def _lines(index: Index, timeline: Timeline) -> list[_Line]:
+def _lines(timelines: Timelines, timeline: Timeline) -> list[_Line]:
     """All that is known of a session, in the order of time."""
-    told = _events(index, timeline.shard, timeline.key)
-    told += [_operation(index, one, timeline) for one in index.history.operations if _concerns(one, timeline)]
+    told = _events(timelines, timeline.shard, timeline.key)
+    told += [
+        _operation(timelines, one, timeline)
+        for one in timelines.history.operations
+        if _concerns(one, timeline)
+    ]
     told += [_audit(timeline, entry) for entry in timeline.audit]
-    told += _last_looks(index, timeline)
+    told += _last_looks(timelines, timeline)
     return sorted(told, key=lambda one: one.t_us)
 
 
-def _lines_of_no_session(index: Index, finding: Finding) -> list[_Line]:
+def _lines_of_no_session(timelines: Timelines, finding: Finding) -> list[_Line]:
     """Of a finding that is about no single session: the events, and its first operations."""
-    told = _events(index, finding.shard, None)
-    named = (index.operations.get(one) for one in finding.operations[:OPERATIONS_SHOWN])
-    told += [_operation(index, one, None) for one in named if one is not None]
+    told = _events(timelines, finding.shard, None)
+    named = (timelines.operations.get(one) for one in finding.operations[:OPERATIONS_SHOWN])
+    told += [_operation(timelines, one, None) for one in named if one is not None]
     return sorted(told, key=lambda one: one.t_us)
 
 
-def _events(index: Index, shard: int | None, key: str | None) -> list[_Line]:
+def _events(timelines: Timelines, shard: int | None, key: str | None) -> list[_Line]:
     """What happened to this shard (None: to any) and to all keys or this."""
     return [
         _Line(event.t_us, _event(event), event=event.name)
-        for event in index.history.events
+        for event in timelines.history.events
         if event.name in TOLD and (shard is None or event.shard in {None, shard}) and event.key in {None, key}
     ]
 
@@ -170,8 +174,8 @@ def _weight(event: str) -> int:
     return TURNING_POINTS.index(event) if event in TURNING_POINTS else len(TURNING_POINTS)
 
 
-def _written(index: Index, told: list[_Line], kept: list[int]) -> list[str]:
-    shown = [_fitted(f"{_time(index, told[n].t_us)}  {told[n].text}") for n in kept]
+def _written(timelines: Timelines, told: list[_Line], kept: list[int]) -> list[str]:
+    shown = [_fitted(f"{_time(timelines, told[n].t_us)}  {told[n].text}") for n in kept]
     left_out = len(told) - len(kept)
     if left_out:
         shown.append(f"({left_out} more lines; `failover-kit why` shows all)")
@@ -185,8 +189,8 @@ def _fitted(line: str) -> str:
     return f"{line[: WIDTH - 1].rpartition(' ')[0].rstrip()} …"
 
 
-def _time(index: Index, t_us: float) -> str:
-    return f"{(t_us - index.facts.moments.zero_us) / 1e6:+z9.3f} s"
+def _time(timelines: Timelines, t_us: float) -> str:
+    return f"{(t_us - timelines.facts.landmarks.zero_us) / 1e6:+z9.3f} s"
 
 
 def _event(event: Event) -> str:
@@ -196,13 +200,13 @@ def _event(event: Event) -> str:
     return f"-- {event.source}: {what}{where}{': ' + said if said else ''}"
 
 
-def _operation(index: Index, operation: Operation, timeline: Timeline | None) -> _Line:
+def _operation(timelines: Timelines, operation: Operation, timeline: Timeline | None) -> _Line:
     steps = _steps_about(operation, timeline)
     deciding = next((one for one in steps if one.deciding), steps[0] if steps else None)
     begun_us = operation.due_us if operation.sent_us is None else operation.sent_us
     parts = [operation.web_server, f"{operation.behaviour} #{operation.id}"]
     if deciding is not None:
-        parts.append(_at(index, operation, deciding))
+        parts.append(_at(timelines, operation, deciding))
         parts.append("; ".join(_outcome(one, timeline) for one in steps))
     else:
         parts.append(str(operation.outcome))
@@ -224,12 +228,12 @@ def _steps_about(operation: Operation, timeline: Timeline | None) -> list[Step]:
     return [one for one, is_on in about if is_on or _should_name(one, operation, timeline)] or everything
 
 
-def _at(index: Index, operation: Operation, step: Step) -> str:
-    connection = index.connection_for(operation, step)
+def _at(timelines: Timelines, operation: Operation, step: Step) -> str:
+    connection = timelines.connection_for(operation, step)
     if connection is None:
         return "(no node)"
     sent_us, done_us = seen_at(operation, step)
-    standing = index.nodes.standing(connection.node, sent_us, done_us)
+    standing = timelines.ownership.standing(connection.node, sent_us, done_us)
     role = str(standing) if standing is not Standing.UNKNOWN else "?"
     return f"at {connection.node} ({role})"
 
@@ -265,14 +269,14 @@ def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
     return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
 
 
-def _last_looks(index: Index, timeline: Timeline) -> list[_Line]:
+def _last_looks(timelines: Timelines, timeline: Timeline) -> list[_Line]:
     """A line per node that was read before it lost its data: the last reading, and which writes it was
     the only one to have."""
-    last = {entry.node: entry for entry in index.forensics(timeline.session)}
-    return [_last_look(index, timeline, entry) for entry in last.values()]
+    last = {entry.node: entry for entry in timelines.forensics(timeline.session)}
+    return [_last_look(timelines, timeline, entry) for entry in last.values()]
 
 
-def _last_look(index: Index, timeline: Timeline, entry: ForensicEntry) -> _Line:
+def _last_look(timelines: Timelines, timeline: Timeline, entry: ForensicEntry) -> _Line:
     said = ["its type is not a session's"]
     if entry.saw is not None:
         said = [state_of(entry.saw, timeline.session, timeline.user).name.lower()]
@@ -282,5 +286,5 @@ def _last_look(index: Index, timeline: Timeline, entry: ForensicEntry) -> _Line:
         gone = () if kept is None else [f"#{one}" for one in entry.witnesses if one not in kept]
         if gone:
             said.append(f"lost since: {' '.join(gone)}")
-    moment = index.last_looks.moment(entry)
+    moment = timelines.last_looks.moment(entry)
     return _Line(entry.sent_us, f"last look  {entry.node} ({moment}): {', '.join(said)}", last_look=True)

@@ -13,7 +13,7 @@ import pytest
 
 from harness.checks.columns.arrays import in_order_of
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.linearizability.foreign_history import _digits, read_foreign
 from harness.checks.measures.session_counts import _put_out
 from harness.checks.promises.loss_rules import copied_until_us
@@ -51,11 +51,11 @@ def test_findings_come_by_side_then_by_the_time_of_their_promise() -> None:
 @pytest.mark.parametrize("seen", [(5, 9), (9, 5)])
 def test_user_is_put_out_at_the_first_closed_door(seen: tuple[int, int]) -> None:
     """Whatever order the findings are in; one without a time says nothing."""
-    index = Index(Past().history())
+    timelines = Timelines(Past().history())
     findings = [_finding(seen_us=one) for one in seen]
-    assert _put_out(index, findings) == {"x": 5}
-    assert _put_out(index, [_finding(seen_us=None)]) == {}
-    assert _put_out(index, [_finding("lost-write", seen_us=3)]) == {}
+    assert _put_out(timelines, findings) == {"x": 5}
+    assert _put_out(timelines, [_finding(seen_us=None)]) == {}
+    assert _put_out(timelines, [_finding("lost-write", seen_us=3)]) == {}
 
 
 def _sampled(*samples: tuple[float, str, int, str]) -> History:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.judge import judge
 from harness.checks.promises import table
 from harness.checks.promises.acked_writes import LOST_WRITE
@@ -131,7 +131,7 @@ def test_lost_session_is_found_though_no_expectation_names_it() -> None:
 def test_crash_of_a_check_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other checks go on; what this one would have found is missing."""
 
-    def crash(_: Index) -> Counted:
+    def crash(_: Timelines) -> Counted:
         raise KeyError("no such field")
 
     broken = tuple(replace(one, find=crash) if LOST_WRITE in one.kinds else one for one in table.CHECKS)

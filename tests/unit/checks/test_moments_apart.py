@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -47,13 +47,13 @@ def test_evictions_count_only_while_the_shard_keeps_its_owner(
     owners: tuple[tuple[str, float], ...], count: int
 ) -> None:
     """Between two moments, with no change of roles meanwhile: a counter of another node says nothing."""
-    index = Index(_evictions(*owners).history())
-    assert index.nodes.evicted_between(1, us(1.0), us(3.0))[1] == count
+    timelines = Timelines(_evictions(*owners).history())
+    assert timelines.ownership.evicted_between(1, us(1.0), us(3.0))[1] == count
 
 
 def test_evictions_count_only_between_the_two_moments() -> None:
     """A key that was evicted before, or only after, is not one of these."""
-    nodes = Index(_evictions().history()).nodes
+    nodes = Timelines(_evictions().history()).ownership
     assert nodes.evicted_between(1, us(2.2), us(3.0)) == ("redis-1-life-0", 0)
     assert nodes.evicted_between(1, us(1.0), us(1.8)) == ("redis-1-life-0", 0)
     assert nodes.evicted_between(1, us(1.9), us(2.1)) == ("redis-1-life-0", 1)
@@ -63,7 +63,7 @@ def test_evictions_are_those_of_one_process() -> None:
     """A node that was started again counts from none."""
     past = _evictions()
     past.come_back_empty(2.5)
-    nodes = Index(past.history()).nodes
+    nodes = Timelines(past.history()).ownership
     assert nodes.evicted_between(1, us(1.0), us(3.0)) == ("", 0)
     assert nodes.evicted_between(1, us(1.0), us(2.2)) == ("redis-1-life-0", 1)
 
@@ -72,8 +72,8 @@ def test_evictions_are_none_where_memory_was_never_full() -> None:
     """What went while there was room did not go for want of memory."""
     history = _evictions().history()
     samples = tuple(changed(one, memory_bytes=50) for one in history.samples)
-    roomy = Index(replace(history, samples=samples))
-    assert roomy.nodes.evicted_between(1, us(1.0), us(3.0)) == ("redis-1-life-0", 0)
+    roomy = Timelines(replace(history, samples=samples))
+    assert roomy.ownership.evicted_between(1, us(1.0), us(3.0)) == ("redis-1-life-0", 0)
 
 
 # ---------------------------------------------------------------- a deadline that is still open

@@ -310,7 +310,7 @@ def test_finding_whose_place_is_not_known_is_not_elsewhere(
     finding: Finding, scope: Scope, member: Membership
 ) -> None:
     """One that stands for several, or that no web server has, may lie where it was not seen first."""
-    assert scope.finding(finding, facts_of(run()).moments) is member
+    assert scope.finding(finding, facts_of(run()).landmarks) is member
 
 
 VALKEY = expect("lost-write with Valkey: > 0", 0, comparison=">", metric="lost-write", engine="Valkey")

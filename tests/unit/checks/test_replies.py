@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.measures.at_risk import sessions_at_risk
 from harness.checks.measures.session_counts import count_sessions
 from harness.checks.run import run_checks
@@ -255,7 +255,7 @@ def ran_out(*, witnesses: bool, looked: float | None, lost: bool = False) -> Pas
 def test_session_that_ran_out_is_intact_only_if_it_came_through(past: Past, decided: bool) -> None:
     """Expired, or lost before it expired: only a look after recovery, or its trace, tells."""
     history = past.history()
-    counts = count_sessions(Index(history), [], sessions_at_risk(facts_of(history)))
+    counts = count_sessions(Timelines(history), [], sessions_at_risk(facts_of(history)))
     assert (counts.at_risk, counts.intact, counts.undecidable) == (1, int(decided), int(not decided))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises import table
 from harness.checks.promises.check import Check, Counted
 from harness.checks.promises.presence import LOST_SESSION
@@ -23,8 +23,8 @@ from tests.unit.checks.stories import BAD, Story
 def test_crashed_check_leaves_its_names_without_an_upper_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in a check is a gap in the evidence: never a pass, and never the end of judging."""
 
-    def crash(index: Index) -> Counted:
-        raise ZeroDivisionError(f"of {len(index.sessions)} sessions")
+    def crash(timelines: Timelines) -> Counted:
+        raise ZeroDivisionError(f"of {len(timelines.sessions)} sessions")
 
     broken = Check(promise="none", kinds=(LOST_SESSION,), find=crash)
     monkeypatch.setattr(table, "CHECKS", (broken, *table.CHECKS))
@@ -167,7 +167,7 @@ def test_old_answer_while_a_logout_is_under_way_is_a_stale_read() -> None:
 TOLD = [(name, story) for name, told in BAD.items() for story in told]
 
 
-def _crash(_: Index, *__: object) -> Counted:
+def _crash(_: Timelines, *__: object) -> Counted:
     raise ZeroDivisionError("x")
 
 
@@ -177,11 +177,11 @@ def test_check_that_crashes_leaves_open_all_that_it_makes(
 ) -> None:
     """Whatever it would have made of this story has no upper bound; nothing else is open."""
     history = story().history()
-    index = Index(history)
-    makers = [check for check in CHECKS if any(one.name == name for one in check.find(index).findings)]
+    timelines = Timelines(history)
+    makers = [check for check in CHECKS if any(one.name == name for one in check.find(timelines).findings)]
     whole = run_checks(history)[1]
     for maker in makers:
-        made = {one.name for one in maker.find(index).findings}
+        made = {one.name for one in maker.find(timelines).findings}
         broken = [replace(one, find=_crash) if one is maker else one for one in CHECKS]
         monkeypatch.setattr("harness.checks.promises.table.CHECKS", tuple(broken))
         _, counts, _, crashed = run_checks(history)

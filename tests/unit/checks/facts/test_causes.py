@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks.facts.ownership import Standing
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -289,7 +289,7 @@ def test_escape_says_how() -> None:
 
 def test_node_is_deposed_from_the_promotion_on() -> None:
     """Before: primary. After: deposed. The other one: replica, then primary."""
-    nodes = Index(_split()[0].history()).nodes
+    nodes = Timelines(_split()[0].history()).ownership
     assert nodes.standing("redis-1", 3.0e6, 3.1e6) is Standing.PRIMARY
     assert nodes.standing("redis-1", 3.9e6, 4.1e6) is Standing.CHANGING
     assert nodes.standing("redis-1", 5.0e6, 5.1e6) is Standing.DEPOSED
@@ -311,7 +311,7 @@ def test_attempt_is_over_when_its_process_is_gone() -> None:
     ann = past.log_in("ann", 1.0)
     past.reborn.append((3.0, "redis-1", 100))
     past.logout(ann, 2.0, outcome="unknown", executed=False)
-    destroy = Index(past.history()).sessions[ann].destroys[0]
+    destroy = Timelines(past.history()).sessions[ann].destroys[0]
     assert 3.0e6 <= destroy.until_us <= 3.2e6
     assert destroy.extra == 1
 
@@ -322,7 +322,7 @@ def test_attempt_is_over_when_a_kill_is_proved() -> None:
     ann = past.log_in("ann", 1.0)
     past.logout(ann, 2.0, outcome="unknown", executed=False)
     past.fault(2.2)
-    assert Index(past.history()).sessions[ann].destroys[0].until_us == 2.2e6
+    assert Timelines(past.history()).sessions[ann].destroys[0].until_us == 2.2e6
 
 
 def test_increment_applied_twice_is_no_retry_because_its_cart_was_read_back() -> None:

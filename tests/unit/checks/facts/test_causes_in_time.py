@@ -10,7 +10,7 @@ import pytest
 from harness.checks.facts.causes import Why, acker, discarded, of_loss, of_old_answer, watcher
 from harness.checks.facts.ownership import Loss, Standing
 from harness.checks.facts.step_effects import Sight, StepEffect
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.model.history import History
 from harness.model.records import Connection, ForensicEntry, ForensicReading
 from harness.model.words import Cause
@@ -20,25 +20,25 @@ from lab.records import us
 
 def written(
     past: Past, at: float = 3.0, read: float | None = 9.0, **how: Any
-) -> tuple[Index, StepEffect, Sight]:
+) -> tuple[Timelines, StepEffect, Sight]:
     """A change in [at, at + 0.001] s, and the look of [read, read + 0.001] s or the audit's."""
     ann = past.log_in("ann", 1.0)
     past.change(ann, at, **how)
     if read is not None:
         past.read(ann, read)
-    return index_of(past.history())
+    return timelines_of(past.history())
 
 
-def index_of(history: History) -> tuple[Index, StepEffect, Sight]:
-    index = Index(history)
-    (timeline,) = index.sessions.values()
+def timelines_of(history: History) -> tuple[Timelines, StepEffect, Sight]:
+    timelines = Timelines(history)
+    (timeline,) = timelines.sessions.values()
     looks = [one for one in timeline.sights if one.shows and one.sent_us > timeline.writes[0].sent_us]
-    return index, timeline.writes[0], looks[0]
+    return timelines, timeline.writes[0], looks[0]
 
 
 def why(past: Past, **how: Any) -> Why:
-    index, effect, seen = written(past, **how)
-    return of_loss(index, effect, seen, 1)
+    timelines, effect, seen = written(past, **how)
+    return of_loss(timelines, effect, seen, 1)
 
 
 NOBODY = "redis-1 acked it as primary, and no other node was promoted since"
@@ -70,13 +70,13 @@ def test_flush_between_the_write_and_the_look(at: float, error: float, flushed: 
 
 def test_flush_of_another_shard_took_nothing() -> None:
     """The shard is that of the node that acked it."""
-    index, effect, seen = written(Past())
+    timelines, effect, seen = written(Past())
     flush = Loss(2, us(5.0), us(5.0), "x")
-    index.nodes.flushes.append(flush)
-    assert of_loss(index, effect, seen, 1).cause is Cause.NOT_DETERMINED
-    assert of_loss(index, effect, seen, 2).cause is Cause.NOT_DETERMINED  # redis-1 is of shard 1
-    index.nodes.flushes[:] = [replace(flush, shard=1)]
-    assert of_loss(index, effect, seen, 2).cause is Cause.FLUSHED
+    timelines.ownership.flushes.append(flush)
+    assert of_loss(timelines, effect, seen, 1).cause is Cause.NOT_DETERMINED
+    assert of_loss(timelines, effect, seen, 2).cause is Cause.NOT_DETERMINED  # redis-1 is of shard 1
+    timelines.ownership.flushes[:] = [replace(flush, shard=1)]
+    assert of_loss(timelines, effect, seen, 2).cause is Cause.FLUSHED
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_flush_of_another_shard_took_nothing() -> None:
 )
 def test_process_that_came_back_without_it(from_s: float, by_s: float, shard: int, reborn: bool) -> None:
     """Of the same shard, after the write was sent and before the look was answered."""
-    index, effect, seen = written(Past())
-    index.nodes.reborn.append(Loss(shard, us(from_s), us(by_s), "came back", Cause.RESTARTED_EMPTY))
-    assert (of_loss(index, effect, seen, 1).cause is Cause.RESTARTED_EMPTY) is reborn
+    timelines, effect, seen = written(Past())
+    timelines.ownership.reborn.append(Loss(shard, us(from_s), us(by_s), "came back", Cause.RESTARTED_EMPTY))
+    assert (of_loss(timelines, effect, seen, 1).cause is Cause.RESTARTED_EMPTY) is reborn
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_process_that_came_back_after_another_took_over_lost_nothing(from_s: flo
     past = Past()
     past.cut_off("redis-2", 2.0)
     past.fail_over("redis-2", 5.0)  # known to ten ms
-    index, effect, seen = written(past)
-    index.nodes.reborn.append(Loss(1, us(from_s), us(6.0), "came back", Cause.RESTARTED_EMPTY))
-    assert of_loss(index, effect, seen, 1).cause is cause
+    timelines, effect, seen = written(past)
+    timelines.ownership.reborn.append(Loss(1, us(from_s), us(6.0), "came back", Cause.RESTARTED_EMPTY))
+    assert of_loss(timelines, effect, seen, 1).cause is cause
 
 
 def test_ack_of_nobody_known_has_no_cause() -> None:
@@ -115,9 +115,9 @@ def test_ack_of_nobody_known_has_no_cause() -> None:
     past = Past()
     ann = past.log_in("ann", 1.0)
     past.change(ann, 3.0)
-    index, effect, seen = index_of(replace(past.history(), connections=()))
-    assert of_loss(index, effect, seen, 1) == Why(because="no connection was recorded for the ack")
-    by = acker(index, effect)
+    timelines, effect, seen = timelines_of(replace(past.history(), connections=()))
+    assert of_loss(timelines, effect, seen, 1) == Why(because="no connection was recorded for the ack")
+    by = acker(timelines, effect)
     assert (by.node, by.role, by.run_id, by.standing) == (None, "", "", Standing.UNKNOWN)
 
 
@@ -196,10 +196,10 @@ def test_replica_that_lacked_it_says_nothing_of_when() -> None:
     past.change(ann, 3.0)
     past.read(ann, 4.0, node="redis-3")
     past.fail_over("redis-2", 5.0)
-    index, effect, seen = index_of(past.history())
-    assert watcher(index, seen).standing is Standing.REPLICA
-    assert of_loss(index, effect, seen, 1).cause is Cause.NOT_YET_REPLICATED
-    assert of_loss(index, effect, None, 1).cause is Cause.NOT_YET_REPLICATED
+    timelines, effect, seen = timelines_of(past.history())
+    assert watcher(timelines, seen).standing is Standing.REPLICA
+    assert of_loss(timelines, effect, seen, 1).cause is Cause.NOT_YET_REPLICATED
+    assert of_loss(timelines, effect, None, 1).cause is Cause.NOT_YET_REPLICATED
 
 
 def test_replica_acked_it() -> None:
@@ -231,8 +231,8 @@ def _last_look(
         witnesses=(str(write.id),) if held else (),
     )
     reading = ForensicReading(n=1, node=node, moment="demoted", sent_us=us(sent), done_us=us(sent + 0.1))
-    index, effect, seen = index_of(replace(past.history(), forensics=(entry,), readings=(reading,)))
-    return of_loss(index, effect, seen, 1)
+    timelines, effect, seen = timelines_of(replace(past.history(), forensics=(entry,), readings=(reading,)))
+    return of_loss(timelines, effect, seen, 1)
 
 
 BEFORE = "redis-1 acked it 1.99 s before redis-2, which did not have it, was promoted"
@@ -274,8 +274,8 @@ def old_answer(node: str, at: float = 9.0, *, took: float = 0.001, close: bool =
     ann = past.log_in("ann", 1.0)
     past.change(ann, 4.995 if at < 6 else 6.0, node="redis-2")
     past.read(ann, at, took=took, node=node)
-    index, effect, seen = index_of(past.history())
-    return of_old_answer(index, seen, effect)
+    timelines, effect, seen = timelines_of(past.history())
+    return of_old_answer(timelines, seen, effect)
 
 
 def test_old_answer_says_what_the_node_was() -> None:
@@ -298,10 +298,10 @@ def test_primary_that_never_had_what_another_node_acked_lost_it() -> None:
     past = Past()
     past.cut_off("redis-2", 2.0)
     past.fail_over("redis-2", 5.0)
-    index, effect, seen = written(past)
-    assert of_old_answer(index, seen, effect) == of_loss(index, effect, seen, 1)
-    assert of_old_answer(index, seen, effect).cause is Cause.NOT_YET_REPLICATED
-    assert of_old_answer(index, seen, None) == Why(because="redis-2 answered as primary")
+    timelines, effect, seen = written(past)
+    assert of_old_answer(timelines, seen, effect) == of_loss(timelines, effect, seen, 1)
+    assert of_old_answer(timelines, seen, effect).cause is Cause.NOT_YET_REPLICATED
+    assert of_old_answer(timelines, seen, None) == Why(because="redis-2 answered as primary")
 
 
 def test_answer_of_nobody_known_has_no_cause() -> None:
@@ -310,11 +310,11 @@ def test_answer_of_nobody_known_has_no_cause() -> None:
     ann = past.log_in("ann", 1.0)
     past.change(ann, 3.0)
     past.read(ann, 4.0)
-    index, effect, seen = index_of(replace(past.history(), connections=()))
-    assert of_old_answer(index, seen, effect) == Why()
-    assert watcher(index, seen).node is None
-    assert watcher(index, replace(seen, operation=None)).node is None
-    assert watcher(index, replace(seen, step=None)).node is None
+    timelines, effect, seen = timelines_of(replace(past.history(), connections=()))
+    assert of_old_answer(timelines, seen, effect) == Why()
+    assert watcher(timelines, seen).node is None
+    assert watcher(timelines, replace(seen, operation=None)).node is None
+    assert watcher(timelines, replace(seen, step=None)).node is None
 
 
 def test_deposed_primary_alone_is_discarded() -> None:
@@ -327,14 +327,14 @@ def test_deposed_primary_alone_is_discarded() -> None:
     past.read(ann, 6.0, node="redis-1")
     past.read(ann, 7.0, node="redis-3")
     past.read(ann, 8.0)
-    index = Index(past.history())
-    looks = [one for one in index.sessions[ann].sights if one.shows]
-    assert [discarded(index, one) for one in looks] == [True, False, False, False]
+    timelines = Timelines(past.history())
+    looks = [one for one in timelines.sessions[ann].sights if one.shows]
+    assert [discarded(timelines, one) for one in looks] == [True, False, False, False]
     audited = looks[-1]
     assert audited.entry is not None
     audited.entry.node = "redis-1"
-    assert not discarded(index, audited)
-    by = watcher(index, audited)
+    assert not discarded(timelines, audited)
+    by = watcher(timelines, audited)
     assert (by.node, by.role, by.standing) == ("redis-1", audited.entry.role, Standing.PRIMARY)
 
 
@@ -348,5 +348,5 @@ def test_process_that_the_connection_does_not_name_is_told_by_the_samples() -> N
         Connection(id=one.id, web_server=one.web_server, node=one.node, opened_us=0)
         for one in history.connections
     )
-    index, effect, _ = index_of(replace(history, connections=nameless))
-    assert acker(index, effect).run_id == "redis-1-life-0"
+    timelines, effect, _ = timelines_of(replace(history, connections=nameless))
+    assert acker(timelines, effect).run_id == "redis-1-life-0"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.checks.facts.landmarks import Moments
+from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import facts_of
 from harness.model.history import History
 from harness.model.records import ClockPair, Closing, Event, PhaseChange
@@ -15,12 +15,12 @@ from lab.records import us
 from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, Sketch
 
 
-def moments(sketch: Sketch) -> Moments:
-    return facts_of(sketch.history()).moments
+def landmarks(sketch: Sketch) -> Landmarks:
+    return facts_of(sketch.history()).landmarks
 
 
 def danger_ends_us(sketch: Sketch) -> int:
-    danger_us = moments(sketch).danger_us
+    danger_us = landmarks(sketch).danger_us
     assert danger_us is not None
     return danger_us[1]
 
@@ -35,7 +35,7 @@ def struck(*kinds: str, error: float = 0.25) -> Sketch:
 
 def test_run_counts_from_its_first_effect() -> None:
     """Danger and trouble begin at the earliest at which it may have taken effect."""
-    found = moments(struck("kill"))
+    found = landmarks(struck("kill"))
     assert (found.fault_us, found.fault_error_us, found.zero_us) == (us(10.0), us(0.25), us(10.0))
     assert found.danger_us == (us(9.75), us(10.0))
     assert found.trouble_us == (us(9.75), us(SETTLED_S))
@@ -44,7 +44,7 @@ def test_run_counts_from_its_first_effect() -> None:
 
 def test_run_without_a_fault_has_no_danger() -> None:
     """All of its workload is looked at; what is neither is counted from the baseline."""
-    found = moments(Sketch(faulty=False))
+    found = landmarks(Sketch(faulty=False))
     assert (found.fault_us, found.fault_error_us, found.danger_us) == (None, 0, None)
     assert (found.zero_us, found.trouble_us) == (0, (0, us(AUDIT_S)))
 
@@ -115,7 +115,7 @@ def recovering(
     changes = tuple(PhaseChange(phase=phase, t_us=us(at)) for phase, at in (*phases, (Phase.AUDIT, AUDIT_S)))
     closed = Closing(t_us=us(END_S), not_recovered=closing.get("not_recovered", ""))
     found = replace(history, events=events, phases=changes, closing=closed)
-    return facts_of(found).moments.recovered_us / 1e6
+    return facts_of(found).landmarks.recovered_us / 1e6
 
 
 SETTLED = ((Phase.SETTLED, 16.0),)
@@ -161,7 +161,7 @@ def test_danger_begins_with_the_earliest_that_any_fault_may_have_taken_effect() 
     sketch = Sketch(fault_kinds=("kill", "kill"))
     sketch.event("effect", 5.0, source="fault 1", node="redis-1", fault=1, error_s=0.1)
     sketch.event("effect", 5.1, source="fault 2", node="redis-1", fault=2, error_s=0.5)
-    found = moments(sketch)
+    found = landmarks(sketch)
     assert (found.danger_us, found.zero_us) == ((us(4.6), us(5.1)), us(5.0))
     assert (found.fault_us, found.fault_error_us, found.trouble_us[0]) == (us(5.0), us(0.1), us(4.6))
 
@@ -181,12 +181,12 @@ def test_end_is_the_last_moment_that_anything_is_known_of(kind: str) -> None:
         history = replace(history, clocks=(ClockPair(t_us=us(40.0), wall_us=0), *history.clocks))
     elif kind == "phase":
         history = replace(history, phases=(*history.phases, PhaseChange(phase=Phase.AUDIT, t_us=us(40.0))))
-    assert facts_of(history).moments.end_us == us(30.0 if kind == "closing" else 40.0)
+    assert facts_of(history).landmarks.end_us == us(30.0 if kind == "closing" else 40.0)
 
 
 def test_phase_lasts_until_the_next_begins() -> None:
     """The last until the end of the run; the seed comes before them all."""
-    found = moments(struck("kill"))
+    found = landmarks(struck("kill"))
     at = [found.phase_at(t_us) for t_us in (-1, 0, us(FAULT_S) - 1, us(FAULT_S), us(END_S) - 1, us(END_S))]
     assert at == [None, Phase.BASELINE, Phase.BASELINE, Phase.FAULT, Phase.AUDIT, None]
 
@@ -195,7 +195,7 @@ def test_phases_are_put_in_order() -> None:
     """Whatever the order in which they were written down."""
     history = struck("kill").history()
     turned = replace(history, phases=history.phases[::-1])
-    assert facts_of(turned).moments.spans == facts_of(history).moments.spans
+    assert facts_of(turned).landmarks.spans == facts_of(history).landmarks.spans
 
 
 def _broken_off(history: History) -> History:
@@ -205,22 +205,22 @@ def _broken_off(history: History) -> History:
 def test_run_without_a_closing_ends_with_the_last_that_is_known_of_it() -> None:
     """Whichever kind of record that is; with one it ends there, whatever came after."""
     history = struck("kill").history()
-    assert facts_of(history).moments.spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))
-    assert facts_of(_broken_off(history)).moments.spans[Phase.AUDIT] == (
+    assert facts_of(history).landmarks.spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))
+    assert facts_of(_broken_off(history)).landmarks.spans[Phase.AUDIT] == (
         us(AUDIT_S),
         us(END_S),
     )  # the last clock
     bare = _broken_off(replace(history, clocks=(), phases=history.phases[:-1], events=history.events))
-    assert facts_of(bare).moments.workload_ends_us == us(SETTLED_S)  # a phase
+    assert facts_of(bare).landmarks.workload_ends_us == us(SETTLED_S)  # a phase
     late = replace(bare, events=(*history.events, Event(source="x", name="y", t_us=us(18.0))))
-    assert facts_of(late).moments.workload_ends_us == us(18.0)
-    assert facts_of(replace(bare, clocks=history.clocks[:17])).moments.workload_ends_us == us(16.0)
+    assert facts_of(late).landmarks.workload_ends_us == us(18.0)
+    assert facts_of(replace(bare, clocks=history.clocks[:17])).landmarks.workload_ends_us == us(16.0)
     empty = replace(bare, events=(), samples=(), phases=(PhaseChange(phase=Phase.BASELINE, t_us=us(1.0)),))
-    assert facts_of(empty).moments.spans[Phase.BASELINE] == (us(1.0), us(1.0))
-    assert facts_of(replace(empty, phases=())).moments.workload_ends_us == 0
+    assert facts_of(empty).landmarks.spans[Phase.BASELINE] == (us(1.0), us(1.0))
+    assert facts_of(replace(empty, phases=())).landmarks.workload_ends_us == 0
 
 
 def test_run_without_phases_begins_at_nought() -> None:
     """And its workload lasts until its end."""
-    found = facts_of(replace(struck("kill").history(), phases=())).moments
+    found = facts_of(replace(struck("kill").history(), phases=())).landmarks
     assert (found.begin_us, found.workload_ends_us, found.recovered_us) == (0, us(END_S), us(END_S))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.model.records import ClockPair
 from lab.past import Past
 from lab.records import us
@@ -16,7 +16,7 @@ def test_facts_are_made_once_for_a_history() -> None:
     history = Past().history()
     assert facts_of(history) is facts_of(history)
     assert facts_of(replace(history)) is not facts_of(history)
-    assert Index(history).facts is facts_of(history)
+    assert Timelines(history).facts is facts_of(history)
 
 
 def test_part_of_the_operations_is_judged_with_the_facts_of_the_whole_run() -> None:
@@ -27,8 +27,10 @@ def test_part_of_the_operations_is_judged_with_the_facts_of_the_whole_run() -> N
     past.read(bob, 50.0)
     whole = past.history()
     part = replace(whole, operations=tuple(one for one in whole.operations if one.session == ann))
-    assert Index(part, facts_of(whole)).facts.moments.end_us >= us(50.0) > facts_of(part).moments.end_us
-    assert len(Index(part, facts_of(whole)).sessions) == 1
+    assert (
+        Timelines(part, facts_of(whole)).facts.landmarks.end_us >= us(50.0) > facts_of(part).landmarks.end_us
+    )
+    assert len(Timelines(part, facts_of(whole)).sessions) == 1
 
 
 def test_drift_is_not_known_without_clocks() -> None:

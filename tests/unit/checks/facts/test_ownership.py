@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.ownership import Nodes, Standing
+from harness.checks.facts.ownership import Ownership, Standing
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.records import MEMORY_FULL_SHARE
@@ -18,11 +18,11 @@ from tests.builders_metrics import Sketch
 FROM_US, BY_US = us(11.9), us(12.0)
 
 
-def promoted() -> Nodes:
+def promoted() -> Ownership:
     """redis-2 becomes primary somewhere in [11.9, 12.0] s."""
     sketch = Sketch()
     sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
-    return facts_of(sketch.history()).nodes
+    return facts_of(sketch.history()).ownership
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_shard_has_its_new_owner_from_the_first_moment_on(t_us: int, owner: str)
     assert following.node == "redis-2"
 
 
-def lives(*samples: tuple[float, str], node: str = "redis-1") -> Nodes:
+def lives(*samples: tuple[float, str], node: str = "redis-1") -> Ownership:
     """(second at which it is asked, run id)."""
     sketch = Sketch(faulty=False)
     for at, run_id in samples:
         sketch.sample(node, at + 0.0005, role="primary", run_id=run_id)
-    return facts_of(sketch.history()).nodes
+    return facts_of(sketch.history()).ownership
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_fault_that_ends_a_process_proves_when(kind: str, gone_us: int) -> None:
     for at, run_id in ((1.0, "a"), (9.95, "b"), (12.0, "c")):
         sketch.sample("redis-1", at + 0.0005, role="primary", run_id=run_id)
     sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error_s=0.05)
-    nodes = facts_of(sketch.history()).nodes
+    nodes = facts_of(sketch.history()).ownership
     assert nodes.gone_us("redis-1", "b") == gone_us
     assert nodes.gone_us("redis-1", "a") == us(9.9505)
     assert nodes.gone_us("redis-1", "c") is None
@@ -112,7 +112,7 @@ def test_first_end_of_a_process_counts() -> None:
     sketch.event("healed", 9.0, source="fault 1", node="redis-1", fault=1)
     sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
     sketch.event("effect", 12.0, source="fault 2", node="redis-1", fault=2)
-    assert facts_of(sketch.history()).nodes.gone_us("redis-1", "a") == us(10.0)
+    assert facts_of(sketch.history()).ownership.gone_us("redis-1", "a") == us(10.0)
 
 
 # ---------------------------------------------------------------- evictions
@@ -152,7 +152,7 @@ COUNTS = ((1.0, 2), (2.0, 5), (3.0, 9), (4.0, 9), (5.0, 20))
 )
 def test_evictions_between_two_moments(from_us: int, to_us: int, count: int) -> None:
     """From the last count that was answered before to the first that was asked for after."""
-    assert facts_of(evicting(*COUNTS).history()).nodes.evicted_between(1, from_us, to_us) == ("a", count)
+    assert facts_of(evicting(*COUNTS).history()).ownership.evicted_between(1, from_us, to_us) == ("a", count)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_evictions_between_two_moments(from_us: int, to_us: int, count: int) -> 
 def test_evictions_count_at_the_memory_limit_only(memory: int, limit: int, count: int) -> None:
     """From nine tenths of the limit on; where there is none, nothing is evicted for want of memory."""
     assert MEMORY_FULL_SHARE == 0.9
-    nodes = facts_of(evicting(*COUNTS, memory=memory, limit=limit).history()).nodes
+    nodes = facts_of(evicting(*COUNTS, memory=memory, limit=limit).history()).ownership
     assert nodes.evicted_between(1, us(1.0), us(1.9)) == ("a", count)
 
 
@@ -169,15 +169,15 @@ def test_memory_at_its_limit_once_is_enough() -> None:
     """Eviction makes room: the sample after it may be below."""
     sketch = evicting((1.0, 0), (2.0, 3), (3.0, 3))
     sketch.samples[2].memory_bytes = 10
-    assert facts_of(sketch.history()).nodes.evicted_between(1, us(1.0), us(2.5)) == ("a", 3)
+    assert facts_of(sketch.history()).ownership.evicted_between(1, us(1.0), us(2.5)) == ("a", 3)
     sketch.samples[1].memory_bytes = 10
     sketch.samples[0].memory_bytes = 100  # before: says nothing about the time that is asked for
-    assert facts_of(sketch.history()).nodes.evicted_between(1, us(1.0), us(2.5)) == ("a", 0)
+    assert facts_of(sketch.history()).ownership.evicted_between(1, us(1.0), us(2.5)) == ("a", 0)
 
 
 def test_counter_of_another_process_says_nothing() -> None:
     """Each process counts from nought."""
-    nodes = facts_of(evicting(*COUNTS, run_ids=("a", "a", "b", "b", "b")).history()).nodes
+    nodes = facts_of(evicting(*COUNTS, run_ids=("a", "a", "b", "b", "b")).history()).ownership
     assert nodes.evicted_between(1, us(1.0), us(2.5)) == ("", 0)
     assert nodes.evicted_between(1, us(1.0), us(1.9)) == ("a", 3)
     assert nodes.evicted_between(1, us(2.0), us(3.5)) == ("b", 4)
@@ -200,9 +200,9 @@ def test_evictions_across_a_change_of_roles_are_not_counted(from_us: int, to_us:
         sketch.sample("redis-2", sample.done_us / 1e6, run_id="c", evicted_keys=sample.evicted_keys)
         sketch.samples[-1].memory_bytes, sketch.samples[-1].memory_limit_bytes = 100, 100
     sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
-    _, count = facts_of(sketch.history()).nodes.evicted_between(1, from_us, to_us)
+    _, count = facts_of(sketch.history()).ownership.evicted_between(1, from_us, to_us)
     assert (count > 0) is counted
-    assert facts_of(sketch.history()).nodes.evicted_between(7, from_us, to_us) == ("", 0)
+    assert facts_of(sketch.history()).ownership.evicted_between(7, from_us, to_us) == ("", 0)
 
 
 @pytest.mark.parametrize(
@@ -212,15 +212,15 @@ def test_every_eviction_of_a_shard_was_heard(recorded: bool, missed: int, heard:
     """Events were switched on, and whoever listened there missed none."""
     sketch = Sketch(eviction_events=recorded)
     sketch.event("evictions-missed", 12.0, source="redis-x", shard=missed)
-    assert facts_of(sketch.history()).nodes.evictions_by_key(1) is heard
+    assert facts_of(sketch.history()).ownership.evictions_by_key(1) is heard
 
 
 def test_listener_of_nobody_knows_where_missed_them_everywhere() -> None:
     """Without a node and a shard it may have been any."""
     sketch = Sketch()
-    assert facts_of(sketch.history()).nodes.evictions_by_key(1)
+    assert facts_of(sketch.history()).ownership.evictions_by_key(1)
     sketch.event("evictions-missed", 12.0, shard=None)
-    assert not facts_of(sketch.history()).nodes.evictions_by_key(1)
+    assert not facts_of(sketch.history()).ownership.evictions_by_key(1)
 
 
 def test_first_eviction_of_a_key_counts() -> None:
@@ -231,7 +231,7 @@ def test_first_eviction_of_a_key_counts() -> None:
     events = [event for event in sketch.history().events if event.name == "evicted"]
     for event in events:
         event.key = "session:{x}"
-    nodes = facts_of(replace(sketch.history(), events=tuple(events))).nodes
+    nodes = facts_of(replace(sketch.history(), events=tuple(events))).ownership
     assert {place: event.t_us for place, event in nodes.evicted_at.items()} == {("session:{x}", 1): us(12.0)}
 
 
@@ -280,7 +280,7 @@ def test_flush_empties_the_database_with_the_sessions(
     target: str, scope: str, cache_database: int, emptied: bool
 ) -> None:
     """Unless it is the cache's own database, and that one alone."""
-    flushes = facts_of(flushed(target=target, scope=scope, cache_database=cache_database)).nodes.flushes
+    flushes = facts_of(flushed(target=target, scope=scope, cache_database=cache_database)).ownership.flushes
     assert bool(flushes) is emptied
     for one in flushes:
         assert (one.shard, one.from_us, one.by_us) == (1, us(11.5), us(12.0))
@@ -289,16 +289,18 @@ def test_flush_empties_the_database_with_the_sessions(
 
 def test_only_a_flush_flushes() -> None:
     """Another fault's effect is none; a flush that the observers heard of is, whoever did it."""
-    assert not facts_of(flushed(kind="kill")).nodes.flushes
-    assert not facts_of(flushed(name="no-effect")).nodes.flushes
-    assert [one.by_us for one in facts_of(flushed(kind="kill", name="flushed")).nodes.flushes] == [us(12.0)]
+    assert not facts_of(flushed(kind="kill")).ownership.flushes
+    assert not facts_of(flushed(name="no-effect")).ownership.flushes
+    assert [one.by_us for one in facts_of(flushed(kind="kill", name="flushed")).ownership.flushes] == [
+        us(12.0)
+    ]
 
 
 def test_flush_of_nobody_knows_which_shard_strikes_all() -> None:
     """The shard of the node, else the one that the event names, else every one."""
-    assert [one.shard for one in facts_of(flushed(node=None, shard=2)).nodes.flushes] == [2]
-    assert [one.shard for one in facts_of(flushed(node="redis-1", shard=2)).nodes.flushes] == [1]
-    assert sorted(one.shard for one in facts_of(flushed(node=None)).nodes.flushes) == [1, 2]
+    assert [one.shard for one in facts_of(flushed(node=None, shard=2)).ownership.flushes] == [2]
+    assert [one.shard for one in facts_of(flushed(node="redis-1", shard=2)).ownership.flushes] == [1]
+    assert sorted(one.shard for one in facts_of(flushed(node=None)).ownership.flushes) == [1, 2]
 
 
 @pytest.mark.parametrize(("node", "lost"), [("redis-1", 1), ("redis-2", 0)])
@@ -308,7 +310,7 @@ def test_owner_that_comes_back_empty_lost_its_shard(node: str, lost: int) -> Non
     for at, run_id, keys in ((1.0, "a", 100), (5.0, "b", 0)):
         role = "primary" if node == "redis-1" else "replica"
         sketch.sample(node, at, role=role, run_id=run_id, keys=keys)
-    reborn = facts_of(sketch.history()).nodes.reborn
+    reborn = facts_of(sketch.history()).ownership.reborn
     assert [(one.shard, one.by_us, one.cause) for one in reborn] == [
         (1, us(5.0), Cause.RESTARTED_EMPTY)
     ] * lost

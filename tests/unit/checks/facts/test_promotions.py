@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.ownership import Nodes, Standing
+from harness.checks.facts.ownership import Ownership, Standing
 from harness.checks.facts.promotions import CLOSE_US, SAME_PROMOTION_US, Owner
 from harness.checks.facts.shards import Shards
 from harness.checks.run import run_checks
@@ -55,12 +55,12 @@ def recorded(past: Past) -> History:
 
 
 def owners(history: History, shard: int = 1) -> list[str]:
-    return [owner.node for owner in facts_of(history).nodes.owners[shard]]
+    return [owner.node for owner in facts_of(history).ownership.owners[shard]]
 
 
 def test_old_primary_that_never_was_a_replica_leads_again() -> None:
     """Sentinels published it twice, and its role never changed: it owns, is deposed, and owns again."""
-    nodes = facts_of(recorded(leads_again()[0])).nodes
+    nodes = facts_of(recorded(leads_again()[0])).ownership
     assert [owner.node for owner in nodes.owners[1]] == ["redis-1", "redis-2", "redis-1"]
     again = nodes.owners[1][-1]
     assert (again.from_us, again.by_us) == (us(ORDERED_S), us(NOTICED_S))
@@ -88,7 +88,7 @@ def test_restarted_old_primary_that_nobody_publishes_owns_nothing() -> None:
     ]
     history = recorded(past)
     assert owners(history) == ["redis-1", "redis-2"]
-    assert facts_of(history).nodes.standing("redis-1", us(9.0), us(9.1)) is Standing.DEPOSED
+    assert facts_of(history).ownership.standing("redis-1", us(9.0), us(9.1)) is Standing.DEPOSED
 
 
 def test_late_publication_of_a_known_change_is_no_new_one() -> None:
@@ -106,7 +106,7 @@ def test_same_sentinel_says_it_again_and_nothing_changes() -> None:
     assert owners(recorded(past)) == ["redis-1", "redis-2", "redis-1"]
 
 
-def published(*told: tuple[float, str, str], ordered: tuple[float, str] | None = None) -> Nodes:
+def published(*told: tuple[float, str, str], ordered: tuple[float, str] | None = None) -> Ownership:
     """Only publications are known: (second, sentinel, node)."""
     sketch = Sketch()
     sketch.sample("redis-1", 1.0, role="primary", run_id="x")
@@ -114,7 +114,7 @@ def published(*told: tuple[float, str, str], ordered: tuple[float, str] | None =
         sketch.event("published", at, source=sentinel, node=node, error_s=0.02)
     if ordered is not None:
         sketch.event("+failover-state-wait-promotion", ordered[0], node=ordered[1], error_s=0.02)
-    return facts_of(sketch.history()).nodes
+    return facts_of(sketch.history()).ownership
 
 
 def test_publication_alone_is_a_change_of_owner() -> None:
@@ -139,10 +139,10 @@ def test_node_cannot_have_led_before_its_process_was_there() -> None:
     sketch.sample("redis-2", 10.4, role="primary", run_id="new")
     sketch.sample("redis-2", 11.4, role="primary", run_id="newer")
     sketch.event("published", 11.0, node="redis-2")
-    promoted = facts_of(sketch.history()).nodes.owners[1][1]
+    promoted = facts_of(sketch.history()).ownership.owners[1][1]
     assert promoted.by_us == us(10.2)  # its role said so first
     sketch.samples[0].role = sketch.samples[1].role = sketch.samples[2].role = ""
-    assert facts_of(sketch.history()).nodes.owners[1][1] == Owner("redis-2", us(10.2) - 500, us(11.0))
+    assert facts_of(sketch.history()).ownership.owners[1][1] == Owner("redis-2", us(10.2) - 500, us(11.0))
 
 
 def test_one_after_the_other_are_different_owners() -> None:
@@ -160,7 +160,7 @@ def test_change_that_is_only_to_come_explains_no_publication() -> None:
     for at, role in ((14.0, "replica"), (15.0, "primary")):
         sketch.sample("redis-2", at, role=role, run_id="x")
     sketch.event("published", 11.0, node="redis-2")
-    assert [one.by_us for one in facts_of(sketch.history()).nodes.owners[1][1:]] == [us(11), us(15)]
+    assert [one.by_us for one in facts_of(sketch.history()).ownership.owners[1][1:]] == [us(11), us(15)]
 
 
 @pytest.mark.parametrize(("apart_s", "count"), [(2.9, 1), (3.0, 2), (3.1, 2)])
@@ -171,7 +171,7 @@ def test_promotion_told_and_sampled_close_together_is_one(apart_s: float, count:
     for at, role in ((10.4, "replica"), (10.5, "primary"), (20.0, "primary")):
         sketch.sample("redis-2", at, role=role, run_id="x")
     sketch.event("promoted", 10.5 + apart_s, node="redis-2")
-    assert len(facts_of(sketch.history()).nodes.owners[1]) == 1 + count
+    assert len(facts_of(sketch.history()).ownership.owners[1]) == 1 + count
 
 
 def test_promotion_known_to_a_sixth_of_a_second_is_a_moment() -> None:
@@ -222,7 +222,7 @@ def test_migrated_replica_is_promoted_in_the_shard_that_it_migrated_to() -> None
         (12.0, "redis-8", "primary", 1),
         promoted=12.0,
     )
-    nodes = facts_of(history).nodes
+    nodes = facts_of(history).ownership
     assert owners(history) == ["redis-1", "redis-8"]
     assert owners(history, 2) == ["redis-2"]
     assert [one.node for one in nodes.failovers(us(10.0), 1)] == ["redis-8"]
@@ -283,7 +283,7 @@ def sampled(*roles: tuple[float, str], told: tuple[tuple[str, float, float], ...
         sketch.sample("redis-2", at + 0.0005, role=role, run_id="x")
     for name, at, error_s in told:
         sketch.event(name, at, node="redis-2", error_s=error_s)
-    return facts_of(sketch.history()).nodes.owners[1][1:]
+    return facts_of(sketch.history()).ownership.owners[1][1:]
 
 
 TURNED = ((10.0, "replica"), (11.0, "primary"))
@@ -347,7 +347,7 @@ def test_what_is_said_of_another_node_narrows_nothing() -> None:
     for at, role in TURNED:
         sketch.sample("redis-2", at + 0.0005, role=role, run_id="x")
     sketch.event("+promoted-slave", 10.5, node="redis-3")
-    line = facts_of(sketch.history()).nodes.owners[1]
+    line = facts_of(sketch.history()).ownership.owners[1]
     assert Owner("redis-2", us(10.0), us(11.0005)) in line
 
 
@@ -376,6 +376,6 @@ def test_heirs_come_one_after_the_other(t_us: int, heirs: list[str]) -> None:
 def test_failovers_of_one_shard_or_of_all_in_their_order() -> None:
     """Where two shards change, both are told, the earlier first."""
     history = cluster((12.0, "redis-8", "primary", 2), (11.0, "redis-4", "primary", 1))
-    nodes = facts_of(history).nodes
+    nodes = facts_of(history).ownership
     assert [one.node for one in nodes.failovers(0)] == ["redis-4", "redis-8"]
     assert [one.node for one in nodes.failovers(0, 2)] == ["redis-8"]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.request_ends import Closings, told_open
+from harness.checks.facts.request_ends import RequestEnds, told_open
 from harness.checks.facts.step_effects import FOREVER
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.judge import judge
 from harness.checks.run import run_checks
 from harness.model.history import History
@@ -86,7 +86,7 @@ def test_value_that_was_seen_closes_its_attempt() -> None:
     past.fail_over("redis-2", 3.0)
     past.read(ann, 4.0)
     history = past.history()
-    assert Index(history).sessions[ann].creations[0].until_us == us(1.5 + 0.001)
+    assert Timelines(history).sessions[ann].creations[0].until_us == us(1.5 + 0.001)
     assert "resurrected-session" in names(history)
     unseen = replace(history, operations=(history.operations[0], *history.operations[2:]))
     assert "resurrected-session" not in names(unseen)
@@ -98,7 +98,7 @@ def test_value_of_two_unanswered_attempts_closes_neither() -> None:
     ann = past.log_in("ann", 1.0)
     past.change(ann, 2.0, attempts=[(2.0, 2.1, None), (2.5, None, None)], outcome="unknown")
     past.read(ann, 4.0)
-    (write,) = Index(past.history()).sessions[ann].writes
+    (write,) = Timelines(past.history()).sessions[ann].writes
     assert write.extra == 2
     assert write.until_us == FOREVER
 
@@ -112,7 +112,7 @@ def sample(at: float, role: str, *, link_up: bool | None = None, run_id: str = "
     )
 
 
-def closings(*samples: NodeSample, told: tuple[Unanswered, ...] = (), **changes: Any) -> Closings:
+def request_ends(*samples: NodeSample, told: tuple[Unanswered, ...] = (), **changes: Any) -> RequestEnds:
     connection = Connection(id=7, web_server="web-1", node="redis-1", run_id="one", opened_us=0)
     history = replace(
         Past().history(),
@@ -121,10 +121,10 @@ def closings(*samples: NodeSample, told: tuple[Unanswered, ...] = (), **changes:
         unanswered=told,
         **changes,  # fields of History
     )
-    return facts_of(history).closings
+    return facts_of(history).request_ends
 
 
-def over_s(found: Closings) -> float:
+def over_s(found: RequestEnds) -> float:
     return found.over_us(7, us(SENT_S)) / 1e6
 
 
@@ -150,20 +150,20 @@ def test_nodes_themselves_prove_an_attempt_over(
     proof: str, samples: tuple[NodeSample, ...], over: float
 ) -> None:
     """A new process; a replica that stays one, which refuses writes."""
-    assert over_s(closings(*samples)) == pytest.approx(over), proof
+    assert over_s(request_ends(*samples)) == pytest.approx(over), proof
 
 
 def test_earliest_proof_counts() -> None:
     """Told at 3 by the node's list of clients, before its process was seen gone."""
     told = (Unanswered(connection=7, closed_us=us(3), closed_by="not listed"),)
     samples = (sample(1, "primary"), sample(5, "primary", run_id="two"))
-    assert over_s(closings(*samples, told=told)) == pytest.approx(3.0)
+    assert over_s(request_ends(*samples, told=told)) == pytest.approx(3.0)
 
 
 def test_history_that_breaks_off_does_not_prove_that_a_replica_stayed_one() -> None:
     """It may have been promoted right after."""
     samples = (sample(1, "primary"), sample(4, "replica", link_up=True))
-    assert over_s(closings(*samples, incomplete="killed")) == FOREVER
+    assert over_s(request_ends(*samples, incomplete="killed")) == FOREVER
 
 
 @pytest.mark.parametrize("name", ["replica-read-only", "slave-read-only"])
@@ -178,15 +178,15 @@ def test_replica_that_takes_writes_proves_no_attempt_over(
     topology = replace(deployment.topology, **{where: {name: said}})  # type: ignore[arg-type]
     scenario = replace(plan.scenario, deployment=replace(deployment, topology=topology))
     samples = (sample(1, "primary"), sample(4, "replica", link_up=True))
-    assert over_s(closings(*samples, plan=replace(plan, scenario=scenario))) == over
+    assert over_s(request_ends(*samples, plan=replace(plan, scenario=scenario))) == over
 
 
 def test_open_attempts_are_listed_with_the_reason() -> None:
     """But not those that something else proves to be over."""
     told = (Unanswered(connection=7, closed_by="redis-1 still lists 10.0.0.1:4"),)
-    ((connection, why),) = closings(sample(1, "primary"), told=told).open()
+    ((connection, why),) = request_ends(sample(1, "primary"), told=told).open()
     assert (connection.id, why) == (7, "redis-1 still lists 10.0.0.1:4")
-    assert closings(sample(1, "primary"), sample(5, "primary", run_id="two"), told=told).open() == []
+    assert request_ends(sample(1, "primary"), sample(5, "primary", run_id="two"), told=told).open() == []
 
 
 @pytest.mark.parametrize("at", [None, 1.8])
@@ -216,13 +216,13 @@ def test_whereabouts_of_a_write_come_from_looks_after_its_ack() -> None:
     """Who had it; and who, asked after it was acked, had not. Earlier absence says nothing."""
     entries = (look(2, "redis-2", 4.0, "1"), look(1, "redis-1", 3.0, "1", "5"), look(3, "redis-1", 1.0, "1"))
     readings = (ForensicReading(n=1, node="redis-1", moment="demoted", sent_us=0, done_us=0),)
-    index = Index(replace(Past().history(), forensics=entries, readings=readings))
-    assert [one.reading for one in index.forensics("s")] == [3, 1, 2]
-    assert index.forensics("nobody") == ()
-    found = index.last_looks.whereabouts("s", "5", us(2.0))
+    timelines = Timelines(replace(Past().history(), forensics=entries, readings=readings))
+    assert [one.reading for one in timelines.forensics("s")] == [3, 1, 2]
+    assert timelines.forensics("nobody") == ()
+    found = timelines.last_looks.whereabouts("s", "5", us(2.0))
     assert found.nodes == ("redis-1",)
     assert [one.node for one in found.lacked] == ["redis-2"]
-    assert index.last_looks.moment(found.held[0]) == "demoted"
+    assert timelines.last_looks.moment(found.held[0]) == "demoted"
 
 
 # ---------------------------------------------------------------- each proof on its edge
@@ -235,12 +235,12 @@ def test_replica_that_stays_one_ends_what_was_sent_to_it_at_once() -> None:
         sample(1.5, "replica", link_up=True),
         sample(4, "replica", link_up=True),
     )
-    assert over_s(closings(*followed)) == SENT_S
+    assert over_s(request_ends(*followed)) == SENT_S
     silent = sample(6, "primary")
     silent.reachable = False
-    assert over_s(closings(*followed, silent)) == SENT_S
+    assert over_s(request_ends(*followed, silent)) == SENT_S
     later = (sample(1, "primary"), sample(SENT_S + 1, "replica", link_up=True))
-    assert over_s(closings(*later)) == SENT_S + 1
+    assert over_s(request_ends(*later)) == SENT_S + 1
 
 
 def test_replica_that_takes_writes_ends_nothing() -> None:
@@ -253,13 +253,13 @@ def test_replica_that_takes_writes_ends_nothing() -> None:
                 deployment = plan.scenario.deployment
                 topology = replace(deployment.topology, **{part: {name: value}})  # type: ignore[arg-type]
                 scenario = replace(plan.scenario, deployment=replace(deployment, topology=topology))
-                found = closings(*samples, plan=replace(plan, scenario=scenario))
+                found = request_ends(*samples, plan=replace(plan, scenario=scenario))
                 assert over_s(found) == over, (part, name, value)
 
 
 def test_attempt_over_a_connection_that_nobody_knows_is_open() -> None:
     """Nothing can be proved of it."""
-    found = closings(sample(1, "primary"), sample(5, "primary", run_id="two"))
+    found = request_ends(sample(1, "primary"), sample(5, "primary", run_id="two"))
     assert found.over_us(8, us(SENT_S)) == FOREVER
     assert found.over_us(None, us(SENT_S)) == FOREVER
 
@@ -276,7 +276,7 @@ def test_connection_that_names_no_process_led_to_the_one_of_then() -> None:
             sample(6, "primary", run_id="three"),
         ),
     )
-    found = facts_of(history).closings
+    found = facts_of(history).request_ends
     assert [found.over_us(7, us(at)) for at in (2, 5, 5.5, 6)] == [us(5), us(6), us(6), FOREVER]
 
 
@@ -291,7 +291,7 @@ def test_open_attempts_are_counted_in_words() -> None:
     )
 
     def said(*told: Unanswered) -> str:
-        return told_open(facts_of(replace(history, unanswered=told)).closings)
+        return told_open(facts_of(replace(history, unanswered=told)).request_ends)
 
     seven, eight = (Unanswered(connection=n, closed_by="still listed") for n in (7, 8))
     end = "got no reply and may have executed at any time before the run ended: still listed"

@@ -38,7 +38,7 @@ def reborn(
 
 
 def restart(history: History) -> Restart:
-    (found,) = facts_of(history).nodes.restarts
+    (found,) = facts_of(history).ownership.restarts
     return found
 
 
@@ -111,7 +111,7 @@ def test_restarts_are_told_in_their_order() -> None:
     for node, at in (("redis-1", 5.0), ("redis-2", 3.0)):
         sketch.sample(node, 1.0, role="replica", run_id="a", keys=1)
         sketch.sample(node, at, role="replica", run_id="b", keys=1)
-    assert [one.node for one in facts_of(sketch.history()).nodes.restarts] == ["redis-2", "redis-1"]
+    assert [one.node for one in facts_of(sketch.history()).ownership.restarts] == ["redis-2", "redis-1"]
 
 
 def test_number_is_what_was_read_and_not_what_users_added_since() -> None:
@@ -131,7 +131,7 @@ def test_process_that_is_asked_twice_is_no_restart() -> None:
     sketch = Sketch()
     for at, run_id in ((1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "c")):
         sketch.sample("redis-1", at, role="primary", run_id=run_id, keys=10)
-    assert [(one.run_id, one.by_us) for one in facts_of(sketch.history()).nodes.restarts] == [
+    assert [(one.run_id, one.by_us) for one in facts_of(sketch.history()).ownership.restarts] == [
         ("b", us(3)),
         ("c", us(5)),
     ]
@@ -143,11 +143,11 @@ def test_only_the_shards_owner_loses_data_by_a_restart() -> None:
     for node, role in (("redis-1", "primary"), ("redis-2", "replica")):
         sketch.sample(node, 10.0, role=role, run_id="old", keys=100)
         sketch.sample(node, 10.2, role=role, run_id="new", keys=0)
-    (loss,) = facts_of(sketch.history()).nodes.reborn
+    (loss,) = facts_of(sketch.history()).ownership.reborn
     assert (loss.shard, loss.from_us, loss.by_us) == (1, us(10.0) - 500, us(10.2))
     assert (loss.cause, loss.why) == (Cause.RESTARTED_EMPTY, "redis-1 came back with 0 of 100 keys")
     sketch.event("promoted", 10.1, node="redis-3")
-    assert facts_of(sketch.history()).nodes.reborn == []
+    assert facts_of(sketch.history()).ownership.reborn == []
 
 
 def from_snapshot(taken: float) -> tuple[Past, str, str]:

@@ -39,7 +39,7 @@ def test_node_that_names_a_shard_which_the_plan_has_not_is_of_unknown_standing()
     sketch.sample("redis-3", 1.0, role="replica", shard=9)
     sketch.sample("redis-3", 2.0, role="primary", shard=9)
     sketch.event("published", 3.0, source="redis-2", node="redis-3")
-    nodes = facts_of(sketch.history()).nodes
+    nodes = facts_of(sketch.history()).ownership
     assert nodes.standing("redis-3", us(4.0), us(4.1)) is Standing.UNKNOWN
     assert list(nodes.heirs("redis-3", us(4.0))) == []
     assert nodes.standing("redis-1", us(4.0), us(4.1)) is Standing.PRIMARY

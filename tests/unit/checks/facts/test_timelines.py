@@ -1,4 +1,4 @@
-"""What an index of a history holds of each session: which records count, as what, and up to when."""
+"""What the timelines of a history hold of each session: which records count, as what, and up to when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from harness.checks.facts.step_effects import FOREVER, NEVER, State
-from harness.checks.facts.timelines import Index, Timeline
+from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.history import History
 from harness.model.records import AuditSummary, ClockPair
 from harness.model.words import StepKind
@@ -19,7 +19,7 @@ from lab.records import us
 
 def _timeline(past: Past | History, n: int = 0) -> Timeline:
     history = past.history() if isinstance(past, Past) else past
-    return list(Index(history).sessions.values())[n]
+    return list(Timelines(history).sessions.values())[n]
 
 
 def _past(**how: Any) -> tuple[Past, str]:
@@ -46,9 +46,9 @@ def test_session_whose_log_in_is_not_recorded_has_the_key_of_its_own_operations(
     other = past.log_in("ann", 1.1)
     past.logout_everywhere(ann, 2.0)
     history = past.history()
-    index = Index(replace(history, operations=history.operations[2:]))
-    assert index.sessions[ann].key == f"session:{{{ann}}}"
-    assert {one.key for session, one in index.sessions.items() if session == other} == {""}
+    timelines = Timelines(replace(history, operations=history.operations[2:]))
+    assert timelines.sessions[ann].key == f"session:{{{ann}}}"
+    assert {one.key for session, one in timelines.sessions.items() if session == other} == {""}
 
 
 def test_sights_are_in_the_order_in_which_they_were_sent() -> None:
@@ -153,7 +153,7 @@ def test_logout_everywhere_is_kept_by_user_if_it_was_acked() -> None:
     past.logout_everywhere(ann, 2.0)
     past.logout_everywhere(ann, 3.0, outcome="unknown", executed=False)
     past.logout(ann, 4.0)
-    assert [one.id for one in Index(past.history()).everywhere["ann"]] == [2]
+    assert [one.id for one in Timelines(past.history()).everywhere["ann"]] == [2]
 
 
 def test_list_that_names_a_session_is_a_sight_of_its_entry() -> None:
@@ -164,9 +164,9 @@ def test_list_that_names_a_session_is_a_sight_of_its_entry() -> None:
     history = past.history()
     (listing, *_) = history.operations[2].steps
     listing.members = (ann, bob, "f" * 32)
-    index = Index(history)
-    assert [len(index.sessions[one].entries) for one in (ann, bob)] == [2, 0]  # SMEMBERS, SREM
-    assert "f" * 32 not in index.sessions
+    timelines = Timelines(history)
+    assert [len(timelines.sessions[one].entries) for one in (ann, bob)] == [2, 0]  # SMEMBERS, SREM
+    assert "f" * 32 not in timelines.sessions
 
 
 def test_answer_that_took_fewer_out_than_asked_is_no_sight_of_each() -> None:
@@ -178,8 +178,8 @@ def test_answer_that_took_fewer_out_than_asked_is_no_sight_of_each() -> None:
     cleared = history.operations[2].steps[-1]
     for reply, entries in (("1", 1), ("2", 2)):
         cleared.reply = reply
-        index = Index(history)
-        assert [len(index.sessions[one].entries) for one in (ann, other)] == [entries, entries]
+        timelines = Timelines(history)
+        assert [len(timelines.sessions[one].entries) for one in (ann, other)] == [entries, entries]
 
 
 def test_removal_is_of_the_session_that_it_names() -> None:
@@ -195,8 +195,8 @@ def test_removal_is_of_the_session_that_it_names() -> None:
         (None, None, ann),
     ):
         removed.member, removed.session = member, session
-        index = Index(history)
-        assert [one for one in (ann, other) if index.sessions[one].removals] == [expected]
+        timelines = Timelines(history)
+        assert [one for one in (ann, other) if timelines.sessions[one].removals] == [expected]
 
 
 def test_removal_is_acked_also_where_it_found_nothing() -> None:
@@ -217,9 +217,9 @@ def test_list_that_is_deleted_takes_all_of_its_users_sessions_out() -> None:
     past.logout(ann, 2.0)
     history = past.history()
     history.operations[3].steps[1].does = StepKind.INDEX_DESTROY
-    index = Index(history)
-    assert [len(index.sessions[one].removals) for one in (ann, other, bob)] == [1, 1, 0]
-    assert [len(index.sessions[one].unindexed) for one in (ann, other, bob)] == [1, 1, 0]
+    timelines = Timelines(history)
+    assert [len(timelines.sessions[one].removals) for one in (ann, other, bob)] == [1, 1, 0]
+    assert [len(timelines.sessions[one].unindexed) for one in (ann, other, bob)] == [1, 1, 0]
 
 
 # ---------------------------------------------------------------- pieces
@@ -267,11 +267,11 @@ def test_valid_pass_alone_counts() -> None:
     past, _ = _past()
     history = past.history()
     assert _timeline(history).primary is not None
-    assert Index(history).audited
+    assert Timelines(history).audited
     for summary in (None, AuditSummary(passes=3), AuditSummary(passes=2, valid_pass=2)):
         other = replace(history, audit_summary=summary)
         assert _timeline(other).primary is None
-        assert Index(other).audited is (summary is not None and summary.valid_pass is not None)
+        assert Timelines(other).audited is (summary is not None and summary.valid_pass is not None)
 
 
 def test_answer_of_the_primary_speaks_for_the_session() -> None:
@@ -335,9 +335,9 @@ def test_replies_that_were_mixed_up_are_kept_with_their_session() -> None:
     past.read(ann, 4.0, outcome="unknown", error="reply-mixed-up: SET answered []")
     history = past.history()
     history.operations[3].steps[0].does = StepKind.ACQUIRE
-    index = Index(history)
-    assert [operation.id for operation, _ in index.sessions[ann].mixed_up] == [2, 4]
-    assert [operation.id for operation, _ in index.locking] == [4]
+    timelines = Timelines(history)
+    assert [operation.id for operation, _ in timelines.sessions[ann].mixed_up] == [2, 4]
+    assert [operation.id for operation, _ in timelines.locking] == [4]
 
 
 # ---------------------------------------------------------------- moments
@@ -354,9 +354,9 @@ def test_attempt_whose_value_was_seen_is_over_then() -> None:
     past = Past()
     bob = past.log_in("bob", 1.0, outcome="unknown", executed=1.1)
     past.read(bob, 3.0)
-    index = Index(past.history())
-    timeline = index.sessions[bob]
-    assert {one.until_us for one in (*timeline.creations, *timeline.setters, *index.logins["bob"])} == {
+    timelines = Timelines(past.history())
+    timeline = timelines.sessions[bob]
+    assert {one.until_us for one in (*timeline.creations, *timeline.setters, *timelines.logins["bob"])} == {
         us(3.001)
     }
 
@@ -376,27 +376,31 @@ def test_drift_of_the_clocks_widens_what_cannot_be_measured(
     """Two milliseconds and the drift; beyond fifty no deadline can be judged."""
     past, _ = _past()
     past.drift_ms = drift_ms
-    index = Index(past.history())
-    assert (index.epsilon_us, index.tolerance_us, index.clocks_known) == (epsilon_us, tolerance_us, known)
+    timelines = Timelines(past.history())
+    assert (timelines.epsilon_us, timelines.tolerance_us, timelines.clocks_known) == (
+        epsilon_us,
+        tolerance_us,
+        known,
+    )
 
 
 def test_run_without_clocks_knows_no_deadline() -> None:
     """A second of drift is assumed."""
     past, _ = _past()
     past.clocks = False
-    index = Index(past.history())
-    assert (index.epsilon_us, index.clocks_known) == (1_002_000, False)
+    timelines = Timelines(past.history())
+    assert (timelines.epsilon_us, timelines.clocks_known) == (1_002_000, False)
     one = replace(past.history(), clocks=(ClockPair(t_us=5, wall_us=9),))
-    assert Index(one).epsilon_us == 2000
+    assert Timelines(one).epsilon_us == 2000
 
 
 def test_run_that_was_broken_off_proves_nothing_of_its_end() -> None:
     """Less than a client may wait, and what the recorder may have held."""
     past, _ = _past()
-    assert Index(past.history()).horizon_us == FOREVER
+    assert Timelines(past.history()).horizon_us == FOREVER
     past.complete = False
-    index = Index(past.history())
-    assert index.horizon_us == us(30.0) - us(1.0) - 50_000
+    timelines = Timelines(past.history())
+    assert timelines.horizon_us == us(30.0) - us(1.0) - 50_000
 
 
 # ---------------------------------------------------------------- connections
@@ -413,14 +417,14 @@ def test_connection_is_that_of_the_answered_attempt() -> None:
     history = replace(history, connections=(first, second))
     answered.attempts[0].connection = 77
     unknown.attempts[0].connection = 77
-    index = Index(history)
-    assert index.connection_for(answered, answered.steps[0]) is first
-    assert index.connection_for(unknown, unknown.steps[0]) is first
+    timelines = Timelines(history)
+    assert timelines.connection_for(answered, answered.steps[0]) is first
+    assert timelines.connection_for(unknown, unknown.steps[0]) is first
     unknown.attempts[1].connection = None
-    assert index.connection_for(unknown, unknown.steps[0]) is second
+    assert timelines.connection_for(unknown, unknown.steps[0]) is second
     unknown.attempts[0].connection = 78
-    assert index.connection_for(unknown, unknown.steps[0]) is None
+    assert timelines.connection_for(unknown, unknown.steps[0]) is None
     unknown.attempts[0].connection = None
-    assert index.connection_for(unknown, unknown.steps[0]) is None
+    assert timelines.connection_for(unknown, unknown.steps[0]) is None
     answered.attempts[1].connection = None
-    assert index.connection_for(answered, answered.steps[0]) is None
+    assert timelines.connection_for(answered, answered.steps[0]) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.measures.session_counts import count_sessions
 from harness.checks.run import run_checks
 from harness.model.judgement import Finding, SessionCounts
@@ -22,7 +22,7 @@ def _counted(past: Past, *findings: Finding, at_risk: bool | None = True) -> Ses
     if at_risk is None:
         return run_checks(history)[2]
     return count_sessions(
-        Index(history), findings, {one.sid for one in past.doings} if at_risk else set[str]()
+        Timelines(history), findings, {one.sid for one in past.doings} if at_risk else set[str]()
     )
 
 

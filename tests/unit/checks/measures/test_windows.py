@@ -290,4 +290,4 @@ def test_window_is_told_in_seconds_from_the_effect() -> None:
     sketch.steady(WRITE, 11.0, 20.0)
     (window,) = windows(sketch)
     assert window.start_s == pytest.approx(9.902 - 10.0)
-    assert windows_from([], "write", "all", facts_of(sketch.history()).moments) == ()
+    assert windows_from([], "write", "all", facts_of(sketch.history()).landmarks) == ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.acked_writes import judge_witnesses, twice
 from harness.checks.run import run_checks
 from harness.model.judgement import Finding
@@ -18,13 +18,13 @@ from lab.past import Past
 
 def _lost(past: Past) -> tuple[list[int], int]:
     """The operations whose writes are lost, and how many more may be."""
-    counted = judge_witnesses(Index(past.history()))
+    counted = judge_witnesses(Timelines(past.history()))
     lost = [one.operations[0] for one in counted.findings if one.name == "lost-write"]
     return lost, counted.undecidable.get("lost-write", 0)
 
 
 def _found(past: Past, name: str) -> list[Finding]:
-    return [one for one in judge_witnesses(Index(past.history())).findings if one.name == name]
+    return [one for one in judge_witnesses(Timelines(past.history())).findings if one.name == name]
 
 
 # ---------------------------------------------------------------- lists that may have been evicted
@@ -163,7 +163,7 @@ def test_increment_is_there_more_often_than_it_was_asked_for() -> None:
     past.change(ann, 3.0)
     past.add(ann, 4.0)
     _written(past, ann, "1", "2", "3", "3", "2", "2", "4", "9", "9")
-    (timeline,) = Index(past.history()).sessions.values()
+    (timeline,) = Timelines(past.history()).sessions.values()
     assert [(effect.operation.id, times) for effect, times in twice(timeline)] == [(2, 3)]
 
 
@@ -172,10 +172,10 @@ def test_increments_that_are_there_once_each_are_no_more_than_asked_for() -> Non
     past = Past()
     ann = past.log_in("ann", 1.0)
     past.add(ann, 2.0)
-    (timeline,) = Index(past.history()).sessions.values()
+    (timeline,) = Timelines(past.history()).sessions.values()
     assert twice(timeline) == []
     past.silent = {"redis-1"}
-    (timeline,) = Index(past.history()).sessions.values()
+    (timeline,) = Timelines(past.history()).sessions.values()
     assert twice(timeline) == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.facts.step_effects import FOREVER, Sight, State, StepEffect
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.counters import Counter, Look, judge_counters
 from harness.model.history import History
 from harness.model.judgement import Finding
@@ -233,7 +233,7 @@ def test_last_additions_and_last_removals_before_a_moment() -> None:
 
 
 def _findings(past: Past | History) -> list[Finding]:
-    return judge_counters(Index(past if isinstance(past, History) else past.history())).findings
+    return judge_counters(Timelines(past if isinstance(past, History) else past.history())).findings
 
 
 def _one(past: Past | History) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.fields import is_total, judge_registers
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -16,7 +16,7 @@ from lab.past import Past
 
 
 def _found(past: Past) -> list[Finding]:
-    return judge_registers(Index(past.history())).findings
+    return judge_registers(Timelines(past.history())).findings
 
 
 def _names(past: Past) -> list[str]:

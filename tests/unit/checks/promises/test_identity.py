@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.identity import judge_identity
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -17,7 +17,7 @@ from lab.records import us
 
 
 def _found(past: Past) -> list[Finding]:
-    return judge_identity(Index(past.history())).findings
+    return judge_identity(Timelines(past.history())).findings
 
 
 def _names(past: Past) -> list[str]:
@@ -181,8 +181,8 @@ def test_session_of_nobody_known_is_not_judged() -> None:
             "operations": history.operations[1:],
         }
     )
-    assert judge_identity(Index(history)).findings == []
-    assert ann in Index(history).sessions
+    assert judge_identity(Timelines(history)).findings == []
+    assert ann in Timelines(history).sessions
 
 
 def test_empty_look_shows_no_value() -> None:

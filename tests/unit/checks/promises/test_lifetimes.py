@@ -10,7 +10,7 @@ from msgspec.structs import replace as changed
 from harness.checks.facts.offsets import Offsets, Span
 from harness.checks.facts.replayed_timeouts import expires_relatively, replayed_us
 from harness.checks.facts.step_effects import FOREVER
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.records import NodeSample
@@ -141,12 +141,12 @@ def test_node_that_acked_it_counts_nothing_anew() -> None:
     past.fail_over("redis-2", 4.0)
     past.read(ann, 4.2)
     past.read(ann, 4.4, node="redis-1")
-    index = Index(past.history())
-    timeline = index.sessions[ann]
+    timelines = Timelines(past.history())
+    timeline = timelines.sessions[ann]
     made, (before, after, old) = timeline.creations[0], [one for one in timeline.sights if one.step]
-    assert replayed_us(index, made, before) == made.until_us
-    assert replayed_us(index, made, after) == 4.0e6
-    assert replayed_us(index, made, old) == 4.0e6
+    assert replayed_us(timelines, made, before) == made.until_us
+    assert replayed_us(timelines, made, after) == 4.0e6
+    assert replayed_us(timelines, made, old) == 4.0e6
 
 
 def test_whoever_answered_had_executed_it() -> None:
@@ -154,9 +154,9 @@ def test_whoever_answered_had_executed_it() -> None:
     past = Past(idle_s=4.0, engine=OLD)
     ann = past.log_in("ann", 1.0)
     past.read(ann, 2.0, node="redis-2")
-    index = Index(past.history())
-    timeline = index.sessions[ann]
-    assert replayed_us(index, timeline.creations[0], timeline.sights[0]) == timeline.sights[0].done_us
+    timelines = Timelines(past.history())
+    timeline = timelines.sessions[ann]
+    assert replayed_us(timelines, timeline.creations[0], timeline.sights[0]) == timeline.sights[0].done_us
 
 
 def test_unanswered_touch_may_have_been_executed_by_whoever_answered() -> None:
@@ -165,10 +165,10 @@ def test_unanswered_touch_may_have_been_executed_by_whoever_answered() -> None:
     ann = past.log_in("ann", 1.0)
     past.touch(ann, 2.0, outcome="unknown", executed=2.1)
     past.read(ann, 3.0)
-    index = Index(past.history())
-    timeline = index.sessions[ann]
+    timelines = Timelines(past.history())
+    timeline = timelines.sessions[ann]
     touch = timeline.setters[-1]
-    assert replayed_us(index, touch, timeline.sights[-2]) >= timeline.sights[-2].done_us
+    assert replayed_us(timelines, touch, timeline.sights[-2]) >= timeline.sights[-2].done_us
 
 
 @pytest.mark.parametrize(

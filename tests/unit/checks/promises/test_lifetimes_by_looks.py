@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.checks.facts.step_effects import FOREVER
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.lifetimes import Deadlines, judge_deadlines, may_have_ended, shortened
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -18,7 +18,7 @@ from lab.records import us
 
 
 def _found(past: Past) -> list[Finding]:
-    return judge_deadlines(Index(past.history())).findings
+    return judge_deadlines(Timelines(past.history())).findings
 
 
 def _names(past: Past) -> list[str]:
@@ -259,7 +259,7 @@ def test_immortal_needs_no_clock() -> None:
     past.read(ann, 2.0, forge=_pttl(-1))
     past.read(ann, 2.2, forge=_pttl(9000))
     past.read(ann, 2.4, forge=_pttl(1))
-    counted = judge_deadlines(Index(past.history()))
+    counted = judge_deadlines(Timelines(past.history()))
     assert [one.name for one in counted.findings] == ["immortal-session"]
     assert counted.undecidable == {"outlived-timeout": 1, "expired-early": 1}
 
@@ -267,9 +267,9 @@ def test_immortal_needs_no_clock() -> None:
 # ---------------------------------------------------------------- bounds
 
 
-def _deadlines(past: Past, sid: str) -> tuple[Deadlines, Index]:
-    index = Index(past.history())
-    return Deadlines(index, index.sessions[sid]), index
+def _deadlines(past: Past, sid: str) -> tuple[Deadlines, Timelines]:
+    timelines = Timelines(past.history())
+    return Deadlines(timelines, timelines.sessions[sid]), timelines
 
 
 def test_last_touch_is_the_one_that_was_begun_last() -> None:
@@ -287,9 +287,9 @@ def test_unanswered_touch_promises_nothing() -> None:
     """It may keep the session, and nobody was told so."""
     past, ann = _past()
     past.touch(ann, 2.0, outcome="unknown", executed=False)
-    deadlines, index = _deadlines(past, ann)
+    deadlines, timelines = _deadlines(past, ann)
     assert deadlines.promised_us() == us(1.001 + 4.0 + 0.05)
-    sights = index.sessions[ann].sights
+    sights = timelines.sessions[ann].sights
     assert deadlines.latest_us(sights[0]) == sights[0].done_us + us(4.05)
 
 
@@ -297,10 +297,10 @@ def test_session_that_is_only_being_made_has_no_latest_end() -> None:
     """A look that was sent before anything was begun."""
     past, ann = _past()
     past.read(ann, 1.0, took=0.0005, forge=lambda step: setattr(step, "saw", {"theme": "x"}))
-    deadlines, index = _deadlines(past, ann)
-    first = index.sessions[ann].sights[0]
+    deadlines, timelines = _deadlines(past, ann)
+    first = timelines.sessions[ann].sights[0]
     assert deadlines.latest_us(first) == FOREVER
-    assert deadlines.latest_anew_us(index, first) == FOREVER
+    assert deadlines.latest_anew_us(timelines, first) == FOREVER
 
 
 @pytest.mark.parametrize(("done", "ended"), [(4.949, False), (4.95, True), (5.5, True)])
@@ -309,10 +309,10 @@ def test_absence_may_be_the_timeout_from_the_earliest_deadline_on(done: float, e
     past = Past(idle_s=4.0)
     ann = past.log_in("ann", 1.0)
     past.read(ann, done, took=0.0)
-    deadlines, index = _deadlines(past, ann)
-    sight = next(one for one in index.sessions[ann].sights if one.step)
+    deadlines, timelines = _deadlines(past, ann)
+    sight = next(one for one in timelines.sessions[ann].sights if one.step)
     assert may_have_ended(deadlines, sight) is ended
-    assert shortened(index.sessions[ann], deadlines) == []
+    assert shortened(timelines.sessions[ann], deadlines) == []
 
 
 @pytest.mark.parametrize(
@@ -332,8 +332,8 @@ def test_deadline_of_an_earlier_touch_between_the_last_sight_and_an_absence(
     past = Past(idle_s=4.0)
     ann = past.log_in("ann", 1.0)
     past.read(ann, absent, took=0.0)
-    deadlines, index = _deadlines(past, ann)
-    sight = next(one for one in index.sessions[ann].sights if one.step)
+    deadlines, timelines = _deadlines(past, ann)
+    sight = next(one for one in timelines.sessions[ann].sights if one.step)
     assert deadlines.earlier_explains(us(since), sight) is explains
 
 
@@ -343,9 +343,9 @@ def test_session_whose_log_in_never_ended_may_get_its_timeout_still() -> None:
     ann = past.log_in("ann", 1.0)
     past.read(ann, 2.0, forge=_pttl(-1))
     history = past.history()
-    assert [one.name for one in judge_deadlines(Index(history)).findings] == ["immortal-session"]
+    assert [one.name for one in judge_deadlines(Timelines(history)).findings] == ["immortal-session"]
     history.operations[0].done_us = None
-    assert judge_deadlines(Index(history)).findings == []
+    assert judge_deadlines(Timelines(history)).findings == []
 
 
 def test_of_two_touches_that_were_begun_together_the_one_that_was_answered_last_counts() -> None:

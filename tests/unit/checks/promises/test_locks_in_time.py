@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.locks import judge_locks
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -22,7 +22,7 @@ def _ann(**how: Any) -> tuple[LockPast, str]:
 
 
 def _found(past: LockPast) -> list[Finding]:
-    return judge_locks(Index(past.history())).findings
+    return judge_locks(Timelines(past.history())).findings
 
 
 def _names(past: LockPast) -> list[str]:
@@ -172,7 +172,7 @@ def test_acquisition_without_an_answer_is_no_lease() -> None:
     assert _names(past) == []
     history = past.history()
     history.operations[1].steps[0].effective = True  # by a reply that came too late to count
-    assert judge_locks(Index(history)).findings == []
+    assert judge_locks(Timelines(history)).findings == []
 
 
 # ---------------------------------------------------------------- a lock that was gone
@@ -232,9 +232,9 @@ def test_plain_delete_that_found_nothing_explains_nothing() -> None:
     released = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     assert [one.effective for one in released] == [False]
     released[0].effective = None
-    assert [one.name for one in judge_locks(Index(history)).findings] == ["lease-overrun"]
+    assert [one.name for one in judge_locks(Timelines(history)).findings] == ["lease-overrun"]
     released[0].outcome = type(released[0].outcome)("rejected")
-    assert len(judge_locks(Index(history)).findings) == 2
+    assert len(judge_locks(Timelines(history)).findings) == 2
 
 
 def test_holder_that_was_robbed_is_no_loser_where_somebody_else_got_in() -> None:
@@ -269,12 +269,12 @@ def test_plain_delete_between_two_holders_robbed_the_first(
     history = past.history()
     (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     released.effective = True
-    found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
+    found = next(one for one in judge_locks(Timelines(history)).findings if one.name == "lock-held-twice")
     assert (found.cause is Cause.APPLICATION_RACE) is robbed
     if robbed:
         assert found.because == ("operation 2 released the lock with a plain DEL, after its lease had ended")
     released.effective = False
-    found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
+    found = next(one for one in judge_locks(Timelines(history)).findings if one.name == "lock-held-twice")
     assert found.cause is Cause.NOT_DETERMINED
 
 
@@ -287,7 +287,7 @@ def test_guarded_release_robs_nobody() -> None:
     history = past.history()
     (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     released.effective = True
-    found = next(one for one in judge_locks(Index(history)).findings if one.name == "lock-held-twice")
+    found = next(one for one in judge_locks(Timelines(history)).findings if one.name == "lock-held-twice")
     assert found.cause is Cause.NOT_DETERMINED
 
 
@@ -365,16 +365,16 @@ def test_release_without_an_answer_may_not_have_happened() -> None:
     history = past.history()
     (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     released.effective = False
-    assert judge_locks(Index(history)).findings[1:] == []
+    assert judge_locks(Timelines(history)).findings[1:] == []
     released.effective = None
-    assert judge_locks(Index(history)).findings == []
+    assert judge_locks(Timelines(history)).findings == []
 
 
 def test_run_that_was_broken_off_may_not_tell_who_held_the_lock() -> None:
     """The holder may not have been written down."""
     past = _taken(3.0, release=False)
     past.complete = False
-    counted = judge_locks(Index(past.history()))
+    counted = judge_locks(Timelines(past.history()))
     assert (counted.findings, counted.undecidable) == ([], {"unexplained": 1})
 
 
@@ -382,7 +382,7 @@ def test_clocks_that_moved_apart_decide_nothing_about_leases() -> None:
     """Each finding is left open under its own name."""
     past = _second(1.5)
     past.drift_ms = 60.0
-    counted = judge_locks(Index(past.history()))
+    counted = judge_locks(Timelines(past.history()))
     assert (counted.findings, counted.undecidable) == ([], {"lock-held-twice": 1})
 
 
@@ -430,8 +430,8 @@ def test_write_that_never_left_or_was_refused_harmed_nobody() -> None:
     (write,) = [one for one in operation.steps if one.does is StepKind.WRITE]
     assert write.key != lock_of(ann)
     write.outcome = type(write.outcome)("rejected")
-    assert judge_locks(Index(history)).findings == []
+    assert judge_locks(Timelines(history)).findings == []
     write.outcome = type(write.outcome)("unknown")
-    assert len(judge_locks(Index(history)).findings) == 1
+    assert len(judge_locks(Timelines(history)).findings) == 1
     operation.attempts[-1].handed_over = False
-    assert judge_locks(Index(history)).findings == []
+    assert judge_locks(Timelines(history)).findings == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.logouts import judge_destroys
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -16,7 +16,7 @@ from lab.records import us
 
 
 def _found(past: Past) -> list[Finding]:
-    return judge_destroys(Index(past.history())).findings
+    return judge_destroys(Timelines(past.history())).findings
 
 
 def _names(past: Past) -> list[str]:
@@ -435,7 +435,7 @@ def test_call_must_end_only_what_was_entered_into_the_list() -> None:
     for step in history.operations[1].steps:
         if step.does is StepKind.INDEX_ADD:
             step.outcome = type(step.outcome)("unknown")
-    assert judge_destroys(Index(history)).findings == []
+    assert judge_destroys(Timelines(history)).findings == []
 
 
 def _out_before(at: float, *, everywhere: bool = False, entry_only: bool = False) -> list[Finding]:
@@ -451,7 +451,7 @@ def _out_before(at: float, *, everywhere: bool = False, entry_only: bool = False
         history.operations[2].steps = tuple(
             step for step in history.operations[2].steps if step.does is StepKind.INDEX_REMOVE
         )
-    return [one for one in judge_destroys(Index(history)).findings if one.session == other]
+    return [one for one in judge_destroys(Timelines(history)).findings if one.session == other]
 
 
 def test_own_logout_before_the_call_is_the_promise_that_counts() -> None:

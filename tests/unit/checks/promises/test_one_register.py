@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.linearizability.actions import Answer
 from harness.checks.linearizability.search import judge_register
 from harness.checks.promises import one_register
@@ -91,10 +91,10 @@ def test_other_nodes_answers_are_left_out() -> None:
 
 def test_named_session_is_not_named_twice() -> None:
     """Where a finding tells the story, the contradiction is part of it."""
-    index = Index(to_and_fro(last=3).history())
-    (sid,) = index.sessions
-    assert one_register.judge_exactly(index, set()).findings
-    assert not one_register.judge_exactly(index, {sid}).findings
+    timelines = Timelines(to_and_fro(last=3).history())
+    (sid,) = timelines.sessions
+    assert one_register.judge_exactly(timelines, set()).findings
+    assert not one_register.judge_exactly(timelines, {sid}).findings
 
 
 @pytest.mark.parametrize(("last", "found"), [(3, ["unexplained"]), (2, [])])
@@ -102,8 +102,8 @@ def test_unguarded_sessions_are_judged_as_a_whole(last: int, found: list[str]) -
     """A write that makes what it does not find is one more thing that may have happened, no excuse."""
     past = to_and_fro(last=last, witnesses=False)
     past.guarded = False
-    index = Index(past.history())
-    assert [one.name for one in one_register.judge_exactly(index, set()).findings] == found
+    timelines = Timelines(past.history())
+    assert [one.name for one in one_register.judge_exactly(timelines, set()).findings] == found
 
 
 def test_history_that_breaks_off_proves_nothing_at_its_end() -> None:
@@ -135,16 +135,16 @@ def test_guarded_write_that_found_a_logged_out_session_is_a_sight_of_it() -> Non
 
 
 def _every_register(history: History) -> list[Answer]:
-    index = Index(history)
+    timelines = Timelines(history)
     return [
         judge_register(
             [
                 replace(action, id=n)
-                for n, (_, action) in enumerate(one_register._actions(index, timeline, name))
+                for n, (_, action) in enumerate(one_register._actions(timelines, timeline, name))
             ],
             lambda: False,
         )
-        for timeline in index.sessions.values()
+        for timeline in timelines.sessions.values()
         for name in ("theme", "ip", "agent")
     ]
 
@@ -167,15 +167,16 @@ def test_shortcut_hides_nothing(seed: int) -> None:
         if doing.behaviour == "read" and dice.random() < 0.3:
             written = [f"{one.id}:theme" for one in past.doings if one.sid == doing.sid] or ["0:theme"]
             past.forged[doing.id] = _forging(dice.choice(written))  # type: ignore[assignment]
-    index = Index(past.history())
-    for timeline in index.sessions.values():
+    timelines = Timelines(past.history())
+    for timeline in timelines.sessions.values():
         if timeline.created is None:
             continue
-        doubtful = {one.name for one in one_register._doubtful(index, timeline)}
+        doubtful = {one.name for one in one_register._doubtful(timelines, timeline)}
         overwritten = {name for name, one in registers_of(timeline).items() if len(one.values) > 1}
         for name in overwritten & {"theme", "ip", "agent"} - doubtful:
             actions = [
-                replace(one, id=n) for n, (_, one) in enumerate(one_register._actions(index, timeline, name))
+                replace(one, id=n)
+                for n, (_, one) in enumerate(one_register._actions(timelines, timeline, name))
             ]
             assert judge_register(actions, lambda: False) is Answer.LINEARIZABLE
 
@@ -243,9 +244,9 @@ def test_what_a_failover_took_is_no_contradiction() -> None:
 
 def _left_open(past: Past, history: History | None = None) -> set[str]:
     """The overwritten fields of the run's only session that the quick proof leaves to the test."""
-    index = Index(past.history() if history is None else history)
-    (timeline,) = index.sessions.values()
-    return {one.name for one in one_register._doubtful(index, timeline)}
+    timelines = Timelines(past.history() if history is None else history)
+    (timeline,) = timelines.sessions.values()
+    return {one.name for one in one_register._doubtful(timelines, timeline)}
 
 
 def _written_at(*writes: tuple[float, float]) -> tuple[Past, str]:
@@ -436,7 +437,7 @@ def test_one_look_that_no_order_explains_is_one_observation() -> None:
     """The write was over before the look was sent, which shows what it overwrote."""
     past, ann = _written_at((2.0, 3.0))
     _seen(past, ann, 4.0, 4.1, "1:theme")
-    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    (found,) = one_register.judge_exactly(Timelines(past.history()), set()).findings
     assert (found.observations, found.operations, found.seen_us) == (1, (1, 2, 3), us(4.1))
     assert found.sentence == (
         f"No order of the operations explains the values that were read in theme of session {ann[:8]} of ann:"
@@ -464,9 +465,9 @@ def test_same_in_a_history_that_breaks_off_is_undecided() -> None:
     for executed in (2.1, 2.2):
         past.logout(ann, 2.0, attempts=[(2.0, executed, 3.0)], forge=_with_effect)
     whole = past.history()
-    assert len(one_register.judge_exactly(Index(whole), set()).findings) == 1
+    assert len(one_register.judge_exactly(Timelines(whole), set()).findings) == 1
     cut = one_register.judge_exactly(
-        Index(replace(whole, closing=None, incomplete="the harness died")), set()
+        Timelines(replace(whole, closing=None, incomplete="the harness died")), set()
     )
     assert (cut.findings, cut.undecidable) == ([], {"unexplained": 1})
 
@@ -475,9 +476,9 @@ def test_session_whose_log_in_is_not_in_the_history_is_not_judged() -> None:
     """What it held in the beginning is not known."""
     past = to_and_fro(last=3, witnesses=False)
     history = past.history()
-    index = Index(replace(history, operations=history.operations[1:]))
-    assert index.sessions
-    counted = one_register.judge_exactly(index, set())
+    timelines = Timelines(replace(history, operations=history.operations[1:]))
+    assert timelines.sessions
+    counted = one_register.judge_exactly(timelines, set())
     assert (counted.findings, counted.undecidable) == ([], {"unexplained": 0})
 
 
@@ -485,11 +486,11 @@ def test_session_whose_log_in_had_no_answer_is_judged_as_a_whole() -> None:
     """It must have happened, for the session was seen; when, is open."""
     past = to_and_fro(last=3, witnesses=False)
     past.doings[0].outcome = Outcome.UNKNOWN
-    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    (found,) = one_register.judge_exactly(Timelines(past.history()), set()).findings
     assert "of ann: operations" in found.sentence
     past = to_and_fro(last=2, witnesses=False)
     past.doings[0].outcome = Outcome.UNKNOWN
-    assert one_register.judge_exactly(Index(past.history()), set()).findings == []
+    assert one_register.judge_exactly(Timelines(past.history()), set()).findings == []
 
 
 def test_naive_write_after_the_logout_is_no_contradiction() -> None:
@@ -499,7 +500,7 @@ def test_naive_write_after_the_logout_is_no_contradiction() -> None:
         ann = past.log_in("ann", 1.0)
         past.logout(ann, 2.0)
         past.change(ann, 3.0, forge=_with_effect if guarded else _made_its_field)
-        assert len(one_register.judge_exactly(Index(past.history()), set()).findings) == count
+        assert len(one_register.judge_exactly(Timelines(past.history()), set()).findings) == count
 
 
 def _made_its_field(step: Step) -> None:
@@ -511,7 +512,7 @@ def test_looks_at_once_that_fit_nowhere_are_told_together() -> None:
     past, ann = _written_at()
     for done in (4.0, 3.0):
         past.read(ann, 2.0, attempts=[(2.0, 2.5, done)], forge=_showing("nobody"))
-    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    (found,) = one_register.judge_exactly(Timelines(past.history()), set()).findings
     assert (found.observations, found.operations, found.seen_us) == (2, (1, 2, 3), us(4.0))
     assert found.sentence.endswith("of ann: operations 2, 3 do not fit.")
 
@@ -522,7 +523,7 @@ def test_audit_alone_may_fit_nowhere() -> None:
     ann = past.log_in("ann", 1.0)
     history = past.history()
     audit = tuple(msgspec.structs.replace(one, saw={**(one.saw or {}), "more": "x"}) for one in history.audit)
-    (found,) = one_register.judge_exactly(Index(replace(history, audit=audit)), set()).findings
+    (found,) = one_register.judge_exactly(Timelines(replace(history, audit=audit)), set()).findings
     assert (found.observations, found.operations, found.seen_us) == (1, (1,), us(30.001))
     assert found.sentence == (
         f"No order of the operations explains all reads of session {ann[:8]} of ann:"
@@ -546,10 +547,10 @@ def test_logout_that_found_the_session_contradicts_a_look_that_did_not() -> None
     past.logout(ann, 2.0, outcome="unknown", executed=False)
     _gone(past, ann, 3.0, 3.1)
     past.logout(ann, 5.0)
-    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    (found,) = one_register.judge_exactly(Timelines(past.history()), set()).findings
     assert "the values that were read in theme" in found.sentence
     past.forged[5] = lambda step: setattr(step, "effective", None)
-    assert one_register.judge_exactly(Index(past.history()), set()).findings == []
+    assert one_register.judge_exactly(Timelines(past.history()), set()).findings == []
 
 
 def _taken_out() -> Past:
@@ -563,7 +564,7 @@ def _taken_out() -> Past:
 
 def test_register_that_the_test_explains_is_no_finding() -> None:
     """And one for which its bounds do not suffice is counted."""
-    counted = one_register.judge_exactly(Index(_taken_out().history()), set())
+    counted = one_register.judge_exactly(Timelines(_taken_out().history()), set())
     assert (counted.findings, counted.undecidable) == ([], {"unexplained": 0})
 
 
@@ -571,7 +572,7 @@ def test_register_that_needs_too_much_is_undecided(monkeypatch: pytest.MonkeyPat
     """By the number of looks at the clock, so the same on any machine."""
     monkeypatch.setattr(sys.modules[judge_register.__module__], "WORK_BETWEEN_LOOKS", 1)
     monkeypatch.setattr(one_register, "LOOKS_TO_JUDGE", 1)
-    counted = one_register.judge_exactly(Index(_taken_out().history()), set())
+    counted = one_register.judge_exactly(Timelines(_taken_out().history()), set())
     assert (counted.findings, counted.undecidable) == ([], {"unexplained": 1})
 
 
@@ -581,5 +582,5 @@ def test_addition_that_was_let_through_contradicts_a_look_that_found_nothing() -
     past.logout(ann, 2.0, outcome="unknown", executed=False)
     _gone(past, ann, 3.0, 3.1)
     past.add(ann, 5.0, 1)
-    (found,) = one_register.judge_exactly(Index(past.history()), set()).findings
+    (found,) = one_register.judge_exactly(Timelines(past.history()), set()).findings
     assert "the values that were read in theme" in found.sentence

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.checks.facts.of_run import facts_of
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Counted
 from harness.checks.promises.loss_budget import OVER_BUDGET, loss_budgets
 from harness.checks.promises.table import SEQUELS
@@ -45,7 +45,7 @@ def _judged(*lost: Finding, past: Past | History | None = None, lag_s: float = 0
     history = past if isinstance(past, History) else (past or _past()).history()
     clocks = tuple(msgspec.structs.replace(one, loop_lag_us=us(lag_s)) for one in history.clocks[:1])
     (check,) = (one for one in SEQUELS if OVER_BUDGET in one.kinds)
-    return check.find(Index(replace(history, clocks=(*clocks, *history.clocks[1:]))), lost)
+    return check.find(Timelines(replace(history, clocks=(*clocks, *history.clocks[1:]))), lost)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.presence import judge_existence
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -16,7 +16,7 @@ from lab.records import us
 
 
 def _judged(past: Past) -> tuple[list[Finding], dict[str, int]]:
-    counted = judge_existence(Index(past.history()))
+    counted = judge_existence(Timelines(past.history()))
     return counted.findings, counted.undecidable
 
 
@@ -55,7 +55,7 @@ def test_logout_explains_nothing_before_its_first_attempt_that_left(left: bool, 
     history = past.history()
     (logout,) = [one for one in history.operations if one.behaviour == "logout"]
     logout.attempts[0].handed_over = left
-    assert [one.name for one in judge_existence(Index(history)).findings] == names
+    assert [one.name for one in judge_existence(Timelines(history)).findings] == names
 
 
 @pytest.mark.parametrize("timeout", [True, False])
@@ -70,7 +70,7 @@ def test_session_must_be_there_from_the_ack_on(read: float, names: list[str], ti
     history = past.history()
     for entry in history.audit:  # nobody but the reader looks
         entry.saw = None
-    assert [one.name for one in judge_existence(Index(history)).findings] == names
+    assert [one.name for one in judge_existence(Timelines(history)).findings] == names
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_piece_that_was_taken_for_a_session_let_somebody_in() -> None:
     past = _pieces()
     history = past.history()
     history.operations[1].told = "signed out"
-    (found,) = [one for one in judge_existence(Index(history)).findings if one.name == "partial-session"]
+    (found,) = [one for one in judge_existence(Timelines(history)).findings if one.name == "partial-session"]
     assert found.side is FindingSide.CLOSED
 
 
@@ -461,7 +461,7 @@ def test_first_piece_that_was_taken_for_a_session_is_told() -> None:
     past.read(past.doings[0].sid, 5.0)
     history = past.history()
     history.operations[1].told = "signed out"
-    (found,) = [one for one in judge_existence(Index(history)).findings if one.name == "partial-session"]
+    (found,) = [one for one in judge_existence(Timelines(history)).findings if one.name == "partial-session"]
     assert (found.operations, found.observations) == ((1, 3), 3)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.recovery_limit import judge_recovery
 from harness.checks.promises.refused_logins import judge_refusals, refused_logins
 from harness.checks.promises.replica_agreement import differs, judge_replicas
@@ -37,7 +37,7 @@ def _refused(*at: float, read: float | None = 2.0, error: str = OOM, **how: Any)
 def _windows(past: Past) -> list[tuple[float, float, int]]:
     return [
         (one.from_us / 1e6, one.to_us / 1e6, len(one.operations))
-        for one in refused_logins(Index(past.history()))
+        for one in refused_logins(Timelines(past.history()))
     ]
 
 
@@ -83,14 +83,14 @@ def test_reads_that_were_not_answered_say_that_nothing_worked() -> None:
 )
 def test_refusal_by_the_primary_itself(error: str, cause: Cause | None) -> None:
     """It answers, and will not write; others say that it is not the one to ask, which is an outage."""
-    findings = judge_refusals(Index(_refused(2.0, error=error).history())).findings
+    findings = judge_refusals(Timelines(_refused(2.0, error=error).history())).findings
     assert [one.cause for one in findings] == ([] if cause is None else [cause])
 
 
 def test_refusal_says_how_long_how_many_and_where() -> None:
     """The first of them stands for all."""
     past = _refused(2.0, 3.0)
-    (found,) = judge_refusals(Index(past.history())).findings
+    (found,) = judge_refusals(Timelines(past.history())).findings
     assert found.sentence == (
         "For 1.5 s no new user could log in on shard 1 while reads worked: 2 log-ins were refused (OOM)."
     )
@@ -188,7 +188,7 @@ def test_divergence_names_the_two_nodes() -> None:
     """The first replica that differs, and how many do."""
     past = _diverged()
     past.cut_off("redis-2", 1.5)
-    (found,) = judge_replicas(Index(past.history())).findings
+    (found,) = judge_replicas(Timelines(past.history())).findings
     sid = past.doings[0].sid[:8]
     assert found.sentence == (
         f"After recovery redis-2 and its primary redis-1 hold different data of session {sid} of ann: theme differ."
@@ -209,7 +209,7 @@ def test_divergence_is_proved_once_the_topology_settled(
     closing: Closing | None, findings: int, undecidable: int
 ) -> None:
     """Before that nothing was promised of replicas, and what was not seen to the end proves nothing."""
-    counted = judge_replicas(Index(replace(_diverged().history(), closing=closing)))
+    counted = judge_replicas(Timelines(replace(_diverged().history(), closing=closing)))
     assert (len(counted.findings), counted.undecidable["replica-divergence"]) == (findings, undecidable)
 
 
@@ -217,9 +217,9 @@ def test_replica_that_did_not_answer_may_differ() -> None:
     """Each of them counts; where the primary did not answer there is nothing to compare."""
     past = _diverged()
     past.silent = {"redis-2", "redis-3"}
-    assert judge_replicas(Index(past.history())).undecidable == {"replica-divergence": 2}
+    assert judge_replicas(Timelines(past.history())).undecidable == {"replica-divergence": 2}
     past.silent = {"redis-1"}
-    counted = judge_replicas(Index(past.history()))
+    counted = judge_replicas(Timelines(past.history()))
     assert (counted.findings, counted.undecidable) == ([], {"replica-divergence": 0})
 
 
@@ -247,19 +247,19 @@ def test_replica_that_counts_a_timeout_anew_does_not_differ(engine: str, more_s:
         else one
         for one in history.audit
     )
-    assert len(judge_replicas(Index(replace(history, audit=audit))).findings) == found
+    assert len(judge_replicas(Timelines(replace(history, audit=audit))).findings) == found
 
 
 def test_contents_differ_whatever_the_engine_counts() -> None:
     """That a timeout may be counted anew says nothing about fields."""
-    assert len(judge_replicas(Index(_diverged(engine="Redis 6.2.14").history())).findings) == 1
+    assert len(judge_replicas(Timelines(_diverged(engine="Redis 6.2.14").history())).findings) == 1
 
 
 # ---------------------------------------------------------------- recovery
 
 
 def _recovery(past: Past, closing: Closing | None) -> tuple[list[Finding], dict[str, int]]:
-    counted = judge_recovery(Index(replace(past.history(), closing=closing)))
+    counted = judge_recovery(Timelines(replace(past.history(), closing=closing)))
     return counted.findings, counted.undecidable
 
 
@@ -280,7 +280,7 @@ def test_recovery_that_never_came_is_due_since_the_effect_was_proved() -> None:
     """The moment that the seconds of a report count from, not the earliest that it may have been."""
     effect = Event(source="fault 1", name="effect", t_us=us(4.0), error_us=us(1.0), node="redis-1", fault=1)
     history = replace(Past().history(), events=(effect,), closing=Closing(t_us=us(31), not_recovered="why"))
-    (found,) = judge_recovery(Index(history)).findings
+    (found,) = judge_recovery(Timelines(history)).findings
     assert (found.t_us, found.seen_us) == (us(4.0), us(31))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.user_index import judge_index
 from harness.model.judgement import Finding
 from harness.model.records import Step
@@ -17,7 +17,7 @@ from lab.records import us
 
 
 def _found(past: Past) -> list[Finding]:
-    return judge_index(Index(past.history())).findings
+    return judge_index(Timelines(past.history())).findings
 
 
 def _names(past: Past) -> list[str]:
@@ -87,7 +87,7 @@ def test_list_whose_time_has_run_out_is_gone_by_design() -> None:
     (entered,) = [step for step in history.operations[0].steps if step.does is StepKind.INDEX_ADD]
     for ttl_ms, found in ((29_004, 1), (29_003, 0), (1000, 0), (None, 1)):
         entered.ttl_ms = ttl_ms  # from 1.0 s on; the audit looks at 30.001 s, two ms cannot be measured
-        assert len(judge_index(Index(history)).findings) == found
+        assert len(judge_index(Timelines(history)).findings) == found
 
 
 def test_session_that_was_taken_out_again_is_rightly_not_listed() -> None:
@@ -271,7 +271,7 @@ def test_logout_that_deletes_after_it_took_the_entry_out_saw_no_session_come_bac
     (attempt,) = logout.attempts
     logout.attempts = (changed(attempt, steps=(2,)), changed(attempt, n=2, steps=(1,), sent_us=us(2.1)))
     deleted.attempts, deleted.sent_us, removed.attempts = (2,), us(2.1), (1,)
-    assert [one.name for one in judge_index(Index(history)).findings] == ["index-drift"]
+    assert [one.name for one in judge_index(Timelines(history)).findings] == ["index-drift"]
 
 
 # ---------------------------------------------------------------- what an answer leaves out

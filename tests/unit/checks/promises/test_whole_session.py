@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.checks.facts.timelines import Index
+from harness.checks.facts.timelines import Timelines
 from harness.checks.promises import whole_session
 from harness.checks.promises.whole_session import Whole
 from harness.model.records import Step
@@ -22,16 +22,16 @@ Forge = Callable[[Step], None]
 
 
 def _explained(past: Past) -> bool | None:
-    index = Index(past.history())
-    (timeline,) = index.sessions.values()
-    return Whole(index, timeline).explained()[0]
+    timelines = Timelines(past.history())
+    (timeline,) = timelines.sessions.values()
+    return Whole(timelines, timeline).explained()[0]
 
 
 def _stuck(past: Past) -> list[int]:
     """The operations at which the search got stuck."""
-    index = Index(past.history())
-    (timeline,) = index.sessions.values()
-    explained, stuck = Whole(index, timeline).explained()
+    timelines = Timelines(past.history())
+    (timeline,) = timelines.sessions.values()
+    explained, stuck = Whole(timelines, timeline).explained()
     assert explained is False
     return sorted({one.source.operation.id for one in stuck if one.source.operation is not None})
 
@@ -177,10 +177,10 @@ def test_what_found_the_session_was_before_its_end(what: str) -> None:
         history = past.history()
         operation = history.operations[-1]
         operation.steps[-1].effective = True
-        index = Index(history)
-        (timeline,) = index.sessions.values()
+        timelines = Timelines(history)
+        (timeline,) = timelines.sessions.values()
         timeline.sights = [one for one in timeline.sights if one.operation is not operation]
-        assert Whole(index, timeline).explained()[0] is explained
+        assert Whole(timelines, timeline).explained()[0] is explained
 
 
 def test_touch_that_found_nothing_says_nothing_here() -> None:
@@ -379,7 +379,7 @@ def test_what_happened_is_explained(seed: int) -> None:
     """Overlaps, retries, unknown outcomes, short time-outs, naive writes, failovers: no false alarm."""
     dice = random.Random(seed)
     idle_s, guarded = dice.choice((0.8, 3.0, 300.0)), dice.random() < 0.5
-    index = Index(tell(seed, idle_s=idle_s, guarded=guarded, witnesses=dice.random() < 0.5).history())
-    for timeline in index.sessions.values():
+    timelines = Timelines(tell(seed, idle_s=idle_s, guarded=guarded, witnesses=dice.random() < 0.5).history())
+    for timeline in timelines.sessions.values():
         if timeline.creations:
-            assert Whole(index, timeline).explained()[0] is not False
+            assert Whole(timelines, timeline).explained()[0] is not False

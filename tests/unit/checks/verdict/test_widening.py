@@ -137,7 +137,7 @@ def test_finding_that_an_expectation_is_about() -> None:
 
 # ---------------------------------------------------------------- where a finding belongs
 
-MOMENTS = facts_of(Sketch().history()).moments
+MOMENTS = facts_of(Sketch().history()).landmarks
 LOST_IN_FAULT = Finding(
     name="lost-write",
     side=FindingSide.CLOSED,
