@@ -12,6 +12,7 @@ last_looks         what nodes held shortly before they lost it
 clock_drift        how far the clocks of this machine moved against each other
 of_run             all of that, made of a history once: whoever needs a fact asks here
 no_successor       why a primary that was struck had no successor
+unserved           when a shard had no primary at all
 failovers          each failover broken into its steps
 timelines          per session: everything that was done to it and seen of it
 causes             why an acknowledged write is gone

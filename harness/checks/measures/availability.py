@@ -85,6 +85,13 @@ class Gap:
         to = None if is_open else min(to_us, end_us)
         return Gap(from_us=from_us, to_us=to, proved=proved, failed=self.failed)
 
+    def proved_within_s(self, spans: Iterable[Span]) -> float:
+        """How much of what is proved of it lies in these spans, which do not overlap."""
+        if self.proved is None:
+            return 0.0
+        first_us, last_us = self.proved
+        return sum(max(0, min(last_us, end) - max(first_us, start)) for start, end in spans) / 1e6
+
     @property
     def duration_s(self) -> Interval:
         low_us = 0 if self.proved is None else self.proved[1] - self.proved[0]

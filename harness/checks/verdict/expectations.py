@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.failovers import promotions
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.facts.of_run import Facts
-from harness.checks.measures.availability import groups_of, late_us, longest, sides, total
+from harness.checks.facts.unserved import Span, unserved
+from harness.checks.measures.availability import Group, groups_of, late_us, longest, sides, total
 from harness.checks.measures.bounds import bounds_of, budget_of
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.checks.measures.scope import Membership, Scope, scope_of
@@ -69,6 +71,8 @@ class Measured:
     """Why there is nothing to measure."""
     why: str = ""
     """Why it is no single number, where it may be none."""
+    without_primary_s: float = 0.0
+    """For how much of it the nodes themselves had no primary: a late load engine has no part in that."""
 
 
 def evaluate(case: Case) -> tuple[ExpectationResult, ...]:
@@ -87,7 +91,7 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
         return ExpectationResult(text=expectation.text, measured=said, low=0, high=0, met=None, aside=True)
     measured = _measure(expectation, case)
     interval, why = widened(expectation, measured.interval, case.evidence)
-    met, late = _met(expectation, interval, bound, case.evidence)
+    met, late = _met(expectation, interval, bound, case.evidence, measured.without_primary_s)
     if bound is None:
         budget = budget_of(expectation, case.facts)
         reason = "no fault took effect" if budget is None else budget.derivation
@@ -106,7 +110,11 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
 
 
 def _met(
-    expectation: Expectation, interval: Interval, bound: float | None, evidence: Evidence
+    expectation: Expectation,
+    interval: Interval,
+    bound: float | None,
+    evidence: Evidence,
+    without_primary_s: float,
 ) -> tuple[bool | None, str]:
     """Whether it is met, and what this machine's lateness has to do with it not being decided."""
     if bound is None:
@@ -118,7 +126,8 @@ def _met(
         return None, unknown[0]
     late = evidence.lateness
     hidden_s = late.hides_s if expectation.metric in WINDOWS else 0.0
-    wide = Interval(low=interval.low - late.within_s(bound), high=interval.high + hidden_s)
+    least_s = max(interval.low - late.within_s(bound), without_primary_s - late.of_nodes.within_s(bound))
+    wide = Interval(low=min(interval.low, least_s), high=interval.high + hidden_s)
     met = compare(wide, expectation.comparison, bound)
     return met, late.said(bound) if exactly is not None else ""
 
@@ -249,9 +258,15 @@ def count(finding: str, scope: Scope, case: Case) -> Interval:
     return Interval(low=low, high=low + members.count(Membership.UNKNOWN) + undecided)
 
 
+class Stretch(NamedTuple):
+    lasted: Interval
+    without_primary_s: float = 0.0
+    """For how much of it the shard certainly had no primary."""
+
+
 def _stretches(
     expectation: Expectation, scope: Scope, case: Case, traffic: Traffic
-) -> list[list[Interval]] | None:
+) -> list[list[Stretch]] | None:
     """How long the stretches without success were, of each shard and side in a scope: its windows, and what
     nobody tried in; None: nothing of that kind was due there. `traffic` says what succeeded.
 
@@ -278,8 +293,18 @@ def _stretches(
         if scope.phase is not None:
             parts = (one.within(*span, landmarks.workload_ends_us) for one in windows)
             windows = [part for part in parts if part is not None]
-        found.append([one.duration_s for one in (*windows, *blind)])
+        without = _without_primary(group, case)
+        found.append([Stretch(one.duration_s, one.proved_within_s(without)) for one in (*windows, *blind)])
     return found
+
+
+def _without_primary(group: Group, case: Case) -> list[Span]:
+    """When none of a group's operations can have got an answer; a replica's would do for a read."""
+    replicas_answer = case.history.plan.scenario.deployment.client.read_from_replicas
+    shards = set(group.judged.shard.tolist())
+    if replicas_answer or len(shards) != 1:
+        return []
+    return unserved(case.facts).get(shards.pop(), [])
 
 
 def _outage(expectation: Expectation, scope: Scope, case: Case) -> Measured:
@@ -303,19 +328,21 @@ def _of_the_worst(
     if kind == SURVIVING_WRITE:
         survived = survival(facts, lost_operations(case.findings))
         views = [survived.at_least] if survived.decided else [survived.at_least, survived.at_most]
-    found = []
+    found, without_primary_s = [], 0.0
     for traffic in views:
         stretches = _stretches(expectation, scope, case, traffic)
         if stretches is None:
             return _nothing_due(expectation)
-        found.append(longest(map(summed, stretches)))
+        found.append(longest(summed(one.lasted for one in group) for group in stretches))
+        sure = ([Interval(low=one.without_primary_s, high=INFINITE) for one in group] for group in stretches)
+        without_primary_s = longest(map(summed, sure)).low
     interval = Interval(low=found[0].low, high=max(one.high for one in found))
     why = f"{kind} was not tried often enough to say when it worked and when it failed"
     if len(views) > 1:
         why = "it is not known of every acked write whether it survived"
     if kind == SURVIVING_WRITE and interval.low > 0 and interval.high == INFINITE and len(views) == 1:
         return Measured(interval, text=f"≥ {seconds_text(interval.low)}, and none survived until the end")
-    return Measured(interval, why=why)
+    return Measured(interval, why=why, without_primary_s=without_primary_s)
 
 
 def _nothing_due(expectation: Expectation) -> Measured:
