@@ -73,7 +73,8 @@ def judge_checked(history: History, checked: Checked) -> Judgement:
 
 def _let_in(counts: Mapping[str, Interval]) -> Interval:
     """All findings of the open side together."""
-    those = [count for name, count in counts.items() if FINDINGS[name].side is FindingSide.OPEN]
+    open_side = {name for name, kind in FINDINGS.items() if kind.side is FindingSide.OPEN}
+    those = [count for name, count in counts.items() if name in open_side]
     return Interval(low=sum(one.low for one in those), high=sum(one.high for one in those))
 
 

@@ -33,7 +33,7 @@ def unserved(facts: Facts) -> dict[int, list[Span]]:
         for node in targets_of(event, facts.history):
             down.add(node)
             shard = facts.shards.of(node, event.t_us)
-            if shard is None or facts.nodes.owner_at(shard, event.t_us) != node:
+            if shard is None or facts.ownership.owner_at(shard, event.t_us) != node:
                 continue
             until_us = min(
                 _no_primary_until(samples[one], event.t_us, down=one in down)
