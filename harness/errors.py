@@ -18,6 +18,7 @@ class ExitStatus(IntEnum):
     USAGE = 2
     INCONCLUSIVE = 3
     ENVIRONMENT = 4
+    WORSE = 5
     INTERRUPTED = 130
 
     @property
@@ -31,6 +32,7 @@ _MEANINGS = {
     ExitStatus.USAGE: "bad usage or scenario, or nothing matched",
     ExitStatus.INCONCLUSIVE: "inconclusive: the evidence does not decide",
     ExitStatus.ENVIRONMENT: "the environment failed or nothing could run",
+    ExitStatus.WORSE: "worse than the baseline",
     ExitStatus.INTERRUPTED: "interrupted",
 }
 

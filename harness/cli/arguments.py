@@ -70,6 +70,19 @@ def parser() -> argparse.ArgumentParser:
         help="a history as JSON lines, one operation per line, of any store of registers",
     )
     judge.add_argument("--partial", action="store_true", help="accept an incomplete last line of FILE")
+    comparing = verb("compare", "many:compare", "compare two results, cell by cell: is one worse?")
+    comparing.add_argument("before", type=_path, metavar="RESULT", help="a results folder, or a summary.json")
+    comparing.add_argument("after", type=_path, nargs="?", metavar="RESULT", help="the other one")
+    comparing.add_argument(
+        "--baseline",
+        type=_path,
+        metavar="FILE",
+        help="compare RESULT with this one, in the place of a second RESULT",
+    )
+    comparing.add_argument(
+        "--fail-on-regression", action="store_true", help="exit with 5 if anything is worse, or newly broken"
+    )
+    comparing.add_argument("--format", choices=("text", "markdown"), default="text", help="default: text")
     _of_a_run(verb("show", "saved:show", "print the report of a saved run again"))
     why = verb("why", "saved:why", "print all that a saved run recorded about one session")
     _of_a_run(why)

@@ -60,7 +60,7 @@ def _spread(figure: Figure, runs: Sequence[ScenarioResult]) -> Spread | None:
     return Spread(
         name=figure.name,
         unit=figure.unit,
-        runs=len(values),
+        values=tuple(values),
         median=median(values),
         range=Interval(low=min(one.low for one in values), high=max(one.high for one in values)),
         median_within=median_within(values),

@@ -19,7 +19,6 @@ class Figure:
     name: str
     unit: str
     of: Callable[[Judgement], Interval | None]
-    less_is_better: bool = True
 
 
 def _logged_out(judgement: Judgement) -> Interval:
@@ -36,6 +35,13 @@ def _let_in(judgement: Judgement) -> Interval | None:
 def _longest_outage(judgement: Judgement) -> Interval:
     worst = judgement.metrics.worst_outage
     return NOTHING if worst is None else worst.duration_s
+
+
+def _without_survivor(judgement: Judgement) -> Interval:
+    """The end is not known where it is not known which writes were lost."""
+    worst, unknown = judgement.metrics.without_survivor, judgement.metrics.losses_unknown
+    known = NOTHING if worst is None else worst.duration_s
+    return Interval(low=known.low, high=INFINITE) if unknown else known
 
 
 def _writes_lost(judgement: Judgement) -> Interval:
@@ -62,6 +68,7 @@ FIGURES = (
     Figure(name="logged out", unit="users", of=_logged_out),
     Figure(name="got in wrongly", unit="findings", of=_let_in),
     Figure(name="longest outage", unit="s", of=_longest_outage),
+    Figure(name="no surviving write", unit="s", of=_without_survivor),
     Figure(name="acked writes lost", unit="writes", of=_writes_lost),
     Figure(name="logouts failed", unit="sessions", of=_logouts_failed),
     Figure(name="p99 before", unit="ms", of=_p99_ms(Phase.BASELINE)),

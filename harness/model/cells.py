@@ -34,8 +34,8 @@ class Spread:
     """As a column's title: `longest outage`."""
     unit: str
     """`s`, `ms`, or what is counted, such as `users`."""
-    runs: int
-    """In how many runs it was measured; only those count here."""
+    values: tuple[Interval, ...]
+    """Of the runs in which it was measured; only those count here."""
     median: Interval
     """Exact where each of these runs measured it exactly."""
     range: Interval

@@ -29,13 +29,14 @@ COLUMNS = (
     "logged out",
     "got in wrongly",
     "longest outage",
+    "no surviving write",
     "acked writes lost",
     "p99 before",
     "p99 during",
     "why",
 )
-FIGURES_SHOWN = COLUMNS[3:9]
-ON_A_TERMINAL = (0, 1, 2, 3, 4, 5, 6, 9)
+FIGURES_SHOWN = COLUMNS[3:10]
+ON_A_TERMINAL = (0, 1, 2, 3, 4, 5, 6, 7, 10)
 """The columns that a terminal has room for; the page has all of them."""
 
 _WIDTHS: dict[str, tuple[int | None, int | None]] = {
@@ -44,6 +45,7 @@ _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "logged out": (12, None),
     "got in wrongly": (9, None),
     "longest outage": (16, None),
+    "no surviving write": (16, None),
     "acked writes lost": (14, None),
     "why": (None, 5),
 }
@@ -114,13 +116,13 @@ def spread_text(spread: Spread | None) -> str:
     """`4.9 s (4.7 s to 6.2 s)`; the median alone where all runs measured the same."""
     if spread is None:
         return "–"
-    median = _interval(spread.median, spread.unit)
+    median = interval_text(spread.median, spread.unit)
     if spread.range.exact:
         return median
-    return f"{median} ({_interval(spread.range, spread.unit)})"
+    return f"{median} ({interval_text(spread.range, spread.unit)})"
 
 
-def _interval(interval: Interval, unit: str) -> str:
+def interval_text(interval: Interval, unit: str) -> str:
     low = quantity(interval.low, unit)
     if math.isinf(interval.high):
         return f"≥ {low}"

@@ -11,6 +11,7 @@ from harness.model.cells import Cell, Rate, Spread
 from harness.model.judgement import INFINITE, FailoverStep, Interval, Judgement, Metrics, Window, governing
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.words import logged_out_at_most
+from harness.version import kit_version
 
 SCHEMA_VERSION = 1
 SHORTEST_OUTAGE_S = 0.1
@@ -20,6 +21,7 @@ def summary(suite: SuiteResult) -> dict[str, Any]:
     """Everything a pipeline decides on; see docs/results.md for each member."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "kit": kit_version(),
         "verdict": suite.verdict,
         "exit_code": suite.exit_code,
         "suite": suite.suite,
@@ -124,7 +126,7 @@ def _spread(spread: Spread) -> dict[str, Any]:
     within = spread.median_within
     return {
         "unit": spread.unit,
-        "runs": spread.runs,
+        "values": [_ends(one) for one in spread.values],
         "median": _ends(spread.median),
         "range": _ends(spread.range),
         "median_within": None if within is None else _ends(within),

@@ -14,7 +14,7 @@ from harness.faults import FAULTS
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
 
-GROUND = {"model", "errors", "clock", "kit_files", "redis_wire", "safe_files", "tasks", "visible"}
+GROUND = {"model", "errors", "clock", "kit_files", "redis_wire", "safe_files", "tasks", "version", "visible"}
 STAGES = {
     "scenario",
     "plan",

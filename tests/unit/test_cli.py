@@ -376,7 +376,7 @@ def test_statuses_before_the_kit_is_loaded_are_the_same() -> None:
 
 def test_statuses_are_a_promise_to_pipelines() -> None:
     """The numbers, and that every kind of error has the one that it is documented with."""
-    assert [int(one) for one in ExitStatus] == [0, 1, 2, 3, 4, 130]
+    assert [int(one) for one in ExitStatus] == [0, 1, 2, 3, 4, 5, 130]
     assert [one.exit_code for one in (UsageError, NoEffect, EnvironmentFailure, Interrupted)] == [
         2,
         3,

@@ -1,0 +1,41 @@
+"""`compare`: two suites, cell by cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness import output
+from harness.errors import ExitStatus, UsageError
+from harness.many.compare import compare as compared_with
+from harness.many.summary import SIZE_MAX, Summary, read_summary
+from harness.report.comparison import markdown, show_comparison
+from harness.safe_files import read_file
+from harness.saved.folders import own_folder
+
+
+def compare(options: argparse.Namespace) -> int:
+    if (options.baseline is None) == (options.after is None):
+        raise UsageError("compare: expected two results, or one result and --baseline FILE")
+    names = (options.baseline or options.before, options.after or options.before)
+    before, after = map(_summary, names)
+    found = compared_with(before, after)
+    if options.format == "markdown":
+        output.say(markdown(found, names).rstrip("\n"))
+    else:
+        show_comparison(found, names, sys.stdout)
+    return ExitStatus.WORSE if options.fail_on_regression and found.worse else ExitStatus.PASSED
+
+
+def _summary(name: str) -> Summary:
+    """Of a results folder, or of a summary.json that was kept as a baseline."""
+    path = Path(name)
+    if path.is_dir():
+        path = own_folder(path) / "summary.json"
+    try:
+        return read_summary(read_file(path, most_bytes=SIZE_MAX), str(path))
+    except FileNotFoundError as problem:
+        raise UsageError(f"{path}: expected a results folder or a summary.json, found nothing") from problem
+    except (OSError, ValueError) as problem:
+        raise UsageError(f"{path}: cannot be read: {problem}") from problem

@@ -1,0 +1,224 @@
+"""Two suites, cell by cell: what differs, by how much, and whether chance alone would do that.
+
+A cell of one is compared with the cell of the other that ran the same thing. What may differ between the
+two (engine, deployment, a varied setting) is what is compared, and is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from harness.errors import UsageError
+from harness.many.difference import corrected, of_figures, of_rates
+from harness.many.statistics import median
+from harness.many.summary import CellSummary, Figures, Seen, Summary
+from harness.model.cells import CONFIDENCE
+from harness.model.judgement import Interval
+from harness.model.words import Shows
+
+DOUBT = 1 - CONFIDENCE
+
+KEPT, SHOWN = "kept", "shown"
+"""What the share of runs that passed is called, of a promise and of a weakness."""
+
+
+class Sense(StrEnum):
+    WORSE = "worse"
+    BETTER = "better"
+    BROKEN = "newly broken"
+    """A promise that every decided run kept before, and that some run broke after: no matter how often."""
+    WITHIN_NOISE = "within the noise"
+    """Different, and chance alone does that too often to say more."""
+    SAME = "the same"
+
+
+WORST_FIRST = (Sense.BROKEN, Sense.WORSE, Sense.BETTER, Sense.WITHIN_NOISE, Sense.SAME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One figure, finding or promise of one cell, before and after."""
+
+    cell: str
+    what: str
+    unit: str
+    """Empty: a share of runs."""
+    before: Seen | Interval
+    """A share of runs, or a median."""
+    after: Seen | Interval
+    runs: tuple[int, int]
+    chance: float
+    """Of a difference like this if both were alike, corrected for the number of comparisons."""
+    more_is_better: bool
+    sense: Sense = Sense.SAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    differs: tuple[str, ...]
+    """What else is different about the two, one clause each: a difference may come from that."""
+    comparisons: tuple[Comparison, ...]
+    """Worst first."""
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    """Cells without a counterpart."""
+
+    @property
+    def worse(self) -> tuple[Comparison, ...]:
+        return tuple(one for one in self.comparisons if one.sense in {Sense.WORSE, Sense.BROKEN})
+
+
+def compare(before: Summary, after: Summary) -> Compared:
+    """
+    Raises:
+        UsageError: no cell of one has a counterpart in the other, or it is not clear which.
+    """
+    pairs = _pairs(before.cells, after.cells)
+    if not pairs:
+        raise UsageError(
+            "nothing to compare: expected runs of the same scenarios, found "
+            f"{_names(before.cells)} and {_names(after.cells)}"
+        )
+    found = [one for pair in pairs for one in _compared(*pair)]
+    chances = corrected([one.chance for one in found])
+    judged = [
+        replace(one, chance=chance, sense=_sense(one, chance))
+        for one, chance in zip(found, chances, strict=True)
+    ]
+    paired = [id(one) for pair in pairs for one in pair]
+    return Compared(
+        differs=tuple(_differing(before, after, pairs)),
+        comparisons=tuple(sorted(judged, key=lambda one: (WORST_FIRST.index(one.sense), one.chance))),
+        only_before=tuple(one.name for one in before.cells if id(one) not in paired),
+        only_after=tuple(one.name for one in after.cells if id(one) not in paired),
+    )
+
+
+def _names(cells: Sequence[CellSummary]) -> str:
+    return ", ".join(sorted({one.file for one in cells})[:3]) or "no run"
+
+
+Key = tuple[str, ...]
+
+_DIMENSIONS: tuple[Callable[[CellSummary], str], ...] = (
+    lambda cell: cell.engine_asked,
+    lambda cell: cell.deployment_file,
+    lambda cell: " ".join(cell.varied),
+)
+"""What may be compared. The scenario may not."""
+
+
+def _pairs(
+    before: Sequence[CellSummary], after: Sequence[CellSummary]
+) -> list[tuple[CellSummary, CellSummary]]:
+    """Cells that agree in their scenario and in whatever is no difference between the two as a whole."""
+    same = [one for one in _DIMENSIONS if not _is_compared(one, before, after)]
+
+    def key(cell: CellSummary) -> Key:
+        return (cell.file, *(one(cell) for one in same))
+
+    counterparts = {key(one): one for one in after}
+    if len(counterparts) < len(after) or len({key(one) for one in before}) < len(before):
+        raise UsageError(
+            "expected one cell for each scenario on either side, found several that differ in more than "
+            "one thing: compare suites that differ in their engine, their deployment or one setting"
+        )
+    return [(one, counterparts[key(one)]) for one in before if key(one) in counterparts]
+
+
+def _is_compared(
+    dimension: Callable[[CellSummary], str], before: Sequence[CellSummary], after: Sequence[CellSummary]
+) -> bool:
+    """One value on the one side, another one on the other."""
+    left, right = set(map(dimension, before)), set(map(dimension, after))
+    return len(left) == len(right) == 1 and left != right
+
+
+def _differing(
+    before: Summary, after: Summary, pairs: Sequence[tuple[CellSummary, CellSummary]]
+) -> Iterator[str]:
+    for name in ("engine", "backend", "timing", "kit", "jobs"):
+        left, right = getattr(before, name), getattr(after, name)
+        if left != right:
+            yield f"{name}: {left} → {right}"
+    for name, dimension in (("deployment", _DIMENSIONS[1]), ("settings", _DIMENSIONS[2])):
+        left, right = {dimension(one) for one, _ in pairs}, {dimension(one) for _, one in pairs}
+        if left != right:
+            yield f"{name}: {' '.join(sorted(left)) or 'its own'} → {' '.join(sorted(right)) or 'its own'}"
+
+
+def _compared(before: CellSummary, after: CellSummary) -> Iterator[Comparison]:
+    promise = before.shows == Shows.PROMISE
+    yield _rates(before.name, KEPT if promise else SHOWN, before.kept, after.kept, more_is_better=promise)
+    for name in sorted({*before.findings, *after.findings}):
+        left, right = (_seen(cell, name) for cell in (before, after))
+        yield _rates(before.name, name, left, right)
+    for name, figures in before.figures.items():
+        if name in after.figures:
+            yield _figures(before.name, name, figures, after.figures[name])
+
+
+def _seen(cell: CellSummary, finding: str) -> Seen:
+    """A finding that no run proved is left out of a summary."""
+    return cell.findings.get(finding, Seen(seen=0, runs=cell.kept.runs))
+
+
+def _rates(cell: str, what: str, before: Seen, after: Seen, *, more_is_better: bool = False) -> Comparison:
+    return Comparison(
+        cell=cell,
+        what=what,
+        unit="",
+        before=before,
+        after=after,
+        runs=(before.runs, after.runs),
+        chance=of_rates((before.seen, after.seen), (before.runs, after.runs)),
+        more_is_better=more_is_better,
+    )
+
+
+def _figures(cell: str, what: str, before: Figures, after: Figures) -> Comparison:
+    left, right = before.intervals, after.intervals
+    nothing = Interval(low=0, high=0)
+    return Comparison(
+        cell=cell,
+        what=what,
+        unit=before.unit,
+        before=median(left) if left else nothing,
+        after=median(right) if right else nothing,
+        runs=(len(left), len(right)),
+        chance=of_figures(left, right),
+        more_is_better=False,
+    )
+
+
+def _sense(one: Comparison, chance: float) -> Sense:
+    direction = _direction(one)
+    if one.what == KEPT and direction > 0 and isinstance(one.before, Seen) and _always(one.before):
+        return Sense.BROKEN
+    if chance < DOUBT and direction:
+        return Sense.WORSE if direction > 0 else Sense.BETTER
+    return Sense.WITHIN_NOISE if direction else Sense.SAME
+
+
+def _always(seen: Seen) -> bool:
+    return 0 < seen.seen == seen.runs
+
+
+def _direction(one: Comparison) -> int:
+    """1: worse after, -1: better, 0: no difference that is known."""
+    if isinstance(one.before, Seen) and isinstance(one.after, Seen):
+        if not one.before.runs or not one.after.runs:
+            return 0
+        grown = one.after.seen * one.before.runs - one.before.seen * one.after.runs
+        return _sign(-grown if one.more_is_better else grown)
+    assert isinstance(one.before, Interval)
+    assert isinstance(one.after, Interval)
+    if one.after.low > one.before.high:
+        return 1
+    return -1 if one.after.high < one.before.low else 0
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
