@@ -7,8 +7,11 @@ from typing import Any
 from harness.model.deployment import TopologySpec
 from harness.model.plan import Plan
 from harness.model.scenario import Workload
+from harness.model.seams import Topology
 from harness.model.words import BackendKind, TopologyKind
 from harness.plan.nodes import plan_nodes
+from harness.topology.base import readiness
+from harness.topology.base.control import Controls
 from lab.plans import plan_of, scenario_of
 
 _ONE_NODE = {"replicas": 0, "sentinels": 0}
@@ -33,3 +36,9 @@ def _plan(backend: BackendKind, kind: TopologyKind | str, web_servers: int, sett
     topology = TopologySpec(kind=TopologyKind(kind), **{**_DEFAULT_SHAPE[TopologyKind(kind)], **settings})
     scenario = scenario_of(topology, workload=Workload(web_servers=web_servers))
     return plan_of(scenario, plan_nodes(topology), backend=backend)
+
+
+def await_ready(topology: Topology) -> None:
+    """Return when nothing is missing any more, as at the start of a topology."""
+    with Controls(topology) as controls:
+        readiness._await_all(controls, topology, readiness.READY_WITHIN_S)

@@ -25,7 +25,7 @@ from enum import StrEnum
 from harness.clock import WaitExpired, wait_until
 from harness.errors import Interrupted, KitError, NoEffect
 from harness.faults import FAULTS
-from harness.faults.timing import LOOK_EVERY_S, Past, await_start
+from harness.faults.timing import FOREVER_S, LOOK_EVERY_S, Past, await_start
 from harness.model.plan import Plan
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
@@ -39,9 +39,6 @@ refuses."""
 
 _LOOK_AHEAD_S = 0.5
 """A look at a few hundred sessions takes this long at most, so that no hold gets longer for it."""
-
-_FOREVER_S = 24 * 3600.0
-"""For waits that end by themselves: a hold is over, or the run is."""
 
 WAITING_MAX = 100
 """Faults of an attended director that may wait or hold at the same time; each has a thread."""
@@ -365,7 +362,7 @@ class Director:
     def _wait_until_us(self, end_us: int, unless: Callable[[], bool] = lambda: False) -> None:
         wait_until(
             lambda: self._now_us() >= end_us or self._halted() or unless(),
-            within_s=_FOREVER_S,
+            within_s=FOREVER_S,
             waiting_for="the end of a hold",
             every_s=LOOK_EVERY_S,
         )

@@ -27,8 +27,8 @@ Seen = TypeVar("Seen")
 LOOK_EVERY_S = 0.005
 
 _DEFAULT_LIMIT_S = 60.0
-_FOREVER_S = 24 * 3600.0
-"""For waits bounded elsewhere: by a time of the timeline, or by the previous fault's own limit."""
+FOREVER_S = 24 * 3600.0
+"""For waits bounded elsewhere: by a time of the timeline, the previous fault's own limit, the run's end."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ def await_start(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) 
             _await(
                 partial(past.was_done, other.number),
                 f"fault {other.number}, first in the list",
-                _FOREVER_S,
+                FOREVER_S,
                 scene,
             )
 
@@ -123,7 +123,7 @@ def _previous_effect(step: FaultStep, past: Past, scene: FaultScene) -> tuple[in
     if step.number == 1:
         return past.began_us, past.began_us
     effect = _await(
-        lambda: past.effect_of(step.number - 1), f"fault {step.number - 1} to take effect", _FOREVER_S, scene
+        lambda: past.effect_of(step.number - 1), f"fault {step.number - 1} to take effect", FOREVER_S, scene
     )
     return effect.at_us - effect.error_us, effect.at_us
 
@@ -170,7 +170,7 @@ def _condition(start: Start) -> str:
 
 
 def _until(due_us: int, scene: FaultScene) -> None:
-    _await(lambda: scene.observed.now_us() >= due_us, f"{due_us / 1e6:.3f} s on the clock", _FOREVER_S, scene)
+    _await(lambda: scene.observed.now_us() >= due_us, f"{due_us / 1e6:.3f} s on the clock", FOREVER_S, scene)
 
 
 def _await(probe: Callable[[], Seen | None], waiting_for: str, within_s: float, scene: FaultScene) -> Seen:

@@ -31,6 +31,7 @@ from harness.model.records import (
     Unanswered,
 )
 from harness.model.table import OperationTable
+from harness.model.words import Phase
 
 T = TypeVar("T")
 
@@ -114,6 +115,28 @@ class History:
     def once(self, make: Callable[[History], T]) -> T:
         """What `make` makes of this history: made when first asked for, and kept as long as the history."""
         return self._made.once(make, self)
+
+    @property
+    def effects(self) -> list[Event]:
+        """The proved effects of the run's faults, in their order."""
+        return [event for event in self.events if event.name == "effect"]
+
+    @property
+    def first_effect(self) -> Event | None:
+        """The earliest of them; None: no fault took effect."""
+        return min(self.effects, key=lambda event: event.t_us, default=None)
+
+    @property
+    def begin_us(self) -> int:
+        """The baseline began; the seed before it is not judged."""
+        began = [change.t_us for change in self.phases if change.phase is Phase.BASELINE]
+        return began[-1] if began else 0
+
+    @property
+    def zero_us(self) -> int:
+        """What seconds count from: the first effect; without a fault, the baseline's beginning."""
+        first = self.first_effect
+        return self.begin_us if first is None else first.t_us
 
     @property
     def valid_pass(self) -> int | None:

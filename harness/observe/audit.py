@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Protocol
 
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry
+from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext
 from harness.observe.samples import NodeAnswer, NodeSampler, SentinelSampler
 from harness.observe.topology_view import clustered
@@ -148,7 +149,7 @@ class _Audit:
                 {"error": view.error}
                 if view.error
                 else {
-                    "role": "sentinel",
+                    "role": str(NodeRole.SENTINEL),
                     "run_id": view.run_id,
                     "epoch": view.epoch,
                     "primary": view.primary,
@@ -163,7 +164,7 @@ class _Audit:
         shard = self._context.shard(node)
         connection = self._context.connection(node)
         error = None
-        primary = state["role"] == "primary"
+        primary = state["role"] == NodeRole.PRIMARY
         try:
             if self._cluster:
                 await connection.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
@@ -271,7 +272,7 @@ def what_changed(before: BracketNodes, after: BracketNodes) -> str:
         if ("error" in state) != ("error" in now):
             return f"{node} {'answers again' if 'error' in state else 'stopped answering'}"
         for name in _MUST_HOLD:
-            if name == "changes" and state.get("role") != "primary":
+            if name == "changes" and state.get("role") != NodeRole.PRIMARY:
                 continue  # a replica counts what it is sent, deletions of expired keys too
             if state.get(name) != now.get(name):
                 return f"{name} of {node} went from {state.get(name)!r} to {now.get(name)!r}"
@@ -294,11 +295,15 @@ def _state(seen: NodeAnswer) -> dict[str, str | int]:
 
 def _caught_up(shards: Iterable[Iterable[str]], first: BracketNodes, now: BracketNodes) -> bool:
     for nodes in shards:
-        reached = [int(state["offset"]) for name in nodes if (state := first[name]).get("role") == "primary"]
-        replicas = [int(state["offset"]) for name in nodes if (state := now[name]).get("role") == "replica"]
+        reached = _offsets((first[name] for name in nodes), NodeRole.PRIMARY)
+        replicas = _offsets((now[name] for name in nodes), NodeRole.REPLICA)
         if reached and replicas and min(replicas) < max(reached):
             return False
     return True
+
+
+def _offsets(states: Iterable[dict[str, str | int]], role: NodeRole) -> list[int]:
+    return [int(state["offset"]) for state in states if state.get("role") == role]
 
 
 def _slot_owners(views: Iterable[ClusterView | None]) -> dict[int, str]:

@@ -17,14 +17,11 @@ from harness.model.persistence import keys_back
 from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext
-from harness.observe.listening import listen
+from harness.observe.listening import HEARD_WITHIN_US, listen
 from harness.observe.topology_view import clustered
 from harness.observe.views import ClusterView, SentinelView
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.sentinel import SWITCHED, message
-
-HEARD_WITHIN_US = 20_000
-"""A message is heard at once but for the loop, which serves the load too; see `ClockPair.loop_lag_us`."""
 
 _NAMES = {
     "+odown": "agreed",
@@ -69,7 +66,7 @@ class RoleWatch:
         if before.run_id != seen.run_id:
             self._booted[seen.node] = moment
         if before.role != seen.role and seen.role:
-            name = "promoted" if seen.role == "primary" else "demoted"
+            name = "promoted" if seen.role == NodeRole.PRIMARY else "demoted"
             said = f"was {before.role}, is {seen.role}, offset {seen.offset}"
             _tell(self._context, name, seen.node, seen.node, moment, said)
             if name == "promoted":
@@ -87,7 +84,7 @@ class RoleWatch:
         """A sentinel has seen the node lead that it told to. Its role may not have changed: an old primary
         that comes back when its successor is gone never was a replica."""
         seen, shard = self._before.get(node), self._context.shard(node)
-        if seen is None or seen.role != "primary" or self._leads.get(shard) == node:
+        if seen is None or seen.role != NodeRole.PRIMARY or self._leads.get(shard) == node:
             return
         self._leads[shard] = node
         since_us = self._ordered_us.get(node, moment.t_us - moment.error_us)

@@ -19,12 +19,10 @@ from harness.model.records import Event
 from harness.model.seams import Topology
 from harness.model.words import NodePurpose
 from harness.observe.context import ObserverContext, context_of
-from harness.observe.listening import NOTICED_WITHIN_S, listen
+from harness.observe.listening import HEARD_WITHIN_US, NOTICED_WITHIN_S, listen
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.keys import PREFIXES
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-
-HEARD_WITHIN_US = 20_000
 
 _SETTING = "notify-keyspace-events"
 _CHANNEL = "__keyevent@0__:evicted"

@@ -13,6 +13,7 @@ from harness.model.pacing import AUDIT_WITHIN_S
 from harness.model.plan import Plan
 from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
+from harness.model.words import NodeRole
 from harness.observe.audit import AuditedSession, audit
 from harness.observe.barrier import Barrier
 from harness.observe.context import ObserverContext, context_of
@@ -103,7 +104,7 @@ class Observers:
 
     def roles(self) -> dict[str, str]:
         """Node -> primary, replica, sentinel, down, paused, silent: as seen last, for people."""
-        found = {node.name: "sentinel" for node in self._plan.sentinels()}
+        found = {node.name: str(NodeRole.SENTINEL) for node in self._plan.sentinels()}
         found |= {name: view.role for name, view in self.observed.views().items()}
         for name, state in self._process_states.states().items():
             if state.running and not state.paused:

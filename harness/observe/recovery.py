@@ -17,6 +17,7 @@ from collections.abc import Callable
 from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import SLOTS, Plan
 from harness.model.records import Event, NodeSample
+from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext, every
 from harness.observe.topology_view import RECENT_US, TopologyView, ViewCollector, clustered, guarded, members
 from harness.observe.views import ClusterView
@@ -195,7 +196,7 @@ def _shard_trouble(known: TopologyView, shard: int, nodes: list[str]) -> str:
         if seen is None or not seen.reachable or seen.error:
             return _does_not_answer(known, name, seen.error if seen else None)
         samples[name] = seen
-    primaries = [name for name, seen in samples.items() if seen.role == "primary"]
+    primaries = [name for name, seen in samples.items() if seen.role == NodeRole.PRIMARY]
     if len(primaries) != 1:
         found = ", ".join(primaries) or "none"
         return f"shard {shard}: expected one primary, found {found}"
@@ -234,7 +235,9 @@ def _offset_a_moment_ago(known: TopologyView, primary: NodeSample, before_us: in
 def _sentinel_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
     shard = next(node.shard for node in plan.data_nodes() if guarded(plan, node.shard))
     primary = next(
-        name for name in sorted(members(known, plan, shard) - absent) if known.answers[name].role == "primary"
+        name
+        for name in sorted(members(known, plan, shard) - absent)
+        if known.answers[name].role == NodeRole.PRIMARY
     )
     for sentinel in (node.name for node in plan.sentinels() if node.name not in absent):
         view = known.sentinels.get(sentinel)
@@ -267,7 +270,7 @@ def _view_trouble(known: TopologyView, plan: Plan, view: ClusterView, absent: fr
             return f"does not know {node.name}"
         if seen.flags:
             return f"says of {node.name}: {' '.join(sorted(seen.flags))}"
-        if seen.primary != (sample.role == "primary"):
+        if seen.primary != (sample.role == NodeRole.PRIMARY):
             return f"takes {node.name} for a {'primary' if seen.primary else 'replica'}"
         covered += seen.slots
     return "" if covered == SLOTS else f"sees {covered} of {SLOTS} slots served"

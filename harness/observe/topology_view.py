@@ -123,7 +123,7 @@ def _majority(votes: Sequence[str]) -> str | None:
 def _unanimous(known: TopologyView, nodes: Iterable[str]) -> str | None:
     """Whom all data nodes that answer now take for the primary: themselves, or whom they follow."""
     answers = [seen for node in nodes if (seen := known.newest(node)) is not None and seen.reachable]
-    told = {seen.node if seen.role == "primary" else seen.primary for seen in answers}
+    told = {seen.node if seen.role == NodeRole.PRIMARY else seen.primary for seen in answers}
     return told.pop() or None if len(told) == 1 else None
 
 
@@ -133,4 +133,4 @@ def _counts(known: TopologyView, seen: SentinelView | ClusterView) -> bool:
 
 def _claims(known: TopologyView, node: str) -> bool:
     seen = known.answers.get(node)
-    return seen is not None and seen.role == "primary"
+    return seen is not None and seen.role == NodeRole.PRIMARY

@@ -26,7 +26,7 @@ from harness.report.cells import TITLE, cell_blocks, cell_row, is_repeated
 from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
-from harness.report.timeline import timeline, zero_us
+from harness.report.timeline import timeline
 from harness.visible import visible
 
 FINDINGS_SHOWN = 40
@@ -55,7 +55,7 @@ def page(result: ScenarioResult, past: History) -> str:
             machine=words.machine(judgement.metrics),
             mark=mark,
             past=past,
-            zero=zero_us(past),
+            zero=past.zero_us,
         )
     )
 
@@ -130,7 +130,7 @@ def _outages(windows: tuple[Window, ...]) -> list[OutageRow]:
 
 def _groups(judgement: Judgement, past: History) -> list[tuple[str, list[tuple[Finding, list[str]]], int]]:
     """Findings by name with their evidence, and how many of each are not shown."""
-    zero = zero_us(past)
+    zero = past.zero_us
     groups: dict[str, list[Finding]] = {}
     for finding in judgement.findings:
         groups.setdefault(finding.name, []).append(finding)

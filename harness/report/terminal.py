@@ -17,6 +17,7 @@ from harness.errors import ExitStatus
 from harness.many.cells import cells_of
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Scenario
+from harness.model.words import NodeRole
 from harness.report.cells import TITLE, cell_blocks, cell_table, is_repeated
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
@@ -125,8 +126,8 @@ def _cells(progress: Progress) -> tuple[str, ...]:
 
 def _roles(roles: dict[str, str]) -> str:
     """`redis-2 primary · 1 replica · 1 down`: primaries by name, the rest counted."""
-    primaries = [name for name, role in roles.items() if role == "primary"]
-    others = Counter(role for role in roles.values() if role not in ("primary", "sentinel"))
+    primaries = [name for name, role in roles.items() if role == NodeRole.PRIMARY]
+    others = Counter(role for role in roles.values() if role not in (NodeRole.PRIMARY, NodeRole.SENTINEL))
     parts = [f"{' '.join(primaries)} primary"] if primaries else ["no primary"]
     return " · ".join(parts + [f"{count} {role}" for role, count in others.items()])
 

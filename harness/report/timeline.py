@@ -55,15 +55,6 @@ class Timeline:
     """Moments: thin lines across all lanes."""
 
 
-def zero_us(past: History) -> int:
-    """The first fault's proved effect; else the baseline's begin; else the run's."""
-    effects = [event.t_us for event in past.events if event.name == "effect" and event.fault is not None]
-    if effects:
-        return min(effects)
-    baseline = [change.t_us for change in past.phases if change.phase is Phase.BASELINE]
-    return baseline[0] if baseline else 0
-
-
 def timeline(past: History) -> Timeline:
     drawing = Timeline()
     axis = _Axis(past)
@@ -81,7 +72,7 @@ def timeline(past: History) -> Timeline:
 
 class _Axis:
     def __init__(self, past: History) -> None:
-        self.zero = zero_us(past)
+        self.zero = past.zero_us
         baseline = [change.t_us for change in past.phases if change.phase is Phase.BASELINE]
         audit = [change.t_us for change in past.phases if change.phase is Phase.AUDIT]
         last_sample = past.samples[-1].done_us if past.samples else 1

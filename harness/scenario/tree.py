@@ -134,8 +134,3 @@ def found(node: Node) -> str:
     if isinstance(node, Scalar):
         return repr(shortened(node.value)) if node.value else "nothing"
     return "a list" if isinstance(node, Sequence) else "a mapping"
-
-
-def scalar(text: str, like: Node) -> Scalar:
-    """A new piece of text in the place of `like`."""
-    return Scalar("tag:yaml.org,2002:str", text, like.start_mark, like.end_mark)

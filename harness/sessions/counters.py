@@ -43,7 +43,6 @@ class Counters:
     def __init__(self) -> None:
         self.totals = dict.fromkeys(Outcome, 0)
         self.crashes = 0
-        self.last_crash = ""
         self._acked: dict[str, array[int]] = {}
         self._seconds: dict[int, dict[Outcome, int]] = {}
 

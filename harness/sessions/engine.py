@@ -274,7 +274,6 @@ class LoadEngine:
 
     def _crashed(self, server: WebServer, number: int, behaviour: str, crash: str) -> None:
         self._counters.crashes += 1
-        self._counters.last_crash = crash
         detail = f"operation {number}, {behaviour}: {crash}"[:300]
         self._record(Event(source=server.name, name="behaviour-crashed", t_us=self._now_us(), detail=detail))
 
@@ -338,10 +337,6 @@ class LoadEngine:
 
     def last_acked_us(self, behaviour: str) -> int | None:
         return self._counters.last_acked_us(behaviour)
-
-    def nothing_got_through(self) -> bool:
-        """Nothing was acked at all, seeding included: the run has nothing to say."""
-        return self._counters.totals[Outcome.ACKED] == 0
 
     def sessions(self) -> tuple[Session, ...]:
         """Every session whose log-in was or may have been carried out."""

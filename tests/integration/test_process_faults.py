@@ -15,10 +15,9 @@ from harness.redis_wire import blocking, info
 from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import NoAnswer
 from harness.topology.base.control import command, connect
-from harness.topology.base.readiness import await_ready
 from harness.topology.process.backend import machine, up
 from harness.topology.process.topology import ProcessTopology
-from tests.builders_topology import process_plan
+from tests.builders_topology import await_ready, process_plan
 
 pytestmark = pytest.mark.process
 

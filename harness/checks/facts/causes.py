@@ -19,7 +19,7 @@ from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
-from harness.model.words import Cause
+from harness.model.words import Cause, NodeRole
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
@@ -70,7 +70,7 @@ def discarded(timelines: Timelines, sight: Sight) -> bool:
 
 def _acker(timelines: Timelines, node: str, run_id: str, sent_us: float, done_us: float) -> Acker:
     standing = timelines.ownership.standing(node, sent_us, done_us)
-    role = "primary" if standing is Standing.CHANGING else str(standing)
+    role = str(NodeRole.PRIMARY) if standing is Standing.CHANGING else str(standing)
     return Acker(
         node=node, role=role, run_id=run_id or timelines.ownership.run_id_at(node, sent_us), standing=standing
     )

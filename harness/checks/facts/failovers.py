@@ -24,7 +24,7 @@ from harness.checks.facts.promotions import Owner
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
 from harness.model.table import rows_of
-from harness.model.words import TopologyKind, Trait
+from harness.model.words import NodeRole, TopologyKind, Trait
 
 NOTICED = (
     ("suspected first", "suspected"),
@@ -101,7 +101,7 @@ def promotions(facts: Facts, shard: int | None = None) -> int:
 
 def triggers(facts: Facts) -> list[Trigger]:
     """Per shard, in order: each failover, then what struck a primary and led to none."""
-    begun = facts.effects
+    begun = facts.history.effects
     if not begun:
         return []
     sessions = set(np.flatnonzero(np.bincount(facts.traffic.shard)).tolist())
@@ -348,7 +348,7 @@ def _primary_before(facts: Facts, trigger: Trigger) -> NodeSample | None:
     """The last look at the shard's primary before the fault took effect."""
     for sample in reversed(facts.history.samples):
         if sample.done_us <= trigger.begin_us and sample.reachable and sample.node == trigger.old.node:
-            return sample if sample.role == "primary" else None
+            return sample if sample.role == NodeRole.PRIMARY else None
     return None
 
 

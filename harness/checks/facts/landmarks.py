@@ -24,7 +24,9 @@ class Landmarks:
     """The run's landmarks, in microseconds on its clock."""
 
     begin_us: int
-    """The baseline began; the seed before it is not judged."""
+    """`History.begin_us`."""
+    zero_us: int
+    """`History.zero_us`: what seconds count from."""
     fault_us: int | None
     """The first fault's proved effect; None: no fault took effect."""
     fault_error_us: int = 0
@@ -41,11 +43,6 @@ class Landmarks:
     end_us: int
     """The last moment that the history knows of."""
     spans: Spans
-
-    @property
-    def zero_us(self) -> int:
-        """What `seconds after the fault` counts from; without a fault, the baseline's beginning."""
-        return self.begin_us if self.fault_us is None else self.fault_us
 
     @property
     def trouble_us(self) -> tuple[int, int]:
@@ -65,9 +62,10 @@ def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
     ends_us = _last_known_us(history)
     spans = _spans(history, ends_us)
     workload_ends_us = spans[Phase.AUDIT][0] if Phase.AUDIT in spans else ends_us
-    first, danger_us = first_effect(history), _danger_us(history, ownership)
+    first, danger_us = history.first_effect, _danger_us(history, ownership)
     return Landmarks(
-        begin_us=spans[Phase.BASELINE][0] if Phase.BASELINE in spans else 0,
+        begin_us=history.begin_us,
+        zero_us=history.zero_us,
         fault_us=None if first is None else first.t_us,
         fault_error_us=0 if first is None else first.error_us,
         danger_us=danger_us,
@@ -77,16 +75,6 @@ def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
         end_us=ends_us,
         spans=spans,
     )
-
-
-def fault_effects(history: History) -> list[Event]:
-    """The proved effects of the run's faults, in their order."""
-    return [event for event in history.events if event.name == "effect"]
-
-
-def first_effect(history: History) -> Event | None:
-    """The effect that a run's seconds count from; None: no fault took effect."""
-    return min(fault_effects(history), key=lambda event: event.t_us, default=None)
 
 
 def targets_of(event: Event, history: History) -> list[str]:
@@ -127,7 +115,7 @@ def _recovered_us(
     nobody wrote the moment down, the settled phase began once it had been seen."""
     given_up = _given_up(history)
     if danger_us is not None:
-        since_us = max([danger_us[1], *(event.t_us for event in fault_effects(history))])
+        since_us = max([danger_us[1], *(event.t_us for event in history.effects)])
         if given_up and Phase.RECOVERY in spans:
             since_us = max(since_us, spans[Phase.RECOVERY][0])
         seen = [one.t_us for one in history.events if one.name == "recovered" and one.t_us >= since_us]
@@ -137,7 +125,7 @@ def _recovered_us(
 
 
 def _danger_us(history: History, ownership: Ownership) -> tuple[int, int] | None:
-    begun = fault_effects(history)
+    begun = history.effects
     if not begun:
         return None
     lasting = history.plan.scenario.faults_with(Trait.LASTS)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from harness.checks.columns.traffic import Traffic, traffic_of
 from harness.checks.facts.clock_drift import drift_of
-from harness.checks.facts.landmarks import Landmarks, fault_effects, find_landmarks, first_effect
+from harness.checks.facts.landmarks import Landmarks, find_landmarks
 from harness.checks.facts.last_looks import LastLooks
 from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.request_ends import RequestEnds
 from harness.checks.facts.shards import Shards
 from harness.model.history import History
-from harness.model.records import Connection, Event
+from harness.model.records import Connection
 
 
 class Facts:
@@ -27,10 +27,6 @@ class Facts:
         self.shards = Shards(history)
         self.ownership = Ownership(history, self.shards)
         self.landmarks: Landmarks = find_landmarks(history, self.ownership)
-        self.effects: list[Event] = fault_effects(history)
-        """The proved effects of the run's faults, in their order."""
-        self.first_effect: Event | None = first_effect(history)
-        """The one that a run's seconds count from; None: no fault took effect."""
         self.connections: dict[int, Connection] = {one.id: one for one in history.connections}
         self.request_ends = RequestEnds(history, self.ownership)
         self.last_looks = LastLooks(history)

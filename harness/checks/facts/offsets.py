@@ -18,6 +18,7 @@ from enum import Enum, auto
 
 from harness.checks.facts.step_effects import FOREVER
 from harness.model.records import NodeSample
+from harness.model.words import NodeRole
 
 
 class Side(Enum):
@@ -66,7 +67,7 @@ class Offsets:
         after = bisect_left(self._asked[node], done_us)
         first = samples[before] if before >= 0 else None
         last = samples[after] if after < len(samples) else None
-        if first is None or first.run_id != run_id or first.role != "primary" or not first.replid:
+        if first is None or first.run_id != run_id or first.role != NodeRole.PRIMARY or not first.replid:
             return None
         follows = last is not None and last.run_id == run_id and last.replid == first.replid
         return Span(first.replid, first.offset, last.offset if last is not None and follows else None)
@@ -77,7 +78,7 @@ class Offsets:
         if last < 0:
             return None
         sample = self._samples[node][last]
-        same = sample.run_id == run_id and sample.replid == stream and sample.role == "replica"
+        same = sample.run_id == run_id and sample.replid == stream and sample.role == NodeRole.REPLICA
         return sample.offset if same else None
 
     def reached_us(self, node: str, span: Span) -> float:
@@ -88,7 +89,7 @@ class Offsets:
             (
                 float(one.done_us)
                 for one in self._samples.get(node, ())
-                if one.role == "replica" and one.replid == span.stream and one.offset >= span.high
+                if one.role == NodeRole.REPLICA and one.replid == span.stream and one.offset >= span.high
             ),
             FOREVER,
         )
@@ -96,7 +97,7 @@ class Offsets:
     def cut(self, heir: str, from_us: float, stream: str) -> Cut | None:
         """Where the node that was promoted then had left this stream; None: it does not say."""
         for sample in self._samples.get(heir, ())[bisect_left(self._answered.get(heir, ()), from_us) :]:
-            if sample.role == "primary" and sample.replid2 == stream and sample.second_repl_offset > 0:
+            if sample.role == NodeRole.PRIMARY and sample.replid2 == stream and sample.second_repl_offset > 0:
                 return Cut(sample.second_repl_offset - 1, sample.replid)
         return None
 

@@ -21,16 +21,16 @@ from harness.checks.facts.shards import Shards
 from harness.model.history import History
 from harness.model.records import MEMORY_FULL_SHARE, NodeSample
 from harness.model.scenario import FaultStep
-from harness.model.words import Cause, Trait
+from harness.model.words import Cause, NodeRole, Trait
 
 ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
 """Once such a fault has taken effect, the process that its target was is gone."""
 
 
 class Standing(StrEnum):
-    PRIMARY = "primary"
+    PRIMARY = NodeRole.PRIMARY.value
     DEPOSED = "deposed primary"
-    REPLICA = "replica"
+    REPLICA = NodeRole.REPLICA.value
     CHANGING = "primary, while another node was being promoted"
     UNKNOWN = ""
 

@@ -72,10 +72,10 @@ def _promoted(
     for node, mine in samples.items():
         follows, last_us = node not in began, 0.0
         for sample in mine:
-            if sample.role == "primary" and follows:
+            if sample.role == NodeRole.PRIMARY and follows:
                 found.append(_narrowed(Owner(node, last_us, sample.done_us), about))
             if sample.role:
-                follows = sample.role == "replica"
+                follows = sample.role == NodeRole.REPLICA
             last_us = sample.sent_us
     for event in about:
         if event.name == "promoted" and event.node is not None:

@@ -15,6 +15,7 @@ from harness.checks.facts.ownership import Ownership
 from harness.model.directives import setting
 from harness.model.history import History
 from harness.model.records import Connection
+from harness.model.words import NodeRole
 
 FOREVER = float("inf")
 
@@ -81,7 +82,7 @@ def _following(history: History) -> dict[tuple[str, str], float]:
         if not sample.reachable:
             continue
         process = sample.node, sample.run_id
-        if sample.role == "replica":
+        if sample.role == NodeRole.REPLICA:
             if sample.link_up:
                 since.setdefault(process, sample.done_us)
         else:

@@ -44,7 +44,7 @@ from harness.model.records import (
     Operation,
     Step,
 )
-from harness.model.words import OperationKind, Outcome, StepKind
+from harness.model.words import NodeRole, OperationKind, Outcome, StepKind
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 
@@ -340,7 +340,7 @@ class Timelines:
             timeline = self.sessions.get(entry.session)
             if timeline is None:
                 continue
-            if entry.indexed is not None and entry.role == "primary":
+            if entry.indexed is not None and entry.role == NodeRole.PRIMARY:
                 timeline.listed = entry.indexed
             if self.ownership.shards.of(entry.node, entry.sent_us) == timeline.shard:
                 timeline.audit.append(entry)
@@ -349,7 +349,7 @@ class Timelines:
 
     def _take_primary(self, timeline: Timeline) -> None:
         """The primary's answer; of several that call themselves so, the one promoted last."""
-        said = [one for one in timeline.audit if one.role == "primary"]
+        said = [one for one in timeline.audit if one.role == NodeRole.PRIMARY]
         if len(said) > 1:
             owner = self.ownership.owner_at(timeline.shard, said[0].sent_us)
             said = [one for one in said if one.node == owner]

@@ -27,7 +27,7 @@ def unserved(facts: Facts) -> dict[int, list[Span]]:
         samples[sample.node].append(sample)
     down: set[str] = set()
     found: dict[int, list[Span]] = defaultdict(list)
-    for event in facts.effects:
+    for event in facts.history.effects:
         if event.fault not in ending:
             continue
         for node in targets_of(event, facts.history):

@@ -30,7 +30,7 @@ from harness.model.finding_kind import FindingTrait, OutOf
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
-from harness.model.words import OperationKind, Outcome, Phase
+from harness.model.words import NodeRole, OperationKind, Outcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def lost_before_s(findings: Iterable[Finding], landmarks: Landmarks) -> float:
 
 def lag_at_fault_bytes(facts: Facts) -> int | None:
     """How far the slowest replica was behind in the last look at the hit shard's primary before the fault."""
-    effect = facts.first_effect
+    effect = facts.history.first_effect
     if effect is None:
         return None
     before_us = effect.t_us - effect.error_us
@@ -151,10 +151,10 @@ def lag_at_fault_bytes(facts: Facts) -> int | None:
         if sample.node in nodes and sample.done_us <= before_us and sample.reachable:
             last[sample.node] = sample
     primary = last.get(facts.ownership.settled_owner_at(shard, before_us) or "")
-    if primary is None or primary.role != "primary":
+    if primary is None or primary.role != NodeRole.PRIMARY:
         return None
     known = list(primary.replicas.values()) or [
-        sample.offset for sample in last.values() if sample.role == "replica"
+        sample.offset for sample in last.values() if sample.role == NodeRole.REPLICA
     ]
     return max(0, primary.offset - min(known)) if known else None
 

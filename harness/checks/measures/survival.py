@@ -42,7 +42,7 @@ from harness.model.judgement import Interval, Window
 from harness.model.measures import SURVIVING_WRITE
 from harness.model.records import AuditEntry
 from harness.model.table import rows_of
-from harness.model.words import OperationKind, Outcome, Phase
+from harness.model.words import NodeRole, OperationKind, Outcome, Phase
 
 WRITE = OperationKind.WRITE
 
@@ -158,7 +158,7 @@ def _of_primaries(history: History) -> Iterator[AuditEntry]:
     that was promoted last."""
     said: dict[str, list[AuditEntry]] = defaultdict(list)
     for entry in history.valid_audit():
-        if entry.role == "primary" and entry.witnesses is not None:
+        if entry.role == NodeRole.PRIMARY and entry.witnesses is not None:
             said[entry.session].append(entry)
     facts = facts_of(history)
     for entries in said.values():

@@ -49,13 +49,13 @@ OVER_BUDGET = FindingKind(
 
 def loss_budgets(facts: Facts) -> tuple[LossBudget, ...]:
     """One budget for every proved effect and node, and for every failover that no fault explains."""
-    if not facts.effects:
+    if not facts.history.effects:
         return ()
     zero_us, history = facts.landmarks.zero_us, facts.history
     steps = {step.number: step for step in history.plan.scenario.faults}
     found: list[LossBudget] = []
     explained: set[Owner] = set()
-    for event in facts.effects:
+    for event in facts.history.effects:
         step = steps.get(event.fault or 0)
         if step is None:
             continue

@@ -130,7 +130,7 @@ class Hit:
         numbers = self.history.plan.scenario.faults_with(trait)
         return [
             one.t_us
-            for one in self.facts.effects
+            for one in self.history.effects
             if one.fault in numbers and self.node.name in targets_of(one, self.history)
         ]
 

@@ -11,7 +11,7 @@ from harness.checks.promises.lifetimes import Deadlines
 from harness.model.finding_kind import BY_SHARD, FindingKind
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry
-from harness.model.words import FindingSide
+from harness.model.words import FindingSide, NodeRole
 
 # Between nodes, after recovery: no web server and no phase has a part in it.
 REPLICA_DIVERGENCE = FindingKind(
@@ -43,7 +43,7 @@ def judge_replicas(timelines: Timelines) -> Counted:
                 timelines, timeline, primary, entry
             ):
                 continue
-            elif settled and entry.role == "replica":
+            elif settled and entry.role == NodeRole.REPLICA:
                 differing.append((entry, how))
             else:
                 undecidable += 1

@@ -26,7 +26,7 @@ from harness.checks.screen.steps import Steps
 from harness.model.history import History
 from harness.model.records import AuditEntry
 from harness.model.table import OperationTable
-from harness.model.words import StepKind
+from harness.model.words import NodeRole, StepKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +47,7 @@ class Audited:
 def said(audit: Sequence[AuditEntry]) -> pa.Array:
     """What each entry shows of its session, as a step's `saw` does; null unless it speaks for a primary."""
     return pa.array(
-        [msgspec.json.encode(one.saw).decode() if one.role == "primary" else None for one in audit],
+        [msgspec.json.encode(one.saw).decode() if one.role == NodeRole.PRIMARY else None for one in audit],
         pa.string(),
     )
 
@@ -140,7 +140,7 @@ def _primary(audit: Sequence[AuditEntry], numbers: Iterable[int]) -> int | None:
         entry = audit[number]
         if entry.saw is None or (not entry.saw and entry.key_type not in {None, "hash", "none"}):
             return None
-        if entry.role != "primary":
+        if entry.role != NodeRole.PRIMARY:
             others.append(entry)
         elif primary is not None:
             return None
@@ -163,5 +163,5 @@ def _indexed(primary: AuditEntry, answers: Iterable[AuditEntry]) -> bool:
     return all(
         one.indexed is bool(primary.saw)
         for one in answers
-        if one.indexed is not None and one.role == "primary"
+        if one.indexed is not None and one.role == NodeRole.PRIMARY
     )

@@ -67,12 +67,6 @@ def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
         _await_all(controls, topology, within_s)
 
 
-def await_ready(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
-    """Return when nothing is missing any more. Raises as `assemble` does."""
-    with Controls(topology) as controls:
-        _await_all(controls, topology, within_s)
-
-
 def missing(topology: Topology) -> tuple[str, ...]:
     """What keeps the topology from being ready now, one sentence each; empty: it is ready.
 

@@ -11,7 +11,7 @@ from harness.model.history import History
 from harness.model.records import Event
 from harness.model.results import ScenarioResult
 from harness.report.page import page
-from harness.report.timeline import LABEL, WIDTH, timeline, zero_us
+from harness.report.timeline import LABEL, WIDTH, timeline
 from tests.builders_results import result
 from tests.unit.checks.stories import zombie_reader
 
@@ -56,8 +56,8 @@ def test_time_counts_from_the_first_effect() -> None:
     """Without a fault it counts from the baseline."""
     past = replace(history(), events=())
     effect = Event(source="fault 1", name="effect", t_us=2_000_000, fault=1)
-    assert zero_us(replace(past, events=(effect,))) == 2_000_000
-    assert zero_us(past) == next(one.t_us for one in past.phases if one.phase == "baseline")
+    assert replace(past, events=(effect,)).zero_us == 2_000_000
+    assert past.zero_us == next(one.t_us for one in past.phases if one.phase == "baseline")
 
 
 def test_page_shows_verdict_expectations_and_picture() -> None:
