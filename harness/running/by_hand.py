@@ -72,6 +72,7 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
         record = topology.hold()
         print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
         _describe(topology, stream)
+        print(_snippet(topology), file=stream)
         if ground.backend is BackendKind.PROCESS:
             _tell_way_in(process.way_in(record), stream)
     print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
@@ -240,7 +241,6 @@ def _describe(topology: Topology, stream: TextIO) -> None:
             f"REDISCLI_AUTH={secret} redis-cli -h {address.host} -p {address.port}",
             file=stream,
         )
-    print(_snippet(topology), file=stream)
 
 
 def _tell_way_in(command: str, stream: TextIO) -> None:

@@ -99,6 +99,18 @@ def test_readme_tells_every_verb(verb: str) -> None:
     assert f"`{verb}`" in section_of(README, "Make")
 
 
+def test_definitions_name_the_tests_that_keep_them() -> None:
+    """Each rule of judging has a history that contradicts a simpler rule; where it lies can be looked up."""
+    text = (ROOT / "docs/definitions.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("*.py")))
+    functions = set(re.findall(r"^ *def (\w+)\(", sources, re.MULTILINE))
+    rules = re.findall(r"^\*\*(.+?)\*\*(.*?)(?=^\*\*|^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    named = {rule: re.findall(r"`(\w+)`", "".join(re.findall(r"\[(`[^\]]+)\]", body))) for rule, body in rules}
+    assert len(named) > 20
+    assert all(named.values()), [rule for rule, names in named.items() if not names]
+    assert not {name for names in named.values() for name in names} - functions
+
+
 @pytest.mark.parametrize("status", ExitStatus)
 def test_readme_tells_every_exit_status(status: int) -> None:
     """A pipeline can rely on each number's meaning."""
