@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.model.directive_table import HARMLESS, LEFT_OUT
+from harness.model.directive_table import LEFT_OUT, PASSED
 
 TABLES = ("redis", "primary", "replica", "sentinel")
 
@@ -43,7 +43,7 @@ _HARMLESS_VALUES = ["", "1", "yes", "no", "64mb", "allkeys-lru", '""', "''", '"y
 def hostile(seed: int, many: int, around: Bystanders) -> Iterator[Hostile]:
     chance = random.Random(seed)
     acts = _acts(around)
-    names = [*sorted(HARMLESS), *sorted(LEFT_OUT)]
+    names = [*sorted(PASSED), *sorted(LEFT_OUT)]
     for _ in range(many):
         name, value = _disguised(chance, *_one(chance, acts, names))
         lines: str | tuple[str, ...] = value

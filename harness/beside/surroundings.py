@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from harness.errors import UsageError
+from harness.model.credentials import client_login, sentinel_login
 from harness.model.seams import Topology
 from harness.model.words import NodePurpose, NodeRole, TopologyKind
 from harness.visible import visible
@@ -21,7 +22,8 @@ def variables(topology: Topology) -> dict[str, str]:
     `REDIS_URL` leads to the node that is primary at the start. A client that is to follow a failover goes by
     `REDIS_SENTINELS` and `REDIS_SERVICE`, or by `REDIS_CLUSTER_NODES`.
     """
-    plan, secrets = topology.plan, topology.secrets
+    plan = topology.plan
+    login = client_login(plan, topology.secrets)
     sessions = [node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
     primary = next(node for node in sessions if node.role is NodeRole.PRIMARY)
     address = topology.address(primary.name)
@@ -29,12 +31,14 @@ def variables(topology: Topology) -> dict[str, str]:
         "REDIS_URL": _url(topology, primary.name),
         "REDIS_HOST": address.host,
         "REDIS_PORT": str(address.port),
-        "REDIS_PASSWORD": secrets.redis,
+        "REDIS_PASSWORD": login.password,
     }
+    if login.user:
+        found["REDIS_USERNAME"] = login.user
     if sentinels := [node.name for node in plan.sentinels()]:
         found["REDIS_SENTINELS"] = _listed(topology, sentinels)
         found["REDIS_SERVICE"] = topology.service
-        found["REDIS_SENTINEL_PASSWORD"] = secrets.sentinel
+        found["REDIS_SENTINEL_PASSWORD"] = sentinel_login(plan, topology.secrets).password
     if plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
         found["REDIS_CLUSTER_NODES"] = _listed(topology, [node.name for node in sessions])
     caches = [node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE]
@@ -77,7 +81,9 @@ def filled(text: str, known: Mapping[str, str]) -> str:
 
 def _url(topology: Topology, node: str) -> str:
     address = topology.address(node)
-    return f"redis://:{topology.secrets.redis}@{address.host}:{address.port}/0"
+    login = client_login(topology.plan, topology.secrets, purpose=topology.plan.node(node).purpose)
+    who = f"{login.user or ''}:{login.password}@" if login.password else ""
+    return f"redis://{who}{address.host}:{address.port}/0"
 
 
 def _listed(topology: Topology, nodes: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.credentials import kit_login
 from harness.model.seams import FaultScene
 from harness.model.words import NodeRole
 from harness.redis_wire import blocking
@@ -53,7 +54,7 @@ def connect(
         scene.topology.address(node),
         scene.topology.observer(),
         who=node,
-        secret=scene.topology.secrets.of(_role(scene, node)),
+        secret=kit_login(scene.plan, node, scene.topology.secrets),
         within_s=within_s,
     )
     try:

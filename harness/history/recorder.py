@@ -159,7 +159,7 @@ def write_plan(directory: Path, plan: Plan) -> None:
 
 
 def _as_written(secrets: Secrets) -> tuple[bytes, ...]:
-    return tuple(msgspec.json.encode(secret)[1:-1] for secret in (secrets.redis, secrets.sentinel) if secret)
+    return tuple(msgspec.json.encode(secret)[1:-1] for secret in secrets.all if secret)
 
 
 def _unwritable(path: Path, problem: OSError, clock: Clock) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from harness.model.directives import LeftOut, Lines, left_out_of
-from harness.model.words import Discovery, TopologyKind
+from harness.model.words import SERVICE, Discovery, TopologyKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,10 @@ class TopologySpec:
     validity_factor: int = 10
     require_full_coverage: bool = False
     allow_reads_when_down: bool = False
+    service: str = SERVICE
+    """The name by which sentinels know the primary."""
+    sentinels_as_written: bool = False
+    """The user's own sentinel.conf says how sentinels log in at data nodes, also by saying nothing."""
     cache_database: int = 0
     """shared: the logical database of the cache; sessions live in database 0."""
     redis: Mapping[str, Lines] = field(default_factory=dict)
@@ -68,6 +72,8 @@ class ClientProfile:
 
     library: str = "redis-py-asyncio"
     discovery: Discovery = Discovery.ON_ERROR
+    user: str = ""
+    """The name with which it logs in at data nodes; empty: as the default user."""
     socket_timeout_s: float = 0.5
     connect_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.3

@@ -34,9 +34,7 @@ _CODE = Reason("nodes run nothing but the server itself", decides=False)
 _KIND = Reason("the kind of topology decides it", decides=False)
 _NOTES = Reason("epochs are Sentinel's own notes", decides=False)
 
-_PASSWORDS = Reason("passwords are random for every run", decides=True)
-_USERS = Reason("users and their rights are not set up: all clients are the default user", decides=True)
-_COMMANDS = Reason("the kit needs the commands under their own names", decides=True)
+_USERS = Reason("a node reads only what the run wrote: give the file as `users_acl`", decides=True)
 _REPLICATION = Reason("the topology decides which node replicates which", decides=True)
 _GUARDED = Reason("sentinels guard and know only the run's own nodes", decides=True)
 _IDENTITY = Reason("the kit gives every sentinel its id", decides=True)
@@ -48,12 +46,7 @@ _SCRIPTS = Reason("nodes run nothing but the server itself, and clients may be m
 
 LEFT_OUT: Mapping[str, Reason] = {
     **dict.fromkeys(("replicaof", "slaveof"), _REPLICATION),
-    **dict.fromkeys(
-        ("requirepass", "masterauth", "masteruser", "primaryauth", "primaryuser"),
-        _PASSWORDS,
-    ),
-    **dict.fromkeys(("user", "aclfile", "acl-pubsub-default"), _USERS),
-    "rename-command": _COMMANDS,
+    "aclfile": _USERS,
     "include": _INCLUDED,
     **dict.fromkeys(("loadmodule", "loadmodule-ex"), _MODULES),
     **dict.fromkeys(
@@ -108,7 +101,6 @@ LEFT_OUT: Mapping[str, Reason] = {
     ),
     "cluster-enabled": _KIND,
     "sentinel client-reconfig-script": _SCRIPTS,
-    "sentinel rename-command": _COMMANDS,
     "sentinel myid": _IDENTITY,
     **dict.fromkeys(
         (
@@ -116,10 +108,6 @@ LEFT_OUT: Mapping[str, Reason] = {
             "sentinel known-sentinel",
         ),
         _GUARDED,
-    ),
-    **dict.fromkeys(
-        ("sentinel auth-pass", "sentinel auth-user", "sentinel sentinel-pass", "sentinel sentinel-user"),
-        _PASSWORDS,
     ),
     **dict.fromkeys(
         (
@@ -188,6 +176,34 @@ PER_SERVICE = frozenset(
 """Options of a sentinel that are kept per guarded primary: the service's name goes before the value."""
 
 HARMLESS = frozenset(_OF_DATA_NODES.split()) | PER_SERVICE
+
+CREDENTIALS = frozenset(
+    {
+        "requirepass", "masterauth", "masteruser", "primaryauth", "primaryuser", "user",
+        "sentinel sentinel-pass", "sentinel sentinel-user",
+    }
+)  # fmt: skip
+"""Who may log in. Where nodes are given any of these, the run's own passwords are not set on them."""
+
+OF_THE_GUARDED: Mapping[str, int] = {
+    "sentinel auth-pass": 1,
+    "sentinel auth-user": 1,
+    "sentinel rename-command": 2,
+}
+"""How a sentinel logs in at the nodes that it guards and what it calls their commands; how many words follow
+the name of the service."""
+
+PASSED = HARMLESS | CREDENTIALS | OF_THE_GUARDED.keys() | {"rename-command", "acl-pubsub-default"}
+"""What nodes are given. Passwords among it are replaced first, see `harness.model.credentials`."""
+
+CLIENTS_SEND = frozenset(
+    ("auth", "client", "command", "del", "discard", "eval", "evalsha", "exec", "exists", "expire",
+     "expireat", "get", "getdel", "hdel", "hello", "hget", "hgetall", "hincrby", "hset", "incr",
+     "info", "lpush", "lrange", "mget", "multi", "persist", "pexpire", "ping", "pttl", "publish",
+     "readonly", "rpush", "sadd", "script", "select", "set", "setex", "smembers", "srem",
+     "subscribe", "time", "ttl", "type", "unlink", "unwatch", "wait", "watch")
+)  # fmt: skip
+"""Commands that clients under test and client libraries send by these names."""
 
 TODAYS_SPELLING: Mapping[str, str] = {
     **{

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.model.directive_table import (
     CLIENT_CLASSES,
-    HARMLESS,
     LEFT_OUT,
     OF_MODULES,
+    PASSED,
     PER_SERVICE,
     TODAYS_SPELLING,
 )
@@ -31,10 +32,10 @@ _UNITS = {
 def why_no_name(name: str, engine: str | None) -> str | None:
     """Why a server would not start with a directive of this name; None: it would."""
     if name.startswith("sentinel ") or OF_MODULES.fullmatch(name):
-        return None if OF_MODULES.fullmatch(name) or name in HARMLESS | LEFT_OUT.keys() else _unknown(name)
+        return None if OF_MODULES.fullmatch(name) or name in PASSED | LEFT_OUT.keys() else _unknown(name)
     having = [one for one, directives in BY_ENGINE.items() if _spelt(name) & directives.keys()]
     asked = _asked(engine)
-    if set(having) & set(asked) or (name in HARMLESS | LEFT_OUT.keys() and not having):
+    if set(having) & set(asked) or (name in PASSED | LEFT_OUT.keys() and not having):
         return None
     if having:
         return f"not a directive of {', '.join(asked)}; it is one of {', '.join(having)}"
@@ -43,6 +44,8 @@ def why_no_name(name: str, engine: str | None) -> str | None:
 
 def why_no_value(directive: Directive, engine: str | None) -> str | None:
     """Why no server in question would take these arguments, and what it expects; None: one would."""
+    if (shape := _SHAPES.get(directive.name)) is not None:
+        return None if shape.fits(directive.arguments) else shape.expected
     if directive.name in PER_SERVICE:  # Sentinel's own, which no `CONFIG GET` lists
         return _number(("0", str(2**63 - 1)), directive.arguments[-1:])
     reasons = []
@@ -163,6 +166,35 @@ def _events(arguments: Sequence[str]) -> str | None:
         return None
     return "expected letters of Redis' classes of events, such as KEA"
 
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How many words, and what they are. In words that quote none, since some are passwords."""
+
+    expected: str
+    fits: Callable[[Sequence[str]], bool]
+
+
+def _is_user(arguments: Sequence[str]) -> bool:
+    return bool(re.fullmatch(r"[^\s<>#!()]{1,100}", arguments[0])) and all(arguments)
+
+
+_SHAPES: Mapping[str, _Shape] = {
+    **dict.fromkeys(
+        ("requirepass", "masterauth", "primaryauth", "masteruser", "primaryuser",
+         "sentinel sentinel-pass", "sentinel sentinel-user"),
+        _Shape("expected one word", lambda words: len(words) == 1),
+    ),
+    "rename-command": _Shape(
+        "expected a command and its new name",
+        lambda words: len(words) == 2 and re.fullmatch(r"[A-Za-z]{1,30}", words[0]) is not None,
+    ),
+    "sentinel rename-command": _Shape(
+        "expected a command and its new name", lambda words: len(words) in {2, 3} and all(words)
+    ),
+    "user": _Shape("expected a name and rules, such as: app on >password ~* +@all", _is_user),
+}  # fmt: skip
+"""Directives whose values no `CONFIG GET` tells, or tells as any text."""
 
 _OF_SEVERAL: Mapping[str, Callable[[Sequence[str]], str | None]] = {
     "save": _save,

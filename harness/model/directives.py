@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.model.directive_table import (
-    HARMLESS,
+    CLIENTS_SEND,
     LEFT_OUT,
     MODULES,
     OF_MODULES,
+    OF_THE_GUARDED,
+    PASSED,
     PER_SERVICE,
     TODAYS_SPELLING,
     Reason,
@@ -155,14 +157,24 @@ def used(directives: Mapping[str, Lines]) -> Iterator[Directive]:
                 directive = parsed(name, line)
             except Malformed:
                 continue
-            if directive.name in HARMLESS:
+            if directive.name in PASSED and not_carried_out(directive) is None:
                 yield directive
+
+
+def not_carried_out(directive: Directive) -> Reason | None:
+    """Why this line is not passed on, by its name or by what it says; None: it is."""
+    if (reason := not_used(directive.name)) is not None:
+        return reason
+    command = directive.arguments[0].lower()
+    if directive.name == "rename-command" and command in CLIENTS_SEND:
+        return Reason(f"clients send {command.upper()} under its own name", decides=True)
+    return None
 
 
 @cache
 def not_used(name: str) -> Reason | None:
     """Why a directive is not passed on; None: it is. The name as `parsed` gives it."""
-    if name in HARMLESS:
+    if name in PASSED:
         return None
     known = MODULES if OF_MODULES.fullmatch(name) else LEFT_OUT.get(name)
     if known is not None:
@@ -174,7 +186,7 @@ def not_used(name: str) -> Reason | None:
 
 def nearest(name: str) -> str | None:
     """The directive that somebody meant who misspelt it; None: nobody can say."""
-    near = difflib.get_close_matches(name, [*HARMLESS, *LEFT_OUT], n=1, cutoff=_NEAR)
+    near = difflib.get_close_matches(name, [*PASSED, *LEFT_OUT], n=1, cutoff=_NEAR)
     return near[0] if near else None
 
 
@@ -184,8 +196,8 @@ def left_out_of(table: str, directives: Mapping[str, Lines]) -> Iterator[LeftOut
     for name, value in directives.items():
         for line in lines_of(value):
             try:
-                spoken = parsed(name, line).name
-                reason = not_used(spoken)
+                directive = parsed(name, line)
+                spoken, reason = directive.name, not_carried_out(directive)
             except Malformed as problem:
                 spoken, reason = repr(name[:40]), Reason(str(problem), decides=True)
             if reason is not None and spoken not in seen:
@@ -194,18 +206,20 @@ def left_out_of(table: str, directives: Mapping[str, Lines]) -> Iterator[LeftOut
 
 
 def for_service(directive: Directive, service: str) -> Directive:
-    """A sentinel's option with the name of the guarded primary before its value, where it belongs.
+    """A sentinel's option with the name of the guarded primary before its values, where it belongs.
 
     Raises:
         Malformed: it names another service, or has not exactly one value.
     """
-    if directive.name not in PER_SERVICE:
+    if directive.name not in PER_SERVICE and directive.name not in OF_THE_GUARDED:
         return directive
+    expected = OF_THE_GUARDED.get(directive.name, 1)
     values = directive.arguments
-    if len(values) > 1 and values[0] == service:
+    if len(values) > expected and values[0] == service:
         values = values[1:]
-    if len(values) != 1:
-        raise Malformed(f"expected one value; sentinels guard one primary, known as {service!r}")
+    if len(values) != expected:
+        many = "one value" if expected == 1 else f"{expected} values"
+        raise Malformed(f"expected {many}; sentinels guard one primary, known as {service!r}")
     return Directive(name=directive.name, arguments=(service, *values))
 
 

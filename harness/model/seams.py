@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -39,10 +39,32 @@ class Secrets:
 
     redis: str
     sentinel: str
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Token in the plan -> the password of this run in its place: see `harness.model.credentials`."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.redis, self.sentinel, *self.own.values())
 
     def of(self, role: NodeRole) -> str:
-        """The password of a node's clients."""
+        """The kit's own password at a node."""
         return self.sentinel if role is NodeRole.SENTINEL else self.redis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How somebody logs in at a node, and what it calls its commands."""
+
+    password: str
+    """Empty: none is needed."""
+    user: str | None = None
+    """None: the default user, who is not named."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Command, in capitals -> the name by which this node knows it."""
+
+    def auth(self) -> tuple[str, ...]:
+        """The words of AUTH."""
+        return ("AUTH", *((self.user,) if self.user else ()), self.password)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

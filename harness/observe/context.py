@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.clock import Clock
+from harness.model.credentials import kit_login
 from harness.model.plan import Plan
 from harness.model.seams import Address, Recorder, Secrets, Source, Topology
 from harness.observe.views import Directory
@@ -31,8 +32,8 @@ class ObserverContext:
     def connection(self, node: str, source: Source | None = None) -> AsyncConnection:
         """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's
         own address."""
-        secret = self.secrets.of(self.plan.node(node).role)
-        return AsyncConnection(self.addresses[node], source or self.source, secret=secret)
+        login = kit_login(self.plan, node, self.secrets)
+        return AsyncConnection(self.addresses[node], source or self.source, secret=login)
 
     def shard(self, node: str) -> int:
         """The node's shard now."""

@@ -17,9 +17,19 @@ from typing import cast
 
 import hiredis
 
-from harness.model.seams import Address, Source
+from harness.model.seams import Address, Login, Source
 from harness.redis_wire.local_ends import all_taken, is_taken, local_ends
-from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply, packed, reply_reader
+from harness.redis_wire.protocol import (
+    NOT_RENAMED,
+    Command,
+    ErrorReply,
+    NoAnswer,
+    Reply,
+    as_login,
+    packed,
+    reply_reader,
+    spelt,
+)
 
 _TURN_S = 0.05
 """In so many steps a time limit is used up."""
@@ -28,11 +38,12 @@ _TURN_S = 0.05
 class AsyncConnection:
     """One connection to one node, or the place for one."""
 
-    def __init__(self, address: Address, source: Source, *, secret: str | None) -> None:
+    def __init__(self, address: Address, source: Source, *, secret: str | Login | None) -> None:
         """`secret` None: do not authenticate."""
         self._address = address
         self._source = source
-        self._secret = secret
+        self._login = as_login(secret)
+        self._renamed = self._login.renamed if self._login else NOT_RENAMED
         self._stream: _Stream | None = None
 
     @property
@@ -55,7 +66,7 @@ class AsyncConnection:
         try:
             async with time_limit(within_s):
                 stream = await self._opened()
-                return await stream.ask(commands)
+                return await stream.ask(spelt(commands, self._renamed))
         except TimeoutError as silence:
             self.close()
             raise NoAnswer(f"no answer within {within_s:g} s") from silence
@@ -79,12 +90,12 @@ class AsyncConnection:
             self.close()
             raise NoAnswer(str(problem) or f"no answer within {within_s:g} s") from problem
         stream.hear = hear
-        stream.send(commands)
+        stream.send(spelt(commands, self._renamed))
 
     def send(self, *commands: Command) -> None:
         """Send without waiting, on a subscribed connection."""
         if self._stream is not None:
-            self._stream.send(commands)
+            self._stream.send(spelt(commands, self._renamed))
 
     async def lost(self) -> str:
         """Return once the connection is gone, with the reason."""
@@ -101,8 +112,8 @@ class AsyncConnection:
         self.close()
         stream = await _connected(self._address, self._source)
         self._stream = stream
-        if self._secret is not None:
-            (reply,) = await stream.ask((("AUTH", self._secret),))
+        if self._login is not None:
+            (reply,) = await stream.ask((self._login.auth(),))
             if isinstance(reply, ErrorReply):
                 raise OSError(reply.text)
         return stream

@@ -11,17 +11,28 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import hiredis
 
-from harness.model.seams import Address, Source
+from harness.model.seams import Address, Login, Source
 from harness.redis_wire import info
 from harness.redis_wire.local_ends import LocalEnd, all_taken, is_taken, local_ends
-from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply, Word, packed, reply_reader
+from harness.redis_wire.protocol import (
+    NOT_RENAMED,
+    Command,
+    ErrorReply,
+    NoAnswer,
+    Reply,
+    Word,
+    as_login,
+    packed,
+    reply_reader,
+    spelt,
+)
 
 _RECEIVE_BYTES = 1 << 18
 
@@ -30,12 +41,15 @@ class Connection:
     """Commands to one process, answered in order. Close it, or use it in a `with`. Not for use by several
     threads at once."""
 
-    def __init__(self, connected: socket.socket, who: str, within_s: float) -> None:
+    def __init__(
+        self, connected: socket.socket, who: str, within_s: float, renamed: Mapping[str, str] = NOT_RENAMED
+    ) -> None:
         self.socket = connected
         self.who = who
         """Its name in messages."""
         connected.settimeout(within_s)
         self._within_s = within_s
+        self._renamed = renamed
         self._reader = reply_reader()
 
     def call(self, *words: Word) -> Reply:
@@ -56,7 +70,7 @@ class Connection:
         """
         names = ", ".join(str(words[0]) for words in commands)
         try:
-            replies = self._exchange(packed(commands), len(commands))
+            replies = self._exchange(packed(spelt(commands, self._renamed)), len(commands))
         except (OSError, hiredis.ProtocolError) as problem:
             raise NoAnswer(f"{self.who} did not answer {names}: {_said(problem)}") from problem
         for reply in replies:
@@ -101,11 +115,13 @@ class Connection:
         return replies
 
 
-def connect(address: Address, source: Source, *, who: str, secret: str | None, within_s: float) -> Connection:
+def connect(
+    address: Address, source: Source, *, who: str, secret: str | Login | None, within_s: float
+) -> Connection:
     """Connect from `source` and authenticate; `within_s` is for connecting, and then for each call.
 
-    With one word AUTH is refused by a server without a password, so a stranger is seen at once. `secret`
-    None: do not authenticate.
+    With one word AUTH is refused by a server without a password, so a stranger is seen at once; a user of
+    the kit's own is unknown to it too. `secret` None: do not authenticate.
 
     Raises:
         NoAnswer: nobody accepts the connection in time, or AUTH is not answered.
@@ -117,10 +133,11 @@ def connect(address: Address, source: Source, *, who: str, secret: str | None, w
         raise NoAnswer(
             f"{who} at {address.host}:{address.port} cannot be reached: {_said(problem)}"
         ) from problem
-    connection = Connection(connected, who, within_s)
+    login = as_login(secret)
+    connection = Connection(connected, who, within_s, login.renamed if login else NOT_RENAMED)
     try:
-        if secret is not None:
-            connection.call("AUTH", secret)
+        if login is not None:
+            connection.call(*login.auth())
     except BaseException:
         connection.close()
         raise

@@ -9,12 +9,14 @@ the node may have done it. So these are two exceptions and never one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import hiredis
 
 from harness.errors import KitError
+from harness.model.seams import Login
 
 Word = str | bytes | int
 Command = Sequence[Word]
@@ -39,6 +41,19 @@ class ErrorReply(KitError):
     def code(self) -> str:
         """The first word: `NOAUTH`, `LOADING`, `ERR`."""
         return self.text.partition(" ")[0]
+
+
+NOT_RENAMED: Mapping[str, str] = MappingProxyType({})
+
+
+def as_login(secret: str | Login | None) -> Login | None:
+    """A password alone is the default user's."""
+    return Login(password=secret) if isinstance(secret, str) else secret
+
+
+def spelt(commands: Iterable[Command], renamed: Mapping[str, str]) -> list[Command]:
+    """Commands by the names that a node knows them by."""
+    return [(renamed.get(str(name).upper(), name), *words) for name, *words in commands]
 
 
 def packed(commands: Iterable[Command]) -> bytes:

@@ -22,10 +22,11 @@ from harness.errors import EnvironmentFailure, NoEffect, UsageError
 from harness.faults import FAULTS
 from harness.faults.director import WITHOUT_EFFECT, Director
 from harness.kit_files import command as kit_command
+from harness.model.credentials import client_login, kit_login, sentinel_login
 from harness.model.plan import NodePlan, Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.seams import FaultScene, Topology
+from harness.model.seams import FaultScene, Login, Topology
 from harness.model.words import BackendKind, Trait
 from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
@@ -234,11 +235,12 @@ def _describe(topology: Topology, stream: TextIO) -> None:
     for node in topology.plan.nodes:
         address, state = topology.address(node.name), topology.state(node.name)
         condition = "paused" if state.paused else "running" if state.running else "down"
-        secret = topology.secrets.of(node.role)
+        login = kit_login(topology.plan, node.name, topology.secrets)
+        user = f" --user {login.user}" if login.user else ""
         said = _role(topology, node) if condition == "running" else ""
         print(
             f"  {node.name:<12} {condition:<8} {said:<9} "
-            f"REDISCLI_AUTH={secret} redis-cli -h {address.host} -p {address.port}",
+            f"REDISCLI_AUTH={login.password} redis-cli{user} -h {address.host} -p {address.port}",
             file=stream,
         )
 
@@ -261,16 +263,23 @@ def _role(topology: Topology, node: NodePlan) -> str:
 
 def _snippet(topology: Topology) -> str:
     """Lines of Python that connect as an application would."""
-    plan, secret = topology.plan, topology.secrets.redis
+    plan = topology.plan
+    known = _arguments(sentinel_login(plan, topology.secrets))
+    login = _arguments(client_login(plan, topology.secrets))
     sentinels = [topology.address(node.name) for node in plan.sentinels()]
     if sentinels:
         hosts = ", ".join(f"({one.host!r}, {one.port})" for one in sentinels)
         return (
             "  from redis.sentinel import Sentinel\n"
-            f"  known = {{'password': {topology.secrets.sentinel!r}}}\n"
-            f"  sentinel = Sentinel([{hosts}], sentinel_kwargs=known)\n"
-            f"  primary = sentinel.master_for({topology.service!r}, password={secret!r})"
+            f"  sentinel = Sentinel([{hosts}], sentinel_kwargs=dict({known.removeprefix(', ')}))\n"
+            f"  primary = sentinel.master_for({topology.service!r}{login})"
         )
     first = topology.address(plan.data_nodes()[0].name)
     client = "RedisCluster" if plan.scenario.deployment.topology.kind == "cluster" else "Redis"
-    return f"  import redis; redis.{client}(host={first.host!r}, port={first.port}, password={secret!r})"
+    return f"  import redis; redis.{client}(host={first.host!r}, port={first.port}{login})"
+
+
+def _arguments(login: Login) -> str:
+    """How redis-py is told."""
+    user = f", username={login.user!r}" if login.user else ""
+    return f"{user}, password={login.password!r}" if login.password else user

@@ -9,6 +9,7 @@
     values        times, sizes, rates, words: how each is written
     table         mappings with fixed keys
     overrides     --set path=value
+    user_files    a redis.conf, sentinel.conf and users.acl that a deployment names
     deployment workload faults expectations      the parts of a file
     reading       puts them together: `load`, `load_deployment`
     schema        the JSON Schema for editors

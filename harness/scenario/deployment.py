@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.model.credentials import users_of, without_secrets
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.fit import replicas_of_a_shard
 from harness.model.words import Discovery, TopologyKind
@@ -16,6 +17,13 @@ from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
+from harness.scenario.user_files import (
+    REDIS_CONF,
+    SENTINEL_CONF,
+    SERVICE_NAME,
+    USERS_ACL,
+    read_user_files,
+)
 from harness.scenario.values import (
     DURATION,
     ENGINE,
@@ -23,7 +31,9 @@ from harness.scenario.values import (
     POSITIVE_DURATION,
     TEXT,
     Later,
+    One,
     Schema,
+    Unreadable,
     count,
     word,
 )
@@ -33,6 +43,13 @@ TIMING: Mapping[str, Mapping[str, float]] = {
     "article": {"down_after_s": 5.0, "failover_timeout_s": 10.0, "node_timeout_s": 5.0},
     "production": {"down_after_s": 5.0, "failover_timeout_s": 60.0, "node_timeout_s": 15.0},
 }
+
+
+def _service(text: str) -> str:
+    if not SERVICE_NAME.fullmatch(text):
+        raise Unreadable("")
+    return text
+
 
 _KIND = Field(
     key="kind",
@@ -48,6 +65,11 @@ _REPLICA = Field(
     key="replica", reader=Directives("replica"), help="directives of nodes that start as replica"
 )
 _CACHE = Field(key="cache", reader=Directives("cache"), help="directives of the cache instance")
+_SERVICE = One(
+    "a name of letters, digits, '.', '-' and '_'",
+    _service,
+    {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$"},
+)
 _REPLICAS = Field(key="replicas", reader=count(0, 5), help="replicas of the primary")
 
 
@@ -55,6 +77,8 @@ def _sentinel_fields(fewest: int) -> tuple[Field, ...]:
     return (
         _REPLICAS,
         Field(key="sentinels", reader=count(fewest, 7), help="sentinels that guard the primary"),
+        SENTINEL_CONF,
+        Field(key="service", reader=_SERVICE, help="the name by which sentinels know the primary"),
         Field(key="quorum", reader=count(1, 7), help="sentinels that must agree; default: a majority"),
         Field(
             key="down_after",
@@ -93,7 +117,7 @@ _CLUSTER_FIELDS = (
     _REPLICA,
 )
 
-_COMMON = (_KIND, _REDIS, _PRIMARY)
+_COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY)
 TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
     TopologyKind.SINGLE: _COMMON,
     TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1)),
@@ -116,6 +140,7 @@ CLIENT_FIELDS = (
         reader=word(tuple(Discovery), Discovery),
         help="how a web server finds the primary",
     ),
+    Field(key="user", reader=TEXT, help="the ACL user as which it logs in; default: the default user"),
     Field(
         key="socket_timeout",
         attribute="socket_timeout_s",
@@ -211,13 +236,22 @@ def _read_topology(
     for one in (place for found in tables.values() for place in found.written):
         one.check(engine, problems)
     values |= {name: found.used for name, found in tables.items()}
-    left_out = tuple(one for found in tables.values() for one in found.left_out)
-    spec = TopologySpec(**{**_shape(kind), **timing, **values}, left_out=left_out)
+    files = read_user_files({key: values.pop(key) for key in _FILES if key in values}, node, path, problems)
+    for one in files.written:
+        one.check(engine, problems)
+    for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
+        values[name] = {**below, **values.get(name, {})}
+    left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out))
+    given = {**_shape(kind), **timing, **files.keys, **values}
+    spec = without_secrets(TopologySpec(**given, left_out=left_out))
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")
     if kind is TopologyKind.SPLIT and spec.sentinels and not spec.replicas:
         problems.add(node, f"{path}.replicas", "sentinels without a replica have nothing to promote")
     return spec
+
+
+_FILES = (REDIS_CONF.key, SENTINEL_CONF.key, USERS_ACL.key)
 
 
 def _kind_of(node: tree.Node) -> TopologyKind | None:
@@ -268,6 +302,12 @@ def _read_client(
         problems.add(node, f"{path}.discovery", message)
     if client.read_from_replicas and not replicas:
         problems.add(node, f"{path}.read_from_replicas", "there is no replica to read from")
+    known = users_of({**topology.redis, **topology.primary})
+    if client.user and client.user not in known:
+        found = ", ".join(sorted(known)) or "none"
+        problems.add(
+            node, f"{path}.user", f"expected a user of 'users_acl', found {client.user!r}; there: {found}"
+        )
     if client.wait_replicas > replicas:
         message = f"WAIT for {client.wait_replicas} of {replicas} replicas never succeeds"
         problems.add(node, f"{path}.wait_replicas", message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.model.directive_table import SECRET
 from harness.model.directive_values import why_no_name, why_no_value
 from harness.model.directives import (
     Directive,
@@ -16,6 +17,7 @@ from harness.model.directives import (
     Lines,
     Malformed,
     for_service,
+    not_carried_out,
     not_used,
     parsed,
     quoted,
@@ -61,7 +63,8 @@ class Written:
         if reason is None and not_used(self.directive.name) is None:
             wrong = why_no_value(self.directive, engine)
             found = tree.shortened(" ".join(self.directive.arguments))
-            reason = f"{wrong}, found {found!r}" if wrong else None
+            shown = "" if self.directive.name in SECRET else f", found {found!r}"
+            reason = f"{wrong}{shown}" if wrong else None
         if reason:
             problems.add(self.node, self.path, reason)
 
@@ -85,7 +88,7 @@ class Directives:
                 if written.setdefault(directive.name, key) != key:
                     first = tree.shortened(written[directive.name])
                     problems.add(key_node, below, f"the same directive as {first}: write its lines as a list")
-                elif reason := not_used(directive.name):
+                elif reason := not_carried_out(directive):
                     left_out[directive.name] = LeftOut(
                         table=self.table, name=directive.name, why=reason.why, decides=reason.decides
                     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import PurePath
 
-from harness.model.directive_table import HARMLESS, LEFT_OUT, TODAYS_SPELLING
+from harness.model.directive_table import LEFT_OUT, PASSED, TODAYS_SPELLING
 
 
 class FileKind(StrEnum):
@@ -75,7 +75,7 @@ _CHART = frozenset(
      "nameOverride", "fullnameOverride", "existingSecret", "resources", "podAnnotations", "nodeSelector",
      "tolerations", "affinity")
 )  # fmt: skip
-_DIRECTIVES = frozenset({*HARMLESS, *LEFT_OUT, *TODAYS_SPELLING})
+_DIRECTIVES = frozenset({*PASSED, *LEFT_OUT, *TODAYS_SPELLING})
 _BY_NAME = {"redis.conf": FileKind.REDIS_CONF, "sentinel.conf": FileKind.SENTINEL_CONF}
 
 

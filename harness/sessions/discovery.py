@@ -24,7 +24,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from harness.model.deployment import ClientProfile
-from harness.model.seams import Address, Secrets
+from harness.model.seams import Address, Login
 from harness.model.words import Discovery
 from harness.sessions.connection import (
     RecordedConnection,
@@ -48,7 +48,9 @@ class Surroundings:
     """What a web server is configured with."""
 
     profile: ClientProfile
-    secrets: Secrets
+    login: Login
+    """At data nodes."""
+    sentinel_login: Login
     service: str
     primary: Address
     """The address of the node that starts as primary (cluster: of shard 1)."""
@@ -76,7 +78,8 @@ def connection_arguments(around: Surroundings, wire: Wire) -> dict[str, Any]:
     profile = around.profile
     return {
         "wire": wire,
-        "password": around.secrets.redis,
+        "username": around.login.user,
+        "password": around.login.password or None,
         "socket_timeout": profile.socket_timeout_s,
         "socket_connect_timeout": profile.connect_timeout_s,
         "retry": library_retry(profile),
@@ -152,7 +155,7 @@ def sentinel_client(address: Address, around: Surroundings, wire: Wire) -> Redis
             wire=wire,
             host=address.host,
             port=address.port,
-            password=around.secrets.sentinel,
+            password=around.sentinel_login.password or None,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
+from harness.model.credentials import client_login, sentinel_login
 from harness.model.plan import SLOTS, Plan
 from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
@@ -122,7 +123,8 @@ def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundi
     primary = next(node for node in nodes if node.role is NodeRole.PRIMARY)
     return Surroundings(
         profile=plan.scenario.deployment.client,
-        secrets=topology.secrets,
+        login=client_login(plan, topology.secrets),
+        sentinel_login=sentinel_login(plan, topology.secrets),
         service=topology.service,
         primary=topology.address(primary.name),
         replicas=tuple(topology.address(node.name) for node in nodes if node.role is NodeRole.REPLICA),

@@ -19,7 +19,7 @@ import redis
 from harness.clock import RunClock, wait_until
 from harness.model.deployment import ClientProfile
 from harness.model.records import Step
-from harness.model.seams import Address, Secrets, Source
+from harness.model.seams import Address, Login, Source
 from harness.model.words import Outcome, StepKind
 from harness.sessions.commands import atomically
 from harness.sessions.connection import Wire
@@ -77,7 +77,8 @@ def sent(
         )
         around = Surroundings(
             profile=profile,
-            secrets=Secrets(redis=password, sentinel=""),
+            login=Login(password=password),
+            sentinel_login=Login(password=""),
             service="",
             primary=Address("127.0.0.1", node.port),
         )
@@ -262,9 +263,13 @@ def test_write_to_a_paused_server_is_unknown_and_happens_when_it_resumes(local: 
             next_id=itertools.count(1),
         )
         profile = ClientProfile(socket_timeout_s=0.3, connect_timeout_s=0.3, application_retries=0)
-        secrets = Secrets(redis=PASSWORD, sentinel="")
+        login = Login(password=PASSWORD)
         around = Surroundings(
-            profile=profile, secrets=secrets, service="", primary=Address("127.0.0.1", node.port)
+            profile=profile,
+            login=login,
+            sentinel_login=login,
+            service="",
+            primary=Address("127.0.0.1", node.port),
         )
         store = Store(AddressedClient(around, wire), profile, wire)
         recording = Recording()

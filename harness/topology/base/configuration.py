@@ -16,15 +16,18 @@ from contextlib import suppress
 from dataclasses import replace
 
 from harness.kit_files import kit_file as kit_file  # noqa: PLC0414 - the files of this package's other modules
-from harness.model.directive_table import PER_SERVICE
+from harness.model.credentials import KIT_USER, alike, filled, guard_password, has_own
+from harness.model.directive_table import OF_THE_GUARDED, PER_SERVICE
 from harness.model.directives import Directive, Malformed, for_service, quoted, used
 from harness.model.plan import NodePlan, Plan
 from harness.model.redaction import redacted
 from harness.model.seams import Address, Secrets, shard_primary
-from harness.model.words import SERVICE, NodePurpose, NodeRole, TopologyKind
+from harness.model.words import NodePurpose, NodeRole, TopologyKind
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
+
+_AT_THE_GUARDED = frozenset({"sentinel auth-pass", "sentinel auth-user"})
 
 
 def render(
@@ -43,7 +46,7 @@ def render(
     kit = kit_file(kit_file_name(node, plan)).read_text(encoding="utf-8").rstrip()
     run = "\n".join(_of_the_run(node, plan, addresses, secrets, directory))
     topology = "\n".join(_of_the_topology(node, plan, addresses, secrets))
-    scenario = "\n".join(_of_the_scenario(node))
+    scenario = filled("\n".join(_of_the_scenario(node, plan)), secrets)
     parts = (kit, f"# This run.\n{run}", f"# The topology.\n{topology}", f"# The scenario.\n{scenario}")
     return "\n\n".join(part for part in parts if not part.endswith(".\n")) + "\n"
 
@@ -69,7 +72,7 @@ def sentinel_id(name: str, secrets: Secrets) -> str:
 
 def redact(text: str, secrets: Secrets) -> str:
     """The text without the run's passwords, and without what a node made of them (hashes of its users)."""
-    for secret in (secrets.redis, secrets.sentinel):
+    for secret in filter(None, secrets.all):
         text = text.replace(secret, "<redacted>")
     return redacted(text)
 
@@ -85,13 +88,23 @@ def _of_the_run(
     yield f"bind {own.host}"
     yield f"port {own.port}"
     yield f"dir {quoted(directory)}"
-    yield f"requirepass {secrets.of(node.role)}"
+    yield from _of_access(node, plan, secrets)
     if node.role is NodeRole.SENTINEL:
         return
-    yield f"masterauth {secrets.redis}"
     if node.replica_of and _kind(plan) is not TopologyKind.CLUSTER:
         primary = addresses[node.replica_of]
         yield f"replicaof {primary.host} {primary.port}"
+
+
+def _of_access(node: NodePlan, plan: Plan, secrets: Secrets) -> Iterator[str]:
+    """Who may log in. Credentials of the user's own come with the scenario's directives, and all others'
+    places stay empty then: what is missing in the user's files is missing here."""
+    if has_own(alike(plan, node)):
+        yield f"user {KIT_USER} on >{secrets.of(node.role)} ~* &* +@all"
+        return
+    yield f"requirepass {secrets.of(node.role)}"
+    if node.role is not NodeRole.SENTINEL:
+        yield f"masterauth {secrets.redis}"
 
 
 def _of_the_topology(
@@ -113,26 +126,39 @@ def _sentinel_lines(
     spec = plan.scenario.deployment.topology
     primary = addresses[shard_primary(plan, 1).name]
     yield f"sentinel myid {sentinel_id(node.name, secrets)}"
-    yield f"sentinel monitor {SERVICE} {primary.host} {primary.port} {spec.effective_quorum}"
-    yield f"sentinel auth-pass {SERVICE} {secrets.redis}"
-    yield f"sentinel sentinel-pass {secrets.sentinel}"
-    yield f"sentinel down-after-milliseconds {SERVICE} {_milliseconds(spec.down_after_s)}"
-    yield f"sentinel failover-timeout {SERVICE} {_milliseconds(spec.failover_timeout_s)}"
-    yield f"sentinel parallel-syncs {SERVICE} {spec.parallel_syncs}"
+    service = spec.service
+    yield f"sentinel monitor {service} {primary.host} {primary.port} {spec.effective_quorum}"
+    yield from _logins_of_a_sentinel(node, plan, secrets)
+    yield f"sentinel down-after-milliseconds {service} {_milliseconds(spec.down_after_s)}"
+    yield f"sentinel failover-timeout {service} {_milliseconds(spec.failover_timeout_s)}"
+    yield f"sentinel parallel-syncs {service} {spec.parallel_syncs}"
     for other in plan.nodes:
         address = addresses[other.name]
         if other.role is NodeRole.REPLICA and other.purpose is NodePurpose.SESSIONS:
-            yield f"sentinel known-replica {SERVICE} {address.host} {address.port}"
+            yield f"sentinel known-replica {service} {address.host} {address.port}"
 
 
-def _of_the_scenario(node: NodePlan) -> Iterator[str]:
+def _logins_of_a_sentinel(node: NodePlan, plan: Plan, secrets: Secrets) -> Iterator[str]:
+    """At the nodes that it guards, and at the other sentinels."""
+    spec = plan.scenario.deployment.topology
+    written = spec.sentinels_as_written or any(one.name in _AT_THE_GUARDED for one in used(node.directives))
+    password = "" if written and has_own(plan.data_nodes()) else guard_password(plan, secrets)
+    if password:
+        yield f"sentinel auth-pass {spec.service} {password}"
+    if not has_own(plan.sentinels()):
+        yield f"sentinel sentinel-pass {secrets.sentinel}"
+
+
+def _of_the_scenario(node: NodePlan, plan: Plan) -> Iterator[str]:
     """Taken apart and written again, so that no value can add a line; names from the table of harmless ones
     only, whatever the plan holds."""
     for directive in used(node.directives):
-        if directive.name in PER_SERVICE and node.role is not NodeRole.SENTINEL:
+        if directive.name in PER_SERVICE | OF_THE_GUARDED.keys() and node.role is not NodeRole.SENTINEL:
             continue
+        if directive.name in _AT_THE_GUARDED and not has_own(plan.data_nodes()):
+            continue  # they have the run's own passwords
         with suppress(Malformed):
-            yield from _lines(for_service(directive, SERVICE))
+            yield from _lines(for_service(directive, plan.scenario.deployment.topology.service))
 
 
 def _lines(directive: Directive) -> Iterator[str]:

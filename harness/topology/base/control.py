@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from harness.model.credentials import kit_login
 from harness.model.seams import Topology
 from harness.model.words import NodeRole
 from harness.redis_wire import blocking, info, words
@@ -32,7 +33,7 @@ def connect(topology: Topology, node: str, *, timeout_s: float = DEFAULT_TIMEOUT
         topology.address(node),
         topology.observer(),
         who=node,
-        secret=topology.secrets.of(topology.plan.node(node).role),
+        secret=kit_login(topology.plan, node, topology.secrets),
         within_s=timeout_s,
     )
 

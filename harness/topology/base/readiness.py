@@ -21,7 +21,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import SLOTS, NodePlan, Plan
 from harness.model.seams import Topology, shard_primary
-from harness.model.words import SERVICE, NodeRole, TopologyKind
+from harness.model.words import NodeRole, TopologyKind
 from harness.redis_wire import cluster, info, sentinel
 from harness.redis_wire.cluster import ClusterRow
 from harness.redis_wire.keys import slot
@@ -186,7 +186,7 @@ def _introduce_sentinels(controls: Controls, topology: Topology) -> None:
         introduction = sentinel.introduction(
             sentinel=topology.address(other),
             identity=sentinel_id(other, topology.secrets),
-            service=SERVICE,
+            service=topology.plan.scenario.deployment.topology.service,
             primary=primary,
         )
         controls.call(name, *introduction)
@@ -195,8 +195,9 @@ def _introduce_sentinels(controls: Controls, topology: Topology) -> None:
 def _sentinel_view(controls: Controls, topology: Topology, asked: NodePlan) -> Iterator[str]:
     plan = topology.plan
     primary = topology.address(shard_primary(plan, 1).name)
+    service = plan.scenario.deployment.topology.service
     guarded, replicas, sentinels = controls.call_all(
-        asked.name, [("SENTINEL", what, SERVICE) for what in ("MASTER", "REPLICAS", "SENTINELS")]
+        asked.name, [("SENTINEL", what, service) for what in ("MASTER", "REPLICAS", "SENTINELS")]
     )
     view = sentinel.watched(guarded)
     if view.address != primary or view.role is not NodeRole.PRIMARY or view.flags:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure
+from harness.model.credentials import new_secrets
 from harness.model.plan import Plan
-from harness.model.seams import Machine, Secrets
+from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.topology.base import processes
 from harness.topology.base.cuts import Cuts
@@ -64,7 +65,7 @@ def up(
     client = daemon.connect()
     # Several scenarios of one run may be up at the same time, each as a project of its own.
     project = f"failover-kit-{run}-{random_secrets.token_hex(3)}".lower()
-    secrets = Secrets(redis=random_secrets.token_hex(16), sentinel=random_secrets.token_hex(16))
+    secrets = new_secrets(plan)
     keeper = Keeper() if to_hold else None
     topology = DockerTopology(
         plan=plan,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ _SUBNET = "${SUBNET:-10.99.0}"
 _SECRETS = Secrets(redis="${REDIS_PASSWORD:-by-hand}", sentinel="${SENTINEL_PASSWORD:-by-hand}")
 
 
+def variable(token: str) -> str:
+    """The variable that holds the password in the place of a token."""
+    return token.upper().replace("-", "_")
+
+
 def effective(
     plan: Plan, *, project: str, image: str, labels: Mapping[str, str], secrets: Secrets
 ) -> dict[str, Any]:
@@ -51,10 +57,11 @@ def effective(
     them, and the rest of the harness knows sentinels by these."""
     template = yaml.safe_load(template_file(plan).read_text(encoding="utf-8"))
     addresses = addresses_in(_SUBNET, plan)
+    named = replace(_SECRETS, own={token: f"${{{variable(token)}:-by-hand}}" for token in secrets.own})
     services = {}
     for node in plan.nodes:
-        text = render(node, plan, addresses=addresses, secrets=_SECRETS, directory=DATA_DIRECTORY)
-        text = text.replace(sentinel_id(node.name, _SECRETS), sentinel_id(node.name, secrets))
+        text = render(node, plan, addresses=addresses, secrets=named, directory=DATA_DIRECTORY)
+        text = text.replace(sentinel_id(node.name, named), sentinel_id(node.name, secrets))
         services[node.name] = _service(
             template["services"]["sentinel-1" if node.role is NodeRole.SENTINEL else "redis-1"],
             image=image,

@@ -22,7 +22,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import SERVICE, BackendKind
+from harness.model.words import BackendKind
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base.configuration import redact, render
@@ -52,7 +52,6 @@ class DockerTopology:
 
     backend = BackendKind.DOCKER
     loopback = False
-    service = SERVICE
 
     def __init__(
         self,
@@ -84,6 +83,10 @@ class DockerTopology:
     @property
     def held(self) -> bool:
         return self._record is not None
+
+    @property
+    def service(self) -> str:
+        return self.plan.scenario.deployment.topology.service
 
     def address(self, node: str) -> Address:
         return self._addresses[node]

@@ -9,7 +9,6 @@ way in.
 from __future__ import annotations
 
 import os
-import secrets as random_secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure
+from harness.model.credentials import new_secrets
 from harness.model.plan import Plan
-from harness.model.seams import Machine, Secrets
+from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.topology.process import network, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
@@ -63,7 +63,7 @@ def up(plan: Plan, *, run: str, directory: Path, loopback: bool = False) -> Iter
             plan=plan,
             directory=directory.resolve(),
             program=program.path,
-            secrets=Secrets(redis=random_secrets.token_hex(16), sentinel=random_secrets.token_hex(16)),
+            secrets=new_secrets(plan),
             wiring=wiring,
             run_record=RunRecord.claim(run=run, directory=directory.resolve(), program=program.path),
         )

@@ -21,7 +21,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.plan import NodePlan, Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import SERVICE, BackendKind, NodeRole
+from harness.model.words import BackendKind, NodeRole
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base import configuration, readiness
@@ -67,7 +67,6 @@ class ProcessTopology:
     """Running server processes; see `harness.model.seams.Topology` for what the methods promise."""
 
     backend = BackendKind.PROCESS
-    service = SERVICE
 
     def __init__(
         self,
@@ -98,6 +97,10 @@ class ProcessTopology:
     @property
     def held(self) -> bool:
         return self._run_record.owned.held is not None
+
+    @property
+    def service(self) -> str:
+        return self.plan.scenario.deployment.topology.service
 
     def address(self, node: str) -> Address:
         return self._wiring.addresses[node]

@@ -12,7 +12,7 @@ import pytest
 from redis import exceptions as redis_errors
 
 from harness.model.deployment import ClientProfile
-from harness.model.seams import Address, Secrets, Source
+from harness.model.seams import Address, Login, Source
 from harness.model.words import Outcome
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from harness.sessions import BEHAVIOURS
@@ -50,7 +50,8 @@ class Bench:
         self.written = Written()
         around = Surroundings(
             profile=profile,
-            secrets=Secrets(redis="p", sentinel="p"),
+            login=Login(password="p"),
+            sentinel_login=Login(password="p"),
             service="sessions",
             primary=Address("127.0.0.1", port),
         )
