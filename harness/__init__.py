@@ -10,6 +10,7 @@ Read the package in the order the data flows:
     safe_files   files in a run's folder, read and written without following a link
     tasks        the end of tasks of an event loop
     model/       the nouns: scenarios, plans, records, findings, and the seams between the stages
+    presets/     kinds of topology: each makes the inventory of its nodes
     redis_wire/  how a Redis or Sentinel process is talked to: commands, replies, roles, keys
     scenario/    1  YAML text -> Scenario                       (pure)
     plan/        2  Scenario + seed -> Plan                     (pure)
@@ -31,7 +32,7 @@ Read the package in the order the data flows:
     output       standard output and error as the verbs use them
     cli/         the verbs; `failover_kit/` beside this package is the way in from outside
 
-Imports run one way: `model`, `errors` and `clock` know nobody, `redis_wire` knows them; a stage knows only
-those; `run`, `running`, `beside`, `saved` and `cli` know the
+Imports run one way: `model`, `errors` and `clock` know nobody, `presets` and `redis_wire` know them; a
+stage knows only those; `run`, `running`, `beside`, `saved` and `cli` know the
 stages. A stage never imports a sibling stage.
 """

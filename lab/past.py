@@ -24,7 +24,8 @@ import msgspec
 
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.records import (
     Attempt,
     AuditEntry,

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.scenario import Scenario, Workload
 from harness.model.words import BackendKind, Shows
+from harness.presets import marked
 
 
 def scenario_of(topology: TopologySpec, *, client: ClientProfile | None = None, **changes: Any) -> Scenario:
@@ -31,7 +33,8 @@ def scenario_of(topology: TopologySpec, *, client: ClientProfile | None = None, 
 
 
 def plan_of(scenario: Scenario, nodes: Iterable[NodePlan], **changes: Any) -> Plan:
-    """For the process backend, with the scenario's web servers; `changes` are fields of the plan."""
+    """For the process backend, with the scenario's web servers; nodes say what they are in its kind of
+    topology. `changes` are fields of the plan."""
     fields: dict[str, Any] = {
         "seed": 1,
         "backend": BackendKind.PROCESS,
@@ -41,4 +44,5 @@ def plan_of(scenario: Scenario, nodes: Iterable[NodePlan], **changes: Any) -> Pl
         "longest_client_wait_s": 1.0,
         "expected_s": 1.0,
     }
-    return Plan(scenario=scenario, nodes=tuple(nodes), **(fields | changes))
+    own = marked(nodes, scenario.deployment.topology)
+    return Plan(scenario=scenario, nodes=own, **(fields | changes))

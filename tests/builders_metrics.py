@@ -14,7 +14,8 @@ import msgspec
 
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
-from harness.model.plan import NodePlan, Plan, PlannedBound
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan, PlannedBound
 from harness.model.records import (
     Attempt,
     AuditEntry,

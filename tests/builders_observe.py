@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.model.deployment import TopologySpec
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.records import NodeSample, Opening, Operation, Step
 from harness.model.scenario import FaultStep, Start, Workload
 from harness.model.words import (

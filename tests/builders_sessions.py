@@ -18,7 +18,8 @@ import redis
 
 from harness.clock import Clock, RunClock, wait_until
 from harness.model.deployment import ClientProfile, TopologySpec
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.records import Attempt, Connection, Event, Operation, Record
 from harness.model.scenario import Workload
 from harness.model.seams import Address, Secrets, Source

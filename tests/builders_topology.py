@@ -9,7 +9,7 @@ from harness.model.plan import Plan
 from harness.model.scenario import Workload
 from harness.model.seams import Topology
 from harness.model.words import BackendKind, TopologyKind
-from harness.plan.nodes import plan_nodes
+from harness.presets import of_topology
 from harness.topology.base import readiness
 from harness.topology.base.control import Controls
 from lab.plans import plan_of, scenario_of
@@ -35,7 +35,7 @@ def docker_plan(kind: TopologyKind | str, *, web_servers: int = 3, **settings: A
 def _plan(backend: BackendKind, kind: TopologyKind | str, web_servers: int, settings: dict[str, Any]) -> Plan:
     topology = TopologySpec(kind=TopologyKind(kind), **{**_DEFAULT_SHAPE[TopologyKind(kind)], **settings})
     scenario = scenario_of(topology, workload=Workload(web_servers=web_servers))
-    return plan_of(scenario, plan_nodes(topology), backend=backend)
+    return plan_of(scenario, of_topology(topology).nodes, backend=backend)
 
 
 def await_ready(topology: Topology) -> None:

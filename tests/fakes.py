@@ -19,7 +19,8 @@ from typing import Any
 
 from harness.clock import RunClock
 from harness.model.deployment import TopologySpec
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Start
 from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source

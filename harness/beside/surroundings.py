@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.errors import UsageError
 from harness.model.credentials import client_login, sentinel_login
 from harness.model.seams import Topology
-from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.model.words import NodePurpose, NodeRole
 from harness.visible import visible
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -39,7 +39,7 @@ def variables(topology: Topology) -> dict[str, str]:
         found["REDIS_SENTINELS"] = _listed(topology, sentinels)
         found["REDIS_SERVICE"] = topology.service
         found["REDIS_SENTINEL_PASSWORD"] = sentinel_login(plan, topology.secrets).password
-    if plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+    if plan.inventory.clustered:
         found["REDIS_CLUSTER_NODES"] = _listed(topology, [node.name for node in sessions])
     caches = [node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE]
     if caches:

@@ -19,7 +19,6 @@ from harness.model.plan import Plan
 from harness.model.records import MEMORY_FULL_SHARE
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
-from harness.model.words import TopologyKind
 from harness.redis_wire.blocking import Connection
 
 _KEY_BYTES = len("cache:100000")
@@ -66,13 +65,12 @@ class FillCache:
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
-        node = targets.cache_node(plan)
+        node = plan.inventory.cache
         if node is None:
             return "the deployment has no cache"
-        shared = plan.scenario.deployment.topology.kind is TopologyKind.SHARED
-        limit = plan.node(node).setting("maxmemory", "0" if shared else "unknown")
+        limit = node.setting("maxmemory", "0" if plan.inventory.shares_cache else "unknown")
         if limit == "0" and not step.options.get("bytes"):
-            return f"{node} has no maxmemory, so it can never be full"
+            return f"{node.name} has no maxmemory, so it can never be full"
         return None
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
@@ -95,8 +93,8 @@ class FillCache:
 
 
 def cache_database(plan: Plan) -> int:
-    topology = plan.scenario.deployment.topology
-    return topology.cache_database if topology.kind is TopologyKind.SHARED else 0
+    holder = plan.inventory.cache
+    return (holder.cache_database if holder else None) or 0
 
 
 def _load(step: FaultStep, memory: _Memory) -> Load:

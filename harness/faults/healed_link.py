@@ -16,7 +16,6 @@ from collections.abc import Callable
 from harness.clock import WaitExpired, wait_until
 from harness.faults import own_nodes, targets
 from harness.model.seams import FaultScene
-from harness.model.words import TopologyKind
 from harness.redis_wire import cluster, info, sentinel
 from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
@@ -29,9 +28,8 @@ def heard_again(scene: FaultScene, node: str, since_s: float) -> str:
     """Who of the others has heard `node` since `since_s` (Unix time). For people."""
     if down := _out_of_action(scene, node):
         return down
-    kind = scene.plan.scenario.deployment.topology.kind
     guards = [name.name for name in scene.plan.sentinels() if scene.topology.state(name.name).running]
-    if kind is TopologyKind.CLUSTER:
+    if scene.plan.inventory.clustered:
         others = [n.name for n in targets.session_nodes(scene.plan) if n.name != node]
         peers = [name for name in others if scene.topology.state(name).running]
         return _first_to_hear(scene, peers, lambda peer: _ponged(peer, scene, node, since_s), node, since_s)

@@ -20,7 +20,7 @@ from harness.faults import own_nodes, targets
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
-from harness.model.words import NodeRole, TopologyKind, Trait
+from harness.model.words import NodeRole, Trait
 from harness.redis_wire import info, sentinel, words
 from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import NoAnswer
@@ -53,7 +53,7 @@ class PlannedFailover:
                 help="cluster only: with the old primary's help, without it, or without votes too",
                 default="default",
                 words=("default", "force", "takeover"),
-                only=(TopologyKind.CLUSTER,),
+                cluster_only=True,
             ),
         ),
         least_hold_s=None,
@@ -66,7 +66,7 @@ class PlannedFailover:
         shard = targets.parse(step.target).shard
         if len(targets.session_nodes(plan, shard)) < 2:
             return f"shard {shard} has no replicas to fail over to"
-        if _clustered(plan):
+        if plan.inventory.clustered:
             return None
         if not plan.sentinels():
             return "a planned failover needs sentinels or a cluster"
@@ -76,7 +76,7 @@ class PlannedFailover:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (old,) = targets.resolve(step.target, scene)
-        if _clustered(scene.plan):
+        if scene.plan.inventory.clustered:
             return _by_cluster(
                 old, targets.parse(step.target).shard, str(step.options.get("form", "")), scene
             )
@@ -84,10 +84,6 @@ class PlannedFailover:
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None
-
-
-def _clustered(plan: Plan) -> bool:
-    return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
 
 
 def _by_sentinel(old: str, scene: FaultScene) -> Effect:

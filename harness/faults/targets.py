@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from harness.errors import NoEffect
 from harness.model.fit import LEFT_BY
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.scenario import FaultStep
 from harness.model.seams import FaultScene, NodeView
-from harness.model.words import NodePurpose, NodeRole, TopologyKind, Trait
+from harness.model.words import NodeRole, Trait
 
 PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
@@ -46,15 +47,13 @@ def parse(word: str) -> Target:
 
 def session_nodes(plan: Plan, shard: int | None = None) -> tuple[NodePlan, ...]:
     """The data nodes that hold sessions; of one shard, or all."""
-    nodes = (node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS)
-    return tuple(node for node in nodes if shard in {None, node.shard})
+    return plan.inventory.session_nodes(shard)
 
 
 def cache_node(plan: Plan) -> str | None:
     """The instance that holds the cache: one of its own, or in `shared` the only one."""
-    own = next((node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE), None)
-    shared = plan.scenario.deployment.topology.kind is TopologyKind.SHARED
-    return session_nodes(plan)[0].name if shared else own
+    holder = plan.inventory.cache
+    return holder.name if holder else None
 
 
 def fits(step: FaultStep, plan: Plan) -> str | None:

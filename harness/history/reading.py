@@ -57,6 +57,7 @@ from harness.model.records import (
 )
 from harness.model.scenario import Declaration
 from harness.model.table import OperationTable
+from harness.presets import completed
 from harness.safe_files import is_file, read_file
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def read(
 
 
 def _read(directory: Path, faults: Mapping[str, Declaration], *, in_memory: bool) -> History:
-    plan = _with_traits(_read_plan(directory / PLAN), faults)
+    plan = _with_traits(completed(_read_plan(directory / PLAN)), faults)
     path, text, broke_off = _read_text(directory)
     text, seal = _without_seal(path, text)
     _lines_unchanged(path, text, seal)

@@ -15,7 +15,7 @@ class TopologySpec:
     """A named arrangement of Redis nodes and its settings. Times in seconds.
 
     Directives are those that nodes are given, by name, as text. The order of precedence, weakest first:
-    the kit's own files (sentinel/, cluster/), `redis`, then the role's own table.
+    the kit's own files (sentinel/, cluster/), `redis`, then the role's own table, then the node's own.
     """
 
     kind: TopologyKind
@@ -46,6 +46,8 @@ class TopologySpec:
     replica: Mapping[str, Lines] = field(default_factory=dict)
     sentinel: Mapping[str, Lines] = field(default_factory=dict)
     cache: Mapping[str, Lines] = field(default_factory=dict)
+    nodes: Mapping[str, Mapping[str, Lines]] = field(default_factory=dict)
+    """Node -> directives of that node alone, stronger than those of its role."""
 
     left_out: tuple[LeftOut, ...] = ()
     """Directives that were asked for and that no node is given; see `everything_left_out`."""
@@ -54,6 +56,7 @@ class TopologySpec:
     def everything_left_out(self) -> tuple[LeftOut, ...]:
         """Those, and what a plan of an earlier version of the kit still has among its directives."""
         tables = {name: getattr(self, name) for name in ("redis", "primary", "replica", "sentinel", "cache")}
+        tables |= {f"nodes.{name}": directives for name, directives in self.nodes.items()}
         found = (left_out_of(name, directives) for name, directives in tables.items())
         return (*self.left_out, *chain.from_iterable(found))
 

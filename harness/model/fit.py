@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from harness.model.deployment import Deployment, TopologySpec
+from harness.model.deployment import Deployment
+from harness.model.inventory import Inventory
 from harness.model.scenario import FaultStep, Workload
-from harness.model.words import TopologyKind, Trait
+from harness.model.words import Trait
 
 BOUND_SETTINGS = (
     "down_after", "failover_timeout", "node_timeout", "idle_timeout", "socket_timeout",
@@ -28,55 +29,43 @@ def web_server_names(count: int) -> tuple[str, ...]:
     return tuple(f"web-{n}" for n in range(1, count + 1))
 
 
-def session_shards(topology: TopologySpec) -> int:
-    return topology.shards if topology.kind is TopologyKind.CLUSTER else 1
-
-
-def replicas_of_a_shard(topology: TopologySpec) -> int:
-    return topology.replicas_per_shard if topology.kind is TopologyKind.CLUSTER else topology.replicas
-
-
-def has_cache(topology: TopologySpec) -> bool:
-    return topology.kind in (TopologyKind.SPLIT, TopologyKind.SHARED)
-
-
-def settings_s(deployment: Deployment, workload: Workload) -> Mapping[str, float]:
+def settings_s(deployment: Deployment, inventory: Inventory, workload: Workload) -> Mapping[str, float]:
     """The settings that this deployment has and a bound may name, in seconds."""
     topology = deployment.topology
     values = {
         "idle_timeout": workload.idle_timeout_s,
         "socket_timeout": deployment.client.socket_timeout_s,
     }
-    if topology.sentinels:
+    if inventory.sentinels:
         values["down_after"] = topology.down_after_s
         values["failover_timeout"] = topology.failover_timeout_s
-    if topology.kind is TopologyKind.CLUSTER:
+    if inventory.clustered:
         values["node_timeout"] = topology.node_timeout_s
     return values
 
 
-def misfit(step: FaultStep, topology: TopologySpec) -> str | None:
-    """Why this fault has nothing to act upon in this topology; None: it has."""
-    kind = topology.kind
-    if Trait.NEEDS_REPLICA in step.traits and not replicas_of_a_shard(topology):
-        return f"{step.kind} needs a replica, and this {kind} topology has none"
-    if "replica" in step.target and not replicas_of_a_shard(topology):
-        return f"there is no replica in this {kind} topology"
-    if "sentinel" in step.target and not topology.sentinels:
-        return f"there is no sentinel in this {kind} topology"
-    if step.target == "cache" and not has_cache(topology):
-        return f"there is no cache in a {kind} topology; split and shared have one"
-    return missing_shard(step.target, topology)
+def misfit(step: FaultStep, inventory: Inventory) -> str | None:
+    """Why this fault has nothing to act upon among these nodes; None: it has."""
+    called = inventory.called
+    if Trait.NEEDS_REPLICA in step.traits and not inventory.replicas_of_a_shard:
+        return f"{step.kind} needs a replica, and this {called} topology has none"
+    if "replica" in step.target and not inventory.replicas_of_a_shard:
+        return f"there is no replica in this {called} topology"
+    if "sentinel" in step.target and not inventory.sentinels:
+        return f"there is no sentinel in this {called} topology"
+    if step.target == "cache" and inventory.cache is None:
+        return f"there is no cache in a {called} topology; split and shared have one"
+    return missing_shard(step.target, inventory)
 
 
-def missing_shard(words: str, topology: TopologySpec) -> str | None:
+def missing_shard(words: str, inventory: Inventory) -> str | None:
     """Why `shard N` does not exist; None: it does, or none is named."""
     match = re.search(r"\bshard (\d+)\b", words)
-    if match is None or 1 <= int(match[1]) <= session_shards(topology):
+    shards = inventory.shards
+    if match is None or 1 <= int(match[1]) <= shards:
         return None
-    shards = session_shards(topology)
     only = "only shard 1" if shards == 1 else f"shards 1 to {shards}"
-    return f"there is no shard {match[1]}; this {topology.kind} topology has {only}"
+    return f"there is no shard {match[1]}; this {inventory.called} topology has {only}"
 
 
 def missing_web_server(words: str, web_servers: int) -> str | None:

@@ -8,11 +8,13 @@ by name. Trap: "none seen" of something that nobody looked for is no zero.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.model.deployment import Deployment
 from harness.model.finding_kind import BY_SHARD, WHOLE, WITNESSED, Measure, Need, Part
-from harness.model.scenario import Expectation, FaultStep, Workload
-from harness.model.words import NodePurpose, OperationKind, Phase, TopologyKind
+from harness.model.inventory import Inventory
+from harness.model.scenario import Expectation, FaultStep, Scenario, Workload
+from harness.model.words import NodePurpose, OperationKind, Phase
 
 SIDES = ("with-primary", "rest")
 """The sides of a partition."""
@@ -50,13 +52,26 @@ def measure_named(expectation: Expectation) -> str:
     return next((one for one in expectation.arguments if one in ARGUMENT_MEASURES), expectation.metric)
 
 
-def why_not(
-    expectation: Expectation,
-    findings: Mapping[str, Measure],
-    deployment: Deployment,
-    workload: Workload,
-    faults: Sequence[FaultStep],
-) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKind:
+    """What runs of a scenario have in common, as far as it decides what they can tell."""
+
+    deployment: Deployment
+    inventory: Inventory
+    workload: Workload
+    faults: Sequence[FaultStep]
+
+    @classmethod
+    def of(cls, scenario: Scenario, inventory: Inventory) -> RunKind:
+        return cls(
+            deployment=scenario.deployment,
+            inventory=inventory,
+            workload=scenario.workload,
+            faults=scenario.faults,
+        )
+
+
+def why_not(expectation: Expectation, findings: Mapping[str, Measure], run: RunKind) -> str | None:
     """Why such a run can never decide this expectation, and what to do; None: it can."""
     name = measure_named(expectation)
     of = findings.get(name) or METRIC_MEASURES.get(name) or ARGUMENT_MEASURES.get(name)
@@ -64,22 +79,22 @@ def why_not(
         return f"{name!r} is not a known metric or finding; remove this expectation"
     if expectation.metric == "share" and of.out_of is None:
         return f"{name} is one finding for many operations, so no share of them is known; count it"
-    missing = next((one for one in Need if one in of.needs & switched_off(deployment, workload)), None)
+    off = switched_off(run.deployment, run.workload)
+    missing = next((one for one in Need if one in of.needs & off), None)
     if missing is not None:
         return f"{name} needs {missing}, and {_SWITCHED_OFF[missing]}"
     return (
-        _no_such_phase(expectation, name, of, faults)
-        or _no_such_group(expectation, name, of, deployment, faults)
-        or _nobody_does(expectation, workload)
-        or _nobody_takes_over(expectation, deployment)
+        _no_such_phase(expectation, name, of, run.faults)
+        or _no_such_group(expectation, name, of, run)
+        or _nobody_does(expectation, run.workload)
+        or _nobody_takes_over(expectation, run.inventory)
     )
 
 
-def _nobody_takes_over(expectation: Expectation, deployment: Deployment) -> str | None:
-    topology = deployment.topology
-    if expectation.metric != "failovers" or topology.kind is TopologyKind.CLUSTER or topology.sentinels:
+def _nobody_takes_over(expectation: Expectation, inventory: Inventory) -> str | None:
+    if expectation.metric != "failovers" or inventory.fails_over:
         return None
-    return f"nothing can fail over in this {topology.kind} topology; remove this expectation"
+    return f"nothing can fail over in this {inventory.called} topology; remove this expectation"
 
 
 _SWITCHED_OFF: Mapping[Need, str] = {
@@ -133,31 +148,29 @@ def _no_such_phase(
     return None
 
 
-def _no_such_group(
-    expectation: Expectation, name: str, of: Measure, deployment: Deployment, faults: Sequence[FaultStep]
-) -> str | None:
-    on, kind = expectation.on, deployment.topology.kind
+def _no_such_group(expectation: Expectation, name: str, of: Measure, run: RunKind) -> str | None:
+    on = expectation.on
     if on is None:
         return None
     if on in set(NodePurpose):
         if Part.STORE in of.parts:
-            return _no_such_store(on, name, kind)
+            return _no_such_store(on, name, run.inventory)
         if on == NodePurpose.CACHE:
             return f"{name} is about sessions, and a cache holds none; remove `on cache`"
         return None  # sessions: all of it
     part = Part.SIDE if on in SIDES else Part.SHARD if on.startswith("shard ") else Part.WEB_SERVER
     if part not in of.parts:
         return f"{name} is not counted per {part}; remove `on {on}`"
-    if part is Part.SIDE and not any(_makes_side(step, on) for step in faults):
+    if part is Part.SIDE and not any(_makes_side(step, on) for step in run.faults):
         return f"no fault of the scenario leaves a web server on the side {on!r} of a partition"
     return None
 
 
-def _no_such_store(on: str, name: str, kind: TopologyKind) -> str | None:
-    if kind is TopologyKind.SHARED:
+def _no_such_store(on: str, name: str, inventory: Inventory) -> str | None:
+    if inventory.shares_cache:
         return f"sessions and cache share an instance, and its {name} are counted together; remove `on {on}`"
-    if on == NodePurpose.CACHE and kind is not TopologyKind.SPLIT:
-        return f"there is no cache in a {kind} topology; remove `on cache`"
+    if on == NodePurpose.CACHE and inventory.cache is None:
+        return f"there is no cache in a {inventory.called} topology; remove `on cache`"
     return None
 
 

@@ -6,7 +6,7 @@ them counted by itself would be another one each time, since users log in meanwh
 
 from __future__ import annotations
 
-from harness.model.plan import NodePlan
+from harness.model.inventory import NodePlan
 
 SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
 

@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from harness.model.directives import Lines, setting
+from harness.model.inventory import Inventory, NodePlan
 from harness.model.scenario import Scenario
-from harness.model.words import BackendKind, NodePurpose, NodeRole
-
-SHUTDOWN_TIMEOUT_S = 10.0
-"""Redis' default of `shutdown-timeout`."""
-SAVES_WITHIN_S = 10.0
-
-SLOTS = 16384
-"""Of every Redis cluster."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlan:
-    """One Redis or Sentinel process, as it is first started. Names are stable: a node keeps its
-    name when its role changes (`redis-1`, `sentinel-2`, `cache-1`)."""
-
-    name: str
-    role: NodeRole
-    purpose: NodePurpose = NodePurpose.SESSIONS
-    shard: int = 1
-    """1-based; sentinels guard shard 1; a cache instance is a shard of its own, numbered last."""
-    replica_of: str | None = None
-    directives: Mapping[str, Lines] = field(default_factory=dict)
-    """The scenario's own directives for this node, merged; the kit's files come before them."""
-
-    def setting(self, name: str, otherwise: str) -> str:
-        """What the scenario says of a directive; `otherwise`: it says nothing."""
-        return setting(self.directives, name, otherwise)
-
-    @property
-    def orderly_stop_s(self) -> float:
-        """How long an orderly shutdown may take: from Redis 7.0 on a primary waits for replicas that are
-        behind, and then any server saves what it holds."""
-        waits = self.setting("shutdown-timeout", "")
-        return (float(waits) if waits.isdecimal() else SHUTDOWN_TIMEOUT_S) + SAVES_WITHIN_S
+from harness.model.words import BackendKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,23 +85,18 @@ class Plan:
         """What tells it from all other runs of its suite; empty where the scenario's name does."""
         return told_apart(self.variant, self.seed if self.repeated else None)
 
+    @property
+    def inventory(self) -> Inventory:
+        return Inventory(self.nodes, self.scenario.deployment.topology.kind)
+
     def node(self, name: str) -> NodePlan:
         return next(node for node in self.nodes if node.name == name)
 
-    def slot_range(self, shard: int) -> tuple[int, int]:
-        """First and last slot of a cluster's shard: these slots are the shard, whoever owns them."""
-        shards = self.scenario.deployment.topology.shards
-        return SLOTS * (shard - 1) // shards, SLOTS * shard // shards - 1
-
-    def shard_of_slot(self, slot: int) -> int:
-        shards = self.scenario.deployment.topology.shards
-        return next(n for n in range(1, shards + 1) if slot <= self.slot_range(n)[1])
-
     def data_nodes(self) -> tuple[NodePlan, ...]:
-        return tuple(node for node in self.nodes if node.role is not NodeRole.SENTINEL)
+        return self.inventory.data_nodes
 
     def sentinels(self) -> tuple[NodePlan, ...]:
-        return tuple(node for node in self.nodes if node.role is NodeRole.SENTINEL)
+        return self.inventory.sentinels
 
 
 def told_apart(variant: str, seed: int | None) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from harness.model.deployment import Deployment
 from harness.model.finding_kind import Measure
-from harness.model.words import Arrivals, OperationKind, Phase, Shows, TopologyKind, Trait
+from harness.model.words import Arrivals, OperationKind, Phase, Shows, Trait
 
 OptionValue = str | int | float | bool
 
@@ -39,8 +39,8 @@ class Option:
     words: tuple[str, ...] = ()
     unless: str = ""
     """Another option of the same fault that takes its place when it is given."""
-    only: tuple[TopologyKind, ...] = ()
-    """Where anything but the default can be chosen; empty: everywhere."""
+    cluster_only: bool = False
+    """Anything but the default can be chosen in a Redis cluster only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

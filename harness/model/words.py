@@ -27,6 +27,14 @@ class NodeRole(StrEnum):
     PRIMARY = "primary"
     REPLICA = "replica"
     SENTINEL = "sentinel"
+    PROXY = "proxy"
+    """Between clients and data nodes; it does not speak for itself."""
+    OTHER = "other"
+    """Runs along and can be struck by faults; the kit asks it nothing."""
+
+    @property
+    def holds_data(self) -> bool:
+        return self in {NodeRole.PRIMARY, NodeRole.REPLICA}
 
 
 class NodePurpose(StrEnum):

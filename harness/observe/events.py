@@ -18,7 +18,6 @@ from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext
 from harness.observe.listening import HEARD_WITHIN_US, listen
-from harness.observe.topology_view import clustered
 from harness.observe.views import ClusterView, SentinelView
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.sentinel import SWITCHED, message
@@ -96,9 +95,9 @@ class Suspicions:
     """Who takes whom for dead. One quorum for all: the sentinels', or the majority of primaries."""
 
     def __init__(self, context: ObserverContext) -> None:
-        topology = context.plan.scenario.deployment.topology
+        topology, inventory = context.plan.scenario.deployment.topology, context.plan.inventory
         self._context = context
-        self._quorum = topology.shards // 2 + 1 if clustered(context.plan) else topology.effective_quorum
+        self._quorum = inventory.shards // 2 + 1 if inventory.clustered else topology.effective_quorum
         self._suspecting: dict[str, set[str]] = {}
 
     def suspects(self, observer: str, node: str, moment: Moment, detail: str) -> None:
@@ -178,7 +177,7 @@ class ClusterWatch:
         self._before: dict[str, ClusterView] = {}
         self._agreed: set[str] = set()
         shards = sorted({node.shard for node in context.plan.data_nodes()})
-        self._slots = {shard: context.plan.slot_range(shard)[0] for shard in shards}
+        self._slots = {shard: context.plan.inventory.slot_range(shard)[0] for shard in shards}
         self._owners: dict[tuple[str, int], str] = {}
 
     def notice(self, view: ClusterView) -> None:

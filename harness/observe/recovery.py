@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from harness.model.inventory import SLOTS
 from harness.model.pacing import RECOVERED_FOR_S
-from harness.model.plan import SLOTS, Plan
+from harness.model.plan import Plan
 from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext, every

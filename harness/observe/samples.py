@@ -111,7 +111,7 @@ class NodeSampler:
     def _shard(self, view: ClusterView | None) -> int | None:
         """The shard that the node says it belongs to; None: it does not say, or there is only one."""
         slot = None if view is None else view.slot_of(self._node)
-        return None if slot is None else self._context.plan.shard_of_slot(slot)
+        return None if slot is None else self._context.plan.inventory.shard_of_slot(slot)
 
     def _silent(self, sent_us: int, why: str) -> NodeAnswer:
         done_us = self._context.clock.now_us()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.model.plan import Plan
 from harness.model.records import NodeSample
-from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.model.words import NodePurpose
 from harness.observe.views import ClusterView, SentinelView
 
 RECENT_US = 1_000_000
@@ -91,13 +91,13 @@ def members(known: TopologyView, plan: Plan, shard: int) -> frozenset[str]:
 def guarded(plan: Plan, shard: int) -> bool:
     """Whether sentinels decide who is primary of this shard."""
     return bool(plan.sentinels()) and any(
-        node.shard == shard and node.purpose is NodePurpose.SESSIONS and node.role is not NodeRole.SENTINEL
+        node.shard == shard and node.purpose is NodePurpose.SESSIONS and node.holds_data
         for node in plan.nodes
     )
 
 
 def clustered(plan: Plan) -> bool:
-    return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
+    return plan.inventory.clustered
 
 
 def primary_of(known: TopologyView, plan: Plan, shard: int) -> str | None:
@@ -107,7 +107,7 @@ def primary_of(known: TopologyView, plan: Plan, shard: int) -> str | None:
     which must all say the same; where there are no sentinels, the node itself.
     """
     if clustered(plan):
-        slot, _ = plan.slot_range(shard)
+        slot, _ = plan.inventory.slot_range(shard)
         return _majority([seen.owner(slot) for seen in known.clusters.values() if _counts(known, seen)])
     if not guarded(plan, shard):
         return next((name for name in sorted(members(known, plan, shard)) if _claims(known, name)), None)

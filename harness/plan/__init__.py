@@ -1,6 +1,5 @@
 """Stage 2: a Scenario and a seed to a Plan: everything that follows before anything runs. Pure.
 
-    nodes      which processes there are, by name
     load       how long a client can wait, how many actors that takes
     timeline   when faults are expected, how long the run will take
     compiling  puts them together and refuses what cannot be judged

@@ -8,14 +8,15 @@ from dataclasses import replace
 from harness.errors import UsageError
 from harness.model.finding_kind import Measure
 from harness.model.fit import LOSS_BUDGET, misfit, missing_shard, settings_s, web_server_names
-from harness.model.measures import why_not
+from harness.model.inventory import Inventory
+from harness.model.measures import RunKind, why_not
 from harness.model.plan import Plan, PlannedBound
 from harness.model.scenario import Expectation, FaultStep, Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.plan.load import actors, longest_client_wait_s
-from harness.plan.nodes import plan_nodes
 from harness.plan.timeline import expected_s, latest_end_s
+from harness.presets import inventory_of
 
 FaultFits = Callable[[FaultStep, Plan, Machine], str | None]
 
@@ -38,27 +39,28 @@ def compile(  # noqa: A001 - the stage's own word
     Raises:
         UsageError: the sessions can expire before they are audited.
     """
-    wait_s = longest_client_wait_s(scenario.deployment)
+    inventory = inventory_of(scenario.deployment)
+    wait_s = longest_client_wait_s(scenario.deployment, inventory)
     plan = Plan(
         scenario=scenario,
         seed=seed,
         backend=backend,
-        nodes=plan_nodes(scenario.deployment.topology),
+        nodes=inventory.nodes,
         web_servers=web_server_names(scenario.workload.web_servers),
         actors=actors(scenario.workload, wait_s),
-        bounds=tuple(_bound(expectation, scenario) for expectation in scenario.expect),
+        bounds=tuple(_bound(expectation, scenario, inventory) for expectation in scenario.expect),
         longest_client_wait_s=wait_s,
-        expected_s=expected_s(scenario),
-        skip=_deployment_misfit(scenario, findings),
+        expected_s=expected_s(scenario, inventory),
+        skip=_deployment_misfit(scenario, inventory, findings),
     )
     if plan.skip is not None:
         return plan
-    _check_idle_timeout(scenario)
+    _check_idle_timeout(scenario, inventory)
     return replace(plan, skip=_machine_misfit(plan, machine, fits))
 
 
-def _bound(expectation: Expectation, scenario: Scenario) -> PlannedBound:
-    settings = settings_s(scenario.deployment, scenario.workload)
+def _bound(expectation: Expectation, scenario: Scenario, inventory: Inventory) -> PlannedBound:
+    settings = settings_s(scenario.deployment, inventory, scenario.workload)
     value = 0.0
     for term in expectation.bound:
         if term.setting is None:
@@ -70,21 +72,21 @@ def _bound(expectation: Expectation, scenario: Scenario) -> PlannedBound:
     return PlannedBound(text=expectation.text, value=round(value, 6))
 
 
-def _deployment_misfit(scenario: Scenario, findings: Mapping[str, Measure]) -> str | None:
-    topology = scenario.deployment.topology
-    if scenario.fits and topology.kind not in scenario.fits:
-        return f"made for {', '.join(scenario.fits)}; the deployment is {topology.kind}"
-    settings = settings_s(scenario.deployment, scenario.workload)
+def _deployment_misfit(
+    scenario: Scenario, inventory: Inventory, findings: Mapping[str, Measure]
+) -> str | None:
+    if scenario.fits and inventory.called not in scenario.fits:
+        return f"made for {', '.join(scenario.fits)}; the deployment is {inventory.called}"
+    settings = settings_s(scenario.deployment, inventory, scenario.workload)
     for expectation in scenario.expect:
         for term in expectation.bound:
             if term.setting not in {None, LOSS_BUDGET, *settings}:
-                return f"'{expectation.text}': a {topology.kind} topology has no {term.setting}"
-        reason = missing_shard(expectation.on or "", topology) or why_not(
-            expectation, findings, scenario.deployment, scenario.workload, scenario.faults
-        )
+                return f"'{expectation.text}': a {inventory.called} topology has no {term.setting}"
+        of = RunKind.of(scenario, inventory)
+        reason = missing_shard(expectation.on or "", inventory) or why_not(expectation, findings, of)
         if reason:
             return f"'{expectation.text}': {reason}"
-    reasons = (misfit(step, topology) for step in scenario.faults)
+    reasons = (misfit(step, inventory) for step in scenario.faults)
     return next((reason for reason in reasons if reason), None)
 
 
@@ -95,8 +97,8 @@ def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits])
     return None
 
 
-def _check_idle_timeout(scenario: Scenario) -> None:
-    idle_s, end_s = scenario.workload.idle_timeout_s, latest_end_s(scenario)
+def _check_idle_timeout(scenario: Scenario, inventory: Inventory) -> None:
+    idle_s, end_s = scenario.workload.idle_timeout_s, latest_end_s(scenario, inventory)
     if scenario.audit_expiry or idle_s >= end_s:
         return
     raise UsageError(

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from harness.model.deployment import LONGEST_BACKOFF_S
 from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary
-from harness.model.words import NodeRole, TopologyKind, Trait
+from harness.model.words import Trait
 from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults, latest_end_s
 from harness.plan.warnings import warnings
@@ -80,12 +81,12 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
     yield f"  client      {_client(scenario)}"
     yield f"  workload    {_workload(plan)}"
     yield "  timeline    0 s baseline begins"
-    for fault in expected_faults(scenario):
+    for fault in expected_faults(scenario, plan.inventory):
         yield f"    ~{fault.start_s:>5.1f} s   {_fault(fault, vocabulary)}"
     end = f"at least {scenario.duration_s:g} s of traffic" if scenario.duration_s else "until settled"
     yield (
         f"    then       {end} (recovery within {scenario.settle_within_s:g} s), audit; "
-        f"about {plan.expected_s:.0f} s in all, at most {latest_end_s(scenario):.0f} s"
+        f"about {plan.expected_s:.0f} s in all, at most {latest_end_s(scenario, plan.inventory):.0f} s"
     )
     for warning in warnings(plan):
         yield f"  warning     {warning}"
@@ -104,7 +105,7 @@ def _deployment(plan: Plan) -> Iterator[str]:
         f"timing profile {deployment.timing}, seed {plan.seed}"
     )
     for node in plan.nodes:
-        yield f"    {node.name:<12} {_node(node, plan)}"
+        yield f"    {node.name:<12} {_node(node)}"
     for one in topology.everything_left_out:
         yield f"    left out   {one}{'; the verdict cannot be PASS' if one.decides else ''}"
     if any(one.decides for one in topology.everything_left_out):
@@ -112,13 +113,13 @@ def _deployment(plan: Plan) -> Iterator[str]:
         yield "    To test the deployment without such a directive, remove its line."
 
 
-def _node(node: NodePlan, plan: Plan) -> str:
+def _node(node: NodePlan) -> str:
     words = [node.role.value]
     if node.replica_of:
         words.append(f"of {node.replica_of}")
-    if node.role is not NodeRole.SENTINEL:
+    if node.holds_data:
         words.append(f"for {node.purpose}")
-        if plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+        if node.cluster:
             words.append(f"shard {node.shard}")
     settings = [str(directive) for directive in used(node.directives)]
     return " ".join(words) + (f"  ({', '.join(settings)})" if settings else "")

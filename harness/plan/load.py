@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 
 from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile, Deployment
+from harness.model.inventory import Inventory
 from harness.model.scenario import Workload
 
 ACTORS_MAX = 5000
 """An actor is a task and its session: beyond this one loop spends its time on bookkeeping."""
 
 
-def longest_client_wait_s(deployment: Deployment) -> float:
+def longest_client_wait_s(deployment: Deployment, inventory: Inventory) -> float:
     """Every try waits for a free connection, runs into its time-outs, and finds the sentinels silent."""
     client = deployment.client
     tries = client.application_retries + 1
-    finding_s = client.sentinel_timeout_s * deployment.topology.sentinels
+    finding_s = client.sentinel_timeout_s * len(inventory.sentinels)
     free_s = client.socket_timeout_s  # as long as the application waits for one of the pool
     sent_s = max(client.connect_timeout_s, client.socket_timeout_s) * (client.library_retries + 1)
     return tries * (free_s + finding_s + sent_s) + _backoffs_s(client)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.deployment import TopologySpec
+from harness.model.inventory import Inventory
 from harness.model.pacing import AUDIT_WITHIN_S, RECOVERED_FOR_S, SETTLED_S
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.words import TopologyKind, Trait
+from harness.model.words import Trait
 
 SEED_PER_S = 500.0
 """Log-ins per second while the users are seeded."""
@@ -34,10 +35,40 @@ class Expected:
     """None: not before the end of the run."""
 
 
-def expected_faults(scenario: Scenario) -> tuple[Expected, ...]:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast these nodes promote and come to rest, with these time-outs."""
+
+    topology: TopologySpec
+    inventory: Inventory
+
+    def promotion_s(self, step: FaultStep) -> float:
+        if Trait.HANDS_OVER in step.traits:
+            return QUICK_S
+        if self.inventory.clustered:
+            return 2 * self.topology.node_timeout_s
+        return self.topology.down_after_s + 1.5
+
+    def recovery_s(self, step: FaultStep) -> float:
+        """From healed (or, with nothing to heal, from the effect) to one settled primary."""
+        guarded = bool(self.inventory.sentinels)
+        restarts = Trait.STARTS_PROCESS in step.traits
+        if Trait.HANDS_OVER in step.traits or (restarts and step.target == "killed"):
+            return DEMOTION_S if guarded else QUICK_S  # the old primary comes back as one
+        missed = Trait.CAUSES_FAILOVER in step.traits and not restarts  # else it is back before anybody acts
+        if not missed or "primary" not in step.target:
+            return QUICK_S
+        if step.hold_s is None:
+            return self.promotion_s(step)
+        outlasts = step.hold_s > self.promotion_s(step)
+        return DEMOTION_S if outlasts and guarded else QUICK_S
+
+
+def expected_faults(scenario: Scenario, inventory: Inventory) -> tuple[Expected, ...]:
     faults: list[Expected] = []
+    pace = Pace(scenario.deployment.topology, inventory)
     for step in scenario.faults:
-        start_s = _start_s(step, tuple(faults), scenario.deployment.topology)
+        start_s = _start_s(step, tuple(faults), pace)
         healed_s = None if step.hold_s is None else start_s + step.hold_s
         faults.append(Expected(step=step, start_s=start_s, healed_s=healed_s))
     return tuple(faults)
@@ -47,14 +78,13 @@ def seed_s(scenario: Scenario) -> float:
     return 1.0 + scenario.workload.users / SEED_PER_S
 
 
-def expected_s(scenario: Scenario) -> float:
+def expected_s(scenario: Scenario, inventory: Inventory) -> float:
     """From the first log-in to the end of the audit, typically."""
-    faults = expected_faults(scenario)
-    topology = scenario.deployment.topology
+    faults = expected_faults(scenario, inventory)
+    pace = Pace(scenario.deployment.topology, inventory)
     over_s = max(
         (
-            (fault.healed_s if fault.healed_s is not None else fault.start_s)
-            + _recovery_s(fault.step, topology)
+            (fault.healed_s if fault.healed_s is not None else fault.start_s) + pace.recovery_s(fault.step)
             for fault in faults
         ),
         default=0.0,
@@ -63,14 +93,15 @@ def expected_s(scenario: Scenario) -> float:
     return seed_s(scenario) + traffic_s + AUDIT_S
 
 
-def latest_end_s(scenario: Scenario) -> float:
+def latest_end_s(scenario: Scenario, inventory: Inventory) -> float:
     """When the audit must be over, even if recovery takes as long as it is allowed to."""
-    over_s = max((max(f.start_s, f.healed_s or 0.0) for f in expected_faults(scenario)), default=0.0)
+    faults = expected_faults(scenario, inventory)
+    over_s = max((max(f.start_s, f.healed_s or 0.0) for f in faults), default=0.0)
     traffic_s = max(over_s + scenario.settle_within_s + SETTLED_S, scenario.duration_s or 0.0)
     return seed_s(scenario) + traffic_s + AUDIT_WITHIN_S
 
 
-def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySpec) -> float:
+def _start_s(step: FaultStep, before: tuple[Expected, ...], pace: Pace) -> float:
     start = step.start
     if start.after_s is not None:
         return start.after_s
@@ -85,32 +116,9 @@ def _start_s(step: FaultStep, before: tuple[Expected, ...], topology: TopologySp
         return next(f.start_s for f in before if f.step.number == number) + start.offset_s
     healed_s = last.healed_s if last.healed_s is not None else last_s
     event_s = {
-        "promoted": last_s + promotion_s(last.step, topology),
-        "demoted": healed_s + _recovery_s(last.step, topology),
+        "promoted": last_s + pace.promotion_s(last.step),
+        "demoted": healed_s + pace.recovery_s(last.step),
         "healed": healed_s,
-        "recovered": healed_s + _recovery_s(last.step, topology) + RECOVERED_FOR_S,
+        "recovered": healed_s + pace.recovery_s(last.step) + RECOVERED_FOR_S,
     }
     return event_s[start.event] + start.offset_s
-
-
-def promotion_s(step: FaultStep, topology: TopologySpec) -> float:
-    if Trait.HANDS_OVER in step.traits:
-        return QUICK_S
-    if topology.kind is TopologyKind.CLUSTER:
-        return 2 * topology.node_timeout_s
-    return topology.down_after_s + 1.5
-
-
-def _recovery_s(step: FaultStep, topology: TopologySpec) -> float:
-    """From healed (or, with nothing to heal, from the effect) to one settled primary."""
-    guarded = topology.sentinels > 0
-    restarts = Trait.STARTS_PROCESS in step.traits
-    if Trait.HANDS_OVER in step.traits or (restarts and step.target == "killed"):
-        return DEMOTION_S if guarded else QUICK_S  # the old primary comes back as one
-    missed = Trait.CAUSES_FAILOVER in step.traits and not restarts  # else it is back before anybody acts
-    if not missed or "primary" not in step.target:
-        return QUICK_S
-    if step.hold_s is None:
-        return promotion_s(step, topology)
-    outlasts = step.hold_s > promotion_s(step, topology)
-    return DEMOTION_S if outlasts and guarded else QUICK_S

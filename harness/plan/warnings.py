@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.model.deployment import TopologySpec
+from harness.model.inventory import NodePlan
 from harness.model.persistence import NOTHING, persistence
-from harness.model.plan import NodePlan, Plan
+from harness.model.plan import Plan
 from harness.model.scenario import FaultStep
-from harness.model.words import NodeRole, TopologyKind, Trait
-from harness.plan.timeline import Expected, expected_faults, promotion_s
+from harness.model.words import NodeRole, Trait
+from harness.plan.timeline import Expected, Pace, expected_faults
 
 
 def warnings(plan: Plan) -> Iterator[str]:
-    faults = expected_faults(plan.scenario)
-    topology = plan.scenario.deployment.topology
+    faults = expected_faults(plan.scenario, plan.inventory)
+    pace = Pace(plan.scenario.deployment.topology, plan.inventory)
     for number, fault in enumerate(faults):
         nodes = [node.name for node in _come_back(fault, faults[:number], plan) if _keeps_nothing(node)]
-        if nodes and not _promoted(fault, faults[:number], topology):
+        if nodes and not _promoted(fault, faults[:number], pace):
             yield (
                 f"fault {fault.step.number} restarts {' and '.join(nodes)} without persistence, before any "
                 "replica is promoted: its sessions will be lost, and replicas copy the empty data set. To "
@@ -96,19 +96,19 @@ def _keeps_nothing(node: NodePlan) -> bool:
     return persistence(node) == NOTHING
 
 
-def _promoted(fault: Expected, before: tuple[Expected, ...], topology: TopologySpec) -> bool:
+def _promoted(fault: Expected, before: tuple[Expected, ...], pace: Pace) -> bool:
     """Whether somebody will have taken over by then. A restart at once is too fast for that."""
-    if not topology.sentinels and topology.kind is not TopologyKind.CLUSTER:
+    if not pace.inventory.fails_over:
         return False
     step = fault.step
     if Trait.STOPS_PROCESS in step.traits:
-        return step.hold_s is not None and step.hold_s > promotion_s(step, topology)
+        return step.hold_s is not None and step.hold_s > pace.promotion_s(step)
     if step.target != "killed":
         return False
     if step.start.event == "promoted":
         return True
     stopped = [one for one in before if _stops(one)]
-    return all(fault.start_s > one.start_s + promotion_s(one.step, topology) for one in stopped)
+    return all(fault.start_s > one.start_s + pace.promotion_s(one.step) for one in stopped)
 
 
 def _stops(fault: Expected) -> bool:

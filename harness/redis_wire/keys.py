@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 
-from harness.model.plan import SLOTS
+from harness.model.inventory import SLOTS
 
 _SESSION, _WITNESS, _LOCK, _USER = "session:", "witness:", "lock:session:", "user:"
 

@@ -23,7 +23,8 @@ from harness.faults import FAULTS
 from harness.faults.director import WITHOUT_EFFECT, Director
 from harness.kit_files import command as kit_command
 from harness.model.credentials import client_login, kit_login, sentinel_login
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
 from harness.model.seams import FaultScene, Login, Topology

@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.model.credentials import users_of, without_secrets
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.fit import replicas_of_a_shard
 from harness.model.words import Discovery, TopologyKind
+from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable
 from harness.scenario.problems import Problems
@@ -283,21 +283,17 @@ def _read_client(
     node: tree.Node | None, path: str, topology: TopologySpec, problems: Problems
 ) -> ClientProfile:
     # Without a sentinel a client can only use a fixed address.
-    asks = topology.sentinels > 0 or topology.kind is TopologyKind.CLUSTER
-    default = Discovery.ON_ERROR if asks else Discovery.FIXED_ADDRESS
+    inventory = of_topology(topology)
+    default = Discovery.ON_ERROR if inventory.fails_over else Discovery.FIXED_ADDRESS
     if node is None:
         return ClientProfile(discovery=default)
     values = read_table(node, path, CLIENT_FIELDS, problems)
     client = ClientProfile(**{"discovery": default, **values})
-    replicas = replicas_of_a_shard(topology)
-    if (
-        client.discovery is not Discovery.FIXED_ADDRESS
-        and not topology.sentinels
-        and (topology.kind is not TopologyKind.CLUSTER)
-    ):
+    replicas = inventory.replicas_of_a_shard
+    if client.discovery is not Discovery.FIXED_ADDRESS and not inventory.fails_over:
         message = f"{client.discovery} asks sentinels, and there are none; legal: fixed-address"
         problems.add(node, f"{path}.discovery", message)
-    if topology.kind is TopologyKind.CLUSTER and client.discovery is not Discovery.ON_ERROR:
+    if inventory.clustered and client.discovery is not Discovery.ON_ERROR:
         message = f"a cluster client learns the slots itself, again after errors; legal: {Discovery.ON_ERROR}"
         problems.add(node, f"{path}.discovery", message)
     if client.read_from_replicas and not replicas:

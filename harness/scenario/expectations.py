@@ -129,9 +129,7 @@ def _read(key: str, value: str, line: int, around: Surroundings) -> Expectation:
         timing=shape.timing and comparison in ("<", "<="),
         line=line,
     )
-    reason = why_not(
-        expectation, around.vocabulary.findings, around.deployment, around.workload, around.faults
-    )
+    reason = why_not(expectation, around.vocabulary.findings, around.run)
     if reason is not None:
         raise Unreadable(f"can never be decided: {reason}")
     return expectation
@@ -188,8 +186,7 @@ def _group(text: str | None, around: Surroundings) -> str | None:
         return None
     if text not in (*SIDES, *NodePurpose) and not re.fullmatch(r"(web-|shard )\d+", text):
         raise Unreadable(f"unknown group {tree.shortened(text)!r}{choices(text, GROUPS)}")
-    topology = around.deployment.topology
-    reason = missing_shard(text, topology) or missing_web_server(text, around.workload.web_servers)
+    reason = missing_shard(text, around.inventory) or missing_web_server(text, around.workload.web_servers)
     if reason:
         raise Unreadable(reason)
     return text
@@ -213,7 +210,7 @@ def _right(text: str, unit: str, around: Surroundings) -> tuple[str, tuple[Term,
         )
     bound = _bound(match["bound"], unit, around)
     if not any(term.setting == LOSS_BUDGET for term in bound):
-        settings = settings_s(around.deployment, around.workload)
+        settings = settings_s(around.deployment, around.inventory, around.workload)
         least = sum(term.factor * (settings[term.setting] if term.setting else 1) for term in bound)
         if least < 0:
             raise Unreadable("the bound is below 0, as nothing that is measured can be; expected 0 or more")
@@ -243,8 +240,8 @@ def _term(match: re.Match[str], unit: str, around: Surroundings) -> Term:
         )
     if unit != "s":
         raise Unreadable(f"{name!r} is a time, and a bound such as {_example(unit)} is expected")
-    if name != LOSS_BUDGET and name not in settings_s(around.deployment, around.workload):
-        raise Unreadable(f"a {around.deployment.topology.kind} topology has no setting {name!r}")
+    if name != LOSS_BUDGET and name not in settings_s(around.deployment, around.inventory, around.workload):
+        raise Unreadable(f"a {around.inventory.called} topology has no setting {name!r}")
     return Term(factor=sign * float(match["factor"] or 1), setting=name)
 
 

@@ -61,7 +61,7 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         if step is None:
             continue
         path = f"faults.{index}.{step.kind}"
-        if reason := misfit(step, around.deployment.topology):
+        if reason := misfit(step, around.inventory):
             problems.add(item, path, reason)
         left_by = LEFT_BY.get(step.target)
         if left_by and not any(left_by in other.traits for other in steps):
@@ -92,15 +92,16 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
     target = reader.read_target(pairs[kinds[0]][1], f"{path}.{kinds[0]}", problems)
     options = {key: pair for key, pair in pairs.items() if key not in (kinds[0], *_GRAMMAR)}
     values = reader.read(item, options, path, problems)
-    kind = around.deployment.topology.kind
+    inventory = around.inventory
     for option in declaration.options:
         if (
-            option.only
-            and kind not in option.only
+            option.cluster_only
+            and not inventory.clustered
             and values.get(option.name, option.default) != option.default
         ):
             where = f"{path}.{option.name}"
-            problems.add(options[option.name][0], where, f"{option.help}; in a {kind} topology leave it out")
+            reason = f"{option.help}; in a {inventory.called} topology leave it out"
+            problems.add(options[option.name][0], where, reason)
     if start is None or hold_s is INVALID or target is None:
         return None
     return FaultStep(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.deployment import Deployment
+from harness.model.inventory import Inventory
+from harness.model.measures import RunKind
 from harness.model.scenario import FaultStep, Vocabulary, Workload
+from harness.presets import inventory_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,3 +18,13 @@ class Surroundings:
     workload: Workload
     faults: tuple[FaultStep, ...] = ()
     """For expectations only: they are read last."""
+
+    @property
+    def inventory(self) -> Inventory:
+        return inventory_of(self.deployment)
+
+    @property
+    def run(self) -> RunKind:
+        return RunKind(
+            deployment=self.deployment, inventory=self.inventory, workload=self.workload, faults=self.faults
+        )

@@ -16,10 +16,11 @@ from redis.exceptions import RedisError
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
 from harness.model.credentials import client_login, sentinel_login
-from harness.model.plan import SLOTS, Plan
+from harness.model.inventory import SLOTS
+from harness.model.plan import Plan
 from harness.model.records import Connection
 from harness.model.seams import Recorder, Topology
-from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.model.words import NodePurpose, NodeRole
 from harness.redis_wire.keys import slot
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.discovery import Client, Surroundings
@@ -31,7 +32,7 @@ START_AGAIN_S = 0.1
 
 class Fleet:
     def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: Clock) -> None:
-        self.cluster = plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
+        self.cluster = plan.inventory.clustered
         self._plan = plan
         self._topology = topology
         around = _surroundings(plan, topology, cluster=self.cluster)

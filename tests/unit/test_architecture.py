@@ -14,7 +14,18 @@ from harness.faults import FAULTS
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
 
-GROUND = {"model", "errors", "clock", "kit_files", "redis_wire", "safe_files", "tasks", "version", "visible"}
+GROUND = {
+    "model",
+    "presets",
+    "errors",
+    "clock",
+    "kit_files",
+    "redis_wire",
+    "safe_files",
+    "tasks",
+    "version",
+    "visible",
+}
 STAGES = {
     "scenario",
     "plan",
@@ -27,7 +38,7 @@ STAGES = {
     "many",
     "report",
 }
-PURE = {"scenario", "plan", "checks", "many", "report", "model", "lint"}
+PURE = {"scenario", "plan", "checks", "many", "report", "model", "presets", "lint"}
 KNOWS = {"report": {"many"}}
 """A stage that draws what another one works out."""
 UNTOUCHABLE = {"redis", "hiredis", "docker", "subprocess", "asyncio", "socket"}

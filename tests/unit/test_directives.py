@@ -25,7 +25,7 @@ from harness.model.directive_table import (
 from harness.model.directives import Malformed, lines_of, not_used, parsed, quoted, setting, split
 from harness.model.plan import Plan
 from harness.model.seams import Address, Secrets
-from harness.plan.nodes import plan_nodes
+from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.deployment import read_deployment
 from harness.scenario.problems import Problems
@@ -75,7 +75,9 @@ def topology_of(*wanted: Hostile) -> TopologySpec:
 
 def with_topology(plan: Plan, topology: TopologySpec) -> Plan:
     deployment = replace(plan.scenario.deployment, topology=topology)
-    return replace(plan, scenario=replace(plan.scenario, deployment=deployment), nodes=plan_nodes(topology))
+    return replace(
+        plan, scenario=replace(plan.scenario, deployment=deployment), nodes=of_topology(topology).nodes
+    )
 
 
 def configured(plan: Plan) -> dict[str, list[list[bytes]]]:

@@ -11,9 +11,10 @@ from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.finding_kind import Need, Part
-from harness.model.measures import METRIC_MEASURES, SIDES, not_looked_for, why_not
+from harness.model.measures import METRIC_MEASURES, SIDES, RunKind, not_looked_for, why_not
 from harness.model.scenario import Expectation, FaultStep, Start, Workload
 from harness.model.words import NodePurpose, Outcome, Phase, TopologyKind
+from harness.presets import inventory_of
 from harness.scenario.expectations import METRICS
 from harness.sessions import BEHAVIOURS
 
@@ -51,7 +52,8 @@ def refused(
     workload: Workload = EVERYBODY,
     faults: tuple[FaultStep, ...] = (ISOLATE,),
 ) -> str | None:
-    return why_not(one, FINDINGS, deployment, workload, faults)
+    run = RunKind(deployment=deployment, inventory=inventory_of(deployment), workload=workload, faults=faults)
+    return why_not(one, FINDINGS, run)
 
 
 def of_kind(kind: TopologyKind) -> Deployment:

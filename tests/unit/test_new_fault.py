@@ -22,6 +22,7 @@ from harness.model.words import TopologyKind, Trait
 from harness.observe.live_state import LiveState
 from harness.observe.topology_view import ViewCollector
 from harness.plan.timeline import DEMOTION_S, QUICK_S, expected_faults
+from harness.presets import inventory_of
 from harness.running import by_hand
 from harness.running.vocabulary import shipped
 from harness.scenario import load, load_fault
@@ -96,9 +97,11 @@ def test_new_fault_that_needs_a_replica_is_refused_where_there_is_none(tmp_path:
 
 def test_new_fault_that_causes_a_failover_is_given_the_time_for_it(tmp_path: Path) -> None:
     """Planning expects the demotion of the old primary; after a fault without that trait it does not."""
+    made = {
+        fault: scenario(tmp_path, fault=fault) for fault in (f"{NAME}: primary", "cut replication: primary")
+    }
     expected = {
-        fault: expected_faults(scenario(tmp_path, fault=fault))[1].start_s
-        for fault in (f"{NAME}: primary", "cut replication: primary")
+        fault: expected_faults(one, inventory_of(one.deployment))[1].start_s for fault, one in made.items()
     }
     assert expected == {
         f"{NAME}: primary": 25.0 + DEMOTION_S + RECOVERED_FOR_S,

@@ -8,12 +8,14 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
+from harness.model.inventory import NodePlan
 from harness.model.pacing import AUDIT_WITHIN_S, audit_within_s
-from harness.model.plan import NodePlan, Plan
+from harness.model.plan import Plan
 from harness.model.words import NodePurpose, NodeRole
 from harness.plan import describe
 from harness.plan.load import ACTORS_MAX
 from harness.plan.timeline import latest_end_s
+from harness.presets import inventory_of
 from tests.builders_scenario import GOOD, VOCABULARY, plan_of, read
 
 
@@ -133,7 +135,7 @@ def test_an_audit_takes_no_longer_than_the_plan_counts_with(tmp_path: Path) -> N
     """Where an idle timeout just passes the plan, the latest audit ends before a session can expire. Only where
     sessions live longer anyway may it take longer."""
     scenario = read(tmp_path)
-    latest_s = latest_end_s(scenario)
+    latest_s = latest_end_s(scenario, inventory_of(scenario.deployment))
     begins_s = latest_s - AUDIT_WITHIN_S
     assert audit_within_s(idle_timeout_s=latest_s, elapsed_s=begins_s) == pytest.approx(AUDIT_WITHIN_S)
     assert audit_within_s(idle_timeout_s=4.0, elapsed_s=begins_s) == AUDIT_WITHIN_S

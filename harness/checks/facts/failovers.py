@@ -24,7 +24,7 @@ from harness.checks.facts.promotions import Owner
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
 from harness.model.table import rows_of
-from harness.model.words import NodeRole, TopologyKind, Trait
+from harness.model.words import NodeRole, Trait
 
 NOTICED = (
     ("suspected first", "suspected"),
@@ -204,7 +204,7 @@ def _noticed(facts: Facts, trigger: Trigger, step: str, name: str) -> FailoverSt
 
 
 def _nobody_said(facts: Facts) -> str:
-    if facts.history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+    if facts.history.plan.inventory.clustered:
         return "not seen in the nodes' views or logs"
     return "not reported by any sentinel" if facts.history.plan.sentinels() else "this topology has no votes"
 

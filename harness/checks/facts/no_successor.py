@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from harness.checks.facts.of_run import Facts
 from harness.model.history import History
 from harness.model.records import Event
-from harness.model.words import Cause, TopologyKind
+from harness.model.words import Cause
 
 ABORTED = "-failover-abort-"
 ABORTS: Mapping[str, tuple[Cause, str]] = {
@@ -85,7 +85,7 @@ def last_word(facts: Facts, shard: int, begin_us: float, until_us: float) -> Las
     node = facts.ownership.owner_at(shard, begin_us)
     suspecting = _suspecting(heard, node)
     agreed = any(event.name == "agreed" and event.node == node for event in heard)
-    if history.plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER:
+    if history.plan.inventory.clustered:
         return _of_cluster(history, heard, suspecting, agreed=agreed, node=node)
     return _of_sentinels(history, heard, suspecting, agreed=agreed, node=node)
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.model.history import History
+from harness.model.inventory import NodePlan
 from harness.model.persistence import LOG, SNAPSHOT, keys_back, persistence
-from harness.model.plan import NodePlan
 from harness.model.records import NodeSample
 from harness.model.words import Cause
 

@@ -28,8 +28,9 @@ def _bound(expectation: Expectation, facts: Facts) -> float | None:
     budget = budget_of(expectation, facts)
     if budget is None or budget.window_s is None:
         return None
-    scenario = facts.history.plan.scenario
-    known = {LOSS_BUDGET: budget.window_s, **settings_s(scenario.deployment, scenario.workload)}
+    plan = facts.history.plan
+    settings = settings_s(plan.scenario.deployment, plan.inventory, plan.scenario.workload)
+    known = {LOSS_BUDGET: budget.window_s, **settings}
     terms = [
         term.factor if term.setting is None else term.factor * known[term.setting]
         for term in expectation.bound

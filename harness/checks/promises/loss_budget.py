@@ -33,7 +33,7 @@ from harness.model.finding_kind import BY_SHARD, WITNESSED, FindingKind, Finding
 from harness.model.judgement import Finding, LossBudget
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
-from harness.model.words import FindingSide, TopologyKind, Trait
+from harness.model.words import FindingSide, Trait
 
 # One for a shard, from the write that is furthest out.
 OVER_BUDGET = FindingKind(
@@ -158,7 +158,7 @@ def _unasked(facts: Facts, explained: set[Owner], zero_us: int) -> Iterable[Loss
         for before, owner in pairwise(owners):
             if owner in explained or owner.node == before.node:
                 continue
-            if topology.kind is TopologyKind.CLUSTER:
+            if facts.history.plan.inventory.clustered:
                 more_s = 1.5 * topology.node_timeout_s + CLUSTER_SLACK_S
                 derivation = (
                     f"1.5 × cluster-node-timeout {topology.node_timeout_s:g} s + {CLUSTER_SLACK_S:g} s"

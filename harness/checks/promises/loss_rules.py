@@ -21,11 +21,11 @@ from harness.checks.facts.promotions import Owner
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
+from harness.model.inventory import NodePlan
 from harness.model.persistence import LOG, SNAPSHOT, persistence, setting
-from harness.model.plan import NodePlan
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
-from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind, Trait
+from harness.model.words import Discovery, NodePurpose, Trait
 
 DEMOTED_WITHIN_S = 20.0
 """A primary that was replaced behind Sentinel's back: Sentinel waits 8 s before it corrects a node
@@ -77,14 +77,12 @@ class Hit:
 
     @property
     def in_cluster(self) -> bool:
-        return self.topology.kind is TopologyKind.CLUSTER
+        return self.history.plan.inventory.clustered
 
     @property
     def guarded(self) -> bool:
         """Sentinels watch the shard."""
-        return (
-            self.topology.kind in {TopologyKind.SENTINEL, TopologyKind.SPLIT} and self.topology.sentinels > 0
-        )
+        return bool(self.history.plan.inventory.sentinels)
 
     @property
     def since_us(self) -> int:
@@ -97,7 +95,7 @@ class Hit:
 
     @property
     def holds_sessions(self) -> bool:
-        return self.node.role is not NodeRole.SENTINEL and self.node.purpose is NodePurpose.SESSIONS
+        return self.node.holds_data and self.node.purpose is NodePurpose.SESSIONS
 
     @property
     def shard(self) -> int:

@@ -34,7 +34,7 @@ from harness.model.engine import applies
 from harness.model.finding_kind import FindingTrait, Need
 from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics
-from harness.model.measures import SIDES, SURVIVING_WRITE, measure_named, why_not
+from harness.model.measures import SIDES, SURVIVING_WRITE, RunKind, measure_named, why_not
 from harness.model.scenario import Expectation
 from harness.model.words import OperationKind, Outcome, Phase
 
@@ -237,8 +237,8 @@ def finding_named(expectation: Expectation) -> str | None:
 
 
 def _measure(expectation: Expectation, case: Case) -> Measured:
-    scope, scenario = scope_of(expectation), case.history.plan.scenario
-    never = why_not(expectation, FINDINGS, scenario.deployment, scenario.workload, scenario.faults)
+    scope, plan = scope_of(expectation), case.history.plan
+    never = why_not(expectation, FINDINGS, RunKind.of(plan.scenario, plan.inventory))
     if expectation.metric not in METRICS:
         found = count(expectation.metric, scope, case)
         return Measured(Interval(low=found.low, high=INFINITE), missing=never) if never else Measured(found)

@@ -19,13 +19,12 @@ from harness.kit_files import kit_file as kit_file  # noqa: PLC0414 - the files 
 from harness.model.credentials import KIT_USER, alike, filled, guard_password, has_own
 from harness.model.directive_table import OF_THE_GUARDED, PER_SERVICE
 from harness.model.directives import Directive, Malformed, for_service, quoted, used
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.redaction import redacted
 from harness.model.seams import Address, Secrets, shard_primary
-from harness.model.words import NodePurpose, NodeRole, TopologyKind
+from harness.model.words import NodePurpose, NodeRole
 
-REDIS_PORT = 6379
-SENTINEL_PORT = 26379
 
 _AT_THE_GUARDED = frozenset({"sentinel auth-pass", "sentinel auth-user"})
 
@@ -43,26 +42,21 @@ def render(
     `directory` is where the node keeps its data, as the node sees it. The server rewrites the file
     by renaming, so it must lie in a directory that the server may write to.
     """
-    kit = kit_file(kit_file_name(node, plan)).read_text(encoding="utf-8").rstrip()
-    run = "\n".join(_of_the_run(node, plan, addresses, secrets, directory))
+    kit = kit_file(kit_file_name(node)).read_text(encoding="utf-8").rstrip()
+    run = "\n".join(_of_the_run(node, addresses, secrets, directory))
     topology = "\n".join(_of_the_topology(node, plan, addresses, secrets))
     scenario = filled("\n".join(_of_the_scenario(node, plan)), secrets)
     parts = (kit, f"# This run.\n{run}", f"# The topology.\n{topology}", f"# The scenario.\n{scenario}")
     return "\n\n".join(part for part in parts if not part.endswith(".\n")) + "\n"
 
 
-def kit_file_name(node: NodePlan, plan: Plan) -> str:
+def kit_file_name(node: NodePlan) -> str:
     """Which of the kit's files a node starts from."""
     if node.role is NodeRole.SENTINEL:
         return "sentinel/sentinel.conf"
-    if _kind(plan) is TopologyKind.CLUSTER:
+    if node.cluster:
         return "cluster/redis.conf"
     return "sentinel/redis.conf"
-
-
-def default_port(node: NodePlan) -> int:
-    """The port of a node that has an address of its own."""
-    return SENTINEL_PORT if node.role is NodeRole.SENTINEL else REDIS_PORT
 
 
 def sentinel_id(name: str, secrets: Secrets) -> str:
@@ -77,12 +71,8 @@ def redact(text: str, secrets: Secrets) -> str:
     return redacted(text)
 
 
-def _kind(plan: Plan) -> TopologyKind:
-    return plan.scenario.deployment.topology.kind
-
-
 def _of_the_run(
-    node: NodePlan, plan: Plan, addresses: Mapping[str, Address], secrets: Secrets, directory: str
+    node: NodePlan, addresses: Mapping[str, Address], secrets: Secrets, directory: str
 ) -> Iterator[str]:
     own = addresses[node.name]
     yield f"bind {own.host}"
@@ -91,7 +81,7 @@ def _of_the_run(
     yield from _of_access(node, plan, secrets)
     if node.role is NodeRole.SENTINEL:
         return
-    if node.replica_of and _kind(plan) is not TopologyKind.CLUSTER:
+    if node.replica_of and not node.cluster:
         primary = addresses[node.replica_of]
         yield f"replicaof {primary.host} {primary.port}"
 
@@ -113,7 +103,7 @@ def _of_the_topology(
     spec = plan.scenario.deployment.topology
     if node.role is NodeRole.SENTINEL:
         yield from _sentinel_lines(node, plan, addresses, secrets)
-    elif spec.kind is TopologyKind.CLUSTER:
+    elif node.cluster:
         yield f"cluster-node-timeout {_milliseconds(spec.node_timeout_s)}"
         yield f"cluster-replica-validity-factor {spec.validity_factor}"
         yield f"cluster-require-full-coverage {_yes_no(spec.require_full_coverage)}"

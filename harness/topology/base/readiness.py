@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
-from harness.model.plan import SLOTS, NodePlan, Plan
+from harness.model.inventory import SLOTS, NodePlan
+from harness.model.plan import Plan
 from harness.model.seams import Topology, shard_primary
-from harness.model.words import NodeRole, TopologyKind
+from harness.model.words import NodeRole
 from harness.redis_wire import cluster, info, sentinel
 from harness.redis_wire.cluster import ClusterRow
 from harness.redis_wire.keys import slot
@@ -58,7 +59,7 @@ def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
     """
     plan = topology.plan
     with Controls(topology) as controls:
-        if _is_cluster(plan):
+        if plan.inventory.clustered:
             _form_cluster(controls, topology, within_s)
         else:
             _await(topology, within_s, "the replicas to attach", lambda: _replication(controls, plan))
@@ -107,14 +108,10 @@ def _await(
         ) from error
 
 
-def _is_cluster(plan: Plan) -> bool:
-    return plan.scenario.deployment.topology.kind is TopologyKind.CLUSTER
-
-
 def _missing(controls: Controls, topology: Topology) -> Iterator[str]:
     plan = topology.plan
     yield from _replication(controls, plan)
-    if _is_cluster(plan):
+    if plan.inventory.clustered:
         yield from _cluster_views(controls, topology)
     for guard in plan.sentinels():
         yield from _sentinel_view(controls, topology, guard)
@@ -162,9 +159,9 @@ def _unfed(controls: Controls, plan: Plan) -> Iterator[str]:
 def _key_on(plan: Plan, shard: int) -> str:
     """A key of this shard, for a cluster; any other node takes every key."""
     names = (f"ready:{n}" for n in count())
-    if not _is_cluster(plan):
+    if not plan.inventory.clustered:
         return next(names)
-    first, last = plan.slot_range(shard)
+    first, last = plan.inventory.slot_range(shard)
     return next(name for name in names if first <= slot(name) <= last)
 
 
@@ -230,7 +227,7 @@ def _form_cluster(controls: Controls, topology: Topology, within_s: float) -> No
         # Distinct epochs from the start: else nodes would first have to settle collisions.
         controls.call(node.name, "CLUSTER", "SET-CONFIG-EPOCH", number)
         if node.role is NodeRole.PRIMARY:
-            first, last = plan.slot_range(node.shard)
+            first, last = plan.inventory.slot_range(node.shard)
             # ADDSLOTSRANGE came with 7.0.
             controls.call(node.name, "CLUSTER", "ADDSLOTS", *range(first, last + 1))
     # Every pair once: waiting for gossip to introduce nodes to each other takes seconds.
@@ -282,7 +279,7 @@ class _Row(NamedTuple):
 def _expected_row(node: NodePlan, plan: Plan, identities: dict[str, str]) -> _Row:
     if node.replica_of:
         return _Row(str(NodeRole.REPLICA), identities[node.replica_of], "connected")
-    return _Row(str(NodeRole.PRIMARY), "", "connected", (plan.slot_range(node.shard),))
+    return _Row(str(NodeRole.PRIMARY), "", "connected", (plan.inventory.slot_range(node.shard),))
 
 
 def _rows(controls: Controls, node: str) -> dict[str, _Row]:

@@ -24,10 +24,11 @@ from typing import Any
 import yaml
 
 from harness.errors import EnvironmentFailure
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import NodePurpose, NodeRole
-from harness.topology.base.configuration import default_port, kit_file, render, sentinel_id
+from harness.topology.base.configuration import kit_file, render, sentinel_id
 from harness.topology.base.processes import owner_mark
 
 DATA_DIRECTORY = "/data"
@@ -106,7 +107,7 @@ def addresses_in(subnet: str, plan: Plan) -> dict[str, Address]:
     addresses = {}
     for node in plan.nodes:
         first = _first_host(node)
-        addresses[node.name] = Address(f"{subnet}.{first + counts[first]}", default_port(node))
+        addresses[node.name] = Address(f"{subnet}.{first + counts[first]}", node.usual_port)
         counts[first] += 1
     return addresses
 

@@ -29,7 +29,6 @@ from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
-from harness.topology.base.configuration import default_port
 from harness.topology.base.cuts import Cuts, Recorded
 from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.process.namespaces import Namespace
@@ -89,7 +88,7 @@ class Network:
         self._reservation: socket.socket | None = None
         self.subnet = subnet
         self.addresses: Mapping[str, Address] = MappingProxyType(
-            {node.name: Address(self._hosts[node.name], default_port(node)) for node in plan.nodes}
+            {node.name: Address(self._hosts[node.name], node.usual_port) for node in plan.nodes}
         )
 
     @classmethod

@@ -19,7 +19,8 @@ from typing import Protocol
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind, NodeRole
 from harness.redis_wire import info

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.model.plan import SLOTS, Plan
+from harness.model.inventory import SLOTS
+from harness.model.plan import Plan
 from harness.model.records import Event, NodeSample
 from harness.model.words import TopologyKind
 from harness.observe.recovery import RecoveryWatch, why_not
@@ -180,7 +181,7 @@ def cluster_nodes(**changes: ClusterNode) -> dict[str, ClusterNode]:
             flags=frozenset(),
             replica_of=f"redis-{n - 3}" if n > 3 else "",
             slots=(5461, 5461, 5462, 0, 0, 0)[n - 1],
-            ranges=(CLUSTER.slot_range(n),) if n <= 3 else (),
+            ranges=(CLUSTER.inventory.slot_range(n),) if n <= 3 else (),
         )
         for n in range(1, 7)
     }
@@ -306,7 +307,7 @@ def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most() -> None:
             primary=True,
             flags=frozenset(),
             slots=5461,
-            ranges=(CLUSTER.slot_range(2),),
+            ranges=(CLUSTER.inventory.slot_range(2),),
         ),
     }
     changed = {f"redis-{n}": seen_by(f"redis-{n}", **new) for n in (1, 3, 4, 5, 6)}

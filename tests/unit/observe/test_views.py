@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.model.plan import SLOTS
+from harness.model.inventory import SLOTS
 from harness.model.records import NodeSample
 from harness.observe import views
 from harness.observe.views import ClusterNode, ClusterView, Directory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from harness.model.plan import SLOTS
+from harness.model.inventory import SLOTS
 from harness.model.seams import Address
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.fleet import Fleet

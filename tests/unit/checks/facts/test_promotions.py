@@ -12,7 +12,7 @@ from harness.checks.facts.promotions import CLOSE_US, SAME_PROMOTION_US, Owner
 from harness.checks.facts.shards import Shards
 from harness.checks.run import run_checks
 from harness.model.history import History
-from harness.model.plan import NodePlan
+from harness.model.inventory import NodePlan
 from harness.model.words import Cause, NodeRole, TopologyKind
 from lab.past import NODES, Past
 from lab.records import us
@@ -241,10 +241,12 @@ def test_failovers_count_from_a_moment_on() -> None:
 def test_slots_are_shared_out_and_name_their_shard() -> None:
     """First and last slot of each shard, and back from a slot to its shard."""
     plan = a.plan(TopologyKind.CLUSTER, a.cluster_nodes())
-    ranges = [plan.slot_range(shard) for shard in (1, 2, 3)]
+    ranges = [plan.inventory.slot_range(shard) for shard in (1, 2, 3)]
     assert ranges == [(0, 5460), (5461, 10921), (10922, 16383)]
     edges = [(first, last) for first, last in ranges]
-    assert [(plan.shard_of_slot(first), plan.shard_of_slot(last)) for first, last in edges] == [
+    assert [
+        (plan.inventory.shard_of_slot(first), plan.inventory.shard_of_slot(last)) for first, last in edges
+    ] == [
         (1, 1),
         (2, 2),
         (3, 3),

@@ -11,7 +11,7 @@ from harness.checks.facts.of_run import facts_of
 from harness.checks.promises.loss_budget import loss_budgets
 from harness.checks.promises.loss_rules import RULES, Allowed, Hit
 from harness.model.history import History
-from harness.model.plan import NodePlan
+from harness.model.inventory import NodePlan
 from harness.model.words import Discovery, NodePurpose, NodeRole, TopologyKind
 from lab.past import Past
 from lab.records import us

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.directive_table import PASSED
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import TopologyKind
 from harness.topology.base.configuration import kit_file, kit_file_name, redact, render, sentinel_id
@@ -50,7 +51,7 @@ def test_every_node_has_address_and_password(kind: TopologyKind) -> None:
 def test_every_line_of_the_kits_files_says_why(kind: TopologyKind) -> None:
     """Each block of directives in the files stands under a comment."""
     plan = process_plan(kind)
-    for name in {kit_file_name(node, plan) for node in plan.nodes}:
+    for name in {kit_file_name(node) for node in plan.nodes}:
         for block in kit_file(name).read_text().strip().split("\n\n"):
             assert block.startswith("#"), f"{name}: {block}"
 
@@ -210,5 +211,5 @@ def test_sentinel_ids_differ_and_repeat() -> None:
 def test_node_of_a_plan_uses_the_file_of_its_kind() -> None:
     """Sentinels, cluster nodes and all others have a file each."""
     node = NodePlan(name="x", role=process_plan("single").nodes[0].role)
-    assert kit_file_name(node, process_plan("cluster")) == "cluster/redis.conf"
-    assert kit_file_name(node, process_plan("split")) == "sentinel/redis.conf"
+    assert kit_file_name(process_plan("cluster").nodes[0]) == "cluster/redis.conf"
+    assert kit_file_name(node) == "sentinel/redis.conf"

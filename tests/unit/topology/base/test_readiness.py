@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from harness.model.plan import SLOTS, Plan
+from harness.model.inventory import SLOTS
+from harness.model.plan import Plan
 from harness.model.seams import Address, Topology
 from harness.redis_wire import info
 from harness.redis_wire.keys import slot
@@ -124,7 +125,7 @@ def test_every_shard_is_asked_with_a_key_of_its_own() -> None:
     """A primary of a cluster takes only the keys of its slots."""
     plan, fed = process_plan("cluster", shards=3), Fed(1, 1, 1)
     assert unfed(plan, fed) == []
-    shards = [plan.shard_of_slot(slot(str(commands[0][1]))) for _, commands in fed.asked]
+    shards = [plan.inventory.shard_of_slot(slot(str(commands[0][1]))) for _, commands in fed.asked]
     assert shards == [1, 2, 3]
     assert [node for node, _ in fed.asked] == ["redis-1", "redis-2", "redis-3"]
 
@@ -233,7 +234,7 @@ def test_cluster_with_one_doubting_node_is_not_ready() -> None:
 def test_slots_are_shared_out_without_gap_or_overlap(shards: int) -> None:
     """All 16384 slots have exactly one owner."""
     plan = process_plan("cluster", shards=shards)
-    ranges = [plan.slot_range(shard) for shard in range(1, shards + 1)]
+    ranges = [plan.inventory.slot_range(shard) for shard in range(1, shards + 1)]
     covered = [slot for first, last in ranges for slot in range(first, last + 1)]
     assert covered == list(range(SLOTS))
 

@@ -45,7 +45,7 @@ def test_nodes_by_hand_are_configured_as_the_harness_does(kind: TopologyKind) ->
     hand, run = by_hand(kind)["services"], rendered(kind)["services"]
     assert set(hand) - {"form"} == set(run)
     for node in plan.nodes:
-        kit = kit_file(kit_file_name(node, plan)).read_text(encoding="utf-8")
+        kit = kit_file(kit_file_name(node)).read_text(encoding="utf-8")
         own = hand[node.name]["environment"]["CONFIGURATION"]
         assert directives(kit + "\n" + own) == directives(run[node.name]["environment"]["CONFIGURATION"])
 

@@ -1,0 +1,70 @@
+"""Kinds of topology as presets: each makes the inventory of its nodes out of its settings. Pure.
+
+    parts     nodes and groups of them that several kinds have
+    single    one primary
+    sentinel  a primary, its replicas, and the sentinels that guard them
+    cluster   shards of a Redis cluster
+    split     a cache instance beside the sessions, which are one node or guarded by sentinels
+    shared    sessions and cache on one instance
+
+Sessions live on `redis-1..n`; in a cluster the primaries of shard 1..n come first, then their replicas, so
+that `redis-1` is a primary everywhere. A directive's strength: `redis`, then its role, then the node's own.
+
+Only presets, and the readers of files that choose one, know which kinds there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from harness.model.deployment import Deployment, TopologySpec
+from harness.model.inventory import Inventory, NodePlan
+from harness.model.plan import Plan
+from harness.model.words import NodePurpose, TopologyKind
+from harness.presets import cluster, sentinel, shared, single, split
+
+Preset = Callable[[TopologySpec], tuple[NodePlan, ...]]
+
+PRESETS: Mapping[TopologyKind, Preset] = {
+    TopologyKind.SINGLE: single.nodes,
+    TopologyKind.SENTINEL: sentinel.nodes,
+    TopologyKind.CLUSTER: cluster.nodes,
+    TopologyKind.SPLIT: split.nodes,
+    TopologyKind.SHARED: shared.nodes,
+}
+
+
+def inventory_of(deployment: Deployment) -> Inventory:
+    """The nodes of a deployment. The one place that chooses who makes an inventory."""
+    return of_topology(deployment.topology)
+
+
+def of_topology(topology: TopologySpec) -> Inventory:
+    """The nodes of a kind of topology, each with its own settings on top of those of its role."""
+    nodes = tuple(
+        replace(node, directives={**node.directives, **topology.nodes.get(node.name, {})})
+        for node in PRESETS[topology.kind](topology)
+    )
+    return Inventory(nodes, topology.kind)
+
+
+def completed(plan: Plan) -> Plan:
+    """A plan of an earlier version of the kit, whose nodes did not say what follows from their topology."""
+    return replace(plan, nodes=marked(plan.nodes, plan.scenario.deployment.topology))
+
+
+def marked(nodes: Iterable[NodePlan], topology: TopologySpec) -> tuple[NodePlan, ...]:
+    """Nodes that say what they are in a topology of this kind, whatever of it they said before."""
+    # In its default shape: the counts of a file from elsewhere may be anything.
+    known = of_topology(TopologySpec(kind=topology.kind, cache_database=topology.cache_database))
+    databases = {node.name: node.cache_database for node in known.nodes}
+    return tuple(
+        replace(
+            node,
+            cluster=node.cluster
+            or (known.clustered and node.holds_data and node.purpose is NodePurpose.SESSIONS),
+            cache_database=databases.get(node.name) if node.cache_database is None else node.cache_database,
+        )
+        for node in nodes
+    )
