@@ -49,6 +49,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from harness.presets import of_topology
 from harness.redis_wire.keys import index_key, session_key
 from lab.plans import plan_of, scenario_of
 from lab.records import opening, traits_of, us
@@ -125,6 +126,8 @@ class Past:
     witnesses: bool = True
     guarded: bool = True
     topology: TopologyKind = TopologyKind.SENTINEL
+    guarded_by_sentinels: bool = False
+    """Its plan has the sentinels that such a topology has."""
     eviction_events: bool = False
     drift_ms: float = 0.0
     clocks: bool = True
@@ -527,8 +530,9 @@ class Past:
             )
             for node in NODES
         )
+        topology = TopologySpec(kind=self.topology)
         scenario = scenario_of(
-            TopologySpec(kind=self.topology),
+            topology,
             file="story.yaml",
             name="a story",
             workload=Workload(
@@ -536,7 +540,8 @@ class Past:
             ),
             faults=self.faults,
         )
-        return plan_of(scenario, nodes, actors=10, expected_s=self.end_s)
+        sentinels = of_topology(topology).sentinels if self.guarded_by_sentinels else ()
+        return plan_of(scenario, (*nodes, *sentinels), actors=10, expected_s=self.end_s)
 
 
 def _pttl_ms(found: Hash | None, now_us: float) -> int:

@@ -32,8 +32,12 @@ def docker_plan(kind: TopologyKind | str, *, web_servers: int = 3, **settings: A
     return _plan(BackendKind.DOCKER, kind, web_servers, settings)
 
 
+def topology_spec(kind: TopologyKind, **settings: Any) -> TopologySpec:
+    return TopologySpec(kind=kind, **{**_DEFAULT_SHAPE[kind], **settings})
+
+
 def _plan(backend: BackendKind, kind: TopologyKind | str, web_servers: int, settings: dict[str, Any]) -> Plan:
-    topology = TopologySpec(kind=TopologyKind(kind), **{**_DEFAULT_SHAPE[TopologyKind(kind)], **settings})
+    topology = topology_spec(TopologyKind(kind), **settings)
     scenario = scenario_of(topology, workload=Workload(web_servers=web_servers))
     return plan_of(scenario, of_topology(topology).nodes, backend=backend)
 

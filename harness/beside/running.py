@@ -36,7 +36,7 @@ from harness.model.plan import Plan
 from harness.model.records import Closing, Event, PhaseChange, Record
 from harness.model.scenario import Scenario
 from harness.model.seams import FaultScene, Machine, Topology
-from harness.model.words import BackendKind, Phase, Trait
+from harness.model.words import Phase, Trait
 from harness.observe import Observers
 from harness.plan.timeline import DEMOTION_S
 from harness.report.explain import failovers
@@ -47,8 +47,7 @@ from harness.running.recording import record_whole
 from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder
 from harness.saved.judging import read_run
-from harness.topology.process import user_namespace
-from harness.topology.start import up
+from harness.topology.backends import up
 
 if TYPE_CHECKING:
     from harness.control.server import Control
@@ -82,8 +81,7 @@ def with_command(
     check(command)
     _check_starts(scenario)
     scenario = replace(scenario, audit_expiry=True)  # nothing is audited: faults may take any time
-    own = _reachable(ground)
-    (plan,) = compile_all([scenario], seed=seed, ground=own)
+    (plan,) = compile_all([scenario], seed=seed, ground=ground)
     if plan.skip is not None:
         raise UsageError(f"with: {scenario.name}: {plan.skip}")
     run = secrets.token_hex(3)
@@ -96,30 +94,30 @@ def with_command(
                 plan,
                 run=run,
                 directory=directory,
-                backend=own.backend,
-                image=own.image_of(plan),
-                loopback=not own.machine.network_faults,
+                backend=ground.backend,
+                image=ground.image_of(plan),
+                loopback=not ground.machine.network_faults,
             )
         )
         control = stack.enter_context(_control())
         known = {**variables(topology), **control.variables()}
         added = mapped(environment, known)
         words = [filled(word, known) for word in command]
-        _say(f"with: {topology.engine} ({own.said}), {len(plan.nodes)} nodes, files in {directory}")
-        if own.backend is BackendKind.DOCKER and scenario.faults_with(Trait.CUTS_LINKS):
+        _say(f"with: {topology.engine} ({ground.said}), {len(plan.nodes)} nodes, files in {directory}")
+        if not ground.machine.cuts_commands and scenario.faults_with(Trait.CUTS_LINKS):
             _say(
                 "with: network faults act between containers only: the command still reaches every node;\n"
                 "      with --backend process they cut it off as well"
             )
         with Command(words, os.environ | known | added) as started:
-            beside = _Beside(plan, topology, started, control, run=run, machine=own.machine)
+            beside = _Beside(plan, topology, started, control, run=run, machine=ground.machine)
             record_whole(
                 topology,
                 plan,
                 beside.drive,
                 run=run,
                 directory=directory,
-                image=own.image_of(plan),
+                image=ground.image_of(plan),
                 clock=beside.clock,
                 client="a command of its user's",
             )
@@ -141,15 +139,6 @@ def _check_starts(scenario: Scenario) -> None:
                 f"--fault {step.number}: when: acked: expected a time, an event or 'replica_lag', as the kit "
                 "sends nothing itself beside a command"
             )
-
-
-def _reachable(ground: Ground) -> Ground:
-    """Nodes must be where the command can reach them: without root no network of their own, which only the
-    kit could enter."""
-    if ground.backend is BackendKind.DOCKER or not user_namespace.needs_user_namespace():
-        return ground
-    why = "without root the nodes have the machine's own loopback address, so that the command reaches them"
-    return replace(ground, machine=replace(ground.machine, network_faults=False, why_no_network_faults=why))
 
 
 class _Beside:

@@ -18,7 +18,7 @@ def carry_out(options: argparse.Namespace) -> int:
     engine = (f"deployment.engine={options.engine}",) if options.engine else ()
     scenario = beside.nodes_of(options.target, settings=(*options.set, *engine))
     faults = load_faults(options.fault, scenario, shipped())
-    ground = choose_ground(options.backend, engines_of([scenario]))
+    ground = choose_ground(options.backend, engines_of([scenario]), beside_command=True)
     return beside.with_command(
         replace(scenario, faults=faults),
         ground,

@@ -15,10 +15,10 @@ from harness.lint.subjects import Group, KitFile, Node, Place, Setting
 from harness.model.deployment import Deployment, TopologySpec
 from harness.model.directive_table import TODAYS_SPELLING
 from harness.model.directives import Directive, used
-from harness.model.plan import NodePlan
+from harness.model.inventory import NodePlan
 from harness.model.scenario import Vocabulary
 from harness.model.words import SERVICE, NodePurpose, NodeRole
-from harness.plan.nodes import plan_nodes
+from harness.presets import of_topology
 from harness.scenario import tree
 
 _SPELLINGS = tuple(TODAYS_SPELLING.items())
@@ -48,7 +48,7 @@ def group_of(kit_file: KitFile) -> Group | None:
     if kit_file.deployment is None:
         return None
     nodes = tuple(
-        _node(one, kit_file, kit_file.deployment) for one in plan_nodes(kit_file.deployment.topology)
+        _node(one, kit_file, kit_file.deployment) for one in of_topology(kit_file.deployment.topology).nodes
     )
     return Group(name=kit_file.file, nodes=nodes, complete=True, made_by_kit=True)
 

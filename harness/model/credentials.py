@@ -22,7 +22,8 @@ from dataclasses import replace
 from harness.model.deployment import TopologySpec
 from harness.model.directive_table import CREDENTIALS
 from harness.model.directives import Directive, Lines, lines_of, parsed, quoted, used
-from harness.model.plan import NodePlan, Plan
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
 from harness.model.seams import Login, Secrets
 from harness.model.words import NodePurpose, NodeRole
 
@@ -91,6 +92,9 @@ def without_secrets(spec: TopologySpec) -> TopologySpec:
         replica=tokens.kept(spec.replica),
         sentinel=tokens.kept(spec.sentinel),
         cache=tokens.kept(spec.cache),
+        nodes={
+            name: replace(one, directives=tokens.kept(one.directives)) for name, one in spec.nodes.items()
+        },
     )
 
 

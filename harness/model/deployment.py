@@ -11,6 +11,13 @@ from harness.model.words import SERVICE, Discovery, TopologyKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """What one node has that the others of its role do not."""
+
+    directives: Mapping[str, Lines] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TopologySpec:
     """A named arrangement of Redis nodes and its settings. Times in seconds.
 
@@ -46,8 +53,8 @@ class TopologySpec:
     replica: Mapping[str, Lines] = field(default_factory=dict)
     sentinel: Mapping[str, Lines] = field(default_factory=dict)
     cache: Mapping[str, Lines] = field(default_factory=dict)
-    nodes: Mapping[str, Mapping[str, Lines]] = field(default_factory=dict)
-    """Node -> directives of that node alone, stronger than those of its role."""
+    nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
+    """By name; stronger than what its role has."""
 
     left_out: tuple[LeftOut, ...] = ()
     """Directives that were asked for and that no node is given; see `everything_left_out`."""
@@ -56,7 +63,7 @@ class TopologySpec:
     def everything_left_out(self) -> tuple[LeftOut, ...]:
         """Those, and what a plan of an earlier version of the kit still has among its directives."""
         tables = {name: getattr(self, name) for name in ("redis", "primary", "replica", "sentinel", "cache")}
-        tables |= {f"nodes.{name}": directives for name, directives in self.nodes.items()}
+        tables |= {f"nodes.{name}": one.directives for name, one in self.nodes.items()}
         found = (left_out_of(name, directives) for name, directives in tables.items())
         return (*self.left_out, *chain.from_iterable(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -77,11 +78,58 @@ class NodeState:
     exit_code: int | None = None
 
 
-class Topology(Protocol):
-    """Running nodes. Every method blocks (call from a worker thread), has a deadline inside, and
-    raises `EnvironmentFailure` when the machine, not the topology, is at fault.
+class Nodes(Protocol):
+    """What can be done to the nodes of a topology, by name. Every method blocks (call from a worker thread),
+    has a deadline inside, returns once the effect is proved, and raises `EnvironmentFailure` when the
+    machine, not the topology, is at fault. A restart is `kill` or `stop`, then `start`."""
 
-    `OBSERVER` is the harness' own vantage point: no cut ever applies to it.
+    def state(self, node: str) -> NodeState: ...
+
+    def kill(self, node: str) -> None:
+        """SIGKILL; returns once the process is proved gone."""
+        ...
+
+    def stop(self, node: str) -> None:
+        """SIGTERM, as an orderly shutdown; returns once the process is gone, or when it has taken longer
+        than its settings allow (`NodePlan.orderly_stop_s`)."""
+        ...
+
+    def pause(self, node: str) -> None:
+        """Freeze without closing connections; returns once every thread is proved stopped."""
+        ...
+
+    def resume(self, node: str) -> None: ...
+
+    def start(self, node: str, *, empty: bool = False) -> None:
+        """Start a stopped node with its own address and data directory (`empty`: wiped first), and
+        return once it answers PING or LOADING."""
+        ...
+
+    def logs(self, node: str, lines: int = 40) -> str: ...
+
+    def collect(self, into: Path) -> None:
+        """Write every node's log and effective configuration, secrets redacted, into a folder."""
+        ...
+
+
+class Links(Protocol):
+    """What can be done to the links between nodes, and between them and web servers; as of `Nodes`."""
+
+    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
+        """Drop every packet both ways between each of `left` and each of `right` (node names and
+        web server names). Returns the proof: what was observed. Cuts add up; `by` is the number of
+        the fault whose cut it is."""
+        ...
+
+    def mend(self, *, by: int) -> None:
+        """Undo the cuts of one fault, but for links that another one cuts too; idempotent."""
+        ...
+
+
+class Topology(Nodes, Links, Protocol):
+    """Running nodes, where they are, and how they are talked to.
+
+    The observer is the harness' own vantage point: no cut ever applies to it.
     """
 
     @property
@@ -109,42 +157,131 @@ class Topology(Protocol):
     def node_at(self, host: str, port: int) -> str | None: ...
     def source(self, web_server: str) -> Source: ...
     def observer(self) -> Source: ...
-    def state(self, node: str) -> NodeState: ...
 
-    def kill(self, node: str) -> None:
-        """SIGKILL; returns once the process is proved gone."""
+
+class HeldTopology(Topology, Protocol):
+    """One that may outlive the harness which started it."""
+
+    def hold(self) -> Path:
+        """Let it live on after this process; returns the record by which `Backend.attach` finds it."""
         ...
 
-    def stop(self, node: str) -> None:
-        """SIGTERM, as an orderly shutdown; returns once the process is gone, or when it has taken longer
-        than its settings allow (`NodePlan.orderly_stop_s`)."""
+    def let_go(self) -> None:
+        """Close what this process has of it, and leave it as it is."""
         ...
 
-    def pause(self, node: str) -> None:
-        """Freeze without closing connections; returns once every thread is proved stopped."""
+    def close(self) -> None:
+        """Take it down; returns once nothing is left. Results stay."""
         ...
 
-    def resume(self, node: str) -> None: ...
 
-    def start(self, node: str, *, empty: bool = False) -> None:
-        """Start a stopped node with its own address and data directory (`empty`: wiped first), and
-        return once it answers PING or LOADING."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What a backend makes nodes of, for the engines that were asked for."""
+
+    images: Mapping[str | None, str] = field(default_factory=dict)
+    """Engine -> its image; None: where no engine is named. Empty where nodes need no image."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Engines that cannot be had here, and why."""
+    said: str = ""
+    """What was chosen and why, for people; empty: there was nothing to choose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What `doctor` prints of a backend."""
+
+    usable: bool
+    lines: tuple[str, ...]
+
+
+class Backend(Protocol):
+    """One way to run nodes. A module of its own folder is one; `harness.topology.backends` lists them."""
+
+    KIND: BackendKind
+
+    def unavailable(self) -> str | None:
+        """Why it cannot work on this machine; None: it can. Starts nothing."""
         ...
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
-        """Drop every packet both ways between each of `left` and each of `right` (node names and
-        web server names). Returns the proof: what was observed. Cuts add up; `by` is the number of
-        the fault whose cut it is."""
+    def machine(self, *, beside_command: bool = False) -> Machine:
+        """What this machine can do with it. `beside_command`: where a command of the user's must reach
+        the nodes."""
         ...
 
-    def mend(self, *, by: int) -> None:
-        """Undo the cuts of one fault, but for links that another one cuts too; idempotent."""
+    def fits(self, plan: Plan) -> str | None:
+        """Why it cannot run these nodes; None: it can."""
         ...
 
-    def logs(self, node: str, lines: int = 40) -> str: ...
+    def supply(self, engines: Sequence[str | None], *, get: bool = True) -> Supply:
+        """What nodes of these engines are made of (None: whichever comes first here). `get`: have it here
+        afterwards.
 
-    def collect(self, into: Path) -> None:
-        """Write every node's log and effective configuration, secrets redacted, into a folder."""
+        Raises:
+            EnvironmentFailure: none of them can be had.
+        """
+        ...
+
+    def survey(self) -> Survey: ...
+
+    def up(
+        self,
+        plan: Plan,
+        *,
+        run: str,
+        directory: Path,
+        image: str | None = None,
+        loopback: bool = False,
+        to_hold: bool = False,
+    ) -> AbstractContextManager[HeldTopology]:
+        """A ready topology; taken down at the end, whatever happens, unless it is held by then.
+
+        `run` names it in labels and records, `directory` is the run's folder, `image` what its nodes are
+        made of (None: the backend chooses). `loopback`: nodes share the machine's own address, where the
+        backend can do that. `to_hold`: it will be held.
+
+        Raises:
+            EnvironmentFailure: a node cannot be started, or the topology does not become ready in time.
+        """
+        ...
+
+    def attach(self, record: Path) -> HeldTopology:
+        """Find a held topology again, by what `hold` returned.
+
+        Raises:
+            EnvironmentFailure: it is not held (any more).
+        """
+        ...
+
+    def held(self) -> Sequence[Path]:
+        """The records of topologies that are held on purpose and still run."""
+        ...
+
+    def leftovers(self) -> Sequence[object]:
+        """What dead harnesses left here; each says in words what it is."""
+        ...
+
+    def clean(self) -> Sequence[str]:
+        """Remove it; returns what was done, one line each. What a living process owns, or what is held, is
+        never touched, and no result."""
+        ...
+
+    def inside(self, command: Sequence[str]) -> list[str]:
+        """The command by which another one is started where nodes can be made; often that one itself."""
+        ...
+
+    def enter(self) -> None:
+        """Where nodes cannot be made in this process as it is, become this very command anew where they can;
+        else nothing."""
+        ...
+
+    def beside(self, record: Path, command: Sequence[str]) -> list[str] | None:
+        """The command by which another one is started where a held topology can be looked at; None: here is
+        right."""
+        ...
+
+    def way_in(self, record: Path) -> str:
+        """What a person types before a command that is to reach a held topology's nodes; empty: nothing."""
         ...
 
 
@@ -275,6 +412,8 @@ class Machine:
     backend: BackendKind
     network_faults: bool
     why_no_network_faults: str = ""
+    cuts_commands: bool = True
+    """A partition cuts off a command of the user's too, which has this machine's own address."""
     cpus: int = 1
 
 

@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from harness.model.deployment import Deployment, TopologySpec
+from harness.model.deployment import Deployment, NodeSettings, TopologySpec
 from harness.model.inventory import Inventory, NodePlan
 from harness.model.plan import Plan
 from harness.model.words import NodePurpose, TopologyKind
-from harness.presets import cluster, sentinel, shared, single, split
+from harness.presets import cluster, parts, sentinel, shared, single, split
 
 Preset = Callable[[TopologySpec], tuple[NodePlan, ...]]
 
@@ -42,11 +42,12 @@ def inventory_of(deployment: Deployment) -> Inventory:
 
 def of_topology(topology: TopologySpec) -> Inventory:
     """The nodes of a kind of topology, each with its own settings on top of those of its role."""
-    nodes = tuple(
-        replace(node, directives={**node.directives, **topology.nodes.get(node.name, {})})
-        for node in PRESETS[topology.kind](topology)
-    )
+    nodes = tuple(_with_own(node, topology.nodes.get(node.name)) for node in PRESETS[topology.kind](topology))
     return Inventory(nodes, topology.kind)
+
+
+def _with_own(node: NodePlan, own: NodeSettings | None) -> NodePlan:
+    return replace(node, directives=parts.merged(node.directives, own.directives)) if own else node
 
 
 def completed(plan: Plan) -> Plan:

@@ -10,12 +10,12 @@ import asyncio
 import random
 import secrets
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
@@ -27,32 +27,22 @@ from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.seams import FaultScene, Login, Topology
-from harness.model.words import BackendKind, Trait
+from harness.model.seams import FaultScene, HeldTopology, Login, Topology
+from harness.model.words import Trait
 from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
 from harness.safe_files import make_folder
+from harness.topology.backends import backend_of, every_backend
 from harness.topology.base.control import role
-from harness.topology.docker import backend as docker
-from harness.topology.process import backend as process
-from harness.topology.process import user_namespace
-
-
-class HeldTopology(Topology, Protocol):
-    """What both backends add for topologies that outlive their harness."""
-
-    def hold(self) -> Path: ...
-    def let_go(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     name: str
     attach: Callable[[], HeldTopology]
-    elsewhere: Callable[[], int | None] = lambda: None
-    """The process in whose user namespace it lives, if that is another one than ours."""
+    beside: Callable[[Sequence[str]], list[str] | None] = lambda _: None
+    """The command that starts another one where this topology can be looked at; None: here is right."""
     way_in: Callable[[], str] = lambda: ""
 
 
@@ -60,23 +50,18 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
     """Start the plan's topology and hold it."""
     if plan.skip is not None:
         raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
-    if ground.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace():
-        user_namespace.enter_user_namespace()  # starts this command again, inside
+    backend = backend_of(ground.backend)
+    backend.enter()  # may start this command again, where nodes can be made
     run = secrets.token_hex(3)
     directory = out / f"held-{run}"
     make_folder(directory)
-    started = (
-        docker.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
-        if ground.backend is BackendKind.DOCKER
-        else process.up(plan, run=run, directory=directory)
-    )
+    started = backend.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
     with started as topology:
         record = topology.hold()
         print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
         _describe(topology, stream)
         print(_snippet(topology), file=stream)
-        if ground.backend is BackendKind.PROCESS:
-            _tell_way_in(process.way_in(record), stream)
+        _tell_way_in(backend.way_in(record), stream)
     print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
     return 0
 
@@ -88,10 +73,10 @@ def status(run: str | None, stream: TextIO) -> int:
         print("no topology is held; start a topology with: failover-kit up NAME", file=stream)
     worst = 0
     for found in chosen:
-        if len(chosen) > 1 and (keeper := found.elsewhere()) is not None:
+        asked = kit_command("harness", "status", found.name)
+        if len(chosen) > 1 and (elsewhere := found.beside(asked)) is not None:
             stream.flush()
-            asked = kit_command("harness", "status", found.name)
-            subprocess.run(user_namespace.command_beside(keeper, asked), check=False)
+            subprocess.run(elsewhere, check=False)
             continue
         try:
             _status(found, stream)
@@ -207,18 +192,17 @@ class NoWebServers:
 
 
 def _all() -> list[_Found]:
-    processes = [
+    return [
         _Found(
             path.stem,
-            partial(process.attach, path),
-            partial(process.elsewhere, path),
-            partial(process.way_in, path),
+            partial(backend.attach, path),
+            partial(backend.beside, path),
+            partial(backend.way_in, path),
         )
-        for path in process.held()
+        for backend in every_backend()
+        if backend.unavailable() is None
+        for path in backend.held()
     ]
-    if docker.available() is not None:
-        return processes
-    return processes + [_Found(path.stem, partial(docker.attach, path)) for path in docker.held()]
 
 
 def _one(run: str | None) -> _Found:
@@ -276,7 +260,7 @@ def _snippet(topology: Topology) -> str:
             f"  primary = sentinel.master_for({topology.service!r}{login})"
         )
     first = topology.address(plan.data_nodes()[0].name)
-    client = "RedisCluster" if plan.scenario.deployment.topology.kind == "cluster" else "Redis"
+    client = "RedisCluster" if plan.inventory.clustered else "Redis"
     return f"  import redis; redis.{client}(host={first.host!r}, port={first.port}{login})"
 
 

@@ -101,10 +101,5 @@ def compile_all(
         for one in scenarios
     )
     return tuple(
-        replace(plan, changed=tuple(changed), skip=plan.skip or _without_engine(plan, ground))
-        for plan in plans
+        replace(plan, changed=tuple(changed), skip=plan.skip or ground.why_not(plan)) for plan in plans
     )
-
-
-def _without_engine(plan: Plan, ground: Ground) -> str | None:
-    return ground.missing.get(plan.scenario.deployment.engine or "")

@@ -15,7 +15,7 @@ from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult
 from harness.running.recording import Stop, record_on
 from harness.saved.judging import judge_folder
-from harness.topology.start import up
+from harness.topology.backends import up
 
 
 def run_plan(

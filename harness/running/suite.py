@@ -29,11 +29,11 @@ from harness.errors import EnvironmentFailure, KitError
 from harness.model.plan import Plan, RunKey
 from harness.model.redaction import redacted
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult, overall
-from harness.model.words import BackendKind, Verdict
+from harness.model.words import Verdict
 from harness.report.write import PLANNED, write_record
 from harness.running.ground import Ground, clean
 from harness.safe_files import make_folder, write_file
-from harness.topology.process import user_namespace
+from harness.topology.backends import backend_of
 from harness.visible import as_folder_name
 
 SECONDS_TO_WIND_DOWN = 60.0
@@ -84,8 +84,8 @@ class Suite:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._directory = request.out / f"{stamp}-{request.name}-{self._run}"
         self._folders = {key: self._directory / name for key, name in folder_names(request.plans).items()}
-        self._inside = request.ground.backend is BackendKind.PROCESS and user_namespace.needs_user_namespace()
-        """Without root, attempts start in a user namespace: with threads of libraries there is no way in."""
+        self._inside = backend_of(request.ground.backend).inside
+        """Where attempts are started: with threads of libraries there is no way in later."""
         self._running: set[_Job] = set()
         self._interrupts = 0
         self._forced = False
@@ -210,9 +210,7 @@ class Suite:
         write_file(job.directory / "attempt.log", b"")
         image = self._request.ground.image_of(job.plan) or "-"
         words = (str(job.directory), f"{self._run}{job.attempt}", image)
-        command = kit_files.command(self._request.attempt_module, *words)
-        if self._inside:
-            command = user_namespace.command_inside(command)
+        command = self._inside(kit_files.command(self._request.attempt_module, *words))
         job.started = time.monotonic()
         with (job.directory / "attempt.log").open("ab") as log:
             job.process = await asyncio.create_subprocess_exec(

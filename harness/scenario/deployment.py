@@ -7,6 +7,7 @@ who writes `down_after` for a cluster believes something that is not so.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.model.credentials import users_of, without_secrets
@@ -15,6 +16,7 @@ from harness.model.words import Discovery, TopologyKind
 from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable
+from harness.scenario.node_settings import NODES, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.user_files import (
@@ -94,7 +96,11 @@ def _sentinel_fields(fewest: int) -> tuple[Field, ...]:
         ),
         Field(key="parallel_syncs", reader=count(1, 5), help="replicas that resync at a time"),
         _REPLICA,
-        Field(key="sentinel", reader=Directives("sentinel"), help="directives of every sentinel"),
+        Field(
+            key="sentinel",
+            reader=Directives("sentinel", of_sentinel=True),
+            help="directives of every sentinel",
+        ),
     )
 
 
@@ -117,7 +123,7 @@ _CLUSTER_FIELDS = (
     _REPLICA,
 )
 
-_COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY)
+_COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY, NODES)
 TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
     TopologyKind.SINGLE: _COMMON,
     TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1)),
@@ -242,8 +248,13 @@ def _read_topology(
     for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
         values[name] = {**below, **values.get(name, {})}
     left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out))
+    own = values.pop(NODES.key, None)
     given = {**_shape(kind), **timing, **files.keys, **values}
-    spec = without_secrets(TopologySpec(**given, left_out=left_out))
+    spec = TopologySpec(**given, left_out=left_out)
+    if own is not None:
+        table = read_nodes(own, f"{path}.{NODES.key}", of_topology(spec), engine, problems)
+        spec = replace(spec, nodes=table.settings, left_out=(*spec.left_out, *table.left_out))
+    spec = without_secrets(spec)
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")
     if kind is TopologyKind.SPLIT and spec.sentinels and not spec.replicas:

@@ -74,6 +74,8 @@ class Directives:
     """Reads the table of this name."""
 
     table: str
+    of_sentinel: bool = False
+    """What it says is for sentinels."""
 
     def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
         before = problems.count
@@ -127,7 +129,7 @@ class Directives:
         directive = parsed(key, value)
         if own := _OWN_KEYS.get(directive.name):
             raise Malformed(f"write this as the topology's own key {own!r}, so that bounds can refer to it")
-        if directive.name.startswith("sentinel ") and self.table != "sentinel":
+        if directive.name.startswith("sentinel ") and not self.of_sentinel:
             raise Malformed("only sentinels know this directive: write it under 'sentinel:'")
         if not_used(directive.name) is None:
             for_service(directive, SERVICE)

@@ -2,7 +2,7 @@
 
 Reading order:
 
-    start       chooses a backend and checks the engine
+    backends    the table of backends; a topology up on any of them
     base/       what both backends share: configuration text, readiness, cuts, owners
     process/    runs nodes as server processes, each in a network namespace of its own
     docker/     runs nodes as containers

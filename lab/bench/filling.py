@@ -12,7 +12,7 @@ from harness.faults.filler import Load, fill
 from harness.model.seams import Topology
 from harness.redis_wire import blocking
 from harness.redis_wire.blocking import Connection
-from harness.topology.start import up
+from harness.topology.backends import up
 from lab.bench.nodes import ONE_NODE, plan_of, redis_benchmark
 from lab.rows import Row, skipped
 

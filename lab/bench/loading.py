@@ -28,7 +28,7 @@ from harness.model.records import Closing
 from harness.model.seams import Address, Topology
 from harness.sessions.engine import LoadEngine
 from harness.sessions.exchange import Command, Exchange, Recording
-from harness.topology.start import up
+from harness.topology.backends import up
 from lab.bench.nodes import CLIENT, ONE_NODE, plan_of, redis_benchmark, workload
 from lab.rows import Row
 

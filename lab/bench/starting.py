@@ -30,7 +30,7 @@ COMPOSE_WITHIN_S = 180.0
 
 
 def rows(folder: Path, *, rounds: int) -> list[Row]:
-    if (missing := docker.available()) is not None:
+    if (missing := docker.unavailable()) is not None:
         return [skipped(NAME, missing)]
     try:
         chosen = image.choose_image().name

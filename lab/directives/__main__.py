@@ -69,7 +69,7 @@ def _programs() -> list[_Program]:
         (name := engine_name(one.version)): _Program(name=name, server=str(one.path))
         for one in server_programs.installed()
     }
-    if backend.available() is None:
+    if backend.unavailable() is None:
         for name, one in image.DEBIAN_IMAGES.items():
             if name not in found and image.present(one.tag):
                 inside = (

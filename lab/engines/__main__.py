@@ -54,7 +54,7 @@ def _engines(backend: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
             if name not in names
         ]
     if backend != "process":
-        why_not = docker.available()
+        why_not = docker.unavailable()
         names = list(image.DEBIAN_IMAGES)
         here += [] if why_not else [("docker", name) for name in names]
         missing += [(f"{name} on docker", why_not) for name in names] if why_not else []

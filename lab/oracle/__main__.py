@@ -24,7 +24,7 @@ from harness.running import selection
 from harness.running.compiling import compile_all
 from harness.running.ground import choose_ground
 from harness.running.recording import Stop, record_on
-from harness.topology.start import up
+from harness.topology.backends import up
 from lab.oracle.monitor import listening
 from lab.oracle.truth import Oracle, Truth
 

@@ -29,7 +29,7 @@ from harness.topology.docker.image import DEBIAN_IMAGES, choose_image, present
 from harness.topology.docker.topology import DockerTopology
 from tests.builders_topology import docker_plan
 
-REASON = docker.available()
+REASON = docker.unavailable()
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.docker, pytest.mark.skipif(REASON is not None, reason=f"no Docker: {REASON}")]

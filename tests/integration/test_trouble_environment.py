@@ -147,7 +147,7 @@ def test_missing_server_program_is_one_message(kit: Kit) -> None:
 @pytest.mark.docker
 def test_image_that_cannot_be_had_is_one_message(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """REDIS_IMAGE is taken at its word: without that image there is no run, and no other image."""
-    missing = docker.available()
+    missing = docker.unavailable()
     if missing is not None:
         pytest.skip(missing)
     engine = os.environ.get("DOCKER_HOST", "")

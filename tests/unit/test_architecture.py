@@ -161,8 +161,11 @@ def test_a_light_verb_starts_fast(module: str, at_most: set[str]) -> None:
 
 
 def test_only_a_run_has_the_clients_of_nodes_and_containers() -> None:
-    """What the walls above are there for; and the search for packages sees what there is."""
-    assert {"docker", "redis", "pyarrow"} <= _packages_behind("harness.cli.run")
+    """What the walls above are there for; and the search for packages sees what there is. The client of
+    containers comes with its backend alone, which is imported when it is used."""
+    assert {"redis", "pyarrow"} <= _packages_behind("harness.cli.run")
+    assert "docker" in _packages_behind("harness.topology.docker.backend")
+    assert "docker" not in _packages_behind("harness.topology.process.backend")
 
 
 def _named_in(package: Path) -> list[str]:
@@ -199,6 +202,28 @@ def test_a_room_names_its_modules_in_reading_order(room: Path) -> None:
             mine = (one.removeprefix(prefix) for one in _imported(path) if one.startswith(prefix))
             later = {one.split(".")[0] for one in mine} & set(names[at + 1 :])
             assert not later, f"{path} imports {later}, which the docstring of {room.name} names after it"
+
+
+MAY_ASK_FOR_THE_KIND = {
+    "model/words.py",
+    "model/deployment.py",
+    "presets/__init__.py",
+    "scenario/deployment.py",
+    "scenario/reading.py",
+    "beside/nodes.py",
+}
+"""The word itself, presets, and the readers of files and commands that choose one."""
+
+
+def test_kinds_of_topology_are_known_to_presets_and_readers_only() -> None:
+    """Whoever else must know what a run consists of asks its inventory, which other makers make too."""
+    asking = {
+        str(path.relative_to(PACKAGE))
+        for path in _modules()
+        if "harness.model.words.TopologyKind" in _imported(path)
+        or any(isinstance(node, ast.ClassDef) and node.name == "TopologyKind" for node in _nodes(path))
+    }
+    assert asking == MAY_ASK_FOR_THE_KIND
 
 
 def test_results_are_made_in_one_place() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.faults import FAULTS
+from harness.model.deployment import NodeSettings
 from harness.model.scenario import FaultStep, Start, Term
 from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind
 from harness.scenario import is_scenario, load_deployment
@@ -509,3 +510,51 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="cannot be read"):
         load(tmp_path / "none.yaml", VOCABULARY)
+
+
+NODES = """\
+scenario: 1
+name: two of three
+shows: promise
+tags: [core]
+deployment:
+  topology: {kind: sentinel, replica: {replica-priority: 50}, nodes: NODES}
+workload: {mix: {read: 1}}
+"""
+
+
+def test_nodes_have_settings_of_their_own(tmp_path: Path) -> None:
+    """By name, for data nodes and sentinels."""
+    text = NODES.replace(
+        "NODES",
+        "{redis-2: {replica-priority: 10}, sentinel-1: {sentinel master-reboot-down-after-period: 0}}",
+    )
+    topology = read(tmp_path, text).deployment.topology
+    assert topology.nodes == {
+        "redis-2": NodeSettings(directives={"replica-priority": "10"}),
+        "sentinel-1": NodeSettings(directives={"sentinel master-reboot-down-after-period": "0"}),
+    }
+
+
+def test_a_nodes_setting_that_is_not_given_is_listed_with_its_node(tmp_path: Path) -> None:
+    """What leads out of the run is left out of one node as of all."""
+    topology = read(tmp_path, NODES.replace("NODES", "{redis-3: {requirepass: mine}}")).deployment.topology
+    assert [(one.table, one.name) for one in topology.everything_left_out] == [
+        ("nodes.redis-3", "requirepass")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ("{redis-4: {hz: 10}}", r":6: .*unknown node 'redis-4'; did you mean 'redis-[123]'"),
+        ("{redis-2: {replica-prioriti: 10}}", "did you mean 'replica-priority'"),
+        ("{redis-2: {sentinel resolve-hostnames: no}}", "under 'sentinel:'"),
+        ("{redis-2: 10}", "a mapping"),
+        ("[redis-2]", "a mapping"),
+    ],
+)
+def test_wrong_settings_of_a_node_are_refused_where_they_are(tmp_path: Path, nodes: str, said: str) -> None:
+    """With the names that there are."""
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path, NODES.replace("NODES", nodes))

@@ -25,7 +25,6 @@ from harness.model.redaction import redacted
 from harness.model.seams import Address, Secrets, shard_primary
 from harness.model.words import NodePurpose, NodeRole
 
-
 _AT_THE_GUARDED = frozenset({"sentinel auth-pass", "sentinel auth-user"})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets as random_secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,14 +17,15 @@ from harness.clock import RunClock
 from harness.errors import EnvironmentFailure
 from harness.model.credentials import new_secrets
 from harness.model.plan import Plan
-from harness.model.seams import Machine
-from harness.model.words import BackendKind
+from harness.model.seams import Machine, Supply, Survey
+from harness.model.words import BackendKind, NodeRole
+from harness.presets import completed
 from harness.topology.base import processes
 from harness.topology.base.cuts import Cuts
 from harness.topology.base.keeper import Keeper
-from harness.topology.docker import daemon, held_record
+from harness.topology.docker import daemon, held_record, image
 from harness.topology.docker.daemon import Leftover
-from harness.topology.docker.image import choose_image
+from harness.topology.docker.image import ImageChoice, choose_image
 from harness.topology.docker.links import why_no_cuts
 from harness.topology.docker.topology import DockerTopology
 
@@ -32,25 +33,82 @@ _LOOKS_AFTER_AN_ORPHAN = 4
 _LOOK_AGAIN_S = 0.5
 
 
-def available() -> str | None:
+KIND = BackendKind.DOCKER
+
+
+def unavailable() -> str | None:
     """Why this backend cannot work on this machine; None: it can. Asks the engine, starts nothing."""
     return daemon.unavailable()
 
 
-def machine() -> Machine:
-    """What can be done here with containers."""
+def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - containers can be reached either way
+    """What can be done here with containers. Links are cut between them, and not off this machine."""
     why_not = why_no_cuts()
     return Machine(
-        backend=BackendKind.DOCKER,
+        backend=KIND,
         network_faults=not why_not,
         why_no_network_faults=why_not,
+        cuts_commands=False,
         cpus=os.cpu_count() or 1,
     )
 
 
+def fits(plan: Plan) -> str | None:
+    strange = [node.name for node in plan.nodes if not (node.holds_data or node.role is NodeRole.SENTINEL)]
+    return f"the docker backend has no image for {', '.join(strange)}" if strange else None
+
+
+def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:
+    """The image of each engine, pulled or built where it is not there yet.
+
+    Raises:
+        EnvironmentFailure: none can be had, or not the one where no engine is named.
+    """
+    if not get:
+        return Supply()
+    chosen: dict[str | None, ImageChoice] = {}
+    problems: dict[str | None, EnvironmentFailure] = {}
+    for engine in engines:
+        try:
+            chosen[engine] = choose_image(engine)
+        except EnvironmentFailure as problem:
+            problems[engine] = problem
+    if None in problems:
+        raise problems[None]
+    if problems and not chosen:
+        raise next(iter(problems.values()))
+    return Supply(
+        images={engine: choice.name for engine, choice in chosen.items()},
+        missing={engine: str(problem) for engine, problem in problems.items() if engine},
+        said="; ".join(choice.why for choice in chosen.values()),
+    )
+
+
+def survey() -> Survey:
+    missing = unavailable()
+    if missing is not None:
+        return Survey(usable=False, lines=(f"docker backend: no: {missing}",))
+    return Survey(usable=True, lines=("docker backend: yes", *_images()))
+
+
+def _images() -> Iterator[str]:
+    try:
+        yield f"  node image: {image.survey()}"
+        for name, what in image.engines_here().items():
+            yield f"  engine {name}: {what}"
+    except EnvironmentFailure as problem:
+        yield f"  node image: {problem}"
+
+
 @contextmanager
 def up(
-    plan: Plan, *, run: str, directory: Path, image: str | None = None, to_hold: bool = False
+    plan: Plan,
+    *,
+    run: str,
+    directory: Path,
+    image: str | None = None,
+    loopback: bool = False,  # noqa: ARG001 - containers have addresses of their own
+    to_hold: bool = False,
 ) -> Iterator[DockerTopology]:
     """Start a plan's nodes, form the topology, and yield it ready. Everything is removed afterwards,
     however it ends, unless it is held by then.
@@ -98,7 +156,7 @@ def attach(record: Path) -> DockerTopology:
     """
     found = held_record.read(record)
     topology = DockerTopology(
-        plan=found.plan,
+        plan=completed(found.plan),
         run=found.run,
         project=found.project,
         directory=Path(found.directory),
@@ -115,6 +173,25 @@ def attach(record: Path) -> DockerTopology:
 def held() -> list[Path]:
     """The records of topologies that are held on purpose."""
     return list(held_record.records())
+
+
+def inside(command: Sequence[str]) -> list[str]:
+    """The engine makes nodes, from wherever it is asked."""
+    return list(command)
+
+
+def enter() -> None:
+    """Containers are made by the engine: any process may ask it."""
+
+
+def beside(record: Path, command: Sequence[str]) -> list[str] | None:  # noqa: ARG001 - the protocol's
+    """Containers can be looked at from anywhere on this machine."""
+    return None
+
+
+def way_in(record: Path) -> str:  # noqa: ARG001 - the protocol's
+    """Their addresses can be reached as they are."""
+    return ""
 
 
 def leftovers() -> tuple[Leftover, ...]:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure
 from harness.model.credentials import new_secrets
+from harness.model.engine import engine_name
 from harness.model.plan import Plan
-from harness.model.seams import Machine
-from harness.model.words import BackendKind
+from harness.model.seams import Machine, Supply, Survey
+from harness.model.words import BackendKind, NodeRole
+from harness.presets import completed
 from harness.topology.process import network, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
@@ -27,26 +29,104 @@ from harness.topology.process.network import Network
 from harness.topology.process.run_record import RESERVATION, Held, RunRecord, clean, held, leftovers
 from harness.topology.process.topology import ProcessTopology, Wiring
 
-__all__ = ["attach", "clean", "elsewhere", "held", "leftovers", "machine", "up", "way_in"]
-"""What a killed run left and what is held is asked here too, as of the other backend."""
+__all__ = [
+    "KIND",
+    "attach",
+    "beside",
+    "clean",
+    "enter",
+    "fits",
+    "held",
+    "inside",
+    "leftovers",
+    "machine",
+    "supply",
+    "survey",
+    "unavailable",
+    "up",
+    "way_in",
+]
+"""What `harness.model.seams.Backend` says; some of it lies in other modules of this folder."""
+
+KIND = BackendKind.PROCESS
 
 
-def machine() -> Machine:
+def unavailable() -> str | None:
+    """Processes can run anywhere; whether there is a server program is asked when nodes are wanted."""
+    return None
+
+
+def machine(*, beside_command: bool = False) -> Machine:
     """What this machine can do with processes, in a user namespace where that is needed and allowed.
 
-    Whoever starts nodes then has to enter it first, see `harness.topology.process.user_namespace`.
+    Whoever starts nodes then has to enter it first. A command of the user's cannot: beside one, nodes have
+    the machine's own loopback address.
     """
     reason = network.trial()
     if reason and user_namespace.needs_user_namespace():
-        reason = ""
+        reason = _REACHED_ON_LOOPBACK if beside_command else ""
     cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return Machine(
-        backend=BackendKind.PROCESS, network_faults=not reason, why_no_network_faults=reason, cpus=cpus
-    )
+    return Machine(backend=KIND, network_faults=not reason, why_no_network_faults=reason, cpus=cpus)
+
+
+_REACHED_ON_LOOPBACK = (
+    "without root the nodes have the machine's own loopback address, so that the command reaches them"
+)
+
+
+def fits(plan: Plan) -> str | None:
+    strange = [node.name for node in plan.nodes if not (node.holds_data or node.role is NodeRole.SENTINEL)]
+    return f"the process backend has no program for {', '.join(strange)}" if strange else None
+
+
+def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:  # noqa: ARG001 - nothing is fetched
+    """Which engines have no program here. What runs where none is named is asked when nodes start, and told
+    with the verdict.
+
+    Raises:
+        EnvironmentFailure: none of them has.
+    """
+    named = [engine for engine in engines if engine is not None]
+    missing: dict[str, EnvironmentFailure] = {}
+    for engine in named:
+        try:
+            server_programs.find(wanted=engine)
+        except EnvironmentFailure as problem:
+            missing[engine] = problem
+    if missing and len(missing) == len(engines):
+        raise next(iter(missing.values()))
+    return Supply(missing={engine: str(problem) for engine, problem in missing.items()})
+
+
+def survey() -> Survey:
+    try:
+        engine = server_programs.find()
+    except EnvironmentFailure as problem:
+        return Survey(usable=False, lines=(f"process backend: no: {problem}",))
+    first = f"process backend: yes: {engine.version}, {engine.found}"
+    return Survey(usable=True, lines=(first, *_programs()))
+
+
+def _programs() -> Iterator[str]:
+    """Every engine that is here as a program, by the name to ask for it, and how to get the others."""
+    here = server_programs.installed()
+    for one in here:
+        yield f"  engine {engine_name(one.version)}: {one.version}, {one.found}"
+    for name, how in server_programs.HOW_TO_GET.items():
+        if name not in {engine_name(one.version) for one in here}:
+            yield f"  engine {name}: not installed; to get it: {how}"
 
 
 @contextmanager
-def up(plan: Plan, *, run: str, directory: Path, loopback: bool = False) -> Iterator[ProcessTopology]:
+def up(
+    plan: Plan,
+    *,
+    run: str,
+    directory: Path,
+    image: str | None = None,  # noqa: ARG001 - processes need none
+    loopback: bool = False,
+    to_hold: bool = False,  # noqa: ARG001 - a keeper is made when it is held
+) -> Iterator[ProcessTopology]:
     """A ready topology; taken down at the end unless it is held by then.
 
     `directory` is the run's folder, `run` its name in the record of who owns it. `loopback`: do without
@@ -83,7 +163,7 @@ def attach(record: Path) -> ProcessTopology:
     """Find a held topology again, by the path that `hold` returned.
 
     Its `close` takes it down; `let_go` leaves it as it is. If it was started without root and this
-    process is not where it was started, this very command begins again there: ask `elsewhere` first
+    process is not where it was started, this very command begins again there: ask `beside` first
     where that would be wrong.
 
     Raises:
@@ -97,7 +177,7 @@ def attach(record: Path) -> ProcessTopology:
     if held is None:
         raise EnvironmentFailure(f"{record}: expected a held topology, found one that its harness still owns")
     return ProcessTopology(
-        plan=held.plan,
+        plan=completed(held.plan),
         directory=Path(found.owned.directory),
         program=Path(found.owned.program),
         secrets=held.secrets,
@@ -106,12 +186,23 @@ def attach(record: Path) -> ProcessTopology:
     )
 
 
-def elsewhere(record: Path) -> int | None:
-    """The process in whose user namespace a held topology must be looked at; None: here is right."""
+def inside(command: Sequence[str]) -> list[str]:
+    """Without root, in a user namespace: with threads of libraries there is no way in later."""
+    needed = user_namespace.needs_user_namespace()
+    return user_namespace.command_inside(command) if needed else list(command)
+
+
+def enter() -> None:
+    if user_namespace.needs_user_namespace():
+        user_namespace.enter_user_namespace()
+
+
+def beside(record: Path, command: Sequence[str]) -> list[str] | None:
+    """In the user namespace of the held topology's keeper, if that is another one than ours."""
     held = RunRecord.read(record).owned.held
     if held is None or not held.in_user_namespace or user_namespace.is_inside(held.keeper.pid):
         return None
-    return held.keeper.pid
+    return user_namespace.command_beside(held.keeper.pid, command)
 
 
 def way_in(record: Path) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from harness.errors import EnvironmentFailure
+from harness.model.seams import HeldTopology
 from harness.model.words import TopologyKind
 from harness.running import by_hand
 from tests.builders_topology import process_plan
@@ -31,7 +32,7 @@ def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: 
     """The others are told all the same, and the status says that one is not whole."""
     asked = []
 
-    def attach_to(name: str) -> by_hand.HeldTopology:
+    def attach_to(name: str) -> HeldTopology:
         asked.append(name)
         raise EnvironmentFailure("redis-1: expected a container of this run, found none")
 

@@ -269,15 +269,15 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     here = Machine(backend=BackendKind.DOCKER, network_faults=True)
     plain = Machine(backend=BackendKind.PROCESS, network_faults=True)
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr("harness.running.ground.docker.machine", lambda: here)
-    monkeypatch.setattr("harness.running.ground.process.machine", lambda: plain)
+    monkeypatch.setattr("harness.topology.docker.backend.machine", lambda **_: here)
+    monkeypatch.setattr("harness.topology.process.backend.machine", lambda **_: plain)
     monkeypatch.setattr(
-        "harness.running.ground.image.choose_image",
+        "harness.topology.docker.backend.choose_image",
         lambda *_: ImageChoice(name="redis:x", why="image redis:x"),
     )
 
     def missing(why: str | None) -> None:
-        monkeypatch.setattr("harness.running.ground.docker.available", lambda: why)
+        monkeypatch.setattr("harness.topology.docker.backend.unavailable", lambda: why)
 
     return missing
 
@@ -305,7 +305,7 @@ def test_auto_falls_back_where_no_image_can_be_had(engine: Engine, monkeypatch: 
     def none(*_: object) -> ImageChoice:
         raise EnvironmentFailure("no image")
 
-    monkeypatch.setattr("harness.running.ground.image.choose_image", none)
+    monkeypatch.setattr("harness.topology.docker.backend.choose_image", none)
     assert choose_ground("auto").backend is BackendKind.PROCESS
     with pytest.raises(EnvironmentFailure, match="--backend docker: no image"):
         choose_ground("docker")
@@ -353,7 +353,7 @@ def test_scenario_on_an_engine_that_is_not_here_is_skipped_and_the_others_run(
 ) -> None:
     """Each scenario gets the image of its engine; one without any is skipped with the reason."""
     engine(None)
-    monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
+    monkeypatch.setattr("harness.topology.docker.backend.choose_image", _no_valkey)
     scenarios = _deployed_on(tmp_path, None, "redis-8.0", "valkey-9.1")
     ground = choose_ground("docker", selection.engines_of(scenarios))
     plans = compile_all(scenarios, seed=1, ground=ground)
@@ -366,7 +366,7 @@ def test_engine_that_is_not_here_is_an_error_where_nothing_else_is_asked_for(
 ) -> None:
     """A run of which everything would be skipped is no run."""
     engine(None)
-    monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
+    monkeypatch.setattr("harness.topology.docker.backend.choose_image", _no_valkey)
     named = selection.engines_of(_deployed_on(tmp_path, "valkey-9.1"))
     with pytest.raises(EnvironmentFailure, match=r"no image of valkey-9\.1"):
         choose_ground("docker", named)
@@ -377,13 +377,13 @@ def test_auto_takes_the_backend_that_has_the_engine(
 ) -> None:
     """Docker cannot have it, plain processes can: they are used, and one line says so."""
     engine(None)
-    monkeypatch.setattr("harness.running.ground.image.choose_image", _no_valkey)
+    monkeypatch.setattr("harness.topology.docker.backend.choose_image", _no_valkey)
     found: list[str | None] = []
 
     def find(*, wanted: str | None) -> None:
         found.append(wanted)
 
-    monkeypatch.setattr("harness.running.ground.server_programs.find", find)
+    monkeypatch.setattr("harness.topology.process.backend.server_programs.find", find)
     ground = choose_ground("auto", selection.engines_of(_deployed_on(tmp_path, "valkey-9.1")))
     assert (ground.backend, found) == (BackendKind.PROCESS, ["valkey-9.1"])
     assert "no image of valkey-9.1" in ground.said
@@ -396,6 +396,6 @@ def test_planning_builds_and_pulls_nothing(engine: Engine, monkeypatch: pytest.M
         raise AssertionError("an image was asked for")
 
     engine(None)
-    monkeypatch.setattr("harness.running.ground.image.choose_image", never)
+    monkeypatch.setattr("harness.topology.docker.backend.choose_image", never)
     assert ground_for_planning("auto").backend is BackendKind.DOCKER
     assert ground_for_planning("process").backend is BackendKind.PROCESS

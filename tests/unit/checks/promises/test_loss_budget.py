@@ -80,7 +80,7 @@ def _struck(
     kind: str, topology: TopologyKind, *, over: str | None = None, by: float = 4.0, **options: Any
 ) -> Past:
     """One fault at 2 s on redis-1; another is promoted where `over` names it."""
-    past = Past(topology=topology)
+    past = Past(topology=topology, guarded_by_sentinels=True)
     past.log_in("ann", 1.0)
     past.fault(2.0, "redis-1: done", kind, **options)
     if over is not None:

@@ -29,7 +29,7 @@ def past(
     **options: Any,
 ) -> Past:
     """One fault at 2 s; redis-2 is promoted at `over`, known to ten ms."""
-    told = Past(topology=topology)
+    told = Past(topology=topology, guarded_by_sentinels=True)
     told.log_in("ann", 1.0)
     told.fault(2.0, detail, kind, **options)
     told.events[-1].error_us = us(error)
@@ -108,24 +108,21 @@ def test_node_owned_its_shard_until_it_was_replaced(over: float | None, owned: b
 @pytest.mark.parametrize(
     ("topology", "sentinels", "guarded", "cluster"),
     [
-        (SENTINEL, 3, True, False),
-        (TopologyKind.SPLIT, 3, True, False),
-        (SENTINEL, 0, False, False),
-        (SINGLE, 3, False, False),
-        (TopologyKind.SHARED, 3, False, False),
-        (CLUSTER, 3, False, True),
+        (SENTINEL, True, True, False),
+        (TopologyKind.SPLIT, True, True, False),
+        (SENTINEL, False, False, False),
+        (SINGLE, True, False, False),
+        (TopologyKind.SHARED, True, False, False),
+        (CLUSTER, True, False, True),
     ],
 )
 def test_shard_is_guarded_where_sentinels_watch_it(
-    topology: TopologyKind, sentinels: int, guarded: bool, cluster: bool
+    topology: TopologyKind, sentinels: bool, guarded: bool, cluster: bool
 ) -> None:
-    """A topology that may have them, and has some."""
-    history = past("kill", topology).history()
-    scenario = history.plan.scenario
-    deployment = replace(
-        scenario.deployment, topology=replace(scenario.deployment.topology, sentinels=sentinels)
-    )
-    history = replace(history, plan=replace(history.plan, scenario=replace(scenario, deployment=deployment)))
+    """The plan says who there is: a kind of topology that may have sentinels need not have any."""
+    told = past("kill", topology)
+    told.guarded_by_sentinels = sentinels
+    history = told.history()
     assert (hit(history).guarded, hit(history).in_cluster) == (guarded, cluster)
 
 

@@ -21,7 +21,7 @@ from lab.records import us
 
 def _past(topology: TopologyKind = TopologyKind.CLUSTER) -> Past:
     """Isolated at 2 s with a node-timeout of 2 s: what was acked from 1.9 s to 5.3 s may be lost."""
-    past = Past(topology=topology)
+    past = Past(topology=topology, guarded_by_sentinels=True)
     past.log_in("ann", 1.0)
     past.fault(2.0, "redis-1: cut off", "isolate")
     past.fail_over("redis-2", 4.0)

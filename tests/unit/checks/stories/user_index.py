@@ -42,7 +42,7 @@ def taken_out_twice() -> Past:
 
 def listed_by_a_deposed_primary() -> Past:
     """It never heard of the logout, and has lost the session; the new primary has the list right."""
-    past = Past()
+    past = Past(guarded_by_sentinels=True)
     ann = past.log_in("ann", 1.0)
     past.fault(2.0, kind="isolate")
     past.cut_off("redis-1", 2.0)

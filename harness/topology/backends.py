@@ -1,0 +1,62 @@
+"""The table of backends, the one place that knows which there are.
+
+A backend is a folder beside this module. Its module `backend` offers what `harness.model.seams.Backend`
+says, and `tests/integration/test_backend_conformance.py` says what that means with real nodes. None is
+imported before it is needed: a machine may have what only one of them needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from harness.errors import EnvironmentFailure
+from harness.model.engine import is_named
+from harness.model.plan import Plan
+from harness.model.seams import Backend, Topology
+from harness.model.words import BackendKind
+
+BACKENDS: Mapping[BackendKind, str] = {
+    BackendKind.DOCKER: "harness.topology.docker.backend",
+    BackendKind.PROCESS: "harness.topology.process.backend",
+}
+"""In the order in which `auto` tries them."""
+
+
+def backend_of(kind: BackendKind) -> Backend:
+    return cast("Backend", import_module(BACKENDS[kind]))
+
+
+def every_backend() -> Iterator[Backend]:
+    return map(backend_of, BACKENDS)
+
+
+@contextmanager
+def up(
+    plan: Plan,
+    *,
+    run: str,
+    directory: Path,
+    backend: BackendKind,
+    image: str | None = None,
+    loopback: bool = False,
+) -> Iterator[Topology]:
+    """A ready topology of the engine that its deployment names; taken down at the end.
+
+    Raises:
+        EnvironmentFailure: the machine cannot start it, or only another engine than the deployment names;
+            nothing was learnt about the topology.
+    """
+    wanted = plan.scenario.deployment.engine
+    started = backend_of(backend).up(plan, run=run, directory=directory, image=image, loopback=loopback)
+    with started as topology:
+        if not is_named(wanted, topology.engine):
+            of = f"image {image}" if image else "the server program"
+            raise EnvironmentFailure(
+                f"engine {wanted}: expected nodes of it, found {topology.engine} in {of}; "
+                "name another engine or none"
+            )
+        yield topology

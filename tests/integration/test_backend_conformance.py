@@ -1,0 +1,368 @@
+"""What every backend does, with real nodes: a backend is one that passes this file.
+
+Parametrised over the table `harness.topology.backends.BACKENDS`, so a new one is asked by being in it. Each
+test says what faults, observers and verbs rely on. What only one backend has is tested in a file of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.clock import wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
+from harness.model.seams import Backend, Topology
+from harness.model.words import BackendKind, NodeRole, TopologyKind
+from harness.presets import of_topology
+from harness.redis_wire.protocol import NoAnswer
+from harness.topology.backends import BACKENDS, backend_of
+from harness.topology.base import state_files
+from harness.topology.base.control import command, connect
+from harness.topology.base.readiness import answers, missing
+from lab.plans import plan_of, scenario_of
+from tests.builders_topology import topology_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONNECTS_WITHIN_S = 1.0
+CAUGHT_UP_WITHIN_S = 20.0
+
+SMALL = {"replicas": 1, "sentinels": 1}
+
+
+def plan_on(backend: Backend, kind: TopologyKind = TopologyKind.SENTINEL, **settings: int) -> Plan:
+    topology = topology_spec(kind, **(settings or (SMALL if kind is TopologyKind.SENTINEL else {})))
+    return plan_of(scenario_of(topology), of_topology(topology).nodes, backend=backend.KIND)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    found = backend_of(BackendKind(request.param))
+    if reason := found.unavailable():
+        pytest.skip(f"no {request.param} here: {reason}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def nodes(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
+    """A primary, a replica and a sentinel; each test leaves them as they were."""
+    directory = tmp_path_factory.mktemp("conformance")
+    with backend.up(plan_on(backend), run=f"test-{secrets.token_hex(4)}", directory=directory) as topology:
+        yield topology
+
+
+def reaches(topology: Topology, web_server: str, node: str) -> bool:
+    """Whether a web server gets a connection, from where its sockets come from."""
+    source, at = topology.source(web_server), topology.address(node)
+    first, last = source.ports or (0, 0)
+    for port in range(last, first - 1, -1):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(CONNECTS_WITHIN_S)
+            try:
+                client.bind((source.host or "", port))
+            except OSError:
+                continue
+            try:
+                client.connect((at.host, at.port))
+            except OSError:
+                return False
+            return True
+    raise AssertionError(f"no port left for {web_server}")
+
+
+def ready(topology: Topology) -> None:
+    """Once everybody follows again as planned."""
+    wait_until(
+        lambda: not missing(topology),
+        within_s=CAUGHT_UP_WITHIN_S,
+        waiting_for="the nodes to be as they were",
+        describe=lambda: missing(topology),
+    )
+
+
+def copied(topology: Topology) -> bool:
+    """Whether the replica gets what is written now."""
+    with connect(topology, "redis-1", timeout_s=5.0) as primary:
+        primary.call("SET", "conformance", secrets.token_hex(4))
+        return bool(primary.call("WAIT", 1, 300) == 1)
+
+
+@contextmanager
+def cut(topology: Topology, left: list[str], right: list[str]) -> Iterator[str]:
+    try:
+        yield topology.cut(left, right, by=1)
+    finally:
+        topology.mend(by=1)
+
+
+# -- Nodes
+
+
+def test_up_means_ready(nodes: Topology) -> None:
+    """Everybody answers, follows and is known, by the addresses that the topology tells."""
+    assert missing(nodes) == ()
+    for node in nodes.plan.nodes:
+        assert answers(nodes, node.name)
+        at = nodes.address(node.name)
+        assert nodes.node_at(at.host, at.port) == node.name
+        assert nodes.state(node.name).running
+    assert nodes.engine.startswith(("Redis ", "Valkey "))
+
+
+@pytest.mark.parametrize("kind", TopologyKind)
+def test_every_preset_fits(backend: Backend, kind: TopologyKind) -> None:
+    """What it cannot run it must say before anything starts."""
+    assert backend.fits(plan_on(backend, kind)) is None
+
+
+def test_nodes_that_it_cannot_run_are_refused_by_name(backend: Backend) -> None:
+    """A plan that does not fit is skipped with this reason."""
+    plan = plan_on(backend)
+    strange = NodePlan(name="the-application", role=NodeRole.OTHER)
+    reason = backend.fits(plan_of(plan.scenario, (*plan.nodes, strange), backend=backend.KIND))
+    assert reason is None or "the-application" in reason
+
+
+def test_a_killed_node_is_gone_and_comes_back_where_it_was(nodes: Topology) -> None:
+    """Proved gone when `kill` returns; started again with its own address."""
+    before = nodes.address("redis-2")
+    nodes.kill("redis-2")
+    assert not nodes.state("redis-2").running
+    assert not answers(nodes, "redis-2")
+    nodes.start("redis-2")
+    assert answers(nodes, "redis-2")
+    assert nodes.address("redis-2") == before
+    ready(nodes)
+
+
+def test_a_stopped_node_ends_in_order(nodes: Topology) -> None:
+    """SIGTERM: the server says goodbye in its log."""
+    nodes.stop("redis-2")
+    state = nodes.state("redis-2")
+    assert (state.running, state.exit_code) == (False, 0)
+    assert "bye bye" in nodes.logs("redis-2")
+    nodes.start("redis-2")
+    ready(nodes)
+
+
+def test_a_restarted_sentinel_knows_its_primary(nodes: Topology) -> None:
+    """A node's own folder survives its process."""
+    nodes.kill("sentinel-1")
+    nodes.start("sentinel-1")
+    ready(nodes)
+
+
+def test_a_running_node_is_not_started_twice(nodes: Topology) -> None:
+    """Two servers on one folder would destroy it."""
+    with pytest.raises(EnvironmentFailure, match="found it running"):
+        nodes.start("redis-1")
+
+
+def test_a_paused_node_keeps_its_connections_and_answers_nothing(nodes: Topology) -> None:
+    """Clients hang instead of being refused; resumed, the same connection goes on."""
+    with connect(nodes, "redis-2", timeout_s=0.5) as asked:
+        nodes.pause("redis-2")
+        try:
+            state = nodes.state("redis-2")
+            assert (state.running, state.paused) == (True, True)
+            with pytest.raises(NoAnswer):
+                command(nodes, "redis-2", "PING", timeout_s=0.3)
+        finally:
+            nodes.resume("redis-2")
+        assert not nodes.state("redis-2").paused
+        assert asked.call("PING") == "PONG"
+    ready(nodes)
+
+
+# -- Links
+
+
+def links_needed(topology: Topology, backend: Backend) -> None:
+    if topology.loopback or not backend.machine().network_faults:
+        pytest.skip(f"no network faults here: {backend.machine().why_no_network_faults}")
+
+
+def test_a_cut_is_between_its_sides_only(nodes: Topology, backend: Backend) -> None:
+    """One web server loses one node; the other ones, and the observer, lose nothing."""
+    links_needed(nodes, backend)
+    with cut(nodes, ["redis-1"], ["web-1"]) as proof:
+        assert proof
+        assert not reaches(nodes, "web-1", "redis-1")
+        assert reaches(nodes, "web-2", "redis-1")
+        assert reaches(nodes, "web-1", "redis-2")
+        assert answers(nodes, "redis-1")
+    assert reaches(nodes, "web-1", "redis-1")
+
+
+def test_a_cut_link_copies_nothing_until_it_is_mended(nodes: Topology, backend: Backend) -> None:
+    """Also on connections that exist already."""
+    links_needed(nodes, backend)
+    assert copied(nodes)
+    with cut(nodes, ["redis-1"], ["redis-2"]):
+        assert not copied(nodes)
+    wait_until(lambda: copied(nodes), within_s=CAUGHT_UP_WITHIN_S, waiting_for="the replica to be fed again")
+    ready(nodes)
+
+
+def test_cuts_of_two_faults_add_up(nodes: Topology, backend: Backend) -> None:
+    """Healing one never heals the other."""
+    links_needed(nodes, backend)
+    nodes.cut(["redis-2"], ["web-1"], by=1)
+    nodes.cut(["redis-2"], ["web-1", "web-2"], by=2)
+    try:
+        nodes.mend(by=1)
+        assert not reaches(nodes, "web-1", "redis-2")
+    finally:
+        nodes.mend(by=1)
+        nodes.mend(by=2)
+    assert reaches(nodes, "web-1", "redis-2")
+    assert reaches(nodes, "web-2", "redis-2")
+
+
+def test_a_cut_outlives_the_process_behind_it(nodes: Topology, backend: Backend) -> None:
+    """A node that is started again is still cut off."""
+    links_needed(nodes, backend)
+    with cut(nodes, ["redis-2"], ["web-1"]):
+        nodes.kill("redis-2")
+        nodes.start("redis-2")
+        assert not reaches(nodes, "web-1", "redis-2")
+        assert reaches(nodes, "web-2", "redis-2")
+    ready(nodes)
+
+
+# -- What is left to read
+
+
+def test_logs_are_the_last_lines(nodes: Topology) -> None:
+    """As many as asked for, and no password among them."""
+    lines = nodes.logs("redis-1", 3).splitlines()
+    assert 0 < len(lines) <= 3
+
+
+def test_collected_files_hold_no_secret(nodes: Topology, tmp_path: Path) -> None:
+    """Every node's log and configuration, for the run's folder."""
+    nodes.collect(tmp_path / "nodes")
+    for node in nodes.plan.nodes:
+        for kind in ("log", "conf"):
+            text = (tmp_path / "nodes" / f"{node.name}.{kind}").read_text(encoding="utf-8")
+            assert text
+            assert nodes.secrets.redis not in text
+            assert nodes.secrets.sentinel not in text
+
+
+# -- Owners
+
+HARNESS = """
+import sys, time
+from pathlib import Path
+from harness.model.words import BackendKind
+from harness.topology.backends import backend_of
+from tests.integration.test_backend_conformance import TopologyKind, plan_on
+backend = backend_of(BackendKind(sys.argv[1]))
+hold = sys.argv[4] == "hold"
+plan = plan_on(backend, TopologyKind.SINGLE)
+with backend.up(plan, run=sys.argv[2], directory=Path(sys.argv[3]), to_hold=hold) as topology:
+    print(topology.hold() if hold else "up", flush=True)
+    if not hold:
+        time.sleep(120)
+"""
+
+
+@pytest.fixture
+def own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of these tests lie apart from those of anything else on this machine."""
+    (tmp_path / "state").mkdir()
+    monkeypatch.setenv(state_files.STATE, str(tmp_path / "state"))
+
+
+def harness(backend: Backend, run: str, directory: Path, what: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HARNESS, str(backend.KIND), run, str(directory), what],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def left_of(backend: Backend, run: str) -> list[str]:
+    return [str(one) for one in backend.leftovers() if run in str(one)]
+
+
+@pytest.mark.usefixtures("own_records")
+def test_what_a_killed_owner_left_is_cleaned_and_nothing_else(backend: Backend, tmp_path: Path) -> None:
+    """`clean` after SIGKILL: its nodes go, those of a living owner stay, and so does every file of the run."""
+    dead, living = (f"test-{secrets.token_hex(4)}" for _ in range(2))
+    plan = plan_on(backend, TopologyKind.SINGLE)
+    with backend.up(plan, run=living, directory=tmp_path / "living") as topology:
+        with harness(backend, dead, tmp_path / "dead", "wait") as killed:
+            assert killed.stdout is not None
+            assert killed.stdout.readline() == "up\n"
+            assert left_of(backend, dead) == []
+            killed.kill()
+        assert left_of(backend, dead)
+        files = {path for path in (tmp_path / "dead").rglob("*") if path.is_file()}
+        assert any(dead in line for line in backend.clean())
+        assert left_of(backend, dead) == []
+        assert files <= {path for path in (tmp_path / "dead").rglob("*") if path.is_file()}
+        assert answers(topology, "redis-1")
+    assert left_of(backend, living) == []
+
+
+@pytest.mark.usefixtures("own_records")
+def test_a_held_topology_outlives_its_owner(backend: Backend, tmp_path: Path) -> None:
+    """It is no leftover; it is attached to, let go and attached to again; `close` takes it down."""
+    run = f"test-{secrets.token_hex(4)}"
+    with harness(backend, run, tmp_path / "held", "hold") as ended:
+        assert ended.stdout is not None
+        record = Path(ended.stdout.read().strip())
+    assert record in backend.held()
+    assert left_of(backend, run) == []
+    assert backend.beside(record, ["status"]) is None, "this process started it, so here is right"
+    first = backend.attach(record)
+    assert command(first, "redis-1", "SET", "kept", "1") == "OK"
+    assert command(first, "redis-1", "SAVE") == "OK"
+    first.kill("redis-1")
+    first.let_go()
+    again = backend.attach(record)
+    assert not again.state("redis-1").running
+    again.start("redis-1")
+    assert command(again, "redis-1", "DBSIZE") == 1, "a node's data survive its process"
+    again.kill("redis-1")
+    again.start("redis-1", empty=True)
+    assert command(again, "redis-1", "DBSIZE") == 0, "nothing is left where an empty start is asked for"
+    again.close()
+    assert record not in backend.held()
+    assert left_of(backend, run) == []
+    with pytest.raises(EnvironmentFailure, match="taken down"):
+        backend.attach(record)
+
+
+def test_it_says_what_it_can_do_here(backend: Backend) -> None:
+    """`doctor` prints it, and planning goes by it."""
+    survey, machine = backend.survey(), backend.machine()
+    assert survey.usable
+    assert survey.lines[0].startswith(f"{backend.KIND} backend: yes")
+    assert machine.backend is backend.KIND
+    assert machine.network_faults is not bool(machine.why_no_network_faults)
+    assert machine.cpus >= 1
+
+
+def test_a_command_starts_where_nodes_can_be_made(backend: Backend) -> None:
+    """The way in ends with the command itself."""
+    said = subprocess.run(
+        backend.inside([sys.executable, "-c", "print('here')"]),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert said.stdout == "here\n"
