@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.faults import FAULTS
+from harness.model.words import BackendKind
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
@@ -224,6 +225,20 @@ def test_kinds_of_topology_are_known_to_presets_and_readers_only() -> None:
         or any(isinstance(node, ast.ClassDef) and node.name == "TopologyKind" for node in _nodes(path))
     }
     assert asking == MAY_ASK_FOR_THE_KIND
+
+
+def test_backends_are_named_by_their_table_only() -> None:
+    """Whoever else must know what a backend can do asks it; a third one needs no branch anywhere."""
+    naming = {
+        str(path.relative_to(PACKAGE))
+        for path in _modules()
+        for node in _nodes(path)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "BackendKind"
+        and path.parts[-2] not in {one.value for one in BackendKind}
+    }
+    assert naming == {"topology/backends.py"}
 
 
 def test_results_are_made_in_one_place() -> None:
