@@ -266,8 +266,8 @@ class Backend(Protocol):
         never touched, and no result."""
         ...
 
-    def inside(self, command: Sequence[str]) -> list[str]:
-        """The command by which another one is started where nodes can be made; often that one itself."""
+    def inside(self) -> list[str]:
+        """The words before a command that start it where nodes can be made; often none."""
         ...
 
     def enter(self) -> None:

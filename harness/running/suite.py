@@ -84,8 +84,8 @@ class Suite:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._directory = request.out / f"{stamp}-{request.name}-{self._run}"
         self._folders = {key: self._directory / name for key, name in folder_names(request.plans).items()}
-        self._inside = backend_of(request.ground.backend).inside
-        """Where attempts are started: with threads of libraries there is no way in later."""
+        self._inside = backend_of(request.ground.backend).inside()
+        """Before each attempt's command: with threads of libraries there is no way in later."""
         self._running: set[_Job] = set()
         self._interrupts = 0
         self._forced = False
@@ -210,7 +210,7 @@ class Suite:
         write_file(job.directory / "attempt.log", b"")
         image = self._request.ground.image_of(job.plan) or "-"
         words = (str(job.directory), f"{self._run}{job.attempt}", image)
-        command = self._inside(kit_files.command(self._request.attempt_module, *words))
+        command = [*self._inside, *kit_files.command(self._request.attempt_module, *words)]
         job.started = time.monotonic()
         with (job.directory / "attempt.log").open("ab") as log:
             job.process = await asyncio.create_subprocess_exec(

@@ -359,7 +359,7 @@ def test_it_says_what_it_can_do_here(backend: Backend) -> None:
 def test_a_command_starts_where_nodes_can_be_made(backend: Backend) -> None:
     """The way in ends with the command itself."""
     said = subprocess.run(
-        backend.inside([sys.executable, "-c", "print('here')"]),
+        [*backend.inside(), sys.executable, "-c", "print('here')"],
         capture_output=True,
         text=True,
         check=True,

@@ -175,9 +175,9 @@ def held() -> list[Path]:
     return list(held_record.records())
 
 
-def inside(command: Sequence[str]) -> list[str]:
-    """The engine makes nodes, from wherever it is asked."""
-    return list(command)
+def inside() -> list[str]:
+    """None: the engine makes nodes, from wherever it is asked."""
+    return []
 
 
 def enter() -> None:

@@ -186,10 +186,9 @@ def attach(record: Path) -> ProcessTopology:
     )
 
 
-def inside(command: Sequence[str]) -> list[str]:
+def inside() -> list[str]:
     """Without root, in a user namespace: with threads of libraries there is no way in later."""
-    needed = user_namespace.needs_user_namespace()
-    return user_namespace.command_inside(command) if needed else list(command)
+    return user_namespace.command_inside(()) if user_namespace.needs_user_namespace() else []
 
 
 def enter() -> None:
