@@ -203,7 +203,7 @@ class Live:
         step = load_live_fault(text, number, self._plan.scenario, self._vocabulary)
         if node:
             step = replace(step, target=node)
-        if reason := misfit(step, self._plan.scenario.deployment.topology):
+        if reason := misfit(step, self._plan.inventory):
             raise UsageError(f"fault: {step.kind}: {reason}")
         if step.start.acked is not None:
             raise UsageError(
