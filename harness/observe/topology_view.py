@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.model.plan import Plan
 from harness.model.records import NodeSample
-from harness.model.words import NodePurpose
+from harness.model.words import NodePurpose, NodeRole
 from harness.observe.views import ClusterView, SentinelView
 
 RECENT_US = 1_000_000
