@@ -105,7 +105,9 @@ def test_definitions_name_the_tests_that_keep_them() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("*.py")))
     functions = set(re.findall(r"^ *def (\w+)\(", sources, re.MULTILINE))
     rules = re.findall(r"^\*\*(.+?)\*\*(.*?)(?=^\*\*|^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    named = {rule: re.findall(r"`(\w+)`", "".join(re.findall(r"\[(`[^\]]+)\]", body))) for rule, body in rules}
+    named = {
+        rule: re.findall(r"`(\w+)`", "".join(re.findall(r"\[(`[^\]]+)\]", body))) for rule, body in rules
+    }
     assert len(named) > 20
     assert all(named.values()), [rule for rule, names in named.items() if not names]
     assert not {name for names in named.values() for name in names} - functions

@@ -42,7 +42,7 @@ def render(
     by renaming, so it must lie in a directory that the server may write to.
     """
     kit = kit_file(kit_file_name(node)).read_text(encoding="utf-8").rstrip()
-    run = "\n".join(_of_the_run(node, addresses, secrets, directory))
+    run = "\n".join(_of_the_run(node, plan, addresses, secrets, directory))
     topology = "\n".join(_of_the_topology(node, plan, addresses, secrets))
     scenario = filled("\n".join(_of_the_scenario(node, plan)), secrets)
     parts = (kit, f"# This run.\n{run}", f"# The topology.\n{topology}", f"# The scenario.\n{scenario}")
@@ -71,7 +71,7 @@ def redact(text: str, secrets: Secrets) -> str:
 
 
 def _of_the_run(
-    node: NodePlan, addresses: Mapping[str, Address], secrets: Secrets, directory: str
+    node: NodePlan, plan: Plan, addresses: Mapping[str, Address], secrets: Secrets, directory: str
 ) -> Iterator[str]:
     own = addresses[node.name]
     yield f"bind {own.host}"
