@@ -538,10 +538,14 @@ def test_nodes_have_settings_of_their_own(tmp_path: Path) -> None:
 
 def test_a_nodes_setting_that_is_not_given_is_listed_with_its_node(tmp_path: Path) -> None:
     """What leads out of the run is left out of one node as of all."""
-    topology = read(tmp_path, NODES.replace("NODES", "{redis-3: {requirepass: mine}}")).deployment.topology
-    assert [(one.table, one.name) for one in topology.everything_left_out] == [
-        ("nodes.redis-3", "requirepass")
-    ]
+    topology = read(tmp_path, NODES.replace("NODES", "{redis-3: {dir: /etc}}")).deployment.topology
+    assert [(one.table, one.name) for one in topology.everything_left_out] == [("nodes.redis-3", "dir")]
+
+
+def test_a_nodes_own_password_is_not_kept(tmp_path: Path) -> None:
+    """Only a token of it, as of any password in a file."""
+    topology = read(tmp_path, NODES.replace("NODES", "{redis-3: {masterauth: mine}}")).deployment.topology
+    assert topology.nodes["redis-3"].directives == {"masterauth": "own-secret-1"}
 
 
 @pytest.mark.parametrize(
