@@ -1,6 +1,8 @@
-"""pytest collects scenario files: one item per YAML file whose first key is `scenario`.
+"""The kit in pytest: scenario files as test items, and the fixture `redis_failover` for tests of one's own.
 
     pytest scenarios/sentinel --failover-backend=process
+
+There is one item per YAML file whose first key is `scenario`.
 
 Running is the kit's business, in a process of its own (`harness.running.for_pytest`); this only turns a
 verdict into pytest's words: FAIL is a failed test; INCONCLUSIVE and ERROR are errors, as nothing was
@@ -24,6 +26,8 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
+from failover_kit.topologies import Options, Topologies
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 _ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +61,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="repeat a plan: the same arrivals, users and choices",
     )
+
+
+@pytest.fixture
+def redis_failover(request: pytest.FixtureRequest) -> Iterator[Topologies]:
+    """Starts Redis topologies that a test can break: `redis_failover("sentinel")`. They end with the test."""
+    yield from _topologies(request.config)
+
+
+@pytest.fixture(scope="session")
+def redis_failover_session(request: pytest.FixtureRequest) -> Iterator[Topologies]:
+    """The same for topologies that several tests share: they end with the session."""
+    yield from _topologies(request.config)
+
+
+def _topologies(config: pytest.Config) -> Iterator[Topologies]:
+    topologies = Topologies(
+        Options(
+            backend=config.getoption("--failover-backend"),
+            engine=config.getoption("--failover-engine"),
+            seed=config.getoption("--failover-seed"),
+            results=config.rootpath / "runs",
+        )
+    )
+    try:
+        yield topologies
+    finally:
+        sys.stderr.write(topologies.close())  # pytest shows it beside a test that failed
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

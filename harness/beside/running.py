@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from harness import history
 from harness.beside.command import Command, check
-from harness.beside.surroundings import filled, mapped, variables
+from harness.beside.surroundings import filled, inherited, mapped, variables
 from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
@@ -109,7 +109,7 @@ def with_command(
                 "with: network faults act between containers only: the command still reaches every node;\n"
                 "      with --backend process they cut it off as well"
             )
-        with Command(words, os.environ | known | added) as started:
+        with Command(words, inherited(os.environ) | known | added) as started:
             beside = _Beside(plan, topology, started, control, run=run, machine=ground.machine)
             record_whole(
                 topology,

@@ -16,6 +16,27 @@ _PLACEHOLDER = re.compile(r"\{(REDIS_[A-Z_]+)\}")
 _SHOWN = 60
 
 
+NAMES = frozenset(
+    {
+        "REDIS_URL",
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "REDIS_PASSWORD",
+        "REDIS_SENTINELS",
+        "REDIS_SERVICE",
+        "REDIS_SENTINEL_PASSWORD",
+        "REDIS_CLUSTER_NODES",
+        "REDIS_CACHE_URL",
+    }
+)
+"""What some topology has a value for."""
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a command keeps of its user's environment: not where another Redis of theirs is."""
+    return {name: value for name, value in environment.items() if name not in NAMES}
+
+
 def variables(topology: Topology) -> dict[str, str]:
     """Name -> value.
 

@@ -15,7 +15,7 @@ from harness.control.routes import FAULT_BODY, MEANING, ROUTES, UNAUTHORIZED, Pa
 from harness.control.words import HealRequest, Problem
 from harness.faults import FAULTS
 
-_EXAMPLES = ('{"pause": "primary"}', '{"isolate": "primary", "for": "5s"}')
+_EXAMPLES = ('{"pause": "primary"}', '{"isolate": "primary", "for": "5s"}', '"isolate: primary, for: 5s"')
 
 _WAYS = {
     "after": "a time such as 5s, or an event such as promoted + 2s",
@@ -88,14 +88,18 @@ def _fault() -> dict[str, Any]:
     }
     ways: dict[str, Any] = {name: {"type": "string", "description": text} for name, text in _WAYS.items()}
     ways["when"] = {"type": "object", "description": 'a condition, such as {"replica_lag": "1MB"}'}
-    return {
+    as_object = {
         "type": "object",
         "description": "One fault with its target, as an item of a scenario's list. docs/faults.md has "
         "the targets and options of each.",
         "properties": {**kinds, **ways},
         "oneOf": [{"required": [name]} for name in kinds],
-        "examples": [json.loads(example) for example in _EXAMPLES],
     }
+    as_text = {
+        "type": "string",
+        "description": "The same in one text, as `failover-kit with --fault` takes it.",
+    }
+    return {"anyOf": [as_object, as_text], "examples": [json.loads(example) for example in _EXAMPLES]}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import msgspec
 from harness.control.live import EVENTS, WAIT_DEFAULT_S, WAIT_MAX_S, HealFailed, Live, NotSeen, Unknown
 from harness.control.words import Awaited, Healed, HealRequest, Injected, Status
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect, UsageError
+from harness.scenario import fault_words
 from harness.scenario.values import Unreadable, duration_s
 
 Answer = Injected | Healed | Awaited | Status
@@ -86,13 +87,15 @@ class Route:
 
 
 FAULT_BODY = "Fault"
-"""One fault of a scenario's list. Its words are those of docs/scenario.schema.json."""
+"""One fault of a scenario's list, as an object or in one text."""
 
 
 async def _inject(request: Request) -> Injected:
     wanted = _json(request.body)
+    if isinstance(wanted, str):
+        wanted = fault_words(wanted)
     if not isinstance(wanted, dict):
-        raise UsageError('body: expected a fault such as {"kill": "primary"}, found no JSON object')
+        raise UsageError('body: expected a fault such as {"kill": "primary"}, found neither object nor text')
     return await request.live.inject(wanted)
 
 

@@ -20,6 +20,7 @@ Nothing here imports a fault or a behaviour: what there is comes in as a Vocabul
 from harness.scenario.expectations import METRICS
 from harness.scenario.first_key import first_key, is_scenario
 from harness.scenario.reading import (
+    fault_words,
     load,
     load_deployment,
     load_fault,
@@ -32,6 +33,7 @@ from harness.scenario.schema import scenario_schema
 
 __all__ = [
     "METRICS",
+    "fault_words",
     "first_key",
     "is_scenario",
     "load",

@@ -238,6 +238,19 @@ def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultSt
     return load_live_fault(f"{{after: 0s, {inner}}}", 1, scenario, vocabulary)
 
 
+def fault_words(text: str) -> dict[str, object]:
+    """A fault in one text, `pause: primary, for: 3s`, as keys and values; each value stays text.
+
+    Raises:
+        UsageError: it is no mapping.
+    """
+    if reason := tree.unfit(text):
+        raise UsageError(f"fault: {reason}")
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    given = tree.plain(tree.compose_text(f"{{{inner}}}", "fault"))
+    return {str(key): value for key, value in given.items()} if isinstance(given, dict) else {}
+
+
 def load_live_fault(text: str, number: int, scenario: Scenario, vocabulary: Vocabulary) -> FaultStep:
     """Read one fault of a run that goes on, with its start: `{after: promoted + 2s, restart: killed}`.
     `number`: its place among those of the run.

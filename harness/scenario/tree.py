@@ -94,6 +94,17 @@ def _refused(mark: yaml.Mark, reason: str) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=reason, problem_mark=mark)
 
 
+def plain(node: Node) -> object:
+    """A tree without its places: mappings, lists, and each scalar as the text that it is."""
+    match node:
+        case Mapping():
+            return {str(plain(key)): plain(value) for key, value in node.value}
+        case Sequence():
+            return [plain(one) for one in node.value]
+        case _:
+            return str(node.value)
+
+
 def unfit(text: str) -> str | None:
     """Why no value or key can be this text; None: it can."""
     if len(text) > SCALAR_MAX:

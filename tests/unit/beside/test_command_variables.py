@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.beside.surroundings import filled, mapped, variables
+from harness.beside.surroundings import NAMES, filled, inherited, mapped, variables
 from harness.errors import UsageError
 from harness.model.words import TopologyKind
 from tests.builders_topology import process_plan
@@ -82,3 +82,11 @@ def test_env_without_a_name_is_refused_in_a_line(text: str) -> None:
     with pytest.raises(UsageError, match=r"--env: expected NAME=TEXT") as refused:
         mapped([text], KNOWN)
     assert "\x1b" not in str(refused.value)
+
+
+@pytest.mark.parametrize("topology", list(TopologyKind), indirect=True)
+def test_nothing_of_another_redis_is_left_to_a_command(topology: FakeTopology) -> None:
+    """Where its user's own Redis is, a command beside other nodes must not learn by mistake."""
+    theirs = {name: "production" for name in variables(topology)} | {"PATH": "/bin", "REDIS_SERVER": "x"}
+    assert inherited(theirs) == {"PATH": "/bin", "REDIS_SERVER": "x"}
+    assert variables(topology).keys() <= NAMES
