@@ -120,6 +120,11 @@ class Topology:
         return self.environment.get("REDIS_PASSWORD") or None
 
     @property
+    def user(self) -> str | None:
+        """The ACL user that clients log in as; None: the default one."""
+        return self.environment.get("REDIS_USERNAME") or None
+
+    @property
     def sentinels(self) -> list[tuple[str, int]]:
         """Host and port of each, as clients take them."""
         return _addresses(self.environment.get("REDIS_SENTINELS", ""))

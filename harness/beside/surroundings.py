@@ -21,6 +21,7 @@ NAMES = frozenset(
         "REDIS_URL",
         "REDIS_HOST",
         "REDIS_PORT",
+        "REDIS_USERNAME",
         "REDIS_PASSWORD",
         "REDIS_SENTINELS",
         "REDIS_SERVICE",

@@ -87,6 +87,6 @@ def test_env_without_a_name_is_refused_in_a_line(text: str) -> None:
 @pytest.mark.parametrize("topology", list(TopologyKind), indirect=True)
 def test_nothing_of_another_redis_is_left_to_a_command(topology: FakeTopology) -> None:
     """Where its user's own Redis is, a command beside other nodes must not learn by mistake."""
-    theirs = {name: "production" for name in variables(topology)} | {"PATH": "/bin", "REDIS_SERVER": "x"}
+    theirs = dict.fromkeys(variables(topology), "production") | {"PATH": "/bin", "REDIS_SERVER": "x"}
     assert inherited(theirs) == {"PATH": "/bin", "REDIS_SERVER": "x"}
     assert variables(topology).keys() <= NAMES
