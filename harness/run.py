@@ -11,15 +11,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
+from harness.many.enough import nothing_is_enough, sure_enough
 from harness.model.plan import Plan
 from harness.model.results import Display, SuiteResult
 from harness.model.words import Verdict
 from harness.report.write import write_suite
-from harness.running.compiling import compile_chosen
+from harness.running.compiling import compile_chosen, part_of
 from harness.running.ground import choose_ground
+from harness.running.resuming import Begun, begun
 from harness.running.selection import Choice, choose, engines_of
 from harness.running.suite import SuiteRequest, point_latest, run_suite
 
@@ -40,6 +43,12 @@ class Asked:
     """None: a new one."""
     jobs: int | None = None
     """None: one per CPU."""
+    shard: tuple[int, int] | None = None
+    """(2, 3): the second third of the runs, for the second of three machines."""
+    resume: Path | None = None
+    """The folder of a suite that the same command began, and that did not come to its end."""
+    until_sure: float | None = None
+    """Runs of a cell end as soon as it is sure whether at least this share of them is kept."""
 
 
 class NotWritten(EnvironmentFailure):
@@ -59,8 +68,11 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
     """
     chosen = choose(asked.choice)
     ground = choose_ground(asked.backend, engines_of([one.scenario for one in chosen]))
-    seed = asked.seed if asked.seed is not None else secrets.randbelow(2**31)
+    before = begun(asked.resume) if asked.resume else None
+    seed = _seed(asked.seed, before)
     plans = compile_chosen(chosen, seed=seed, ground=ground, repeat=asked.choice.repeat)
+    if asked.shard:
+        plans = part_of(plans, *asked.shard)
     _warn_of_what_is_left_out(plans, warn)
     suite = run_suite(
         SuiteRequest(
@@ -71,6 +83,9 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
             jobs=asked.jobs or max(1, ground.machine.cpus),
             out=asked.out,
             header=f"{ground.said} · seed {seed}",
+            resume=asked.resume,
+            finished=before.finished(plans) if before else {},
+            enough=partial(sure_enough, asked.until_sure) if asked.until_sure else nothing_is_enough,
         ),
         display,
     )
@@ -81,6 +96,14 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
         failed = replace(suite, verdict=Verdict.ERROR, exit_code=problem.exit_code)
         raise NotWritten(problem, failed) from problem
     return suite
+
+
+def _seed(asked: int | None, before: Begun | None) -> int:
+    if before is None:
+        return secrets.randbelow(2**31) if asked is None else asked
+    if asked not in {None, before.suite.seed}:
+        raise UsageError(f"--seed {asked}: expected {before.suite.seed}, that of {before.directory}, or none")
+    return before.suite.seed
 
 
 def _warn_of_what_is_left_out(plans: tuple[Plan, ...], warn: Callable[[str], None]) -> None:

@@ -39,6 +39,24 @@ def parser() -> argparse.ArgumentParser:
     )
     running.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     _many(running)
+    running.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="only the I-th of N parts of the runs, for one of N machines",
+    )
+    running.add_argument(
+        "--resume",
+        type=_path,
+        metavar="FOLDER",
+        help="go on with the results that the same command began; what is finished is not run again",
+    )
+    running.add_argument(
+        "--until-sure",
+        type=_share,
+        metavar="PERCENT",
+        help="with --repeat: end the runs of each as soon as it is sure whether this share of them is kept",
+    )
     listing = verb("list", "list:carry_out", "list the scenarios with what they show and their tags")
     _naming(listing)
     planning = verb("plan", "plan:carry_out", "print what a run would do, without starting anything")
@@ -70,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
         help="a history as JSON lines, one operation per line, of any store of registers",
     )
     judge.add_argument("--partial", action="store_true", help="accept an incomplete last line of FILE")
+    merging = verb("merge", "many:merge", "put results together to one, such as the shards of a matrix")
+    merging.add_argument("parts", type=_path, nargs="+", metavar="RESULT", help="results folders")
+    merging.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     comparing = verb("compare", "many:compare", "compare two results, cell by cell: is one worse?")
     comparing.add_argument("before", type=_path, metavar="RESULT", help="a results folder, or a summary.json")
     comparing.add_argument("after", type=_path, nargs="?", metavar="RESULT", help="the other one")
@@ -102,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
     up = verb("up", "by_hand:up", "start the nodes of a scenario and keep them running (a held topology)")
     _selecting(up)
-    up.set_defaults(vary=[], repeat=1)
+    up.set_defaults(vary=[], repeat=None)
     up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
     for name, function, text in (
         ("status", "by_hand:status", "print the nodes and roles of held topologies"),
@@ -191,7 +212,6 @@ def _many(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat",
         type=_positive,
-        default=1,
         metavar="N",
         help="run each N times, with N seeds; rates and times then have intervals",
     )
@@ -236,6 +256,20 @@ def _engine(text: str) -> str:
             f"expected an engine such as redis, redis-7.0 or valkey-9.1, found {text!r}"
         )
     return text
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected I/N such as 2/3, found {text[:40]!r}")
+    return int(match[1]), int(match[2])
+
+
+def _share(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,3})?) ?%?", text)
+    if match is None or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"expected a share from 0.1 % to 99.9 %, found {text[:40]!r}")
+    return float(match[1]) / 100
 
 
 def _varied(text: str) -> tuple[str, tuple[str, ...]]:

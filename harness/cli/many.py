@@ -1,4 +1,4 @@
-"""`compare`: two suites, cell by cell."""
+"""`compare` and `merge`: what is done with several suites."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness import output
+from harness import output, saved
 from harness.errors import ExitStatus, UsageError
 from harness.many.compare import compare as compared_with
 from harness.many.summary import SIZE_MAX, Summary, read_summary
 from harness.report.comparison import markdown, show_comparison
+from harness.report.terminal import show
 from harness.safe_files import read_file
 from harness.saved.folders import own_folder
+
+
+def merge(options: argparse.Namespace) -> int:
+    merged = saved.merge([Path(part) for part in options.parts], Path(options.out))
+    show(merged, sys.stdout)
+    return merged.exit_code
 
 
 def compare(options: argparse.Namespace) -> int:

@@ -8,19 +8,32 @@ from pathlib import Path
 
 from harness import output
 from harness.cli.choice import choice_of, given_in, suite_of
+from harness.errors import UsageError
 from harness.report import terminal
 from harness.run import Asked, NotWritten, run
+
+
+def _name(options: argparse.Namespace) -> str:
+    given = given_in(options)
+    if given.matrices:
+        return "matrix"
+    return "selected" if given.scenarios else suite_of(options)
 
 
 def carry_out(options: argparse.Namespace) -> int:
     asked = Asked(
         choice=choice_of(options),
-        name="selected" if given_in(options).scenarios else suite_of(options),
+        name=_name(options),
         backend=options.backend,
         seed=options.seed,
         jobs=options.jobs,
         out=Path(options.out),
+        shard=options.shard,
+        resume=Path(options.resume) if options.resume else None,
+        until_sure=options.until_sure,
     )
+    if asked.until_sure and asked.choice.repeat == 1:
+        raise UsageError("--until-sure: expected --repeat N beside it, the most runs of each, found none")
     try:
         suite = run(asked, terminal.display(sys.stdout), warn=output.note)
     except NotWritten as problem:  # what was learnt is shown all the same

@@ -216,6 +216,8 @@ class SuiteResult:
     timing: str
     jobs: int
     seed: int
+    kit: str = ""
+    """The kit's version; empty: a suite from before it was kept."""
     verdict: Verdict
     exit_code: int
     results: tuple[ScenarioResult, ...] = field(default_factory=tuple)

@@ -11,7 +11,6 @@ from harness.model.cells import Cell, Rate, Spread
 from harness.model.judgement import INFINITE, FailoverStep, Interval, Judgement, Metrics, Window, governing
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.words import logged_out_at_most
-from harness.version import kit_version
 
 SCHEMA_VERSION = 1
 SHORTEST_OUTAGE_S = 0.1
@@ -21,7 +20,7 @@ def summary(suite: SuiteResult) -> dict[str, Any]:
     """Everything a pipeline decides on; see docs/results.md for each member."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "kit": kit_version(),
+        "kit": suite.kit,
         "verdict": suite.verdict,
         "exit_code": suite.exit_code,
         "suite": suite.suite,

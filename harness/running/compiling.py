@@ -44,6 +44,17 @@ def compile_chosen(
     return _with_variants(plans)
 
 
+def part_of(plans: Sequence[Plan], number: int, parts: int) -> tuple[Plan, ...]:
+    """Every `parts`-th of the runs: all parts together are all of them, and none has much more than another.
+
+    Raises:
+        UsageError: there are fewer runs than parts.
+    """
+    if len(plans) < parts:
+        raise UsageError(f"--shard {number}/{parts}: expected at least {parts} runs, found {len(plans)}")
+    return tuple(plans[number - 1 :: parts])
+
+
 def seeds(first: int, repeat: int) -> tuple[int, ...]:
     """As many as there are repeats, all different; none is larger than a seed may be."""
     return tuple((first + nth) % (SEED_MAX + 1) for nth in range(repeat))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import scenario as reading
+from harness.errors import UsageError
+from harness.model.matrix import Matrix
 from harness.running.selection import Choice, Varied, scenario_files
 
 
@@ -24,6 +26,23 @@ class Given:
     scenarios: tuple[str, ...] = ()
     """Patterns as typed; none: a suite."""
     deployments: tuple[str, ...] = ()
+    matrices: tuple[str, ...] = ()
+
+    @property
+    def matrix(self) -> Matrix | None:
+        """What the one matrix file says.
+
+        Raises:
+            UsageError: there are several, or something else beside it; it is wrong.
+        """
+        if not self.matrices:
+            return None
+        others = [*self.matrices[1:], *self.scenarios, *self.deployments]
+        if others:
+            raise UsageError(
+                f"{self.matrices[0]}: expected a matrix alone, found {others[0]} beside it: name it there"
+            )
+        return reading.load_matrix(Path(self.matrices[0]))
 
     def choice(
         self,
@@ -52,10 +71,33 @@ class Given:
         )
 
 
+def choice_of_matrix(matrix: Matrix, repeat: int | None) -> Choice:
+    """All that a matrix names. `repeat`: as often, whatever the file says.
+
+    Raises:
+        UsageError: nothing matches one of its scenarios.
+    """
+    given = Given(scenarios=matrix.scenarios, deployments=matrix.deployments)
+    return given.choice(
+        suite="all",
+        settings=[f"{path}={value}" for path, value in matrix.settings.items()],
+        engines=matrix.engines,
+        vary=[Varied(path=path, values=values) for path, values in matrix.vary.items()],
+        repeat=repeat or matrix.repeat,
+    )
+
+
 def sorted_out(
     plain: Sequence[str], *, scenarios: Sequence[str] = (), deployments: Sequence[str] = ()
 ) -> Given:
     """Plain arguments, and the options that say the same."""
-    found = [word for word in plain if reading.first_key(Path(word)) == "deployment"]
-    named = [word for word in plain if word not in found]
-    return Given(scenarios=(*named, *scenarios), deployments=tuple(dict.fromkeys([*found, *deployments])))
+    kinds = {word: reading.first_key(Path(word)) for word in (*plain, *scenarios)}
+    found = [word for word in plain if kinds[word] == "deployment"]
+    matrices = [word for word in kinds if kinds[word] == "matrix"]
+    named = [word for word in plain if word not in found and word not in matrices]
+    scenarios = [word for word in scenarios if word not in matrices]
+    return Given(
+        scenarios=(*named, *scenarios),
+        deployments=tuple(dict.fromkeys([*found, *deployments])),
+        matrices=tuple(matrices),
+    )

@@ -18,8 +18,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,7 @@ from harness.report.write import PLANNED, write_record
 from harness.running.ground import Ground, clean
 from harness.safe_files import make_folder, write_file
 from harness.topology.backends import backend_of
+from harness.version import kit_version
 from harness.visible import as_folder_name
 
 SECONDS_TO_WIND_DOWN = 60.0
@@ -41,6 +42,9 @@ SECONDS_TO_WIND_DOWN = 60.0
 
 SECOND_ATTEMPT = "-attempt-2"
 """Ends the name of its folder."""
+
+UNFINISHED = "-unfinished-"
+"""Comes before a number in the name of a folder whose run was interrupted, and then run again."""
 
 SECONDS_OVER_EXPECTED = 300.0
 """An attempt that runs this much longer than planned is stuck, and is stopped."""
@@ -61,6 +65,12 @@ class SuiteRequest:
     """Removes what attempts that had to be killed left behind."""
     attempt_module: str = "harness.running.attempt"
     """What is run for each scenario; tests put a scripted one here."""
+    resume: Path | None = None
+    """The folder of a suite that did not come to its end; None: a new one."""
+    finished: Mapping[RunKey, ScenarioResult] = field(default_factory=dict)
+    """Results that this suite has already."""
+    enough: Callable[[Sequence[ScenarioResult]], str] = lambda _: ""
+    """From the results of a cell so far: why no more of its runs are needed; empty: they are."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +92,7 @@ class Suite:
         self._display = display
         self._run = secrets.token_hex(3)
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        self._directory = request.out / f"{stamp}-{request.name}-{self._run}"
+        self._directory = request.resume or request.out / f"{stamp}-{request.name}-{self._run}"
         self._folders = {key: self._directory / name for key, name in folder_names(request.plans).items()}
         self._inside = backend_of(request.ground.backend).inside()
         """Before each attempt's command: with threads of libraries there is no way in later."""
@@ -111,6 +121,8 @@ class Suite:
         """Before it began: so a suite whose harness is killed still knows what belongs to it."""
         if plan.skip is not None:
             return ScenarioResult.skipped(plan)
+        if plan.key in self._request.finished:
+            return self._request.finished[plan.key]
         never = "it did not run to its end: the harness was killed"
         planned = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, never, run_dir=self._folders[plan.key].name)
         return replace(planned, why=never)
@@ -129,6 +141,7 @@ class Suite:
             timing=plans[0].scenario.deployment.timing if plans else "",
             jobs=self._request.jobs,
             seed=self._request.seed,
+            kit=kit_version(),
             verdict=verdict,
             exit_code=exit_code,
             results=tuple(results),
@@ -144,7 +157,10 @@ class Suite:
     async def _run_all(self, plans: Sequence[Plan]) -> list[ScenarioResult]:
         results: dict[RunKey, ScenarioResult] = {}
         runnable: list[_Job] = []
+        results.update(self._request.finished)
         for plan in plans:
+            if plan.key in results:
+                continue
             if plan.skip is None:
                 runnable.append(_Job(plan, self._folders[plan.key]))
             else:
@@ -154,7 +170,7 @@ class Suite:
         await self._side_by_side(together, results)
         for job in runnable:
             if job.plan.scenario.exclusive and not self._interrupts:
-                results[job.plan.key] = self._note(await self._attempt(job))
+                results[job.plan.key] = self._note(await self._needed(job, results))
         await self._retry_inconclusive(results)
         return [results.get(plan.key) or _never_began(plan) for plan in plans]
 
@@ -164,7 +180,7 @@ class Suite:
         async def worker() -> None:
             while waiting and not self._interrupts:
                 job = waiting.pop(0)
-                results[job.plan.key] = self._note(await self._attempt(job))
+                results[job.plan.key] = self._note(await self._needed(job, results))
 
         await asyncio.gather(*(worker() for _ in range(max(1, self._request.jobs))))
 
@@ -187,8 +203,16 @@ class Suite:
             second = await self._attempt(_Job(plan, again, attempt=2))
             results[plan.key] = self._note(replace(second, attempts=2, wall_s=first.wall_s + second.wall_s))
 
+    async def _needed(self, job: _Job, results: Mapping[RunKey, ScenarioResult]) -> ScenarioResult:
+        """The result of a run, or of one that is not needed any more."""
+        cell = job.plan.key.cell
+        if why := self._request.enough([one for key, one in results.items() if key.cell == cell]):
+            return ScenarioResult.of(job.plan, Verdict.SKIPPED, why)
+        return await self._attempt(job)
+
     async def _attempt(self, job: _Job) -> ScenarioResult:
         try:
+            _make_way(job.directory)
             await self._start(job)
         except EnvironmentFailure as problem:
             return ScenarioResult.of(job.plan, Verdict.ERROR, str(problem))
@@ -294,6 +318,19 @@ class Suite:
     def _force_all(self) -> None:
         for job in self._running:
             self._force(job)
+
+
+def _make_way(directory: Path) -> None:
+    """What an earlier command left unfinished stays, under another name."""
+    if not directory.exists():
+        return
+    names = (directory.with_name(f"{directory.name}{UNFINISHED}{n}") for n in itertools.count(1))
+    try:
+        directory.rename(next(name for name in names if not name.exists()))
+    except OSError as problem:
+        raise EnvironmentFailure(
+            f"{directory}: cannot be renamed: {problem.strerror or problem}"
+        ) from problem
 
 
 def run_suite(request: SuiteRequest, display: Display) -> SuiteResult:

@@ -1,20 +1,24 @@
 """Everything that a scenario file may name: the kit's faults, behaviours, findings and metrics.
 
 The only module that knows both the grammar and what is there; the reader itself imports neither a
-fault nor a behaviour. `python -m harness.running.vocabulary > docs/scenario.schema.json` writes the JSON
-Schema for editors again after any of them changed.
+fault nor a behaviour. It writes the JSON Schemas for editors again after any of them changed:
+
+    python -m harness.running.vocabulary > docs/scenario.schema.json
+    python -m harness.running.vocabulary matrix > docs/matrix.schema.json
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
 from harness.model.scenario import Vocabulary
-from harness.scenario import METRICS, scenario_schema
+from harness.scenario import METRICS, matrix_schema, scenario_schema
 from harness.sessions import BEHAVIOURS
 
 
@@ -28,8 +32,16 @@ def shipped() -> Vocabulary:
 
 
 def schema_text() -> str:
-    return json.dumps(scenario_schema(shipped()), indent=2, ensure_ascii=False) + "\n"
+    return _as_text(scenario_schema(shipped()))
+
+
+def matrix_schema_text() -> str:
+    return _as_text(matrix_schema())
+
+
+def _as_text(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(schema_text())
+    sys.stdout.write(matrix_schema_text() if sys.argv[1:] == ["matrix"] else schema_text())

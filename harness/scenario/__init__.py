@@ -12,6 +12,7 @@
     user_files    a redis.conf, sentinel.conf and users.acl that a deployment names
     deployment workload faults expectations      the parts of a file
     reading       puts them together: `load`, `load_deployment`
+    matrix        scenarios, deployments, engines and settings in every combination
     schema        the JSON Schema for editors
 
 Nothing here imports a fault or a behaviour: what there is comes in as a Vocabulary.
@@ -19,6 +20,7 @@ Nothing here imports a fault or a behaviour: what there is comes in as a Vocabul
 
 from harness.scenario.expectations import METRICS
 from harness.scenario.first_key import first_key, is_scenario
+from harness.scenario.matrix import load_matrix, matrix_schema
 from harness.scenario.reading import (
     fault_words,
     load,
@@ -41,6 +43,8 @@ __all__ = [
     "load_fault",
     "load_faults",
     "load_live_fault",
+    "load_matrix",
+    "matrix_schema",
     "scenario_of",
     "scenario_of_kind",
     "scenario_schema",

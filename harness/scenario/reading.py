@@ -24,27 +24,17 @@ from harness.scenario.values import (
     FLAG,
     POSITIVE_DURATION,
     TEXT,
+    VERSION,
     Later,
     Many,
-    One,
-    Unreadable,
     word,
 )
 from harness.scenario.workload import read_workload, workload_fields
 
 
-def _version(text: str) -> int:
-    if text != "1":
-        raise Unreadable("this kit reads format 1")
-    return 1
-
-
-_VERSION = One("the format version 1", _version, {"const": 1})
-
-
 def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
     return (
-        Field(key="scenario", reader=_VERSION, required=True, help="format version; always the first key"),
+        Field(key="scenario", reader=VERSION, required=True, help="format version; always the first key"),
         Field(key="name", reader=TEXT, required=True, help="what happens, in one sentence"),
         Field(
             key="shows",
@@ -161,7 +151,7 @@ def _deployment_at(given: tree.Node, overrides: Sequence[str]) -> Deployment:
         )
     root = apply(given, overrides)
     problems = Problems()
-    version = Field(key="deployment", reader=_VERSION, required=True, help="format version: deployment: 1")
+    version = Field(key="deployment", reader=VERSION, required=True, help="format version: deployment: 1")
     deployment = read_deployment(root, "", problems, extra=(version,))
     problems.raise_if_any()
     return deployment

@@ -75,9 +75,9 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A mapping from names to scalars of one type; `refuse` says why a name is not allowed."""
+    """A mapping from names to values of one type; `refuse` says why a name is not allowed."""
 
-    of: One
+    of: Reader
     refuse: Callable[[str], str | None] = lambda _name: None
     names: tuple[str, ...] | None = None
     looks_like: str = field(default=".+")
@@ -324,5 +324,14 @@ ENGINE = One(
     _engine,
     {"type": "string", "pattern": r"^(redis|valkey)(-\d+(\.\d+)*)?$"},
 )
+
+
+def _version(text: str) -> int:
+    if text != "1":
+        raise Unreadable("this kit reads format 1")
+    return 1
+
+
+VERSION = One("the format version 1", _version, {"const": 1})
 TEXT = One("some text", _text, {"type": "string", "minLength": 1})
 DIRECTIVE = One("the directive's value", lambda text: text, {"type": ["string", "number", "boolean"]})

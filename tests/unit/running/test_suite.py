@@ -6,20 +6,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness.clock import wait_until
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
+from harness.many.enough import nothing_is_enough, sure_enough
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult, SuiteResult
 from harness.model.scenario import Workload
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, TopologyKind, Verdict
+from harness.report.write import PLANNED, SUITE, write_record
 from harness.running.ground import Ground
+from harness.running.resuming import begun
 from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite
 from lab.plans import plan_of, scenario_of
 from tests.scripted_attempt import READY
@@ -82,6 +87,8 @@ def run(
     jobs: int = 2,
     cleaned: list[str] | None = None,
     module: str = "tests.scripted_attempt",
+    resume: Path | None = None,
+    enough: Callable[[Sequence[ScenarioResult]], str] = nothing_is_enough,
 ) -> tuple[SuiteResult, Silence]:
     silence = Silence()
     request = SuiteRequest(
@@ -94,6 +101,9 @@ def run(
         header="",
         clean_up=lambda: (cleaned if cleaned is not None else []).append("cleaned") or [],  # type: ignore[func-returns-value]
         attempt_module=module,
+        resume=resume,
+        finished=begun(resume).finished(plans) if resume else {},
+        enough=enough,
     )
     return run_suite(request, silence), silence
 
@@ -274,3 +284,73 @@ def test_folders_of_one_name_are_numbered_and_never_a_second_attempt() -> None:
         "single-two-attempt-2",
         "single-two-2",
     ]
+
+
+def repeats(name: str, runs: int) -> list[Plan]:
+    return [replace(plan(name), seed=seed, repeated=True) for seed in range(runs)]
+
+
+def test_a_resumed_suite_runs_what_is_not_finished(tmp_path: Path) -> None:
+    """What was judged stays; what was killed runs again, and what it left keeps lying there."""
+    first, _ = run(tmp_path, plan("judged one"), plan("killed"))
+    folder = Path(first.directory)
+    kept = (folder / "single-judged-one" / "times").read_text()
+    again, told = run(tmp_path, plan("judged one"), plan("killed"), resume=record(first))
+    assert again.directory == first.directory
+    assert [one.name for one in told.results] == ["killed"]
+    assert (folder / "single-judged-one" / "times").read_text() == kept
+    assert [one.verdict for one in again.results] == [Verdict.PASS, Verdict.ERROR]
+    assert (folder / "single-killed-unfinished-1" / "plan.json").exists()
+
+
+def record(suite: SuiteResult) -> Path:
+    """As the command leaves it when the suite is over."""
+    write_record(Path(suite.directory), SUITE, suite)
+    (Path(suite.directory) / PLANNED).unlink()
+    return Path(suite.directory)
+
+
+def test_a_suite_whose_harness_was_killed_is_resumed_by_its_plan(tmp_path: Path) -> None:
+    """There is no suite.msgpack yet; a run that its second attempt decided is decided."""
+    first, _ = run(tmp_path, plan("judged unsure once"), plan("judged two"))
+    again, told = run(tmp_path, plan("judged unsure once"), plan("judged two"), resume=Path(first.directory))
+    assert not told.results
+    assert [(one.verdict, one.attempts) for one in again.results] == [(Verdict.PASS, 2), (Verdict.PASS, 1)]
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        (["judged one"], "expected the runs of this command"),
+        (["judged one", "judged three"], "expected the runs of this command"),
+        (["judged one", "judged two"], "expected the plan of this command"),
+    ],
+)
+def test_another_command_resumes_nothing(tmp_path: Path, others: list[str], says: str) -> None:
+    """Neither with other scenarios nor with one that was changed since."""
+    first, _ = run(tmp_path, plan("judged one"), plan("judged two"))
+    plans = [replace(plan(name), expected_s=6) for name in others]
+    with pytest.raises(UsageError, match=says):
+        run(tmp_path, *plans, resume=Path(first.directory))
+
+
+def test_a_folder_without_results_is_not_resumed(tmp_path: Path) -> None:
+    """One clear sentence, and nothing is written there."""
+    with pytest.raises(UsageError, match="to go on with, found none"):
+        begun(tmp_path)
+    (tmp_path / PLANNED).write_bytes(b"x")
+    with pytest.raises(UsageError, match="cannot be read"):
+        begun(tmp_path)
+
+
+def test_runs_end_as_soon_as_it_is_sure(tmp_path: Path) -> None:
+    """A promise that is never kept needs no fiftieth run; the runs of another scenario go on."""
+    plans = [*repeats("fails", 6), *repeats("fine", 6)]
+    suite, _ = run(tmp_path, *plans, jobs=1, enough=partial(sure_enough, 0.9))
+    by_name = [(one.name, one.verdict) for one in suite.results]
+    failed = by_name.count(("fails", Verdict.FAIL))
+    assert 1 <= failed <= 3
+    assert by_name.count(("fails", Verdict.SKIPPED)) == 6 - failed
+    assert by_name.count(("fine", Verdict.PASS)) == 6
+    left_out = next(one for one in suite.results if one.verdict is Verdict.SKIPPED)
+    assert f"0 of {failed} runs passed, so less than 90% of all runs do" in left_out.why

@@ -1,0 +1,118 @@
+"""Several suites put together to one: the shards of a matrix, or more repeats of the same.
+
+Nothing of the parts is changed. Their runs' folders are linked, file by file, where the file system allows,
+else copied. Trap: what is not comparable is refused, however well its names match.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import EnvironmentFailure, UsageError
+from harness.model.results import ScenarioResult, SuiteResult
+from harness.report.write import write_suite
+from harness.saved.folders import is_run, near
+from harness.saved.suites import load
+
+_ALIKE: tuple[tuple[str, Callable[[SuiteResult], str]], ...] = (
+    ("backend", lambda suite: suite.backend),
+    ("timing", lambda suite: suite.timing),
+    ("version of the kit", lambda suite: suite.kit),
+)
+"""What all parts must have in common."""
+
+
+def merge(parts: Sequence[Path], out: Path) -> SuiteResult:
+    """A new folder below `out` with all runs of the parts, and its report.
+
+    Raises:
+        UsageError: a part holds no results, or they are not comparable, or two have the same run.
+        EnvironmentFailure: the folder cannot be written.
+    """
+    if len(parts) < 2:
+        raise UsageError("merge: expected two or more folders of results, found one")
+    suites = [load(part) for part in parts]
+    _check_comparable(suites)
+    run = secrets.token_hex(3)
+    directory = out / f"{time.strftime('%Y%m%d-%H%M%S')}-merged-{run}"
+    names: set[str] = set()
+    results: list[ScenarioResult] = []
+    try:
+        directory.mkdir(parents=True)
+        for number, suite in enumerate(suites, 1):
+            for result in suite.results:
+                name = _free(result.run_dir, number, names)
+                _take(Path(suite.directory) / result.run_dir, directory / name if name else None)
+                results.append(replace(result, run_dir=name))
+    except OSError as problem:
+        raise EnvironmentFailure(
+            f"{directory}: cannot be written: {problem.strerror or problem}"
+        ) from problem
+    merged = _merged(suites, near(directory), run).with_results(results)
+    write_suite(merged)
+    return merged
+
+
+def _merged(suites: Sequence[SuiteResult], directory: str, run: str) -> SuiteResult:
+    engines = [name for suite in suites for name in suite.engine.split(", ") if name]
+    missing = [f"{suite.run}: {suite.incomplete}" for suite in suites if suite.incomplete]
+    return replace(
+        suites[0],
+        suite="merged",
+        run=run,
+        directory=directory,
+        started_wall_us=min(suite.started_wall_us for suite in suites),
+        wall_s=sum(suite.wall_s for suite in suites),
+        engine=", ".join(dict.fromkeys(engines)),
+        interrupted=any(suite.interrupted for suite in suites),
+        incomplete="; ".join(missing),
+    )
+
+
+def _check_comparable(suites: Sequence[SuiteResult]) -> None:
+    for name, of in _ALIKE:
+        if len(values := {of(suite) for suite in suites}) > 1:
+            raise UsageError(f"merge: expected one {name}, found {' and '.join(sorted(values)) or 'none'}")
+    runs = [one for suite in suites for one in suite.results]
+    unnamed = {one.engine for one in runs if not one.engine_asked and one.engine}
+    if len(unnamed) > 1:
+        raise UsageError(
+            f"merge: expected runs on one engine, found {' and '.join(sorted(unnamed))}, and none was named: "
+            "run each part with --engine"
+        )
+    key, times = Counter(one.key for one in runs).most_common(1)[0]
+    if times > 1:
+        raise UsageError(
+            f"merge: expected each run once, found {key.scenario} with seed {key.seed} {times} times: "
+            "give other repeats another --seed"
+        )
+
+
+def _free(name: str, number: int, names: set[str]) -> str:
+    """A folder's name that no other part has taken; runs without a folder have none."""
+    if not name:
+        return ""
+    free = name if name not in names else f"{name}-part-{number}"
+    names.add(free)
+    return free
+
+
+def _take(source: Path, target: Path | None) -> None:
+    """Trap: links inside a folder of results stay links, and nothing follows them."""
+    if target is None or source.is_symlink() or not (source.is_dir() and is_run(source)):
+        return
+    shutil.copytree(source, target, symlinks=True, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)

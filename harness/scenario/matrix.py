@@ -1,0 +1,90 @@
+"""A matrix file: scenarios, deployments, engines and settings that are run in every combination.
+
+Paths of files are relative to the matrix; what is no file there is left to whoever selects scenarios: a
+shipped name, say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.model.matrix import Matrix
+from harness.scenario import tree
+from harness.scenario.problems import Problems
+from harness.scenario.table import Field, read_table, table_schema
+from harness.scenario.values import ENGINE, TEXT, VERSION, Many, Named, Schema, count
+
+REPEAT_MAX = 10_000
+
+_SETTING = Named(of=TEXT, looks_like=".+")
+_VALUES = Named(of=Many(TEXT), looks_like=".+")
+
+FIELDS = (
+    Field(key="matrix", reader=VERSION, required=True, help="format version; always the first key"),
+    Field(key="name", reader=TEXT, required=True, help="what is to be decided, in a few words"),
+    Field(
+        key="scenarios",
+        reader=Many(TEXT),
+        required=True,
+        help="files, folders, or globs over the shipped ones, as `run` takes them",
+    ),
+    Field(key="deployments", reader=Many(TEXT), help="deployment files: each scenario runs against each"),
+    Field(key="engines", reader=Many(ENGINE), help="engines by name: each scenario runs on each"),
+    Field(key="set", attribute="settings", reader=_SETTING, help="settings of all runs, path: value"),
+    Field(
+        key="vary",
+        reader=_VALUES,
+        help="settings that take several values, path: [value, value]; every combination runs",
+    ),
+    Field(key="repeat", reader=count(1, REPEAT_MAX), help="runs of each, with different seeds; default 1"),
+)
+
+
+def load_matrix(path: Path) -> Matrix:
+    """
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    root = tree.compose_file(path)
+    problems = Problems()
+    values = read_table(root, "", FIELDS, problems)
+    _check(root, values, problems)
+    problems.raise_if_any()
+    values.pop("matrix")
+    matrix = Matrix(file=str(path), **values)
+    return replace(
+        matrix,
+        scenarios=tuple(_beside(path, one) for one in matrix.scenarios),
+        deployments=tuple(_beside(path, one) for one in matrix.deployments),
+    )
+
+
+def _check(root: tree.Node, values: dict[str, Any], problems: Problems) -> None:
+    """A matrix without a cell, and values that would run the same thing twice."""
+    if values.get("scenarios") == ():
+        problems.add(root, "scenarios", "expected at least one scenario, found none")
+    lists = {name: values.get(name, ()) for name in ("scenarios", "deployments", "engines")}
+    lists |= {f"vary.{path}": several for path, several in values.get("vary", {}).items()}
+    for name, several in lists.items():
+        if len(set(several)) < len(several):
+            problems.add(root, name, "expected different values, found one of them twice")
+        if name.startswith("vary.") and not several:
+            problems.add(root, name, "expected at least one value, found none")
+    for path in values.get("vary", {}).keys() & values.get("settings", {}).keys():
+        problems.add(root, f"vary.{path}", "expected it either in 'set' or in 'vary', found it in both")
+
+
+def _beside(matrix: Path, name: str) -> str:
+    beside = matrix.parent / name
+    return str(beside) if beside.exists() else name
+
+
+def matrix_schema() -> Schema:
+    """For editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Redis failover matrix",
+        **table_schema(FIELDS),
+    }
