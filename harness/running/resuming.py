@@ -30,8 +30,8 @@ class Begun:
     suite: SuiteResult
 
     def finished(self, plans: Sequence[Plan]) -> dict[RunKey, ScenarioResult]:
-        """The results that need no further run: PASS and FAIL. What was interrupted, decided nothing or could not
-        be started runs again.
+        """The results that need no further run: PASS and FAIL. What was interrupted, decided nothing or could
+        not be started runs again.
 
         Raises:
             UsageError: the folder holds other runs than these.
