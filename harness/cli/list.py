@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.report import terminal
+from harness.report.listing import show_list
 from harness.running import selection
 from harness.running.given_files import sorted_out
 
@@ -18,5 +18,5 @@ def carry_out(options: argparse.Namespace) -> int:
         raise UsageError(f"list: expected scenarios, found the deployment {given.deployments[0]}")
     chosen = selection.choose(given.choice(suite="all"))
     named = [replace(one.scenario, file=selection.as_typed(one.scenario.file)) for one in chosen]
-    terminal.show_list(named, sys.stdout)
+    show_list(named, sys.stdout)
     return 0

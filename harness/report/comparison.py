@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from harness.many.compare import WORST_FIRST, Compared, Comparison, Sense
@@ -15,9 +14,9 @@ from harness.many.summary import Seen
 from harness.model.cells import CONFIDENCE
 from harness.model.judgement import Interval, percent
 from harness.report.cells import interval_text
+from harness.report.console import console_on
 from harness.visible import one_line
 
-LOG_WIDTH = 160
 MARKDOWN_LINES = 60
 """At most; what is left out is said. A comment that nobody scrolls through is read."""
 
@@ -29,9 +28,7 @@ COLUMNS = ("", "scenario", "what", "before", "after", "runs", "p")
 
 
 def show_comparison(compared: Compared, names: tuple[str, str], stream: TextIO) -> None:
-    console = Console(
-        file=stream, width=None if stream.isatty() else LOG_WIDTH, soft_wrap=False, emoji=False, markup=False
-    )
+    console = console_on(stream)
     for line in _preamble(compared, names):
         console.print(line, highlight=False)
     drawn = Table(box=box.SIMPLE_HEAD, expand=True)

@@ -16,20 +16,17 @@ from rich.text import Text
 from harness.errors import ExitStatus
 from harness.many.cells import cells_of
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
-from harness.model.scenario import Scenario
 from harness.model.words import NodeRole
 from harness.report.cells import TITLE, cell_blocks, cell_table, is_repeated
+from harness.report.console import console_on
 from harness.report.explain import explain, needs_explaining
 from harness.report.table import blocks, table
 from harness.report.words import seconds, verdict_word
 from harness.visible import one_line, visible
 
-LOG_WIDTH = 160
-"""Columns assumed where there is no terminal: CI logs scroll sideways rather than wrap."""
-
 
 def display(stream: TextIO) -> Display:
-    console = _console(stream)
+    console = console_on(stream)
     return LiveDisplay(console) if console.is_terminal else LineDisplay(stream)
 
 
@@ -139,7 +136,7 @@ def _took(result: ScenarioResult) -> str:
 
 def show(suite: SuiteResult, stream: TextIO) -> None:
     """Print the whole report; the last line is the exit status and its meaning."""
-    console = _console(stream)
+    console = console_on(stream)
     console.print()
     console.print(suite_line(suite), style="bold", highlight=False)
     if suite.incomplete:
@@ -168,18 +165,3 @@ def suite_line(suite: SuiteResult) -> str:
     """The first line of every output: what stood under the results."""
     what = f"backend {suite.backend} · {suite.engine or 'no engine'} · timing {suite.timing}"
     return one_line(f"{what} · seed {suite.seed} · {suite.wall_s:.0f} s with {suite.jobs} in parallel")
-
-
-def show_list(scenarios: Sequence[Scenario], stream: TextIO) -> None:
-    console = _console(stream)
-    drawn = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("file", "shows", "tags", "name"):
-        drawn.add_column(title, overflow="fold")
-    for one in scenarios:
-        drawn.add_row(*map(one_line, (one.file, one.shows, " ".join(one.tags), one.name)))
-    console.print(drawn)
-
-
-def _console(stream: TextIO) -> Console:
-    width = None if stream.isatty() else LOG_WIDTH
-    return Console(file=stream, width=width, soft_wrap=False, emoji=False, markup=False)

@@ -114,8 +114,8 @@ def test_a_backend_knows_only_what_both_share(backend: str) -> None:
 
 
 COSTLY = {
-    "docker", "hiredis", "jinja2", "numpy", "psutil", "pyarrow", "redis", "requests", "rich", "shtab",
-    "tenacity", "uvloop",
+    "aiohttp", "docker", "hiredis", "jinja2", "numpy", "psutil", "pyarrow", "redis", "requests", "rich", "scipy",
+    "shtab", "tenacity", "uvloop",
 }  # fmt: skip
 """Packages that take a command longer to import than Python takes to start."""
 
@@ -127,7 +127,8 @@ IMPORTED_AT_MOST = {
     "command": set[str](),
     "completion": {"shtab"},
     "list": {*OF_VOCABULARY, "rich"},
-    "saved": {"hiredis", "jinja2", "numpy", "pyarrow", "rich"},
+    "plan": OF_VOCABULARY,
+    "saved": {"hiredis", "jinja2", "numpy", "pyarrow", "rich", "scipy"},
 }
 """A module of the command line -> the costly packages that it may import, through whatever module of the kit."""
 
