@@ -28,7 +28,7 @@ class Done:
     id: int
     request: Request
     attempts: list[Attempt]
-    landmarks: list[float | None]
+    moments: list[float | None]
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def _agenda(tale: Tale) -> Iterator[tuple[float, int, int]]:
     found = [
         (moment, n, m)
         for n, done in enumerate(tale.operations)
-        for m, moment in enumerate(done.landmarks)
+        for m, moment in enumerate(done.moments)
         if moment is not None
     ]
     return iter(sorted(found))
@@ -195,8 +195,9 @@ def _otherwise(dice: random.Random, tale: Tale, one: Attempt) -> Reply:
     return one.told
 
 
-def _other_fields(dice: random.Random, tale: Tale, fields: dict[str, str]) -> Fields:
-    """One field as another write left it, or without it."""
+def _other_fields(dice: random.Random, tale: Tale, fields: dict[str, str]) -> Fields | None:
+    """One field as another write left it, or without it. A hash without a field is no hash: no server answers
+    that, and a history cannot hold it."""
     writes = [done.request for done in tale.operations if done.request.values]
     name = dice.choice(sorted(fields.keys() - {"sid", "user_id", "generation"}))
     values = [dict(one.values)[name] for one in writes if name in dict(one.values)]
@@ -205,7 +206,7 @@ def _other_fields(dice: random.Random, tale: Tale, fields: dict[str, str]) -> Fi
         del fields[name]
     else:
         fields[name] = value
-    return tuple(sorted(fields.items()))
+    return tuple(sorted(fields.items())) or None
 
 
 MISCHIEF: dict[str, Callable[[random.Random, Tale], None]] = {

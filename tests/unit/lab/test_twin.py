@@ -84,6 +84,16 @@ def deleted_twice(again: float) -> Past:
     return past
 
 
+def test_no_tale_is_told_what_no_server_answers() -> None:
+    """A hash without a field is none: such an answer looks like absence in a history, and brute force would
+    call it impossible."""
+    dice = random.Random(2)
+    for n in range(times(3000, 600)):
+        tale = tell(dice, 1 + 10 * n, guarded=False, witnesses=n % 2 == 0, wrong=True)
+        answers = [one.told for one in tale.attempts() if one.answered and one.request.act is Act.READ]
+        assert () not in answers
+
+
 @pytest.mark.parametrize(("again", "name"), [(2.4, "unexplained"), (2.6, "resurrected-session")])
 def test_session_that_was_deleted_twice_is_found(again: float, name: str) -> None:
     """One after the other it was undone; at the same time nobody can tell, but right it is not."""
