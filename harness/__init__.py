@@ -12,6 +12,7 @@ Read the package in the order the data flows:
     model/       the nouns: scenarios, plans, records, findings, and the seams between the stages
     presets/     kinds of topology: each makes the inventory of its nodes
     redis_wire/  how a Redis or Sentinel process is talked to: commands, replies, roles, keys
+    objects/     what is kept in Redis beside sessions: its key, its audit, its model, its findings
     scenario/    1  YAML text -> Scenario                       (pure)
     plan/        2  Scenario + seed -> Plan                     (pure)
     topology/    3  Plan -> running Redis nodes                 (base/; process/ and docker/, two backends)

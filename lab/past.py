@@ -35,6 +35,7 @@ from harness.model.records import (
     Connection,
     Event,
     NodeSample,
+    ObjectEntry,
     Operation,
     PhaseChange,
     Record,
@@ -49,6 +50,7 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
+from harness.objects.kind import LIMIT, TOTAL, VALUE, ObjectKind
 from harness.presets import of_topology
 from harness.redis_wire.keys import index_key, session_key
 from lab.plans import plan_of, scenario_of
@@ -74,6 +76,12 @@ class Data:
     sessions: dict[str, Hash] = field(default_factory=dict)
     witnesses: dict[str, list[str]] = field(default_factory=dict)
     indexes: dict[str, set[str]] = field(default_factory=dict)
+    objects: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Key of another object -> its value, and when its time runs out."""
+
+    def object(self, key: str, now_us: float) -> str | None:
+        value, ends_us = self.objects.get(key, ("", -1.0))
+        return value if now_us < ends_us else None
 
     def session(self, sid: str, now_us: float) -> Hash | None:
         found = self.sessions.get(sid)
@@ -113,6 +121,8 @@ class Doing:
     closed: float | None = None
     """When attempts without an answer were proved to be over."""
     side: str = "all"
+    told: str = ""
+    """By the application; empty: what goes with the outcome."""
     id: int = 0
     generation: int = 0
     operation: Operation | None = None
@@ -157,6 +167,7 @@ class Past:
         self.evicted: list[tuple[float, str, int]] = []
         self.sids = 0
         self.users: dict[str, str] = {}
+        self.kept: dict[str, ObjectKind] = {}
         self.logins: dict[str, int] = {}
         self.forged: dict[int, Callable[[Step], None]] = {}
 
@@ -195,6 +206,41 @@ class Past:
         user = self.users[sid]
         return self._do("logout-everywhere", OperationKind.LOGOUT, user, sid, at, _everywhere, how)
 
+    def put(
+        self, kept: ObjectKind, of: str, sid: str, at: float, *, lives: float = 900.0, **how: Any
+    ) -> Doing:
+        """`sid`: whose request it is. Its value is the operation's number."""
+        steps = _put(kept, self._keep(kept, of), lives)
+        return self._do("put", OperationKind.LOGOUT, self.users[sid], sid, at, steps, how)
+
+    def look(self, kept: ObjectKind, of: str, sid: str, at: float, **how: Any) -> Doing:
+        steps = _look_at(self._keep(kept, of))
+        return self._do("look", OperationKind.READ, self.users[sid], sid, at, steps, how)
+
+    def count(
+        self,
+        kept: ObjectKind,
+        of: str,
+        sid: str,
+        at: float,
+        *,
+        limit: int = 3,
+        window: float = 300.0,
+        **how: Any,
+    ) -> Doing:
+        steps = _count(self._keep(kept, of), limit, window)
+        return self._do("count", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
+
+    def forget(self, kept: ObjectKind, of: str, at: float) -> None:
+        """An object vanishes, nobody knows why."""
+        key = kept.key(of)
+        self.act(at, lambda: [data.objects.pop(key, None) for data in self._all()])
+
+    def _keep(self, kept: ObjectKind, of: str) -> str:
+        key = kept.key(of)
+        self.kept[key] = kept
+        return key
+
     def _do(  # noqa: PLR0917 - one line per behaviour above
         self,
         behaviour: str,
@@ -227,6 +273,7 @@ class Past:
             lost=bool(how.pop("lost", False)),
             closed=how.pop("closed", None),  # type: ignore[arg-type]
             side=str(how.pop("side", "all")),
+            told=str(how.pop("told", "")),
             id=len(self.doings) + 1,
             generation=self.logins.get(sid, 0),
         )
@@ -337,6 +384,7 @@ class Past:
                 PhaseChange(phase=Phase.AUDIT, t_us=us(self.end_s)),
             ),
             audit=looks if self.audited else (),
+            objects=self._audit_objects() if self.audited else (),
             audit_summary=AuditSummary(passes=1, valid_pass=1) if self.audited else None,
             closing=closing if self.complete else None,
             incomplete="" if self.complete else "the harness died",
@@ -350,7 +398,8 @@ class Past:
     def _execute(self) -> tuple[AuditEntry, ...]:
         """Run every attempt at its moment, acts first; then let the audit look. The story may have been told
         before: it begins anew, with nothing stored."""
-        for held in (self._first.sessions, self._first.witnesses, self._first.indexes):
+        first = self._first
+        for held in (first.sessions, first.witnesses, first.indexes, first.objects):
             held.clear()
         self.stores = dict.fromkeys(NODES, self._first)
         agenda: list[tuple[float, int, Callable[[], object]]] = [(at, -1, act) for at, act in self.acts]
@@ -419,7 +468,7 @@ class Past:
             sent_us=us(sent),
             done_us=us(done) if done is not None else us(doing.attempts[-1][0] + 0.5),
             outcome=doing.outcome,
-            told="ok" if acked else "error",
+            told=doing.told or ("ok" if acked else "error"),
             phase=Phase.BASELINE,
             steps=tuple(steps),
             attempts=tuple(attempts),
@@ -518,6 +567,26 @@ class Past:
                     entry.pttl_ms = _pttl_ms(found, at * 1e6)
                     entry.witnesses = tuple(data.witnesses.get(sid, ())) if self.witnesses else None
                     entry.indexed = sid in data.indexes.get(user, ())
+                entries.append(entry)
+        return tuple(entries)
+
+    def _audit_objects(self) -> tuple[ObjectEntry, ...]:
+        at, primary = self.end_s, self.owner(self.end_s)
+        entries = []
+        for key in self.kept:
+            for node in NODES:
+                value = self.stores[node].object(key, at * 1e6)
+                entry = ObjectEntry(
+                    pass_n=1,
+                    key=key,
+                    node=node,
+                    role=self.calls_itself.get(node, "primary" if node == primary else "replica"),
+                    run_id=self._run_id(node, at),
+                    sent_us=us(at),
+                    done_us=us(at + TOOK_S),
+                )
+                if node not in self.silent:
+                    entry.saw, entry.pttl_ms = self.kept[key].shown((value, -2 if value is None else 1000))
                 entries.append(entry)
         return tuple(entries)
 
@@ -698,6 +767,47 @@ def _everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:
     return [*steps, cleared]
 
 
+def _on(does: StepKind, key: str, command: str) -> Step:
+    return Step(n=1, does=does, command=command, key=key, deciding=True)
+
+
+def _put(kept: ObjectKind, key: str, lives_s: float) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        step = _on(StepKind.PUT, key, "SET")
+        step.wrote, step.ttl_ms = {VALUE: str(doing.id)}, round(lives_s * 1000)
+        there = kept.once and data.object(key, now_us) is not None
+        step.effective = not there or (None if len(doing.attempts) > 1 else False)
+        if not there:
+            data.objects[key] = str(doing.id), now_us + lives_s * 1e6
+        return [step]
+
+    return steps
+
+
+def _look_at(key: str) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, _doing: Doing) -> list[Step]:
+        step = _on(StepKind.LOOK, key, "GET PTTL")
+        value = data.object(key, now_us)
+        step.saw = {} if value is None else {VALUE: value}
+        return [step]
+
+    return steps
+
+
+def _count(key: str, limit: int, window_s: float) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, _doing: Doing) -> list[Step]:
+        step = _on(StepKind.COUNT, key, "EVAL (INCR PEXPIRE)")
+        step.added, step.wrote, step.ttl_ms = {TOTAL: 1}, {LIMIT: str(limit)}, round(window_s * 1000)
+        value = data.object(key, now_us)
+        total = int(value or 0) + 1
+        ends_us = now_us + window_s * 1e6 if value is None else data.objects[key][1]
+        data.objects[key] = str(total), ends_us
+        step.added_now, step.effective = {TOTAL: total}, True
+        return [step]
+
+    return steps
+
+
 def records_of(history: History) -> list[Record]:
     """The history's records, as a run writes them down."""
     return [
@@ -709,6 +819,7 @@ def records_of(history: History) -> list[Record]:
         *history.samples,
         *history.clocks,
         *history.audit,
+        *history.objects,
         *([history.audit_summary] if history.audit_summary else []),
         *([history.closing] if history.closing else []),
     ]

@@ -123,7 +123,12 @@ class LockPast(Past):
         return step
 
     def _release(self, data: Data, now_us: float, doing: Doing) -> Step:
-        step = Step(n=3, does=StepKind.RELEASE, command="EVAL (GET DEL)", key=lock_of(doing.sid))
+        step = Step(
+            n=3,
+            does=StepKind.RELEASE,
+            command="DEL" if self.naive else "EVAL (GET DEL)",
+            key=lock_of(doing.sid),
+        )
         step.session = doing.sid
         held = data.session(step.key, now_us)
         step.effective = held is not None and (self.naive or held.fields["token"] == str(doing.id))

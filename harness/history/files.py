@@ -10,9 +10,9 @@ from pathlib import Path
 
 from harness.safe_files import opened
 
-FORMAT = 4
+FORMAT = 5
 """Of the files as a whole; `Opening.format`. 1 kept operations as lines to the end, 2 had no checksums, 3 had
-none of the lines; all are still read, and judged as they always were."""
+none of the lines, 4 knew no objects but sessions; all are still read, and judged as they always were."""
 
 SEALED_SINCE, LINES_SEALED_SINCE = 3, 4
 

@@ -44,6 +44,7 @@ def _times(past: History) -> list[int]:
         (past.brackets, "t_us"),
         (past.samples, "done_us"),
         (past.audit, "sent_us"),
+        (past.objects, "sent_us"),
         (past.readings, "done_us"),
         (past.forensics, "sent_us"),
         (past.connections, "opened_us"),

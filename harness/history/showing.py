@@ -49,7 +49,7 @@ def _others(past: History) -> Iterable[tuple[int, Record]]:
     end_us = past.closing.t_us if past.closing else 2**63
     yield from ((one.opened_us, one) for one in past.connections)
     yield from ((end_us if one.closed_us is None else one.closed_us, one) for one in past.unanswered)
-    for bracketed in (past.samples, past.audit, past.readings, past.forensics):
+    for bracketed in (past.samples, past.audit, past.objects, past.readings, past.forensics):
         yield from ((one.sent_us, one) for one in bracketed)
     for instant in (past.events, past.clocks, past.phases, past.brackets):
         yield from ((one.t_us, one) for one in instant)

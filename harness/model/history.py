@@ -25,6 +25,7 @@ from harness.model.records import (
     ForensicEntry,
     ForensicReading,
     NodeSample,
+    ObjectEntry,
     Opening,
     Operation,
     PhaseChange,
@@ -76,8 +77,8 @@ class History:
     """Everything that one run wrote down, and the plan that it followed.
 
     Operations and connections are sorted by id; everything else is in the order of its own time
-    (samples, readings: `done_us`; events, clocks, phases, brackets: `t_us`; audit and forensics: pass or
-    reading, then `sent_us`; unanswered: by connection).
+    (samples, readings: `done_us`; events, clocks, phases, brackets: `t_us`; audit, objects and forensics:
+    pass or reading, then `sent_us`; unanswered: by connection).
     """
 
     plan: Plan
@@ -95,6 +96,8 @@ class History:
     brackets: tuple[Bracket, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     """Every pass; `audit_summary.valid_pass` says which one counts."""
+    objects: tuple[ObjectEntry, ...] = ()
+    """The audit of what is no session; every pass, as above."""
     audit_summary: AuditSummary | None = None
     """None: the run ended before its audit."""
     readings: tuple[ForensicReading, ...] = ()
@@ -147,6 +150,11 @@ class History:
         """What the pass that counts read."""
         number = self.valid_pass
         return (entry for entry in self.audit if number is not None and entry.pass_n == number)
+
+    def valid_objects(self) -> Iterator[ObjectEntry]:
+        """What the pass that counts read of objects that are no sessions."""
+        number = self.valid_pass
+        return (entry for entry in self.objects if number is not None and entry.pass_n == number)
 
     def sessions(self) -> list[str]:
         """The ids of all sessions that an operation is about, in no order."""

@@ -60,15 +60,15 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Whether it changed anything, by its reply: EXPIRE 0, DEL 0, a guard that found no session,
     are False and each is an observation of absence. None: no reply, or says nothing (reads)."""
     wrote: dict[str, str] = {}
-    """CREATE and WRITE: field -> value (every value carries its version, `<operation id>:<payload>`)."""
+    """CREATE, WRITE and PUT: field -> value (every value carries its version, `<operation id>:<payload>`)."""
     added: dict[str, int] = {}
     """INCREMENT: field -> amount."""
     added_now: dict[str, int] = {}
-    """INCREMENT, acked: field -> the new total the reply showed."""
+    """INCREMENT and COUNT, acked: field -> the new total the reply showed."""
     removed: tuple[str, ...] = ()
     """REMOVE_FIELD: the fields."""
     saw: dict[str, str] | None = None
-    """READ, acked: field -> value; {} when the key is absent. None: nothing was seen."""
+    """READ and LOOK, acked: field -> value; {} when the key is absent. None: nothing was seen."""
     members: tuple[str, ...] | None = None
     """INDEX_READ, acked: the session ids."""
     member: str | None = None
@@ -76,7 +76,7 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     pttl_ms: int | None = None
     """PTTL in the same round trip as a read: -1 without TTL, -2 absent (Redis' own numbers)."""
     ttl_ms: int | None = None
-    """CREATE, TOUCH and ACQUIRE: the TTL it sets."""
+    """CREATE, TOUCH, ACQUIRE, PUT and COUNT: the TTL it sets."""
     witness: str | None = None
     """The witness it leaves in the same atomic group (RPUSH on the session's witness list)."""
     reply: str = ""
@@ -117,7 +117,8 @@ class Operation(
     done_us: int | None = None
     outcome: Outcome
     told: str = ""
-    """What the application told the user: `ok`, `signed out`, `please log in`, `error`, `try later`."""
+    """What the application told the user: `ok`, `signed out`, `please log in`, `error`, `try later`,
+    `refused`, `let in unchecked`."""
     phase: Phase
     steps: tuple[Step, ...] = ()
     attempts: tuple[Attempt, ...] = ()
@@ -288,6 +289,22 @@ class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     error: str | None = None
 
 
+class ObjectEntry(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="object"):
+    """What one node holds after recovery of an object that is no session (`harness.objects`)."""
+
+    pass_n: int
+    key: str
+    node: str
+    role: str
+    run_id: str = ""
+    sent_us: int
+    done_us: int
+    saw: dict[str, str] | None = None
+    """As a LOOK sees it; {} absent; None: no answer."""
+    pttl_ms: int | None = None
+    error: str | None = None
+
+
 class AuditSummary(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="audit-summary"):
     passes: int
     valid_pass: int | None = None
@@ -392,6 +409,7 @@ Record = (
     | ClockPair
     | Bracket
     | AuditEntry
+    | ObjectEntry
     | AuditSummary
     | ForensicReading
     | ForensicEntry

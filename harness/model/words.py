@@ -8,6 +8,10 @@ SERVICE = "sessions"
 """The name under which sentinels know the primary."""
 
 
+LET_IN_UNCHECKED = "let in unchecked"
+"""Told of a user whom the application let in although Redis did not answer what it had to be asked."""
+
+
 class TopologyKind(StrEnum):
     SINGLE = "single"
     SENTINEL = "sentinel"
@@ -96,6 +100,15 @@ class StepKind(StrEnum):
     """Take a lock for `ttl_ms`; the token is the operation's id. Without effect: somebody holds it."""
     RELEASE = "release"
     WAIT = "wait"
+    PUT = "put"
+    """Make an object of `harness.objects` what `wrote` says, for `ttl_ms`. Without effect: it was there, and
+    was not to be put a second time."""
+    LOOK = "look"
+    """Look at such an object."""
+    COUNT = "count"
+    """Count one more on such an object; `added_now` is what the reply said, `ttl_ms` how long it counts."""
+    DROP = "drop"
+    """Take such an object away."""
 
 
 class Trait(StrEnum):

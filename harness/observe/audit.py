@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry
+from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry, ObjectEntry
 from harness.model.words import NodeRole
+from harness.objects.kind import KeptObject
 from harness.observe.context import ObserverContext
 from harness.observe.samples import NodeAnswer, NodeSampler, SentinelSampler
 from harness.observe.topology_view import clustered
@@ -26,6 +27,8 @@ from harness.observe.views import ClusterView
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.keys import index_key, slot
 from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply
+
+T = TypeVar("T")
 
 PASSES = 3
 BATCH = 100
@@ -56,10 +59,15 @@ class AuditedSession(Protocol):
 
 
 async def audit(
-    context: ObserverContext, sessions: Sequence[AuditedSession], *, within_s: float
+    context: ObserverContext,
+    sessions: Sequence[AuditedSession],
+    objects: Sequence[KeptObject] = (),
+    *,
+    within_s: float,
 ) -> AuditSummary:
-    """Record every session on every node of its shard; returns, and records, which pass is valid."""
-    reader = _Audit(context, sessions)
+    """Record every session and every object on every node of its shard; returns, and records, which pass is
+    valid."""
+    reader = _Audit(context, sessions, objects)
     try:
         async with asyncio.timeout(within_s):
             summary = await reader.run()
@@ -72,10 +80,16 @@ async def audit(
 
 
 class _Audit:
-    def __init__(self, context: ObserverContext, sessions: Sequence[AuditedSession]) -> None:
+    def __init__(
+        self,
+        context: ObserverContext,
+        sessions: Sequence[AuditedSession],
+        objects: Sequence[KeptObject],
+    ) -> None:
         plan = context.plan
         self._context = context
         self._sessions = sessions
+        self._objects = objects
         self._cluster = clustered(plan)
         self._witnesses = plan.scenario.workload.witnesses
         self._samplers = {node.name: NodeSampler(context, node.name) for node in plan.data_nodes()}
@@ -194,8 +208,41 @@ class _Audit:
                     if self._cluster:
                         entry.indexed = indexed.get(session.id) if primary else None
                     self._context.record(entry)
+            await self._read_objects(number, node, state, connection, error)
         finally:
             connection.close()
+
+    async def _read_objects(
+        self,
+        number: int,
+        node: str,
+        state: Mapping[str, str | int],
+        connection: AsyncConnection,
+        error: str | None,
+    ) -> None:
+        """The same for what is no session."""
+        shard = self._context.shard(node)
+        for batch in batches(one for one in self._objects if one.shard == shard):
+            sent_us = self._context.clock.now_us()
+            replies: list[list[Reply]] | None = None
+            if error is None:
+                try:
+                    replies = await _ask_each(connection, [one.kind.questions(one.key) for one in batch])
+                except NoAnswer as silence:
+                    error = str(silence)
+            done_us = self._context.clock.now_us()
+            for turn, kept in enumerate(batch):
+                entry = ObjectEntry(
+                    pass_n=number,
+                    key=kept.key,
+                    node=node,
+                    role=str(state["role"]),
+                    run_id=str(state["run_id"]),
+                    sent_us=sent_us,
+                    done_us=done_us,
+                )
+                show(entry, kept, error if replies is None else replies[turn])
+                self._context.record(entry)
 
     async def _indexed_elsewhere(self) -> dict[str, bool]:
         """Cluster: a user's index lies in a slot of its own; its primary is asked, whichever shard's."""
@@ -239,10 +286,7 @@ async def ask_batch(
         NoAnswer: not everything was answered in time.
     """
     asked = [_questions(session, indexed=indexed) for session in batch]
-    questions = (words for each in asked for words in each)
-    flat = iter(await connection.ask(*before, *questions, *after, within_s=_ANSWER_WITHIN_S))
-    flat = islice(flat, len(before), None)
-    replies = [list(islice(flat, len(each))) for each in asked]
+    replies = await _ask_each(connection, asked, before=before, after=after)
     texts = [turn for turn, answers in enumerate(replies) if answers[0] == "string"]
     if texts:
         values = await connection.ask(
@@ -251,6 +295,32 @@ async def ask_batch(
         for turn, value in zip(texts, values, strict=True):
             replies[turn][2] = [] if value is None else ["", value]
     return replies
+
+
+async def _ask_each(
+    connection: AsyncConnection,
+    asked: Sequence[Sequence[Command]],
+    *,
+    before: tuple[Command, ...] = (),
+    after: tuple[Command, ...] = (),
+) -> list[list[Reply]]:
+    """The replies to each one's questions, all asked in one write."""
+    questions = (words for each in asked for words in each)
+    flat = iter(await connection.ask(*before, *questions, *after, within_s=_ANSWER_WITHIN_S))
+    flat = islice(flat, len(before), None)
+    return [list(islice(flat, len(each))) for each in asked]
+
+
+def show(entry: ObjectEntry, kept: KeptObject, said: list[Reply] | str | None) -> None:
+    """Enter what one node said of one object, or why it said nothing."""
+    if not isinstance(said, list):
+        entry.error = said
+        return
+    refused = next((reply for reply in said if isinstance(reply, ErrorReply)), None)
+    if refused is not None:
+        entry.error = refused.text[:160]
+    else:
+        entry.saw, entry.pttl_ms = kept.kind.shown(said)
 
 
 def _questions(session: AuditedSession, *, indexed: bool) -> list[Command]:
@@ -319,9 +389,9 @@ def _slot_owners(views: Iterable[ClusterView | None]) -> dict[int, str]:
     return {number: name for number, name in owners.items() if number not in disputed}
 
 
-def batches(sessions: Iterable[AuditedSession], size: int = BATCH) -> Iterable[list[AuditedSession]]:
-    """Sessions by the round trip."""
-    left = iter(sessions)
+def batches(each: Iterable[T], size: int = BATCH) -> Iterable[list[T]]:
+    """Sessions or objects by the round trip."""
+    left = iter(each)
     while batch := list(islice(left, size)):
         yield batch
 

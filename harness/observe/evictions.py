@@ -18,6 +18,7 @@ from harness.clock import RunClock
 from harness.model.records import Event
 from harness.model.seams import Topology
 from harness.model.words import NodePurpose
+from harness.objects import OBJECTS
 from harness.observe.context import ObserverContext, context_of
 from harness.observe.listening import HEARD_WITHIN_US, NOTICED_WITHIN_S, listen
 from harness.redis_wire.asynchronous import AsyncConnection
@@ -81,7 +82,7 @@ class EvictionWatch:
             self._control.close()
 
     def hear(self, _channel: str, key: str) -> None:
-        if key.startswith(PREFIXES):
+        if key.startswith((*PREFIXES, *OBJECTS)):
             self._tell("evicted", HEARD_WITHIN_US, key=key)
 
     async def _ready(self) -> None:

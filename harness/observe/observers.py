@@ -14,6 +14,7 @@ from harness.model.plan import Plan
 from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
 from harness.model.words import NodeRole
+from harness.objects.kind import KeptObject
 from harness.observe.audit import AuditedSession, audit
 from harness.observe.barrier import Barrier
 from harness.observe.context import ObserverContext, context_of
@@ -142,11 +143,15 @@ class Observers:
         await self._barrier.settle()
 
     async def audit(
-        self, sessions: Sequence[AuditedSession], *, within_s: float = AUDIT_WITHIN_S
+        self,
+        sessions: Sequence[AuditedSession],
+        objects: Sequence[KeptObject] = (),
+        *,
+        within_s: float = AUDIT_WITHIN_S,
     ) -> AuditSummary:
-        """Record what every node holds of every session. The load must have stopped."""
+        """Record what every node holds of every session and object. The load must have stopped."""
         self._raise_crash(self._tasks)
-        return await audit(self._context, sessions, within_s=within_s)
+        return await audit(self._context, sessions, objects, within_s=within_s)
 
     @staticmethod
     def _raise_crash(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -182,7 +182,9 @@ class _Recording:
                 await engine.close()
                 await self._unless_stopped(self._observers.settle())
                 await self._unless_stopped(
-                    self._observers.audit(engine.sessions(), within_s=self._audit_within_s())
+                    self._observers.audit(
+                        engine.sessions(), engine.objects(), within_s=self._audit_within_s()
+                    )
                 )
             finally:
                 teller.cancel()

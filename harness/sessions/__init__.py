@@ -1,9 +1,10 @@
 """Stage 4a: the session store as a web application uses it, and the load that drives it.
 
-Read in this order: one behaviour (`log_in`), what it works with (`request`), how outcomes follow
-from attempts (`outcome`, `notes`), where attempts are seen (`connection`), how a web server finds
-the primary (`discovery`, `cluster`), retries and the bounded pool (`store`), one web server
-(`web_server`), planned turns (`arrivals`), the open-loop engine (`engine`).
+Read in this order: one behaviour (`log_in`; `revoke_token`, on an object that is no session), what it works
+with (`request`), what an application does without an answer (`guard`), how outcomes follow from attempts
+(`outcome`, `notes`), where attempts are seen (`connection`), how a web server finds the primary
+(`discovery`, `cluster`), retries and the bounded pool (`store`), one web server (`web_server`), planned
+turns (`arrivals`), the open-loop engine (`engine`).
 
 A further behaviour is one module with one class and one line in the table below.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.model.words import OperationKind
+from harness.sessions.ban_user import BanUser
 from harness.sessions.cart import Cart
 from harness.sessions.change_field import ChangeField
 from harness.sessions.lock import Lock
@@ -21,16 +24,32 @@ from harness.sessions.logout_everywhere import LogoutEverywhere
 from harness.sessions.logout_in_transaction import LogoutInTransaction
 from harness.sessions.read import Read
 from harness.sessions.request import Behaviour
+from harness.sessions.revoke_token import RevokeToken
+from harness.sessions.token_request import TokenRequest
 from harness.sessions.touch import Touch
+from harness.sessions.try_password import TryPassword
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
-    "log-in": LogIn(),
-    "read": Read(),
-    "touch": Touch(),
-    "change-field": ChangeField(),
-    "cart": Cart(),
-    "lock": Lock(),
-    "logout": Logout(),
-    "logout-in-transaction": LogoutInTransaction(),
-    "logout-everywhere": LogoutEverywhere(),
+    one.declaration.name: one
+    for one in (
+        LogIn(),
+        Read(),
+        Touch(),
+        ChangeField(),
+        Cart(),
+        Lock(),
+        Logout(),
+        LogoutInTransaction(),
+        LogoutEverywhere(),
+        RevokeToken(),
+        BanUser(),
+        TokenRequest(),
+        TryPassword(),
+    )
 }
+
+
+def log_in_of(mix: Mapping[str, float]) -> str:
+    """The behaviour that makes the sessions of a workload: that of the mix, else the first there is."""
+    makers = [name for name, one in BEHAVIOURS.items() if one.kind is OperationKind.LOGIN]
+    return next((name for name in makers if name in mix), makers[0])

@@ -12,13 +12,23 @@ from collections import deque
 from harness.model.words import Phase
 from harness.sessions.request import Session
 
+EARLIER = 8
+"""Sessions that a user had before and that are kept in mind."""
+
 
 class User:
-    __slots__ = ("name", "session")
+    __slots__ = ("earlier", "name", "session")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.session: Session | None = None
+        self.earlier: deque[Session] = deque(maxlen=EARLIER)
+
+    def has(self, session: Session | None) -> None:
+        """From now on the browser sends this session's id, or none."""
+        if self.session is not None:
+            self.earlier.append(self.session)
+        self.session = session
 
 
 class Actor:

@@ -41,6 +41,12 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0"""
 """Compare and delete: a lock is released only by the token that took it."""
 
+COUNT_WITHIN = """\
+local total = redis.call('INCR', KEYS[1])
+if total == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return total"""
+"""Counts on, and lets the first count of a window say when it ends."""
+
 _encode = msgspec.json.Encoder().encode
 
 

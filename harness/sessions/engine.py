@@ -23,8 +23,9 @@ from harness.model.plan import Plan
 from harness.model.records import Connection, Event, Operation
 from harness.model.seams import Recorder, Topology
 from harness.model.words import OperationKind, Outcome, Phase
+from harness.objects.kind import KeptObject
 from harness.redis_wire.keys import session_key, witness_key
-from harness.sessions import BEHAVIOURS
+from harness.sessions import BEHAVIOURS, log_in_of
 from harness.sessions.actors import Actor, Due, User
 from harness.sessions.arrivals import Turn, log_in_dice, turns
 from harness.sessions.counters import Counters, Snapshot
@@ -36,7 +37,6 @@ from harness.tasks import end
 
 T = TypeVar("T")
 
-LOG_IN = "log-in"
 SEEDED_AT_ONCE = 32
 """Log-ins in flight while seeding: below any pool's size, so that seeding measures nothing odd."""
 SEEDED_WITHIN_S = 20.0
@@ -75,8 +75,10 @@ class LoadEngine:
         self._phase = Phase.SEED
         self._counters = Counters()
         self._ids = itertools.count(1)
+        self._log_in = log_in_of(workload.mix)
         self._log_in_dice = log_in_dice(plan.seed)
         self._sessions: list[Session] = []
+        self._objects: dict[str, KeptObject] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._busy_peak = 0
@@ -96,7 +98,11 @@ class LoadEngine:
             for actor in todo:
                 while actor.user.session is None and self._now_us() < deadline_us:
                     due = Due(
-                        self._now_us(), LOG_IN, int(actor.identity[1:]), next(self._log_in_dice), Phase.SEED
+                        self._now_us(),
+                        self._log_in,
+                        int(actor.identity[1:]),
+                        next(self._log_in_dice),
+                        Phase.SEED,
                     )
                     await self._perform(actor, due)
 
@@ -176,7 +182,7 @@ class LoadEngine:
         told = await self._perform(actor, due)
         if told == PLEASE_LOG_IN and actor.user.session is None:
             actor.owed += 1
-            again = Due(self._now_us(), LOG_IN, due.web_server, next(self._log_in_dice), self._phase)
+            again = Due(self._now_us(), self._log_in, due.web_server, next(self._log_in_dice), self._phase)
             await self._perform(actor, again)
 
     async def _wind_down(self, within_s: float | None = None) -> None:
@@ -194,7 +200,7 @@ class LoadEngine:
         number = next(self._ids)
         session = user.session
         if not behaviour.needs_session or session is None:
-            behaviour, name = BEHAVIOURS[LOG_IN], LOG_IN
+            behaviour, name = BEHAVIOURS[self._log_in], self._log_in
             session = self._new_session(user.name, number, due.dice)
         server = self._fleet.serving(due.web_server)
         recording = Recording()
@@ -207,6 +213,7 @@ class LoadEngine:
             self._rules,
             server.store,
             recording,
+            user.earlier,
         )
         CURRENT.set(recording)
         side, sent_us = server.side, self._now_us()
@@ -231,7 +238,7 @@ class LoadEngine:
                     user=user.name,
                     session=session.id,
                     key=session.key,
-                    shard=session.shard,
+                    shard=session.shard if request.about is None else self._fleet.shard_of_key(request.about),
                     generation=0 if session.generation == number else session.generation,
                     due_us=due.at_us,
                     sent_us=sent_us,
@@ -247,8 +254,15 @@ class LoadEngine:
                 self._crashed(server, number, name, crash)
             if outcome is Outcome.UNKNOWN:
                 actor.reborn()
+            if request.changed:
+                self._keep_in_mind(request)
             self._react(user, session, behaviour, outcome, told)
         return told
+
+    def _keep_in_mind(self, request: Request) -> None:
+        for kept, key in request.changed:
+            if key not in self._objects:
+                self._objects[key] = KeptObject(kept, key, self._fleet.shard_of_key(key))
 
     def _react(self, user: User, session: Session, behaviour: Behaviour, outcome: Outcome, told: str) -> None:
         """What the user's browser remembers afterwards."""
@@ -256,11 +270,11 @@ class LoadEngine:
             if outcome is not Outcome.REJECTED:
                 self._sessions.append(session)
             if outcome is Outcome.ACKED:
-                user.session = session
+                user.has(session)
         elif user.session is session and (
             told == PLEASE_LOG_IN or (behaviour.kind is OperationKind.LOGOUT and outcome is Outcome.ACKED)
         ):
-            user.session = None
+            user.has(None)
 
     def _new_session(self, user: str, operation: int, dice: int) -> Session:
         sid = f"{dice:032x}"
@@ -341,6 +355,10 @@ class LoadEngine:
     def sessions(self) -> tuple[Session, ...]:
         """Every session whose log-in was or may have been carried out."""
         return tuple(self._sessions)
+
+    def objects(self) -> tuple[KeptObject, ...]:
+        """Every other object that was or may have been changed."""
+        return tuple(self._objects.values())
 
     def unanswered(self) -> list[Connection]:
         """Closed connections on which something was sent and never answered."""

@@ -20,7 +20,10 @@ from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
 
 _MISSING = object()
 
-READS = frozenset({StepKind.READ, StepKind.INDEX_READ})
+LOOKS = frozenset({StepKind.READ, StepKind.LOOK})
+"""Steps that a replica may answer, where the client profile says so."""
+
+READS = LOOKS | {StepKind.INDEX_READ}
 """Steps that only look, so that WAIT has nothing to wait for."""
 
 
@@ -143,7 +146,7 @@ def _answer(shape: Shape, replies: list[object]) -> list[object]:
 _INTEGER_REPLIES = frozenset(
     ["HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM", "WAIT", "EVAL"]
 )
-"""EVAL by its own name is the release of a lock; steps of the other script go by the commands in it."""
+"""EVAL by its own name is a small script of a behaviour; steps of the other go by the commands in it."""
 _LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS"})
 _OF_SET = ("OK", None)
 """Set, and not set because of NX."""
@@ -155,6 +158,8 @@ def _possible(names: Sequence[str], replies: list[object]) -> bool:
 
 
 def _can_answer(name: str, reply: object) -> bool:
+    if name == "GET" and (reply is None or type(reply) is str):
+        return True
     if type(reply) is int:
         return name in _INTEGER_REPLIES
     if type(reply) is list:

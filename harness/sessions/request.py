@@ -14,9 +14,10 @@ from typing import Protocol
 from harness.model.records import Step
 from harness.model.scenario import Declaration, OptionValue
 from harness.model.words import OperationKind, Outcome, StepKind
+from harness.objects.kind import CHANGES, ObjectKind
 from harness.sessions import commands as redis_commands
 from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
-from harness.sessions.outcome import READS, deciding, settle
+from harness.sessions.outcome import LOOKS, READS, deciding, settle
 from harness.sessions.store import Store
 
 OK = "ok"
@@ -25,6 +26,7 @@ PLEASE_LOG_IN = "please log in"
 WRONG_USER = "somebody else's session"
 ERROR = "error"
 TRY_LATER = "try later"
+REFUSED = "refused"
 
 
 class Behaviour(Protocol):
@@ -67,7 +69,20 @@ class Rules:
 class Request:
     """One operation while it is carried out."""
 
-    __slots__ = ("_recording", "_store", "dice", "operation", "options", "rules", "session", "steps", "user")
+    __slots__ = (
+        "_recording",
+        "_store",
+        "about",
+        "changed",
+        "dice",
+        "earlier",
+        "operation",
+        "options",
+        "rules",
+        "session",
+        "steps",
+        "user",
+    )
 
     def __init__(  # noqa: PLR0917 - once per operation, keywords cost
         self,
@@ -79,6 +94,7 @@ class Request:
         rules: Rules,
         store: Store,
         recording: Recording,
+        earlier: Sequence[Session] = (),
     ) -> None:
         self.operation = operation
         self.user = user
@@ -89,6 +105,12 @@ class Request:
         self.options = options
         self.rules = rules
         self.steps: list[Step] = []
+        self.earlier = earlier
+        """Sessions that the user's browser had before; whoever stole one of their ids still has it."""
+        self.changed: tuple[tuple[ObjectKind, str], ...] = ()
+        """Objects that steps of this operation change, and their keys: the audit reads them."""
+        self.about: str | None = None
+        """The key that decides, where that is no session's."""
         self._store = store
         self._recording = recording
 
@@ -103,6 +125,22 @@ class Request:
         )
         self.steps.append(step)
         return step
+
+    def step_on(self, kept: ObjectKind, of: str, does: StepKind, *, deciding: bool = False) -> Step:
+        """A step on the object that belongs to a session, a user, ..."""
+        key = kept.key(of)
+        step = Step(n=len(self.steps) + 1, does=does, command="", key=key, deciding=deciding)
+        self.steps.append(step)
+        if deciding and self.about is None:
+            self.about = key
+        if does in CHANGES:
+            self.changed = (*self.changed, (kept, key))
+        return step
+
+    @property
+    def remembered(self) -> dict[str, bool]:
+        """What this process of the web server keeps in mind between requests."""
+        return self._store.remembered
 
     def witness(self, step: Step) -> list[Command]:
         """The command that leaves the step's witness; none when witnesses are off."""
@@ -146,14 +184,16 @@ class Request:
             step.command = together
         return await self._send(step.key, sent, (Part(step, shape, positions, names),), repeat_unanswered)
 
-    async def alone(self, step: Step, command: Command, *annotations: Command) -> list[object] | None:
+    async def alone(
+        self, step: Step, command: Command, *annotations: Command, repeat_unanswered: bool = True
+    ) -> list[object] | None:
         """Carry out one command; annotations travel behind it and never decide its outcome."""
         sent = (command, *annotations)
         names = tuple([each[0] for each in sent])
         step.command = " ".join(names)
         part = Part(step, Shape.PLAIN, tuple(range(len(sent))), names)
-        reading = step.does is StepKind.READ
-        return await self._send(step.key, sent, (part,), reading=reading)
+        reading = step.does in LOOKS
+        return await self._send(step.key, sent, (part,), repeat_unanswered, reading=reading)
 
     async def apart(
         self, *each: tuple[Step, tuple[Command, ...]], before: Sequence[Command] = ()

@@ -34,6 +34,8 @@ class Store:
         self._profile = profile
         self._wire = wire
         self._free = asyncio.Semaphore(profile.max_connections)
+        self.remembered: dict[str, bool] = {}
+        """What behaviours keep in mind between requests, as a cache in the process does."""
 
     async def exchange(
         self, recording: Recording, exchange: Exchange, *, repeat_unanswered: bool = True

@@ -226,7 +226,7 @@ async def _drive(  # noqa: PLR0917 - what one run is made of
                 enter(Phase.AUDIT)
                 await engine.close()
                 await observers.settle()
-                await observers.audit(engine.sessions())
+                await observers.audit(engine.sessions(), engine.objects())
             finally:
                 await engine.close()
     await node.aclose()

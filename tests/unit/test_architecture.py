@@ -21,6 +21,7 @@ GROUND = {
     "errors",
     "clock",
     "kit_files",
+    "objects",
     "redis_wire",
     "safe_files",
     "tasks",
@@ -39,7 +40,7 @@ STAGES = {
     "many",
     "report",
 }
-PURE = {"scenario", "plan", "checks", "many", "report", "model", "presets", "lint"}
+PURE = {"scenario", "plan", "checks", "many", "report", "model", "presets", "lint", "objects"}
 KNOWS = {"report": {"many"}}
 """A stage that draws what another one works out."""
 UNTOUCHABLE = {"redis", "hiredis", "docker", "subprocess", "asyncio", "socket"}

@@ -107,6 +107,7 @@ STRUCTS = {
     "sample": records.NodeSample,
     "event": records.Event,
     "audit": records.AuditEntry,
+    "object": records.ObjectEntry,
     "forensic": records.ForensicEntry,
 }
 """Heading in docs/results.md -> what its table lists; the others share one table."""

@@ -290,7 +290,7 @@ def test_damage_inside_is_an_error_with_its_line(tmp_path: Path, damage: Any, co
     [
         ((), "line 1 should be the opening"),
         ((Event(source="x", name="y", t_us=1),), "line 1 should be the opening"),
-        ((a.opening(format=99),), "format 4 expected, found 99"),
+        ((a.opening(format=99),), "format 5 expected, found 99"),
         ((a.opening(), a.opening()), "line 2: a second opening"),
         ((a.opening(), Closing(t_us=1), a.operation(1)), "line 3: something follows the closing line"),
     ],

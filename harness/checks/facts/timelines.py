@@ -45,6 +45,7 @@ from harness.model.records import (
     Step,
 )
 from harness.model.words import NodeRole, OperationKind, Outcome, StepKind
+from harness.objects.kind import ON_OBJECTS
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 
@@ -204,6 +205,9 @@ class Timelines:
             if operation.outcome is Outcome.ACKED and _ends_all(operation):
                 self.everywhere[operation.user].append(operation)
             for step in operation.steps:
+                if step.does in ON_OBJECTS:  # they say nothing about a session: see `object_pasts`
+                    self._read_mixed_up(operation, step)
+                    continue
                 if step.does is StepKind.INDEX_READ and step.outcome is Outcome.ACKED:
                     self._listings.append((operation, step))
                 if step.does in {StepKind.INDEX_REMOVE, StepKind.INDEX_DESTROY}:
@@ -228,6 +232,9 @@ class Timelines:
 
     def _read_locking(self, operation: Operation, step: Step) -> None:
         self.locking.append((operation, step))
+        self._read_mixed_up(operation, step)
+
+    def _read_mixed_up(self, operation: Operation, step: Step) -> None:
         if step.error is not None and step.error.startswith(MIXED_UP):
             self._timeline(operation.session, operation).mixed_up.append((operation, step))
 

@@ -18,7 +18,7 @@ STALE_READ = FindingKind(
     side=FindingSide.CLOSED,
     sentence="a read got an old value while the newer value exists",
     out_of=OutOf.READS,
-    traits=(FindingTrait.ONE_PER_SESSION, FindingTrait.MAY_END_SESSION),
+    traits=(FindingTrait.ONE_PER_SESSION, FindingTrait.MAY_END_SESSION, FindingTrait.EITHER_SIDE),
 )
 
 GHOST_RETRY = FindingKind(

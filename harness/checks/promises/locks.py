@@ -31,6 +31,9 @@ from harness.model.judgement import Finding
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import Cause, FindingSide, Outcome, StepKind
 
+PLAIN_RELEASE = "DEL"
+"""Whoever holds it: the other way to release compares first, in a script."""
+
 LOCK_HELD_TWICE = FindingKind(
     name="lock-held-twice",
     side=FindingSide.OPEN,
@@ -127,10 +130,9 @@ def _read(timelines: Timelines) -> Locks:
     holdings: dict[str, list[Holding]] = defaultdict(list)
     taken: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
     plain: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
-    naive = bool(timelines.plan.scenario.workload.options.get("lock", {}).get("naive_release", False))
     for operation, step in timelines.locking:
         if step.does is StepKind.RELEASE:
-            if naive and step.outcome is not Outcome.REJECTED:
+            if step.command == PLAIN_RELEASE and step.outcome is not Outcome.REJECTED:
                 plain[step.key].append((operation, step))
             continue
         if step.outcome is Outcome.ACKED and step.effective is False:

@@ -49,9 +49,11 @@ from harness.checks.screen.steps import (
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, StepKind
+from harness.objects.kind import ON_OBJECTS
 
-NEUTRAL = (StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT)
-"""Steps that neither change nor show the session itself."""
+NEUTRAL = (StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT, *ON_OBJECTS)
+"""Steps that neither change nor show the session itself. Objects have a screen of their own
+(`facts.object_pasts`), which goes by the whole history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

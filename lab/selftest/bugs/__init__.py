@@ -7,6 +7,7 @@ wherever the node itself left no evidence (a client's retry and an eviction do).
 
 from __future__ import annotations
 
+from lab.selftest.bugs.guards import ForgottenAttempts, LostRevocation
 from lab.selftest.bugs.lifetimes import (
     ForgottenTimeout,
     RealEviction,
@@ -35,4 +36,6 @@ BUGS: tuple[type[Bug], ...] = (
     LostIndexMember,
     LateDelivery,
     TornWrite,
+    LostRevocation,
+    ForgottenAttempts,
 )

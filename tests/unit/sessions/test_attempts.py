@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -67,12 +67,18 @@ class Bench:
         )
 
     async def carry_out(
-        self, behaviour: str, *, rules: Rules = RULES, dice: int = 0xFFFF, **options: Any
+        self,
+        behaviour: str,
+        *,
+        rules: Rules = RULES,
+        dice: int = 0xFFFF,
+        earlier: Sequence[Session] = (),
+        **options: Any,
     ) -> Request:
         recording = Recording()
         CURRENT.set(recording)
         self.recording = recording
-        request = Request(7, "u1", SESSION, dice, options, rules, self.server.store, recording)
+        request = Request(7, "u1", SESSION, dice, options, rules, self.server.store, recording, earlier)
         self.told = await BEHAVIOURS[behaviour].carry_out(request)
         return request
 

@@ -21,6 +21,7 @@ from harness.checks.screen.steps import SESSION_BITS, TIME_BITS
 from harness.model.history import History
 from harness.model.records import Attempt, AuditEntry, AuditSummary, NodeSample, Operation, Step
 from harness.model.words import Outcome, StepKind
+from harness.objects.kind import ON_OBJECTS
 from lab.past import Past
 from lab.records import us
 
@@ -358,8 +359,9 @@ def test_step_on_another_session_makes_suspects_of_both(change: Change, whose: s
 
 @pytest.mark.parametrize("kind", list(StepKind))
 def test_kind_of_step_that_the_screen_does_not_know_makes_a_suspect(kind: StepKind) -> None:
-    """A lock, a list that was read or removed; a step that only counts or lists the session is passed over."""
-    neutral = {StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT}
+    """A lock, a list that was read or removed; a step that only counts or lists the session is passed over, and
+    so is a step on another object."""
+    neutral = {StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT, *ON_OBJECTS}
     made = changed(_step(CIDS_READ, does=kind, saw=None, pttl_ms=None))
     if kind in neutral:
         assert suspects(made) == set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.past import Past
-from tests.unit.checks.stories import locks
+from tests.unit.checks.stories import locks, objects
 from tests.unit.checks.stories.acked_writes import (
     added_once,
     doubled_by_value,
@@ -210,6 +210,7 @@ BAD: dict[str, list[Story]] = {
         zombie_without_the_session,
         old_between_attempts,
         listed_by_a_deposed_primary,
+        objects.deposed_guard,
     ],
     "torn-state": [torn_state],
     "resurrected-session": [
@@ -248,7 +249,12 @@ BAD: dict[str, list[Story]] = {
         trace_of_a_refused_write,
         locks.lock_that_never_ends,
         locks.lock_that_nobody_took,
+        objects.revoked_by_nobody,
     ],
+    "revocation-lost": [objects.revocation_lost, objects.revocation_gone, objects.ban_undone],
+    "limit-bypassed": [objects.limit_bypassed, objects.limit_bypassed_little_by_little],
+    "count-drift": [objects.attempt_forgotten],
+    "let-in-unchecked": [objects.let_in],
 }
 ALSO: dict[Story, set[str]] = {
     partial_session: {"lost-session"},
@@ -287,12 +293,26 @@ GOOD: dict[str, list[Story]] = {
     "replica-divergence": [kept_session],
     "no-recovery": [kept_session],
     "over-budget": [refused_in_time],
-    "unexplained": [unknown_write, locks.lock_of_nobody_known],
+    "unexplained": [unknown_write, locks.lock_of_nobody_known, objects.revocation_without_an_answer],
+    "revocation-lost": [
+        objects.revocation_holds,
+        objects.revocation_over,
+        objects.revocation_asked_for_meanwhile,
+        objects.banned_twice,
+    ],
+    "limit-bypassed": [objects.attempts_counted_anew],
+    "count-drift": [objects.attempts_at_once],
+    "let-in-unchecked": [objects.turned_away],
 }
 UNDECIDED: dict[str, list[Story]] = {
     "lost-session": [silent_audit, broken_off],
     "expired-early": [shortened_by_unknown_clocks],
     "lock-held-twice": [locks.held_twice_by_unknown_clocks],
+    "revocation-lost": [
+        objects.revocation_that_nobody_read,
+        objects.revocation_over_before_anybody_looked,
+    ],
+    "limit-bypassed": [objects.attempts_that_nobody_counted],
     "replica-divergence": [
         silent_replica,
         diverged_before_recovery,

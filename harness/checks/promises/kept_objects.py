@@ -1,0 +1,118 @@
+"""Every object that is no session keeps what was promised of it: each kind's own model says what that is.
+
+The models are in `harness.objects`, one a kind; they find contradictions. Here each becomes a finding: who
+acked the promise, who saw it broken, and why. A look by a node that was no primary any more, at a promise
+that was made elsewhere, is an old answer (stale-read), unless somebody saw it broken elsewhere too. It is
+fail-open all the same: whoever asks a guard and gets an old answer lets in.
+
+Trap: nobody may have looked. A promise whose key the audit could not read is not kept, it is undecided.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
+from harness.checks.facts.object_pasts import ObjectPast, object_pasts
+from harness.checks.facts.step_effects import Sight, StepEffect
+from harness.checks.facts.timelines import Timelines
+from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.kinds import STALE_READ, UNEXPLAINED
+from harness.model.finding_kind import FindingKind
+from harness.model.judgement import Finding
+from harness.model.words import Cause, FindingSide
+from harness.objects import OBJECTS
+from harness.objects.kind import Breach
+
+
+def judge_objects(timelines: Timelines) -> Counted:
+    findings: list[Finding] = []
+    undecidable: Counter[str] = Counter()
+    for past in object_pasts(timelines):
+        found = [
+            _finding(timelines, past, breach) for breach in past.kind.judge(past.past(timelines.epsilon_us))
+        ]
+        findings += found
+        if not found and _nobody_looked(timelines, past):
+            undecidable[past.kind.findings[0].name] += 1
+    if timelines.clocks_known:
+        return Counted(findings=findings, undecidable=dict(undecidable))
+    undecidable.update(one.name for one in findings)  # their time may have been over
+    return Counted(undecidable=dict(undecidable))
+
+
+def _nobody_looked(timelines: Timelines, past: ObjectPast) -> bool:
+    """Something was promised while it could be lost, and no look since, in its time, tells whether it was."""
+    ends_us = past.kind.holds_until_us(past.past(timelines.epsilon_us))
+    if ends_us is None:
+        return False
+    danger_us = timelines.facts.landmarks.danger_us
+    if danger_us is None:
+        return ends_us > timelines.facts.landmarks.workload_ends_us and not past.audited
+    begun_us, over_us = danger_us
+    if ends_us < begun_us:
+        return False
+    return not any(over_us < one.sent_us and one.done_us < ends_us for one in past.sights.values())
+
+
+def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
+    looks = [past.sights[one.n] for one in breach.looks]
+    promise = None if breach.promise is None else past.effects[breach.promise.n]
+    held = [one for one in looks if promise is None or not _out_of_date(timelines, promise, one)]
+    seen = (held or looks)[0]
+    kind, why = _named(timelines, past, breach.kind, promise, seen, old=not held)
+    operation = promise.operation if promise is not None else seen.operation
+    timeline = past.timeline(operation)
+    says = breach.says.format(it=past.kind.named(past.key))
+    acked = ""
+    if promise is not None:
+        late_s = (seen.sent_us - promise.done_us) / 1e6
+        acked = f", {late_s:.2f} s after operation {promise.operation.id} was acked"
+    return finding(
+        timelines,
+        kind,
+        timeline,
+        promise=promise,
+        seen=seen,
+        why=why,
+        sentence=f"{where(seen)} {says}{acked}.",
+        observations=len(held or looks),
+        side=FindingSide.OPEN if kind is STALE_READ else None,
+    )
+
+
+def _named(
+    timelines: Timelines,
+    past: ObjectPast,
+    kind: FindingKind | None,
+    promise: StepEffect | None,
+    seen: Sight,
+    *,
+    old: bool,
+) -> tuple[FindingKind, Why]:
+    if promise is None or kind is None:
+        return UNEXPLAINED, Why()
+    if old:
+        return STALE_READ, of_old_answer(timelines, seen, promise)
+    for event in timelines.history.events:
+        within = promise.sent_us <= event.t_us and event.t_us - event.error_us <= seen.done_us
+        if event.name == "evicted" and event.key == past.key and within:
+            return kind, Why(cause=Cause.EVICTED, because=f"{event.node} reported its eviction")
+    return kind, of_loss(timelines, promise, seen, promise.operation.shard)
+
+
+def _out_of_date(timelines: Timelines, promise: StepEffect, seen: Sight) -> bool:
+    """A replica or a deposed primary showed it: the promise may well be kept where it was made."""
+    watched = watcher(timelines, seen)
+    return seen.entry is None and watched.standing in STALE and acker(timelines, promise).node != watched.node
+
+
+CHECK = Check(
+    promise="A revocation, a ban, a count of attempts holds for as long as it was promised to.",
+    kinds=(
+        *dict.fromkeys(kind for kept in OBJECTS.values() for kind in kept.findings),
+        STALE_READ,
+        UNEXPLAINED,
+    ),
+    find=judge_objects,
+)

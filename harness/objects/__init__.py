@@ -1,0 +1,29 @@
+"""What a web application keeps in Redis beside its sessions: the objects that behaviours work on.
+
+    kind      what every object says of itself, and the nouns that its model is told in
+    flag      a value that holds for a while: a revocation, a ban
+    counter   counts to a limit within a window: failed log-ins
+
+An object brings everything that the kit must know of it: its key, how the audit reads it, what may be seen
+when (its model), the findings that follow, and what is beyond doubt without a closer look. A behaviour
+(`harness.sessions`) is a recipe over objects. Nothing here talks to Redis: loading, auditing and judging all
+ask the same declaration.
+
+A further object is one line in the table below; a further kind of object is one module as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import CUT_OFF, REVOKED
+from harness.objects.kind import ObjectKind
+
+OBJECTS: Mapping[str, ObjectKind] = {one.prefix: one for one in (REVOKED, CUT_OFF, ATTEMPTS)}
+"""By what their keys begin with."""
+
+
+def object_of(key: str) -> ObjectKind | None:
+    """The object that lies under a key; None: that is the key of no object."""
+    return OBJECTS.get(key.partition("{")[0])

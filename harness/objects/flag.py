@@ -1,0 +1,146 @@
+"""A flag: one value under one key that holds for a while (`SET ... EX`), and then is gone.
+
+Promise: from its ack until its time runs out everybody who asks sees it, or what was put there later.
+
+The model. A look that does not see the flag breaks the promise if the flag was certainly put before the look
+was sent, its earliest end lies behind the look, and nothing may have taken it away in between. A look that
+sees another value breaks it if everything that may have written that value was over before the flag was put.
+What nobody may have written is unexplained. Where a flag is put only once (`SET NX`), putting it is a look as
+well: it was not there before.
+
+Trap: a flag that is put again lives longer, or shorter. The earliest end is that of all that may have been
+put since. That a flag outlives its time is not judged: it guards for longer than it must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
+from harness.model.words import FindingSide, StepKind
+from harness.objects.kind import SOMETHING, VALUE, Breach, Change, Command, Look, Past, Reply, keyed, owner_of
+
+REVOCATION_LOST = FindingKind(
+    name="revocation-lost",
+    side=FindingSide.OPEN,
+    sentence="a token that was revoked, or is older than its user's ban, is valid again",
+    out_of=OutOf.LOGOUTS,
+    traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
+)
+
+SHOWN_OF_OWNER = 8
+"""Letters of a session's id in a sentence, enough to find it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    prefix: str
+    what: str
+    """`the revocation of token`."""
+    lost: FindingKind
+    once: bool = False
+    """Put with NX: whoever puts it has seen that it was not there."""
+
+    @property
+    def findings(self) -> tuple[FindingKind, ...]:
+        return (self.lost,)
+
+    def named(self, key: str) -> str:
+        return f"{self.what} {owner_of(key)[:SHOWN_OF_OWNER]}"
+
+    def key(self, of: str) -> str:
+        return keyed(self.prefix, of)
+
+    def questions(self, key: str) -> tuple[Command, ...]:
+        return (("GET", key), ("PTTL", key))
+
+    def shown(self, replies: Sequence[Reply]) -> tuple[dict[str, str], int | None]:
+        value, pttl_ms = replies
+        return ({} if value is None else {VALUE: str(value)}), pttl_ms
+
+    def looked(self, saw: Mapping[str, str]) -> str | None:
+        return saw.get(VALUE)
+
+    def holds_until_us(self, past: Past) -> float | None:
+        changes = [one for one in past.changes if one.certain and one.does in {StepKind.PUT, StepKind.DROP}]
+        last = max(changes, key=lambda one: one.sent_us, default=None)
+        return None if last is None or last.does is StepKind.DROP else _ends_us(past, last)
+
+    def judge(self, past: Past) -> Sequence[Breach]:
+        return [*self._broken(past), *self._of_nobody(past)]
+
+    def _broken(self, past: Past) -> Iterable[Breach]:
+        """One breach for each promise, with everybody who saw it broken."""
+        found: dict[int, tuple[Change, list[Look]]] = {}
+        for look in sorted(past.looks, key=lambda one: one.sent_us):
+            promise = _contradicted(past, look)
+            if promise is not None:
+                found.setdefault(promise.n, (promise, []))[1].append(look)
+        for promise, looks in found.values():
+            first = looks[0]
+            says = "did not find {it}" if first.value is None else "found an older value of {it}"
+            yield Breach(kind=self.lost, promise=promise, looks=looks, says=says)
+
+    def _of_nobody(self, past: Past) -> Iterable[Breach]:
+        puts = [one for one in past.changes if one.does is StepKind.PUT]
+        looks = [
+            look
+            for look in past.looks
+            if look.value is not None
+            and not any(one.first_us <= look.done_us for one in puts if _may_be(one, look))
+        ]
+        if looks:
+            says = "found {it}, which nobody had put there"
+            yield Breach(kind=None, promise=None, looks=looks, says=says)
+
+
+def _may_be(change: Change, look: Look) -> bool:
+    """Whether the look may have seen what the change put there."""
+    return look.value in {SOMETHING, change.value}
+
+
+def _contradicted(past: Past, look: Look) -> Change | None:
+    """The last promise that the look contradicts."""
+    kept = [
+        one
+        for one in past.changes
+        if one.certain and one.does in {StepKind.PUT, StepKind.DROP} and one.done_us < look.sent_us
+    ]
+    contradicts = _missing if look.value is None else _older
+    broken = [one for one in kept if contradicts(past, one, look)]
+    return max(broken, key=lambda one: one.sent_us, default=None)
+
+
+def _missing(past: Past, put: Change, look: Look) -> bool:
+    if put.does is not StepKind.PUT or look.done_us >= _ends_us(past, put):
+        return False
+    return not any(
+        one.does is StepKind.DROP and one.until_us >= put.first_us and one.first_us <= look.done_us
+        for one in past.changes
+    )
+
+
+def _older(past: Past, change: Change, look: Look) -> bool:
+    """Everything that may have written what was seen was over before the change began."""
+    if change.does is StepKind.PUT and _may_be(change, look):
+        return False
+    writers = [one for one in past.changes if one.does is StepKind.PUT and _may_be(one, look)]
+    return bool(writers) and all(one.until_us < change.first_us for one in writers)
+
+
+def _ends_us(past: Past, put: Change) -> float:
+    """The flag holds until then at the least, whichever of those that may have been put since is the last."""
+    ends = [
+        one.sent_us + one.ttl_us
+        for one in past.changes
+        if one.does is StepKind.PUT and one.until_us >= put.first_us and one.ttl_us is not None
+    ]
+    return min(ends, default=float("inf")) - past.epsilon_us
+
+
+REVOKED = Flag(prefix="revoked:", what="the revocation of token", lost=REVOCATION_LOST)
+"""A token that is refused although it has not expired: a denylist entry."""
+
+CUT_OFF = Flag(prefix="not-before:", what="the ban of user", lost=REVOCATION_LOST)
+"""Whatever was issued to a user before is refused."""

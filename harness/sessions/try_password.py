@@ -1,0 +1,69 @@
+"""Try a password that is wrong. Promise: nobody tries more often within the window than the limit allows.
+
+`INCR attempts:{user}`, and `EXPIRE` with the first of a window, in one script, so that no counter stays for
+ever. The counter is asked before the password is looked at. An INCR is not safe to repeat; sent twice it only
+counts too much.
+
+What to do when Redis does not answer is the application's choice: option `when_unreachable`.
+"""
+
+from __future__ import annotations
+
+from harness.model.records import Step
+from harness.model.scenario import Declaration, Option, OptionType
+from harness.model.words import OperationKind, Outcome, StepKind
+from harness.objects.counter import ATTEMPTS
+from harness.objects.kind import LIMIT, TOTAL
+from harness.sessions.commands import COUNT_WITHIN
+from harness.sessions.guard import told_by_guard, when_unreachable
+from harness.sessions.request import OK, Request
+
+ATTEMPTS_ALLOWED, WINDOW_S = 5, 300.0
+
+WRONG_PASSWORD = "wrong password"
+
+
+class TryPassword:
+    declaration = Declaration(
+        name="try-password",
+        help="count an attempt to log in, and refuse it when there were too many",
+        options=(
+            Option(
+                name="limit",
+                type=OptionType.COUNT,
+                help="attempts in a window that are let in",
+                default=ATTEMPTS_ALLOWED,
+            ),
+            Option(
+                name="window",
+                type=OptionType.DURATION,
+                help="from the first attempt until they count anew",
+                default=WINDOW_S,
+            ),
+            when_unreachable(),
+        ),
+    )
+    kind = OperationKind.WRITE
+    needs_session = True
+
+    async def carry_out(self, request: Request) -> str:
+        limit = int(request.options.get("limit", ATTEMPTS_ALLOWED))
+        step = request.step_on(ATTEMPTS, request.user, StepKind.COUNT, deciding=True)
+        step.added, step.wrote = {TOTAL: 1}, {LIMIT: str(limit)}
+        step.ttl_ms = max(1, round(float(request.options.get("window", WINDOW_S)) * 1000))
+        total = await _count(request, step)
+        told = told_by_guard(request, step, total is not None and total > limit)
+        if told == OK:
+            return WRONG_PASSWORD
+        return told
+
+
+async def _count(request: Request, step: Step) -> int | None:
+    command = ("EVAL", COUNT_WITHIN, "1", step.key, str(step.ttl_ms))
+    answer = await request.alone(step, command, repeat_unanswered=False)
+    step.command = "EVAL (INCR PEXPIRE)"
+    if answer is None or step.outcome is not Outcome.ACKED:
+        return None
+    total = int(str(answer[0]))
+    step.added_now, step.effective = {TOTAL: total}, True
+    return total

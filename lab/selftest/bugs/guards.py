@@ -1,0 +1,138 @@
+"""Bugs about what guards: revocations and limits that are acked and forgotten.
+
+Trap: a revocation that is made a second time, and a count that nobody follows up, hide the deed. That is seen
+in what the clients wrote down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.model.history import History
+from harness.model.records import Operation
+from harness.model.words import Outcome, StepKind
+from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import CUT_OFF, REVOKED
+from harness.objects.kind import TOTAL, owner_of
+from lab.selftest.mischief import Bug, Deed, Setting, one_of
+from lab.selftest.proxy import Upstream
+from lab.selftest.resp import OK, Command, parsed
+
+LIMIT = 3
+
+
+class LostRevocation(Bug):
+    """Answers that a token was revoked, or a user banned, and does not do it, or takes it back."""
+
+    name = "lost-revocation"
+    title = "loses a revocation"
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self._session_of: dict[str, str] = {}
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        return Setting(mix={"read": 20.0, "token-request": 50.0, "revoke-token": 15.0, "ban-user": 15.0})
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        first = commands[0]
+        kept = CUT_OFF if self.variant % 4 < 2 else REVOKED
+        if first.name != "SET" or not first.words[1].startswith(kept.prefix):
+            return None
+        _, key, value, *_ = first.words
+        session = owner_of(key) if kept is REVOKED else self._session_of.get(owner_of(key))
+        if session is None:
+            return None
+        self.take()
+        replies: Sequence[bytes] = [OK]
+        if self.variant % 2:
+            replies = await upstream.ask(commands)
+            await self.node.delete(key)
+        self.done(
+            Deed(
+                session=session,
+                did=f"SET of {key} answered, and nothing is left of it",
+                names=one_of("revocation-lost"),
+                operation=int(value),
+                betrays=StepKind.PUT,
+            )
+        )
+        return replies
+
+    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
+        self._session_of |= _logged_in(commands)
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """Nobody may have revoked it again."""
+        key = operation.steps[0].key
+        return operation.session == deed.session and not any(
+            step.does is StepKind.PUT and step.key == key and (step.done_us or 0) > (operation.sent_us or 0)
+            for one in past.operations
+            if one.id != operation.id
+            for step in one.steps
+        )
+
+
+class ForgottenAttempts(Bug):
+    """Forgets what a limit has counted: at the limit, or below it."""
+
+    name = "forgotten-attempts"
+    title = "forgets attempts"
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self._session_of: dict[str, str] = {}
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        return Setting(
+            mix={"read": 40.0, "try-password": 60.0}, users=12, options={"try-password": {"limit": LIMIT}}
+        )
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        [first, *rest] = commands
+        if first.name != "EVAL" or rest or not first.words[3].startswith(ATTEMPTS.prefix):
+            return None
+        key = first.words[3]
+        session = self._session_of.get(owner_of(key))
+        if session is None:
+            return None
+        self.take()
+        replies = await upstream.ask(commands)
+        counted = int(str(parsed(replies[0])))
+        if (counted >= LIMIT) != bool(self.variant % 2):
+            self.armed = True
+            return replies
+        await self.node.delete(key)
+        self.done(
+            Deed(
+                session=session,
+                did=f"what {key} had counted was forgotten at {counted}",
+                names=one_of("limit-bypassed", *(() if self.variant % 2 else ("count-drift",))),
+                betrays=StepKind.COUNT,
+            )
+        )
+        return replies
+
+    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
+        self._session_of |= _logged_in(commands)
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """The window must have begun with a count whose reply is known."""
+        return any(
+            one.user == operation.user and step.added_now.get(TOTAL) == 1
+            for one in past.operations
+            if one.outcome is Outcome.ACKED and (one.done_us or 0) < (deed.at_us)
+            for step in one.steps
+        )
+
+
+def _logged_in(commands: list[Command]) -> dict[str, str]:
+    """The user and the session of a log-in."""
+    if len(commands) < 3 or commands[0].name != "MULTI" or commands[1].name != "HSET":
+        return {}
+    words = commands[1].words
+    values = dict(zip(words[2::2], words[3::2], strict=True))
+    session = commands[1].session
+    return {values["user_id"]: session} if session is not None and "user_id" in values else {}

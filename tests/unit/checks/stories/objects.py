@@ -1,0 +1,203 @@
+"""Stories about what is kept beside sessions: revocations, bans, counts of attempts."""
+
+from __future__ import annotations
+
+from harness.objects.counter import ATTEMPTS
+from harness.objects.flag import CUT_OFF, REVOKED
+from lab.past import Past
+
+
+def revocation_lost() -> Past:
+    """Acked, not replicated, and the next primary lets the token in."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 2.0)
+    past.put(REVOKED, ann, ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(REVOKED, ann, ann, 5.0)
+    return past
+
+
+def revocation_gone() -> Past:
+    """Nobody asked before the audit did."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0)
+    past.forget(REVOKED, ann, 3.0)
+    return past
+
+
+def revocation_holds() -> Past:
+    """Through a failover that loses nothing."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(REVOKED, ann, ann, 1.5)
+    past.put(REVOKED, ann, ann, 2.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(REVOKED, ann, ann, 5.0)
+    return past
+
+
+def revocation_over() -> Past:
+    """The token would have expired by then."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0, lives=3.0)
+    past.look(REVOKED, ann, ann, 5.1)
+    return past
+
+
+def revocation_asked_for_meanwhile() -> Past:
+    """Who asked while it was under way may be told either."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0, took=0.2)
+    past.look(REVOKED, ann, ann, 2.05)
+    return past
+
+
+def revocation_without_an_answer() -> Past:
+    """Nobody was told that it had been made; it was, and it holds."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0, outcome="unknown", executed=2.4)
+    past.look(REVOKED, ann, ann, 2.2)
+    past.look(REVOKED, ann, ann, 3.0)
+    return past
+
+
+def revocation_that_nobody_read() -> Past:
+    """The primary did not answer the audit."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0)
+    past.silent.add("redis-1")
+    return past
+
+
+def revocation_over_before_anybody_looked() -> Past:
+    """It ran out after the fault, and nobody asked in between."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0, lives=10.0)
+    past.fault(3.0)
+    return past
+
+
+def revoked_by_nobody() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.act(2.0, lambda: past.stores["redis-1"].objects.update({REVOKED.key(ann): ("9", 1e9)}))
+    past.look(REVOKED, ann, ann, 3.0)
+    return past
+
+
+def deposed_guard() -> Past:
+    """A web server that still asks the old primary lets in; on the new one the revocation holds."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 3.0, follow=9.0)
+    past.put(REVOKED, ann, ann, 4.0)
+    past.look(REVOKED, ann, ann, 5.0, node="redis-1")
+    return past
+
+
+def ban_undone() -> Past:
+    """The new primary has an older cut-off: what was issued in between is accepted again."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(CUT_OFF, "ann", ann, 2.0)
+    past.cut_off("redis-2", 3.0)
+    past.put(CUT_OFF, "ann", ann, 4.0)
+    past.fail_over("redis-2", 5.0)
+    past.look(CUT_OFF, "ann", ann, 6.0)
+    return past
+
+
+def banned_twice() -> Past:
+    """Two at once: either may be the last."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(CUT_OFF, "ann", ann, 2.0, took=0.5)
+    past.put(CUT_OFF, "ann", ann, 2.1, took=0.1)
+    past.look(CUT_OFF, "ann", ann, 3.0)
+    return past
+
+
+def limit_bypassed() -> Past:
+    """Three were allowed and made; the counter begins anew within the window."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    for at in (2.0, 2.1, 2.2, 2.3):
+        past.count(ATTEMPTS, "ann", ann, at)
+    past.forget(ATTEMPTS, "ann", 3.0)
+    past.count(ATTEMPTS, "ann", ann, 4.0)
+    return past
+
+
+def limit_bypassed_little_by_little() -> Past:
+    """The limit was never reached, and yet four were let in."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(ATTEMPTS, "ann", ann, 2.0)
+    past.count(ATTEMPTS, "ann", ann, 2.1)
+    past.forget(ATTEMPTS, "ann", 3.0)
+    past.count(ATTEMPTS, "ann", ann, 4.0)
+    past.count(ATTEMPTS, "ann", ann, 4.1)
+    return past
+
+
+def attempt_forgotten() -> Past:
+    """One too few is counted; nobody had more tries than allowed."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(ATTEMPTS, "ann", ann, 2.0)
+    past.forget(ATTEMPTS, "ann", 3.0)
+    past.count(ATTEMPTS, "ann", ann, 4.0)
+    return past
+
+
+def attempts_counted_anew() -> Past:
+    """A new window begins once the old one is over."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    for at in (2.0, 2.1, 2.2, 2.3, 7.1, 7.2):
+        past.count(ATTEMPTS, "ann", ann, at, window=5.0)
+    return past
+
+
+def attempts_at_once() -> Past:
+    """Numbers come back in any order where attempts overlap; one without an answer counts all the same."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(ATTEMPTS, "ann", ann, 2.0, took=0.4)
+    past.count(ATTEMPTS, "ann", ann, 2.1, took=0.1)
+    past.count(ATTEMPTS, "ann", ann, 2.5, outcome="unknown")
+    past.count(ATTEMPTS, "ann", ann, 3.5)
+    return past
+
+
+def attempts_that_nobody_counted() -> Past:
+    """The window ran out after the fault, and nobody tried in between."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(ATTEMPTS, "ann", ann, 2.0, window=10.0)
+    past.fault(3.0)
+    return past
+
+
+def let_in() -> Past:
+    """Redis did not answer, and the application let in."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(REVOKED, ann, ann, 2.0, outcome="unknown", told="let in unchecked")
+    return past
+
+
+def turned_away() -> Past:
+    """Redis did not answer, and the application refused."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(REVOKED, ann, ann, 2.0, outcome="unknown")
+    return past
