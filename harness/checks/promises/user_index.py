@@ -70,18 +70,8 @@ def _still_listed(timelines: Timelines, timeline: Timeline) -> list[Finding]:
     acked = f"though operation {promise.operation.id} was acked"
     listed = f"in the list of {timeline.user}'s sessions"
     if not held:
-        return [
-            finding(
-                timelines,
-                STALE_READ,
-                timeline,
-                promise=promise,
-                seen=seen,
-                why=of_old_answer(timelines, seen, promise),
-                sentence=f"{where(seen)} still read {timeline.named} {listed}, {acked}.",
-                observations=len(undone),
-            )
-        ]
+        sentence = f"{where(seen)} still read {timeline.named} {listed}, {acked}."
+        return [_old_list(timelines, timeline, undone, sentence)]
     if seen.entry is not None:
         still = f"the list of {timeline.user}'s sessions still contains it"
         what = f"{timeline.named} is gone, but {still}, {acked}."
@@ -104,18 +94,25 @@ def _not_named(timelines: Timelines, timeline: Timeline) -> list[Finding]:
         return []
     promise, seen = old[0]
     what = f"{where(seen)} did not read {timeline.named} in the list of {timeline.user}'s sessions"
-    return [
-        finding(
-            timelines,
-            STALE_READ,
-            timeline,
-            promise=promise,
-            seen=seen,
-            why=of_old_answer(timelines, seen, promise),
-            sentence=f"{what}, though operation {promise.operation.id} was acked and a later read has it.",
-            observations=len(old),
-        )
-    ]
+    sentence = f"{what}, though operation {promise.operation.id} was acked and a later read has it."
+    return [_old_list(timelines, timeline, old, sentence)]
+
+
+def _old_list(
+    timelines: Timelines, timeline: Timeline, old: list[tuple[StepEffect, Sight]], sentence: str
+) -> Finding:
+    """The list as it was before the promise. `old`: each promise, and who still saw what was before it."""
+    promise, seen = old[0]
+    return finding(
+        timelines,
+        STALE_READ,
+        timeline,
+        promise=promise,
+        seen=seen,
+        why=of_old_answer(timelines, seen, promise),
+        sentence=sentence,
+        observations=len(old),
+    )
 
 
 def _entered(timelines: Timelines, timeline: Timeline, sight: Sight) -> StepEffect | None:
