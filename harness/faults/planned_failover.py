@@ -153,12 +153,14 @@ def _node(seen: WatchedNode, scene: FaultScene) -> str | None:
 def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scene: FaultScene) -> _Promotion:
     """Ask the candidates for their role until one says that it is the primary now.
 
-    Sentinel disconnects every client of the node that it promotes, this one too: it just asks again.
+    Sentinel disconnects every client of the node that it promotes, this one too: it just asks again. Such a
+    look says nothing, so the promotion may have been right after its last answer as a replica.
     """
     open_to: dict[str, Connection] = {}
-    looked_us = asked_us
+    followed_us = dict.fromkeys(candidates, asked_us)
+    """When each of them was asked that answered, last, that it is a replica."""
 
-    def says_master(node: str) -> bool:
+    def says_master(node: str) -> bool | None:
         try:
             if node not in open_to:
                 open_to[node] = own_nodes.connect(scene, node)
@@ -166,14 +168,17 @@ def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scen
         except NoAnswer:
             if node in open_to:
                 open_to.pop(node).close()
-            return False
+            return None
 
     def promoted() -> _Promotion | None:
-        nonlocal looked_us
-        since_us, looked_us = looked_us, scene.observed.now_us()
-        node = next((node for node in candidates if says_master(node)), None)
-        at_us = scene.observed.now_us()
-        return _Promotion(node, at_us, at_us - since_us) if node else None
+        for node in candidates:
+            began_us, is_master = scene.observed.now_us(), says_master(node)
+            if is_master:
+                at_us = scene.observed.now_us()
+                return _Promotion(node, at_us, at_us - followed_us[node])
+            if is_master is False:
+                followed_us[node] = began_us
+        return None
 
     try:
         return _await(promoted, within_s, f"one of {', '.join(candidates)} to be promoted", scene)

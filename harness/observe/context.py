@@ -10,6 +10,7 @@ from harness.clock import Clock
 from harness.model.credentials import kit_login
 from harness.model.plan import Plan
 from harness.model.seams import Address, Recorder, Secrets, Source, Topology
+from harness.observe.loop_ticks import HEARD_WITHIN_US
 from harness.observe.views import Directory
 from harness.redis_wire.asynchronous import AsyncConnection
 
@@ -28,6 +29,8 @@ class ObserverContext:
     service: str
     shards: Mapping[str, int] = field(default_factory=dict)
     """Live: data node -> the shard that it says it belongs to (`ViewCollector.shards`)."""
+    heard_within_us: Callable[[], int] = lambda: HEARD_WITHIN_US
+    """How long ago a message that is handed over now may have arrived (`LoopTicks`)."""
 
     def connection(self, node: str, source: Source | None = None) -> AsyncConnection:
         """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's

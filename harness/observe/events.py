@@ -6,7 +6,8 @@ FAIL), `elected`, `promoted`, `published` by each observer, and `demoted`, `rebo
 messages of Sentinel keep their own name (`+try-failover`, `+tilt`).
 
 The trap: a change seen by polling happened between two looks; `error_us` reaches back to the moment
-when the look before was sent.
+when the look before was sent. What is heard was said before it is read: by as much as the loop is late, which
+serves the load too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from harness.model.persistence import keys_back
 from harness.model.records import Event, NodeSample
 from harness.model.words import NodeRole
 from harness.observe.context import ObserverContext
-from harness.observe.listening import HEARD_WITHIN_US, listen
+from harness.observe.listening import listen
 from harness.observe.views import ClusterView, SentinelView
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.sentinel import SWITCHED, message
@@ -139,7 +140,7 @@ class SentinelWatch:
     def hear(self, channel: str, text: str) -> None:
         if not channel.startswith(("+", "-")):
             return  # sentinels talk to each other over the same channels
-        moment = Moment(self._context.clock.now_us(), HEARD_WITHIN_US)
+        moment = Moment(self._context.clock.now_us(), self._context.heard_within_us())
         about = message(channel, text).about
         node = self._context.directory.name(about.host, about.port) or None if about else None
         if node is not None and channel == _SUSPECTS:

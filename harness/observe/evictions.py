@@ -20,7 +20,7 @@ from harness.model.seams import Topology
 from harness.model.words import NodePurpose
 from harness.objects import OBJECTS
 from harness.observe.context import ObserverContext, context_of
-from harness.observe.listening import HEARD_WITHIN_US, NOTICED_WITHIN_S, listen
+from harness.observe.listening import NOTICED_WITHIN_S, listen
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.keys import PREFIXES
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
@@ -83,7 +83,7 @@ class EvictionWatch:
 
     def hear(self, _channel: str, key: str) -> None:
         if key.startswith((*PREFIXES, *OBJECTS)):
-            self._tell("evicted", HEARD_WITHIN_US, key=key)
+            self._tell("evicted", self._context.heard_within_us(), key=key)
 
     async def _ready(self) -> None:
         """Before each subscription: the flags are set, and a gap in hearing is written down."""

@@ -12,9 +12,6 @@ from collections.abc import Awaitable, Callable
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.protocol import Command, NoAnswer, Reply
 
-HEARD_WITHIN_US = 20_000
-"""A message is heard at once but for the loop, which serves the load too; see `ClockPair.loop_lag_us`."""
-
 CONNECT_WITHIN_S = 0.5
 PING_EVERY_S = 2.0
 _AGAIN_AFTER_S = 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
 from harness.observe.host import watch_host
 from harness.observe.live_state import LiveState
+from harness.observe.loop_ticks import LoopTicks
 from harness.observe.node_waits import NodeWaits
 from harness.observe.process_states import ProcessStates
 from harness.observe.recovery import RecoveryWatch
@@ -71,6 +73,7 @@ class Observers:
         self._unanswered = unanswered
         self._tasks: list[asyncio.Task[None]] = []
         self._context: ObserverContext
+        self._ticks: LoopTicks
         self._process_states: ProcessStates
         self._recovery: RecoveryWatch
         self._barrier: Barrier
@@ -80,6 +83,8 @@ class Observers:
         self._context = await asyncio.to_thread(
             context_of, self._topology, self.record, self._clock, self._collector.shards
         )
+        self._ticks = LoopTicks(self._clock)
+        self._context = replace(self._context, heard_within_us=self._ticks.heard_within_us)
         self._process_states = ProcessStates(self._context, self._topology, self._collector)
         self._recovery = RecoveryWatch(
             self._context,
@@ -97,6 +102,7 @@ class Observers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ticks.stop()
         for task in self._tasks:
             task.cancel()
         done, _ = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN_S)

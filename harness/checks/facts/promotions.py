@@ -1,9 +1,9 @@
 """Who became primary of which shard, and when: from roles, promotions and publications.
 
-Three witnesses, of which each may be missing: a node that was a replica says that it is primary; a
-`promoted` event; sentinels or cluster nodes publish a new owner. The last one is the only one there is
-where an old primary leads again that never was a replica in between: its successor died before it came
-back, so there was nobody to follow.
+Four witnesses, of which each may be missing: a node that was a replica says that it is primary; a
+`promoted` event; the proof of a fault that asked for the promotion; sentinels or cluster nodes publish a new
+owner. The last one is the only one there is where an old primary leads again that never was a replica in
+between: its successor died before it came back, so there was nobody to follow.
 
 Traps: a restarted old primary calls itself primary for seconds and owns nothing. And whoever heard of a
 change late (it was paused, cut off) publishes it late: its word is new only if it fits no change that is
@@ -19,7 +19,7 @@ from itertools import pairwise
 from harness.checks.facts.shards import Shards
 from harness.model.history import History
 from harness.model.records import Event, NodeSample
-from harness.model.words import NodeRole
+from harness.model.words import NodeRole, Trait
 
 SAME_PROMOTION_US = 3_000_000
 """A `promoted` event and a sampled change of the same node this close are one promotion."""
@@ -60,7 +60,25 @@ def find_owners(
         if shard in owners:  # else the plan has no such shard, and nobody knows who began it
             owners[shard].append(owner)
     _add_published(owners, known, shards, samples)
+    _narrow_handed_over(owners, history, shards)
     return owners
+
+
+def _narrow_handed_over(owners: dict[int, list[Owner]], history: History, shards: Shards) -> None:
+    """Where a fault asked for the promotion, its proof is the best witness: it asked the node a hundred times
+    a second, in a thread of its own. What sentinels say is heard by a loop, which may be late."""
+    asked_for = history.plan.scenario.faults_with(Trait.HANDS_OVER)
+    for event in history.events:
+        shard = shards.of(event.node, event.t_us)
+        if event.name != "effect" or event.fault not in asked_for or shard not in owners:
+            continue
+        begun_us = event.t_us - event.error_us
+        for n, owner in enumerate(owners[shard]):
+            late_us = owner.from_us - event.t_us
+            if owner.node != event.node and begun_us <= owner.by_us and late_us < SAME_PROMOTION_US:
+                from_us = begun_us if late_us > 0 else max(owner.from_us, begun_us)
+                owners[shard][n] = Owner(owner.node, from_us, min(owner.by_us, event.t_us))
+                break
 
 
 def _promoted(

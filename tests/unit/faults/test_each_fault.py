@@ -15,12 +15,13 @@ import pytest
 
 from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect
-from harness.faults import FAULTS
+from harness.faults import FAULTS, planned_failover
 from harness.faults.director import WITHOUT_EFFECT
 from harness.faults.kill import exits
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
 from harness.model.words import BackendKind, NodeRole, TopologyKind, Trait
+from harness.redis_wire.protocol import NoAnswer
 from tests.fakes import FakeWorld, fake_world, make_plan, step
 
 MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
@@ -459,6 +460,32 @@ def test_planned_failover_by_sentinel_is_watched_to_its_end(worlds: Worlds) -> N
     assert world.topology.nodes["redis-2"].role is NodeRole.PRIMARY
     assert "redis-2 says master" in effect.proof
     assert "epoch 1 -> 2" in effect.proof
+
+
+def test_promotion_may_have_been_at_any_moment_since_the_node_was_a_replica(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that gets no answer says nothing: whoever is promoted drops its clients."""
+    answers = iter([["slave"], NoAnswer("dropped"), NoAnswer("dropped"), ["master"]])
+    looked_us: list[int] = []
+    world = worlds(make_plan())
+
+    class Asked:
+        def call(self, *_words: str) -> Any:
+            looked_us.append(world.scene.observed.now_us())
+            answer = next(answers)
+            if isinstance(answer, NoAnswer):
+                raise answer
+            return answer
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("harness.faults.own_nodes.connect", lambda *_: Asked())
+    found = planned_failover._await_promotion(["redis-2"], 0, 5.0, world.scene)
+    assert found.node == "redis-2"
+    assert found.at_us - found.error_us <= looked_us[0] < looked_us[1]
+    assert found.at_us >= looked_us[3]
+    assert found.at_us - found.error_us > 0, "since it said that it is a replica, not since it was asked"
 
 
 def test_planned_failover_that_is_refused_has_no_effect(worlds: Worlds) -> None:

@@ -87,7 +87,7 @@ def deleted_twice(again: float) -> Past:
 def test_no_tale_is_told_what_no_server_answers() -> None:
     """A hash without a field is none: such an answer looks like absence in a history, and brute force would
     call it impossible."""
-    dice = random.Random(2)
+    dice = random.Random(4)
     for n in range(times(3000, 600)):
         tale = tell(dice, 1 + 10 * n, guarded=False, witnesses=n % 2 == 0, wrong=True)
         answers = [one.told for one in tale.attempts() if one.answered and one.request.act is Act.READ]

@@ -14,6 +14,7 @@ from harness.model.seams import Address, Secrets, Source
 from harness.model.words import TopologyKind
 from harness.observe.context import ObserverContext
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
+from harness.observe.loop_ticks import HEARD_WITHIN_US
 from harness.observe.views import ClusterNode, ClusterView, Directory, SentinelView
 from tests import builders_observe as a
 
@@ -167,6 +168,15 @@ def test_events_name_the_shard_that_a_node_belongs_to_now() -> None:
 
 def sentinel_watch(place: ObserverContext, suspicions: Suspicions, name: str = "sentinel-1") -> SentinelWatch:
     return SentinelWatch(place, name, suspicions, RoleWatch(place))
+
+
+def test_what_a_late_loop_hears_may_be_old() -> None:
+    """A message's error is as large as the loop was late; on one that is on time it is small."""
+    place, events = context()
+    for late in (place, replace(place, heard_within_us=lambda: 700_000)):
+        watch = SentinelWatch(late, "sentinel-1", Suspicions(late), RoleWatch(late))
+        watch.hear("+elected-leader", "master sessions 10.0.0.1 7000")
+    assert [one.error_us for one in events] == [HEARD_WITHIN_US, 700_000]
 
 
 def test_sentinels_messages_become_the_kits_names() -> None:

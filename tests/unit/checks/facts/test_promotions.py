@@ -381,3 +381,26 @@ def test_failovers_of_one_shard_or_of_all_in_their_order() -> None:
     nodes = facts_of(history).ownership
     assert [one.node for one in nodes.failovers(0)] == ["redis-4", "redis-8"]
     assert [one.node for one in nodes.failovers(0, 2)] == ["redis-8"]
+
+
+def handed_over(*, effect_s: float, ordered_s: float | None = None, kind: str = "planned failover") -> Owner:
+    """redis-2 was a replica at 9.8 s and is primary at 11.5 s; a fault asked for that, and proved it."""
+    sketch = Sketch(fault_kinds=(kind,))
+    sketch.sample("redis-1", 9.8, role="primary", run_id="a")
+    sketch.sample("redis-2", 9.8, role="replica", run_id="b")
+    sketch.sample("redis-2", 11.5, role="primary", run_id="b")
+    sketch.event("effect", effect_s, source="fault 1", node="redis-1", error_s=0.03, fault=1)
+    if ordered_s is not None:
+        sketch.event("+failover-state-wait-promotion", ordered_s, node="redis-2", error_s=0.02)
+    return facts_of(sketch.history()).ownership.owners[1][1]
+
+
+def test_fault_that_asked_for_a_promotion_is_its_best_witness() -> None:
+    """Seen on a late loop: it read the sentinel's message after the node had said that it is primary, so a
+    write that the old primary acked meanwhile seemed to come before the promotion."""
+    assert handed_over(effect_s=10.3) == Owner("redis-2", us(10.27), us(10.3))
+    assert handed_over(effect_s=10.3, ordered_s=10.29) == Owner("redis-2", us(10.27), us(10.3))
+    assert handed_over(effect_s=10.3, ordered_s=10.295).from_us == us(10.275)
+    assert handed_over(effect_s=10.3, ordered_s=10.4) == Owner("redis-2", us(10.27), us(10.3))
+    other = handed_over(effect_s=10.3, kind="kill")
+    assert (other.from_us, other.by_us) == (us(9.8) - 500, us(11.5))
