@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+DISCARD_PORT = 9
+"""What is sent to see whether a link drops it goes to this port of the other end: nothing listens there."""
+
 Pair = frozenset[str]
 """The two ends of a link, by name."""
 

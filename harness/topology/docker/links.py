@@ -26,7 +26,7 @@ from typing import Any
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.seams import Address, Source
-from harness.topology.base.cuts import Cuts, Pair
+from harness.topology.base.cuts import DISCARD_PORT, Cuts, Pair
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.image import any_debian_image
 
@@ -36,7 +36,6 @@ DROPS_WITHIN_S = 3.0
 """Something is sent over every cut link at once, so a rule that works has counted within milliseconds."""
 
 _SCRIPT_S = 20.0
-_DISCARD_PORT = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +144,7 @@ class Links:
         lines = [rule for peer in peers for rule in peer.rules()]
         table = "\n".join(["*filter", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT"])
         probes = [
-            f"(echo >/dev/udp/{peer.host}/{_DISCARD_PORT}) 2>/dev/null || true"
+            f"(echo >/dev/udp/{peer.host}/{DISCARD_PORT}) 2>/dev/null || true"
             for peer in peers
             if peer.ports is None
         ]

@@ -29,7 +29,7 @@ from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
-from harness.topology.base.cuts import Cuts, Recorded
+from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded
 from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.run_record import RESERVATION
@@ -45,7 +45,6 @@ _UNANSWERED_AFTER_S = 0.1
 _OBSERVER_ANSWERED_WITHIN_S = 2.0
 _GONE_WITHIN_S = 5.0
 _POLL_MS = 20
-_DISCARD_PORT = 9
 
 
 def free_subnets(taken: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
@@ -239,7 +238,7 @@ class Network:
 
     def _attempt(self, source: str, target: str, attempts: contextlib.ExitStack) -> socket.socket:
         """A connection that is being made from one place to another."""
-        address = self.addresses.get(target) or Address(self._hosts[target], _DISCARD_PORT)
+        address = self.addresses.get(target) or Address(self._hosts[target], DISCARD_PORT)
         here = self._namespaces.get(source) if source else None
         attempt = attempts.enter_context(here.run(_stream_socket) if here else _stream_socket())
         attempt.bind((self._hosts[source], 0))
