@@ -88,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
         help="a history as JSON lines, one operation per line, of any store of registers",
     )
     judge.add_argument("--partial", action="store_true", help="accept an incomplete last line of FILE")
+    _of_a_run(
+        verb("decide", "many:decide", "make the page that a team can choose a topology or a setting by")
+    )
     merging = verb("merge", "many:merge", "put results together to one, such as the shards of a matrix")
     merging.add_argument("parts", type=_path, nargs="+", metavar="RESULT", help="results folders")
     merging.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")

@@ -1,4 +1,4 @@
-"""`compare` and `merge`: what is done with several suites."""
+"""`compare`, `decide` and `merge`: what is done with several suites."""
 
 from __future__ import annotations
 
@@ -8,18 +8,38 @@ from pathlib import Path
 
 from harness import output, saved
 from harness.errors import ExitStatus, UsageError
+from harness.many.candidates import candidates_of
+from harness.many.cells import cells_of
 from harness.many.compare import compare as compared_with
 from harness.many.summary import SIZE_MAX, Summary, read_summary
 from harness.report.comparison import markdown, show_comparison
+from harness.report.decision import decision, in_short
 from harness.report.terminal import show
-from harness.safe_files import read_file
-from harness.saved.folders import own_folder
+from harness.safe_files import read_file, write_file
+from harness.saved.folders import near, own_folder
+
+DECISION = "decide.html"
+"""The page, in the folder of the results that it is about."""
 
 
 def merge(options: argparse.Namespace) -> int:
     merged = saved.merge([Path(part) for part in options.parts], Path(options.out))
     show(merged, sys.stdout)
     return merged.exit_code
+
+
+def decide(options: argparse.Namespace) -> int:
+    folder = own_folder(Path(options.run))
+    suite = saved.load(folder)
+    cells = cells_of(suite.results)
+    candidates = candidates_of(cells)
+    if not candidates:
+        raise UsageError(f"{options.run}: expected runs to decide by, found none that was not skipped")
+    write_file(folder / DECISION, decision(suite, cells).encode())
+    for line in in_short(candidates):
+        output.say(line)
+    output.say(f"page: {near(folder)}/{DECISION}")
+    return ExitStatus.PASSED
 
 
 def compare(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.model.judgement import INFINITE, Interval, Judgement
-from harness.model.words import Phase
+from harness.model.words import OperationKind, Outcome, Phase
 
 NOTHING = Interval(low=0.0, high=0.0)
 
@@ -35,6 +35,26 @@ def _let_in(judgement: Judgement) -> Interval | None:
 def _longest_outage(judgement: Judgement) -> Interval:
     worst = judgement.metrics.worst_outage
     return NOTHING if worst is None else worst.duration_s
+
+
+def _nobody_logged_in(judgement: Judgement) -> Interval:
+    """The longest time in which no log-in succeeded anywhere, whichever web server somebody came to."""
+    windows = [
+        one.duration_s
+        for one in judgement.metrics.outages
+        if one.kind == OperationKind.LOGIN and one.group == "all"
+    ]
+    return max(windows, key=lambda one: (one.low, one.high), default=NOTHING)
+
+
+def _refused_percent(judgement: Judgement) -> Interval | None:
+    """Requests that were refused, or got no answer, of all that were sent."""
+    counts = judgement.metrics.operations
+    sent = sum(counts.get(one, 0) for one in (Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN))
+    if not sent:
+        return None
+    share = 100 * (1 - counts.get(Outcome.ACKED, 0) / sent)
+    return Interval(low=share, high=share)
 
 
 def _without_survivor(judgement: Judgement) -> Interval:
@@ -68,6 +88,8 @@ FIGURES = (
     Figure(name="logged out", unit="users", of=_logged_out),
     Figure(name="got in wrongly", unit="findings", of=_let_in),
     Figure(name="longest outage", unit="s", of=_longest_outage),
+    Figure(name="nobody could log in", unit="s", of=_nobody_logged_in),
+    Figure(name="refused", unit="%", of=_refused_percent),
     Figure(name="no surviving write", unit="s", of=_without_survivor),
     Figure(name="acked writes lost", unit="writes", of=_writes_lost),
     Figure(name="logouts failed", unit="sessions", of=_logouts_failed),

@@ -104,6 +104,12 @@ def told_apart(variant: str, seed: int | None) -> str:
     return ", ".join(filter(None, (variant, "" if seed is None else f"seed {seed}")))
 
 
+def setting_in_short(setting: str) -> str:
+    """`down_after=5s`, of a whole `path=value`."""
+    path, _, value = setting.partition("=")
+    return f"{path.rpartition('.')[2]}={value}"
+
+
 def labelled(name: str, variant: str) -> str:
     """`primary killed (ours, redis-7.0)`; the name alone where nothing must be told apart."""
     return f"{name} ({variant})" if variant else name

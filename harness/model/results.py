@@ -75,6 +75,8 @@ class ScenarioResult:
     """As in the plan: what tells it from the other runs of the same scenario."""
     varied: tuple[str, ...] = ()
     """As in the plan: its values of the settings that take several in the suite."""
+    nodes: int = 0
+    """Redis and Sentinel processes of the topology; 0: a run from before they were counted."""
     repeated: bool = False
     """As in the plan: the suite has this run with other seeds, too."""
     advice: str
@@ -120,6 +122,7 @@ class ScenarioResult:
             seed=plan.seed,
             variant=plan.variant,
             varied=plan.varied,
+            nodes=len(plan.nodes),
             repeated=plan.repeated,
             changed=plan.changed,
             left_out=deployment.topology.everything_left_out,

@@ -133,7 +133,9 @@ def interval_text(interval: Interval, unit: str) -> str:
 def quantity(value: float, unit: str) -> str:
     if unit == "s":
         return seconds(value)
-    return seconds(value / 1000) if unit == "ms" else f"{value:.6g}"
+    if unit == "ms":
+        return seconds(value / 1000)
+    return f"{value:.1f} %" if unit == "%" else f"{value:.6g}"
 
 
 def _why(cell: Cell) -> list[str]:

@@ -40,7 +40,7 @@ def page(result: ScenarioResult, past: History) -> str:
     judgement = result.judgement
     assert judgement is not None, "only judged results have a page"
     return (
-        _templates()
+        templates()
         .get_template("scenario.html")
         .render(
             result=result,
@@ -62,14 +62,14 @@ def page(result: ScenarioResult, past: History) -> str:
 
 def page_of_damage(result: ScenarioResult) -> str:
     """The page of a run that cannot be judged."""
-    return _templates().get_template("damaged.html").render(result=result, word=words.verdict_word(result))
+    return templates().get_template("damaged.html").render(result=result, word=words.verdict_word(result))
 
 
 def index(suite: SuiteResult) -> str:
     """The suite's page: the closing table, each row a link, and what went wrong in full."""
     cells = cells_of(suite.results)
     return (
-        _templates()
+        templates()
         .get_template("suite.html")
         .render(
             suite=suite,
@@ -176,7 +176,7 @@ def _harmless(value: object) -> object:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(default=True),

@@ -15,7 +15,7 @@ from harness.checks.promises.table import FINDINGS
 from harness.errors import UsageError
 from harness.faults import FAULTS
 from harness.model.command_words import SEED_MAX
-from harness.model.plan import Plan
+from harness.model.plan import Plan, setting_in_short
 from harness.model.scenario import Scenario
 from harness.running.ground import Ground
 from harness.running.selection import Chosen
@@ -79,14 +79,8 @@ def _variant(plan: Plan, others: Sequence[Plan], names: dict[str, str]) -> str:
         words.append(names[plan.key.deployment])
     if len({one.key.engine for one in others}) > 1:
         words.append(plan.key.engine or "engine of this machine")
-    words += map(_setting_in_short, plan.varied)
+    words += map(setting_in_short, plan.varied)
     return ", ".join(words)
-
-
-def _setting_in_short(setting: str) -> str:
-    """`down_after=5s`, of the whole path."""
-    path, _, value = setting.partition("=")
-    return f"{path.rpartition('.')[2]}={value}"
 
 
 def _deployment_names(plans: Iterable[Plan]) -> dict[str, str]:

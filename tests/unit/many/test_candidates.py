@@ -1,0 +1,137 @@
+"""What a team chooses between: nobody is called better by chance, or for a question that was not asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.many.candidates import candidates_of
+from harness.many.cells import cells_of
+from harness.model.judgement import Interval, Window
+from harness.model.results import ScenarioResult
+from harness.model.words import Shows, Verdict
+from harness.report.decision import decision
+from harness.report.write import write_suite
+from tests.builders_results import judgement, result, suite
+
+
+def runs(
+    topology: str,
+    *outages: float,
+    verdict: Verdict = Verdict.PASS,
+    file: str = "kill.yaml",
+    shows: Shows = Shows.PROMISE,
+) -> list[ScenarioResult]:
+    """One run for each outage, in seconds."""
+    found = []
+    for seed, outage in enumerate(outages):
+        judged = judgement(verdict, shows)
+        worst = Window(
+            kind="write", group="web-1", start_s=0, duration_s=Interval(low=outage, high=outage), failed=1
+        )
+        metrics = replace(judged.metrics, worst_outage=worst)
+        found.append(
+            replace(
+                result(verdict, shows),
+                topology=topology,
+                file=file,
+                deployment_file=f"{topology}.yaml",
+                deployment=topology,
+                seed=seed,
+                nodes=6,
+                run_dir=f"{topology}-{seed}",
+                judgement=replace(judged, metrics=metrics),
+            )
+        )
+    return found
+
+
+def beaten(*results: list[ScenarioResult]) -> dict[str, list[str]]:
+    found = candidates_of(cells_of([one for some in results for one in some]))
+    return {
+        one.label.partition(",")[0]: [other.by.partition(",")[0] for other in one.beaten] for one in found
+    }
+
+
+def test_a_choice_is_beaten_where_no_run_came_near() -> None:
+    """Better in the outage, alike in everything else."""
+    assert beaten(runs("cluster", 1, 2, 3), runs("sentinel", 4, 5, 6)) == {
+        "cluster": [],
+        "sentinel": ["cluster"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sentinel"),
+    [
+        (runs("cluster", 1, 2, 5), runs("sentinel", 4, 5, 6)),
+        (runs("cluster", 1), runs("sentinel", 4)),
+        (runs("cluster", 1, 2, verdict=Verdict.FAIL), runs("sentinel", 4, 5)),
+        (runs("cluster", 1, 2), runs("sentinel", 4, 5, file="other.yaml")),
+        (runs("cluster", 1, 2), runs("sentinel", 1, 2)),
+    ],
+    ids=["ranges overlap", "one run each", "worse in what it keeps", "other questions", "alike"],
+)
+def test_otherwise_nothing_is_beaten(cluster: list[ScenarioResult], sentinel: list[ScenarioResult]) -> None:
+    """Chance, a single run, a broken promise and another scenario are no victory."""
+    assert beaten(cluster, sentinel) == {"cluster": [], "sentinel": []}
+
+
+def test_a_promise_that_holds_beats_one_that_breaks() -> None:
+    """With the same times."""
+    assert beaten(runs("cluster", 1, 2), runs("sentinel", 1, 2, verdict=Verdict.FAIL))["sentinel"] == [
+        "cluster"
+    ]
+
+
+def test_figures_are_those_of_the_worst_promise() -> None:
+    """A weakness that is triggered on purpose is no figure of what is promised."""
+    (one,) = candidates_of(
+        cells_of(
+            [
+                *runs("sentinel", 1, 2),
+                *runs("sentinel", 7, 9, file="b.yaml"),
+                *runs("sentinel", 99, 99, file="c.yaml", shows=Shows.WEAKNESS),
+            ]
+        )
+    )
+    assert one.worst["longest outage"].spread.median == Interval(low=8, high=8)
+    assert (one.kept.seen, one.kept.runs, one.nodes) == (4, 4, 6)
+    assert [cell.first.file for cell in one.weaknesses] == ["c.yaml"]
+
+
+def test_the_page_links_every_figure_to_its_runs() -> None:
+    """A reader who distrusts a cell gets its histories; a skipped cell is listed."""
+    results = [*runs("sentinel", 1, 2), *runs("cluster", 4, 5)]
+    skipped = replace(result(Verdict.SKIPPED), name="other", file="x", why="no proxy here")
+    whole = suite(*results, skipped)
+    html = decision(whole, cells_of(whole.results))
+    for one in results:
+        assert f'href="./{one.run_dir}/index.html"' in html
+    assert 'href="#cell-1"' in html
+    assert 'id="cell-1"' in html
+    assert "Beaten by" in html
+    assert "no proxy here" in html
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_the_command_writes_the_page_beside_the_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says in short what it says."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    write_suite(replace(suite(*runs("cluster", 1, 2), *runs("sentinel", 4, 5)), directory=str(folder)))
+    assert main(["decide", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "sentinel, sentinel, Redis 7.0.15: promises kept in 2 of 2 runs; longest outage 4.5 s (4.0 s to 5.0 s)"
+        in said
+    )
+    assert "  beaten by cluster, cluster, Redis 7.0.15: longest outage (primary killed)" in said
+    assert (folder / "decide.html").read_text().startswith("<!doctype html>")
+    write_suite(replace(suite(result(Verdict.SKIPPED)), directory=str(folder)))
+    assert main(["decide", str(folder)]) == 2
