@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from harness.many.difference import corrected, of_figures, of_rates
 from harness.many.statistics import rate
-from harness.model.cells import Cell, Rate, Spread
+from harness.model.cells import CONFIDENCE, Cell, Rate, Spread
 from harness.model.plan import setting_in_short
 from harness.model.words import Shows, Verdict
-
-RUNS_TO_COMPARE = 2
-"""A single run has no range that another one could lie outside of."""
 
 
 class Side(IntEnum):
@@ -35,7 +33,7 @@ class Worst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beaten:
-    """Another candidate that is better in something and worse in nothing."""
+    """Another candidate that is better in something and worse in nothing, beyond what chance makes."""
 
     by: str
     where: tuple[str, ...]
@@ -112,48 +110,68 @@ def _beaten(one: Candidate, all_of: Sequence[Candidate]) -> Iterator[Beaten]:
     for other in all_of:
         if other is one or not _asked_the_same(one, other):
             continue
-        sides = dict(_sides(other, one))
-        better = tuple(name for name, side in sides.items() if side is Side.BETTER)
-        if better and Side.WORSE not in sides.values():
-            yield Beaten(by=other.label, where=better)
+        found = list(_contests(other, one))
+        chances = corrected([contest.chance for contest in found])
+        better = [
+            contest.name
+            for contest, chance in zip(found, chances, strict=True)
+            if contest.side is Side.BETTER and chance < 1 - CONFIDENCE
+        ]
+        if better and not any(
+            contest.side is Side.WORSE and (contest.certain or chance < 1 - CONFIDENCE)
+            for contest, chance in zip(found, chances, strict=True)
+        ):
+            yield Beaten(by=other.label, where=tuple(better))
 
 
 def _asked_the_same(one: Candidate, other: Candidate) -> bool:
     return {cell.first.file for cell in one.cells} == {cell.first.file for cell in other.cells}
 
 
-def _sides(one: Candidate, other: Candidate) -> Iterator[tuple[str, Side]]:
-    """How `one` compares with `other`, figure by figure. Better or worse: no run of the one came near any
-    run of the other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contest:
+    """Two candidates in one figure of one scenario."""
+
+    name: str
+    side: Side
+    chance: float
+    """Of a difference like this if both were alike."""
+    certain: bool = False
+    """It needs no statistics: a promise was broken."""
+
+
+def _contests(one: Candidate, other: Candidate) -> Iterator[_Contest]:
+    """How `one` compares with `other`."""
     others = {cell.first.file: cell for cell in other.cells}
     for cell in one.cells:
         counterpart = others[cell.first.file]
-        name = cell.first.name
-        if min(cell.kept.runs, counterpart.kept.runs):
-            yield f"kept ({name})", _of_verdicts(cell, counterpart)
+        yield _of_verdicts(cell, counterpart)
         theirs = {spread.name: spread for spread in counterpart.spreads}
         for spread in cell.spreads:
             if spread.name in theirs:
-                yield f"{spread.name} ({name})", _of_ranges(spread, theirs[spread.name])
+                yield _of_figure(spread, theirs[spread.name], cell.first.name)
 
 
-def _of_verdicts(one: Cell, other: Cell) -> Side:
-    """A promise that some run broke is worse than one that none did. A weakness is worse if it was always
-    shown, and never in the other."""
-    if one.first.shows is Shows.PROMISE:
-        return Side((one.verdict is Verdict.FAIL) - (other.verdict is Verdict.FAIL))
-    if {_shown(one), _shown(other)} == {0.0, 1.0}:
-        return Side.WORSE if _shown(one) else Side.BETTER
-    return Side.ALIKE
+def _of_verdicts(one: Cell, other: Cell) -> _Contest:
+    """Of a weakness, less often shown is better."""
+    kept, theirs = one.kept, other.kept
+    more = kept.seen * theirs.runs - theirs.seen * kept.runs
+    promise = one.first.shows is Shows.PROMISE
+    return _Contest(
+        name=f"{'kept' if promise else 'shown'} ({one.first.name})",
+        side=_side(-more if promise else more),
+        chance=of_rates((kept.seen, theirs.seen), (kept.runs, theirs.runs)),
+        certain=promise and one.verdict is Verdict.FAIL and other.verdict is not Verdict.FAIL,
+    )
 
 
-def _shown(cell: Cell) -> float:
-    return cell.kept.seen / cell.kept.runs
+def _of_figure(one: Spread, other: Spread, scenario: str) -> _Contest:
+    return _Contest(
+        name=f"{one.name} ({scenario})",
+        side=_side((one.median.low > other.median.high) - (one.median.high < other.median.low)),
+        chance=of_figures(one.values, other.values),
+    )
 
 
-def _of_ranges(one: Spread, other: Spread) -> Side:
-    if min(len(one.values), len(other.values)) < RUNS_TO_COMPARE:
-        return Side.ALIKE
-    if one.range.high < other.range.low:
-        return Side.BETTER
-    return Side.WORSE if one.range.low > other.range.high else Side.ALIKE
+def _side(more: int) -> Side:
+    return Side((more > 0) - (more < 0))

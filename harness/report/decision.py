@@ -1,7 +1,7 @@
 """The page that a team decides from: candidates as rows, what each costs as columns, and the runs behind it.
 
 One self-contained file beside the runs that it links to. It says only what the runs carry: medians with
-their range and number, and who is better only where no run came near.
+their range and number, and who is better only where chance does not explain it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def row(candidate: Candidate, numbers: dict[int, int]) -> Row:
         share=share_text(candidate.kept),
         figures=tuple(_figures(candidate, numbers)),
         beaten=tuple(
-            f"{one.by}: better in {'; '.join(one.where)}; worse in nothing" for one in candidate.beaten
+            f"{one.by}: better in {'; '.join(one.where)}; worse in nothing beyond chance"
+            for one in candidate.beaten
         ),
         weaknesses=tuple(_weakness(one) for one in candidate.weaknesses),
     )
