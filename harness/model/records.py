@@ -204,7 +204,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
     `agreed`, `elected`, `published`, `rebooted`, `cleared` (no longer suspected); eviction `evicted`
     (per key), `evictions-missed` (nobody listened within its error), `flushed`, `configured` (a
     setting that the kit changed); `cannot-fail-over` (a cluster's replica, in its log, where nobody took
-    over); Sentinel's other messages as it spells them (`+tilt`);
+    over); `cannot-log-in` (a replica, in its log, whose primary refuses it); Sentinel's other messages as it
+    spells them (`+tilt`);
     web server `web-server-killed`, `redirected`; `ready`; `interrupted`.
     """
 

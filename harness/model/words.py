@@ -194,6 +194,8 @@ class Cause(StrEnum):
     NO_GOOD_REPLICA = "no good replica"
     NOT_ELECTED = "no sentinel elected"
     NOT_PROMOTED_IN_TIME = "replica not promoted in time"
+    COMMAND_RENAMED = "command renamed"
+    CANNOT_LOG_IN = "replica cannot log in"
     TILT = "sentinels in TILT mode"
     NO_QUORUM = "quorum not reached"
     CUT_OFF_TOO_LONG = "replica cut off for too long"

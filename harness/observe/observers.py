@@ -20,7 +20,6 @@ from harness.observe.audit import AuditedSession, audit
 from harness.observe.barrier import Barrier
 from harness.observe.context import ObserverContext, context_of
 from harness.observe.deposed import DeposedWatch
-from harness.observe.election_refusals import record_refusals
 from harness.observe.events import ClusterWatch, RoleWatch, SentinelWatch, Suspicions
 from harness.observe.evictions import EvictionWatch, session_nodes
 from harness.observe.forensic import Forensics
@@ -30,8 +29,9 @@ from harness.observe.loop_ticks import LoopTicks
 from harness.observe.node_waits import NodeWaits
 from harness.observe.process_states import ProcessStates
 from harness.observe.recovery import RecoveryWatch
+from harness.observe.refusals_in_logs import record_refusals
 from harness.observe.samples import NodeAnswer, sample_node, sample_sentinel
-from harness.observe.topology_view import ViewCollector, clustered
+from harness.observe.topology_view import ViewCollector
 
 _FIRST_LOOK_WITHIN_S = 3.0
 _STOP_WITHIN_S = 1.0
@@ -128,7 +128,7 @@ class Observers:
         """
         missing = await self._recovery.recovered(within_s)
         self._raise_crash(self._tasks)
-        if missing and clustered(self._plan):
+        if missing:
             since_us = self.observed.last_effect_us() or 0
             await asyncio.to_thread(record_refusals, self._context, self._topology, since_us)
         return missing

@@ -43,13 +43,17 @@ LINTED = (
 
 _USE: Mapping[FileKind, str] = {
     FileKind.REDIS_CONF: (
-        "its lines go under 'redis' in the 'topology' of a deployment file; to check it: failover-kit lint {}"
+        "name it in the 'topology' of a deployment file, as 'redis_conf: {0}'; "
+        "to check it: failover-kit lint {0}"
     ),
     FileKind.SENTINEL_CONF: (
-        "its lines go under 'sentinel' in the 'topology' of a deployment file; "
-        "to check it: failover-kit lint {}"
+        "name it in the 'topology' of a deployment file, as 'sentinel_conf: {0}'; "
+        "to check it: failover-kit lint {0}"
     ),
-    FileKind.USERS_ACL: "to check it: failover-kit lint {}",
+    FileKind.USERS_ACL: (
+        "name it in the 'topology' of a deployment file, as 'users_acl: {0}'; "
+        "to check it: failover-kit lint {0}"
+    ),
     FileKind.COMPOSE: (
         "write a deployment file with the topology that it starts; to check it: failover-kit lint {}"
     ),

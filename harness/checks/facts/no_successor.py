@@ -12,10 +12,13 @@ story of a detour.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.checks.facts.of_run import Facts
+from harness.model.credentials import has_own
+from harness.model.directives import used
 from harness.model.history import History
+from harness.model.plan import Plan
 from harness.model.records import Event
 from harness.model.words import Cause
 
@@ -38,6 +41,12 @@ REFUSALS: Mapping[str, tuple[Cause, str]] = {
 }
 
 
+REFUSED_LOGIN = "cannot-log-in"
+"""Event: a replica, asked by its log, says what its primary answered."""
+SENT_BY_SENTINELS = frozenset({"config", "slaveof", "replicaof"})
+"""What makes a replica a primary, and may have another name at a node."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastWord:
     cause: Cause
@@ -53,8 +62,54 @@ class LastWord:
         return f"{self.text} ({self.event.source}: {self.event.name})"
 
 
-def aborted(events: Iterable[Event]) -> LastWord | None:
+def aborted(events: Iterable[Event], plan: Plan) -> LastWord | None:
     """The last of these at which Sentinel gave a failover up, or stood still."""
+    word = _given_up(events)
+    renamed = renamed_for_sentinels(plan)
+    if word is None or word.cause is not Cause.NOT_PROMOTED_IN_TIME or not renamed:
+        return word
+    names = " and ".join(renamed)
+    text = f"the chosen replica does not know {names}, which is renamed there"
+    return replace(word, cause=Cause.COMMAND_RENAMED, text=text)
+
+
+def renamed_for_sentinels(plan: Plan) -> list[str]:
+    """Commands that sentinels send under a name that data nodes do not know, by their configuration."""
+    told = {
+        one.arguments[-2].lower(): one.arguments[-1]
+        for sentinel in plan.sentinels()
+        for one in used(sentinel.directives)
+        if one.name == "sentinel rename-command" and len(one.arguments) > 1
+    }
+    return sorted(
+        {
+            one.arguments[0].upper()
+            for node in plan.data_nodes()
+            for one in used(node.directives)
+            if one.name == "rename-command"
+            and one.arguments[0].lower() in SENT_BY_SENTINELS
+            and told.get(one.arguments[0].lower()) != one.arguments[-1]
+        }
+    )
+
+
+def refused_login(facts: Facts) -> LastWord | None:
+    """A replica that its primary lets nobody in for: it is there, and stays empty or old."""
+    plan = facts.history.plan
+    said = [event for event in facts.history.events if event.name == REFUSED_LOGIN and event.node]
+    if not said:
+        return None
+    event = said[-1]
+    node = plan.node(event.node or "")
+    missing = has_own(plan.data_nodes()) and not any(
+        one.name in {"masterauth", "primaryauth"} for one in used(node.directives)
+    )
+    why = "it has no masterauth" if missing else "its masterauth or masteruser is refused"
+    text = f"{node.name} cannot log in at its primary: {why}: {event.detail}"
+    return LastWord(cause=Cause.CANNOT_LOG_IN, text=text, event=event)
+
+
+def _given_up(events: Iterable[Event]) -> LastWord | None:
     word: LastWord | None = None
     still: dict[str, Event] = {}
     for event in events:
@@ -93,7 +148,7 @@ def last_word(facts: Facts, shard: int, begin_us: float, until_us: float) -> Las
 def _of_sentinels(
     history: History, heard: list[Event], suspecting: set[str], *, agreed: bool, node: str | None
 ) -> LastWord:
-    if (word := aborted(heard)) is not None:
+    if (word := aborted(heard, history.plan)) is not None:
         return word
     quorum, voters = history.plan.scenario.deployment.topology.effective_quorum, history.plan.sentinels()
     if not voters:

@@ -7,7 +7,7 @@ came, its node may have been well.
 from __future__ import annotations
 
 from harness.checks.facts.failovers import triggers
-from harness.checks.facts.no_successor import LastWord, last_word
+from harness.checks.facts.no_successor import LastWord, last_word, refused_login
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
@@ -36,7 +36,7 @@ def judge_recovery(timelines: Timelines) -> Counted:
     if closing.unseen:
         return Counted(undecidable={NO_RECOVERY.name: 1})
     missing = closing.not_recovered
-    word = _word_of(timelines.facts)
+    word = _word_of(timelines.facts) or refused_login(timelines.facts)
     last = "" if word is None else f" The last report: {word.told}."
     return Counted(
         findings=[

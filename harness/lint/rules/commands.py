@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.lint.acl import REPLICA_NEEDS, SENTINEL_NEEDS, User, read_users
-from harness.lint.rule import Hit, Rule, Severity
+from harness.lint.rule import Hit, Proof, Rule, Severity
 from harness.lint.subjects import Given, Group, Place, Setting
 from harness.scenario.file_kind import FileKind
 
@@ -120,7 +120,7 @@ RULES = (
         "instead of renaming. For commands of replicas there is no such setting.",
         kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE),
         look=_renamed,
-        no_proof="needs your own redis.conf: run a deployment file with it",
+        proof=Proof("sentinel/20"),
     ),
     Rule(
         name="user-unknown",
@@ -131,7 +131,7 @@ RULES = (
         cure="Define the user with `on` and its password on every node.",
         kinds=(FileKind.USERS_ACL, FileKind.REDIS_CONF, FileKind.SENTINEL_CONF),
         look=_unknown_user,
-        no_proof="needs your own users: run a deployment file with your users.acl",
+        no_proof="needs your files: run a scenario with a deployment that names them (users_acl)",
     ),
     Rule(
         name="user-without-rights",
@@ -143,7 +143,7 @@ RULES = (
         "+script|kill.",
         kinds=(FileKind.USERS_ACL, FileKind.REDIS_CONF),
         look=_without_rights,
-        no_proof="needs your own users: run a deployment file with your users.acl",
+        no_proof="needs your files: run a scenario with a deployment that names them (users_acl)",
     ),
     Rule(
         name="default-user-off",
@@ -154,6 +154,6 @@ RULES = (
         cure="Set masteruser beside masterauth, and 'sentinel auth-user' beside 'sentinel auth-pass'.",
         kinds=(FileKind.USERS_ACL, FileKind.REDIS_CONF, FileKind.SENTINEL_CONF),
         look=_default_off,
-        no_proof="needs your own users: run a deployment file with your users.acl",
+        no_proof="needs your files: run a scenario with a deployment that names them (users_acl)",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.lint.rule import Hit, Rule, Severity
+from harness.lint.rule import Hit, Proof, Rule, Severity
 from harness.lint.subjects import Given, Group, Node, Setting
 from harness.scenario.file_kind import FileKind
 
@@ -113,7 +113,7 @@ RULES = (
         cure="Set masterauth on every node, also on the primary, to the requirepass of all of them.",
         kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE),
         look=_without_masterauth,
-        no_proof="needs your own passwords: run a deployment file with your redis.conf",
+        proof=Proof("sentinel/21"),
     ),
     Rule(
         name="passwords-differ",
@@ -124,7 +124,7 @@ RULES = (
         cure="Use the same requirepass and masterauth on all nodes.",
         kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE),
         look=_differ,
-        no_proof="needs your own passwords: run a deployment file with your redis.conf",
+        no_proof="needs your files: run a scenario with a deployment that names them (redis_conf)",
     ),
     Rule(
         name="sentinel-cannot-log-in",
@@ -135,7 +135,7 @@ RULES = (
         cure="Add 'sentinel auth-pass NAME PASSWORD' with the requirepass of the nodes.",
         kinds=_CONF,
         look=_of_sentinels,
-        no_proof="needs your own passwords: run a deployment file with your redis.conf",
+        no_proof="needs your files: run a scenario with a deployment that names them (redis_conf)",
     ),
     Rule(
         name="sentinels-refuse-each-other",
@@ -146,6 +146,6 @@ RULES = (
         cure="Use the same requirepass on all sentinels, or set 'sentinel sentinel-pass'.",
         kinds=(FileKind.SENTINEL_CONF, FileKind.COMPOSE),
         look=_among_sentinels,
-        no_proof="needs your own passwords: run a deployment file with your sentinel.conf",
+        no_proof="needs your files: run a scenario with a deployment that names them (sentinel_conf)",
     ),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from harness.checks.facts.no_successor import LastWord, last_word
+from harness.checks.facts.no_successor import LastWord, last_word, refused_login
 from harness.checks.facts.of_run import facts_of
 from harness.checks.run import run_checks
 from harness.model.judgement import Finding
@@ -18,7 +19,11 @@ from tests.builders_metrics import Sketch
 
 
 def word(
-    *told: tuple[float, str, str], kind: TopologyKind = TopologyKind.SENTINEL, until_s: float = 99.0
+    *told: tuple[float, str, str],
+    kind: TopologyKind = TopologyKind.SENTINEL,
+    until_s: float = 99.0,
+    data: Mapping[str, str] = {},
+    sentinels: Mapping[str, str] = {},
 ) -> LastWord:
     """(second, who, what) about redis-1, whose process is gone at 10 s."""
     sketch = Sketch()
@@ -27,6 +32,7 @@ def word(
         name, _, detail = text.partition(": ")
         sketch.event(name, at, source=source, node=None if "tilt" in name else "redis-1", detail=detail)
     nodes = a.cluster_nodes() if kind is TopologyKind.CLUSTER else a.sentinel_nodes()
+    nodes = tuple(replace(one, directives=sentinels if one.role == "sentinel" else data) for one in nodes)
     history = replace(sketch.history(), plan=a.plan(kind, nodes))
     return last_word(facts_of(history), 1, us(10.0), us(until_s))
 
@@ -205,6 +211,29 @@ def test_recovery_that_fails_after_a_promotion_is_not_explained_by_the_detour() 
     assert found.because == "shard 1: expected one primary, found none"
 
 
+def test_replica_that_cannot_log_in_is_why_nothing_recovers() -> None:
+    """After a promotion too: the old primary is back, and its new primary lets nobody in for it."""
+    past = Past()
+    past.fault(2.0)
+    past.fail_over("redis-2", 6.0)
+    past.event("cannot-log-in", 40.0, source="redis-1", node="redis-1", shard=1, detail="NOAUTH Auth.")
+    found = not_recovered(past)
+    assert found.cause is Cause.CANNOT_LOG_IN
+    assert found.because.startswith(
+        "redis-1 cannot log in at its primary: its masterauth or masteruser is refused"
+    )
+    for line, why in (("requirepass", "it has no masterauth"), ("masterauth", "is refused")):
+        history = past.history()
+        nodes = tuple(
+            replace(one, directives={line: "own-secret-1"}) if one.name == "redis-1" else one
+            for one in history.plan.nodes
+        )
+        word = refused_login(facts_of(replace(history, plan=replace(history.plan, nodes=nodes))))
+        assert word is not None
+        assert why in word.text
+        assert word.text.endswith(": NOAUTH Auth.")
+
+
 def test_primary_that_came_back_itself_needed_no_successor() -> None:
     """Whatever is still missing, it is not a failover."""
     past = Past()
@@ -212,3 +241,37 @@ def test_primary_that_came_back_itself_needed_no_successor() -> None:
     past.event("-failover-abort-no-good-slave", 5.0, source="sentinel-1", node="redis-1", shard=1)
     past.reborn.append((6.0, "redis-1", past.keys))
     assert not_recovered(past).cause is Cause.NOT_DETERMINED
+
+
+GIVEN_UP = ((11.0, "sentinel-1", "agreed"), (12.0, "sentinel-1", "-failover-abort-slave-timeout"))
+
+
+@pytest.mark.parametrize(
+    ("data", "sentinels", "renamed"),
+    [
+        ("CONFIG ADMINCONFIG", None, "CONFIG"),
+        ("config own-secret-3", None, "CONFIG"),
+        ("SLAVEOF x", None, "SLAVEOF"),
+        ("CONFIG ADMINCONFIG", "sessions CONFIG OTHER", "CONFIG"),
+        ("CONFIG ADMINCONFIG", "sessions CONFIG ADMINCONFIG", None),
+        ("CONFIG ADMINCONFIG", "config ADMINCONFIG", None),
+        ("FLUSHALL x", None, None),
+    ],
+)
+def test_command_that_sentinels_send_and_nodes_do_not_know(
+    data: str, sentinels: str | None, renamed: str | None
+) -> None:
+    """By that name, unless the sentinels were told the new one; other commands stop no failover."""
+    theirs = {"sentinel rename-command": sentinels} if sentinels else {}
+    said = word(*GIVEN_UP, data={"rename-command": data}, sentinels=theirs)
+    if renamed is None:
+        assert said.cause is Cause.NOT_PROMOTED_IN_TIME
+        return
+    assert said.cause is Cause.COMMAND_RENAMED
+    assert said.text.startswith(f"the chosen replica does not know {renamed}, which is renamed there")
+
+
+def test_renamed_command_is_no_cause_where_sentinel_says_another() -> None:
+    """It may have been renamed for years; what stopped this failover is what Sentinel said."""
+    said = word((12.0, "sentinel-1", "-failover-abort-no-good-slave"), data={"rename-command": "CONFIG x"})
+    assert said.cause is Cause.NO_GOOD_REPLICA
