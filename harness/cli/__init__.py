@@ -7,6 +7,8 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
 
     choice       which scenarios and deployments the options name
     run          `run`
+    pipeline     what a CI system gets besides
+    many         `compare`, `decide`, `merge`
     list         `list`
     lint         `lint`
     plan         `plan`

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness import output
 from harness.cli.choice import choice_of, given_in, suite_of
+from harness.cli.pipeline import tell_pipeline
 from harness.errors import UsageError
 from harness.report import terminal
 from harness.run import Asked, NotWritten, run
@@ -40,4 +41,5 @@ def carry_out(options: argparse.Namespace) -> int:
         terminal.show(problem.suite, sys.stdout)
         raise
     terminal.show(suite, sys.stdout)
+    tell_pipeline(suite)
     return suite.exit_code

@@ -15,6 +15,7 @@ from harness.model.cells import CONFIDENCE
 from harness.model.judgement import Interval, percent
 from harness.report.cells import interval_text
 from harness.report.console import console_on
+from harness.report.markdown import escaped, table
 from harness.visible import one_line
 
 MARKDOWN_LINES = 60
@@ -45,22 +46,12 @@ def show_comparison(compared: Compared, names: tuple[str, str], stream: TextIO) 
 
 def markdown(compared: Compared, names: tuple[str, str]) -> str:
     """At most `MARKDOWN_LINES` lines, worst first."""
-    rows = [f"| {' | '.join(map(_escaped, row(one)))} |" for one in told(compared.comparisons)]
-    head = [
-        *map(_escaped, _preamble(compared, names)),
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        "| --- " * len(COLUMNS) + "|",
-    ]
-    tail = ["", *map(_escaped, _afterword(compared))]
+    columns, rule, *rows = table(COLUMNS, map(row, told(compared.comparisons)))
+    head = [*map(escaped, _preamble(compared, names)), "", columns, rule]
+    tail = ["", *map(escaped, _afterword(compared))]
     room = MARKDOWN_LINES - len(head) - len(tail) - 1
     left_out = [f"| | {len(rows) - room} more rows | | | | | |"] if len(rows) > room else []
     return "\n".join([*head, *rows[:room], *left_out, *tail]) + "\n"
-
-
-def _escaped(text: str) -> str:
-    """As Markdown shows it, and nothing as markup."""
-    return "".join(f"\\{sign}" if sign in "\\|`*_<>[]#" else sign for sign in text)
 
 
 def told(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.model.results import SuiteResult
 from harness.report.junit import junit
+from harness.report.openmetrics import openmetrics
 from harness.report.page import index
 from harness.report.summary import summary_text
 from harness.safe_files import read_file, write_file
@@ -20,7 +21,7 @@ PLANNED = "planned.msgpack"
 
 
 def write_suite(suite: SuiteResult) -> None:
-    """Write summary.json, junit.xml, index.html and the suite's own record into its folder.
+    """Write summary.json, junit.xml, openmetrics.txt, index.html and the suite's own record into its folder.
 
     Raises:
         EnvironmentFailure: the folder cannot be written to, or the disk is full.
@@ -29,6 +30,7 @@ def write_suite(suite: SuiteResult) -> None:
     write_record(directory, SUITE, suite)
     write_file(directory / "summary.json", summary_text(suite).encode())
     write_file(directory / "junit.xml", junit(suite).encode())
+    write_file(directory / "openmetrics.txt", openmetrics(suite).encode())
     write_file(directory / "index.html", index(suite).encode())
     with suppress(OSError):
         (directory / PLANNED).unlink(missing_ok=True)
