@@ -4,6 +4,9 @@ Cuts {target, and the web server named by `with`} from every other node and ever
 The harness itself is never cut: it sees both sides. The load engine is told which side each web
 server is on, so that what happens behind a deposed primary does not hide in an average.
 
+With `proxies: reach` the proxies are on both sides: a network between nodes failed, and not the one that
+clients use.
+
 Healed after `for:`, or at the end of the run.
 """
 
@@ -31,6 +34,13 @@ class Isolate:
                 help="the web server that stays on the node's side; none by default",
                 default="",
             ),
+            Option(
+                name="proxies",
+                type=OptionType.WORD,
+                help="`cut`: proxies are on the other side; `reach`: they still reach both sides",
+                default="cut",
+                words=("cut", "reach"),
+            ),
         ),
         traits=(Trait.CUTS_LINKS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
@@ -42,6 +52,8 @@ class Isolate:
         companion = str(step.options.get("with", ""))
         if companion and companion not in plan.web_servers:
             return f"there is no {companion}, only {', '.join(plan.web_servers)}"
+        if step.options.get("proxies") == "reach" and not plan.inventory.proxies:
+            return "the deployment has no proxy that could reach it"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
@@ -76,7 +88,8 @@ def _sides(step: FaultStep, nodes: tuple[str, ...], plan: Plan) -> tuple[list[st
     companion = str(step.options.get("with", ""))
     inside = [*nodes, *([companion] if companion else [])]
     everybody = [*(node.name for node in plan.nodes), *plan.web_servers]
-    return inside, [name for name in everybody if name not in inside]
+    between = [node.name for node in plan.inventory.proxies] if step.options.get("proxies") == "reach" else []
+    return inside, [name for name in everybody if name not in {*inside, *between}]
 
 
 def _client_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> dict[str, str]:

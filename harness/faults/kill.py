@@ -21,7 +21,7 @@ class Kill:
     declaration = Declaration(
         name="kill",
         help="SIGKILL nodes or sentinels; `for:` starts them again with their data.",
-        targets=(*targets.RUNNING, "paused"),
+        targets=(*targets.RUNNING, *targets.PROXIES, "paused"),
         traits=(Trait.STOPS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 

@@ -62,7 +62,7 @@ def watched(scene: FaultScene, nodes: Sequence[str]) -> Iterator[LastAnswers]:
     departure = LastAnswers(scene)
     with ExitStack() as stack:
         for node in nodes:
-            if scene.topology.state(node).paused:
+            if scene.topology.state(node).paused or not own_nodes.speaks(scene, node):
                 continue
             with suppress(NoAnswer):
                 connection = stack.enter_context(own_nodes.connect(scene, node))

@@ -97,11 +97,18 @@ def check(scene: FaultScene, node: str) -> str:
         raise NoEffect(f"{node} is already down{ended}; the fault has nothing to act on")
     if state.paused:
         return f"{node} (paused, known by its process {state.pid})"
+    if not speaks(scene, node):
+        return f"{node} (process {state.pid})"
     try:
         with connect(scene, node) as connection:
             return str(identify(connection, scene, node))
     except NoAnswer:
         return f"{node} (silent, known by its process {state.pid})"
+
+
+def speaks(scene: FaultScene, node: str) -> bool:
+    """Whether it is asked in Redis' own words; behind the address of a proxy a node answers."""
+    return _role(scene, node) is not NodeRole.PROXY
 
 
 def _role(scene: FaultScene, node: str) -> NodeRole:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.model.inventory import PROXY_STATS_PORT
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
-from harness.model.seams import Effect, FaultScene, LastLook, Machine
+from harness.model.seams import Address, Effect, FaultScene, LastLook, Machine
 from harness.model.words import Trait
+from harness.redis_wire import haproxy
 from harness.redis_wire.protocol import NoAnswer
 
 _SILENCE_S = 0.15
@@ -30,7 +32,7 @@ class Pause:
     declaration = Declaration(
         name="pause",
         help="Freeze nodes or sentinels without closing their connections; healed by resuming them.",
-        targets=targets.RUNNING,
+        targets=(*targets.RUNNING, *targets.PROXIES),
         least_hold_s=_LEAST_S,
         traits=(Trait.FREEZES_PROCESS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
@@ -73,8 +75,19 @@ class Pause:
 
 def answers(node: str, scene: FaultScene, within_s: float = _SILENCE_S) -> bool:
     """Whether the node answers at all now."""
+    if not own_nodes.speaks(scene, node):
+        return _says_something(node, scene, within_s)
     try:
         own_nodes.connect(scene, node, within_s=within_s).close()
+    except NoAnswer:
+        return False
+    return True
+
+
+def _says_something(proxy: str, scene: FaultScene, within_s: float) -> bool:
+    at = Address(scene.topology.address(proxy).host, PROXY_STATS_PORT)
+    try:
+        haproxy.servers(at, scene.topology.observer(), within_s=within_s)
     except NoAnswer:
         return False
     return True

@@ -26,7 +26,8 @@ PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
 SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
 RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels")
-"""Everything that runs from the start and can be killed, stopped or paused."""
+"""Everything of Redis that runs from the start and can be killed, stopped or paused."""
+PROXIES = ("proxy", "all proxies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
             return None if len(nodes) > 1 else f"shard {target.shard} has no replicas"
         case "sentinel" | "all sentinels":
             return None if plan.sentinels() else "the deployment has no sentinels"
+        case "proxy" | "all proxies":
+            return None if plan.inventory.proxies else "the deployment has no proxy"
         case "cache":
             return None if cache_node(plan) else "the deployment has no cache"
         case "web server":
@@ -99,6 +102,10 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
             found = _running([node.name for node in scene.plan.sentinels()], scene)[:1]
         case "all sentinels":
             found = _running([node.name for node in scene.plan.sentinels()], scene)
+        case "proxy":
+            found = _running([node.name for node in scene.plan.inventory.proxies], scene)[:1]
+        case "all proxies":
+            found = _running([node.name for node in scene.plan.inventory.proxies], scene)
         case "random":
             found = _random(scene)
         case "cache":

@@ -48,7 +48,9 @@ def group_of(kit_file: KitFile) -> Group | None:
     if kit_file.deployment is None:
         return None
     nodes = tuple(
-        _node(one, kit_file, kit_file.deployment) for one in of_topology(kit_file.deployment.topology).nodes
+        _node(one, kit_file, kit_file.deployment)
+        for one in of_topology(kit_file.deployment.topology).nodes
+        if one.role in _TABLES  # a proxy has no directives
     )
     return Group(name=kit_file.file, nodes=nodes, complete=True, made_by_kit=True)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from math import ceil
 
 from harness.model.directives import LeftOut, Lines, left_out_of
+from harness.model.proxy import ProxySpec
 from harness.model.words import SERVICE, Discovery, TopologyKind
 
 
@@ -56,6 +58,8 @@ class TopologySpec:
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
     """By name; stronger than what its role has."""
 
+    proxy: ProxySpec | None = None
+    """What stands between clients and nodes; None: nothing."""
     left_out: tuple[LeftOut, ...] = ()
     """Directives that were asked for and that no node is given; see `everything_left_out`."""
 
@@ -93,10 +97,17 @@ class ClientProfile:
     """Pause before each application retry; doubled each time up to `LONGEST_BACKOFF_S`."""
     max_connections: int = 50
     """Per web server; a request that finds none free waits for one, as BlockingConnectionPool does."""
+    connect_per_request: float = 0.0
+    """Share of the web servers, the last ones, that open a connection for each request; the others pool."""
     read_from_replicas: bool = False
     wait_replicas: int = 0
     """WAIT after the deciding write of each operation, on the same connection; 0: no WAIT."""
     wait_timeout_s: float = 0.1
+
+    def without_pool(self, web_servers: Sequence[str]) -> tuple[str, ...]:
+        """The web servers that open a connection for each request; of any share at least one."""
+        count = ceil(round(self.connect_per_request * len(web_servers), 6))
+        return tuple(web_servers[len(web_servers) - count :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ SLOTS = 16384
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
+PROXY_STATS_PORT = 9999
+"""Where a proxy answers questions about itself, beside its clients' port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,10 @@ class Inventory:
     @property
     def sentinels(self) -> tuple[NodePlan, ...]:
         return tuple(node for node in self.nodes if node.role is NodeRole.SENTINEL)
+
+    @property
+    def proxies(self) -> tuple[NodePlan, ...]:
+        return tuple(node for node in self.nodes if node.role is NodeRole.PROXY)
 
     @property
     def clustered(self) -> bool:

@@ -132,6 +132,8 @@ class Connection(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     node: str
     """Node name by address; `?` for an address that is no node of this run."""
     local_port: int | None = None
+    seen_as: str | None = None
+    """The address by which the node lists it, where it comes through a proxy; None: the web server's own."""
     run_id: str = ""
     role: str = ""
     """The node's role when the connection was opened."""
@@ -206,7 +208,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
     setting that the kit changed); `cannot-fail-over` (a cluster's replica, in its log, where nobody took
     over); `cannot-log-in` (a replica, in its log, whose primary refuses it); Sentinel's other messages as it
     spells them (`+tilt`);
-    web server `web-server-killed`, `redirected`; `ready`; `interrupted`.
+    web server `web-server-killed`, `redirected`; proxy `proxy-says` (which nodes are UP for it); `ready`;
+    `interrupted`.
     """
 
     source: str

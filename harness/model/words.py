@@ -55,6 +55,8 @@ class Discovery(StrEnum):
     RESOLVE_ONCE = "resolve-once"
     ON_ERROR = "on-error"
     FOLLOW_EVENTS = "follow-events"
+    THROUGH_PROXY = "through-proxy"
+    """It knows proxies only; these know the primary."""
 
 
 class Arrivals(StrEnum):

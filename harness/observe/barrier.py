@@ -8,7 +8,8 @@ is something to find out, and after the load, until all is known or `SETTLED_WIT
 
 The trap: on its way an address may be translated (published ports, a proxy), and then nothing is ever
 found in the list. So a connection counts as absent only if its web server is known to appear under its
-own address on that node: a probe from the web server's own source asks the node how it sees it.
+own address on that node: a probe from the web server's own source asks the node how it sees it. Through
+the kit's own proxies each connection asks for itself (`Connection.seen_as`).
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ class Barrier:
         for one in ours:
             if isinstance(listed, str):
                 self._why[one.id] = listed
-            elif await self._traceable(one):
-                address = _spelled(self._hosts[one.web_server, node], one.local_port)
+            elif one.seen_as is not None or await self._traceable(one):
+                address = one.seen_as or _spelled(self._hosts[one.web_server, node], one.local_port)
                 if address in listed:
                     self._why[one.id] = f"{node} still lists {address}"
                 else:

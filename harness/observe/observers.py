@@ -28,6 +28,7 @@ from harness.observe.live_state import LiveState
 from harness.observe.loop_ticks import LoopTicks
 from harness.observe.node_waits import NodeWaits
 from harness.observe.process_states import ProcessStates
+from harness.observe.proxies import ProxyWatch
 from harness.observe.recovery import RecoveryWatch
 from harness.observe.refusals_in_logs import record_refusals
 from harness.observe.samples import NodeAnswer, sample_node, sample_sentinel
@@ -195,6 +196,8 @@ class Observers:
             self._start(watch.listen(context.connection(sentinel.name)))
         for name in session_nodes(context) if self._eviction_events else ():
             self._start(EvictionWatch(context, name).listen())
+        for proxy in self._plan.inventory.proxies:
+            self._start(ProxyWatch(context, proxy.name).watch())
         self._start(self._barrier.watch())
         self._start(self._deposed.watch(self._forensics.last_look))
         self._start(self._process_states.watch())

@@ -45,6 +45,12 @@ def guarded(topology: TopologySpec) -> tuple[NodePlan, ...]:
     )
 
 
+def proxies(topology: TopologySpec) -> tuple[NodePlan, ...]:
+    """What clients connect to instead of nodes."""
+    count = 0 if topology.proxy is None else topology.proxy.count
+    return tuple(NodePlan(name=f"proxy-{number}", role=NodeRole.PROXY) for number in range(1, count + 1))
+
+
 def cache(topology: TopologySpec, *, shard: int) -> NodePlan:
     """An instance of its own for the cache."""
     return NodePlan(

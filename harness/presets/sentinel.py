@@ -1,4 +1,4 @@
-"""A primary, its replicas, and sentinels that promote one of them when the primary is gone."""
+"""A primary, its replicas, and sentinels that promote one of them when it is gone; perhaps proxies before."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from harness.presets import parts
 
 
 def nodes(topology: TopologySpec) -> tuple[NodePlan, ...]:
-    return parts.guarded(topology)
+    return (*parts.guarded(topology), *parts.proxies(topology))

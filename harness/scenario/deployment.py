@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.model.credentials import users_of, without_secrets
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.proxy import Balance, ProxyProgram, ProxyShape, ProxySpec
 from harness.model.words import Discovery, TopologyKind
 from harness.presets import of_topology
 from harness.scenario import tree
@@ -31,6 +32,7 @@ from harness.scenario.values import (
     ENGINE,
     FLAG,
     POSITIVE_DURATION,
+    SHARE,
     TEXT,
     Later,
     One,
@@ -104,6 +106,26 @@ def _sentinel_fields(fewest: int) -> tuple[Field, ...]:
     )
 
 
+_PROXY_SETTINGS = (
+    Field(
+        key="check_every",
+        attribute="check_every_s",
+        reader=POSITIVE_DURATION,
+        help="time between two checks of a node",
+    ),
+    Field(key="fall", reader=count(1, 20), help="failed checks in a row after which a node is DOWN"),
+    Field(key="rise", reader=count(1, 20), help="passed checks in a row after which a node is UP"),
+    Field(key="shutdown_sessions", reader=FLAG, help="connections to a node end when it is marked DOWN"),
+    Field(
+        key="balance",
+        reader=word(tuple(Balance), Balance),
+        help="which of several nodes that are UP gets a connection",
+    ),
+    Field(key="order", reader=TEXT, help="names of nodes, first the one that `balance: first` prefers"),
+    Field(key="retries", reader=count(0, 10), help="further tries to connect to a node"),
+    Field(key="redispatch", reader=FLAG, help="a further try may go to another node"),
+)
+
 _CLUSTER_FIELDS = (
     Field(key="shards", reader=count(3, 9), help="primaries; fewer than three cannot agree on a failover"),
     Field(key="replicas_per_shard", reader=count(0, 2), help="replicas of each primary"),
@@ -123,10 +145,29 @@ _CLUSTER_FIELDS = (
     _REPLICA,
 )
 
+_PROXY_FIELDS = (
+    Field(
+        key="proxy",
+        reader=word(tuple(ProxyProgram), ProxyProgram),
+        help="what stands between clients and nodes; default: nothing",
+    ),
+    Field(key="proxies", reader=count(1, 2), help="how many of them"),
+    Field(
+        key="shape",
+        reader=word(tuple(ProxyShape), ProxyShape),
+        help="what makes a node the one that a proxy sends clients to",
+    ),
+    Field(
+        key="proxy_settings",
+        reader=Later(table_schema(_PROXY_SETTINGS)),
+        help="what differs from the shape's usual settings",
+    ),
+)
+
 _COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY, NODES)
 TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
     TopologyKind.SINGLE: _COMMON,
-    TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1)),
+    TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1), *_PROXY_FIELDS),
     TopologyKind.CLUSTER: (*_COMMON, *_CLUSTER_FIELDS),
     TopologyKind.SPLIT: (*_COMMON, *_sentinel_fields(0), _CACHE),
     TopologyKind.SHARED: (
@@ -174,6 +215,11 @@ CLIENT_FIELDS = (
         help="pause before an application retry; doubled each time up to 1 s",
     ),
     Field(key="max_connections", reader=count(1), help="connections of one web server"),
+    Field(
+        key="connect_per_request",
+        reader=SHARE,
+        help="share of the web servers that open a connection for each request instead of pooling",
+    ),
     Field(key="read_from_replicas", reader=FLAG, help="reads go to replicas too"),
     Field(key="wait_replicas", reader=count(0, 5), help="WAIT for this many replicas after each write"),
     Field(
@@ -249,6 +295,7 @@ def _read_topology(
         values[name] = {**below, **values.get(name, {})}
     left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out))
     own = values.pop(NODES.key, None)
+    values |= _read_proxy(node, values, path, problems)
     given = {**_shape(kind), **timing, **files.keys, **values}
     spec = TopologySpec(**given, left_out=left_out)
     if own is not None:
@@ -263,6 +310,35 @@ def _read_topology(
 
 
 _FILES = (REDIS_CONF.key, SENTINEL_CONF.key, USERS_ACL.key)
+
+
+def _read_proxy(
+    node: tree.Node, values: dict[str, Any], path: str, problems: Problems
+) -> dict[str, ProxySpec | None]:
+    """Takes from the values what is about proxies."""
+    program = values.pop("proxy", None)
+    shape = {key: values.pop(key) for key in ("proxies", "shape", "proxy_settings") if key in values}
+    if program is None:
+        for key in shape:
+            problems.add(node, f"{path}.{key}", "there is no proxy; say `proxy: haproxy` too")
+        return {}
+    settings: dict[str, Any] = {}
+    if "proxy_settings" in shape:
+        below = f"{path}.proxy_settings"
+        settings = read_table(shape["proxy_settings"], below, _PROXY_SETTINGS, problems)
+    if "order" in settings:
+        settings["order"] = tuple(settings["order"].replace(",", " ").split())
+    spec = ProxySpec(
+        program=program,
+        count=shape.get("proxies", 1),
+        shape=shape.get("shape", ProxyShape.ROLE),
+        **settings,
+    )
+    known = [f"redis-{number}" for number in range(1, values.get("replicas", 2) + 2)]
+    for name in spec.order:
+        if name not in known:
+            problems.add(node, f"{path}.proxy_settings.order", f"no node {name!r}; nodes: {', '.join(known)}")
+    return {"proxy": spec}
 
 
 def _kind_of(node: tree.Node) -> TopologyKind | None:
@@ -296,11 +372,26 @@ def _read_client(
     # Without a sentinel a client can only use a fixed address.
     inventory = of_topology(topology)
     default = Discovery.ON_ERROR if inventory.fails_over else Discovery.FIXED_ADDRESS
+    if inventory.proxies:
+        default = Discovery.THROUGH_PROXY
     if node is None:
         return ClientProfile(discovery=default)
     values = read_table(node, path, CLIENT_FIELDS, problems)
     client = ClientProfile(**{"discovery": default, **values})
     replicas = inventory.replicas_of_a_shard
+    through = client.discovery is Discovery.THROUGH_PROXY
+    if through is not bool(inventory.proxies):
+        message = (
+            f"there is no proxy; say `proxy: haproxy` in the topology, or leave {client.discovery} out"
+            if through
+            else f"clients know the proxy's address only; legal with a proxy: {Discovery.THROUGH_PROXY}"
+        )
+        problems.add(node, f"{path}.discovery", message)
+        return client
+    if through and client.read_from_replicas:
+        problems.add(node, f"{path}.read_from_replicas", "the proxy sends everything to the primary")
+    if inventory.clustered and client.connect_per_request:
+        problems.add(node, f"{path}.connect_per_request", "a cluster client keeps its connections")
     if client.discovery is not Discovery.FIXED_ADDRESS and not inventory.fails_over:
         message = f"{client.discovery} asks sentinels, and there are none; legal: fixed-address"
         problems.add(node, f"{path}.discovery", message)

@@ -13,10 +13,12 @@ and neither a write that the transport takes at once nor a reply that has arrive
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import re
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +31,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from harness.clock import Clock
 from harness.model import records
-from harness.model.seams import Recorder, Source
+from harness.model.seams import Address, Recorder, Source
 from harness.redis_wire import info
 from harness.sessions.exchange import CURRENT, Carried, Command, Exchange
 from harness.sessions.outcome import failure_text
@@ -40,6 +42,9 @@ PORTS_TRIED = 64
 """Local ports of its range that a connection tries before it gives up."""
 
 LOST = "connection-lost"
+
+_FACT = re.compile(r"(\w+)=(\S*)")
+"""A part of what CLIENT INFO says."""
 
 
 class Unconfirmed(ResponseError):
@@ -82,8 +87,9 @@ class Wire:
         entry = records.Connection(
             id=number,
             web_server=self.web_server,
-            node=self._node_at(str(connection.host), connection.port) or "?",
+            node=self._node_at(*connection.far_end()) or "?",
             local_port=connection.local_port(),
+            seen_as=connection.seen_as,
             run_id=facts.get("run_id", ""),
             role=str(info.role(facts) or ""),
             opened_us=opened_us,
@@ -179,6 +185,12 @@ class RecordedConnection(SourcedConnection):
         """Replies that a reader still asks for although the connection is gone."""
         self._handshake = False
         self._opened: records.Connection | None = None
+        self.seen_as: str | None = None
+        """The address by which its node lists it, where something stands between them."""
+
+    def far_end(self) -> tuple[str, int]:
+        """The address of the node that answers."""
+        return str(self.host), self.port
 
     def local_port(self) -> int | None:
         name = self._writer.get_extra_info("sockname") if self._writer else None
@@ -363,6 +375,42 @@ class RecordedConnection(SourcedConnection):
         if entry is not None:
             alive = "closed by the application" if self.wire.alive else f"{self.wire.web_server} was killed"
             self.wire.closed(entry, alive if why is None else failure_text(why))
+
+
+class ProxiedConnection(RecordedConnection):
+    """The same through a proxy: it dials the first that takes the connection, and asks the node at the other
+    end who it is. For a proxy of TCP connections that node stays the same as long as the connection lives."""
+
+    def __init__(self, *, proxies: Sequence[Address], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._proxies = tuple(proxies)
+        self._node: tuple[str, int] | None = None
+
+    def far_end(self) -> tuple[str, int]:
+        return super().far_end() if self._node is None else self._node
+
+    async def _connect(self) -> None:
+        self._node, self.seen_as = None, None
+        for proxy in self._proxies:
+            self.host, self.port = proxy.host, proxy.port
+            try:
+                await super()._connect()
+            except (OSError, TimeoutError):
+                if proxy is self._proxies[-1]:
+                    raise
+            else:
+                return
+
+    async def _facts(self) -> dict[str, str]:
+        facts = await super()._facts()
+        await self.send_packed_command(self.pack_commands([("CLIENT", "INFO")]), check_health=False)
+        with contextlib.suppress(ResponseError):
+            text = await self.read_response()
+            said = dict(_FACT.findall(text.decode() if isinstance(text, bytes) else str(text)))
+            self.seen_as = said.get("addr")
+            host, _, port = said.get("laddr", "").rpartition(":")
+            self._node = (host.strip("[]"), int(port)) if port.isdecimal() else None
+        return facts
 
 
 class RecordedClusterConnection(RecordedConnection):

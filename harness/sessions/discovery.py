@@ -27,13 +27,14 @@ from harness.model.deployment import ClientProfile
 from harness.model.seams import Address, Login
 from harness.model.words import Discovery
 from harness.sessions.connection import (
+    ProxiedConnection,
     RecordedConnection,
     RecordedSentinelConnection,
     SourcedConnection,
     Wire,
 )
 from harness.sessions.exchange import Exchange
-from harness.sessions.pool import LeanPool, LeanSentinelPool
+from harness.sessions.pool import LeanPool, LeanSentinelPool, RequestPool, RequestSentinelPool
 from harness.tasks import end
 
 EVENT_SILENCE_S = 1.0
@@ -59,6 +60,10 @@ class Surroundings:
     seeds: tuple[Address, ...] = ()
     """Cluster: every node."""
     cluster: bool = False
+    proxies: tuple[Address, ...] = ()
+    """What it connects to instead of nodes, the one it prefers first."""
+    pools: bool = True
+    """False: it opens a connection for each request."""
 
 
 class Client(Protocol):
@@ -97,6 +102,8 @@ def library_retry(profile: ClientProfile) -> Retry:
 
 def client_for(around: Surroundings, wire: Wire) -> Client:
     """The client that the profile's discovery mode asks for; single nodes have only one mode."""
+    if around.profile.discovery is Discovery.THROUGH_PROXY:
+        return ProxiedClient(around, wire)
     if not around.sentinels or around.profile.discovery is Discovery.FIXED_ADDRESS:
         return AddressedClient(around, wire)
     if around.profile.discovery is Discovery.RESOLVE_ONCE:
@@ -129,7 +136,7 @@ async def send_with(redis: Redis, exchange: Exchange) -> None:
 def redis_at(address: Address, around: Surroundings, wire: Wire) -> Redis:
     return with_raw_replies(
         Redis.from_pool(
-            LeanPool(
+            pool_of(around)(
                 connection_class=RecordedConnection,
                 max_connections=around.profile.max_connections,
                 host=address.host,
@@ -138,6 +145,10 @@ def redis_at(address: Address, around: Surroundings, wire: Wire) -> Redis:
             )
         )
     )
+
+
+def pool_of(around: Surroundings) -> type[LeanPool]:
+    return LeanPool if around.pools else RequestPool
 
 
 def with_raw_replies(redis: Redis) -> Redis:
@@ -198,6 +209,31 @@ class AddressedClient:
                 await redis.aclose()
 
 
+class ProxiedClient:
+    """`through-proxy`: dials a proxy, and the next one where that does not answer."""
+
+    def __init__(self, around: Surroundings, wire: Wire) -> None:
+        first = around.proxies[0]
+        pool = pool_of(around)(
+            connection_class=ProxiedConnection,
+            max_connections=around.profile.max_connections,
+            host=first.host,
+            port=first.port,
+            proxies=around.proxies,
+            **connection_arguments(around, wire),
+        )
+        self._redis = with_raw_replies(Redis.from_pool(pool))
+
+    async def start(self) -> None:
+        return
+
+    async def send(self, exchange: Exchange) -> None:
+        await send_with(self._redis, exchange)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
 class ResolveOnceClient(AddressedClient):
     """Asks Sentinel when it starts. An application that cannot resolve does not start, so a first
     question that failed is asked again; an answer is kept for good."""
@@ -237,7 +273,7 @@ class SentinelClient:
     def __init__(self, around: Surroundings, wire: Wire) -> None:
         self._sentinel = sentinel_for(around, wire)
         arguments = {
-            "connection_pool_class": LeanSentinelPool,
+            "connection_pool_class": LeanSentinelPool if around.pools else RequestSentinelPool,
             "connection_class": RecordedSentinelConnection,
             "max_connections": around.profile.max_connections,
             **connection_arguments(around, wire),

@@ -257,6 +257,7 @@ class LoadEngine:
             if request.changed:
                 self._keep_in_mind(request)
             self._react(user, session, behaviour, outcome, told)
+            await recording.over()
         return told
 
     def _keep_in_mind(self, request: Request) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from enum import Enum, auto
+from typing import Protocol
 
 from harness.model.records import Attempt, Step
 from harness.redis_wire.refusals import FROM_INSIDE_A_SCRIPT, IN_SCRIPT, code_of
@@ -132,14 +133,29 @@ class Exchange:
         return tuple(part.step.n for part in self.parts if not set(part.positions).isdisjoint(positions))
 
 
+class Kept(Protocol):
+    """A connection that belongs to one request."""
+
+    async def let_go(self) -> None:
+        """Close it."""
+
+
 class Recording:
     """The attempts of one operation, over all its exchanges."""
 
-    __slots__ = ("attempts", "exchange")
+    __slots__ = ("attempts", "exchange", "kept")
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.exchange: Exchange | None = None
+        self.kept: Kept | None = None
+        """The connection that this request alone has, between two exchanges."""
+
+    async def over(self) -> None:
+        """The request has ended, and with it what it kept."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            await kept.let_go()
 
     def begin(
         self, exchange: Exchange, positions: tuple[int, ...], connection: int, sent_us: int, handed_over: bool

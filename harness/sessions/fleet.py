@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
@@ -36,12 +37,13 @@ class Fleet:
         self._plan = plan
         self._topology = topology
         around = _surroundings(plan, topology, cluster=self.cluster)
+        without_pool = plan.scenario.deployment.client.without_pool(plan.web_servers)
         shards = {node.name: node.shard for node in plan.nodes}
         connection_ids = itertools.count(1)
         self._servers = [
             WebServer(
                 name,
-                around,
+                replace(around, pools=name not in without_pool),
                 topology.source(name),
                 node_at=topology.node_at,
                 shard_of_node=self._shard_of,
@@ -132,6 +134,7 @@ def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundi
         sentinels=tuple(topology.address(node.name) for node in plan.sentinels()),
         seeds=tuple(topology.address(node.name) for node in nodes) if cluster else (),
         cluster=cluster,
+        proxies=tuple(topology.address(node.name) for node in plan.inventory.proxies),
     )
 
 

@@ -8,6 +8,7 @@ nothing can come between the lines of a method that does not await. Hands out re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import ConnectionPool
@@ -15,7 +16,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import ResponseError
 
 from harness.sessions.connection import RecordedConnection
-from harness.sessions.exchange import Command
+from harness.sessions.exchange import CURRENT, Command, Kept
 
 
 class LeanPool(ConnectionPool):
@@ -55,3 +56,51 @@ class LeanPool(ConnectionPool):
 
 class LeanSentinelPool(LeanPool, SentinelConnectionPool):
     """LeanPool first: its methods win, Sentinel's addresses stay."""
+
+
+class RequestPool(LeanPool):
+    """A connection for each request: opened when the request first needs one, closed when it is over.
+
+    So do applications without a pool of their own (PHP without persistent connections).
+    """
+
+    async def get_connection(self, *_: Any, **__: Any) -> RecordedConnection:
+        recording = CURRENT.get()
+        kept = None if recording is None else recording.kept
+        if recording is None or not isinstance(kept, KeptConnection) or kept.pool is not self:
+            return await super().get_connection()
+        connection, recording.kept = kept.connection, None
+        if not connection.quiet():
+            await self._ready(connection)
+        return connection
+
+    async def release(self, connection: RecordedConnection) -> None:  # type: ignore[override]
+        recording = CURRENT.get()
+        if recording is None or recording.kept is not None or not connection.is_connected:
+            await self.close(connection)
+        else:
+            recording.kept = KeptConnection(pool=self, connection=connection)
+
+    async def close(self, connection: RecordedConnection) -> None:
+        await connection.disconnect(nowait=True)
+        await super().release(connection)
+
+    async def _ready(self, connection: RecordedConnection) -> None:
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.close(connection)
+            raise
+
+
+class RequestSentinelPool(RequestPool, SentinelConnectionPool):
+    """The same, asking Sentinel for the address of each connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptConnection(Kept):
+    pool: RequestPool
+    connection: RecordedConnection
+
+    async def let_go(self) -> None:
+        await self.pool.close(self.connection)

@@ -62,7 +62,8 @@ def test_shipped_scenario_explains_itself(path: Path) -> None:
     assert scenario.about
     assert scenario.advice
     assert {"core", "all"} & {*scenario.tags}
-    assert path.parent.name == scenario.deployment.topology.kind
+    topology = scenario.deployment.topology
+    assert path.parent.name == (topology.kind if topology.proxy is None else "proxy")
     assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem)
 
 
@@ -87,8 +88,8 @@ def test_names_are_unique() -> None:
 
 
 def test_every_topology_has_scenarios() -> None:
-    """Each kind of topology is shown in core."""
-    assert {path.parent.name for path in FILES} == set(TopologyKind)
+    """Each kind of topology is shown in core; proxies before sentinels have a folder of their own."""
+    assert {path.parent.name for path in FILES} == {*TopologyKind, "proxy"}
 
 
 def test_core_stays_short() -> None:

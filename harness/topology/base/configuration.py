@@ -24,6 +24,7 @@ from harness.model.plan import Plan
 from harness.model.redaction import redacted
 from harness.model.seams import Address, Secrets, shard_primary
 from harness.model.words import NodePurpose, NodeRole
+from harness.topology.base import proxies
 
 _AT_THE_GUARDED = frozenset({"sentinel auth-pass", "sentinel auth-user"})
 
@@ -41,6 +42,8 @@ def render(
     `directory` is where the node keeps its data, as the node sees it. The server rewrites the file
     by renaming, so it must lie in a directory that the server may write to.
     """
+    if node.role is NodeRole.PROXY:
+        return proxies.configuration(node, plan, addresses=addresses, secrets=secrets)
     kit = kit_file(kit_file_name(node)).read_text(encoding="utf-8").rstrip()
     run = "\n".join(_of_the_run(node, plan, addresses, secrets, directory))
     topology = "\n".join(_of_the_topology(node, plan, addresses, secrets))

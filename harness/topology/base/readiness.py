@@ -28,6 +28,7 @@ from harness.redis_wire.cluster import ClusterRow
 from harness.redis_wire.keys import slot
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.redis_wire.sentinel import WatchedNode
+from harness.topology.base import proxies
 from harness.topology.base.configuration import sentinel_id
 from harness.topology.base.control import Controls, command
 
@@ -40,7 +41,9 @@ _LOG_LINES = 8
 
 
 def answers(topology: Topology, node: str) -> bool:
-    """Whether a node answers PING, or says that it is loading its data."""
+    """Whether a node answers PING, or says that it is loading its data; a proxy, what it says of itself."""
+    if topology.plan.node(node).role is NodeRole.PROXY:
+        return proxies.answers(topology, node)
     try:
         return bool(command(topology, node, "PING") == "PONG")
     except ErrorReply as error:
@@ -63,8 +66,9 @@ def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
             _form_cluster(controls, topology, within_s)
         else:
             _await(topology, within_s, "the replicas to attach", lambda: _replication(controls, plan))
-            _start_sentinels(topology)
+            _start_all(topology, plan.sentinels())
             _introduce_sentinels(controls, topology)
+            _start_all(topology, topology.plan.inventory.proxies)
         _await_all(controls, topology, within_s)
 
 
@@ -115,6 +119,8 @@ def _missing(controls: Controls, topology: Topology) -> Iterator[str]:
         yield from _cluster_views(controls, topology)
     for guard in plan.sentinels():
         yield from _sentinel_view(controls, topology, guard)
+    for proxy in plan.inventory.proxies:
+        yield from proxies.missing(topology, proxy.name)
 
 
 def _replication(controls: Controls, plan: Plan) -> Iterator[str]:
@@ -165,8 +171,8 @@ def _key_on(plan: Plan, shard: int) -> str:
     return next(name for name in names if first <= slot(name) <= last)
 
 
-def _start_sentinels(topology: Topology) -> None:
-    stopped = [node.name for node in topology.plan.sentinels() if not topology.state(node.name).running]
+def _start_all(topology: Topology, nodes: Iterable[NodePlan]) -> None:
+    stopped = [node.name for node in nodes if not topology.state(node.name).running]
     if stopped:
         with ThreadPoolExecutor(len(stopped)) as pool:
             list(pool.map(topology.start, stopped))

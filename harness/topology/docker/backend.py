@@ -54,8 +54,9 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - conta
 
 
 def fits(plan: Plan) -> str | None:
-    strange = [node.name for node in plan.nodes if not (node.holds_data or node.role is NodeRole.SENTINEL)]
-    return f"the docker backend has no image for {', '.join(strange)}" if strange else None
+    if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
+        return f"the docker backend has no image for {', '.join(strange)}"
+    return image.why_no_proxy() if plan.inventory.proxies else None
 
 
 def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:
@@ -96,6 +97,7 @@ def _images() -> Iterator[str]:
         yield f"  node image: {image.survey()}"
         for name, what in image.engines_here().items():
             yield f"  engine {name}: {what}"
+        yield f"  proxy: {image.survey_of_proxy()}"
     except EnvironmentFailure as problem:
         yield f"  node image: {problem}"
 

@@ -52,7 +52,13 @@ def variable(token: str) -> str:
 
 
 def effective(
-    plan: Plan, *, project: str, image: str, labels: Mapping[str, str], secrets: Secrets
+    plan: Plan,
+    *,
+    project: str,
+    image: str,
+    proxy_image: str = "",
+    labels: Mapping[str, str],
+    secrets: Secrets,
 ) -> dict[str, Any]:
     """The Compose file for a plan's nodes, as data. `secrets` are not in it; sentinels' ids follow from
     them, and the rest of the harness knows sentinels by these."""
@@ -64,8 +70,8 @@ def effective(
         text = render(node, plan, addresses=addresses, secrets=named, directory=DATA_DIRECTORY)
         text = text.replace(sentinel_id(node.name, named), sentinel_id(node.name, secrets))
         services[node.name] = _service(
-            template["services"]["sentinel-1" if node.role is NodeRole.SENTINEL else "redis-1"],
-            image=image,
+            _template(node, template["services"]),
+            image=proxy_image if node.role is NodeRole.PROXY else image,
             address=addresses[node.name].host,
             configuration=text,
             labels={**labels, "failover-kit.node": node.name},
@@ -76,6 +82,25 @@ def effective(
         "labels": dict(labels),
     }
     return {"name": project, "services": services, "networks": {"nodes": network}}
+
+
+_PROXY_START = """\
+cd /data
+if [ ! -e node.conf ]; then printf '%s\\n' "$$CONFIGURATION" >node.conf; fi
+exec haproxy -db -f /data/node.conf
+"""
+
+
+def _template(node: NodePlan, services: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The kit's files know no proxies: these start beside them."""
+    if node.role is NodeRole.PROXY:
+        return {
+            "entrypoint": ["sh", "-euc"],
+            "command": [_PROXY_START],
+            "logging": {"driver": "json-file"},
+        }
+    template: Mapping[str, Any] = services["sentinel-1" if node.role is NodeRole.SENTINEL else "redis-1"]
+    return template
 
 
 def template_file(plan: Plan) -> Path:
@@ -103,7 +128,7 @@ def write(directory: Path, plan: Plan, content: Mapping[str, Any]) -> Path:
 
 def addresses_in(subnet: str, plan: Plan) -> dict[str, Address]:
     """Every node's fixed address; `subnet` is its first three numbers."""
-    counts = {11: 0, 101: 0, 201: 0}
+    counts = {11: 0, 101: 0, 151: 0, 201: 0}
     addresses = {}
     for node in plan.nodes:
         first = _first_host(node)
@@ -193,4 +218,6 @@ def _service(
 def _first_host(node: NodePlan) -> int:
     if node.role is NodeRole.SENTINEL:
         return 101
+    if node.role is NodeRole.PROXY:
+        return 151
     return 201 if node.purpose is NodePurpose.CACHE else 11

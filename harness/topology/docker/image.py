@@ -69,6 +69,10 @@ DEBIAN_IMAGES: Mapping[str, DebianImage] = {
 }
 DEFAULT_ENGINE = "redis-8.0"
 
+PROXY = "haproxy"
+PROXY_IMAGE = DebianImage(tag="redis-failover-kit/node:haproxy", suite="bookworm", packages=("haproxy",))
+"""What proxies run; `HAPROXY_IMAGE` in the environment names another one."""
+
 
 def choose_image(engine: str | None = None) -> ImageChoice:
     """Decide on the nodes' image and see to it that this machine has it.
@@ -142,6 +146,33 @@ def engines_here() -> dict[str, str]:
     }
 
 
+def proxy_image() -> str:
+    """The image of proxies, built now if it is not there yet.
+
+    Raises:
+        EnvironmentFailure: it cannot be had.
+    """
+    wanted = os.environ.get("HAPROXY_IMAGE", "").strip()
+    return _asked_for(wanted).name if wanted else build_image(PROXY)
+
+
+def why_no_proxy() -> str | None:
+    """Why no proxy can be started as a container; None: one can."""
+    if os.environ.get("HAPROXY_IMAGE", "").strip() or present(PROXY_IMAGE.tag) or _can_build():
+        return None
+    return (
+        f"a proxy needs the image {PROXY_IMAGE.tag}, which is not here and cannot be built: that takes a "
+        "Debian and mmdebstrap or root (failover-kit image --engine haproxy), or HAPROXY_IMAGE"
+    )
+
+
+def survey_of_proxy() -> str:
+    """The image of proxies, for `doctor`."""
+    if present(PROXY_IMAGE.tag):
+        return f"image {PROXY_IMAGE.tag}"
+    return why_no_proxy() or "can be built: failover-kit image --engine haproxy"
+
+
 def survey() -> str:
     """What `choose_image` would do, without pulling or building anything; for `doctor`."""
     wanted = os.environ.get("REDIS_IMAGE", "").strip()
@@ -165,9 +196,10 @@ def build_image(engine: str = DEFAULT_ENGINE, *, again: bool = False) -> str:
         UsageError: no such engine.
         EnvironmentFailure: it cannot be built here; the message ends with what the script said.
     """
-    if engine not in DEBIAN_IMAGES:
-        raise UsageError(f"image: expected one of {', '.join(DEBIAN_IMAGES)}, found {engine!r}")
-    wanted = DEBIAN_IMAGES[engine]
+    known = {**DEBIAN_IMAGES, PROXY: PROXY_IMAGE}
+    if engine not in known:
+        raise UsageError(f"image: expected one of {', '.join(known)}, found {engine!r}")
+    wanted = known[engine]
     if again or not present(wanted.tag):
         script = kit_file("compose/image.sh")
         _run(["bash", str(script), wanted.tag, wanted.suite, *wanted.packages], within_s=BUILD_S)

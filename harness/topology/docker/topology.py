@@ -34,6 +34,7 @@ from harness.topology.docker import compose, daemon, held_record
 from harness.topology.docker.addresses import free_subnet, web_ports
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.held_record import HeldRecord
+from harness.topology.docker.image import proxy_image
 from harness.topology.docker.links import Links, is_ours
 
 GONE_WITHIN_S = 10.0
@@ -118,7 +119,12 @@ class DockerTopology:
         """Create network and containers, without starting any. Tries other subnets if one is taken."""
         labels = daemon.labels(self.run, self._owner)
         content = compose.effective(
-            self.plan, project=self.project, image=image, labels=labels, secrets=self.secrets
+            self.plan,
+            project=self.project,
+            image=image,
+            proxy_image=proxy_image() if self.plan.inventory.proxies else "",
+            labels=labels,
+            secrets=self.secrets,
         )
         file = compose.write(self._directory, self.plan, content)
         for attempt in range(1, _SUBNETS_TRIED + 1):

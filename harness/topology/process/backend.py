@@ -22,7 +22,7 @@ from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
-from harness.topology.process import network, server_programs, user_namespace
+from harness.topology.process import network, proxy_program, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
@@ -75,8 +75,14 @@ _REACHED_ON_LOOPBACK = (
 
 
 def fits(plan: Plan) -> str | None:
-    strange = [node.name for node in plan.nodes if not (node.holds_data or node.role is NodeRole.SENTINEL)]
-    return f"the process backend has no program for {', '.join(strange)}" if strange else None
+    if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
+        return f"the process backend has no program for {', '.join(strange)}"
+    if not plan.inventory.proxies:
+        return None
+    if missing := proxy_program.missing():
+        return missing
+    here = machine()
+    return None if here.network_faults else f"a proxy needs its own address: {here.why_no_network_faults}"
 
 
 def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:  # noqa: ARG001 - nothing is fetched
@@ -104,7 +110,13 @@ def survey() -> Survey:
     except EnvironmentFailure as problem:
         return Survey(usable=False, lines=(f"process backend: no: {problem}",))
     first = f"process backend: yes: {engine.version}, {engine.found}"
-    return Survey(usable=True, lines=(first, *_programs()))
+    return Survey(usable=True, lines=(first, *_programs(), f"  proxy: {_proxy()}"))
+
+
+def _proxy() -> str:
+    if missing := proxy_program.missing():
+        return f"no, scenarios with a proxy are skipped: {missing}"
+    return f"{proxy_program.version()}, {proxy_program.path()}"
 
 
 def _programs() -> Iterator[str]:

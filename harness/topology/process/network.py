@@ -29,6 +29,7 @@ from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
+from harness.model.words import NodeRole
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded
 from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.process.namespaces import Namespace
@@ -187,6 +188,8 @@ class Network:
             namespace.netlink.add_address(index, self._hosts[name], PREFIX_LENGTH)
             namespace.netlink.set_up(index)
             namespace.netlink.make_room_for_cuts()
+            if self._plan.node(name).role is NodeRole.PROXY:  # it asks itself how votes stand
+                namespace.netlink.set_up(namespace.run(lambda: socket.if_nametoindex("lo")))
         own = socket.if_nametoindex(_link_name(self.subnet))
         # The first is where sockets come from that nobody binds: those of a person's shell, or of a command
         # of theirs. They are on the side of the first web server; an observer always binds its own.

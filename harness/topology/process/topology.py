@@ -30,6 +30,7 @@ from harness.topology.base.control import command
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import end, outer_user
+from harness.topology.process import proxy_program
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
@@ -44,6 +45,10 @@ _LOG_LINES = 15
 
 _KEPT_WHEN_EMPTIED = "nodes.conf"
 """A cluster node that loses its data stays the same member."""
+
+
+_FILES = {NodeRole.SENTINEL: "sentinel.conf", NodeRole.PROXY: "haproxy.cfg"}
+"""The configuration file of a role; that of the others is redis.conf."""
 
 
 class Wiring(Protocol):
@@ -235,10 +240,9 @@ class ProcessTopology:
         self._wiring.let_go()
 
     def _server(self, node: NodePlan, program: Path) -> Server:
-        sentinel = ["--sentinel"] if node.role is NodeRole.SENTINEL else []
         return Server(
             node.name,
-            command=[str(program), str(self._configuration_file(node)), *sentinel],
+            command=_command(node, program, self._configuration_file(node)),
             directory=self._folder(node.name),
             log=self._folder(node.name) / "log.txt",
             namespace=self._wiring.inside(node.name),
@@ -249,8 +253,7 @@ class ProcessTopology:
         return self._directory / "nodes" / node
 
     def _configuration_file(self, node: NodePlan) -> Path:
-        name = "sentinel.conf" if node.role is NodeRole.SENTINEL else "redis.conf"
-        return self._folder(node.name) / name
+        return self._folder(node.name) / _FILES.get(node.role, "redis.conf")
 
     def _spawn(self, node: str) -> None:
         self._run_record.note(node, self._servers[node].spawn())
@@ -270,7 +273,8 @@ class ProcessTopology:
                 f"{node} did not start (exit status {state.exit_code}); its log ends with\n"
                 f"{self.logs(node, _LOG_LINES)}"
             )
-        self._identified(node)
+        if self.plan.node(node).role is not NodeRole.PROXY:  # what answers behind a proxy is a node
+            self._identified(node)
 
     def _identified(self, node: str) -> str:
         """The engine that answers at a node's address, once it is proved to be the process of ours."""
@@ -317,3 +321,12 @@ class ProcessTopology:
             if own.is_file():
                 text = configuration.redact(own.read_text(encoding="utf-8", errors="replace"), self.secrets)
                 own.write_text(text, encoding="utf-8")
+
+
+def _command(node: NodePlan, program: Path, configuration: Path) -> list[str]:
+    if node.role is NodeRole.PROXY:
+        found = proxy_program.path()
+        assert found is not None, "`fits` has asked"
+        return [str(found), "-db", "-f", str(configuration)]
+    sentinel = ["--sentinel"] if node.role is NodeRole.SENTINEL else []
+    return [str(program), str(configuration), *sentinel]

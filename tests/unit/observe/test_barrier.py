@@ -128,6 +128,22 @@ def test_translated_addresses_prove_nothing() -> None:
     run(play, node)
 
 
+def test_through_a_proxy_the_address_that_its_node_sees_counts() -> None:
+    """The web server's own address is in no list there, and proves nothing."""
+    node = Node()
+    node.listed = {"198.18.0.9:40123"}
+    node.sees = lambda host, port: f"{host}:{port + 1}"
+
+    async def play(scene: Scene) -> None:
+        scene.given_up[0].seen_as = "198.18.0.9:40123"
+        assert not await scene.barrier.look()
+        scene.node.listed.clear()
+        assert await scene.barrier.look()
+        assert scene.told()[0].closed_by == "redis-1 no longer lists 198.18.0.9:40123"
+
+    run(play, node)
+
+
 def test_silence_closes_nothing_and_is_asked_again() -> None:
     """A paused node tells nothing; when it answers again, its list counts."""
     node = Node()

@@ -50,7 +50,7 @@ def stems(pattern: str | None) -> list[str]:
         ("scenarios/sentinel/01*", ["sentinel/01"]),
         ("single/*", ["single/01", "single/02", "single/03", "single/04", "single/05"]),
         ("planned-failover", ["cluster/02", "sentinel/03"]),
-        ("*/01-*", ["cluster/01", "sentinel/01", "shared/01", "single/01", "split/01"]),
+        ("*/01-*", ["cluster/01", "proxy/01", "sentinel/01", "shared/01", "single/01", "split/01"]),
     ],
 )
 def test_shipped_scenarios_are_found_as_one_would_type_them(

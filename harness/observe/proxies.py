@@ -1,0 +1,67 @@
+"""What the proxies say of the nodes behind them, written down when it changes: who gets connections.
+
+Two nodes that are UP at once are a split brain that clients can reach; none, and every request fails.
+"""
+
+from __future__ import annotations
+
+from harness.model.inventory import PROXY_STATS_PORT
+from harness.model.records import Event
+from harness.model.seams import Address
+from harness.observe.context import ObserverContext, every
+from harness.redis_wire import haproxy
+from harness.redis_wire.haproxy import ServerState
+from harness.redis_wire.protocol import NoAnswer
+
+ASK_EVERY_S = 0.1
+_ANSWER_WITHIN_S = 0.5
+
+SAYS = "proxy-says"
+"""The event: which nodes the proxy has for UP and for DOWN."""
+SILENT = "no answer"
+
+
+class ProxyWatch:
+    """Asks one proxy until cancelled."""
+
+    def __init__(self, context: ObserverContext, proxy: str) -> None:
+        self._context = context
+        self._proxy = proxy
+        self._at = Address(context.addresses[proxy].host, PROXY_STATS_PORT)
+        self._nodes = {node.name for node in context.plan.inventory.session_nodes()}
+        self._said = ""
+        self._looked_us: int | None = None
+
+    async def watch(self) -> None:
+        await every(ASK_EVERY_S, self.look)
+
+    async def look(self) -> None:
+        try:
+            servers = await haproxy.servers_soon(self._at, self._context.source, within_s=_ANSWER_WITHIN_S)
+        except NoAnswer:
+            said = SILENT
+        else:
+            said = described(servers, self._nodes)
+        now_us = self._context.clock.now_us()
+        if said != self._said:
+            before_us = now_us if self._looked_us is None else self._looked_us
+            self._context.record(
+                Event(
+                    source=self._proxy,
+                    name=SAYS,
+                    t_us=now_us,
+                    error_us=now_us - before_us,
+                    node=self._proxy,
+                    detail=said,
+                )
+            )
+            self._said = said
+        self._looked_us = now_us
+
+
+def described(servers: tuple[ServerState, ...], nodes: set[str]) -> str:
+    """`redis-1 UP, redis-2 DOWN (2 UP: split brain)`: what matters of it, so that it changes seldom."""
+    mine = {one.name: one.up for one in servers if one.name in nodes}
+    states = ", ".join(f"{name} {'UP' if up else 'DOWN'}" for name, up in sorted(mine.items()))
+    count = sum(mine.values())
+    return states if count == 1 else f"{states} ({count} UP)"
