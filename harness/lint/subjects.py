@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.lint.acl import User
 from harness.lint.haproxy import Section
 from harness.model.deployment import Deployment
+from harness.model.directive_table import CREDENTIALS
 from harness.model.directives import Directive
 from harness.model.scenario import Scenario
 
@@ -91,6 +92,13 @@ class Group:
     """Of the files of users that were given with them."""
     made_by_kit: bool = False
     """A deployment file: passwords, addresses and persistence are the kit's own unless it says otherwise."""
+
+    @property
+    def own_passwords(self) -> bool:
+        """Whether passwords of the user's own are on its data nodes, so that they can be wrong."""
+        return not self.made_by_kit or any(
+            one.directive.name in CREDENTIALS for node in self.data for one in node.settings
+        )
 
     @property
     def data(self) -> tuple[Node, ...]:

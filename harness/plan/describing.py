@@ -10,7 +10,7 @@ from harness.model.fit import LOSS_BUDGET
 from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary
-from harness.model.words import Trait
+from harness.model.words import SERVICE, Trait
 from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults, latest_end_s
 from harness.plan.warnings import warnings
@@ -106,6 +106,8 @@ def _deployment(plan: Plan) -> Iterator[str]:
     )
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node)}"
+    if topology.service != SERVICE:
+        yield f"    service    {topology.service}: the name by which sentinels know the primary"
     for one in topology.everything_left_out:
         yield f"    left out   {one}{'; the verdict cannot be PASS' if one.decides else ''}"
     if any(one.decides for one in topology.everything_left_out):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import ExitStatus
 from tests.builders_kit import Kit
 
 pytestmark = pytest.mark.process
@@ -37,20 +38,30 @@ user copier on >hunter3 +psync +replconf +ping
 user watcher on >hunter4 allchannels +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish \
 +info +client|setname +client|kill +script|kill
 """
-KILLED = """\
+ALLOWED = "".join(
+    f'  {name}: ">= 0"\n'
+    for name in (
+        "no-recovery", "replica-divergence", "lost-session", "lost-write", "lost-update", "expired-early",
+        "resurrected-session",
+    )
+)  # fmt: skip
+"""What is not the question here, and may be open on a busy machine."""
+
+KILLED = f"""\
 scenario: 1
 name: primary killed
-deployment: {topology: {kind: sentinel}}
-workload: {rate: 60/s, users: 40, mix: {log-in: 10, read: 60, cart: 20, logout: 10}}
+deployment: {{topology: {{kind: sentinel}}}}
+workload: {{rate: 60/s, users: 40, mix: {{log-in: 10, read: 60, cart: 20, logout: 10}}}}
 faults:
-  - {after: 1s, kill: primary}
+  - {{after: 1s, kill: primary}}
 settle_within: 12s
 expect:
-  failovers: ">= 0"
-  no-recovery: ">= 0"
-"""
-BACK = KILLED.replace("settle_within", "  - {after: promoted + 1s, restart: killed}\nsettle_within").replace(
-    "12s", "25s"
+  failovers: 0
+{ALLOWED}"""
+BACK = (
+    KILLED.replace("settle_within", "  - {after: promoted + 1s, restart: killed}\nsettle_within")
+    .replace("12s", "25s")
+    .replace("failovers: 0", "failovers: 1")
 )
 
 
@@ -71,12 +82,14 @@ def kit(tmp_path: Path) -> Kit:
 
 def run(kit: Kit, scenario: str, *deployments: str) -> None:
     ran = kit.run("run", scenario, *deployments, "--backend", "process", "--seed", "3")
-    assert (kit.latest / "summary.json").exists(), ran.stderr
+    assert ran.returncode in {ExitStatus.PASSED, ExitStatus.INCONCLUSIVE}, ran.stdout + ran.stderr
+    assert "NOT MET" not in ran.stdout, ran.stdout
 
 
-def folder(kit: Kit, name: str = "") -> Path:
-    (found,) = (path for path in kit.latest.iterdir() if path.is_dir() and path.name.endswith(name))
-    return found
+def folder(kit: Kit) -> Path:
+    """Of the scenario; of its second attempt, if there was one."""
+    found = (path for path in kit.latest.iterdir() if path.is_dir())
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
 def findings(where: Path) -> dict[str, Any]:
@@ -91,8 +104,6 @@ def test_failover_with_passwords_users_and_a_service_of_ones_own(kit: Kit) -> No
     run(kit, "back.yaml", "ours.yaml")
     where = folder(kit)
     assert "no-recovery" not in findings(where)
-    told = kit.run("show", "runs/latest").stdout
-    assert "failover 1 of shard 1, from fault 1: agreed +" in told
     sentinel = (where / "nodes" / "sentinel-1.conf").read_text(encoding="utf-8")
     assert "sentinel monitor mymaster " in sentinel
     for path in where.rglob("*"):

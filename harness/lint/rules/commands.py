@@ -16,10 +16,10 @@ _OF_REPLICAS = {*REPLICA_NEEDS, "auth"}
 def _renamed(given: Given) -> Iterator[Hit]:
     for group in given.groups:
         known = {
-            one.arguments[1].lower()
+            one.arguments[-2].lower()
             for node in group.sentinels
             for one in node.all("sentinel rename-command")
-            if len(one.arguments) > 2
+            if len(one.arguments) > 1
         }
         for node in group.data:
             for line in node.all("rename-command"):
@@ -118,7 +118,7 @@ RULES = (
         "the outage has no end. Replicas that cannot use a renamed command never synchronise.",
         cure="Add 'sentinel rename-command NAME COMMAND NEWNAME' to every sentinel, or use ACL users "
         "instead of renaming. For commands of replicas there is no such setting.",
-        kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE),
+        kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE, FileKind.DEPLOYMENT, FileKind.SCENARIO),
         look=_renamed,
         proof=Proof("sentinel/20"),
     ),

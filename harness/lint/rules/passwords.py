@@ -8,10 +8,16 @@ from harness.lint.rule import Hit, Proof, Rule, Severity
 from harness.lint.subjects import Given, Group, Node, Setting
 from harness.scenario.file_kind import FileKind
 
+_DATA = (FileKind.REDIS_CONF, FileKind.COMPOSE, FileKind.DEPLOYMENT, FileKind.SCENARIO)
 _CONF = (FileKind.REDIS_CONF, FileKind.SENTINEL_CONF, FileKind.COMPOSE)
 
 
+def _with_passwords(given: Given) -> Iterator[Group]:
+    return (one for one in given.groups if one.own_passwords)
+
+
 def _theirs(given: Given) -> Iterator[Group]:
+    """Without deployments, whose sentinels the kit tells what these do not say."""
     return (one for one in given.groups if not one.made_by_kit)
 
 
@@ -32,7 +38,7 @@ def _differs(one: Setting, other: str) -> bool:
 
 
 def _without_masterauth(given: Given) -> Iterator[Hit]:
-    for group in _theirs(given):
+    for group in _with_passwords(given):
         alone = group.complete and not group.replicates
         for node in group.data:
             password = _password(node)
@@ -46,7 +52,7 @@ def _without_masterauth(given: Given) -> Iterator[Hit]:
 
 
 def _differ(given: Given) -> Iterator[Hit]:
-    for group in _theirs(given):
+    for group in _with_passwords(given):
         nodes = [one for one in group.data if not one.cache]
         asked = {line.text: line for one in nodes if (line := _password(one)) and "$" not in line.text}
         for node in nodes:
@@ -111,7 +117,7 @@ RULES = (
         "stays down, 'Unable to AUTH to MASTER'. The next failover then has nobody to promote, or "
         "promotes a node that never had the data.",
         cure="Set masterauth on every node, also on the primary, to the requirepass of all of them.",
-        kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE),
+        kinds=_DATA,
         look=_without_masterauth,
         proof=Proof("sentinel/21"),
     ),
@@ -122,7 +128,7 @@ RULES = (
         why="When roles change, a replica offers a password that its new primary refuses: its link "
         "stays down, and clients that are led to the new primary are refused as well.",
         cure="Use the same requirepass and masterauth on all nodes.",
-        kinds=(FileKind.REDIS_CONF, FileKind.COMPOSE),
+        kinds=_DATA,
         look=_differ,
         no_proof="needs your files: run a scenario with a deployment that names them (redis_conf)",
     ),

@@ -187,6 +187,11 @@ CASES: dict[str, tuple[Case, ...]] = {
         _conf("requirepass x\n", "requirepass x\nmasterauth x\n", "1"),
         _conf("requirepass x\n", 'requirepass x\nrequirepass ""\n', "1"),
         _compose("--appendonly yes", "--appendonly yes --requirepass x", "4"),
+        _deployment(
+            "  primary:\n    requirepass: x\n  replica: {requirepass: x, masterauth: x}\n",
+            "  redis:\n    requirepass: x\n    masterauth: x\n",
+            "6",
+        ),
     ),
     "passwords-differ": (
         _conf("requirepass x\nmasterauth y\n", "requirepass x\nmasterauth x\n", "2"),
@@ -229,6 +234,11 @@ CASES: dict[str, tuple[Case, ...]] = {
             "appendonly yes\nrename-command CONFIG ADMINCONFIG\n",
             "appendonly yes\nrename-command KEYS x\n",
             "2",
+        ),
+        _deployment(
+            "  redis: {rename-command: CONFIG X}\n",
+            "  redis: {rename-command: CONFIG X}\n  sentinel: {sentinel rename-command: CONFIG X}\n",
+            "5",
         ),
         Case(
             wrong={"redis.conf": "appendonly yes\nrename-command config X\n", "sentinel.conf": SENTINEL},
