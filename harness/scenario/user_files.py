@@ -37,6 +37,7 @@ from harness.model.words import SERVICE
 from harness.scenario import tree
 from harness.scenario.conf_file import ConfFile, read_conf
 from harness.scenario.directives import Written
+from harness.scenario.file_kind import FileKind, kind_of
 from harness.scenario.problems import Problems
 from harness.scenario.source import CONF_MAX, text_of
 from harness.scenario.table import Field
@@ -62,6 +63,12 @@ _OF_A_PLACE = frozenset(
         "sentinel known-sentinel", "sentinel myid",
     }
 )  # fmt: skip
+_EXPECTED: Mapping[str, FileKind] = {
+    REDIS_CONF.key: FileKind.REDIS_CONF,
+    SENTINEL_CONF.key: FileKind.SENTINEL_CONF,
+    USERS_ACL.key: FileKind.USERS_ACL,
+}
+
 SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _ELSEWHERE = "true of the machine that the file is from; the topology says it for this one"
 
@@ -100,6 +107,10 @@ def read_user_files(given: Mapping[str, str], node: tree.Node, path: str, proble
             text = text_of(file, at_most=CONF_MAX)
         except UsageError as problem:
             problems.add(node, f"{path}.{key}", str(problem))
+            continue
+        kind = kind_of(text, file.name)
+        if kind not in {_EXPECTED[key], FileKind.OTHER}:
+            problems.add(node, f"{path}.{key}", f"expected {_EXPECTED[key]}, found {kind}: {file}")
             continue
         conf = read_conf(text, str(file))
         _note_bad_lines(conf, problems)

@@ -238,6 +238,16 @@ REFUSED = {
         "kind: sentinel, users_acl: ./none.acl",
         r"users_acl: .*none\.acl: cannot be read",
     ),
+    "another kind": (
+        {"redis": SENTINEL},
+        "kind: sentinel",
+        r"redis_conf: expected a redis\.conf, found a sentinel\.conf",
+    ),
+    "a project": (
+        {"sentinel": "services:\n  a: {}\n"},
+        "kind: sentinel",
+        r"sentinel_conf: expected a sentinel\.conf, found a Compose project",
+    ),
     "unknown directive": (
         {"redis": "timeout 1\nmaxmemroy 1\n"},
         "kind: sentinel",

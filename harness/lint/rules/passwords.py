@@ -57,8 +57,11 @@ def _differ(given: Given) -> Iterator[Hit]:
         asked = {line.text: line for one in nodes if (line := _password(one)) and "$" not in line.text}
         for node in nodes:
             given_by, own = _masterauth(node), _password(node)
-            if given_by is None:
-                continue
+            if (
+                given_by is None
+                or node.value("masteruser", node.value("primaryuser", "default")) != "default"
+            ):
+                continue  # then masterauth is the password of that user
             if len(nodes) == 1:
                 others = [own] if own else []
             else:

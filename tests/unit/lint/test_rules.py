@@ -91,6 +91,12 @@ def test_a_file_that_a_project_mounts_is_read_once() -> None:
     assert names == [("sessions-evicted", "redis.conf:2")]
 
 
+def test_masterauth_of_another_user_is_not_compared_with_requirepass() -> None:
+    """It is the password of `masteruser`."""
+    users = "user copier on >b +psync +replconf +ping\n"
+    assert not found({"redis.conf": "requirepass a\nmasterauth b\nmasteruser copier\n", "users.acl": users})
+
+
 def test_one_node_alone_needs_no_masterauth() -> None:
     """A project with a single instance never replicates."""
     alone = {"docker-compose.yml": "services: {a: {image: redis, command: redis-server --requirepass x}}\n"}
