@@ -3,24 +3,20 @@ cannot follow its primary.
 
 Asked once, when the topology was not seen recovered within its limit. The line is recorded as an event;
 what it means is for the judging. Redis repeats such a line every few seconds at most, so the last one
-counts. The trap: a replica that got in after all has such lines too, further up.
+counts.
 """
 
 from __future__ import annotations
-
-import re
 
 from harness.errors import EnvironmentFailure
 from harness.model.records import Event
 from harness.model.seams import Topology
 from harness.observe.context import ObserverContext
+from harness.redis_wire.logs import refused_login
 
 UNABLE = "Currently unable to failover: "
 LINES = 400
 """A replica that cannot connect to its primary logs several lines a second."""
-
-_REFUSED = re.compile(r"-(?:NOAUTH|WRONGPASS|NOPERM)\b.*")
-_FOLLOWS = re.compile(r"sync: Finished with success|Successful partial resynchronization")
 
 
 def record_refusals(context: ObserverContext, topology: Topology, since_us: int) -> None:
@@ -30,7 +26,7 @@ def record_refusals(context: ObserverContext, topology: Topology, since_us: int)
             log = topology.logs(node.name, LINES)
         except EnvironmentFailure:
             continue  # it was never started, or its container is gone
-        for name, detail in (("cannot-fail-over", _unable(log)), ("cannot-log-in", _refused(log))):
+        for name, detail in (("cannot-fail-over", _unable(log)), ("cannot-log-in", refused_login(log))):
             if not detail:
                 continue
             now_us = context.clock.now_us()
@@ -50,14 +46,3 @@ def record_refusals(context: ObserverContext, topology: Topology, since_us: int)
 def _unable(log: str) -> str:
     said = [line.partition(UNABLE)[2] for line in log.splitlines() if UNABLE in line]
     return said[-1].strip() if said else ""
-
-
-def _refused(log: str) -> str:
-    """What the primary answered to a replica that has not got in since; empty: it did."""
-    said = ""
-    for line in log.splitlines():
-        if _FOLLOWS.search(line):
-            said = ""
-        elif found := _REFUSED.search(line):
-            said = found[0].removeprefix("-").strip()
-    return said

@@ -9,6 +9,7 @@ Reading order:
     cluster       CLUSTER NODES
     sentinel      what sentinels answer and announce
     keys          the shapes of a session store's keys, and their slots
+    logs          what only a server's log says
     local_ends    the local addresses that a connection may start from
     blocking      a connection for a thread: to one process, never opened again
     asynchronous  a connection for an event loop: opened when needed, opened again after a failure

@@ -26,6 +26,7 @@ from harness.model.words import NodeRole
 from harness.redis_wire import cluster, info, sentinel
 from harness.redis_wire.cluster import ClusterRow
 from harness.redis_wire.keys import slot
+from harness.redis_wire.logs import refused_login
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.redis_wire.sentinel import WatchedNode
 from harness.topology.base import proxies
@@ -104,11 +105,15 @@ def _await(
     try:
         wait_until(nothing_missing, within_s=within_s, waiting_for=waiting_for, every_s=_EVERY_S)
     except WaitExpired as error:
-        logs = "\n".join(
-            f"--- {node.name}\n{topology.logs(node.name, _LOG_LINES)}" for node in topology.plan.nodes
+        logs = {node.name: topology.logs(node.name, _LOG_LINES) for node in topology.plan.nodes}
+        shown = "\n".join(f"--- {name}\n{log}" for name, log in logs.items())
+        refused = "".join(
+            f"; {name} cannot log in at its primary: {said}"
+            for name, log in logs.items()
+            if (said := refused_login(log))
         )
         raise EnvironmentFailure(
-            f"waited {within_s:g} s for {waiting_for}; still missing: {'; '.join(last)}\n{logs}"
+            f"waited {within_s:g} s for {waiting_for}; still missing: {'; '.join(last)}{refused}\n{shown}"
         ) from error
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from harness.errors import EnvironmentFailure
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
 from harness.model.seams import Address, Topology
@@ -248,4 +249,28 @@ def test_silent_node_is_missing_not_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(readiness.Controls, "call", refuse)  # type: ignore[attr-defined]
     assert readiness.missing(cast("Topology", FakeTopology(process_plan("sentinel")))) == (
         "198.18.0.1:6379: refused",
+    )
+
+
+class Logged(FakeTopology):
+    """Nodes with logs."""
+
+    def __init__(self, plan: Plan, said: dict[str, str]) -> None:
+        super().__init__(plan)
+        self.said = said
+
+    def logs(self, node: str, lines: int = 40) -> str:
+        return self.said.get(node, "")
+
+
+def test_replica_that_its_primary_refuses_is_named_before_the_logs() -> None:
+    """Passwords that do not fit together are the commonest reason, and the line is deep in a log."""
+    said = {"redis-2": "7:S # Unexpected reply to PSYNC from master: -NOAUTH Authentication required."}
+    topology = cast("Topology", Logged(process_plan("sentinel"), said))
+    with pytest.raises(EnvironmentFailure) as raised:
+        readiness._await(topology, 0.0, "the replicas to attach", lambda: iter(["redis-2 is not attached"]))
+    first = str(raised.value).splitlines()[0]
+    assert first.endswith(
+        "still missing: redis-2 is not attached; "
+        "redis-2 cannot log in at its primary: NOAUTH Authentication required."
     )
