@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from harness.clock import RunClock
 from harness.model.deployment import TopologySpec
 from harness.model.inventory import NodePlan
+from harness.model.links import LinkPort, LinkRule, Way
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Start
@@ -300,8 +301,9 @@ class FakeTopology:
         if effective:
             one.generation += 1
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
-        self._does("cut", f"{' '.join(left)} | {' '.join(right)}")
+    def apply(self, rule: LinkRule, *, by: int) -> str:
+        only = "".join(f" {one}" for one in (rule.way, rule.port) if one not in {Way.BOTH, LinkPort.ALL})
+        self._does("cut", f"{' '.join(rule.left)} | {' '.join(rule.right)}{only}")
         self.cuts.add(by)
         return "packets dropped"
 

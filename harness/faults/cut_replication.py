@@ -14,6 +14,7 @@ import time
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.healed_link import caught_up
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
@@ -46,7 +47,7 @@ class CutReplication:
             raise NoEffect(f"{primary} has no replicas; last seen: {targets.describe(scene)}")
         began_us = scene.observed.now_us()
         try:
-            proof = scene.topology.cut([primary], replicas, by=step.number)
+            proof = scene.topology.apply(LinkRule([primary], replicas), by=step.number)
         except BaseException:
             scene.topology.mend(by=step.number)
             raise

@@ -16,6 +16,7 @@ import time
 
 from harness.faults import own_nodes, targets
 from harness.faults.healed_link import heard_again
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
@@ -63,7 +64,7 @@ class Isolate:
         began_us = scene.observed.now_us()
         try:
             scene.set_sides(step.number, _client_sides(inside, nodes, scene))
-            proof = scene.topology.cut(inside, outside, by=step.number)
+            proof = scene.topology.apply(LinkRule(inside, outside), by=step.number)
         except BaseException:
             _mend(step, scene)
             raise

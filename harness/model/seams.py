@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from harness.model.inventory import NodePlan
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.records import Record
 from harness.model.scenario import Declaration, FaultStep
@@ -115,14 +116,17 @@ class Nodes(Protocol):
 class Links(Protocol):
     """What can be done to the links between nodes, and between them and web servers; as of `Nodes`."""
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
-        """Drop every packet both ways between each of `left` and each of `right` (node names and
-        web server names). Returns the proof: what was observed. Cuts add up; `by` is the number of
-        the fault whose cut it is."""
+    def apply(self, rule: LinkRule, *, by: int) -> str:
+        """Put a rule into force. Returns the proof: what was observed. Rules add up; `by` is the number of
+        the fault whose rule it is.
+
+        Raises:
+            NoEffect: no packet was seen to be treated so, or nobody of the rule has such a link.
+        """
         ...
 
     def mend(self, *, by: int) -> None:
-        """Undo the cuts of one fault, but for links that another one cuts too; idempotent."""
+        """Lift the rules of one fault, but for flows that another one cuts too; idempotent."""
         ...
 
 

@@ -19,6 +19,7 @@ import pytest
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.inventory import NodePlan
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Backend, Topology
 from harness.model.words import BackendKind, NodeRole, TopologyKind
@@ -99,7 +100,7 @@ def copied(topology: Topology) -> bool:
 @contextmanager
 def cut(topology: Topology, left: list[str], right: list[str]) -> Iterator[str]:
     try:
-        yield topology.cut(left, right, by=1)
+        yield topology.apply(LinkRule(left, right), by=1)
     finally:
         topology.mend(by=1)
 
@@ -216,8 +217,8 @@ def test_a_cut_link_copies_nothing_until_it_is_mended(nodes: Topology, backend: 
 def test_cuts_of_two_faults_add_up(nodes: Topology, backend: Backend) -> None:
     """Healing one never heals the other."""
     links_needed(nodes, backend)
-    nodes.cut(["redis-2"], ["web-1"], by=1)
-    nodes.cut(["redis-2"], ["web-1", "web-2"], by=2)
+    nodes.apply(LinkRule(["redis-2"], ["web-1"]), by=1)
+    nodes.apply(LinkRule(["redis-2"], ["web-1", "web-2"]), by=2)
     try:
         nodes.mend(by=1)
         assert not reaches(nodes, "web-1", "redis-2")

@@ -18,6 +18,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.links import LinkRule
 from harness.model.seams import Topology
 from harness.model.words import TopologyKind
 from harness.topology.base.configuration import kit_file
@@ -258,7 +259,7 @@ class WebServerConnection:
 
 @contextmanager
 def cut(topology: Topology, left: list[str], right: list[str]) -> Iterator[str]:
-    proof = topology.cut(left, right, by=1)
+    proof = topology.apply(LinkRule(left, right), by=1)
     try:
         yield proof
     finally:
@@ -400,7 +401,7 @@ def test_a_held_topology_outlives_its_harness(image: str, run: str, tmp_path: Pa
     assert run not in cleaned.stdout
     topology = docker.attach(record)
     assert answers(topology, "redis-1")
-    topology.cut(["redis-1"], ["web-1"], by=1)
+    topology.apply(LinkRule(["redis-1"], ["web-1"]), by=1)
     topology.kill("redis-1")
     topology.let_go()
     again = docker.attach(record)

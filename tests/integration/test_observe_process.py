@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness.clock import RunClock
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ClockPair, Event, NodeSample
 from harness.model.seams import Topology
@@ -368,7 +369,7 @@ def test_replica_that_is_cut_off_is_not_recovered(tmp_path: Path) -> None:
 
     async def scenario(topology: Topology) -> None:
         async with watched(topology) as seen:
-            await seen.act(topology.cut, ["redis-1"], ["redis-2", "redis-3"], by=1)
+            await seen.act(topology.apply, LinkRule(["redis-1"], ["redis-2", "redis-3"]), by=1)
             await seen.ask("redis-1", *(("SET", f"k{n}", "x" * 100) for n in range(100)))
             reason = await seen.observers.recovered(within_s=0.5)
             assert "bytes of redis-1" in reason or "does not answer" in reason or "primary" in reason

@@ -10,6 +10,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.links import LinkRule
 from harness.model.seams import Topology
 from harness.redis_wire import blocking, info
 from harness.redis_wire.blocking import Connection
@@ -124,7 +125,7 @@ def test_cut_web_server_cannot_reach_the_node_on_an_established_connection(topol
     cut_off, other = as_web_server(topology, "web-1", "redis-1"), as_web_server(topology, "web-2", "redis-1")
     with cut_off, other:
         assert cut_off.call("INCR", "count") == 1
-        proof = topology.cut(["web-1"], ["redis-1"], by=1)
+        proof = topology.apply(LinkRule(["web-1"], ["redis-1"]), by=1)
         assert "none answered" in proof
         with pytest.raises(NoAnswer):
             cut_off.call("INCR", "count")
@@ -147,7 +148,7 @@ def test_reply_to_a_cut_web_server_does_not_arrive(topology: ProcessTopology) ->
             within_s=5,
             waiting_for="the client to be blocked",
         )
-        topology.cut(["redis-1"], ["web-1"], by=1)
+        topology.apply(LinkRule(["redis-1"], ["web-1"]), by=1)
         command(topology, "redis-1", "RPUSH", "gate", "open")
         with pytest.raises(TimeoutError):
             waiting.socket.recv(100)
@@ -157,7 +158,7 @@ def test_reply_to_a_cut_web_server_does_not_arrive(topology: ProcessTopology) ->
 @needs_network
 def test_cut_replicas_receive_nothing_and_catch_up_when_mended(topology: ProcessTopology) -> None:
     """Replication stops on the established link, towards the cut node only, and resumes after the mend."""
-    topology.cut(["redis-1"], ["redis-2"], by=1)
+    topology.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
     command(topology, "redis-1", "SET", "through", "yes")
     wait_until(
         lambda: command(topology, "redis-3", "GET", "through") == "yes",
@@ -178,8 +179,8 @@ def test_cut_replicas_receive_nothing_and_catch_up_when_mended(topology: Process
 @needs_network
 def test_cuts_add_up_and_outlive_a_restart(topology: ProcessTopology) -> None:
     """A second cut leaves the first; a killed and started node is still behind its cut; mending is idempotent."""
-    topology.cut(["redis-3"], ["web-1"], by=1)
-    topology.cut(["redis-3"], ["web-1", "web-2"], by=1)
+    topology.apply(LinkRule(["redis-3"], ["web-1"]), by=1)
+    topology.apply(LinkRule(["redis-3"], ["web-1", "web-2"]), by=1)
     topology.kill("redis-3")
     topology.start("redis-3")
     for web_server in ("web-1", "web-2"):
@@ -195,8 +196,8 @@ def test_cuts_add_up_and_outlive_a_restart(topology: ProcessTopology) -> None:
 @needs_network
 def test_link_stays_cut_while_any_fault_cuts_it(topology: ProcessTopology) -> None:
     """Healing lifts what its own fault did: links that another one cuts too carry nothing until its end."""
-    topology.cut(["redis-3"], ["web-1", "web-2"], by=1)
-    topology.cut(["redis-3"], ["web-2", "web-3"], by=2)
+    topology.apply(LinkRule(["redis-3"], ["web-1", "web-2"]), by=1)
+    topology.apply(LinkRule(["redis-3"], ["web-2", "web-3"]), by=2)
     topology.mend(by=1)
     topology.mend(by=1)
     as_web_server(topology, "web-1", "redis-3").close()
@@ -213,12 +214,12 @@ def test_link_stays_cut_while_any_fault_cuts_it(topology: ProcessTopology) -> No
 def test_cut_without_a_node_is_refused(topology: ProcessTopology) -> None:
     """Web servers do not talk to each other: there is nothing to cut between them."""
     with pytest.raises(NoEffect):
-        topology.cut(["web-1"], ["web-2"], by=1)
+        topology.apply(LinkRule(["web-1"], ["web-2"]), by=1)
 
 
 def test_cut_on_loopback_is_refused(tmp_path: Path) -> None:
     """Without a network of its own a cut says why it had no effect, and never pretends."""
     with up(process_plan("single"), run="loopback", directory=tmp_path, loopback=True) as topology:
         with pytest.raises(NoEffect, match="loopback"):
-            topology.cut(["redis-1"], ["web-1"], by=1)
+            topology.apply(LinkRule(["redis-1"], ["web-1"]), by=1)
         assert command(topology, "redis-1", "PING") == "PONG"

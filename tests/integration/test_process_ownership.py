@@ -17,6 +17,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.links import LinkRule
 from harness.topology.base import processes, state_files
 from harness.topology.base.control import command
 from harness.topology.base.readiness import answers
@@ -172,7 +173,7 @@ def test_held_topology_lives_on_and_is_found_again(tmp_path: Path) -> None:
         topology.kill("redis-3")
         topology.start("redis-3")
         if machine().network_faults:
-            topology.cut(["redis-1"], ["redis-2"], by=1)
+            topology.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
             topology.let_go()
             topology = attach(record)
             topology.mend(by=1)

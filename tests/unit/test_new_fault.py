@@ -14,6 +14,7 @@ from harness.checks.promises.loss_budget import loss_budgets
 from harness.errors import UsageError
 from harness.faults import FAULTS, targets
 from harness.faults.director import Director
+from harness.model.links import LinkRule
 from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Scenario
@@ -50,7 +51,7 @@ class Unplug:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         others = [node.name for node in scene.plan.nodes if node.name not in nodes]
-        proof = scene.topology.cut(nodes, others, by=step.number)
+        proof = scene.topology.apply(LinkRule(nodes, others), by=step.number)
         return Effect(targets=nodes, proof=proof, at_us=scene.observed.now_us())
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

@@ -17,7 +17,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,9 @@ from typing import Any
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.links import Flow, LinkPort, LinkRule, flows, no_such_link
 from harness.model.seams import Address, Source
-from harness.topology.base.cuts import DISCARD_PORT, Cuts, Pair
+from harness.topology.base.cuts import DISCARD_PORT, Cuts, ports_of
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.image import any_debian_image
 
@@ -36,24 +37,35 @@ DROPS_WITHIN_S = 3.0
 """Something is sent over every cut link at once, so a rule that works has counted within milliseconds."""
 
 _SCRIPT_S = 20.0
+_PROBE_S = 0.2
+"""A probe of one port waits for an answer that never comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """The other end of a cut: a node's address, or the web servers' address with local ports."""
+    """The other end of a flow: a node's address, or the web servers' address with local ports."""
 
-    name: str
     host: str
     ports: tuple[int, int] | None = None
 
-    def rules(self) -> tuple[str, str]:
-        if self.ports is None:
-            return f"-A INPUT -s {self.host}/32 -j DROP", f"-A OUTPUT -d {self.host}/32 -j DROP"
-        first, last = self.ports
-        return (
-            f"-A INPUT -s {self.host}/32 -p tcp -m tcp --sport {first}:{last} -j DROP",
-            f"-A OUTPUT -d {self.host}/32 -p tcp -m tcp --dport {first}:{last} -j DROP",
-        )
+
+def rule_text(peer: Peer, *, arriving: bool, own: int | None = None, theirs: int | None = None) -> str:
+    """The rule that drops a flow, as iptables-save writes it: arriving from the peer, or leaving for it, at a
+    port of our own or of theirs."""
+    chain, far = ("INPUT", "-s") if arriving else ("OUTPUT", "-d")
+    text = f"-A {chain} {far} {peer.host}/32"
+    span = peer.ports or ((theirs, theirs) if theirs else None)
+    theirs_is, own_is = ("--sport", "--dport") if arriving else ("--dport", "--sport")
+    words = {own_is: str(own) if own else "", theirs_is: _span(span)}
+    matches = [f"{word} {words[word]}" for word in ("--sport", "--dport") if words[word]]
+    return " ".join([text, *(["-p tcp -m tcp", *matches] if matches else []), "-j DROP"])
+
+
+def _span(ports: tuple[int, int] | None) -> str:
+    if ports is None:
+        return ""
+    first, last = ports
+    return str(first) if first == last else f"{first}:{last}"
 
 
 def why_no_cuts() -> str:
@@ -77,112 +89,137 @@ class Links:
         addresses: Mapping[str, Address],
         sources: Mapping[str, Source],
         look: Callable[[str], Any | None],
+        listening: Mapping[str, Mapping[LinkPort, int]] | None = None,
     ) -> None:
         self._client = client
         self._labels = dict(labels)
         self._addresses = addresses
         self._sources = sources
         self._look = look
+        self._listening = listening or {}
         self._lock = threading.RLock()
         self.cuts = Cuts()
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
-        """Cut, and return the proof: packets dropped on every link.
+    def apply(self, rule: LinkRule, *, by: int) -> str:
+        """Put it into force, and return the proof: packets dropped on every link.
 
         Raises:
             NoEffect: a link dropped nothing.
         """
-        pairs = self._pairs(left, right)
+        wanted = {flow for flow in flows(rule) if self._exists(flow)}
+        if not wanted:
+            raise NoEffect(no_such_link(rule))
         with self._lock, ExitStack() as probes:
-            self.cuts.add(pairs, by=by)
-            live = self._live(pairs)
+            self.cuts.add(wanted, by=by)
+            live = self._live(wanted)
             self._set_rules(live, self.cuts.all())
-            for pair in pairs:
-                self._probe_from_web_server(pair, live, probes)
-            return self._proof(pairs, live)
+            for flow in wanted:
+                self._probe_from_web_server(flow, live, probes)
+            return self._proof(wanted, live)
 
     def mend(self, *, by: int) -> None:
         with self._lock:
-            pairs = self.cuts.of_nobody_else(by)
-            self._set_rules(self._live(pairs), self.cuts.all() - pairs)
+            lifted = self.cuts.of_nobody_else(by)
+            self._set_rules(self._live(lifted), self.cuts.all() - lifted)
             self.cuts.lift(by=by)  # Last, so that a mend that failed can be repeated.
 
     def restore(self, node: str) -> None:
         """Set the rules of a node that was started again, if it is cut from anything."""
         with self._lock:
             cuts = self.cuts.all()
-            container = self._look(node) if any(node in pair for pair in cuts) else None
+            container = self._look(node) if any(node in flow.ends for flow in cuts) else None
             if container is not None:
                 self._set_rules({node: container}, cuts)
 
-    def _pairs(self, left: Sequence[str], right: Sequence[str]) -> set[Pair]:
-        # Web servers do not talk to each other: only pairs with a node in them are links.
-        pairs = {frozenset((one, other)) for one in left for other in right if one != other}
-        return {pair for pair in pairs if not pair <= self._sources.keys()}
+    def _exists(self, flow: Flow) -> bool:
+        # Web servers do not talk to each other: only flows with a node at one end are links.
+        nodes = flow.ends & self._addresses.keys()
+        return bool(nodes) and (flow.port is LinkPort.ALL or bool(ports_of(flow, self._listening)))
 
-    def _live(self, pairs: Iterable[Pair]) -> dict[str, Any]:
-        nodes = sorted({name for pair in pairs for name in pair if name in self._addresses})
+    def _live(self, cut: Iterable[Flow]) -> dict[str, Any]:
+        nodes = sorted({name for flow in cut for name in flow.ends if name in self._addresses})
         seen = zip(nodes, in_parallel(self._look, nodes), strict=True)
         return {node: container for node, container in seen if container is not None}
 
-    def _peers(self, node: str, pairs: Iterable[Pair]) -> list[Peer]:
-        others = sorted(name for pair in pairs if node in pair for name in pair - {node})
-        return [
-            Peer(name=name, host=self._addresses[name].host)
-            if name in self._addresses
-            else Peer(name=name, host=str(self._sources[name].host), ports=self._sources[name].ports)
-            for name in others
-        ]
+    def _peer(self, name: str) -> Peer:
+        if name in self._addresses:
+            return Peer(host=self._addresses[name].host)
+        return Peer(host=str(self._sources[name].host), ports=self._sources[name].ports)
 
-    def _set_rules(self, live: Mapping[str, Any], cuts: set[Pair]) -> None:
+    def _rules(self, node: str, flow: Flow) -> list[str]:
+        """What a node does about a flow that has one end at it."""
+        arriving = flow.target == node
+        peer = flow.source if arriving else flow.target
+        if flow.port is LinkPort.ALL:
+            return [rule_text(self._peer(peer), arriving=arriving)]
+        ports = ports_of(flow, self._listening)
+        own = [rule_text(self._peer(peer), arriving=arriving, own=ports[node])] if node in ports else []
+        if peer in ports:
+            own.append(rule_text(self._peer(peer), arriving=arriving, theirs=ports[peer]))
+        return own
+
+    def _set_rules(self, live: Mapping[str, Any], cuts: set[Flow]) -> None:
         in_parallel(lambda target: self._set_rules_of(*target, cuts), live.items())
 
-    def _set_rules_of(self, node: str, container: Any, cuts: set[Pair]) -> None:
+    def _set_rules_of(self, node: str, container: Any, cuts: set[Flow]) -> None:
         """In one step, so that a packet meets either the old rules or the new; then send each cut-off
         node something to drop."""
-        peers = self._peers(node, cuts)
-        lines = [rule for peer in peers for rule in peer.rules()]
+        own = sorted(flow for flow in cuts if node in flow.ends)
+        lines = dict.fromkeys(rule for flow in own for rule in self._rules(node, flow))
         table = "\n".join(["*filter", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT"])
-        probes = [
-            f"(echo >/dev/udp/{peer.host}/{DISCARD_PORT}) 2>/dev/null || true"
-            for peer in peers
-            if peer.ports is None
-        ]
+        probes = dict.fromkeys(probe for flow in own for probe in self._probes(node, flow))
         self._run(container, "\n".join([f"iptables-restore <<'END'\n{table}\nEND", *probes]))
 
-    def _probe_from_web_server(self, pair: Pair, live: Mapping[str, Any], probes: ExitStack) -> None:
-        for web_server in pair & self._sources.keys():
-            targets = [self._addresses[name] for name in pair if name in live]
+    def _probes(self, node: str, flow: Flow) -> Iterator[str]:
+        """What a node sends to another one, so that a rule at either end has something to drop."""
+        (other,) = flow.ends - {node}
+        if other not in self._addresses:
+            return
+        host = self._addresses[other].host
+        if flow.port is LinkPort.ALL:
+            yield f"(echo >/dev/udp/{host}/{DISCARD_PORT}) 2>/dev/null || true"
+        elif port := ports_of(flow, self._listening).get(other):
+            yield f"timeout {_PROBE_S:g} bash -c 'echo >/dev/tcp/{host}/{port}' 2>/dev/null || true"
+
+    def _probe_from_web_server(self, flow: Flow, live: Mapping[str, Any], probes: ExitStack) -> None:
+        for web_server in flow.ends & self._sources.keys():
+            targets = [self._addresses[name] for name in flow.ends if name in live]
             probes.enter_context(_begun_connections(self._sources[web_server], targets))
 
-    def _proof(self, pairs: set[Pair], live: Mapping[str, Any]) -> str:
-        dropped: dict[Pair, int] = {}
-        wanted = {pair for pair in pairs if not pair.isdisjoint(live)}
+    def _proof(self, cut: set[Flow], live: Mapping[str, Any]) -> str:
+        dropped: dict[Flow, int] = {}
+        wanted = {flow for flow in cut if not flow.ends.isdisjoint(live)}
 
-        def every_link_dropped_something() -> bool:
+        def every_flow_dropped_something() -> bool:
             dropped.clear()
-            counted = in_parallel(lambda target: self._dropped(*target, pairs), live.items())
-            for pair, packets in (item for counts in counted for item in counts.items()):
-                dropped[pair] = dropped.get(pair, 0) + packets
-            return all(dropped.get(pair) for pair in wanted)
+            counted = in_parallel(lambda target: self._dropped(*target, cut), live.items())
+            for flow, packets in (item for counts in counted for item in counts.items()):
+                dropped[flow] = dropped.get(flow, 0) + packets
+            return all(self._proved(flow, dropped) for flow in wanted)
 
         try:
             wait_until(
-                every_link_dropped_something,
+                every_flow_dropped_something,
                 within_s=DROPS_WITHIN_S,
                 waiting_for="every cut link to drop a packet",
-                describe=lambda: [_text(pair) for pair in wanted if not dropped.get(pair)],
+                describe=lambda: [str(flow) for flow in sorted(wanted) if not self._proved(flow, dropped)],
             )
         except WaitExpired as error:
             raise NoEffect(f"cut: {error}") from error
-        return "packets dropped: " + ", ".join(sorted(f"{_text(pair)} {n}" for pair, n in dropped.items()))
+        return "packets dropped: " + ", ".join(_told(dropped))
 
-    def _dropped(self, node: str, container: Any, pairs: Iterable[Pair]) -> dict[Pair, int]:
+    def _proved(self, flow: Flow, dropped: Mapping[Flow, int]) -> bool:
+        """A link that is cut both ways is proved by either: where nothing gets there, nothing comes back."""
+        back = Flow(flow.target, flow.source, flow.port)
+        return bool(dropped.get(flow)) or bool(dropped.get(back))
+
+    def _dropped(self, node: str, container: Any, cut: Iterable[Flow]) -> dict[Flow, int]:
         """Packets that a node's rules have dropped."""
         counters = dict(_counters(self._run(container, "iptables-save -c -t filter")))
         return {
-            frozenset((node, peer.name)): sum(counters.get(rule, 0) for rule in peer.rules())
-            for peer in self._peers(node, pairs)
+            flow: sum(counters.get(rule, 0) for rule in self._rules(node, flow))
+            for flow in cut
+            if node in flow.ends
         }
 
     def _run(self, container: Any, script: str) -> str:
@@ -246,8 +283,15 @@ def _bound(probe: socket.socket, source: Source) -> bool:
     return False
 
 
-def _text(pair: Pair) -> str:
-    return " - ".join(sorted(pair))
+def _told(dropped: Mapping[Flow, int]) -> list[str]:
+    """Both ways of a link together, where both are cut."""
+    told: dict[str, int] = {}
+    for flow in sorted(dropped):
+        back = Flow(flow.target, flow.source, flow.port)
+        name = " - ".join(sorted(flow.ends)) if back in dropped else f"{flow.source} -> {flow.target}"
+        name += "" if flow.port is LinkPort.ALL else f" ({flow.port})"
+        told[name] = told.get(name, 0) + dropped[flow]
+    return [f"{name} {packets}" for name, packets in told.items()]
 
 
 def _counters(saved: str) -> Iterator[tuple[str, int]]:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind
@@ -27,6 +28,7 @@ from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base.configuration import redact, render
 from harness.topology.base.control import Controls
+from harness.topology.base.cuts import listens
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
 from harness.topology.base.readiness import answers, assemble
@@ -177,6 +179,7 @@ class DockerTopology:
             addresses=self._addresses,
             sources=self._sources,
             look=self._running,
+            listening=listens(self.plan.nodes, self._addresses),
         )
         if self.held:
             self.engine = self._identified()
@@ -286,9 +289,9 @@ class DockerTopology:
 
     # -- Links
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
+    def apply(self, rule: LinkRule, *, by: int) -> str:
         try:
-            return self.links.cut(left, right, by=by)
+            return self.links.apply(rule, by=by)
         finally:
             self._note_cuts()
 

@@ -7,9 +7,10 @@ nothing tells the two sides apart.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
 from harness.topology.base.cuts import Recorded
@@ -73,10 +74,10 @@ class Loopback:
     def descriptors(self) -> dict[str, int]:
         return {RESERVATION: self._reservation.fileno()} if self._reservation else {}
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:  # noqa: ARG002 - as `Network` has it
+    def apply(self, rule: LinkRule, *, by: int) -> str:  # noqa: ARG002 - as `Network` has it
         raise NoEffect(
-            f"cut {', '.join(left)} from {', '.join(right)}: expected a network of the run's own, found "
-            "plain loopback; run as root on Linux, or where user namespaces are allowed"
+            f"cut {', '.join(rule.left)} from {', '.join(rule.right)}: expected a network of the run's own, "
+            "found plain loopback; run as root on Linux, or where user namespaces are allowed"
         )
 
     def mend(self, *, by: int) -> None:

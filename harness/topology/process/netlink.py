@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 _ACK_WITHIN_S = 5.0
@@ -39,11 +40,22 @@ _ADDRESS_PEER, _ADDRESS_LOCAL = 1, 2
 # linux/fib_rules.h
 _RULE = struct.Struct("=BBBBBBBBI")
 _RULE_TO, _RULE_FROM, _RULE_PRIORITY = 1, 2, 6
+_RULE_PROTOCOL, _RULE_SOURCE_PORTS, _RULE_DESTINATION_PORTS = 22, 23, 24
 _LOOK_UP, _BLACKHOLE = 1, 6
 
 _LOCAL_TABLE = 255
 _LOCAL_TABLE_PRIORITY = 100
 _CUT_PRIORITY = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packets:
+    """Those of an address, or for it; with a port, of TCP alone."""
+
+    source: str | None = None
+    destination: str | None = None
+    source_port: int | None = None
+    destination_port: int | None = None
 
 
 class Netlink:
@@ -95,19 +107,13 @@ class Netlink:
         self._rule(_NEW_RULE, _LOOK_UP, _LOCAL_TABLE_PRIORITY, table=_LOCAL_TABLE)
         self._rule(_DELETE_RULE, _LOOK_UP, 0, table=_LOCAL_TABLE)
 
-    def drop_from(self, address: str) -> None:
-        """Silently drop what arrives from an address, on established connections too."""
-        self._rule(_NEW_RULE, _BLACKHOLE, _CUT_PRIORITY, source=address)
+    def drop(self, packets: Packets) -> None:
+        """Silently drop what arrives, or would leave, on established connections too."""
+        self._rule(_NEW_RULE, _BLACKHOLE, _CUT_PRIORITY, packets=packets)
 
-    def accept_from(self, address: str) -> None:
-        self._rule(_DELETE_RULE, _BLACKHOLE, _CUT_PRIORITY, source=address)
-
-    def drop_to(self, address: str) -> None:
-        """Drop what would leave for an address."""
-        self._rule(_NEW_RULE, _BLACKHOLE, _CUT_PRIORITY, destination=address)
-
-    def accept_to(self, address: str) -> None:
-        self._rule(_DELETE_RULE, _BLACKHOLE, _CUT_PRIORITY, destination=address)
+    def accept(self, packets: Packets) -> None:
+        """Undo that."""
+        self._rule(_DELETE_RULE, _BLACKHOLE, _CUT_PRIORITY, packets=packets)
 
     def _link(self, index: int, attributes: Iterable[bytes], *, new: bool) -> None:
         flags = (_CREATE | _EXCLUSIVE, 0, 0) if new else (0, _UP, _UP)
@@ -121,16 +127,22 @@ class Netlink:
         priority: int,
         *,
         table: int = 0,
-        source: str | None = None,
-        destination: str | None = None,
+        packets: Packets | None = None,
     ) -> None:
-        lengths = (32 if destination else 0, 32 if source else 0)
+        of = packets or Packets()
+        lengths = (32 if of.destination else 0, 32 if of.source else 0)
         body = _RULE.pack(socket.AF_INET, *lengths, 0, table, 0, 0, action, 0)
         body += _attribute(_RULE_PRIORITY, struct.pack("=I", priority))
-        if source:
-            body += _attribute(_RULE_FROM, IPv4Address(source).packed)
-        if destination:
-            body += _attribute(_RULE_TO, IPv4Address(destination).packed)
+        if of.source:
+            body += _attribute(_RULE_FROM, IPv4Address(of.source).packed)
+        if of.destination:
+            body += _attribute(_RULE_TO, IPv4Address(of.destination).packed)
+        if of.source_port or of.destination_port:
+            body += _attribute(_RULE_PROTOCOL, struct.pack("=B", socket.IPPROTO_TCP))
+        ports = ((_RULE_SOURCE_PORTS, of.source_port), (_RULE_DESTINATION_PORTS, of.destination_port))
+        for kind, port in ports:
+            if port:
+                body += _attribute(kind, struct.pack("=HH", port, port))
         self._send(message, _CREATE | _EXCLUSIVE if message == _NEW_RULE else 0, body)
 
     def _send(self, message: int, flags: int, body: bytes) -> None:

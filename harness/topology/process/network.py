@@ -22,17 +22,20 @@ import select
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network
 from types import MappingProxyType
 
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.links import Flow, LinkPort, LinkRule, flows, no_such_link
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
 from harness.model.words import NodeRole
-from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded
+from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded, listens, ports_of
 from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.process.namespaces import Namespace
+from harness.topology.process.netlink import Packets
 from harness.topology.process.run_record import RESERVATION
 
 POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
@@ -90,6 +93,7 @@ class Network:
         self.addresses: Mapping[str, Address] = MappingProxyType(
             {node.name: Address(self._hosts[node.name], node.usual_port) for node in plan.nodes}
         )
+        self._listening = listens(plan.nodes, self.addresses)
 
     @classmethod
     def build(cls, plan: Plan) -> Network:
@@ -127,26 +131,26 @@ class Network:
         return kept | ({RESERVATION: self._reservation.fileno()} if self._reservation else {})
 
     def cuts(self) -> Recorded:
-        """The pairs between which nothing passes now, for each fault."""
+        """The flows that are cut now, for each fault."""
         return self._cuts.recorded()
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
-        wanted = {pair for pair in _pairs(left, right) if pair & self._namespaces.keys()}
-        new = wanted - self._cuts.all()
+    def apply(self, rule: LinkRule, *, by: int) -> str:
+        wanted = {flow for flow in flows(rule) if self._places(flow)}
         if not wanted:
-            raise NoEffect(f"cut {left} from {right}: expected at least one node among them, found none")
+            raise NoEffect(no_such_link(rule))
+        new = wanted - self._cuts.all()
         self._cuts.add(wanted - new, by=by)
-        for pair in sorted(new, key=sorted):
-            self._cuts.add([pair], by=by)
-            for name, other in self._ends(pair):
-                self._drop(name, other)
-        return self._proof(sorted(wanted, key=sorted))
+        for flow in sorted(new):
+            self._cuts.add([flow], by=by)
+            for name, packets in self._places(flow):
+                self._namespaces[name].netlink.drop(packets)
+        return self._proof(sorted(wanted))
 
     def mend(self, *, by: int) -> None:
-        for pair in sorted(self._cuts.of_nobody_else(by), key=sorted):
-            for name, other in self._ends(pair):
-                self._accept(name, other)
-            self._cuts.lift(by=by, pairs=[pair])
+        for flow in sorted(self._cuts.of_nobody_else(by)):
+            for name, packets in self._places(flow):
+                self._namespaces[name].netlink.accept(packets)
+            self._cuts.lift(by=by, flows=[flow])
         self._cuts.lift(by=by)
 
     def close(self) -> None:
@@ -198,35 +202,51 @@ class Network:
         harness.netlink.set_up(own)
         harness.close()
 
-    def _drop(self, name: str, other: str) -> None:
-        netlink = self._namespaces[name].netlink
-        netlink.drop_from(self._hosts[other])
-        if other not in self._namespaces:
-            netlink.drop_to(self._hosts[other])
+    def _places(self, flow: Flow) -> list[tuple[str, Packets]]:
+        """(node, packets) to be dropped there: where a flow arrives or, if that is no node, where it leaves.
+        One of a single port goes to it, or comes from it, by who listens."""
+        source, target = flow.source, flow.target
+        place = target if target in self._namespaces else source
+        if place not in self._namespaces:
+            return []
+        arriving = place == target
+        far = Packets(
+            source=self._hosts[source] if arriving else None,
+            destination=None if arriving else self._hosts[target],
+        )
+        if flow.port is LinkPort.ALL:
+            return [(place, far)]
+        ports = ports_of(flow, self._listening)
+        return [
+            (place, replace(far, destination_port=port))
+            if end == target
+            else (place, replace(far, source_port=port))
+            for end, port in ports.items()
+        ]
 
-    def _accept(self, name: str, other: str) -> None:
-        netlink = self._namespaces[name].netlink
-        netlink.accept_from(self._hosts[other])
-        if other not in self._namespaces:
-            netlink.accept_to(self._hosts[other])
+    def _ways(self, cut: Sequence[Flow]) -> set[tuple[str, str, int]]:
+        """(from, to, port) of connections that need one of these flows, to and fro: whichever half is cut,
+        nobody gets an answer. Nobody listens at a web server, but its node must get no packet out to it."""
+        ways = set()
+        for flow in cut:
+            for source, target in ((flow.source, flow.target), (flow.target, flow.source)):
+                if target not in self._namespaces:
+                    if flow.target == target and flow.port is LinkPort.ALL:
+                        ways.add((source, target, DISCARD_PORT))
+                elif flow.port is LinkPort.ALL:
+                    ways.add((source, target, self.addresses[target].port))
+                elif port := self._listening[target].get(flow.port):
+                    ways.add((source, target, port))
+        return ways
 
-    def _ends(self, pair: frozenset[str]) -> Iterator[tuple[str, str]]:
-        """(node, the other one) for each node of a pair."""
-        for name in sorted(pair & self._namespaces.keys()):
-            (other,) = pair - {name}
-            yield name, other
-
-    def _proof(self, cut: Sequence[frozenset[str]]) -> str:
-        """Try to connect across the cut, both ways, and as the observer: only the latter is answered."""
-        nodes = sorted({node for pair in cut for node, _ in self._ends(pair)})
-        ways = [(other, node) for pair in cut for node, other in self._ends(pair)]
-        # Nobody listens at a web server, but its node must not get a packet out to it.
-        ways += [(node, other) for other, node in ways if other not in self._namespaces]
+    def _proof(self, cut: Sequence[Flow]) -> str:
+        """Try to connect across the cut, and as the observer: only the latter is answered."""
+        nodes = sorted({name for flow in cut for name in flow.ends if name in self._namespaces})
         with contextlib.ExitStack() as attempts:
-            across = {self._attempt(*way, attempts): way for way in ways}
-            observed = {self._attempt("", node, attempts): node for node in nodes}
+            across = {self._attempt(*way, attempts): way for way in sorted(self._ways(cut))}
+            observed = {self._attempt("", node, self.addresses[node].port, attempts): node for node in nodes}
             answered = _answered([*across, *observed], at_least=set(observed))
-        across_still = [" -> ".join(way) for attempt, way in across.items() if attempt in answered]
+        across_still = [" -> ".join(way[:2]) for attempt, way in across.items() if attempt in answered]
         if across_still:
             raise NoEffect(f"cut: expected no answer across it, found one for {', '.join(across_still)}")
         silent = [node for attempt, node in observed.items() if attempt not in answered]
@@ -239,13 +259,12 @@ class Network:
             f"while {', '.join(nodes)} answered the observer"
         )
 
-    def _attempt(self, source: str, target: str, attempts: contextlib.ExitStack) -> socket.socket:
+    def _attempt(self, source: str, target: str, port: int, attempts: contextlib.ExitStack) -> socket.socket:
         """A connection that is being made from one place to another."""
-        address = self.addresses.get(target) or Address(self._hosts[target], DISCARD_PORT)
         here = self._namespaces.get(source) if source else None
         attempt = attempts.enter_context(here.run(_stream_socket) if here else _stream_socket())
         attempt.bind((self._hosts[source], 0))
-        code = attempt.connect_ex((address.host, address.port))
+        code = attempt.connect_ex((self._hosts[target], port))
         # EINVAL: dropped where it would leave; such an attempt stays without an answer.
         if code not in {0, errno.EINPROGRESS, errno.EINVAL}:
             name = source or "the observer"
@@ -293,7 +312,7 @@ def trial() -> str:
         with contextlib.closing(node), contextlib.closing(Namespace.current()) as here:
             node.netlink.add_pair("eth0", f"rfk-{secrets.token_hex(4)}", here.descriptor)
             node.netlink.make_room_for_cuts()
-            node.netlink.drop_from("192.0.2.1")
+            node.netlink.drop(Packets(source="192.0.2.1", source_port=DISCARD_PORT))
     except OSError as error:
         return f"links between network namespaces are not allowed here ({error.strerror}); run as root"
     return ""
@@ -321,10 +340,6 @@ def _reserve() -> tuple[IPv4Network, socket.socket]:
 def _link_name(subnet: IPv4Network) -> str:
     # At most 15 characters; tells which subnet it serves.
     return f"rfk-{int(subnet.network_address) >> 8:06x}"
-
-
-def _pairs(left: Sequence[str], right: Sequence[str]) -> set[frozenset[str]]:
-    return {frozenset({one, other}) for one in left for other in right if one != other}
 
 
 def _stream_socket() -> socket.socket:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from typing import Protocol
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.inventory import NodePlan
+from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind, NodeRole
@@ -63,7 +64,7 @@ class Wiring(Protocol):
     def inside(self, node: str) -> Namespace | None: ...
     def descriptors(self) -> dict[str, int]: ...
     def cuts(self) -> Recorded: ...
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str: ...
+    def apply(self, rule: LinkRule, *, by: int) -> str: ...
     def mend(self, *, by: int) -> None: ...
     def close(self) -> None: ...
     def let_go(self) -> None: ...
@@ -145,10 +146,10 @@ class ProcessTopology:
         self._spawn(node)
         self._await_answer(node)
 
-    def cut(self, left: Sequence[str], right: Sequence[str], *, by: int) -> str:
+    def apply(self, rule: LinkRule, *, by: int) -> str:
         with self._wiring_lock:
             try:
-                return self._wiring.cut(left, right, by=by)
+                return self._wiring.apply(rule, by=by)
             finally:
                 self._note_cuts()
 

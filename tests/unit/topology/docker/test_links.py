@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.links import Flow, LinkPort, LinkRule, Way
 from harness.model.seams import Address, Source
 from harness.topology.docker import addresses
 from harness.topology.docker import links as links_module
-from harness.topology.docker.links import Links, Peer
+from harness.topology.docker.links import Links, Peer, rule_text
 
 ADDRESSES = {"redis-1": Address("10.64.0.11", 6379), "redis-2": Address("10.64.0.12", 6379)}
 SOURCES = {
@@ -33,6 +34,7 @@ class ScriptedLinks(Links):
             addresses=ADDRESSES,
             sources=SOURCES,
             look=lambda node: SimpleNamespace(name=node) if node in running else None,
+            listening={name: {LinkPort.DATA: 6379} for name in ADDRESSES},
         )
         self.tables: dict[str, list[str]] = {}
         self.packets = packets
@@ -44,22 +46,58 @@ class ScriptedLinks(Links):
         return ""
 
 
-def test_rules_drop_both_directions() -> None:
-    """What comes from the other end and what goes to it, for a node and for a range of ports."""
-    assert Peer(name="redis-2", host="10.64.0.12").rules() == (
-        "-A INPUT -s 10.64.0.12/32 -j DROP",
-        "-A OUTPUT -d 10.64.0.12/32 -j DROP",
+def test_rules_are_those_that_the_kernel_lists() -> None:
+    """Their counters are found by their text."""
+    node, web = Peer(host="10.64.0.12"), Peer(host="10.64.0.1", ports=(1, 9))
+    assert rule_text(node, arriving=True) == "-A INPUT -s 10.64.0.12/32 -j DROP"
+    assert rule_text(node, arriving=False) == "-A OUTPUT -d 10.64.0.12/32 -j DROP"
+    assert rule_text(web, arriving=True) == "-A INPUT -s 10.64.0.1/32 -p tcp -m tcp --sport 1:9 -j DROP"
+    assert rule_text(web, arriving=False) == "-A OUTPUT -d 10.64.0.1/32 -p tcp -m tcp --dport 1:9 -j DROP"
+    assert (
+        rule_text(web, arriving=True, own=6379)
+        == "-A INPUT -s 10.64.0.1/32 -p tcp -m tcp --sport 1:9 --dport 6379 -j DROP"
     )
-    assert Peer(name="web-1", host="10.64.0.1", ports=(1, 9)).rules() == (
-        "-A INPUT -s 10.64.0.1/32 -p tcp -m tcp --sport 1:9 -j DROP",
-        "-A OUTPUT -d 10.64.0.1/32 -p tcp -m tcp --dport 1:9 -j DROP",
+    assert (
+        rule_text(node, arriving=True, theirs=6379)
+        == "-A INPUT -s 10.64.0.12/32 -p tcp -m tcp --sport 6379 -j DROP"
     )
+    assert (
+        rule_text(node, arriving=False, theirs=6379)
+        == "-A OUTPUT -d 10.64.0.12/32 -p tcp -m tcp --dport 6379 -j DROP"
+    )
+
+
+def test_one_way_leaves_the_other_way_alone() -> None:
+    """Replies are lost and requests arrive: one rule at each end, for the packets of that way."""
+    links = ScriptedLinks()
+    proof = links.apply(LinkRule(["redis-1"], ["redis-2"], way=Way.FROM), by=1)
+    assert links.tables == {
+        "redis-1": ["-A INPUT -s 10.64.0.12/32 -j DROP"],
+        "redis-2": ["-A OUTPUT -d 10.64.0.11/32 -j DROP"],
+    }
+    assert proof == "packets dropped: redis-2 -> redis-1 2"
+
+
+def test_a_port_is_cut_for_who_listens_and_who_connects() -> None:
+    """To the port, and from it."""
+    links = ScriptedLinks()
+    links.apply(LinkRule(["web-1"], ["redis-1"], port=LinkPort.DATA), by=1)
+    assert links.tables["redis-1"] == [
+        "-A OUTPUT -d 127.0.0.1/32 -p tcp -m tcp --sport 6379 --dport 10000:10999 -j DROP",
+        "-A INPUT -s 127.0.0.1/32 -p tcp -m tcp --sport 10000:10999 --dport 6379 -j DROP",
+    ]
+
+
+def test_a_port_that_nobody_has_is_no_effect() -> None:
+    """No such link: nothing was done, and it is said."""
+    with pytest.raises(NoEffect, match="listens on a bus port"):
+        ScriptedLinks().apply(LinkRule(["redis-1"], ["redis-2"], port=LinkPort.BUS), by=1)
 
 
 def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:
     """Nodes on both sides get rules; each link's dropped packets are the proof."""
     links = ScriptedLinks()
-    proof = links.cut(["redis-1", "web-1"], ["redis-2", "web-2"], by=1)
+    proof = links.apply(LinkRule(["redis-1", "web-1"], ["redis-2", "web-2"]), by=1)
     assert proof == "packets dropped: redis-1 - redis-2 4, redis-1 - web-2 2, redis-2 - web-1 2"
     assert len(links.tables["redis-1"]) == 4
     assert len(links.tables["redis-2"]) == 4
@@ -68,11 +106,11 @@ def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:
 def test_cuts_add_up_and_are_mended_one_by_one() -> None:
     """Mending one leaves the other; mending twice is the same as once."""
     links = ScriptedLinks()
-    links.cut(["redis-1"], ["redis-2"], by=1)
-    links.cut(["redis-1"], ["web-1"], by=2)
+    links.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
+    links.apply(LinkRule(["redis-1"], ["web-1"]), by=2)
     for _ in range(2):
         links.mend(by=1)
-        assert links.cuts.all() == {frozenset(("redis-1", "web-1"))}
+        assert links.cuts.all() == {Flow("redis-1", "web-1"), Flow("web-1", "redis-1")}
         assert links.tables["redis-2"] == []
         assert len(links.tables["redis-1"]) == 2
 
@@ -80,8 +118,8 @@ def test_cuts_add_up_and_are_mended_one_by_one() -> None:
 def test_a_link_stays_cut_while_any_fault_cuts_it() -> None:
     """The first heal leaves its rules at both ends; the last one lifts them."""
     links = ScriptedLinks()
-    links.cut(["redis-1", "redis-2"], ["web-1"], by=1)
-    assert links.cut(["redis-1"], ["redis-2", "web-1"], by=2)
+    links.apply(LinkRule(["redis-1", "redis-2"], ["web-1"]), by=1)
+    assert links.apply(LinkRule(["redis-1"], ["redis-2", "web-1"]), by=2)
     links.mend(by=1)
     assert len(links.tables["redis-1"]) == 4
     assert len(links.tables["redis-2"]) == 2
@@ -92,7 +130,7 @@ def test_a_link_stays_cut_while_any_fault_cuts_it() -> None:
 def test_a_mend_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules that could not be set are set by the next try."""
     links = ScriptedLinks()
-    links.cut(["redis-1"], ["redis-2"], by=1)
+    links.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
 
     def fail(container: object, script: str) -> str:
         raise EnvironmentFailure("no rules now")
@@ -111,8 +149,8 @@ def test_a_cut_that_drops_nothing_has_no_effect() -> None:
     links_wait = links_module.DROPS_WITHIN_S
     try:
         links_module.DROPS_WITHIN_S = 0.05
-        with pytest.raises(NoEffect, match="redis-1 - redis-2"):
-            links.cut(["redis-1"], ["redis-2"], by=1)
+        with pytest.raises(NoEffect, match="redis-1 -> redis-2"):
+            links.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
     finally:
         links_module.DROPS_WITHIN_S = links_wait
 
@@ -120,7 +158,7 @@ def test_a_cut_that_drops_nothing_has_no_effect() -> None:
 def test_a_node_that_starts_again_is_cut_again() -> None:
     """Rules died with the container; they are set anew while the cut is in force, and only then."""
     links = ScriptedLinks()
-    links.cut(["redis-1"], ["redis-2"], by=1)
+    links.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
     links.tables.clear()
     links.restore("redis-1")
     assert set(links.tables) == {"redis-1"}
@@ -133,7 +171,7 @@ def test_a_node_that_starts_again_is_cut_again() -> None:
 def test_a_dead_node_is_cut_at_its_other_end() -> None:
     """The living end's rules hold whatever comes back."""
     links = ScriptedLinks(running=("redis-2",))
-    assert links.cut(["redis-1"], ["redis-2"], by=1) == "packets dropped: redis-1 - redis-2 2"
+    assert links.apply(LinkRule(["redis-1"], ["redis-2"]), by=1) == "packets dropped: redis-1 - redis-2 2"
     assert set(links.tables) == {"redis-2"}
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.links import LinkRule
 from harness.topology.base.routes import occupied
 from harness.topology.process import loopback
 from harness.topology.process.loopback import Loopback
@@ -85,5 +86,5 @@ def test_loopback_cannot_cut() -> None:
     """A cut on a shared address is refused with the way out, a mend of it does nothing."""
     run = Loopback(process_plan("single"), first_port=20_000)
     with pytest.raises(NoEffect, match="as root"):
-        run.cut(["redis-1"], ["web-1"], by=1)
+        run.apply(LinkRule(["redis-1"], ["web-1"]), by=1)
     run.mend(by=1)
