@@ -11,19 +11,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from harness.clock import wait_until
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.inventory import NodePlan
-from harness.model.links import LinkRule
+from harness.model.links import LinkPort, LinkRule, Way
 from harness.model.plan import Plan
 from harness.model.seams import Backend, Topology
 from harness.model.words import BackendKind, NodeRole, TopologyKind
 from harness.presets import of_topology
+from harness.redis_wire import blocking
 from harness.redis_wire.protocol import NoAnswer
 from harness.topology.backends import BACKENDS, backend_of
 from harness.topology.base import state_files
@@ -98,11 +99,15 @@ def copied(topology: Topology) -> bool:
 
 
 @contextmanager
-def cut(topology: Topology, left: list[str], right: list[str]) -> Iterator[str]:
+def applied(topology: Topology, rule: LinkRule) -> Iterator[str]:
     try:
-        yield topology.apply(LinkRule(left, right), by=1)
+        yield topology.apply(rule, by=1)
     finally:
         topology.mend(by=1)
+
+
+def cut(topology: Topology, left: list[str], right: list[str]) -> AbstractContextManager[str]:
+    return applied(topology, LinkRule(left, right))
 
 
 # -- Nodes
@@ -238,6 +243,44 @@ def test_a_cut_outlives_the_process_behind_it(nodes: Topology, backend: Backend)
         assert not reaches(nodes, "web-1", "redis-2")
         assert reaches(nodes, "web-2", "redis-2")
     ready(nodes)
+
+
+@pytest.mark.parametrize(("way", "arrives"), [(Way.FROM, True), (Way.TO, False)])
+def test_one_way_loses_replies_or_requests(
+    nodes: Topology, backend: Backend, way: Way, arrives: bool
+) -> None:
+    """A client that gets no answer does not know which: with replies lost, its write was done."""
+    links_needed(nodes, backend)
+    key = f"one-way-{secrets.token_hex(4)}"
+    at, secret = nodes.address("redis-1"), nodes.secrets.of(NodeRole.PRIMARY)
+    with (
+        blocking.connect(at, nodes.source("web-1"), who="redis-1", secret=secret, within_s=0.5) as client,
+        applied(nodes, LinkRule(["web-1"], ["redis-1"], way=way)),
+    ):
+        with pytest.raises(NoAnswer):
+            client.call("SET", key, "1")
+        # Before it is mended: what was lost would be sent again.
+        assert (command(nodes, "redis-1", "EXISTS", key) == 1) is arrives
+
+
+def test_a_port_is_cut_and_the_others_are_not(nodes: Topology, backend: Backend) -> None:
+    """A web server that cannot ask the sentinel, and reaches the primary all the same."""
+    links_needed(nodes, backend)
+    rule = LinkRule(["web-1"], ["redis-1", "sentinel-1"], port=LinkPort.SENTINEL)
+    with applied(nodes, rule):
+        assert not reaches(nodes, "web-1", "sentinel-1")
+        assert reaches(nodes, "web-1", "redis-1")
+        assert reaches(nodes, "web-2", "sentinel-1")
+    assert reaches(nodes, "web-1", "sentinel-1")
+
+
+def test_a_rule_about_no_link_has_no_effect(nodes: Topology, backend: Backend) -> None:
+    """Nobody has a bus here, and web servers do not talk to each other."""
+    links_needed(nodes, backend)
+    for rule in (LinkRule(["redis-1"], ["redis-2"], port=LinkPort.BUS), LinkRule(["web-1"], ["web-2"])):
+        with pytest.raises(NoEffect, match="found none"):
+            nodes.apply(rule, by=3)
+        nodes.mend(by=3)
 
 
 # -- What is left to read
