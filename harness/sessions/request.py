@@ -243,6 +243,8 @@ class Request:
         except BaseException:  # cancelled, or our own bug: what was sent so far still counts
             for part in parts:
                 settle(part, exchange)
+                if part.step.outcome is Outcome.ACKED:  # answered, and nobody was there to read what
+                    part.step.outcome = Outcome.UNKNOWN
             raise
         if waiting is not None:
             waiting.step.wait_needed = waits

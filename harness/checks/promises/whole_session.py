@@ -177,8 +177,11 @@ class Whole:
         assert deed.step is not None
         if deed.step.does is not StepKind.DESTROY:
             return self._written(deed, dict(held.fields))
-        # Sent again, and then DEL 0: it says that nothing was there, not which attempt took it away.
-        fits = deed.optional or bool(deed.step.effective) is bool(held.fields)
+        # Sent again, and then DEL 0: it says that nothing was there, not which attempt took it away. Without
+        # that: somebody was interrupted between the reply and reading it (older versions recorded it so).
+        once = isinstance(deed.source, StepEffect) and not deed.source.extra
+        unread = once and deed.step.effective is None
+        fits = deed.optional or unread or bool(deed.step.effective) is bool(held.fields)
         return frozenset() if fits else None
 
     def _written(self, deed: Deed, fields: dict[str, str]) -> Fields | None:

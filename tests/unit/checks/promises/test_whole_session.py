@@ -154,6 +154,19 @@ def test_session_is_deleted_once(second: bool | None) -> None:
     assert _explained(past) is (second is not True)
 
 
+def test_logout_whose_reply_nobody_read_fits() -> None:
+    """Seen where the run's end cut a behaviour off between the reply and reading it. It deleted the session, or
+    found none; what sees the session after it contradicts it all the same."""
+    past, ann = _ann()
+    past.read(ann, 2.0)
+    past.logout(ann, 3.0, forge=_says(effective=None))
+    assert _explained(past) is True
+    past.logout(ann, 4.0, forge=_says(effective=None))
+    assert _explained(past) is True
+    past.read(ann, 5.0, forge=_saw(theme="1:theme"))
+    assert _explained(past) is False
+
+
 def test_two_logouts_at_once_delete_it_once_as_well() -> None:
     """Whichever came first; with two sessions made there would be two to delete."""
     past, ann = _ann()
@@ -270,11 +283,10 @@ def test_log_in_that_was_sent_again_makes_the_session_anew() -> None:
 
 @pytest.mark.parametrize(("sent", "explained"), [(4.0, False), (4.949, False), (4.95, True), (9.0, True)])
 def test_session_may_run_out_from_its_time_out_on(sent: float, explained: bool) -> None:
-    """For 4 s from 1.0, less 50 ms: then a logout may find nothing, and a naive addition begin at nought."""
+    """For 4 s from 1.0, less 50 ms: then a look may find nothing, and a naive addition begin at nought."""
     past, ann = _ann(idle_s=4.0)
     past.add(ann, 2.0, 2)
-    past.logout(ann, sent, took=0.0, forge=_says(effective=None))
-    past.read(ann, sent + 1.0)
+    past.read(ann, sent, took=0.0, forge=_says(saw={}))
     assert _explained(past) is explained
     past, ann = _ann(idle_s=4.0, guarded=False)
     past.add(ann, 2.0, 2)
