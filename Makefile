@@ -115,6 +115,11 @@ engines: setup ## The smoke suite on every Redis and Valkey that can be had here
 	@.venv/bin/python -m lab.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: haproxy
+haproxy: setup ## What shapes of HAProxy lose under the same faults, five runs of each, one table. An hour
+	@.venv/bin/python -m lab.haproxy $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
+		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
+
 .PHONY: directives
 directives: .venv/.develop ## Ask the engines here for their directives, and write the kit's table of them anew
 	@.venv/bin/python -m lab.directives $(call given,ENGINE,--engine)

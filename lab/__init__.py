@@ -13,6 +13,7 @@
     bench/        what the kit costs                                                (real nodes)
     pressure/     the suite while every core is kept busy                           (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
+    haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)
     directives/   which directives and values each engine takes, for the kit's table (real servers, no nodes)
 
 Each folder is a command: `python -m lab.selftest`; `make` has a target for most. `lab` imports `harness`;

@@ -198,6 +198,10 @@ class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     error: str | None = None
 
 
+PROXY_SAYS = "proxy-says"
+"""The event in which a proxy has other nodes for UP than before."""
+
+
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="event"):
     """Something that happened, from whoever noticed it.
 

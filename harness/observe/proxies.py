@@ -6,7 +6,7 @@ Two nodes that are UP at once are a split brain that clients can reach; none, an
 from __future__ import annotations
 
 from harness.model.inventory import PROXY_STATS_PORT
-from harness.model.records import Event
+from harness.model.records import PROXY_SAYS, Event
 from harness.model.seams import Address
 from harness.observe.context import ObserverContext, every
 from harness.redis_wire import haproxy
@@ -16,8 +16,6 @@ from harness.redis_wire.protocol import NoAnswer
 ASK_EVERY_S = 0.1
 _ANSWER_WITHIN_S = 0.5
 
-SAYS = "proxy-says"
-"""The event: which nodes the proxy has for UP and for DOWN."""
 SILENT = "no answer"
 
 
@@ -48,7 +46,7 @@ class ProxyWatch:
             self._context.record(
                 Event(
                     source=self._proxy,
-                    name=SAYS,
+                    name=PROXY_SAYS,
                     t_us=now_us,
                     error_us=now_us - before_us,
                     node=self._proxy,

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.model.history import History
-from harness.model.records import Event
+from harness.model.records import PROXY_SAYS, Event
 from harness.model.words import Outcome, Phase
 
 WIDTH = 1000.0
@@ -62,6 +62,7 @@ def timeline(past: History) -> Timeline:
     y = _phases(drawing, axis, past, y)
     y = _faults(drawing, axis, past, y)
     y = _nodes(drawing, axis, past, y)
+    y = _proxies(drawing, axis, past, y)
     top_of_chart = y + 8
     y = _operations(drawing, axis, past, top_of_chart)
     _events(drawing, axis, past, y)
@@ -146,6 +147,26 @@ def _nodes(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
             drawing.bars.append(_lane(axis, stretch, max(last_us, axis.end), y, node.name))
         y += LANE
     return y
+
+
+def _proxies(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+    """One lane a proxy: which nodes it had for UP. Several at once stand out, like a fault."""
+    for proxy in past.plan.inventory.proxies:
+        drawing.labels.append(Label(0, y + 12, proxy.name))
+        said = [one for one in past.events if one.source == proxy.name and one.name == PROXY_SAYS]
+        for one, following in zip_longest(said, said[1:]):
+            end = following.t_us if following else axis.end
+            if end > axis.begin:
+                begin = max(one.t_us, axis.begin)
+                title = f"{proxy.name}: {one.detail}"
+                drawing.bars.append(axis.bar(begin, end, (y, LANE - 6), _view(one.detail), title))
+        y += LANE
+    return y
+
+
+def _view(said: str) -> str:
+    up = said.split(" (", maxsplit=1)[0].count(" UP")
+    return "role-primary" if up == 1 else "fault" if up else "role-down"
 
 
 def _lane(axis: _Axis, stretch: tuple[int, str], end: int, y: float, node: str) -> Bar:

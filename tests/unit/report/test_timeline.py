@@ -8,8 +8,10 @@ from dataclasses import replace
 from harness.checks.judge import judge
 from harness.model.directives import LeftOut
 from harness.model.history import History
-from harness.model.records import Event
+from harness.model.inventory import NodePlan
+from harness.model.records import PROXY_SAYS, Event
 from harness.model.results import ScenarioResult
+from harness.model.words import NodeRole
 from harness.report.page import page
 from harness.report.timeline import LABEL, WIDTH, timeline
 from tests.builders_results import result
@@ -86,3 +88,19 @@ def test_page_lists_what_the_nodes_were_not_given() -> None:
     cells = re.sub(r' data-column="[^"]*"', "", html)
     assert ["".join(f"<td>{cell}</td>" for cell in one) in cells for one in rows] == [True, True]
     assert "Directives that the nodes did not get" not in page(judged(), history())
+
+
+def test_each_proxy_has_a_lane_of_what_it_said() -> None:
+    """Several nodes that are UP at once stand out; none, or no answer, is no service."""
+    past = history()
+    plan = replace(past.plan, nodes=(*past.plan.nodes, NodePlan(name="proxy-1", role=NodeRole.PROXY)))
+    said = ("redis-1 UP, redis-2 DOWN", "redis-1 UP, redis-2 UP (2 UP)", "no answer")
+    events = tuple(
+        Event(source="proxy-1", name=PROXY_SAYS, t_us=n * 1_000_000, node="proxy-1", detail=one)
+        for n, one in enumerate(said, start=1)
+    )
+    drawing = timeline(replace(past, plan=plan, events=(*past.events, *events)))
+    assert "proxy-1" in {label.text for label in drawing.labels}
+    mine = [bar for bar in drawing.bars if bar.title.startswith("proxy-1: ")]
+    assert [bar.style for bar in mine] == ["role-primary", "fault", "role-down"]
+    assert mine[1].title.startswith("proxy-1: redis-1 UP, redis-2 UP (2 UP)")

@@ -1,0 +1,5 @@
+"""Shapes of HAProxy before Sentinel under the same faults: one table of what both kinds of clients lost.
+
+__main__  runs every shape under every fault, several times, by the kit's own command
+table     the numbers of single runs, put together for each shape and fault
+"""
