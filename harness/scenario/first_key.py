@@ -25,9 +25,9 @@ def is_scenario(path: Path) -> bool:
 
 def first_key(path: Path) -> str | None:
     """The first key of the file; None: it begins with something else, or cannot be read."""
-    if not path.is_file():  # a pipe would be waited for
-        return None
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
         with path.open("rb") as file:
             text = file.read(_READ_BYTES).decode("utf-8-sig", errors="ignore")
     except OSError:

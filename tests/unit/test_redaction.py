@@ -85,7 +85,7 @@ def test_a_wrong_file_is_not_quoted_whole(tmp_path: Path) -> None:
         load(file, VOCABULARY)
     said = str(raised.value)
     assert "hunter" not in said
-    assert all(len(line) < 300 for line in said.splitlines())
+    assert all(len(line.replace(str(tmp_path), "")) < 200 for line in said.splitlines())
     file.write_text("requirepass hunter2\nmasterauth hunter3\n")
     with pytest.raises(UsageError) as raised:
         load(file, VOCABULARY)

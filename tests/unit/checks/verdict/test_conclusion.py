@@ -338,7 +338,7 @@ def _asked_for(history: History, *names: str) -> History:
 
 @pytest.mark.parametrize(
     "name",
-    ["requirepass", "user", "aclfile", "rename-command", "sentinel myid", "replica-announce-ip", "tls-port"],
+    ["aclfile", "sentinel myid", "replica-announce-ip", "tls-port"],
 )
 @pytest.mark.parametrize("shows", list(Shows))
 def test_nothing_passes_when_a_directive_was_left_out_that_can_decide(name: str, shows: Shows) -> None:
@@ -354,9 +354,9 @@ def test_nothing_passes_when_a_directive_was_left_out_that_can_decide(name: str,
 
 def test_a_proved_violation_outlives_what_was_left_out() -> None:
     """What this run lost it lost; the reason stands beside it."""
-    judgement = judged(_asked_for(run(NONE_LOST), "requirepass"), [finding()])
+    judgement = judged(_asked_for(run(NONE_LOST), "aclfile"), [finding()])
     assert judgement.verdict is Verdict.FAIL
-    assert any("requirepass" in reason for reason in judgement.reasons[1:])
+    assert any("aclfile" in reason for reason in judgement.reasons[1:])
 
 
 def test_what_decides_nothing_leaves_the_verdict_alone() -> None:
@@ -368,11 +368,11 @@ def test_a_plan_of_an_earlier_version_is_judged_by_what_it_asks_for() -> None:
     """Its directives stand among those that were used; the nodes of that run were not given them either."""
     history = run()
     scenario = history.plan.scenario
-    topology = replace(scenario.deployment.topology, redis={"rename-command": "CONFIG ADMIN", "hz": "10"})
+    topology = replace(scenario.deployment.topology, redis={"tls-port": "6390", "hz": "10"})
     scenario = replace(scenario, deployment=replace(scenario.deployment, topology=topology))
     judgement = judged(replace(history, plan=replace(history.plan, scenario=scenario)))
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "left out: rename-command (redis)" in judgement.reasons[0]
+    assert "left out: tls-port (redis)" in judgement.reasons[0]
 
 
 @pytest.mark.parametrize(
