@@ -93,6 +93,10 @@ requirements: .venv/.develop ## Pin requirements/*.txt anew, after a change of p
 selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
 	@.venv/bin/python -m lab.selftest $(call given,ENGINE,--engine) $(call given,SEED,--seed) $(call given,OUT,--out)
 
+.PHONY: compose-projects
+compose-projects: .venv/.develop ## Compose projects in published shapes, each with its known failure. Fifteen minutes
+	COMPOSE_PROJECTS=all .venv/bin/pytest -q tests/integration/test_compose_projects.py
+
 .PHONY: twin
 twin: setup ## Judge small sessions by brute force as well: both must agree. A few minutes
 	@.venv/bin/python -m lab.twin $(call given,SEED,--seed) $(call given,OUT,--out)

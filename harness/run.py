@@ -21,9 +21,10 @@ from harness.model.results import Display, SuiteResult
 from harness.model.words import Verdict
 from harness.report.write import write_suite
 from harness.running.compiling import compile_chosen, part_of
-from harness.running.ground import choose_ground
+from harness.running.ground import ground_of
+from harness.running.projects import surveyed
 from harness.running.resuming import Begun, begun
-from harness.running.selection import Choice, choose, engines_of
+from harness.running.selection import Choice, choose
 from harness.running.suite import SuiteRequest, point_latest, run_suite
 
 
@@ -67,7 +68,8 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
         EnvironmentFailure: the backend cannot work here, or the results cannot be written (`NotWritten`).
     """
     chosen = choose(asked.choice)
-    ground = choose_ground(asked.backend, engines_of([one.scenario for one in chosen]))
+    ground = ground_of(asked.backend, [one.scenario for one in chosen])
+    chosen = surveyed(chosen, warn)
     before = begun(asked.resume) if asked.resume else None
     seed = _seed(asked.seed, before)
     plans = compile_chosen(chosen, seed=seed, ground=ground, repeat=asked.choice.repeat)

@@ -209,6 +209,22 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="run against another deployment; may be repeated",
     )
+    parser.add_argument(
+        "--compose",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="run against your own Compose project, started beside the original; may be repeated",
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="SERVICE=IMAGE",
+        help="an image that takes the place of a service's in that project, or of an image that it names; "
+        "may be repeated",
+    )
 
 
 def _many(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,9 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-from harness import beside
-from harness.running.ground import choose_ground
-from harness.running.selection import engines_of
+from harness import beside, output
+from harness.running.ground import ground_of
+from harness.running.projects import with_nodes
 from harness.running.vocabulary import shipped
 from harness.scenario import load_faults
 
@@ -17,8 +17,9 @@ from harness.scenario import load_faults
 def carry_out(options: argparse.Namespace) -> int:
     engine = (f"deployment.engine={options.engine}",) if options.engine else ()
     scenario = beside.nodes_of(options.target, settings=(*options.set, *engine))
+    ground = ground_of(options.backend, [scenario], beside_command=True)
+    scenario = with_nodes(scenario, output.note)
     faults = load_faults(options.fault, scenario, shipped())
-    ground = choose_ground(options.backend, engines_of([scenario]), beside_command=True)
     return beside.with_command(
         replace(scenario, faults=faults),
         ground,

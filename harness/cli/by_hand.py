@@ -30,6 +30,11 @@ def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
             "up: expected one scenario or one deployment file, and one engine; found "
             f"{len(chosen)} topologies"
         )
+    if own := chosen[0].scenario.deployment.project:
+        raise UsageError(
+            f"up: {own.file} is a Compose project; `failover-kit run` and `failover-kit with` can start it, "
+            "`up` cannot"
+        )
     ground = choose_ground(options.backend, selection.engines_of([one.scenario for one in chosen]))
     (plan,) = compile_chosen(chosen, seed=options.seed or 0, ground=ground)
     return plan, ground

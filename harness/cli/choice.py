@@ -27,6 +27,7 @@ def choice_of(options: argparse.Namespace) -> Choice:
         engines=options.engine,
         vary=[Varied(path=path, values=values) for path, values in options.vary],
         repeat=options.repeat or 1,
+        images=options.image,
     )
 
 
@@ -47,4 +48,6 @@ def suite_of(options: argparse.Namespace) -> str:
 
 
 def given_in(options: argparse.Namespace) -> Given:
-    return sorted_out(options.files, scenarios=options.scenario, deployments=options.deployment)
+    return sorted_out(
+        options.files, scenarios=options.scenario, deployments=[*options.deployment, *options.compose]
+    )

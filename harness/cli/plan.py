@@ -11,8 +11,9 @@ from harness import plan as planning
 from harness.cli.choice import choice_of, given_in
 from harness.model.plan import Plan, RunKey
 from harness.running.compiling import compile_chosen
-from harness.running.ground import Ground, ground_for_planning
-from harness.running.selection import Choice, choose, choose_without_load, scenario_files
+from harness.running.ground import Ground, ground_for_planning, ground_of
+from harness.running.projects import surveyed
+from harness.running.selection import Choice, Chosen, choose, choose_without_load, scenario_files
 from harness.running.vocabulary import shipped
 
 
@@ -25,20 +26,29 @@ def _first_of_each_cell(plans: Sequence[Plan]) -> list[Plan]:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    ground = ground_for_planning(options.backend)
     seed = options.seed if options.seed is not None else 0
     given = given_in(options)
     if given.deployments and not given.scenarios and options.suite is None:
-        for plan in compile_chosen(choose_without_load(choice_of(options)), seed=seed, ground=ground):
+        chosen, ground = _with_ground(choose_without_load(choice_of(options)), options.backend)
+        for plan in compile_chosen(chosen, seed=seed, ground=ground):
             output.say(planning.describe_nodes(plan, _fitting(plan, seed, ground)))
         return 0
     choice = choice_of(options)
-    plans = compile_chosen(choose(choice), seed=seed, ground=ground, repeat=choice.repeat)
+    chosen, ground = _with_ground(choose(choice), options.backend)
+    plans = compile_chosen(chosen, seed=seed, ground=ground, repeat=choice.repeat)
     for plan in _first_of_each_cell(plans):
         output.say(planning.describe(plan, shipped()))
     if len(plans) > 1:
         output.say(planning.describe_all(plans, jobs=ground.machine.cpus))
     return 0
+
+
+def _with_ground(chosen: Sequence[Chosen], backend: str) -> tuple[list[Chosen], Ground]:
+    """A Compose project is started once, to see its nodes; nothing else is."""
+    scenarios = [one.scenario for one in chosen]
+    own = any(one.deployment.project for one in scenarios)
+    ground = ground_of(backend, scenarios) if own else ground_for_planning(backend)
+    return surveyed(chosen, output.note), ground
 
 
 def _fitting(plan: Plan, seed: int, ground: Ground) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.faults.crash import Crash
 from harness.faults.cut_replication import CutReplication
 from harness.faults.fill_cache import FillCache
 from harness.faults.flush import Flush
@@ -19,8 +20,10 @@ from harness.faults.kill_web_server import KillWebServer
 from harness.faults.noop import Nothing
 from harness.faults.pause import Pause
 from harness.faults.planned_failover import PlannedFailover
+from harness.faults.recreate import Recreate
 from harness.faults.restart import Restart
 from harness.faults.resume import Resume
+from harness.faults.silence_dns import SilenceDns
 from harness.faults.stop import Stop
 from harness.model.seams import Fault
 
@@ -30,6 +33,9 @@ FAULTS: Mapping[str, Fault] = {
     "pause": Pause(),
     "resume": Resume(),
     "restart": Restart(),
+    "crash": Crash(),
+    "recreate": Recreate(),
+    "silence dns": SilenceDns(),
     "isolate": Isolate(),
     "cut replication": CutReplication(),
     "planned failover": PlannedFailover(),

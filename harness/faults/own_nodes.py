@@ -107,8 +107,8 @@ def check(scene: FaultScene, node: str) -> str:
 
 
 def speaks(scene: FaultScene, node: str) -> bool:
-    """Whether it is asked in Redis' own words; behind the address of a proxy a node answers."""
-    return _role(scene, node) is not NodeRole.PROXY
+    """Whether it is Redis or Sentinel: what else a project runs is known by its container alone."""
+    return scene.plan.node(node).holds_data or _role(scene, node) is NodeRole.SENTINEL
 
 
 def _role(scene: FaultScene, node: str) -> NodeRole:

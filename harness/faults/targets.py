@@ -25,9 +25,13 @@ from harness.model.words import NodeRole, Trait
 PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
 SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
-RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels")
-"""Everything of Redis that runs from the start and can be killed, stopped or paused."""
+SERVICE = "service NAME"
+RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels", SERVICE)
+"""Everything that runs from the start and can be killed, stopped or paused."""
 PROXIES = ("proxy", "all proxies")
+
+
+_OF_A_SERVICE = SERVICE.removesuffix("NAME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ def parse(word: str) -> Target:
         return Target(found[2], int(found[1]))
     if re.fullmatch(r"web-\d+", word):
         return Target("web server")
+    if word.startswith(_OF_A_SERVICE):
+        return Target("service")
     return Target(word)
 
 
@@ -76,6 +82,11 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
         case "web server":
             known = step.target in plan.web_servers
             return None if known else f"there is no {step.target}, only {', '.join(plan.web_servers)}"
+        case "service":
+            if plan.scenario.deployment.project is None:
+                return f"{step.target}: only a Compose project has services"
+            known = bool(_of_service(step.target, plan))
+            return None if known else f"there is no {step.target}, only {', '.join(_names(plan))}"
         case "killed" | "paused" as word:
             left_by = LEFT_BY[word]
             return None if _earlier(step, plan, left_by) else f"no earlier fault {left_by}"
@@ -113,6 +124,8 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
         case "sessions":
             shards = sorted({node.shard for node in session_nodes(scene.plan)})
             found = [_primary(shard, scene) for shard in shards]
+        case "service":
+            found = _running(_of_service(word, scene.plan), scene)
         case "killed":
             found = [name for name in _acted_on(scene) if not scene.topology.state(name).running]
         case "paused":
@@ -149,6 +162,16 @@ def members(shard: int, scene: FaultScene) -> list[str]:
 def replicas_of(shard: int, scene: FaultScene) -> tuple[str, ...]:
     """Replicas of a shard as observed now, by name. Empty: none."""
     return tuple(view.name for view in _replica_views(shard, scene))
+
+
+def _of_service(word: str, plan: Plan) -> list[str]:
+    """The containers of a service: the one with its name, or those that are numbered."""
+    numbered = re.compile(rf"{re.escape(word.removeprefix(_OF_A_SERVICE))}(-\d+)?")
+    return [name for name in _names(plan) if numbered.fullmatch(name)]
+
+
+def _names(plan: Plan) -> list[str]:
+    return [node.name for node in plan.nodes]
 
 
 def _earlier(step: FaultStep, plan: Plan, trait: Trait) -> bool:

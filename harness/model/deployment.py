@@ -8,6 +8,7 @@ from itertools import chain
 from math import ceil
 
 from harness.model.directives import LeftOut, Lines, left_out_of
+from harness.model.inventory import NodePlan
 from harness.model.proxy import ProxySpec
 from harness.model.words import SERVICE, Discovery, TopologyKind
 
@@ -111,6 +112,20 @@ class ClientProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A user's own Compose project, whose nodes take the place of a topology of the kit's."""
+
+    file: str
+    """Its Compose file."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """A service, or an image that the project names -> the image that takes its place."""
+    sessions: str = ""
+    """The service whose primary holds the sessions; empty: there is only one that could."""
+    nodes: tuple[NodePlan, ...] = ()
+    """As they were when the project was looked at; empty: it has not been."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     name: str
     file: str = ""
@@ -121,3 +136,5 @@ class Deployment:
     """`redis-7.0`, `valkey`: it runs on this one only; None: on whatever the machine has."""
     timing: str = "fast"
     """Timing profile: `fast` (down-after 1.2 s, node-timeout 2 s) or `production` (5 s, 15 s)."""
+    project: Project | None = None
+    """Where the nodes come from instead; `topology` then says what was seen of their settings."""

@@ -74,3 +74,13 @@ def missing_web_server(words: str, web_servers: int) -> str | None:
     if match is None or 1 <= int(match[1]) <= web_servers:
         return None
     return f"there is no web-{match[1]}; the workload has {', '.join(web_server_names(web_servers))}"
+
+
+def client_misfit(deployment: Deployment, inventory: Inventory) -> str | None:
+    """Why the client of a deployment can never do with these nodes what it is set to; None: it can."""
+    client, replicas = deployment.client, inventory.replicas_of_a_shard
+    if client.read_from_replicas and not replicas:
+        return "read_from_replicas: there is no replica to read from"
+    if client.wait_replicas > replicas:
+        return f"wait_replicas: WAIT for {client.wait_replicas} of {replicas} replicas never succeeds"
+    return None

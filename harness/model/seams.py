@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from harness.model.deployment import Deployment
 from harness.model.inventory import NodePlan
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
@@ -36,9 +37,14 @@ class Source:
     """First and last local port, inclusive."""
 
 
+SHORTEST_REDACTED = 12
+"""Letters. The kit's own have 32."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """Random for every run; redacted wherever they would be written."""
+    """Random for every run, or those of a user's own project (empty: nodes ask for none); redacted wherever
+    they would be written."""
 
     redis: str
     sentinel: str
@@ -47,7 +53,10 @@ class Secrets:
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (self.redis, self.sentinel, *self.own.values())
+        """Those that are redacted. A short one may be a part of any word and number: without `redis` left
+        in it, a history would have no name of a node."""
+        known = (self.redis, self.sentinel, *self.own.values())
+        return tuple(one for one in known if len(one) >= SHORTEST_REDACTED)
 
     def of(self, role: NodeRole) -> str:
         """The kit's own password at a node."""
@@ -289,6 +298,46 @@ class Backend(Protocol):
         ...
 
 
+class ProjectBackend(Backend, Protocol):
+    """One whose nodes are known only once they have run."""
+
+    def looked_at(self, deployment: Deployment) -> tuple[Deployment, tuple[str, ...]]:
+        """The deployment with its nodes, and what is different in its runs, for people. Starts them, and
+        takes them down."""
+        ...
+
+
+@runtime_checkable
+class OwnContainers(Protocol):
+    """The optional power of a topology whose containers are a user's own."""
+
+    def state(self, node: str) -> NodeState: ...
+
+    def restarts(self, node: str) -> bool:
+        """Whether its restart policy starts it again when its process dies."""
+        ...
+
+    def crash(self, node: str) -> None:
+        """SIGKILL its process from this machine; returns once that process is gone."""
+        ...
+
+    def remove(self, node: str) -> None:
+        """Remove its container, and everything in it that no volume with a name holds."""
+        ...
+
+    def make_again(self, node: str) -> None:
+        """Make the container anew; returns once its node answers."""
+        ...
+
+    def silence_names(self, nodes: Sequence[str]) -> str:
+        """Drop every question for a name that these containers ask. Returns the proof."""
+        ...
+
+    def answer_names(self, nodes: Sequence[str]) -> str:
+        """Let them through again; idempotent. Returns the proof."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """The newest of what observers know about one data node; for faults and conditions."""
@@ -418,6 +467,8 @@ class Machine:
     why_no_network_faults: str = ""
     cuts_commands: bool = True
     """A partition cuts off a command of the user's too, which has this machine's own address."""
+    own_containers: bool = False
+    """Nodes are containers as a user's own project makes them (`OwnContainers`)."""
     cpus: int = 1
 
 

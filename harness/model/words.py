@@ -25,6 +25,8 @@ class TopologyKind(StrEnum):
 class BackendKind(StrEnum):
     DOCKER = "docker"
     PROCESS = "process"
+    COMPOSE = "compose"
+    """Containers of a user's own Compose project."""
 
 
 class NodeRole(StrEnum):

@@ -6,7 +6,7 @@ and is never guessed at. What the replies look like is `harness.redis_wire`'s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.model.records import NodeSample
@@ -22,9 +22,11 @@ class Directory:
     """Node names by address."""
 
     names: Mapping[tuple[str, int], str]
+    otherwise: Callable[[str, int], str | None] = lambda _host, _port: None
+    """Who has an address that is not listed: nodes may speak of each other by names."""
 
     def name(self, host: str, port: int | str) -> str:
-        return self.names.get((host, int(port)), "")
+        return self.names.get((host, int(port))) or self.otherwise(host, int(port)) or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

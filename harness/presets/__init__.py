@@ -37,6 +37,8 @@ PRESETS: Mapping[TopologyKind, Preset] = {
 
 def inventory_of(deployment: Deployment) -> Inventory:
     """The nodes of a deployment. The one place that chooses who makes an inventory."""
+    if deployment.project is not None and deployment.project.nodes:
+        return Inventory(deployment.project.nodes, deployment.topology.kind)
     return of_topology(deployment.topology)
 
 

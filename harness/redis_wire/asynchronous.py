@@ -112,7 +112,7 @@ class AsyncConnection:
         self.close()
         stream = await _connected(self._address, self._source)
         self._stream = stream
-        if self._login is not None:
+        if self._login is not None and self._login.password:
             (reply,) = await stream.ask((self._login.auth(),))
             if isinstance(reply, ErrorReply):
                 raise OSError(reply.text)

@@ -136,7 +136,7 @@ def connect(
     login = as_login(secret)
     connection = Connection(connected, who, within_s, login.renamed if login else NOT_RENAMED)
     try:
-        if login is not None:
+        if login is not None and login.password:
             connection.call(*login.auth())
     except BaseException:
         connection.close()

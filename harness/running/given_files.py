@@ -52,6 +52,7 @@ class Given:
         engines: Sequence[str] = (),
         vary: Sequence[Varied] = (),
         repeat: int = 1,
+        images: Sequence[str] = (),
     ) -> Choice:
         """The scenarios, each once, in the order in which they were given; without any, those of the suite.
 
@@ -68,6 +69,7 @@ class Given:
             engines=tuple(engines),
             vary=tuple(vary),
             repeat=repeat,
+            images=tuple(images),
         )
 
 

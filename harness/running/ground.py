@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
 from harness.model.plan import Plan
+from harness.model.scenario import Scenario
 from harness.model.seams import Backend, Machine
 from harness.model.words import BackendKind
-from harness.topology.backends import backend_of, every_backend
+from harness.running.selection import engines_of
+from harness.topology.backends import OF_PROJECTS, backend_of, every_backend
 from harness.topology.docker import image
 
 AUTO = "auto"
@@ -38,6 +40,29 @@ class Ground:
         """Why a plan cannot run here; None: it can, as far as is known before it starts."""
         missing = self.missing.get(plan.scenario.deployment.engine or "")
         return missing or backend_of(self.backend).fits(plan)
+
+
+def ground_of(wanted: str, scenarios: Sequence[Scenario], *, beside_command: bool = False) -> Ground:
+    """What the nodes of these scenarios will stand on: their Compose projects, or what `choose_ground` says.
+
+    Raises:
+        UsageError: another backend is asked for, and a project brings its own.
+        EnvironmentFailure: as `choose_ground`.
+    """
+    own = next((one.deployment.project for one in scenarios if one.deployment.project), None)
+    if own is None:
+        return choose_ground(wanted, engines_of(scenarios), beside_command=beside_command)
+    backend = backend_of(OF_PROJECTS)
+    if wanted not in {AUTO, backend.KIND}:
+        raise UsageError(
+            f"--backend {wanted}: {own.file} is a Compose project, which runs in its own containers"
+        )
+    return Ground(
+        backend=backend.KIND,
+        image=None,
+        machine=backend.machine(beside_command=beside_command),
+        said=f"{backend.KIND}: {own.file}",
+    )
 
 
 def choose_ground(

@@ -7,7 +7,7 @@ deployments or on several engines.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from itertools import product
@@ -76,6 +76,8 @@ class Choice:
     vary: tuple[Varied, ...] = ()
     repeat: int = 1
     """How many runs of each, with different seeds."""
+    images: tuple[str, ...] = ()
+    """`service=image`, for deployments that are Compose projects."""
 
     def variations(self) -> tuple[Variation, ...]:
         deployments, engines = (
@@ -214,6 +216,7 @@ def choose_without_load(choice: Choice) -> list[Chosen]:
 def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scenario]]) -> list[Chosen]:
     """What `read` makes of each variation, with the options that lead there."""
     changes = tuple(word for setting in choice.settings for word in ("--set", without_secrets(setting)))
+    changes += tuple(word for image in choice.images for word in ("--image", image))
     chosen: list[Chosen] = []
     problems: list[str] = []
     for variation in choice.variations():
@@ -224,7 +227,10 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
             continue
         changed = (*changes, *variation.options())
         varied = tuple(map(without_secrets, variation.varied))
-        chosen += [Chosen(scenario=one, changed=changed, varied=varied) for one in scenarios]
+        chosen += [
+            Chosen(scenario=with_images(one, choice.images), changed=changed, varied=varied)
+            for one in scenarios
+        ]
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))  # what all variations share is said once
     return chosen
@@ -233,3 +239,27 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
 def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:
     """The engines that scenarios name, each once; None for those that name none."""
     return tuple(dict.fromkeys(one.deployment.engine for one in scenarios))
+
+
+def with_images(scenario: Scenario, given: Sequence[str]) -> Scenario:
+    """The scenario, with other images (`service=image`) in its Compose project.
+
+    Raises:
+        UsageError: it has none, or one is written in another way.
+    """
+    if not given:
+        return scenario
+    own = scenario.deployment.project
+    if own is None:
+        raise UsageError(
+            f"--image {given[0]}: expected a Compose project whose image it replaces, found a topology of "
+            "the kit; name the project with --compose FILE"
+        )
+    images = dict(own.images)
+    for text in given:
+        replaced, separator, image = text.partition("=")
+        if not (separator and replaced and image):
+            raise UsageError(f"--image {text}: expected SERVICE=IMAGE or IMAGE=IMAGE")
+        images[replaced] = image
+    project = replace(own, images=images)
+    return replace(scenario, deployment=replace(scenario.deployment, project=project))

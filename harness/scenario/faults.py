@@ -43,7 +43,7 @@ Pair = tuple[tree.Node, tree.Node]
 
 EVENTS = ("promoted", "demoted", "healed", "recovered")
 _GRAMMAR = ("after", "when", "for")
-_PLACEHOLDERS = {"shard N": r"shard \d+", "web-N": r"web-\d+"}
+_PLACEHOLDERS = {"shard N": r"shard \d+", "web-N": r"web-\d+", "service NAME": r"service [\w.-]+"}
 
 
 def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems) -> tuple[FaultStep, ...]:

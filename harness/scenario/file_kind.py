@@ -55,7 +55,7 @@ _USE: Mapping[FileKind, str] = {
         "to check it: failover-kit lint {0}"
     ),
     FileKind.COMPOSE: (
-        "write a deployment file with the topology that it starts; to check it: failover-kit lint {}"
+        "to run it under faults: failover-kit run --compose {0}; to check it: failover-kit lint {0}"
     ),
     FileKind.HAPROXY: "to check it: failover-kit lint {}",
     FileKind.HELM_VALUES: (

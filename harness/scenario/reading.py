@@ -14,9 +14,10 @@ from harness.scenario import tree
 from harness.scenario.deployment import deployment_schema, read_deployment
 from harness.scenario.expectations import read_expectations
 from harness.scenario.faults import read_fault, read_faults
-from harness.scenario.file_kind import kind_of, use_of
+from harness.scenario.file_kind import FileKind, kind_of, use_of
 from harness.scenario.overrides import apply
 from harness.scenario.problems import Problems
+from harness.scenario.project import has_project, of_compose_file, read_project
 from harness.scenario.source import CONF_MAX, text_of
 from harness.scenario.surroundings import Surroundings
 from harness.scenario.table import Field, read_table, table_schema
@@ -127,7 +128,21 @@ def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    return replace(_deployment_at(_composed(path, "a deployment file"), overrides), file=str(path))
+    if kind_of(text_of(path, at_most=CONF_MAX), path.name) is FileKind.COMPOSE:
+        return replace(of_compose_file(path), file=str(path))
+    root = _composed(path, "a deployment file")
+    if has_project(root):
+        return replace(_project_at(root, path, overrides), file=str(path))
+    return replace(_deployment_at(root, overrides), file=str(path))
+
+
+def _project_at(given: tree.Node, path: Path, overrides: Sequence[str]) -> Deployment:
+    root = apply(given, overrides)
+    problems = Problems()
+    version = Field(key="deployment", reader=VERSION, required=True, help="format version: deployment: 1")
+    deployment = read_project(root, path, problems, extra=(version,))
+    problems.raise_if_any()
+    return deployment
 
 
 def _composed(path: Path, expected: str) -> tree.Node:

@@ -67,6 +67,7 @@ class Wire:
         record: Recorder,
         clock: Clock,
         next_id: Iterator[int],
+        address_of: Callable[[str], Address] | None = None,
     ) -> None:
         self.web_server = web_server
         self.source = source
@@ -78,9 +79,17 @@ class Wire:
         self.peak = 0
         self.on_open: Callable[[records.Connection], None] = lambda _: None
         self._node_at = node_at
+        self._address_of = address_of
         self._record = record
         self._next_id = next_id
         self._port = source.ports[0] if source.ports else 0
+
+    def numeric(self, host: str, port: int) -> str:
+        """The address behind a name that a sentinel or a node gave, as nodes' own network has it."""
+        if self._address_of is None or host.replace(".", "").isdecimal() or ":" in host:
+            return host
+        node = self._node_at(host, port)
+        return self._address_of(node).host if node else host
 
     def opened(self, connection: RecordedConnection, opened_us: int, facts: Mapping[str, str]) -> int:
         number = next(self._next_id)
@@ -149,7 +158,8 @@ class SourcedConnection(Connection):
 
     async def _connected_from(self, source: Source) -> socket.socket:
         loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        host = self.wire.numeric(str(self.host), self.port)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         local = source.host or ("::" if family == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - a client's end
         for tried in range(PORTS_TRIED if source.ports else 1):
             found = socket.socket(family, socket.SOCK_STREAM)
@@ -157,7 +167,7 @@ class SourcedConnection(Connection):
                 found.setblocking(False)
                 found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 found.bind((local, self.wire.next_port() if source.ports else 0))
-                await loop.sock_connect(found, (self.host, self.port))
+                await loop.sock_connect(found, (host, self.port))
             except OSError as error:
                 found.close()
                 if error.errno not in _PORT_TAKEN or tried == PORTS_TRIED - 1 or not source.ports:

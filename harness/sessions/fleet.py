@@ -50,6 +50,7 @@ class Fleet:
                 record=record,
                 clock=clock,
                 connection_ids=connection_ids,
+                address_of=topology.address,
             )
             for name in plan.web_servers
         ]

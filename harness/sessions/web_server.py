@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from harness.clock import Clock
 from harness.model import records
-from harness.model.seams import Recorder, Source
+from harness.model.seams import Address, Recorder, Source
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client, Surroundings, client_for
@@ -29,6 +29,7 @@ class WebServer:
         record: Recorder,
         clock: Clock,
         connection_ids: Iterator[int],
+        address_of: Callable[[str], Address] | None = None,
     ) -> None:
         self.name = name
         self.side = "all"
@@ -40,6 +41,7 @@ class WebServer:
         self._record = record
         self._clock = clock
         self._connection_ids = connection_ids
+        self._address_of = address_of
         self._last_primary: dict[int, str] = {}
         self._unanswered: dict[int, records.Connection] = {}
         """Survives the process: what it had in flight may still be executed."""
@@ -53,6 +55,7 @@ class WebServer:
             record=self._record,
             clock=self._clock,
             next_id=self._connection_ids,
+            address_of=self._address_of,
         )
         self.wire.unanswered = self._unanswered
         self.wire.on_open = self._notice_redirection

@@ -3,9 +3,10 @@
 Reading order:
 
     backends    the table of backends; a topology up on any of them
-    base/       what both backends share: configuration text, readiness, cuts, owners
+    base/       what all backends share: configuration text, readiness, cuts, owners
     process/    runs nodes as server processes, each in a network namespace of its own
     docker/     runs nodes as containers
+    compose/    runs a user's own Compose project, with the means of `docker`
 
-The two backends know `base` and never each other.
+Backends know `base` and never each other, but for `compose`, whose nodes are containers too.
 """

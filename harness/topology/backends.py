@@ -16,18 +16,26 @@ from typing import cast
 from harness.errors import EnvironmentFailure
 from harness.model.engine import is_named
 from harness.model.plan import Plan
-from harness.model.seams import Backend, Topology
+from harness.model.seams import Backend, ProjectBackend, Topology
 from harness.model.words import BackendKind
 
 BACKENDS: Mapping[BackendKind, str] = {
     BackendKind.DOCKER: "harness.topology.docker.backend",
     BackendKind.PROCESS: "harness.topology.process.backend",
+    BackendKind.COMPOSE: "harness.topology.compose.backend",
 }
-"""In the order in which `auto` tries them."""
+"""In the order in which `auto` tries them. The last is for deployments that bring nodes of their own."""
+
+OF_PROJECTS = BackendKind.COMPOSE
+"""Runs the nodes of deployments that name a Compose project."""
 
 
 def backend_of(kind: BackendKind) -> Backend:
     return cast("Backend", import_module(BACKENDS[kind]))
+
+
+def of_projects() -> ProjectBackend:
+    return cast("ProjectBackend", backend_of(OF_PROJECTS))
 
 
 def every_backend() -> Iterator[Backend]:

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.deployment import Project
 from harness.model.inventory import NodePlan
 from harness.model.links import LinkPort, LinkRule, Way
 from harness.model.plan import Plan
@@ -30,6 +32,7 @@ from harness.topology.backends import BACKENDS, backend_of
 from harness.topology.base import state_files
 from harness.topology.base.control import command, connect
 from harness.topology.base.readiness import answers, missing
+from harness.topology.docker.image import DEBIAN_IMAGES
 from lab.plans import plan_of, scenario_of
 from tests.builders_topology import topology_spec
 
@@ -43,7 +46,16 @@ SMALL = {"replicas": 1, "sentinels": 1}
 
 def plan_on(backend: Backend, kind: TopologyKind = TopologyKind.SENTINEL, **settings: int) -> Plan:
     topology = topology_spec(kind, **(settings or (SMALL if kind is TopologyKind.SENTINEL else {})))
-    return plan_of(scenario_of(topology), of_topology(topology).nodes, backend=backend.KIND)
+    nodes, scenario = of_topology(topology).nodes, scenario_of(topology)
+    if backend.machine().own_containers:
+        scenario = replace(scenario, deployment=replace(scenario.deployment, project=project(kind, nodes)))
+    return plan_of(scenario, nodes, backend=backend.KIND)
+
+
+def project(kind: TopologyKind, nodes: tuple[NodePlan, ...]) -> Project:
+    """The same nodes, as somebody's Compose project."""
+    file = Path(__file__).parent / "compose_projects" / "conformance" / f"{kind}.yml"
+    return Project(file=str(file), images={"redis:7-alpine": DEBIAN_IMAGES["redis-8.0"].tag}, nodes=nodes)
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -364,6 +376,8 @@ def test_what_a_killed_owner_left_is_cleaned_and_nothing_else(backend: Backend, 
 @pytest.mark.usefixtures("own_records")
 def test_a_held_topology_outlives_its_owner(backend: Backend, tmp_path: Path) -> None:
     """It is no leftover; it is attached to, let go and attached to again; `close` takes it down."""
+    if backend.machine().own_containers:
+        pytest.skip("a project of a user's own is never held: `docker compose up` does that")
     run = f"test-{secrets.token_hex(4)}"
     with harness(backend, run, tmp_path / "held", "hold") as ended:
         assert ended.stdout is not None

@@ -109,6 +109,9 @@ def test_a_backend_knows_only_what_both_share(backend: str) -> None:
     for path in sorted((PACKAGE / "topology" / backend).glob("*.py")):
         parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
         assert parts <= {"base", backend}, f"{path} imports {parts}"
+    for path in sorted((PACKAGE / "topology" / "compose").glob("*.py")):
+        parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
+        assert parts <= {"base", "docker", "compose"}, f"{path} imports {parts}"
     for path in sorted((PACKAGE / "topology" / "base").glob("*.py")):
         parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
         assert parts <= {"base"}, f"{path} imports {parts}"
@@ -214,6 +217,9 @@ MAY_ASK_FOR_THE_KIND = {
     "scenario/deployment.py",
     "scenario/reading.py",
     "beside/nodes.py",
+    "scenario/project.py",
+    "topology/compose/backend.py",
+    "topology/compose/found.py",
 }
 """The word itself, presets, and the readers of files and commands that choose one."""
 

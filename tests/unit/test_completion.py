@@ -46,6 +46,7 @@ def completed(folder: Path, *words: str) -> list[str]:
             ("run", "--backend", ""),
             (
                 "auto",
+                "compose",
                 "docker",
                 "process",
             ),

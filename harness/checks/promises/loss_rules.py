@@ -264,6 +264,16 @@ def _restarted(hit: Hit) -> Allowed:
     return _demoted_after(hit, hit.event.t_us, "its restart")
 
 
+def _recreated(hit: Hit) -> Allowed:
+    if hit.owned:
+        return Allowed(f"{hit.node.name} was made again: what no named volume holds is gone", bound_s=None)
+    return _restarted(hit)
+
+
+def _unheard(hit: Hit) -> Allowed:
+    return Allowed(f"{hit.node.name} keeps its data and its connections")
+
+
 def _demoted_after(hit: Hit, start_us: float, event: str) -> Allowed:
     begun_s = max(0.0, (start_us - hit.event.t_us) / 1e6)
     demoted = f"until Sentinel has demoted {hit.node.name}"
@@ -376,6 +386,9 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "kill": _killed,
     "stop": _stopped,
     "restart": _restarted,
+    "crash": _restarted,
+    "recreate": _recreated,
+    "silence dns": _unheard,
     "pause": _paused,
     "resume": _resumed,
     "isolate": _isolated,

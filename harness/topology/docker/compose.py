@@ -137,7 +137,9 @@ def addresses_in(subnet: str, plan: Plan) -> dict[str, Address]:
     return addresses
 
 
-def compose(file: Path, *words: str, project: str, environment: Mapping[str, str]) -> None:
+def compose(
+    file: Path, *words: str, project: str, environment: Mapping[str, str], within_s: float = COMMAND_S
+) -> None:
     """Run `docker compose` on a file. `project` is whose containers it makes or replaces, whatever the
     user's own environment says.
 
@@ -155,7 +157,7 @@ def compose(file: Path, *words: str, project: str, environment: Mapping[str, str
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=COMMAND_S,
+            timeout=within_s,
             check=False,
             start_new_session=True,
         )
@@ -163,7 +165,7 @@ def compose(file: Path, *words: str, project: str, environment: Mapping[str, str
         raise EnvironmentFailure("docker: expected the Docker command line in PATH, found none") from error
     except subprocess.TimeoutExpired as error:
         raise EnvironmentFailure(
-            f"docker compose {' '.join(words)}: expected to be done within {COMMAND_S:g} s, found it running"
+            f"docker compose {' '.join(words)}: expected to be done within {within_s:g} s, found it running"
         ) from error
     if done.returncode != 0:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])

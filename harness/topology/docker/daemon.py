@@ -50,6 +50,7 @@ Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
 _THREADS = 8
+_GOING = ("is already in progress", "has active endpoints", "volume is in use")
 _REMOVED_WITHIN_S = 10.0
 """A moment, usually; on a machine under load the engine takes seconds to let go of a network."""
 
@@ -59,7 +60,7 @@ class Leftover:
     """Something in the engine whose owner is dead."""
 
     kind: str
-    """`container` or `network`; volumes go with their containers."""
+    """`container`, `network`, or `volume` with a name; other volumes go with their containers."""
     name: str
     identity: str
     run: str
@@ -183,6 +184,7 @@ def leftovers(client: Any, held: Collection[str]) -> tuple[Leftover, ...]:
     with translated("looking for what killed runs left"):
         found = [("container", one, _name(one)) for one in containers(client, RUN_LABEL)]
         found += [("network", one, one.name) for one in client.networks.list(filters={"label": RUN_LABEL})]
+        found += [("volume", one, one.name) for one in client.volumes.list(filters={"label": RUN_LABEL})]
     return tuple(
         Leftover(kind=kind, name=name, identity=one.id, run=marks.get(RUN_LABEL, ""))
         for kind, one, name in found
@@ -200,8 +202,10 @@ def remove_leftovers(client: Any, found: Iterable[Leftover]) -> None:
     for one in found:
         if one.kind == "container":
             removal = partial(client.api.remove_container, one.identity, v=True, force=True)
-        else:
+        elif one.kind == "network":
             removal = partial(client.api.remove_network, one.identity)
+        else:
+            removal = partial(client.api.remove_volume, one.identity)
         with translated(f"removing {one.kind} {one.name}"):
             if not _within_limit(partial(_gone, removal)):
                 stays.append(f"{one.kind} {one.name}")
@@ -213,7 +217,8 @@ def remove_leftovers(client: Any, found: Iterable[Leftover]) -> None:
 
 
 def remove(client: Any, label: str) -> None:
-    """Remove every container (with its volumes) and network that carries `label`, `name=value`.
+    """Remove every container (with its volumes), network and volume of the kit that carries `label`,
+    `name=value`.
 
     Repeats until nothing is left: a Compose command that was interrupted may still be creating, and a
     network outlives its last container by a moment. An engine may lose count of a network's endpoints
@@ -230,7 +235,9 @@ def remove(client: Any, label: str) -> None:
         in_parallel(lambda one: _gone(partial(one.remove, v=True, force=True)), found)
         networks = client.networks.list(filters={"label": label})
         in_parallel(lambda one: _gone(one.remove), networks)
-        return not found and not networks
+        volumes = client.volumes.list(filters={"label": [label, RUN_LABEL]})
+        in_parallel(lambda one: _gone(one.remove), volumes)
+        return not found and not networks and not volumes
 
     with translated(f"removing what carries {label}"):
         gone = _within_limit(swept)
@@ -299,7 +306,7 @@ def _gone(removal: Callable[[], object]) -> bool:
     except docker.errors.NotFound:
         return True
     except docker.errors.APIError as error:
-        if "is already in progress" not in str(error) and "has active endpoints" not in str(error):
+        if not any(words in str(error) for words in _GOING):
             raise
         return False
     return True

@@ -200,7 +200,7 @@ def build_image(engine: str = DEFAULT_ENGINE, *, again: bool = False) -> str:
     if engine not in known:
         raise UsageError(f"image: expected one of {', '.join(known)}, found {engine!r}")
     wanted = known[engine]
-    if again or not present(wanted.tag):
+    if again or not present(wanted.tag) or not _is_current(wanted.tag):
         script = kit_file("compose/image.sh")
         _run(["bash", str(script), wanted.tag, wanted.suite, *wanted.packages], within_s=BUILD_S)
     return wanted.tag
@@ -213,6 +213,32 @@ def present(name: str) -> bool:
     except EnvironmentFailure:
         return False
     return True
+
+
+def had(name: str, *, pull: bool = True) -> str | None:
+    """See to it that this machine has an image of a user's project; returns why it has not. One of the kit's
+    own is built, again if it is of an earlier kind."""
+    own = next((engine for engine, image in DEBIAN_IMAGES.items() if image.tag == name), None)
+    if own is not None and _can_build():
+        build_image(own, again=not _is_current(name))
+    if not _REFERENCE.fullmatch(name):
+        return "no name of an image"
+    if present(name):
+        return None
+    return _pull(name, reach_s=ASKED_FOR_REACH_S) if pull else "it is not on this machine"
+
+
+def _is_current(tag: str) -> bool:
+    """Whether an image of the kit's own has the names and the entrypoint of published images."""
+    wanted = re.search(
+        r"^built=(\d+)$", kit_file("compose/image.sh").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    label = '{{index .Config.Labels "failover-kit.built"}}'
+    done = subprocess.run(
+        ["docker", "image", "inspect", "--format", label, tag],
+        capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    return wanted is not None and done.stdout.strip() == wanted[1]
 
 
 def any_debian_image() -> str | None:

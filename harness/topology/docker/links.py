@@ -222,6 +222,13 @@ class Links:
             if node in flow.ends
         }
 
+    def run_at(self, node: str, script: str) -> str:
+        """Run lines of bash as root in the network namespace of a running node; returns what they print."""
+        container = self._look(node)
+        if container is None:
+            raise EnvironmentFailure(f"{node}: expected it to run, found it stopped")
+        return self._run(container, script)
+
     def _run(self, container: Any, script: str) -> str:
         pid = int(container.attrs["State"]["Pid"])
         if _may_enter_namespaces() and not os.environ.get(HELPER_IMAGE) and is_ours(pid, container.id):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,8 @@ from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS, planned_failover
 from harness.faults.director import WITHOUT_EFFECT
 from harness.faults.kill import exits
+from harness.model.deployment import Project
+from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
 from harness.model.words import BackendKind, NodeRole, TopologyKind, Trait
@@ -699,6 +701,113 @@ def test_nothing_notices_when_something_happened(worlds: Worlds) -> None:
         inject(world, "nothing", options={"wait": 0.02})
 
 
+# --- what only a user's own containers can have done to them
+
+
+PROJECT = Project(file="docker-compose.yml")
+OWN = Machine(backend=BackendKind.PROCESS, network_faults=True, own_containers=True)
+
+
+def own_plan(**changes: Any) -> Plan:
+    plan = make_plan()
+    deployment = replace(plan.scenario.deployment, project=PROJECT)
+    app = NodePlan(name="app-1", role=NodeRole.OTHER)
+    scenario = replace(plan.scenario, deployment=deployment)
+    return replace(plan, scenario=scenario, nodes=(*plan.nodes, app), **changes)
+
+
+class OwnContainers:
+    """The fake topology's containers, as a project has them."""
+
+    def __init__(self, world: FakeWorld, *, policy: bool = True, dies: bool = True) -> None:
+        self.world, self.policy, self.dies = world, policy, dies
+        for node in world.topology.nodes.values():  # whose first letters differ after each start
+            run_id = property(lambda self: f"r{self.generation}" * 9)
+            node.__class__ = type("Renamed", (type(node),), {"run_id": run_id})
+        for name in ("restarts", "crash", "remove", "make_again", "silence_names", "answer_names"):
+            setattr(world.topology, name, getattr(self, name))
+
+    def restarts(self, node: str) -> bool:
+        return self.policy
+
+    def crash(self, node: str) -> None:
+        if self.dies:
+            self.world.topology.nodes[node].generation += 1
+
+    def remove(self, node: str) -> None:
+        self.world.topology.kill(node)
+
+    def make_again(self, node: str) -> None:
+        self.world.topology.start(node)
+        if not self.dies:
+            self.world.topology.nodes[node].generation -= 1
+
+    def silence_names(self, nodes: Sequence[str]) -> str:
+        return f"questions dropped: {', '.join(nodes)}"
+
+    def answer_names(self, nodes: Sequence[str]) -> str:
+        return f"names are answered again: {', '.join(nodes)}"
+
+
+def test_crash_is_proved_by_the_process_that_the_policy_started(worlds: Worlds) -> None:
+    """Nobody here starts it: the new process is the proof."""
+    world = worlds(own_plan())
+    OwnContainers(world)
+    effect = inject(world, "crash")
+    assert effect.targets == ("redis-1",)
+    assert "its restart policy started redis-1" in effect.proof
+    assert FAULTS["crash"].heal(step("crash"), effect, world.scene) is None
+
+
+def test_crash_without_a_restart_policy_has_no_effect(worlds: Worlds) -> None:
+    """It would be a kill, and a scenario must not take it for something else."""
+    world = worlds(own_plan())
+    OwnContainers(world, policy=False)
+    with pytest.raises(NoEffect, match="no restart policy"):
+        inject(world, "crash")
+
+
+def test_crash_of_a_process_that_goes_on_has_no_effect(worlds: Worlds) -> None:
+    """The same process answers as before."""
+    world = worlds(own_plan())
+    OwnContainers(world, dies=False)
+    with pytest.raises(NoEffect, match="did not die"):
+        inject(world, "crash")
+
+
+def test_recreate_is_proved_by_the_new_container(worlds: Worlds) -> None:
+    """Removed, made again, and another process answers; where the old one does, nothing happened."""
+    world = worlds(own_plan())
+    OwnContainers(world)
+    assert "a new container answers: redis-1" in inject(world, "recreate").proof
+    assert world.topology.did == ["kill redis-1", "start redis-1"]
+    unchanged = worlds(own_plan())
+    OwnContainers(unchanged, dies=False)
+    with pytest.raises(NoEffect, match="was not made again"):
+        inject(unchanged, "recreate")
+
+
+def test_silence_dns_tells_what_was_dropped_and_answers_again(worlds: Worlds) -> None:
+    """The proof is the topology's count; healing lets questions through."""
+    world = worlds(own_plan())
+    OwnContainers(world)
+    effect = inject(world, "silence dns", "all sentinels")
+    assert effect.targets == ("sentinel-1", "sentinel-2", "sentinel-3")
+    assert effect.proof.startswith("questions dropped")
+    healed = FAULTS["silence dns"].heal(step("silence dns"), effect, world.scene)
+    assert str(healed).startswith("names are answered again")
+
+
+def test_a_service_that_is_no_redis_is_known_by_its_container(worlds: Worlds) -> None:
+    """An application or a proxy is killed and started by the name of its service; nobody asks it anything."""
+    world = worlds(own_plan())
+    effect = inject(world, "kill", "service app")
+    assert effect.targets == ("app-1",)
+    assert "app-1 (process" in effect.proof
+    world.scene = replace(world.scene, resolved={1: effect.targets})
+    assert inject(world, "restart", "killed").proof.startswith("app-1 runs as process")
+
+
 # --- fits
 
 
@@ -722,6 +831,12 @@ def test_nothing_notices_when_something_happened(worlds: Worlds) -> None:
         ("flush", "cache", make_plan(TopologyKind.CLUSTER), MACHINE, "no cache"),
         ("kill web server", "web-9", make_plan(), MACHINE, "no web-9"),
         ("nothing", "sentinel", make_plan(TopologyKind.SINGLE), MACHINE, "no sentinels"),
+        ("crash", "primary", make_plan(), MACHINE, "of a Compose project"),
+        ("recreate", "primary", make_plan(), MACHINE, "of a Compose project"),
+        ("silence dns", "primary", make_plan(), MACHINE, "of a Compose project"),
+        ("silence dns", "primary", own_plan(), replace(NO_NETWORK, own_containers=True), "not root"),
+        ("kill", "service app", make_plan(), MACHINE, "only a Compose project has services"),
+        ("kill", "service apps", own_plan(), OWN, "there is no service apps, only redis-1"),
     ],
 )
 def test_fits_names_what_is_missing(
@@ -750,6 +865,20 @@ def test_fits_names_what_is_missing(
 def test_fits_says_nothing_where_it_can_be_done(kind: str, target: str, plan: Plan) -> None:
     """None means that it can be done."""
     assert FAULTS[kind].fits(step(kind, target), plan, MACHINE) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("crash", "primary"),
+        ("recreate", "all sentinels"),
+        ("silence dns", "sentinel"),
+        ("kill", "service app"),
+    ],
+)
+def test_fits_takes_what_a_project_has(kind: str, target: str) -> None:
+    """Its nodes and its services, numbered or not."""
+    assert FAULTS[kind].fits(step(kind, target), own_plan(), OWN) is None
 
 
 def test_fits_refuses_a_cluster_form_for_sentinels() -> None:

@@ -181,6 +181,7 @@ class Scripted:
         self._container, self._network = container, network
         self.containers = SimpleNamespace(list=lambda **_: [self] if self._container else [])
         self.networks = SimpleNamespace(list=lambda **_: [self] if self._network else [])
+        self.volumes = SimpleNamespace(list=lambda **_: [])
 
     def remove(self, **_: Any) -> None:
         raise docker.errors.APIError("403", explanation="network x has active endpoints")

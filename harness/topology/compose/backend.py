@@ -1,0 +1,174 @@
+"""The backend of a user's own Compose project: surveyed once, then started for each run.
+
+    looked_at  starts it, looks at it, takes it down: what the plan of every run is made from
+    up         starts it for one run
+
+Nothing of the user's is touched: see `adopted`. What killed runs left is found by the kit's labels, as with
+its own containers.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets as random_secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import EnvironmentFailure
+from harness.model.deployment import Deployment, Project, TopologySpec
+from harness.model.plan import Plan
+from harness.model.seams import Machine, Supply, Survey
+from harness.model.words import BackendKind, Discovery, TopologyKind
+from harness.topology.base import processes
+from harness.topology.compose import adopted, reading
+from harness.topology.compose.adopted import Change
+from harness.topology.compose.found import Found
+from harness.topology.compose.starting import Request, images_of, start
+from harness.topology.compose.topology import ProjectTopology, secrets_of
+from harness.topology.docker import backend as docker
+from harness.topology.docker import daemon
+from harness.topology.docker.daemon import Leftover
+
+KIND = BackendKind.COMPOSE
+
+
+def unavailable() -> str | None:
+    """Why no project can be started here; None: one can."""
+    return daemon.unavailable()
+
+
+def machine(*, beside_command: bool = False) -> Machine:
+    """What can be done here with a project's containers."""
+    return replace(docker.machine(beside_command=beside_command), backend=KIND, own_containers=True)
+
+
+def fits(plan: Plan) -> str | None:
+    own = plan.scenario.deployment.project
+    return None if own is not None else "the compose backend runs projects of your own, and this is none"
+
+
+def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:  # noqa: ARG001 - the protocol's
+    """A project names its images itself; whether they can be had is seen when it is looked at."""
+    return Supply()
+
+
+def survey() -> Survey:
+    missing = unavailable()
+    if missing is not None:
+        return Survey(usable=False, lines=(f"compose backend: no: {missing}",))
+    return Survey(usable=True, lines=("compose backend: yes, for projects of your own (run --compose FILE)",))
+
+
+def looked_at(deployment: Deployment) -> tuple[Deployment, tuple[str, ...]]:
+    """The deployment with the nodes of its project, and what is different in its runs, for people.
+
+    Raises:
+        UsageError: the project cannot be a run's own, or nothing in it is Redis.
+        DoesNotComeUp: it starts and does not become ready.
+        EnvironmentFailure: no Docker here.
+    """
+    assert deployment.project is not None, "a deployment with a project"
+    if (missing := daemon.unavailable()) is not None:
+        raise EnvironmentFailure(f"{deployment.project.file}: a Compose project needs Docker: {missing}")
+    own = deployment.project
+    file = Path(own.file)
+    project = reading.read(file)
+    images = images_of(file, project, own.images)
+    said = adopted.changes(project, Change(name="", labels={}, images=images))
+    name = _name("survey")
+    with closing(daemon.connect()) as client, tempfile.TemporaryDirectory(prefix="failover-kit-") as folder:
+        labels = daemon.labels("survey", processes.this_process())
+        request = Request(project=own, name=name, labels=labels, directory=Path(folder))
+        try:
+            found = start(client, request)
+            secrets_of(found)
+        finally:
+            daemon.remove(client, f"{daemon.PROJECT_LABEL}={name}")
+    return _with_nodes(deployment, own, found), said
+
+
+def _with_nodes(deployment: Deployment, own: Project, found: Found) -> Deployment:
+    topology = TopologySpec(kind=found.kind, **found.settings)
+    asks = bool(topology.sentinels) or found.kind is TopologyKind.CLUSTER
+    client = deployment.client
+    if not asks:
+        client = replace(client, discovery=Discovery.FIXED_ADDRESS)
+    elif found.kind is TopologyKind.CLUSTER:
+        client = replace(client, discovery=Discovery.ON_ERROR)
+    return replace(deployment, project=replace(own, nodes=found.nodes), topology=topology, client=client)
+
+
+@contextmanager
+def up(
+    plan: Plan,
+    *,
+    run: str,
+    directory: Path,
+    image: str | None = None,  # noqa: ARG001 - the project names its images
+    loopback: bool = False,  # noqa: ARG001 - containers have addresses of their own
+    to_hold: bool = False,
+) -> Iterator[ProjectTopology]:
+    """Start a plan's project, and yield it ready. Everything is removed afterwards, however it ends.
+
+    Raises:
+        DoesNotComeUp, UsageError, EnvironmentFailure: as `looked_at`; it is to be held.
+    """
+    if to_hold:
+        raise EnvironmentFailure(
+            "a Compose project cannot be held: start it with `docker compose up` instead"
+        )
+    topology = ProjectTopology(
+        plan=plan,
+        run=run,
+        project=_name(run),
+        directory=directory.resolve(),
+        client=daemon.connect(),
+        owner=processes.this_process(),
+    )
+    try:
+        topology.begin()
+        yield topology
+    finally:
+        topology.close()
+
+
+def attach(record: Path) -> ProjectTopology:
+    raise EnvironmentFailure(f"{record}: expected a held topology; Compose projects are never held")
+
+
+def held() -> list[Path]:
+    return []
+
+
+def leftovers() -> tuple[Leftover, ...]:
+    """They are containers with the kit's labels, as those of the docker backend are, which finds them."""
+    return docker.leftovers()
+
+
+def clean() -> list[str]:
+    return docker.clean()
+
+
+def inside() -> list[str]:
+    """None: the engine makes nodes, from wherever it is asked."""
+    return []
+
+
+def enter() -> None:
+    """Containers are made by the engine: any process may ask it."""
+
+
+def beside(record: Path, command: Sequence[str]) -> list[str] | None:  # noqa: ARG001 - the protocol's
+    """Containers can be looked at from anywhere on this machine."""
+    return None
+
+
+def way_in(record: Path) -> str:  # noqa: ARG001 - the protocol's
+    return ""
+
+
+def _name(run: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "-", f"failover-kit-{run}-{random_secrets.token_hex(3)}".lower())

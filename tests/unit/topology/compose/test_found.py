@@ -1,0 +1,170 @@
+"""Roles and groups from what nodes say, never from names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from harness.errors import UsageError
+from harness.model.seams import Address
+from harness.model.words import NodeRole, TopologyKind
+from harness.redis_wire import cluster
+from harness.topology.compose.found import Found, Member, Spoken, inventory, missing
+
+
+def member(name: str, last: int, **of: object) -> Member:
+    return Member(
+        name=name,
+        service=name,
+        container=f"id-{name}",
+        addresses=(f"10.0.0.{last}",),
+        names=frozenset({name, f"{name}-alias"}),
+        **of,  # type: ignore[arg-type]
+    )
+
+
+def node(name: str, last: int, replication: Mapping[str, str] | None = None) -> Spoken:
+    said = replication or {"role": "master"}
+    role = NodeRole.REPLICA if said["role"] == "slave" else NodeRole.PRIMARY
+    return Spoken(
+        name=name, member=name, pid=last, role=role, address=Address(f"10.0.0.{last}", 6379), replication=said
+    )
+
+
+def follower(name: str, last: int, of: str, link: str = "up") -> Spoken:
+    said = {"role": "slave", "master_host": of, "master_port": "6379", "master_link_status": link}
+    return node(name, last, said)
+
+
+def guard(name: str, last: int, of: str = "10.0.0.1", *, flags: str = "master", replicas: int = 1) -> Spoken:
+    watch = {
+        "name": "mymaster", "ip": of, "port": "6379", "flags": flags, "num-slaves": str(replicas),
+        "num-other-sentinels": "1", "quorum": "2", "down-after-milliseconds": "3000",
+        "failover-timeout": "10000", "parallel-syncs": "1",
+    }  # fmt: skip
+    return Spoken(
+        name=name,
+        member=name,
+        pid=last,
+        role=NodeRole.SENTINEL,
+        address=Address(f"10.0.0.{last}", 26379),
+        watched=(watch,),
+    )
+
+
+MEMBERS = (member("a", 1), member("b", 2), member("s1", 3), member("s2", 4), member("app", 5))
+
+
+def guarded(*instead: Spoken) -> Found:
+    nodes = {
+        one.name: one for one in (node("a", 1), follower("b", 2, "a-alias"), guard("s1", 3), guard("s2", 4))
+    }
+    return inventory(MEMBERS, [*{**nodes, **{one.name: one for one in instead}}.values()])
+
+
+def test_a_project_with_sentinels() -> None:
+    """Roles, who follows whom (by a name, too), the service and its times, and what runs along."""
+    found = guarded()
+    assert [(one.name, one.role, one.replica_of) for one in found.nodes] == [
+        ("a", NodeRole.PRIMARY, None),
+        ("b", NodeRole.REPLICA, "a"),
+        ("s1", NodeRole.SENTINEL, None),
+        ("s2", NodeRole.SENTINEL, None),
+        ("app", NodeRole.OTHER, None),
+    ]
+    assert (found.kind, found.service) == (TopologyKind.SENTINEL, "mymaster")
+    assert found.settings["down_after_s"] == 3.0
+    assert found.settings["quorum"] == 2
+    assert missing(found) == ()
+    assert found.node_at("B-ALIAS", 6379) == "b"
+    assert found.node_at("b", 6380) is None
+    assert found.member_of("app").container == "id-app"
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        (follower("b", 2, "a", link="down"), "b is not attached to a"),
+        (guard("s1", 3, flags="master,s_down"), "s1 sees a as s_down"),
+        (guard("s1", 3, replicas=0), "s1 knows 0 of 1 replicas"),
+    ],
+)
+def test_what_is_missing_is_said(instead: Spoken, said: str) -> None:
+    """A link that is down, a sentinel that sees otherwise or knows too little."""
+    assert said in missing(guarded(instead))
+
+
+def test_a_replica_of_somebody_else_is_noticed() -> None:
+    """Its data would be another system's."""
+    found = inventory(MEMBERS[:2], [node("a", 1), follower("b", 2, "prod.example.com")])
+    assert "b follows prod.example.com, which is no node of the project" in missing(found)
+
+
+def test_the_primary_that_is_guarded_holds_the_sessions() -> None:
+    """Another Redis of the project runs along; where two could hold sessions, the user must say which."""
+    members = (*MEMBERS[:4], member("cache", 6))
+    spoken = [node("a", 1), follower("b", 2, "10.0.0.1"), guard("s1", 3), guard("s2", 4), node("cache", 6)]
+    roles = {one.name: one.role for one in inventory(members, spoken).nodes}
+    assert roles["a"] is NodeRole.PRIMARY
+    assert roles["cache"] is NodeRole.OTHER
+    two = (member("a", 1), member("cache", 6))
+    with pytest.raises(UsageError, match="sessions: a"):
+        inventory(two, [node("a", 1), node("cache", 6)])
+    found = inventory(two, [node("a", 1), node("cache", 6)], sessions="cache")
+    assert (found.nodes[0].name, found.kind) == ("cache", TopologyKind.SINGLE)
+
+
+def test_a_project_without_redis_is_refused() -> None:
+    """With what there is instead."""
+    with pytest.raises(UsageError, match=r"none among its containers: app"):
+        inventory((member("app", 5),), [])
+
+
+ROWS = """\
+1 10.0.0.1:6379@16379 myself,master - 0 1 1 connected 0-8191
+2 10.0.0.2:6379@16379 master - 0 1 2 connected 8192-16383
+3 10.0.0.3:6379@16379 slave 2 0 1 2 connected
+"""
+
+
+def in_cluster(name: str, last: int, *, rows: str = ROWS, follows: bool = False) -> Spoken:
+    said = {"role": "slave", "master_link_status": "up"} if follows else {"role": "master"}
+    return Spoken(
+        name=name,
+        member=name,
+        pid=last,
+        role=NodeRole.REPLICA if follows else NodeRole.PRIMARY,
+        address=Address(f"10.0.0.{last}", 6379),
+        replication=said,
+        identity=str(last),
+        rows=tuple(cluster.rows(rows)),
+    )
+
+
+def test_a_cluster() -> None:
+    """Shards by their slots; a replica belongs to the shard of its primary."""
+    members = tuple(member(name, last) for last, name in enumerate("zyx", start=1))
+    nodes = [in_cluster("z", 1), in_cluster("y", 2), in_cluster("x", 3, follows=True)]
+    found = inventory(members, nodes)
+    assert [(one.name, one.shard, one.replica_of) for one in found.nodes] == [
+        ("z", 1, None), ("y", 2, None), ("x", 2, "y"),
+    ]  # fmt: skip
+    assert found.settings["shards"] == 2
+    assert missing(found) == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (ROWS.replace("8192-16383", "8192-16382"), "sees 16383 of 16384 slots served"),
+        (ROWS.replace("slave 2", "master -"), "x has no slots and follows nobody"),
+        (ROWS.replace("master - 0 1 2", "master,fail - 0 1 2"), "sees nodes as fail"),
+        ("\n".join(ROWS.splitlines()[:2]) + "\n", "does not know x"),
+    ],
+)
+def test_a_cluster_that_is_not_whole_is_not_ready(rows: str, said: str) -> None:
+    """A slot without a node, a node that belongs to nobody, one that is down or unknown."""
+    members = tuple(member(name, last) for last, name in enumerate("zyx", start=1))
+    nodes = [in_cluster("z", 1, rows=rows), in_cluster("y", 2, rows=rows), in_cluster("x", 3, rows=rows)]
+    assert any(said in one for one in missing(inventory(members, nodes)))
