@@ -17,11 +17,12 @@ from __future__ import annotations
 import copy
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from harness.checks.facts.step_effects import IDENTITY
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.inventory import NodePlan
@@ -201,6 +202,16 @@ class Past:
 
     def logout(self, sid: str, at: float, **how: Any) -> Doing:
         return self._do("logout", OperationKind.LOGOUT, self.users[sid], sid, at, _logout, how)
+
+    def rotate(self, sid: str, at: float, **how: Any) -> str:
+        """The session gets a new id, which is returned."""
+        user = self.users[sid]
+        self.sids += 1
+        new = f"{self.sids:08x}" * 4
+        doing = self._do("rotate-session", OperationKind.LOGIN, user, new, at, _rotate(self, sid), how)
+        self.users[new], self.logins[new] = user, doing.id
+        doing.generation = 0
+        return new
 
     def logout_everywhere(self, sid: str, at: float, **how: Any) -> Doing:
         user = self.users[sid]
@@ -748,6 +759,23 @@ def _logout(data: Data, now_us: float, doing: Doing) -> list[Step]:
     removed.effective = doing.sid in index or (None if len(doing.attempts) > 1 else False)
     index.discard(doing.sid)
     return [step, removed]
+
+
+def _rotate(past: Past, old: str) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        seen = _step(StepKind.READ, doing, "HGETALL PTTL", deciding=False)
+        seen.session, seen.key = old, session_key(old)
+        held = data.session(old, now_us)
+        seen.saw, seen.pttl_ms = {} if held is None else dict(held.fields), _pttl_ms(held, now_us)
+        create, listed = _login(past)(data, now_us, doing)
+        kept = {name: value for name, value in seen.saw.items() if name not in IDENTITY}
+        create.wrote = kept
+        made = data.sessions[doing.sid].fields
+        data.sessions[doing.sid].fields = {name: made[name] for name in IDENTITY} | kept
+        destroy, removed = _logout(data, now_us, replace(doing, sid=old))
+        return [seen, create, destroy, listed, removed]
+
+    return steps
 
 
 def _everywhere(data: Data, now_us: float, doing: Doing) -> list[Step]:

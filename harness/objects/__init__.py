@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, REVOKED
+from harness.objects.flag import CUT_OFF, REVOKED, SPENT
 from harness.objects.kind import ObjectKind
 
-OBJECTS: Mapping[str, ObjectKind] = {one.prefix: one for one in (REVOKED, CUT_OFF, ATTEMPTS)}
+OBJECTS: Mapping[str, ObjectKind] = {one.prefix: one for one in (REVOKED, CUT_OFF, SPENT, ATTEMPTS)}
 """By what their keys begin with."""
 
 

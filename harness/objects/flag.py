@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.words import FindingSide, StepKind
@@ -26,6 +27,13 @@ REVOCATION_LOST = FindingKind(
     side=FindingSide.OPEN,
     sentence="a token that was revoked, or is older than its user's ban, is valid again",
     out_of=OutOf.LOGOUTS,
+    traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
+)
+
+TOKEN_REPLAYED = FindingKind(
+    name="token-replayed",
+    side=FindingSide.OPEN,
+    sentence="a one-time token that was spent works again",
     traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
 )
 
@@ -68,7 +76,8 @@ class Flag:
         return None if last is None or last.does is StepKind.DROP else _ends_us(past, last)
 
     def judge(self, past: Past) -> Sequence[Breach]:
-        return [*self._broken(past), *self._of_nobody(past)]
+        broken = list(self._broken(past)) or list(self._put_twice(past))
+        return [*broken, *self._of_nobody(past)]
 
     def _broken(self, past: Past) -> Iterable[Breach]:
         """One breach for each promise, with everybody who saw it broken."""
@@ -81,6 +90,17 @@ class Flag:
             first = looks[0]
             says = "did not find {it}" if first.value is None else "found an older value of {it}"
             yield Breach(kind=self.lost, promise=promise, looks=looks, says=says)
+
+    def _put_twice(self, past: Past) -> Iterable[Breach]:
+        """Of what is put once, two at the same time: whichever came second met the first."""
+        if not self.once or any(one.does is StepKind.DROP for one in past.changes):
+            return
+        puts = sorted((one for one in past.changes if one.certain), key=lambda one: one.sent_us)
+        for first, second in pairwise(puts):
+            if max(first.done_us, second.done_us) < min(_ends_us(past, first), _ends_us(past, second)):
+                look = Look(n=second.n, value=None, sent_us=second.sent_us, done_us=second.done_us)
+                yield Breach(kind=self.lost, promise=first, looks=[look], says="did not find {it}")
+                return
 
     def _of_nobody(self, past: Past) -> Iterable[Breach]:
         puts = [one for one in past.changes if one.does is StepKind.PUT]
@@ -144,3 +164,6 @@ REVOKED = Flag(prefix="revoked:", what="the revocation of token", lost=REVOCATIO
 
 CUT_OFF = Flag(prefix="not-before:", what="the ban of user", lost=REVOCATION_LOST)
 """Whatever was issued to a user before is refused."""
+
+SPENT = Flag(prefix="spent:", what="the use of one-time token", lost=TOKEN_REPLAYED, once=True)
+"""A one-time token that somebody has used."""

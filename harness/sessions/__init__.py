@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.model.words import OperationKind
 from harness.sessions.ban_user import BanUser
 from harness.sessions.cart import Cart
 from harness.sessions.change_field import ChangeField
@@ -23,8 +22,10 @@ from harness.sessions.logout import Logout
 from harness.sessions.logout_everywhere import LogoutEverywhere
 from harness.sessions.logout_in_transaction import LogoutInTransaction
 from harness.sessions.read import Read
+from harness.sessions.remember_me import RememberMe
 from harness.sessions.request import Behaviour
 from harness.sessions.revoke_token import RevokeToken
+from harness.sessions.rotate_session import RotateSession
 from harness.sessions.token_request import TokenRequest
 from harness.sessions.touch import Touch
 from harness.sessions.try_password import TryPassword
@@ -41,15 +42,17 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         Logout(),
         LogoutInTransaction(),
         LogoutEverywhere(),
+        RotateSession(),
         RevokeToken(),
         BanUser(),
         TokenRequest(),
         TryPassword(),
+        RememberMe(),
     )
 }
 
 
 def log_in_of(mix: Mapping[str, float]) -> str:
     """The behaviour that makes the sessions of a workload: that of the mix, else the first there is."""
-    makers = [name for name, one in BEHAVIOURS.items() if one.kind is OperationKind.LOGIN]
+    makers = [name for name, one in BEHAVIOURS.items() if not one.needs_session]
     return next((name for name in makers if name in mix), makers[0])

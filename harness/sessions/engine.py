@@ -198,10 +198,12 @@ class LoadEngine:
         behaviour = BEHAVIOURS[due.behaviour]
         name = due.behaviour
         number = next(self._ids)
-        session = user.session
+        session, replaced = user.session, None
         if not behaviour.needs_session or session is None:
             behaviour, name = BEHAVIOURS[self._log_in], self._log_in
             session = self._new_session(user.name, number, due.dice)
+        elif behaviour.kind is OperationKind.LOGIN:
+            replaced, session = session, self._new_session(user.name, number, due.dice)
         server = self._fleet.serving(due.web_server)
         recording = Recording()
         request = Request(
@@ -214,6 +216,7 @@ class LoadEngine:
             server.store,
             recording,
             user.earlier,
+            replaced,
         )
         CURRENT.set(recording)
         side, sent_us = server.side, self._now_us()
@@ -256,7 +259,7 @@ class LoadEngine:
                 actor.reborn()
             if request.changed:
                 self._keep_in_mind(request)
-            self._react(user, session, behaviour, outcome, told)
+            self._react(user, request, behaviour, outcome, told)
             await recording.over()
         return told
 
@@ -265,14 +268,15 @@ class LoadEngine:
             if key not in self._objects:
                 self._objects[key] = KeptObject(kept, key, self._fleet.shard_of_key(key))
 
-    def _react(self, user: User, session: Session, behaviour: Behaviour, outcome: Outcome, told: str) -> None:
+    def _react(self, user: User, request: Request, behaviour: Behaviour, outcome: Outcome, told: str) -> None:
         """What the user's browser remembers afterwards."""
-        if behaviour.kind is OperationKind.LOGIN:
+        session = request.session
+        if behaviour.kind is OperationKind.LOGIN and told != PLEASE_LOG_IN:
             if outcome is not Outcome.REJECTED:
                 self._sessions.append(session)
             if outcome is Outcome.ACKED:
                 user.has(session)
-        elif user.session is session and (
+        elif user.session is (request.replaces or session) and (
             told == PLEASE_LOG_IN or (behaviour.kind is OperationKind.LOGOUT and outcome is Outcome.ACKED)
         ):
             user.has(None)

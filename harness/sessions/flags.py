@@ -20,6 +20,16 @@ async def put(request: Request, step: Step, value: str, lives_s: float, *, told:
     return told
 
 
+async def put_once(request: Request, step: Step, value: str, lives_s: float) -> None:
+    """`SET ... NX`: with effect if it was not there. Not sent again, as it would then meet itself."""
+    step.wrote = {VALUE: value}
+    step.ttl_ms = round(lives_s * 1000)
+    command = set_for(step.key, value, step.ttl_ms, "NX")
+    answer = await request.alone(step, command, repeat_unanswered=False)
+    if answer is not None and (answer[0] is not None or not request.ambiguous(step)):
+        step.effective = answer[0] is not None
+
+
 async def value_of(request: Request, step: Step) -> str | None:
     """GET, with the PTTL in the same round trip."""
     answer = await request.alone(step, ("GET", step.key), ("PTTL", step.key))

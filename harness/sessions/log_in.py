@@ -29,38 +29,41 @@ class LogIn:
     async def carry_out(self, request: Request) -> str:
         created = request.step(StepKind.CREATE, request.session.key, deciding=True)
         created.wrote = registers(request)
-        await self._create(request, created)
+        await create(request, created)
         if created.outcome is not Outcome.ACKED:
             return told_by(created.outcome)
         created.effective = True
-        await self._enter_in_index(request)
+        await enter_in_index(request)
         return OK
 
-    async def _create(self, request: Request, created: Step) -> None:
-        session, rules = request.session, request.rules
-        fields = {**identity(request), **created.wrote}
-        make: Command = ("HSET", session.key, *(text for pair in fields.items() for text in pair))
-        timeout = expire(session.key, rules.idle_timeout_s)
-        witness = request.witness(created)
-        if witness:
-            witness.append(expire(session.witness_key, rules.idle_timeout_s + WITNESS_OUTLIVES_S))
-        if rules.transactions:
-            created.ttl_ms = round(rules.idle_timeout_s * 1000)
-            await request.together(created, [make, timeout, *witness])
-            return
-        limited = request.step(StepKind.TOUCH, session.key)
-        limited.ttl_ms = round(rules.idle_timeout_s * 1000)
-        _, answer = await request.apart((created, (make,)), (limited, (timeout,)), before=witness)
-        limited.effective = None if answer is None else answer[0] == 1
 
-    async def _enter_in_index(self, request: Request) -> None:
-        index = index_key(request.user)
-        entered = request.step(StepKind.INDEX_ADD, index)
-        entered.member = request.session.id
-        lasting = expire(index, request.rules.idle_timeout_s + WITNESS_OUTLIVES_S)
-        answer = await request.alone(entered, ("SADD", index, request.session.id), lasting)
-        if answer is not None and not request.ambiguous(entered):
-            entered.effective = answer[0] == 1
+async def create(request: Request, created: Step) -> None:
+    """Make the session, all or none, with its identity and what the step wrote."""
+    session, rules = request.session, request.rules
+    fields = {**identity(request), **created.wrote}
+    make: Command = ("HSET", session.key, *(text for pair in fields.items() for text in pair))
+    timeout = expire(session.key, rules.idle_timeout_s)
+    witness = request.witness(created)
+    if witness:
+        witness.append(expire(session.witness_key, rules.idle_timeout_s + WITNESS_OUTLIVES_S))
+    if rules.transactions:
+        created.ttl_ms = round(rules.idle_timeout_s * 1000)
+        await request.together(created, [make, timeout, *witness])
+        return
+    limited = request.step(StepKind.TOUCH, session.key)
+    limited.ttl_ms = round(rules.idle_timeout_s * 1000)
+    _, answer = await request.apart((created, (make,)), (limited, (timeout,)), before=witness)
+    limited.effective = None if answer is None else answer[0] == 1
+
+
+async def enter_in_index(request: Request) -> None:
+    index = index_key(request.user)
+    entered = request.step(StepKind.INDEX_ADD, index)
+    entered.member = request.session.id
+    lasting = expire(index, request.rules.idle_timeout_s + WITNESS_OUTLIVES_S)
+    answer = await request.alone(entered, ("SADD", index, request.session.id), lasting)
+    if answer is not None and not request.ambiguous(entered):
+        entered.effective = answer[0] == 1
 
 
 def identity(request: Request) -> dict[str, str]:

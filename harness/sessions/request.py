@@ -78,6 +78,7 @@ class Request:
         "earlier",
         "operation",
         "options",
+        "replaces",
         "rules",
         "session",
         "steps",
@@ -95,11 +96,12 @@ class Request:
         store: Store,
         recording: Recording,
         earlier: Sequence[Session] = (),
+        replaces: Session | None = None,
     ) -> None:
         self.operation = operation
         self.user = user
         self.session = session
-        """Log-in: the session about to be made."""
+        """Log-in, and whatever counts as one: the session about to be made."""
         self.dice = dice
         """128 random bits of the plan's; everything a behaviour chooses is taken from them."""
         self.options = options
@@ -107,6 +109,8 @@ class Request:
         self.steps: list[Step] = []
         self.earlier = earlier
         """Sessions that the user's browser had before; whoever stole one of their ids still has it."""
+        self.replaces = replaces
+        """The session that the one about to be made takes the place of."""
         self.changed: tuple[tuple[ObjectKind, str], ...] = ()
         """Objects that steps of this operation change, and their keys: the audit reads them."""
         self.about: str | None = None

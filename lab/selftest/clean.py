@@ -19,8 +19,17 @@ from harness.saved.judging import judge_folder
 from lab.selftest.mischief import FULL_MIX, Setting
 from lab.selftest.seeded import plan_of, scenario_of
 
+GUARDS = {
+    "rotate-session": 3.0,
+    "revoke-token": 2.0,
+    "ban-user": 2.0,
+    "token-request": 8.0,
+    "try-password": 5.0,
+    "remember-me": 5.0,
+}
+
 SETTING = Setting(
-    mix={**FULL_MIX, "lock": 10.0},
+    mix={**FULL_MIX, **GUARDS, "lock": 10.0},
     users=40,
     retries=3,
     # A host that stalls for longer than a lease makes its holder overrun it: a true finding.

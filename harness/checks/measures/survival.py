@@ -43,6 +43,7 @@ from harness.model.measures import SURVIVING_WRITE
 from harness.model.records import AuditEntry
 from harness.model.table import rows_of
 from harness.model.words import NodeRole, OperationKind, Outcome, Phase
+from harness.objects.kind import CHANGES
 
 WRITE = OperationKind.WRITE
 
@@ -78,6 +79,7 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
     """The windows as they are reported, those of 0.1 s and more, and the longest of any web server."""
     traffic, landmarks = facts.traffic, facts.landmarks
     judged = traffic.of_kind(WRITE) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
+    judged &= ~facts.history.once(_on_objects)
     if not judged.any():
         return (), None
     late = late_us(traffic.where(judged))
@@ -106,6 +108,14 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
     )
     long = [one for one in grouped(everybody["all"], apart) if one.duration_s.high * 1e6 >= LATE_AT_LEAST_US]
     return tuple(long), longest_of(chain.from_iterable(by_web_server.values()))
+
+
+def _on_objects(history: History) -> Flags:
+    """Writes to what is no session: they leave no witness, and are judged by the object's own model."""
+    found = np.zeros(len(history.table), np.bool_)
+    changes = Words(history.table.steps, "does").which({str(one) for one in CHANGES}.__contains__)
+    found[rows_of(history.table.steps)[changes]] = True
+    return found
 
 
 def _paired(certain: Sequence[Group], possible: Sequence[Group]) -> Iterator[tuple[str, Group, Group]]:

@@ -68,6 +68,8 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
     if promise is not None:
         late_s = (seen.sent_us - promise.done_us) / 1e6
         acked = f", {late_s:.2f} s after operation {promise.operation.id} was acked"
+        if late_s < 0:  # both at once
+            acked = f", although operation {promise.operation.id} was acked"
     return finding(
         timelines,
         kind,

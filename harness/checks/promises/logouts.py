@@ -42,6 +42,14 @@ UNDONE_BY_OWN_WRITE = FindingKind(
     traits=(FindingTrait.BREAKS_SESSION,),
 )
 
+FIXATED_SESSION = FindingKind(
+    name="fixated-session",
+    side=FindingSide.OPEN,
+    sentence="a session got a new id, and its old id works again",
+    out_of=OutOf.LOGINS,
+    traits=(FindingTrait.BREAKS_SESSION,),
+)
+
 ESCAPED_LOGOUT = FindingKind(
     name="escaped-logout",
     side=FindingSide.OPEN,
@@ -143,9 +151,12 @@ def _whole(timelines: Timelines, timeline: Timeline, promise: _Promise, alive: l
             told = f"operation {promise.operation.id} (its user saw {promise.operation.told!r})"
             sentence = f"{what} {late_s:.2f} s after {where(promise.seen)} had found it logged out by {told}."
         why = undone_because(timelines, timeline, promise.effect, seen)
+    renewed = any(one.does is StepKind.CREATE for one in promise.operation.steps)
+    if renewed:
+        sentence = sentence.replace("logout", "change of id")
     return finding(
         timelines,
-        RESURRECTED_SESSION,
+        FIXATED_SESSION if renewed else RESURRECTED_SESSION,
         timeline,
         promise=promise.effect or _as_promise(promise.operation, timeline),
         seen=seen,
@@ -300,6 +311,6 @@ def _as_promise(call: Operation, timeline: Timeline) -> StepEffect | None:
 
 CHECK = Check(
     promise="After a logout the session never works again.",
-    kinds=(ESCAPED_LOGOUT, RESURRECTED_SESSION, UNDONE_BY_OWN_WRITE),
+    kinds=(ESCAPED_LOGOUT, FIXATED_SESSION, RESURRECTED_SESSION, UNDONE_BY_OWN_WRITE),
     find=judge_destroys,
 )

@@ -7,7 +7,7 @@ wherever the node itself left no evidence (a client's retry and an eviction do).
 
 from __future__ import annotations
 
-from lab.selftest.bugs.guards import ForgottenAttempts, LostRevocation
+from lab.selftest.bugs.guards import ForgottenAttempts, ForgottenUse, LostRevocation
 from lab.selftest.bugs.lifetimes import (
     ForgottenTimeout,
     RealEviction,
@@ -38,4 +38,5 @@ BUGS: tuple[type[Bug], ...] = (
     TornWrite,
     LostRevocation,
     ForgottenAttempts,
+    ForgottenUse,
 )

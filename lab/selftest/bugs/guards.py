@@ -12,7 +12,7 @@ from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Outcome, StepKind
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, REVOKED
+from harness.objects.flag import CUT_OFF, REVOKED, SPENT
 from harness.objects.kind import TOTAL, owner_of
 from lab.selftest.mischief import Bug, Deed, Setting, one_of
 from lab.selftest.proxy import Upstream
@@ -72,6 +72,53 @@ class LostRevocation(Bug):
             if one.id != operation.id
             for step in one.steps
         )
+
+
+class ForgottenUse(Bug):
+    """Answers that a one-time token was spent, and leaves nothing of it."""
+
+    name = "forgotten-use"
+    title = "accepts a spent token"
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self._session_of: dict[str, str] = {}
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        return Setting(mix={"read": 40.0, "log-in": 5.0, "remember-me": 55.0}, users=60)
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        first = commands[0]
+        if first.name != "SET" or not first.words[1].startswith(SPENT.prefix):
+            return None
+        _, key, value, *_ = first.words
+        if owner_of(key) not in self._session_of.values():  # an earlier one: whose request it is nobody says
+            return None
+        self.take()
+        replies = await upstream.ask(commands)
+        if parsed(replies[0]) is None:
+            self.armed = True
+            return replies
+        await self.node.delete(key)
+        self.done(
+            Deed(
+                session=owner_of(key),
+                did=f"SET of {key} answered, and nothing is left of it",
+                names=one_of("token-replayed"),
+                operation=int(value),
+                betrays=StepKind.PUT,
+            )
+        )
+        return replies
+
+    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
+        self._session_of |= _logged_in(commands)
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """Nobody who came meanwhile may have been told "spent" first, before it was deleted: all others are
+        let in once more, or the audit finds nothing."""
+        return operation.session == deed.session
 
 
 class ForgottenAttempts(Bug):

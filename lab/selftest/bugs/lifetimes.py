@@ -25,11 +25,17 @@ class UndoneDelete(Bug):
 
     name = "undone-delete"
     title = "undoes a delete"
+    WAYS = (
+        ("logout", "resurrected-session"),
+        ("logout-everywhere", "escaped-logout"),
+        ("rotate-session", "fixated-session"),
+    )
+    """Who deletes, and what it is when that comes undone."""
     _back: Sequence[str] = ()
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
-        return Setting(mix={**QUIET_MIX, "logout-everywhere" if seed % 2 else "logout": 8.0})
+        return Setting(mix={**QUIET_MIX, cls.WAYS[seed % 3][0]: 8.0})
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         [first, *rest] = commands
@@ -47,7 +53,7 @@ class UndoneDelete(Bug):
         deed = Deed(
             session=session,
             did="DEL answered and dropped" if claimed else "brought back after its DEL",
-            names=one_of("escaped-logout" if self.variant % 2 else "resurrected-session"),
+            names=one_of(self.WAYS[self.variant % 3][1]),
             betrays=StepKind.DESTROY,
         )
         if claimed:

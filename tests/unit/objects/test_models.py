@@ -7,7 +7,7 @@ and every moment. A model may miss something; it must never accuse.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -15,8 +15,8 @@ import pytest
 
 from harness.model.words import StepKind
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import REVOKED, Flag
-from harness.objects.kind import SOMETHING, Breach, Change, Look, Past
+from harness.objects.flag import REVOKED, SPENT, Flag
+from harness.objects.kind import SOMETHING, Breach, Change, Look, ObjectKind, Past
 from tests.share import times
 
 FOREVER = float("inf")
@@ -45,6 +45,8 @@ def carried_out(store: Store, act: Act, now: int) -> Store | None:
     there = value if now < ends else None
     if act.does == "put":
         return act.value, now + act.ttl
+    if act.does == "put once":
+        return (act.value, now + act.ttl) if there is None else store if not act.must else None
     if act.does == "drop":
         return None, FOREVER
     if act.does == "look":
@@ -100,6 +102,30 @@ def flags(dice: random.Random) -> tuple[list[Act], Past]:
     return acts, Past(changes=changes, looks=looks, epsilon_us=0)
 
 
+def flags_put_once(dice: random.Random) -> tuple[list[Act], Past]:
+    """Up to four who put it once, and two who look; some are told that it was there."""
+    acts, changes, looks = [], [], []
+    for n in range(dice.randint(1, 4)):
+        begin, end = _interval(dice)
+        ttl, draw = dice.choice((3, 30)), dice.random()
+        if draw < 0.3:
+            acts.append(Act((begin, end), "look", SOMETHING))
+            looks.append(Look(n=n, value=SOMETHING, sent_us=begin, done_us=end))
+            continue
+        certain = draw < 0.8
+        until = end if certain else END
+        acts.append(Act((begin, until), "put once", str(n), ttl, must=certain))
+        changes.append(_change(n, StepKind.PUT, str(n), None, ttl, certain, begin, end, until))
+        if certain:
+            looks.append(Look(n=n, value=None, sent_us=begin, done_us=end))
+    for n in range(dice.randint(0, 2)):
+        begin, end = _interval(dice)
+        value = dice.choice((None, *(one.value for one in changes)))
+        acts.append(Act((begin, end), "look", value))
+        looks.append(Look(n=100 + n, value=value, sent_us=begin, done_us=end))
+    return acts, Past(changes=changes, looks=looks, epsilon_us=0)
+
+
 def counters(dice: random.Random) -> tuple[list[Act], Past]:
     """Up to five counts, and a look; numbers that nobody can have got as well."""
     acts, changes, looks = [], [], []
@@ -150,10 +176,17 @@ def _change(  # noqa: PLR0917 - what a change is made of
     )
 
 
+MODELS: dict[str, tuple[Callable[[random.Random], tuple[list[Act], Past]], ObjectKind]] = {
+    "flag": (flags, REVOKED),
+    "flag put once": (flags_put_once, SPENT),
+    "counter": (counters, ATTEMPTS),
+}
+
+
 def judged(kind: str) -> Iterator[tuple[bool, Sequence[Breach]]]:
     """Whether each past can have been, and what the model says of it."""
     dice = random.Random(f"objects {kind}")
-    make, model = (flags, REVOKED) if kind == "flag" else (counters, ATTEMPTS)
+    make, model = MODELS[kind]
     for _ in range(PASTS):
         acts, past = make(dice)
         breaches = model.judge(past)
@@ -161,7 +194,7 @@ def judged(kind: str) -> Iterator[tuple[bool, Sequence[Breach]]]:
         yield possible(acts), breaches
 
 
-@pytest.mark.parametrize(("kind", "least"), [("flag", 0.75), ("counter", 0.15)])
+@pytest.mark.parametrize(("kind", "least"), [("flag", 0.75), ("flag put once", 0.6), ("counter", 0.15)])
 def test_model_accuses_nobody_whom_an_order_of_events_explains(kind: str, least: float) -> None:
     """Nothing is broken where anything explains it. Of what cannot be, a flag's model finds most; a counter's looks
     for what it forgot, and passes over numbers that nobody can have got."""
@@ -182,3 +215,14 @@ def test_flag_that_is_put_once_tells_who_put_it() -> None:
     looks = [Look(n=0, value=None, sent_us=1, done_us=2), Look(n=1, value=None, sent_us=5, done_us=6)]
     (breach,) = once.judge(Past(changes=[first, second], looks=looks, epsilon_us=0))
     assert (breach.promise, breach.looks) == (first, [looks[1]])
+
+
+def test_two_who_put_it_once_at_the_same_time_cannot_both_have_done_so() -> None:
+    """Whoever came second met the first; which of them that was nobody can tell."""
+    first, second = (
+        _change(n, StepKind.PUT, str(n), None, 30, True, at, at + 2, at + 2) for n, at in ((0, 1), (1, 2))
+    )
+    looks = [Look(n=0, value=None, sent_us=1, done_us=3), Look(n=1, value=None, sent_us=2, done_us=4)]
+    (breach,) = SPENT.judge(Past(changes=[first, second], looks=looks, epsilon_us=0))
+    assert (breach.kind, breach.promise) == (SPENT.lost, first)
+    assert REVOKED.judge(Past(changes=[first, second], looks=[], epsilon_us=0)) == []

@@ -73,12 +73,15 @@ class Bench:
         rules: Rules = RULES,
         dice: int = 0xFFFF,
         earlier: Sequence[Session] = (),
+        replaces: Session | None = None,
         **options: Any,
     ) -> Request:
         recording = Recording()
         CURRENT.set(recording)
         self.recording = recording
-        request = Request(7, "u1", SESSION, dice, options, rules, self.server.store, recording, earlier)
+        request = Request(
+            7, "u1", SESSION, dice, options, rules, self.server.store, recording, earlier, replaces
+        )
         self.told = await BEHAVIOURS[behaviour].carry_out(request)
         return request
 

@@ -229,3 +229,42 @@ def test_end_of_one_partition_leaves_the_other() -> None:
 
     run(scenario)
     assert sides == ["with-primary", "rest", "rest", "rest", "all"]
+
+
+def test_session_that_gets_a_new_id_takes_the_place_of_the_old_one() -> None:
+    """The operation is about the new session; the next one starts from it, and nobody logs in again."""
+
+    async def scenario(redis: ScriptedServer, store: Store, written: Written) -> None:
+        engine = engine_on(redis, written, mix={"rotate-session": 1.0}, actors=1, users=1)
+        await engine.seed()
+        engine.set_phase(Phase.BASELINE)
+        await drive_for(engine, 0.3)
+        known = [session.id for session in engine.sessions()]
+        assert known == [one.session for one in written.operations]
+        await engine.close()
+
+    first, *rotations = run(scenario).operations
+    assert len(rotations) > 10
+    assert {one.behaviour for one in rotations} == {"rotate-session"}
+    for before, one in itertools.pairwise((first, *rotations)):
+        _, created, destroyed, *_ = one.steps
+        assert (one.generation, one.key, one.outcome) == (0, created.key, Outcome.ACKED)
+        assert (created.session, destroyed.session) == (one.session, before.session)
+
+
+def test_objects_that_were_changed_are_known_to_the_audit() -> None:
+    """Each once, with its shard; what was only looked at is not among them."""
+
+    async def scenario(redis: ScriptedServer, store: Store, written: Written) -> None:
+        engine = engine_on(redis, written, mix={"try-password": 1.0, "token-request": 1.0}, users=2)
+        await engine.seed()
+        engine.set_phase(Phase.BASELINE)
+        await drive_for(engine, 0.5)
+        assert sorted((one.key, one.shard) for one in engine.objects()) == [
+            ("attempts:{u0}", 1),
+            ("attempts:{u1}", 1),
+        ]
+        await engine.close()
+
+    written = run(scenario)
+    assert {o.behaviour for o in written.operations} == {"log-in", "try-password", "token-request"}

@@ -169,3 +169,20 @@ def test_user_keeps_a_few_sessions_in_mind() -> None:
     user.has(None)
     assert list(user.earlier) == each[-EARLIER:]
     assert user.session is None
+
+
+@pytest.mark.parametrize(("reply", "told", "effective"), [(OK, "ok", True), (NIL, "refused", False)])
+def test_one_time_token_is_spent_by_its_first_use(reply: bytes, told: str, effective: bool) -> None:
+    """SET NX decides; whoever comes second is refused."""
+    asked = Told("remember-me", {"SET": reply}, dice=0, lifetime=2.5)
+    assert asked.told == [told]
+    assert asked.asked == [["SET", f"spent:{{{SESSION.id}}}", "7", "NX", "PX", "2500"]]
+    (step,) = asked.requests[0].steps
+    assert (step.does, step.effective, step.wrote) == (StepKind.PUT, effective, {VALUE: "7"})
+
+
+def test_use_without_an_answer_is_not_asked_for_again() -> None:
+    """The second answer would say "spent", by oneself."""
+    asked = Told("remember-me", {"SET": "silence"})
+    assert (asked.told, len(asked.asked)) == (["error"], 1)
+    assert Told("remember-me", {"SET": "silence"}, when_unreachable="let-in").told == [LET_IN_UNCHECKED]

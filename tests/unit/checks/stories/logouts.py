@@ -108,3 +108,43 @@ def everywhere_out() -> Past:
     past.read(other, 4.0)
     past.read(late, 4.0)
     return past
+
+
+def fixated() -> Past:
+    """The session got a new id, and the failover brings the old one back."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 2.0)
+    new = past.rotate(ann, 3.0)
+    past.act(3.5, lambda: past.stores["redis-2"].sessions.update({new: past.stores["redis-1"].sessions[new]}))
+    past.act(
+        3.5, lambda: past.stores["redis-2"].witnesses.update({new: past.stores["redis-1"].witnesses[new]})
+    )
+    past.act(3.5, lambda: past.stores["redis-2"].indexes.update(past.stores["redis-1"].indexes))
+    past.fail_over("redis-2", 4.0)
+    return past
+
+
+def rotated() -> Past:
+    """Old id dead, new one complete, and its cart goes on counting; through a failover that loses nothing."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 1.5)
+    past.add(ann, 1.6, 2)
+    new = past.rotate(ann, 2.0)
+    past.read(ann, 2.5)
+    past.add(new, 3.0, 3)
+    past.fail_over("redis-2", 4.0)
+    past.read(new, 5.0)
+    past.logout_everywhere(new, 6.0)
+    return past
+
+
+def rotated_twice_at_once() -> Past:
+    """Two tabs: each gets an id of its own, and one of them finds nothing to delete."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.rotate(ann, 2.0, took=0.2)
+    past.rotate(ann, 2.01, took=0.1, executed=2.05)
+    past.read(ann, 3.0)
+    return past

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, REVOKED
+from harness.objects.flag import CUT_OFF, REVOKED, SPENT
 from lab.past import Past
 
 
@@ -200,4 +200,53 @@ def turned_away() -> Past:
     past = Past()
     ann = past.log_in("ann", 1.0)
     past.look(REVOKED, ann, ann, 2.0, outcome="unknown")
+    return past
+
+
+def token_replayed() -> Past:
+    """Spent, not replicated, and the next primary lets it in a second time."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 2.0)
+    past.put(SPENT, ann, ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.put(SPENT, ann, ann, 5.0)
+    return past
+
+
+def use_forgotten() -> Past:
+    """Nobody came with it again, but it would work."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(SPENT, ann, ann, 2.0)
+    past.forget(SPENT, ann, 3.0)
+    return past
+
+
+def token_spent_once() -> Past:
+    """Of two at once one is let in, and all later ones are refused."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(SPENT, ann, ann, 2.0, took=0.3)
+    past.put(SPENT, ann, ann, 2.1, took=0.3)
+    past.fail_over("redis-2", 4.0)
+    past.put(SPENT, ann, ann, 5.0)
+    return past
+
+
+def token_spent_unheard() -> Past:
+    """Nobody was told that it was let in; afterwards it is spent."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(SPENT, ann, ann, 2.0, outcome="unknown")
+    past.put(SPENT, ann, ann, 3.0)
+    return past
+
+
+def fresh_token_refused() -> Past:
+    """It is spent, and nobody has used it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.act(2.0, lambda: past.stores["redis-1"].objects.update({SPENT.key(ann): ("9", 1e9)}))
+    past.put(SPENT, ann, ann, 3.0)
     return past
