@@ -96,7 +96,7 @@ RULES = (
         cure="Mount a directory of its own for every node, and copy the file into it at the first start.",
         kinds=_COMPOSE,
         look=_one_file,
-        no_proof="needs your own project",
+        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
     ),
     Rule(
         name="shared-sentinel-conf",
@@ -107,7 +107,7 @@ RULES = (
         cure="Give every sentinel a file of its own, in a directory of its own.",
         kinds=_COMPOSE,
         look=_shared_conf,
-        no_proof="needs your own project",
+        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
     ),
     Rule(
         name="shared-data-volume",
@@ -118,7 +118,7 @@ RULES = (
         cure="Give every instance a volume of its own.",
         kinds=_COMPOSE,
         look=_shared_volume,
-        no_proof="needs your own project",
+        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
     ),
     Rule(
         name="replica-by-command",
@@ -130,7 +130,7 @@ RULES = (
         "that file.",
         kinds=_COMPOSE,
         look=_replica_again,
-        no_proof="needs your own project",
+        no_proof="needs your own project: failover-kit run SCENARIO --compose FILE",
     ),
     Rule(
         name="names-on-internal-network",

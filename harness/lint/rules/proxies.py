@@ -17,7 +17,7 @@ from harness.scenario.file_kind import FileKind
 _HAPROXY = (FileKind.HAPROXY,)
 SLOW_CHECKS_S = 3.0
 """A health check that needs longer is slower than the failover itself."""
-_TWO_PRIMARIES = "sentinel/03 shows the two primaries, without a proxy"
+_TWO_PRIMARIES = "docs/haproxy.md has the measurements; sentinel/03 shows the two primaries"
 
 
 def _backends(given: Given) -> Iterator[tuple[str, Section]]:
@@ -166,7 +166,7 @@ RULES = (
         cure="Use inter 200ms to 1s and fall 1.",
         kinds=_HAPROXY,
         look=_slow,
-        no_proof="no scenario has a proxy in front yet",
+        no_proof="docs/haproxy.md has the measurements",
     ),
     Rule(
         name="proxy-backup-server",
