@@ -14,7 +14,7 @@ def examine(stream: TextIO) -> int:
     """Print a line per capability; 0 if at least one backend can run, else 4."""
     usable = [_examined(backend, stream) for backend in every_backend()]
     print(f"cpus: {os.cpu_count()} (by default as many scenarios run in parallel)", file=stream)
-    for one in (str(left) for backend in every_backend() for left in backend.leftovers()):
+    for one in dict.fromkeys(str(left) for backend in every_backend() for left in backend.leftovers()):
         print(f"left by a killed harness: {one}; to remove it: failover-kit clean", file=stream)
     return 0 if any(usable) else EnvironmentFailure.exit_code
 
