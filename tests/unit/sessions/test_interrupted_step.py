@@ -12,6 +12,7 @@ from harness.model.words import Outcome, StepKind
 from harness.sessions.exchange import Exchange, Recording, Refused
 from harness.sessions.request import Request, Rules, Session
 from harness.sessions.store import Store
+from tests.fake_clock import in_fake_time
 
 RULES = Rules(
     idle_timeout_s=300.0,
@@ -46,7 +47,7 @@ def interrupted(reply: object) -> Step:
     request = Request(1, "u1", SESSION, 0, {}, RULES, store, Recording())
     step = request.step(StepKind.DESTROY, "session:{s1}", deciding=True)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(request.alone(step, ("DEL", step.key)))
+        in_fake_time(request.alone(step, ("DEL", step.key)))
     return step
 
 
