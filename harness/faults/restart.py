@@ -53,7 +53,9 @@ class Restart:
         traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 
-    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        if machine.own_containers and step.options.get("data", "keep") == "empty":
+            return "the kit does not know where a Compose project keeps its data; use recreate"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:

@@ -881,6 +881,13 @@ def test_fits_takes_what_a_project_has(kind: str, target: str) -> None:
     assert FAULTS[kind].fits(step(kind, target), own_plan(), OWN) is None
 
 
+def test_fits_refuses_to_empty_what_is_a_users_own() -> None:
+    """Where a project keeps its data is not known: a scenario that needs it is skipped, and nothing is wiped."""
+    empty = step("restart", options={"data": "empty"})
+    assert "use recreate" in str(FAULTS["restart"].fits(empty, own_plan(), OWN))
+    assert FAULTS["restart"].fits(empty, make_plan(), MACHINE) is None
+
+
 def test_fits_refuses_a_cluster_form_for_sentinels() -> None:
     """`force` and `takeover` are CLUSTER FAILOVER's."""
     forced = step("planned failover", options={"form": "force"})
