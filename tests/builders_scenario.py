@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from harness.checks.promises.table import FINDINGS
+from harness.faults.targets import HOSTS
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, Option, OptionType, Scenario, Vocabulary
 from harness.model.seams import Machine
@@ -16,7 +17,7 @@ from harness.scenario import load
 from harness.scenario.expectations import METRICS
 from lab.records import traits_of
 
-NODES = ("primary", "shard N primary", "replica", "all replicas", "sentinel", "cache", "random")
+NODES = ("primary", "shard N primary", "replica", "all replicas", "sentinel", "cache", "random", *HOSTS)
 
 
 def _fault(name: str, *targets: str, options: tuple[Option, ...] = ()) -> Declaration:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.faults.crash import Crash
+from harness.faults.cut import Cut
 from harness.faults.cut_replication import CutReplication
 from harness.faults.fill_cache import FillCache
 from harness.faults.flush import Flush
 from harness.faults.isolate import Isolate
 from harness.faults.kill import Kill
 from harness.faults.kill_web_server import KillWebServer
+from harness.faults.lose import Lose
 from harness.faults.noop import Nothing
 from harness.faults.pause import Pause
 from harness.faults.planned_failover import PlannedFailover
@@ -37,7 +39,9 @@ FAULTS: Mapping[str, Fault] = {
     "recreate": Recreate(),
     "silence dns": SilenceDns(),
     "isolate": Isolate(),
+    "cut": Cut(),
     "cut replication": CutReplication(),
+    "lose": Lose(),
     "planned failover": PlannedFailover(),
     "fill cache": FillCache(),
     "flush": Flush(),

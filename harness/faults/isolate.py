@@ -27,7 +27,7 @@ class Isolate:
     declaration = Declaration(
         name="isolate",
         help="Cut a node, if wanted together with a web server, from all other nodes and web servers.",
-        targets=(*targets.PRIMARIES, *targets.REPLICAS, "random"),
+        targets=(*targets.PRIMARIES, *targets.REPLICAS, "random", *targets.HOSTS),
         options=(
             Option(
                 name="with",
@@ -59,7 +59,7 @@ class Isolate:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        known = own_nodes.check(scene, nodes[0])
+        known = ", ".join(own_nodes.check(scene, node) for node in nodes)
         inside, outside = _sides(step, nodes, scene.plan)
         began_us = scene.observed.now_us()
         try:
@@ -71,7 +71,7 @@ class Isolate:
         at_us = scene.observed.now_us()
         return Effect(
             targets=nodes,
-            proof=f"{known} with {', '.join(inside[1:]) or 'nobody'} cut from the rest: {proof}",
+            proof=f"{known} with {', '.join(inside[len(nodes) :]) or 'nobody'} cut from the rest: {proof}",
             at_us=at_us,
             error_us=at_us - began_us,
         )
@@ -94,8 +94,9 @@ def _sides(step: FaultStep, nodes: tuple[str, ...], plan: Plan) -> tuple[list[st
 
 
 def _client_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> dict[str, str]:
-    view = scene.observed.views().get(nodes[0])
-    a_replica = view is not None and view.role == NodeRole.REPLICA
+    views = scene.observed.views()
+    roles = [views[node].role for node in nodes if node in views]
+    a_replica = bool(roles) and NodeRole.PRIMARY not in roles
     return {
         name: "with-primary" if (name in inside) is not a_replica else "rest"
         for name in scene.plan.web_servers

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import NoEffect
-from harness.model.fit import LEFT_BY
+from harness.model.fit import LEFT_BY, missing_host
 from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep
@@ -26,8 +26,16 @@ PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
 SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
 SERVICE = "service NAME"
-RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels", SERVICE)
-"""Everything that runs from the start and can be killed, stopped or paused."""
+HOSTS = (
+    "host of primary",
+    "host of shard N primary",
+    "host of replica",
+    "host of sentinel",
+    "host A",
+    "zone A",
+)
+RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels", SERVICE, *HOSTS)
+"""Everything that runs from the start and can be killed, stopped or paused, but for proxies."""
 PROXIES = ("proxy", "all proxies")
 
 
@@ -36,13 +44,19 @@ _OF_A_SERVICE = SERVICE.removesuffix("NAME")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target word, read. `what` is the word without its shard."""
+    """A target word, read. `what` is the word without its shard and its host."""
 
     what: str
     shard: int = 1
+    host: str | None = None
+    """Everybody on the host of that name, or, where it is empty, on that of `what`."""
 
 
 def parse(word: str) -> Target:
+    if word.startswith("host of "):
+        return replace(parse(word.removeprefix("host of ")), host="")
+    if found := re.fullmatch(r"(?:host|zone) (\S+)", word):
+        return Target("host", host=found[1])
     if found := re.fullmatch(r"shard (\d+) (primary|replica)", word):
         return Target(found[2], int(found[1]))
     if re.fullmatch(r"web-\d+", word):
@@ -66,6 +80,8 @@ def cache_node(plan: Plan) -> str | None:
 def fits(step: FaultStep, plan: Plan) -> str | None:
     """Why the plan has no such target; None: it has. Pure."""
     target = parse(step.target)
+    if reason := missing_host(step.target, plan.inventory):
+        return reason
     nodes = session_nodes(plan, target.shard)
     if not nodes:
         last = max(node.shard for node in session_nodes(plan))
@@ -100,6 +116,8 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
         NoEffect: no node matches target that word now; says what was seen.
     """
     target = parse(word)
+    if target.host is not None:
+        return _on_host(target, word, scene)
     match target.what:
         case "primary":
             found: Sequence[str] = [_primary(target.shard, scene)]
@@ -136,6 +154,20 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
             found = [node.name for node in scene.plan.nodes if node.name == word]
     if not found:
         raise NoEffect(f"no node matches target `{word}`; last seen: {describe(scene)}")
+    return tuple(found)
+
+
+def _on_host(target: Target, word: str, scene: FaultScene) -> tuple[str, ...]:
+    """Those that run on a host now, data nodes first: it is lost, or cut off, with all of them."""
+    inventory = scene.plan.inventory
+    if target.host:
+        nodes = inventory.on(target.host)
+    else:
+        (struck, *_) = resolve(word.removeprefix("host of "), scene)
+        nodes = inventory.beside(struck)
+    found = _running([node.name for node in nodes], scene)
+    if not found:
+        raise NoEffect(f"no node runs on `{word}`; last seen: {describe(scene)}")
     return tuple(found)
 
 

@@ -58,6 +58,10 @@ class TopologySpec:
     cache: Mapping[str, Lines] = field(default_factory=dict)
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
     """By name; stronger than what its role has."""
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Host -> the nodes on it. A node that no host has is on a host of its own."""
+    zones: int = 0
+    """Spread the nodes over so many hosts, called a, b, c, ...; 0: `hosts` says where they are."""
 
     proxy: ProxySpec | None = None
     """What stands between clients and nodes; None: nothing."""

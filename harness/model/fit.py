@@ -55,7 +55,19 @@ def misfit(step: FaultStep, inventory: Inventory) -> str | None:
         return f"there is no sentinel in this {called} topology"
     if step.target == "cache" and inventory.cache is None:
         return f"there is no cache in a {called} topology; split and shared have one"
-    return missing_shard(step.target, inventory)
+    return missing_host(step.target, inventory) or missing_shard(step.target, inventory)
+
+
+def missing_host(target: str, inventory: Inventory) -> str | None:
+    """Why there is no such host; None: there is, or the target names none."""
+    match = re.match(r"(host|zone) (\S+)", target)
+    if match is None:
+        return None
+    if not inventory.hosts:
+        return "the deployment does not say which nodes share a host; add `hosts` or `zones` to its topology"
+    if match[2] == "of" or match[2] in inventory.hosts:
+        return None
+    return f"there is no {match[1]} {match[2]}, only {', '.join(inventory.hosts)}"
 
 
 def missing_shard(words: str, inventory: Inventory) -> str | None:

@@ -107,6 +107,21 @@ class Inventory:
         return any(node.cluster for node in self.nodes)
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that nodes share, in the order in which nodes name them."""
+        return tuple(dict.fromkeys(node.host for node in self.nodes if node.host))
+
+    def beside(self, name: str) -> tuple[NodePlan, ...]:
+        """The nodes on the same host as this one, itself among them."""
+        host = self.node(name).host
+        return self.on(host) if host else (self.node(name),)
+
+    def on(self, host: str) -> tuple[NodePlan, ...]:
+        """The nodes on a host, those with data first."""
+        found = [node for node in self.nodes if node.host == host]
+        return tuple(sorted(found, key=lambda node: not node.holds_data))
+
+    @property
     def fails_over(self) -> bool:
         """Somebody promotes a replica when its primary is gone: the cluster itself, or sentinels."""
         return self.clustered or bool(self.sentinels)

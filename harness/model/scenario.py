@@ -26,6 +26,8 @@ class OptionType(StrEnum):
     FLAG = "flag"
     WEB_SERVER = "web server"
     """`web-1`, `web-2`, ..."""
+    PEERS = "peers"
+    """One of the words, or a web server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

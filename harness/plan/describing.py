@@ -119,6 +119,8 @@ def _node(node: NodePlan) -> str:
     words = [node.role.value]
     if node.replica_of:
         words.append(f"of {node.replica_of}")
+    if node.host:
+        words.append(f"on host {node.host}")
     if node.holds_data:
         words.append(f"for {node.purpose}")
         if node.cluster:

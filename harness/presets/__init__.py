@@ -1,6 +1,7 @@
 """Kinds of topology as presets: each makes the inventory of its nodes out of its settings. Pure.
 
     parts     nodes and groups of them that several kinds have
+    placing   which nodes share a host
     single    one primary
     sentinel  a primary, its replicas, and the sentinels that guard them
     cluster   shards of a Redis cluster
@@ -23,6 +24,7 @@ from harness.model.inventory import Inventory, NodePlan
 from harness.model.plan import Plan
 from harness.model.words import NodePurpose, TopologyKind
 from harness.presets import cluster, parts, sentinel, shared, single, split
+from harness.presets.placing import placed
 
 Preset = Callable[[TopologySpec], tuple[NodePlan, ...]]
 
@@ -45,7 +47,7 @@ def inventory_of(deployment: Deployment) -> Inventory:
 def of_topology(topology: TopologySpec) -> Inventory:
     """The nodes of a kind of topology, each with its own settings on top of those of its role."""
     nodes = tuple(_with_own(node, topology.nodes.get(node.name)) for node in PRESETS[topology.kind](topology))
-    return Inventory(nodes, topology.kind)
+    return Inventory(placed(nodes, topology), topology.kind)
 
 
 def _with_own(node: NodePlan, own: NodeSettings | None) -> NodePlan:

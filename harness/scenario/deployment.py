@@ -17,7 +17,7 @@ from harness.model.words import Discovery, TopologyKind
 from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable
-from harness.scenario.node_settings import NODES, read_nodes
+from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.user_files import (
@@ -164,7 +164,7 @@ _PROXY_FIELDS = (
     ),
 )
 
-_COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY, NODES)
+_COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY, NODES, HOSTS, ZONES)
 TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
     TopologyKind.SINGLE: _COMMON,
     TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1), *_PROXY_FIELDS),
@@ -294,13 +294,17 @@ def _read_topology(
     for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
         values[name] = {**below, **values.get(name, {})}
     left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out))
-    own = values.pop(NODES.key, None)
+    own, hosts = values.pop(NODES.key, None), values.pop(HOSTS.key, None)
     values |= _read_proxy(node, values, path, problems)
     given = {**_shape(kind), **timing, **files.keys, **values}
     spec = TopologySpec(**given, left_out=left_out)
     if own is not None:
         table = read_nodes(own, f"{path}.{NODES.key}", of_topology(spec), engine, problems)
         spec = replace(spec, nodes=table.settings, left_out=(*spec.left_out, *table.left_out))
+    if hosts is not None:
+        spec = replace(spec, hosts=read_hosts(hosts, f"{path}.{HOSTS.key}", of_topology(spec), problems))
+        if spec.zones:
+            problems.add(hosts, f"{path}.{HOSTS.key}", "expected 'hosts' or 'zones', found both")
     spec = without_secrets(spec)
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")

@@ -43,7 +43,13 @@ Pair = tuple[tree.Node, tree.Node]
 
 EVENTS = ("promoted", "demoted", "healed", "recovered")
 _GRAMMAR = ("after", "when", "for")
-_PLACEHOLDERS = {"shard N": r"shard \d+", "web-N": r"web-\d+", "service NAME": r"service [\w.-]+"}
+_PLACEHOLDERS = {
+    "shard N": r"shard \d+",
+    "web-N": r"web-\d+",
+    "service NAME": r"service [\w.-]+",
+    "host A": r"host (?!of\b)[a-z0-9-]+",
+    "zone A": r"zone (?!of\b)[a-z0-9-]+",
+}
 
 
 def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems) -> tuple[FaultStep, ...]:
@@ -279,6 +285,8 @@ def _names(pattern: str, target: str) -> bool:
 def option_reader(option: Option) -> Reader:
     if option.type is OptionType.WORD:
         return word(option.words) if option.words else _ANY_WORD
+    if option.type is OptionType.PEERS:
+        return _peers(option.words)
     return _OPTION_READERS[option.type]
 
 
@@ -286,6 +294,16 @@ def _web_server(text: str) -> str:
     if not re.fullmatch(r"web-\d+", text):
         raise Unreadable("")
     return text
+
+
+def _peers(words: tuple[str, ...]) -> One:
+    def parse(text: str) -> str:
+        if text not in words and not re.fullmatch(r"web-\d+", text):
+            raise Unreadable(choices(text, words).removeprefix("; "))
+        return text
+
+    schema: Schema = {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": r"^web-\d+$"}]}
+    return One(f"{', '.join(words)}, or a web server such as web-1", parse, schema)
 
 
 def _any_word(text: str) -> str:

@@ -1,23 +1,26 @@
-"""The `nodes` table of a topology: what one node has that the others of its role do not.
+"""The keys of a topology that name nodes: settings of single nodes, and which nodes share a host.
 
     nodes: {redis-2: {replica-priority: 10}}
+    hosts: {a: [redis-1, sentinel-1], b: [redis-2, sentinel-2], c: [sentinel-3]}
 
 Read after the rest of the topology, because only then the names of its nodes are known.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from harness.model.deployment import NodeSettings
 from harness.model.directives import LeftOut
 from harness.model.inventory import Inventory
 from harness.model.words import NodeRole
+from harness.presets import placing
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field
-from harness.scenario.values import Later, Schema, entries
+from harness.scenario.values import Later, Schema, count, entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,4 +61,50 @@ NODES = Field(
     key="nodes",
     reader=Later(_schema()),
     help="directives of single nodes, by name: {redis-2: {replica-priority: 10}}",
+)
+
+
+def read_hosts(
+    node: tree.Node, path: str, inventory: Inventory, problems: Problems
+) -> dict[str, tuple[str, ...]]:
+    """Host -> its nodes; each node on one host at most."""
+    known = {one.name for one in inventory.nodes}
+    hosts: dict[str, tuple[str, ...]] = {}
+    seen: dict[str, str] = {}
+    for host, key, value in entries(node, path, problems):
+        below = f"{path}.{tree.shortened(host)}"
+        if not _HOST.fullmatch(host) or host == "of":
+            problems.add(key, below, "expected a name of small letters, digits and hyphens that is not 'of'")
+            continue
+        if not isinstance(value, tree.Sequence):
+            problems.expected(value, below, "a list of nodes")
+            continue
+        here = [one.value for one in value.value if isinstance(one, tree.Scalar)]
+        for name in here:
+            if name not in known:
+                problems.unknown(value, below, "node", name, known)
+            elif name in seen:
+                problems.add(value, below, f"{name} is on host {seen[name]} already")
+            seen.setdefault(name, host)
+        hosts[host] = tuple(here)
+    return hosts
+
+
+_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+
+HOSTS = Field(
+    key="hosts",
+    reader=Later(
+        {
+            "type": "object",
+            "patternProperties": {_HOST.pattern: {"type": "array", "items": {"type": "string"}}},
+            "additionalProperties": False,
+        }
+    ),
+    help="which nodes share a host, for faults that take a whole host: {a: [redis-1, sentinel-1]}",
+)
+ZONES = Field(
+    key="zones",
+    reader=count(2, len(placing.ZONES)),
+    help="spread the nodes over so many hosts, called a, b, c, instead of writing `hosts`",
 )

@@ -562,3 +562,53 @@ def test_wrong_settings_of_a_node_are_refused_where_they_are(tmp_path: Path, nod
     """With the names that there are."""
     with pytest.raises(UsageError, match=said):
         read(tmp_path, NODES.replace("NODES", nodes))
+
+
+HOSTS = """\
+scenario: 1
+name: two hosts
+shows: promise
+tags: [core]
+deployment:
+  topology: {kind: sentinel, HOSTS}
+workload: {mix: {read: 1}}
+faults:
+  - {after: 4s, kill: TARGET}
+"""
+
+
+@pytest.mark.parametrize(
+    "target", ["host of primary", "host of sentinel", "host a", "zone b", "host of shard 1 primary"]
+)
+def test_a_fault_may_strike_a_host(tmp_path: Path, target: str) -> None:
+    """By who is on it, or by its name."""
+    written = HOSTS.replace("HOSTS", "hosts: {a: [redis-1, sentinel-1], b: [redis-2]}").replace(
+        "TARGET", target
+    )
+    scenario = read(tmp_path, written)
+    assert scenario.deployment.topology.hosts == {"a": ("redis-1", "sentinel-1"), "b": ("redis-2",)}
+    assert scenario.faults[0].target == target
+
+
+@pytest.mark.parametrize(
+    ("hosts", "target", "said"),
+    [
+        ("hosts: {a: [redis-9]}", "primary", r":6: .*unknown node 'redis-9'"),
+        ("hosts: {a: [redis-1], b: [redis-1]}", "primary", "redis-1 is on host a already"),
+        ("hosts: {A: [redis-1]}", "primary", "small letters"),
+        ("hosts: {of: [redis-1]}", "primary", "that is not 'of'"),
+        ("hosts: {a: redis-1}", "primary", "a list of nodes"),
+        ("zones: 3, hosts: {a: [redis-1]}", "primary", "found both"),
+        ("zones: 1", "primary", "zones"),
+        ("replicas: 2", "host of primary", ":9: .*add `hosts` or `zones`"),
+        ("replicas: 2", "zone a", ":9: .*add `hosts` or `zones`"),
+        ("zones: 2", "zone c", "there is no zone c, only a, b"),
+        ("hosts: {a: [redis-1]}", "host b", "there is no host b, only a"),
+        ("zones: 2", "host of cache", "a target of kill"),
+        ("zones: 2", "host of", "a target of kill"),
+    ],
+)
+def test_wrong_hosts_are_refused_where_they_are(tmp_path: Path, hosts: str, target: str, said: str) -> None:
+    """With what there is."""
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path, HOSTS.replace("HOSTS", hosts).replace("TARGET", target))

@@ -308,7 +308,13 @@ def _min_replicas(hit: Hit) -> Allowed | None:
 def _isolated(hit: Hit) -> Allowed:
     if not hit.owned:
         return _not_primary(hit)
-    bounds = [one for one in (_min_replicas(hit),) if one is not None]
+    return _apart(hit, _min_replicas(hit))
+
+
+def _apart(hit: Hit, *also: Allowed | None) -> Allowed:
+    """A primary whom those that decide cannot reach goes on until it hears that it was replaced; `also`: what
+    else ends it."""
+    bounds = [one for one in also if one is not None]
     if hit.in_cluster:
         bounds.append(_cluster_rule(hit, hit.event.t_us, CLUSTER_USUALLY * hit.node_timeout_s))
     elif not hit.guarded:
@@ -370,6 +376,16 @@ def _filled(hit: Hit) -> Allowed:
     return Allowed(f"{policy} evicts sessions of any age", bound_s=None)
 
 
+def _links_cut(hit: Hit) -> Allowed:
+    """By whom was lost. Without its clients or its replicas a primary stays primary."""
+    if not hit.owned:
+        return _not_primary(hit)
+    peers, port = str(hit.step.options.get("from", "everybody")), str(hit.step.options.get("port", "all"))
+    if peers in {"nodes", "everybody"} and not (hit.in_cluster and port == "data"):
+        return _apart(hit, _min_replicas(hit))
+    return _apart(hit) if peers == "sentinels" else _cut(hit)
+
+
 def _cut(hit: Hit) -> Allowed:
     return Allowed(f"{hit.node.name} keeps what it has until another fault takes it away")
 
@@ -392,7 +408,9 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "pause": _paused,
     "resume": _resumed,
     "isolate": _isolated,
+    "cut": _links_cut,
     "cut replication": _cut,
+    "lose": _killed,
     "planned failover": _handed_over,
     "fill cache": _filled,
     "flush": _flushed,

@@ -81,6 +81,8 @@ def listens(nodes: Iterable[NodePlan], addresses: Mapping[str, Address]) -> dict
         port = addresses[node.name].port
         if node.role is NodeRole.SENTINEL:
             found[node.name] = {LinkPort.SENTINEL: port}
+        elif node.role is NodeRole.PROXY:
+            found[node.name] = {LinkPort.DATA: port}
         elif node.holds_data:
             found[node.name] = {LinkPort.DATA: port}
             if node.cluster:

@@ -337,6 +337,151 @@ def test_restart_that_answers_as_before_has_no_effect(worlds: Worlds) -> None:
         inject(world, "restart")
 
 
+# --- cut
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "redis-1 | redis-2 redis-3 sentinel-1 sentinel-2 sentinel-3 web-1 web-2 web-3"),
+        ({"from": "sentinels"}, "redis-1 | sentinel-1 sentinel-2 sentinel-3"),
+        ({"from": "clients", "way": "in"}, "redis-1 | web-1 web-2 web-3 from"),
+        ({"from": "web-2", "way": "out"}, "redis-1 | web-2 to"),
+        ({"from": "replicas", "port": "data"}, "redis-1 | redis-2 redis-3 data"),
+        ({"from": "nodes"}, "redis-1 | redis-2 redis-3 sentinel-1 sentinel-2 sentinel-3"),
+    ],
+)
+def test_cut_takes_a_group_from_the_target(worlds: Worlds, options: dict[str, str], expected: str) -> None:
+    """Who is lost, which way and on which port is as written; nobody else loses anything."""
+    world = worlds(make_plan())
+    effect = inject(world, "cut", options=options)
+    assert world.topology.did == [f"cut {expected}"]
+    assert effect.targets == ("redis-1",)
+    assert "packets dropped" in effect.proof
+    assert FAULTS["cut"].holds(effect, world.scene)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"from": "clients"}, "cut lifted"),
+        ({"from": "sentinels"}, "had a message from redis-1"),
+        ({"from": "replicas"}, "from its replicas"),
+    ],
+)
+def test_cut_is_healed_and_says_who_is_heard_again(
+    worlds: Worlds, options: dict[str, str], said: str
+) -> None:
+    """Clients speak when they have something to say; nodes talk all the time."""
+    world = worlds(make_plan())
+    effect = inject(world, "cut", options=options)
+    assert said in str(FAULTS["cut"].heal(step("cut", options=options), effect, world.scene))
+    assert world.topology.did[1:] == ["mend fault 1"]
+
+
+def test_cut_that_fails_leaves_nothing_cut(worlds: Worlds) -> None:
+    """What was begun is lifted."""
+    world = worlds(make_plan())
+    world.topology.failing["cut"] = NoEffect("nothing dropped")
+    with pytest.raises(NoEffect):
+        inject(world, "cut", options={"from": "clients"})
+    assert world.topology.did[-1] == "mend fault 1"
+
+
+def test_cut_from_nobody_has_no_effect(worlds: Worlds) -> None:
+    """A lone sentinel has no other one."""
+    world = worlds(make_plan(sentinels=1))
+    with pytest.raises(NoEffect, match="sentinel-1 has no sentinels"):
+        inject(world, "cut", "sentinel", options={"from": "sentinels"})
+
+
+@pytest.mark.parametrize(
+    ("plan", "group", "said"),
+    [
+        (make_plan(TopologyKind.CLUSTER), "sentinels", "no sentinels"),
+        (make_plan(TopologyKind.SINGLE), "replicas", "no replicas"),
+        (make_plan(TopologyKind.SINGLE), "nodes", "one node only"),
+        (make_plan(), "web-9", "there is no web-9"),
+    ],
+)
+def test_cut_fits_where_there_is_such_a_group(plan: Plan, group: str, said: str) -> None:
+    """At planning, before anything starts."""
+    assert said in str(FAULTS["cut"].fits(step("cut", options={"from": group}), plan, MACHINE))
+
+
+# --- lose, and whole hosts
+
+ON_HOSTS = {"redis-1": "a", "sentinel-1": "a", "redis-2": "b"}
+
+
+def on_hosts(plan: Plan) -> Plan:
+    nodes = (replace(node, host=ON_HOSTS.get(node.name, "")) for node in plan.nodes)
+    return replace(plan, nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize("target", ["host of primary", "host of sentinel", "host a", "zone a"])
+def test_lose_cuts_a_host_off_and_kills_all_that_is_on_it(worlds: Worlds, target: str) -> None:
+    """First the network, so that nobody hears an end; then every process."""
+    world = worlds(on_hosts(make_plan()))
+    effect = inject(world, "lose", target)
+    assert world.topology.did == [
+        "cut redis-1 sentinel-1 | redis-2 redis-3 sentinel-2 sentinel-3 web-1 web-2 web-3",
+        "kill redis-1",
+        "kill sentinel-1",
+    ]
+    assert effect.targets == ("redis-1", "sentinel-1")
+    assert FAULTS["lose"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    healed = str(FAULTS["lose"].heal(step("lose", target), effect, world.scene))
+    assert world.topology.did[3:] == ["mend fault 1", "start redis-1", "start sentinel-1"]
+    assert "answers again: redis-1" in healed
+    assert not FAULTS["lose"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    FAULTS["lose"].heal(step("lose", target), effect, world.scene)
+    assert world.topology.did[6:] == ["mend fault 1"], "healing twice is harmless"
+
+
+def test_lose_of_a_host_of_its_own_takes_one_node(worlds: Worlds) -> None:
+    """A node that no host names is alone on its own."""
+    world = worlds(on_hosts(make_plan(sentinels=1)))
+    world.topology.kill("redis-2")
+    assert inject(world, "lose", "host of replica").targets == ("redis-3",)
+
+
+def test_lose_has_no_effect_where_a_process_stays(worlds: Worlds) -> None:
+    """Or where the host is lost already."""
+    world = worlds(on_hosts(make_plan()))
+    world.topology.broken.add("kill")
+    with pytest.raises(NoEffect, match="still running"):
+        inject(world, "lose", "host a")
+    gone = worlds(on_hosts(make_plan()))
+    for node in ("redis-1", "sentinel-1"):
+        gone.topology.kill(node)
+    with pytest.raises(NoEffect, match="no node runs on `host a`"):
+        inject(gone, "lose", "host a")
+
+
+def test_lose_that_cannot_cut_leaves_nothing_cut(worlds: Worlds) -> None:
+    """And nothing killed."""
+    world = worlds(on_hosts(make_plan()))
+    world.topology.failing["cut"] = NoEffect("nothing dropped")
+    with pytest.raises(NoEffect):
+        inject(world, "lose", "host a")
+    assert world.topology.did[1:] == ["mend fault 1"]
+
+
+def test_isolate_takes_a_whole_host_with_its_web_server(worlds: Worlds) -> None:
+    """Everybody on it still talks to each other; web servers know on which side the primary is."""
+    world = worlds(on_hosts(make_plan()))
+    effect = inject(world, "isolate", "zone a", options={"with": "web-1"})
+    assert world.topology.did == [
+        "cut redis-1 sentinel-1 web-1 | redis-2 redis-3 sentinel-2 sentinel-3 web-2 web-3"
+    ]
+    assert world.sides == {1: {"web-1": "with-primary", "web-2": "rest", "web-3": "rest"}}
+    assert effect.targets == ("redis-1", "sentinel-1")
+    other = worlds(on_hosts(make_plan()))
+    inject(other, "isolate", "host b", options={"with": "web-1"})
+    assert other.sides == {1: {"web-1": "rest", "web-2": "with-primary", "web-3": "with-primary"}}
+
+
 # --- isolate
 
 
@@ -817,6 +962,9 @@ def test_a_service_that_is_no_redis_is_known_by_its_container(worlds: Worlds) ->
         ("isolate", "primary", make_plan(), NO_NETWORK, "not root"),
         ("cut replication", "primary", make_plan(), NO_NETWORK, "not root"),
         ("cut replication", "primary", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
+        ("cut", "replica", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
+        ("lose", "host a", make_plan(), MACHINE, "add `hosts` or `zones`"),
+        ("lose", "host c", on_hosts(make_plan()), MACHINE, "no host c, only a, b"),
         ("kill", "sentinel", make_plan(TopologyKind.CLUSTER), MACHINE, "no sentinels"),
         ("kill", "shard 4 primary", make_plan(TopologyKind.CLUSTER), MACHINE, "shard 1 to 3"),
         ("kill", "shard 2 primary", make_plan(TopologyKind.SPLIT), MACHINE, "shard 1 to 1"),
@@ -853,6 +1001,8 @@ def test_fits_names_what_is_missing(
         ("kill", "shard 3 replica", make_plan(TopologyKind.CLUSTER)),
         ("isolate", "primary", make_plan()),
         ("cut replication", "shard 1 primary", make_plan(TopologyKind.CLUSTER)),
+        ("cut", "shard 2 primary", make_plan(TopologyKind.CLUSTER)),
+        ("lose", "host of primary", on_hosts(make_plan())),
         ("planned failover", "primary", make_plan()),
         ("planned failover", "shard 2 primary", make_plan(TopologyKind.CLUSTER)),
         ("fill cache", "cache", make_plan(TopologyKind.SHARED)),

@@ -143,3 +143,37 @@ def test_port_is_the_roles_unless_the_node_has_its_own() -> None:
     primary, *_, sentinel = of(TopologyKind.SENTINEL).nodes
     assert (primary.usual_port, sentinel.usual_port) == (6379, 26379)
     assert replace(primary, port=7000).usual_port == 7000
+
+
+def hosts(inventory: Inventory) -> dict[str, list[str]]:
+    return {host: [node.name for node in inventory.on(host)] for host in inventory.hosts}
+
+
+def test_hosts_are_as_written_and_others_are_alone() -> None:
+    """A node that no host names shares its fate with nobody."""
+    found = of(TopologyKind.SENTINEL, hosts={"a": ("sentinel-1", "redis-1"), "b": ("redis-2",)})
+    assert hosts(found) == {"a": ["redis-1", "sentinel-1"], "b": ["redis-2"]}, "data nodes come first"
+    assert [node.name for node in found.beside("sentinel-1")] == ["redis-1", "sentinel-1"]
+    assert [node.name for node in found.beside("redis-3")] == ["redis-3"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            TopologyKind.SENTINEL,
+            {
+                "a": ["redis-1", "sentinel-1"],
+                "b": ["redis-2", "sentinel-2"],
+                "c": ["redis-3", "sentinel-3"],
+            },
+        ),
+        (
+            TopologyKind.CLUSTER,
+            {"a": ["redis-1", "redis-6"], "b": ["redis-2", "redis-4"], "c": ["redis-3", "redis-5"]},
+        ),
+    ],
+)
+def test_zones_keep_a_primary_from_its_replicas(kind: TopologyKind, expected: dict[str, list[str]]) -> None:
+    """And sentinels from each other: the loss of one zone is survived."""
+    assert hosts(of(kind, zones=3)) == expected

@@ -38,6 +38,12 @@ def past(
     return told
 
 
+def lost(peers: str, topology: TopologyKind = SENTINEL, **options: Any) -> Past:
+    """The primary is cut from these at 2 s."""
+    given: dict[str, Any] = {"from": peers, **options}
+    return past("cut", topology, **given)
+
+
 def healed(told: Past, at: float, fault: int = 1) -> Past:
     told.event("healed", at, source=f"fault {fault}", fault=fault, node="redis-1")
     return told
@@ -176,6 +182,7 @@ def test_node_timeout_is_the_nodes_own() -> None:
 
 
 BEHIND = "how far its successor may have been behind redis-1 when that stopped"
+KEEPS = "redis-1 keeps what it has until another fault takes it away"
 NOT_PRIMARY = "redis-1 was no primary; its primary has the same data"
 
 
@@ -242,6 +249,23 @@ def said(one: Allowed) -> tuple[str, float | None, float | None, float | None]:
             ),
         ),
         (past("isolate"), ("the partition was not healed", None, None, None)),
+        (past("cut", over=1.0), (NOT_PRIMARY, 0.0, None, None)),
+        (past("cut"), ("the partition was not healed", None, None, None)),
+        *(
+            (
+                healed(lost(peers), 9.0),
+                (
+                    "7.00 s until the network healed + 20 s until Sentinel has demoted redis-1",
+                    27.0,
+                    17.0,
+                    29.0,
+                ),
+            )
+            for peers in ("sentinels", "nodes", "everybody")
+        ),
+        *((lost(peers), (KEEPS, 0.0, None, None)) for peers in ("clients", "web-1", "replicas")),
+        (past("cut", CLUSTER), ("1.5 × cluster-node-timeout 2 s + 0.3 s", 3.3, 2.5, 5.3)),
+        (lost("nodes", CLUSTER, port="data"), (KEEPS, 0.0, None, None)),
         (healed(past("isolate", SINGLE), 9.0), ("no replica can take the place of redis-1", 0.0, None, None)),
         (
             past("isolate", CLUSTER),
@@ -344,6 +368,16 @@ LOG = "redis-1's append-only file survives the end of the process (not the loss 
             past("isolate"),
             {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"},
             ("min-replicas-max-lag 3 s + 2 s + 0.7 s", 5.7, 4.0, 7.7),
+        ),
+        (
+            lost("nodes"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"},
+            ("min-replicas-max-lag 3 s + 2 s + 0.7 s", 5.7, 4.0, 7.7),
+        ),
+        (
+            lost("sentinels"),
+            {"min-replicas-to-write": "1", "min-replicas-max-lag": "3"},
+            ("the partition was not healed", None, None, None),
         ),
         (
             past("isolate"),

@@ -1,0 +1,107 @@
+"""`cut`: a node loses some of those it talks to, one way or both, on every port or on one.
+
+    - {after: 5s, cut: primary, from: sentinels, for: 8s}
+    - {after: 5s, cut: primary, from: clients, way: out, for: 2s}
+
+`isolate` takes a node from everybody and leaves one web server with it; `cut replication` takes its replicas.
+This is what lies between: who is lost is written down. Packets are dropped, so nobody gets an error.
+
+The trap: TCP needs both ways. A cut of one way looks the same to whoever connects anew; on connections that
+exist, `in` loses requests and `out` loses replies to requests that were carried out.
+"""
+
+from __future__ import annotations
+
+import time
+
+from harness.errors import NoEffect
+from harness.faults import own_nodes, peers, targets
+from harness.faults.healed_link import caught_up, heard_again
+from harness.model.links import LinkPort, LinkRule, Way
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, LastLook, Machine
+from harness.model.words import Trait
+
+_WAYS = {"both": Way.BOTH, "in": Way.FROM, "out": Way.TO}
+
+
+class Cut:
+    declaration = Declaration(
+        name="cut",
+        help="Drop packets between a node and some of its peers: one way or both, on all ports or one.",
+        targets=targets.RUNNING,
+        options=(
+            Option(
+                name="from",
+                type=OptionType.PEERS,
+                help="clients, a web server, replicas, sentinels, nodes, or everybody",
+                default=peers.EVERYBODY,
+                words=peers.GROUPS,
+            ),
+            Option(
+                name="way",
+                type=OptionType.WORD,
+                help="in: what is sent to the target is lost; out: what it sends itself",
+                default="both",
+                words=tuple(_WAYS),
+            ),
+            Option(
+                name="port",
+                type=OptionType.WORD,
+                help="connections to the port of data nodes, of sentinels, or to a cluster's bus",
+                default="all",
+                words=tuple(LinkPort),
+            ),
+        ),
+        traits=(Trait.CUTS_LINKS, Trait.LASTS, Trait.CAUSES_FAILOVER),
+    )
+    last_look = LastLook(moment="before healing cut")
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        if not machine.network_faults:
+            return f"a cut needs network faults: {machine.why_no_network_faults or 'not possible here'}"
+        return targets.fits(step, plan) or peers.fits(_group(step), plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        known = [own_nodes.check(scene, node) for node in nodes]
+        others = peers.resolve(_group(step), nodes, scene)
+        if not others:
+            raise NoEffect(f"{', '.join(nodes)} has no {_group(step)}; {targets.describe(scene)}")
+        rule = LinkRule(
+            nodes,
+            others,
+            way=_WAYS[str(step.options.get("way", "both"))],
+            port=LinkPort(str(step.options.get("port", "all"))),
+        )
+        began_us = scene.observed.now_us()
+        try:
+            proof = scene.topology.apply(rule, by=step.number)
+        except BaseException:
+            scene.topology.mend(by=step.number)
+            raise
+        at_us = scene.observed.now_us()
+        return Effect(
+            targets=nodes,
+            proof=f"{', '.join(known)} cut from {', '.join(others)}: {proof}",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        mended_at_s = time.time()
+        scene.topology.mend(by=step.number)
+        node, group = effect.targets[0], _group(step)
+        if scene.plan.node(node).holds_data and group == peers.REPLICAS:
+            return f"cut lifted; {caught_up(scene, node, mended_at_s)}"
+        if scene.plan.node(node).holds_data and group not in {peers.CLIENTS, *scene.plan.web_servers}:
+            return f"cut lifted; {heard_again(scene, node, mended_at_s)}"
+        return "cut lifted"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+        return True
+
+
+def _group(step: FaultStep) -> str:
+    return str(step.options.get("from", peers.EVERYBODY))
