@@ -276,10 +276,19 @@ class OptionsReader:
 
 
 def _names(pattern: str, target: str) -> bool:
-    expression = re.escape(pattern).replace(r"\ ", " ").replace(r"\-", "-")
+    return re.fullmatch(target_pattern(pattern), target) is not None
+
+
+def target_pattern(target: str) -> str:
+    """The regular expression of a declared target, with what may stand in the place of N and A."""
+    expression = re.escape(target).replace(r"\ ", " ").replace(r"\-", "-")
     for placeholder, digits in _PLACEHOLDERS.items():
         expression = expression.replace(placeholder, digits)
-    return re.fullmatch(expression, target) is not None
+    return expression
+
+
+def has_placeholder(target: str) -> bool:
+    return any(placeholder in target for placeholder in _PLACEHOLDERS)
 
 
 def option_reader(option: Option) -> Reader:

@@ -10,7 +10,13 @@ from typing import Any
 
 from harness.model.scenario import Declaration, Vocabulary
 from harness.scenario.expectations import METRICS
-from harness.scenario.faults import after_schema, condition_schema, option_reader
+from harness.scenario.faults import (
+    after_schema,
+    condition_schema,
+    has_placeholder,
+    option_reader,
+    target_pattern,
+)
 from harness.scenario.reading import scenario_fields
 from harness.scenario.table import table_schema
 from harness.scenario.values import POSITIVE_DURATION, Schema
@@ -65,8 +71,8 @@ def _fault(declaration: Declaration, vocabulary: Vocabulary) -> Schema:
 def _target(declaration: Declaration) -> Schema:
     if not declaration.targets:
         return {"enum": [True, None, ""]}
-    fixed = [target for target in declaration.targets if "N" not in target]
-    patterns = [target.replace("N", "[0-9]+") for target in declaration.targets if "N" in target]
+    fixed = [target for target in declaration.targets if not has_placeholder(target)]
+    patterns = [target_pattern(target) for target in declaration.targets if has_placeholder(target)]
     choices: list[Schema] = [{"type": "string", "pattern": f"^{pattern}$"} for pattern in patterns]
     return {"anyOf": [{"enum": fixed}, *choices]} if fixed else {"anyOf": choices}
 
