@@ -33,4 +33,4 @@ def _network(machine: Machine, stream: TextIO) -> None:
         if machine.network_faults
         else f"no, scenarios that need them are skipped: {machine.why_no_network_faults}"
     )
-    print(f"  network faults (isolate, cut replication): {can}", file=stream)
+    print(f"  network faults (isolate, cut, cut replication, lose): {can}", file=stream)

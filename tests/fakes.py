@@ -140,7 +140,7 @@ class FakeNode:
             for n, (name, offset) in enumerate(self.replica_offsets.items())
         ]
         sections = {
-            "server": [f"run_id:{self.run_id}", f"process_id:{self.pid}"],
+            "server": [f"run_id:{self.run_id}", f"process_id:{self.pid}", "redis_version:7.0.15"],
             "keyspace": [f"db{n}:keys={keys},expires=0" for n, keys in self.keys.items() if keys],
             "memory": [
                 f"used_memory:{self.used_bytes}",

@@ -42,7 +42,7 @@ def test_doctor_says_what_an_ordinary_user_can_do(user: OrdinaryUser) -> None:
     said = user.kit("doctor")
     assert said.returncode == 0, said.stderr
     assert "process backend: yes" in said.stdout
-    assert "network faults (isolate, cut replication): yes" in said.stdout
+    assert "network faults (isolate, cut, cut replication, lose): yes" in said.stdout
 
 
 def test_scenario_with_a_network_fault_runs(user: OrdinaryUser) -> None:
