@@ -7,6 +7,7 @@ fault that waits for it where no replica is left waits in vain.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from harness.model.inventory import NodePlan
@@ -60,9 +61,9 @@ def _primaries(step: FaultStep, plan: Plan) -> list[NodePlan]:
 
 
 def _shard(step: FaultStep) -> int:
-    """Of a target that names a role."""
-    words = step.target.split()
-    return int(words[1]) if words[0] == "shard" else 1
+    """Of a target that names a role, or the host of one."""
+    named = re.search(r"\bshard (\d+)\b", step.target)
+    return int(named[1]) if named else 1
 
 
 def _shard_without_heir(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> int | None:

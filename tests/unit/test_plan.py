@@ -253,6 +253,20 @@ def test_description_tells_the_story(tmp_path: Path) -> None:
         assert line in told
 
 
+@pytest.mark.parametrize(
+    ("target", "node"), [("host of primary", "redis-1"), ("host of shard 2 primary", "redis-2")]
+)
+def test_warning_names_the_primary_on_a_host(tmp_path: Path, target: str, node: str) -> None:
+    """A host is struck with the primary that is on it; of another shard's nothing is said."""
+    text = (
+        GOOD.replace("kind: sentinel", "kind: cluster, zones: 3")
+        .replace("kill: primary", f"kill: {target}, for: 200ms")
+        .replace("down_after", "node_timeout")
+    )
+    told = describe(plan_of(read(tmp_path, text)), VOCABULARY)
+    assert f"fault 1 restarts {node} without persistence" in told
+
+
 def test_description_says_what_to_do_where_nothing_can_pass(tmp_path: Path) -> None:
     """Only where what is left out can decide the outcome."""
     advice = "remove its line"
