@@ -34,3 +34,5 @@ def _network(machine: Machine, stream: TextIO) -> None:
         else f"no, scenarios that need them are skipped: {machine.why_no_network_faults}"
     )
     print(f"  network faults (isolate, cut, cut replication, lose): {can}", file=stream)
+    slow = f"no, scenarios that need them are skipped: {machine.why_no_slow_links}"
+    print(f"  slow links (slow): {slow if machine.why_no_slow_links else 'yes'}", file=stream)

@@ -303,7 +303,8 @@ class FakeTopology:
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         only = "".join(f" {one}" for one in (rule.way, rule.port) if one not in {Way.BOTH, LinkPort.ALL})
-        self._does("cut", f"{' '.join(rule.left)} | {' '.join(rule.right)}{only}")
+        act = "cut" if rule.quality is None else "slow"
+        self._does(act, f"{' '.join(rule.left)} | {' '.join(rule.right)}{only}")
         self.cuts.add(by)
         return "packets dropped"
 

@@ -26,6 +26,7 @@ from harness.faults.recreate import Recreate
 from harness.faults.restart import Restart
 from harness.faults.resume import Resume
 from harness.faults.silence_dns import SilenceDns
+from harness.faults.slow import Slow
 from harness.faults.stop import Stop
 from harness.model.seams import Fault
 
@@ -42,6 +43,7 @@ FAULTS: Mapping[str, Fault] = {
     "cut": Cut(),
     "cut replication": CutReplication(),
     "lose": Lose(),
+    "slow": Slow(),
     "planned failover": PlannedFailover(),
     "fill cache": FillCache(),
     "flush": Flush(),

@@ -34,14 +34,28 @@ BUS_ABOVE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How badly packets are carried that are not all dropped."""
+
+    delay_s: float = 0.0
+    jitter_s: float = 0.0
+    """Each packet's delay differs by up to this, either way."""
+    loss: float = 0.0
+    """The share that is lost, 0 to 1."""
+    bytes_per_s: float = 0.0
+    """0: as many as the link carries."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkRule:
-    """Every packet it is about is dropped, between each of `left` and each of `right`: names of nodes and of
-    web servers. Nobody gets an error, as behind a broken switch."""
+    """What becomes of packets between each of `left` and each of `right`: names of nodes and of web servers.
+    Without a quality every one is dropped; nobody gets an error, as behind a broken switch."""
 
     left: Sequence[str]
     right: Sequence[str]
     way: Way = Way.BOTH
     port: LinkPort = LinkPort.ALL
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,6 +22,8 @@ class OptionType(StrEnum):
     """`10MB`, `64KiB`; kept in bytes, int."""
     COUNT = "count"
     FACTOR = "factor"
+    SHARE = "share"
+    """`10%`; kept as a part of 1, float."""
     WORD = "word"
     FLAG = "flag"
     WEB_SERVER = "web server"

@@ -465,6 +465,8 @@ class Machine:
     backend: BackendKind
     network_faults: bool
     why_no_network_faults: str = ""
+    why_no_slow_links: str = ""
+    """Why links can be cut here, and not be made slow; empty: they can."""
     cuts_commands: bool = True
     """A partition cuts off a command of the user's too, which has this machine's own address."""
     own_containers: bool = False

@@ -186,6 +186,8 @@ def _with_unit(value: object, of: OptionType) -> str:
     if of is OptionType.SIZE and isinstance(value, int):
         unit, name = next((one for one in _SIZES if value % one[0] == 0), (1, "B"))
         return f"{value // unit} {name}"
+    if of is OptionType.SHARE and isinstance(value, float):
+        return f"{value * 100:g} %"
     if of is OptionType.FACTOR:
         return f"{value:g} times"
     return ("yes" if value else "no") if of is OptionType.FLAG else str(value)

@@ -24,6 +24,7 @@ from harness.scenario.values import (
     FLAG,
     INVALID,
     POSITIVE_DURATION,
+    SHARE,
     SIZE,
     One,
     Reader,
@@ -327,6 +328,7 @@ _OPTION_READERS: Mapping[OptionType, Reader] = {
     OptionType.SIZE: SIZE,
     OptionType.COUNT: count(),
     OptionType.FACTOR: FACTOR,
+    OptionType.SHARE: SHARE,
     OptionType.FLAG: FLAG,
     OptionType.WEB_SERVER: One(
         "a web server such as web-1", _web_server, {"type": "string", "pattern": r"^web-\d+$"}

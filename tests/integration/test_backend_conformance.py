@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.clock import wait_until
+from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.deployment import Project
 from harness.model.inventory import NodePlan
-from harness.model.links import LinkPort, LinkRule, Way
+from harness.model.links import LinkPort, LinkRule, Quality, Way
 from harness.model.plan import Plan
 from harness.model.seams import Backend, Topology
 from harness.model.words import BackendKind, NodeRole, TopologyKind
@@ -40,6 +40,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CONNECTS_WITHIN_S = 1.0
 CAUGHT_UP_WITHIN_S = 20.0
+SLOW_S = 0.15
+"""A PING takes less than 1 ms; a busy machine has been seen to take 50."""
 
 SMALL = {"replicas": 1, "sentinels": 1}
 
@@ -91,6 +93,16 @@ def reaches(topology: Topology, web_server: str, node: str) -> bool:
                 return False
             return True
     raise AssertionError(f"no port left for {web_server}")
+
+
+def round_trip_s(topology: Topology, web_server: str) -> float:
+    """Of a PING from there, on a connection that exists."""
+    source, at = topology.source(web_server), topology.address("redis-1")
+    secret = topology.secrets.of(NodeRole.PRIMARY)
+    with blocking.connect(at, source, who="redis-1", secret=secret, within_s=5.0) as client:
+        clock = RunClock()
+        assert client.call("PING") == "PONG"
+        return clock.now_us() / 1e6
 
 
 def ready(topology: Topology) -> None:
@@ -293,6 +305,20 @@ def test_a_rule_about_no_link_has_no_effect(nodes: Topology, backend: Backend) -
         with pytest.raises(NoEffect, match="found none"):
             nodes.apply(rule, by=3)
         nodes.mend(by=3)
+
+
+def test_a_slow_link_is_slow_for_its_sides_only(nodes: Topology, backend: Backend) -> None:
+    """Each way by its delay; when it is mended, as fast as before."""
+    if reason := backend.machine().why_no_slow_links:
+        pytest.skip(f"no slow links here: {reason}")
+    assert round_trip_s(nodes, "web-1") < SLOW_S
+    rule = LinkRule(["redis-1"], ["web-1"], quality=Quality(delay_s=SLOW_S))
+    with applied(nodes, rule) as proof:
+        assert "packets carried" in proof
+        assert 2 * SLOW_S <= round_trip_s(nodes, "web-1") < 4 * SLOW_S
+        assert round_trip_s(nodes, "web-2") < SLOW_S
+    assert round_trip_s(nodes, "web-1") < SLOW_S
+    ready(nodes)
 
 
 # -- What is left to read

@@ -386,6 +386,17 @@ def _links_cut(hit: Hit) -> Allowed:
     return _apart(hit) if peers == "sentinels" else _cut(hit)
 
 
+def _slowed(hit: Hit) -> Allowed:
+    """A primary that is slow to its replicas is behind by what the link cannot carry, which nobody bounds."""
+    if not hit.owned:
+        return _not_primary(hit)
+    if hit.successor is None:
+        return _cut(hit)
+    return Allowed(
+        f"how far a slow link left the successor of {hit.node.name} behind has no bound", bound_s=None
+    )
+
+
 def _cut(hit: Hit) -> Allowed:
     return Allowed(f"{hit.node.name} keeps what it has until another fault takes it away")
 
@@ -411,6 +422,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "cut": _links_cut,
     "cut replication": _cut,
     "lose": _killed,
+    "slow": _slowed,
     "planned failover": _handed_over,
     "fill cache": _filled,
     "flush": _flushed,

@@ -48,6 +48,7 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - conta
         backend=KIND,
         network_faults=not why_not,
         why_no_network_faults=why_not,
+        why_no_slow_links="links between containers can be cut, and not be made slow",
         cuts_commands=False,
         cpus=os.cpu_count() or 1,
     )

@@ -109,6 +109,10 @@ class Links:
         wanted = {flow for flow in flows(rule) if self._exists(flow)}
         if not wanted:
             raise NoEffect(no_such_link(rule))
+        if rule.quality is not None:
+            raise NoEffect(
+                "slow: expected the process backend, found containers: their links can only be cut"
+            )
         with self._lock, ExitStack() as probes:
             self.cuts.add(wanted, by=by)
             live = self._live(wanted)

@@ -22,7 +22,7 @@ from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
-from harness.topology.process import network, proxy_program, server_programs, user_namespace
+from harness.topology.process import network, proxy_program, server_programs, slow_links, user_namespace
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
@@ -66,7 +66,13 @@ def machine(*, beside_command: bool = False) -> Machine:
     if reason and user_namespace.needs_user_namespace():
         reason = _REACHED_ON_LOOPBACK if beside_command else ""
     cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return Machine(backend=KIND, network_faults=not reason, why_no_network_faults=reason, cpus=cpus)
+    return Machine(
+        backend=KIND,
+        network_faults=not reason,
+        why_no_network_faults=reason,
+        why_no_slow_links=reason or slow_links.why_not(),
+        cpus=cpus,
+    )
 
 
 _REACHED_ON_LOOPBACK = (

@@ -40,12 +40,24 @@ _ADDRESS_PEER, _ADDRESS_LOCAL = 1, 2
 # linux/fib_rules.h
 _RULE = struct.Struct("=BBBBBBBBI")
 _RULE_TO, _RULE_FROM, _RULE_PRIORITY = 1, 2, 6
+_RULE_ARRIVES_BY, _RULE_MARK = 3, 10
 _RULE_PROTOCOL, _RULE_SOURCE_PORTS, _RULE_DESTINATION_PORTS = 22, 23, 24
 _LOOK_UP, _BLACKHOLE = 1, 6
 
 _LOCAL_TABLE = 255
 _LOCAL_TABLE_PRIORITY = 100
 _CUT_PRIORITY = 10
+_MARK_PRIORITY, _DIVERT_PRIORITY = 15, 20
+_MAIN_TABLE = 254
+
+# linux/rtnetlink.h
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_NEW_ROUTE = 24
+_ROUTE_LINK = 4
+_BY_ADMINISTRATOR, _SCOPE_LINK, _UNICAST = 4, 253, 1
+
+CABLE = "eth0"
+"""A node's end of its cable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +127,22 @@ class Netlink:
         """Undo that."""
         self._rule(_DELETE_RULE, _BLACKHOLE, _CUT_PRIORITY, packets=packets)
 
+    def divert(self, packets: Packets, *, table: int, arriving: bool) -> None:
+        """Send what arrives by cable, or what leaves, where the routes of another table lead."""
+        self._rule(_NEW_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets, arriving=arriving)
+
+    def undivert(self, packets: Packets, *, table: int, arriving: bool) -> None:
+        self._rule(_DELETE_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets, arriving=arriving)
+
+    def let_pass(self, mark: int) -> None:
+        """Packets with this mark are not diverted."""
+        self._rule(_NEW_RULE, _LOOK_UP, _MARK_PRIORITY, table=_MAIN_TABLE, mark=mark)
+
+    def route_all(self, index: int, table: int) -> None:
+        """Every packet that looks into a table leaves through this link."""
+        body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, table, _BY_ADMINISTRATOR, _SCOPE_LINK, _UNICAST, 0)
+        self._send(_NEW_ROUTE, _CREATE, body + _attribute(_ROUTE_LINK, struct.pack("=I", index)))
+
     def _link(self, index: int, attributes: Iterable[bytes], *, new: bool) -> None:
         flags = (_CREATE | _EXCLUSIVE, 0, 0) if new else (0, _UP, _UP)
         body = _LINK.pack(socket.AF_UNSPEC, 0, index, flags[1], flags[2])
@@ -128,11 +156,17 @@ class Netlink:
         *,
         table: int = 0,
         packets: Packets | None = None,
+        arriving: bool = False,
+        mark: int = 0,
     ) -> None:
         of = packets or Packets()
         lengths = (32 if of.destination else 0, 32 if of.source else 0)
         body = _RULE.pack(socket.AF_INET, *lengths, 0, table, 0, 0, action, 0)
         body += _attribute(_RULE_PRIORITY, struct.pack("=I", priority))
+        if arriving:
+            body += _attribute(_RULE_ARRIVES_BY, _text(CABLE))
+        if mark:
+            body += _attribute(_RULE_MARK, struct.pack("=I", mark))
         if of.source:
             body += _attribute(_RULE_FROM, IPv4Address(of.source).packed)
         if of.destination:

@@ -28,7 +28,7 @@ from types import MappingProxyType
 
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
-from harness.model.links import Flow, LinkPort, LinkRule, flows, no_such_link
+from harness.model.links import Flow, LinkPort, LinkRule, Quality, flows, no_such_link
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
 from harness.model.words import NodeRole
@@ -37,6 +37,7 @@ from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.netlink import Packets
 from harness.topology.process.run_record import RESERVATION
+from harness.topology.process.slow_links import Diverted, SlowLinks
 
 POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
 """Where subnets come from. The first is set aside for tests of network devices (RFC 2544)."""
@@ -88,6 +89,7 @@ class Network:
         self._namespaces = dict(namespaces)
         self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
         self._cuts = Cuts(cuts)
+        self._slow = SlowLinks(self._namespaces, self._hosts)
         self._reservation: socket.socket | None = None
         self.subnet = subnet
         self.addresses: Mapping[str, Address] = MappingProxyType(
@@ -138,6 +140,8 @@ class Network:
         wanted = {flow for flow in flows(rule) if self._places(flow)}
         if not wanted:
             raise NoEffect(no_such_link(rule))
+        if rule.quality is not None:
+            return self._slow_down(wanted, rule.quality, by=by)
         new = wanted - self._cuts.all()
         self._cuts.add(wanted - new, by=by)
         for flow in sorted(new):
@@ -147,6 +151,7 @@ class Network:
         return self._proof(sorted(wanted))
 
     def mend(self, *, by: int) -> None:
+        self._slow.lift(by=by)
         for flow in sorted(self._cuts.of_nobody_else(by)):
             for name, packets in self._places(flow):
                 self._namespaces[name].netlink.accept(packets)
@@ -169,6 +174,7 @@ class Network:
 
     def let_go(self) -> None:
         """Close what this process holds; whoever else holds the network keeps it alive."""
+        self._slow.close()
         _close_all(self._namespaces.values())
         self._namespaces.clear()
         if self._reservation:
@@ -201,6 +207,17 @@ class Network:
             harness.netlink.add_address(own, self._hosts[name], PREFIX_LENGTH)
         harness.netlink.set_up(own)
         harness.close()
+
+    def _slow_down(self, wanted: set[Flow], quality: Quality, *, by: int) -> str:
+        places: dict[str, list[Diverted]] = {}
+        for flow in sorted(wanted):
+            for place, packets in self._places(flow):
+                places.setdefault(place, []).append(Diverted(packets, arriving=place == flow.target))
+        self._slow.add(places, quality, by=by)
+        with contextlib.ExitStack() as attempts:
+            for way in sorted(self._ways(sorted(wanted))):
+                self._attempt(*way, attempts)
+            return self._slow.proof(by=by)
 
     def _places(self, flow: Flow) -> list[tuple[str, Packets]]:
         """(node, packets) to be dropped there: where a flow arrives or, if that is no node, where it leaves.

@@ -20,6 +20,8 @@ from harness.faults.director import WITHOUT_EFFECT
 from harness.faults.kill import exits
 from harness.model.deployment import Project
 from harness.model.inventory import NodePlan
+from harness.faults.slow import quality
+from harness.model.links import Quality
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
 from harness.model.words import BackendKind, NodeRole, TopologyKind, Trait
@@ -407,6 +409,56 @@ def test_cut_from_nobody_has_no_effect(worlds: Worlds) -> None:
 def test_cut_fits_where_there_is_such_a_group(plan: Plan, group: str, said: str) -> None:
     """At planning, before anything starts."""
     assert said in str(FAULTS["cut"].fits(step("cut", options={"from": group}), plan, MACHINE))
+
+
+# --- slow
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"delay": 0.2}, "redis-1 | web-1 web-2 web-3"),
+        ({"loss": 0.1, "from": "replicas"}, "redis-1 | redis-2 redis-3"),
+        (
+            {"bandwidth": 1000, "from": "sentinels", "way": "out"},
+            "redis-1 | sentinel-1 sentinel-2 sentinel-3 to",
+        ),
+    ],
+)
+def test_slow_carries_packets_of_a_group_badly(
+    worlds: Worlds, options: dict[str, Any], expected: str
+) -> None:
+    """With the target and the peers as written; healed, they take their usual way."""
+    world = worlds(make_plan())
+    effect = inject(world, "slow", options=options)
+    assert world.topology.did == [f"slow {expected}"]
+    assert FAULTS["slow"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert FAULTS["slow"].heal(step("slow", options=options), effect, world.scene)
+    assert world.topology.did[1:] == ["mend fault 1"]
+
+
+def test_slow_says_how_badly() -> None:
+    """In the units of a rule; nothing asked for is nothing done."""
+    asked = step("slow", options={"delay": 0.2, "jitter": 0.05, "loss": 0.1, "bandwidth": 1000})
+    assert quality(asked) == Quality(delay_s=0.2, jitter_s=0.05, loss=0.1, bytes_per_s=1000)
+    assert "found none" in str(FAULTS["slow"].fits(step("slow"), make_plan(), MACHINE))
+
+
+def test_slow_is_skipped_where_links_can_only_be_cut() -> None:
+    """With the reason."""
+    machine = replace(MACHINE, why_no_slow_links="no device here")
+    asked = step("slow", options={"delay": 0.2})
+    assert "no device here" in str(FAULTS["slow"].fits(asked, make_plan(), machine))
+    assert FAULTS["slow"].fits(asked, make_plan(), MACHINE) is None
+
+
+def test_slow_that_fails_leaves_nothing_slow(worlds: Worlds) -> None:
+    """What was begun is lifted."""
+    world = worlds(make_plan())
+    world.topology.failing["slow"] = NoEffect("nothing carried")
+    with pytest.raises(NoEffect):
+        inject(world, "slow", options={"delay": 0.2})
+    assert world.topology.did[-1] == "mend fault 1"
 
 
 # --- lose, and whole hosts
@@ -963,6 +1015,7 @@ def test_a_service_that_is_no_redis_is_known_by_its_container(worlds: Worlds) ->
         ("cut replication", "primary", make_plan(), NO_NETWORK, "not root"),
         ("cut replication", "primary", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
         ("cut", "replica", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
+        ("slow", "primary", make_plan(), MACHINE, "found none"),
         ("lose", "host a", make_plan(), MACHINE, "add `hosts` or `zones`"),
         ("lose", "host c", on_hosts(make_plan()), MACHINE, "no host c, only a, b"),
         ("kill", "sentinel", make_plan(TopologyKind.CLUSTER), MACHINE, "no sentinels"),
