@@ -18,9 +18,9 @@ from harness.errors import EnvironmentFailure, Interrupted, NoEffect
 from harness.faults import FAULTS, planned_failover
 from harness.faults.director import WITHOUT_EFFECT
 from harness.faults.kill import exits
+from harness.faults.slow import quality
 from harness.model.deployment import Project
 from harness.model.inventory import NodePlan
-from harness.faults.slow import quality
 from harness.model.links import Quality
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
