@@ -32,6 +32,8 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultScene
     plan = plan_of(TopologyKind.SENTINEL)
     spec = replace(plan.scenario.deployment.topology, zones=3)
     plan = replace(plan, backend=backend.KIND, nodes=placed(plan.nodes, spec))
+    if reason := backend.fits(plan):
+        pytest.skip(reason)
     with backend.up(plan, run="test-links", directory=tmp_path) as topology:
         yield scene_on(topology)
 

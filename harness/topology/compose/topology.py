@@ -25,6 +25,7 @@ from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind, NodeRole
 from harness.topology.base.configuration import redact
+from harness.topology.base.cuts import listens
 from harness.topology.base.processes import ProcessIdentity
 from harness.topology.compose import discovery
 from harness.topology.compose.found import Found, Spoken
@@ -117,6 +118,7 @@ class ProjectTopology(DockerTopology):
             addresses=self._addresses,
             sources=self._sources,
             look=self._running,
+            listening=listens(self.plan.nodes, self._addresses),
         )
 
     def _gateway(self) -> str:
