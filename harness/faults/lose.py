@@ -37,14 +37,15 @@ class Lose:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         known = [own_nodes.check(scene, node) for node in nodes]
-        others = [
-            name
-            for name in (*(node.name for node in scene.plan.nodes), *scene.plan.web_servers)
-            if name not in nodes
-        ]
+        others = [node.name for node in scene.plan.nodes if node.name not in nodes]
         with watched(scene, nodes) as departure:
             try:
-                proof = scene.topology.apply(LinkRule(nodes, others), by=step.number)
+                # Clients first: without its replicas a primary would go on acknowledging for a moment.
+                proofs = [
+                    scene.topology.apply(LinkRule(nodes, peers), by=step.number)
+                    for peers in (scene.plan.web_servers, others)
+                    if peers
+                ]
             except BaseException:
                 scene.topology.mend(by=step.number)
                 raise
@@ -56,7 +57,7 @@ class Lose:
             raise NoEffect(f"{', '.join(alive)} still running after SIGKILL")
         return Effect(
             targets=nodes,
-            proof=f"host lost with {', '.join(known)}: {proof}; {exits(states)}",
+            proof=f"host lost with {', '.join(known)}: {'; '.join(proofs)}; {exits(states)}",
             at_us=at_us,
             error_us=error_us,
         )

@@ -144,7 +144,7 @@ class Network:
             return self._slow_down(wanted, rule.quality, by=by)
         new = wanted - self._cuts.all()
         self._cuts.add(wanted - new, by=by)
-        for flow in sorted(new, key=self._clients_first):
+        for flow in sorted(new):
             self._cuts.add([flow], by=by)
             for name, packets in self._places(flow):
                 self._namespaces[name].netlink.drop(packets)
@@ -218,11 +218,6 @@ class Network:
             for way in sorted(self._ways(sorted(wanted))):
                 self._attempt(*way, attempts)
             return self._slow.proof(by=by)
-
-    def _clients_first(self, flow: Flow) -> tuple[bool, Flow]:
-        """A node that loses everybody must not lose its replicas first: it would acknowledge what nobody else
-        has for as long as the other rules take."""
-        return flow.ends <= self._namespaces.keys(), flow
 
     def _places(self, flow: Flow) -> list[tuple[str, Packets]]:
         """(node, packets) to be dropped there: where a flow arrives or, if that is no node, where it leaves.
