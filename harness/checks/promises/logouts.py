@@ -144,7 +144,7 @@ def _whole(timelines: Timelines, timeline: Timeline, promise: _Promise, alive: l
     late_s = (seen.sent_us - promise.done_us) / 1e6
     if promise.effect is None:
         sentence = f"{what} {late_s:.2f} s after a logout that was acked and found no session to delete."
-        why = _of_denial(timelines, timeline, promise.operation)
+        why = _of_denial(timelines, timeline, promise.operation, seen)
     else:
         sentence = f"{what} {late_s:.2f} s after its logout was acked."
         if promise.seen is not None:
@@ -166,9 +166,13 @@ def _whole(timelines: Timelines, timeline: Timeline, promise: _Promise, alive: l
     )
 
 
-def _of_denial(timelines: Timelines, timeline: Timeline, logout: Operation) -> Why:
-    """Why the logout's node did not have the session that it was to destroy."""
+def _of_denial(timelines: Timelines, timeline: Timeline, logout: Operation, seen: Sight) -> Why:
+    """Why the node did not have the session that it was to destroy: another logout had deleted it, and
+    that one was undone, or the node never had it."""
     met = next(one for one in timeline.sights if one.operation is logout and one.state is State.ABSENT)
+    before = [one for one in timeline.destroys if one.certain and one.first_us <= met.done_us]
+    if before:
+        return undone_because(timelines, timeline, before[-1], seen)
     why = of_old_answer(timelines, met, timeline.created)
     because = f"the logout found no session to delete: {why.because or 'its node is not known'}"
     return Why(cause=why.cause, because=because)

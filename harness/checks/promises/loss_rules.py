@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
-from harness.checks.facts.promotions import Owner
+from harness.checks.facts.promotions import NOTICED, PUBLISHED, Owner
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
@@ -259,6 +259,8 @@ def _restarted(hit: Hit) -> Allowed:
         Discovery.ON_ERROR,
         Discovery.FOLLOW_EVENTS,
     }
+    if asks and (late := _still_naming(hit)):
+        return _demoted_after(hit, hit.event.t_us, f"its restart ({', '.join(late)} may have named it still)")
     if asks or not hit.guarded:
         return Allowed(f"clients ask the sentinels, which no longer name {hit.node.name}")
     return _demoted_after(hit, hit.event.t_us, "its restart")
@@ -272,6 +274,19 @@ def _recreated(hit: Hit) -> Allowed:
 
 def _unheard(hit: Hit) -> Allowed:
     return Allowed(f"{hit.node.name} keeps its data and its connections")
+
+
+def _still_naming(hit: Hit) -> list[str]:
+    """The sentinels that may have named this node still when it was started again. Whoever leads a failover
+    names the new primary once it has seen it; the others when they publish it."""
+    taken = hit.successor
+    told = [
+        one
+        for one in hit.history.events
+        if taken is not None and one.node == taken.node and one.name in {NOTICED, PUBLISHED}
+    ]
+    before = {one.source for one in told if one.t_us <= hit.since_us}
+    return [one.name for one in hit.history.plan.sentinels() if one.name not in before] if told else []
 
 
 def _demoted_after(hit: Hit, start_us: float, event: str) -> Allowed:

@@ -68,6 +68,21 @@ def test_logout_that_found_nothing_is_a_promise_too() -> None:
     assert found.operations == (2, 3)
 
 
+def test_logout_that_found_nothing_as_another_had_deleted_it_is_undone_as_that_one_is() -> None:
+    """Two tabs at once, and then the old primary, which never heard of either, shows the session."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-1", 2.0)
+    past.fail_over("redis-2", 3.0, follow=50.0)
+    past.logout(ann, 4.0, attempts=[(4.0, 4.2, 4.7)])
+    past.logout(ann, 4.0, attempts=[(4.0, 4.3, 4.6)])
+    past.read(ann, 6.0, node="redis-1")
+    (found,) = _found(past)
+    assert "found no session to delete" in found.sentence
+    assert found.cause is Cause.SPLIT_BRAIN
+    assert found.because == "redis-1 answered after redis-2 had been promoted"
+
+
 def test_first_promise_that_is_broken_is_told() -> None:
     """Of two logouts that were both undone the one that was through first."""
     past = Past()

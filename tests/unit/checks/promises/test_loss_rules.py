@@ -428,6 +428,31 @@ def test_rule_goes_by_the_nodes_own_settings(
     assert said(allowed(directed(told.history(), **directives))) == answer
 
 
+@pytest.mark.parametrize(
+    ("noticed_s", "published_s", "late"),
+    [(5.2, (5.5, 5.6), ""), (5.2, (5.5, 6.1), "sentinel-3"), (6.1, (5.5, 6.2), "sentinel-1, sentinel-3")],
+)
+def test_old_primary_that_is_started_again_is_met_by_those_who_ask_a_sentinel_that_does_not_know(
+    noticed_s: float, published_s: tuple[float, float], late: str
+) -> None:
+    """Seen on a starved machine: it came back before the last sentinel had another name, and clients wrote to
+    it until it was demoted. Who leads the failover knows before it publishes."""
+    told = past("kill")
+    told.fault(6.0, "redis-1: again", "restart")
+    told.event("+promoted-slave", noticed_s, source="sentinel-1", node="redis-2", shard=1)
+    for n, at in enumerate(published_s, start=2):
+        told.event("published", at, source=f"sentinel-{n}", node="redis-2", shard=1)
+    told.event("published", 7.5, source="sentinel-1", node="redis-2", shard=1)
+    derivation, bound_s, *_ = said(allowed(told.history(), 2))
+    if late:
+        assert bound_s == 20.0
+        assert derivation == (
+            f"20 s from its restart ({late} may have named it still) until Sentinel has demoted redis-1"
+        )
+    else:
+        assert (derivation, bound_s) == ("clients ask the sentinels, which no longer name redis-1", 0.0)
+
+
 def test_old_primary_that_is_started_again_is_met_only_by_those_who_never_ask() -> None:
     """It was replaced while it was down, and calls itself primary until Sentinel corrects it."""
     told = past("kill")
