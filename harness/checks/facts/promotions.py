@@ -65,8 +65,10 @@ def find_owners(
 
 
 def _narrow_handed_over(owners: dict[int, list[Owner]], history: History, shards: Shards) -> None:
-    """Where a fault asked for the promotion, its proof is the best witness: it asked the node a hundred times
-    a second, in a thread of its own. What sentinels say is heard by a loop, which may be late."""
+    """Where a fault asked for the promotion, its proof is the best witness of when it was over: it asked the
+    node a hundred times a second, in a thread of its own. What sentinels say is heard by a loop, which may be
+    late. Of when it began a proof says little: whoever is promoted drops its clients, and older versions of
+    the kit did not count such a look."""
     asked_for = history.plan.scenario.faults_with(Trait.HANDS_OVER)
     for event in history.events:
         shard = shards.of(event.node, event.t_us)
@@ -75,8 +77,8 @@ def _narrow_handed_over(owners: dict[int, list[Owner]], history: History, shards
         begun_us = event.t_us - event.error_us
         for n, owner in enumerate(owners[shard]):
             late_us = owner.from_us - event.t_us
-            if owner.node != event.node and begun_us <= owner.by_us and late_us < SAME_PROMOTION_US:
-                from_us = begun_us if late_us > 0 else max(owner.from_us, begun_us)
+            if owner.node != event.node and begun_us <= owner.by_us and late_us < CLOSE_US:
+                from_us = begun_us if late_us > 0 else owner.from_us
                 owners[shard][n] = Owner(owner.node, from_us, min(owner.by_us, event.t_us))
                 break
 

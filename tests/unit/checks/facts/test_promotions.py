@@ -398,8 +398,8 @@ def handed_over(*, effect_s: float, ordered_s: float | None = None, kind: str = 
 def test_fault_that_asked_for_a_promotion_is_its_best_witness() -> None:
     """Seen on a late loop: it read the sentinel's message after the node had said that it is primary, so a
     write that the old primary acked meanwhile seemed to come before the promotion."""
-    assert handed_over(effect_s=10.3) == Owner("redis-2", us(10.27), us(10.3))
-    assert handed_over(effect_s=10.3, ordered_s=10.29) == Owner("redis-2", us(10.27), us(10.3))
+    assert handed_over(effect_s=10.3) == Owner("redis-2", us(9.8) - 500, us(10.3))
+    assert handed_over(effect_s=10.3, ordered_s=10.2) == Owner("redis-2", us(10.18), us(10.3))
     assert handed_over(effect_s=10.3, ordered_s=10.295).from_us == us(10.275)
     assert handed_over(effect_s=10.3, ordered_s=10.4) == Owner("redis-2", us(10.27), us(10.3))
     other = handed_over(effect_s=10.3, kind="kill")
