@@ -49,7 +49,11 @@ def stems(pattern: str | None) -> list[str]:
         ("sentinel/01-primary-killed-replica-promoted.yaml", ["sentinel/01"]),
         ("scenarios/sentinel/01*", ["sentinel/01"]),
         ("single/*", ["single/01", "single/02", "single/03", "single/04", "single/05"]),
-        ("planned-failover", ["cluster/02", "sentinel/03"]),
+        ("resolves-once", ["sentinel/09"]),
+        (
+            "planned-failover",
+            ["cluster/02", "proxy/02", "proxy/03", "proxy/04", "proxy/05", "sentinel/03"],
+        ),
         ("*/01-*", ["cluster/01", "proxy/01", "sentinel/01", "shared/01", "single/01", "split/01"]),
     ],
 )
