@@ -3,14 +3,13 @@
     failover-kit with sentinel --fault 'after: 3s, kill: primary' -- pytest tests/sessions
 
     nodes         which nodes, from one word
-    surroundings  what the command learns of the nodes
     command       the command as a process: its signals, its end
     running       nodes up, command and faults, nodes down; what is told of it
 
 The kit sends no load here: the command is the application.
 """
 
-from harness.beside.nodes import nodes_of
+from harness.beside.nodes import is_kind, nodes_of
 from harness.beside.running import with_command
 
-__all__ = ["nodes_of", "with_command"]
+__all__ = ["is_kind", "nodes_of", "with_command"]

@@ -87,9 +87,18 @@ class Command:
         if self._process is None or self._killer is not None:
             return
         self._process.terminate()
-        self._killer = threading.Timer(ENDS_WITHIN_S, self._process.kill)
+        self._killer = threading.Timer(ENDS_WITHIN_S, self._kill)
         self._killer.daemon = True
         self._killer.start()
+
+    def _kill(self) -> None:
+        assert self._process is not None
+        if self._process.poll() is None:
+            print(
+                f"with: the command did not end within {ENDS_WITHIN_S:g} s of SIGTERM: killed",
+                file=sys.stderr,
+            )
+            self._process.kill()
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if self._process is None:

@@ -13,6 +13,11 @@ from harness.model.words import TopologyKind
 from harness.running import selection
 
 
+def is_kind(word: str) -> bool:
+    """Whether a word names a topology as it is by default, and no file."""
+    return word in set(TopologyKind) and not Path(word).is_file()
+
+
 def nodes_of(word: str, *, settings: Sequence[str]) -> Scenario:
     """The deployment that a word names, without load and faults: a kind of topology as it is by default, a
     deployment file, or that of a scenario.
@@ -31,4 +36,5 @@ def nodes_of(word: str, *, settings: Sequence[str]) -> Scenario:
     if len(files) != 1:
         raise UsageError(f"{word}: expected one scenario, found {len(files)}")
     (found,) = selection.load(files, suite=None, overrides=settings, deployment=None)
-    return replace(found, faults=(), expect=(), workload=Workload(mix={"read": 1.0}, web_servers=1))
+    alone = Workload(mix={"read": 1.0}, web_servers=1, application=True)
+    return replace(found, faults=(), expect=(), workload=alone)

@@ -24,19 +24,19 @@ from typing import TYPE_CHECKING
 
 from harness import history
 from harness.beside.command import Command, check
-from harness.beside.surroundings import filled, inherited, mapped, variables
 from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
 from harness.control.live import Live
 from harness.errors import NoEffect, UsageError
 from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
+from harness.model.fit import APPLICATION
 from harness.model.pacing import RECOVERED_FOR_S
 from harness.model.plan import Plan
 from harness.model.records import Closing, Event, PhaseChange, Record
 from harness.model.scenario import Scenario
 from harness.model.seams import FaultScene, Machine, Topology
-from harness.model.words import Phase, Trait
+from harness.model.words import Phase
 from harness.observe import Observers
 from harness.plan.timeline import DEMOTION_S
 from harness.report.explain import failovers
@@ -44,6 +44,7 @@ from harness.running.by_hand import NoWebServers
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.recording import record_whole
+from harness.running.surroundings import filled, inherited, mapped, variables
 from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder
 from harness.saved.judging import read_run
@@ -104,10 +105,10 @@ def with_command(
         added = mapped(environment, known)
         words = [filled(word, known) for word in command]
         _say(f"with: {topology.engine} ({ground.said}), {len(plan.nodes)} nodes, files in {directory}")
-        if not ground.machine.cuts_commands and scenario.faults_with(Trait.CUTS_LINKS):
+        if ground.machine.network_faults and topology.source(APPLICATION).ports is not None:
             _say(
-                "with: network faults act between containers only: the command still reaches every node;\n"
-                "      with --backend process they cut it off as well"
+                "with: network faults act between containers only. The command reaches every node:\n"
+                "      it has no address of its own, which takes root and a Docker engine on this machine"
             )
         with Command(words, inherited(os.environ) | known | added) as started:
             beside = _Beside(plan, topology, started, control, run=run, machine=ground.machine)

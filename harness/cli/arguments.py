@@ -128,16 +128,17 @@ def parser() -> argparse.ArgumentParser:
     _selecting(up)
     up.set_defaults(vary=[], repeat=None)
     up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
-    for name, function, text in (
-        ("status", "by_hand:status", "print the nodes and roles of held topologies"),
-        ("down", "by_hand:down", "stop a held topology"),
-    ):
-        verb(name, function, text).add_argument(
-            "run", nargs="?", help="its id; not needed if there is only one"
-        )
+    _for_machines(up, "text", "env")
+    status = verb("status", "by_hand:status", "print the nodes and roles of held topologies")
+    _for_machines(status, "text", "env")
+    down = verb("down", "by_hand:down", "stop a held topology")
+    down.add_argument("--all", action="store_true", help="stop every held topology")
+    for one in (status, down):
+        one.add_argument("run", nargs="?", help="its id; not needed if there is only one")
     inject = verb("inject", "by_hand:inject", "inject a fault into a held topology")
     inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
     inject.add_argument("--run", help="id of the held topology; not needed if there is only one")
+    _for_machines(inject, "text")
     beside_it = verb(
         "with",
         "beside:carry_out",
@@ -175,6 +176,23 @@ def parser() -> argparse.ArgumentParser:
     prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
     prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
     return made
+
+
+def _for_machines(parser: argparse.ArgumentParser, default: str, *others: str) -> None:
+    forms = parser.add_mutually_exclusive_group()
+    parser.set_defaults(form=default)
+    forms.add_argument(
+        "--json", dest="form", action="store_const", const="json", help="print JSON", default=default
+    )
+    if "env" in others:
+        forms.add_argument(
+            "--env",
+            dest="form",
+            action="store_const",
+            const="env",
+            help='print variables for a shell: eval "$(failover-kit status --env)"',
+            default=default,
+        )
 
 
 def _naming(parser: argparse.ArgumentParser) -> None:

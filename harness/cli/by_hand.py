@@ -6,11 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from harness import beside
 from harness.cli.choice import choice_of, given_in
 from harness.errors import UsageError
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, Scenario
 from harness.running import by_hand, selection
+from harness.running.by_hand import Form
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground, choose_ground
 from harness.running.selection import Chosen
@@ -20,7 +22,11 @@ from harness.scenario import load_fault
 
 def up(options: argparse.Namespace) -> int:
     plan, ground = _one_plan(options)
-    return by_hand.up(plan, ground, Path(options.out), sys.stdout)
+    return by_hand.up(plan, ground, Path(options.out), sys.stdout, _form(options))
+
+
+def _form(options: argparse.Namespace) -> Form:
+    return Form(options.form)
 
 
 def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
@@ -41,24 +47,30 @@ def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
 
 
 def _to_hold(options: argparse.Namespace) -> list[Chosen]:
+    words = [*options.files, *options.scenario]
+    if len(words) == 1 and beside.is_kind(words[0]) and not options.deployment and len(options.engine) <= 1:
+        engine = [f"deployment.engine={one}" for one in options.engine]
+        return [Chosen(scenario=beside.nodes_of(words[0], settings=[*options.set, *engine]), changed=())]
     given = given_in(options)
     if given.scenarios:
         return selection.choose(choice_of(options))
     if not given.deployments:
-        raise UsageError("up: expected a scenario or a deployment file: failover-kit up sentinel/01")
+        raise UsageError("up: expected a topology, a scenario or a deployment file: failover-kit up sentinel")
     return selection.choose_without_load(choice_of(options))
 
 
 def status(options: argparse.Namespace) -> int:
-    return by_hand.status(options.run, sys.stdout)
+    return by_hand.status(options.run, sys.stdout, _form(options))
 
 
 def inject(options: argparse.Namespace) -> int:
     def read(scenario: Scenario) -> FaultStep:
         return load_fault(options.fault, scenario, shipped())
 
-    return by_hand.inject(read, options.run, sys.stdout)
+    return by_hand.inject(read, options.run, sys.stdout, _form(options))
 
 
 def down(options: argparse.Namespace) -> int:
-    return by_hand.down(options.run, sys.stdout)
+    if options.all and options.run is not None:
+        raise UsageError(f"down: expected either --all or the id of one, found both, with {options.run}")
+    return by_hand.down(options.run, sys.stdout, everything=options.all)

@@ -15,6 +15,9 @@ from harness.model.inventory import Inventory
 from harness.model.scenario import FaultStep, Workload
 from harness.model.words import Trait
 
+APPLICATION = "app"
+"""The name of a command of somebody's own, where others have web servers."""
+
 BOUND_SETTINGS = (
     "down_after", "failover_timeout", "node_timeout", "idle_timeout", "socket_timeout",
 )  # fmt: skip
@@ -25,8 +28,10 @@ LEFT_BY = {"killed": Trait.STOPS_PROCESS, "paused": Trait.FREEZES_PROCESS}
 """Targets that an earlier fault must have left behind -> what kind of fault does."""
 
 
-def web_server_names(count: int) -> tuple[str, ...]:
-    return tuple(f"web-{n}" for n in range(1, count + 1))
+def web_server_names(workload: Workload) -> tuple[str, ...]:
+    if workload.application:
+        return (APPLICATION,)
+    return tuple(f"web-{n}" for n in range(1, workload.web_servers + 1))
 
 
 def settings_s(deployment: Deployment, inventory: Inventory, workload: Workload) -> Mapping[str, float]:
@@ -80,12 +85,16 @@ def missing_shard(words: str, inventory: Inventory) -> str | None:
     return f"there is no shard {match[1]}; this {inventory.called} topology has {only}"
 
 
-def missing_web_server(words: str, web_servers: int) -> str | None:
-    """Why `web-N` does not exist; None: it does, or none is named."""
-    match = re.search(r"\bweb-(\d+)\b", words)
-    if match is None or 1 <= int(match[1]) <= web_servers:
+def missing_web_server(words: str, workload: Workload) -> str | None:
+    """Why a web server does not exist that is named there; None: it does, or none is named."""
+    names = web_server_names(workload)
+    named = re.search(r"\bweb-\d+\b", words)
+    wanted = named[0] if named else APPLICATION if words == APPLICATION else names[0]
+    if wanted in names:
         return None
-    return f"there is no web-{match[1]}; the workload has {', '.join(web_server_names(web_servers))}"
+    if workload.application:
+        return f"there is no {wanted}; the command is called {APPLICATION}"
+    return f"there is no {wanted}; the workload has {', '.join(names)}"
 
 
 def client_misfit(deployment: Deployment, inventory: Inventory) -> str | None:

@@ -79,6 +79,8 @@ class Workload:
     """Sessions at an open arrival rate. Times in seconds."""
 
     web_servers: int = 3
+    application: bool = False
+    """No load and no web servers: a command of somebody's own is the application."""
     rate_per_s: float = 200.0
     arrivals: Arrivals = Arrivals.POISSON
     users: int = 200

@@ -172,6 +172,21 @@ class Topology(Nodes, Links, Protocol):
     def observer(self) -> Source: ...
 
 
+@runtime_checkable
+class Joinable(Protocol):
+    """The optional power of a topology that containers of somebody else can join."""
+
+    @property
+    def network(self) -> str:
+        """The name of the nodes' network, as an engine knows it."""
+        ...
+
+    @property
+    def free_address(self) -> str:
+        """An address there that a partition treats as that of the command; empty: it has none."""
+        ...
+
+
 class HeldTopology(Topology, Protocol):
     """One that may outlive the harness which started it."""
 
@@ -467,8 +482,6 @@ class Machine:
     why_no_network_faults: str = ""
     why_no_slow_links: str = ""
     """Why links can be cut here, and not be made slow; empty: they can."""
-    cuts_commands: bool = True
-    """A partition cuts off a command of the user's too, which has this machine's own address."""
     own_containers: bool = False
     """Nodes are containers as a user's own project makes them (`OwnContainers`)."""
     cpus: int = 1

@@ -46,7 +46,7 @@ def compile(  # noqa: A001 - the stage's own word
         seed=seed,
         backend=backend,
         nodes=inventory.nodes,
-        web_servers=web_server_names(scenario.workload.web_servers),
+        web_servers=web_server_names(scenario.workload),
         actors=actors(scenario.workload, wait_s),
         bounds=tuple(_bound(expectation, scenario, inventory) for expectation in scenario.expect),
         longest_client_wait_s=wait_s,

@@ -7,15 +7,19 @@ What a held topology needs to be found lies in the backend's own records, not he
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import secrets
+import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
@@ -27,11 +31,13 @@ from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
 from harness.model.scenario import FaultStep, Scenario
-from harness.model.seams import FaultScene, HeldTopology, Login, Topology
+from harness.model.seams import FaultScene, HeldTopology, Login, NodeState, Topology
 from harness.model.words import Trait
 from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
+from harness.running.ready_lines import ready_lines
+from harness.running.surroundings import variables
 from harness.safe_files import make_folder
 from harness.topology.backends import backend_of, every_backend
 from harness.topology.base.control import role
@@ -46,7 +52,16 @@ class _Found:
     way_in: Callable[[], str] = lambda: ""
 
 
-def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
+class Form(StrEnum):
+    """For whom a held topology is described."""
+
+    PEOPLE = "text"
+    JSON = "json"
+    SHELL = "env"
+    """Lines that a shell evaluates."""
+
+
+def up(plan: Plan, ground: Ground, out: Path, stream: TextIO, form: Form = Form.PEOPLE) -> int:
     """Start the plan's topology and hold it."""
     if plan.skip is not None:
         raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
@@ -58,16 +73,23 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO) -> int:
     started = backend.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
     with started as topology:
         record = topology.hold()
+        if form is not Form.PEOPLE:
+            held = _as_data(record.stem, topology, backend.way_in(record))
+            _write(held if form is Form.JSON else held["environment"], form, stream)
+            return 0
         print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
         _describe(topology, stream)
         print(_snippet(topology), file=stream)
+        _tell_clients(record.stem, topology, stream)
         _tell_way_in(backend.way_in(record), stream)
     print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
     return 0
 
 
-def status(run: str | None, stream: TextIO) -> int:
+def status(run: str | None, stream: TextIO, form: Form = Form.PEOPLE) -> int:
     """Nodes, roles and ready-made commands of a held topology (of each, when none is named)."""
+    if form is not Form.PEOPLE:
+        return _status_for_machines(run, stream, form)
     chosen = [_one(run)] if run is not None else _all()
     if not chosen:
         print("no topology is held; start a topology with: failover-kit up NAME", file=stream)
@@ -103,15 +125,47 @@ def _status(found: _Found, stream: TextIO) -> None:
         topology.let_go()
 
 
-def down(run: str | None, stream: TextIO) -> int:
-    """Stop a held topology; its folder stays."""
-    found = _one(run)
-    found.attach().close()
-    print(f"{found.name} is down", file=stream)
+def _status_for_machines(run: str | None, stream: TextIO, form: Form) -> int:
+    """JSON: a list, of all or of the named one. Lines for a shell: of one only, as variables would mix."""
+    chosen = [_one(run)] if run is not None or form is Form.SHELL else _all()
+    described = []
+    for found in chosen:
+        topology = found.attach()
+        try:
+            described.append(_as_data(found.name, topology, found.way_in()))
+        finally:
+            topology.let_go()
+    _write(described if form is Form.JSON else described[0]["environment"], form, stream)
     return 0
 
 
-def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextIO) -> int:
+def down(run: str | None, stream: TextIO, *, everything: bool = False) -> int:
+    """Stop a held topology, or all; their folders stay.
+
+    Raises:
+        EnvironmentFailure: one could not be stopped; the others were.
+    """
+    problems = []
+    for found in _all() if everything else [_one(run)]:
+        elsewhere = found.beside(kit_command("harness", "down", found.name)) if everything else None
+        try:
+            if elsewhere is not None:
+                stream.flush()
+                subprocess.run(elsewhere, check=False)
+                continue
+            found.attach().close()
+        except EnvironmentFailure as problem:
+            problems.append(f"{found.name}: {problem}")
+        else:
+            print(f"{found.name} is down", file=stream)
+    if problems:
+        raise EnvironmentFailure("\n".join(problems))
+    return 0
+
+
+def inject(
+    step: Callable[[Scenario], FaultStep], run: str | None, stream: TextIO, form: Form = Form.PEOPLE
+) -> int:
     """Do one fault to a held topology, say what proved it, and leave it unhealed unless it has `for:`.
 
     Returns 3 where no effect was seen.
@@ -128,7 +182,7 @@ def inject(step: Callable[[Scenario], FaultStep], run: str | None, stream: TextI
                 f"inject: {wanted.kind}: expected how long, as nothing else would heal it; found no `for:`: "
                 f"write '{wanted.kind}: {wanted.target}, for: 10s'"
             )
-        return asyncio.run(_inject(topology, wanted, stream))
+        return asyncio.run(_inject(topology, wanted, partial(_tell_what_happened, form=form, stream=stream)))
     finally:
         topology.let_go()
 
@@ -138,13 +192,23 @@ def _mended_only_by_time(step: FaultStep) -> bool:
     return Trait.LASTS in step.traits and Trait.FREEZES_PROCESS not in step.traits
 
 
-async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> int:
+def _tell_what_happened(what: str, detail: str, *, form: Form, stream: TextIO) -> None:
+    """One line, with the time of day; what a machine reads is one object a line."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = json.dumps({"at": now, "what": what, "detail": detail}) if form is Form.JSON else ""
+    print(line or f"{now} {what}: {detail}", file=stream, flush=True)
+
+
+Tell = Callable[[str, str], None]
+
+
+async def _inject(topology: HeldTopology, step: FaultStep, tell_event: Tell) -> int:
     clock = RunClock()
     plan = replace(topology.plan, scenario=replace(topology.plan.scenario, faults=(step,)))
 
     def tell(record: Record) -> None:
         if isinstance(record, Event) and record.fault is not None:
-            print(f"{record.name}: {record.detail}", file=stream, flush=True)
+            tell_event(record.name, record.detail)
 
     async with Observers(plan, topology, tell, clock) as observers:
         scene = FaultScene(
@@ -157,7 +221,7 @@ async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> in
             random=random.Random().random,
         )
         if step.hold_s is None:
-            return await asyncio.to_thread(_do, step, scene, stream)
+            return await asyncio.to_thread(_do, step, scene, tell_event)
         stop = Flag()
         try:
             report = await asyncio.to_thread(Director(plan, scene).run, stop)
@@ -167,14 +231,14 @@ async def _inject(topology: HeldTopology, step: FaultStep, stream: TextIO) -> in
     return NoEffect.exit_code if report.without_effect else 0
 
 
-def _do(step: FaultStep, scene: FaultScene, stream: TextIO) -> int:
+def _do(step: FaultStep, scene: FaultScene, tell: Tell) -> int:
     """A fault that stays: nobody waits for its end, and nobody heals it."""
     try:
         effect = FAULTS[step.kind].inject(step, scene)
     except WITHOUT_EFFECT as nothing:
-        print(f"no effect: {nothing}", file=stream)
+        tell("no effect", str(nothing))
         return NoEffect.exit_code
-    print(f"effect: {effect.proof}", file=stream)
+    tell("effect", effect.proof)
     return 0
 
 
@@ -216,10 +280,53 @@ def _one(run: str | None) -> _Found:
     return matching[0]
 
 
+def _as_data(name: str, topology: Topology, way_in: str) -> dict[str, Any]:
+    """What is known of a held topology. Its variables are those that a command gets from `with`."""
+    return {
+        "held": name,
+        "topology": topology.plan.inventory.called,
+        "engine": topology.engine,
+        "way_in": way_in,
+        "nodes": [_node_as_data(topology, node) for node in topology.plan.nodes],
+        "environment": variables(topology),
+    }
+
+
+def _node_as_data(topology: Topology, node: NodePlan) -> dict[str, Any]:
+    address, state = topology.address(node.name), topology.state(node.name)
+    running = state.running and not state.paused
+    return {
+        "name": node.name,
+        "state": _condition(state),
+        "role": _role(topology, node) if running else "",
+        "host": address.host,
+        "port": address.port,
+    }
+
+
+def _write(what: object, form: Form, stream: TextIO) -> None:
+    if form is Form.JSON:
+        print(json.dumps(what, indent=2), file=stream)
+        return
+    for name, value in sorted(cast("dict[str, str]", what).items()):
+        print(f"export {name}={shlex.quote(value)}", file=stream)
+
+
+def _tell_clients(name: str, topology: Topology, stream: TextIO) -> None:
+    """Variables first, so that no password is typed."""
+    print(f'  for clients: eval "$(failover-kit status --env {name})", then', file=stream)
+    for client, line in ready_lines(variables(topology)).items():
+        print(f"    {client}: {line}", file=stream)
+
+
+def _condition(state: NodeState) -> str:
+    return "paused" if state.paused else "running" if state.running else "down"
+
+
 def _describe(topology: Topology, stream: TextIO) -> None:
     for node in topology.plan.nodes:
         address, state = topology.address(node.name), topology.state(node.name)
-        condition = "paused" if state.paused else "running" if state.running else "down"
+        condition = _condition(state)
         login = kit_login(topology.plan, node.name, topology.secrets)
         user = f" --user {login.user}" if login.user else ""
         said = _role(topology, node) if condition == "running" else ""

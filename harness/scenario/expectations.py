@@ -186,7 +186,7 @@ def _group(text: str | None, around: Surroundings) -> str | None:
         return None
     if text not in (*SIDES, *NodePurpose) and not re.fullmatch(r"(web-|shard )\d+", text):
         raise Unreadable(f"unknown group {tree.shortened(text)!r}{choices(text, GROUPS)}")
-    reason = missing_shard(text, around.inventory) or missing_web_server(text, around.workload.web_servers)
+    reason = missing_shard(text, around.inventory) or missing_web_server(text, around.workload)
     if reason:
         raise Unreadable(reason)
     return text

@@ -12,8 +12,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.model.fit import LEFT_BY, misfit, missing_web_server
-from harness.model.scenario import Declaration, FaultStep, Option, OptionType, OptionValue, Start, Vocabulary
+from harness.model.fit import APPLICATION, LEFT_BY, misfit, missing_web_server
+from harness.model.scenario import (
+    Declaration,
+    FaultStep,
+    Option,
+    OptionType,
+    OptionValue,
+    Start,
+    Vocabulary,
+    Workload,
+)
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 from harness.scenario.surroundings import Surroundings
@@ -90,12 +99,11 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
         problems.add(item, path, _no_single_kind(kinds, list(pairs), around.vocabulary))
         return None
     declaration = around.vocabulary.faults[kinds[0]]
-    servers = around.workload.web_servers
     start = _Starts(number=index + 1, behaviours=tuple(around.workload.mix)).read(item, path, pairs, problems)
     hold_s = POSITIVE_DURATION.read(pairs["for"][1], f"{path}.for", problems) if "for" in pairs else None
     if reason := _unkept(hold_s, declaration):
         problems.add(pairs["for"][0], f"{path}.for", reason)
-    reader = OptionsReader(declaration=declaration, web_servers=servers)
+    reader = OptionsReader(declaration=declaration, workload=around.workload)
     target = reader.read_target(pairs[kinds[0]][1], f"{path}.{kinds[0]}", problems)
     options = {key: pair for key, pair in pairs.items() if key not in (kinds[0], *_GRAMMAR)}
     values = reader.read(item, options, path, problems)
@@ -235,7 +243,7 @@ class OptionsReader:
     """Reads what a declaration says: of a fault (with its target) or of a behaviour."""
 
     declaration: Declaration
-    web_servers: int
+    workload: Workload
 
     def read_target(self, node: tree.Node, path: str, problems: Problems) -> str | None:
         declared = self.declaration.targets
@@ -249,7 +257,7 @@ class OptionsReader:
             hint = choices(target or "", declared).removeprefix("; ")
             problems.expected(node, path, f"a target of {self.declaration.name}", hint)
             return None
-        if reason := missing_web_server(target, self.web_servers):
+        if reason := missing_web_server(target, self.workload):
             problems.add(node, path, reason)
         return target
 
@@ -266,9 +274,11 @@ class OptionsReader:
                 problems.add(key_node, path, f"unknown option {tree.shortened(key)!r} of {of}{near}")
                 continue
             read = option_reader(legal[key]).read(value, f"{path}.{key}", problems)
+            if self.workload.application and read == "web-1":  # what the command takes the place of
+                read = APPLICATION
             if read is not INVALID:
                 values[key] = read
-            if isinstance(read, str) and (reason := missing_web_server(read, self.web_servers)):
+            if isinstance(read, str) and (reason := missing_web_server(read, self.workload)):
                 problems.add(value, f"{path}.{key}", reason)
         for name, option in legal.items():
             if option.default is None and name not in pairs:
@@ -301,7 +311,7 @@ def option_reader(option: Option) -> Reader:
 
 
 def _web_server(text: str) -> str:
-    if not re.fullmatch(r"web-\d+", text):
+    if text != APPLICATION and not re.fullmatch(r"web-\d+", text):
         raise Unreadable("")
     return text
 

@@ -210,7 +210,7 @@ def _nodes_only(file: str, deployment: Deployment) -> Scenario:
         about="",
         advice="",
         deployment=deployment,
-        workload=Workload(mix={"read": 1.0}, web_servers=1),
+        workload=Workload(mix={"read": 1.0}, web_servers=1, application=True),
         faults=(),
     )
 

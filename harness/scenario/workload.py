@@ -96,18 +96,15 @@ def _read_options(
             )
         else:
             given[name] = value
-    return {
-        name: _options_of(name, given.get(name), vocabulary, workload.web_servers, problems)
-        for name in workload.mix
-    }
+    return {name: _options_of(name, given.get(name), vocabulary, workload, problems) for name in workload.mix}
 
 
 def _options_of(
-    name: str, node: tree.Node | None, vocabulary: Vocabulary, web_servers: int, problems: Problems
+    name: str, node: tree.Node | None, vocabulary: Vocabulary, workload: Workload, problems: Problems
 ) -> dict[str, OptionValue]:
     declaration = vocabulary.behaviours[name]
     path = f"workload.options.{name}"
     if node is None:
         return {o.name: o.default for o in declaration.options if o.default is not None}
     pairs = {key: (key_node, value) for key, key_node, value in entries(node, path, problems)}
-    return OptionsReader(declaration=declaration, web_servers=web_servers).read(node, pairs, path, problems)
+    return OptionsReader(declaration=declaration, workload=workload).read(node, pairs, path, problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -30,6 +31,11 @@ def kit(tmp_path: Path) -> Iterator[Kit]:
         kit.run("down")
 
 
+def cli_line(text: str) -> str:
+    """The line that was printed for redis-cli."""
+    return next(line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("    redis-cli: "))
+
+
 def node(text: str, name: str) -> list[str]:
     """The words of one node's line: name, condition, role, command."""
     return next(line.split() for line in text.splitlines() if line.split()[:1] == [name])
@@ -54,7 +60,7 @@ def test_topology_is_held_harmed_and_taken_down(kit: Kit) -> None:
 
     killed = kit.run("inject", "kill: replica")
     assert killed.returncode == 0, killed.stderr
-    assert "process gone: redis-2" in killed.stdout
+    assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z effect: process gone: redis-2", killed.stdout)
     assert node(kit.run("status").stdout, "redis-2")[1] == "down", "and it stays so"
     again = kit.run("inject", "restart: killed")
     assert "redis-2 answers with new run_id" in again.stdout, again.stdout + again.stderr
@@ -63,7 +69,14 @@ def test_topology_is_held_harmed_and_taken_down(kit: Kit) -> None:
     forever = kit.run("inject", "isolate: primary")
     assert (forever.returncode, one_line(forever.stderr)) == (2, True), forever.stderr
     assert "for: 10s" in forever.stderr
-    down = kit.run("down")
+    (told,) = json.loads(kit.run("status", "--json").stdout)
+    assert [one["state"] for one in told["nodes"]] == ["running"] * 5
+    shell = f'eval "$({sys.executable} -m harness status --env)"; {cli_line(started.stdout)}'
+    asked = subprocess.run(
+        ["sh", "-c", shell], env=kit.environment(), cwd=kit.folder, capture_output=True, check=True, text=True
+    )
+    assert told["environment"]["REDIS_HOST"] in asked.stdout, "the line for redis-cli asks a sentinel"
+    down = kit.run("down", "--all")
     assert down.returncode == 0, down.stderr
     assert traces.vanish()
     assert not list(processes_of(kit.runs))

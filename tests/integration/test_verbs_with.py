@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.clock import wait_until
+from harness.topology.docker import backend as docker
 from tests.builders_kit import Kit, Traces, one_line, processes_of
 from tests.builders_user import ordinary_user
 
@@ -61,7 +62,7 @@ def test_command_follows_a_failover_beside_it(kit: Kit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "met"), [("isolate: primary", True), ("isolate: primary, with: web-1, for: 5s", False)]
+    ("fault", "met"), [("isolate: primary", True), ("isolate: primary, with: app, for: 5s", False)]
 )
 def test_partition_reaches_the_command(kit: Kit, fault: str, met: bool) -> None:
     """Cut off from the isolated primary, unless it is on its side: then it goes on there."""
@@ -154,3 +155,22 @@ def test_without_root_the_command_reaches_the_nodes() -> None:
         refused = user.kit("with", "sentinel", "--backend", "process", *cut, "--", "true")
         assert refused.returncode == 2, refused.stderr
         assert "loopback" in refused.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("fault", "met"), [("isolate: primary, for: 4s", True), ("isolate: primary, with: app, for: 4s", False)]
+)
+def test_partition_reaches_the_command_beside_containers(kit: Kit, fault: str, met: bool) -> None:
+    """As beside processes: the command has an address of its own on the nodes' network."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: an address on the network's bridge")
+    if reason := docker.unavailable():
+        pytest.skip(reason)
+    script = kit.write("writes.py", WRITES_TO_THE_END)
+    words = ["sentinel", "--backend", "docker", "--fault", f"after: 1s, {fault}"]
+    engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    ran = kit.run("with", *words, "--", sys.executable, script, "4", DOCKER_HOST=engine)
+    assert ran.returncode == 0, ran.stderr
+    assert "app cut from the rest" in ran.stderr if not met else "with nobody cut from the rest" in ran.stderr
+    assert ran.stdout.startswith("errors 0 ") is not met, ran.stdout + ran.stderr

@@ -2,20 +2,30 @@
 
 All web servers of a run have the bridge's own address and are told apart by their ports, which lie
 below those that the kernel hands out; the observer, whose connections nothing may cut, takes the latter.
+
+A command of somebody's own binds neither address nor port. It gets a second address on the bridge, and routes
+to the nodes say that this is where sockets come from that nobody binds; the observer binds the first. A
+container of theirs may take the third. Addresses and routes vanish with the bridge.
 """
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterable
+from contextlib import closing
 from ipaddress import IPv4Network
 from pathlib import Path
 from random import SystemRandom
 
 from harness.errors import EnvironmentFailure
+from harness.topology.base.netlink import Netlink
 from harness.topology.base.routes import ROUTES, occupied
 
 FIRST_WEB_PORT = 10000
 PORTS_PER_WEB_SERVER = 2000
 """Every connection and every reconnection takes one, and each is in TIME_WAIT for a minute."""
+
+PREFIX_LENGTH = 24
 
 _FEWEST_PORTS = 200
 _POOLS = (IPv4Network("10.64.0.0/10"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
@@ -61,3 +71,30 @@ def web_ports(count: int) -> list[tuple[int, int]]:
             f"ports of their own, found {text.strip()!r}"
         )
     return [(first, first + each - 1) for first in range(FIRST_WEB_PORT, FIRST_WEB_PORT + each * count, each)]
+
+
+def give_own_address(bridge: str, subnet: str, nodes: Iterable[str]) -> bool:
+    """Give what nobody binds an address of its own on a bridge; False: not possible here. It takes root,
+    and the bridge on this machine."""
+    try:
+        index = socket.if_nametoindex(bridge)
+        with closing(Netlink()) as netlink:
+            netlink.add_address(index, of_command(subnet), PREFIX_LENGTH)
+            for node in nodes:
+                netlink.go_from(of_command(subnet), node, index)
+    except OSError:
+        return False
+    return True
+
+
+def of_observer(subnet: str) -> str:
+    return f"{subnet}.1"
+
+
+def of_command(subnet: str) -> str:
+    return f"{subnet}.2"
+
+
+def of_container(subnet: str) -> str:
+    """Where a container of somebody's own may join the run's network."""
+    return f"{subnet}.3"

@@ -42,14 +42,13 @@ def unavailable() -> str | None:
 
 
 def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - containers can be reached either way
-    """What can be done here with containers. Links are cut between them, and not off this machine."""
+    """What can be done here with containers."""
     why_not = why_no_cuts()
     return Machine(
         backend=KIND,
         network_faults=not why_not,
         why_no_network_faults=why_not,
         why_no_slow_links="links between containers can be cut, and not be made slow",
-        cuts_commands=False,
         cpus=os.cpu_count() or 1,
     )
 

@@ -90,11 +90,14 @@ class Links:
         sources: Mapping[str, Source],
         look: Callable[[str], Any | None],
         listening: Mapping[str, Mapping[LinkPort, int]] | None = None,
+        more_hosts: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """`more_hosts`: further addresses of those who have `sources`."""
         self._client = client
         self._labels = dict(labels)
         self._addresses = addresses
         self._sources = sources
+        self._more_hosts = more_hosts or {}
         self._look = look
         self._listening = listening or {}
         self._lock = threading.RLock()
@@ -145,21 +148,23 @@ class Links:
         seen = zip(nodes, in_parallel(self._look, nodes), strict=True)
         return {node: container for node, container in seen if container is not None}
 
-    def _peer(self, name: str) -> Peer:
+    def _peers(self, name: str) -> list[Peer]:
         if name in self._addresses:
-            return Peer(host=self._addresses[name].host)
-        return Peer(host=str(self._sources[name].host), ports=self._sources[name].ports)
+            return [Peer(host=self._addresses[name].host)]
+        own = Peer(host=str(self._sources[name].host), ports=self._sources[name].ports)
+        return [own, *(Peer(host=host) for host in self._more_hosts.get(name, ()))]
 
     def _rules(self, node: str, flow: Flow) -> list[str]:
         """What a node does about a flow that has one end at it."""
         arriving = flow.target == node
-        peer = flow.source if arriving else flow.target
+        name = flow.source if arriving else flow.target
+        peers = self._peers(name)
         if flow.port is LinkPort.ALL:
-            return [rule_text(self._peer(peer), arriving=arriving)]
+            return [rule_text(peer, arriving=arriving) for peer in peers]
         ports = ports_of(flow, self._listening)
-        own = [rule_text(self._peer(peer), arriving=arriving, own=ports[node])] if node in ports else []
-        if peer in ports:
-            own.append(rule_text(self._peer(peer), arriving=arriving, theirs=ports[peer]))
+        own = [rule_text(peer, arriving=arriving, own=ports[node]) for peer in peers] if node in ports else []
+        if name in ports:
+            own += [rule_text(peer, arriving=arriving, theirs=ports[name]) for peer in peers]
         return own
 
     def _set_rules(self, live: Mapping[str, Any], cuts: set[Flow]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.fit import APPLICATION
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
@@ -33,7 +35,14 @@ from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
 from harness.topology.base.readiness import answers, assemble
 from harness.topology.docker import compose, daemon, held_record
-from harness.topology.docker.addresses import free_subnet, web_ports
+from harness.topology.docker.addresses import (
+    free_subnet,
+    give_own_address,
+    of_command,
+    of_container,
+    of_observer,
+    web_ports,
+)
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.held_record import HeldRecord
 from harness.topology.docker.image import proxy_image
@@ -101,6 +110,8 @@ class DockerTopology:
         return self._sources[web_server]
 
     def observer(self) -> Source:
+        if self._beside_command:
+            return Source(host=of_observer(self._subnet))
         # Any port that the kernel gives: its range lies above those of the web servers.
         return Source()
 
@@ -144,6 +155,9 @@ class DockerTopology:
                 daemon.remove(self._client, self._label)
             else:
                 break
+        if self._is_beside_command():
+            hosts = [where.host for where in compose.addresses_in(subnet, self.plan).values()]
+            give_own_address(self._bridge(), subnet, hosts)
         self.find(subnet)
         in_parallel(self._configure, [node.name for node in self.plan.nodes])
 
@@ -165,11 +179,8 @@ class DockerTopology:
         self._subnet = subnet
         self._addresses = compose.addresses_in(subnet, self.plan)
         self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
-        ports = web_ports(len(self.plan.web_servers))
-        self._sources = {
-            name: Source(host=f"{subnet}.1", ports=own)
-            for name, own in zip(self.plan.web_servers, ports, strict=True)
-        }
+        self._beside_command = self._is_beside_command() and _is_here(of_command(subnet))
+        self._sources = self._sources_in(subnet)
         with translated("listing the nodes' containers"):
             found = daemon.containers(self._client, self._label)
         self._containers = {daemon.labels_of(one)[daemon.NODE_LABEL]: one.id for one in found}
@@ -178,11 +189,37 @@ class DockerTopology:
             labels={**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project},
             addresses=self._addresses,
             sources=self._sources,
+            more_hosts={APPLICATION: (of_container(subnet),)} if self._beside_command else {},
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
         )
         if self.held:
             self.engine = self._identified()
+
+    def _sources_in(self, subnet: str) -> dict[str, Source]:
+        if self._beside_command:
+            return {APPLICATION: Source(host=of_command(subnet))}
+        ports = web_ports(len(self.plan.web_servers))
+        return {
+            name: Source(host=of_observer(subnet), ports=own)
+            for name, own in zip(self.plan.web_servers, ports, strict=True)
+        }
+
+    def _is_beside_command(self) -> bool:
+        return self.plan.web_servers == (APPLICATION,)
+
+    @property
+    def network(self) -> str:
+        """The name by which a container can join the nodes' network."""
+        return f"{self.project}_nodes"
+
+    @property
+    def free_address(self) -> str:
+        return of_container(self._subnet) if self._beside_command else ""
+
+    def _bridge(self) -> str:
+        with translated("looking at the run's network"):
+            return f"br-{self._client.networks.get(self.network).id[:12]}"
 
     def start_all(self) -> None:
         """Start the nodes and form the topology; sentinels come after the replicas are attached.
@@ -376,3 +413,13 @@ class DockerTopology:
                 f"{node}: expected to start, ended with exit code {self.state(node).exit_code}. "
                 f"Its log ends:\n{self.logs(node, _LOG_LINES)}"
             )
+
+
+def _is_here(host: str) -> bool:
+    """Whether this machine has an address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True

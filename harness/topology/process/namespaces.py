@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.topology.process.netlink import Netlink
+from harness.topology.base.netlink import Netlink
 
 T = TypeVar("T")
 

@@ -33,9 +33,9 @@ from harness.model.plan import Plan
 from harness.model.seams import Address, Source
 from harness.model.words import NodeRole
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded, listens, ports_of
+from harness.topology.base.netlink import Packets
 from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.process.namespaces import Namespace
-from harness.topology.process.netlink import Packets
 from harness.topology.process.run_record import RESERVATION
 from harness.topology.process.slow_links import Diverted, SlowLinks
 

@@ -90,12 +90,15 @@ def test_signal_reaches_a_command_that_the_terminal_does_not(
     assert _signalled(number, python(_CATCHES.format(handler=handler, ready=str(ready))), ready) == 42
 
 
-def test_command_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the time that it was left."""
+def test_command_that_ignores_sigterm_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the time that it was left, and it is said."""
     monkeypatch.setattr(commands, "ENDS_WITHIN_S", 0.2)
     handler, ready = "signal.signal(15, signal.SIG_IGN)", tmp_path / "ready"
     words = python(_CATCHES.format(handler=handler, ready=str(ready)))
     assert _signalled(signal.SIGTERM, words, ready) == 128 + signal.SIGKILL
+    assert capsys.readouterr().err == "with: the command did not end within 0.2 s of SIGTERM: killed\n"
 
 
 def test_ctrl_c_of_the_terminal_is_not_doubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from functools import partial
+from typing import cast
 
 import pytest
 
@@ -12,6 +14,8 @@ from harness.errors import EnvironmentFailure
 from harness.model.seams import HeldTopology
 from harness.model.words import TopologyKind
 from harness.running import by_hand
+from harness.running.ready_lines import ready_lines
+from harness.running.surroundings import variables
 from tests.builders_topology import process_plan
 from tests.fakes import FakeTopology
 
@@ -44,3 +48,65 @@ def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: 
     assert asked == list(names)
     for name in names:
         assert f"what is left of it: failover-kit down {name}" in told.getvalue()
+
+
+def held(kind: TopologyKind, monkeypatch: pytest.MonkeyPatch) -> FakeTopology:
+    """A held topology of that kind, `process-a`, that `status` finds."""
+    topology = FakeTopology(process_plan(kind))
+    topology.let_go = topology.close  # type: ignore[attr-defined]
+    found = by_hand._Found("process-a", lambda: cast("HeldTopology", topology))
+    monkeypatch.setattr(by_hand, "_all", lambda: [found])
+    return topology
+
+
+@pytest.mark.parametrize("kind", TopologyKind)
+def test_status_for_machines_has_nodes_and_variables(
+    kind: TopologyKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON is a list of held topologies; a shell gets the variables of one, and nothing that it would carry out."""
+    topology = held(kind, monkeypatch)
+    told = io.StringIO()
+    assert by_hand.status(None, told, by_hand.Form.JSON) == 0
+    (one,) = json.loads(told.getvalue())
+    assert one["held"] == "process-a"
+    assert [node["name"] for node in one["nodes"]] == [node.name for node in topology.plan.nodes]
+    assert one["environment"]["REDIS_PASSWORD"] == topology.secrets.redis
+
+    topology = held(kind, monkeypatch)
+    told = io.StringIO()
+    assert by_hand.status("process-a", told, by_hand.Form.SHELL) == 0
+    words = dict(line.removeprefix("export ").split("=", 1) for line in told.getvalue().splitlines())
+    assert words.keys() == one["environment"].keys()
+
+
+@pytest.mark.parametrize("kind", TopologyKind)
+def test_lines_for_clients_hold_variables_and_no_password(kind: TopologyKind) -> None:
+    """Each client has a line, and each variable in it has a value in this topology."""
+    topology = FakeTopology(process_plan(kind))
+    known = variables(topology)
+    topology.close()
+    lines = ready_lines(known)
+    assert list(lines) == ["redis-cli", "redis-py", "ioredis", "node-redis", "phpredis", "Spring", "go-redis"]
+    for line in lines.values():
+        named = set(re.findall(r"\bREDIS_[A-Z_]+", line))
+        assert named
+        assert named <= known.keys(), line
+        assert not any(secret in line for secret in (topology.secrets.redis, topology.secrets.sentinel))
+
+
+def test_down_of_all_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be stopped is said at the end; the others are down."""
+    good = FakeTopology(process_plan(TopologyKind.SINGLE))
+
+    def lost() -> HeldTopology:
+        raise EnvironmentFailure("expected a container, found none")
+
+    found = [
+        by_hand._Found("docker-a", lost),
+        by_hand._Found("process-b", lambda: cast("HeldTopology", good)),
+    ]
+    monkeypatch.setattr(by_hand, "_all", lambda: found)
+    told = io.StringIO()
+    with pytest.raises(EnvironmentFailure, match="docker-a: expected a container"):
+        by_hand.down(None, told, everything=True)
+    assert told.getvalue() == "process-b is down\n"

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import UsageError
 from harness.model.credentials import client_login, sentinel_login
-from harness.model.seams import Topology
+from harness.model.seams import Joinable, Topology
 from harness.model.words import NodePurpose, NodeRole
 from harness.visible import visible
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACEHOLDER = re.compile(r"\{(REDIS_[A-Z_]+)\}")
+_PLACEHOLDER = re.compile(r"\{((?:REDIS|FAILOVER)_[A-Z_]+)\}")
 _SHOWN = 60
 
 
@@ -28,6 +28,8 @@ NAMES = frozenset(
         "REDIS_SENTINEL_PASSWORD",
         "REDIS_CLUSTER_NODES",
         "REDIS_CACHE_URL",
+        "FAILOVER_NETWORK",
+        "FAILOVER_ADDRESS",
     }
 )
 """What some topology has a value for."""
@@ -66,6 +68,10 @@ def variables(topology: Topology) -> dict[str, str]:
     caches = [node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE]
     if caches:
         found["REDIS_CACHE_URL"] = _url(topology, caches[0])
+    if isinstance(topology, Joinable):
+        found["FAILOVER_NETWORK"] = topology.network
+        if topology.free_address:
+            found["FAILOVER_ADDRESS"] = topology.free_address
     return found
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.beside.surroundings import NAMES, filled, inherited, mapped, variables
 from harness.errors import UsageError
 from harness.model.words import TopologyKind
+from harness.running.surroundings import NAMES, filled, inherited, mapped, variables
 from tests.builders_topology import process_plan
 from tests.fakes import FakeTopology
 

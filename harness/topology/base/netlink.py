@@ -26,7 +26,10 @@ _ERROR = 2
 _HEADER = struct.Struct("=IHHII")
 
 # linux/rtnetlink.h
-_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _NEW_RULE, _DELETE_RULE = 16, 17, 20, 32, 33
+_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _NEW_ROUTE, _NEW_RULE, _DELETE_RULE = 16, 17, 20, 24, 32, 33
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_ROUTE_TO, _ROUTE_LINK, _ROUTE_SOURCE = 1, 4, 7
+_MAIN_TABLE, _STATIC, _ON_LINK, _UNICAST = 254, 4, 253, 1
 
 # linux/if_link.h, linux/if_addr.h, linux/veth.h
 _LINK = struct.Struct("=BxHiII")
@@ -112,6 +115,14 @@ class Netlink:
         body = _ADDRESS.pack(socket.AF_INET, prefix_length, 0, 0, index)
         attributes = _attribute(_ADDRESS_LOCAL, packed) + _attribute(_ADDRESS_PEER, packed)
         self._send(_NEW_ADDRESS, _CREATE | _EXCLUSIVE, body + attributes)
+
+    def go_from(self, address: str, to: str, index: int) -> None:
+        """What nobody binds, and is sent to one host over a link, goes from this address."""
+        body = _ROUTE.pack(socket.AF_INET, 32, 0, 0, _MAIN_TABLE, _STATIC, _ON_LINK, _UNICAST, 0)
+        body += _attribute(_ROUTE_TO, IPv4Address(to).packed)
+        body += _attribute(_ROUTE_LINK, struct.pack("=i", index))
+        body += _attribute(_ROUTE_SOURCE, IPv4Address(address).packed)
+        self._send(_NEW_ROUTE, _CREATE | _EXCLUSIVE, body)
 
     def make_room_for_cuts(self) -> None:
         """Let rules come before the table of the namespace's own addresses, which is consulted first
