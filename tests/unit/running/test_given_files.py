@@ -102,7 +102,7 @@ def test_deployment_alone_is_put_into_the_suite(capsys: pytest.CaptureFixture[st
         (("plan", "nowhere.yaml"), "scenario 'nowhere.yaml': expected a file"),
         (("plan", ""), "expected a path, found nothing"),
         (("list", "theirs.yaml"), "list: expected scenarios, found the deployment theirs.yaml"),
-        (("up",), "up: expected a scenario or a deployment file"),
+        (("up",), "up: expected a topology, a scenario or a deployment file"),
         (
             ("up", "one.yaml", "two.yaml"),
             "up: expected one scenario or one deployment file, and one engine; found 2",
