@@ -146,7 +146,7 @@ BAD_WORDS: tuple[tuple[tuple[str | bytes, ...], str], ...] = (
         ("inject", "kill: primary"),
         "expected one held topology, found none; start one with: failover-kit up",
     ),
-    (("up", "--backend", "process"), "expected a scenario or a deployment file"),
+    (("up", "--backend", "process"), "expected a topology, a scenario or a deployment file"),
 )
 
 
