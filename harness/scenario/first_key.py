@@ -30,7 +30,7 @@ def first_key(path: Path) -> str | None:
             return None
         with path.open("rb") as file:
             text = file.read(_READ_BYTES).decode("utf-8-sig", errors="ignore")
-    except OSError:
+    except OSError:  # also where the name is too long for any file
         return None
     for line in text.splitlines():
         stripped = line.strip()
