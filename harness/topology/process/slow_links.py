@@ -21,9 +21,9 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.kit_files import command
 from harness.model.links import Quality
+from harness.topology.base.netlink import Packets
 from harness.topology.process import slow_line
 from harness.topology.process.namespaces import Namespace
-from harness.topology.process.netlink import Packets
 
 _SAYS_WITHIN_S = 10.0
 _CARRIES_WITHIN_S = 3.0
