@@ -526,6 +526,7 @@ def test_attended_director_takes_faults_until_it_is_stopped(stage: Stage) -> Non
     stage.set(at("a", 1, 0.0), settle_within_s=0.1)
     stage.fault("b")
     attended = Attended(stage)
+    wait_until(lambda: "a injected" in stage.log, within_s=5.0, waiting_for="fault 1", every_s=0.01)
     asked, begun = attended.submit("b")
     report = begun.result(5.0)
     assert (asked.number, report.status) == (2, StepStatus.EFFECT)
