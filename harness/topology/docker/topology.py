@@ -89,6 +89,8 @@ class DockerTopology:
         self._keeper = keeper
         self._record = record
         self._containers: dict[str, str] = {}
+        self._beside_command = False
+        """A command that somebody runs has an address of its own on the nodes' network."""
 
     # -- What stands where
 
