@@ -132,6 +132,12 @@ class Hit:
             if one.fault in numbers and self.node.name in targets_of(one, self.history)
         ]
 
+    def strikes(self, from_us: float, until_us: float) -> bool:
+        """Whether another fault took effect meanwhile, which may have set off what followed."""
+        return any(
+            from_us < one.t_us <= until_us for one in self.history.effects if one.fault != self.step.number
+        )
+
     @property
     def ended_us(self) -> int | None:
         """When the fault was over: healed, or undone by a later fault of the list."""
@@ -236,7 +242,10 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
         return _behind(hit)
     if back_us is None:
         return Allowed(f"no replica took the place of {hit.node.name}, and it stayed down", bound_s=None)
-    return _kept(hit, orderly=orderly)
+    kept = _kept(hit, orderly=orderly)
+    if kept.bound_s is None or taken is None or not hit.guarded or hit.strikes(back_us, taken.by_us):
+        return kept
+    return _demoted_after(hit, taken.by_us, f"its late failover to {taken.node}")
 
 
 def _restarted(hit: Hit) -> Allowed:

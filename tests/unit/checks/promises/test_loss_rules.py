@@ -539,3 +539,21 @@ def test_failover_that_came_before_the_fault_was_not_its_doing() -> None:
     assert [one.fault for one in loss_budgets(facts_of(told.history()))] == [1, None]
     told = past("kill", over=4.0)
     assert [one.fault for one in loss_budgets(facts_of(told.history()))] == [1]
+
+
+@pytest.mark.parametrize("kind", ["kill", "stop", "lose"])
+def test_late_failover_of_a_primary_that_is_back_may_cost_until_it_is_demoted(kind: str) -> None:
+    """The sentinels had agreed that it was down, and had no majority until its host came back with two of them."""
+    told = healed(past(kind, over=4.0), 3.0)
+    kept = directed(told.history(), appendonly="yes")
+    derivation = "2.00 s until its late failover to redis-2 + 20 s until Sentinel has demoted redis-1"
+    assert said(allowed(kept))[0] == derivation
+    assert said(allowed(kept))[3] == pytest.approx(24.0, abs=0.02)
+
+
+def test_a_failover_that_another_fault_may_have_set_off_is_that_ones() -> None:
+    """What came back with its data has cost nothing."""
+    told = healed(past("kill", over=None), 3.0)
+    told.fault(3.5, "redis-1: done", "planned failover")
+    told.fail_over("redis-2", 4.0)
+    assert said(allowed(directed(told.history(), appendonly="yes"))) == (LOG, 0.0, None, None)
