@@ -145,17 +145,30 @@ def test_hangs(redis_failover):
 """
 
 
+def _interruptible() -> None:
+    """A test run in the background inherits "ignore"."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_session_leaves_no_node(tmp_path: Path, number: signal.Signals) -> None:
     """After Ctrl-C in the middle of a fault, and where the session is killed at once."""
     kit = Kit(tmp_path)
     command = foreign_project(kit, HANGS)
     with subprocess.Popen(
-        command, cwd=tmp_path, env=kit.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command,
+        cwd=tmp_path,
+        env=kit.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=_interruptible,  # noqa: PLW1509  one thread, and only this signal
     ) as session:
-        wait_until((tmp_path / "begun").exists, within_s=PATIENCE_S, waiting_for="the fault")
-        traces = Traces.of(kit.runs)
-        assert traces.processes
-        session.send_signal(number)
-        session.wait(PATIENCE_S)
+        try:
+            wait_until((tmp_path / "begun").exists, within_s=PATIENCE_S, waiting_for="the fault")
+            traces = Traces.of(kit.runs)
+            assert traces.processes
+            session.send_signal(number)
+            session.wait(PATIENCE_S)
+        finally:
+            session.kill()
     assert traces.vanish(), "the kit notices that the session is gone"
