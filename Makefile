@@ -35,7 +35,7 @@ chaos-test: setup ## Run the scenarios against real Redis topologies and report 
 test: check-all integration ## The project's own tests: lint, format, types, unit, integration on both backends
 
 .PHONY: check
-check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about a minute
+check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about two minutes
 	$(checked)
 
 .PHONY: check-all
