@@ -16,14 +16,13 @@ import time
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, peers, targets
+from harness.faults.applied_link import applied
 from harness.faults.healed_link import caught_up, heard_again
-from harness.model.links import LinkPort, LinkRule, Way
+from harness.model.links import LinkPort, LinkRule
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
 from harness.model.words import Trait
-
-_WAYS = {"both": Way.BOTH, "in": Way.FROM, "out": Way.TO}
 
 
 class Cut:
@@ -32,19 +31,13 @@ class Cut:
         help="Drop packets between a node and some of its peers: one way or both, on all ports or one.",
         targets=targets.RUNNING,
         options=(
-            Option(
-                name="from",
-                type=OptionType.PEERS,
-                help="clients, a web server, replicas, sentinels, nodes, or everybody",
-                default=peers.EVERYBODY,
-                words=peers.GROUPS,
-            ),
+            peers.option(peers.EVERYBODY),
             Option(
                 name="way",
                 type=OptionType.WORD,
                 help="in: what is sent to the target is lost; out: what it sends itself",
                 default="both",
-                words=tuple(_WAYS),
+                words=tuple(peers.WAYS),
             ),
             Option(
                 name="port",
@@ -72,21 +65,15 @@ class Cut:
         rule = LinkRule(
             nodes,
             others,
-            way=_WAYS[str(step.options.get("way", "both"))],
+            way=peers.way_of(step),
             port=LinkPort(str(step.options.get("port", "all"))),
         )
-        began_us = scene.observed.now_us()
-        try:
-            proof = scene.topology.apply(rule, by=step.number)
-        except BaseException:
-            scene.topology.mend(by=step.number)
-            raise
-        at_us = scene.observed.now_us()
+        link = applied(rule, scene, by=step.number)
         return Effect(
             targets=nodes,
-            proof=f"{', '.join(known)} cut from {', '.join(others)}: {proof}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+            proof=f"{', '.join(known)} cut from {', '.join(others)}: {link.proof}",
+            at_us=link.at_us,
+            error_us=link.error_us,
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

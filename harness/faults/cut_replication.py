@@ -12,7 +12,8 @@ from __future__ import annotations
 import time
 
 from harness.errors import NoEffect
-from harness.faults import own_nodes, targets
+from harness.faults import own_nodes, peers, targets
+from harness.faults.applied_link import applied
 from harness.faults.healed_link import caught_up
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
@@ -41,22 +42,16 @@ class CutReplication:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (primary,) = targets.resolve(step.target, scene)
         known = own_nodes.check(scene, primary)
-        replicas = _others(primary, scene)
+        replicas = peers.resolve(peers.REPLICAS, [primary], scene)
         following = targets.replicas_of(targets.parse(step.target).shard, scene)
         if not following:
             raise NoEffect(f"{primary} has no replicas; last seen: {targets.describe(scene)}")
-        began_us = scene.observed.now_us()
-        try:
-            proof = scene.topology.apply(LinkRule([primary], replicas), by=step.number)
-        except BaseException:
-            scene.topology.mend(by=step.number)
-            raise
-        at_us = scene.observed.now_us()
+        link = applied(LinkRule([primary], replicas), scene, by=step.number)
         return Effect(
             targets=(primary,),
-            proof=f"{known} cut from {', '.join(replicas)}: {proof}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+            proof=f"{known} cut from {', '.join(replicas)}: {link.proof}",
+            at_us=link.at_us,
+            error_us=link.error_us,
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
@@ -67,10 +62,3 @@ class CutReplication:
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         return True
-
-
-def _others(primary: str, scene: FaultScene) -> list[str]:
-    """Every other data node of its shard, also one that is down now and may come back during the cut."""
-    view = scene.observed.views().get(primary)
-    shard = scene.plan.node(primary).shard if view is None else view.shard
-    return [name for name in targets.members(shard, scene) if name != primary]

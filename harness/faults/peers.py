@@ -9,11 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.faults import targets
+from harness.model.links import Way
 from harness.model.plan import Plan
+from harness.model.scenario import FaultStep, Option, OptionType
 from harness.model.seams import FaultScene
 
 CLIENTS, REPLICAS, SENTINELS, NODES, EVERYBODY = "clients", "replicas", "sentinels", "nodes", "everybody"
 GROUPS = (CLIENTS, REPLICAS, SENTINELS, NODES, EVERYBODY)
+
+WAYS = {"both": Way.BOTH, "in": Way.FROM, "out": Way.TO}
+"""The words of `way:`, as seen from the target."""
+
+
+def option(default: str) -> Option:
+    """`from:`, for a fault's declaration."""
+    return Option(
+        name="from",
+        type=OptionType.PEERS,
+        help="clients, a web server, replicas, sentinels, nodes, or everybody",
+        default=default,
+        words=GROUPS,
+    )
+
+
+def way_of(step: FaultStep) -> Way:
+    return WAYS[str(step.options.get("way", "both"))]
 
 
 def fits(group: str, plan: Plan) -> str | None:

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, peers, targets
-from harness.model.links import LinkRule, Quality, Way
+from harness.faults.applied_link import applied
+from harness.model.links import LinkRule, Quality
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.model.words import Trait
-
-_WAYS = {"both": Way.BOTH, "in": Way.FROM, "out": Way.TO}
 
 
 class Slow:
@@ -28,13 +27,7 @@ class Slow:
         help="Delay packets between a node and some of its peers, lose a share of them, or limit their rate.",
         targets=targets.RUNNING,
         options=(
-            Option(
-                name="from",
-                type=OptionType.PEERS,
-                help="clients, a web server, replicas, sentinels, nodes, or everybody",
-                default=peers.CLIENTS,
-                words=peers.GROUPS,
-            ),
+            peers.option(peers.CLIENTS),
             Option(name="delay", type=OptionType.DURATION, help="of each packet, each way", default=0.0),
             Option(
                 name="jitter",
@@ -49,7 +42,7 @@ class Slow:
                 type=OptionType.WORD,
                 help="in: what is sent to the target; out: what it sends itself",
                 default="both",
-                words=tuple(_WAYS),
+                words=tuple(peers.WAYS),
             ),
         ),
         traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
@@ -68,19 +61,13 @@ class Slow:
         others = peers.resolve(_group(step), nodes, scene)
         if not others:
             raise NoEffect(f"{', '.join(nodes)} has no {_group(step)}; {targets.describe(scene)}")
-        rule = LinkRule(nodes, others, way=_WAYS[str(step.options.get("way", "both"))], quality=quality(step))
-        began_us = scene.observed.now_us()
-        try:
-            proof = scene.topology.apply(rule, by=step.number)
-        except BaseException:
-            scene.topology.mend(by=step.number)
-            raise
-        at_us = scene.observed.now_us()
+        rule = LinkRule(nodes, others, way=peers.way_of(step), quality=quality(step))
+        link = applied(rule, scene, by=step.number)
         return Effect(
             targets=nodes,
-            proof=f"{', '.join(known)} and {', '.join(others)}: {proof}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+            proof=f"{', '.join(known)} and {', '.join(others)}: {link.proof}",
+            at_us=link.at_us,
+            error_us=link.error_us,
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
