@@ -51,23 +51,9 @@ class User:
         return words[-1] == "on" if words else self.name == "default"
 
     @property
-    def asks_password(self) -> bool:
-        asked = self.name != "default"
-        for rule in self.rules:
-            if rule.lower() in {"nopass", "reset"}:
-                asked = rule.lower() == "reset"
-            elif rule.startswith((">", "#")):
-                asked = True
-        return asked
-
-    @property
     def passwords(self) -> frozenset[str]:
         """Those written in clear."""
         return frozenset(one[1:] for one in self.rules if one.startswith(">"))
-
-    @property
-    def hashed(self) -> bool:
-        return any(one.startswith("#") for one in self.rules)
 
     def lacks(self, commands: Iterable[str]) -> list[str]:
         """Those that it certainly may not use."""
