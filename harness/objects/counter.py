@@ -13,12 +13,13 @@ Trap: a window whose beginning was not answered has no end that anybody knows, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.words import FindingSide, StepKind
-from harness.objects.kind import TOTAL, Breach, Change, Command, Look, Past, Reply, keyed, owner_of
+from harness.objects.kind import TOTAL, Breach, Change, Look, OneValue, Past, owner_of
 
 LIMIT_BYPASSED = FindingKind(
     name="limit-bypassed",
@@ -36,8 +37,8 @@ COUNT_DRIFT = FindingKind(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
-    prefix: str
+class Counter(OneValue):
+    field: ClassVar[str] = TOTAL
     what: str
     """`the failed log-ins of user`."""
     beyond: FindingKind
@@ -52,19 +53,6 @@ class Counter:
 
     def named(self, key: str) -> str:
         return f"{self.what} {owner_of(key)}"
-
-    def key(self, of: str) -> str:
-        return keyed(self.prefix, of)
-
-    def questions(self, key: str) -> tuple[Command, ...]:
-        return (("GET", key), ("PTTL", key))
-
-    def shown(self, replies: Sequence[Reply]) -> tuple[dict[str, str], int | None]:
-        value, pttl_ms = replies
-        return ({} if value is None else {TOTAL: str(value)}), pttl_ms
-
-    def looked(self, saw: Mapping[str, str]) -> str | None:
-        return saw.get(TOTAL)
 
     def holds_until_us(self, past: Past) -> float | None:
         counts = _counts(past)

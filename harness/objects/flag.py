@@ -14,13 +14,14 @@ put since. That a flag outlives its time is not judged: it guards for longer tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.words import FindingSide, StepKind
-from harness.objects.kind import SOMETHING, VALUE, Breach, Change, Command, Look, Past, Reply, keyed, owner_of
+from harness.objects.kind import SOMETHING, VALUE, Breach, Change, Look, OneValue, Past, owner_of
 
 REVOCATION_LOST = FindingKind(
     name="revocation-lost",
@@ -42,8 +43,8 @@ SHOWN_OF_OWNER = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    prefix: str
+class Flag(OneValue):
+    field: ClassVar[str] = VALUE
     what: str
     """`the revocation of token`."""
     lost: FindingKind
@@ -56,19 +57,6 @@ class Flag:
 
     def named(self, key: str) -> str:
         return f"{self.what} {owner_of(key)[:SHOWN_OF_OWNER]}"
-
-    def key(self, of: str) -> str:
-        return keyed(self.prefix, of)
-
-    def questions(self, key: str) -> tuple[Command, ...]:
-        return (("GET", key), ("PTTL", key))
-
-    def shown(self, replies: Sequence[Reply]) -> tuple[dict[str, str], int | None]:
-        value, pttl_ms = replies
-        return ({} if value is None else {VALUE: str(value)}), pttl_ms
-
-    def looked(self, saw: Mapping[str, str]) -> str | None:
-        return saw.get(VALUE)
 
     def holds_until_us(self, past: Past) -> float | None:
         changes = [one for one in past.changes if one.certain and one.does in {StepKind.PUT, StepKind.DROP}]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from harness.model.finding_kind import FindingKind
 from harness.model.words import StepKind
@@ -138,6 +138,28 @@ class ObjectKind(Protocol):
     def judge(self, past: Past) -> Sequence[Breach]:
         """What was promised and not kept."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneValue:
+    """What an object has in common with others that are one string under one key."""
+
+    field: ClassVar[str]
+    """Of what a look saw: where the string stands."""
+    prefix: str
+
+    def key(self, of: str) -> str:
+        return keyed(self.prefix, of)
+
+    def questions(self, key: str) -> tuple[Command, ...]:
+        return (("GET", key), ("PTTL", key))
+
+    def shown(self, replies: Sequence[Reply]) -> tuple[dict[str, str], int | None]:
+        value, pttl_ms = replies
+        return ({} if value is None else {self.field: str(value)}), pttl_ms
+
+    def looked(self, saw: Mapping[str, str]) -> str | None:
+        return saw.get(self.field)
 
 
 @dataclass(frozen=True, slots=True)
