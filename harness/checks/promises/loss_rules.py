@@ -243,20 +243,24 @@ def _gone(hit: Hit, *, orderly: bool) -> Allowed:
     if back_us is None:
         return Allowed(f"no replica took the place of {hit.node.name}, and it stayed down", bound_s=None)
     kept = _kept(hit, orderly=orderly)
-    if kept.bound_s is None or taken is None or not hit.guarded or hit.strikes(back_us, taken.by_us):
+    if taken is not None and hit.strikes(back_us, taken.by_us):
         return kept
-    return _demoted_after(hit, taken.by_us, f"its late failover to {taken.node}")
+    return _unless_replaced(hit, kept, "its late failover")
+
+
+def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
+    """It serves again, and sentinels have another take its place all the same."""
+    taken = hit.successor
+    if kept.bound_s is None or taken is None or not hit.guarded:
+        return kept
+    return _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
 
 
 def _restarted(hit: Hit) -> Allowed:
     if hit.owned:
         if hit.step.options.get("data", "keep") == "empty":
             return Allowed(f"{hit.node.name} came back empty on purpose", bound_s=None)
-        kept = _kept(hit, orderly=False)
-        taken = hit.successor
-        if kept.bound_s is None or taken is None or not hit.guarded:
-            return kept
-        return _demoted_after(hit, taken.by_us, f"its failover to {taken.node}")
+        return _unless_replaced(hit, _kept(hit, orderly=False), "its failover")
     if not hit.replaced:
         return _not_primary(hit)
     if hit.in_cluster:
