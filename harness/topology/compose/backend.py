@@ -30,9 +30,12 @@ from harness.topology.compose.starting import Request, images_of, start
 from harness.topology.compose.topology import ProjectTopology, secrets_of
 from harness.topology.docker import backend as docker
 from harness.topology.docker import daemon
-from harness.topology.docker.daemon import Leftover
 
 KIND = BackendKind.COMPOSE
+
+beside, clean, enter, inside = docker.beside, docker.clean, docker.enter, docker.inside
+leftovers, way_in = docker.leftovers, docker.way_in
+"""As of any containers with the kit's labels."""
 
 
 def unavailable() -> str | None:
@@ -141,33 +144,6 @@ def attach(record: Path) -> ProjectTopology:
 
 def held() -> list[Path]:
     return []
-
-
-def leftovers() -> tuple[Leftover, ...]:
-    """They are containers with the kit's labels, as those of the docker backend are, which finds them."""
-    return docker.leftovers()
-
-
-def clean() -> list[str]:
-    return docker.clean()
-
-
-def inside() -> list[str]:
-    """None: the engine makes nodes, from wherever it is asked."""
-    return []
-
-
-def enter() -> None:
-    """Containers are made by the engine: any process may ask it."""
-
-
-def beside(record: Path, command: Sequence[str]) -> list[str] | None:  # noqa: ARG001 - the protocol's
-    """Containers can be looked at from anywhere on this machine."""
-    return None
-
-
-def way_in(record: Path) -> str:  # noqa: ARG001 - the protocol's
-    return ""
 
 
 def _name(run: str) -> str:
