@@ -21,15 +21,22 @@ from lab.selftest.resp import OK, Command, parsed
 LIMIT = 3
 
 
-class LostRevocation(Bug):
-    """Answers that a token was revoked, or a user banned, and does not do it, or takes it back."""
-
-    name = "lost-revocation"
-    title = "loses a revocation"
+class _OfUsers(Bug):
+    """Guards go by user or token: it remembers whose session is which."""
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
         self._session_of: dict[str, str] = {}
+
+    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
+        self._session_of |= _logged_in(commands)
+
+
+class LostRevocation(_OfUsers):
+    """Answers that a token was revoked, or a user banned, and does not do it, or takes it back."""
+
+    name = "lost-revocation"
+    title = "loses a revocation"
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
@@ -60,9 +67,6 @@ class LostRevocation(Bug):
         )
         return replies
 
-    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
-        self._session_of |= _logged_in(commands)
-
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
         """Nobody may have revoked it again."""
         key = operation.steps[0].key
@@ -74,15 +78,11 @@ class LostRevocation(Bug):
         )
 
 
-class ForgottenUse(Bug):
+class ForgottenUse(_OfUsers):
     """Answers that a one-time token was spent, and leaves nothing of it."""
 
     name = "forgotten-use"
     title = "accepts a spent token"
-
-    def __init__(self, *given: object) -> None:
-        super().__init__(*given)  # type: ignore[arg-type]
-        self._session_of: dict[str, str] = {}
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
@@ -112,24 +112,17 @@ class ForgottenUse(Bug):
         )
         return replies
 
-    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
-        self._session_of |= _logged_in(commands)
-
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
         """Nobody who came meanwhile may have been told "spent" first, before it was deleted: all others are
         let in once more, or the audit finds nothing."""
         return operation.session == deed.session
 
 
-class ForgottenAttempts(Bug):
+class ForgottenAttempts(_OfUsers):
     """Forgets what a limit has counted: at the limit, or below it."""
 
     name = "forgotten-attempts"
     title = "forgets attempts"
-
-    def __init__(self, *given: object) -> None:
-        super().__init__(*given)  # type: ignore[arg-type]
-        self._session_of: dict[str, str] = {}
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
@@ -161,9 +154,6 @@ class ForgottenAttempts(Bug):
             )
         )
         return replies
-
-    def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
-        self._session_of |= _logged_in(commands)
 
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
         """The window must have begun with a count whose reply is known."""
