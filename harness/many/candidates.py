@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from harness.many.difference import corrected, of_figures, of_rates
+from harness.many.difference import corrected, of_figures, of_rates, order, sign
 from harness.many.statistics import rate
 from harness.model.cells import CONFIDENCE, Cell, Rate, Spread
 from harness.model.plan import setting_in_short
@@ -50,10 +50,6 @@ class Candidate:
     worst: dict[str, Worst]
     """Figure -> where it was worst; figures that no run measured are left out."""
     beaten: tuple[Beaten, ...] = ()
-
-    @property
-    def promises(self) -> tuple[Cell, ...]:
-        return tuple(one for one in self.cells if one.first.shows is Shows.PROMISE)
 
     @property
     def weaknesses(self) -> tuple[Cell, ...]:
@@ -159,7 +155,7 @@ def _of_verdicts(one: Cell, other: Cell) -> _Contest:
     promise = one.first.shows is Shows.PROMISE
     return _Contest(
         name=f"{'kept' if promise else 'shown'} ({one.first.name})",
-        side=_side(-more if promise else more),
+        side=Side(sign(-more if promise else more)),
         chance=of_rates((kept.seen, theirs.seen), (kept.runs, theirs.runs)),
         certain=promise and one.verdict is Verdict.FAIL and other.verdict is not Verdict.FAIL,
     )
@@ -168,10 +164,6 @@ def _of_verdicts(one: Cell, other: Cell) -> _Contest:
 def _of_figure(one: Spread, other: Spread, scenario: str) -> _Contest:
     return _Contest(
         name=f"{one.name} ({scenario})",
-        side=_side((one.median.low > other.median.high) - (one.median.high < other.median.low)),
+        side=Side(order(other.median, one.median)),
         chance=of_figures(one.values, other.values),
     )
-
-
-def _side(more: int) -> Side:
-    return Side((more > 0) - (more < 0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.errors import UsageError
-from harness.many.difference import corrected, of_figures, of_rates
+from harness.many.difference import corrected, of_figures, of_rates, order, sign
 from harness.many.statistics import median
 from harness.many.summary import CellSummary, Figures, Seen, Summary
 from harness.model.cells import CONFIDENCE
@@ -212,13 +212,7 @@ def _direction(one: Comparison) -> int:
         if not one.before.runs or not one.after.runs:
             return 0
         grown = one.after.seen * one.before.runs - one.before.seen * one.after.runs
-        return _sign(-grown if one.more_is_better else grown)
+        return sign(-grown if one.more_is_better else grown)
     assert isinstance(one.before, Interval)
     assert isinstance(one.after, Interval)
-    if one.after.low > one.before.high:
-        return 1
-    return -1 if one.after.high < one.before.low else 0
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+    return order(one.before, one.after)

@@ -57,6 +57,15 @@ def _of_values(before: Sequence[float], after: Sequence[float]) -> _Order:
     return _Order(chance=float(test.pvalue), above=float(test.statistic) - len(before) * len(after) / 2)
 
 
+def order(before: Interval, after: Interval) -> int:
+    """1: certainly more after, -1: certainly less, 0: it is not known."""
+    return (after.low > before.high) - (after.high < before.low)
+
+
+def sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
 def corrected(chances: Sequence[float]) -> list[float]:
     """For several comparisons at once: the chance that any of them is as unlikely, where all are alike (Holm,
     Scandinavian Journal of Statistics 6, 1979)."""

@@ -26,6 +26,7 @@ import msgspec
 
 from harness import kit_files
 from harness.errors import EnvironmentFailure, KitError
+from harness.many.enough import nothing_is_enough
 from harness.model.plan import Plan, RunKey
 from harness.model.redaction import redacted
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult, overall
@@ -69,7 +70,7 @@ class SuiteRequest:
     """The folder of a suite that did not come to its end; None: a new one."""
     finished: Mapping[RunKey, ScenarioResult] = field(default_factory=dict)
     """Results that this suite has already."""
-    enough: Callable[[Sequence[ScenarioResult]], str] = lambda _: ""
+    enough: Callable[[Sequence[ScenarioResult]], str] = nothing_is_enough
     """From the results of a cell so far: why no more of its runs are needed; empty: they are."""
 
 
