@@ -21,6 +21,7 @@ from harness.model.judgement import Finding, Interval, Judgement, Window
 from harness.model.records import Operation
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report import words
+from harness.report.anatomy import anatomies
 from harness.report.cells import COLUMNS as CELL_COLUMNS
 from harness.report.cells import TITLE, cell_blocks, cell_row, is_repeated
 from harness.report.explain import causes, explain, mark, needs_explaining
@@ -48,6 +49,7 @@ def page(result: ScenarioResult, past: History) -> str:
             word=words.verdict_word(result),
             cells=list(zip(COLUMNS[2:], row(result)[2:], strict=True)),
             drawing=timeline(past),
+            anatomies=anatomies(judgement.metrics.failover_steps, past.plan),
             groups=_groups(judgement, past),
             causes=causes(judgement.findings),
             outages=_outages(judgement.metrics.outages),
