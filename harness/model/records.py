@@ -394,7 +394,7 @@ class Closing(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"
     not_recovered: str = ""
     """Why the topology was not seen recovered within the limit; empty: it was."""
     unseen: tuple[str, ...] = ()
-    """Nodes that no observer had looked at for a while then, so nobody knows whether it had recovered."""
+    """Nodes that were not observed in time then, so nobody knows whether the topology had recovered."""
     peaks: dict[str, int] = {}
     """Bounds watched by the harness: connections_open, actors_busy, not_sent."""
 

@@ -7,12 +7,16 @@ on end. Deliberately not `master_link_status`, which says `up` for seconds into 
 Watched all the time, since a fault may wait for the recovery from the one before: each disturbance (a
 fault's effect, or a look that finds something missing) is followed by one `recovered` event once it is
 over. `why_not` is pure and says the first thing that is missing, for people.
+
+The trap: what a late observer did not see is no trouble of the topology. A `Trouble` names the nodes of which
+a look is missing, and one that somebody saw comes before it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from harness.model.inventory import SLOTS
 from harness.model.pacing import RECOVERED_FOR_S
@@ -34,6 +38,15 @@ LOOK_AGAIN_US = 2_000_000
 
 _TROUBLE = frozenset({"s_down", "o_down", "disconnected", "failover_in_progress", "reconf_inprog"})
 """Flags of SENTINEL MASTER that say that its sentinel is not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What keeps a topology from counting as recovered."""
+
+    said: str
+    unseen: tuple[str, ...] = ()
+    """Nodes of which too little was seen to tell: they may be well. Empty: somebody saw the trouble."""
 
 
 class RecoveryWatch:
@@ -113,19 +126,22 @@ class RecoveryWatch:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Nodes that nobody had looked at for a while at the last look: how they were is not known."""
+        """Nodes of which too little was seen at the last look: how they were is not known."""
         return self._unseen
 
     def _why_not(self, now_us: int, absent: frozenset[str]) -> str:
         known = self._collector.now(now_us)
-        self._unseen = unseen(known, self._context.plan, absent)
+        trouble = why_not(known, self._context.plan, absent)
+        self._unseen = unseen(known, self._context.plan, absent) or (
+            () if trouble is None else trouble.unseen
+        )
         if self._unseen:
             self._all_seen_from_us = None
         elif self._all_seen_from_us is None:
             self._all_seen_from_us = now_us
         if self._cut():
             return "a cut is in force"
-        return why_not(known, self._context.plan, absent)
+        return "" if trouble is None else trouble.said
 
     def _over(self) -> bool:
         """Whether there was a disturbance, and its recovery has been recorded."""
@@ -173,67 +189,81 @@ def _looked_at(known: TopologyView, node: str) -> bool:
     return view is not None and known.recent(view.done_us)
 
 
-def _does_not_answer(known: TopologyView, node: str, error: str | None) -> str:
+def _does_not_answer(known: TopologyView, node: str, error: str | None) -> Trouble:
     if not _looked_at(known, node):
-        return f"{node} was not observed for a second"
-    return f"{node} does not answer" + (f" ({error})" if error else "")
+        return Trouble(f"{node} was not observed for a second", unseen=(node,))
+    return Trouble(f"{node} does not answer" + (f" ({error})" if error else ""))
 
 
-def why_not(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
-    """The first thing that keeps this from being a recovered topology; empty: nothing does."""
+def why_not(known: TopologyView, plan: Plan, absent: frozenset[str]) -> Trouble | None:
+    """The first thing that keeps this from being a recovered topology, and of several one that was seen."""
+    unseen_first: Trouble | None = None
+    for trouble in _troubles(known, plan, absent):
+        if not trouble.unseen:
+            return trouble
+        unseen_first = unseen_first or trouble
+    return unseen_first
+
+
+def _troubles(known: TopologyView, plan: Plan, absent: frozenset[str]) -> Iterator[Trouble]:
+    """In the order in which they matter. Ends at a shard without a single primary that was seen."""
     for shard in sorted({node.shard for node in plan.data_nodes()}):
         nodes = sorted(members(known, plan, shard) - absent)
-        if missing := _shard_trouble(known, shard, nodes):
-            return missing
+        samples: dict[str, NodeSample] = {}
+        for name in nodes:
+            seen = known.newest(name)
+            if seen is None or not seen.reachable or seen.error:
+                yield _does_not_answer(known, name, seen.error if seen else None)
+                return
+            samples[name] = seen
+        primaries = [name for name, seen in samples.items() if seen.role == NodeRole.PRIMARY]
+        if len(primaries) != 1:
+            found = ", ".join(primaries) or "none"
+            yield Trouble(f"shard {shard}: expected one primary, found {found}")
+            return
+        primary = samples[primaries[0]]
+        yield from (
+            trouble
+            for name in nodes
+            if name != primary.node and (trouble := _replica_trouble(known, samples[name], primary))
+        )
     if clustered(plan):
-        return _cluster_trouble(known, plan, absent)
-    return _sentinel_trouble(known, plan, absent) if plan.sentinels() else ""
+        yield from _cluster_troubles(known, plan, absent)
+    elif plan.sentinels():
+        yield from _sentinel_troubles(known, plan, absent)
 
 
-def _shard_trouble(known: TopologyView, shard: int, nodes: list[str]) -> str:
-    samples: dict[str, NodeSample] = {}
-    for name in nodes:
-        seen = known.newest(name)
-        if seen is None or not seen.reachable or seen.error:
-            return _does_not_answer(known, name, seen.error if seen else None)
-        samples[name] = seen
-    primaries = [name for name, seen in samples.items() if seen.role == NodeRole.PRIMARY]
-    if len(primaries) != 1:
-        found = ", ".join(primaries) or "none"
-        return f"shard {shard}: expected one primary, found {found}"
-    primary = primaries[0]
-    for name in nodes:
-        if name != primary and (missing := _replica_trouble(known, samples[name], samples[primary])):
-            return missing
-    return ""
-
-
-def _replica_trouble(known: TopologyView, replica: NodeSample, primary: NodeSample) -> str:
+def _replica_trouble(known: TopologyView, replica: NodeSample, primary: NodeSample) -> Trouble | None:
     if replica.primary != primary.node:
-        return f"{replica.node} follows {replica.primary or 'an unknown address'} instead of {primary.node}"
+        return Trouble(
+            f"{replica.node} follows {replica.primary or 'an unknown address'} instead of {primary.node}"
+        )
     if replica.replid != primary.replid:
-        return f"{replica.node} does not have the replication id of {primary.node}"
-    reached = _offset_a_moment_ago(known, primary, replica.sent_us)
-    if reached is None:
-        return f"{primary.node} was not sampled before {replica.node}"
-    if replica.offset < reached:
-        return f"{replica.node} lacks {reached - replica.offset} bytes of {primary.node}"
-    return ""
+        return Trouble(f"{replica.node} does not have the replication id of {primary.node}")
+    lately, before = _offsets_around(known, primary, replica.sent_us - CATCH_UP_US, replica.sent_us)
+    if lately and replica.offset >= lately[0]:
+        return None
+    proved = bool(before) and replica.offset < before[-1]
+    unseen = () if proved else (primary.node,)
+    if not lately and not proved:
+        return Trouble(f"{primary.node} was not sampled before {replica.node}", unseen)
+    had = lately[0] if lately else before[-1]
+    return Trouble(f"{replica.node} lacks {had - replica.offset} bytes of {primary.node}", unseen)
 
 
-def _offset_a_moment_ago(known: TopologyView, primary: NodeSample, before_us: int) -> int | None:
-    """The oldest offset that the primary had shortly before `before_us`."""
-    offsets = [
-        seen.offset
-        for seen in known.samples[primary.node]
-        if seen.reachable
-        and seen.replid == primary.replid
-        and before_us - CATCH_UP_US <= seen.done_us <= before_us
-    ]
-    return offsets[0] if offsets else None
+def _offsets_around(
+    known: TopologyView, primary: NodeSample, since_us: int, until_us: int
+) -> tuple[list[int], list[int]]:
+    """The primary's offsets between two moments, and before the first one."""
+    lately: list[int] = []
+    before: list[int] = []
+    for seen in known.samples[primary.node]:
+        if seen.reachable and seen.replid == primary.replid and seen.done_us <= until_us:
+            (before if seen.done_us < since_us else lately).append(seen.offset)
+    return lately, before
 
 
-def _sentinel_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
+def _sentinel_troubles(known: TopologyView, plan: Plan, absent: frozenset[str]) -> Iterator[Trouble]:
     shard = next(node.shard for node in plan.data_nodes() if guarded(plan, node.shard))
     primary = next(
         name
@@ -243,22 +273,21 @@ def _sentinel_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -
     for sentinel in (node.name for node in plan.sentinels() if node.name not in absent):
         view = known.sentinels.get(sentinel)
         if view is None or view.error or not known.recent(view.done_us):
-            return _does_not_answer(known, sentinel, view.error if view else None)
-        if view.primary != primary:
-            return f"{sentinel} names {view.primary or 'an unknown address'} as the primary, not {primary}"
-        if trouble := view.flags & _TROUBLE:
-            return f"{sentinel} says of {primary}: {' '.join(sorted(trouble))}"
-    return ""
+            yield _does_not_answer(known, sentinel, view.error if view else None)
+        elif view.primary != primary:
+            named = view.primary or "an unknown address"
+            yield Trouble(f"{sentinel} names {named} as the primary, not {primary}")
+        elif trouble := view.flags & _TROUBLE:
+            yield Trouble(f"{sentinel} says of {primary}: {' '.join(sorted(trouble))}")
 
 
-def _cluster_trouble(known: TopologyView, plan: Plan, absent: frozenset[str]) -> str:
+def _cluster_troubles(known: TopologyView, plan: Plan, absent: frozenset[str]) -> Iterator[Trouble]:
     for observer in sorted(node.name for node in plan.data_nodes() if node.name not in absent):
         view = known.clusters.get(observer)
         if view is None or view.error or not known.recent(view.done_us):
-            return f"{observer} does not report how it sees the cluster"
-        if missing := _view_trouble(known, plan, view, absent):
-            return f"{observer} {missing}"
-    return ""
+            yield Trouble(f"{observer} does not report how it sees the cluster")
+        elif missing := _view_trouble(known, plan, view, absent):
+            yield Trouble(f"{observer} {missing}")
 
 
 def _view_trouble(known: TopologyView, plan: Plan, view: ClusterView, absent: frozenset[str]) -> str:

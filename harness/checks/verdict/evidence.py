@@ -216,7 +216,7 @@ def _audit(history: History) -> Iterator[Gap]:
     if history.closing is not None and history.closing.not_recovered:
         unseen = ", ".join(history.closing.unseen)
         said = (
-            f"it is not known whether the topology recovered: no observer reached {unseen}"
+            f"it is not known whether the topology recovered: {unseen} not observed in time"
             if unseen
             else f"the topology did not recover: {history.closing.not_recovered}"
         )

@@ -245,7 +245,7 @@ def test_outage_at_which_nobody_looked_is_not_shown() -> None:
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.findings == ()
     assert (
-        "it is not known whether the topology recovered: no observer reached redis-2, redis-3"
+        "it is not known whether the topology recovered: redis-2, redis-3 not observed in time"
         in judgement.evidence
     )
 

@@ -69,7 +69,12 @@ def judged(
     absent: Iterable[str] = (),
     plan: Plan = PLAN,
 ) -> str:
-    return why_not(known(samples, sentinels), plan, frozenset(absent))
+    return said(known(samples, sentinels), plan, absent)
+
+
+def said(seen: TopologyView, plan: Plan, absent: Iterable[str] = ()) -> str:
+    trouble = why_not(seen, plan, frozenset(absent))
+    return "" if trouble is None else trouble.said
 
 
 def test_topology_in_which_everybody_agrees_is_recovered() -> None:
@@ -124,6 +129,45 @@ def test_replica_under_load_needs_what_its_primary_had_before() -> None:
         samples |= {name: (following(name, offset=offset),) for name in ("redis-2", "redis-3")}
         assert missing in judged(samples, sentinels)
         assert bool(missing) == bool(judged(samples, sentinels))
+
+
+@pytest.mark.parametrize(
+    ("primary_ago_ms", "offset", "said_of_it", "unseen"),
+    [
+        ((900, 400), 599, "redis-3 lacks 1 bytes of redis-1", ("redis-1",)),
+        ((900, 502, 400), 497, "redis-3 lacks 103 bytes of redis-1", ()),
+        ((900, 501, 400), 498, "redis-3 lacks 1 bytes of redis-1", ("redis-1",)),
+        ((900, 600), 399, "redis-3 lacks 1 bytes of redis-1", ()),
+        ((900, 600), 400, "redis-1 was not sampled before redis-3", ("redis-1",)),
+        ((), 1000, "redis-1 was not sampled before redis-3", ("redis-1",)),
+    ],
+)
+def test_lag_is_proved_by_what_the_primary_had_half_a_second_before(
+    primary_ago_ms: tuple[int, ...], offset: int, said_of_it: str, unseen: tuple[str, ...]
+) -> None:
+    """A late observer has no sample of the primary that is old enough, or none at all: the replica may be
+    well, and nobody knows. What the primary had more than half a second before must be there."""
+    samples, sentinels = healthy()
+    samples["redis-1"] = (
+        *(a.sample("redis-1", "primary", NOW_US - ago * 1000, offset=1000 - ago) for ago in primary_ago_ms),
+        a.sample("redis-1", "primary", NOW_US + 1, offset=1000),
+    )
+    samples["redis-3"] = (following("redis-3", offset=offset),)
+    trouble = why_not(known(samples, sentinels), PLAN, frozenset({"redis-2"}))
+    assert trouble is not None
+    assert (trouble.said, trouble.unseen) == (said_of_it, unseen)
+
+
+def test_trouble_that_somebody_saw_comes_before_what_nobody_saw() -> None:
+    """Whatever a late observer missed, a sentinel that names another primary proves that it is not over."""
+    samples, sentinels = healthy()
+    samples["redis-1"] = (a.sample("redis-1", "primary", NOW_US + 1),)
+    assert judged(samples, sentinels) == "redis-1 was not sampled before redis-2"
+    sentinels |= {"sentinel-2": view("sentinel-2", "redis-2")}
+    trouble = why_not(known(samples, sentinels), PLAN, frozenset())
+    assert trouble is not None
+    assert trouble.unseen == ()
+    assert trouble.said == "sentinel-2 names redis-2 as the primary, not redis-1"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +253,7 @@ def seen_by(observer: str, **nodes: ClusterNode) -> ClusterView:
 def test_cluster_in_which_every_view_agrees_is_recovered() -> None:
     """All slots served, nobody flagged, in the eyes of every node."""
     assert sum(node.slots for node in cluster_nodes().values()) == SLOTS
-    assert why_not(cluster_picture(), CLUSTER, frozenset()) == ""
+    assert said(cluster_picture(), CLUSTER) == ""
 
 
 @pytest.mark.parametrize(
@@ -235,14 +279,14 @@ def test_cluster_node_that_sees_it_otherwise_is_what_is_missing(
     """One node's view is enough to say that it is not over."""
     change = {name.replace("_", "-"): node for name, node in change.items()}
     found = cluster_picture(**{"redis-4": seen_by("redis-4", **change)})
-    assert why_not(found, CLUSTER, frozenset()) == missing
+    assert said(found, CLUSTER) == missing
 
 
 def test_cluster_node_without_a_view_is_what_is_missing() -> None:
     """A node that loads its data does not report how it sees the cluster."""
     silent = ClusterView(observer="redis-4", sent_us=NOW_US, done_us=NOW_US, error="LOADING")
     found = cluster_picture(**{"redis-4": silent})
-    assert why_not(found, CLUSTER, frozenset()) == "redis-4 does not report how it sees the cluster"
+    assert said(found, CLUSTER) == "redis-4 does not report how it sees the cluster"
 
 
 def test_primary_is_who_the_majority_of_answering_sentinels_names() -> None:
@@ -293,9 +337,9 @@ def test_migrated_replica_belongs_to_the_shard_that_it_follows() -> None:
     moved = replace(found, samples=samples, answers=answers, shards={"redis-5": 1})
     assert members(moved, CLUSTER, 1) == {"redis-1", "redis-4", "redis-5"}
     assert members(moved, CLUSTER, 2) == {"redis-2"}
-    assert why_not(moved, CLUSTER, frozenset({"redis-4"})) == ""
+    assert said(moved, CLUSTER, {"redis-4"}) == ""
     planned = replace(moved, shards={})
-    assert why_not(planned, CLUSTER, frozenset({"redis-4"})) == "redis-5 follows redis-1 instead of redis-2"
+    assert said(planned, CLUSTER, {"redis-4"}) == "redis-5 follows redis-1 instead of redis-2"
 
 
 def test_primary_of_a_cluster_shard_is_who_owns_its_slots_for_most() -> None:
@@ -357,6 +401,18 @@ class Watched:
                 self.collector.saw_sample(a.sample(name, role, now_us - 2000, primary=followed))
             for name in set(SENTINELS) - {self.unlooked}:
                 self.collector.saw_sentinel(view(name, primary, now_us))
+            self.watch.look()
+
+    def pass_time_observed_late(self, turns: int, *, offset: int) -> None:
+        """Every node answers once in 0.9 s, the replicas just before the primary."""
+        for _ in range(turns):
+            self.clock.at_us += 900_000
+            now_us = self.clock.at_us
+            for name in NODES[1:]:
+                self.collector.saw_sample(following(name, t_us=now_us - 4000, offset=offset))
+            self.collector.saw_sample(a.sample("redis-1", "primary", now_us - 2000))
+            for name in SENTINELS:
+                self.collector.saw_sentinel(view(name, "redis-1", now_us))
             self.watch.look()
 
     def told(self) -> list[int]:
@@ -449,6 +505,32 @@ def test_nobody_gives_up_on_what_nobody_looked_at(unlooked: str) -> None:
 
     assert in_fake_time(wait()) == f"{unlooked} was not observed for a second"
     assert run.watch.unseen == (unlooked,)
+
+
+@pytest.mark.parametrize(
+    ("offset", "missing", "unseen"),
+    [
+        (100, "redis-1 was not sampled before redis-2", ("redis-1",)),
+        (99, "redis-2 lacks 1 bytes of redis-1", ()),
+    ],
+)
+def test_replica_whose_primary_is_sampled_too_late_is_unknown_unless_it_lags(
+    offset: int, missing: str, unseen: tuple[str, ...]
+) -> None:
+    """Samples that come once in 0.9 s do not show that a replica follows. They can show that it does not."""
+    run = Watched()
+    run.pass_time(1)
+    run.pass_time_observed_late(3, offset=offset)
+
+    async def wait() -> str:
+        waiting = asyncio.create_task(run.watch.recovered(within_s=0.5))
+        for _ in range(4):
+            await asyncio.sleep(0.06)
+            run.pass_time_observed_late(1, offset=offset)
+        return await asyncio.wait_for(waiting, 1)
+
+    assert in_fake_time(wait()) == missing
+    assert run.watch.unseen == unseen
 
 
 def test_observer_that_comes_back_after_the_deadline_is_heard() -> None:
