@@ -45,6 +45,8 @@ class Deed:
     betrays: StepKind | None = None
     """The step whose ack was a lie; only an operation that got it can be wronged. None: none was."""
     cause: Cause = Cause.NOT_DETERMINED
+    begun_us: int = 0
+    """The node cannot have been told before; 0: nobody asks."""
     at_us: int = 0
 
 
@@ -162,17 +164,25 @@ def betrayed(past: History, deed: Deed) -> Operation | None:
 def looked_in_time(past: History, deed: Deed, wronged: Operation, heals: Callable[[Step], bool]) -> bool:
     """Whether somebody looked at the session after the wronged operation and before it was put right
     again. If it never was, the audit has looked."""
-    since_us, healed_us, looks_us = max(wronged.done_us or 0, deed.at_us), float("inf"), []
+    return bool(looks_in_time(past, deed, wronged, heals))
+
+
+def looks_in_time(past: History, deed: Deed, wronged: Operation, heals: Callable[[Step], bool]) -> list[int]:
+    """How long each of these looks took, in µs."""
+    since_us, healed_us = max(wronged.done_us or 0, deed.at_us), float("inf")
+    looks = [
+        (one.sent_us, one.done_us) for one in past.valid_audit() if one.session == deed.session and one.saw
+    ]
     for operation in past.operations:
         if operation.session != deed.session or operation.sent_us is None:
             continue
         for step in operation.steps:
             sent_us = operation.sent_us if step.sent_us is None else step.sent_us
             if step.saw and sent_us > since_us:
-                looks_us.append(sent_us)
+                looks.append((sent_us, step.done_us or operation.done_us or sent_us))
             if heals(step) and operation.id != wronged.id and (operation.done_us or 0) > deed.at_us:
                 healed_us = min(healed_us, sent_us)
-    return healed_us == float("inf") or any(look_us <= healed_us for look_us in looks_us)
+    return [done_us - sent_us for sent_us, done_us in looks if sent_us <= healed_us]
 
 
 def one_of(*names: str) -> frozenset[str]:

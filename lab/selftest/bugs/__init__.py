@@ -13,6 +13,7 @@ from lab.selftest.bugs.lifetimes import (
     RealEviction,
     ShortenedTimeout,
     SilentEviction,
+    SlightlyStretchedTimeout,
     StretchedTimeout,
     UndoneDelete,
 )
@@ -29,6 +30,7 @@ BUGS: tuple[type[Bug], ...] = (
     ForgottenTimeout,
     ShortenedTimeout,
     StretchedTimeout,
+    SlightlyStretchedTimeout,
     SilentEviction,
     RealEviction,
     DoubledLock,

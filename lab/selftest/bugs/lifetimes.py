@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from harness.checks.facts.timelines import NOTICEABLE_US
 from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Cause, Outcome, StepKind
 from harness.redis_wire.keys import index_key, session_key
-from lab.selftest.mischief import QUIET_MIX, Bug, Deed, Setting, looked_in_time, one_of
+from lab.selftest.mischief import QUIET_MIX, Bug, Deed, Setting, looked_in_time, looks_in_time, one_of
 from lab.selftest.proxy import Upstream
 from lab.selftest.resp import Command, encoded, parsed
 
-SMALL_SHARE = 0.5
-"""Of the stretched timeouts, those that are stretched by no more than what must be found."""
+LEAST_MS = 100
+"""The smallest stretch of a timeout that must be found on every engine."""
 
 
 class UndoneDelete(Bug):
@@ -106,6 +107,7 @@ class WrongTimeout(Bug):
         assert command.session is not None
         instead = self.instead(command.words[1], int(command.words[2]))
         changed = [*commands[:which], Command.of(*instead), *commands[which + 1 :]]
+        begun_us = self.now_us()
         replies = await upstream.ask(changed)
         if commands[0].name != "MULTI" and parsed(replies[which]) == 0:
             if not await self.node.exists(command.words[1]):
@@ -114,7 +116,8 @@ class WrongTimeout(Bug):
             replies[which] = encoded(1)
         did = f"{' '.join(command.words)} became {' '.join(instead)}"
         kind = StepKind.CREATE if commands[0].name == "MULTI" else StepKind.TOUCH
-        self.done(Deed(session=command.session, did=did, names=one_of(self.finding), betrays=kind))
+        names = one_of(self.finding)
+        self.done(Deed(session=command.session, did=did, names=names, betrays=kind, begun_us=begun_us))
         return replies
 
     def instead(self, key: str, timeout_s: int) -> tuple[str, ...]:
@@ -149,9 +152,23 @@ class StretchedTimeout(WrongTimeout):
     finding = "outlived-timeout"
 
     def instead(self, key: str, timeout_s: int) -> tuple[str, ...]:
-        """By 100 ms, the least that must be found on every engine, or by much more."""
-        by_ms = 100.0 if self.dice.random() < SMALL_SHARE else timeout_s * self.dice.uniform(50.0, 4000.0)
-        return ("PEXPIRE", key, str(timeout_s * 1000 + int(by_ms)))
+        return ("PEXPIRE", key, str(timeout_s * 1000 + int(timeout_s * self.dice.uniform(50.0, 4000.0))))
+
+
+class SlightlyStretchedTimeout(StretchedTimeout):
+    name = "slightly-stretched-ttl"
+    title = f"stretches a TTL by {LEAST_MS} ms"
+
+    def instead(self, key: str, timeout_s: int) -> tuple[str, ...]:
+        return ("PEXPIRE", key, str(timeout_s * 1000 + LEAST_MS))
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """A client knows that an EXPIRE was executed before its reply, and a PTTL after it was sent. The time
+        that a reply and a look took hides as much of the stretch."""
+        looks_us = looks_in_time(past, deed, operation, lambda step: step.does is StepKind.TOUCH)
+        answered_us = max(step.done_us or 0 for step in operation.steps if step.does is deed.betrays)
+        spare_us = LEAST_MS * 1000 - NOTICEABLE_US - (answered_us - deed.begun_us)
+        return any(look_us < spare_us for look_us in looks_us)
 
 
 class SilentEviction(Bug):

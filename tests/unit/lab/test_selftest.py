@@ -10,9 +10,12 @@ import pytest
 from harness.checks.judge import judge
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide, Outcome, StepKind, Verdict
+from lab.past import Past
+from lab.records import us
 from lab.selftest.bugs import BUGS
+from lab.selftest.bugs.lifetimes import SlightlyStretchedTimeout
 from lab.selftest.faulted import FAULTS, Fault, fault_named, scenario
-from lab.selftest.mischief import Deed, one_of
+from lab.selftest.mischief import Deed, betrayed, one_of
 from lab.selftest.model import Model
 from lab.selftest.resp import Command, encoded, messages, parsed, write_in
 from lab.selftest.seeded import Seeded, held_against, plan_of
@@ -170,6 +173,46 @@ def test_run_without_a_chance_is_repeated_and_never_counted() -> None:
         Done(job=again, bug=Seeded(bug="stale-read", seed=2, bit=True, found=True, named=True, caused=True))
     )
     assert [row.met for row in tally.rows() if row.name.startswith("bug")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("reply_took_s", "touched_again_at_s", "looks_took_s", "shows"),
+    [
+        (0.045, None, 0.0, True),
+        (0.055, None, 0.0, False),
+        (0.055, 3.0, 0.0, False),
+        (0.045, 3.0, 0.004, True),
+        (0.045, 3.0, 0.006, False),
+        (0.045, 2.04, 0.02, False),
+    ],
+)
+def test_stretch_by_the_least_shows_if_clients_were_answered_in_time(
+    reply_took_s: float, touched_again_at_s: float | None, looks_took_s: float, shows: bool
+) -> None:
+    """100 ms less the 50 ms that nobody notices, less what the reply and the look took. What the bug says of
+    it holds for the judge too: a stretch that shows is found, and one that cannot be known is not."""
+    past = Past(idle_s=300.0, engine="Redis 6.2.14")
+    ann = past.log_in("ann", 1.0)
+    past.touch(ann, 2.0, attempts=[(2.0, 2.0, 2.0 + reply_took_s)])
+    past.edit(ann, 2.0001, lambda found: setattr(found, "ends_us", found.ends_us + 100_000))
+    past.read(ann, 2.1, attempts=[(2.1, 2.1 + looks_took_s, 2.1 + looks_took_s)])
+    if touched_again_at_s is not None:
+        done_s = touched_again_at_s + looks_took_s
+        past.touch(ann, touched_again_at_s, attempts=[(touched_again_at_s, done_s, done_s)])
+    history = past.history()
+    deed = Deed(
+        session=ann,
+        did="stretched",
+        names=one_of("outlived-timeout"),
+        betrays=StepKind.TOUCH,
+        begun_us=us(2.0),
+        at_us=us(2.001),
+    )
+    operation = betrayed(history, deed)
+    assert operation is not None
+    bug = SlightlyStretchedTimeout.__new__(SlightlyStretchedTimeout)
+    assert bug.shows(history, deed, operation) is shows
+    assert ("outlived-timeout" in {one.name for one in judge(history).findings}) is shows
 
 
 def test_every_bug_has_a_name_of_its_own() -> None:
