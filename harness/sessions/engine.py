@@ -15,24 +15,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.clock import Clock
+from harness.model.application import Application, Asked, Carried, Session
 from harness.model.plan import Plan
-from harness.model.records import Connection, Event, Operation
+from harness.model.records import Connection, Event, Operation, Step
 from harness.model.seams import Recorder, Topology
+from harness.model.told import ERROR, PLEASE_LOG_IN, PUT_OUT
 from harness.model.words import OperationKind, Outcome, Phase
 from harness.objects.kind import KeptObject
-from harness.redis_wire.keys import session_key, witness_key
-from harness.sessions import BEHAVIOURS, log_in_of
 from harness.sessions.actors import Actor, Due, User
 from harness.sessions.arrivals import Turn, log_in_dice, turns
 from harness.sessions.counters import Counters, Snapshot
-from harness.sessions.exchange import CURRENT, Recording
 from harness.sessions.fleet import Fleet
-from harness.sessions.request import ERROR, PLEASE_LOG_IN, Behaviour, Request, Rules, Session
-from harness.sessions.web_server import WebServer
 from harness.tasks import end
 
 T = TypeVar("T")
@@ -48,8 +45,16 @@ GRACE_S = 1.0
 
 
 class LoadEngine:
-    def __init__(self, plan: Plan, topology: Topology, record: Recorder, clock: Clock) -> None:
-        deployment, workload = plan.scenario.deployment, plan.scenario.workload
+    def __init__(
+        self,
+        plan: Plan,
+        topology: Topology,
+        record: Recorder,
+        clock: Clock,
+        application: Application | None = None,
+    ) -> None:
+        """`application`: what the load drives; by default the session store in this process."""
+        workload = plan.scenario.workload
         self.operations = 0
         """Operations recorded so far, those never sent included."""
         self._plan = plan
@@ -57,16 +62,7 @@ class LoadEngine:
         self._record = record
         self._clock = clock
         self._now_us = clock.now_us
-        self._fleet = Fleet(plan, topology, record, clock)
-        self._rules = Rules(
-            idle_timeout_s=workload.idle_timeout_s,
-            witnesses=workload.witnesses,
-            guarded_writes=workload.guarded_writes,
-            transactions=workload.transactions,
-            cluster=self._fleet.cluster,
-            wait_replicas=deployment.client.wait_replicas,
-            wait_timeout_ms=round(deployment.client.wait_timeout_s * 1000),
-        )
+        self._fleet: Application = application or Fleet(plan, topology, record, clock)
         users = [User(f"u{number}") for number in range(workload.users)]
         active = max(1, min(len(users), round(workload.users * workload.active_share)))
         self._actors = [Actor(number, users[number % active]) for number in range(max(plan.actors, active))]
@@ -75,7 +71,7 @@ class LoadEngine:
         self._phase = Phase.SEED
         self._counters = Counters()
         self._ids = itertools.count(1)
-        self._log_in = log_in_of(workload.mix)
+        self._log_in = self._fleet.log_in
         self._log_in_dice = log_in_dice(plan.seed)
         self._sessions: list[Session] = []
         self._objects: dict[str, KeptObject] = {}
@@ -180,7 +176,7 @@ class LoadEngine:
 
     async def _turn_of(self, actor: Actor, due: Due) -> None:
         told = await self._perform(actor, due)
-        if told == PLEASE_LOG_IN and actor.user.session is None:
+        if told in PUT_OUT and actor.user.session is None:
             actor.owed += 1
             again = Due(self._now_us(), self._log_in, due.web_server, next(self._log_in_dice), self._phase)
             await self._perform(actor, again)
@@ -194,42 +190,30 @@ class LoadEngine:
     # ---------------------------------------------------------------- one operation
 
     async def _perform(self, actor: Actor, due: Due) -> str:
-        user = actor.user
-        behaviour = BEHAVIOURS[due.behaviour]
+        user, fleet = actor.user, self._fleet
         name = due.behaviour
         number = next(self._ids)
         session, replaced = user.session, None
-        if not behaviour.needs_session or session is None:
-            behaviour, name = BEHAVIOURS[self._log_in], self._log_in
-            session = self._new_session(user.name, number, due.dice)
-        elif behaviour.kind is OperationKind.LOGIN:
-            replaced, session = session, self._new_session(user.name, number, due.dice)
-        server = self._fleet.serving(due.web_server)
-        recording = Recording()
-        request = Request(
-            number,
-            user.name,
-            session,
-            due.dice,
-            self._workload.options.get(name, {}),
-            self._rules,
-            server.store,
-            recording,
-            user.earlier,
-            replaced,
-        )
-        CURRENT.set(recording)
+        if not fleet.needs_session(name) or session is None:
+            name = self._log_in
+            session = fleet.new_session(user.name, number, due.dice)
+        elif fleet.kind(name) is OperationKind.LOGIN:
+            replaced, session = session, fleet.new_session(user.name, number, due.dice)
+        kind = fleet.kind(name)
+        server = fleet.serving(due.web_server)
+        asked = Asked(number, name, user.name, session, due.dice, user.earlier, replaced)
+        request = fleet.request(server, asked)
         side, sent_us = server.side, self._now_us()
         self._in_flight += 1
         self._busy_peak = max(self._busy_peak, self._in_flight)
         told, crash = ERROR, ""
         try:
-            told = await behaviour.carry_out(request)
+            told = await request.carry_out()
         except Exception as error:  # noqa: BLE001 - the actor loop: our bug becomes a recorded unknown
             crash = f"{type(error).__name__}: {error}"
         finally:
             self._in_flight -= 1
-            outcome = Outcome.UNKNOWN if crash else _outcome_of(request)
+            outcome = Outcome.UNKNOWN if crash else _outcome_of(request.steps)
             self._write_down(
                 Operation(
                     id=number,
@@ -237,11 +221,11 @@ class LoadEngine:
                     web_server=server.name,
                     client_side=side,
                     behaviour=name,
-                    kind=behaviour.kind,
+                    kind=kind,
                     user=user.name,
                     session=session.id,
                     key=session.key,
-                    shard=session.shard if request.about is None else self._fleet.shard_of_key(request.about),
+                    shard=request.shard,
                     generation=0 if session.generation == number else session.generation,
                     due_us=due.at_us,
                     sent_us=sent_us,
@@ -250,51 +234,46 @@ class LoadEngine:
                     told=told,
                     phase=due.phase,
                     steps=tuple(request.steps),
-                    attempts=tuple(recording.attempts),
+                    attempts=tuple(request.attempts),
                 )
             )
             if crash:
-                self._crashed(server, number, name, crash)
+                self._crashed(server.name, number, name, crash)
             if outcome is Outcome.UNKNOWN:
                 actor.reborn()
             if request.changed:
                 self._keep_in_mind(request)
-            self._react(user, request, behaviour, outcome, told)
-            await recording.over()
+            self._react(user, asked, kind, outcome, told)
+            await request.over()
         return told
 
-    def _keep_in_mind(self, request: Request) -> None:
+    def _keep_in_mind(self, request: Carried) -> None:
         for kept, key in request.changed:
             if key not in self._objects:
                 self._objects[key] = KeptObject(kept, key, self._fleet.shard_of_key(key))
 
-    def _react(self, user: User, request: Request, behaviour: Behaviour, outcome: Outcome, told: str) -> None:
+    def _react(self, user: User, asked: Asked, kind: OperationKind, outcome: Outcome, told: str) -> None:
         """What the user's browser remembers afterwards."""
-        session = request.session
-        if behaviour.kind is OperationKind.LOGIN and told != PLEASE_LOG_IN:
+        session = asked.session
+        if kind is OperationKind.LOGIN and told != PLEASE_LOG_IN:
             if outcome is not Outcome.REJECTED:
                 self._sessions.append(session)
             if outcome is Outcome.ACKED:
                 user.has(session)
-        elif user.session is (request.replaces or session) and (
-            told == PLEASE_LOG_IN or (behaviour.kind is OperationKind.LOGOUT and outcome is Outcome.ACKED)
+        elif user.session is (asked.replaces or session) and (
+            told in PUT_OUT or (kind is OperationKind.LOGOUT and outcome is Outcome.ACKED)
         ):
             user.has(None)
-
-    def _new_session(self, user: str, operation: int, dice: int) -> Session:
-        sid = f"{dice:032x}"
-        key = session_key(sid)
-        return Session(sid, user, operation, self._fleet.shard_of_key(key), key, witness_key(sid))
 
     def _write_down(self, operation: Operation) -> None:
         self.operations += 1
         self._record(operation)
         self._counters.count(operation.behaviour, operation.outcome, operation.done_us or operation.due_us)
 
-    def _crashed(self, server: WebServer, number: int, behaviour: str, crash: str) -> None:
+    def _crashed(self, server: str, number: int, behaviour: str, crash: str) -> None:
         self._counters.crashes += 1
         detail = f"operation {number}, {behaviour}: {crash}"[:300]
-        self._record(Event(source=server.name, name="behaviour-crashed", t_us=self._now_us(), detail=detail))
+        self._record(Event(source=server, name="behaviour-crashed", t_us=self._now_us(), detail=detail))
 
     # ---------------------------------------------------------------- phases and faults
 
@@ -320,7 +299,7 @@ class LoadEngine:
                 web_server=server.name,
                 client_side=server.side,
                 behaviour=due.behaviour,
-                kind=BEHAVIOURS[due.behaviour].kind,
+                kind=self._fleet.kind(due.behaviour),
                 user=actor.user.name,
                 session=session.id if session else "",
                 key=session.key if session else "",
@@ -338,16 +317,18 @@ class LoadEngine:
 
     def kill_web_server(self, name: str) -> str:
         """Reset its connections and take it out of service; call from another thread."""
-        server = self._fleet.named(name)
-        reset = self._from_outside(server.kill())
-        return f"{name} is gone: {reset} connections reset"
+        return self._from_outside(self._fleet.kill(name))
 
     def start_web_server(self, name: str) -> None:
-        self._from_outside(self._fleet.named(name).start())
+        self._from_outside(self._fleet.start_again(name))
 
     def _from_outside(self, coroutine: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None, "seed() or drive() comes first"
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10.0)
+
+    async def audit(self, *, within_s: float) -> bool:
+        """Ask for every session at the front door, where an application has one. False: the nodes tell."""
+        return await self._fleet.audit(self.sessions(), within_s=within_s)
 
     # ---------------------------------------------------------------- what others may ask
 
@@ -390,10 +371,10 @@ class LoadEngine:
         )
 
 
-def _outcome_of(request: Request) -> Outcome:
+def _outcome_of(carried: Sequence[Step]) -> Outcome:
     """The operation's outcome is its deciding step's; of several, the least certain one's. Without
     any, it is that of the step that kept it from deciding."""
-    steps = [step for step in request.steps if step.deciding] or request.steps[-1:]
+    steps = [step for step in carried if step.deciding] or carried[-1:]
     outcomes = [step.outcome for step in steps]
     if Outcome.UNKNOWN in outcomes or not outcomes:
         return Outcome.UNKNOWN

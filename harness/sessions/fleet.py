@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from redis.exceptions import RedisError
 
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
+from harness.model.application import Asked, Server, Session, Sides
 from harness.model.credentials import client_login, sentinel_login
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
-from harness.model.records import Connection
+from harness.model.records import Attempt, Connection, Step
 from harness.model.seams import Recorder, Topology
-from harness.model.words import NodePurpose, NodeRole
-from harness.redis_wire.keys import slot
+from harness.model.words import NodePurpose, NodeRole, OperationKind
+from harness.objects.kind import ObjectKind
+from harness.redis_wire.keys import session_key, slot, witness_key
+from harness.sessions import BEHAVIOURS, log_in_of
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.discovery import Client, Surroundings
+from harness.sessions.exchange import CURRENT, Recording
+from harness.sessions.request import Behaviour, Request, Rules
 from harness.sessions.web_server import WebServer
 
 STARTS_WITHIN_S = 15.0
@@ -56,9 +60,10 @@ class Fleet:
         ]
         self._shard_of_node = shards
         self._shard_of_slot: list[int] = []
-        self._partitions: dict[int, Mapping[str, str]] = {}
-        """Fault number -> web server -> side; the newest last."""
-        self._partitions_lock = threading.Lock()
+        self._sides = Sides()
+        self.log_in = log_in_of(plan.scenario.workload.mix)
+        self._options = plan.scenario.workload.options
+        self._rules = _rules(plan, cluster=self.cluster)
 
     async def start(self) -> None:
         for server in self._servers:
@@ -98,17 +103,48 @@ class Fleet:
         return next(server for server in self._servers if server.name == name)
 
     def set_sides(self, fault: int, sides: Mapping[str, str]) -> None:
-        """`with-primary` or `rest` for each web server in a fault's partition; none: it is over.
+        """On which side of a fault's partition each web server is; none: that partition is over."""
+        self._sides.set(fault, sides)
+        for server in self._servers:
+            server.side = self._sides.of(server.name)
 
-        In several partitions at once a web server is where the newest puts it; in none: `all`.
-        """
-        with self._partitions_lock:
-            self._partitions.pop(fault, None)
-            if sides:
-                self._partitions[fault] = sides
-            for server in self._servers:
-                told = [known[server.name] for known in self._partitions.values() if server.name in known]
-                server.side = told[-1] if told else "all"
+    def kind(self, behaviour: str) -> OperationKind:
+        return BEHAVIOURS[behaviour].kind
+
+    def needs_session(self, behaviour: str) -> bool:
+        return BEHAVIOURS[behaviour].needs_session
+
+    def new_session(self, user: str, operation: int, dice: int) -> Session:
+        sid = f"{dice:032x}"
+        key = session_key(sid)
+        return Session(sid, user, operation, self.shard_of_key(key), key, witness_key(sid))
+
+    def request(self, server: Server, asked: Asked) -> StoreOperation:
+        assert isinstance(server, WebServer)
+        recording = Recording()
+        request = Request(
+            asked.operation,
+            asked.user,
+            asked.session,
+            asked.dice,
+            self._options.get(asked.behaviour, {}),
+            self._rules,
+            server.store,
+            recording,
+            asked.earlier,
+            asked.replaces,
+        )
+        return StoreOperation(BEHAVIOURS[asked.behaviour], request, recording, self.shard_of_key)
+
+    async def kill(self, name: str) -> str:
+        reset = await self.named(name).kill()
+        return f"{name} is gone: {reset} connections reset"
+
+    async def start_again(self, name: str) -> None:
+        await self.named(name).start()
+
+    async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:  # noqa: ARG002 - the nodes tell
+        return False
 
     def unanswered(self) -> list[Connection]:
         """Closed connections with an attempt that never got its reply."""
@@ -120,6 +156,61 @@ class Fleet:
     async def close(self) -> None:
         for server in self._servers:
             await server.close()
+
+
+class StoreOperation:
+    """One behaviour on the session store, carried out in this process."""
+
+    __slots__ = ("_behaviour", "_recording", "_request", "_shard_of_key")
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        request: Request,
+        recording: Recording,
+        shard_of_key: Callable[[str], int],
+    ) -> None:
+        self._behaviour = behaviour
+        self._request = request
+        self._recording = recording
+        self._shard_of_key = shard_of_key
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        return self._request.steps
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        return self._recording.attempts
+
+    @property
+    def changed(self) -> Sequence[tuple[ObjectKind, str]]:
+        return self._request.changed
+
+    @property
+    def shard(self) -> int:
+        about = self._request.about
+        return self._request.session.shard if about is None else self._shard_of_key(about)
+
+    async def carry_out(self) -> str:
+        CURRENT.set(self._recording)
+        return await self._behaviour.carry_out(self._request)
+
+    async def over(self) -> None:
+        await self._recording.over()
+
+
+def _rules(plan: Plan, *, cluster: bool) -> Rules:
+    workload, client = plan.scenario.workload, plan.scenario.deployment.client
+    return Rules(
+        idle_timeout_s=workload.idle_timeout_s,
+        witnesses=workload.witnesses,
+        guarded_writes=workload.guarded_writes,
+        transactions=workload.transactions,
+        cluster=cluster,
+        wait_replicas=client.wait_replicas,
+        wait_timeout_ms=round(client.wait_timeout_s * 1000),
+    )
 
 
 def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundings:

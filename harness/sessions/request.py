@@ -11,8 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.model.application import Session
 from harness.model.records import Step
 from harness.model.scenario import Declaration, OptionValue
+from harness.model.told import (
+    ERROR,
+    OK,
+    PLEASE_LOG_IN,
+    REFUSED,
+    SIGNED_OUT,
+    TRY_LATER,
+    WRONG_USER,
+    told_by,
+)
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.kind import CHANGES, ObjectKind
 from harness.sessions import commands as redis_commands
@@ -20,13 +31,22 @@ from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import LOOKS, READS, deciding, settle
 from harness.sessions.store import Store
 
-OK = "ok"
-SIGNED_OUT = "signed out"
-PLEASE_LOG_IN = "please log in"
-WRONG_USER = "somebody else's session"
-ERROR = "error"
-TRY_LATER = "try later"
-REFUSED = "refused"
+__all__ = [
+    "ERROR",
+    "OK",
+    "PLEASE_LOG_IN",
+    "REFUSED",
+    "SIGNED_OUT",
+    "TRY_LATER",
+    "WRONG_USER",
+    "Behaviour",
+    "Request",
+    "Rules",
+    "Session",
+    "fields_of",
+    "told_by",
+]
+"""What a behaviour needs: its request, and the words that it tells the user."""
 
 
 class Behaviour(Protocol):
@@ -39,18 +59,6 @@ class Behaviour(Protocol):
     async def carry_out(self, request: Request) -> str:
         """Do it; returns what the application tells the user. Never raises for what Redis did."""
         ...
-
-
-@dataclass(slots=True)
-class Session:
-    """A session as the application knows it: what the cookie and the code would hold."""
-
-    id: str
-    user: str
-    generation: int
-    shard: int
-    key: str
-    witness_key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,13 +282,6 @@ def _waited(part: Part, exchange: Exchange) -> int | None:
         return None
     got = decided.replies[-1] if len(decided.replies) == len(exchange.commands) else None
     return got if isinstance(got, int) else None
-
-
-def told_by(outcome: Outcome) -> str:
-    """What the application says when the deciding step was not acked."""
-    if outcome is Outcome.ACKED:
-        return OK
-    return TRY_LATER if outcome is Outcome.REJECTED else ERROR
 
 
 def fields_of(reply: object) -> dict[str, str]:

@@ -28,6 +28,7 @@ from harness.model.records import Closing
 from harness.model.seams import Address, Topology
 from harness.sessions.engine import LoadEngine
 from harness.sessions.exchange import Command, Exchange, Recording
+from harness.sessions.web_server import WebServer
 from harness.topology.backends import up
 from lab.bench.nodes import CLIENT, ONE_NODE, plan_of, redis_benchmark, workload
 from lab.rows import Row
@@ -125,7 +126,9 @@ async def _saturated(engine: LoadEngine, seconds: float) -> int:
 
 async def _captured(engine: LoadEngine) -> list[Part]:
     """What the engine's actors send, seen where they hand it to their client."""
-    store = engine._fleet.serving(0).store  # noqa: SLF001 - there is no other place to look from
+    server = engine._fleet.serving(0)  # noqa: SLF001 - there is no other place to look from
+    assert isinstance(server, WebServer)
+    store = server.store
     send = store.exchange
     sent: dict[object, dict[Recording, list[tuple[Command, ...]]]] = {}
 

@@ -224,7 +224,7 @@ def test_end_of_one_partition_leaves_the_other() -> None:
         engine = engine_on(redis, written)
         for fault, told in [(1, "with-primary"), (2, "rest"), (1, None), (1, None), (2, None)]:
             engine.set_sides(fault, {"web-1": told} if told else {})
-            sides.append(engine._fleet.named("web-1").side)
+            sides.append(engine._fleet.serving(0).side)
         await engine.close()
 
     run(scenario)
