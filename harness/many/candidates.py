@@ -14,6 +14,7 @@ from harness.many.difference import corrected, of_figures, of_rates, order, sign
 from harness.many.statistics import rate
 from harness.model.cells import CONFIDENCE, Cell, Rate, Spread
 from harness.model.plan import setting_in_short
+from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 
 
@@ -44,6 +45,8 @@ class Beaten:
 class Candidate:
     label: str
     nodes: int
+    memory_bytes: int | None
+    """What its data nodes used together in the run in which they used most; None: no run says."""
     cells: tuple[Cell, ...]
     kept: Rate
     """Of all decided runs of promises."""
@@ -83,11 +86,20 @@ def _candidate(key: tuple[str, ...], cells: tuple[Cell, ...]) -> Candidate:
     names = dict.fromkeys(spread.name for cell in cells for spread in cell.spreads)
     return Candidate(
         label=", ".join(key),
-        nodes=max(run.nodes for cell in cells for run in cell.runs),
+        nodes=max(run.nodes for run in _runs(cells)),
+        memory_bytes=max(filter(None, map(_memory_bytes, _runs(cells))), default=None),
         cells=cells,
         kept=rate(sum(one.kept.seen for one in promises), sum(one.kept.runs for one in promises)),
         worst={name: _worst(name, promises or cells) for name in names if _measured(name, promises or cells)},
     )
+
+
+def _runs(cells: Sequence[Cell]) -> Iterator[ScenarioResult]:
+    return (run for cell in cells for run in cell.runs)
+
+
+def _memory_bytes(run: ScenarioResult) -> int | None:
+    return run.judgement.metrics.memory_bytes if run.judgement else None
 
 
 def _measured(name: str, cells: Sequence[Cell]) -> bool:

@@ -229,6 +229,8 @@ class Metrics:
     failovers: int = 0
     evicted_keys: dict[str, int] = field(default_factory=dict)
     """Purpose (sessions, cache) -> keys evicted during the run."""
+    memory_bytes: int | None = None
+    """What all data nodes used together, each at its highest sample; None: no sample says."""
     refused_login_s: float = 0.0
     starved: str = ""
     """By how much this machine was late, where that is too much for the tightest bound; empty: it is not."""

@@ -89,6 +89,7 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
         writes_lost=len(lost),
         failovers=promotions(facts),
         evicted_keys=evicted_keys(history),
+        memory_bytes=memory_bytes(history),
         refused_login_s=total(
             one.duration_s for one in windows if one.kind == OperationKind.LOGIN and one.group == "worst"
         ).low,
@@ -171,6 +172,16 @@ def evicted_keys(history: History) -> dict[str, int]:
     for (node, _), keys in highest.items():
         found[purposes[node]] += keys
     return found
+
+
+def memory_bytes(history: History) -> int | None:
+    """Of all data nodes, each at its highest sample; what lies between two samples is not seen."""
+    data_nodes = {node.name for node in history.plan.data_nodes()}
+    highest: dict[str, int] = {}
+    for sample in history.samples:
+        if sample.node in data_nodes and sample.memory_bytes:
+            highest[sample.node] = max(highest.get(sample.node, 0), sample.memory_bytes)
+    return sum(highest.values()) if highest else None
 
 
 def unread_evictions(facts: Facts) -> frozenset[str]:

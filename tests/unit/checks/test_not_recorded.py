@@ -12,7 +12,7 @@ from harness.checks.facts.failovers import promotions
 from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge_checked
 from harness.checks.measures.scope import Membership, Scope
-from harness.checks.measures.summary import logouts_failed, unread_evictions
+from harness.checks.measures.summary import logouts_failed, memory_bytes, unread_evictions
 from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts
@@ -167,6 +167,15 @@ def test_upper_end_of_evicted_keys_is_open_where_a_node_ended() -> None:
     (result,) = judged(sketch.history()).expectations
     assert (result.met, result.measured) == (None, "not known (none seen)")
     assert result.why.startswith("a node ended or was not observed, so it is not known what it evicted")
+
+
+def test_memory_is_that_of_all_data_nodes_at_their_highest() -> None:
+    """A node that was never sampled has none; without any sample it is not known."""
+    sketch = healthy(Sketch())
+    assert memory_bytes(sketch.history()) is None
+    for node, used in (("redis-1", 5), ("redis-1", 9), ("redis-1", 7), ("redis-2", 20), ("stranger", 99)):
+        sketch.sample(node, END_S, role="primary", run_id="a", memory_bytes=used)
+    assert memory_bytes(sketch.history()) == 29
 
 
 @pytest.mark.parametrize("looked_s", [5.0, None])

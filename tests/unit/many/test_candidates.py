@@ -32,7 +32,7 @@ def runs(
         worst = Window(
             kind="write", group="web-1", start_s=0, duration_s=Interval(low=outage, high=outage), failed=1
         )
-        metrics = replace(judged.metrics, worst_outage=worst)
+        metrics = replace(judged.metrics, worst_outage=worst, memory_bytes=(5 << 20) + seed)
         found.append(
             replace(
                 result(verdict, shows),
@@ -110,6 +110,7 @@ def test_figures_are_those_of_the_worst_promise() -> None:
     )
     assert one.worst["longest outage"].spread.median == Interval(low=8, high=8)
     assert (one.kept.seen, one.kept.runs, one.nodes) == (4, 4, 6)
+    assert one.memory_bytes == (5 << 20) + 1
     assert [cell.first.file for cell in one.weaknesses] == ["c.yaml"]
 
 
@@ -124,6 +125,7 @@ def test_the_page_links_every_figure_to_its_runs() -> None:
     assert 'href="#cell-1"' in html
     assert 'id="cell-1"' in html
     assert "Beaten by" in html
+    assert '<td data-column="memory">5.0 MiB</td>' in html
     assert "no proxy here" in html
     assert "http" not in html.replace("http-equiv", "")
 
