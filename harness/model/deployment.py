@@ -100,6 +100,9 @@ class ClientProfile:
     application_retries: int = 3
     retry_backoff_s: float = 0.1
     """Pause before each application retry; doubled each time up to `LONGEST_BACKOFF_S`."""
+    repeat_writes: bool = True
+    """Whether a retry also repeats a write whose reply was lost. It may then be executed twice, the second
+    time after a newer write."""
     max_connections: int = 50
     """Per web server; a request that finds none free waits for one, as BlockingConnectionPool does."""
     connect_per_request: float = 0.0

@@ -214,6 +214,11 @@ CLIENT_FIELDS = (
         reader=DURATION,
         help="pause before an application retry; doubled each time up to 1 s",
     ),
+    Field(
+        key="repeat_writes",
+        reader=FLAG,
+        help="retries repeat writes whose reply was lost, which may then execute twice",
+    ),
     Field(key="max_connections", reader=count(1), help="connections of one web server"),
     Field(
         key="connect_per_request",

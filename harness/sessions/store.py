@@ -3,7 +3,8 @@
 `exchange` never raises what Redis or the network did: the notes and the exchange say it. Retries of
 the application come on top of the library's, are off the hot path (the first try stands outside
 them), and repeat neither what was answered (because a WAIT behind it failed) nor an increment whose answer
-was lost, unless the behaviour asks for that mistake.
+was lost, unless the behaviour asks for that mistake. A client that does not `repeat_writes` repeats without
+an answer only what changes nothing when it is executed late.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile
+from harness.model.words import StepKind
 from harness.redis_wire.refusals import is_elsewhere
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client
@@ -22,6 +24,21 @@ from harness.sessions.exchange import Exchange, Recording
 
 FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 """What a client library raises when Redis or the network fails; anything else is our bug."""
+
+
+HARMLESS_TWICE = frozenset(
+    {
+        StepKind.READ,
+        StepKind.LOOK,
+        StepKind.TOUCH,
+        StepKind.DESTROY,
+        StepKind.INDEX_READ,
+        StepKind.INDEX_REMOVE,
+        StepKind.RELEASE,
+    }
+)
+"""Executed again after anything newer, they undo nothing: ids of sessions and of lock holders are never used
+twice, and every touch asks for the same time."""
 
 
 class Unserved(Exception):
@@ -44,6 +61,10 @@ class Store:
 
         `repeat_unanswered` False: only repeat while nothing can have been executed.
         """
+        if not self._profile.repeat_writes:
+            repeat_unanswered = repeat_unanswered and all(
+                p.step.does in HARMLESS_TWICE for p in exchange.parts
+            )
         recording.exchange = exchange
         try:
             await self._once(recording, exchange)

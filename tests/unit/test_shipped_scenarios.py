@@ -76,6 +76,19 @@ def test_shipped_scenario_is_quiet_about_open_findings_unless_it_shows_them(path
         assert all(one.comparison == "==" and not one.bound[0].factor for one in findings)
 
 
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_core_scenario_allows_what_its_client_does_on_a_slow_machine(path: Path) -> None:
+    """A client that repeats unanswered writes executes them at least once, and an old attempt may land after a
+    newer write. Either the file names the findings of that, or its client does not repeat such writes."""
+    scenario = _plan(path).scenario
+    client = scenario.deployment.client
+    if "core" not in scenario.tags or not (client.application_retries and client.repeat_writes):
+        return
+    assert {"ghost-retry", "undone-by-own-write"} <= {one.metric for one in scenario.expect}, (
+        "set client.repeat_writes to false, or expect ghost-retry and undone-by-own-write"
+    )
+
+
 def test_every_metric_of_the_grammar_is_measured() -> None:
     """What a file may expect is exactly what the checks can measure."""
     assert set(METRICS) == set(MEASURED)

@@ -294,6 +294,35 @@ def test_increment_without_an_answer_is_repeated_only_on_request(repeat: bool, s
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "first", "then", "outcome"),
+    [
+        ("change-field", "close", b"*3\r\n:1\r\n:0\r\n:2\r\n", Outcome.UNKNOWN),
+        ("log-in", "close", b"+OK\r\n", Outcome.UNKNOWN),
+        ("change-field", b"-MASTERDOWN Link is down\r\n", b"*3\r\n:1\r\n:0\r\n:2\r\n", Outcome.ACKED),
+        ("logout", "close", b":0\r\n", Outcome.ACKED),
+        ("touch", "close", b"*0\r\n:-2\r\n:0\r\n", Outcome.ACKED),
+    ],
+)
+def test_client_that_does_not_repeat_writes_repeats_what_changes_nothing_twice(
+    behaviour: str, first: str | bytes, then: bytes, outcome: Outcome
+) -> None:
+    """A write whose reply was lost is not sent again: it could land after a newer one. A refused one is, and so
+    are a look, a touch and a DEL."""
+
+    async def scenario() -> None:
+        profile = ClientProfile(**{**_as_dict(QUICK), "application_retries": 1, "repeat_writes": False})
+        async with ScriptedServer(in_turn(first, then)) as redis:
+            bench = Bench(redis.port, profile=profile)
+            request = await bench.carry_out(behaviour)
+            decided = next(step for step in request.steps if step.deciding)
+            assert decided.outcome is outcome
+            assert len(decided.attempts) == (1 if outcome is Outcome.UNKNOWN else 2)
+            await bench.server.close()
+
+    run(scenario)
+
+
 def test_increment_that_was_refused_is_repeated() -> None:
     """A refusal proves that nothing was counted, so another try is safe."""
 
