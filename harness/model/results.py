@@ -77,6 +77,9 @@ class ScenarioResult:
     """As in the plan: its values of the settings that take several in the suite."""
     nodes: int = 0
     """Redis and Sentinel processes of the topology; 0: a run from before they were counted."""
+    faults: tuple[str, ...] | None = None
+    """The kinds of its faults, each once, in the order of the scenario; None: a run from before they were
+    kept."""
     repeated: bool = False
     """As in the plan: the suite has this run with other seeds, too."""
     advice: str
@@ -123,6 +126,7 @@ class ScenarioResult:
             variant=plan.variant,
             varied=plan.varied,
             nodes=len(plan.nodes),
+            faults=tuple(dict.fromkeys(step.kind for step in scenario.faults)),
             repeated=plan.repeated,
             changed=plan.changed,
             left_out=deployment.topology.everything_left_out,

@@ -4,5 +4,5 @@
 page · `table` the closing table · `console` where it is printed ·
 `listing` the list of scenarios · `terminal` live progress and printing · `summary` and `junit` for
 machines · `timeline` the picture · `anatomy` a failover in stages · `page` one HTML page per scenario
-and one per suite · `write`.
+and one per suite, with `grid` and `changes` at a glance · `write`.
 """

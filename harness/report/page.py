@@ -24,7 +24,9 @@ from harness.report import words
 from harness.report.anatomy import anatomies
 from harness.report.cells import COLUMNS as CELL_COLUMNS
 from harness.report.cells import TITLE, cell_blocks, cell_row, is_repeated
+from harness.report.changes import Changes
 from harness.report.explain import causes, explain, mark, needs_explaining
+from harness.report.grid import grid
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
 from harness.report.timeline import timeline
@@ -67,9 +69,13 @@ def page_of_damage(result: ScenarioResult) -> str:
     return templates().get_template("damaged.html").render(result=result, word=words.verdict_word(result))
 
 
-def index(suite: SuiteResult) -> str:
-    """The suite's page: the closing table, each row a link, and what went wrong in full."""
+def index(suite: SuiteResult, since: Changes | None = None) -> str:
+    """The suite's page: the closing table, each row a link, and what went wrong in full.
+
+    `since`: what changed against the suite before, if there was one.
+    """
     cells = cells_of(suite.results)
+    topologies, grid_rows = grid(suite.results)
     return (
         templates()
         .get_template("suite.html")
@@ -78,6 +84,10 @@ def index(suite: SuiteResult) -> str:
             line=suite_line(suite),
             meaning=ExitStatus(suite.exit_code).meaning,
             columns=COLUMNS,
+            since=since,
+            topologies=topologies,
+            grid_rows=grid_rows,
+            word_of=words.verdict_word,
             repeated=TITLE if is_repeated(cells) else "",
             cell_blocks=[
                 (title, [(one, list(zip(CELL_COLUMNS, cell_row(one).texts, strict=True))) for one in some])

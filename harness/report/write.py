@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from harness.model.results import SuiteResult
+from harness.report.changes import changes
 from harness.report.junit import junit
 from harness.report.openmetrics import openmetrics
 from harness.report.page import index
 from harness.report.summary import summary_text
-from harness.safe_files import read_file, write_file
+from harness.safe_files import is_file, is_folder, read_file, write_file
 
 SUITE = "suite.msgpack"
 PLANNED = "planned.msgpack"
@@ -31,9 +33,26 @@ def write_suite(suite: SuiteResult) -> None:
     write_file(directory / "summary.json", summary_text(suite).encode())
     write_file(directory / "junit.xml", junit(suite).encode())
     write_file(directory / "openmetrics.txt", openmetrics(suite).encode())
-    write_file(directory / "index.html", index(suite).encode())
+    before = suite_before(directory, suite.suite)
+    since = None if before is None else changes(before, suite)
+    write_file(directory / "index.html", index(suite, since).encode())
     with suppress(OSError):
         (directory / PLANNED).unlink(missing_ok=True)
+
+
+def suite_before(directory: Path, suite: str) -> SuiteResult | None:
+    """The suite of this name whose folder lies beside this one and was made last before it; None: there is
+    none, or it cannot be read. A folder that somebody renamed has none before it."""
+    made = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(suite)}-[0-9a-f]+")
+    if not made.fullmatch(directory.name):
+        return None
+    with suppress(OSError, ValueError):
+        older = [one for one in directory.parent.iterdir() if made.fullmatch(one.name)]
+        older = [
+            one for one in older if one.name < directory.name and is_folder(one) and is_file(one / SUITE)
+        ]
+        return read_suite(max(older))
+    return None
 
 
 def read_suite(directory: Path, name: str = SUITE) -> SuiteResult:
