@@ -6,6 +6,7 @@ recording  CPU and bytes per operation, and memory over a long run
 judging    seconds, memory, and how both grow with the history
 filling    the cache filler against redis-benchmark
 starting   a topology in containers against a bare `docker compose up --wait`
+runs       runs of one scenario per hour, and the share of their time that is no traffic
 suite      wall time of a suite against the sum of its scenarios'
 __main__   the table: `python -m lab.bench`
 """

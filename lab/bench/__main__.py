@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.bench import filling, judging, loading, recording, starting, suite
+from lab.bench import filling, judging, loading, recording, runs, starting, suite
 from lab.rows import RUNS, Row, report
 
-PARTS = ("loading", "recording", "judging", "filling", "starting", "suite")
+PARTS = ("loading", "recording", "judging", "filling", "starting", "runs", "suite")
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
             ),
             "filling": lambda: filling.rows(scratch / "filling", rounds=given.rounds),
             "starting": lambda: starting.rows(scratch / "starting", rounds=given.rounds),
+            "runs": lambda: runs.rows(scratch / "runs", runs=2 * given.rounds),
             "suite": lambda: suite.rows(
                 given.run, fresh=scratch / "suite" if given.suite else None, backend=given.backend
             ),

@@ -11,7 +11,7 @@ import pytest
 from harness import history
 from harness.checks.judge import judge
 from harness.model.words import Verdict
-from lab.bench import suite
+from lab.bench import runs, suite
 from lab.bench.judging import marginal_us
 from lab.bench.past import Wanted, write
 from lab.rows import exit_status
@@ -77,3 +77,22 @@ def test_newest_suite_is_found_among_other_runs(tmp_path: Path) -> None:
         (tmp_path / name / "summary.json").write_text(f'{{"suite": "{kind}", "interrupted": {interrupted}}}')
     assert suite.newest(tmp_path) == tmp_path / "20260101-1"
     assert suite.newest(tmp_path / "20260102-1") is None
+
+
+def test_share_without_traffic_is_what_lies_outside_seed_and_audit(tmp_path: Path) -> None:
+    """A run whose history is gone, or that ran twice, says nothing about it; it counts for the hour."""
+    write(Wanted(operations=400, sessions=40), tmp_path / "one")
+    spent_s = runs.traffic_s(history.read(tmp_path / "one"))
+    assert spent_s is not None
+    twice = {"run_dir": "one", "wall_s": 99.0, "attempts": 2}
+    scenarios = [
+        {"run_dir": "one", "wall_s": spent_s / 0.8, "attempts": 1},
+        twice,
+        {"run_dir": "gone", "wall_s": 5.0, "attempts": 1},
+        {"run_dir": "", "wall_s": 0.0, "attempts": 1},
+    ]
+    hourly, share = runs.measured({"wall_s": 360.0, "scenarios": scenarios}, tmp_path, ("hourly", "share"))
+    assert hourly.measured == 30
+    assert share.measured == pytest.approx(0.2)
+    _, unknown = runs.measured({"wall_s": 360.0, "scenarios": [twice]}, tmp_path, ("hourly", "share"))
+    assert unknown.measured is None
