@@ -147,11 +147,17 @@ def test_replica_that_had_the_write_is_not_excused_by_its_lag(reached_s: float, 
     assert ("had replicated to offset" in found.because) is (cause is Cause.NOT_DETERMINED)
 
 
+@pytest.mark.parametrize("says_its_session", [True, False])
 @pytest.mark.parametrize(("held", "cause"), [(True, Cause.NOT_YET_REPLICATED), (False, Cause.NOT_DETERMINED)])
-def test_node_that_was_read_before_it_lost_its_data_confirms_or_refutes(held: bool, cause: Cause) -> None:
-    """The write still lived on the node that acked it: the promotion lost it. Else something else did."""
+def test_node_that_was_read_before_it_lost_its_data_confirms_or_refutes(
+    held: bool, cause: Cause, says_its_session: bool
+) -> None:
+    """The write still lived on the node that acked it: the promotion lost it. Else something else did. A step
+    that names no session is about its operation's."""
     past, ann = _split()
-    write = past.change(ann, 3.0)
+    write = past.change(
+        ann, 3.0, forge=lambda step: setattr(step, "session", ann if says_its_session else None)
+    )
     entry = ForensicEntry(
         reading=1,
         session=ann,

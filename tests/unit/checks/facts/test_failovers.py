@@ -7,13 +7,15 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from harness.checks.facts.failovers import STEPS, failover_steps, promotions
+from harness.checks.facts.failovers import STEPS, failover_steps, promotions, triggers
 from harness.checks.facts.of_run import facts_of
+from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase
 from lab.records import us
 from tests.builders_metrics import Sketch
+from tests.unit.checks.facts.test_promotions import cluster
 
 WRITE = OperationKind.WRITE
 
@@ -477,3 +479,53 @@ def test_failover_that_never_came_begins_when_its_primary_led() -> None:
     first, second = lists(sketch).values()
     assert first["topology published"].t_s == pytest.approx(1.3)
     assert second["topology published"].t_s == pytest.approx(11.8 - 12.0)
+
+
+@pytest.mark.parametrize(("at", "listed"), [(9.95, True), (9.949999, False)])
+def test_failover_counts_from_the_earliest_moment_of_the_effect(at: float, listed: bool) -> None:
+    """At that very moment the fault may have caused it; what came before it did not."""
+    sketch = Sketch()
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
+    sketch.event("promoted", at, node="redis-2")
+    promoted = steps(sketch).get("promoted")
+    assert (promoted is not None and promoted.t_s is not None) is listed
+
+
+def test_fault_that_caused_nothing_is_timed_by_its_own_shards_effect() -> None:
+    """The cache beside it was struck before; its effect times no list of this shard."""
+    sketch = Sketch(fault_kinds=("flush", "flush"))
+    sketch.do(WRITE, 1.0)
+    sketch.event("effect", 9.5, source="fault 2", node="cache-1", fault=2, shard=2)
+    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    assert steps(sketch)["fault effect"].source == "fault 1"
+
+
+def two_shards_taken_over() -> History:
+    return cluster(
+        (9.0, "redis-4", "replica", 1),
+        (9.0, "redis-5", "replica", 2),
+        (12.0, "redis-5", "primary", 2),
+        (12.5, "redis-4", "primary", 1),
+    )
+
+
+def test_failovers_are_listed_shard_by_shard() -> None:
+    """However the plan orders its nodes, and whichever came first."""
+    history = two_shards_taken_over()
+    backwards = replace(history.plan, nodes=history.plan.nodes[::-1])
+    for plan in (history.plan, backwards):
+        found = triggers(facts_of(replace(history, plan=plan)))
+        assert [(one.shard, one.taken and one.taken.node) for one in found] == [
+            (1, "redis-4"),
+            (2, "redis-5"),
+        ]
+
+
+def test_failover_to_a_replica_that_came_later_has_its_list() -> None:
+    """The shard had no replica when its primary died; one migrated to it and was promoted."""
+    history = cluster(
+        (9.0, "redis-8", "replica", 2), (11.0, "redis-8", "replica", 1), (12.0, "redis-8", "primary", 1)
+    )
+    nodes = tuple(one for one in history.plan.nodes if one.name not in {"redis-4", "redis-7"})
+    found = failover_steps(facts_of(replace(history, plan=replace(history.plan, nodes=nodes))))
+    assert {one.step: one.t_s for one in found}["promoted"] == pytest.approx(2.0)

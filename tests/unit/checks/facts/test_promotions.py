@@ -404,3 +404,24 @@ def test_fault_that_asked_for_a_promotion_is_its_best_witness() -> None:
     assert handed_over(effect_s=10.3, ordered_s=10.4) == Owner("redis-2", us(10.27), us(10.3))
     other = handed_over(effect_s=10.3, kind="kill")
     assert (other.from_us, other.by_us) == (us(9.8) - 500, us(11.5))
+
+
+@pytest.mark.parametrize(("t_us", "heirs"), [(us(11.9) - 1, []), (us(11.9), ["redis-3"])])
+def test_heirs_of_a_node_follow_from_its_first_moment_on(t_us: int, heirs: list[str]) -> None:
+    """redis-2 is primary from 11.9 s on: nobody took over from it before that."""
+    sketch = Sketch()
+    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
+    sketch.event("promoted", 14.0, source="redis-3", node="redis-3", error_s=0.1)
+    nodes = facts_of(sketch.history()).ownership
+    assert [one.node for one in nodes.heirs("redis-2", t_us)] == heirs
+
+
+@pytest.mark.parametrize(
+    ("at", "line"), [(11.9, ["redis-1", "redis-2"]), (11.899999, ["redis-1", "redis-2", "redis-2"])]
+)
+def test_publication_at_the_first_moment_of_a_promotion_tells_of_it(at: float, line: list[str]) -> None:
+    """What is published before a promotion can have begun tells of another one."""
+    sketch = Sketch()
+    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
+    sketch.event("published", at, node="redis-2")
+    assert owners(sketch.history()) == line

@@ -276,6 +276,7 @@ def test_without_a_fault_all_of_the_workload_is_judged(second: float, judged: bo
     ("clocks", "blind_s"),
     [
         ([clock(second) for second in range(int(END_S) + 1)], 0.0),
+        ([clock(second / 2) for second in range(2 * int(END_S))], 0.0),
         ([], 5.0),
         ([clock(11), clock(14), clock(15)], 2.0),
         ([clock(11), clock(14, canary=0.5), clock(15)], 1.5),

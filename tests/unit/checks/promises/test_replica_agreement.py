@@ -250,6 +250,19 @@ def test_replica_that_counts_a_timeout_anew_does_not_differ(engine: str, more_s:
     assert len(judge_replicas(Timelines(replace(history, audit=audit))).findings) == found
 
 
+@pytest.mark.parametrize("pttl_ms", [-1, None])
+def test_timeout_that_is_missing_was_not_counted_anew(pttl_ms: int | None) -> None:
+    """A replica whose session never expires differs on every engine; one that did not say may be well."""
+    past = Past(engine="Redis 6.2.14")
+    past.log_in("ann", 1.0)
+    history = past.history()
+    audit = tuple(
+        structs.replace(one, pttl_ms=pttl_ms) if one.node == "redis-2" else one for one in history.audit
+    )
+    found = judge_replicas(Timelines(replace(history, audit=audit))).findings
+    assert len(found) == (pttl_ms is not None)
+
+
 def test_contents_differ_whatever_the_engine_counts() -> None:
     """That a timeout may be counted anew says nothing about fields."""
     assert len(judge_replicas(Timelines(_diverged(engine="Redis 6.2.14").history())).findings) == 1
