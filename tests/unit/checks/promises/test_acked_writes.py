@@ -213,6 +213,7 @@ def test_old_write_that_was_sent_once_was_not_repeated_by_its_client() -> None:
     [
         lambda: _ghosts("1", "2", "3"),
         lambda: _ghosts("1", "2", "2", "3"),
+        lambda: _ghosts("1", "2", "2", "3", "4"),
         lambda: _ghosts("1", "3", "2", "2"),
         lambda: _ghosts("1", "2", "3", "2", field="ip"),
         lambda: _ghosts("1", "2", "3", "2", outcome="unknown"),

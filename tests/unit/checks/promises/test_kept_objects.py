@@ -1,0 +1,68 @@
+"""Promises about what is kept beside sessions: who must have looked before a promise counts as kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.checks.facts.of_run import facts_of
+from harness.checks.facts.timelines import Timelines
+from harness.checks.promises.kept_objects import judge_objects
+from harness.objects.flag import REVOKED
+from lab.past import Past
+from lab.records import us
+
+REVOKED_S, LIVES_S, FAULT_S, OVER_S = 2.0, 10.0, 3.0, 9.0
+ENDS_S = REVOKED_S + LIVES_S
+
+
+def undecidable(*looks: tuple[float, float], fault_s: float = FAULT_S, over_s: float = OVER_S) -> int:
+    """A token is revoked at 2 s for ten seconds; a fault can do harm from 3 s to 9 s. `looks`: sent, took."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, REVOKED_S, took=0.0, lives=LIVES_S)
+    for sent_s, took_s in looks:
+        past.look(REVOKED, ann, ann, sent_s, took=took_s)
+    past.fault(fault_s)
+    past.event("demoted", over_s, source="redis-1", node="redis-1", shard=1)
+    history = past.history()
+    assert facts_of(history).landmarks.danger_us == (us(fault_s), us(over_s))
+    return judge_objects(Timelines(history)).undecidable.get("revocation-lost", 0)
+
+
+@pytest.mark.parametrize(
+    ("looks", "open_"),
+    [
+        ([], 1),
+        ([(2.5, 0.001)], 1),
+        ([(8.0, 0.001)], 1),
+        ([(OVER_S, 0.001)], 1),
+        ([(OVER_S + 0.001, 0.001)], 0),
+        ([(2.5, 0.001), (10.0, 0.001)], 0),
+        ([(10.0, 0.001), (13.0, 0.001)], 0),
+        ([(11.0, 2.0)], 1),
+        ([(13.0, 0.001)], 1),
+    ],
+)
+def test_promise_is_kept_if_somebody_looked_after_the_danger_and_in_its_time(
+    looks: list[tuple[float, float]], open_: int
+) -> None:
+    """A look before the fault, or before it is over, shows nothing of what it lost. One that may have come after
+    the promise's time shows nothing either. One good look is enough."""
+    assert undecidable(*looks) == open_
+
+
+def test_promise_that_was_over_before_the_fault_was_not_in_danger() -> None:
+    """Nothing could be lost of it."""
+    assert undecidable(fault_s=ENDS_S - 0.5, over_s=ENDS_S + 1) == 1
+    assert undecidable(fault_s=ENDS_S + 0.5, over_s=ENDS_S + 1) == 0
+
+
+def test_broken_promise_says_how_long_it_had_been_acked() -> None:
+    """From the ack to the look that found nothing."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 2.0, took=0.5)
+    past.forget(REVOKED, ann, 3.0)
+    past.look(REVOKED, ann, ann, 4.25)
+    (found,) = judge_objects(Timelines(past.history())).findings
+    assert ", 1.75 s after operation 2 was acked." in found.sentence
