@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.locks import judge_locks
@@ -435,3 +436,22 @@ def test_write_that_never_left_or_was_refused_harmed_nobody() -> None:
     assert len(judge_locks(Timelines(history)).findings) == 1
     operation.attempts[-1].handed_over = False
     assert judge_locks(Timelines(history)).findings == []
+
+
+def test_of_several_late_writes_the_first_says_how_late() -> None:
+    """One finding for a lease, which counts them all."""
+    past, ann = _ann()
+    past.lock(ann, 1.0, hold=2.0, lease=1.0, release=False)
+    history = past.history()
+    operation = history.operations[1]
+    (write,) = [one for one in operation.steps if one.does is StepKind.WRITE]
+    (sent,) = [one for one in operation.attempts if one.n in write.attempts]
+    again = structs.replace(sent, n=9, steps=(9,), sent_us=us(4.5), done_us=us(4.6))
+    operation.steps = (
+        *operation.steps,
+        structs.replace(write, n=9, attempts=(9,), sent_us=us(4.5), done_us=us(4.6)),
+    )
+    operation.attempts = (*operation.attempts, again)
+    (found,) = judge_locks(Timelines(history)).findings
+    assert found.because == "it wrote 2.00 s after it had got a lease of 1 s"
+    assert found.observations == 2
