@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -90,6 +91,17 @@ class Data:
             del self.sessions[sid]
             return None
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Nodes:
+    """What became of the nodes: all that a sample of one goes by."""
+
+    owners: tuple[tuple[float, str], ...]
+    reborn: tuple[tuple[float, str, int], ...]
+    evicted: tuple[tuple[float, str, int], ...]
+    behind: tuple[tuple[str, float], ...]
+    keys: int
 
 
 @dataclass(frozen=True)
@@ -365,7 +377,7 @@ class Past:
         self.act(at, changed)
 
     def owner(self, at: float) -> str:
-        return [node for since, node in self.owners if since <= at][-1]
+        return _owner(self.owners, at)
 
     def _all(self) -> list[Data]:
         return list({id(data): data for data in self.stores.values()}.values())
@@ -510,43 +522,18 @@ class Past:
         return tuple(found[number] for number in sorted(found))
 
     def _run_id(self, node: str, at: float) -> str:
-        return f"{node}-life-{sum(one == node and since <= at for since, one, _ in self.reborn)}"
+        return _run_id(self.reborn, node, at)
 
     def _samples(self) -> tuple[NodeSample, ...]:
-        changes = sorted({since for since, *_ in (*self.owners, *self.reborn, *self.evicted)})
-        known: dict[tuple[str, int], _State] = {}
-        found = []
-        for tick in range(int(self.end_s * self.samples_per_s)):
-            at = tick / self.samples_per_s
-            sent_us, done_us, so_far = us(at), us(at + 0.0005), bisect_right(changes, at)
-            for node in NODES:
-                state = known.get((node, so_far))
-                if state is None:
-                    state = known[node, so_far] = self._state(node, at)
-                found.append(
-                    NodeSample(
-                        node=node,
-                        sent_us=sent_us,
-                        done_us=done_us,
-                        run_id=state.run_id,
-                        role="primary" if state.leads else "replica",
-                        offset=sent_us if state.leads else us(min(at, self.behind.get(node, at))),
-                        keys=state.keys,
-                        evicted_keys=state.evicted_keys,
-                        memory_bytes=99 if self.evicted else 10,
-                        memory_limit_bytes=100 if self.evicted else 0,
-                    )
-                )
-        return tuple(found)
-
-    def _state(self, node: str, at: float) -> _State:
-        lives = [keys for since, one, keys in self.reborn if one == node and since <= at]
-        return _State(
-            run_id=self._run_id(node, at),
-            leads=self.owner(at) == node,
-            keys=lives[-1] if lives else self.keys,
-            evicted_keys=sum(count for since, one, count in self.evicted if one == node and since <= at),
+        """Copies: a test may change what was recorded."""
+        nodes = _Nodes(
+            owners=tuple(self.owners),
+            reborn=tuple(self.reborn),
+            evicted=tuple(self.evicted),
+            behind=tuple(self.behind.items()),
+            keys=self.keys,
         )
+        return tuple(map(copy.copy, _samples_of(nodes, self.end_s, self.samples_per_s)))
 
     def _clocks(self) -> tuple[ClockPair, ...]:
         if not self.clocks:
@@ -622,6 +609,54 @@ class Past:
         )
         sentinels = of_topology(topology).sentinels if self.guarded_by_sentinels else ()
         return plan_of(scenario, (*nodes, *sentinels), actors=10, expected_s=self.end_s)
+
+
+def _run_id(reborn: Iterable[tuple[float, str, int]], node: str, at: float) -> str:
+    return f"{node}-life-{sum(one == node and since <= at for since, one, _ in reborn)}"
+
+
+def _owner(owners: Iterable[tuple[float, str]], at: float) -> str:
+    return [node for since, node in owners if since <= at][-1]
+
+
+@lru_cache(maxsize=64)
+def _samples_of(nodes: _Nodes, end_s: float, per_s: int) -> tuple[NodeSample, ...]:
+    """Kept, as few stories are about nodes to which something else happens."""
+    changes = sorted({since for since, *_ in (*nodes.owners, *nodes.reborn, *nodes.evicted)})
+    behind, known = dict(nodes.behind), dict[tuple[str, int], _State]()
+    found = []
+    for tick in range(int(end_s * per_s)):
+        at = tick / per_s
+        sent_us, done_us, so_far = us(at), us(at + 0.0005), bisect_right(changes, at)
+        for node in NODES:
+            state = known.get((node, so_far))
+            if state is None:
+                state = known[node, so_far] = _state(nodes, node, at)
+            found.append(
+                NodeSample(
+                    node=node,
+                    sent_us=sent_us,
+                    done_us=done_us,
+                    run_id=state.run_id,
+                    role="primary" if state.leads else "replica",
+                    offset=sent_us if state.leads else us(min(at, behind.get(node, at))),
+                    keys=state.keys,
+                    evicted_keys=state.evicted_keys,
+                    memory_bytes=99 if nodes.evicted else 10,
+                    memory_limit_bytes=100 if nodes.evicted else 0,
+                )
+            )
+    return tuple(found)
+
+
+def _state(nodes: _Nodes, node: str, at: float) -> _State:
+    lives = [keys for since, one, keys in nodes.reborn if one == node and since <= at]
+    return _State(
+        run_id=_run_id(nodes.reborn, node, at),
+        leads=_owner(nodes.owners, at) == node,
+        keys=lives[-1] if lives else nodes.keys,
+        evicted_keys=sum(count for since, one, count in nodes.evicted if one == node and since <= at),
+    )
 
 
 def _pttl_ms(found: Hash | None, now_us: float) -> int:

@@ -153,7 +153,7 @@ def test_questions_to_a_history_name_real_fields(question: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
-@pytest.mark.parametrize("question", some(_questions(), 2))
+@pytest.mark.parametrize("question", some(_questions(), 1))
 def test_questions_to_a_history_can_be_asked(question: str, tmp_path: Path) -> None:
     """Each one-liner runs, and answers something, on a small history."""
     history.write_plan(tmp_path, builders_observe.plan())

@@ -141,7 +141,7 @@ def test_killed_harness_loses_at_most_one_flush(tmp_path: Path) -> None:
     assert child.stdout is not None
     for line in child.stdout:
         said.append(int(line))
-        if said[-1] >= 20_000:
+        if said[-1] >= 5_000:
             child.send_signal(signal.SIGKILL)
             break
     said += [int(line) for line in child.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
@@ -153,7 +153,7 @@ def test_killed_harness_loses_at_most_one_flush(tmp_path: Path) -> None:
     ids = [op.id for op in found.operations]
     assert ids == list(range(1, len(ids) + 1))
     # The child says a number once that record was handed in 250 ms ago: five flushes.
-    assert len(ids) >= said[-1] >= 20_000
+    assert len(ids) >= said[-1] >= 5_000
 
 
 WRITER = """
@@ -370,7 +370,7 @@ def test_closed_history_is_the_same_in_any_number_of_groups(
     monkeypatch.setattr(columns, "OVERLAP_OPERATIONS", 3)
     monkeypatch.setattr(closing, "BLOCK_BYTES", 5000)
     attempt = Attempt(n=1, connection=7, steps=(1,), handed_over=True, sent_us=5, done_us=9, result="reply")
-    operations = [a.operation(n, attempts=(attempt,) * (n % 3)) for n in range(1, 60)]
+    operations = [a.operation(n, attempts=(attempt,) * (n % 3)) for n in range(1, 40)]
     writer = recorder(tmp_path)
     writer.record(a.opening())
     for first in range(0, len(operations), 20):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from failover_kit.pytest_plugin import run_one as run_for_real
+from tests.share import some
 
 ROOT = Path(__file__).parents[2]
 pytest_plugins = ["pytester"]
@@ -107,13 +108,13 @@ def test_options_reach_the_run(project: pytest.Pytester) -> None:
     _run(project).stdout.fnmatch_lines(["*seed None, backend auto, engine None, results runs*"])
 
 
-@pytest.mark.parametrize(
-    ("engine", "said"),
-    [
-        ("redis7", "expected an engine such as redis-7.0 or valkey-9.1, found 'redis7'"),
-        ("redis-1.0", "engine redis-1.0: expected it on this machine, found "),
-    ],
-)
+NOT_TO_BE_HAD = [
+    ("redis7", "expected an engine such as redis-7.0 or valkey-9.1, found 'redis7'"),
+    ("redis-1.0", "engine redis-1.0: expected it on this machine, found "),
+]
+
+
+@pytest.mark.parametrize(("engine", "said"), some(NOT_TO_BE_HAD, 1))
 def test_engine_that_cannot_be_had_is_an_error(engine: str, said: str, tmp_path: Path) -> None:
     """By the kit's own process, before a node starts: a name that is none, and an engine that is not here."""
     file = tmp_path / "mine.yaml"

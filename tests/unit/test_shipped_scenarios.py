@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema import Draft202012Validator, ValidationError
 
 from harness.checks.promises.table import FINDINGS
 from harness.checks.verdict.expectations import METRICS as MEASURED
@@ -33,6 +34,7 @@ ELECTED_WITHIN_S = 4.0
 """A sentinel waits up to a second more than its timeout, by chance, and promotes within two."""
 
 
+@cache
 def _plan(path: Path) -> Plan:
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}
@@ -132,10 +134,18 @@ def test_schema_is_up_to_date() -> None:
     )
 
 
+@cache
+def _editor() -> Draft202012Validator:
+    """What underlines mistakes. Looking the schema over takes longer than a file."""
+    schema = scenario_schema(shipped())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
 @pytest.mark.parametrize("path", FILES, ids=_name)
 def test_schema_accepts_shipped_scenarios(path: Path) -> None:
     """What the reader accepts is not underlined in an editor."""
-    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), scenario_schema(shipped()))
+    _editor().validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(
@@ -146,8 +156,8 @@ def test_schema_underlines_mistakes(old: str, new: str) -> None:
     """The everyday mistakes are seen while typing."""
     text = (ROOT / "scenarios/sentinel/01-primary-killed-replica-promoted.yaml").read_text(encoding="utf-8")
     assert old in text
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(text.replace(old, new, 1)), scenario_schema(shipped()))
+    with pytest.raises(ValidationError):
+        _editor().validate(yaml.safe_load(text.replace(old, new, 1)))
 
 
 def test_guide_names_everything_that_can_be_written() -> None:

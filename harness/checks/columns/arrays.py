@@ -54,10 +54,11 @@ def flagged(table: pa.Table, name: str, value: bool) -> Flags:
     return found if value else np.logical_not(found)
 
 
-def give_back() -> None:
+def give_back(rows: int) -> None:
     """Return freed memory to the system, which the C library does late and which costs time: taken anew, it
-    is cleared page by page. So seldom, and before much is needed."""
-    pa.default_memory_pool().release_unused()
+    is cleared page by page. So seldom, before much is needed, and not where `rows` left little behind."""
+    if rows > ROWS_AT_ONCE:
+        pa.default_memory_pool().release_unused()
 
 
 def chunks(table: pa.Table, name: str) -> Iterator[pa.Array]:

@@ -87,7 +87,7 @@ def contents_of(chunks: Iterable[pa.Array]) -> Contents:
         parts.append(_cut(chunk))
         del chunk
     found = _joined(parts)
-    give_back()
+    give_back(len(found.codes))
     return found
 
 

@@ -12,9 +12,10 @@ what is called clean here. Kinds of steps that this module does not know make su
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -50,6 +51,8 @@ from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, StepKind
 from harness.objects.kind import ON_OBJECTS
+
+T = TypeVar("T")
 
 NEUTRAL = (StepKind.INDEX_ADD, StepKind.INDEX_REMOVE, StepKind.WAIT, *ON_OBJECTS)
 """Steps that neither change nor show the session itself. Objects have a screen of their own
@@ -94,7 +97,7 @@ def _screen(history: History) -> Screened:
     ids = integers(history.table.operations, "id")
     if not (ids[1:] > ids[:-1]).all():
         return Screened(suspects=history)
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) if len(ids) > ROWS_AT_ONCE else _AtOnce() as beside:
         cut = _cut_beside(history, beside)
         sessions = _Sessions(history.table, traffic_of(history))
         steps = _look_at_steps(sessions, history, cut, beside)
@@ -107,6 +110,15 @@ def _screen(history: History) -> Screened:
         suspects=replace(history, operations=history.table.take(rows)),
         clean=_clean(sessions, steps),
     )
+
+
+class _AtOnce(Executor):
+    """For a history that is screened before a thread has started."""
+
+    def submit(self, call: Callable[..., T], /, *words: Any, **named: Any) -> Future[T]:
+        done: Future[T] = Future()
+        done.set_result(call(*words, **named))
+        return done
 
 
 def _cut_beside(history: History, beside: Executor) -> list[Future[Contents]]:
@@ -189,7 +201,7 @@ def _look_at_steps(
     whose, reads = sessions.of.codes, does.equal(StepKind.READ)
     _beyond_one_session(sessions, table, rows, does)
     sessions.blame(whose[rows[~_acked_at_once(traffic, table, rows)]])
-    give_back()
+    give_back(len(rows))
     steps = steps_in_order(table, sessions.of.codes, does)
     without = np.ones(len(sessions.of), np.bool_)
     without[steps.session] = False
@@ -198,16 +210,16 @@ def _look_at_steps(
         # HDEL 1 then says that the field was there, which sums do not tell.
         sessions.blame(steps.session[steps.are(StepKind.REMOVE_FIELD)])
     sessions.blame(misordered(steps))
-    give_back()
+    give_back(len(rows))
     tokens, changes, untold = changes_of(steps, table, cut.pop(0).result(), sessions.identity_of(steps))
     seen = beside.submit(_summed, tokens, cut.pop())
-    give_back()
+    give_back(len(rows))
     added, odd = weigh(changes, tokens, len(steps))
     del changes
     course, changed = course_of(steps, table, added)
     sessions.blame(np.concatenate([untold, odd, changed]))
     looks = beside.submit(lambda: seen_amiss(steps, course, table, seen.result().sums))
-    give_back()
+    give_back(len(rows))
     audited = agreed_on(history, sessions.of, steps, traffic)
     sessions.blame(audited.doubted)
     sums, something = seen.result().sums, seen.result().something

@@ -253,6 +253,10 @@ def test_answer_that_cannot_be_used_ends_the_measurement(tmp_path: Path) -> None
         crew.work([{"do": "reach", "files": ["nothing.py"], "cpu_s": 20}], note)
 
 
+WAITED_S = 0.2
+"""More than a process that sleeps waits when it starts."""
+
+
 def test_time_without_a_cpu_is_told_from_waiting() -> None:
     """Of two processes on one CPU each is ready and kept waiting about half of the time; one that sleeps is not."""
     cpu = str(min(os.sched_getaffinity(0)))
@@ -261,14 +265,14 @@ def test_time_without_a_cpu_is_told_from_waiting() -> None:
     started = [subprocess.Popen(command, start_new_session=True) for command in (busy, busy, idle)]
     try:
         deadline_s = time.monotonic() + 30
-        while queued_s(started[0].pid) < 1.0 and time.monotonic() < deadline_s:
-            time.sleep(0.1)
+        while queued_s(started[0].pid) < WAITED_S and time.monotonic() < deadline_s:
+            time.sleep(0.02)
         first, asleep = queued_s(started[0].pid), queued_s(started[2].pid)
     finally:
         for one in started:
             one.kill()
             one.wait()
-    assert first >= 1.0
+    assert first >= WAITED_S
     assert asleep < first
 
 

@@ -21,9 +21,12 @@ from lab.selftest.resp import Command, encoded, messages, parsed, write_in
 from lab.selftest.seeded import Seeded, held_against, plan_of
 from lab.selftest.tally import Tally, upper_bound
 from lab.selftest.worker import Done, Job
+from tests.share import some
+
+MODELS = [*((seed, False) for seed in range(6)), (4, True), (6, True)]
 
 
-@pytest.mark.parametrize(("seed", "rough"), [*((seed, False) for seed in range(6)), (4, True), (6, True)])
+@pytest.mark.parametrize(("seed", "rough"), some(MODELS, 3))
 def test_model_history_passes(seed: int, rough: bool) -> None:
     """Correct by construction: no finding, nothing left undecided."""
     judgement = judge(Model(seed, rough=rough).tell(1500))

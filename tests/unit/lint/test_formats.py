@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import jsonschema
 import pytest
+from jsonschema import Draft202012Validator
 
 from harness import cli, lint
 from harness.errors import ExitStatus
+from tests.share import some
 from tests.unit.lint.cases import CASES, PROXY
 
 SARIF = {
@@ -118,6 +119,7 @@ SARIF = {
         },
     },
 }
+READER = Draft202012Validator(SARIF)
 """The part of the SARIF 2.1.0 format that `lint` writes: every other key would be a mistake."""
 
 
@@ -173,7 +175,7 @@ def test_sarif_is_what_a_scanner_takes(capsys: pytest.CaptureFixture[str]) -> No
     name = written("a b/redis.conf")
     assert call("lint", "--format", "sarif", name, str(Path(name).resolve())) == ExitStatus.FAILED
     document = json.loads(capsys.readouterr().out)
-    jsonschema.validate(document, SARIF)
+    READER.validate(document)
     (run,) = document["runs"]
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
@@ -185,7 +187,7 @@ def test_sarif_of_nothing_is_a_whole_document(capsys: pytest.CaptureFixture[str]
     """A scanner that gets no document keeps the findings of last time."""
     assert call("lint", "--format", "sarif", written(text="timeout 1\n")) == ExitStatus.PASSED
     document = json.loads(capsys.readouterr().out)
-    jsonschema.validate(document, SARIF)
+    READER.validate(document)
     assert document["runs"][0]["results"] == []
 
 
@@ -232,10 +234,10 @@ def test_missing_file_and_missing_words_are_bad_usage(capsys: pytest.CaptureFixt
 
 def test_every_case_is_written_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever is found can be told to everybody."""
-    for cases in CASES.values():
+    for cases in some(CASES.values(), 6):
         for name, text in cases[0].wrong.items():
             written(name, text)
         assert call("lint", "--format", "sarif", *cases[0].wrong) == ExitStatus.FAILED
-        jsonschema.validate(json.loads(capsys.readouterr().out), SARIF)
+        READER.validate(json.loads(capsys.readouterr().out))
         assert call("lint", "--format", "junit", *cases[0].wrong) == ExitStatus.FAILED
         ET.fromstring(capsys.readouterr().out)

@@ -18,6 +18,7 @@ from harness.many.difference import corrected, of_figures, of_rates
 from harness.many.summary import Summary, read_summary
 from harness.model.judgement import Interval
 from harness.report.comparison import MARKDOWN_LINES, markdown
+from tests.share import times
 
 
 def exact(*values: float) -> list[Interval]:
@@ -103,16 +104,16 @@ def test_several_comparisons_are_corrected_together() -> None:
 
 
 def test_chance_alone_is_called_a_difference_in_one_of_twenty_at_most() -> None:
-    """300 pairs of suites with ten figures each, all alike: few of them differ in anything."""
-    draw = random.Random(3)
+    """Pairs of suites with ten figures each, all alike: few of them differ in anything."""
+    draw, pairs = random.Random(3), times(300, 60)
     wrong = 0
-    for _ in range(300):
+    for _ in range(pairs):
         chances = [
             of_figures(exact(*(draw.random() for _ in range(8))), exact(*(draw.random() for _ in range(8))))
             for _ in range(10)
         ]
         wrong += min(corrected(chances)) < 0.05
-    assert wrong / 300 <= 0.07
+    assert wrong / pairs <= 0.07
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.share import times
 
 FOREVER = float("inf")
 END = 12
-PASTS = times(20_000, 1_000)
+PASTS = times(20_000, 250)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.objects.flag import CUT_OFF, REVOKED, SPENT
 from lab.past import Past
 from tests.share import times
 
-STORIES = times(2_000, 40)
+STORIES = times(2_000, 15)
 REQUESTS, LAST_S = 60, 25.0
 ALSO = {"ghost-retry"}
 """A field write without an answer that lands after a later one: a true finding, and none of objects."""

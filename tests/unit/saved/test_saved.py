@@ -229,20 +229,29 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-@pytest.fixture(scope="module", params=[stories.logged_out, stories.lost_session])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A suite of two: `whole`, and `hurt`, whose story is the parameter."""
-    run = tmp_path_factory.mktemp("pair") / "run"
+@cache
+def _pair(story: Callable[[], Past]) -> Path:
+    """A suite of two: `whole`, and `hurt`, whose story this is."""
+    run = Path(tempfile.mkdtemp(prefix="failover-kit-tests-")) / "run"
+    atexit.register(shutil.rmtree, run.parent, ignore_errors=True)
     whole = judge_folder(closed_attempt(run / "whole", stories.logged_out))
-    hurt = judge_folder(closed_attempt(run / "hurt", request.param))
+    hurt = judge_folder(closed_attempt(run / "hurt", story))
     return saved_suite(run, whole, hurt)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_scenario_is_inconclusive_and_listed(pair: Path, damage: str, tmp_path: Path) -> None:
+HURT = [(damage, stories.logged_out) for damage in DAMAGES] + [
+    (damage, stories.lost_session) for damage in some(DAMAGES, 4)
+]
+"""One whose last verdict was a pass, and one that had failed."""
+
+
+@pytest.mark.parametrize(("damage", "story"), HURT)
+def test_damaged_scenario_is_inconclusive_and_listed(
+    damage: str, story: Callable[[], Past], tmp_path: Path
+) -> None:
     """It keeps neither its old verdict nor vanishes: table, page, JUnit and summary have it, status 3."""
     run = tmp_path / "run"
-    shutil.copytree(pair, run)
+    shutil.copytree(_pair(story), run)
     _, hurt = saved.load(run).results
     DAMAGES[damage](run / "hurt")
     judged = saved.judge_again(run)

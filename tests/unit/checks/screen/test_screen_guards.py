@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -54,6 +55,12 @@ def three(**about: Any) -> Past:
     return past
 
 
+@cache
+def _nothing_changed() -> History:
+    """Its records are not to be changed."""
+    return three().history()
+
+
 def suspects(history: History) -> set[str]:
     """Whose sessions are left to the checks; all others are counted as clean."""
     screened = screen(history)
@@ -65,7 +72,7 @@ def suspects(history: History) -> set[str]:
 
 def changed(change: Change, past: Past | None = None) -> History:
     """The run with its operations changed; judged alike with the screen and without it."""
-    history = (past or three()).history()
+    history = past.history() if past else _nothing_changed()
     operations = {one.id: msgspec.convert(msgspec.to_builtins(one), Operation) for one in history.operations}
     change(operations)
     made = replace(history, operations=tuple(operations.values()))
@@ -671,7 +678,7 @@ def test_session_that_was_not_touched_in_time_must_not_be_there(late_us: int, fi
 
 def audited(change: Callable[[AuditEntry], AuditEntry | None], past: Past | None = None) -> History:
     """The run with each entry of its audit changed or left out; judged alike with and without the screen."""
-    history = (past or three()).history()
+    history = past.history() if past else _nothing_changed()
     entries = tuple(new for one in history.audit if (new := change(one)) is not None)
     made = replace(history, audit=entries)
     assert run_checks(made) == run_checks(made, screened=False)

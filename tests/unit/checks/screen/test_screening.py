@@ -66,6 +66,18 @@ def calm(
     return past
 
 
+def test_long_history_is_screened_in_a_thread_beside_and_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is begun in a thread of its own comes to the same as what is done at once."""
+    past = calm()
+    past.lose(past.log_in("late", 8.0), 9.0)
+    at_once = screen(past.history())
+    monkeypatch.setattr("harness.checks.screen.screening.ROWS_AT_ONCE", 1)
+    beside = screen(past.history())
+    assert [one.session for one in beside.suspects.operations] == ["00000005" * 4]
+    assert beside.suspects.operations == at_once.suspects.operations
+    assert beside.clean.sessions == at_once.clean.sessions == 4
+
+
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_story_is_judged_alike_with_the_screen(story: object) -> None:
     """Every finding's story, and its counterpart, end as they do when every session is looked at."""
