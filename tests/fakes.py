@@ -62,6 +62,18 @@ class FakeNode:
         self.refuses: dict[str, str] = {}
         """Command -> error."""
         self.heard_ms_ago = 0
+        self.settings: dict[str, str] = {}
+        self.clients = ["7", "8"]
+        """Ids of connections of others."""
+        self.waiting_bytes = 0
+        """Replies that the others' and our connections do not read."""
+        self.waits: tuple[str, ...] = ()
+        """Commands without an answer until `go_on`; all, where a name is `*`."""
+        self.maxclients = 10_000
+        self.snapshots = 0
+        self.follows: tuple[str, str] | None = None
+        self._flowing = threading.Event()
+        self._flowing.set()
         self.received: list[tuple[str, ...]] = []
         self._awake = threading.Event()
         self._awake.set()
@@ -80,6 +92,7 @@ class FakeNode:
 
     def close(self) -> None:
         self._awake.set()
+        self._flowing.set()
         # shutdown wakes the thread that sits in accept; close alone does not.
         for one in (self._server, *self._connections):
             with contextlib.suppress(OSError):
@@ -95,12 +108,25 @@ class FakeNode:
         self.paused = False
         self._awake.set()
 
+    def hold_back(self, *commands: str) -> None:
+        self.waits = commands
+        self._flowing.clear()
+
+    def go_on(self) -> None:
+        self.waits = ()
+        self._flowing.set()
+
     def _accept(self, server: socket.socket) -> None:
         while True:
             try:
                 connection, _ = server.accept()
             except OSError:
                 return
+            self._connections = [one for one in self._connections if one.fileno() >= 0]
+            if len(self._connections) >= self.maxclients:
+                connection.sendall(b"-ERR max number of clients reached\r\n")
+                connection.close()
+                continue
             self._connections.append(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -120,9 +146,13 @@ class FakeNode:
                 connection.sendall(b"".join(replies))
         except OSError:
             return
+        finally:
+            connection.close()
 
     def _answer(self, name: str, words: list[str], database: int) -> bytes:
         self.received.append((name, *words))
+        if name in self.waits or "*" in self.waits:
+            self._flowing.wait()
         if error := self.refuses.get(name):
             return f"-{error}\r\n".encode()
         if name in self.deaf_to:
@@ -151,6 +181,10 @@ class FakeNode:
             "persistence": [
                 "loading:0",
                 "aof_enabled:0",
+                "rdb_bgsave_in_progress:0",
+                "rdb_last_bgsave_status:ok",
+                "rdb_changes_since_last_save:5",
+                f"rdb_saves:{self.snapshots}",
                 f"rdb_last_load_keys_loaded:{self.loaded_from_disk}",
             ],
             "replication": [
@@ -184,8 +218,68 @@ class FakeNode:
         return b"+OK\r\n"
 
     def _role(self, words: list[str], database: int) -> bytes:
-        word = "master" if self.role is NodeRole.PRIMARY else "slave"
-        return b"*1\r\n" + _bulk(word)
+        if self.role is NodeRole.PRIMARY:
+            return b"*1\r\n" + _bulk("master")
+        host, port = self.follows or ("127.0.0.1", "1")
+        return b"*3\r\n" + _bulk("slave") + _bulk(host) + _bulk(port)
+
+    def _replicaof(self, words: list[str], database: int) -> bytes:
+        alone = words == ["NO", "ONE"]
+        self.role = NodeRole.PRIMARY if alone else NodeRole.REPLICA
+        self.follows = None if alone else (words[0], words[1])
+        return b"+OK\r\n"
+
+    def _failover(self, words: list[str], database: int) -> bytes:
+        others = [n for n in self.topology.nodes.values() if n.role is NodeRole.REPLICA]
+        self.role, others[0].role = NodeRole.REPLICA, NodeRole.PRIMARY
+        return b"+OK\r\n"
+
+    def _config(self, words: list[str], database: int) -> bytes:
+        if words[0] == "SET":
+            self.settings[words[1]] = words[2]
+            return b"+OK\r\n"
+        return b"*2\r\n" + _bulk(words[1]) + _bulk(self.settings.get(words[1], ""))
+
+    def _client(self, words: list[str], database: int) -> bytes:
+        match words[0]:
+            case "ID":
+                return b":3\r\n"
+            case "LIST":
+                waiting = f"omem={self.waiting_bytes}"
+                return _bulk("".join(f"id={one} {waiting} cmd=get\n" for one in ("3", *self.clients)))
+            case "KILL":
+                self.clients = []
+                return b":2\r\n"
+            case "PAUSE":
+                self.hold_back("*" if words[2] == "ALL" else "PUBLISH")
+                if words[2] == "ALL":
+                    threading.Timer(int(words[1]) / 1000, self.go_on).start()
+            case "UNPAUSE":
+                self.go_on()
+        return b"+OK\r\n"
+
+    def _echo(self, words: list[str], database: int) -> bytes:
+        self.waiting_bytes += len(words[0])
+        return b""
+
+    def _bgsave(self, words: list[str], database: int) -> bytes:
+        self.snapshots += 1
+        return b"+Background saving started\r\n"
+
+    def _eval(self, words: list[str], database: int) -> bytes:
+        self.hold_back("PING")
+        self._flowing.wait()
+        return b":1\r\n"
+
+    def _script(self, words: list[str], database: int) -> bytes:
+        self.go_on()
+        return b"+OK\r\n"
+
+    def _ping(self, words: list[str], database: int) -> bytes:
+        return b"+PONG\r\n"
+
+    def _monitor(self, words: list[str], database: int) -> bytes:
+        return b"+OK\r\n+1 [0 127.0.0.1:1] ping\r\n"
 
     def _sentinel(self, words: list[str], database: int) -> bytes:
         primary = next(n for n in self.topology.nodes.values() if n.role is NodeRole.PRIMARY)
@@ -197,6 +291,9 @@ class FakeNode:
                 return b"+OK\r\n"
             case "MASTER":
                 return self._known(primary)
+            case "RESET":
+                self.topology.known_replicas = 0
+                return b":1\r\n"
             case _:
                 others = [n for n in self.topology.nodes.values() if n.role is NodeRole.REPLICA]
                 return b"*%d\r\n" % len(others) + b"".join(self._known(node) for node in others)
@@ -204,6 +301,7 @@ class FakeNode:
     def _known(self, node: FakeNode) -> bytes:
         flat = ["ip", "127.0.0.1", "port", str(node.port), "config-epoch", str(self.epoch)]
         flat += ["last-ok-ping-reply", str(self.heard_ms_ago)]
+        flat += ["num-slaves", str(self.topology.known_replicas), "num-other-sentinels", "2"]
         return b"*%d\r\n" % len(flat) + b"".join(map(_bulk, flat))
 
     def _cluster(self, words: list[str], database: int) -> bytes:
@@ -244,6 +342,8 @@ class FakeTopology:
         """What it was asked to do, in order: `kill redis-1`, `cut redis-1 | redis-2 redis-3`."""
         self.broken: set[str] = set()
         """Acts that are accepted and have no effect: `kill`, `stop`, `pause`, `start`."""
+        self.known_replicas = 2
+        """By sentinels."""
         self.cuts: set[int] = set()
         """The faults whose cuts are in force."""
         self.failing: dict[str, Exception] = {}

@@ -1,7 +1,9 @@
-"""`fill cache`: a flood of cache keys into the instance that holds the cache, past its limit.
+"""`fill cache` and `fill`: a flood of keys into an instance, past its limit.
 
-In `split` that is an instance of its own, in `shared` the one that also holds the sessions (the cache
-has its own logical database there, which does not help: a memory limit is per instance).
+`fill cache` strikes whoever holds the cache: in `split` an instance of its own, in `shared` the one that
+also holds the sessions (the cache has its own logical database there, which does not help: a memory limit is
+per instance). `fill` strikes any data node, guarded by sentinels or a member of a cluster, and with `for:`
+keeps it full: what expires or is deleted meanwhile makes room for new keys of the flood, not for sessions.
 
 Effect: memory at its limit and keys evicted since, or writes refused for want of memory. A flood that
 was meant to stay below the limit (`bytes`, or `to` below 1) is proved by the keys that are there. It
@@ -10,21 +12,34 @@ is over when everything was offered, refused or not; with `rate` that can be mad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 
 from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.filler import Load, Written, fill
+from harness.faults.kept import going_on, keeping, let_go
+from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.records import MEMORY_FULL_SHARE
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import NodePurpose, Trait
 from harness.redis_wire.blocking import Connection
+from harness.redis_wire.keys import slot
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 _KEY_BYTES = len("cache:100000")
 _LOOK_EVERY_US = 20_000
 _LONGEST_US = 120_000_000
 _STALL_S = 10.0
+_LEAST_S = 0.2
+_KEEPING_PER_S = 500
+_WITHOUT_END = 1_000_000_000
+"""Keys that keep a node full are others than those that filled it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,55 +56,119 @@ class _Memory:
         return f"{self.used_bytes / 1e6:.1f} MB of {limit} under {self.policy}"
 
 
+_AMOUNT = (
+    Option(
+        name="to",
+        type=OptionType.FACTOR,
+        help="how much to write, in multiples of maxmemory",
+        default=2.0,
+        unless="bytes",
+    ),
+    Option(name="bytes", type=OptionType.SIZE, help="how much to write; 0: `to` decides", default=0),
+    Option(name="value", type=OptionType.SIZE, help="size of one value", default=1024),
+    Option(name="ttl", type=OptionType.DURATION, help="of the keys; 0: none", default=0.0),
+    Option(name="rate", type=OptionType.COUNT, help="keys per second; 0: as fast as it goes", default=0),
+)
+
+
 class FillCache:
     declaration = Declaration(
         name="fill cache",
         help="Write cache keys, as fast as the instance takes them, past its memory limit.",
         targets=("cache",),
         least_hold_s=None,
-        options=(
-            Option(
-                name="to",
-                type=OptionType.FACTOR,
-                help="how much to write, in multiples of maxmemory",
-                default=2.0,
-                unless="bytes",
-            ),
-            Option(name="bytes", type=OptionType.SIZE, help="how much to write; 0: `to` decides", default=0),
-            Option(name="value", type=OptionType.SIZE, help="size of one value", default=1024),
-            Option(name="ttl", type=OptionType.DURATION, help="of the cache keys; 0: none", default=0.0),
-            Option(
-                name="rate", type=OptionType.COUNT, help="keys per second; 0: as fast as it goes", default=0
-            ),
-        ),
+        options=_AMOUNT,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
         node = plan.inventory.cache
-        if node is None:
-            return "the deployment has no cache"
-        limit = node.setting("maxmemory", "0" if plan.inventory.shares_cache else "unknown")
-        if limit == "0" and not step.options.get("bytes"):
-            return f"{node.name} has no maxmemory, so it can never be full"
-        return None
+        return "the deployment has no cache" if node is None else _why_never_full(step, node)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (node,) = targets.resolve("cache", scene)
-        database = cache_database(scene.plan)
-        with (
-            own_nodes.connect(scene, node, database=database) as asking,
-            own_nodes.connect(scene, node, database=database, within_s=_STALL_S) as writing,
-        ):
-            before = _memory(asking, scene)
-            load = _load(step, before)
-            watch = _Watch(asking, before, scene)
-            written = fill(writing.socket, load, watch.go_on)
-            after = _memory(asking, scene)
-        watch.look(after, written)
-        return watch.effect(node, load, written, after)
+        return _fill(node, step, scene, database=cache_database(scene.plan))
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None
+
+
+class Fill:
+    declaration = Declaration(
+        name="fill",
+        help="Write keys into any primary, past its memory limit; `for:` keeps it full.",
+        targets=(*targets.PRIMARIES, "cache"),
+        least_hold_s=_LEAST_S,
+        options=_AMOUNT,
+        traits=(Trait.LASTS,),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        nodes = [node for node in plan.data_nodes() if step.target != "cache" or node == plan.inventory.cache]
+        reasons = [_why_never_full(step, node) for node in nodes]
+        return targets.fits(step, plan) or next(filter(None, reasons), None)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes = targets.resolve(step.target, scene)
+        tags = {node: _own_tag(node, scene) for node in nodes}
+        filled = [_fill(node, step, scene, tag=tags[node]) for node in nodes]
+        with keeping(step, scene) as kept:
+            for node in nodes:
+                kept.enter_context(going_on(partial(_keep_full, node, tags[node], step, scene)))
+        first = min(filled, key=lambda one: one.at_us)
+        return replace(first, targets=nodes, proof="; ".join(one.proof for one in filled))
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        let_go(step, scene)
+        return f"no more keys are written to {', '.join(effect.targets)}; those that are there stay"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return any(scene.topology.state(node).running for node in effect.targets)
+
+
+def _why_never_full(step: FaultStep, node: NodePlan) -> str | None:
+    limited = node.setting("maxmemory", "unknown" if node.purpose is NodePurpose.CACHE else "0") != "0"
+    if limited or step.options.get("bytes"):
+        return None
+    return f"{node.name} has no maxmemory, so it can never be full"
+
+
+def _fill(node: str, step: FaultStep, scene: FaultScene, *, database: int = 0, tag: str = "") -> Effect:
+    with (
+        own_nodes.connect(scene, node, database=database) as asking,
+        own_nodes.connect(scene, node, database=database, within_s=_STALL_S) as writing,
+    ):
+        before = _memory(asking, scene)
+        load = replace(_load(step, before), tag=tag)
+        watch = _Watch(asking, before, scene)
+        written = fill(writing.socket, load, watch.go_on)
+        after = _memory(asking, scene)
+    watch.look(after, written)
+    return watch.effect(node, load, written, after)
+
+
+def _keep_full(node: str, tag: str, step: FaultStep, scene: FaultScene, over: threading.Event) -> None:
+    """Until it is healed, or the node goes down: keys without an end, at a rate that leaves others their
+    turn."""
+    with suppress(NoAnswer, ErrorReply), own_nodes.connect(scene, node, within_s=_STALL_S) as writing:
+        load = Load(
+            keys=_WITHOUT_END,
+            value_bytes=int(step.options.get("value", 1024)),
+            ttl_s=float(step.options.get("ttl", 0.0)),
+            rate_per_s=_KEEPING_PER_S,
+            first=_WITHOUT_END,
+            tag=tag,
+        )
+        fill(writing.socket, load, lambda _: not over.is_set())
+
+
+def _own_tag(node: str, scene: FaultScene) -> str:
+    """What keys need in braces to belong to a cluster's node; elsewhere every key does."""
+    if not scene.plan.inventory.clustered:
+        return ""
+    views = scene.observed.views()
+    shard = views[node].shard if node in views else scene.plan.node(node).shard
+    first, last = scene.plan.inventory.slot_range(shard)
+    return next(f"{{{n}}}" for n in count() if first <= slot(str(n)) <= last)
 
 
 def cache_database(plan: Plan) -> int:

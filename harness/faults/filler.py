@@ -34,6 +34,8 @@ class Load:
     """Keys per second; 0: as fast as the server takes them."""
     first: int = 0
     """Number of the first key: a second flood adds keys instead of writing over the first one's."""
+    tag: str = ""
+    """What all keys have in braces, so that one node of a cluster has them all."""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,8 @@ def _around(load: Load, digits: int) -> tuple[str, str]:
         milliseconds = str(max(1, int(load.ttl_s * 1000)))
         value += f"$2\r\nPX\r\n${len(milliseconds)}\r\n{milliseconds}\r\n"
         words = 5
-    return f"*{words}\r\n$3\r\nSET\r\n${digits + len('cache:')}\r\ncache:", f"\r\n{value}"
+    name = f"cache:{load.tag}"
+    return f"*{words}\r\n$3\r\nSET\r\n${digits + len(name)}\r\n{name}", f"\r\n{value}"
 
 
 def _receive(connected: socket.socket, written: Written, until: int) -> None:

@@ -1,6 +1,7 @@
 """`planned failover`: the hand-over that an operator asks for, with everything healthy.
 
-Sentinel: `SENTINEL FAILOVER`, which skips the agreement and promotes without the old primary's help.
+Sentinel: `SENTINEL FAILOVER`, which skips the agreement and promotes without the old primary's help;
+`coordinated` (Valkey 9.0 and later) has the old primary hand over.
 Cluster: `CLUSTER FAILOVER` on a replica of the shard; by default the old primary stops its clients
 until the replica has everything, `force` goes without the old primary, `takeover` also without votes.
 
@@ -28,6 +29,8 @@ from harness.redis_wire.sentinel import WatchedNode
 
 Seen = TypeVar("Seen")
 
+_COORDINATED = "coordinated"
+_OF_A_CLUSTER = ("force", "takeover")
 _LOOK_EVERY_S = 0.01
 _PUBLISHING_S = 2.0
 _CLUSTER_WITHIN_S = 8.0
@@ -35,7 +38,7 @@ _CLUSTER_WITHIN_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Promotion:
+class Promotion:
     node: str
     at_us: int
     error_us: int
@@ -50,10 +53,11 @@ class PlannedFailover:
             Option(
                 name="form",
                 type=OptionType.WORD,
-                help="cluster only: with the old primary's help, without it, or without votes too",
+                help="in a cluster: with the old primary's help, without it, or without votes too; with "
+                "sentinels of Valkey 9.0 and later: with the old primary's help (coordinated)",
                 default="default",
-                words=("default", "force", "takeover"),
-                cluster_only=True,
+                words=("default", "coordinated", *_OF_A_CLUSTER),
+                of_a_cluster=_OF_A_CLUSTER,
             ),
         ),
         least_hold_s=None,
@@ -66,12 +70,16 @@ class PlannedFailover:
         shard = targets.parse(step.target).shard
         if len(targets.session_nodes(plan, shard)) < 2:
             return f"shard {shard} has no replicas to fail over to"
+        form = str(step.options.get("form", "default"))
         if plan.inventory.clustered:
-            return None
+            return "CLUSTER FAILOVER is coordinated by default" if form == _COORDINATED else None
         if not plan.sentinels():
             return "a planned failover needs sentinels or a cluster"
-        if step.options.get("form", "default") != "default":
-            return f"SENTINEL FAILOVER has one form; {step.options['form']!r} is for a cluster"
+        if form in _OF_A_CLUSTER:
+            return f"SENTINEL FAILOVER has no such form; {form!r} is for a cluster"
+        engine = plan.scenario.deployment.engine or ""
+        if form == _COORDINATED and engine.startswith("redis"):
+            return f"SENTINEL FAILOVER is coordinated in Valkey 9.0 and later, and not in {engine}"
         return None
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
@@ -80,13 +88,14 @@ class PlannedFailover:
             return _by_cluster(
                 old, targets.parse(step.target).shard, str(step.options.get("form", "")), scene
             )
-        return _by_sentinel(old, scene)
+        return _by_sentinel(old, str(step.options.get("form", "")), scene)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None
 
 
-def _by_sentinel(old: str, scene: FaultScene) -> Effect:
+def _by_sentinel(old: str, form: str, scene: FaultScene) -> Effect:
+    how = ("COORDINATED",) if form == _COORDINATED else ()
     (asked,) = targets.resolve("sentinel", scene)
     service = scene.topology.service
     within_s = scene.plan.scenario.deployment.topology.failover_timeout_s
@@ -97,21 +106,21 @@ def _by_sentinel(old: str, scene: FaultScene) -> Effect:
             at = f"{before.address.host}:{before.address.port}"
             raise NoEffect(f"{asked} does not call {old} the primary, but {at}")
         asked_us = scene.observed.now_us()
-        guard.call("SENTINEL", "FAILOVER", service)
-        promotion = _await_promotion(candidates, asked_us, within_s, scene)
+        guard.call("SENTINEL", "FAILOVER", service, *how)
+        promotion = await_promotion(candidates, asked_us, within_s, scene)
 
         def published() -> WatchedNode | None:
             now = sentinel.watched(guard.call("SENTINEL", "MASTER", service))
             return now if _node(now, scene) == promotion.node else None
 
         # Published once the other replicas follow, for which there is a failover-timeout again.
-        after = _await(published, within_s + _PUBLISHING_S, f"{asked} to publish {promotion.node}", scene)
+        after = awaited(published, within_s + _PUBLISHING_S, f"{asked} to publish {promotion.node}", scene)
     took_s = (scene.observed.now_us() - asked_us) / 1e6
     return Effect(
         targets=(old,),
         proof=(
-            f"{promotion.node} says master {(promotion.at_us - asked_us) / 1e6:.3f} s after SENTINEL "
-            f"FAILOVER on {asked}, which published it after {took_s:.3f} s; "
+            f"{promotion.node} says master {(promotion.at_us - asked_us) / 1e6:.3f} s after "
+            f"{' '.join(('SENTINEL FAILOVER', *how))} on {asked}, which published it after {took_s:.3f} s; "
             f"epoch {before.fields['config-epoch']} -> {after.fields['config-epoch']}"
         ),
         at_us=promotion.at_us,
@@ -126,8 +135,8 @@ def _by_cluster(old: str, shard: int, form: str, scene: FaultScene) -> Effect:
         epoch = _epoch(candidate)
         asked_us = scene.observed.now_us()
         candidate.call("CLUSTER", "FAILOVER", *how)
-        promotion = _await_promotion([replica], asked_us, _CLUSTER_WITHIN_S, scene)
-        now = _await(
+        promotion = await_promotion([replica], asked_us, _CLUSTER_WITHIN_S, scene)
+        now = awaited(
             lambda: e if (e := _epoch(candidate)) > epoch else None, 2.0, "a new configuration epoch", scene
         )
     command = " ".join(("CLUSTER FAILOVER", *how))
@@ -150,7 +159,7 @@ def _node(seen: WatchedNode, scene: FaultScene) -> str | None:
     return scene.topology.node_at(seen.address.host, seen.address.port)
 
 
-def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scene: FaultScene) -> _Promotion:
+def await_promotion(candidates: list[str], asked_us: int, within_s: float, scene: FaultScene) -> Promotion:
     """Ask the candidates for their role until one says that it is the primary now.
 
     Sentinel disconnects every client of the node that it promotes, this one too: it just asks again. Such a
@@ -170,24 +179,24 @@ def _await_promotion(candidates: list[str], asked_us: int, within_s: float, scen
                 open_to.pop(node).close()
             return None
 
-    def promoted() -> _Promotion | None:
+    def promoted() -> Promotion | None:
         for node in candidates:
             began_us, is_master = scene.observed.now_us(), says_master(node)
             if is_master:
                 at_us = scene.observed.now_us()
-                return _Promotion(node, at_us, at_us - followed_us[node])
+                return Promotion(node, at_us, at_us - followed_us[node])
             if is_master is False:
                 followed_us[node] = began_us
         return None
 
     try:
-        return _await(promoted, within_s, f"one of {', '.join(candidates)} to be promoted", scene)
+        return awaited(promoted, within_s, f"one of {', '.join(candidates)} to be promoted", scene)
     finally:
         for connection in open_to.values():
             connection.close()
 
 
-def _await(probe: Callable[[], Seen | None], within_s: float, what: str, scene: FaultScene) -> Seen:
+def awaited(probe: Callable[[], Seen | None], within_s: float, what: str, scene: FaultScene) -> Seen:
     def asked() -> Seen | None:
         if scene.stopping():
             raise Interrupted(f"stopped while waiting for {what}")

@@ -25,6 +25,8 @@ from harness.model.words import NodeRole, Trait
 PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
 SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
+DATA_NODES = (*SESSION_NODES, "cache")
+"""Whatever takes the commands of clients."""
 SERVICE = "service NAME"
 HOSTS = (
     "host of primary",
@@ -34,7 +36,7 @@ HOSTS = (
     "host A",
     "zone A",
 )
-RUNNING = (*SESSION_NODES, "cache", "sentinel", "all sentinels", SERVICE, *HOSTS)
+RUNNING = (*DATA_NODES, "sentinel", "all sentinels", SERVICE, *HOSTS)
 """Everything that runs from the start and can be killed, stopped or paused, but for proxies."""
 PROXIES = ("proxy", "all proxies")
 

@@ -43,8 +43,8 @@ class Option:
     words: tuple[str, ...] = ()
     unless: str = ""
     """Another option of the same fault that takes its place when it is given."""
-    cluster_only: bool = False
-    """Anything but the default can be chosen in a Redis cluster only."""
+    of_a_cluster: tuple[str, ...] = ()
+    """Words that can be chosen in a Redis cluster only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

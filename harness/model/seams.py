@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -413,6 +413,8 @@ class FaultScene:
     """Tell the observers of a fault that the plan does not have, before it acts."""
     stopping: Callable[[], bool] = lambda: False
     """True once the run is to end: a fault that takes long gives up by raising `Interrupted`."""
+    kept: MutableMapping[int, ExitStack] = field(default_factory=dict)
+    """Fault number -> what it keeps open until it is healed: see `harness.faults.kept`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,42 @@ class Connection:
                 raise ErrorReply(reply.text, f"{self.who} refused {names}")
         return replies
 
+    def send(self, *words: Word) -> None:
+        """Send one command and wait for nothing; its reply, if one comes, is nobody's.
+
+        Raises:
+            NoAnswer: the connection has ended.
+        """
+        try:
+            self.socket.sendall(packed(spelt([words], self._renamed)))
+        except OSError as problem:
+            raise NoAnswer(f"{self.who} did not take {words[0]!s}: {_said(problem)}") from problem
+
+    def replied(self, within_s: float) -> bool:
+        """Wait for the reply to the last command that was sent, and take it; False: there is none yet.
+
+        Raises:
+            NoAnswer: the connection has ended.
+        """
+        if self._reader.gets() is not False:
+            return True
+        self.socket.settimeout(within_s)
+        try:
+            received = self.socket.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            return False
+        except OSError as problem:
+            raise NoAnswer(f"{self.who} did not answer: {_said(problem)}") from problem
+        if not received:
+            raise NoAnswer(f"{self.who} did not answer: the node closed the connection")
+        self._reader.feed(received)
+        return self._reader.gets() is not False
+
+    def limit(self, within_s: float) -> None:
+        """From now on each call has so long."""
+        self._within_s = within_s
+        self.socket.settimeout(within_s)
+
     def info(self, section: str) -> dict[str, str]:
         """The fields of one section of INFO. Raises as `call` does."""
         return info.fields(str(self.call("INFO", section)))

@@ -109,13 +109,10 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
     values = reader.read(item, options, path, problems)
     inventory = around.inventory
     for option in declaration.options:
-        if (
-            option.cluster_only
-            and not inventory.clustered
-            and values.get(option.name, option.default) != option.default
-        ):
+        chosen = values.get(option.name, option.default)
+        if not inventory.clustered and chosen in option.of_a_cluster:
             where = f"{path}.{option.name}"
-            reason = f"{option.help}; in a {inventory.called} topology leave it out"
+            reason = f"{chosen} is for a cluster only; in a {inventory.called} topology leave it out"
             problems.add(options[option.name][0], where, reason)
     if start is None or hold_s is INVALID or target is None:
         return None

@@ -20,7 +20,7 @@ from harness.cli.arguments import parser
 from harness.control.routes import ROUTES
 from harness.errors import ExitStatus
 from harness.faults import FAULTS
-from harness.faults.targets import RUNNING
+from harness.faults.targets import DATA_NODES, RUNNING
 from harness.model.plan import Plan
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, Outcome, TopologyKind
@@ -276,6 +276,7 @@ def test_every_fault_is_documented_with_its_options_and_targets(fault: str) -> N
     targets = re.search(r"\*\*Targets\*\*: (.*?)\.(?:\s|$)", section, re.DOTALL)
     assert targets
     told = set(ticked(targets[1])) | (set(RUNNING) if "node targets" in targets[1] else set())
+    told |= set(DATA_NODES) if "data nodes" in targets[1] else set()
     assert told == set(declared.targets)
     for option in declared.options:
         assert {option.name, *option.words} <= set(ticked(section)), option.name

@@ -77,7 +77,7 @@ REFUSED = {
     "force on Sentinel": (
         {"kill: primary": "planned failover: primary, form: force"},
         7,
-        "faults.0.form: cluster only",
+        "faults.0.form: force is for a cluster only",
     ),
     "a pause shorter than its proof": (
         {"kill: primary": "pause: primary, for: 1ms"},

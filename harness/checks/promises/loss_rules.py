@@ -382,12 +382,28 @@ def _once_replaced(hit: Hit, ended_us: int) -> float:
 
 
 def _handed_over(hit: Hit) -> Allowed:
+    form = str(hit.step.options.get("form", "default"))
+    if form == "coordinated":
+        return Allowed("a coordinated failover waits until the replica has all data")
     if not hit.in_cluster:
         return _demoted_after(hit, hit.event.t_us, "the promotion")
-    form = str(hit.step.options.get("form", "default"))
     if form == "default":
         return Allowed("CLUSTER FAILOVER waits until the replica has all data")
     return _cluster_rule(hit, hit.event.t_us, HANDED_OVER_USUALLY_S)
+
+
+def _by_primary(hit: Hit) -> Allowed:
+    if hit.step.options.get("force"):
+        return _behind(hit)
+    return Allowed("FAILOVER waits until the replica has all data, and then the old primary follows it")
+
+
+def _reattached(hit: Hit) -> Allowed:
+    """A node that follows another one discards what it alone had; one that follows nobody divides its
+    shard."""
+    if hit.step.options.get("to") != "nobody" and not hit.owned:
+        return _not_primary(hit)
+    return Allowed("REPLICAOF by hand replaces data without asking", bound_s=None)
 
 
 def _flushed(hit: Hit) -> Allowed:
@@ -402,6 +418,31 @@ def _filled(hit: Hit) -> Allowed:
     if policy == "noeviction":
         return Allowed("under noeviction writes are refused and no key is evicted")
     return Allowed(f"{policy} evicts sessions of any age", bound_s=None)
+
+
+def _buffered(hit: Hit) -> Allowed:
+    """Replies that wait count towards the limit of memory."""
+    return _filled(hit) if hit.setting("maxmemory", "0") != "0" else _cut(hit)
+
+
+def _set_anew(hit: Hit) -> Allowed:
+    directive, value = str(hit.step.options.get("directive")), str(hit.step.options.get("value"))
+    if directive not in {"maxmemory", "maxmemory-policy"}:
+        return _cut(hit)
+    policy = value if directive == "maxmemory-policy" else hit.setting("maxmemory-policy", "noeviction")
+    return (
+        _filled(hit)
+        if policy == "noeviction"
+        else Allowed(f"{policy} evicts sessions of any age", bound_s=None)
+    )
+
+
+def _kept_waiting(hit: Hit) -> Allowed:
+    """Whom sentinels cannot ping they replace; writes alone are no ping, and a cluster has a bus of its
+    own."""
+    if hit.in_cluster or hit.step.options.get("commands") != "all":
+        return _cut(hit)
+    return _paused(hit)
 
 
 def _links_cut(hit: Hit) -> Allowed:
@@ -452,8 +493,20 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "lose": _killed,
     "slow": _slowed,
     "planned failover": _handed_over,
+    "hand over": _by_primary,
+    "reattach": _reattached,
+    "reset sentinels": _cut,
+    "config set": _set_anew,
+    "disconnect clients": _cut,
+    "pause clients": _kept_waiting,
+    "exhaust connections": _cut,
+    "occupy": _paused,
+    "monitor": _buffered,
+    "slow readers": _buffered,
+    "fill": _filled,
     "fill cache": _filled,
     "flush": _flushed,
+    "save snapshot": _nothing,
     "kill web server": _nothing,
     "nothing": _nothing,
 }

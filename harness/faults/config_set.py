@@ -1,0 +1,105 @@
+"""`config set`: somebody changes a setting of a node that runs, as operators and scripts do.
+
+Only settings that a deployment may have too: none that starts a program, loads a module or names a file. The
+configuration file stays as it is, so a restart undoes it (unless a sentinel made the node write its file
+anew).
+
+Effect: CONFIG GET says the new value. Healing writes the old one back.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from harness.errors import NoEffect
+from harness.faults import own_nodes, targets
+from harness.faults.kept import keeping, let_go
+from harness.model.directives import Directive, Malformed, not_carried_out, parsed
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
+from harness.redis_wire.protocol import ErrorReply, NoAnswer, as_map
+
+
+class ConfigSet:
+    declaration = Declaration(
+        name="config set",
+        help="CONFIG SET on nodes that run; healing sets the old value again.",
+        targets=targets.DATA_NODES,
+        options=(
+            Option(name="directive", type=OptionType.WORD, help="its name, such as maxmemory"),
+            Option(name="value", type=OptionType.WORD, help="as in a configuration file, such as 10mb"),
+        ),
+        traits=(Trait.LASTS,),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        try:
+            reason = not_carried_out(_directive(step))
+        except Malformed as problem:
+            return f"{step.options.get('directive')}: {problem}"
+        if reason is not None:
+            return f"{step.options.get('directive')}: {reason.why}"
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes, directive = targets.resolve(step.target, scene), _directive(step)
+        began_us = scene.observed.now_us()
+        said = []
+        with keeping(step, scene) as kept:
+            for node in nodes:
+                before, after = _set(node, directive, scene)
+                kept.callback(partial(_set_again, node, directive.name, before, scene))
+                said.append(f"{node} {before!r} -> {after!r}")
+        at_us = scene.observed.now_us()
+        return Effect(
+            targets=nodes,
+            proof=f"CONFIG SET {directive.name}: {', '.join(said)}",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        let_go(step, scene)
+        name = _directive(step).name
+        return f"{name} now: " + ", ".join(f"{node} {_now(node, name, scene)}" for node in effect.targets)
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return any(scene.topology.state(node).running for node in effect.targets)
+
+
+def _directive(step: FaultStep) -> Directive:
+    return parsed(str(step.options.get("directive", "")), str(step.options.get("value", "")))
+
+
+def _set(node: str, directive: Directive, scene: FaultScene) -> tuple[str, str]:
+    """The value before and after.
+
+    Raises:
+        NoEffect: it is as it was.
+    """
+    asked, name = ("CONFIG", "GET", directive.name), directive.name
+    setting = ("CONFIG", "SET", name, " ".join(directive.arguments))
+    with own_nodes.connect(scene, node) as connection:
+        before, _, after = (reply for reply in connection.call_all([asked, setting, asked]))
+    if before == after:
+        raise NoEffect(f"{node} has {name} {as_map(after).get(name)!r}, as it had before CONFIG SET")
+    return as_map(before).get(name, ""), as_map(after).get(name, "")
+
+
+def _set_again(node: str, name: str, value: str, scene: FaultScene) -> None:
+    """Of a node that is down there is nothing to undo: it reads its file when it starts."""
+    try:
+        with own_nodes.connect(scene, node) as connection:
+            connection.call("CONFIG", "SET", name, value)
+    except NoAnswer:
+        return
+
+
+def _now(node: str, name: str, scene: FaultScene) -> str:
+    try:
+        with own_nodes.connect(scene, node) as connection:
+            return repr(as_map(connection.call("CONFIG", "GET", name)).get(name))
+    except (NoAnswer, ErrorReply):
+        return "(does not answer)"

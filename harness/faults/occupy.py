@@ -1,0 +1,190 @@
+"""`occupy`: one command keeps a node busy, and everybody else waits. A node does one thing at a time.
+
+`with: script` is a script that does not end by itself; after `busy-reply-threshold` (5 s) others get BUSY,
+and Sentinel itself ends such a script at a primary that it takes for dead. `with: keys` is KEYS over all
+keys, again and again: many short waits. `with: sleep` is DEBUG SLEEP, which Redis 7 refuses unless a setting
+allows it.
+
+Effect: another connection, opened before, waited longer than a healthy node lets anybody wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from harness.clock import RunClock, wait_until
+from harness.errors import NoEffect
+from harness.faults import own_nodes, targets
+from harness.faults.filler import Load, fill
+from harness.faults.kept import going_on, keeping, let_go
+from harness.faults.pause import answers
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType
+from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
+
+WAITED_LEAST_S = 0.02
+"""A healthy node on this machine answers PING in well under a millisecond."""
+_FOR_S = 3.0
+_LEAST_S = 0.2
+_ANSWERS_AGAIN_S = 30.0
+_LOOKS = 50
+_LOOK_EVERY_S = 0.01
+_SMALL_BYTES = 8
+_NO_SUCH_KEY = "failover-kit:no-such-key:*"
+_SCRIPT = """local began = redis.call('TIME')
+local until_us = began[1] * 1000000 + began[2] + ARGV[1]
+repeat
+  for i = 1, 100000 do end
+  local now = redis.call('TIME')
+until now[1] * 1000000 + now[2] >= until_us
+return 1"""
+
+
+class Occupy:
+    declaration = Declaration(
+        name="occupy",
+        help="One client keeps a node busy with a script, KEYS or DEBUG SLEEP; everybody else waits.",
+        targets=targets.DATA_NODES,
+        options=(
+            Option(
+                name="with",
+                type=OptionType.WORD,
+                help="a script that runs on, KEYS again and again, or DEBUG SLEEP",
+                default="script",
+                words=("script", "keys", "sleep"),
+            ),
+            Option(
+                name="keys",
+                type=OptionType.COUNT,
+                help="keys to add before, for `with: keys`; 0: none",
+                default=0,
+            ),
+        ),
+        least_hold_s=_LEAST_S,
+        traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
+        if step.options.get("keys") and (step.options.get("with") != "keys" or plan.inventory.clustered):
+            return "keys: only for `with: keys`, and not in a cluster"
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        (node,) = targets.resolve(step.target, scene)
+        how = str(step.options.get("with", "script"))
+        held_s = step.hold_s or _FOR_S
+        known = own_nodes.check(scene, node)
+        with keeping(step, scene) as kept:
+            asking = kept.enter_context(own_nodes.connect(scene, node, within_s=held_s + _ANSWERS_AGAIN_S))
+            busy = kept.enter_context(own_nodes.connect(scene, node, within_s=held_s + _ANSWERS_AGAIN_S))
+            if keys := int(step.options.get("keys", 0)):
+                fill(busy.socket, Load(keys=keys, value_bytes=_SMALL_BYTES), lambda _: not scene.stopping())
+            work = _Work(busy, _WAYS[how], held_s)
+            began_us = scene.observed.now_us()
+            kept.enter_context(going_on(work.go_on))
+            kept.callback(busy.hang_up)  # first at the end: it wakes the thread
+            waited_s, at_us = _longest_wait(asking, work, scene)
+        return Effect(
+            targets=(node,),
+            proof=f"{_SAYS[how]} keeps {known} busy: another client waited {waited_s:.2f} s",
+            at_us=at_us,
+            error_us=at_us - began_us,
+        )
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        (node,) = effect.targets
+        let_go(step, scene)
+        if not scene.topology.state(node).running:
+            return f"{node} is down"
+        if step.options.get("with", "script") == "script":
+            _end_script(node, scene)
+        wait_until(
+            lambda: answers(node, scene, within_s=1.0),
+            within_s=_ANSWERS_AGAIN_S,
+            waiting_for=f"{node} to answer after being busy",
+        )
+        return f"answering: {node}"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return any(scene.topology.state(node).running for node in effect.targets)
+
+
+class _Work:
+    """What keeps the node busy, from a thread of its own, until its time is over."""
+
+    def __init__(self, busy: Connection, way: Callable[[Connection, float], None], held_s: float) -> None:
+        self._busy = busy
+        self._way = way
+        self._held_s = held_s
+        self.refusal = ""
+
+    def go_on(self, over: threading.Event) -> None:
+        clock = RunClock()
+        while not over.is_set() and (left_s := self._held_s - clock.now_us() / 1e6) > 0:
+            try:
+                self._way(self._busy, left_s)
+            except ErrorReply as refused:
+                self.refusal = refused.text
+                return
+            except NoAnswer:  # the node was killed, or the fault is being healed
+                return
+
+
+def _script(busy: Connection, left_s: float) -> None:
+    busy.call("EVAL", _SCRIPT, 0, round(left_s * 1e6))
+
+
+def _keys(busy: Connection, left_s: float) -> None:  # noqa: ARG001 - one turn of many
+    busy.call("KEYS", _NO_SUCH_KEY)
+
+
+def _sleep(busy: Connection, left_s: float) -> None:
+    busy.call("DEBUG", "SLEEP", f"{left_s:.3f}")
+
+
+_WAYS: Mapping[str, Callable[[Connection, float], None]] = {
+    "script": _script,
+    "keys": _keys,
+    "sleep": _sleep,
+}
+_SAYS = {"script": "a script", "keys": "KEYS", "sleep": "DEBUG SLEEP"}
+
+
+def _longest_wait(asking: Connection, work: _Work, scene: FaultScene) -> tuple[float, int]:
+    """How long another client waited, and when it knew so.
+
+    Raises:
+        NoEffect: nobody had to wait.
+    """
+    clock, waited_s = RunClock(), 0.0
+    for _ in range(_LOOKS):
+        sent_us = scene.observed.now_us()
+        silent_us = _silent_until(asking, sent_us, scene)
+        waited_s = (silent_us - sent_us) / 1e6
+        if waited_s >= WAITED_LEAST_S:
+            return waited_s, silent_us
+        if work.refusal:
+            raise NoEffect(f"{asking.who} refused to be kept busy: {work.refusal}")
+        clock.sleep(_LOOK_EVERY_S)
+    raise NoEffect(f"{asking.who} answered another client within {waited_s * 1000:.1f} ms all the time")
+
+
+def _silent_until(asking: Connection, sent_us: int, scene: FaultScene) -> int:
+    """Until when a PING had no reply; the proof needs no more than what it asks for."""
+    asking.send("PING")
+    while not asking.replied(WAITED_LEAST_S):
+        now_us = scene.observed.now_us()
+        if now_us - sent_us >= WAITED_LEAST_S * 1e6:
+            return now_us
+    return sent_us
+
+
+def _end_script(node: str, scene: FaultScene) -> None:
+    """Nothing to do where it ended by itself. Before the threshold nobody is heard, this command neither."""
+    with suppress(NoAnswer, ErrorReply), own_nodes.connect(scene, node, within_s=_LEAST_S) as connection:
+        connection.call("SCRIPT", "KILL")

@@ -1,0 +1,392 @@
+"""Faults that are commands, against fake nodes: what proves each, what undoes it, and when it had no effect.
+
+What is kept open between effect and healing is closed by the healing, and after a failure at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.clock import wait_until
+from harness.errors import NoEffect
+from harness.faults import FAULTS, slow_readers
+from harness.model.plan import Plan
+from harness.model.seams import Effect, Machine
+from harness.model.words import BackendKind, NodeRole, TopologyKind
+from harness.redis_wire.protocol import ErrorReply
+from tests.fakes import FakeNode, FakeWorld, fake_world, make_plan, step
+
+MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWorld]:
+    """A primary, two replicas and three sentinels; silence is known sooner than on a busy machine."""
+    for module in ("pause", "pause_clients"):
+        monkeypatch.setattr(f"harness.faults.{module}._SILENCE_S", 0.05)
+    with ExitStack() as closing:
+        made = fake_world(make_plan())
+        closing.callback(made.topology.close)
+        yield made
+
+
+def inject(world: FakeWorld, kind: str, target: str = "primary", **changes: Any) -> Effect:
+    return FAULTS[kind].inject(step(kind, target, **changes), world.scene)
+
+
+def heal(world: FakeWorld, effect: Effect, kind: str, target: str = "primary", **changes: Any) -> str:
+    said = FAULTS[kind].heal(step(kind, target, **changes), effect, world.scene)
+    assert FAULTS[kind].heal(step(kind, target, **changes), effect, world.scene), "healing twice is harmless"
+    return str(said)
+
+
+def redis_1(world: FakeWorld) -> FakeNode:
+    return world.topology.nodes["redis-1"]
+
+
+# --- config set
+
+
+def test_config_set_is_proved_by_the_value_and_undone(world: FakeWorld) -> None:
+    """CONFIG GET before and after; the old value comes back."""
+    redis_1(world).settings["maxmemory"] = "0"
+    options = {"directive": "maxmemory", "value": "10mb"}
+    effect = inject(world, "config set", options=options)
+    assert effect.proof == "CONFIG SET maxmemory: redis-1 '0' -> '10mb'"
+    assert "redis-1 '0'" in heal(world, effect, "config set", options=options)
+    assert redis_1(world).settings["maxmemory"] == "0"
+    assert not world.scene.kept
+
+
+def test_config_set_of_what_is_so_already_has_no_effect(world: FakeWorld) -> None:
+    """A setting that is as it was changes nothing."""
+    redis_1(world).settings["maxmemory"] = "10mb"
+    with pytest.raises(NoEffect, match="as it had before"):
+        inject(world, "config set", options={"directive": "maxmemory", "value": "10mb"})
+    assert not world.scene.kept
+
+
+def test_config_set_undoes_the_nodes_that_it_reached(world: FakeWorld) -> None:
+    """The second of two replicas refuses: the first has its old value again."""
+    world.topology.nodes["redis-3"].deaf_to.add("CONFIG")
+    with pytest.raises((NoEffect, AttributeError, TypeError, ValueError)):
+        inject(world, "config set", "all replicas", options={"directive": "maxmemory", "value": "1"})
+    assert world.topology.nodes["redis-2"].settings == {"maxmemory": ""}
+
+
+def test_config_set_leaves_a_dead_node_alone(world: FakeWorld) -> None:
+    """It reads its file when it starts."""
+    options = {"directive": "maxmemory", "value": "10mb"}
+    effect = inject(world, "config set", options=options)
+    world.topology.kill("redis-1")
+    assert "does not answer" in heal(world, effect, "config set", options=options)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"directive": "dir", "value": "/"}, "dir"),
+        ({"directive": "loadmodule", "value": "/tmp/x.so"}, "loadmodule"),
+        ({"directive": "maxmemry", "value": "1"}, "did you mean 'maxmemory'"),
+        ({"directive": "maxmemory", "value": "1\nloadmodule /tmp/x.so"}, "maxmemory"),
+    ],
+)
+def test_config_set_takes_only_what_a_deployment_may_say(options: dict[str, str], reason: str) -> None:
+    """Nothing that starts a program, names a file or smuggles a second line in."""
+    assert reason in str(FAULTS["config set"].fits(step("config set", options=options), make_plan(), MACHINE))
+
+
+# --- clients
+
+
+def test_disconnect_clients_closes_what_was_listed(world: FakeWorld) -> None:
+    """Those of others; the kit's own connection asks on."""
+    effect = inject(world, "disconnect clients", "all replicas")
+    assert effect.proof == "CLIENT KILL closed connections of clients: 2 at redis-2, 2 at redis-3"
+    with pytest.raises(NoEffect, match="no connection of clients was open at redis-2"):
+        inject(world, "disconnect clients", "replica")
+
+
+def test_disconnect_clients_that_closes_none_has_no_effect(world: FakeWorld) -> None:
+    """A client that is still in the list is still connected."""
+    redis_1(world)._client = lambda words, database: (  # type: ignore[method-assign] # deaf to KILL alone
+        b":3\r\n" if words[0] == "ID" else b"$5\r\nid=7\n\r\n" if words[0] == "LIST" else b":0\r\n"
+    )
+    with pytest.raises(NoEffect, match="still has 1 of 1 connections"):
+        inject(world, "disconnect clients")
+
+
+def test_pause_clients_holds_writes_back_until_healed(world: FakeWorld) -> None:
+    """The probe waits; after CLIENT UNPAUSE it is answered."""
+    effect = inject(world, "pause clients", hold_s=5.0)
+    assert "no answer to writes within" in effect.proof
+    assert "answering: redis-1" in heal(world, effect, "pause clients", hold_s=5.0)
+    assert ("CLIENT", "UNPAUSE") in redis_1(world).received
+
+
+def test_pause_clients_from_everything_ends_with_its_time(world: FakeWorld) -> None:
+    """Nothing can be said to such a node, so nothing but the time that it was given ends it."""
+    everything = {"hold_s": 0.3, "options": {"commands": "all"}}
+    effect = inject(world, "pause clients", **everything)
+    assert ("CLIENT", "PAUSE", "300", "ALL") in redis_1(world).received
+    assert "answering: redis-1" in heal(world, effect, "pause clients", **everything)
+    assert ("CLIENT", "UNPAUSE") not in redis_1(world).received
+
+
+def test_pause_clients_that_stops_nobody_has_no_effect(world: FakeWorld) -> None:
+    """A write that is answered was not held back, and nothing stays paused."""
+    redis_1(world).deaf_to.add("CLIENT")
+    with pytest.raises(NoEffect, match="still answering"):
+        inject(world, "pause clients")
+
+
+def test_exhaust_connections_takes_all_and_gives_them_back(world: FakeWorld) -> None:
+    """The next one is refused while it lasts, and whoever connects afterwards is accepted."""
+    redis_1(world).maxclients = 12
+    effect = inject(world, "exhaust connections")
+    assert "refused the next: ERR max number of clients reached" in effect.proof
+    with pytest.raises(ErrorReply, match="max number of clients"):
+        inject(world, "flush", "sessions")
+    assert "accepting again: redis-1" in str(
+        _until_accepted(
+            lambda: FAULTS["exhaust connections"].heal(step("exhaust connections"), effect, world.scene)
+        )
+    )
+    assert not world.scene.kept
+
+
+def _until_accepted(heals: Any) -> str:
+    """A fake node notices a closed connection a moment later."""
+
+    def tried() -> str | None:
+        try:
+            return str(heals())
+        except ErrorReply:
+            return None
+
+    return wait_until(tried, within_s=2, waiting_for="the fake node to notice")
+
+
+# --- what keeps a node busy
+
+
+def test_occupy_is_proved_by_how_long_another_client_waits(world: FakeWorld) -> None:
+    """A script runs, a PING of somebody else has no answer; ended, everybody is answered."""
+    effect = inject(world, "occupy", hold_s=5.0)
+    assert "a script keeps redis-1" in effect.proof
+    assert "another client waited 0.0" in effect.proof
+    assert heal(world, effect, "occupy", hold_s=5.0) == "answering: redis-1"
+    assert ("SCRIPT", "KILL") in redis_1(world).received
+
+
+def test_occupy_that_is_refused_has_no_effect(world: FakeWorld) -> None:
+    """DEBUG is not allowed by default: the node says so, and nothing waits."""
+    redis_1(world).refuses["DEBUG"] = "ERR DEBUG command not allowed"
+    with pytest.raises(NoEffect, match="refused to be kept busy: ERR DEBUG"):
+        inject(world, "occupy", options={"with": "sleep"})
+    assert not world.scene.kept
+
+
+def test_occupy_that_makes_nobody_wait_has_no_effect(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KEYS over a handful of keys takes no time."""
+    monkeypatch.setattr("harness.faults.occupy._LOOKS", 3)
+    with pytest.raises(NoEffect, match="answered another client within"):
+        inject(world, "occupy", options={"with": "keys", "keys": 3})
+
+
+def test_occupy_heals_without_a_node_that_died(world: FakeWorld) -> None:
+    """Killed while it was busy: nothing is left to end."""
+    effect = inject(world, "occupy", hold_s=5.0)
+    world.topology.kill("redis-1")
+    assert heal(world, effect, "occupy", hold_s=5.0) == "redis-1 is down"
+
+
+def test_monitor_is_proved_by_what_it_sees(world: FakeWorld) -> None:
+    """Each connection has been sent the commands of others."""
+    effect = inject(world, "monitor", options={"readers": 3})
+    assert effect.proof == "3 MONITOR connections to redis-1 see the commands of others"
+    assert heal(world, effect, "monitor") == "MONITOR connections closed"
+    assert not world.scene.kept
+
+
+def test_slow_readers_are_proved_by_what_waits_for_them(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node lists the bytes; healed, the connections are gone."""
+    monkeypatch.setattr(slow_readers, "_KERNEL_BYTES", 0)
+    effect = inject(world, "slow readers", options={"readers": 2, "bytes": 100_000})
+    assert "wait at redis-1 for 2 clients that do not read" in effect.proof
+    assert "clients gone; redis-1 uses 0.5 MB" in heal(world, effect, "slow readers")
+
+
+def test_slow_readers_that_wait_for_nothing_have_no_effect(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that drops its replies holds none back."""
+    monkeypatch.setattr(slow_readers, "_KERNEL_BYTES", 0)
+    monkeypatch.setattr(slow_readers, "_WITHIN_S", 0.3)
+    redis_1(world).deaf_to.add("ECHO")
+    with pytest.raises(NoEffect, match="bytes to wait for clients"):
+        inject(world, "slow readers", options={"readers": 1, "bytes": 1000})
+    assert not world.scene.kept
+
+
+# --- roles
+
+
+def test_hand_over_is_watched_until_the_old_primary_follows(world: FakeWorld) -> None:
+    """FAILOVER to a named replica, forced after its time."""
+    options = {"to": "replica", "force": True, "within": 2.0}
+    effect = inject(world, "hand over", options=options)
+    port = str(world.topology.nodes["redis-2"].port)
+    asked = ("FAILOVER", "TO", "127.0.0.1", port, "FORCE", "TIMEOUT", "2000")
+    assert asked in redis_1(world).received
+    assert effect.targets == ("redis-1",)
+    assert "redis-2 says master" in effect.proof
+    assert redis_1(world).role is NodeRole.REPLICA
+
+
+def test_hand_over_that_promotes_nobody_has_no_effect(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OK is no proof."""
+    monkeypatch.setattr("harness.faults.hand_over._SLACK_S", 0.1)
+    redis_1(world).deaf_to.add("FAILOVER")
+    with pytest.raises(NoEffect, match="to be promoted"):
+        inject(world, "hand over")
+
+
+@pytest.mark.parametrize(
+    ("target", "to", "said"),
+    [
+        ("primary", "replica", "redis-1 follows redis-2 after REPLICAOF; before it was primary"),
+        ("replica", "nobody", "redis-2 is a primary after REPLICAOF"),
+        ("replica", "primary", "redis-2 follows redis-1 after REPLICAOF"),
+    ],
+)
+def test_reattach_is_proved_by_the_role(world: FakeWorld, target: str, to: str, said: str) -> None:
+    """The node says whom it follows."""
+    assert said in inject(world, "reattach", target, options={"to": to}).proof
+
+
+def test_reattach_that_changes_nothing_has_no_effect(world: FakeWorld) -> None:
+    """A node that is still what it was was not told anything new."""
+    redis_1(world).deaf_to.add("REPLICAOF")
+    with pytest.raises(NoEffect, match="as before"):
+        inject(world, "reattach", options={"to": "replica"})
+
+
+def test_reset_sentinels_is_proved_by_what_they_forgot(world: FakeWorld) -> None:
+    """They knew two replicas, and know none."""
+    effect = inject(world, "reset sentinels", "sentinel")
+    assert "sentinel-1 knew 2 replicas and 2 other sentinels" in effect.proof
+    world.topology.known_replicas = 2
+    world.topology.nodes["sentinel-1"]._sentinel = lambda words, database: (  # type: ignore[method-assign] # RESET
+        b":1\r\n" if words[0] == "RESET" else FakeNode._sentinel(redis_1(world), words, database)
+    )
+    with pytest.raises(NoEffect, match="still knows 2 replicas"):
+        inject(world, "reset sentinels", "sentinel")
+
+
+# --- memory and disk
+
+
+def test_fill_keeps_a_primary_full_until_healed(worlds_with_limits: FakeWorld) -> None:
+    """Under noeviction writes are refused, and go on being refused."""
+    world = worlds_with_limits
+    redis_1(world).policy = "noeviction"
+    effect = inject(world, "fill", options={"to": 1.5, "value": 100_000})
+    assert "OOM" in effect.proof
+    seen = len(redis_1(world).received)
+    wait_until(lambda: len(redis_1(world).received) > seen, within_s=2, waiting_for="more of the flood")
+    assert "no more keys are written to redis-1" in heal(world, effect, "fill")
+    assert not world.scene.kept
+
+
+@pytest.fixture
+def worlds_with_limits() -> Iterator[FakeWorld]:
+    plan = make_plan()
+    limited = tuple(replace(node, directives={"maxmemory": "1000000"}) for node in plan.nodes)
+    made = fake_world(replace(plan, nodes=limited))
+    try:
+        yield made
+    finally:
+        made.topology.close()
+
+
+def test_fill_writes_keys_that_belong_to_a_clusters_node() -> None:
+    """Elsewhere they would be refused with MOVED."""
+    plan = make_plan(TopologyKind.CLUSTER)
+    limited = tuple(replace(node, directives={"maxmemory": "1000000"}) for node in plan.nodes)
+    world = fake_world(replace(plan, nodes=limited))
+    try:
+        effect = inject(world, "fill", "shard 2 primary", options={"to": 1.5, "value": 100_000})
+        written = [words[1] for words in world.topology.nodes["redis-2"].received if words[0] == "SET"]
+        assert written
+        assert all(key.startswith("cache:{") for key in written)
+        heal(world, effect, "fill", "shard 2 primary")
+    finally:
+        world.topology.close()
+
+
+def test_save_snapshot_is_proved_by_a_new_one(world: FakeWorld) -> None:
+    """One more was written; a node that writes none had no effect."""
+    assert "redis-1 wrote a snapshot of about 10 keys" in inject(world, "save snapshot").proof
+    redis_1(world).deaf_to.add("BGSAVE")
+    with pytest.raises(NoEffect, match="did not write a snapshot"):
+        inject(world, "save snapshot")
+
+
+# --- fits
+
+VALKEY, REDIS = "valkey-9.1", "redis-7.0"
+
+
+def of_engine(engine: str) -> Plan:
+    plan = make_plan()
+    deployment = replace(plan.scenario.deployment, engine=engine)
+    return replace(plan, scenario=replace(plan.scenario, deployment=deployment))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "plan", "reason"),
+    [
+        ("pause clients", {"commands": "all"}, make_plan(), "add `for:`"),
+        ("disconnect clients", {"of": "replicas"}, make_plan(TopologyKind.SINGLE), "no replicas"),
+        ("hand over", {"force": True}, make_plan(), "add `to: replica`"),
+        ("hand over", {}, make_plan(TopologyKind.SINGLE), "no replica to hand over to"),
+        ("reattach", {"to": "primary"}, make_plan(), "cannot follow itself"),
+        ("occupy", {"keys": 5}, make_plan(), "only for `with: keys`"),
+        ("monitor", {"readers": 0}, make_plan(), "expected 1 to 200"),
+        ("slow readers", {"readers": 101}, make_plan(), "expected 1 to 100"),
+        ("fill", {}, make_plan(), "no maxmemory"),
+        ("planned failover", {"form": "coordinated"}, of_engine(REDIS), "Valkey 9.0 and later"),
+        ("planned failover", {"form": "coordinated"}, make_plan(TopologyKind.CLUSTER), "by default"),
+    ],
+)
+def test_command_fits_where_it_can_be_done(
+    kind: str, options: dict[str, Any], plan: Plan, reason: str
+) -> None:
+    """At planning, before anything starts."""
+    assert reason in str(FAULTS[kind].fits(step(kind, options=options), plan, MACHINE))
+
+
+def test_coordinated_failover_fits_valkey() -> None:
+    """And deployments that name no engine."""
+    asked = step("planned failover", options={"form": "coordinated"})
+    assert FAULTS["planned failover"].fits(asked, of_engine(VALKEY), MACHINE) is None
+    assert FAULTS["planned failover"].fits(asked, make_plan(), MACHINE) is None
+
+
+def test_coordinated_failover_is_asked_for(world: FakeWorld) -> None:
+    """In Valkey's words."""
+    effect = inject(world, "planned failover", options={"form": "coordinated"})
+    assert ("SENTINEL", "FAILOVER", "sessions", "COORDINATED") in world.topology.nodes["sentinel-1"].received
+    assert "SENTINEL FAILOVER COORDINATED on sentinel-1" in effect.proof
