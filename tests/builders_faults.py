@@ -67,6 +67,9 @@ class LiveState:
     def first_event_us(self, name: str, since_us: int) -> int | None:
         return None
 
+    def elected(self) -> str | None:
+        return None
+
 
 def talk(topology: Topology, node: str, within_s: float = 1.0) -> Connection:
     """Not through `own_nodes`: the tests look for themselves."""

@@ -440,6 +440,7 @@ class FakeState:
         self.events: list[tuple[str, int]] = []
         self.acks: list[tuple[str, int]] = []
         self.no_primary = False
+        self.leader: str | None = None
         self.offsets: dict[str, int] = {}
 
     def now_us(self) -> int:
@@ -477,6 +478,9 @@ class FakeState:
 
     def first_event_us(self, name: str, since_us: int) -> int | None:
         return min((t_us for seen, t_us in self.events if seen == name and t_us >= since_us), default=None)
+
+    def elected(self) -> str | None:
+        return self.leader
 
 
 @dataclass

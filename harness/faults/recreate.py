@@ -21,7 +21,7 @@ class Recreate:
     declaration = Declaration(
         name="recreate",
         help="Remove containers of a Compose project and make them again; named volumes stay.",
-        targets=("killed", *targets.RUNNING),
+        targets=(*targets.DOWN, targets.NOT_YET_RESTARTED, *targets.RUNNING),
         least_hold_s=None,
         traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )

@@ -39,7 +39,7 @@ class Restart:
     declaration = Declaration(
         name="restart",
         help="Start nodes that are down, or kill running ones and start them at once.",
-        targets=("killed", *targets.RUNNING),
+        targets=(*targets.DOWN, targets.NOT_YET_RESTARTED, *targets.RUNNING),
         options=(
             Option(
                 name="data",
@@ -47,6 +47,12 @@ class Restart:
                 help="keep the node's data directory, or wipe it before the start",
                 default="keep",
                 words=("keep", "empty"),
+            ),
+            Option(
+                name="reversed",
+                type=OptionType.FLAG,
+                help="several nodes in the other order than they were killed",
+                default=False,
             ),
         ),
         least_hold_s=None,
@@ -60,6 +66,8 @@ class Restart:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
+        if step.options.get("reversed"):
+            nodes = nodes[::-1]
         empty = step.options.get("data", "keep") == "empty"
         restarted = [_restart(node, empty=empty, scene=scene) for node in nodes]
         first = min(restarted, key=lambda one: one.at_us)

@@ -5,7 +5,8 @@ web server then and there, from what the observers know. One word means one thin
 cluster `primary` is the primary of shard 1, on one node it is that node, and `cache` is whatever
 instance holds the cache.
 
-There is no `sentinel leader`: Sentinel elects one per failover and tells nobody outside of it.
+Trap: who led a failover is known only from its announcement, so `sentinel leader` is nobody before the first
+election that the observers heard.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from harness.model.words import NodeRole, Trait
 PRIMARIES = ("primary", "shard N primary")
 REPLICAS = ("replica", "replica[lag=max]", "shard N replica")
 SESSION_NODES = (*PRIMARIES, *REPLICAS, "all replicas", "random")
+VOTERS = ("minority", "majority")
+"""Of those who decide on a failover: sentinels, in a cluster the primaries."""
 DATA_NODES = (*SESSION_NODES, "cache")
 """Whatever takes the commands of clients."""
 SERVICE = "service NAME"
@@ -36,9 +39,25 @@ HOSTS = (
     "host A",
     "zone A",
 )
-RUNNING = (*DATA_NODES, "sentinel", "all sentinels", SERVICE, *HOSTS)
+RUNNING = (
+    *DATA_NODES,
+    "another replica",
+    "the old primary",
+    "all nodes",
+    "sentinel",
+    "all sentinels",
+    "sentinel leader",
+    *VOTERS,
+    "everything",
+    SERVICE,
+    *HOSTS,
+)
 """Everything that runs from the start and can be killed, stopped or paused, but for proxies."""
 PROXIES = ("proxy", "all proxies")
+DOWN = ("killed", "one of killed")
+"""What earlier faults took down."""
+NOT_YET_RESTARTED = "not yet restarted"
+"""The next node of a rolling restart."""
 
 
 _OF_A_SERVICE = SERVICE.removesuffix("NAME")
@@ -89,10 +108,16 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
         last = max(node.shard for node in session_nodes(plan))
         return f"there is no shard {target.shard}: sessions live on shard 1 to {last}"
     match target.what:
-        case "replica" | "replica[lag=max]" | "all replicas":
+        case "replica" | "replica[lag=max]" | "all replicas" | "another replica":
             return None if len(nodes) > 1 else f"shard {target.shard} has no replicas"
-        case "sentinel" | "all sentinels":
+        case "sentinel" | "all sentinels" | "sentinel leader":
             return None if plan.sentinels() else "the deployment has no sentinels"
+        case "minority" | "majority" as share:
+            enough = len(_voters(plan)) >= (3 if share == "minority" else 1)
+            return None if enough else f"there is no {share} of {len(_voters(plan))} voters"
+        case "the old primary":
+            before = _earlier(step, plan, Trait.CAUSES_FAILOVER)
+            return None if before else "no earlier fault may cause a failover"
         case "proxy" | "all proxies":
             return None if plan.inventory.proxies else "the deployment has no proxy"
         case "cache":
@@ -105,10 +130,17 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
                 return f"{step.target}: only a Compose project has services"
             known = bool(_of_service(step.target, plan))
             return None if known else f"there is no {step.target}, only {', '.join(_names(plan))}"
-        case "killed" | "paused" as word:
+        case "killed" | "one of killed" | "paused" as word:
             left_by = LEFT_BY[word]
             return None if _earlier(step, plan, left_by) else f"no earlier fault {left_by}"
     return None
+
+
+def _voters(plan: Plan) -> list[NodePlan]:
+    """As many as vote; in a cluster each shard has one vote, whoever is its primary."""
+    if plan.inventory.clustered:
+        return [node for node in session_nodes(plan) if node.role is NodeRole.PRIMARY]
+    return list(plan.sentinels())
 
 
 def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
@@ -133,6 +165,20 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
             found = _running([node.name for node in scene.plan.sentinels()], scene)[:1]
         case "all sentinels":
             found = _running([node.name for node in scene.plan.sentinels()], scene)
+        case "sentinel leader":
+            found = _running([name for name in (scene.observed.elected(),) if name], scene)
+        case "minority" | "majority" as share:
+            found = _share_of_voters(share, scene)
+        case "another replica":
+            found = [name for name in _replicas(target.shard, scene) if name not in _acted_on(scene)][:1]
+        case "the old primary":
+            found = _deposed(scene)[-1:]
+        case "all nodes":
+            found = _running([node.name for node in session_nodes(scene.plan)], scene)
+        case "everything":
+            found = _running([node.name for node in scene.plan.nodes], scene)
+        case "not yet restarted":
+            found = _next_to_restart(scene)
         case "proxy":
             found = _running([node.name for node in scene.plan.inventory.proxies], scene)[:1]
         case "all proxies":
@@ -148,6 +194,8 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
             found = _running(_of_service(word, scene.plan), scene)
         case "killed":
             found = [name for name in _acted_on(scene) if not scene.topology.state(name).running]
+        case "one of killed":
+            found = [name for name in _acted_on(scene) if not scene.topology.state(name).running][:1]
         case "paused":
             found = [name for name in _acted_on(scene) if scene.topology.state(name).paused]
         case "web server":
@@ -258,6 +306,33 @@ def _random(scene: FaultScene) -> list[str]:
 
 def _running(names: Sequence[str], scene: FaultScene) -> list[str]:
     return [name for name in names if scene.topology.state(name).running]
+
+
+def _share_of_voters(share: str, scene: FaultScene) -> list[str]:
+    count = len(_voters(scene.plan))
+    wanted = count // 2 + 1 if share == "majority" else (count - 1) // 2
+    if scene.plan.inventory.clustered:
+        shards = sorted({node.shard for node in session_nodes(scene.plan)})
+        return [_primary(shard, scene) for shard in shards[:wanted]]
+    return _running([node.name for node in scene.plan.sentinels()], scene)[:wanted]
+
+
+def _deposed(scene: FaultScene) -> list[str]:
+    """Data nodes that faults which may cause a failover acted on, and that are no primaries now, in order."""
+    causing = scene.plan.scenario.faults_with(Trait.CAUSES_FAILOVER)
+    primaries = {scene.observed.primary_of(shard) for shard in {n.shard for n in session_nodes(scene.plan)}}
+    data_nodes = {node.name for node in session_nodes(scene.plan)}
+    struck = [name for number, names in sorted(scene.resolved.items()) if number in causing for name in names]
+    return [name for name in struck if name in data_nodes - primaries]
+
+
+def _next_to_restart(scene: FaultScene) -> list[str]:
+    """One that no fault has started again, replicas before primaries: the usual order of an upgrade."""
+    starting = scene.plan.scenario.faults_with(Trait.STARTS_PROCESS)
+    done = {name for number, names in scene.resolved.items() if number in starting for name in names}
+    views = scene.observed.views()
+    waiting = _running([n.name for n in session_nodes(scene.plan) if n.name not in done], scene)
+    return sorted(waiting, key=lambda name: name in views and views[name].role == NodeRole.PRIMARY)[:1]
 
 
 def _acted_on(scene: FaultScene) -> list[str]:

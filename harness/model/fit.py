@@ -24,7 +24,11 @@ BOUND_SETTINGS = (
 LOSS_BUDGET = "loss budget"
 """In the bound of a loss window: what the faults may cost. It hangs on when they healed and what was
 promoted, so its number is known only when the run is judged."""
-LEFT_BY = {"killed": Trait.STOPS_PROCESS, "paused": Trait.FREEZES_PROCESS}
+LEFT_BY = {
+    "killed": Trait.STOPS_PROCESS,
+    "one of killed": Trait.STOPS_PROCESS,
+    "paused": Trait.FREEZES_PROCESS,
+}
 """Targets that an earlier fault must have left behind -> what kind of fault does."""
 
 

@@ -50,6 +50,34 @@ class NodePurpose(StrEnum):
     CACHE = "cache"
 
 
+EVENTS = (
+    "suspected",
+    "suspected-by-quorum",
+    "agreed",
+    "elected",
+    "promoted",
+    "published",
+    "demoted",
+    "rebooted",
+    "cleared",
+    "healed",
+    "recovered",
+)
+"""What faults may start after, as the observers call it; `harness.observe.events` says what each is."""
+
+
+ANNOUNCED = {
+    "+sdown": "suspected",
+    "-sdown": "cleared",
+    "+odown": "agreed",
+    "+elected-leader": "elected",
+    "+switch-master": "published",
+    "+reboot": "rebooted",
+    "+convert-to-slave": "demoted",
+}
+"""Messages of Sentinel that the observers call by a name of their own; all others keep theirs (`+tilt`)."""
+
+
 class Discovery(StrEnum):
     """How a web server finds the primary."""
 

@@ -16,20 +16,13 @@ from dataclasses import dataclass
 
 from harness.model.persistence import keys_back
 from harness.model.records import Event, NodeSample
-from harness.model.words import NodeRole
+from harness.model.words import ANNOUNCED, NodeRole
 from harness.observe.context import ObserverContext
 from harness.observe.listening import listen
 from harness.observe.views import ClusterView, SentinelView
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.sentinel import SWITCHED, message
 
-_NAMES = {
-    "+odown": "agreed",
-    "+elected-leader": "elected",
-    SWITCHED: "published",
-    "+reboot": "rebooted",
-    "+convert-to-slave": "demoted",
-}
 _SUSPECTS, _TRUSTS_AGAIN = "+sdown", "-sdown"
 _ORDERED, _CHOSEN = "+failover-state-wait-promotion", "+promoted-slave"
 
@@ -151,7 +144,7 @@ class SentinelWatch:
             return
         if channel == SWITCHED:
             self._announced = node or ""
-        _tell(self._context, _NAMES.get(channel, channel), self._sentinel, node, moment, text)
+        _tell(self._context, ANNOUNCED.get(channel, channel), self._sentinel, node, moment, text)
         if node is not None and channel == _ORDERED:
             self._roles.ordered(node, moment)
         elif node is not None and channel == _CHOSEN:

@@ -35,6 +35,7 @@ class LiveState:
         self._acked_since = acked_since
         self._last_acked_us = last_acked_us
         self._events: dict[str, list[int]] = {}
+        self._elected: str | None = None
         self._cuts: set[int] = set()
         self._traits = {step.number: step.traits for step in plan.scenario.faults}
 
@@ -92,8 +93,13 @@ class LiveState:
     def first_event_us(self, name: str, since_us: int) -> int | None:
         return min((t_us for t_us in tuple(self._events.get(name, ())) if t_us >= since_us), default=None)
 
+    def elected(self) -> str | None:
+        return self._elected
+
     def _note(self, event: Event) -> None:
         self._events.setdefault(event.name, []).append(event.t_us)
+        if event.name == "elected":
+            self._elected = event.source
         if event.fault is None:
             return
         if event.name == "effect" and Trait.CUTS_LINKS in self._traits[event.fault]:

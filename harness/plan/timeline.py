@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.deployment import TopologySpec
+from harness.model.fit import LEFT_BY
 from harness.model.inventory import Inventory
 from harness.model.pacing import AUDIT_WITHIN_S, RECOVERED_FOR_S, SETTLED_S
 from harness.model.scenario import FaultStep, Scenario
@@ -53,7 +54,7 @@ class Pace:
         """From healed (or, with nothing to heal, from the effect) to one settled primary."""
         guarded = bool(self.inventory.sentinels)
         restarts = Trait.STARTS_PROCESS in step.traits
-        if Trait.HANDS_OVER in step.traits or (restarts and step.target == "killed"):
+        if Trait.HANDS_OVER in step.traits or (restarts and LEFT_BY.get(step.target) is Trait.STOPS_PROCESS):
             return DEMOTION_S if guarded else QUICK_S  # the old primary comes back as one
         missed = Trait.CAUSES_FAILOVER in step.traits and not restarts  # else it is back before anybody acts
         if not missed or "primary" not in step.target:
@@ -116,9 +117,9 @@ def _start_s(step: FaultStep, before: tuple[Expected, ...], pace: Pace) -> float
         return next(f.start_s for f in before if f.step.number == number) + start.offset_s
     healed_s = last.healed_s if last.healed_s is not None else last_s
     event_s = {
-        "promoted": last_s + pace.promotion_s(last.step),
         "demoted": healed_s + pace.recovery_s(last.step),
         "healed": healed_s,
         "recovered": healed_s + pace.recovery_s(last.step) + RECOVERED_FOR_S,
     }
-    return event_s[start.event] + start.offset_s
+    promoted_s = last_s + pace.promotion_s(last.step)  # what leads to it is at most that long after
+    return event_s.get(start.event, promoted_s) + start.offset_s

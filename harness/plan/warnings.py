@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from harness.model.fit import LEFT_BY
 from harness.model.inventory import NodePlan
 from harness.model.persistence import NOTHING, persistence
 from harness.model.plan import Plan
@@ -47,14 +48,15 @@ def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> lis
         return _primaries(step, plan)
     if Trait.STARTS_PROCESS not in step.traits:
         return []
-    if step.target != "killed":
+    if LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
         return _primaries(step, plan)
     return [node for one in before if _stops(one) for node in _primaries(one.step, plan)]
 
 
 def _primaries(step: FaultStep, plan: Plan) -> list[NodePlan]:
-    """A replica or a cache may lose everything and no session is gone."""
-    if "primary" not in step.target.split():
+    """A replica or a cache may lose everything and no session is gone; neither does an old primary matter."""
+    words = step.target.split()
+    if "primary" not in words or "old" in words:
         return []
     shard = _shard(step)
     return [node for node in plan.nodes if node.role is NodeRole.PRIMARY and node.shard == shard]
@@ -104,7 +106,7 @@ def _promoted(fault: Expected, before: tuple[Expected, ...], pace: Pace) -> bool
     step = fault.step
     if Trait.STOPS_PROCESS in step.traits:
         return step.hold_s is not None and step.hold_s > pace.promotion_s(step)
-    if step.target != "killed":
+    if LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
         return False
     if step.start.event == "promoted":
         return True

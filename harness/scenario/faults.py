@@ -9,8 +9,8 @@ grammar around them. Targets stay symbolic: who is primary is asked when the fau
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from harness.model.fit import APPLICATION, LEFT_BY, misfit, missing_web_server
 from harness.model.scenario import (
@@ -23,6 +23,7 @@ from harness.model.scenario import (
     Vocabulary,
     Workload,
 )
+from harness.model.words import ANNOUNCED, EVENTS
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
 from harness.scenario.surroundings import Surroundings
@@ -51,8 +52,7 @@ FAULTS_MAX = 100
 Pair = tuple[tree.Node, tree.Node]
 """A key's own node, for its line, and its value."""
 
-EVENTS = ("promoted", "demoted", "healed", "recovered")
-_GRAMMAR = ("after", "when", "for")
+_GRAMMAR = ("after", "when", "for", "repeat", "every")
 _PLACEHOLDERS = {
     "shard N": r"shard \d+",
     "web-N": r"web-\d+",
@@ -72,10 +72,14 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
         problems.add(node, "faults", f"expected at most {FAULTS_MAX} faults, found {len(node.value)}")
         return ()
     steps: list[FaultStep] = []
+    numbers: list[int] = []
+    """Item -> the number of its fault, of a repeated one the last."""
     for index, item in enumerate(node.value):
-        step = read_fault(item, index, around, problems)
-        if step is None:
+        read = _read_item(item, index, around, problems)
+        if read is None:
+            numbers.append(len(steps))
             continue
+        step = read.step
         path = f"faults.{index}.{step.kind}"
         if reason := misfit(step, around.inventory):
             problems.add(item, path, reason)
@@ -85,11 +89,51 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
             problems.add(
                 item, path, f"no node is {step.target} at that time: no {' or '.join(leaving)} comes before"
             )
-        steps.append(step)
+        steps += _turns(replace(step, start=_renumbered(step.start, numbers)), read, len(steps))
+        numbers.append(len(steps))
+    if len(steps) > FAULTS_MAX:
+        problems.add(node, "faults", f"expected at most {FAULTS_MAX} faults, found {len(steps)} with repeats")
     return tuple(steps)
 
 
 def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> FaultStep | None:
+    """One fault without repeats."""
+    read = _read_item(item, index, around, problems)
+    if read is None or read.turns == 1:
+        return None if read is None else read.step
+    problems.add(item, f"faults.{index}.repeat", "only a scenario's list of faults can repeat one")
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item:
+    """What one item of the list says: a fault, and how often."""
+
+    step: FaultStep
+    turns: int
+    every_s: float
+
+
+def _turns(first: FaultStep, read: _Item, before: int) -> list[FaultStep]:
+    """The fault as often as it is repeated: by the clock where it starts by the clock, else each so long
+    after the one before took effect."""
+    turns = [replace(first, number=before + 1)]
+    for turn in range(1, read.turns):
+        if first.start.after_s is not None:
+            start = Start(after_s=first.start.after_s + turn * read.every_s)
+        else:
+            start = Start(event=f"fault {turns[-1].number}", offset_s=read.every_s)
+        turns.append(replace(first, number=before + 1 + turn, start=start))
+    return turns
+
+
+def _renumbered(start: Start, numbers: Sequence[int]) -> Start:
+    """`fault 2` is the second item; with repeats before it, it is a later fault."""
+    named = re.fullmatch(r"fault (\d+)", start.event or "")
+    return replace(start, event=f"fault {numbers[int(named[1]) - 1]}") if named else start
+
+
+def _read_item(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> _Item | None:
     path = f"faults.{index}"
     pairs = {key: (key_node, value) for key, key_node, value in entries(item, path, problems)}
     if not isinstance(item, tree.Mapping):
@@ -114,9 +158,10 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
             where = f"{path}.{option.name}"
             reason = f"{chosen} is for a cluster only; in a {inventory.called} topology leave it out"
             problems.add(options[option.name][0], where, reason)
+    turns, every_s = _read_repeat(item, path, pairs, problems)
     if start is None or hold_s is INVALID or target is None:
         return None
-    return FaultStep(
+    step = FaultStep(
         number=index + 1,
         kind=kinds[0],
         target=target,
@@ -126,6 +171,20 @@ def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Prob
         traits=declaration.traits,
         line=tree.line(item),
     )
+    return _Item(step=step, turns=turns, every_s=every_s)
+
+
+def _read_repeat(
+    item: tree.Node, path: str, pairs: Mapping[str, Pair], problems: Problems
+) -> tuple[int, float]:
+    """How often, and how far apart."""
+    if ("repeat" in pairs) != ("every" in pairs):
+        problems.add(item, path, "expected 'repeat' (how often) and 'every' (how far apart), found only one")
+    if not {"repeat", "every"} <= pairs.keys():
+        return 1, 0.0
+    turns = count(1).read(pairs["repeat"][1], f"{path}.repeat", problems)
+    every_s = POSITIVE_DURATION.read(pairs["every"][1], f"{path}.every", problems)
+    return (1, 0.0) if INVALID in {turns, every_s} else (turns, every_s)
 
 
 def _unkept(hold_s: object, declaration: Declaration) -> str | None:
@@ -197,6 +256,22 @@ def after_schema() -> Schema:
     return _AFTER_SCHEMA
 
 
+_KEYS = {"acked": "acked", "replica_lag_bytes": "replica_lag", "event": "event"}
+
+
+def _message(text: str) -> str:
+    if not re.fullmatch(r"[+-][a-z][a-z0-9-]*", text):
+        raise Unreadable(choices(text, EVENTS).removeprefix("; "))
+    return ANNOUNCED.get(text, text)
+
+
+_MESSAGE = One(
+    "what a sentinel announces, such as +tilt or -failover-abort-not-elected",
+    _message,
+    {"type": "string", "pattern": "^[+-][a-z][a-z0-9-]*$"},
+)
+
+
 def condition_schema(behaviours: tuple[str, ...]) -> Schema:
     return table_schema(_condition_fields(behaviours))
 
@@ -210,6 +285,7 @@ def _condition_fields(behaviours: tuple[str, ...]) -> tuple[Field, ...]:
             reader=FLAG,
             help="and no replica of the shard has them yet; default false",
         ),
+        Field(key="event", reader=_MESSAGE, help="once a sentinel has announced this, such as +tilt"),
         Field(
             key="replica_lag",
             attribute="replica_lag_bytes",
@@ -224,11 +300,15 @@ def _read_condition(
 ) -> Start | None:
     before = problems.count
     values = read_table(node, path, _condition_fields(behaviours), problems)
-    lag = "replica_lag_bytes" in values
-    if problems.count == before and lag == ("acked" in values):
-        problems.add(node, path, "expected one condition: 'acked: <behaviour>' or 'replica_lag: <size>'")
-    if lag and len(values) > 1:
-        problems.add(node, path, "'times' and 'unreplicated' belong to 'acked', not to 'replica_lag'")
+    given = [key for key in ("acked", "replica_lag_bytes", "event") if key in values]
+    if problems.count == before and len(given) != 1:
+        problems.add(
+            node,
+            path,
+            "expected one condition: 'acked: <behaviour>', 'replica_lag: <size>' or 'event: <announced>'",
+        )
+    if given and given != ["acked"] and len(values) > 1:
+        problems.add(node, path, f"'times' and 'unreplicated' belong to 'acked', not to {_KEYS[given[0]]!r}")
     return Start(**values) if problems.count == before else None
 
 

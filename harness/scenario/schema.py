@@ -19,7 +19,7 @@ from harness.scenario.faults import (
 )
 from harness.scenario.reading import scenario_fields
 from harness.scenario.table import table_schema
-from harness.scenario.values import POSITIVE_DURATION, Schema
+from harness.scenario.values import POSITIVE_DURATION, Schema, count
 
 
 def scenario_schema(vocabulary: Vocabulary) -> Schema:
@@ -63,6 +63,8 @@ def _fault(declaration: Declaration, vocabulary: Vocabulary) -> Schema:
             "after": after_schema(),
             "when": condition_schema(tuple(vocabulary.behaviours)),
             "for": POSITIVE_DURATION.schema(),
+            "repeat": count(1).schema(),
+            "every": POSITIVE_DURATION.schema(),
             **options["properties"],
         },
     }

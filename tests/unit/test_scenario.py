@@ -135,6 +135,51 @@ def test_faults_are_read_in_order(tmp_path: Path) -> None:
     assert (faults[4].kind, faults[4].target) == ("storm", "")
 
 
+def repeated(tmp_path: Path, faults: str) -> list[tuple[int, Start]]:
+    text = SMALLEST.replace("FAULTS", faults)
+    return [(one.number, one.start) for one in read(tmp_path, text).faults]
+
+
+SMALLEST = """scenario: 1
+name: s
+deployment: {topology: {kind: sentinel}}
+workload: {mix: {log-in: 1}}
+faults: [FAULTS]
+"""
+
+
+def test_repeated_fault_is_several_faults(tmp_path: Path) -> None:
+    """By the clock where it starts by the clock; else each after the one before."""
+    clock = "{after: 4s, restart: replica, repeat: 3, every: 5s}"
+    assert repeated(tmp_path, clock) == [(n, Start(after_s=4.0 + 5 * (n - 1))) for n in (1, 2, 3)]
+    event = "{after: 1s, kill: primary}, {after: promoted, restart: killed, repeat: 2, every: 3s}"
+    assert repeated(tmp_path, event)[1:] == [
+        (2, Start(event="promoted")),
+        (3, Start(event="fault 2", offset_s=3.0)),
+    ]
+
+
+def test_fault_after_a_repeated_one_means_its_last_turn(tmp_path: Path) -> None:
+    """Items of the list are counted as they are written."""
+    faults = "{after: 1s, restart: replica, repeat: 3, every: 1s}, {after: fault 1 + 2s, kill: primary}"
+    assert repeated(tmp_path, faults)[-1] == (4, Start(event="fault 3", offset_s=2.0))
+
+
+@pytest.mark.parametrize(
+    ("start", "event"),
+    [
+        ("after: suspected + 1s", "suspected"),
+        ("after: elected", "elected"),
+        ('when: {event: "+tilt"}', "+tilt"),
+        ('when: {event: "+switch-master"}', "published"),
+    ],
+)
+def test_fault_starts_after_whatever_is_observed(start: str, event: str, tmp_path: Path) -> None:
+    """By the observers' word, or by Sentinel's own message."""
+    faults = f"{{after: 1s, kill: primary}}, {{{start}, kill: sentinel}}"
+    assert repeated(tmp_path, faults)[1][1].event == event
+
+
 def test_expectations_are_read(tmp_path: Path) -> None:
     """Metric, arguments, phase, group, comparison and bound; only bounds from above on times are timing."""
     expect = {one.text: one for one in read(tmp_path, FULL).expect}
@@ -235,6 +280,10 @@ BAD = {
     "event before the first": ("after: 5s", "after: promoted", "the first fault has no event before it"),
     "unknown event": ("after: 5s", "after: promotion", "did you mean 'promoted'?"),
     "condition without one": ("after: 5s", "when: {times: 3}", "expected one condition"),
+    "condition that nobody announces": ("after: 5s", "when: {event: tilted}", "such as +tilt"),
+    "two conditions": ("after: 5s", "when: {event: +tilt, replica_lag: 1kB}", "expected one condition"),
+    "repeat without every": ("kill: primary", "kill: primary, repeat: 3", "'every' (how far apart)"),
+    "too many repeats": ("kill: primary", "kill: primary, repeat: 500, every: 1s", "found 500 with repeats"),
     "condition on nobody": (
         "after: 5s",
         "when: {acked: cart}",

@@ -131,7 +131,7 @@ def test_pause_clients_holds_writes_back_until_healed(world: FakeWorld) -> None:
 
 def test_pause_clients_from_everything_ends_with_its_time(world: FakeWorld) -> None:
     """Nothing can be said to such a node, so nothing but the time that it was given ends it."""
-    everything = {"hold_s": 0.3, "options": {"commands": "all"}}
+    everything: dict[str, Any] = {"hold_s": 0.3, "options": {"commands": "all"}}
     effect = inject(world, "pause clients", **everything)
     assert ("CLIENT", "PAUSE", "300", "ALL") in redis_1(world).received
     assert "answering: redis-1" in heal(world, effect, "pause clients", **everything)

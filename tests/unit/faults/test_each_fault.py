@@ -303,6 +303,15 @@ def test_restart_of_killed_nodes_starts_them(worlds: Worlds) -> None:
         inject(world, "restart", "killed", number=3)
 
 
+def test_restart_in_the_other_order(worlds: Worlds) -> None:
+    """Whoever went last comes first, as after a power cut."""
+    world = worlds(make_plan())
+    killed = inject(world, "kill", "all replicas")
+    world.scene = replace(world.scene, resolved={1: killed.targets})
+    effect = inject(world, "restart", "killed", number=2, options={"reversed": True})
+    assert effect.targets == ("redis-3", "redis-2")
+
+
 def test_start_counts_from_the_first_answer_not_from_its_report(
     worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import NoEffect
 from harness.faults import targets
 from harness.model.words import NodeRole, TopologyKind
-from tests.fakes import FakeWorld, fake_world, make_plan
+from tests.fakes import FakeWorld, fake_world, make_plan, step
 
 
 @pytest.fixture
@@ -122,3 +122,87 @@ def test_node_goes_by_its_name_where_nodes_run(sentinel: FakeWorld) -> None:
     assert targets.resolve("sentinel-1", sentinel.scene) == ("sentinel-1",)
     with pytest.raises(NoEffect, match="no node matches target `redis-9`"):
         targets.resolve("redis-9", sentinel.scene)
+
+
+def test_another_replica_is_one_that_no_fault_has_struck(sentinel: FakeWorld) -> None:
+    """Where `replica` may name the same one again."""
+    scene = replace(sentinel.scene, resolved={1: ("redis-2",)})
+    assert targets.resolve("another replica", scene) == ("redis-3",)
+    with pytest.raises(NoEffect, match="no node matches target `another replica`"):
+        targets.resolve("another replica", replace(scene, resolved={1: ("redis-2", "redis-3")}))
+
+
+def test_the_old_primary_is_the_last_one_that_was_struck_and_replaced(sentinel: FakeWorld) -> None:
+    """Whoever leads now is not it; a replica that was cut off never was."""
+    faults = (step("kill"), step("cut replication", number=2))
+    plan = make_plan(TopologyKind.SENTINEL, *faults)
+    scene = replace(sentinel.scene, plan=plan, resolved={1: ("redis-1",), 2: ("redis-3",)})
+    with pytest.raises(NoEffect):
+        targets.resolve("the old primary", scene)
+    sentinel.topology.nodes["redis-1"].role = NodeRole.REPLICA
+    sentinel.topology.nodes["redis-2"].role = NodeRole.PRIMARY
+    assert targets.resolve("the old primary", scene) == ("redis-1",)
+
+
+def test_one_of_killed_is_the_first(sentinel: FakeWorld) -> None:
+    """The others stay down."""
+    scene = replace(sentinel.scene, resolved={1: ("redis-2", "redis-3")})
+    for node in ("redis-2", "redis-3"):
+        sentinel.topology.kill(node)
+    assert targets.resolve("one of killed", scene) == ("redis-2",)
+
+
+def test_sentinel_leader_is_whoever_announced_its_election(sentinel: FakeWorld) -> None:
+    """Before that there is none; dead, it leads nobody."""
+    with pytest.raises(NoEffect, match="`sentinel leader`"):
+        targets.resolve("sentinel leader", sentinel.scene)
+    sentinel.observed.leader = "sentinel-2"
+    assert targets.resolve("sentinel leader", sentinel.scene) == ("sentinel-2",)
+    sentinel.topology.kill("sentinel-2")
+    with pytest.raises(NoEffect, match="`sentinel leader`"):
+        targets.resolve("sentinel leader", sentinel.scene)
+
+
+@pytest.mark.parametrize(
+    ("kind", "minority", "majority"),
+    [
+        (TopologyKind.SENTINEL, ("sentinel-1",), ("sentinel-1", "sentinel-2")),
+        (TopologyKind.CLUSTER, ("redis-1",), ("redis-1", "redis-2")),
+    ],
+)
+def test_shares_of_those_who_vote(kind: TopologyKind, minority: tuple[str], majority: tuple[str]) -> None:
+    """Sentinels, or the primaries of a cluster."""
+    world = fake_world(make_plan(kind))
+    with closing(world.topology):
+        assert targets.resolve("minority", world.scene) == minority
+        assert targets.resolve("majority", world.scene) == majority
+
+
+def test_shares_need_voters() -> None:
+    """Of one sentinel there is no minority, and without any no majority."""
+    assert "no minority of 1 voters" in str(targets.fits(step("kill", "minority"), make_plan(sentinels=1)))
+    assert "no majority of 0" in str(targets.fits(step("kill", "majority"), make_plan(TopologyKind.SINGLE)))
+
+
+def test_not_yet_restarted_takes_replicas_first(sentinel: FakeWorld) -> None:
+    """As an upgrade does; a node that another kind of fault struck still waits for its turn."""
+    faults = (step("kill", "replica"), *(step("restart", "x", number=n) for n in (2, 3, 4)))
+    scene = replace(
+        sentinel.scene, plan=make_plan(TopologyKind.SENTINEL, *faults), resolved={1: ("redis-2",)}
+    )
+    done: dict[int, tuple[str, ...]] = {}
+    for number in (2, 3, 4):
+        done[number] = targets.resolve(
+            "not yet restarted", replace(scene, resolved={**scene.resolved, **done})
+        )
+    assert list(done.values()) == [("redis-2",), ("redis-3",), ("redis-1",)]
+    with pytest.raises(NoEffect):
+        targets.resolve("not yet restarted", replace(scene, resolved=done))
+
+
+def test_everything_is_every_node_that_runs(sentinel: FakeWorld) -> None:
+    """`all nodes` leaves the sentinels alone."""
+    sentinel.topology.kill("redis-2")
+    assert targets.resolve("all nodes", sentinel.scene) == ("redis-1", "redis-3")
+    sentinels = ("sentinel-1", "sentinel-2", "sentinel-3")
+    assert targets.resolve("everything", sentinel.scene) == ("redis-1", "redis-3", *sentinels)
