@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class FakeNode:
         self.role = plan.role
         self.primary = plan.replica_of
         self.pid = os.getpid()
+        self.version = "7.0.15"
         self.exit_code: int | None = None
         self.running = True
         self.paused = False
@@ -170,7 +171,7 @@ class FakeNode:
             for n, (name, offset) in enumerate(self.replica_offsets.items())
         ]
         sections = {
-            "server": [f"run_id:{self.run_id}", f"process_id:{self.pid}", "redis_version:7.0.15"],
+            "server": [f"run_id:{self.run_id}", f"process_id:{self.pid}", f"redis_version:{self.version}"],
             "keyspace": [f"db{n}:keys={keys},expires=0" for n, keys in self.keys.items() if keys],
             "memory": [
                 f"used_memory:{self.used_bytes}",
@@ -400,6 +401,10 @@ class FakeTopology:
         one.keys = {} if empty else dict(one.disk)
         if effective:
             one.generation += 1
+
+    def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:
+        self._does("change", f"{node} {'; '.join((*lines, *filter(None, (engine,))))}")
+        self.nodes[node].version = "9.1.0" if engine else self.nodes[node].version
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         only = "".join(f" {one}" for one in (rule.way, rule.port) if one not in {Way.BOTH, LinkPort.ALL})

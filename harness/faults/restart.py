@@ -20,7 +20,7 @@ from harness.faults.last_answer import watched
 from harness.model.persistence import keys_back
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Changeable, Effect, FaultScene, Machine
 from harness.model.words import NodeRole, Trait
 from harness.redis_wire import info
 from harness.redis_wire.blocking import Connection
@@ -49,6 +49,18 @@ class Restart:
                 words=("keep", "empty"),
             ),
             Option(
+                name="redis",
+                type=OptionType.DIRECTIVES,
+                help="directives that the node is started with in addition, as under redis of a deployment",
+                default="",
+            ),
+            Option(
+                name="engine",
+                type=OptionType.ENGINE,
+                help="the engine that it comes back as, such as valkey-9.1; the same one by default",
+                default="",
+            ),
+            Option(
                 name="reversed",
                 type=OptionType.FLAG,
                 help="several nodes in the other order than they were killed",
@@ -62,14 +74,19 @@ class Restart:
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
         if machine.own_containers and step.options.get("data", "keep") == "empty":
             return "the kit does not know where a Compose project keeps its data; use recreate"
+        if machine.own_containers and (step.options.get("redis") or step.options.get("engine")):
+            return "what a Compose project's nodes are started with is said by the project; change its files"
+        if step.options.get("engine") and not machine.programs:
+            return "a container comes back with its image; nodes as processes can change their engine"
+        if step.options.get("redis") and "sentinel" in step.target:
+            return "redis: its directives are for nodes with data"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         if step.options.get("reversed"):
             nodes = nodes[::-1]
-        empty = step.options.get("data", "keep") == "empty"
-        restarted = [_restart(node, empty=empty, scene=scene) for node in nodes]
+        restarted = [_restart(node, step, scene) for node in nodes]
         first = min(restarted, key=lambda one: one.at_us)
         return Effect(
             targets=nodes,
@@ -82,31 +99,47 @@ class Restart:
         return None
 
 
-def _restart(node: str, *, empty: bool, scene: FaultScene) -> _Restarted:
+def _restart(node: str, step: FaultStep, scene: FaultScene) -> _Restarted:
     if not own_nodes.speaks(scene, node):
         return _started_again(node, scene)
-    before, stopped_us, error_us = "", 0, 0
+    empty = step.options.get("data", "keep") == "empty"
+    before, engine, stopped_us, error_us = "", "", 0, 0
     if scene.topology.state(node).running:
-        before = _run_id(node, scene)
+        before, engine = _who(node, scene)
         scene.last_look([node], "before being restarted")
         with watched(scene, [node]) as departure:
             scene.topology.kill(node)
             stopped_us, error_us = departure.when([node])
+    changed = _change(node, step, scene)
     with awaited(scene, node) as arrival:
         scene.topology.start(node, empty=empty)
         up_us, up_error_us = arrival.when()
     with own_nodes.connect(scene, node) as connection:
-        after = connection.info("server")["run_id"]
+        said = connection.info("server")
+        after, engine_now = said["run_id"], info.engine(said)
         data = _data(node, connection, empty=empty, scene=scene)
     if after == before:
         raise NoEffect(f"{node} still answers with run_id {before}: it was not restarted")
     down_s = (up_us - stopped_us) / 1e6
+    if engine and engine_now != engine:
+        changed += f", {engine_now} in the place of {engine}"
     was = f"was {before[:8]}, down for {down_s:.2f} s" if before else "was down"
     return _Restarted(
-        proof=f"{node} answers with new run_id {after[:8]} ({was}), {data}",
+        proof=f"{node} answers with new run_id {after[:8]} ({was}), {data}{changed}",
         at_us=stopped_us if before else up_us,
         error_us=error_us if before else up_error_us,
     )
+
+
+def _change(node: str, step: FaultStep, scene: FaultScene) -> str:
+    """Have the next process started as the fault wants it; says with which directives."""
+    lines = str(step.options.get("redis", "")).splitlines()
+    engine = str(step.options.get("engine", "")) or None
+    if lines or engine:
+        topology = scene.topology
+        assert isinstance(topology, Changeable), "asked in `fits`"
+        topology.change(node, lines=lines, engine=engine)
+    return f", started with {', '.join(lines)}" if lines else ""
 
 
 def _started_again(node: str, scene: FaultScene) -> _Restarted:
@@ -126,11 +159,13 @@ def _started_again(node: str, scene: FaultScene) -> _Restarted:
     )
 
 
-def _run_id(node: str, scene: FaultScene) -> str:
+def _who(node: str, scene: FaultScene) -> tuple[str, str]:
+    """Its process and its engine."""
     if scene.topology.state(node).paused:
         raise NoEffect(f"{node} is paused; resume or kill it instead")
     with own_nodes.connect(scene, node) as connection:
-        return connection.info("server")["run_id"]
+        said = connection.info("server")
+        return said["run_id"], info.engine(said)
 
 
 def _data(node: str, connection: Connection, *, empty: bool, scene: FaultScene) -> str:

@@ -30,6 +30,10 @@ class OptionType(StrEnum):
     """`web-1`, `web-2`, ..."""
     PEERS = "peers"
     """One of the words, or a web server."""
+    ENGINE = "engine"
+    """`valkey-9.1`; empty: none is named."""
+    DIRECTIVES = "directives"
+    """A table as under `redis`; kept as the lines of a configuration file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -353,6 +353,20 @@ class OwnContainers(Protocol):
         ...
 
 
+@runtime_checkable
+class Changeable(Protocol):
+    """The optional power of a topology whose nodes can be started as something else than they were."""
+
+    def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:
+        """What its next process is started with, and each after it: more lines at the end of its
+        configuration, another engine. Where `Machine.programs` is not set, the engine stays as it is.
+
+        Raises:
+            EnvironmentFailure: there is no such engine here.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """The newest of what observers know about one data node; for faults and conditions."""
@@ -489,6 +503,8 @@ class Machine:
     """Why links can be cut here, and not be made slow; empty: they can."""
     own_containers: bool = False
     """Nodes are containers as a user's own project makes them (`OwnContainers`)."""
+    programs: bool = False
+    """Nodes are programs of this machine, so that one can come back as another engine."""
     cpus: int = 1
 
 

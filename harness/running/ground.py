@@ -38,7 +38,8 @@ class Ground:
 
     def why_not(self, plan: Plan) -> str | None:
         """Why a plan cannot run here; None: it can, as far as is known before it starts."""
-        missing = self.missing.get(plan.scenario.deployment.engine or "")
+        named = (engine for engine in engines_of([plan.scenario]) if engine is not None)
+        missing = next((self.missing[engine] for engine in named if engine in self.missing), None)
         return missing or backend_of(self.backend).fits(plan)
 
 

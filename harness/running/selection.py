@@ -237,8 +237,11 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
 
 
 def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:
-    """The engines that scenarios name, each once; None for those that name none."""
-    return tuple(dict.fromkeys(one.deployment.engine for one in scenarios))
+    """The engines that scenarios name, in their deployments and their faults, each once; None for those whose
+    deployments name none."""
+    starting = [one.deployment.engine for one in scenarios]
+    later = [str(step.options.get("engine", "")) for one in scenarios for step in one.faults]
+    return tuple(dict.fromkeys([*starting, *filter(None, later)]))
 
 
 def with_images(scenario: Scenario, given: Sequence[str]) -> Scenario:

@@ -136,3 +136,24 @@ class Directives:
         if len(key.split()) < len(directive.name.split()):  # the option came with the value
             return directive, " ".join(map(quoted, directive.arguments))
         return directive, value
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationLines:
+    """Reads such a table into the lines of a configuration file. What nodes are not given is refused here:
+    what is left out of a deployment is told by its plan, and a fault without its point is none."""
+
+    table: str
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        found = Directives(self.table).read(node, path, problems)
+        if found is INVALID:
+            return INVALID
+        for one in found.left_out:
+            problems.add(node, f"{path}.{one.name}", one.why)
+        for place in found.written:
+            place.check(None, problems)
+        return "\n".join(str(place.directive) for place in found.written)
+
+    def schema(self) -> Schema:
+        return Directives(self.table).schema()

@@ -25,11 +25,13 @@ from harness.model.scenario import (
 )
 from harness.model.words import ANNOUNCED, EVENTS
 from harness.scenario import tree
+from harness.scenario.directives import ConfigurationLines
 from harness.scenario.problems import Problems, choices
 from harness.scenario.surroundings import Surroundings
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
     DURATION,
+    ENGINE,
     FACTOR,
     FLAG,
     INVALID,
@@ -417,6 +419,8 @@ _OPTION_READERS: Mapping[OptionType, Reader] = {
     OptionType.FACTOR: FACTOR,
     OptionType.SHARE: SHARE,
     OptionType.FLAG: FLAG,
+    OptionType.ENGINE: ENGINE,
+    OptionType.DIRECTIVES: ConfigurationLines("redis"),
     OptionType.WEB_SERVER: One(
         "a web server such as web-1", _web_server, {"type": "string", "pattern": r"^web-\d+$"}
     ),

@@ -11,7 +11,8 @@ from harness.faults import FAULTS
 from harness.model.deployment import NodeSettings
 from harness.model.scenario import FaultStep, Start, Term
 from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind
-from harness.scenario import is_scenario, load_deployment
+from harness.running.vocabulary import shipped
+from harness.scenario import is_scenario, load, load_deployment
 from tests.builders_scenario import GOOD, VOCABULARY, read
 
 FULL = """\
@@ -163,6 +164,22 @@ def test_fault_after_a_repeated_one_means_its_last_turn(tmp_path: Path) -> None:
     """Items of the list are counted as they are written."""
     faults = "{after: 1s, restart: replica, repeat: 3, every: 1s}, {after: fault 1 + 2s, kill: primary}"
     assert repeated(tmp_path, faults)[-1] == (4, Start(event="fault 3", offset_s=2.0))
+
+
+def test_directives_of_a_restart_are_lines_of_a_file(tmp_path: Path) -> None:
+    """By the server's grammar; what no node is given is refused at its place."""
+    faults = '{after: 1s, restart: primary, redis: {appendonly: "yes", save: [5 1, 60 10]}}'
+    options = load(written(tmp_path, faults), shipped()).faults[0].options
+    assert options["redis"] == "appendonly yes\nsave 5 1\nsave 60 10"
+    for table, reason in (("dir: /", "redis.dir"), ("appendonly: maybe", "redis.appendonly")):
+        with pytest.raises(UsageError, match=reason):
+            load(written(tmp_path, f"{{after: 1s, restart: primary, redis: {{{table}}}}}"), shipped())
+
+
+def written(tmp_path: Path, faults: str) -> Path:
+    path = tmp_path / "s.yaml"
+    path.write_text(SMALLEST.replace("FAULTS", faults))
+    return path
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -325,6 +325,15 @@ class DockerTopology:
             container.start()
         self.links.restore(node)
         self._until_it_answers(node)
+
+    def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:  # noqa: ARG002
+        container = self._inspected(node)
+        before = daemon.read_file(container, compose.CONFIGURATION_FILE)
+        if before is None:
+            raise EnvironmentFailure(f"{node}: expected its configuration file, found none")
+        directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
+        more = "".join(f"{line}\n" for line in lines).encode()
+        daemon.put_file(container, directory, name, before + b"\n" + more)
 
     # -- Links
 

@@ -71,6 +71,7 @@ def machine(*, beside_command: bool = False) -> Machine:
         network_faults=not reason,
         why_no_network_faults=reason,
         why_no_slow_links=reason or slow_links.why_not(),
+        programs=True,
         cpus=cpus,
     )
 

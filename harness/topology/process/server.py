@@ -69,6 +69,10 @@ class Server:
         self._child = child  # last: `state` may be asked meanwhile, from another thread
         return process
 
+    def become(self, command: Sequence[str]) -> None:
+        """What the next start runs."""
+        self._command = list(command)
+
     def state(self) -> NodeState:
         child, process = self._child, self._process  # in this order, see `spawn`
         if process is None or not alive(process):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +31,7 @@ from harness.topology.base.control import command
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import end, outer_user
-from harness.topology.process import proxy_program
+from harness.topology.process import proxy_program, server_programs
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
@@ -145,6 +145,15 @@ class ProcessTopology:
             self._empty(node)
         self._spawn(node)
         self._await_answer(node)
+
+    def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:
+        file = self._configuration_file(self.plan.node(node))
+        if lines:
+            with file.open("a", encoding="utf-8") as configuration_file:
+                configuration_file.write("\n" + "".join(f"{line}\n" for line in lines))
+        if engine is not None:
+            program = server_programs.find(wanted=engine).path
+            self._servers[node].become(_command(self.plan.node(node), program, file))
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         with self._wiring_lock:

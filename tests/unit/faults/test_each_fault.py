@@ -303,6 +303,33 @@ def test_restart_of_killed_nodes_starts_them(worlds: Worlds) -> None:
         inject(world, "restart", "killed", number=3)
 
 
+def test_restart_with_other_settings_and_another_engine(worlds: Worlds) -> None:
+    """What the new process is started with is changed while the node is down."""
+    world = worlds(make_plan())
+    effect = inject(world, "restart", options={"redis": 'appendonly "yes"\nsave 5 1', "engine": "valkey-9.1"})
+    changed = 'change redis-1 appendonly "yes"; save 5 1; valkey-9.1'
+    assert world.topology.did == ["kill redis-1", changed, "start redis-1"]
+    assert 'started with appendonly "yes", save 5 1, Redis 9.1.0 in the place of Redis 7.0.15' in effect.proof
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "machine", "reason"),
+    [
+        ({"engine": "valkey-9.1"}, "replica", MACHINE, "nodes as processes can change their engine"),
+        ({"redis": "appendonly yes"}, "sentinel", MACHINE, "for nodes with data"),
+        ({"redis": "appendonly yes"}, "primary", replace(MACHINE, own_containers=True), "change its files"),
+    ],
+)
+def test_restart_changes_only_what_the_kit_starts(
+    options: dict[str, str], target: str, machine: Machine, reason: str
+) -> None:
+    """An image is what it is, and so is a project of somebody else."""
+    asked = step("restart", target, options=options)
+    assert reason in str(FAULTS["restart"].fits(asked, make_plan(), machine))
+    able = replace(MACHINE, programs=True)
+    assert FAULTS["restart"].fits(step("restart", options=options), make_plan(), able) is None
+
+
 def test_restart_in_the_other_order(worlds: Worlds) -> None:
     """Whoever went last comes first, as after a power cut."""
     world = worlds(make_plan())
