@@ -1,0 +1,209 @@
+"""Faults that are commands, on real nodes: what each claims is what the nodes show, and is undone.
+
+What is looked at is read from the nodes by other means than the fault's own proof.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.clock import wait_until
+from harness.errors import NoEffect
+from harness.model.plan import Plan
+from harness.model.seams import FaultScene
+from harness.model.words import NodeRole, TopologyKind
+from harness.redis_wire.protocol import ErrorReply
+from harness.topology.process import backend as process
+from tests.builders_faults import ask, heal, inject, plan_of, role, scene_on, talk
+
+pytestmark = pytest.mark.process
+
+
+@contextmanager
+def scene_of(plan: Plan, directory: Path, **directives: str) -> Iterator[FaultScene]:
+    nodes = tuple(
+        node
+        if node.role is NodeRole.SENTINEL
+        else replace(node, directives={**node.directives, **directives})
+        for node in plan.nodes
+    )
+    with process.up(replace(plan, nodes=nodes), run="test", directory=directory, loopback=True) as topology:
+        yield scene_on(topology)
+
+
+def test_commands_on_one_instance(tmp_path: Path) -> None:
+    """A setting, clients, connections, a script, KEYS, MONITOR, buffers, a full memory and a snapshot."""
+    plan = plan_of(TopologyKind.SHARED, maxmemory="64mb")
+    with scene_of(plan, tmp_path, maxclients="60") as scene:
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        _setting(scene)
+        _clients(scene)
+        _connections(scene)
+        _busy(scene)
+        _watched(scene)
+        _snapshot(scene)
+        _buffers(scene)
+        _full(scene)
+
+
+def _setting(scene: FaultScene) -> None:
+    options = {"directive": "maxmemory-policy", "value": "allkeys-lru"}
+    effect = inject(scene, "config set", options=options)
+    assert ask(scene.topology, "redis-1", "CONFIG", "GET", "maxmemory-policy")[1] == "allkeys-lru"
+    heal(scene, effect, "config set", options=options)
+    assert ask(scene.topology, "redis-1", "CONFIG", "GET", "maxmemory-policy")[1] == "noeviction"
+
+
+def _clients(scene: FaultScene) -> None:
+    with talk(scene.topology, "redis-1") as client:
+        assert client.call("PING") == "PONG"
+        inject(scene, "disconnect clients")
+        with pytest.raises(Exception, match="did not answer"):
+            client.call("PING")
+    effect = inject(scene, "pause clients", hold_s=9.0)
+    with talk(scene.topology, "redis-1", within_s=0.3) as client:
+        assert client.call("GET", "a") == "1"
+        with pytest.raises(Exception, match="did not answer"):
+            client.call("SET", "a", "1")
+    heal(scene, effect, "pause clients", hold_s=9.0)
+    began_s = time.monotonic()
+    everything = {"commands": "all"}
+    effect = inject(scene, "pause clients", hold_s=0.6, options=everything)
+    heal(scene, effect, "pause clients", hold_s=0.6, options=everything)
+    assert 0.55 < time.monotonic() - began_s < 3
+
+
+def _connections(scene: FaultScene) -> None:
+    with talk(scene.topology, "redis-1") as connected:
+        effect = inject(scene, "exhaust connections")
+        with pytest.raises(ErrorReply, match="max number of clients"):
+            ask(scene.topology, "redis-1", "PING")
+        assert connected.call("GET", "a") == "1"
+    heal(scene, effect, "exhaust connections")
+    assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+
+
+def _busy(scene: FaultScene) -> None:
+    began_s = time.monotonic()
+    effect = inject(scene, "occupy", hold_s=1.0)
+    with talk(scene.topology, "redis-1", within_s=5.0) as other:
+        assert other.call("GET", "a") == "1"
+        assert time.monotonic() - began_s > 0.9
+    heal(scene, effect, "occupy", hold_s=1.0)
+    keys = {"with": "keys", "keys": 200_000}
+    effect = inject(scene, "occupy", hold_s=0.5, options=keys)
+    heal(scene, effect, "occupy", hold_s=0.5, options=keys)
+    assert ask(scene.topology, "redis-1", "DBSIZE") > 200_000
+    if scene.topology.engine.startswith("Redis 6"):
+        return
+    with pytest.raises(NoEffect, match="DEBUG"):
+        inject(scene, "occupy", hold_s=0.5, options={"with": "sleep"})
+
+
+def _watched(scene: FaultScene) -> None:
+    effect = inject(scene, "monitor", options={"readers": 3})
+    with talk(scene.topology, "redis-1") as client:
+        assert str(client.call("CLIENT", "LIST")).count("cmd=monitor") == 3
+        heal(scene, effect, "monitor")
+        wait_until(
+            lambda: "cmd=monitor" not in str(client.call("CLIENT", "LIST")),
+            within_s=2,
+            waiting_for="the monitors to be gone",
+        )
+
+
+def _snapshot(scene: FaultScene) -> None:
+    inject(scene, "save snapshot")
+    ask(scene.topology, "redis-1", "SET", "a", "later")
+    inject(scene, "restart")
+    assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+
+
+def _buffers(scene: FaultScene) -> None:
+    def used() -> int:
+        with talk(scene.topology, "redis-1") as client:
+            return int(client.info("memory")["used_memory"])
+
+    before = used()
+    options = {"readers": 2, "bytes": 8_000_000}
+    effect = inject(scene, "slow readers", options=options)
+    assert used() - before > 15_000_000
+    heal(scene, effect, "slow readers", options=options)
+    wait_until(lambda: used() - before < 5_000_000, within_s=3, waiting_for="the buffers to be freed")
+
+
+def _full(scene: FaultScene) -> None:
+    effect = inject(scene, "fill", options={"to": 1.5})
+    with pytest.raises(ErrorReply, match="OOM"):
+        ask(scene.topology, "redis-1", "SET", "b", "1")
+    ask(scene.topology, "redis-1", "DEL", *(f"cache:{n}" for n in range(1000)))
+
+    def full_again() -> bool:
+        try:
+            ask(scene.topology, "redis-1", "SET", "b", "x" * 2000)
+        except ErrorReply:
+            return True
+        return False
+
+    wait_until(full_again, within_s=8, waiting_for="the room to be taken", every_s=0.1)
+    heal(scene, effect, "fill")
+
+
+def test_roles_by_hand(tmp_path: Path) -> None:
+    """FAILOVER without losing anything, REPLICAOF, and sentinels that forget."""
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        inject(scene, "reset sentinels", "all sentinels")
+        wait_until(
+            lambda: len(ask(scene.topology, "sentinel-1", "SENTINEL", "REPLICAS", "sessions")) == 2,
+            within_s=15,
+            waiting_for="sentinel-1 to learn of the replicas again",
+        )
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        effect = inject(scene, "hand over", options={"to": "replica", "within": 2.0})
+        assert effect.targets == ("redis-1",)
+        assert role(scene, "redis-2") == "primary"
+        assert ask(scene.topology, "redis-2", "GET", "a") == "1"
+        assert ask(scene.topology, "redis-1", "ROLE")[0] == "slave"
+
+
+def test_replica_follows_whom_it_is_told_to(tmp_path: Path) -> None:
+    """By hand, where nobody puts it right."""
+    plan = plan_of(TopologyKind.SENTINEL)
+    with scene_of(plan, tmp_path) as scene:
+        inject(scene, "kill", "all sentinels")
+        inject(scene, "reattach", options={"to": "replica"})
+        assert ask(scene.topology, "redis-1", "ROLE")[0] == "slave"
+        with pytest.raises(ErrorReply, match="READONLY"):
+            ask(scene.topology, "redis-1", "SET", "a", "1")
+
+
+def test_restart_with_other_settings(tmp_path: Path) -> None:
+    """Redis 7 that is started with appendonly for the first time does not read its snapshot."""
+    with scene_of(plan_of(TopologyKind.SINGLE), tmp_path) as scene:
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        inject(scene, "save snapshot")
+        inject(scene, "restart", options={"redis": "save 60 1"})
+        assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+        effect = inject(scene, "restart", options={"redis": "appendonly yes"})
+        assert "append-only file on, started with appendonly yes" in effect.proof
+        if scene.topology.engine.startswith("Redis 7.0"):
+            assert ask(scene.topology, "redis-1", "GET", "a") is None
+
+
+def test_replica_comes_back_as_another_engine(tmp_path: Path) -> None:
+    """A rolling upgrade begins like that; the new engine reads what the old primary sends."""
+    with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
+        ask(scene.topology, "redis-1", "SET", "a", "1")
+        effect = inject(scene, "restart", "replica", options={"engine": "valkey-9.1"})
+        assert "Valkey 9.1" in effect.proof
+        wait_until(
+            lambda: ask(scene.topology, "redis-2", "GET", "a") == "1",
+            within_s=10,
+            waiting_for="the key on the new engine",
+        )
