@@ -1,6 +1,7 @@
 """`python -m lab.haproxy`: shapes of HAProxy under the same faults, several times, one table at the end.
 
-`--read FOLDER` makes the table of runs that are there already. Five runs of each cell take an hour.
+Five runs of each cell take an hour. The measurement can be made in pieces: `--minutes` ends it after so many,
+and `--into FOLDER` goes on with the runs that are there. `--read FOLDER` makes the table of them.
 """
 
 from __future__ import annotations
@@ -10,29 +11,35 @@ import json
 import secrets
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness import history
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.of_run import facts_of
-from harness.errors import KitError
-from harness.model.proxy import ProxyShape
+from harness.clock import RunClock
+from harness.errors import ExitStatus, KitError
+from harness.model.proxy import Balance, ProxyShape
+from harness.model.scenario import Scenario
+from lab.haproxy.rounds import Count, Round, missing
 from lab.haproxy.table import Run, Share, table
 from lab.rows import ROOT, RUNS
 
-UNDER = "scenarios/proxy/0*.yaml"
-"""The faults of the table: each of these scenarios runs with every shape."""
+UNDER = "scenarios/proxy/0[12368]-*.yaml"
+"""The faults of the table: each of these scenarios runs with every shape. The others differ from one of them
+in the shape only."""
+SHAPE = "deployment.topology.shape"
 
 
 def main() -> int:
     given = _parser().parse_args()
-    folder = given.read or given.out / f"haproxy-{secrets.token_hex(3)}"
+    folder = given.read or given.into or given.out / f"haproxy-{secrets.token_hex(3)}"
     if given.read is None:
-        for scenario in sorted(ROOT.glob(given.scenario or UNDER)):
-            _run(given, scenario, folder / scenario.stem)
-    found = list(_runs(folder))
+        _measure(given, folder)
+    found = [run for runs in _runs(folder).values() for run in runs]
     if not found:
         print(f"{folder}: no run with a proxy", file=sys.stderr)
         return 1
@@ -45,36 +52,62 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", choices=("docker", "process"), default="process")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each fault with each shape")
     parser.add_argument("--scenario", help="a glob instead of the usual scenarios")
+    parser.add_argument("--jobs", type=int, help="how many runs side by side")
+    parser.add_argument("--minutes", type=float, help="begin nothing after so many, and say how to go on")
     parser.add_argument("--out", type=Path, default=RUNS)
+    parser.add_argument("--into", type=Path, help="go on with the runs in this folder")
     parser.add_argument("--read", type=Path, help="runs that are there already")
     return parser
 
 
-def _run(given: argparse.Namespace, scenario: Path, out: Path) -> None:
-    shapes = ",".join(ProxyShape)
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
-        "run",
-        "--scenario",
-        str(scenario),
-        "--backend",
-        given.backend,
-    ]
-    command += ["--vary", f"deployment.topology.shape={shapes}", "--repeat", str(given.repeat)]
-    subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=False)
+def _measure(given: argparse.Namespace, folder: Path) -> None:
+    """Round after round, until nothing is missing or the time is over."""
+    scenarios = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(given.scenario or UNDER))
+    clock = RunClock()
+    while (following := next(_missing(given, folder, scenarios), None)) is not None:
+        if given.minutes is not None and clock.now_us() > given.minutes * 60e6:
+            print(f"not complete; to go on: python -m lab.haproxy --into {folder}", file=sys.stderr)
+            return
+        if not _run(given, following, folder / Path(following.scenario).stem):
+            return
 
 
-def _runs(folder: Path) -> Iterator[Run]:
+def _missing(given: argparse.Namespace, folder: Path, scenarios: list[str]) -> Iterator[Round]:
+    counts = {
+        cell: Count(decided=sum(run.decided for run in runs), tried=len(runs))
+        for cell, runs in _runs(folder).items()
+    }
+    stems = {Path(one).stem: one for one in scenarios}
+    for one in missing(counts, list(stems), tuple(ProxyShape), wanted=given.repeat):
+        yield Round(scenario=stems[one.scenario], shapes=one.shapes)
+
+
+def _run(given: argparse.Namespace, one: Round, out: Path) -> bool:
+    """Whether it can go on: something ran."""
+    several = len(one.shapes) > 1
+    shapes = ["--vary" if several else "--set", f"{SHAPE}={','.join(one.shapes)}"]
+    jobs = ["--jobs", str(given.jobs)] if given.jobs else []
+    command = [sys.executable, "-m", "harness", "run", "--scenario", one.scenario, "--backend", given.backend]
+    done = subprocess.run([*command, *shapes, *jobs, "--out", str(out)], cwd=ROOT, check=False)
+    return done.returncode in {ExitStatus.PASSED, ExitStatus.FAILED, ExitStatus.INCONCLUSIVE}
+
+
+def _runs(folder: Path) -> dict[tuple[str, str], list[Run]]:
+    """By the scenario's folder and the shape."""
+    found: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for summary in sorted(folder.rglob("summary.json")):
-        if summary.parent.is_symlink():
-            continue
-        for said in json.loads(summary.read_text(encoding="utf-8"))["scenarios"]:
-            if said["run_dir"] and said["loss"]["budget_s"] is not None:
-                run = _read(summary.parent / said["run_dir"], said)
-                if run is not None:
-                    yield run
+        if not summary.parent.is_symlink():
+            for run in _of_suite(summary):
+                found[summary.relative_to(folder).parts[0], run.shape].append(run)
+    return found
+
+
+@cache
+def _of_suite(summary: Path) -> tuple[Run, ...]:
+    """Reading a history takes a moment, and each round asks for all of them."""
+    said = json.loads(summary.read_text(encoding="utf-8"))["scenarios"]
+    read = (_read(summary.parent / one["run_dir"], one) for one in said if one["run_dir"])
+    return tuple(run for run in read if run is not None)
 
 
 def _read(folder: Path, said: dict[str, Any]) -> Run | None:
@@ -98,13 +131,22 @@ def _read(folder: Path, said: dict[str, Any]) -> Run | None:
     since_us = facts.landmarks.zero_us
     window = said["longest_without_surviving_write"] or {}
     return Run(
-        fault=" · ".join(f"{step.kind} {step.target}" for step in past.plan.scenario.faults),
+        fault=_called(past.plan.scenario),
         shape=str(deployment.topology.proxy.shape),
         decided=not said["loss"]["not_known"],
         pooled=_share(facts.traffic, pooled, lost, since_us),
         per_request=_share(facts.traffic, without_pool, lost, since_us),
         without_survivor_s=float(window.get("at_least_s") or 0.0),
     )
+
+
+def _called(scenario: Scenario) -> str:
+    """The faults, and what the proxies have beside their shape."""
+    proxy = scenario.deployment.topology.proxy
+    said = [f"{step.kind} {step.target}" for step in scenario.faults]
+    if proxy and proxy.balance is not Balance.ROUND_ROBIN:
+        said.append(f"`balance {proxy.balance}`")
+    return ", ".join(said)
 
 
 def _share(traffic: Traffic, web_servers: tuple[str, ...], lost: list[str], since_us: int) -> Share:
