@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator
 
 from harness.lint.haproxy import Section, Server, seconds
-from harness.lint.rule import Hit, Rule, Severity
+from harness.lint.rule import Hit, Proof, Rule, Severity
 from harness.lint.subjects import Given, Place
 from harness.scenario.file_kind import FileKind
 
 _HAPROXY = (FileKind.HAPROXY,)
 SLOW_CHECKS_S = 3.0
 """A health check that needs longer is slower than the failover itself."""
-_TWO_PRIMARIES = "docs/haproxy.md has the measurements; sentinel/03 shows the two primaries"
+_THEIR_FILE = "needs your file: run a scenario of proxy/ with a deployment that names it (haproxy_cfg)"
 
 
 def _backends(given: Given) -> Iterator[tuple[str, Section]]:
@@ -119,7 +119,7 @@ RULES = (
         cure="Add 'on-marked-down shutdown-sessions' to default-server.",
         kinds=_HAPROXY,
         look=_no_shutdown,
-        no_proof=_TWO_PRIMARIES,
+        proof=Proof("proxy/03"),
     ),
     Rule(
         name="proxy-spreads-over-primaries",
@@ -131,7 +131,7 @@ RULES = (
         cure="Use 'balance first', and a check that also asks the sentinels who is primary.",
         kinds=_HAPROXY,
         look=_not_first,
-        no_proof=_TWO_PRIMARIES,
+        proof=Proof("proxy/02"),
     ),
     Rule(
         name="proxy-asks-role-alone",
@@ -144,7 +144,7 @@ RULES = (
         "(get-master-addr-by-name).",
         kinds=_HAPROXY,
         look=_role_alone,
-        no_proof=_TWO_PRIMARIES,
+        proof=Proof("proxy/02"),
     ),
     Rule(
         name="proxy-checks-no-role",
@@ -155,7 +155,7 @@ RULES = (
         cure="Add 'tcp-check send INFO\\ replication\\r\\n' and 'tcp-check expect string role:master'.",
         kinds=_HAPROXY,
         look=_no_role,
-        no_proof=_TWO_PRIMARIES,
+        no_proof=_THEIR_FILE,
     ),
     Rule(
         name="proxy-checks-slowly",
@@ -178,7 +178,7 @@ RULES = (
         cure="List all data nodes without 'backup'.",
         kinds=_HAPROXY,
         look=_backup,
-        no_proof=_TWO_PRIMARIES,
+        no_proof=_THEIR_FILE,
     ),
     Rule(
         name="proxy-closes-idle",
