@@ -6,8 +6,9 @@ Only the shape is read. Whether HAProxy would start with it is HAProxy's own que
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
+
+from harness.model.haproxy_words import Unclosed, words_of
 
 _SECTIONS = ("global", "defaults", "frontend", "backend", "listen", "resolvers", "peers", "userlist", "cache")
 _UNITS_S = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 0.001}
@@ -141,6 +142,6 @@ def seconds(text: str) -> float | None:
 
 def _words(raw: str) -> list[str]:
     try:
-        return shlex.split(raw, comments=True)
-    except ValueError:  # quotes that do not close: HAProxy's problem, not this one's
+        return [word.means for word in words_of(raw)]
+    except Unclosed:  # HAProxy's problem, not this one's
         return raw.split("#", maxsplit=1)[0].split()

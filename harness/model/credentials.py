@@ -24,6 +24,7 @@ from harness.model.directive_table import CREDENTIALS
 from harness.model.directives import Directive, Lines, lines_of, parsed, quoted, used
 from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
+from harness.model.proxy import ProxySpec
 from harness.model.seams import Login, Secrets
 from harness.model.words import NodePurpose, NodeRole
 
@@ -49,6 +50,16 @@ class Tokens:
             lines = tuple(self._line(name, line) for line in lines_of(value))
             kept[name] = lines[0] if isinstance(value, str) else lines
         return kept
+
+    def kept_of_proxy(self, spec: ProxySpec | None) -> ProxySpec | None:
+        """The same proxy without a password in its file."""
+        if spec is None or spec.file is None:
+            return spec
+        logins = tuple(
+            replace(one, password=one.password and self._token(_digest(one.password)))
+            for one in spec.file.logins
+        )
+        return replace(spec, file=replace(spec.file, logins=logins))
 
     def _line(self, name: str, line: str) -> str:
         directive = parsed(name, line)
@@ -95,6 +106,7 @@ def without_secrets(spec: TopologySpec) -> TopologySpec:
         nodes={
             name: replace(one, directives=tokens.kept(one.directives)) for name, one in spec.nodes.items()
         },
+        proxy=tokens.kept_of_proxy(spec.proxy),
     )
 
 
@@ -108,7 +120,9 @@ def new_secrets(plan: Plan) -> Secrets:
 
 
 def tokens_of(plan: Plan) -> list[str]:
-    lines = (line for node in plan.nodes for value in node.directives.values() for line in lines_of(value))
+    lines = [line for node in plan.nodes for value in node.directives.values() for line in lines_of(value)]
+    proxy = plan.scenario.deployment.topology.proxy
+    lines += [login.password for login in proxy.file.logins] if proxy and proxy.file else []
     return list(dict.fromkeys(token for line in lines for token in _TOKEN.findall(line)))
 
 

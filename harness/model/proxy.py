@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +32,68 @@ class Balance(StrEnum):
     LEAST_CONNECTIONS = "leastconn"
 
 
+class Mark(StrEnum):
+    """What a file of somebody's own has in the place of what is known only when it runs: `⟦host redis-1⟧`."""
+
+    OWN = "own"
+    """The proxy's own host."""
+    CLIENTS = "clients"
+    """The address that clients connect to."""
+    HOST = "host"
+    """Of a node, by name."""
+    PORT = "port"
+    ESCAPED_HOST = "escaped-host"
+    """The same in a regular expression."""
+    HOST_LENGTH = "host-length"
+    """In a reply of Redis the length comes before the text."""
+    SERVICE = "service"
+    """The name by which sentinels know the primary."""
+    LOGIN = "login"
+    """The words of AUTH, of the login with this number."""
+
+    def at(self, what: object = "") -> str:
+        return f"⟦{self} {what}⟧" if what != "" else f"⟦{self}⟧"
+
+
+class Asked(StrEnum):
+    """Whom a check asks."""
+
+    DATA = "data"
+    SENTINEL = "sentinel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLogin:
+    """How a check of somebody's own file logs in."""
+
+    asked: Asked
+    user: str = ""
+    password: str = ""
+    """A token once the deployment is read; empty: the file has it from elsewhere, or it logs in nowhere and
+    its nodes ask for nothing."""
+    written: bool = True
+    """False: the file has no AUTH there. Only the run's own passwords need one then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSection:
+    """As much of a section as the proxy is given."""
+
+    head: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyFile:
+    """A haproxy.cfg of somebody's own, without addresses and passwords."""
+
+    name: str
+    sections: tuple[FileSection, ...]
+    servers: Mapping[str, str]
+    """`backend/server` of those that clients may get -> the node that is behind it here."""
+    logins: tuple[FileLogin, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySpec:
     """Times in seconds; None: as the shape has it."""
@@ -49,3 +112,13 @@ class ProxySpec:
     """Nodes by name, first the one that `balance: first` prefers; others come after them."""
     retries: int = 3
     redispatch: bool = False
+    file: ProxyFile | None = None
+    """Instead of a shape and its settings."""
+
+    @property
+    def called(self) -> str:
+        return f"file {self.file.name}" if self.file else f"shape {self.shape}"
+
+    def node_of(self, backend: str, server: str) -> str:
+        """The node that a server of the proxy stands for; a shape calls it by the node's name."""
+        return self.file.servers.get(f"{backend}/{server}", "") if self.file else server

@@ -5,7 +5,10 @@ Two nodes that are UP at once are a split brain that clients can reach; none, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.model.inventory import PROXY_STATS_PORT
+from harness.model.proxy import ProxySpec
 from harness.model.records import PROXY_SAYS, Event
 from harness.model.seams import Address
 from harness.observe.context import ObserverContext, every
@@ -26,6 +29,7 @@ class ProxyWatch:
         self._context = context
         self._proxy = proxy
         self._at = Address(context.addresses[proxy].host, PROXY_STATS_PORT)
+        self._spec = context.plan.scenario.deployment.topology.proxy or ProxySpec()
         self._nodes = {node.name for node in context.plan.inventory.session_nodes()}
         self._said = ""
         self._looked_us: int | None = None
@@ -39,7 +43,7 @@ class ProxyWatch:
         except NoAnswer:
             said = SILENT
         else:
-            said = described(servers, self._nodes)
+            said = described(servers, self._node_of)
         now_us = self._context.clock.now_us()
         if said != self._said:
             before_us = now_us if self._looked_us is None else self._looked_us
@@ -56,10 +60,19 @@ class ProxyWatch:
             self._said = said
         self._looked_us = now_us
 
+    def _node_of(self, server: ServerState) -> str:
+        """Empty: it is none that clients may get."""
+        node = self._spec.node_of(server.backend, server.name)
+        return node if node in self._nodes else ""
 
-def described(servers: tuple[ServerState, ...], nodes: set[str]) -> str:
-    """`redis-1 UP, redis-2 DOWN (2 UP: split brain)`: what matters of it, so that it changes seldom."""
-    mine = {one.name: one.up for one in servers if one.name in nodes}
+
+def described(servers: tuple[ServerState, ...], node_of: Callable[[ServerState], str]) -> str:
+    """`redis-1 UP, redis-2 UP, redis-3 DOWN (2 UP)`: what matters of it, so that it changes seldom. A node
+    in several backends is UP if it is in one of them."""
+    mine: dict[str, bool] = {}
+    for one in servers:
+        if node := node_of(one):
+            mine[node] = mine.get(node, False) or one.up
     states = ", ".join(f"{name} {'UP' if up else 'DOWN'}" for name, up in sorted(mine.items()))
     count = sum(mine.values())
     return states if count == 1 else f"{states} ({count} UP)"

@@ -106,6 +106,8 @@ def _deployment(plan: Plan) -> Iterator[str]:
     )
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node)}"
+    if topology.proxy:
+        yield f"    proxy      {topology.proxy.called}"
     if topology.service != SERVICE:
         yield f"    service    {topology.service}: the name by which sentinels know the primary"
     for one in topology.everything_left_out:

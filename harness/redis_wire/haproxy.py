@@ -34,8 +34,13 @@ class ServerState:
 
     @property
     def up(self) -> bool:
-        """It gets connections."""
-        return self.status.startswith("UP")
+        """It gets connections; without a check it always does."""
+        return self.status.startswith(("UP", "no check"))
+
+    @property
+    def settled(self) -> bool:
+        """Checked, and not on its way up or down (`UP 1/3`); or nobody checks it."""
+        return self.status == "no check" or (self.checked and "/" not in self.status)
 
 
 def servers(address: Address, source: Source, *, within_s: float) -> tuple[ServerState, ...]:

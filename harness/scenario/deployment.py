@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.model.credentials import users_of, without_secrets
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.directives import LeftOut
 from harness.model.proxy import Balance, ProxyProgram, ProxyShape, ProxySpec
 from harness.model.words import Discovery, TopologyKind
 from harness.presets import of_topology
@@ -21,10 +22,12 @@ from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.user_files import (
+    HAPROXY_CFG,
     REDIS_CONF,
     SENTINEL_CONF,
     SERVICE_NAME,
     USERS_ACL,
+    read_proxy,
     read_user_files,
 )
 from harness.scenario.values import (
@@ -151,6 +154,7 @@ _PROXY_FIELDS = (
         reader=word(tuple(ProxyProgram), ProxyProgram),
         help="what stands between clients and nodes; default: nothing",
     ),
+    HAPROXY_CFG,
     Field(key="proxies", reader=count(1, 2), help="how many of them"),
     Field(
         key="shape",
@@ -298,9 +302,10 @@ def _read_topology(
         one.check(engine, problems)
     for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
         values[name] = {**below, **values.get(name, {})}
-    left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out))
+    proxy, of_proxy = _read_proxy(node, values, path, problems)
+    left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out), *of_proxy)
     own, hosts = values.pop(NODES.key, None), values.pop(HOSTS.key, None)
-    values |= _read_proxy(node, values, path, problems)
+    values |= proxy
     given = {**_shape(kind), **timing, **files.keys, **values}
     spec = TopologySpec(**given, left_out=left_out)
     if own is not None:
@@ -323,14 +328,20 @@ _FILES = (REDIS_CONF.key, SENTINEL_CONF.key, USERS_ACL.key)
 
 def _read_proxy(
     node: tree.Node, values: dict[str, Any], path: str, problems: Problems
-) -> dict[str, ProxySpec | None]:
+) -> tuple[dict[str, ProxySpec], tuple[LeftOut, ...]]:
     """Takes from the values what is about proxies."""
-    program = values.pop("proxy", None)
+    program, file = values.pop("proxy", None), values.pop(HAPROXY_CFG.key, None)
     shape = {key: values.pop(key) for key in ("proxies", "shape", "proxy_settings") if key in values}
+    if file is not None:
+        for key in shape.keys() - {"proxies"}:
+            problems.add(node, f"{path}.{key}", f"the file says it: remove this, or '{HAPROXY_CFG.key}'")
+        nodes, sentinels = values.get("replicas", 2) + 1, values.get("sentinels", 3)
+        theirs, left_out = read_proxy(file, node, path, (nodes, sentinels), problems)
+        return {"proxy": ProxySpec(count=shape.get("proxies", 1), file=theirs)}, left_out
     if program is None:
         for key in shape:
             problems.add(node, f"{path}.{key}", "there is no proxy; say `proxy: haproxy` too")
-        return {}
+        return {}, ()
     settings: dict[str, Any] = {}
     if "proxy_settings" in shape:
         below = f"{path}.proxy_settings"
@@ -347,7 +358,7 @@ def _read_proxy(
     for name in spec.order:
         if name not in known:
             problems.add(node, f"{path}.proxy_settings.order", f"no node {name!r}; nodes: {', '.join(known)}")
-    return {"proxy": spec}
+    return {"proxy": spec}, ()
 
 
 def _kind_of(node: tree.Node) -> TopologyKind | None:

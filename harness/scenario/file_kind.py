@@ -57,7 +57,10 @@ _USE: Mapping[FileKind, str] = {
     FileKind.COMPOSE: (
         "to run it under faults: failover-kit run --compose {0}; to check it: failover-kit lint {0}"
     ),
-    FileKind.HAPROXY: "to check it: failover-kit lint {}",
+    FileKind.HAPROXY: (
+        "name it in the 'topology' of a deployment file, as 'haproxy_cfg: {0}'; "
+        "to check it: failover-kit lint {0}"
+    ),
     FileKind.HELM_VALUES: (
         "take the redis.conf and sentinel.conf that the chart makes of them (helm template), "
         "and check those: failover-kit lint redis.conf sentinel.conf"

@@ -1,8 +1,9 @@
-"""A user's own redis.conf, sentinel.conf and users.acl, as a deployment names them.
+"""A user's own redis.conf, sentinel.conf, users.acl and haproxy.cfg, as a deployment names them.
 
     redis_conf: ./redis.conf
     sentinel_conf: ./sentinel.conf
     users_acl: ./users.acl
+    haproxy_cfg: ./haproxy.cfg
 
 Each line becomes a directive of the table `redis` or `sentinel`, beneath what the deployment itself says
 there. What a topology has a key for (quorum, times, the service's name) goes into that key. Where the kit's
@@ -33,8 +34,9 @@ from harness.model.directives import (
     not_carried_out,
     quoted,
 )
+from harness.model.proxy import ProxyFile
 from harness.model.words import SERVICE
-from harness.scenario import tree
+from harness.scenario import haproxy_file, tree
 from harness.scenario.conf_file import ConfFile, read_conf
 from harness.scenario.directives import Written
 from harness.scenario.file_kind import FileKind, kind_of
@@ -48,6 +50,9 @@ REDIS_CONF = Field(
 )
 SENTINEL_CONF = Field(
     key="sentinel_conf", reader=TEXT, help="your sentinel.conf, for every sentinel; a path from here"
+)
+HAPROXY_CFG = Field(
+    key=haproxy_file.KEY, reader=TEXT, help="your haproxy.cfg, for every proxy; a path from here"
 )
 USERS_ACL = Field(key="users_acl", reader=TEXT, help="your file of ACL users, for every data node")
 
@@ -67,6 +72,7 @@ _EXPECTED: Mapping[str, FileKind] = {
     REDIS_CONF.key: FileKind.REDIS_CONF,
     SENTINEL_CONF.key: FileKind.SENTINEL_CONF,
     USERS_ACL.key: FileKind.USERS_ACL,
+    HAPROXY_CFG.key: FileKind.HAPROXY,
 }
 
 SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -103,14 +109,8 @@ def read_user_files(given: Mapping[str, str], node: tree.Node, path: str, proble
     folder = Path(node.start_mark.name).parent
     for key, name in given.items():
         file = folder / name
-        try:
-            text = text_of(file, at_most=CONF_MAX)
-        except UsageError as problem:
-            problems.add(node, f"{path}.{key}", str(problem))
-            continue
-        kind = kind_of(text, file.name)
-        if kind not in {_EXPECTED[key], FileKind.OTHER}:
-            problems.add(node, f"{path}.{key}", f"expected {_EXPECTED[key]}, found {kind}: {file}")
+        text = _text(file, key, node, path, problems)
+        if text is None:
             continue
         conf = read_conf(text, str(file))
         _note_bad_lines(conf, problems)
@@ -124,6 +124,32 @@ def read_user_files(given: Mapping[str, str], node: tree.Node, path: str, proble
     if REDIS_CONF.key in given:
         found.redis = {**_SERVERS_OWN, **found.redis}
     return found
+
+
+def read_proxy(
+    name: str, node: tree.Node, path: str, counts: tuple[int, int], problems: Problems
+) -> tuple[ProxyFile | None, tuple[LeftOut, ...]]:
+    """A haproxy.cfg; `counts`: the data nodes and the sentinels of the topology."""
+    file = Path(node.start_mark.name).parent / name
+    text = _text(file, HAPROXY_CFG.key, node, path, problems)
+    if text is None:
+        return None, ()
+    data, sentinels = counts
+    return haproxy_file.read_proxy_file(text, str(file), data=data, sentinels=sentinels, problems=problems)
+
+
+def _text(file: Path, key: str, node: tree.Node, path: str, problems: Problems) -> str | None:
+    """None: it cannot be read, or is another kind of file."""
+    try:
+        text = text_of(file, at_most=CONF_MAX)
+    except UsageError as problem:
+        problems.add(node, f"{path}.{key}", str(problem))
+        return None
+    kind = kind_of(text, file.name)
+    if kind not in {_EXPECTED[key], FileKind.OTHER}:
+        problems.add(node, f"{path}.{key}", f"expected {_EXPECTED[key]}, found {kind}: {file}")
+        return None
+    return text
 
 
 def _note_bad_lines(conf: ConfFile, problems: Problems) -> None:

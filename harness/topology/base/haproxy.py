@@ -71,7 +71,7 @@ def settings_of(spec: ProxySpec) -> Settings:
 def render(spec: ProxySpec, around: Surroundings) -> str:
     """The whole file."""
     settings = settings_of(spec)
-    parts = [_process(around), _defaults(spec), *_SHAPES[spec.shape](spec, settings, around)]
+    parts = [process(around.own), _defaults(spec), *_SHAPES[spec.shape](spec, settings, around)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -79,14 +79,15 @@ _LOGS = ("    log global", "    option log-health-checks")
 """Backends only: a frontend would write a line for each connection."""
 
 
-def _process(around: Surroundings) -> list[str]:
-    return [
+def process(own: str) -> tuple[str, ...]:
+    """What every proxy has, whatever its shape: where its log goes, and where it answers observers."""
+    return (
         "global",
         "    log stdout format raw local0",
+        f"    stats socket ipv4@{own}:{PROXY_STATS_PORT} level user",
         "    maxconn 4000",
         "    nbthread 1",
-        f"    stats socket ipv4@{around.own}:{PROXY_STATS_PORT} level user",
-    ]
+    )
 
 
 def _defaults(spec: ProxySpec) -> list[str]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from harness.model.credentials import kit_login
 from harness.model.inventory import PROXY_STATS_PORT, NodePlan
 from harness.model.plan import Plan
+from harness.model.proxy import ProxySpec
 from harness.model.seams import Address, Secrets, Topology, shard_primary
 from harness.redis_wire import haproxy as wire
 from harness.redis_wire.protocol import NoAnswer
-from harness.topology.base import haproxy
+from harness.topology.base import haproxy, haproxy_file
 
 ASKED_WITHIN_S = 1.0
 
@@ -24,6 +25,15 @@ def configuration(node: NodePlan, plan: Plan, *, addresses: Mapping[str, Address
     spec = plan.scenario.deployment.topology.proxy
     assert spec is not None, "the plan has a proxy"
     own = addresses[node.name]
+    if spec.file:
+        return haproxy_file.render(
+            spec.file,
+            plan,
+            own=own,
+            addresses=addresses,
+            secrets=secrets,
+            first=haproxy.process(own.host),
+        )
     nodes = {one.name: addresses[one.name] for one in plan.inventory.session_nodes()}
     first = next(iter(nodes))
     return haproxy.render(
@@ -58,6 +68,10 @@ def missing(topology: Topology, proxy: str) -> Iterator[str]:
     """What keeps it from being ready."""
     plan = topology.plan
     primary = shard_primary(plan, 1).name
+    spec = plan.scenario.deployment.topology.proxy
+    if spec and spec.file:
+        yield from _unsettled(servers(topology, proxy), proxy, spec, primary)
+        return
     nodes = {node.name for node in plan.inventory.session_nodes()}
     for one in servers(topology, proxy):
         expected = one.name == primary
@@ -70,3 +84,15 @@ def missing(topology: Topology, proxy: str) -> Iterator[str]:
             yield f"{proxy} has not checked {one.name} ({one.backend}) yet"
         elif one.up is not expected:
             yield f"{proxy} sees {one.name} ({one.backend}) as {one.status}"
+
+
+def _unsettled(
+    said: tuple[wire.ServerState, ...], proxy: str, spec: ProxySpec, primary: str
+) -> Iterator[str]:
+    """A file of somebody's own may send clients to anybody: what it makes of the primary must be over,
+    and what it makes of the others too."""
+    if not any(one.up and spec.node_of(one.backend, one.name) == primary for one in said):
+        yield f"{proxy} has no way to {primary}: each server of your file that leads there is DOWN"
+    for one in said:
+        if not one.settled:
+            yield f"{proxy} has not made up its mind about {one.name} ({one.backend}): {one.status}"

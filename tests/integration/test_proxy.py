@@ -1,0 +1,118 @@
+"""HAProxy before Sentinel with real nodes, through the real command: which node answered, what the proxy said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import history
+from harness.errors import ExitStatus
+from harness.model.history import History
+from harness.topology.process import network, proxy_program
+from tests.builders_kit import Kit
+
+WHY_NOT = proxy_program.missing() or network.trial()
+pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(WHY_NOT), reason=str(WHY_NOT))]
+
+KILLED = """\
+scenario: 1
+name: primary killed behind a proxy
+deployment:
+  topology: {kind: sentinel, proxy: haproxy, proxies: 2, shape: fast}
+  client: {connect_per_request: 33%}
+workload: {rate: 60/s, users: 40, mix: {log-in: 1, read: 2, change-field: 4}}
+faults:
+  - {after: 1s, kill: proxy, for: 2s}
+  - {after: 4s, kill: primary}
+expect:
+  failovers: 1
+"""
+THEIRS = r"""
+global
+    daemon
+    lua-load /etc/haproxy/never.lua
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout server 30s
+    timeout client 30s
+frontend redis_in
+    bind *:6378
+    default_backend redis_out
+backend redis_out
+    option tcp-check
+    tcp-check connect
+    tcp-check send AUTH\ hunter2\r\n
+    tcp-check expect string +OK
+    tcp-check send info\ replication\r\n
+    tcp-check send QUIT\r\n
+    tcp-check expect string role:master
+    default-server check inter 300ms fall 1 rise 1 on-marked-down shutdown-sessions
+    server R1 10.0.0.1:6380
+    server R2 10.0.0.2:6380
+    server R3 10.0.0.3:6380
+"""
+OURS = """\
+deployment: 1
+topology: {kind: sentinel, redis_conf: ./redis.conf, haproxy_cfg: ./haproxy.cfg}
+"""
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    made = Kit(tmp_path)
+    made.write("killed.yaml", KILLED)
+    return made
+
+
+def ran(kit: Kit, *words: str) -> tuple[History, Path, dict[str, Any]]:
+    done = kit.run("run", "--backend", "process", "--scenario", "killed.yaml", "--seed", "3", *words)
+    assert done.returncode in {ExitStatus.PASSED, ExitStatus.INCONCLUSIVE}, done.stdout + done.stderr
+    (folder,) = (one for one in kit.latest.iterdir() if one.is_dir())
+    (said,) = json.loads((kit.latest / "summary.json").read_text(encoding="utf-8"))["scenarios"]
+    return history.read(folder), folder, said
+
+
+def test_every_write_names_its_node_behind_the_proxy(kit: Kit) -> None:
+    """The node before the failover and the one after it; the proxy's view changes with them."""
+    past, folder, _ = ran(kit)
+    nodes = {one.node for one in past.connections}
+    assert "redis-1" in nodes
+    assert len(nodes) >= 2
+    assert nodes <= {"redis-1", "redis-2", "redis-3"}
+    said = {(one.source, one.detail) for one in past.events if one.name == "proxy-says"}
+    assert ("proxy-2", "redis-1 UP, redis-2 DOWN, redis-3 DOWN") in said
+    assert ("proxy-1", "no answer") in said
+    assert {source for source, _ in said} == {"proxy-1", "proxy-2"}
+    without_pool = [one for one in past.connections if one.web_server == "web-3" and one.closed_us]
+    with_pool = [one for one in past.connections if one.web_server == "web-1"]
+    assert len(without_pool) > 3 * len(with_pool)
+    written = (folder / "nodes" / "proxy-1.conf").read_text(encoding="utf-8")
+    assert "on-marked-down shutdown-sessions" in written
+    assert "<redacted>" in written
+
+
+def test_file_of_theirs_works_with_their_passwords_and_bounds_the_verdict(kit: Kit) -> None:
+    """Its servers follow the failover under their own names; the script that it loads is never started, and a
+    run without it cannot pass."""
+    kit.write("redis.conf", "requirepass hunter2\nmasterauth hunter2\n")
+    kit.write("haproxy.cfg", THEIRS)
+    kit.write("ours.yaml", OURS)
+    past, folder, said = ran(kit, "--deployment", "ours.yaml", "--set", "faults.0.kill=replica")
+    assert said["verdict"] == "INCONCLUSIVE"
+    assert {"directive": "lua-load", "decides": True}.items() <= _left_out(said, "lua-load").items()
+    views = [one.detail for one in past.events if one.name == "proxy-says"]
+    assert views[0] == "redis-1 UP, redis-2 DOWN, redis-3 DOWN"
+    assert views[-1] in {"redis-1 DOWN, redis-2 UP, redis-3 DOWN", "redis-1 DOWN, redis-2 DOWN, redis-3 UP"}
+    assert {one.node for one in past.connections} - {"redis-1"}
+    for file in folder.rglob("*"):
+        assert not file.is_file() or b"hunter" not in file.read_bytes()
+    assert "server R2 " in (folder / "nodes" / "proxy-1.conf").read_text(encoding="utf-8")
+
+
+def _left_out(said: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = (one for one in said["left_out"] if one["directive"] == name)
+    return dict(found)
