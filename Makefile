@@ -23,13 +23,18 @@ RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENAR
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
+	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
-	@echo "             REPEAT=<n>  VARY='path=value,value ...'"
+	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>"
 
 .PHONY: chaos-test
 chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)
 	@$(KIT) run $(RUN_OPTIONS)
+
+.PHONY: repro
+repro: setup ## Bring a bug from an issue tracker to this machine: BUG=redis-12570
+	@$(KIT) run --bug $(call quoted,BUG) --backend $(BACKEND) $(call each,ENGINE,--engine) $(call given,SEED,--seed) \
+		$(call given,OUT,--out)
 
 .PHONY: test
 test: check-all integration ## The project's own tests: lint, format, types, unit, integration on both backends

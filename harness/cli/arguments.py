@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     planning = verb("plan", "plan:carry_out", "print what a run would do, without starting anything")
     _selecting(planning)
     _many(planning)
+    explaining = verb("explain", "plan:explain", "say second by second what should happen, and why")
+    _selecting(explaining)
+    explaining.set_defaults(vary=[], repeat=None)
     linting = verb(
         "lint", "lint:carry_out", "check configuration files for what breaks at a failover; starts nothing"
     )
@@ -204,6 +207,13 @@ def _naming(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="the same as FILE: a scenario; may be repeated",
+    )
+    parser.add_argument(
+        "--bug",
+        action="append",
+        default=[],
+        metavar="REPORT",
+        help="the scenarios that show a report from an issue tracker, such as redis-12570; may be repeated",
     )
 
 

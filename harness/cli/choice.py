@@ -7,6 +7,7 @@ import argparse
 from harness.errors import UsageError
 from harness.model.matrix import Matrix
 from harness.running.given_files import Given, choice_of_matrix, sorted_out
+from harness.running.reports import scenarios_of
 from harness.running.selection import Choice, Varied
 
 DEFAULT_SUITE = "core"
@@ -49,5 +50,12 @@ def suite_of(options: argparse.Namespace) -> str:
 
 def given_in(options: argparse.Namespace) -> Given:
     return sorted_out(
-        options.files, scenarios=options.scenario, deployments=[*options.deployment, *options.compose]
+        options.files,
+        scenarios=[*options.scenario, *of_reports(options)],
+        deployments=[*options.deployment, *options.compose],
     )
+
+
+def of_reports(options: argparse.Namespace) -> list[str]:
+    """The files of the scenarios that show the reports which were asked for."""
+    return [str(path) for report in options.bug for path in scenarios_of(report)]

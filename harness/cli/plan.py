@@ -43,6 +43,14 @@ def carry_out(options: argparse.Namespace) -> int:
     return 0
 
 
+def explain(options: argparse.Namespace) -> int:
+    """`explain`: what should happen in each scenario, second by second, and why."""
+    chosen, ground = _with_ground(choose(choice_of(options)), options.backend)
+    plans = compile_chosen(chosen, seed=options.seed or 0, ground=ground, repeat=1)
+    output.say("\n\n".join(planning.explain(plan, shipped()) for plan in plans))
+    return 0
+
+
 def _with_ground(chosen: Sequence[Chosen], backend: str) -> tuple[list[Chosen], Ground]:
     """A Compose project is started once, to see its nodes; nothing else is."""
     scenarios = [one.scenario for one in chosen]

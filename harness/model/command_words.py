@@ -9,7 +9,7 @@ from harness.model.words import BackendKind
 
 BACKENDS = ("auto", *sorted(BackendKind))
 
-SUITES = ("smoke", "core", "all")
+SUITES = ("smoke", "core", "catalogue", "all")
 
 SEED_MAX = 2**63 - 1
 """What every reader of a history can hold as a whole number."""

@@ -202,6 +202,13 @@ class Scenario:
     """Why it matters, one or two sentences."""
     advice: str
     """The setting that governs the outcome, and what to change."""
+    bugs: tuple[str, ...] = ()
+    """Reports of what it shows, as `redis/redis#12570`."""
+    engines: str = ""
+    """On which engines it happens, and which one mended it first, for people."""
+    prevented_by: str = ""
+    """The shipped scenario beside it in which the same fault does no harm: `sentinel/05`; empty: none is
+    known."""
     deployment: Deployment
     fits: tuple[str, ...] = ()
     """Names of further topologies (kinds) this scenario may run against; empty: only its own."""

@@ -5,11 +5,13 @@
     compiling  puts them together and refuses what cannot be judged
     warnings   what a sound plan is likely to run into
     describe   a plan as text
+    explain    what should happen in it, second by second, and why
 
 `skip` is for pairs that do not fit (deployment, machine); what is wrong with a file is an error.
 """
 
 from harness.plan.compiling import compile  # noqa: A004 - the stage's own word, always used qualified
 from harness.plan.describing import describe, describe_all, describe_nodes
+from harness.plan.explaining import explain
 
-__all__ = ["compile", "describe", "describe_all", "describe_nodes"]
+__all__ = ["compile", "describe", "describe_all", "describe_nodes", "explain"]

@@ -43,6 +43,11 @@ class Pace:
     topology: TopologySpec
     inventory: Inventory
 
+    @property
+    def suspicion_s(self) -> float:
+        """How long a node is silent until somebody takes it for dead."""
+        return self.topology.node_timeout_s if self.inventory.clustered else self.topology.down_after_s
+
     def promotion_s(self, step: FaultStep) -> float:
         if Trait.HANDS_OVER in step.traits:
             return QUICK_S

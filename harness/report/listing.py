@@ -12,10 +12,12 @@ from harness.report.console import console_on
 from harness.visible import one_line
 
 
-def show_list(scenarios: Sequence[Scenario], stream: TextIO) -> None:
+def show_list(scenarios: Sequence[tuple[Scenario, Sequence[str]]], stream: TextIO) -> None:
+    """Each with the reports that it shows, as `--bug` takes them."""
     drawn = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("file", "shows", "tags", "name"):
+    for title in ("file", "shows", "tags, bugs", "name"):
         drawn.add_column(title, overflow="fold")
-    for one in scenarios:
-        drawn.add_row(*map(one_line, (one.file, one.shows, " ".join(one.tags), one.name)))
+    for one, bugs in scenarios:
+        words = (one.file, one.shows, " ".join((*one.tags, *bugs)), one.name)
+        drawn.add_row(*map(one_line, words))
     console_on(stream).print(drawn)

@@ -24,6 +24,7 @@ from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import (
     FLAG,
     POSITIVE_DURATION,
+    REPORT,
     TEXT,
     VERSION,
     Later,
@@ -45,6 +46,18 @@ def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
         Field(key="tags", reader=Many(TEXT), help="suites: smoke, core, or your own"),
         Field(key="about", reader=TEXT, help="why it matters, in one or two sentences"),
         Field(key="advice", reader=TEXT, help="the setting to change"),
+        Field(
+            key="bug",
+            attribute="bugs",
+            reader=Many(REPORT),
+            help="reports of what it shows, such as [redis/redis#12570]; `run --bug redis-12570` runs it",
+        ),
+        Field(key="engines", reader=TEXT, help="on which engines it happens, and which one mended it first"),
+        Field(
+            key="prevented_by",
+            reader=TEXT,
+            help="the scenario in which the same fault does no harm, such as sentinel/05",
+        ),
         Field(
             key="deployment",
             reader=Later(deployment_schema()),
@@ -295,6 +308,9 @@ def _read(root: tree.Node, path: Path, vocabulary: Vocabulary, problems: Problem
         tags=values.get("tags", ()),
         about=values.get("about", ""),
         advice=values.get("advice", ""),
+        bugs=values.get("bugs", ()),
+        engines=values.get("engines", ""),
+        prevented_by=values.get("prevented_by", ""),
         deployment=deployment,
         # The own kind is listed too, so that it is still known when another deployment is put in.
         fits=tuple(dict.fromkeys((deployment.topology.kind.value, *fits))),

@@ -326,6 +326,19 @@ ENGINE = One(
 )
 
 
+def _report(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", text):
+        raise Unreadable("owner, repository and number")
+    return text
+
+
+REPORT = One(
+    "a report such as redis/redis#12570",
+    _report,
+    {"type": "string", "pattern": r"^[\w.-]+/[\w.-]+#\d+$"},
+)
+
+
 def _version(text: str) -> int:
     if text != "1":
         raise Unreadable("this kit reads format 1")

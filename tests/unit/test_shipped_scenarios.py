@@ -18,6 +18,7 @@ from harness.model.seams import Machine
 from harness.model.words import BackendKind, Shows, TopologyKind, Trait
 from harness.plan import compile as compile_plan
 from harness.plan import describe
+from harness.running import selection
 from harness.running.vocabulary import schema_text, shipped
 from harness.scenario import METRICS, is_scenario, load, scenario_schema
 from harness.scenario.deployment import CLIENT_FIELDS, DEPLOYMENT_FIELDS, TOPOLOGY_FIELDS
@@ -89,6 +90,17 @@ def test_core_scenario_allows_what_its_client_does_on_a_slow_machine(path: Path)
     assert {"ghost-retry", "undone-by-own-write"} <= {one.metric for one in scenario.expect}, (
         "set client.repeat_writes to false, or expect ghost-retry and undone-by-own-write"
     )
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_shipped_scenario_names_what_prevents_it(path: Path) -> None:
+    """One other shipped scenario, on the same kind of topology or one beside it."""
+    scenario = _plan(path).scenario
+    if scenario.prevented_by:
+        (beside,) = selection.scenario_files(scenario.prevented_by)
+        assert beside.resolve() != path.resolve()
+    if {"catalogue"} & {*scenario.tags} and scenario.bugs:
+        assert scenario.engines
 
 
 def test_every_metric_of_the_grammar_is_measured() -> None:

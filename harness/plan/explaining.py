@@ -1,0 +1,230 @@
+"""What should happen in a run, second by second, and why: said from the plan and the timings of detectors.
+
+No sentence in here belongs to one scenario. What a fault is comes from its traits and its declaration, when
+somebody notices from the topology's settings. Trap: these are expectations and no measurement; the steps of
+each failover in a report are what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import fill
+
+from harness.model.fit import LEFT_BY
+from harness.model.inventory import NodePlan
+from harness.model.persistence import LOG, SNAPSHOT, persistence
+from harness.model.plan import Plan
+from harness.model.scenario import FaultStep, Vocabulary
+from harness.model.words import Discovery, NodeRole, Trait
+from harness.plan.timeline import DEMOTION_S, Expected, Pace, expected_faults, latest_end_s
+
+_WIDTH = 110
+_VOTES_S = 1.5
+"""From suspicion to promotion: sentinels wait up to a second by chance before they ask for votes."""
+_MIN_REPLICAS_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Line:
+    at_s: float
+    order: int
+    what: str
+    why: str
+
+
+def explain(plan: Plan, vocabulary: Vocabulary) -> str:
+    """The course of one run, for people."""
+    scenario = plan.scenario
+    lines = [_Line(0.0, 0, f"traffic of {scenario.workload.rate_per_s:g}/s begins: the baseline", "")]
+    faults = expected_faults(scenario, plan.inventory)
+    course = _Course(plan, vocabulary)
+    for fault in faults:
+        lines += course.of(fault, [one for one in faults if one is not fault])
+    end_s = latest_end_s(scenario, plan.inventory)
+    lines.append(
+        _Line(end_s, 9, "the audit is over at the latest", f"recovery within {scenario.settle_within_s:g} s")
+    )
+    return "\n".join((f"{scenario.name} ({scenario.shows}; {scenario.file})", *_about(plan), *_told(lines)))
+
+
+def _told(lines: list[_Line]) -> Iterator[str]:
+    yield ""
+    for line in sorted(lines):
+        yield f"  ~{line.at_s:>5.1f} s  {line.what}"
+        if line.why:
+            yield f"            because {line.why}"
+
+
+def _about(plan: Plan) -> Iterator[str]:
+    scenario = plan.scenario
+    for title, text in (
+        ("what", scenario.about),
+        ("reports", ", ".join(scenario.bugs)),
+        ("engines", scenario.engines),
+        ("advice", scenario.advice),
+        ("prevented", f"compare {scenario.prevented_by}" if scenario.prevented_by else ""),
+        ("expected", "; ".join(one.text for one in scenario.expect) or "no findings at all"),
+    ):
+        if text:
+            yield fill(text, _WIDTH, initial_indent=f"  {title:<10} ", subsequent_indent=" " * 13)
+
+
+class _Course:
+    """What follows from each fault of one plan."""
+
+    def __init__(self, plan: Plan, vocabulary: Vocabulary) -> None:
+        self._plan = plan
+        self._topology = plan.scenario.deployment.topology
+        self._pace = Pace(self._topology, plan.inventory)
+        self._vocabulary = vocabulary
+
+    def of(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
+        step, at_s = fault.step, fault.start_s
+        said = f"fault {step.number}: {' '.join(filter(None, (step.kind, step.target)))}"
+        declared = self._vocabulary.faults.get(step.kind)
+        yield _Line(at_s, 1, f"{said} ({declared.help.rstrip('.')})" if declared else said, "")
+        yield from self._of_its_data(fault)
+        if Trait.HANDS_OVER in step.traits:
+            yield from self._handed_over(at_s)
+        elif self._takes_primary(fault):
+            yield from self._failover(fault, others)
+        if fault.healed_s is not None:
+            yield from self._healed(fault)
+
+    def _takes_primary(self, fault: Expected) -> bool:
+        """Whether somebody must take the place of a primary that it strikes."""
+        step = fault.step
+        if Trait.CAUSES_FAILOVER not in step.traits or Trait.STARTS_PROCESS in step.traits:
+            return False
+        if not {"primary", "everything"} & set(step.target.split()) or "old" in step.target.split():
+            return False
+        return step.hold_s is None or step.hold_s > self._pace.suspicion_s
+
+    def _failover(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
+        at_s = fault.start_s
+        if not self._plan.inventory.fails_over:
+            yield _Line(at_s, 2, "nobody takes its place", "there are neither sentinels nor a cluster")
+            return
+        noticed_s = at_s + self._pace.suspicion_s
+        setting = "node_timeout" if self._plan.inventory.clustered else "down_after"
+        whom = "the other nodes suspect it" if self._plan.inventory.clustered else "sentinels suspect it"
+        yield _Line(noticed_s, 3, whom, f"{setting} is {self._pace.suspicion_s:g} s")
+        if reason := self._why_nobody(fault, others):
+            yield _Line(noticed_s + _VOTES_S, 4, "nobody is promoted", reason)
+            return
+        promoted_s = at_s + self._pace.promotion_s(fault.step)
+        yield _Line(promoted_s, 4, "a replica is promoted", self._why_promoted())
+        yield _Line(promoted_s, 5, *self._clients())
+
+    def _why_promoted(self) -> str:
+        if self._plan.inventory.clustered:
+            return "the majority of primaries votes for it"
+        total = len(self._plan.sentinels())
+        quorum = self._topology.effective_quorum
+        return f"{quorum} of {total} sentinels agree, and {total // 2 + 1} elect the one that promotes it"
+
+    def _why_nobody(self, fault: Expected, others: Sequence[Expected]) -> str:
+        """Why a failover that is due does not come; empty: it does."""
+        by_s = fault.start_s + self._pace.suspicion_s
+        struck = [one for one in others if one.start_s <= by_s]
+        gone = sum(map(self._voters_down, struck)) + (1 if self._plan.inventory.clustered else 0)
+        voters = (
+            self._plan.inventory.shards if self._plan.inventory.clustered else len(self._plan.sentinels())
+        )
+        if voters - gone < voters // 2 + 1:
+            return f"{voters - gone} of {voters} voters are left, and a majority is {voters // 2 + 1}"
+        replicas = [node for node in self._plan.inventory.session_nodes() if node.role is NodeRole.REPLICA]
+        if not replicas:
+            return "there is no replica"
+        if all(node.setting("replica-priority", "100") == "0" for node in replicas):
+            return "every replica has replica-priority 0"
+        if any(node.setting("rename-command", "").upper().startswith("CONFIG") for node in replicas):
+            return "CONFIG has another name, and a promotion needs it"
+        return ""
+
+    def _voters_down(self, fault: Expected) -> int:
+        step = fault.step
+        lasts = Trait.STOPS_PROCESS in step.traits or Trait.FREEZES_PROCESS in step.traits
+        if not lasts or fault.healed_s is not None:
+            return 0
+        voters = (
+            self._plan.inventory.shards if self._plan.inventory.clustered else len(self._plan.sentinels())
+        )
+        shares = {
+            "all sentinels": voters,
+            "everything": voters,
+            "sentinel": 1,
+            "majority": voters // 2 + 1,
+            "minority": (voters - 1) // 2,
+        }
+        is_primary = self._plan.inventory.clustered and "primary" in step.target.split()
+        return shares.get(step.target, 1 if is_primary else 0)
+
+    def _clients(self) -> tuple[str, str]:
+        client = self._plan.scenario.deployment.client
+        wait = f"a request waits for at most {self._plan.longest_client_wait_s:.1f} s"
+        if self._plan.inventory.clustered:
+            return "clients find it", f"they learn the slots again after an error; {wait}"
+        return {
+            Discovery.ON_ERROR: ("clients find it", f"they ask the sentinels again after an error; {wait}"),
+            Discovery.FOLLOW_EVENTS: ("clients find it", f"sentinels announce it; {wait}"),
+            Discovery.THROUGH_PROXY: ("clients find it", f"the proxy looks who is primary; {wait}"),
+        }.get(client.discovery, ("clients do not find it", f"their discovery is {client.discovery}"))
+
+    def _handed_over(self, at_s: float) -> Iterator[_Line]:
+        yield _Line(at_s + 0.5, 4, "a replica is promoted", "it was asked for: nobody has to suspect anybody")
+        if self._plan.sentinels():
+            yield _Line(
+                at_s + DEMOTION_S,
+                6,
+                "by now the old primary follows it",
+                "sentinels look at roles every 10 s; what it confirmed since the promotion is discarded",
+            )
+
+    def _healed(self, fault: Expected) -> Iterator[_Line]:
+        assert fault.healed_s is not None, "asked before"
+        at_s, step = fault.healed_s, fault.step
+        yield _Line(at_s, 6, f"fault {step.number} is healed", f"it lasts {step.hold_s:g} s")
+        if self._takes_primary(fault) and self._plan.sentinels():
+            yield _Line(
+                at_s + self._pace.recovery_s(step),
+                7,
+                "by now the old primary follows the new one",
+                "sentinels look at roles every 10 s; what only the old one has is discarded",
+            )
+
+    def _of_its_data(self, fault: Expected) -> Iterator[_Line]:
+        step, at_s = fault.step, fault.start_s
+        if Trait.STARTS_PROCESS in step.traits and LEFT_BY.get(step.target) is None:
+            node = self._first_primary()
+            yield _Line(at_s + 0.1, 2, f"it comes back with {_kept(node, step)}", _why_kept(node, step))
+        if Trait.CUTS_REPLICATION in step.traits or Trait.CUTS_LINKS in step.traits:
+            yield from self._min_replicas(at_s)
+
+    def _min_replicas(self, at_s: float) -> Iterator[_Line]:
+        node = self._first_primary()
+        if node.setting("min-replicas-to-write", "0") == "0":
+            yield _Line(at_s, 2, "it goes on confirming writes", "min-replicas-to-write is 0")
+            return
+        lag_s = float(node.setting("min-replicas-max-lag", "10"))
+        yield _Line(
+            at_s + lag_s + _MIN_REPLICAS_S, 3, "it refuses writes", f"min-replicas-max-lag is {lag_s:g} s"
+        )
+
+    def _first_primary(self) -> NodePlan:
+        return next(node for node in self._plan.data_nodes() if node.role is NodeRole.PRIMARY)
+
+
+def _kept(node: NodePlan, step: FaultStep) -> str:
+    if step.options.get("data") == "empty":
+        return "nothing"
+    return {LOG: "everything", SNAPSHOT: "its last snapshot"}.get(persistence(node), "nothing")
+
+
+def _why_kept(node: NodePlan, step: FaultStep) -> str:
+    if step.options.get("data") == "empty":
+        return "the fault wipes its directory"
+    return {LOG: "it has an append-only file", SNAPSHOT: "it has save points and no append-only file"}.get(
+        persistence(node), "it keeps nothing on disk, unless a snapshot was saved by hand"
+    )

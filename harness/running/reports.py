@@ -1,0 +1,73 @@
+"""Reports of bugs, and the shipped scenarios that bring them onto this machine.
+
+A scenario names its reports as `redis/redis#12570`. People remember less, so `redis-12570`, `redis#12570`
+and the address of the page find it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from harness import scenario as reading
+from harness.errors import UsageError
+from harness.model.scenario import Scenario
+from harness.running.selection import scenario_files
+from harness.running.vocabulary import shipped
+
+_ADDRESS = re.compile(r"https?://github\.com/([\w.-]+)/([\w.-]+)/(?:issues|pull|discussions)/(\d+)\S*")
+_SHOWN = 40
+_SAYS_NOTHING = frozenset({"charts", "helm-charts"})
+"""Repositories whose name does not say what they are of."""
+
+
+def scenarios_of(asked: str) -> list[Path]:
+    """The shipped scenarios that show this report, in the order of their names.
+
+    Raises:
+        UsageError: none does; says which report has the nearest name.
+    """
+    found: list[Path] = []
+    known: dict[str, str] = {}
+    wanted = _plain(asked)
+    for path in scenario_files(None):
+        for report in reading.load(path, shipped()).bugs:
+            names = list(_names(report))
+            known |= dict.fromkeys(names, names[0])
+            if wanted in names:
+                found.append(path)
+    if found:
+        return list(dict.fromkeys(found))
+    near = get_close_matches(wanted, known, n=1, cutoff=0.0)
+    hint = f"; the nearest is {known[near[0]]}" if near else ""
+    raise UsageError(
+        f"--bug {asked[:_SHOWN]!r}: expected a report that a shipped scenario shows, found none{hint}; "
+        "`failover-kit list` shows them"
+    )
+
+
+def short_names(scenario: Scenario) -> list[str]:
+    """How people ask for its reports: `redis-12570`."""
+    return [next(_names(report)) for report in scenario.bugs]
+
+
+def address(report: str) -> str:
+    """Where a report can be read."""
+    repository, _, number = report.partition("#")
+    return f"https://github.com/{repository}/issues/{number}"
+
+
+def _names(report: str) -> Iterator[str]:
+    """The shortest first: without the owner, where the repository says enough."""
+    owner, repository, number = re.split("[/#]", report.lower())
+    if repository not in _SAYS_NOTHING:
+        yield f"{repository}-{number}"
+    yield f"{owner}-{repository}-{number}"
+
+
+def _plain(asked: str) -> str:
+    if found := _ADDRESS.fullmatch(asked.strip()):
+        asked = f"{found[1]}/{found[2]}#{found[3]}"
+    return re.sub("[/#]", "-", asked.strip().lower())

@@ -1,0 +1,75 @@
+"""What `explain` says of shipped scenarios: who notices when, who is promoted, and why nobody is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from harness.checks.promises.table import FINDINGS
+from harness.faults import FAULTS
+from harness.model.seams import Machine
+from harness.model.words import BackendKind
+from harness.plan import compile as compile_plan
+from harness.plan import explain
+from harness.running.selection import scenario_files
+from harness.running.vocabulary import shipped
+from harness.scenario import load
+
+
+def said(name: str, *overrides: str) -> str:
+    """As one line of words."""
+    (path,) = scenario_files(name)
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
+    fits = {kind: fault.fits for kind, fault in FAULTS.items()}
+    scenario = load(path, shipped(), overrides=overrides)
+    plan = compile_plan(
+        scenario, seed=1, backend=BackendKind.PROCESS, machine=machine, fits=fits, findings=FINDINGS
+    )
+    return re.sub(r"\s+", " ", explain(plan, shipped()))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected"),
+    [
+        ("sentinel/01", "~ 5.2 s sentinels suspect it because down_after is 1.2 s"),
+        ("sentinel/01", "a replica is promoted because 2 of 3 sentinels agree"),
+        ("sentinel/01", "clients find it because they ask the sentinels again after an error"),
+        ("sentinel/03", "it was asked for: nobody has to suspect anybody"),
+        ("sentinel/03", "what it confirmed since the promotion is discarded"),
+        ("sentinel/05", "it refuses writes because min-replicas-max-lag is 1 s"),
+        ("sentinel/04", "it goes on confirming writes because min-replicas-to-write is 0"),
+        ("sentinel/07", "it comes back with nothing because it keeps nothing on disk"),
+        ("sentinel/09", "clients do not find it because their discovery is resolve-once"),
+        ("sentinel/10", "clients find it because sentinels announce it"),
+        ("sentinel/12", "nobody is promoted because every replica has replica-priority 0"),
+        ("sentinel/13", "nobody is promoted because 1 of 2 voters are left, and a majority is 2"),
+        ("sentinel/20", "nobody is promoted because CONFIG has another name"),
+        ("single/04", "it comes back with its last snapshot because it has save points"),
+        ("single/03", "compare single/02"),
+        ("cluster/01", "the other nodes suspect it because node_timeout is 2 s"),
+        ("cluster/01", "a replica is promoted because the majority of primaries votes for it"),
+    ],
+)
+def test_course_of_a_run_has_its_reason(scenario: str, expected: str) -> None:
+    """From the plan and the detectors' settings alone."""
+    assert expected in said(scenario)
+
+
+def test_settings_move_the_course() -> None:
+    """A detector that waits longer notices later."""
+    assert "~ 7.0 s sentinels suspect it because down_after is 3 s" in said(
+        "sentinel/01", "deployment.topology.down_after=3s"
+    )
+
+
+def test_pause_shorter_than_its_detection_has_no_failover() -> None:
+    """Nobody is suspected who is back in time."""
+    assert "suspect" not in said("sentinel/02", "faults.0.for=1s")
+
+
+def test_explanation_is_in_order() -> None:
+    """Line by line, the clock goes on."""
+    times = [float(one) for one in re.findall(r"~ *([0-9.]+) s", said("sentinel/06"))]
+    assert times == sorted(times)
+    assert len(times) > 4
