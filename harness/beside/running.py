@@ -44,7 +44,7 @@ from harness.running.by_hand import NoWebServers
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.recording import record_whole
-from harness.running.surroundings import filled, inherited, mapped, variables
+from harness.running.surroundings import filled, inherited, mapped, refuse_tls, variables
 from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder
 from harness.saved.judging import read_run
@@ -85,6 +85,7 @@ def with_command(
     (plan,) = compile_all([scenario], seed=seed, ground=ground)
     if plan.skip is not None:
         raise UsageError(f"with: {scenario.name}: {plan.skip}")
+    refuse_tls(plan, "with")
     run = secrets.token_hex(3)
     directory = out / f"with-{run}"
     make_folder(directory)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.clock import RunClock
-from harness.model.seams import FaultScene
+from harness.model.seams import FaultScene, Login
 from harness.redis_wire import blocking
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
@@ -60,7 +60,7 @@ class FirstAnswer:
                 topology.address(self._node),
                 topology.observer(),
                 who=self._node,
-                secret=None,
+                secret=Login(password="", certificates=topology.secrets.certificates),
                 within_s=_ANSWER_WITHIN_S,
             )
         except NoAnswer:

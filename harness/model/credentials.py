@@ -149,6 +149,7 @@ def kit_login(plan: Plan, name: str, secrets: Secrets) -> Login:
         password=secrets.of(node.role),
         user=KIT_USER if own else None,
         renamed=renamed(node, secrets),
+        certificates=secrets.certificates,
     )
 
 
@@ -164,10 +165,12 @@ def renamed(node: NodePlan, secrets: Secrets) -> Mapping[str, str]:
 def client_login(plan: Plan, secrets: Secrets, *, purpose: NodePurpose = NodePurpose.SESSIONS) -> Login:
     """How the application logs in at data nodes: with what the node that is primary at the start wants of
     its user. It keeps that after a failover, as an application does."""
+    certificates = secrets.certificates
     if not has_own(plan.data_nodes()):
-        return Login(password=secrets.redis)
+        return Login(password=secrets.redis, certificates=certificates)
     user = plan.scenario.deployment.client.user
-    return Login(password=_password(_first(plan, purpose), user, secrets), user=user or None)
+    password = _password(_first(plan, purpose), user, secrets)
+    return Login(password=password, user=user or None, certificates=certificates)
 
 
 def guard_password(plan: Plan, secrets: Secrets) -> str:
@@ -184,9 +187,9 @@ def _first(plan: Plan, purpose: NodePurpose) -> NodePlan:
 def sentinel_login(plan: Plan, secrets: Secrets) -> Login:
     """How the application logs in at sentinels."""
     sentinels = plan.sentinels()
-    if not sentinels or not has_own(sentinels):
-        return Login(password=secrets.sentinel if sentinels else "")
-    return Login(password=_password(sentinels[0], "", secrets))
+    own = sentinels and has_own(sentinels)
+    password = _password(sentinels[0], "", secrets) if own else secrets.sentinel if sentinels else ""
+    return Login(password=password, certificates=secrets.certificates)
 
 
 def _password(node: NodePlan, user: str, secrets: Secrets) -> str:

@@ -49,6 +49,8 @@ class TopologySpec:
     """The name by which sentinels know the primary."""
     sentinels_as_written: bool = False
     """The user's own sentinel.conf says how sentinels log in at data nodes, also by saying nothing."""
+    tls: bool = False
+    """Nodes speak TLS only, with certificates that are made at the start."""
     cache_database: int = 0
     """shared: the logical database of the cache; sessions live in database 0."""
     redis: Mapping[str, Lines] = field(default_factory=dict)

@@ -39,10 +39,19 @@ _REPLICATION = Reason("the topology decides which node replicates which", decide
 _GUARDED = Reason("sentinels guard and know only the run's own nodes", decides=True)
 _IDENTITY = Reason("the kit gives every sentinel its id", decides=True)
 _ANNOUNCED = Reason("nodes are announced under their own address", decides=True)
-_TLS = Reason("the kit speaks plain TCP inside the run's own network", decides=True)
+_TLS = Reason("without 'tls' the kit speaks plain TCP inside the run's own network", decides=True)
 _INCLUDED = Reason("a node reads only what the run wrote, and what that file says is not known", decides=True)
 _MODULES = Reason("nodes load no modules", decides=True)
 _SCRIPTS = Reason("nodes run nothing but the server itself, and clients may be moved by it", decides=True)
+
+TLS_FILES = frozenset(
+    {
+        "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file", "tls-client-key-file",
+        "tls-client-key-file-pass", "tls-dh-params-file", "tls-ca-cert-file", "tls-ca-cert-dir",
+        "tls-auto-reload-interval",
+    }
+)  # fmt: skip
+"""Where certificates are: those of a run are made for it."""
 
 LEFT_OUT: Mapping[str, Reason] = {
     **dict.fromkeys(("replicaof", "slaveof"), _REPLICATION),
@@ -62,12 +71,7 @@ LEFT_OUT: Mapping[str, Reason] = {
     ),
     **dict.fromkeys(
         (
-            "tls-port", "tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file",
-            "tls-client-key-file", "tls-client-key-file-pass", "tls-dh-params-file", "tls-ca-cert-file",
-            "tls-ca-cert-dir", "tls-auth-clients", "tls-auth-clients-user", "tls-replication",
-            "tls-cluster", "tls-protocols", "tls-ciphers", "tls-ciphersuites",
-            "tls-prefer-server-ciphers", "tls-session-caching", "tls-session-cache-size",
-            "tls-session-cache-timeout", "tls-auto-reload-interval", "max-new-tls-connections-per-cycle",
+            "tls-port", "tls-replication", "tls-cluster", "tls-auth-clients-user", *TLS_FILES,
             "rdma-bind", "rdma-port", "rdma-rx-size", "rdma-completion-vector", "mptcp", "repl-mptcp",
         ),
         _TLS,
@@ -162,7 +166,9 @@ _OF_DATA_NODES = """
     set-max-listpack-entries set-max-listpack-value shutdown-on-sigint shutdown-on-sigterm
     shutdown-timeout slot-migration-max-failover-repl-bytes slowlog-log-slower-than slowlog-max-len
     stop-writes-on-bgsave-error stream-node-max-bytes stream-node-max-entries tcp-backlog tcp-keepalive
-    timeout tracking-table-max-keys use-exit-on-panic zset-max-listpack-entries zset-max-listpack-value
+    timeout tls-auth-clients tls-ciphers tls-ciphersuites tls-prefer-server-ciphers tls-protocols
+    tls-session-cache-size tls-session-cache-timeout tls-session-caching max-new-tls-connections-per-cycle
+    tracking-table-max-keys use-exit-on-panic zset-max-listpack-entries zset-max-listpack-value
     zset-max-ziplist-entries zset-max-ziplist-value
     """
 

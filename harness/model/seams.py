@@ -42,6 +42,17 @@ SHORTEST_REDACTED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Of one run whose nodes speak TLS, as text."""
+
+    authority: str
+    node: str
+    node_key: str
+    client: str
+    client_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
     """Random for every run, or those of a user's own project (empty: nodes ask for none); redacted wherever
     they would be written."""
@@ -50,6 +61,8 @@ class Secrets:
     sentinel: str
     own: Mapping[str, str] = field(default_factory=dict)
     """Token in the plan -> the password of this run in its place: see `harness.model.credentials`."""
+    certificates: Certificates | None = None
+    """None: nodes speak plain TCP."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -73,6 +86,8 @@ class Login:
     """None: the default user, who is not named."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Command, in capitals -> the name by which this node knows it."""
+    certificates: Certificates | None = None
+    """None: it speaks plain TCP there."""
 
     def auth(self) -> tuple[str, ...]:
         """The words of AUTH."""

@@ -106,6 +106,8 @@ def _deployment(plan: Plan) -> Iterator[str]:
     )
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node)}"
+    if topology.tls:
+        yield "    TLS        every connection; certificates are made at the start"
     if topology.proxy:
         yield f"    proxy      {topology.proxy.called}"
     if topology.service != SERVICE:

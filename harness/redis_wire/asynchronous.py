@@ -10,6 +10,7 @@ The trap: a paused node still accepts connections (its kernel does), so every st
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from typing import cast
 
 import hiredis
 
-from harness.model.seams import Address, Login, Source
+from harness.model.seams import Address, Certificates, Login, Source
 from harness.redis_wire.local_ends import all_taken, is_taken, local_ends
 from harness.redis_wire.protocol import (
     NOT_RENAMED,
@@ -30,6 +31,7 @@ from harness.redis_wire.protocol import (
     reply_reader,
     spelt,
 )
+from harness.redis_wire.tls import CERTIFIED_NAME, context_of, refusal
 
 _TURN_S = 0.05
 """In so many steps a time limit is used up."""
@@ -110,7 +112,8 @@ class AsyncConnection:
         if self._stream is not None and not self._stream.gone.done():
             return self._stream
         self.close()
-        stream = await _connected(self._address, self._source)
+        certificates = self._login.certificates if self._login else None
+        stream = await _connected(self._address, self._source, certificates)
         self._stream = stream
         if self._login is not None and self._login.password:
             (reply,) = await stream.ask((self._login.auth(),))
@@ -222,11 +225,21 @@ class _Stream(asyncio.Protocol):
             self._complete.set_exception(ConnectionResetError(why))
 
 
-async def _connected(address: Address, source: Source) -> _Stream:
+async def _connected(address: Address, source: Source, certificates: Certificates | None) -> _Stream:
     loop = asyncio.get_running_loop()
+    secured = context_of(certificates) if certificates else None
     for end in local_ends(source):
         try:
-            _, stream = await loop.create_connection(_Stream, address.host, address.port, local_addr=end)
+            _, stream = await loop.create_connection(
+                _Stream,
+                address.host,
+                address.port,
+                local_addr=end,
+                ssl=secured,
+                server_hostname=CERTIFIED_NAME if secured else None,
+            )
+        except ssl.SSLError as problem:
+            raise OSError(refusal(problem)) from problem
         except OSError as problem:
             if not is_taken(problem, end):
                 raise

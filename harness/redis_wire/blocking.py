@@ -10,6 +10,7 @@ The trap: a limit is for the whole of what is asked, however slowly the replies 
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from typing import Any, Self
 
 import hiredis
 
-from harness.model.seams import Address, Login, Source
+from harness.model.seams import Address, Certificates, Login, Source
 from harness.redis_wire import info
 from harness.redis_wire.local_ends import LocalEnd, all_taken, is_taken, local_ends
 from harness.redis_wire.protocol import (
@@ -33,6 +34,7 @@ from harness.redis_wire.protocol import (
     reply_reader,
     spelt,
 )
+from harness.redis_wire.tls import CERTIFIED_NAME, context_of, refusal
 
 _RECEIVE_BYTES = 1 << 18
 
@@ -163,13 +165,15 @@ def connect(
         NoAnswer: nobody accepts the connection in time, or AUTH is not answered.
         ErrorReply: the password is none of that server's.
     """
+    login = as_login(secret)
     try:
         connected = _connected(address, source, within_s)
+        if login is not None and login.certificates is not None:
+            connected = _secured(connected, login.certificates)
     except OSError as problem:
         raise NoAnswer(
             f"{who} at {address.host}:{address.port} cannot be reached: {_said(problem)}"
         ) from problem
-    login = as_login(secret)
     connection = Connection(connected, who, within_s, login.renamed if login else NOT_RENAMED)
     try:
         if login is not None and login.password:
@@ -194,6 +198,14 @@ def _connected(address: Address, source: Source, within_s: float) -> socket.sock
     raise all_taken(source)
 
 
+def _secured(plain: socket.socket, certificates: Certificates) -> socket.socket:
+    try:
+        return context_of(certificates).wrap_socket(plain, server_hostname=CERTIFIED_NAME)
+    except BaseException:
+        plain.close()
+        raise
+
+
 def _from(end: LocalEnd, address: Address, within_s: float) -> socket.socket:
     return socket.create_connection((address.host, address.port), timeout=within_s, source_address=end)
 
@@ -206,4 +218,6 @@ def _left_s(deadline_s: float) -> float:
 
 
 def _said(problem: Exception) -> str:
+    if isinstance(problem, ssl.SSLError):
+        return refusal(problem)
     return str(problem) or type(problem).__name__

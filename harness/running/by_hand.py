@@ -37,7 +37,7 @@ from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
 from harness.running.ready_lines import ready_lines
-from harness.running.surroundings import variables
+from harness.running.surroundings import refuse_tls, variables
 from harness.safe_files import make_folder
 from harness.topology.backends import backend_of, every_backend
 from harness.topology.base.control import role
@@ -65,6 +65,7 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO, form: Form = Form.
     """Start the plan's topology and hold it."""
     if plan.skip is not None:
         raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
+    refuse_tls(plan, "up")
     backend = backend_of(ground.backend)
     backend.enter()  # may start this command again, where nodes can be made
     run = secrets.token_hex(3)

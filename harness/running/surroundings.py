@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import UsageError
 from harness.model.credentials import client_login, sentinel_login
+from harness.model.plan import Plan
 from harness.model.seams import Joinable, Topology
 from harness.model.words import NodePurpose, NodeRole
 from harness.visible import visible
@@ -38,6 +39,15 @@ NAMES = frozenset(
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """What a command keeps of its user's environment: not where another Redis of theirs is."""
     return {name: value for name, value in environment.items() if name not in NAMES}
+
+
+def refuse_tls(plan: Plan, verb: str) -> None:
+    """Raises `UsageError` where nodes speak TLS: a client of the user's own would have no certificate."""
+    if plan.scenario.deployment.topology.tls:
+        raise UsageError(
+            f"{verb}: {plan.scenario.name}: expected a topology without TLS, found 'tls': certificates of a "
+            "run are known to its own clients only; use failover-kit run, or leave 'tls' out"
+        )
 
 
 def variables(topology: Topology) -> dict[str, str]:

@@ -6,18 +6,19 @@ who writes `down_after` for a cluster believes something that is not so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from harness.model.credentials import users_of, without_secrets
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
+from harness.model.directive_table import TLS_FILES
 from harness.model.directives import LeftOut
 from harness.model.proxy import Balance, ProxyProgram, ProxyShape, ProxySpec
 from harness.model.words import Discovery, TopologyKind
 from harness.presets import of_topology
 from harness.scenario import tree
-from harness.scenario.directives import Directives, DirectiveTable
+from harness.scenario.directives import Directives, DirectiveTable, Written
 from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
@@ -168,7 +169,10 @@ _PROXY_FIELDS = (
     ),
 )
 
-_COMMON = (_KIND, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY, NODES, HOSTS, ZONES)
+_TLS = Field(
+    key="tls", reader=FLAG, help="nodes speak TLS only, with certificates that are made at the start"
+)
+_COMMON = (_KIND, _TLS, REDIS_CONF, USERS_ACL, _REDIS, _PRIMARY, NODES, HOSTS, ZONES)
 TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
     TopologyKind.SINGLE: _COMMON,
     TopologyKind.SENTINEL: (*_COMMON, *_sentinel_fields(1), *_PROXY_FIELDS),
@@ -303,7 +307,10 @@ def _read_topology(
     for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
         values[name] = {**below, **values.get(name, {})}
     proxy, of_proxy = _read_proxy(node, values, path, problems)
+    written = (*files.written, *(one for found in tables.values() for one in found.written))
+    values["tls"] = values.get("tls", False) or any(_asks_for_tls(one) for one in written)
     left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out), *of_proxy)
+    left_out = tuple(_with_tls(left_out)) if values["tls"] else left_out
     own, hosts = values.pop(NODES.key, None), values.pop(HOSTS.key, None)
     values |= proxy
     given = {**_shape(kind), **timing, **files.keys, **values}
@@ -315,12 +322,27 @@ def _read_topology(
         spec = replace(spec, hosts=read_hosts(hosts, f"{path}.{HOSTS.key}", of_topology(spec), problems))
         if spec.zones:
             problems.add(hosts, f"{path}.{HOSTS.key}", "expected 'hosts' or 'zones', found both")
+    if spec.tls and spec.proxy:
+        problems.add(node, f"{path}.tls", "the kit's proxies speak plain TCP: leave out 'proxy', or 'tls'")
     spec = without_secrets(spec)
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")
     if kind is TopologyKind.SPLIT and spec.sentinels and not spec.replicas:
         problems.add(node, f"{path}.replicas", "sentinels without a replica have nothing to promote")
     return spec
+
+
+def _asks_for_tls(one: Written) -> bool:
+    return one.directive.name == "tls-port" and one.directive.arguments != ("0",)
+
+
+def _with_tls(left_out: Iterable[LeftOut]) -> Iterator[LeftOut]:
+    """What is not carried out where nodes speak TLS: files of certificates, and these decide nothing."""
+    for one in left_out:
+        if one.name in TLS_FILES:
+            yield replace(one, why="certificates are made for every run", decides=False)
+        elif one.name not in {"tls-port", "tls-replication", "tls-cluster"}:
+            yield one
 
 
 _FILES = (REDIS_CONF.key, SENTINEL_CONF.key, USERS_ACL.key)

@@ -19,6 +19,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ssl import SSLContext
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from harness.clock import Clock
 from harness.model import records
 from harness.model.seams import Address, Recorder, Source
 from harness.redis_wire import info
+from harness.redis_wire.tls import CERTIFIED_NAME
 from harness.sessions.exchange import CURRENT, Carried, Command, Exchange
 from harness.sessions.outcome import failure_text
 from harness.sessions.replies import NOT_YET, ReplyParser, refusal_of
@@ -68,10 +70,13 @@ class Wire:
         clock: Clock,
         next_id: Iterator[int],
         address_of: Callable[[str], Address] | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         self.web_server = web_server
         self.source = source
         self.now_us = clock.now_us
+        self.tls = tls
+        """None: nodes speak plain TCP."""
         self.alive = True
         self.open: dict[int, RecordedConnection] = {}
         self.unanswered: dict[int, records.Connection] = {}
@@ -152,9 +157,10 @@ class SourcedConnection(Connection):
             self._bound = None
 
     def _connection_arguments(self) -> Mapping[str, Any]:
-        if self._bound is not None:
-            return {"sock": self._bound}
-        return super()._connection_arguments()
+        arguments = super()._connection_arguments() if self._bound is None else {"sock": self._bound}
+        if self.wire.tls is None:
+            return arguments
+        return {**arguments, "ssl": self.wire.tls, "server_hostname": CERTIFIED_NAME}
 
     async def _connected_from(self, source: Source) -> socket.socket:
         loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from harness.clock import Clock
 from harness.model import records
 from harness.model.seams import Address, Recorder, Source
+from harness.redis_wire.tls import context_of
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client, Surroundings, client_for
@@ -48,7 +49,9 @@ class WebServer:
         self._boot()
 
     def _boot(self) -> None:
+        certificates = self._around.login.certificates
         self.wire = Wire(
+            tls=context_of(certificates) if certificates else None,
             web_server=self.name,
             source=self._source,
             node_at=self._node_at,

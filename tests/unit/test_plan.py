@@ -270,7 +270,7 @@ def test_warning_names_the_primary_on_a_host(tmp_path: Path, target: str, node: 
 def test_description_says_what_to_do_where_nothing_can_pass(tmp_path: Path) -> None:
     """Only where what is left out can decide the outcome."""
     advice = "remove its line"
-    for directive, advised in (("tls-port: 6380", True), ("bind: 0.0.0.0", False)):
+    for directive, advised in (("include: /etc/x", True), ("bind: 0.0.0.0", False)):
         text = GOOD.replace("kind: sentinel", f"kind: sentinel, redis: {{{directive}}}")
         told = describe(plan_of(read(tmp_path, text)), VOCABULARY)
         assert "left out" in told

@@ -66,7 +66,8 @@ def test_shipped_scenario_explains_itself(path: Path) -> None:
     assert scenario.advice
     assert {"core", "all"} & {*scenario.tags}
     topology = scenario.deployment.topology
-    assert path.parent.name == (topology.kind if topology.proxy is None else "proxy")
+    folder = "tls" if topology.tls else "proxy" if topology.proxy else topology.kind
+    assert path.parent.name == folder
     assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem)
 
 
@@ -116,7 +117,7 @@ def test_names_are_unique() -> None:
 
 def test_every_topology_has_scenarios() -> None:
     """Each kind of topology is shown in core; proxies before sentinels have a folder of their own."""
-    assert {path.parent.name for path in FILES} == {*TopologyKind, "proxy"}
+    assert {path.parent.name for path in FILES} == {*TopologyKind, "proxy", "tls"}
 
 
 def test_core_stays_short() -> None:

@@ -302,11 +302,11 @@ def test_user_of_a_client_must_be_defined(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_honoured_is_listed_and_decides(tmp_path: Path) -> None:
-    """Modules, TLS, includes, announced addresses, and commands that clients send under their own names."""
-    text = "include /etc/x.conf\nloadmodule x.so\ntls-port 1\nreplica-announce-ip 1.2.3.4\nrename-command SET x\naclfile /x\n"
+    """Modules, includes, announced addresses, and commands that clients send under their own names."""
+    text = "include /etc/x.conf\nloadmodule x.so\nreplica-announce-ip 1.2.3.4\nrename-command SET x\naclfile /x\n"
     left = deployment(tmp_path, redis=text).topology.left_out
     assert [one.name for one in left] == [
-        "include", "loadmodule", "tls-port", "replica-announce-ip", "rename-command", "aclfile",
+        "include", "loadmodule", "replica-announce-ip", "rename-command", "aclfile",
     ]  # fmt: skip
     assert all(one.decides and one.table == "redis_conf" for one in left)
     assert "aclfile" not in [

@@ -24,7 +24,7 @@ from harness.model.plan import Plan
 from harness.model.redaction import redacted
 from harness.model.seams import Address, Secrets, shard_primary
 from harness.model.words import NodePurpose, NodeRole
-from harness.topology.base import proxies
+from harness.topology.base import certificates, proxies
 
 _AT_THE_GUARDED = frozenset({"sentinel auth-pass", "sentinel auth-user"})
 
@@ -78,7 +78,10 @@ def _of_the_run(
 ) -> Iterator[str]:
     own = addresses[node.name]
     yield f"bind {own.host}"
-    yield f"port {own.port}"
+    if secrets.certificates is None:
+        yield f"port {own.port}"
+    else:
+        yield from _of_tls(node, own, directory)
     yield f"dir {quoted(directory)}"
     yield from _of_access(node, plan, secrets)
     if node.role is NodeRole.SENTINEL:
@@ -86,6 +89,17 @@ def _of_the_run(
     if node.replica_of and not node.cluster:
         primary = addresses[node.replica_of]
         yield f"replicaof {primary.host} {primary.port}"
+
+
+def _of_tls(node: NodePlan, own: Address, directory: str) -> Iterator[str]:
+    """Everybody who talks to it speaks TLS: clients, replicas, sentinels, other members of a cluster."""
+    yield "port 0"
+    yield f"tls-port {own.port}"
+    for name, value in certificates.directives(directory).items():
+        yield f"{name} {quoted(value)}"
+    yield "tls-replication yes"
+    if node.cluster:
+        yield "tls-cluster yes"
 
 
 def _of_access(node: NodePlan, plan: Plan, secrets: Secrets) -> Iterator[str]:
@@ -149,6 +163,8 @@ def _of_the_scenario(node: NodePlan, plan: Plan) -> Iterator[str]:
             continue
         if directive.name in _AT_THE_GUARDED and not has_own(plan.data_nodes()):
             continue  # they have the run's own passwords
+        if directive.name.startswith("tls-") and not plan.scenario.deployment.topology.tls:
+            continue  # an engine built without TLS does not know it
         with suppress(Malformed):
             yield from _lines(for_service(directive, plan.scenario.deployment.topology.service))
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from harness.clock import RunClock
 from harness.errors import EnvironmentFailure
-from harness.model.credentials import new_secrets
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
 from harness.topology.base import processes
+from harness.topology.base.certificates import secrets_of
 from harness.topology.base.cuts import Cuts
 from harness.topology.base.keeper import Keeper
 from harness.topology.docker import daemon, held_record, image
@@ -125,7 +125,7 @@ def up(
     client = daemon.connect()
     # Several scenarios of one run may be up at the same time, each as a project of its own.
     project = f"failover-kit-{run}-{random_secrets.token_hex(3)}".lower()
-    secrets = new_secrets(plan)
+    secrets = secrets_of(plan)
     keeper = Keeper() if to_hold else None
     topology = DockerTopology(
         plan=plan,

@@ -64,7 +64,11 @@ def effective(
     them, and the rest of the harness knows sentinels by these."""
     template = yaml.safe_load(template_file(plan).read_text(encoding="utf-8"))
     addresses = addresses_in(_SUBNET, plan)
-    named = replace(_SECRETS, own={token: f"${{{variable(token)}:-by-hand}}" for token in secrets.own})
+    named = replace(
+        _SECRETS,
+        own={token: f"${{{variable(token)}:-by-hand}}" for token in secrets.own},
+        certificates=secrets.certificates,
+    )
     services = {}
     for node in plan.nodes:
         text = render(node, plan, addresses=addresses, secrets=named, directory=DATA_DIRECTORY)

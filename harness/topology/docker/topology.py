@@ -25,9 +25,10 @@ from harness.model.fit import APPLICATION
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import BackendKind
+from harness.model.words import BackendKind, NodeRole
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
+from harness.topology.base import certificates
 from harness.topology.base.configuration import redact, render
 from harness.topology.base.control import Controls
 from harness.topology.base.cuts import listens
@@ -175,6 +176,10 @@ class DockerTopology:
         )
         directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
         daemon.put_file(self._inspected(node), directory, name, f"{text}\n".encode())
+        if self.secrets.certificates is not None and self.plan.node(node).role is not NodeRole.PROXY:
+            for file, content in certificates.files(self.secrets.certificates).items():
+                where = f"{certificates.FOLDER}/{file}"
+                daemon.put_file(self._inspected(node), compose.DATA_DIRECTORY, where, content.encode())
 
     def find(self, subnet: str) -> None:
         """Look up the containers that were created in a subnet."""

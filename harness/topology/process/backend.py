@@ -16,12 +16,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure
-from harness.model.credentials import new_secrets
 from harness.model.engine import engine_name
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
+from harness.topology.base.certificates import secrets_of
 from harness.topology.process import network, proxy_program, server_programs, slow_links, user_namespace
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.namespaces import Namespace
@@ -84,12 +84,30 @@ _REACHED_ON_LOOPBACK = (
 def fits(plan: Plan) -> str | None:
     if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
         return f"the process backend has no program for {', '.join(strange)}"
+    if reason := _why_no_tls(plan):
+        return reason
     if not plan.inventory.proxies:
         return None
     if missing := proxy_program.missing():
         return missing
     here = machine()
     return None if here.network_faults else f"a proxy needs its own address: {here.why_no_network_faults}"
+
+
+def _why_no_tls(plan: Plan) -> str | None:
+    deployment = plan.scenario.deployment
+    if not deployment.topology.tls:
+        return None
+    try:
+        engine = server_programs.find(wanted=deployment.engine)
+    except EnvironmentFailure:
+        return None  # whoever is to run it is told by `supply`
+    if server_programs.speaks_tls(engine.path):
+        return None
+    return (
+        f"{engine.version} ({engine.found}) was built without TLS; a server of the distribution has it: "
+        "apt-get install redis-server, or BACKEND=docker"
+    )
 
 
 def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:  # noqa: ARG001 - nothing is fetched
@@ -130,7 +148,8 @@ def _programs() -> Iterator[str]:
     """Every engine that is here as a program, by the name to ask for it, and how to get the others."""
     here = server_programs.installed()
     for one in here:
-        yield f"  engine {engine_name(one.version)}: {one.version}, {one.found}"
+        tls = "" if server_programs.speaks_tls(one.path) else ", without TLS"
+        yield f"  engine {engine_name(one.version)}: {one.version}, {one.found}{tls}"
     for name, how in server_programs.HOW_TO_GET.items():
         if name not in {engine_name(one.version) for one in here}:
             yield f"  engine {name}: not installed; to get it: {how}"
@@ -162,7 +181,7 @@ def up(
             plan=plan,
             directory=directory.resolve(),
             program=program.path,
-            secrets=new_secrets(plan),
+            secrets=secrets_of(plan),
             wiring=wiring,
             run_record=RunRecord.claim(run=run, directory=directory.resolve(), program=program.path),
         )

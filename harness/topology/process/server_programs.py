@@ -18,6 +18,7 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.errors import EnvironmentFailure
@@ -102,6 +103,24 @@ def installed(environment: Mapping[str, str] = os.environ) -> list[Engine]:
             continue  # whoever is to run it is told by `find`
         found.setdefault(engine.version, engine)
     return list(found.values())
+
+
+@cache
+def speaks_tls(program: Path) -> bool:
+    """Whether it was built with TLS: then it misses a certificate, and ends before it listens. Valkey knows
+    the directives without it too."""
+    try:
+        said = subprocess.run(
+            [program, "-"],
+            input='bind 127.0.0.1\nport 0\ntls-port 1\nsave ""\n',
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_WITHIN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "No tls-cert-file configured" in said.stdout + said.stderr
 
 
 def version_in(text: str) -> str | None:

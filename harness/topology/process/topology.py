@@ -26,7 +26,7 @@ from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind, NodeRole
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-from harness.topology.base import configuration, readiness
+from harness.topology.base import certificates, configuration, readiness
 from harness.topology.base.control import command
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.keeper import Keeper
@@ -44,8 +44,8 @@ ANSWERS_WITHIN_S = 15.0
 _EVERY_S = 0.005
 _LOG_LINES = 15
 
-_KEPT_WHEN_EMPTIED = "nodes.conf"
-"""A cluster node that loses its data stays the same member."""
+_KEPT_WHEN_EMPTIED = {"nodes.conf", certificates.FOLDER}
+"""A cluster node that loses its data stays the same member, and keeps its certificate."""
 
 
 _FILES = {NodeRole.SENTINEL: "sentinel.conf", NodeRole.PROXY: "haproxy.cfg"}
@@ -198,11 +198,21 @@ class ProcessTopology:
             try:
                 for folder in (data.parent.parent, data.parent, data):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._certify(data)
                 file = self._configuration_file(node)
                 file.touch(mode=0o600)
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise EnvironmentFailure(f"{data.parent}: cannot write the node's files: {error}") from error
+
+    def _certify(self, data: Path) -> None:
+        if self.secrets.certificates is None:
+            return
+        folder = data / certificates.FOLDER
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name, text in certificates.files(self.secrets.certificates).items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(text, encoding="ascii")
 
     def start_all(self) -> None:
         """Start the data nodes side by side, form the topology, wait until it is ready."""
@@ -308,9 +318,11 @@ class ProcessTopology:
 
     def _empty(self, node: str) -> None:
         for path in (self._folder(node) / "data").iterdir():
+            if path.name in _KEPT_WHEN_EMPTIED:
+                continue
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != _KEPT_WHEN_EMPTIED:
+            else:
                 path.unlink()
 
     def _note_cuts(self) -> None:

@@ -428,5 +428,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             "5",
         ),
     ),
-    "not-honoured": (_deployment("  redis:\n    tls-port: 6380\n", "  redis:\n    timeout: 5\n", "6"),),
+    "not-honoured": (
+        _deployment("  redis:\n    replica-announce-ip: 10.0.0.1\n", "  redis:\n    timeout: 5\n", "6"),
+    ),
 }

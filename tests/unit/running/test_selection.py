@@ -54,7 +54,7 @@ def stems(pattern: str | None) -> list[str]:
             "planned-failover",
             ["cluster/02", "proxy/02", "proxy/03", "proxy/04", "proxy/05", "sentinel/03"],
         ),
-        ("*/01-*", ["cluster/01", "proxy/01", "sentinel/01", "shared/01", "single/01", "split/01"]),
+        ("*/01-*", ["cluster/01", "proxy/01", "sentinel/01", "shared/01", "single/01", "split/01", "tls/01"]),
     ],
 )
 def test_shipped_scenarios_are_found_as_one_would_type_them(

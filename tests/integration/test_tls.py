@@ -1,0 +1,82 @@
+"""Nodes that speak TLS: formed, ready, asked with certificates of the run; strangers are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.model.credentials import kit_login
+from harness.model.words import NodeRole
+from harness.redis_wire import blocking
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
+from harness.topology.base import certificates
+from harness.topology.base.control import command, role
+from harness.topology.base.readiness import missing
+from harness.topology.docker import backend as docker
+from harness.topology.process import backend as process
+from harness.topology.process import server_programs
+from tests.builders_topology import docker_plan, process_plan
+
+WITHIN_S = 5.0
+
+
+def needs_tls() -> None:
+    if not server_programs.speaks_tls(server_programs.find().path):
+        pytest.skip("the server program was built without TLS: apt-get install redis-server")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("kind", "nodes"), [("sentinel", 6), ("cluster", 6)])
+def test_topology_is_ready_with_tls_only(kind: str, nodes: int, tmp_path: Path) -> None:
+    """Replicas, sentinels and members of a cluster reach each other; nothing of a key is left behind."""
+    needs_tls()
+    with process.up(process_plan(kind, tls=True), run="tls", directory=tmp_path) as topology:
+        assert missing(topology) == ()
+        assert len(topology.plan.nodes) == nodes
+        assert role(topology, "redis-1") is NodeRole.PRIMARY
+        for node in topology.plan.data_nodes():
+            said = command(topology, node.name, "CONFIG", "GET", "port")
+            assert said[1] == "0"
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".key"]
+
+
+@pytest.mark.process
+def test_strangers_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    """Somebody else's certificate, none at all, and a wrong password."""
+    needs_tls()
+    with process.up(process_plan("single", tls=True), run="tls", directory=tmp_path) as topology:
+        at, source = topology.address("redis-1"), topology.observer()
+        login = kit_login(topology.plan, "redis-1", topology.secrets)
+
+        def ask(**changed: object) -> object:
+            secret = replace(login, **changed)  # type: ignore[arg-type] # of Login's own fields
+            with blocking.connect(at, source, who="redis-1", secret=secret, within_s=WITHIN_S) as connection:
+                return connection.call("PING")
+
+        assert ask() == "PONG"
+        theirs = certificates.made()
+        with pytest.raises(NoAnswer, match="its certificate is none of this run"):
+            ask(certificates=theirs)
+        assert login.certificates is not None
+        stranger = replace(login.certificates, client=theirs.client, client_key=theirs.client_key)
+        with pytest.raises(NoAnswer, match=r"redis-1.*(unknown ca|certificate)"):
+            ask(certificates=stranger)
+        with pytest.raises(NoAnswer, match="redis-1"):
+            ask(certificates=None)
+        with pytest.raises(ErrorReply, match="WRONGPASS"):
+            ask(password="wrong")
+
+
+@pytest.mark.docker
+def test_containers_speak_tls_too(tmp_path: Path) -> None:
+    """With the same certificates, also after a restart that loses all data."""
+    if reason := docker.unavailable():
+        pytest.skip(reason)
+    with docker.up(docker_plan("single", tls=True), run="tls", directory=tmp_path) as topology:
+        assert missing(topology) == ()
+        topology.kill("redis-1")
+        topology.start("redis-1", empty=True)
+        assert command(topology, "redis-1", "DBSIZE") == 0
+        assert "PRIVATE KEY" not in (tmp_path / "compose.yaml").read_text(encoding="utf-8")
