@@ -35,4 +35,6 @@ def _network(machine: Machine, stream: TextIO) -> None:
     )
     print(f"  network faults (isolate, cut, cut replication, lose): {can}", file=stream)
     slow = f"no, scenarios that need them are skipped: {machine.why_no_slow_links}"
-    print(f"  slow links (slow): {slow if machine.why_no_slow_links else 'yes'}", file=stream)
+    if not machine.why_no_slow_links:
+        slow = "yes, by a process of the kit in the node's network namespace"
+    print(f"  slow and refusing links (slow, cut by reject): {slow}", file=stream)

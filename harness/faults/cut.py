@@ -2,9 +2,11 @@
 
     - {after: 5s, cut: primary, from: sentinels, for: 8s}
     - {after: 5s, cut: primary, from: clients, way: out, for: 2s}
+    - {after: 5s, cut: primary, from: clients, by: reject, for: 2s}
 
 `isolate` takes a node from everybody and leaves one web server with it; `cut replication` takes its replicas.
-This is what lies between: who is lost is written down. Packets are dropped, so nobody gets an error.
+This is what lies between: who is lost is written down. Packets are dropped, so nobody gets an error; with
+`by: reject` each sender is refused at once, as by a firewall, and connections that exist are reset.
 
 The trap: TCP needs both ways. A cut of one way looks the same to whoever connects anew; on connections that
 exist, `in` loses requests and `out` loses replies to requests that were carried out.
@@ -18,7 +20,7 @@ from harness.errors import NoEffect
 from harness.faults import own_nodes, peers, targets
 from harness.faults.applied_link import applied
 from harness.faults.healed_link import caught_up, heard_again
-from harness.model.links import LinkPort, LinkRule
+from harness.model.links import LinkPort, LinkRule, Quality
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
@@ -46,6 +48,13 @@ class Cut:
                 default="all",
                 words=tuple(LinkPort),
             ),
+            Option(
+                name="by",
+                type=OptionType.WORD,
+                help="drop: nobody gets an answer; reject: senders are refused, connections are reset",
+                default="drop",
+                words=("drop", "reject"),
+            ),
         ),
         traits=(Trait.CUTS_LINKS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
@@ -54,6 +63,8 @@ class Cut:
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
         if not machine.network_faults:
             return f"a cut needs network faults: {machine.why_no_network_faults or 'not possible here'}"
+        if _rejects(step) and machine.why_no_slow_links:
+            return f"a cut that rejects: {machine.why_no_slow_links}"
         return targets.fits(step, plan) or peers.fits(_group(step), plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
@@ -67,6 +78,7 @@ class Cut:
             others,
             way=peers.way_of(step),
             port=LinkPort(str(step.options.get("port", "all"))),
+            quality=Quality(rejects=True) if _rejects(step) else None,
         )
         link = applied(rule, scene, by=step.number)
         return Effect(
@@ -88,6 +100,10 @@ class Cut:
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         return True
+
+
+def _rejects(step: FaultStep) -> bool:
+    return step.options.get("by") == "reject"
 
 
 def _group(step: FaultStep) -> str:

@@ -44,6 +44,8 @@ class Quality:
     """The share that is lost, 0 to 1."""
     bytes_per_s: float = 0.0
     """0: as many as the link carries."""
+    rejects: bool = False
+    """None is carried: whoever sends one is refused at once, as by a firewall."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ def nodes(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def reaches(topology: Topology, web_server: str, node: str) -> bool:
     """Whether a web server gets a connection, from where its sockets come from."""
+    return why_not(topology, web_server, node) is None
+
+
+def why_not(topology: Topology, web_server: str, node: str) -> OSError | None:
     source, at = topology.source(web_server), topology.address(node)
     first, last = source.ports or (0, 0)
     for port in range(last, first - 1, -1):
@@ -89,17 +93,17 @@ def reaches(topology: Topology, web_server: str, node: str) -> bool:
                 continue
             try:
                 client.connect((at.host, at.port))
-            except OSError:
-                return False
-            return True
+            except OSError as problem:
+                return problem
+            return None
     raise AssertionError(f"no port left for {web_server}")
 
 
-def round_trip_s(topology: Topology, web_server: str) -> float:
+def round_trip_s(topology: Topology, web_server: str, node: str = "redis-1") -> float:
     """Of a PING from there, on a connection that exists."""
-    source, at = topology.source(web_server), topology.address("redis-1")
+    source, at = topology.source(web_server), topology.address(node)
     secret = topology.secrets.of(NodeRole.PRIMARY)
-    with blocking.connect(at, source, who="redis-1", secret=secret, within_s=5.0) as client:
+    with blocking.connect(at, source, who=node, secret=secret, within_s=5.0) as client:
         clock = RunClock()
         assert client.call("PING") == "PONG"
         return clock.now_us() / 1e6
@@ -307,10 +311,14 @@ def test_a_rule_about_no_link_has_no_effect(nodes: Topology, backend: Backend) -
         nodes.mend(by=3)
 
 
-def test_a_slow_link_is_slow_for_its_sides_only(nodes: Topology, backend: Backend) -> None:
-    """Each way by its delay; when it is mended, as fast as before."""
+def slow_links_needed(backend: Backend) -> None:
     if reason := backend.machine().why_no_slow_links:
         pytest.skip(f"no slow links here: {reason}")
+
+
+def test_a_slow_link_is_slow_for_its_sides_only(nodes: Topology, backend: Backend) -> None:
+    """Each way by its delay; when it is mended, as fast as before."""
+    slow_links_needed(backend)
     assert round_trip_s(nodes, "web-1") < SLOW_S
     rule = LinkRule(["redis-1"], ["web-1"], quality=Quality(delay_s=SLOW_S))
     with applied(nodes, rule) as proof:
@@ -318,6 +326,62 @@ def test_a_slow_link_is_slow_for_its_sides_only(nodes: Topology, backend: Backen
         assert 2 * SLOW_S <= round_trip_s(nodes, "web-1") < 4 * SLOW_S
         assert round_trip_s(nodes, "web-2") < SLOW_S
     assert round_trip_s(nodes, "web-1") < SLOW_S
+    ready(nodes)
+
+
+def test_a_slow_link_outlives_the_process_behind_it(nodes: Topology, backend: Backend) -> None:
+    """A node that is started again is as slow to reach as before."""
+    slow_links_needed(backend)
+    with applied(nodes, LinkRule(["redis-2"], ["web-1"], quality=Quality(delay_s=SLOW_S))):
+        nodes.kill("redis-2")
+        nodes.start("redis-2")
+        assert round_trip_s(nodes, "web-1", "redis-2") >= 2 * SLOW_S
+        assert round_trip_s(nodes, "web-2", "redis-2") < SLOW_S
+    ready(nodes)
+
+
+def test_a_narrow_link_carries_as_many_bytes_as_it_may(nodes: Topology, backend: Backend) -> None:
+    """A large reply takes its time, and arrives whole."""
+    slow_links_needed(backend)
+    value, bytes_per_s = "x" * 60_000, 100_000
+    command(nodes, "redis-1", "SET", "large", value)
+    at, secret = nodes.address("redis-1"), nodes.secrets.of(NodeRole.PRIMARY)
+    rule = LinkRule(["redis-1"], ["web-1"], quality=Quality(bytes_per_s=bytes_per_s))
+    with (
+        blocking.connect(at, nodes.source("web-1"), who="redis-1", secret=secret, within_s=10.0) as client,
+        applied(nodes, rule),
+    ):
+        clock = RunClock()
+        assert client.call("GET", "large") == value
+        assert clock.now_us() / 1e6 >= 0.9 * len(value) / bytes_per_s
+
+
+def test_a_link_that_refuses_does_so_at_once(nodes: Topology, backend: Backend) -> None:
+    """Connections that exist are reset, new ones refused, and those of others are not touched."""
+    slow_links_needed(backend)
+    at, secret = nodes.address("redis-1"), nodes.secrets.of(NodeRole.PRIMARY)
+    rule = LinkRule(["redis-1"], ["web-1"], quality=Quality(rejects=True))
+    with (
+        blocking.connect(at, nodes.source("web-1"), who="redis-1", secret=secret, within_s=5.0) as client,
+        applied(nodes, rule) as proof,
+    ):
+        assert "packets refused" in proof
+        clock = RunClock()
+        with pytest.raises(NoAnswer):
+            client.call("PING")
+        assert isinstance(why_not(nodes, "web-1", "redis-1"), ConnectionRefusedError)
+        assert clock.now_us() / 1e6 < CONNECTS_WITHIN_S
+        assert reaches(nodes, "web-2", "redis-1")
+        assert reaches(nodes, "web-1", "redis-2")
+    assert reaches(nodes, "web-1", "redis-1")
+
+
+def test_nodes_that_refuse_each_other_copy_nothing(nodes: Topology, backend: Backend) -> None:
+    """Each learns of it from the other's end, and connects again when it is over."""
+    slow_links_needed(backend)
+    with applied(nodes, LinkRule(["redis-1"], ["redis-2"], quality=Quality(rejects=True))):
+        assert not copied(nodes)
+    wait_until(lambda: copied(nodes), within_s=CAUGHT_UP_WITHIN_S, waiting_for="the replica to be fed again")
     ready(nodes)
 
 

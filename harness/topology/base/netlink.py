@@ -51,26 +51,16 @@ _LOCAL_TABLE = 255
 _LOCAL_TABLE_PRIORITY = 100
 _CUT_PRIORITY = 10
 _MARK_PRIORITY, _DIVERT_PRIORITY = 15, 20
-_MAIN_TABLE = 254
-
-# linux/rtnetlink.h
-_ROUTE = struct.Struct("=BBBBBBBBI")
-_NEW_ROUTE = 24
-_ROUTE_LINK = 4
-_BY_ADMINISTRATOR, _SCOPE_LINK, _UNICAST = 4, 253, 1
-
-CABLE = "eth0"
-"""A node's end of its cable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packets:
-    """Those of an address, or for it; with a port, of TCP alone."""
+    """Those of an address, or for it; with a port, or a first and a last one, of TCP alone."""
 
     source: str | None = None
     destination: str | None = None
-    source_port: int | None = None
-    destination_port: int | None = None
+    source_port: int | tuple[int, int] | None = None
+    destination_port: int | tuple[int, int] | None = None
 
 
 class Netlink:
@@ -126,7 +116,7 @@ class Netlink:
 
     def make_room_for_cuts(self) -> None:
         """Let rules come before the table of the namespace's own addresses, which is consulted first
-        as it comes: a rule after it would never see a packet that is for us."""
+        as it comes: a rule after it would never see a packet that is for us. Once for each namespace."""
         self._rule(_NEW_RULE, _LOOK_UP, _LOCAL_TABLE_PRIORITY, table=_LOCAL_TABLE)
         self._rule(_DELETE_RULE, _LOOK_UP, 0, table=_LOCAL_TABLE)
 
@@ -138,20 +128,27 @@ class Netlink:
         """Undo that."""
         self._rule(_DELETE_RULE, _BLACKHOLE, _CUT_PRIORITY, packets=packets)
 
-    def divert(self, packets: Packets, *, table: int, arriving: bool) -> None:
-        """Send what arrives by cable, or what leaves, where the routes of another table lead."""
-        self._rule(_NEW_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets, arriving=arriving)
+    def divert(self, packets: Packets, *, table: int) -> None:
+        """Send them where the routes of another table lead, instead of to their socket or out."""
+        self._rule(_NEW_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets)
 
-    def undivert(self, packets: Packets, *, table: int, arriving: bool) -> None:
-        self._rule(_DELETE_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets, arriving=arriving)
+    def undivert(self, packets: Packets, *, table: int) -> None:
+        self._rule(_DELETE_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets)
 
     def let_pass(self, mark: int) -> None:
         """Packets with this mark are not diverted."""
         self._rule(_NEW_RULE, _LOOK_UP, _MARK_PRIORITY, table=_MAIN_TABLE, mark=mark)
 
+    def let_in(self, link: str) -> None:
+        """Packets that arrive by this link and are for the namespace itself are not diverted."""
+        self._rule(_NEW_RULE, _LOOK_UP, _MARK_PRIORITY, table=_LOCAL_TABLE, arrives_by=link)
+
+    def stop_letting_in(self, link: str) -> None:
+        self._rule(_DELETE_RULE, _LOOK_UP, _MARK_PRIORITY, table=_LOCAL_TABLE, arrives_by=link)
+
     def route_all(self, index: int, table: int) -> None:
         """Every packet that looks into a table leaves through this link."""
-        body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, table, _BY_ADMINISTRATOR, _SCOPE_LINK, _UNICAST, 0)
+        body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, table, _STATIC, _ON_LINK, _UNICAST, 0)
         self._send(_NEW_ROUTE, _CREATE, body + _attribute(_ROUTE_LINK, struct.pack("=I", index)))
 
     def _link(self, index: int, attributes: Iterable[bytes], *, new: bool) -> None:
@@ -167,15 +164,15 @@ class Netlink:
         *,
         table: int = 0,
         packets: Packets | None = None,
-        arriving: bool = False,
+        arrives_by: str = "",
         mark: int = 0,
     ) -> None:
         of = packets or Packets()
         lengths = (32 if of.destination else 0, 32 if of.source else 0)
         body = _RULE.pack(socket.AF_INET, *lengths, 0, table, 0, 0, action, 0)
         body += _attribute(_RULE_PRIORITY, struct.pack("=I", priority))
-        if arriving:
-            body += _attribute(_RULE_ARRIVES_BY, _text(CABLE))
+        if arrives_by:
+            body += _attribute(_RULE_ARRIVES_BY, _text(arrives_by))
         if mark:
             body += _attribute(_RULE_MARK, struct.pack("=I", mark))
         if of.source:
@@ -187,7 +184,8 @@ class Netlink:
         ports = ((_RULE_SOURCE_PORTS, of.source_port), (_RULE_DESTINATION_PORTS, of.destination_port))
         for kind, port in ports:
             if port:
-                body += _attribute(kind, struct.pack("=HH", port, port))
+                first, last = port if isinstance(port, tuple) else (port, port)
+                body += _attribute(kind, struct.pack("=HH", first, last))
         self._send(message, _CREATE | _EXCLUSIVE if message == _NEW_RULE else 0, body)
 
     def _send(self, message: int, flags: int, body: bytes) -> None:

@@ -120,6 +120,7 @@ class ProjectTopology(DockerTopology):
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
         )
+        self._at_the_end.callback(self.links.close)
 
     def _gateway(self) -> str:
         """Where the web servers are: the address of this machine on the network of the first node."""

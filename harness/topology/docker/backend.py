@@ -26,7 +26,7 @@ from harness.topology.base.keeper import Keeper
 from harness.topology.docker import daemon, held_record, image
 from harness.topology.docker.daemon import Leftover
 from harness.topology.docker.image import ImageChoice, choose_image
-from harness.topology.docker.links import why_no_cuts
+from harness.topology.docker.links import why_no_cuts, why_no_slow_links
 from harness.topology.docker.topology import DockerTopology
 
 _LOOKS_AFTER_AN_ORPHAN = 4
@@ -48,7 +48,7 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - conta
         backend=KIND,
         network_faults=not why_not,
         why_no_network_faults=why_not,
-        why_no_slow_links="links between containers can be cut, and not be made slow",
+        why_no_slow_links=why_not or why_no_slow_links(),
         cpus=os.cpu_count() or 1,
     )
 

@@ -6,6 +6,9 @@ tool and no capability, and the rules die with the container.
 
 Both ends of a link get rules, in both directions, for connections old and new. The trap: a container
 that is started again has none, so `docker` has them set anew after each start.
+
+A link that carries packets badly, or refuses them, does so by a process of the kit in the same namespace
+(`harness.topology.base.slow_links`), which only root of the engine's own machine can start there.
 """
 
 from __future__ import annotations
@@ -25,9 +28,13 @@ from typing import Any
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
-from harness.model.links import Flow, LinkPort, LinkRule, flows, no_such_link
+from harness.model.links import Flow, LinkPort, LinkRule, Quality, flows, no_such_link
 from harness.model.seams import Address, Source
+from harness.topology.base import slow_links
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, ports_of
+from harness.topology.base.namespaces import Namespace
+from harness.topology.base.netlink import Packets
+from harness.topology.base.slow_links import SlowLinks
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.image import any_debian_image
 
@@ -78,6 +85,13 @@ def why_no_cuts() -> str:
     )
 
 
+def why_no_slow_links() -> str:
+    """Why links of containers cannot be made slow on this machine, where they can be cut; empty: they can."""
+    if os.geteuid() != 0:
+        return "slow links of containers need root, to start a process in a node's network namespace"
+    return slow_links.why_not()
+
+
 class Links:
     """The links of one run. `look` gives a node's container as it is now, or None if it does not run."""
 
@@ -101,21 +115,21 @@ class Links:
         self._look = look
         self._listening = listening or {}
         self._lock = threading.RLock()
+        self._slow = SlowLinks(self._namespace, {name: at.host for name, at in addresses.items()})
         self.cuts = Cuts()
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
-        """Put it into force, and return the proof: packets dropped on every link.
+        """Put it into force, and return the proof: packets dropped, carried or refused on every link.
 
         Raises:
-            NoEffect: a link dropped nothing.
+            NoEffect: nothing was seen to be treated so.
         """
         wanted = {flow for flow in flows(rule) if self._exists(flow)}
         if not wanted:
             raise NoEffect(no_such_link(rule))
         if rule.quality is not None:
-            raise NoEffect(
-                "slow: expected the process backend, found containers: their links can only be cut"
-            )
+            with self._lock:
+                return self._slow_down(wanted, rule.quality, by=by)
         with self._lock, ExitStack() as probes:
             self.cuts.add(wanted, by=by)
             live = self._live(wanted)
@@ -126,17 +140,78 @@ class Links:
 
     def mend(self, *, by: int) -> None:
         with self._lock:
+            self._slow.lift(by=by)
             lifted = self.cuts.of_nobody_else(by)
             self._set_rules(self._live(lifted), self.cuts.all() - lifted)
             self.cuts.lift(by=by)  # Last, so that a mend that failed can be repeated.
 
     def restore(self, node: str) -> None:
-        """Set the rules of a node that was started again, if it is cut from anything."""
+        """Set the rules of a node that was started again, if it is cut from anything, and its slow lines."""
         with self._lock:
+            self._slow.restore(node)
             cuts = self.cuts.all()
             container = self._look(node) if any(node in flow.ends for flow in cuts) else None
             if container is not None:
                 self._set_rules({node: container}, cuts)
+
+    def close(self) -> None:
+        """End what carries packets. Rules end with their containers."""
+        with self._lock:
+            self._slow.close()
+
+    def _namespace(self, node: str) -> Namespace:
+        container = self._look(node)
+        if container is None:
+            raise EnvironmentFailure(f"{node}: expected it to run, found it stopped")
+        pid = int(container.attrs["State"]["Pid"])
+        if not is_ours(pid, container.id):
+            raise EnvironmentFailure(
+                f"{node}: expected the engine's processes on this machine, found process {pid} to be another "
+                "one; links can be slow only where the engine runs here"
+            )
+        try:
+            return Namespace.at(f"/proc/{pid}/ns/net")
+        except OSError as error:
+            raise EnvironmentFailure(f"{node}: its network namespace cannot be entered: {error}") from error
+
+    def _slow_down(self, wanted: set[Flow], quality: Quality, *, by: int) -> str:
+        """Each flow where it arrives or, if that is no node that runs, where it leaves."""
+        live = self._live(wanted)
+        places: dict[str, list[Packets]] = {}
+        for flow in sorted(wanted):
+            place = flow.target if flow.target in live else flow.source
+            if place in live:
+                places.setdefault(place, []).extend(self._packets(place, flow))
+        if not places:
+            nodes = sorted({end for flow in wanted for end in flow.ends if end in self._addresses})
+            raise NoEffect(f"slow: expected a node that runs, found {', '.join(nodes)} down")
+        self._slow.add(places, quality, by=by)
+        with ExitStack() as probes:
+            for flow in sorted(wanted):
+                self._probe_from_web_server(flow, live, probes)
+            in_parallel(lambda target: self._send_probes(*target, wanted), live.items())
+            return self._slow.proof(by=by)
+
+    def _packets(self, place: str, flow: Flow) -> Iterator[Packets]:
+        """Those of a flow, as they are seen at this end of it."""
+        arriving = flow.target == place
+        other = flow.source if arriving else flow.target
+        ports = ports_of(flow, self._listening) if flow.port is not LinkPort.ALL else {}
+        for peer in self._peers(other):
+            ways = [{end: port} for end, port in ports.items()] or [{}]
+            for at in ways:
+                own, theirs = at.get(place), at.get(other) or peer.ports
+                yield Packets(
+                    source=peer.host if arriving else None,
+                    destination=None if arriving else peer.host,
+                    source_port=theirs if arriving else own,
+                    destination_port=own if arriving else theirs,
+                )
+
+    def _send_probes(self, node: str, container: Any, flows_of_it: Iterable[Flow]) -> None:
+        own = sorted(flow for flow in flows_of_it if node in flow.ends)
+        if probes := dict.fromkeys(probe for flow in own for probe in self._probes(node, flow)):
+            self._run(container, "\n".join(probes))
 
     def _exists(self, flow: Flow) -> bool:
         # Web servers do not talk to each other: only flows with a node at one end are links.

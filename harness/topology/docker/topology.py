@@ -90,6 +90,7 @@ class DockerTopology:
         self._keeper = keeper
         self._record = record
         self._containers: dict[str, str] = {}
+        self._at_the_end = contextlib.ExitStack()
         self._beside_command = False
         """A command that somebody runs has an address of its own on the nodes' network."""
 
@@ -200,6 +201,7 @@ class DockerTopology:
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
         )
+        self._at_the_end.callback(self.links.close)
         if self.held:
             self.engine = self._identified()
 
@@ -270,6 +272,7 @@ class DockerTopology:
 
     def close(self) -> None:
         """Remove containers, volumes, network and record. Idempotent."""
+        self._at_the_end.close()
         daemon.remove(self._client, self._label)
         if self._record is not None:
             self._record.unlink(missing_ok=True)
@@ -281,6 +284,7 @@ class DockerTopology:
 
     def let_go(self) -> None:
         """Leave the topology as it is."""
+        self._at_the_end.close()
         self._client.close()
 
     # -- What faults do to a node

@@ -21,10 +21,11 @@ from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
+from harness.topology.base import slow_links
 from harness.topology.base.certificates import secrets_of
-from harness.topology.process import network, proxy_program, server_programs, slow_links, user_namespace
+from harness.topology.base.namespaces import Namespace
+from harness.topology.process import network, proxy_program, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
-from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
 from harness.topology.process.run_record import RESERVATION, Held, RunRecord, clean, held, leftovers
 from harness.topology.process.topology import ProcessTopology, Wiring

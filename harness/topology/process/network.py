@@ -33,11 +33,11 @@ from harness.model.plan import Plan
 from harness.model.seams import Address, Source
 from harness.model.words import NodeRole
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded, listens, ports_of
+from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
 from harness.topology.base.routes import ROUTES, occupied
-from harness.topology.process.namespaces import Namespace
+from harness.topology.base.slow_links import SlowLinks
 from harness.topology.process.run_record import RESERVATION
-from harness.topology.process.slow_links import Diverted, SlowLinks
 
 POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
 """Where subnets come from. The first is set aside for tests of network devices (RFC 2544)."""
@@ -48,6 +48,7 @@ _UNANSWERED_AFTER_S = 0.1
 """A connection inside one machine is answered within 1 ms; a busy one has been seen to take 20 ms."""
 
 _OBSERVER_ANSWERED_WITHIN_S = 2.0
+_REFUSED_WITHIN_S = 2.0
 _GONE_WITHIN_S = 5.0
 _POLL_MS = 20
 
@@ -89,7 +90,7 @@ class Network:
         self._namespaces = dict(namespaces)
         self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
         self._cuts = Cuts(cuts)
-        self._slow = SlowLinks(self._namespaces, self._hosts)
+        self._slow = SlowLinks(self._again, self._hosts)
         self._reservation: socket.socket | None = None
         self.subnet = subnet
         self.addresses: Mapping[str, Address] = MappingProxyType(
@@ -126,6 +127,10 @@ class Network:
 
     def inside(self, node: str) -> Namespace:
         return self._namespaces[node]
+
+    def _again(self, node: str) -> Namespace:
+        """Opened once more, for somebody who closes it himself."""
+        return Namespace.at(f"/proc/self/fd/{self._namespaces[node].descriptor}")
 
     def descriptors(self) -> dict[str, int]:
         """What must stay open for the network to live on: "" is the switch."""
@@ -209,15 +214,18 @@ class Network:
         harness.close()
 
     def _slow_down(self, wanted: set[Flow], quality: Quality, *, by: int) -> str:
-        places: dict[str, list[Diverted]] = {}
+        places: dict[str, list[Packets]] = {}
         for flow in sorted(wanted):
             for place, packets in self._places(flow):
-                places.setdefault(place, []).append(Diverted(packets, arriving=place == flow.target))
+                places.setdefault(place, []).append(packets)
         self._slow.add(places, quality, by=by)
         with contextlib.ExitStack() as attempts:
-            for way in sorted(self._ways(sorted(wanted))):
-                self._attempt(*way, attempts)
-            return self._slow.proof(by=by)
+            across = {self._attempt(*way, attempts): way for way in sorted(self._ways(sorted(wanted)))}
+            proof = self._slow.proof(by=by)
+            if not quality.rejects:
+                return proof
+            ends = {(flow.source, flow.target) for flow in wanted}
+            return f"{proof}; {_refused({one: way for one, way in across.items() if way[:2] in ends})}"
 
     def _places(self, flow: Flow) -> list[tuple[str, Packets]]:
         """(node, packets) to be dropped there: where a flow arrives or, if that is no node, where it leaves.
@@ -305,6 +313,23 @@ def _answered(attempts: Sequence[socket.socket], *, at_least: set[socket.socket]
             if _has_answer(waiting[descriptor]):
                 answered.add(waiting[descriptor])
     return answered
+
+
+def _refused(attempts: Mapping[socket.socket, tuple[str, str, int]]) -> str:
+    """The proof that each attempt was refused at once."""
+    clock = RunClock()
+    waiting = dict(attempts)
+    ready: list[socket.socket]
+    while waiting and clock.now_us() / 1e6 < _REFUSED_WITHIN_S:
+        ready, _, _ = select.select([], list(waiting), [], _POLL_MS / 1000)
+        for attempt in ready:
+            source, target, _ = waiting.pop(attempt)
+            if attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != errno.ECONNREFUSED:
+                raise NoEffect(f"expected {source} -> {target} to be refused, found that it is connected")
+    if waiting:
+        unanswered = ", ".join(f"{source} -> {target}" for source, target, _ in waiting.values())
+        raise NoEffect(f"expected a refusal within {_REFUSED_WITHIN_S:g} s, found no answer for {unanswered}")
+    return f"{len(attempts)} connections tried, all refused"
 
 
 def _has_answer(attempt: socket.socket) -> bool:

@@ -19,8 +19,8 @@ from pathlib import Path
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState
+from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import ProcessIdentity, alive, forget_child, identity, stopped
-from harness.topology.process.namespaces import Namespace
 
 _SIGNAL_WITHIN_S = 5.0
 

@@ -30,10 +30,10 @@ from harness.topology.base import certificates, configuration, readiness
 from harness.topology.base.control import command
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.keeper import Keeper
+from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import end, outer_user
 from harness.topology.process import proxy_program, server_programs
 from harness.topology.process.loopback import Loopback
-from harness.topology.process.namespaces import Namespace
 from harness.topology.process.network import Network
 from harness.topology.process.run_record import Held, RunRecord
 from harness.topology.process.server import Server

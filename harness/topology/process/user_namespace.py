@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.kit_files import command
-from harness.topology.process.namespaces import CLONE_NEWNET, CLONE_NEWUSER, enter, unshare
+from harness.topology.base.namespaces import CLONE_NEWNET, CLONE_NEWUSER, enter, unshare
 
 _INSIDE = "FAILOVER_KIT_USER_NAMESPACE"
 _TRIAL_WITHIN_S = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from harness.errors import EnvironmentFailure, NoEffect
-from harness.model.links import Flow, LinkPort, LinkRule, Way
+from harness.model.links import Flow, LinkPort, LinkRule, Quality, Way
 from harness.model.seams import Address, Source
+from harness.topology.base.netlink import Packets
 from harness.topology.docker import addresses
 from harness.topology.docker import links as links_module
 from harness.topology.docker.links import Links, Peer, rule_text
@@ -92,6 +94,75 @@ def test_a_port_that_nobody_has_is_no_effect() -> None:
     """No such link: nothing was done, and it is said."""
     with pytest.raises(NoEffect, match="listens on a bus port"):
         ScriptedLinks().apply(LinkRule(["redis-1"], ["redis-2"], port=LinkPort.BUS), by=1)
+
+
+class NotedLines:
+    """In the place of `SlowLinks`: which packets would be carried where, and how."""
+
+    def __init__(self) -> None:
+        self.wanted: dict[int, Mapping[str, Sequence[Packets]]] = {}
+        self.restored: list[str] = []
+
+    def add(self, wanted: Mapping[str, Sequence[Packets]], quality: Quality, *, by: int) -> None:
+        assert quality.rejects
+        self.wanted[by] = wanted
+
+    def proof(self, *, by: int) -> str:
+        return f"refused at {', '.join(self.wanted[by])}"
+
+    def restore(self, node: str) -> None:
+        self.restored.append(node)
+
+    def lift(self, *, by: int) -> None:
+        self.wanted.pop(by, None)
+
+
+def with_lines(running: tuple[str, ...] = tuple(ADDRESSES)) -> tuple[ScriptedLinks, NotedLines]:
+    links, lines = ScriptedLinks(running=running), NotedLines()
+    links._slow = lines  # type: ignore[assignment]
+    return links, lines
+
+
+REJECTS = Quality(rejects=True)
+
+
+def test_a_quality_is_given_where_packets_arrive_or_else_where_they_leave() -> None:
+    """Web servers by their ports, a node by its address; nothing is dropped."""
+    links, lines = with_lines()
+    assert links.apply(LinkRule(["redis-1"], ["redis-2", "web-2"], quality=REJECTS), by=1) == (
+        "refused at redis-2, redis-1"
+    )
+    assert lines.wanted[1] == {
+        "redis-1": [
+            Packets(destination="127.0.0.1", destination_port=(11000, 11999)),
+            Packets(source="10.64.0.12"),
+            Packets(source="127.0.0.1", source_port=(11000, 11999)),
+        ],
+        "redis-2": [Packets(source="10.64.0.11")],
+    }
+    assert links.cuts.all() == set()
+    links.restore("redis-1")
+    assert lines.restored == ["redis-1"]
+    links.mend(by=1)
+    assert lines.wanted == {}
+
+
+def test_a_quality_of_one_port_is_that_of_its_connections() -> None:
+    """To the port of ours, and from that of theirs."""
+    links, lines = with_lines()
+    links.apply(LinkRule(["redis-1"], ["web-1"], way=Way.FROM, port=LinkPort.DATA, quality=REJECTS), by=1)
+    own = Packets(source="127.0.0.1", source_port=(10000, 10999), destination_port=6379)
+    assert lines.wanted[1] == {"redis-1": [own]}
+
+
+def test_a_node_that_is_down_has_its_packets_treated_by_who_sends_them() -> None:
+    """And where everybody is down, there is nobody to do it."""
+    links, lines = with_lines(running=("redis-1",))
+    links.apply(LinkRule(["redis-1"], ["redis-2"], way=Way.TO, quality=REJECTS), by=1)
+    assert lines.wanted[1] == {"redis-1": [Packets(destination="10.64.0.12")]}
+    links, _ = with_lines(running=())
+    with pytest.raises(NoEffect, match="found redis-1, redis-2 down"):
+        links.apply(LinkRule(["redis-1"], ["redis-2"], quality=REJECTS), by=1)
 
 
 def test_a_cut_sets_rules_at_both_ends_and_proves_itself() -> None:

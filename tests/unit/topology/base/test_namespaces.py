@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.topology.process import namespaces
-from harness.topology.process.namespaces import Namespace
+from harness.topology.base import namespaces
+from harness.topology.base.namespaces import Namespace
 from harness.topology.process.network import trial
 
 NOT_ALLOWED = PermissionError(1, "Operation not permitted")

@@ -1,6 +1,6 @@
-"""A process in a node's network namespace that carries packets late, loses some, or carries few a second.
+"""A process in a node's network namespace that carries packets late, loses some, carries few, or refuses all.
 
-`python -m harness.topology.process.slow_line DEVICE OWN-ADDRESS QUALITY` makes a TUN device, says `up`, and
+`python -m harness.topology.base.slow_line DEVICE OWN-ADDRESS QUALITY` makes a TUN device, says `up`, and
 carries what routing rules of the network send into it: packets for the node itself are handed in again
 through the device, packets for others leave through a raw socket whose mark takes them past those rules. A
 line on standard input asks for the count; its end is the end of the process, and with it of the device: then
@@ -28,6 +28,7 @@ from pathlib import Path
 import msgspec
 
 from harness.model.links import Quality
+from harness.topology.base.refused_packets import refusal
 
 MARK = 0x534C
 """Of packets that have been carried."""
@@ -37,7 +38,10 @@ MOST_WAITING = 20_000
 
 _SET_DEVICE, _SET_OFFLOADS = 0x400454CA, 0x400454D0
 _TUN_WITHOUT_HEADER = 0x0001 | 0x1000
-_SYSCTLS = {"ip_forward": "1", "ip_early_demux": "0", "conf/all/rp_filter": "0", "conf/{}/rp_filter": "0"}
+_SYSCTLS = {"ip_forward": "1", "ip_early_demux": "0"}
+_OF_EVERY_DEVICE = "conf/*/rp_filter"
+"""Packets leave by another way than they come."""
+_SETTINGS = Path("/proc/sys/net/ipv4")
 _LONGEST_PACKET = 65536
 _LOOK_S = 0.05
 
@@ -59,6 +63,12 @@ class Carrier:
         if self._random.random() < quality.loss or len(self._waiting) >= MOST_WAITING:
             self.lost += 1
             return
+        if quality.rejects:
+            answer = refusal(packet)
+            if answer is None:
+                self.lost += 1
+                return
+            packet = answer
         due_s = now_s + quality.delay_s + self._random.uniform(-1, 1) * quality.jitter_s
         if quality.bytes_per_s:
             self._free_at_s = max(now_s, self._free_at_s) + len(packet) / quality.bytes_per_s
@@ -97,7 +107,9 @@ def _device(name: str) -> int:
     fcntl.ioctl(device, _SET_DEVICE, struct.pack("16sH", name.encode(), _TUN_WITHOUT_HEADER))
     fcntl.ioctl(device, _SET_OFFLOADS, 0)
     for setting, value in _SYSCTLS.items():
-        Path(f"/proc/sys/net/ipv4/{setting.format(name)}").write_text(value, encoding="ascii")
+        (_SETTINGS / setting).write_text(value, encoding="ascii")
+    for of_device in _SETTINGS.glob(_OF_EVERY_DEVICE):
+        of_device.write_text("0", encoding="ascii")
     return device
 
 

@@ -1,4 +1,4 @@
-"""Links of the process backend that carry packets badly: a process in the node's namespace for each fault.
+"""Links that carry packets badly, or refuse them: a process in a node's namespace for each fault.
 
 Routing rules send the packets of a fault's flows into that process' device, see `slow_line`. Where the
 process is gone the device is gone, and packets take their usual way: a killed harness leaves no slow link.
@@ -12,8 +12,7 @@ import os
 import select
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -21,22 +20,14 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.kit_files import command
 from harness.model.links import Quality
+from harness.topology.base import slow_line
+from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
-from harness.topology.process import slow_line
-from harness.topology.process.namespaces import Namespace
 
 _SAYS_WITHIN_S = 10.0
 _CARRIES_WITHIN_S = 3.0
 _ENDS_WITHIN_S = 5.0
 _FIRST_TABLE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Diverted:
-    """Packets that a node's namespace sends into the line."""
-
-    packets: Packets
-    arriving: bool
 
 
 def why_not() -> str:
@@ -47,17 +38,24 @@ def why_not() -> str:
 class SlowLinks:
     """The lines of one run, by fault."""
 
-    def __init__(self, namespaces: Mapping[str, Namespace], hosts: Mapping[str, str]) -> None:
-        self._namespaces = namespaces
+    def __init__(self, namespace: Callable[[str], Namespace], hosts: Mapping[str, str]) -> None:
+        """`namespace` opens that of a node that runs; `hosts`: its address."""
+        self._namespace = namespace
         self._hosts = hosts
         self._lines: dict[int, list[_Line]] = {}
 
-    def add(self, wanted: Mapping[str, Sequence[Diverted]], quality: Quality, *, by: int) -> None:
-        """A line in each of these namespaces."""
-        for place, diverted in wanted.items():
-            line = _Line(place, self._namespaces[place], diverted, by)
+    def add(self, wanted: Mapping[str, Sequence[Packets]], quality: Quality, *, by: int) -> None:
+        """A line in each of these namespaces, for these packets."""
+        for place, packets in wanted.items():
+            line = _Line(place, self._hosts[place], packets, quality, by)
             self._lines.setdefault(by, []).append(line)
-            line.start(self._hosts[place], quality)
+            line.start(self._namespace(place))
+
+    def restore(self, place: str) -> None:
+        """Set the lines of a node anew whose namespace is another one than before."""
+        for line in [line for lines in self._lines.values() for line in lines if line.place == place]:
+            line.end()
+            line.start(self._namespace(place))
 
     def proof(self, *, by: int) -> str:
         """Once every line has carried something.
@@ -75,7 +73,8 @@ class SlowLinks:
             )
         except WaitExpired as error:
             raise NoEffect(f"slow: {error}") from error
-        return "packets carried by a process of the kit: " + ", ".join(
+        what = "refused" if lines[0].quality.rejects else "carried"
+        return f"packets {what} by a process of the kit: " + ", ".join(
             f"{line.place} {line.counted()[0]:.0f}" for line in lines
         )
 
@@ -90,36 +89,41 @@ class SlowLinks:
 
 
 class _Line:
-    def __init__(self, place: str, namespace: Namespace, diverted: Sequence[Diverted], by: int) -> None:
+    def __init__(self, place: str, own: str, packets: Sequence[Packets], quality: Quality, by: int) -> None:
         self.place = place
-        self._namespace = namespace
-        self._diverted = diverted
+        self.quality = quality
+        self._own = own
+        self._packets = packets
         self._number = by
+        self._name = f"slow{by}"
         self._table = _FIRST_TABLE + by
+        self._namespace: Namespace | None = None
         self._child: subprocess.Popen[str] | None = None
-        self._in_force: list[Diverted] = []
+        self._undone: list[Callable[[], None]] = []
 
-    def start(self, own: str, quality: Quality) -> None:
-        name = f"slow{self._number}"
-        said = msgspec.json.encode(quality).decode()
-        words = command(slow_line.__name__, name, own, said, str(self._number))
-        self._child = self._namespace.run(lambda: _started(words))
+    def start(self, namespace: Namespace) -> None:
+        """In a namespace that it closes itself at the end."""
+        self._namespace = namespace
+        said = msgspec.json.encode(self.quality).decode()
+        words = command(slow_line.__name__, self._name, self._own, said, str(self._number))
+        self._child = namespace.run(lambda: _started(words))
         if self._says() != "up":
             assert self._child.stderr is not None
             self._child.kill()
             raise EnvironmentFailure(f"slow link at {self.place}: {self._child.stderr.read().strip()[-300:]}")
-        index = self._namespace.run(lambda: socket.if_nametoindex(name))
-        netlink = self._namespace.netlink
+        index = namespace.run(lambda: socket.if_nametoindex(self._name))
+        netlink = namespace.netlink
         netlink.set_up(index)
         netlink.route_all(index, self._table)
-        try:
+        with _there_already():
+            netlink.make_room_for_cuts()
+        with _there_already():
             netlink.let_pass(slow_line.MARK)
-        except OSError as error:
-            if error.errno != errno.EEXIST:
-                raise
-        for one in self._diverted:
-            netlink.divert(one.packets, table=self._table, arriving=one.arriving)
-            self._in_force.append(one)
+        netlink.let_in(self._name)
+        self._undone.append(lambda: netlink.stop_letting_in(self._name))
+        for one in self._packets:
+            netlink.divert(one, table=self._table)
+            self._undone.append(lambda one=one: netlink.undivert(one, table=self._table))  # type: ignore[misc]
 
     def counted(self) -> tuple[float, float, float]:
         """Packets seen, lost, and how many milliseconds late the latest was."""
@@ -131,28 +135,32 @@ class _Line:
         return seen, lost, latest
 
     def end(self) -> None:
-        for one in self._in_force:
+        """Packets take their usual way first; what waits in the line is lost then."""
+        while self._undone:
             with contextlib.suppress(OSError):
-                self._namespace.netlink.undivert(one.packets, table=self._table, arriving=one.arriving)
-        child = self._child
-        if child is None:
-            return
-        assert child.stdin is not None
-        child.stdin.close()
-        try:
-            child.wait(_ENDS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait(_ENDS_WITHIN_S)
-        for stream in (child.stdout, child.stderr):
-            if stream:
-                stream.close()
+                self._undone.pop()()
+        if self._child is not None:
+            _ended(self._child)
+            self._child = None
+        if self._namespace is not None:
+            self._namespace.close()
+            self._namespace = None
 
     def _says(self) -> str:
         assert self._child is not None
         assert self._child.stdout is not None
         ready, _, _ = select.select([self._child.stdout], [], [], _SAYS_WITHIN_S)
         return self._child.stdout.readline().strip() if ready else ""
+
+
+@contextlib.contextmanager
+def _there_already() -> Iterator[None]:
+    """Another line of the same namespace has made it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
 
 
 def _started(words: Sequence[str]) -> subprocess.Popen[str]:
@@ -164,3 +172,17 @@ def _started(words: Sequence[str]) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def _ended(child: subprocess.Popen[str]) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.close()
+    try:
+        child.wait(_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait(_ENDS_WITHIN_S)
+    for stream in (child.stdout, child.stderr):
+        if stream:
+            stream.close()

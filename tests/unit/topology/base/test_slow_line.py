@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.model.links import Quality
-from harness.topology.process import slow_line
-from harness.topology.process.slow_line import Carrier
+from harness.topology.base import slow_line
+from harness.topology.base.slow_line import Carrier
 
 
 def arrivals(carrier: Carrier, until_s: float, every_s: float = 0.001) -> list[tuple[float, bytes]]:
@@ -74,3 +74,16 @@ def test_queue_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (carrier.seen, carrier.lost) == (5, 2)
     assert carrier.wait_s(0.0) <= 0.05
     assert carrier.wait_s(0.99) == pytest.approx(0.01)
+
+
+def test_refused_packets_come_back_as_refusals() -> None:
+    """A reset passes on, what has no refusal is lost, and all are seen."""
+    carrier = Carrier(Quality(rejects=True), seed=1)
+    request = bytes.fromhex(
+        "4500002800074000400600000a0000090a0000029c4018eb0000006400000000500202000000 0000"
+    )
+    carrier.take(request, 0.0)
+    carrier.take(b"\x45" + bytes(8) + b"\x01" + bytes(18), 0.0)
+    ((_, answer),) = arrivals(carrier, 0.01)
+    assert answer[12:20] == request[16:20] + request[12:16]
+    assert carrier.told().startswith("2 1 ")
