@@ -11,7 +11,6 @@ from __future__ import annotations
 from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
-from harness.model.inventory import PROXY_STATS_PORT
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Address, Effect, FaultScene, LastLook, Machine
@@ -84,8 +83,12 @@ def answers(node: str, scene: FaultScene, within_s: float = _SILENCE_S) -> bool:
     return True
 
 
-def _says_something(proxy: str, scene: FaultScene, within_s: float) -> bool:
-    at = Address(scene.topology.address(proxy).host, PROXY_STATS_PORT)
+def _says_something(node: str, scene: FaultScene, within_s: float) -> bool:
+    """A proxy of itself; of what else a project runs, only whether it is frozen is known."""
+    port = scene.plan.node(node).stats_port
+    if port is None:
+        return not scene.topology.state(node).paused
+    at = Address(scene.topology.address(node).host, port)
     try:
         haproxy.servers(at, scene.topology.observer(), within_s=within_s)
     except NoAnswer:

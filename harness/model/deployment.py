@@ -130,6 +130,8 @@ class Project:
     """A service, or an image that the project names -> the image that takes its place."""
     sessions: str = ""
     """The service whose primary holds the sessions; empty: there is only one that could."""
+    discovery: Discovery | None = None
+    """How clients find the primary, where the user says so; None: as its nodes and proxies suggest."""
     nodes: tuple[NodePlan, ...] = ()
     """As they were when the project was looked at; empty: it has not been."""
 

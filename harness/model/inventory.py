@@ -47,6 +47,8 @@ class NodePlan:
     """The engine that this node is to run, by name; None: that of the deployment."""
     port: int | None = None
     """Where it listens on an address of its own; None: its role's usual port."""
+    stats_port: int | None = None
+    """Where a proxy answers questions about itself; None: nowhere that is known."""
     directives: Mapping[str, Lines] = field(default_factory=dict)
     """What it is told beyond the kit's files, which come before them; merged, by name."""
 

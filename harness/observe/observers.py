@@ -197,7 +197,8 @@ class Observers:
         for name in session_nodes(context) if self._eviction_events else ():
             self._start(EvictionWatch(context, name).listen())
         for proxy in self._plan.inventory.proxies:
-            self._start(ProxyWatch(context, proxy.name).watch())
+            if proxy.stats_port is not None:
+                self._start(ProxyWatch(context, proxy.name, proxy.stats_port).watch())
         self._start(self._barrier.watch())
         self._start(self._deposed.watch(self._forensics.last_look))
         self._start(self._process_states.watch())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.model.inventory import PROXY_STATS_PORT
 from harness.model.proxy import ProxySpec
 from harness.model.records import PROXY_SAYS, Event
 from harness.model.seams import Address
@@ -25,10 +24,10 @@ SILENT = "no answer"
 class ProxyWatch:
     """Asks one proxy until cancelled."""
 
-    def __init__(self, context: ObserverContext, proxy: str) -> None:
+    def __init__(self, context: ObserverContext, proxy: str, port: int) -> None:
         self._context = context
         self._proxy = proxy
-        self._at = Address(context.addresses[proxy].host, PROXY_STATS_PORT)
+        self._at = Address(context.addresses[proxy].host, port)
         self._spec = context.plan.scenario.deployment.topology.proxy or ProxySpec()
         self._nodes = {node.name for node in context.plan.inventory.session_nodes()}
         self._said = ""

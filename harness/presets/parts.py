@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from harness.model.deployment import TopologySpec
 from harness.model.directives import Lines
-from harness.model.inventory import NodePlan
+from harness.model.inventory import PROXY_STATS_PORT, NodePlan
 from harness.model.words import NodePurpose, NodeRole
 
 
@@ -48,7 +48,10 @@ def guarded(topology: TopologySpec) -> tuple[NodePlan, ...]:
 def proxies(topology: TopologySpec) -> tuple[NodePlan, ...]:
     """What clients connect to instead of nodes."""
     count = 0 if topology.proxy is None else topology.proxy.count
-    return tuple(NodePlan(name=f"proxy-{number}", role=NodeRole.PROXY) for number in range(1, count + 1))
+    return tuple(
+        NodePlan(name=f"proxy-{number}", role=NodeRole.PROXY, stats_port=PROXY_STATS_PORT)
+        for number in range(1, count + 1)
+    )
 
 
 def cache(topology: TopologySpec, *, shard: int) -> NodePlan:

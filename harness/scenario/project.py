@@ -22,6 +22,10 @@ COMPOSE_KEY = "compose"
 _TIMING = "of the project"
 """In the place of a timing profile."""
 
+CONNECTS_ANEW = 0.3
+"""The share of a project's web servers that connect anew for each request, where its deployment says nothing:
+a kept connection hides what a new one meets."""
+
 PROJECT_FIELDS = (
     Field(
         key=COMPOSE_KEY, reader=TEXT, required=True, help="your Compose file, seen from this file's folder"
@@ -53,13 +57,17 @@ def read_project(root: tree.Node, file: Path, problems: Problems, *, extra: tupl
     client = read_table(values["client"], "client", CLIENT_FIELDS, problems) if "client" in values else {}
     named = file.parent / values.get(COMPOSE_KEY, "")
     deployment = of_compose_file(named)
+    client = {"connect_per_request": CONNECTS_ANEW, **client}
     return replace(
         deployment,
         name=values.get("name", deployment.name),
         engine=values.get("engine"),
         client=ClientProfile(**client),
         project=Project(
-            file=str(named), images=values.get("images", {}), sessions=values.get("sessions", "")
+            file=str(named),
+            images=values.get("images", {}),
+            sessions=values.get("sessions", ""),
+            discovery=client.get("discovery"),
         ),
     )
 
@@ -69,7 +77,7 @@ def of_compose_file(file: Path) -> Deployment:
     return Deployment(
         name=file.resolve().parent.name or "project",
         topology=TopologySpec(kind=TopologyKind.SINGLE, replicas=0, sentinels=0),
-        client=ClientProfile(),
+        client=ClientProfile(connect_per_request=CONNECTS_ANEW),
         timing=_TIMING,
         project=Project(file=str(file)),
     )

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
 from harness.model.deployment import Deployment, Project, TopologySpec
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
@@ -90,18 +90,30 @@ def looked_at(deployment: Deployment) -> tuple[Deployment, tuple[str, ...]]:
             secrets_of(found)
         finally:
             daemon.remove(client, f"{daemon.PROJECT_LABEL}={name}")
-    return _with_nodes(deployment, own, found), said
+    return with_nodes(deployment, own, found), said
 
 
-def _with_nodes(deployment: Deployment, own: Project, found: Found) -> Deployment:
+def with_nodes(deployment: Deployment, own: Project, found: Found) -> Deployment:
     topology = TopologySpec(kind=found.kind, **found.settings)
-    asks = bool(topology.sentinels) or found.kind is TopologyKind.CLUSTER
-    client = deployment.client
-    if not asks:
-        client = replace(client, discovery=Discovery.FIXED_ADDRESS)
-    elif found.kind is TopologyKind.CLUSTER:
-        client = replace(client, discovery=Discovery.ON_ERROR)
+    client = replace(deployment.client, discovery=_discovery(own, found))
+    if found.kind is TopologyKind.CLUSTER:
+        client = replace(client, connect_per_request=0.0)  # a cluster client keeps its connections
     return replace(deployment, project=replace(own, nodes=found.nodes), topology=topology, client=client)
+
+
+def _discovery(own: Project, found: Found) -> Discovery:
+    if found.kind is TopologyKind.CLUSTER:
+        return Discovery.ON_ERROR
+    if found.fronts:
+        return Discovery.THROUGH_PROXY
+    if own.discovery is Discovery.THROUGH_PROXY:
+        raise UsageError(
+            f"{own.file}: client.discovery: expected a proxy by which clients reach the primary, found none "
+            f"among {', '.join(member.name for member in found.members)}"
+        )
+    if not found.settings["sentinels"]:
+        return Discovery.FIXED_ADDRESS
+    return own.discovery or Discovery.ON_ERROR
 
 
 @contextmanager

@@ -27,6 +27,8 @@ SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 
 _ANSWER_S = 1.0
+_CONNECTIONS_THROUGH_A_PROXY = 4
+"""A proxy that takes turns shows two nodes by then."""
 _SETTINGS = (
     "appendonly",
     "appendfsync",
@@ -135,9 +137,7 @@ def _of_member(client: Any, member: Member, passwords: Sequence[str]) -> Iterato
     processes = _processes(client, member)
     servers = [one for one in processes if one.program is not Program.PROXY]
     if not servers and any(one.program is Program.PROXY for one in processes):
-        proxy = next(one for one in processes if one.program is Program.PROXY)
-        where = Address(member.addresses[0] if member.addresses else "", min(proxy.ports, default=0))
-        yield Spoken(name=member.name, member=member.name, pid=proxy.pid, role=NodeRole.PROXY, address=where)
+        yield _proxy(member, [one for one in processes if one.program is Program.PROXY], passwords)
     for one in servers:
         alone = sum(other.program is one.program for other in servers) == 1
         name = member.name
@@ -149,6 +149,46 @@ def _of_member(client: Any, member: Member, passwords: Sequence[str]) -> Iterato
             if (answered := _asked(member, one, port, name, passwords)) is not None:
                 yield answered
                 break
+
+
+def _proxy(member: Member, processes: Sequence[Listening], passwords: Sequence[str]) -> Spoken:
+    # Its master may hold no socket, and its workers do.
+    proxy = max(processes, key=lambda one: len(one.ports))
+    host = next(iter(member.addresses), "")
+    reached = {port: _reached(Address(host, port), member.name, passwords) for port in proxy.ports}
+    return Spoken(
+        name=member.name,
+        member=member.name,
+        pid=proxy.pid,
+        role=NodeRole.PROXY,
+        address=Address(host, min(proxy.ports, default=0)),
+        engine=proxy.called,
+        reached={port: nodes for port, nodes in reached.items() if nodes},
+    )
+
+
+def _reached(address: Address, who: str, passwords: Sequence[str]) -> frozenset[str]:
+    """The run ids of the data nodes that answer at a proxy's port, a new connection each time."""
+    found = set()
+    for _ in range(_CONNECTIONS_THROUGH_A_PROXY):
+        if (run_id := _run_id(address, who, passwords)) is None:
+            break
+        found.add(run_id)
+    return frozenset(found)
+
+
+def _run_id(address: Address, who: str, passwords: Sequence[str]) -> str | None:
+    for secret in (None, *passwords):
+        try:
+            with blocking.connect(
+                address, Source(), who=who, secret=secret, within_s=_ANSWER_S
+            ) as connection:
+                return connection.info("server").get("run_id")
+        except NoAnswer:
+            return None
+        except ErrorReply:
+            continue
+    return None
 
 
 def _asked(

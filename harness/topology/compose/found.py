@@ -6,7 +6,7 @@ themselves, who belongs together is what sentinels and the cluster say. Everythi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from harness.model.seams import Address
 from harness.model.words import NodeRole, TopologyKind
 from harness.redis_wire import info, sentinel
 from harness.redis_wire.cluster import ClusterRow
+
+PROXIES_OF_TCP = frozenset({"haproxy", "predixy", "nutcracker", "twemproxy"})
+"""Those that stand before Redis more often than before anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class Spoken:
     """The services that a sentinel watches."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Those of a data node that the kit goes by; empty: it does not tell."""
+    reached: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """A proxy's port -> the run ids of the nodes that answered there; ports where none did are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,8 @@ class Found:
 
     passwords: tuple[str, ...] = ()
     """Everything in the project that may be one."""
+    fronts: tuple[str, ...] = ()
+    """Proxies by which clients reach the primary."""
 
     def member_of(self, node: str) -> Member:
         spoken = next((one for one in self.spoken if one.name == node), None)
@@ -93,8 +100,11 @@ def node_at(members: Iterable[Member], spoken: Iterable[Spoken], host: str, port
     return next((one.name for one in spoken if one.member in here and one.address.port == port), None)
 
 
-def inventory(members: Sequence[Member], spoken: Sequence[Spoken], *, sessions: str = "") -> Found:
+def inventory(
+    members: Sequence[Member], spoken: Sequence[Spoken], *, sessions: str = "", proxied: bool = True
+) -> Found:
     """The nodes of a run. `sessions`: a node of the group that holds the sessions, where several could.
+    `proxied`: clients go through a proxy that leads to the primary, where there is one.
 
     Raises:
         UsageError: nothing in the project is Redis, or nothing says where the sessions are.
@@ -118,14 +128,26 @@ def inventory(members: Sequence[Member], spoken: Sequence[Spoken], *, sessions: 
     watched = [watch for one in guards if (watch := _watch(members, data, one, primary))]
     kind = TopologyKind.SENTINEL if guards or replicas else TopologyKind.SINGLE
     counts = {"replicas": len(replicas), "sentinels": len(guards)}
+    fronts = {one.name: one for one in _fronts(spoken, primary)} if proxied else {}
+    nodes += [NodePlan(name=one.name, role=NodeRole.PROXY, port=one.address.port) for one in fronts.values()]
     return Found(
         members=tuple(members),
-        spoken=tuple(spoken),
+        spoken=tuple(fronts.get(one.name, one) for one in spoken),
         kind=kind,
         nodes=(*nodes, *_along(members, spoken, nodes)),
+        fronts=tuple(fronts),
         service=watched[0]["name"] if watched else "",
         settings={**counts, **_times(watched)},
     )
+
+
+def _fronts(spoken: Sequence[Spoken], primary: Spoken) -> Iterator[Spoken]:
+    """Proxies that lead to the primary, each at the port that leads to nobody else, if there is one."""
+    for one in spoken:
+        ports = [port for port, nodes in one.reached.items() if primary.run_id in nodes]
+        if ports:
+            port = min(ports, key=lambda port: (len(one.reached[port]), port))
+            yield replace(one, address=Address(one.address.host, port))
 
 
 def _planned(one: Spoken, role: NodeRole) -> NodePlan:
@@ -246,12 +268,11 @@ def _slots(view: Mapping[str, ClusterRow], one: Spoken) -> tuple[tuple[int, int]
 def _along(
     members: Sequence[Member], spoken: Sequence[Spoken], nodes: Sequence[NodePlan]
 ) -> tuple[NodePlan, ...]:
-    """What runs beside the nodes: proxies, applications, nodes that hold no sessions."""
+    """What runs beside the nodes: applications, other proxies, nodes that hold no sessions."""
     taken = {node.name for node in nodes}
-    proxies = {one.member for one in spoken if one.role is NodeRole.PROXY}
     of_nodes = {one.member for one in spoken if one.name in taken}
     return tuple(
-        NodePlan(name=member.name, role=NodeRole.PROXY if member.name in proxies else NodeRole.OTHER)
+        NodePlan(name=member.name, role=NodeRole.OTHER)
         for member in members
         if member.running and member.name not in of_nodes and member.name not in taken
     )
@@ -259,7 +280,7 @@ def _along(
 
 def missing(found: Found) -> tuple[str, ...]:
     """What keeps a project from being ready, one sentence each; empty: it is."""
-    said = [*_replication(found), *_sentinels(found), *_cluster_views(found)]
+    said = [*_replication(found), *_sentinels(found), *_cluster_views(found), *_proxies(found)]
     return tuple(dict.fromkeys(said))
 
 
@@ -308,6 +329,31 @@ def sentinel_trouble(watch: Mapping[str, str]) -> frozenset[str]:
     """What a sentinel has against the primary that it watches."""
     flat = [word for pair in watch.items() for word in pair]
     return sentinel.watched(flat).flags
+
+
+def _proxies(found: Found) -> list[str]:
+    """Whoever writes through a proxy must get the primary, and never a replica."""
+    primary = next(node.name for node in found.nodes if node.role is NodeRole.PRIMARY)
+    by_run = {one.run_id: one for one in found.spoken if one.run_id}
+    said = []
+    for one in found.spoken:
+        if one.name in found.fronts:
+            reached = {by_run[run].name for run in one.reached[one.address.port] if run in by_run}
+            if others := sorted(reached - {primary}):
+                said.append(
+                    f"{one.name} sends connections at port {one.address.port} to {', '.join(others)} as well "
+                    f"as to {primary}, the primary"
+                )
+    return said
+
+
+def unsettled(found: Found) -> tuple[str, ...]:
+    """Proxies that may lead to nodes and do not yet, one sentence each: their first checks take seconds."""
+    return tuple(
+        f"{one.name} leads to no node yet"
+        for one in found.spoken
+        if one.role is NodeRole.PROXY and one.engine in PROXIES_OF_TCP and not one.reached
+    )
 
 
 def _cluster_views(found: Found) -> list[str]:

@@ -31,6 +31,11 @@ class Listening:
     """As the kernel lists them; a server rewrites its own."""
     ports: tuple[int, ...]
 
+    @property
+    def called(self) -> str:
+        """The program's name, without its folder."""
+        return self.arguments.split(" ", 1)[0].rpartition("/")[2].rstrip(":")
+
 
 _SERVER = re.compile(r"(?:^|/)(?:redis|valkey|keydb)-server\b")
 _SENTINEL = re.compile(r"(?:^|/)(?:redis|valkey)-sentinel\b|\s--sentinel\b|\[sentinel\]")

@@ -24,17 +24,21 @@ import yaml
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, ExitStatus, KitError, UsageError
 from harness.model.deployment import Project
+from harness.model.words import Discovery
 from harness.topology.base.routes import ROUTES, occupied
 from harness.topology.compose import adopted, copies, discovery, passwords, reading
 from harness.topology.compose.adopted import Change
 from harness.topology.compose.decisive import decisive
-from harness.topology.compose.found import Found, Member, inventory, missing
+from harness.topology.compose.found import Found, Member, inventory, missing, unsettled
 from harness.topology.docker import compose, daemon
 from harness.topology.docker.daemon import translated
 from harness.topology.docker.image import had
 
 READY_WITHIN_S = 60.0
 """15 s are usual: `repl-diskless-sync-delay` is 5 s, and a sentinel looks for replicas every 10 s."""
+
+PROXY_SETTLES_S = 10.0
+"""Checks come every 1-3 s, and several must succeed."""
 
 UP_WITHIN_S = 240.0
 """`up -d` waits for health checks and for containers that others depend on."""
@@ -81,6 +85,11 @@ def start(client: Any, request: Request) -> Found:
     images = images_of(file, project, request.project.images)
     said = _brought_up(client, request, project, images)
     return replace(_await_ready(client, request, known, said), passwords=known)
+
+
+def wants_a_proxy(project: Project) -> bool:
+    """Clients go through a proxy where there is one."""
+    return project.discovery in {None, Discovery.THROUGH_PROXY}
 
 
 def images_of(file: Path, project: Mapping[str, Any], images: Mapping[str, str]) -> dict[str, str]:
@@ -203,6 +212,8 @@ def _write(directory: Path, content: Mapping[str, Any]) -> Path:
 def _await_ready(client: Any, request: Request, known: Sequence[str], said: str) -> Found:
     last: list[str] = []
     ready: list[Found] = []
+    settled_by_s: list[float] = []
+    clock = RunClock()
 
     def is_ready() -> bool:
         there = discovery.members(client, request.name)
@@ -212,13 +223,23 @@ def _await_ready(client: Any, request: Request, known: Sequence[str], said: str)
         if last:
             return False
         try:
-            found = inventory(there, heard, sessions=request.project.sessions)
+            found = inventory(
+                there, heard, sessions=request.project.sessions, proxied=wants_a_proxy(request.project)
+            )
         except UsageError as problem:
             last[:] = [str(problem)]
             return False
         last[:] = [*_unfinished(there), *missing(found)]
         ready[:] = [found]
-        return not last
+        return not last and is_settled(found)
+
+    def is_settled(found: Found) -> bool:
+        """A proxy that leads nowhere to the end may be there for something else."""
+        if not wants_a_proxy(request.project) or not (waits := unsettled(found)):
+            return True
+        settled_by_s.append(clock.now_us() / 1e6 + PROXY_SETTLES_S)
+        last[:] = waits
+        return clock.now_us() / 1e6 >= settled_by_s[0]
 
     try:
         wait_until(is_ready, within_s=READY_WITHIN_S, waiting_for="the project", every_s=_LOOKS_EVERY_S)

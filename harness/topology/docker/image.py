@@ -218,7 +218,8 @@ def present(name: str) -> bool:
 def had(name: str, *, pull: bool = True) -> str | None:
     """See to it that this machine has an image of a user's project; returns why it has not. One of the kit's
     own is built, again if it is of an earlier kind."""
-    own = next((engine for engine, image in DEBIAN_IMAGES.items() if image.tag == name), None)
+    known = {**DEBIAN_IMAGES, PROXY: PROXY_IMAGE}
+    own = next((engine for engine, image in known.items() if image.tag == name), None)
     if own is not None and _can_build():
         build_image(own, again=not _is_current(name))
     if not _REFERENCE.fullmatch(name):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.model.inventory import PROXY_STATS_PORT
 from harness.model.proxy import ProxySpec
 from harness.model.records import Event
 from harness.model.seams import Address, Secrets, Source
@@ -63,7 +64,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, *answers: str | None) -> list[Event]:
         )
 
     monkeypatch.setattr(haproxy, "servers_soon", asked)
-    watch = ProxyWatch(context, "proxy-1")
+    watch = ProxyWatch(context, "proxy-1", PROXY_STATS_PORT)
 
     async def look() -> None:
         for _ in answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from harness.errors import UsageError
 from harness.model.seams import Address
 from harness.model.words import NodeRole, TopologyKind
 from harness.redis_wire import cluster
-from harness.topology.compose.found import Found, Member, Spoken, inventory, missing
+from harness.topology.compose.found import Found, Member, Spoken, inventory, missing, unsettled
 
 
 def member(name: str, last: int, **of: object) -> Member:
@@ -168,3 +169,57 @@ def test_a_cluster_that_is_not_whole_is_not_ready(rows: str, said: str) -> None:
     members = tuple(member(name, last) for last, name in enumerate("zyx", start=1))
     nodes = [in_cluster("z", 1, rows=rows), in_cluster("y", 2, rows=rows), in_cluster("x", 3, rows=rows)]
     assert any(said in one for one in missing(inventory(members, nodes)))
+
+
+def with_proxy(
+    reached: Mapping[int, frozenset[str]], *, proxied: bool = True, engine: str = "haproxy"
+) -> Found:
+    """`app` is a proxy before `a`, the primary, and `b`."""
+    proxy = Spoken(
+        name="app",
+        member="app",
+        pid=5,
+        role=NodeRole.PROXY,
+        address=Address("10.0.0.5", 80),
+        engine=engine,
+        reached=reached,
+    )
+    first, second = node("a", 1), follower("b", 2, "a")
+    nodes = [replace(first, run_id="run-a"), replace(second, run_id="run-b"), guard("s1", 3), guard("s2", 4)]
+    return inventory(MEMBERS, [*nodes, proxy], proxied=proxied)
+
+
+def test_clients_go_through_the_port_that_leads_to_the_primary_alone() -> None:
+    """Of several, not the one for readers."""
+    a, b = frozenset({"run-a"}), frozenset({"run-b"})
+    found = with_proxy({6380: b, 6381: a | b, 6382: a})
+    assert found.fronts == ("app",)
+    (proxy,) = [one for one in found.nodes if one.role is NodeRole.PROXY]
+    assert (proxy.name, proxy.port, proxy.stats_port) == ("app", 6382, None)
+    assert next(one for one in found.spoken if one.name == "app").address == Address("10.0.0.5", 6382)
+    assert missing(found) == ()
+
+
+def test_a_proxy_that_takes_turns_is_not_ready() -> None:
+    """Half of the writes would be READONLY."""
+    found = with_proxy({6379: frozenset({"run-a", "run-b"})})
+    assert missing(found) == ("app sends connections at port 6379 to b as well as to a, the primary",)
+
+
+@pytest.mark.parametrize(
+    ("reached", "proxied"), [({}, True), ({6379: {"run-b"}}, True), ({6379: {"run-a"}}, False)]
+)
+def test_a_proxy_that_is_not_for_these_clients_runs_along(
+    reached: dict[int, set[str]], proxied: bool
+) -> None:
+    """It leads elsewhere, or they do not want it."""
+    found = with_proxy({port: frozenset(nodes) for port, nodes in reached.items()}, proxied=proxied)
+    assert found.fronts == ()
+    assert found.nodes[-1].role is NodeRole.OTHER
+
+
+def test_a_proxy_of_tcp_is_waited_for() -> None:
+    """Its checks take seconds; a web server's proxy may never lead to a node."""
+    assert unsettled(with_proxy({})) == ("app leads to no node yet",)
+    assert unsettled(with_proxy({6379: frozenset({"run-a"})})) == ()
+    assert unsettled(with_proxy({}, engine="nginx")) == ()
