@@ -341,6 +341,10 @@ class ProjectBackend(Backend, Protocol):
 class OwnContainers(Protocol):
     """The optional power of a topology whose containers are a user's own."""
 
+    def named(self, node: str) -> Address:
+        """Where an application of the project would look for it: by name, if it has one."""
+        ...
+
     def state(self, node: str) -> NodeState: ...
 
     def restarts(self, node: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.clock import Clock
@@ -17,12 +17,13 @@ from harness.redis_wire.asynchronous import AsyncConnection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverContext:
-    """Shared by all observers of a run. Addresses are asked for once: a node keeps its own."""
+    """Shared by all observers of a run."""
 
     plan: Plan
     clock: Clock
     record: Recorder
     addresses: Mapping[str, Address]
+    """Live: a container that is made anew may have another one."""
     directory: Directory
     source: Source
     secrets: Secrets
@@ -36,7 +37,7 @@ class ObserverContext:
         """A connection to a node, opened when first needed; `source`: from elsewhere than the observer's
         own address."""
         login = kit_login(self.plan, node, self.secrets)
-        return AsyncConnection(self.addresses[node], source or self.source, secret=login)
+        return AsyncConnection(lambda: self.addresses[node], source or self.source, secret=login)
 
     def shard(self, node: str) -> int:
         """The node's shard now."""
@@ -46,12 +47,12 @@ class ObserverContext:
 def context_of(
     topology: Topology, record: Recorder, clock: Clock, shards: Mapping[str, int] | None = None
 ) -> ObserverContext:
-    """Ask a running topology for its addresses. Blocks, as every call of a topology may.
+    """What observers of a running topology share.
 
     `shards`: as in `ObserverContext`.
     """
     plan = topology.plan
-    addresses = {node.name: topology.address(node.name) for node in plan.nodes}
+    addresses = _Addresses(topology)
     return ObserverContext(
         plan=plan,
         clock=clock,
@@ -65,6 +66,23 @@ def context_of(
         service=topology.service,
         shards={} if shards is None else shards,
     )
+
+
+class _Addresses(Mapping[str, Address]):
+    """Where the nodes are now."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._names = tuple(node.name for node in topology.plan.nodes)
+        self._of = topology.address
+
+    def __getitem__(self, node: str) -> Address:
+        return self._of(node)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 async def every(period_s: float, act: Callable[[], Awaitable[object]]) -> None:

@@ -40,9 +40,12 @@ _TURN_S = 0.05
 class AsyncConnection:
     """One connection to one node, or the place for one."""
 
-    def __init__(self, address: Address, source: Source, *, secret: str | Login | None) -> None:
-        """`secret` None: do not authenticate."""
-        self._address = address
+    def __init__(
+        self, address: Address | Callable[[], Address], source: Source, *, secret: str | Login | None
+    ) -> None:
+        """`address`: asked again for each connection, where it may change. `secret` None: do not
+        authenticate."""
+        self._address = address if callable(address) else lambda: address
         self._source = source
         self._login = as_login(secret)
         self._renamed = self._login.renamed if self._login else NOT_RENAMED
@@ -113,7 +116,7 @@ class AsyncConnection:
             return self._stream
         self.close()
         certificates = self._login.certificates if self._login else None
-        stream = await _connected(self._address, self._source, certificates)
+        stream = await _connected(self._address(), self._source, certificates)
         self._stream = stream
         if self._login is not None and self._login.password:
             (reply,) = await stream.ask((self._login.auth(),))

@@ -20,7 +20,7 @@ from harness.model.credentials import client_login, sentinel_login
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
 from harness.model.records import Attempt, Connection, Step
-from harness.model.seams import Recorder, Topology
+from harness.model.seams import OwnContainers, Recorder, Topology
 from harness.model.words import NodePurpose, NodeRole, OperationKind
 from harness.objects.kind import ObjectKind
 from harness.redis_wire.keys import session_key, slot, witness_key
@@ -216,17 +216,18 @@ def _rules(plan: Plan, *, cluster: bool) -> Rules:
 def _surroundings(plan: Plan, topology: Topology, *, cluster: bool) -> Surroundings:
     nodes = [node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
     primary = next(node for node in nodes if node.role is NodeRole.PRIMARY)
+    address = topology.named if isinstance(topology, OwnContainers) else topology.address
     return Surroundings(
         profile=plan.scenario.deployment.client,
         login=client_login(plan, topology.secrets),
         sentinel_login=sentinel_login(plan, topology.secrets),
         service=topology.service,
-        primary=topology.address(primary.name),
-        replicas=tuple(topology.address(node.name) for node in nodes if node.role is NodeRole.REPLICA),
-        sentinels=tuple(topology.address(node.name) for node in plan.sentinels()),
-        seeds=tuple(topology.address(node.name) for node in nodes) if cluster else (),
+        primary=address(primary.name),
+        replicas=tuple(address(node.name) for node in nodes if node.role is NodeRole.REPLICA),
+        sentinels=tuple(address(node.name) for node in plan.sentinels()),
+        seeds=tuple(address(node.name) for node in nodes) if cluster else (),
         cluster=cluster,
-        proxies=tuple(topology.address(node.name) for node in plan.inventory.proxies),
+        proxies=tuple(address(node.name) for node in plan.inventory.proxies),
     )
 
 

@@ -21,11 +21,13 @@ import pytest
 
 from harness.topology.docker import backend as docker
 from harness.topology.docker import daemon
-from harness.topology.docker.image import DEBIAN_IMAGES, choose_image
+from harness.topology.docker.image import DEBIAN_IMAGES, PROXY_IMAGE, choose_image
 
 REASON = docker.unavailable()
 PROJECTS = Path(__file__).parent / "compose_projects"
 IMAGE = DEBIAN_IMAGES["redis-8.0"].tag
+IMAGES = {"redis:7-alpine": IMAGE, "haproxy:2.8-alpine": PROXY_IMAGE.tag}
+"""What the projects name -> what this machine can build."""
 ALL = os.environ.get("COMPOSE_PROJECTS") == "all"
 ALWAYS = {"hostnames"}
 
@@ -35,7 +37,10 @@ pytestmark = [pytest.mark.docker, pytest.mark.skipif(REASON is not None, reason=
 def kit(*words: str, out: Path) -> subprocess.CompletedProcess[str]:
     """`failover-kit run` on a project; the images that it names are replaced."""
     command = [sys.executable, "-m", "failover_kit", "run", *words, "--out", str(out), "--seed", "1"]
-    command += ["--image", f"redis:7-alpine={IMAGE}"]
+    file = Path(words[words.index("--compose") + 1]).read_text(encoding="utf-8")
+    command += [
+        word for named, own in IMAGES.items() if named in file for word in ("--image", f"{named}={own}")
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 

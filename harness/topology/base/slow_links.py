@@ -38,24 +38,24 @@ def why_not() -> str:
 class SlowLinks:
     """The lines of one run, by fault."""
 
-    def __init__(self, namespace: Callable[[str], Namespace], hosts: Mapping[str, str]) -> None:
-        """`namespace` opens that of a node that runs; `hosts`: its address."""
+    def __init__(self, namespace: Callable[[str], Namespace], host: Callable[[str], str]) -> None:
+        """`namespace` opens that of a node that runs; `host`: where it is now."""
         self._namespace = namespace
-        self._hosts = hosts
+        self._host = host
         self._lines: dict[int, list[_Line]] = {}
 
     def add(self, wanted: Mapping[str, Sequence[Packets]], quality: Quality, *, by: int) -> None:
         """A line in each of these namespaces, for these packets."""
         for place, packets in wanted.items():
-            line = _Line(place, self._hosts[place], packets, quality, by)
+            line = _Line(place, packets, quality, by)
             self._lines.setdefault(by, []).append(line)
-            line.start(self._namespace(place))
+            line.start(self._namespace(place), self._host(place))
 
     def restore(self, place: str) -> None:
         """Set the lines of a node anew whose namespace is another one than before."""
         for line in [line for lines in self._lines.values() for line in lines if line.place == place]:
             line.end()
-            line.start(self._namespace(place))
+            line.start(self._namespace(place), self._host(place))
 
     def proof(self, *, by: int) -> str:
         """Once every line has carried something.
@@ -89,10 +89,9 @@ class SlowLinks:
 
 
 class _Line:
-    def __init__(self, place: str, own: str, packets: Sequence[Packets], quality: Quality, by: int) -> None:
+    def __init__(self, place: str, packets: Sequence[Packets], quality: Quality, by: int) -> None:
         self.place = place
         self.quality = quality
-        self._own = own
         self._packets = packets
         self._number = by
         self._name = f"slow{by}"
@@ -101,11 +100,11 @@ class _Line:
         self._child: subprocess.Popen[str] | None = None
         self._undone: list[Callable[[], None]] = []
 
-    def start(self, namespace: Namespace) -> None:
-        """In a namespace that it closes itself at the end."""
+    def start(self, namespace: Namespace, own: str) -> None:
+        """In a namespace that it closes itself at the end. `own`: the node's address there."""
         self._namespace = namespace
         said = msgspec.json.encode(self.quality).decode()
-        words = command(slow_line.__name__, self._name, self._own, said, str(self._number))
+        words = command(slow_line.__name__, self._name, own, said, str(self._number))
         self._child = namespace.run(lambda: _started(words))
         if self._says() != "up":
             assert self._child.stderr is not None

@@ -90,6 +90,11 @@ class Found:
         name = spoken.member if spoken else node
         return next(member for member in self.members if member.name == name)
 
+    def with_member(self, member: Member) -> Found:
+        """The same with a container as it is now."""
+        members = tuple(member if one.name == member.name else one for one in self.members)
+        return replace(self, members=members)
+
     def node_at(self, host: str, port: int) -> str | None:
         return node_at(self.members, self.spoken, host, port)
 

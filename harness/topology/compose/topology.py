@@ -134,10 +134,17 @@ class ProjectTopology(DockerTopology):
     def node_at(self, host: str, port: int) -> str | None:
         return self._found.node_at(host, port)
 
+    def named(self, node: str) -> Address:
+        member, at = self._found.member_of(node), self._addresses[node]
+        return replace(at, host=member.service) if member.service in member.names else at
+
     def state(self, node: str) -> NodeState:
         container = self._inspected(node)
         found = container.attrs["State"]
         running = bool(found["Running"]) and not found.get("Restarting")
+        here = discovery.addresses_of(container)
+        if running and here and self._addresses[node].host not in here:  # its restart policy started it
+            self._note_where_it_is(node)
         return NodeState(
             running=running,
             paused=bool(found["Paused"]),
@@ -172,18 +179,25 @@ class ProjectTopology(DockerTopology):
         self._returned(node)
 
     def _returned(self, node: str) -> None:
-        """A container that runs again: where it was before, cut off as it was before, and answering."""
-        before = self._addresses[node].host
-        after = discovery.addresses_of(self._inspected(node))
-        if after and before not in after:
-            raise EnvironmentFailure(
-                f"{node}: expected it at {before} again, found it at {', '.join(after)}; give its service a "
-                "static address, so that it can be told where it is"
-            )
-        self.links.restore(node)
+        """A container that runs again, perhaps elsewhere: cut off as it was before, and answering."""
+        before = self._addresses[node]
+        self._note_where_it_is(node)
+        self.links.restore(node, moved=self._addresses[node] != before)
         if self.plan.node(node).role in _ALONG:
             return
         self._until_it_answers(node)
+
+    def _note_where_it_is(self, node: str) -> None:
+        """Only a static address is one for ever."""
+        gone = self._found.member_of(node)
+        here = next(one for one in discovery.members(self._client, self.project) if one.name == gone.name)
+        self._found = self._found.with_member(here)
+        for name in self._addresses:
+            if self._found.member_of(name) is here:
+                self._containers[name] = here.container
+                host, port = self._addresses[name].host, self._addresses[name].port
+                if here.addresses and host not in here.addresses:
+                    self._addresses[name] = Address(here.addresses[0], port)
 
     # -- What only a user's own containers can have done to them
 
@@ -219,8 +233,6 @@ class ProjectTopology(DockerTopology):
             file, "up", "--detach", "--no-build", "--no-deps", "--no-recreate", member.service,
             project=self.project, environment=environment,
         )  # fmt: skip
-        made = next(one for one in discovery.members(self._client, self.project) if one.name == member.name)
-        self._containers[node] = made.container
         self._returned(node)
 
     def silence_names(self, nodes: Sequence[str]) -> str:

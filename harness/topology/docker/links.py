@@ -115,7 +115,7 @@ class Links:
         self._look = look
         self._listening = listening or {}
         self._lock = threading.RLock()
-        self._slow = SlowLinks(self._namespace, {name: at.host for name, at in addresses.items()})
+        self._slow = SlowLinks(self._namespace, lambda node: self._addresses[node].host)
         self.cuts = Cuts()
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
@@ -145,14 +145,14 @@ class Links:
             self._set_rules(self._live(lifted), self.cuts.all() - lifted)
             self.cuts.lift(by=by)  # Last, so that a mend that failed can be repeated.
 
-    def restore(self, node: str) -> None:
-        """Set the rules of a node that was started again, if it is cut from anything, and its slow lines."""
+    def restore(self, node: str, *, moved: bool = False) -> None:
+        """Set the rules of a node that was started again, if it is cut from anything, and its slow lines.
+        `moved`: it has another address now, so those of the others are other ones too."""
         with self._lock:
             self._slow.restore(node)
             cuts = self.cuts.all()
-            container = self._look(node) if any(node in flow.ends for flow in cuts) else None
-            if container is not None:
-                self._set_rules({node: container}, cuts)
+            live = self._live(flow for flow in cuts if node in flow.ends)
+            self._set_rules(live if moved else {name: live[name] for name in live.keys() & {node}}, cuts)
 
     def close(self) -> None:
         """End what carries packets. Rules end with their containers."""

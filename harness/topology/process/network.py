@@ -90,7 +90,7 @@ class Network:
         self._namespaces = dict(namespaces)
         self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
         self._cuts = Cuts(cuts)
-        self._slow = SlowLinks(self._again, self._hosts)
+        self._slow = SlowLinks(self._again, self._hosts.__getitem__)
         self._reservation: socket.socket | None = None
         self.subnet = subnet
         self.addresses: Mapping[str, Address] = MappingProxyType(

@@ -223,3 +223,11 @@ def test_a_proxy_of_tcp_is_waited_for() -> None:
     assert unsettled(with_proxy({})) == ("app leads to no node yet",)
     assert unsettled(with_proxy({6379: frozenset({"run-a"})})) == ()
     assert unsettled(with_proxy({}, engine="nginx")) == ()
+
+
+def test_a_container_that_was_made_again_is_found_where_it_is() -> None:
+    """By its new address and its old names, and no more by the old address."""
+    found = guarded().with_member(member("b", 9))
+    assert found.node_at("10.0.0.9", 6379) == "b"
+    assert found.node_at("b-alias", 6379) == "b"
+    assert found.node_at("10.0.0.2", 6379) is None
