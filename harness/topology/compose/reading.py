@@ -14,13 +14,14 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentFailure, UsageError
-from harness.topology.compose.adopted import mounted, own_names, texts
+from harness.topology.compose.adopted import mounted, own_names, subnets, texts
 from harness.topology.compose.copies import texts as texts_of_files
-from harness.topology.compose.refusals import leads_out, refusals
+from harness.topology.compose.refusals import announced, leads_out, refusals
 
 _READ_WITHIN_S = 30.0
 _UNSET = re.compile(r'The \\"(?P<name>[^"\\]+)\\" variable is not set')
@@ -76,6 +77,13 @@ def _leading_out(project: Mapping[str, Any]) -> list[str]:
         for text in texts(service)
         for host in leads_out(text, inside)
     ]
+    found += [
+        f"service {name}: {_announces(host)}"
+        for name, service in project.get("services", {}).items()
+        for text in texts(service)
+        for host in announced(text, inside)
+        if not _is_in(host, subnets(project))
+    ]
     if not project.get("services"):
         return found
     for file, text in texts_of_files(mounted(project)).items():
@@ -84,4 +92,24 @@ def _leading_out(project: Mapping[str, Any]) -> list[str]:
                 f"{file}: follows or watches {host}, which is not part of the project"
                 for host in leads_out(text, inside)
             ]
+            found += [
+                f"{file}: {_announces(host)}"
+                for host in announced(text, inside)
+                if not _is_in(host, subnets(project))
+            ]
     return list(dict.fromkeys(found))
+
+
+def _announces(host: str) -> str:
+    return (
+        f"announces its node as {host}, which is no name or address of the project: clients and sentinels of "
+        "the run would be sent to the original; announce the service's name or a static address"
+    )
+
+
+def _is_in(host: str, networks: Mapping[str, IPv4Network]) -> bool:
+    try:
+        address = IPv4Address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks.values())

@@ -11,7 +11,7 @@ something.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -117,6 +117,8 @@ def _of_volume(volume: Mapping[str, Any]) -> Iterator[str]:
 _FOLLOWS = re.compile(r"(?:replicaof|slaveof)[\s\"']+([^\s\"']+)[\s\"']+(\d+)\b", re.IGNORECASE)
 _WATCHES = re.compile(r"sentinel\s+monitor\s+\S+\s+([^\s\"']+)\s+(\d+)\b", re.IGNORECASE)
 
+_ANNOUNCES = re.compile(r"\bannounce-ip[\s\"']+([^\s\"']+)", re.IGNORECASE)
+
 
 def leads_out(text: str, inside: frozenset[str]) -> tuple[str, ...]:
     """Hosts that a command or a configuration follows or watches and that are none of the project's.
@@ -124,8 +126,18 @@ def leads_out(text: str, inside: frozenset[str]) -> tuple[str, ...]:
     `inside`: names and addresses of its own. A host that a shell or Compose fills in is left to what the
     nodes say once they run.
     """
+    return _elsewhere((_FOLLOWS, _WATCHES), text, inside)
+
+
+def announced(text: str, inside: frozenset[str]) -> tuple[str, ...]:
+    """Hosts as which a command or a configuration announces its node, and that are none of the project's:
+    whoever asks is sent to the original there."""
+    return _elsewhere((_ANNOUNCES,), text, inside)
+
+
+def _elsewhere(patterns: Sequence[re.Pattern[str]], text: str, inside: frozenset[str]) -> tuple[str, ...]:
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    hosts = [found[1] for pattern in (_FOLLOWS, _WATCHES) for found in pattern.finditer(lines)]
+    hosts = [found[1] for pattern in patterns for found in pattern.finditer(lines)]
     return tuple(
         dict.fromkeys(
             host

@@ -37,6 +37,9 @@ from harness.topology.docker.image import had
 READY_WITHIN_S = 60.0
 """15 s are usual: `repl-diskless-sync-delay` is 5 s, and a sentinel looks for replicas every 10 s."""
 
+STARTS_BY_S = 25.0
+"""By then a container that starts a server later than at once has done so."""
+
 PROXY_SETTLES_S = 10.0
 """Checks come every 1-3 s, and several must succeed."""
 
@@ -79,12 +82,22 @@ def start(client: Any, request: Request) -> Found:
     """
     file = Path(request.project.file)
     project = reading.read(file)
+    check_sessions(request.project, project)
     known = passwords.candidates(
         project["services"].values(), copies.texts(adopted.mounted(project)).values()
     )
     images = images_of(file, project, request.project.images)
     said = _brought_up(client, request, project, images)
     return replace(_await_ready(client, request, known, said), passwords=known)
+
+
+def check_sessions(own: Project, project: Mapping[str, Any]) -> None:
+    services = project["services"]
+    if own.sessions and own.sessions not in services and own.sessions.rpartition("-")[0] not in services:
+        raise UsageError(
+            f"{own.file}: sessions: expected a service of the project ({', '.join(sorted(services))}), found "
+            f"{own.sessions!r}"
+        )
 
 
 def wants_a_proxy(project: Project) -> bool:
@@ -228,6 +241,8 @@ def _await_ready(client: Any, request: Request, known: Sequence[str], said: str)
             )
         except UsageError as problem:
             last[:] = [str(problem)]
+            if not any(one.role.holds_data for one in heard) and clock.now_us() / 1e6 > STARTS_BY_S:
+                raise UsageError(f"{request.project.file}: {problem}") from problem
             return False
         last[:] = [*_unfinished(there), *missing(found)]
         ready[:] = [found]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.topology.compose.refusals import leads_out, refusals
+from harness.topology.compose.refusals import announced, leads_out, refusals
 
 
 def project(service: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -91,3 +91,17 @@ def test_a_project_without_a_service_is_refused() -> None:
 def test_following_or_watching_somebody_else_is_noticed(text: str, hosts: tuple[str, ...]) -> None:
     """A node that follows another system would copy its data, a sentinel could fail it over."""
     assert leads_out(text, frozenset({"redis-1"})) == hosts
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("redis-server --replica-announce-ip 192.168.1.5 --replica-announce-port 6380", ("192.168.1.5",)),
+        ("sentinel announce-ip shop.example.org\ncluster-announce-ip 'redis-1'\n", ("shop.example.org",)),
+        ("# replica-announce-ip 192.168.1.5\nslave-announce-ip 10.0.0.2\n", ()),
+        ("sh -c 'redis-server --cluster-announce-ip $HOST'", ()),
+    ],
+)
+def test_a_node_that_announces_another_address_is_found(text: str, hosts: tuple[str, ...]) -> None:
+    """Sentinels and clients of the run would go to the original there."""
+    assert announced(text, frozenset({"redis-1", "10.0.0.2"})) == hosts
