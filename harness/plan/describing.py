@@ -106,6 +106,7 @@ def _deployment(plan: Plan) -> Iterator[str]:
     )
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node)}"
+    yield from _who_decides(plan)
     if topology.tls:
         yield "    TLS        every connection; certificates are made at the start"
     if topology.proxy:
@@ -117,6 +118,22 @@ def _deployment(plan: Plan) -> Iterator[str]:
     if any(one.decides for one in topology.everything_left_out):
         yield "    The verdict will be INCONCLUSIVE at best."
         yield "    To test the deployment without such a directive, remove its line."
+
+
+def _who_decides(plan: Plan) -> Iterator[str]:
+    """The times and counts by which a primary is taken for dead and replaced."""
+    topology = plan.scenario.deployment.topology
+    if plan.inventory.clustered:
+        required = "required" if topology.require_full_coverage else "not required"
+        yield (
+            f"    cluster    node-timeout {topology.node_timeout_s:g} s, validity factor "
+            f"{topology.validity_factor}, full coverage {required}"
+        )
+    elif plan.inventory.sentinels:
+        yield (
+            f"    sentinels  quorum {topology.effective_quorum} of {topology.sentinels}, down-after "
+            f"{topology.down_after_s:g} s, failover-timeout {topology.failover_timeout_s:g} s"
+        )
 
 
 def _node(node: NodePlan) -> str:

@@ -26,6 +26,7 @@ from harness.scenario.user_files import (
     HAPROXY_CFG,
     REDIS_CONF,
     SENTINEL_CONF,
+    SERVERS_OWN_KEYS,
     SERVICE_NAME,
     USERS_ACL,
     read_proxy,
@@ -274,7 +275,7 @@ def read_deployment(
     timing = values.get("timing", "fast")
     below = f"{path}." if path else ""
     topology = _read_topology(
-        values.get("topology"), f"{below}topology", TIMING[timing], values.get("engine"), problems
+        values.get("topology"), f"{below}topology", values.get("timing"), values.get("engine"), problems
     )
     client = _read_client(values.get("client"), f"{below}client", topology, problems)
     return Deployment(
@@ -287,8 +288,9 @@ def read_deployment(
 
 
 def _read_topology(
-    node: tree.Node | None, path: str, timing: Mapping[str, float], engine: str | None, problems: Problems
+    node: tree.Node | None, path: str, timing: str | None, engine: str | None, problems: Problems
 ) -> TopologySpec:
+    """`timing`: the profile that the deployment names, if any; it fills what files leave open."""
     if node is None:
         return TopologySpec(kind=TopologyKind.SINGLE)
     kind = _kind_of(node)
@@ -301,7 +303,8 @@ def _read_topology(
     for one in (place for found in tables.values() for place in found.written):
         one.check(engine, problems)
     values |= {name: found.used for name, found in tables.items()}
-    files = read_user_files({key: values.pop(key) for key in _FILES if key in values}, node, path, problems)
+    named = {key: values.pop(key) for key in _FILES if key in values}
+    files = read_user_files(named, node, path, problems)
     for one in files.written:
         one.check(engine, problems)
     for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
@@ -313,7 +316,8 @@ def _read_topology(
     left_out = tuple(_with_tls(left_out)) if values["tls"] else left_out
     own, hosts = values.pop(NODES.key, None), values.pop(HOSTS.key, None)
     values |= proxy
-    given = {**_shape(kind), **timing, **files.keys, **values}
+    servers_own = {} if timing else _where_files_are_silent(kind, named)
+    given = {**_shape(kind), **TIMING[timing or "fast"], **servers_own, **files.keys, **values}
     spec = TopologySpec(**given, left_out=left_out)
     if own is not None:
         table = read_nodes(own, f"{path}.{NODES.key}", of_topology(spec), engine, problems)
@@ -343,6 +347,15 @@ def _with_tls(left_out: Iterable[LeftOut]) -> Iterator[LeftOut]:
             yield replace(one, why="certificates are made for every run", decides=False)
         elif one.name not in {"tls-port", "tls-replication", "tls-cluster"}:
             yield one
+
+
+def _where_files_are_silent(kind: TopologyKind, files: Iterable[str]) -> dict[str, Any]:
+    """What a server does by itself; a redis.conf says times of clusters only."""
+    found: dict[str, Any] = {}
+    for file in files:
+        if file == SENTINEL_CONF.key or kind is TopologyKind.CLUSTER:
+            found |= SERVERS_OWN_KEYS.get(file, {})
+    return found
 
 
 _FILES = (REDIS_CONF.key, SENTINEL_CONF.key, USERS_ACL.key)

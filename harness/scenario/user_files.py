@@ -62,6 +62,17 @@ _SERVERS_OWN: Mapping[str, Lines] = {
 }
 """What a server does where its file is silent, and the kit's own files say something else."""
 
+SERVERS_OWN_KEYS: Mapping[str, Mapping[str, Any]] = {
+    REDIS_CONF.key: {
+        "node_timeout_s": 15.0,
+        "validity_factor": 10,
+        "require_full_coverage": True,
+        "allow_reads_when_down": False,
+    },
+    SENTINEL_CONF.key: {"down_after_s": 30.0, "failover_timeout_s": 180.0, "parallel_syncs": 1},
+}
+"""The same of what a topology has keys for: a sentinel.conf without a time has a server's 30 s."""
+
 _OF_A_PLACE = frozenset(
     {
         "replicaof", "sentinel monitor", "sentinel known-replica", "sentinel known-slave",

@@ -127,6 +127,7 @@ def test_sentinels_that_know_the_new_name_promote_somebody(kit: Kit) -> None:
     kit.write(
         "sentinel.conf",
         "sentinel monitor mymaster 10.1.2.3 6379 2\nsentinel auth-pass mymaster hunter2\n"
+        "sentinel down-after-milliseconds mymaster 1300\nsentinel failover-timeout mymaster 6000\n"
         "sentinel rename-command mymaster CONFIG ADMINCONFIG\n",
     )
     kit.write("ours.yaml", deployment("redis_conf: ./redis.conf, sentinel_conf: ./sentinel.conf"))

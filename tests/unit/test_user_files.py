@@ -312,3 +312,34 @@ def test_what_cannot_be_honoured_is_listed_and_decides(tmp_path: Path) -> None:
     assert "aclfile" not in [
         one.name for one in deployment(tmp_path, redis=text, users=USERS).topology.left_out
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "timing", "down_after_s", "failover_timeout_s"),
+    [
+        ("sentinel monitor m 1.2.3.4 6379 2\n", "", 30.0, 180.0),
+        ("sentinel monitor m 1.2.3.4 6379 2\nsentinel failover-timeout m 9000\n", "", 30.0, 9.0),
+        ("sentinel monitor m 1.2.3.4 6379 2\nsentinel failover-timeout m 9000\n", "fast", 1.2, 9.0),
+        ("sentinel monitor m 1.2.3.4 6379 2\n", "production", 5.0, 60.0),
+    ],
+)
+def test_a_sentinel_conf_that_is_silent_has_the_servers_times(
+    tmp_path: Path, text: str, timing: str, down_after_s: float, failover_timeout_s: float
+) -> None:
+    """As on the user's machine, unless the deployment names a profile."""
+    (tmp_path / "s.conf").write_text(text)
+    named = f"timing: {timing}\n" if timing else ""
+    file = tmp_path / "ours.yaml"
+    file.write_text(f"deployment: 1\n{named}topology: {{kind: sentinel, sentinel_conf: s.conf}}\n")
+    topology = load_deployment(file).topology
+    assert (topology.down_after_s, topology.failover_timeout_s) == (down_after_s, failover_timeout_s)
+
+
+@pytest.mark.parametrize(("kind", "node_timeout_s"), [("cluster", 15.0), ("sentinel", 2.0)])
+def test_a_redis_conf_of_a_cluster_has_the_servers_times(
+    tmp_path: Path, kind: str, node_timeout_s: float
+) -> None:
+    """And its slots must all be covered, as they must on the user's machine."""
+    given = deployment(tmp_path, f"kind: {kind}", redis="appendonly yes\n").topology
+    assert given.node_timeout_s == node_timeout_s
+    assert given.require_full_coverage is (kind == "cluster")

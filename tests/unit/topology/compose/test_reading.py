@@ -40,7 +40,7 @@ def test_an_announced_address_must_be_the_projects_own(read: Any, tmp_path: Path
     inside = {"networks": {"back": {"ipam": {"config": [{"subnet": "172.30.0.0/24"}]}}}}
     for host in ("172.30.0.9", "redis"):
         assert read({**service(f"redis-server --replica-announce-ip {host}"), **inside})
-    with pytest.raises(UsageError, match="service redis: announces its node as 10[.]1[.]2[.]3"):
+    with pytest.raises(UsageError, match=r"service redis: announces its node as 10\.1\.2\.3"):
         read(service("redis-server --replica-announce-ip 10.1.2.3"))
     conf = tmp_path / "redis.conf"
     conf.write_text("cluster-announce-ip shop.example.org\n")
@@ -51,7 +51,7 @@ def test_an_announced_address_must_be_the_projects_own(read: Any, tmp_path: Path
 
 def test_a_primary_outside_is_refused(read: Any) -> None:
     """Its data would be another system's."""
-    with pytest.raises(UsageError, match="service redis: follows or watches db[.]example[.]org"):
+    with pytest.raises(UsageError, match=r"follows or watches db\.example\.org"):
         read(service("redis-server --replicaof db.example.org 6379"))
 
 
