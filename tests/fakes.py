@@ -408,7 +408,7 @@ class FakeTopology:
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         only = "".join(f" {one}" for one in (rule.way, rule.port) if one not in {Way.BOTH, LinkPort.ALL})
-        act = "cut" if rule.quality is None else "slow"
+        act = "cut" if rule.quality is None else "refuse" if rule.quality.rejects else "slow"
         self._does(act, f"{' '.join(rule.left)} | {' '.join(rule.right)}{only}")
         self.cuts.add(by)
         return "packets dropped"

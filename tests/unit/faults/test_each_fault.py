@@ -23,7 +23,7 @@ from harness.model.deployment import Project
 from harness.model.inventory import NodePlan
 from harness.model.links import Quality
 from harness.model.plan import Plan
-from harness.model.seams import Effect, Fault, Forgetful, Lasting, Machine, NodeState
+from harness.model.seams import Address, Effect, Fault, Forgetful, Lasting, Machine, NodeState
 from harness.model.words import BackendKind, NodeRole, TopologyKind, Trait
 from harness.redis_wire.protocol import NoAnswer
 from tests.fakes import FakeWorld, fake_world, make_plan, step
@@ -397,6 +397,8 @@ def test_cut_takes_a_group_from_the_target(worlds: Worlds, options: dict[str, st
     assert world.topology.did == [f"cut {expected}"]
     assert effect.targets == ("redis-1",)
     assert "packets dropped" in effect.proof
+    inject(world, "cut", options={**options, "by": "reject"})
+    assert world.topology.did[1:] == [f"refuse {expected}"]
     assert FAULTS["cut"].holds(effect, world.scene)  # type: ignore[attr-defined]
 
 
@@ -487,6 +489,15 @@ def test_slow_is_skipped_where_links_can_only_be_cut() -> None:
     asked = step("slow", options={"delay": 0.2})
     assert "no device here" in str(FAULTS["slow"].fits(asked, make_plan(), machine))
     assert FAULTS["slow"].fits(asked, make_plan(), MACHINE) is None
+
+
+def test_cut_that_rejects_needs_what_slow_needs() -> None:
+    """One that drops does not."""
+    machine = replace(MACHINE, why_no_slow_links="no device here")
+    asked = step("cut", options={"by": "reject"})
+    assert "no device here" in str(FAULTS["cut"].fits(asked, make_plan(), machine))
+    assert FAULTS["cut"].fits(asked, make_plan(), MACHINE) is None
+    assert FAULTS["cut"].fits(step("cut", options={"by": "drop"}), make_plan(), machine) is None
 
 
 def test_slow_that_fails_leaves_nothing_slow(worlds: Worlds) -> None:
@@ -960,8 +971,11 @@ class OwnContainers:
         for node in world.topology.nodes.values():  # whose first letters differ after each start
             run_id = property(lambda self: f"r{self.generation}" * 9)
             node.__class__ = type("Renamed", (type(node),), {"run_id": run_id})
-        for name in ("restarts", "crash", "remove", "make_again", "silence_names", "answer_names"):
+        for name in ("named", "restarts", "crash", "remove", "make_again", "silence_names", "answer_names"):
             setattr(world.topology, name, getattr(self, name))
+
+    def named(self, node: str) -> Address:
+        return Address(node, 6379)
 
     def restarts(self, node: str) -> bool:
         return self.policy
