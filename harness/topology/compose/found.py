@@ -6,6 +6,7 @@ themselves, who belongs together is what sentinels and the cluster say. Everythi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -139,11 +140,20 @@ def inventory(
         members=tuple(members),
         spoken=tuple(fronts.get(one.name, one) for one in spoken),
         kind=kind,
-        nodes=(*nodes, *_along(members, spoken, nodes)),
+        nodes=(*_on_hosts(nodes, spoken), *_along(members, spoken, nodes)),
         fronts=tuple(fronts),
         service=watched[0]["name"] if watched else "",
         settings={**counts, **_times(watched)},
     )
+
+
+def _on_hosts(nodes: Sequence[NodePlan], spoken: Sequence[Spoken]) -> Iterator[NodePlan]:
+    """Nodes in one container share its fate: it is their host."""
+    member_of = {one.name: one.member for one in spoken}
+    several = Counter(member_of[node.name] for node in nodes)
+    for node in nodes:
+        member = member_of[node.name]
+        yield replace(node, host=member) if several[member] > 1 else node
 
 
 def _fronts(spoken: Sequence[Spoken], primary: Spoken) -> Iterator[Spoken]:

@@ -231,3 +231,12 @@ def test_a_container_that_was_made_again_is_found_where_it_is() -> None:
     assert found.node_at("10.0.0.9", 6379) == "b"
     assert found.node_at("b-alias", 6379) == "b"
     assert found.node_at("10.0.0.2", 6379) is None
+
+
+def test_nodes_in_one_container_are_on_one_host() -> None:
+    """It is lost with all of them; nobody else shares one."""
+    inside = replace(guard("s1", 1), name="a-sentinel", member="a")
+    nodes = (node("a", 1), follower("b", 2, "a"), inside, guard("s2", 4))
+    found = inventory(MEMBERS, nodes)
+    hosts = {one.name: one.host for one in found.nodes if one.role is not NodeRole.OTHER}
+    assert hosts == {"a": "a", "a-sentinel": "a", "b": "", "s2": ""}
