@@ -321,7 +321,7 @@ def _refused(attempts: Mapping[socket.socket, tuple[str, str, int]]) -> str:
     waiting = dict(attempts)
     ready: list[socket.socket]
     while waiting and clock.now_us() / 1e6 < _REFUSED_WITHIN_S:
-        ready, _, _ = select.select([], list(waiting), [], _POLL_MS / 1000)
+        _, ready, _ = select.select([], list(waiting), [], _POLL_MS / 1000)
         for attempt in ready:
             source, target, _ = waiting.pop(attempt)
             if attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != errno.ECONNREFUSED:
