@@ -225,7 +225,7 @@ class Network:
             if not quality.rejects:
                 return proof
             ends = {(flow.source, flow.target) for flow in wanted}
-            return f"{proof}; {_refused({one: way for one, way in across.items() if way[:2] in ends})}"
+            return f"{proof}; {refused({one: way for one, way in across.items() if way[:2] in ends})}"
 
     def _places(self, flow: Flow) -> list[tuple[str, Packets]]:
         """(node, packets) to be dropped there: where a flow arrives or, if that is no node, where it leaves.
@@ -315,7 +315,7 @@ def _answered(attempts: Sequence[socket.socket], *, at_least: set[socket.socket]
     return answered
 
 
-def _refused(attempts: Mapping[socket.socket, tuple[str, str, int]]) -> str:
+def refused(attempts: Mapping[socket.socket, tuple[str, str, int]]) -> str:
     """The proof that each attempt was refused at once."""
     clock = RunClock()
     waiting = dict(attempts)

@@ -12,7 +12,7 @@ from harness.model.links import LinkRule
 from harness.topology.base.routes import occupied
 from harness.topology.process import loopback
 from harness.topology.process.loopback import Loopback
-from harness.topology.process.network import POOLS, free_subnets, hosts
+from harness.topology.process.network import POOLS, free_subnets, hosts, refused
 from tests.builders_topology import process_plan
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -88,3 +88,26 @@ def test_loopback_cannot_cut() -> None:
     with pytest.raises(NoEffect, match="as root"):
         run.apply(LinkRule(["redis-1"], ["web-1"]), by=1)
     run.mend(by=1)
+
+
+def attempt_at(port: int) -> socket.socket:
+    found = socket.socket()
+    found.setblocking(False)
+    found.connect_ex(("127.0.0.1", port))
+    return found
+
+
+def test_a_refusal_is_proved_by_who_is_refused() -> None:
+    """Whoever is connected was not; each attempt is told by its ends."""
+    with socket.socket() as listening, socket.socket() as closed:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        closed.bind(("127.0.0.1", 0))
+        way = ("web-1", "redis-1", 6379)
+        with attempt_at(closed.getsockname()[1]) as one:
+            assert refused({one: way}) == "1 connections tried, all refused"
+        with (
+            attempt_at(listening.getsockname()[1]) as one,
+            pytest.raises(NoEffect, match="expected web-1 -> redis-1 to be refused"),
+        ):
+            refused({one: way})
