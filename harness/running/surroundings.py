@@ -53,16 +53,18 @@ def refuse_tls(plan: Plan, verb: str) -> None:
 def variables(topology: Topology) -> dict[str, str]:
     """Name -> value.
 
-    `REDIS_URL` leads to the node that is primary at the start. A client that is to follow a failover goes by
-    `REDIS_SENTINELS` and `REDIS_SERVICE`, or by `REDIS_CLUSTER_NODES`.
+    `REDIS_URL` leads to the first proxy or, where there is none, to the node that is primary at the start. A
+    client that is to follow a failover by itself goes by `REDIS_SENTINELS` and `REDIS_SERVICE`, or by
+    `REDIS_CLUSTER_NODES`.
     """
     plan = topology.plan
     login = client_login(plan, topology.secrets)
     sessions = [node for node in plan.data_nodes() if node.purpose is NodePurpose.SESSIONS]
     primary = next(node for node in sessions if node.role is NodeRole.PRIMARY)
-    address = topology.address(primary.name)
+    entry = next((node.name for node in plan.inventory.proxies), primary.name)
+    address = topology.address(entry)
     found = {
-        "REDIS_URL": _url(topology, primary.name),
+        "REDIS_URL": _url(topology, entry),
         "REDIS_HOST": address.host,
         "REDIS_PORT": str(address.port),
         "REDIS_PASSWORD": login.password,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.errors import UsageError
+from harness.model.proxy import ProxySpec
 from harness.model.words import TopologyKind
 from harness.running.surroundings import NAMES, filled, inherited, mapped, variables
 from tests.builders_topology import process_plan
@@ -34,6 +35,17 @@ def test_every_topology_has_a_primary_to_begin_with(topology: FakeTopology) -> N
     assert known["REDIS_URL"] == f"redis://:{topology.secrets.redis}@{_at(topology, 'redis-1')}/0"
     assert f"{known['REDIS_HOST']}:{known['REDIS_PORT']}" == _at(topology, "redis-1")
     assert known["REDIS_PASSWORD"] == topology.secrets.redis
+
+
+def test_behind_a_proxy_everybody_goes_there() -> None:
+    """The nodes' own password is asked for behind it."""
+    topology = FakeTopology(process_plan("sentinel", proxy=ProxySpec()))
+    try:
+        known = variables(topology)
+        assert known["REDIS_URL"] == f"redis://:{topology.secrets.redis}@{_at(topology, 'proxy-1')}/0"
+        assert f"{known['REDIS_HOST']}:{known['REDIS_PORT']}" == _at(topology, "proxy-1")
+    finally:
+        topology.close()
 
 
 @pytest.mark.parametrize("topology", [TopologyKind.SENTINEL], indirect=True)
