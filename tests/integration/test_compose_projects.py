@@ -107,6 +107,30 @@ def test_sentinels_that_cannot_resolve_a_name_are_told_by_their_log(tmp_path: Pa
     assert not [name for name in ours() if "survey" in name and "hostnames" in name]
 
 
+def test_an_image_that_cannot_be_had_starts_nothing(tmp_path: Path) -> None:
+    """The service, the image, why, and what to do."""
+    file = tmp_path / "docker-compose.yml"
+    file.write_text("services:\n  redis: {image: 'localhost:1/nobody/redis:7'}\n")
+    done = kit("--compose", str(file), "sentinel/01", out=tmp_path / "runs")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "service redis: expected to have or to pull image localhost:1/nobody/redis:7" in done.stderr
+    assert "--image localhost:1/nobody/redis:7=IMAGE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not ALL, reason="make compose-projects")
+def test_a_node_that_is_not_redis_after_all_is_said_with_what_there_is(tmp_path: Path) -> None:
+    """Whatever it is called."""
+    file = tmp_path / "docker-compose.yml"
+    file.write_text('services:\n  redis: {image: "redis:7-alpine", command: sleep 300}\n')
+    done = kit("--compose", str(file), "sentinel/01", out=tmp_path / "runs")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert (
+        "expected a Redis or Valkey node in the project, found none among its containers: redis"
+        in done.stderr
+    )
+
+
 THEIRS = """\
 name: {name}
 services:
