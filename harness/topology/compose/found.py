@@ -348,6 +348,8 @@ def sentinel_trouble(watch: Mapping[str, str]) -> frozenset[str]:
 
 def _proxies(found: Found) -> list[str]:
     """Whoever writes through a proxy must get the primary, and never a replica."""
+    if not found.fronts:  # a cluster that forms has no primary yet
+        return []
     primary = next(node.name for node in found.nodes if node.role is NodeRole.PRIMARY)
     by_run = {one.run_id: one for one in found.spoken if one.run_id}
     said = []

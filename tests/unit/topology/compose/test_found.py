@@ -162,6 +162,7 @@ def test_a_cluster() -> None:
         (ROWS.replace("slave 2", "master -"), "x has no slots and follows nobody"),
         (ROWS.replace("master - 0 1 2", "master,fail - 0 1 2"), "sees nodes as fail"),
         ("\n".join(ROWS.splitlines()[:2]) + "\n", "does not know x"),
+        (ROWS.replace(" 0-8191", "").replace(" 8192-16383", ""), "sees 0 of 16384 slots served"),
     ],
 )
 def test_a_cluster_that_is_not_whole_is_not_ready(rows: str, said: str) -> None:
