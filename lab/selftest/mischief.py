@@ -99,6 +99,11 @@ class Bug:
     async def _misbehave_once(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         return await self.misbehave(commands, upstream) if self.armed else None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it still looks for its chance, or for what has to come before it can go on."""
+        return self.armed or any(not one.done() for one in self._later)
+
     async def finish(self) -> None:
         """The load has ended: whatever is still to be done must be done before the audit."""
         self.armed = False

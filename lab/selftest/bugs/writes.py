@@ -109,13 +109,13 @@ class LateDelivery(Bug):
 
     name = "late-delivery"
     title = "delivers an old attempt late"
-    WITHIN_S = 1.3
+    WITHIN_S = 4.0
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
         users = {"log-in": 4.0, "logout": 16.0} if seed % 4 == 0 else {"log-in": 0.0}
         mix = {"read": 30.0, "touch": 5.0, "change-field": 45.0, "cart": 5.0, **users}
-        return Setting(mix=mix, users=4, socket_timeout_s=0.3, retries=1)
+        return Setting(mix=mix, users=4, socket_timeout_s=1.0, retries=1)
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]

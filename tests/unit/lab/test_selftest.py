@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +217,25 @@ def test_stretch_by_the_least_shows_if_clients_were_answered_in_time(
     bug = SlightlyStretchedTimeout.__new__(SlightlyStretchedTimeout)
     assert bug.shows(history, deed, operation) is shows
     assert ("outlived-timeout" in {one.name for one in judge(history).findings}) is shows
+
+
+def test_load_goes_on_while_a_bug_waits() -> None:
+    """For its chance, or for what has to come first; a bug that is through with it needs no more load."""
+
+    async def steps() -> list[bool]:
+        bug = SlightlyStretchedTimeout(1, None, lambda: 0)  # type: ignore[arg-type]
+        seen = [bug.waiting]
+        bug.armed = True
+        seen.append(bug.waiting)
+        bug.take()
+        seen.append(bug.waiting)
+        held = asyncio.get_running_loop().create_future()
+        bug._later.append(held)
+        seen.append(bug.waiting)
+        held.set_result(None)
+        return [*seen, bug.waiting]
+
+    assert asyncio.run(steps()) == [False, True, False, True, False]
 
 
 def test_every_bug_has_a_name_of_its_own() -> None:
