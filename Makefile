@@ -129,6 +129,10 @@ haproxy: setup ## What shapes of HAProxy lose under the same faults, five runs o
 	@.venv/bin/python -m lab.haproxy $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: track-record
+track-record: setup ## Write README's table of reports anew, from the results RUN (a folder)
+	@.venv/bin/python -m lab.track_record $(call quoted,RUN) --write
+
 .PHONY: directives
 directives: .venv/.develop ## Ask the engines here for their directives, and write the kit's table of them anew
 	@.venv/bin/python -m lab.directives $(call given,ENGINE,--engine)

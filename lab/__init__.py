@@ -14,6 +14,7 @@
     pressure/     the suite while every core is kept busy                           (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
     haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)
+    track_record/ which reports were shown on which engine                          (results)
     directives/   which directives and values each engine takes, for the kit's table (real servers, no nodes)
 
 Each folder is a command: `python -m lab.selftest`; `make` has a target for most. `lab` imports `harness`;

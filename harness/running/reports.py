@@ -53,12 +53,6 @@ def short_names(scenario: Scenario) -> list[str]:
     return [next(_names(report)) for report in scenario.bugs]
 
 
-def address(report: str) -> str:
-    """Where a report can be read."""
-    repository, _, number = report.partition("#")
-    return f"https://github.com/{repository}/issues/{number}"
-
-
 def _names(report: str) -> Iterator[str]:
     """The shortest first: without the owner, where the repository says enough."""
     owner, repository, number = re.split("[/#]", report.lower())

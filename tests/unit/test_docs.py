@@ -120,9 +120,12 @@ def test_readme_tells_every_exit_status(status: int) -> None:
 
 
 def test_readme_has_a_row_for_every_shipped_scenario_and_no_other() -> None:
-    """The table of what happens is the list of scenarios: file, topology, promise or weakness."""
+    """The table of what happens, with that of the catalogue, is the list of scenarios: file, topology, promise
+    or weakness."""
     told = {}
-    for cells in table_rows(section_of(README, "What happens to sessions"))[1:]:
+    catalogue = (ROOT / "docs/catalogue.md").read_text(encoding="utf-8")
+    tables = (section_of(README, "What happens to sessions"), catalogue)
+    for cells in (cells for text in tables for cells in table_rows(text)[1:]):
         told[cells[-1].strip("`")] = (cells[0], {"P": "promise", "W": "weakness"}[cells[-2]])
     real = {}
     for path in sorted((ROOT / "scenarios").rglob("*.yaml")):

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.running import selection
-from harness.running.reports import address, scenarios_of, short_names
+from harness.running.reports import scenarios_of, short_names
 from harness.running.vocabulary import shipped
 from harness.scenario import load
 
@@ -36,8 +36,3 @@ def test_short_name_leaves_out_the_owner() -> None:
     """As the list shows it, and as it can be asked for again."""
     (path,) = selection.scenario_files("sentinel/03")
     assert short_names(load(path, shipped())) == ["redis-6062", "valkey-1291"]
-
-
-def test_report_has_an_address() -> None:
-    """Where people can read it."""
-    assert address("redis/redis#6062") == "https://github.com/redis/redis/issues/6062"

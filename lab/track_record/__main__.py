@@ -1,0 +1,58 @@
+"""`python -m lab.track_record RESULT…`: which reports were shown on which engine, from results, for README.
+
+Each RESULT is a results folder or a `summary.json`. A weakness that passed was shown on the engine that it
+ran on, a weakness that failed was not; a promise that passed holds there. Runs without a verdict of that
+kind (INCONCLUSIVE, SKIPPED) say nothing. `--write` puts the table into README, and the list of the catalogue
+into docs/catalogue.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.model.scenario import Scenario
+from harness.running.selection import scenario_files
+from harness.running.vocabulary import shipped
+from harness.scenario import load
+from lab.rows import ROOT
+from lab.track_record.table import CATALOGUE_HEAD, HEAD, catalogue, runs_of, table, written_into
+
+README = ROOT / "README.md"
+CATALOGUE_PAGE = ROOT / "docs" / "catalogue.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m lab.track_record", description=__doc__)
+    parser.add_argument("results", type=Path, nargs="*", help="none: nothing was seen anywhere")
+    parser.add_argument("--write", action="store_true", help="into README")
+    given = parser.parse_args()
+    scenarios = dict(shipped_scenarios())
+    reports = {name: one for name, one in scenarios.items() if one.bugs}
+    runs = [run for path in given.results for run in runs_of(_summary(path))]
+    lines = [*HEAD, *table(reports, runs)]
+    if given.write:
+        for file, content in ((README, lines), (CATALOGUE_PAGE, [*CATALOGUE_HEAD, *catalogue(scenarios)])):
+            file.write_text(written_into(file.read_text(encoding="utf-8"), content), encoding="utf-8")
+    else:
+        print(*lines, sep="\n")
+    return 0
+
+
+def shipped_scenarios() -> Iterator[tuple[str, Scenario]]:
+    """By the names that `run` takes."""
+    for path in scenario_files(None):
+        yield f"{path.parent.name}/{path.stem}", load(path, shipped())
+
+
+def _summary(path: Path) -> Mapping[str, Any]:
+    file = path / "summary.json" if path.is_dir() else path
+    return dict(json.loads(file.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

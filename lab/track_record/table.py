@@ -1,0 +1,82 @@
+"""From summaries of suites to the rows of the track record. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.model.engine import engine_name
+from harness.model.scenario import Scenario
+from harness.model.words import Shows, Verdict
+
+CATALOGUE = "catalogue"
+CATALOGUE_HEAD = (
+    "| topology | what happens | engines | prevented by | reports | | scenario |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+)
+BEGIN, END = "<!-- track record: made by make track-record -->", "<!-- end of the track record -->"
+HEAD = (
+    "| report | scenario | | seen on | not on |",
+    "| --- | --- | --- | --- | --- |",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a shipped scenario that came to a verdict."""
+
+    scenario: str
+    """`sentinel/03-planned-failover-loses-writes`."""
+    engine: str
+    passed: bool
+
+
+def runs_of(summary: Mapping[str, Any]) -> Iterator[Run]:
+    """The runs of shipped scenarios as they are, on engines that said who they are."""
+    for one in summary["scenarios"]:
+        file = Path(one["file"])
+        if one["varied"] or one["verdict"] not in {Verdict.PASS, Verdict.FAIL} or not one["engine"]:
+            continue
+        yield Run(
+            scenario=f"{file.parent.name}/{file.stem}",
+            engine=engine_name(one["engine"]),
+            passed=one["verdict"] == Verdict.PASS,
+        )
+
+
+def table(reports: Mapping[str, Scenario], runs: Iterable[Run]) -> list[str]:
+    """A row for each report and scenario; empty cells where nothing ran."""
+    seen: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    for run in runs:
+        seen[run.scenario, run.passed].add(run.engine)
+    rows = []
+    for name, scenario in reports.items():
+        for report in scenario.bugs:
+            shown, not_shown = (", ".join(sorted(seen[name, passed])) for passed in (True, False))
+            what = "W" if scenario.shows is Shows.WEAKNESS else "P"
+            rows.append(f"| {report} | `{name}` | {what} | {shown} | {not_shown} |")
+    return sorted(rows)
+
+
+def catalogue(scenarios: Mapping[str, Scenario]) -> list[str]:
+    """A row for each scenario of the catalogue: what it shows in its own words, and what prevents it."""
+    rows = []
+    for name, one in sorted(scenarios.items()):
+        if CATALOGUE not in one.tags:
+            continue
+        what = "W" if one.shows is Shows.WEAKNESS else "P"
+        reports = ", ".join(one.bugs)
+        prevented = f"`{one.prevented_by}`" if one.prevented_by else ""
+        cells = (one.deployment.topology.kind, one.name, one.engines, prevented, reports, what)
+        rows.append(f"| {' | '.join(cells)} | `scenarios/{name}.yaml` |")
+    return rows
+
+
+def written_into(text: str, lines: Iterable[str]) -> str:
+    """The text with other lines between the marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return "\n".join((before + BEGIN, "", *lines, "", END + after))
