@@ -114,9 +114,10 @@ def in_short(candidates: Sequence[Candidate]) -> list[str]:
     """For a terminal: one line a candidate, and what beats it."""
     lines = []
     for one in candidates:
-        worst = one.worst.get("longest outage")
-        outage = spread_text(worst.spread) if worst else "–"
-        kept = f"promises kept in {one.kept.seen} of {one.kept.runs} runs"
-        lines.append(one_line(f"{one.label}: {kept}; longest outage {outage}"))
+        said = [f"promises kept in {one.kept.seen} of {one.kept.runs} runs"]
+        for name in ("longest outage", "no surviving write"):
+            worst = one.worst.get(name)
+            said.append(f"{name} {spread_text(worst.spread) if worst else '–'}")
+        lines.append(one_line(f"{one.label}: {'; '.join(said)}"))
         lines += [one_line(f"  beaten by {beaten.by}: {'; '.join(beaten.where)}") for beaten in one.beaten]
     return lines
