@@ -27,6 +27,11 @@ def _backends(given: Given) -> Iterator[tuple[str, Section]]:
                 yield proxy.file, section
 
 
+def _for_writes(given: Given) -> Iterator[tuple[str, Section]]:
+    """Without those that look for replicas: any of these may get a reader."""
+    return (one for one in _backends(given) if "role:slave" not in one[1].checks)
+
+
 def _servers(section: Section) -> list[Server]:
     return [one for one in section.servers if one.checked]
 
@@ -36,7 +41,7 @@ def _asks_role(section: Section) -> bool:
 
 
 def _no_shutdown(given: Given) -> Iterator[Hit]:
-    for file, section in _backends(given):
+    for file, section in _for_writes(given):
         for server in _servers(section):
             if server.after("on-marked-down") != "shutdown-sessions":
                 yield Hit(
@@ -46,7 +51,7 @@ def _no_shutdown(given: Given) -> Iterator[Hit]:
 
 
 def _not_first(given: Given) -> Iterator[Hit]:
-    for file, section in _backends(given):
+    for file, section in _for_writes(given):
         active = [one for one in section.servers if not one.backup]
         line = section.last("balance")
         how = line.words[1] if line and len(line.words) > 1 else "roundrobin"
@@ -58,14 +63,17 @@ def _not_first(given: Given) -> Iterator[Hit]:
 
 
 def _role_alone(given: Given) -> Iterator[Hit]:
-    for proxy in given.proxies:
-        asks_sentinels = any(re.search(r"(?i)sentinel", section.checks) for section in proxy.sections)
-        for section in proxy.sections:
-            if section.of_redis and _asks_role(section) and not asks_sentinels:
-                yield Hit(
-                    place=Place(proxy.file, section.number),
-                    said=f"{section.name}: the check asks each node for its own role, and no sentinel",
-                )
+    asking = {
+        proxy.file
+        for proxy in given.proxies
+        if any(re.search(r"(?i)sentinel", section.checks) for section in proxy.sections)
+    }
+    for file, section in _for_writes(given):
+        if _asks_role(section) and file not in asking:
+            yield Hit(
+                place=Place(file, section.number),
+                said=f"{section.name}: the check asks each node for its own role, and no sentinel",
+            )
 
 
 def _no_role(given: Given) -> Iterator[Hit]:

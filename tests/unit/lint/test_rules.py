@@ -115,6 +115,22 @@ services:
     assert not found({"docker-compose.yml": text})
 
 
+def test_way_to_replicas_may_spread() -> None:
+    """Its readers may get any of them; only the way to the primary is judged by what writes need."""
+    text = """\
+backend readers
+  mode tcp
+  timeout tunnel 1d
+  option tcp-check
+  tcp-check send info\\ replication\\r\\n
+  tcp-check expect string role:slave
+  server r1 10.0.0.1:6379 check inter 1s fall 1
+  server r2 10.0.0.2:6379 check inter 1s fall 1
+"""
+    assert not found({"haproxy.cfg": text})
+    assert found({"haproxy.cfg": text.replace("role:slave", "role:master")})
+
+
 def test_shipped_scenarios_have_only_what_they_mean_to_show() -> None:
     """A promise is made with settings that no rule warns of as an error."""
     files = [path for path in scenario_files(None) if "shows: promise" in path.read_text(encoding="utf-8")]
