@@ -4,6 +4,7 @@ Read the package in the order the data flows:
 
     errors       the kit's own errors, and the exit status of every command
     clock        the run's one clock, and the only place that sleeps
+    costly       packages that are imported when something of them is first used
     kit_files    where the kit's own files are
     version      which version of the kit this is
     visible      text from elsewhere, made harmless to show

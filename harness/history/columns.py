@@ -19,15 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
+from harness.costly import np, pa, pc, pq
 from harness.history.files import HALF, TABLES, unpacked_at_most
 from harness.history.on_disk import ColumnsOnDisk, ReadAhead, ReadColumn
 from harness.history.pages import unpacked_bytes
-from harness.model.table import TEXT, OperationTable, rows_of
+from harness.model.table import Holds, OperationTable, arrow_type, rows_of
 from harness.safe_files import opened
 
 GROUP_OPERATIONS = 131_072
@@ -176,7 +172,8 @@ def _compact(table: pa.Table) -> pa.Table:
     """Dictionaries without what no row uses, sorted: what a session showed over time lies side by side
     then, which compresses to a fraction."""
     columns = [
-        _sorted(column.combine_chunks()) if column.type == TEXT else column for column in table.columns
+        _sorted(column.combine_chunks()) if column.type == arrow_type(Holds.TEXT) else column
+        for column in table.columns
     ]
     return pa.table(columns, schema=table.schema)
 

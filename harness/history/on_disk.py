@@ -14,11 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
+from harness.costly import np, pa, pc, pq
 from harness.errors import UsageError
 from harness.model.table import Rows, compacted
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import pyarrow.parquet as pq
+from harness.costly import pq
 
 DATA = 0
 """The kind of a page; 2: a dictionary."""

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
 import msgspec
-import numpy as np
 
+from harness.costly import np
 from harness.model.history import History
 from harness.model.records import Record
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from scipy.stats import fisher_exact, mannwhitneyu
-
+from harness.costly import stats
 from harness.model.judgement import Interval
 
 EXACT_UP_TO = 50
@@ -23,7 +22,7 @@ def of_rates(seen: tuple[int, int], runs: tuple[int, int]) -> float:
     if 0 in runs:
         return 1.0
     table = [[seen[0], runs[0] - seen[0]], [seen[1], runs[1] - seen[1]]]
-    return float(fisher_exact(table).pvalue)
+    return float(stats.fisher_exact(table).pvalue)
 
 
 def of_figures(before: Sequence[Interval], after: Sequence[Interval]) -> float:
@@ -53,7 +52,9 @@ def _of_values(before: Sequence[float], after: Sequence[float]) -> _Order:
     if len(set(values)) == 1:
         return _Order(chance=1.0, above=0.0)
     exact = len(set(values)) == len(values) and max(len(before), len(after)) <= EXACT_UP_TO
-    test = mannwhitneyu(before, after, alternative="two-sided", method="exact" if exact else "asymptotic")
+    test = stats.mannwhitneyu(
+        before, after, alternative="two-sided", method="exact" if exact else "asymptotic"
+    )
     return _Order(chance=float(test.pvalue), above=float(test.statistic) - len(before) * len(after) / 2)
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log
 
-from scipy.special import bdtr, betaincinv, betaln
-
+from harness.costly import special
 from harness.model.cells import CONFIDENCE, Rate
 from harness.model.judgement import Interval
 
@@ -24,8 +23,8 @@ def rate(seen: int, runs: int) -> Rate:
         return Rate(seen=0, runs=0, share=Interval(low=0.0, high=1.0))
     doubt = 1 - CONFIDENCE
     doubt = doubt if seen in {0, runs} else doubt / 2
-    low = float(betaincinv(seen, runs - seen + 1, doubt)) if seen else 0.0
-    high = float(betaincinv(seen + 1, runs - seen, 1 - doubt)) if seen < runs else 1.0
+    low = float(special.betaincinv(seen, runs - seen + 1, doubt)) if seen else 0.0
+    high = float(special.betaincinv(seen + 1, runs - seen, 1 - doubt)) if seen < runs else 1.0
     return Rate(seen=seen, runs=runs, share=Interval(low=low, high=high))
 
 
@@ -51,7 +50,7 @@ def median_within(values: Sequence[Interval]) -> Interval | None:
     runs, within = len(values), None
     lows, highs = sorted(one.low for one in values), sorted(one.high for one in values)
     for place in range(runs // 2):
-        if 2 * float(bdtr(place, runs, 0.5)) > 1 - CONFIDENCE:
+        if 2 * float(special.bdtr(place, runs, 0.5)) > 1 - CONFIDENCE:
             break
         within = Interval(low=lows[place], high=highs[runs - 1 - place])
     return within
@@ -69,7 +68,7 @@ def sure(seen: int, runs: int, share: float) -> bool | None:
     if not 0 < share < 1:
         raise ValueError(f"a share between 0 and 1, found {share}")
     missed = runs - seen
-    mixed = float(betaln(seen + 0.5, missed + 0.5) - betaln(0.5, 0.5))
+    mixed = float(special.betaln(seen + 0.5, missed + 0.5) - special.betaln(0.5, 0.5))
     if mixed - (seen * log(share) + missed * log(1 - share)) <= -log(1 - CONFIDENCE):
         return None
     return seen > share * runs

@@ -14,27 +14,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+from functools import cache
 from itertools import chain, pairwise, repeat
 from types import GenericAlias, NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from harness.costly import np, npt, pa, pc
 from harness.model.records import Attempt, Operation, Step
 
-TEXT = pa.dictionary(pa.int32(), pa.string())
-NUMBERS = pa.list_(pa.int32())
+Rows: TypeAlias = "npt.NDArray[np.int64]"
 
-Rows = npt.NDArray[np.int64]
 
-pa.set_memory_pool(pa.system_memory_pool())
-"""Arrow's own allocator keeps what it once had: reading a million operations took a quarter more memory
-with it, and half as much time again."""
+class Holds(StrEnum):
+    """What a column is of."""
+
+    TEXT = "text"
+    FLAGS = "flags"
+    INTEGERS = "integers"
+    LONG_INTEGERS = "long integers"
+    NUMBERS = "lists of numbers"
+
+
+@cache
+def arrow_type(holds: Holds) -> pa.DataType:
+    match holds:
+        case Holds.TEXT:
+            return pa.dictionary(pa.int32(), pa.string())
+        case Holds.FLAGS:
+            return pa.bool_()
+        case Holds.INTEGERS:
+            return pa.int32()
+        case Holds.LONG_INTEGERS:
+            return pa.int64()
+        case Holds.NUMBERS:
+            return pa.list_(pa.int32())
+
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,7 +64,7 @@ class Column:
     """One field of a record: how it becomes a column and comes back."""
 
     name: str
-    type: pa.DataType
+    holds: Holds
     json: Any = None
     """The type that its JSON text stands for; None: it is no JSON."""
     optional: bool = False
@@ -67,16 +84,16 @@ class Column:
             values = [None if value is None else _encode(value) for value in values]
         elif self.json is not None:
             values = [_encode(value) if value else None for value in values]
-        if self.type == TEXT:  # twice as fast as handing Arrow the type
+        if self.holds is Holds.TEXT:  # twice as fast as handing Arrow the type
             return pa.array(values, pa.string()).dictionary_encode()
-        return pa.array(values, self.type)
+        return pa.array(values, arrow_type(self.holds))
 
     def unpack(self, column: pa.ChunkedArray) -> list[Any]:
         """The values as records have them. Equal texts and mappings are one object: only for reading."""
         packed = column.combine_chunks()
-        if self.type == NUMBERS:
+        if self.holds is Holds.NUMBERS:
             return _tuples(packed)
-        if self.type != TEXT:
+        if self.holds is not Holds.TEXT:
             return _scalars(packed)
         if len(packed.dictionary) > len(packed):  # a few rows taken out of many
             packed = compacted(packed)
@@ -100,17 +117,17 @@ def _column(name: str, hint: Any) -> Column:
     optional = NoneType in get_args(hint)
     kind = next(one for one in get_args(hint) if one is not NoneType) if optional else hint
     if kind is bool:
-        return Column(name=name, type=pa.bool_(), optional=optional)
+        return Column(name=name, holds=Holds.FLAGS, optional=optional)
     if kind is int:
         wide = name.endswith(("_us", "_ms")) or name in {"id", "generation"}
-        return Column(name=name, type=pa.int64() if wide else pa.int32(), optional=optional)
+        return Column(name=name, holds=Holds.LONG_INTEGERS if wide else Holds.INTEGERS, optional=optional)
     if kind is str:
-        return Column(name=name, type=TEXT, optional=optional)
+        return Column(name=name, holds=Holds.TEXT, optional=optional)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return Column(name=name, type=TEXT, optional=optional, word=kind)
+        return Column(name=name, holds=Holds.TEXT, optional=optional, word=kind)
     if kind == tuple[int, ...]:
-        return Column(name=name, type=NUMBERS)
-    return Column(name=name, type=TEXT, json=kind, optional=optional)
+        return Column(name=name, holds=Holds.NUMBERS)
+    return Column(name=name, holds=Holds.TEXT, json=kind, optional=optional)
 
 
 OPERATION_COLUMNS = _columns(Operation, without=("steps", "attempts"))

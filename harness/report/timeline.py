@@ -10,9 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-import numpy as np
-import pyarrow.compute as pc
-
+from harness.costly import np, pc
 from harness.model.history import History
 from harness.model.records import PROXY_SAYS, Event
 from harness.model.words import Outcome, Phase

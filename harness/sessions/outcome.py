@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redis.exceptions import RedisError
-
+from harness.costly import redis_errors
 from harness.model.records import MIXED_UP
 from harness.model.words import Outcome, StepKind
 from harness.redis_wire.refusals import may_have_run
@@ -189,7 +188,7 @@ def failure_text(failure: BaseException) -> str:
     """What a client got instead of a reply. What Python says of code that met a closed connection, such as
     `'NoneType' object has no attribute ...`, tells nobody anything."""
     name = type(failure).__name__
-    if isinstance(failure, _OF_CODE) and not isinstance(failure, RedisError):
+    if isinstance(failure, _OF_CODE) and not isinstance(failure, redis_errors.RedisError):
         return f"the client library failed inside itself ({name})"
     return f"{name}: {failure}"[:160] if str(failure) else name
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.model.application import Session
 from harness.model.records import Step
@@ -29,7 +29,9 @@ from harness.objects.kind import CHANGES, ObjectKind
 from harness.sessions import commands as redis_commands
 from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import LOOKS, READS, deciding, settle
-from harness.sessions.store import Store
+
+if TYPE_CHECKING:  # the clients, which whoever reads what a behaviour is called does without
+    from harness.sessions.store import Store
 
 __all__ = [
     "ERROR",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
 
 GROUND = {
+    "costly",
     "model",
     "presets",
     "errors",
@@ -57,7 +61,7 @@ def _stage(path: Path) -> str:
 
 
 RULES_ARE_ABOUT = (
-    ast.Attribute, ast.Call, ast.ClassDef, ast.Compare, ast.Constant, ast.Dict, ast.Import, ast.ImportFrom, ast.List,
+    ast.Attribute, ast.Call, ast.ClassDef, ast.Compare, ast.Constant, ast.Dict, ast.If, ast.Import, ast.ImportFrom, ast.List,
     ast.MatchValue, ast.Set, ast.Tuple,
 )  # fmt: skip
 
@@ -80,8 +84,24 @@ def _nodes(path: Path) -> tuple[Any, ...]:
 
 @cache
 def _imported(path: Path) -> set[str]:
+    """Also inside a function, and for types alone."""
+    return _named_by(_nodes(path))
+
+
+@cache
+def _imported_in_a_run(path: Path) -> set[str]:
+    for_types = {
+        id(one)
+        for node in _nodes(path)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for one in node.body
+    }
+    return _named_by(one for one in _nodes(path) if id(one) not in for_types)
+
+
+def _named_by(nodes: Iterable[ast.AST]) -> set[str]:
     found: set[str] = set()
-    for node in _nodes(path):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -136,7 +156,7 @@ COSTLY = {
 }  # fmt: skip
 """Packages that take a command longer to import than Python takes to start."""
 
-OF_VOCABULARY = {"hiredis", "numpy", "pyarrow", "redis", "tenacity"}
+OF_VOCABULARY = {"hiredis"}
 """What the declarations of faults, behaviours and findings need, and so whoever reads a scenario."""
 
 IMPORTED_AT_MOST = {
@@ -145,7 +165,7 @@ IMPORTED_AT_MOST = {
     "completion": {"shtab"},
     "list": {*OF_VOCABULARY, "rich"},
     "plan": OF_VOCABULARY,
-    "saved": {"hiredis", "jinja2", "numpy", "pyarrow", "rich", "scipy"},
+    "saved": {"hiredis", "jinja2", "rich"},
 }
 """A module of the command line -> the costly packages that it may import, through whatever module of the kit."""
 
@@ -169,7 +189,7 @@ def _packages_behind(module: str) -> set[str]:
         for name in {".".join(parts[:n]) for n in range(1, len(parts) + 1)} - seen:
             seen.add(name)
             if (file := _file_of(name)) is not None:
-                waiting += _imported(file)
+                waiting += _imported_in_a_run(file)
     return packages
 
 
@@ -179,10 +199,40 @@ def test_a_light_verb_starts_fast(module: str, at_most: set[str]) -> None:
     assert _packages_behind(f"harness.cli.{module}") & COSTLY <= at_most
 
 
+WAITED_FOR = {"numpy", "pyarrow", "scipy"}
+
+
+def test_costly_packages_are_imported_when_they_are_used() -> None:
+    """`harness.costly` has them, and nobody else."""
+    importing = {
+        str(path.relative_to(PACKAGE))
+        for path in _modules()
+        if {name.split(".")[0] for name in _imported_in_a_run(path)} & WAITED_FOR
+    }
+    assert importing == set()
+
+
+LISTED = """
+import sys
+from failover_kit.start import main
+sys.argv = ["failover-kit", "list", "--scenario", "single/01"]
+assert main() == 0
+print(sorted({"aiohttp", "docker", "jinja2", "numpy", "pyarrow", "redis", "scipy", "tenacity"} & sys.modules.keys()))
+"""
+
+
+def test_list_is_there_before_anything_costly_is_imported() -> None:
+    """As a process finds it: whatever imports whatever, and when."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTED], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_only_a_run_has_the_clients_of_nodes_and_containers() -> None:
     """What the walls above are there for; and the search for packages sees what there is. The client of
     containers comes with its backend alone, which is imported when it is used."""
-    assert {"redis", "pyarrow"} <= _packages_behind("harness.cli.run")
+    assert {"redis", "tenacity"} <= _packages_behind("harness.running.attempt")
     assert "docker" in _packages_behind("harness.topology.docker.backend")
     assert "docker" not in _packages_behind("harness.topology.process.backend")
 
@@ -293,7 +343,7 @@ def test_nobody_else_talks_to_redis() -> None:
     """Connections are opened and replies taken apart in `redis_wire` alone; the clients under test are client
     libraries, and share its words and keys."""
     for path in (one for one in _modules() if _stage(one) != WIRE):
-        roots = {name.split(".")[0] for name in _imported(path)}
+        roots = {name.split(".")[0] for name in _imported_in_a_run(path)}
         assert _stage(path) == CLIENTS_UNDER_TEST or not roots & {"redis", "hiredis"}, path
         asks = _stage(path) in ASK_NODES
         for node in _nodes(path):

@@ -7,20 +7,17 @@ Trap: a dictionary's codes belong to one column of one table; `same_as` translat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+from harness.costly import np, npt, pa, pc
 
-Integers = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32]
-Places = npt.NDArray[np.int32]
+Integers: TypeAlias = "npt.NDArray[np.int64]"
+Codes: TypeAlias = "npt.NDArray[np.int32]"
+Places: TypeAlias = "npt.NDArray[np.int32]"
 """Positions: half as large as numpy makes them by itself."""
-Flags = npt.NDArray[np.bool_]
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
 
-Value = TypeVar("Value", bound=np.generic)
+Value = TypeVar("Value", bound="np.generic")
 
 NONE = -(1 << 62)
 """Stands for null among integers: earlier than every time."""

@@ -8,11 +8,10 @@ operation may have no `done_us` (and a not-sent one no `sent_us`); it is `NONE` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TypeAlias
 
 from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, Words, flagged, integers, picked
+from harness.costly import np, npt
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
@@ -24,7 +23,7 @@ OUTCOMES = tuple(Outcome)
 WRITING_STEPS = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 MUTATING_STEPS = (StepKind.CREATE, *WRITING_STEPS, StepKind.TOUCH, StepKind.DESTROY)
 
-Members = npt.NDArray[np.int8]
+Members: TypeAlias = "npt.NDArray[np.int8]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

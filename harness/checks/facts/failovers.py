@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
-
 from harness.checks.columns.arrays import NONE, Words, integers
 from harness.checks.columns.traffic import answering_connections
 from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.no_successor import aborted, last_word
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
+from harness.costly import np
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
 from harness.model.table import rows_of

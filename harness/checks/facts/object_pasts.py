@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from harness.checks.columns.arrays import Flags, Words
 from harness.checks.facts.step_effects import (
     FOREVER,
@@ -25,6 +23,7 @@ from harness.checks.facts.step_effects import (
     nothing_seen,
 )
 from harness.checks.facts.timelines import Timeline, Timelines
+from harness.costly import np
 from harness.model.history import History
 from harness.model.records import AuditEntry, ObjectEntry, Operation, Step
 from harness.model.table import rows_of

@@ -7,12 +7,11 @@ session that was made after a node had answered again cannot have been in the pr
 
 from __future__ import annotations
 
-import numpy as np
-
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words, flagged, integers
 from harness.checks.columns.traffic import OUTCOMES
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.scope import Scope
+from harness.costly import np
 from harness.model.history import History
 from harness.model.words import OperationKind, Outcome, StepKind
 

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
-
 from harness.checks.columns.arrays import Words, integers
 from harness.checks.facts.of_run import Facts
 from harness.checks.measures.bounds import bounds_of
 from harness.checks.measures.latency import percentile
+from harness.costly import np
 from harness.model.records import ClockPair
 from harness.model.table import rows_of
 from harness.model.words import Outcome, Phase

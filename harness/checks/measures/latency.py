@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from harness.checks.columns.arrays import NONE, Flags, Integers
 from harness.checks.columns.traffic import Traffic
+from harness.costly import np
 from harness.model.judgement import LatencyRow
 from harness.model.words import OperationKind, Outcome, Phase
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-import numpy as np
-
 from harness.checks.columns.arrays import Flags
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.landmarks import Landmarks
 from harness.checks.promises.table import having
+from harness.costly import np
 from harness.model.finding_kind import FindingTrait
 from harness.model.judgement import Finding
 from harness.model.measures import SIDES

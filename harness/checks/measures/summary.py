@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words
 from harness.checks.columns.traffic import OUTCOMES, Traffic
 from harness.checks.facts.failovers import failover_steps, promotions
@@ -26,6 +24,7 @@ from harness.checks.measures.survival import survival, windows_without_survivor
 from harness.checks.promises.kinds import STALE_READ
 from harness.checks.promises.loss_budget import loss_budgets
 from harness.checks.promises.table import FINDINGS, having
+from harness.costly import np
 from harness.model.finding_kind import FindingTrait, OutOf
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts

@@ -17,10 +17,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from harness.checks.columns.arrays import Flags, Words
 from harness.checks.columns.traffic import OUTCOMES, Traffic
 from harness.checks.facts.landmarks import Landmarks
@@ -37,6 +33,7 @@ from harness.checks.measures.availability import (
     longest_of,
     windows_from,
 )
+from harness.costly import np, pa, pc
 from harness.model.history import History
 from harness.model.judgement import Interval, Window
 from harness.model.measures import SURVIVING_WRITE

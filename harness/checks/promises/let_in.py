@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-import numpy as np
-
 from harness.checks.columns.arrays import Words
 from harness.checks.facts.step_effects import nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding
+from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
 from harness.model.judgement import Finding
 from harness.model.records import Operation

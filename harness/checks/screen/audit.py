@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 import msgspec
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, Words
 from harness.checks.columns.traffic import WRITING_STEPS, Traffic
@@ -23,6 +20,7 @@ from harness.checks.promises.replica_agreement import differs
 from harness.checks.screen.contents import Sums
 from harness.checks.screen.course import Course, in_time
 from harness.checks.screen.steps import Steps
+from harness.costly import np, pa, pc
 from harness.model.history import History
 from harness.model.records import AuditEntry
 from harness.model.table import OperationTable

@@ -17,11 +17,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from harness.checks.columns.arrays import (
     NO_CODE,
     ROWS_AT_ONCE,
@@ -33,6 +28,7 @@ from harness.checks.columns.arrays import (
     picked,
 )
 from harness.checks.facts.step_effects import IDENTITY
+from harness.costly import np, npt, pa, pc
 
 Sums = npt.NDArray[np.uint64]
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
 from harness.checks.columns.arrays import (
     NO_CODE,
@@ -28,6 +27,7 @@ from harness.checks.facts.step_effects import IDENTITY
 from harness.checks.facts.timelines import EPSILON_US
 from harness.checks.screen.contents import Changes, Contents, Sums, Tokens
 from harness.checks.screen.steps import Steps
+from harness.costly import np, pa
 from harness.model.table import OperationTable
 from harness.model.words import StepKind
 
@@ -148,7 +148,7 @@ def changes_of(
     return tokens, _in_order(steps, parts), np.concatenate(untold)
 
 
-_Part = tuple[Integers | Places, Codes, Codes, Integers, Integers]
+_Part: TypeAlias = "tuple[Integers | Places, Codes, Codes, Integers, Integers]"
 """Step, token, field, amount and total of some changes."""
 
 

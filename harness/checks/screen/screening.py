@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
 from harness.checks.columns.arrays import (
     NO_CODE,
@@ -47,6 +45,7 @@ from harness.checks.screen.steps import (
     misordered,
     steps_in_order,
 )
+from harness.costly import np, pa
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, StepKind

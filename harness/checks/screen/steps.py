@@ -13,9 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from harness.checks.columns.arrays import (
     Codes,
     Flags,
@@ -26,6 +23,7 @@ from harness.checks.columns.arrays import (
     integers,
     picked,
 )
+from harness.costly import np, npt
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import StepKind
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.failovers import promotions
 from harness.checks.facts.landmarks import Landmarks
@@ -30,6 +28,7 @@ from harness.checks.measures.survival import survival
 from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.evidence import Affects, Evidence
 from harness.checks.wording import WINDOWS, interval_text, seconds_text, share_text
+from harness.costly import np
 from harness.model.engine import applies
 from harness.model.finding_kind import FindingTrait, Need
 from harness.model.history import History

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from harness.checks.columns.arrays import Flags, Integers, Words, integers
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.step_effects import FOREVER, NEVER, seen_at, state_of
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.screen.screening import screen
+from harness.costly import np
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step

@@ -1,0 +1,56 @@
+"""Packages that take long to import, imported when something of them is first used.
+
+Whoever reads a scenario needs the declarations of faults, behaviours and findings. They are in the modules
+that also judge with numpy and Arrow, and that know a client's errors. `list`, `plan` and a misspelt line need
+none of that.
+
+Trap: what a module takes of them while it is imported itself, as in a constant, imports the package at once.
+A name for a type is text: `Flags: TypeAlias = "npt.NDArray[np.bool_]"`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__all__ = ("np", "npt", "pa", "pc", "pq", "redis_errors", "special", "stats")
+
+
+class _Costly(ModuleType):
+    """Stands for a module until something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by whoever looks at modules, and does not use them
+            raise AttributeError(name)
+        module = import_module(self.__name__)
+        if self.__name__.startswith("pyarrow"):
+            _with_its_memory(import_module("pyarrow"))
+        found = getattr(module, name)
+        setattr(self, name, found)
+        return found
+
+
+def _with_its_memory(arrow: Any) -> None:
+    """Arrow's own allocator keeps what it once had: reading a million operations took a quarter more memory
+    with it, and half as much time again."""
+    arrow.set_memory_pool(arrow.system_memory_pool())
+
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+    from redis import exceptions as redis_errors
+    from scipy import special, stats
+else:
+    np = _Costly("numpy")
+    npt = _Costly("numpy.typing")
+    pa = _Costly("pyarrow")
+    pc = _Costly("pyarrow.compute")
+    pq = _Costly("pyarrow.parquet")
+    redis_errors = _Costly("redis.exceptions")
+    special = _Costly("scipy.special")
+    stats = _Costly("scipy.stats")
