@@ -22,6 +22,7 @@ from lab.selftest.resp import Command, encoded, messages, parsed, write_in
 from lab.selftest.seeded import Seeded, held_against, plan_of
 from lab.selftest.tally import Tally, upper_bound
 from lab.selftest.worker import Done, Job
+from tests.fake_clock import in_fake_time
 from tests.share import some
 
 MODELS = [*((seed, False) for seed in range(6)), (4, True), (6, True)]
@@ -235,7 +236,7 @@ def test_load_goes_on_while_a_bug_waits() -> None:
         held.set_result(None)
         return [*seen, bug.waiting]
 
-    assert asyncio.run(steps()) == [False, True, False, True, False]
+    assert in_fake_time(steps()) == [False, True, False, True, False]
 
 
 def test_every_bug_has_a_name_of_its_own() -> None:
