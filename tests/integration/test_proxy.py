@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 
 from harness import history
 from harness.errors import ExitStatus
+from harness.model.credentials import new_secrets
 from harness.model.history import History
+from harness.model.seams import Address
+from harness.scenario import scenario_of
+from harness.topology.base.configuration import render
 from harness.topology.process import network, proxy_program
 from tests.builders_kit import Kit
+from tests.builders_scenario import plan_of
 
 WHY_NOT = proxy_program.missing() or network.trial()
 pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(WHY_NOT), reason=str(WHY_NOT))]
@@ -54,6 +60,17 @@ backend redis_out
     server R1 10.0.0.1:6380
     server R2 10.0.0.2:6380
     server R3 10.0.0.3:6380
+"""
+CHECKED = """
+defaults
+    mode tcp
+    option redis-check
+    timeout connect 1s
+    timeout client 1s
+    timeout server 1s
+listen redis
+    bind *:6379
+    server-template redis- 3 _redis._tcp.ours:6379 check
 """
 OURS = """\
 deployment: 1
@@ -111,6 +128,27 @@ def test_file_of_theirs_works_with_their_passwords_and_bounds_the_verdict(kit: K
     for file in folder.rglob("*"):
         assert not file.is_file() or b"hunter" not in file.read_bytes()
     assert "server R2 " in (folder / "nodes" / "proxy-1.conf").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", ["haproxy.cfg", "checked.cfg"])
+def test_haproxy_itself_takes_what_is_made_of_a_file(file: str, kit: Kit) -> None:
+    """No line of ours breaks one of theirs, also where `option redis-check` gets a login."""
+    kit.write("haproxy.cfg", THEIRS)
+    kit.write("checked.cfg", CHECKED)
+    path = kit.folder / "ours.yaml"
+    path.write_text(f"deployment: 1\ntopology: {{kind: sentinel, haproxy_cfg: ./{file}}}\n", encoding="utf-8")
+    plan = plan_of(scenario_of(path))
+    at = {one.name: Address(f"198.18.0.{n}", one.usual_port) for n, one in enumerate(plan.nodes, 1)}
+    made = kit.folder / "made.cfg"
+    made.write_text(
+        render(plan.node("proxy-1"), plan, addresses=at, secrets=new_secrets(plan), directory=""),
+        encoding="utf-8",
+    )
+    said = subprocess.run(
+        [str(proxy_program.path()), "-c", "-f", str(made)], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert "WARNING" not in said.stderr
 
 
 def _left_out(said: dict[str, Any], name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -119,12 +120,13 @@ def test_engine_without_tls_is_named_with_what_has_it(monkeypatch: pytest.Monkey
         ("No tls-cert-file configured!", True),
     ],
 )
-def test_program_with_tls_misses_a_certificate(complaint: str, speaks: bool, tmp_path: Path) -> None:
+def test_program_with_tls_misses_a_certificate(
+    complaint: str, speaks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One without it does not know the directive, or cannot carry it out; none of them starts."""
-    program = tmp_path / "redis-server"
-    program.write_text(f'#!/bin/sh\necho "{complaint}"; exit 1\n', encoding="utf-8")
-    program.chmod(0o755)
-    assert server_programs.speaks_tls(program) is speaks
+    said = CompletedProcess[str](args=[], returncode=1, stdout=complaint, stderr="")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: said)
+    assert server_programs.speaks_tls.__wrapped__(Path("/opt/redis-server")) is speaks
 
 
 def test_commands_beside_nodes_are_told_that_they_cannot_have_certificates() -> None:

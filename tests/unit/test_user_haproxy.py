@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,6 @@ from harness.scenario import load_deployment, scenario_of
 from harness.topology.base.configuration import redact, render
 from harness.topology.base.haproxy import Surroundings
 from harness.topology.base.haproxy import render as shape_file
-from harness.topology.process import proxy_program
 
 THEIRS = r"""
 global
@@ -287,22 +285,3 @@ def test_every_shape_of_the_kit_may_be_a_file_of_theirs(shape: ProxyShape, tmp_p
     )
     assert "10.0." not in text
     assert "10.9.9.9" not in text
-    checked(tmp_path, text)
-
-
-def checked(folder: Path, text: str) -> None:
-    """`haproxy -c` finds nothing to complain about; skipped where there is none."""
-    program = proxy_program.path()
-    if program is None:
-        pytest.skip(proxy_program.HOW_TO_GET)
-    file = folder / "made.cfg"
-    file.write_text(text, encoding="utf-8")
-    said = subprocess.run([str(program), "-c", "-f", str(file)], capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stderr
-    assert "WARNING" not in said.stderr
-
-
-@pytest.mark.parametrize(("text", "topology"), [(THEIRS, ""), (CHECKED, "")])
-def test_haproxy_itself_takes_what_is_made_of_it(text: str, topology: str, tmp_path: Path) -> None:
-    """No line of ours breaks one of theirs."""
-    checked(tmp_path, written(plan_of(tmp_path, text, topology)))
