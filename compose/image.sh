@@ -45,13 +45,15 @@ mmdebstrap --quiet --variant=essential --include="$packages" \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
-  --customize-hook='mkdir -p "$1/data" && if chroot "$1" id redis >/dev/null 2>&1; then chroot "$1" chown redis: /data; else chroot "$1" chown valkey: /data; fi' \
+  --customize-hook='mkdir -p "$1/data"; for user in redis valkey; do if chroot "$1" id $user >/dev/null 2>&1; then chroot "$1" chown $user: /data; fi; done' \
   --customize-hook="install -m 755 '$here/image-entrypoint.sh' \"\$1/usr/local/bin/docker-entrypoint.sh\"" \
   --customize-hook="install -m 755 '$here/image-server.sh' \"\$1/usr/local/bin/redis-server\"" \
   --customize-hook="$names" \
   "$suite" "$root" "deb [signed-by=$keyring] $mirror $suite main" >&2 || fail "mmdebstrap failed"
+# A proxy has no server: what it runs is always said.
+server=$(tar -tf "$root" | sed -n 's#^\./usr/bin/\(redis\|valkey\)-server$#\1-server#p' | head -n 1)
 docker import --change 'WORKDIR /data' --change 'EXPOSE 6379' --change 'VOLUME /data' \
   --change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change "LABEL failover-kit.built=$built" \
-  --change "CMD [\"$(tar -tf "$root" | sed -n 's#^\./usr/bin/\(redis\|valkey\)-server$#\1-server#p' | head -n 1)\"]" \
+  ${server:+--change "CMD [\"$server\"]"} \
   --change "LABEL failover-kit.image=$suite" "$root" "$tag" >/dev/null || fail "docker import failed"
 say "built $tag"

@@ -34,17 +34,19 @@ def describe_nodes(plan: Plan, fitting: Sequence[str]) -> str:
             f"  client      {_client(plan.scenario)}",
             f"  to start    failover-kit up {plan.scenario.file}",
             "  for a run   a scenario is missing: its workload, faults and expectations",
-            *_fitting(plan.scenario.file, fitting),
+            *_fitting(plan.scenario.file, fitting, plan.inventory.called),
         )
     )
 
 
-def _fitting(file: str, names: Sequence[str]) -> Iterator[str]:
+def _fitting(file: str, names: Sequence[str], called: str) -> Iterator[str]:
+    """`called`: what people call this arrangement; scenarios about it come first."""
     if not names:
         yield "              no shipped scenario fits; write one: docs/writing-scenarios.md"
         return
     yield f"              {len(names)} shipped ones fit: {', '.join(names)}"
-    yield f"              one of them:        failover-kit run {names[0]} {file}"
+    one = next((name for name in names if name.startswith(f"{called}/")), names[0])
+    yield f"              one of them:        failover-kit run {one} {file}"
     yield f"              those of suite core: failover-kit run {file}"
 
 

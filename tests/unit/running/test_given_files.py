@@ -203,6 +203,7 @@ def test_a_deployment_alone_is_planned_by_its_nodes(capsys: pytest.CaptureFixtur
     assert {"cluster/01", "cluster/02", "cluster/03"} <= set(names)
     assert int(fitting[1]) == len(names)
     assert "workload" not in said.split("for a run")[0]
+    assert "one of them:        failover-kit run cluster/01 theirs.yaml" in said
 
 
 def test_a_deployment_with_a_suite_is_planned_with_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
