@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness import history
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.of_run import facts_of
@@ -124,9 +126,10 @@ def _read(folder: Path, said: dict[str, Any]) -> Run | None:
     without_pool = deployment.client.without_pool(past.plan.web_servers)
     pooled = tuple(name for name in past.plan.web_servers if name not in without_pool)
     lost = [
-        one["web_server"]
+        number
         for one in json.loads((folder / "findings.json").read_text(encoding="utf-8"))
         if one["name"] == "lost-write"
+        for number in one["operations"]
     ]
     since_us = facts.landmarks.zero_us
     window = said["longest_without_surviving_write"] or {}
@@ -149,10 +152,11 @@ def _called(scenario: Scenario) -> str:
     return ", ".join(said)
 
 
-def _share(traffic: Traffic, web_servers: tuple[str, ...], lost: list[str], since_us: int) -> Share:
+def _share(traffic: Traffic, web_servers: tuple[str, ...], lost: list[int], since_us: int) -> Share:
+    """Of the writes that were acked after the fault, and by these web servers."""
     acked = traffic.succeeded & traffic.writes & (traffic.done_us >= since_us)
-    mine = sum(int((acked & traffic.by_web_server(name)).sum()) for name in web_servers)
-    return Share(lost=sum(name in web_servers for name in lost), acked=mine)
+    mine = np.any([acked & traffic.by_web_server(name) for name in web_servers], axis=0)
+    return Share(lost=int((mine & np.isin(traffic.id, lost)).sum()), acked=int(mine.sum()))
 
 
 if __name__ == "__main__":
