@@ -16,6 +16,7 @@ import msgspec
 from harness.model.plan import Plan
 from harness.model.records import Attempt, AuditEntry, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
+from harness.objects.lease import LEADER, LOCK
 from lab.past import TOOK_S, Data, Doing, Hash, Past
 from lab.records import us
 
@@ -23,14 +24,14 @@ Steps = Callable[[Data, float, Doing], list[Step]]
 
 
 def lock_of(sid: str) -> str:
-    return f"lock:session:{{{sid}}}"
+    return LOCK.key(sid)
 
 
 @dataclass
 class _Rest:
-    """What follows an acquisition: the write and the release, at their own times."""
+    """What follows an acquisition, each at its own time: the write or the renewals, and the release."""
 
-    writes_s: float
+    goes_on_s: tuple[float, ...]
     releases_s: float | None
     lease_s: float
     done: list[tuple[float, Step]] = field(default_factory=list)
@@ -40,6 +41,8 @@ class _Rest:
 class LockPast(Past):
     naive: bool = False
     """Releases are plain DELs."""
+    job: str = ""
+    """What is held is not the lock of a session but the lead of this job: there is nothing to write."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,36 +56,45 @@ class LockPast(Past):
         lease: float = 10.0,
         *,
         release: bool = True,
+        renew: tuple[float, ...] = (),
         twice: bool = False,
         told: bool = False,
         **how: Any,
     ) -> Doing:
-        """Acquire at `at`; if that succeeds, write `hold` seconds after the reply, and release."""
+        """Acquire at `at`; if that succeeds, write `hold` seconds after the reply (a leader renews the lease at
+        the times given), and release."""
         doing = self._do(
-            "lock",
+            "lead-job" if self.job else "lock",
             OperationKind.WRITE,
             self.users[sid],
             sid,
             at,
-            _acquire(lease, twice=twice, told=told),
+            _acquire(self.key(sid), lease, twice=twice, told=told),
             how,
         )
         answered = doing.attempts[-1][2]
         if answered is None:
             return doing
-        writes = answered + hold
-        rest = self.rests[doing.id] = _Rest(writes, writes + TOOK_S if release else None, lease)
-        self.act(writes + TOOK_S / 2, lambda: self._go_on(doing, rest, self._write))
+        ends = answered + hold
+        goes_on = renew if self.job else (ends,)
+        rest = self.rests[doing.id] = _Rest(goes_on, ends + TOOK_S if release else None, lease)
+        for when in goes_on:
+            what = self._renew if self.job else self._write
+            self.act(when + TOOK_S / 2, lambda when=when, what=what: self._go_on(doing, rest, when, what))  # type: ignore[misc]
         if rest.releases_s is not None:
-            self.act(rest.releases_s + TOOK_S / 2, lambda: self._go_on(doing, rest, self._release))
+            gives_up = rest.releases_s
+            self.act(gives_up + TOOK_S / 2, lambda: self._go_on(doing, rest, gives_up, self._release))
         return doing
+
+    def key(self, sid: str) -> str:
+        return LEADER.key(self.job) if self.job else LOCK.key(sid)
 
     def lose_lock(self, sid: str, at: float) -> None:
         """The lock vanishes, nobody knows why."""
 
         def gone() -> None:
             for data in self._all():
-                data.sessions.pop(lock_of(sid), None)
+                data.sessions.pop(self.key(sid), None)
 
         self.act(at, gone)
 
@@ -91,15 +103,16 @@ class LockPast(Past):
 
         def forget() -> None:
             for data in self._all():
-                data.sessions[lock_of(sid)].ends_us = float("inf")
+                data.sessions[self.key(sid)].ends_us = float("inf")
 
         self.act(at, forget)
 
-    def _go_on(self, doing: Doing, rest: _Rest, what: Callable[[Data, float, Doing], Step]) -> None:
+    def _go_on(
+        self, doing: Doing, rest: _Rest, at: float, what: Callable[[Data, float, Doing], Step]
+    ) -> None:
         acquired = doing.replies.get(len(doing.attempts))
         if acquired is None or not acquired[0].effective:
             return
-        at = rest.writes_s if not rest.done else rest.releases_s or 0.0
         data = self.stores[doing.node or self.owner(at)]
         rest.done.append((at, what(data, (at + TOOK_S / 2) * 1e6, doing)))
 
@@ -122,12 +135,25 @@ class LockPast(Past):
                 data.witnesses.setdefault(doing.sid, []).append(str(doing.id))
         return step
 
+    def _renew(self, data: Data, now_us: float, doing: Doing) -> Step:
+        rest = self.rests[doing.id]
+        step = Step(
+            n=2 + len(rest.done), does=StepKind.RENEW, command="EVAL (GET PEXPIRE)", key=self.key(doing.sid)
+        )
+        step.session, step.ttl_ms = doing.sid, round(rest.lease_s * 1000)
+        held = data.session(step.key, now_us)
+        step.effective = held is not None and held.fields["token"] == str(doing.id)
+        if step.effective:
+            assert held is not None
+            held.ends_us = now_us + rest.lease_s * 1e6
+        return step
+
     def _release(self, data: Data, now_us: float, doing: Doing) -> Step:
         step = Step(
-            n=3,
+            n=2 + len(self.rests[doing.id].done),
             does=StepKind.RELEASE,
             command="DEL" if self.naive else "EVAL (GET DEL)",
-            key=lock_of(doing.sid),
+            key=self.key(doing.sid),
         )
         step.session = doing.sid
         held = data.session(step.key, now_us)
@@ -168,9 +194,8 @@ class LockPast(Past):
         return replace(plan, scenario=replace(plan.scenario, workload=workload))
 
 
-def _acquire(lease_s: float, *, twice: bool, told: bool) -> Steps:
+def _acquire(key: str, lease_s: float, *, twice: bool, told: bool) -> Steps:
     def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
-        key = lock_of(doing.sid)
         step = Step(n=1, does=StepKind.ACQUIRE, command="SET", key=key, session=doing.sid, deciding=True)
         step.ttl_ms = round(lease_s * 1000)
         free = data.session(key, now_us) is None

@@ -3,6 +3,7 @@
     kind      what every object says of itself, and the nouns that its model is told in
     flag      a value that holds for a while: a revocation, a ban
     counter   counts to a limit within a window: failed log-ins
+    lease     one at a time may hold it, for a while: a lock, the lead of a job
 
 An object brings everything that the kit must know of it: its key, how the audit reads it, what may be seen
 when (its model), the findings that follow, and what is beyond doubt without a closer look. A behaviour
@@ -19,11 +20,20 @@ from collections.abc import Mapping
 from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import CUT_OFF, REVOKED, SPENT
 from harness.objects.kind import ObjectKind
+from harness.objects.lease import LEADER, LOCK, Lease
 
 OBJECTS: Mapping[str, ObjectKind] = {one.prefix: one for one in (REVOKED, CUT_OFF, SPENT, ATTEMPTS)}
 """By what their keys begin with."""
+
+LEASES: Mapping[str, Lease] = {one.prefix: one for one in (LOCK, LEADER)}
+"""The same of leases, which the audit does not read: each is over before, or has no holder any more."""
 
 
 def object_of(key: str) -> ObjectKind | None:
     """The object that lies under a key; None: that is the key of no object."""
     return OBJECTS.get(key.partition("{")[0])
+
+
+def lease_of(key: str) -> Lease | None:
+    """The lease that lies under a key."""
+    return LEASES.get(key.partition("{")[0])

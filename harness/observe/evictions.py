@@ -18,7 +18,7 @@ from harness.clock import RunClock
 from harness.model.records import Event
 from harness.model.seams import Topology
 from harness.model.words import NodePurpose
-from harness.objects import OBJECTS
+from harness.objects import LEASES, OBJECTS
 from harness.observe.context import ObserverContext, context_of
 from harness.observe.listening import NOTICED_WITHIN_S, listen
 from harness.redis_wire.asynchronous import AsyncConnection
@@ -82,7 +82,7 @@ class EvictionWatch:
             self._control.close()
 
     def hear(self, _channel: str, key: str) -> None:
-        if key.startswith((*PREFIXES, *OBJECTS)):
+        if key.startswith((*PREFIXES, *OBJECTS, *LEASES)):
             self._tell("evicted", self._context.heard_within_us(), key=key)
 
     async def _ready(self) -> None:

@@ -10,9 +10,9 @@ import binascii
 
 from harness.model.inventory import SLOTS
 
-_SESSION, _WITNESS, _LOCK, _USER = "session:", "witness:", "lock:session:", "user:"
+_SESSION, _WITNESS, _USER = "session:", "witness:", "user:"
 
-PREFIXES = (_SESSION, _WITNESS, _USER, _LOCK)
+PREFIXES = (_SESSION, _WITNESS, _USER)
 """What keys of the session store begin with; whatever else is in a node is not of sessions."""
 
 
@@ -24,11 +24,6 @@ def session_key(session: str) -> str:
 def witness_key(session: str) -> str:
     """The list of writes to a session that were carried out."""
     return f"{_WITNESS}{{{session}}}"
-
-
-def lock_key(session: str) -> str:
-    """The lock that guards a session."""
-    return f"{_LOCK}{{{session}}}"
 
 
 def index_key(user: str) -> str:

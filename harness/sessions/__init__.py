@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from harness.sessions.ban_user import BanUser
 from harness.sessions.cart import Cart
 from harness.sessions.change_field import ChangeField
+from harness.sessions.lead_job import LeadJob
 from harness.sessions.lock import Lock
 from harness.sessions.log_in import LogIn
 from harness.sessions.logout import Logout
@@ -39,6 +40,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         ChangeField(),
         Cart(),
         Lock(),
+        LeadJob(),
         Logout(),
         LogoutInTransaction(),
         LogoutEverywhere(),

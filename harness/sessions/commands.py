@@ -41,6 +41,11 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0"""
 """Compare and delete: a lock is released only by the token that took it."""
 
+RENEW = """\
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0"""
+"""Compare and prolong: a lease is renewed only by the token that took it."""
+
 COUNT_WITHIN = """\
 local total = redis.call('INCR', KEYS[1])
 if total == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end

@@ -29,11 +29,11 @@ GUARDS = {
 }
 
 SETTING = Setting(
-    mix={**FULL_MIX, **GUARDS, "lock": 10.0},
+    mix={**FULL_MIX, **GUARDS, "lock": 10.0, "lead-job": 3.0},
     users=40,
     retries=3,
     # A host that stalls for longer than a lease makes its holder overrun it: a true finding.
-    options={"lock": {"lease": "120s"}},
+    options={"lock": {"lease": "120s"}, "lead-job": {"lease": "120s", "term": "300ms"}},
 )
 KINDS = tuple(str(kind) for kind in TopologyKind)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.checks.facts.timelines import Timelines
-from harness.checks.promises.locks import judge_locks
+from harness.checks.promises.leases import judge_leases
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
@@ -72,7 +72,7 @@ def judged(plan: Plan, written: Written) -> list[Finding]:
         connections=tuple(connections.values()),
         clocks=clocks,
     )
-    return judge_locks(Timelines(history)).findings
+    return judge_leases(Timelines(history)).findings
 
 
 def test_parallel_requests_under_a_lock_lose_no_update(local: Local) -> None:

@@ -16,9 +16,10 @@ from harness.model.finding_kind import FindingKind
 from harness.model.records import ObjectEntry
 from harness.model.scenario import Declaration
 from harness.model.words import FindingSide, OperationKind, Outcome, StepKind
-from harness.objects import OBJECTS, object_of
+from harness.objects import LEASES, OBJECTS, object_of
 from harness.objects.kind import VALUE, Breach, Command, KeptObject, Past, Reply, keyed
 from harness.observe.audit import show
+from harness.redis_wire.keys import PREFIXES
 from harness.redis_wire.scripted import Answer, ScriptedServer
 from harness.running.vocabulary import shipped
 from harness.sessions import BEHAVIOURS
@@ -177,6 +178,6 @@ def test_no_behaviour_is_named_outside_its_module() -> None:
 
 def test_every_object_can_be_told_apart() -> None:
     """No key belongs to two objects, or to a session."""
-    prefixes = [*OBJECTS, "session:", "witness:", "user:", "lock:session:"]
+    prefixes = [*OBJECTS, *LEASES, *PREFIXES]
     assert len(set(prefixes)) == len(prefixes)
     assert not [(one, two) for one in prefixes for two in prefixes if one != two and one.startswith(two)]

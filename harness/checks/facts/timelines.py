@@ -46,6 +46,7 @@ from harness.model.records import (
 )
 from harness.model.words import NodeRole, OperationKind, Outcome, StepKind
 from harness.objects.kind import ON_OBJECTS
+from harness.objects.lease import ON_LEASES
 
 WRITES = (StepKind.WRITE, StepKind.INCREMENT, StepKind.REMOVE_FIELD)
 
@@ -133,7 +134,7 @@ class Timelines:
         """User -> acked logouts of all sessions that the user's list named."""
         self.logins: dict[str, list[StepEffect]] = defaultdict(list)
         self.locking: list[tuple[Operation, Step]] = []
-        """Steps that take or release locks; what they meet says nothing about the session."""
+        """Steps on leases; what they meet says nothing about the session."""
         self._emptied_indexes: list[tuple[str, StepEffect | None, StepEffect | None]] = []
         self._listings: list[tuple[Operation, Step]] = []
         self._still_open: list[tuple[Timeline, StepEffect]] = []
@@ -212,7 +213,7 @@ class Timelines:
                     self._listings.append((operation, step))
                 if step.does in {StepKind.INDEX_REMOVE, StepKind.INDEX_DESTROY}:
                     self._read_unindexing(operation, step)
-                elif step.does in {StepKind.ACQUIRE, StepKind.RELEASE}:
+                elif step.does in ON_LEASES:
                     self._read_locking(operation, step)
                 elif session := step.member or step.session or operation.session:
                     self._read_step(self._timeline(session, operation), operation, step)

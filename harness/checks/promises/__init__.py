@@ -11,7 +11,7 @@ A check finds where its promise was broken, and counts what it could not decide.
     fields             a field shows its last acknowledged write, whole
     identity           a user gets the own session, with values that somebody wrote
     counters           an addition to a cart counts once
-    locks              a lock has one holder until its lease runs out
+    leases             a lock has one holder, and a job one leader, until the lease runs out
     user_index         the list of a user's sessions names those that exist
     kept_objects       a revocation, a ban, a count of attempts holds as long as promised
     let_in             nobody is let in without having been checked

@@ -17,7 +17,7 @@ from lab.selftest.bugs.lifetimes import (
     StretchedTimeout,
     UndoneDelete,
 )
-from lab.selftest.bugs.lists_and_locks import DoubledLock, LostIndexMember
+from lab.selftest.bugs.lists_and_locks import DoubledLead, DoubledLock, LostIndexMember
 from lab.selftest.bugs.reads import ForeignValue, StaleRead
 from lab.selftest.bugs.writes import DoubledIncrement, DroppedWrite, LateDelivery, TornWrite
 from lab.selftest.mischief import Bug
@@ -34,6 +34,7 @@ BUGS: tuple[type[Bug], ...] = (
     SilentEviction,
     RealEviction,
     DoubledLock,
+    DoubledLead,
     DoubledIncrement,
     LostIndexMember,
     LateDelivery,

@@ -1,4 +1,4 @@
-"""Bugs about what stands beside the sessions: locks, and the lists of a user's sessions.
+"""Bugs about what stands beside the sessions: locks, leads, and the lists of a user's sessions.
 
 Trap: a lock held twice is a deed only where the other one was told so before, and let go of it after.
 """
@@ -11,6 +11,7 @@ from dataclasses import replace
 from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Outcome, StepKind
+from harness.objects.lease import LEADER, LOCK
 from lab.selftest.mischief import QUIET_MIX, Bug, Deed, Setting, one_of
 from lab.selftest.proxy import Upstream
 from lab.selftest.resp import OK, Command, encoded, parsed
@@ -73,7 +74,7 @@ class DoubledLock(Bug):
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         [first, *rest] = commands
-        if first.name != "SET" or not first.words[1].startswith("lock:") or rest:
+        if first.name != "SET" or not first.words[1].startswith(LOCK.prefix) or rest:
             return None
         self.take()
         replies = await upstream.ask(commands)
@@ -105,6 +106,62 @@ class DoubledLock(Bug):
             and any(step.does is StepKind.RELEASE and (step.sent_us or 0) > told_us for step in one.steps)
             for one in past.operations
         )
+
+
+class DoubledLead(Bug):
+    """Grants the lead of a job that somebody leads: only says so, or gives it away."""
+
+    name = "doubled-lead"
+    title = "makes two leaders"
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        lead: dict[str, str | int] = {"jobs": 2, "lease": "3s", "term": "400ms"}
+        return Setting(mix={"read": 60.0, "log-in": 5.0, "lead-job": 35.0}, options={"lead-job": lead})
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        [first, *rest] = commands
+        if first.name != "SET" or not first.words[1].startswith(LEADER.prefix) or rest:
+            return None
+        self.take()
+        replies = await upstream.ask(commands)
+        if parsed(replies[0]) is not None:
+            self.armed = True
+            return replies
+        _, lead, token, *how = first.words
+        if self.variant % 2:
+            await self.node.set(lead, token, px=int(how[-1]))
+        self.done(
+            Deed(
+                session="",
+                operation=int(token),
+                did=f"operation {token} was told that it led {lead}, which another one led",
+                names=one_of("two-leaders"),
+            )
+        )
+        return [OK]
+
+    def has_bitten(self, past: History) -> bool:
+        """The other must have been told that it led before, and have counted on it after. It is the one who
+        was wronged: whose session that is only the history says."""
+        if not self.deeds:
+            return False
+        (deed,) = self.deeds
+        told = next((one for one in past.operations if one.id == deed.operation), None)
+        told_us = min(_acquired_us(told), default=None) if told is not None else None
+        if told is None or told_us is None:
+            return False
+        led = [
+            one
+            for one in past.operations
+            if one.id != told.id
+            and one.steps
+            and one.steps[0].key == told.steps[0].key
+            and any(done_us < told_us for done_us in _acquired_us(one))
+            and any(step.does is not StepKind.ACQUIRE and (step.sent_us or 0) > told_us for step in one.steps)
+        ]
+        self.deeds = [replace(deed, session=one.session) for one in led]
+        return bool(led)
 
 
 def _acquired_us(operation: Operation) -> list[int]:

@@ -17,11 +17,15 @@ from harness.model.words import StepKind
 from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import REVOKED, SPENT, Flag
 from harness.objects.kind import SOMETHING, Breach, Change, Look, ObjectKind, Past
+from harness.objects.lease import Held, Holders, MayHold, held_at_once
 from tests.share import times
 
 FOREVER = float("inf")
 END = 12
 PASTS = times(20_000, 250)
+LEASE_PASTS = times(5_000, 150)
+LEASE_ACTS = 6
+"""Every order of them is tried."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ def carried_out(store: Store, act: Act, now: int) -> Store | None:
         return (act.value, now + act.ttl) if there is None else store if not act.must else None
     if act.does == "drop":
         return None, FOREVER
+    if act.does == "give back":
+        return (None, FOREVER) if there == act.value else None
+    if act.does == "renew":
+        return (there, now + act.ttl) if there == act.value else None
     if act.does == "look":
         fits = there is not None if act.value == SOMETHING else there == act.value
         return store if fits else None
@@ -204,6 +212,59 @@ def test_model_accuses_nobody_whom_an_order_of_events_explains(kind: str, least:
         found += bool(breaches)
         missed += not can_be and not breaches
     assert found >= least * (found + missed)
+
+
+@dataclass
+class Leases:
+    """Two or three who ask for one lease, as they were answered; some renew it, some give it back."""
+
+    acts: list[Act]
+    held: list[Held]
+    may: list[MayHold]
+    nils: list[tuple[int, int]]
+
+
+def leases(dice: random.Random) -> Leases:
+    made = Leases([], [], [], [])
+    for n in range(dice.randint(2, 3)):
+        begin, end = _interval(dice)
+        ttl, draw = dice.choice((2, 4, 30)), dice.random()
+        if draw < 0.25:
+            made.acts.append(Act((begin, end), "look", SOMETHING))
+            made.nils.append((begin, end))
+            continue
+        certain = draw < 0.85
+        made.acts.append(Act((begin, end if certain else END), "put once", str(n), ttl, must=certain))
+        if not certain:
+            made.may.append(MayHold(from_us=begin, until_us=END + ttl))
+            continue
+        asked, until, by = begin, begin + ttl, FOREVER
+        if len(made.acts) < LEASE_ACTS - 2 and dice.random() < 0.3 and end + 1 < END:
+            asked = dice.randint(end, END - 1)
+            end = asked + dice.randint(0, 1)
+            made.acts.append(Act((asked, end), "renew", str(n), ttl))
+            until = asked + ttl
+        if dice.random() < 0.4:
+            sent = dice.randint(end, END)
+            made.acts.append(Act((sent, min(END, sent + 1)), "give back", str(n)))
+            until, by = min(until, sent), min(END, sent + 1)
+        told = next(one.at[1] for one in made.acts if one.does == "put once" and one.value == str(n))
+        made.held.append(Held(n=n, from_us=told, until_us=until))
+        made.may.append(MayHold(from_us=begin, until_us=min(end + ttl, by)))
+    return made
+
+
+def test_leases_accuse_nobody_whom_an_order_of_events_explains() -> None:
+    """Two who certainly held it at once cannot have done so, and somebody must have held what was found taken."""
+    dice, found = random.Random("leases"), 0
+    for _ in range(LEASE_PASTS):
+        made = leases(dice)
+        holders = Holders(sorted(made.may, key=lambda one: one.from_us))
+        accused = bool(held_at_once(made.held)) or not all(holders.any_within(*one) for one in made.nils)
+        if accused:
+            found += 1
+            assert not possible(made.acts), made
+    assert found > LEASE_PASTS / 10
 
 
 def test_flag_that_is_put_once_tells_who_put_it() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.model.words import Outcome, StepKind
-from harness.redis_wire.keys import lock_key
+from harness.objects import lease
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from harness.sessions.commands import RELEASE
 from harness.sessions.request import Request
@@ -16,7 +16,7 @@ from tests.unit.sessions.test_attempts import QUICK, SESSION, Bench, run
 
 OK, NIL, ONE, ZERO = b"+OK\r\n", b"$-1\r\n", b":1\r\n", b":0\r\n"
 VISITED = ("sid", SESSION.id, "user_id", "u1", "generation", "1", "visits", "3:4")
-LOCK = lock_key(SESSION.id)
+LOCK = lease.LOCK.key(SESSION.id)
 
 
 class Locks:

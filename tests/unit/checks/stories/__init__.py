@@ -207,6 +207,7 @@ BAD: dict[str, list[Story]] = {
         lost_with_open_attempt,
         locks.lock_gone,
         locks.release_undone,
+        locks.leader_who_notices,
     ],
     "doubled-update": [doubled_update, doubled_by_value],
     "stale-read": [
@@ -242,6 +243,7 @@ BAD: dict[str, list[Story]] = {
         locks.held_on_both_sides,
         locks.robbed,
     ],
+    "two-leaders": [locks.two_leaders],
     "lease-overrun": [locks.overrun],
     "expired-early": [expired_early, shortened],
     "outlived-timeout": [outlived, stretched],
@@ -293,6 +295,7 @@ GOOD: dict[str, list[Story]] = {
     "reply-mixed-up": [own_session],
     "ghost-retry": [harmless_retry],
     "lock-held-twice": [locks.turns, locks.failover_with_the_lock],
+    "two-leaders": [locks.leaders_in_turn, locks.led_by_whom_nobody_heard],
     "lease-overrun": [locks.in_time],
     "expired-early": [kept_alive],
     "outlived-timeout": [kept_alive],
@@ -319,6 +322,7 @@ UNDECIDED: dict[str, list[Story]] = {
     "lost-session": [silent_audit, broken_off],
     "expired-early": [shortened_by_unknown_clocks],
     "lock-held-twice": [locks.held_twice_by_unknown_clocks],
+    "two-leaders": [locks.two_leaders_by_unknown_clocks],
     "revocation-lost": [
         objects.revocation_that_nobody_read,
         objects.revocation_over_before_anybody_looked,

@@ -1,4 +1,4 @@
-"""Stories about locks: who held one, who got it as well, and who only thinks so."""
+"""Stories about locks and leaders: who held one, who got it as well, and who only thinks so."""
 
 from __future__ import annotations
 
@@ -153,5 +153,53 @@ def in_time() -> LockPast:
 
 def held_twice_by_unknown_clocks() -> LockPast:
     past = granted_twice()
+    past.clocks = False
+    return past
+
+
+def _job() -> tuple[LockPast, str]:
+    past = LockPast(job="job-1")
+    return past, past.log_in("ann", 0.5)
+
+
+def two_leaders() -> LockPast:
+    """The lead had not reached the replica that was promoted; the first leader has not noticed yet."""
+    past, ann = _job()
+    past.cut_off("redis-2", 1.0)
+    past.lock(ann, 1.5, hold=4.0, lease=3.0, renew=(2.5,))
+    past.fault(2.7)
+    past.fail_over("redis-2", 3.0)
+    past.lock(ann, 4.0, hold=0.1, lease=3.0, web="web-2")
+    return past
+
+
+def leader_who_notices() -> LockPast:
+    """The lead is gone, and its next renewal says so: the lease was not kept, and nobody else led meanwhile."""
+    past, ann = _job()
+    past.lock(ann, 1.0, hold=1.2, lease=3.0, renew=(2.0,), release=False)
+    past.lose_lock(ann, 1.5)
+    past.lock(ann, 2.5, hold=0.2, lease=3.0, web="web-2")
+    return past
+
+
+def leaders_in_turn() -> LockPast:
+    """A lead that is renewed outlasts its first lease; whoever asks is turned away until it is given back."""
+    past, ann = _job()
+    past.lock(ann, 1.0, hold=3.0, lease=1.0, renew=(1.5, 2.2, 3.0, 3.7))
+    past.lock(ann, 2.5, web="web-2")
+    past.lock(ann, 4.5, hold=0.5, web="web-2")
+    return past
+
+
+def led_by_whom_nobody_heard() -> LockPast:
+    """The one without an answer may lead: whoever is turned away meets that one."""
+    past, ann = _job()
+    past.lock(ann, 1.0, outcome="unknown", executed=1.5, lease=2.0)
+    past.lock(ann, 2.0, web="web-2")
+    return past
+
+
+def two_leaders_by_unknown_clocks() -> LockPast:
+    past = two_leaders()
     past.clocks = False
     return past

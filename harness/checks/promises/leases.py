@@ -1,22 +1,19 @@
-"""Locks: whoever holds one holds it alone, and for as long as the lease was promised.
+"""Leases (locks, the lead of a job): whoever holds one holds it alone, and for as long as it was promised.
 
-The lease of an acked acquisition is *certain* from its reply until its release was sent or, counted
-from when it was asked for, its time ran out. lock-held-twice: two certain leases of one lock overlap.
-lost-update: the holder's own compare-and-delete found the lock gone while the lease was certain, or
-somebody found it taken after its release was acked. lease-overrun: the holder wrote on after its lease
-had run out at the latest, which no server promised.
+When a lease is certain, and who may hold one, `harness.objects.lease` says. Here each breach becomes a
+finding: the object's own (lock-held-twice, two-leaders) where two certain leases overlap; lost-update where
+the holder's own token was gone while the lease was certain, or somebody was told that it was taken after its
+release was acked; lease-overrun where the holder wrote on after its lease had run out at the latest, which no
+server promised.
 
-Traps: an acquisition without an answer is no lease, and yet it may hold the lock. And a plain DEL
-removes whoever's lock is there, so what a naive application released explains no loss.
+Trap: a plain DEL removes whoever's lock is there, so what a naive application released explains no loss.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 
 from harness.checks.columns.traffic import MUTATING_STEPS
 from harness.checks.facts.causes import Why, acker, of_loss, of_old_answer, watcher
@@ -28,18 +25,15 @@ from harness.checks.promises.check import Check, Counted, finding
 from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ, UNEXPLAINED
 from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.judgement import Finding
-from harness.model.records import Attempt, Operation, Step
+from harness.model.records import Operation, Step
 from harness.model.words import Cause, FindingSide, Outcome, StepKind
+from harness.objects import LEASES, lease_of
+from harness.objects.kind import owner_of
+from harness.objects.lease import Held, Holders, MayHold, held_at_once
+from harness.objects.lease import Lease as LeaseKind
 
 PLAIN_RELEASE = "DEL"
 """Whoever holds it: the other way to release compares first, in a script."""
-
-LOCK_HELD_TWICE = FindingKind(
-    name="lock-held-twice",
-    side=FindingSide.OPEN,
-    sentence="two requests held the same lock at the same time",
-    traits=(FindingTrait.ABOUT_LOCK,),
-)
 
 LEASE_OVERRUN = FindingKind(
     name="lease-overrun",
@@ -51,12 +45,14 @@ LEASE_OVERRUN = FindingKind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """An acked acquisition of a lock."""
+    """An acked acquisition, with what its holder did about it."""
 
+    kind: LeaseKind
     key: str
     operation: Operation
     acquired: StepEffect
-    released: Step | None
+    given_up: tuple[Step, ...]
+    """Renewals and the release: steps that go by the holder's token."""
     from_us: float
     until_us: float
     """Certain within [from, until): at the latest until its release was sent."""
@@ -65,12 +61,16 @@ class Lease:
     over_us: float
     """Certain to have ended by itself after this."""
 
+    def held(self) -> Held:
+        return Held(n=self.operation.id, from_us=self.from_us, until_us=self.until_us)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """An acquisition that took a lock or may have, acked or not."""
+    """An acquisition that took a lease or may have, acked or not."""
 
-    taken: StepEffect
+    taken: tuple[StepEffect, ...]
+    """The acquisition and its renewals: each makes it last."""
     from_us: float
     lasts_us: float
     """Its lease, with what cannot be measured of it."""
@@ -79,43 +79,29 @@ class Holding:
     released: StepEffect | None
     """The acked release that found it there and ended it before."""
 
-    @property
-    def until_us(self) -> float:
-        return self.over_us if self.released is None else min(self.over_us, self.released.done_us)
+    def may_hold(self) -> MayHold:
+        ended_us = FOREVER if self.released is None else self.released.done_us
+        return MayHold(from_us=self.from_us, until_us=min(self.over_us, ended_us))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Locks:
-    """What was done to every lock of a run."""
+class OfOneKey:
+    """What was done to one key, in the order of `from_us`."""
 
-    leases: Mapping[str, list[Lease]]
-    """Lock -> its leases in the order of `from_us`."""
-    holdings: Mapping[str, list[Holding]]
-    """In the order of `from_us`."""
-    taken: Mapping[str, list[tuple[Operation, Step]]]
-    """Who was told that somebody else has the lock."""
-    plain: Mapping[str, list[tuple[Operation, Step]]]
-    """Lock -> what may have deleted it whoever held it: the releases of a naive application."""
+    leases: list[Lease]
+    holdings: list[Holding]
+    taken: list[tuple[Operation, Step]]
+    """Who was told that somebody else has it."""
+    plain: list[tuple[Operation, Step]]
+    """What may have deleted it whoever held it: the releases of a naive application."""
 
 
-def judge_locks(timelines: Timelines) -> Counted:
-    locks = _read(timelines)
+def judge_leases(timelines: Timelines) -> Counted:
     findings: list[Finding] = []
-    for leases in locks.leases.values():
-        broken = _overlaps(leases)
-        intruders = {one.operation.id for others in broken.values() for one in others}
-        for lease in leases:
-            others = broken.get(lease.operation.id)
-            if others:
-                findings.append(_held_twice(timelines, locks, lease, others))
-            elif lease.operation.id not in intruders and (gone := _found_gone(locks, lease)) is not None:
-                findings.append(_lost(timelines, lease, gone))
-            findings += _overrun(timelines, lease, leases)
-    stuck = [
-        one
-        for key, nils in locks.taken.items()
-        for one in _stuck(timelines, locks.holdings.get(key, []), nils)
-    ]
+    stuck: list[Finding] = []
+    for done in _read(timelines).values():
+        findings += _of_leases(timelines, done)
+        stuck += _stuck(timelines, done.holdings, done.taken)
     if not timelines.history.complete:  # who held it may not have come to be written down
         return Counted(findings=findings, undecidable={UNEXPLAINED.name: len(stuck)})
     findings += stuck
@@ -125,109 +111,128 @@ def judge_locks(timelines: Timelines) -> Counted:
     return Counted(undecidable={name: names.count(name) for name in names})
 
 
-def _read(timelines: Timelines) -> Locks:
-    leases: dict[str, list[Lease]] = defaultdict(list)
-    holdings: dict[str, list[Holding]] = defaultdict(list)
-    taken: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
-    plain: dict[str, list[tuple[Operation, Step]]] = defaultdict(list)
+def _of_leases(timelines: Timelines, done: OfOneKey) -> list[Finding]:
+    findings: list[Finding] = []
+    of = {one.operation.id: one for one in done.leases}
+    broken = held_at_once(one.held() for one in done.leases)
+    intruders = {one.n for others in broken.values() for one in others}
+    for lease in done.leases:
+        others = [of[one.n] for one in broken.get(lease.operation.id, ())]
+        if others:
+            findings.append(_held_twice(timelines, done, lease, others))
+        elif lease.operation.id not in intruders and (gone := _found_gone(done, lease)) is not None:
+            findings.append(_lost(timelines, lease, gone))
+        findings += _overrun(timelines, lease, done.leases)
+    return findings
+
+
+def _read(timelines: Timelines) -> Mapping[str, OfOneKey]:
+    found: dict[str, OfOneKey] = defaultdict(lambda: OfOneKey(leases=[], holdings=[], taken=[], plain=[]))
     for operation, step in timelines.locking:
+        done = found[step.key]
         if step.does is StepKind.RELEASE:
             if step.command == PLAIN_RELEASE and step.outcome is not Outcome.REJECTED:
-                plain[step.key].append((operation, step))
-            continue
-        if step.outcome is Outcome.ACKED and step.effective is False:
-            taken[step.key].append((operation, step))
-        if (holding := _holding(timelines, operation, step)) is not None:
-            holdings[step.key].append(holding)
-        if (lease := _lease(timelines, operation, step)) is not None:
-            leases[step.key].append(lease)
-    for one in leases.values():
-        one.sort(key=lambda lease: lease.from_us)
-    for held in holdings.values():
-        held.sort(key=lambda holding: holding.from_us)
-    return Locks(leases=leases, holdings=holdings, taken=taken, plain=plain)
-
-
-def _gone(timelines: Timelines) -> Callable[[Attempt], float]:
-    return lambda attempt: timelines.facts.request_ends.over_us(attempt.connection, attempt.sent_us)
+                done.plain.append((operation, step))
+        elif step.does is StepKind.ACQUIRE:
+            if step.outcome is Outcome.ACKED and step.effective is False:
+                done.taken.append((operation, step))
+            if (holding := _holding(timelines, operation, step)) is not None:
+                done.holdings.append(holding)
+            if (lease := _lease(timelines, operation, step)) is not None:
+                done.leases.append(lease)
+    for one in found.values():
+        one.leases.sort(key=lambda lease: lease.from_us)
+        one.holdings.sort(key=lambda holding: holding.from_us)
+    return found
 
 
 def _holding(timelines: Timelines, operation: Operation, step: Step) -> Holding | None:
-    effect = effect_of(operation, step, _gone(timelines))
+    effect = effect_of(operation, step, timelines.gone_us)
     if effect is None or step.ttl_ms is None:
         return None
-    released = _release_of(operation)
+    taken = (effect, *_renewals(timelines, operation, step))
+    released = next((one for one in _by_token(operation, step) if one.does is StepKind.RELEASE), None)
     ended = None
-    if effect.certain and not effect.extra and released is not None and released.effective:
-        ended = effect_of(operation, released, _gone(timelines))
+    if effect.certain and not any(one.extra for one in taken) and released is not None and released.effective:
+        ended = effect_of(operation, released, timelines.gone_us)
     lasts_us = step.ttl_ms * 1000 + timelines.epsilon_us
     return Holding(
-        taken=effect,
+        taken=taken,
         from_us=effect.first_us,
         lasts_us=lasts_us,
-        over_us=effect.until_us + lasts_us,
+        over_us=max(one.until_us for one in taken) + lasts_us,
         released=ended,
     )
 
 
-def _release_of(operation: Operation) -> Step | None:
-    return next((one for one in operation.steps if one.does is StepKind.RELEASE), None)
+def _renewals(timelines: Timelines, operation: Operation, acquired: Step) -> list[StepEffect]:
+    effects = [
+        effect_of(operation, one, timelines.gone_us)
+        for one in _by_token(operation, acquired)
+        if one.does is StepKind.RENEW
+    ]
+    return [one for one in effects if one is not None]
 
 
-def _lease(timelines: Timelines, operation: Operation, step: Step) -> Lease | None:
-    if step.outcome is not Outcome.ACKED or not step.effective or step.ttl_ms is None:
-        return None
-    effect = effect_of(operation, step, _gone(timelines))
-    assert effect is not None  # it was acked, and changed something
-    sent_us, done_us = seen_at(operation, step)
-    released = _release_of(operation)
-    gave_up_us = FOREVER if released is None or released.sent_us is None else released.sent_us
-    ends_us = sent_us + step.ttl_ms * 1000 - timelines.epsilon_us
-    return Lease(
-        key=step.key,
-        operation=operation,
-        acquired=effect,
-        released=released,
-        from_us=done_us,
-        until_us=min(gave_up_us, ends_us),
-        ends_us=ends_us,
-        over_us=done_us + step.ttl_ms * 1000 + timelines.epsilon_us,
+def _by_token(operation: Operation, acquired: Step) -> tuple[Step, ...]:
+    return tuple(
+        one
+        for one in operation.steps
+        if one.key == acquired.key and one.does in {StepKind.RENEW, StepKind.RELEASE}
     )
 
 
-def _overlaps(leases: Iterable[Lease]) -> dict[int, list[Lease]]:
-    """Operation -> the leases that began while its own was certain, in their order."""
-    broken: dict[int, list[Lease]] = defaultdict(list)
-    held: list[Lease] = []
-    for lease in leases:
-        held = [one for one in held if one.until_us > lease.from_us]
-        if lease.until_us > lease.from_us:
-            for one in held:
-                broken[one.operation.id].append(lease)
-            held.append(lease)
-    return broken
+def _lease(timelines: Timelines, operation: Operation, step: Step) -> Lease | None:
+    kind = lease_of(step.key)
+    if step.outcome is not Outcome.ACKED or not step.effective or step.ttl_ms is None or kind is None:
+        return None
+    effect = effect_of(operation, step, timelines.gone_us)
+    assert effect is not None  # it was acked, and changed something
+    sent_us, done_us = seen_at(operation, step)
+    renewed = _renewals(timelines, operation, step)
+    begun_us = max((one.sent_us for one in renewed if one.certain), default=sent_us)
+    begun_by_us = max((one.until_us for one in renewed), default=done_us)
+    given_up = _by_token(operation, step)
+    gave_up_us = [one.sent_us for one in given_up if _gives_up(one) and one.sent_us is not None]
+    ends_us = begun_us + step.ttl_ms * 1000 - timelines.epsilon_us
+    return Lease(
+        kind=kind,
+        key=step.key,
+        operation=operation,
+        acquired=effect,
+        given_up=given_up,
+        from_us=done_us,
+        until_us=min((ends_us, *gave_up_us)),
+        ends_us=ends_us,
+        over_us=max(done_us, begun_by_us) + step.ttl_ms * 1000 + timelines.epsilon_us,
+    )
 
 
-def _held_twice(timelines: Timelines, locks: Locks, lease: Lease, others: list[Lease]) -> Finding:
+def _gives_up(step: Step) -> bool:
+    """After this its holder does not count on it any more."""
+    return step.does is StepKind.RELEASE or (step.outcome is Outcome.ACKED and step.effective is False)
+
+
+def _held_twice(timelines: Timelines, done: OfOneKey, lease: Lease, others: list[Lease]) -> Finding:
     timeline = _timeline(timelines, lease.operation)
     other = others[0]
     seconds = (lease.until_us - other.from_us) / 1e6
     return finding(
         timelines,
-        LOCK_HELD_TWICE,
+        lease.kind.held_twice,
         timeline,
         promise=lease.acquired,
         between=[other.operation],
         seen=_sight(other.operation, other.acquired.step),
-        why=_why(timelines, locks, lease, other),
-        sentence=f"{other.operation.web_server} got the lock of {timeline.named} (operation"
+        why=_why(timelines, done, lease, other),
+        sentence=f"{other.operation.web_server} got {_named(lease.kind, lease.key, timeline)} (operation"
         f" {other.operation.id}) while {lease.operation.web_server} held it (operation"
         f" {lease.operation.id}) for another {seconds:.2f} s or more.",
         observations=len(others),
     )
 
 
-def _why(timelines: Timelines, locks: Locks, lease: Lease, other: Lease) -> Why:
+def _why(timelines: Timelines, done: OfOneKey, lease: Lease, other: Lease) -> Why:
     """Why the lock was not there, or not seen, when the other one asked for it."""
     first, second = acker(timelines, lease.acquired), acker(timelines, other.acquired)
     if second.node != first.node and second.standing is Standing.DEPOSED:
@@ -239,7 +244,7 @@ def _why(timelines: Timelines, locks: Locks, lease: Lease, other: Lease) -> Why:
         because = f"{second.node} granted it while {first.node} was being promoted"
         return Why(cause=Cause.AT_PROMOTION, because=because)
     why = _of_loss(timelines, lease.acquired, _sight(other.operation, other.acquired.step))
-    robber = _robber(locks, lease, other)
+    robber = _robber(done, lease, other)
     if robber is None:
         return why
     because = f"operation {robber.id} released the lock with a plain DEL, after its lease had ended"
@@ -269,10 +274,10 @@ def _lost_or_old(timelines: Timelines, promise: StepEffect, seen: Sight) -> tupl
     return LOST_UPDATE, _of_loss(timelines, promise, seen)
 
 
-def _robber(locks: Locks, lease: Lease, other: Lease) -> Operation | None:
+def _robber(done: OfOneKey, lease: Lease, other: Lease) -> Operation | None:
     """Whose plain DEL came after the lock was taken, and was over before it was taken again."""
     asked_us, _ = seen_at(other.operation, other.acquired.step)
-    for operation, step in locks.plain.get(lease.key, ()):
+    for operation, step in done.plain:
         if operation is lease.operation or step.sent_us is None or not step.effective:
             continue
         if lease.from_us <= step.sent_us and step.done_us is not None and step.done_us <= asked_us:
@@ -280,16 +285,15 @@ def _robber(locks: Locks, lease: Lease, other: Lease) -> Operation | None:
     return None
 
 
-def _found_gone(locks: Locks, lease: Lease) -> Step | None:
-    """The holder's own release, if it proves that the lock was gone before its time."""
-    step = lease.released
-    if step is None or step.outcome is not Outcome.ACKED or step.effective is not False:
-        return None
-    _, done_us = seen_at(lease.operation, step)
-    if done_us >= lease.ends_us:
-        return None
-    others = [one for operation, one in locks.plain.get(lease.key, ()) if operation is not lease.operation]
-    return None if any(one.effective is not False for one in others) else step
+def _found_gone(done: OfOneKey, lease: Lease) -> Step | None:
+    """The holder's own renewal or release, if it proves that its token was gone before its time."""
+    for step in lease.given_up:
+        if step.outcome is Outcome.ACKED and step.effective is False:
+            others = [one for operation, one in done.plain if operation is not lease.operation]
+            _, done_us = seen_at(lease.operation, step)
+            robbed = any(one.effective is not False for one in others)
+            return None if robbed or done_us >= lease.ends_us else step
+    return None
 
 
 def _lost(timelines: Timelines, lease: Lease, step: Step) -> Finding:
@@ -303,7 +307,7 @@ def _lost(timelines: Timelines, lease: Lease, step: Step) -> Finding:
         promise=lease.acquired,
         seen=seen,
         why=why,
-        sentence=f"{lease.operation.web_server} held the lock of {timeline.named} (operation"
+        sentence=f"{lease.operation.web_server} held {_named(lease.kind, lease.key, timeline)} (operation"
         f" {lease.operation.id}) and found it gone {(lease.ends_us - seen.done_us) / 1e6:.2f} s or more"
         " before its lease expired.",
     )
@@ -313,13 +317,12 @@ def _stuck(
     timelines: Timelines, holdings: list[Holding], nils: list[tuple[Operation, Step]]
 ) -> list[Finding]:
     """Found taken when nobody can have held it: its release came undone, or its time did not end it."""
-    begun = [one.from_us for one in holdings]
-    until = list(accumulate((one.until_us for one in holdings), max))
+    holders = Holders([one.may_hold() for one in holdings])
     found: dict[int, tuple[StepEffect | None, list[Sight]]] = {}
     for operation, step in nils:
         sight = _sight(operation, step)
-        count = bisect_right(begun, sight.done_us)
-        if count and (until[count - 1] >= sight.sent_us or _held_anew(timelines, holdings[:count], sight)):
+        count = holders.begun_by(sight.done_us)
+        if holders.any_within(sight.sent_us, sight.done_us) or _held_anew(timelines, holdings[:count], sight):
             continue
         undone = next(
             (one.released for one in reversed(holdings[:count]) if one.over_us >= sight.sent_us), None
@@ -331,15 +334,20 @@ def _stuck(
 def _held_anew(timelines: Timelines, holdings: list[Holding], sight: Sight) -> bool:
     """Whether the node that answered may have counted a lease anew that nobody released."""
     return any(
-        one.released is None and replayed_us(timelines, one.taken, sight) + one.lasts_us >= sight.sent_us
+        replayed_us(timelines, effect, sight) + one.lasts_us >= sight.sent_us
         for one in holdings
+        if one.released is None
+        for effect in one.taken
     )
 
 
 def _taken(timelines: Timelines, released: StepEffect | None, sights: list[Sight]) -> Finding:
     seen = sights[0]
     assert seen.operation is not None
+    assert seen.step is not None
     timeline = _timeline(timelines, seen.operation)
+    lease = lease_of(seen.step.key)
+    assert lease is not None
     kind, why = UNEXPLAINED, Why()
     because = "every lease of it had expired"
     if released is not None:
@@ -352,8 +360,8 @@ def _taken(timelines: Timelines, released: StepEffect | None, sights: list[Sight
         promise=released,
         seen=seen,
         why=why,
-        sentence=f"{seen.operation.web_server} (operation {seen.operation.id}) found the lock of"
-        f" {timeline.named} taken although {because}.",
+        sentence=f"{seen.operation.web_server} (operation {seen.operation.id}) found"
+        f" {_named(lease, seen.step.key, timeline)} taken although {because}.",
         observations=len(sights),
     )
 
@@ -408,8 +416,13 @@ def _timeline(timelines: Timelines, operation: Operation) -> Timeline:
     return known or Timeline(operation.session, operation.user, operation.shard, operation.key)
 
 
+def _named(kind: LeaseKind, key: str, timeline: Timeline) -> str:
+    of = owner_of(key)
+    return f"{kind.what} {timeline.named if of == timeline.session else of}"
+
+
 CHECK = Check(
-    promise="Only one request at a time holds a lock, until its lease expires.",
-    kinds=(LOCK_HELD_TWICE, LEASE_OVERRUN, LOST_UPDATE, STALE_READ, UNEXPLAINED),
-    find=judge_locks,
+    promise="Only one request at a time holds a lock or leads a job, until its lease expires.",
+    kinds=(*(one.held_twice for one in LEASES.values()), LEASE_OVERRUN, LOST_UPDATE, STALE_READ, UNEXPLAINED),
+    find=judge_leases,
 )

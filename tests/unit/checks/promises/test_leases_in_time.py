@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from harness.checks.facts.timelines import Timelines
-from harness.checks.promises.locks import judge_locks
+from harness.checks.promises.leases import judge_leases
 from harness.model.judgement import Finding
 from harness.model.records import Step
 from harness.model.words import Cause, StepKind
@@ -23,7 +23,7 @@ def _ann(**how: Any) -> tuple[LockPast, str]:
 
 
 def _found(past: LockPast) -> list[Finding]:
-    return judge_locks(Timelines(past.history())).findings
+    return judge_leases(Timelines(past.history())).findings
 
 
 def _names(past: LockPast) -> list[str]:
@@ -173,7 +173,7 @@ def test_acquisition_without_an_answer_is_no_lease() -> None:
     assert _names(past) == []
     history = past.history()
     history.operations[1].steps[0].effective = True  # by a reply that came too late to count
-    assert judge_locks(Timelines(history)).findings == []
+    assert judge_leases(Timelines(history)).findings == []
 
 
 # ---------------------------------------------------------------- a lock that was gone
@@ -233,9 +233,9 @@ def test_plain_delete_that_found_nothing_explains_nothing() -> None:
     released = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     assert [one.effective for one in released] == [False]
     released[0].effective = None
-    assert [one.name for one in judge_locks(Timelines(history)).findings] == ["lease-overrun"]
+    assert [one.name for one in judge_leases(Timelines(history)).findings] == ["lease-overrun"]
     released[0].outcome = type(released[0].outcome)("rejected")
-    assert len(judge_locks(Timelines(history)).findings) == 2
+    assert len(judge_leases(Timelines(history)).findings) == 2
 
 
 def test_holder_that_was_robbed_is_no_loser_where_somebody_else_got_in() -> None:
@@ -270,12 +270,12 @@ def test_plain_delete_between_two_holders_robbed_the_first(
     history = past.history()
     (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     released.effective = True
-    found = next(one for one in judge_locks(Timelines(history)).findings if one.name == "lock-held-twice")
+    found = next(one for one in judge_leases(Timelines(history)).findings if one.name == "lock-held-twice")
     assert (found.cause is Cause.APPLICATION_RACE) is robbed
     if robbed:
         assert found.because == ("operation 2 released the lock with a plain DEL, after its lease had ended")
     released.effective = False
-    found = next(one for one in judge_locks(Timelines(history)).findings if one.name == "lock-held-twice")
+    found = next(one for one in judge_leases(Timelines(history)).findings if one.name == "lock-held-twice")
     assert found.cause is Cause.NOT_DETERMINED
 
 
@@ -288,7 +288,7 @@ def test_guarded_release_robs_nobody() -> None:
     history = past.history()
     (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     released.effective = True
-    found = next(one for one in judge_locks(Timelines(history)).findings if one.name == "lock-held-twice")
+    found = next(one for one in judge_leases(Timelines(history)).findings if one.name == "lock-held-twice")
     assert found.cause is Cause.NOT_DETERMINED
 
 
@@ -366,16 +366,16 @@ def test_release_without_an_answer_may_not_have_happened() -> None:
     history = past.history()
     (released,) = [one for one in history.operations[1].steps if one.does is StepKind.RELEASE]
     released.effective = False
-    assert judge_locks(Timelines(history)).findings[1:] == []
+    assert judge_leases(Timelines(history)).findings[1:] == []
     released.effective = None
-    assert judge_locks(Timelines(history)).findings == []
+    assert judge_leases(Timelines(history)).findings == []
 
 
 def test_run_that_was_broken_off_may_not_tell_who_held_the_lock() -> None:
     """The holder may not have been written down."""
     past = _taken(3.0, release=False)
     past.complete = False
-    counted = judge_locks(Timelines(past.history()))
+    counted = judge_leases(Timelines(past.history()))
     assert (counted.findings, counted.undecidable) == ([], {"unexplained": 1})
 
 
@@ -383,7 +383,7 @@ def test_clocks_that_moved_apart_decide_nothing_about_leases() -> None:
     """Each finding is left open under its own name."""
     past = _second(1.5)
     past.drift_ms = 60.0
-    counted = judge_locks(Timelines(past.history()))
+    counted = judge_leases(Timelines(past.history()))
     assert (counted.findings, counted.undecidable) == ([], {"lock-held-twice": 1})
 
 
@@ -431,11 +431,11 @@ def test_write_that_never_left_or_was_refused_harmed_nobody() -> None:
     (write,) = [one for one in operation.steps if one.does is StepKind.WRITE]
     assert write.key != lock_of(ann)
     write.outcome = type(write.outcome)("rejected")
-    assert judge_locks(Timelines(history)).findings == []
+    assert judge_leases(Timelines(history)).findings == []
     write.outcome = type(write.outcome)("unknown")
-    assert len(judge_locks(Timelines(history)).findings) == 1
+    assert len(judge_leases(Timelines(history)).findings) == 1
     operation.attempts[-1].handed_over = False
-    assert judge_locks(Timelines(history)).findings == []
+    assert judge_leases(Timelines(history)).findings == []
 
 
 def test_of_several_late_writes_the_first_says_how_late() -> None:
@@ -452,6 +452,6 @@ def test_of_several_late_writes_the_first_says_how_late() -> None:
         structs.replace(write, n=9, attempts=(9,), sent_us=us(4.5), done_us=us(4.6)),
     )
     operation.attempts = (*operation.attempts, again)
-    (found,) = judge_locks(Timelines(history)).findings
+    (found,) = judge_leases(Timelines(history)).findings
     assert found.because == "it wrote 2.00 s after it had got a lease of 1 s"
     assert found.observations == 2
