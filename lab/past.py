@@ -247,7 +247,7 @@ class Past:
         sid: str,
         at: float,
         *,
-        limit: int = 3,
+        limit: int | None = 3,
         window: float = 300.0,
         **how: Any,
     ) -> Doing:
@@ -857,10 +857,11 @@ def _look_at(key: str) -> Callable[[Data, float, Doing], list[Step]]:
     return steps
 
 
-def _count(key: str, limit: int, window_s: float) -> Callable[[Data, float, Doing], list[Step]]:
+def _count(key: str, limit: int | None, window_s: float) -> Callable[[Data, float, Doing], list[Step]]:
     def steps(data: Data, now_us: float, _doing: Doing) -> list[Step]:
         step = _on(StepKind.COUNT, key, "EVAL (INCR PEXPIRE)")
-        step.added, step.wrote, step.ttl_ms = {TOTAL: 1}, {LIMIT: str(limit)}, round(window_s * 1000)
+        step.added, step.ttl_ms = {TOTAL: 1}, round(window_s * 1000)
+        step.wrote = {} if limit is None else {LIMIT: str(limit)}
         value = data.object(key, now_us)
         total = int(value or 0) + 1
         ends_us = now_us + window_s * 1e6 if value is None else data.objects[key][1]

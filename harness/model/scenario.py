@@ -66,6 +66,8 @@ class Declaration:
     """Faults: the shortest `for:` that it can keep; None: it is over at once, with nothing to heal."""
     kind: OperationKind | None = None
     """Behaviours: what its operations count as."""
+    traffic: Mapping[str, float] = field(default_factory=dict)
+    """Behaviours: its weight in each realistic mix that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,14 @@ class Vocabulary:
     behaviours: Mapping[str, Declaration]
     findings: Mapping[str, Measure]
     metrics: frozenset[str]
+
+    def traffic(self) -> dict[str, dict[str, float]]:
+        """Realistic mixes, each by one word: what behaviours say of their share in it."""
+        mixes: dict[str, dict[str, float]] = {}
+        for name, behaviour in self.behaviours.items():
+            for word, weight in behaviour.traffic.items():
+                mixes.setdefault(word, {})[name] = weight
+        return dict(sorted(mixes.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,8 @@ class Workload:
     idle_timeout_s: float = 300.0
     active_share: float = 1.0
     """Share of the users that keep using their session; the rest log in once and stay idle."""
+    traffic: str = ""
+    """The word for the mix, where it was asked for by one."""
     mix: Mapping[str, float] = field(default_factory=dict)
     """Behaviour name -> weight."""
     options: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)

@@ -1,8 +1,9 @@
 """What a web application keeps in Redis beside its sessions: the objects that behaviours work on.
 
     kind      what every object says of itself, and the nouns that its model is told in
-    flag      a value that holds for a while: a revocation, a ban
+    flag      a value that holds for a while: a revocation, a ban, a profile
     counter   counts to a limit within a window: failed log-ins
+    listed    a list that grows: the finished steps of a form
     lease     one at a time may hold it, for a while: a lock, the lead of a job
 
 An object brings everything that the kit must know of it: its key, how the audit reads it, what may be seen
@@ -18,11 +19,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, REVOKED, SPENT
+from harness.objects.flag import CUT_OFF, PROFILE, REVOKED, SPENT
 from harness.objects.kind import ObjectKind
 from harness.objects.lease import LEADER, LOCK, Lease
+from harness.objects.listed import FORM
 
-OBJECTS: Mapping[str, ObjectKind] = {one.prefix: one for one in (REVOKED, CUT_OFF, SPENT, ATTEMPTS)}
+OBJECTS: Mapping[str, ObjectKind] = {
+    one.prefix: one for one in (REVOKED, CUT_OFF, SPENT, ATTEMPTS, PROFILE, FORM)
+}
 """By what their keys begin with."""
 
 LEASES: Mapping[str, Lease] = {one.prefix: one for one in (LOCK, LEADER)}

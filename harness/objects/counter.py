@@ -49,7 +49,7 @@ class Counter(OneValue):
 
     @property
     def findings(self) -> tuple[FindingKind, ...]:
-        return (self.beyond, self.behind)
+        return tuple(dict.fromkeys((self.beyond, self.behind)))
 
     def named(self, key: str) -> str:
         return f"{self.what} {owner_of(key)}"

@@ -1,4 +1,5 @@
-"""A flag: one value under one key that holds for a while (`SET ... EX`), and then is gone.
+"""A flag: one value under one key that holds for a while (`SET ... EX`), and then is gone: a revocation, a
+ban, a profile.
 
 Promise: from its ack until its time runs out everybody who asks sees it, or what was put there later.
 
@@ -35,6 +36,13 @@ TOKEN_REPLAYED = FindingKind(
     name="token-replayed",
     side=FindingSide.OPEN,
     sentence="a one-time token that was spent works again",
+    traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
+)
+
+PROFILE_OUTDATED = FindingKind(
+    name="profile-outdated",
+    side=FindingSide.CLOSED,
+    sentence="a user's profile is older than its last confirmed change",
     traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
 )
 
@@ -155,3 +163,6 @@ CUT_OFF = Flag(prefix="not-before:", what="the ban of user", lost=REVOCATION_LOS
 
 SPENT = Flag(prefix="spent:", what="the use of one-time token", lost=TOKEN_REPLAYED, once=True)
 """A one-time token that somebody has used."""
+
+PROFILE = Flag(prefix="user_profile:", what="the profile of user", lost=PROFILE_OUTDATED)
+"""What services know of a user beside the sessions: under a key of its own, and so in a slot of its own."""

@@ -173,6 +173,7 @@ def _workload(plan: Plan) -> str:
     work = plan.scenario.workload
     total = sum(work.mix.values())
     mix = ", ".join(f"{name} {100 * weight / total:.0f}%" for name, weight in work.mix.items())
+    mix = f"{work.traffic} traffic: {mix}" if work.traffic else mix
     wait_s = plan.longest_client_wait_s
     needed = actors_needed(work, wait_s)
     capped = f" (capped at {ACTORS_MAX}; {needed} could be waiting)" if needed > ACTORS_MAX else ""

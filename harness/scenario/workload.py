@@ -51,11 +51,11 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
             help="share of the users who keep using their session; the rest stay idle",
         ),
         Field(
-            key="mix",
-            reader=Named(FACTOR, names=behaviours),
-            required=True,
-            help="behaviour -> weight",
+            key="traffic",
+            reader=word(tuple(vocabulary.traffic())),
+            help="a realistic mix in one word; `mix` adds to it, and leaves out what has weight 0",
         ),
+        Field(key="mix", reader=Named(FACTOR, names=behaviours), help="behaviour -> weight"),
         Field(
             key="options",
             reader=Later({"type": "object", "additionalProperties": {"type": "object"}}),
@@ -73,9 +73,15 @@ def read_workload(node: tree.Node | None, vocabulary: Vocabulary, problems: Prob
     before = problems.count
     values = read_table(node, "workload", workload_fields(vocabulary), problems)
     options_node = values.pop("options", None)
+    usual = vocabulary.traffic().get(values.get("traffic", ""), {})
+    values["mix"] = {**usual, **values.get("mix", {})}
     workload = Workload(**values)
     if problems.count == before and not any(workload.mix.values()):
-        problems.add(node, "workload.mix", "expected at least one behaviour with a weight above zero")
+        problems.add(
+            node,
+            "workload.mix",
+            "expected at least one behaviour with a weight above zero, here or by a word in `traffic`",
+        )
     options = _read_options(options_node, workload, vocabulary, problems)
     values["mix"] = {name: weight for name, weight in workload.mix.items() if weight}
     kinds = {name: vocabulary.behaviours[name].kind for name in values["mix"]}

@@ -16,13 +16,17 @@ from collections.abc import Mapping
 from harness.sessions.ban_user import BanUser
 from harness.sessions.cart import Cart
 from harness.sessions.change_field import ChangeField
+from harness.sessions.change_profile import ChangeProfile
+from harness.sessions.fill_form import FillForm
 from harness.sessions.lead_job import LeadJob
+from harness.sessions.list_devices import ListDevices
 from harness.sessions.lock import Lock
 from harness.sessions.log_in import LogIn
 from harness.sessions.logout import Logout
 from harness.sessions.logout_everywhere import LogoutEverywhere
 from harness.sessions.logout_in_transaction import LogoutInTransaction
 from harness.sessions.read import Read
+from harness.sessions.read_profile import ReadProfile
 from harness.sessions.remember_me import RememberMe
 from harness.sessions.request import Behaviour
 from harness.sessions.revoke_token import RevokeToken
@@ -44,12 +48,16 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         Logout(),
         LogoutInTransaction(),
         LogoutEverywhere(),
+        ListDevices(),
         RotateSession(),
         RevokeToken(),
         BanUser(),
         TokenRequest(),
         TryPassword(),
         RememberMe(),
+        FillForm(),
+        ChangeProfile(),
+        ReadProfile(),
     )
 }
 

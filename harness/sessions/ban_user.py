@@ -27,6 +27,7 @@ class BanUser:
                 default=BAN_LASTS_S,
             ),
         ),
+        traffic={"token-api": 1, "bank": 1, "admin": 4},
     )
     kind = OperationKind.LOGOUT
     needs_session = True

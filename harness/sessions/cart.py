@@ -33,6 +33,7 @@ class Cart:
                 default=False,
             ),
         ),
+        traffic={"shop": 20},
     )
     kind = OperationKind.WRITE
     needs_session = True

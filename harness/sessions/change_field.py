@@ -16,7 +16,11 @@ from harness.sessions.request import OK, PLEASE_LOG_IN, Request, told_by
 
 
 class ChangeField:
-    declaration = Declaration(name="change-field", help="a new address or a new theme, the rest untouched")
+    declaration = Declaration(
+        name="change-field",
+        help="a new address or a new theme, the rest untouched",
+        traffic={"shop": 5, "admin": 10},
+    )
     kind = OperationKind.WRITE
     needs_session = True
 

@@ -46,6 +46,7 @@ class LeadJob:
                 default=True,
             ),
         ),
+        traffic={"admin": 2},
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -52,6 +52,7 @@ class Lock:
                 default=False,
             ),
         ),
+        traffic={"bank": 8, "admin": 4},
     )
     kind = OperationKind.WRITE
     needs_session = True

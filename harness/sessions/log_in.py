@@ -9,7 +9,7 @@ that one is lost, the session never ends.
 from __future__ import annotations
 
 from harness.model.records import Step
-from harness.model.scenario import Declaration
+from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.redis_wire.keys import index_key
 from harness.sessions.commands import WITNESS_OUTLIVES_S, expire
@@ -21,7 +21,17 @@ THEMES = ("light", "dark", "contrast")
 
 class LogIn:
     declaration = Declaration(
-        name="log-in", help="a fresh session hash with its idle timeout, and an entry in the user's index"
+        name="log-in",
+        help="a fresh session hash with its idle timeout, and an entry in the user's index",
+        options=(
+            Option(
+                name="index_lifetime",
+                type=OptionType.DURATION,
+                help="lifetime of the index, however long sessions slide on: a known mistake",
+                default=0.0,
+            ),
+        ),
+        traffic={"shop": 4, "bank": 6, "token-api": 5, "admin": 5},
     )
     kind = OperationKind.LOGIN
     needs_session = False
@@ -60,7 +70,8 @@ async def enter_in_index(request: Request) -> None:
     index = index_key(request.user)
     entered = request.step(StepKind.INDEX_ADD, index)
     entered.member = request.session.id
-    lasting = expire(index, request.rules.idle_timeout_s + WITNESS_OUTLIVES_S)
+    fixed_s = float(request.options.get("index_lifetime", 0.0))
+    lasting = expire(index, fixed_s or request.rules.idle_timeout_s + WITNESS_OUTLIVES_S)
     answer = await request.alone(entered, ("SADD", index, request.session.id), lasting)
     if answer is not None and not request.ambiguous(entered):
         entered.effective = answer[0] == 1

@@ -15,7 +15,11 @@ from harness.sessions.request import SIGNED_OUT, Request, told_by
 
 
 class Logout:
-    declaration = Declaration(name="logout", help="DEL the session, then take it out of the user's index")
+    declaration = Declaration(
+        name="logout",
+        help="DEL the session, then take it out of the user's index",
+        traffic={"shop": 3, "bank": 8, "admin": 5},
+    )
     kind = OperationKind.LOGOUT
     needs_session = True
 

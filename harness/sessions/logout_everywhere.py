@@ -26,6 +26,7 @@ class LogoutEverywhere:
                 default=False,
             ),
         ),
+        traffic={"bank": 2, "admin": 3},
     )
     kind = OperationKind.LOGOUT
     needs_session = True

@@ -146,7 +146,7 @@ _INTEGER_REPLIES = frozenset(
     ["HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM", "WAIT", "EVAL"]
 )
 """EVAL by its own name is a small script of a behaviour; steps of the other go by the commands in it."""
-_LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS"})
+_LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS", "LRANGE"})
 _OF_SET = ("OK", None)
 """Set, and not set because of NX."""
 

@@ -13,7 +13,11 @@ from harness.sessions.request import OK, PLEASE_LOG_IN, WRONG_USER, Request, fie
 
 
 class Read:
-    declaration = Declaration(name="read", help="the whole session and its remaining time, in one round trip")
+    declaration = Declaration(
+        name="read",
+        help="the whole session and its remaining time, in one round trip",
+        traffic={"shop": 40, "bank": 29, "admin": 28},
+    )
     kind = OperationKind.READ
     needs_session = True
 

@@ -35,6 +35,7 @@ class RememberMe:
             ),
             when_unreachable(stale=False),
         ),
+        traffic={"shop": 2, "token-api": 10},
     )
     kind = OperationKind.WRITE
     needs_session = True

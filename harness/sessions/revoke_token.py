@@ -28,6 +28,7 @@ class RevokeToken:
                 default=TOKEN_LIVES_S,
             ),
         ),
+        traffic={"token-api": 4, "admin": 4},
     )
     kind = OperationKind.LOGOUT
     needs_session = True

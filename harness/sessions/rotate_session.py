@@ -22,6 +22,7 @@ class RotateSession:
     declaration = Declaration(
         name="rotate-session",
         help="copy the session under a fresh id, and delete the old one: against session fixation",
+        traffic={"shop": 2, "bank": 5},
     )
     kind = OperationKind.LOGIN
     needs_session = True

@@ -29,6 +29,7 @@ class TokenRequest:
             when_unreachable(),
             Option(name="bans", type=OptionType.FLAG, help="ask for the user's ban as well", default=True),
         ),
+        traffic={"token-api": 75, "admin": 6},
     )
     kind = OperationKind.READ
     needs_session = True

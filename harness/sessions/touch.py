@@ -14,7 +14,11 @@ from harness.sessions.request import PLEASE_LOG_IN, Request, told_by
 
 
 class Touch:
-    declaration = Declaration(name="touch", help="read the session and start its idle timeout anew")
+    declaration = Declaration(
+        name="touch",
+        help="read the session and start its idle timeout anew",
+        traffic={"shop": 14, "bank": 18, "admin": 14},
+    )
     kind = OperationKind.TOUCH
     needs_session = True
 

@@ -42,6 +42,7 @@ class TryPassword:
             ),
             when_unreachable(),
         ),
+        traffic={"shop": 2, "bank": 5, "token-api": 5},
     )
     kind = OperationKind.WRITE
     needs_session = True

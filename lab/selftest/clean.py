@@ -19,17 +19,25 @@ from harness.saved.judging import judge_folder
 from lab.selftest.mischief import FULL_MIX, Setting
 from lab.selftest.seeded import plan_of, scenario_of
 
-GUARDS = {
+BESIDE = {
     "rotate-session": 3.0,
     "revoke-token": 2.0,
     "ban-user": 2.0,
     "token-request": 8.0,
     "try-password": 5.0,
     "remember-me": 5.0,
+    "lock": 10.0,
+    "lead-job": 3.0,
+    "fill-form": 4.0,
+    "change-profile": 3.0,
+    "read-profile": 4.0,
+    "list-devices": 2.0,
+    "logout-in-transaction": 2.0,
 }
+"""Of every behaviour that exists some; a test looks for those that are missing."""
 
 SETTING = Setting(
-    mix={**FULL_MIX, **GUARDS, "lock": 10.0, "lead-job": 3.0},
+    mix={**FULL_MIX, **BESIDE},
     users=40,
     retries=3,
     # A host that stalls for longer than a lease makes its holder overrun it: a true finding.

@@ -2,8 +2,8 @@
 
 The models are in `harness.objects`, one a kind; they find contradictions. Here each becomes a finding: who
 acked the promise, who saw it broken, and why. A look by a node that was no primary any more, at a promise
-that was made elsewhere, is an old answer (stale-read), unless somebody saw it broken elsewhere too. It is
-fail-open all the same: whoever asks a guard and gets an old answer lets in.
+that was made elsewhere, is an old answer (stale-read), unless somebody saw it broken elsewhere too. Of a
+guard it is fail-open all the same: whoever asks it and gets an old answer lets in.
 
 Trap: nobody may have looked. A promise whose key the audit could not read is not kept, it is undecided.
 """
@@ -79,8 +79,13 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
         why=why,
         sentence=f"{where(seen)} {says}{acked}.",
         observations=len(held or looks),
-        side=FindingSide.OPEN if kind is STALE_READ else None,
+        side=FindingSide.OPEN if kind is STALE_READ and _guards(breach) else None,
     )
+
+
+def _guards(breach: Breach) -> bool:
+    """Whoever asks this and gets an old answer lets somebody in."""
+    return breach.kind is not None and breach.kind.side is FindingSide.OPEN
 
 
 def _named(
@@ -110,7 +115,7 @@ def _out_of_date(timelines: Timelines, promise: StepEffect, seen: Sight) -> bool
 
 
 CHECK = Check(
-    promise="A revocation, a ban, a count of attempts holds for as long as it was promised to.",
+    promise="A revocation, a ban, a count, a profile, a form holds for as long as it was promised to.",
     kinds=(
         *dict.fromkeys(kind for kept in OBJECTS.values() for kind in kept.findings),
         STALE_READ,

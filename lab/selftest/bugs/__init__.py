@@ -7,7 +7,13 @@ wherever the node itself left no evidence (a client's retry and an eviction do).
 
 from __future__ import annotations
 
-from lab.selftest.bugs.guards import ForgottenAttempts, ForgottenUse, LostRevocation
+from lab.selftest.bugs.guards import (
+    ForgottenAttempts,
+    ForgottenProfile,
+    ForgottenStep,
+    ForgottenUse,
+    LostRevocation,
+)
 from lab.selftest.bugs.lifetimes import (
     ForgottenTimeout,
     RealEviction,
@@ -42,4 +48,6 @@ BUGS: tuple[type[Bug], ...] = (
     LostRevocation,
     ForgottenAttempts,
     ForgottenUse,
+    ForgottenProfile,
+    ForgottenStep,
 )

@@ -1,4 +1,4 @@
-"""Bugs about what guards: revocations and limits that are acked and forgotten.
+"""Bugs about what is kept beside sessions: revocations, limits, profiles, forms that are acked and forgotten.
 
 Trap: a revocation that is made a second time, and a count that nobody follows up, hide the deed. That is seen
 in what the clients wrote down.
@@ -12,9 +12,10 @@ from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Outcome, StepKind
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, REVOKED, SPENT
+from harness.objects.flag import CUT_OFF, PROFILE, REVOKED, SPENT
 from harness.objects.kind import TOTAL, owner_of
-from lab.selftest.mischief import Bug, Deed, Setting, one_of
+from harness.objects.listed import FORM
+from lab.selftest.mischief import APART_S, Bug, Deed, Setting, one_of
 from lab.selftest.proxy import Upstream
 from lab.selftest.resp import OK, Command, parsed
 
@@ -163,6 +164,98 @@ class ForgottenAttempts(_OfUsers):
             if one.outcome is Outcome.ACKED and (one.done_us or 0) < (deed.at_us)
             for step in one.steps
         )
+
+
+class ForgottenProfile(_OfUsers):
+    """Answers that a profile was written, and leaves the one from before, or none."""
+
+    name = "forgotten-profile"
+    title = "forgets a profile"
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        return Setting(mix={"read": 30.0, "read-profile": 30.0, "change-profile": 40.0})
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        first = commands[0]
+        if first.name != "SET" or not first.words[1].startswith(PROFILE.prefix):
+            return None
+        _, key, value, *_ = first.words
+        session = self._session_of.get(owner_of(key))
+        if session is None:
+            return None
+        self.take()
+        if self.variant % 2:
+            await self.node.delete(key)
+        self.done(
+            Deed(
+                session=session,
+                did=f"SET of {key} answered, and nothing is left of it",
+                names=one_of("profile-outdated"),
+                operation=int(value),
+                betrays=StepKind.PUT,
+            )
+        )
+        return [OK]
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """It is there to be looked for until the next one is written, and somebody must look meanwhile; the
+        audit does where nobody writes it again."""
+        key = operation.steps[0].key
+        others = [
+            (one.does, one.sent_us or 0)
+            for each in past.operations
+            if each.id != operation.id
+            for one in each.steps
+            if one.key == key and (one.done_us or 0) > (operation.sent_us or 0)
+        ]
+        written_us = min((at for does, at in others if does is StepKind.PUT), default=None)
+        looks = [at for does, at in others if does is StepKind.LOOK and at > (operation.done_us or 0)]
+        return operation.session == deed.session and (
+            written_us is None or any(at + APART_S * 1e6 < written_us for at in looks)
+        )
+
+
+class ForgottenStep(_OfUsers):
+    """Answers that a step of a form was entered, and takes it out again."""
+
+    name = "forgotten-step"
+    title = "forgets a step of a form"
+
+    @classmethod
+    def setting(cls, seed: int) -> Setting:
+        return Setting(mix={"read": 40.0, "fill-form": 60.0}, options={"fill-form": {"steps": 50}})
+
+    async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
+        first = commands[0]
+        if first.name != "RPUSH" or not first.words[1].startswith(FORM.prefix):
+            return None
+        self.take()
+        key = first.words[1]
+        replies = await upstream.ask(commands)
+        if self.variant % 2:
+            await self.node.delete(key)
+        else:
+            await self.node.rpop(key)
+        self.done(
+            Deed(
+                session=owner_of(key),
+                did=f"what was entered in {key} was taken out again",
+                names=one_of("step-lost"),
+                betrays=StepKind.COUNT,
+            )
+        )
+        return replies
+
+    def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
+        """The form must have begun with a step whose reply is known, and no step may have been under way."""
+        begun = any(
+            step.added_now.get(TOTAL) == 1 and step.key == FORM.key(deed.session)
+            for one in past.operations
+            if one.outcome is Outcome.ACKED and (one.done_us or 0) < deed.at_us
+            for step in one.steps
+        )
+        return begun and operation.session == deed.session
 
 
 def _logged_in(commands: list[Command]) -> dict[str, str]:

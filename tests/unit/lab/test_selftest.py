@@ -11,10 +11,12 @@ import pytest
 from harness.checks.judge import judge
 from harness.model.judgement import Finding
 from harness.model.words import Cause, FindingSide, Outcome, StepKind, Verdict
+from harness.sessions import BEHAVIOURS
 from lab.past import Past
 from lab.records import us
 from lab.selftest.bugs import BUGS
 from lab.selftest.bugs.lifetimes import SlightlyStretchedTimeout
+from lab.selftest.clean import SETTING
 from lab.selftest.faulted import FAULTS, Fault, fault_named, scenario
 from lab.selftest.mischief import Deed, betrayed, one_of
 from lab.selftest.model import Model
@@ -46,6 +48,11 @@ def test_model_histories_have_everything_that_is_hard() -> None:
     assert any(step.saw == {} for one in operations for step in one.steps)
     assert any(one.faults for one in (history.plan.scenario for history in histories))
     assert len({history.plan.scenario.workload.idle_timeout_s for history in histories}) == 2
+
+
+def test_nothing_happens_to_any_behaviour_that_there_is() -> None:
+    """Clean runs, and those through faults, have all of them in their mix."""
+    assert set(BEHAVIOURS) == set(SETTING.mix)
 
 
 def _caused(cause: Cause, name: str = "lost-write") -> Finding:

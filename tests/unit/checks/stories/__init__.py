@@ -265,6 +265,8 @@ BAD: dict[str, list[Story]] = {
     "revocation-lost": [objects.revocation_lost, objects.revocation_gone, objects.ban_undone],
     "limit-bypassed": [objects.limit_bypassed, objects.limit_bypassed_little_by_little],
     "count-drift": [objects.attempt_forgotten],
+    "profile-outdated": [objects.profile_outdated, objects.profile_gone],
+    "step-lost": [objects.step_lost],
     "let-in-unchecked": [objects.let_in],
 }
 ALSO: dict[Story, set[str]] = {
@@ -316,6 +318,8 @@ GOOD: dict[str, list[Story]] = {
     "token-replayed": [objects.token_spent_once, objects.token_spent_unheard],
     "limit-bypassed": [objects.attempts_counted_anew],
     "count-drift": [objects.attempts_at_once],
+    "profile-outdated": [objects.profile_up_to_date],
+    "step-lost": [objects.steps_kept],
     "let-in-unchecked": [objects.turned_away],
 }
 UNDECIDED: dict[str, list[Story]] = {
@@ -328,6 +332,8 @@ UNDECIDED: dict[str, list[Story]] = {
         objects.revocation_over_before_anybody_looked,
     ],
     "limit-bypassed": [objects.attempts_that_nobody_counted],
+    "profile-outdated": [objects.profile_that_nobody_read],
+    "step-lost": [objects.form_that_nobody_read],
     "replica-divergence": [
         silent_replica,
         diverged_before_recovery,

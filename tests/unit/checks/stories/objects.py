@@ -1,9 +1,10 @@
-"""Stories about what is kept beside sessions: revocations, bans, counts of attempts."""
+"""Stories about what is kept beside sessions: revocations, bans, counts of attempts, profiles, forms."""
 
 from __future__ import annotations
 
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, REVOKED, SPENT
+from harness.objects.flag import CUT_OFF, PROFILE, REVOKED, SPENT
+from harness.objects.listed import FORM
 from lab.past import Past
 
 
@@ -249,4 +250,77 @@ def fresh_token_refused() -> Past:
     ann = past.log_in("ann", 1.0)
     past.act(2.0, lambda: past.stores["redis-1"].objects.update({SPENT.key(ann): ("9", 1e9)}))
     past.put(SPENT, ann, ann, 3.0)
+    return past
+
+
+def profile_outdated() -> Past:
+    """Changed, not replicated, and the next primary has the profile from before."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(PROFILE, "ann", ann, 1.5)
+    past.cut_off("redis-2", 2.0)
+    past.put(PROFILE, "ann", ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(PROFILE, "ann", ann, 5.0)
+    return past
+
+
+def profile_gone() -> Past:
+    """Nobody asked before the audit did."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(PROFILE, "ann", ann, 2.0)
+    past.forget(PROFILE, "ann", 3.0)
+    return past
+
+
+def profile_up_to_date() -> Past:
+    """None at first, then the last one, through a failover."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(PROFILE, "ann", ann, 1.5)
+    past.put(PROFILE, "ann", ann, 2.0)
+    past.put(PROFILE, "ann", ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(PROFILE, "ann", ann, 5.0)
+    return past
+
+
+def profile_that_nobody_read() -> Past:
+    """The primary did not answer the audit."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(PROFILE, "ann", ann, 2.0)
+    past.silent.add("redis-1")
+    return past
+
+
+def step_lost() -> Past:
+    """Two were finished, the next primary has one: the user does the second one again."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(FORM, ann, ann, 1.5, limit=None)
+    past.cut_off("redis-2", 2.0)
+    past.count(FORM, ann, ann, 3.0, limit=None)
+    past.fail_over("redis-2", 4.0)
+    past.count(FORM, ann, ann, 5.0, limit=None)
+    return past
+
+
+def steps_kept() -> Past:
+    """Each in its turn; one without an answer was entered all the same."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(FORM, ann, ann, 1.5, limit=None)
+    past.count(FORM, ann, ann, 2.0, limit=None, outcome="unknown")
+    past.fail_over("redis-2", 4.0)
+    past.count(FORM, ann, ann, 5.0, limit=None)
+    return past
+
+
+def form_that_nobody_read() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(FORM, ann, ann, 2.0, limit=None)
+    past.silent.add("redis-1")
     return past
