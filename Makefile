@@ -133,6 +133,11 @@ haproxy: setup ## What shapes of HAProxy lose under the same faults, five runs o
 track-record: setup ## Write README's table of reports anew, from the results RUN (a folder)
 	@.venv/bin/python -m lab.track_record $(call quoted,RUN) --write
 
+.PHONY: wait
+wait: setup ## What WAIT on logouts and revocations costs and saves, five runs of each, one table. Fifteen minutes
+	@.venv/bin/python -m lab.wait $(call given,REPEAT,--repeat) $(call given,OUT,--out) \
+		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
+
 .PHONY: directives
 directives: .venv/.develop ## Ask the engines here for their directives, and write the kit's table of them anew
 	@.venv/bin/python -m lab.directives $(call given,ENGINE,--engine)

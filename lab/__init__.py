@@ -13,6 +13,7 @@
     bench/        what the kit costs                                                (real nodes)
     pressure/     the suite while every core is kept busy                           (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
+    wait/         what WAIT on logouts and revocations costs and saves                   (real nodes)
     haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)
     track_record/ which reports were shown on which engine                          (results)
     directives/   which directives and values each engine takes, for the kit's table (real servers, no nodes)
