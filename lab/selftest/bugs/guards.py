@@ -174,7 +174,7 @@ class ForgottenProfile(_OfUsers):
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
-        return Setting(mix={"read": 30.0, "read-profile": 30.0, "change-profile": 40.0})
+        return Setting(mix={"read": 20.0, "read-profile": 60.0, "change-profile": 20.0}, users=48)
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         first = commands[0]

@@ -12,7 +12,7 @@ from harness.model.history import History
 from harness.model.records import Operation
 from harness.model.words import Outcome, StepKind
 from harness.objects.lease import LEADER, LOCK
-from lab.selftest.mischief import QUIET_MIX, Bug, Deed, Setting, one_of
+from lab.selftest.mischief import APART_S, QUIET_MIX, Bug, Deed, Setting, one_of
 from lab.selftest.proxy import Upstream
 from lab.selftest.resp import OK, Command, encoded, parsed
 
@@ -143,7 +143,8 @@ class DoubledLead(Bug):
 
     def has_bitten(self, past: History) -> bool:
         """The other must have been told that it led before, and have counted on it after. It is the one who
-        was wronged: whose session that is only the history says."""
+        was wronged: whose session that is only the history says. Whoever else had to do with that lead just
+        then may have lost it by the same deed."""
         if not self.deeds:
             return False
         (deed,) = self.deeds
@@ -160,7 +161,26 @@ class DoubledLead(Bug):
             and any(done_us < told_us for done_us in _acquired_us(one))
             and any(step.does is not StepKind.ACQUIRE and (step.sent_us or 0) > told_us for step in one.steps)
         ]
-        self.deeds = [replace(deed, session=one.session) for one in led]
+        wronged = {one.session for one in led}
+        self.deeds = [
+            replace(
+                deed, session=session, also=one_of("lost-update") if session == told.session else frozenset()
+            )
+            for session in wronged
+        ]
+        beside = {
+            one.session
+            for one in past.operations
+            if one.steps
+            and one.steps[0].key == told.steps[0].key
+            and (one.sent_us or 0) < deed.at_us + 1e6 * APART_S
+            and (one.done_us or 0) > deed.at_us - 1e6 * APART_S
+        }
+        either = one_of("lost-update", "two-leaders")
+        self.deeds += [
+            replace(deed, session=session, operation=None, names=frozenset(), also=either)
+            for session in beside - wronged
+        ]
         return bool(led)
 
 
