@@ -129,11 +129,19 @@ class Netlink:
         self._rule(_DELETE_RULE, _BLACKHOLE, _CUT_PRIORITY, packets=packets)
 
     def divert(self, packets: Packets, *, table: int) -> None:
-        """Send them where the routes of another table lead, instead of to their socket or out."""
-        self._rule(_NEW_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets)
+        """Send them where the routes of another table lead, instead of to their socket or out.
+
+        Those of TCP and of UDP alone. Trap: by a rule about every protocol the kernel would also decide
+        whether to answer ARP, and whoever has not talked to this address before would not find it.
+        """
+        for protocol in _protocols(packets):
+            self._rule(_NEW_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets, protocol=protocol)
 
     def undivert(self, packets: Packets, *, table: int) -> None:
-        self._rule(_DELETE_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets)
+        for protocol in _protocols(packets):
+            self._rule(
+                _DELETE_RULE, _LOOK_UP, _DIVERT_PRIORITY, table=table, packets=packets, protocol=protocol
+            )
 
     def let_pass(self, mark: int) -> None:
         """Packets with this mark are not diverted."""
@@ -164,6 +172,7 @@ class Netlink:
         *,
         table: int = 0,
         packets: Packets | None = None,
+        protocol: int = 0,
         arrives_by: str = "",
         mark: int = 0,
     ) -> None:
@@ -180,7 +189,9 @@ class Netlink:
         if of.destination:
             body += _attribute(_RULE_TO, IPv4Address(of.destination).packed)
         if of.source_port or of.destination_port:
-            body += _attribute(_RULE_PROTOCOL, struct.pack("=B", socket.IPPROTO_TCP))
+            protocol = socket.IPPROTO_TCP
+        if protocol:
+            body += _attribute(_RULE_PROTOCOL, struct.pack("=B", protocol))
         ports = ((_RULE_SOURCE_PORTS, of.source_port), (_RULE_DESTINATION_PORTS, of.destination_port))
         for kind, port in ports:
             if port:
@@ -201,6 +212,11 @@ class Netlink:
         (code,) = struct.unpack_from("=i", reply, _HEADER.size)
         if code:
             raise OSError(-code, os.strerror(-code))
+
+
+def _protocols(packets: Packets) -> tuple[int, ...]:
+    of_one_port = packets.source_port or packets.destination_port
+    return (socket.IPPROTO_TCP,) if of_one_port else (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
