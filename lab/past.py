@@ -10,16 +10,19 @@ in a history only if the story put it there (a store that missed something, a lo
     past.cut_off("redis-2", 2.0)          # from now on redis-2 gets nothing new
     past.logout(ann, 3.0)
     past.fail_over("redis-2", 4.0)        # ... and becomes primary: the logout is undone
+
+Its records fit together, because nodes made them. A test that needs records that do not, such as samples
+that contradict each other, puts them there one by one (`tests/builders_metrics.Sketch`).
 """
 
 from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -102,6 +105,17 @@ class _Nodes:
     evicted: tuple[tuple[float, str, int], ...]
     behind: tuple[tuple[str, float], ...]
     keys: int
+
+
+class _Met(TypedDict):
+    """What every entry of the audit says of the node that was asked."""
+
+    pass_n: int
+    node: str
+    role: str
+    run_id: str
+    sent_us: int
+    done_us: int
 
 
 @dataclass(frozen=True)
@@ -545,48 +559,43 @@ class Past:
 
     def _audit(self) -> tuple[AuditEntry, ...]:
         entries = []
-        at, primary = self.end_s, self.owner(self.end_s)
         for sid, user in self.users.items():
-            for node in NODES:
-                data = self.stores[node]
-                found = data.session(sid, at * 1e6)
-                entry = AuditEntry(
-                    pass_n=1,
-                    session=sid,
-                    node=node,
-                    role=self.calls_itself.get(node, "primary" if node == primary else "replica"),
-                    run_id=self._run_id(node, at),
-                    sent_us=us(at),
-                    done_us=us(at + TOOK_S),
-                )
-                if node not in self.silent:
+            for met in self._met():
+                data = self.stores[met["node"]]
+                found = data.session(sid, met["sent_us"])
+                entry = AuditEntry(session=sid, **met)
+                if met["node"] not in self.silent:
                     entry.saw = dict(found.fields) if found is not None else {}
                     entry.key_type = "hash" if found is not None else "none"
-                    entry.pttl_ms = _pttl_ms(found, at * 1e6)
+                    entry.pttl_ms = _pttl_ms(found, met["sent_us"])
                     entry.witnesses = tuple(data.witnesses.get(sid, ())) if self.witnesses else None
                     entry.indexed = sid in data.indexes.get(user, ())
                 entries.append(entry)
         return tuple(entries)
 
     def _audit_objects(self) -> tuple[ObjectEntry, ...]:
-        at, primary = self.end_s, self.owner(self.end_s)
         entries = []
-        for key in self.kept:
-            for node in NODES:
-                value = self.stores[node].object(key, at * 1e6)
-                entry = ObjectEntry(
-                    pass_n=1,
-                    key=key,
-                    node=node,
-                    role=self.calls_itself.get(node, "primary" if node == primary else "replica"),
-                    run_id=self._run_id(node, at),
-                    sent_us=us(at),
-                    done_us=us(at + TOOK_S),
-                )
-                if node not in self.silent:
-                    entry.saw, entry.pttl_ms = self.kept[key].shown((value, -2 if value is None else 1000))
+        for key, kind in self.kept.items():
+            for met in self._met():
+                entry = ObjectEntry(key=key, **met)
+                if met["node"] not in self.silent:
+                    value = self.stores[met["node"]].object(key, met["sent_us"])
+                    entry.saw, entry.pttl_ms = kind.shown((value, -2 if value is None else 1000))
                 entries.append(entry)
         return tuple(entries)
+
+    def _met(self) -> Iterator[_Met]:
+        """Every node as the audit meets it."""
+        at, primary = self.end_s, self.owner(self.end_s)
+        for node in NODES:
+            yield _Met(
+                pass_n=1,
+                node=node,
+                role=self.calls_itself.get(node, "primary" if node == primary else "replica"),
+                run_id=self._run_id(node, at),
+                sent_us=us(at),
+                done_us=us(at + TOOK_S),
+            )
 
     def plan(self) -> Plan:
         nodes = tuple(

@@ -105,7 +105,10 @@ def expect(
 
 @dataclass
 class Sketch:
-    """A sentinel run in outline, complete and healthy until told otherwise."""
+    """A sentinel run in outline, complete and healthy until told otherwise: each record is put there by hand.
+
+    No node carries anything out, so records may contradict each other. Where sessions and what became of them
+    are the point, `lab.past.Past` makes records that fit together."""
 
     expectations: Sequence[tuple[Expectation, PlannedBound]] = ()
     shows: Shows = Shows.PROMISE

@@ -13,10 +13,11 @@ which neither of these nor an expiry touches (tried with 6.2 and 7.0).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
+from harness.clock import Clock
 from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry, ObjectEntry
 from harness.model.words import NodeRole
 from harness.objects.kind import KeptObject
@@ -177,72 +178,31 @@ class _Audit:
         """Record an entry for every session of the node's shard; without an answer, one that says so."""
         shard = self._context.shard(node)
         connection = self._context.connection(node)
-        error = None
         primary = state["role"] == NodeRole.PRIMARY
+        met = _Met(pass_n=number, node=node, role=str(state["role"]), run_id=str(state["run_id"]))
+        asked = _Asked(connection, self._context.clock)
         try:
             if self._cluster:
                 await connection.ask(("READONLY",), within_s=_ANSWER_WITHIN_S)
-            for batch in batches(session for session in self._sessions if session.shard == shard):
-                sent_us = self._context.clock.now_us()
-                replies: list[list[Reply]] | None = None
-                if error is None:
-                    try:
-                        replies = await ask_batch(connection, batch, indexed=not self._cluster)
-                    except NoAnswer as silence:
-                        error = str(silence)
-                done_us = self._context.clock.now_us()
-                for turn, session in enumerate(batch):
-                    entry = AuditEntry(
-                        pass_n=number,
-                        session=session.id,
-                        node=node,
-                        role=str(state["role"]),
-                        run_id=str(state["run_id"]),
-                        sent_us=sent_us,
-                        done_us=done_us,
-                    )
-                    if replies is None:
-                        entry.error = error
-                    else:
-                        entry.error = fill(entry, replies[turn], witnesses=self._witnesses)
-                    if self._cluster:
-                        entry.indexed = indexed.get(session.id) if primary else None
-                    self._context.record(entry)
-            await self._read_objects(number, node, state, connection, error)
+            sessions = (one for one in self._sessions if one.shard == shard)
+            async for session, when, said in asked.of(sessions, self._about_sessions):
+                entry = AuditEntry(session=session.id, **met, **when)
+                entry.error = said if isinstance(said, str) else fill(entry, said, witnesses=self._witnesses)
+                if self._cluster:
+                    entry.indexed = indexed.get(session.id) if primary else None
+                self._context.record(entry)
+            objects = (one for one in self._objects if one.shard == shard)
+            async for kept, when, said in asked.of(objects, _about_objects):
+                about = ObjectEntry(key=kept.key, **met, **when)
+                show(about, kept, said)
+                self._context.record(about)
         finally:
             connection.close()
 
-    async def _read_objects(
-        self,
-        number: int,
-        node: str,
-        state: Mapping[str, str | int],
-        connection: AsyncConnection,
-        error: str | None,
-    ) -> None:
-        """The same for what is no session."""
-        shard = self._context.shard(node)
-        for batch in batches(one for one in self._objects if one.shard == shard):
-            sent_us = self._context.clock.now_us()
-            replies: list[list[Reply]] | None = None
-            if error is None:
-                try:
-                    replies = await _ask_each(connection, [one.kind.questions(one.key) for one in batch])
-                except NoAnswer as silence:
-                    error = str(silence)
-            done_us = self._context.clock.now_us()
-            for turn, kept in enumerate(batch):
-                entry = ObjectEntry(
-                    pass_n=number,
-                    key=kept.key,
-                    node=node,
-                    role=str(state["role"]),
-                    run_id=str(state["run_id"]),
-                    sent_us=sent_us,
-                    done_us=done_us,
-                )
-                show(entry, kept, error if replies is None else replies[turn])
-                self._context.record(entry)
+    async def _about_sessions(
+        self, connection: AsyncConnection, batch: Sequence[AuditedSession]
+    ) -> list[list[Reply]]:
+        return await ask_batch(connection, batch, indexed=not self._cluster)
 
     async def _indexed_elsewhere(self) -> dict[str, bool]:
         """Cluster: a user's index lies in a slot of its own; its primary is asked, whichever shard's."""
@@ -268,6 +228,50 @@ class _Audit:
             finally:
                 connection.close()
         return found
+
+
+class _Met(TypedDict):
+    """What every entry of a node says in a pass."""
+
+    pass_n: int
+    node: str
+    role: str
+    run_id: str
+
+
+class _When(TypedDict):
+    sent_us: int
+    done_us: int
+
+
+class _Asked:
+    """One node, asked batch by batch. Where it did not answer once it is asked no more, and every entry from
+    there on says why."""
+
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._silent = ""
+
+    async def of(
+        self, those: Iterable[T], ask: Callable[[AsyncConnection, list[T]], Awaitable[list[list[Reply]]]]
+    ) -> AsyncIterator[tuple[T, _When, list[Reply] | str]]:
+        """Each with its replies, or with why there are none."""
+        for batch in batches(those):
+            sent_us = self._clock.now_us()
+            said: Sequence[list[Reply] | str] = ()
+            if not self._silent:
+                try:
+                    said = await ask(self._connection, batch)
+                except NoAnswer as silence:
+                    self._silent = str(silence)
+            when = _When(sent_us=sent_us, done_us=self._clock.now_us())
+            for one, replies in zip(batch, said or [self._silent] * len(batch), strict=True):
+                yield one, when, replies
+
+
+async def _about_objects(connection: AsyncConnection, batch: Sequence[KeptObject]) -> list[list[Reply]]:
+    return await _ask_each(connection, [one.kind.questions(one.key) for one in batch])
 
 
 async def ask_batch(
@@ -311,7 +315,7 @@ async def _ask_each(
     return [list(islice(flat, len(each))) for each in asked]
 
 
-def show(entry: ObjectEntry, kept: KeptObject, said: list[Reply] | str | None) -> None:
+def show(entry: ObjectEntry, kept: KeptObject, said: list[Reply] | str) -> None:
     """Enter what one node said of one object, or why it said nothing."""
     if not isinstance(said, list):
         entry.error = said
