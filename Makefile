@@ -93,6 +93,8 @@ requirements: .venv/.develop ## Pin requirements/*.txt anew, after a change of p
 	@$(PIN) pyproject.toml requirements/run.in --output-file requirements/run.txt >/dev/null
 	@$(PIN) pyproject.toml requirements/run.in requirements/develop.in --constraint requirements/run.txt \
 		--output-file requirements/develop.txt >/dev/null
+	@for guest in $(GUESTS); do $(PIN) --no-annotate guests/$$guest/requirements.in \
+		--output-file guests/$$guest/requirements.txt >/dev/null || exit; done
 
 .PHONY: selftest
 selftest: setup ## Seeded bugs must be found, and nothing where nothing is wrong. Twenty minutes
@@ -146,6 +148,16 @@ directives: .venv/.develop ## Ask the engines here for their directives, and wri
 mutation: .venv/.develop ## Change harness/checks in hundreds of places: do the unit tests notice? Twenty minutes
 	@.venv/bin/python -m lab.mutation $(call given,SAMPLE,--sample) $(call given,SEED,--seed) \
 		$(call given,OUT,--out)
+
+GUESTS := $(patsubst guests/%/requirements.txt,%,$(wildcard guests/*/requirements.txt))
+
+.PHONY: guest-environments
+guest-environments: $(GUESTS:%=guests/%/.venv/.done) ## Install what the guests in guests/ need, each in a folder of its own
+
+guests/%/.venv/.done: guests/%/requirements.txt
+	$(PYTHON) -m venv guests/$*/.venv
+	guests/$*/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)

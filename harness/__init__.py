@@ -18,6 +18,7 @@ Read the package in the order the data flows:
     plan/        2  Scenario + seed -> Plan                     (pure)
     topology/    3  Plan -> running Redis nodes                 (base/; process/ and docker/, two backends)
     sessions/    4a session traffic against them, attempt by attempt
+    guests/      4a as well: an application of somebody's own under the same load, over HTTP
     faults/      4b what is done to nodes and links, with proof of its effect
     observe/     4c what the nodes and this machine say meanwhile; the audit after recovery
     history/     5  the recorder and the reader of everything above

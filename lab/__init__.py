@@ -16,6 +16,7 @@
     wait/         what WAIT on logouts and revocations costs and saves                   (real nodes)
     haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)
     track_record/ which reports were shown on which engine                          (results)
+    toy_guest/    a toy application with seeded bugs: found and named?              (its processes)
     directives/   which directives and values each engine takes, for the kit's table (real servers, no nodes)
 
 Each folder is a command: `python -m lab.selftest`; `make` has a target for most. `lab` imports `harness`;

@@ -172,6 +172,17 @@ def parser() -> argparse.ArgumentParser:
     beside_it.add_argument("--seed", type=_seed, help="repeat the random choices of faults")
     beside_it.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
+    guest = verb("guest", "guest:check", "try what a guest file says of your own application")
+    guest.add_argument("what", choices=("check",), help="walk through its requests on healthy nodes")
+    guest.add_argument("file", type=_path, metavar="FILE", help="the guest file")
+    guest.add_argument(
+        "--beside",
+        type=_path,
+        default="single",
+        metavar="TARGET",
+        help="the nodes beside it: single, sentinel, split, shared; or a deployment file (default: single)",
+    )
+    guest.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
     complete = verb("completion", "completion:carry_out", "print a completion script for a shell")
     complete.add_argument("shell", choices=SHELLS)
     verb("clean", "machine:clean", "remove processes and containers that a killed harness left; results stay")

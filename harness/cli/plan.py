@@ -10,6 +10,7 @@ from harness import output
 from harness import plan as planning
 from harness.cli.choice import choice_of, given_in
 from harness.model.plan import Plan, RunKey
+from harness.model.scenario import Scenario
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground, ground_for_planning, ground_of
 from harness.running.projects import surveyed
@@ -55,8 +56,12 @@ def _with_ground(chosen: Sequence[Chosen], backend: str) -> tuple[list[Chosen], 
     """A Compose project is started once, to see its nodes; nothing else is."""
     scenarios = [one.scenario for one in chosen]
     own = any(one.deployment.project for one in scenarios)
-    ground = ground_of(backend, scenarios) if own else ground_for_planning(backend)
+    ground = ground_of(backend, scenarios) if own else _without_nodes(backend, scenarios)
     return surveyed(chosen, output.note), ground
+
+
+def _without_nodes(backend: str, scenarios: Sequence[Scenario]) -> Ground:
+    return ground_for_planning(backend, guests=any(one.deployment.guest for one in scenarios))
 
 
 def _fitting(plan: Plan, seed: int, ground: Ground) -> list[str]:

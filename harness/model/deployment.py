@@ -8,6 +8,7 @@ from itertools import chain
 from math import ceil
 
 from harness.model.directives import LeftOut, Lines, left_out_of
+from harness.model.guest import Guest
 from harness.model.inventory import NodePlan
 from harness.model.proxy import ProxySpec
 from harness.model.words import SERVICE, Discovery, TopologyKind
@@ -147,5 +148,7 @@ class Deployment:
     """`redis-7.0`, `valkey`: it runs on this one only; None: on whatever the machine has."""
     timing: str = "fast"
     """Timing profile: `fast` (down-after 1.2 s, node-timeout 2 s) or `production` (5 s, 15 s)."""
+    guest: Guest | None = None
+    """The application that runs in the place of `client`; None: the kit's own session client."""
     project: Project | None = None
     """Where the nodes come from instead; `topology` then says what was seen of their settings."""

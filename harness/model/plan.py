@@ -86,6 +86,11 @@ class Plan:
         return told_apart(self.variant, self.seed if self.repeated else None)
 
     @property
+    def guests(self) -> tuple[str, ...]:
+        """The web servers that are processes of a user's own application; none: the kit's client runs."""
+        return () if self.scenario.deployment.guest is None else self.web_servers
+
+    @property
     def inventory(self) -> Inventory:
         return Inventory(self.nodes, self.scenario.deployment.topology.kind)
 

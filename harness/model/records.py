@@ -118,7 +118,7 @@ class Operation(
     outcome: Outcome
     told: str = ""
     """What the application told the user: `ok`, `signed out`, `please log in`, `error`, `try later`,
-    `refused`, `let in unchecked`."""
+    `refused`, `let in unchecked`; of a guest also `as nobody`, `somebody else's session`, `no answer`."""
     phase: Phase
     steps: tuple[Step, ...] = ()
     attempts: tuple[Attempt, ...] = ()
@@ -212,7 +212,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
     setting that the kit changed); `cannot-fail-over` (a cluster's replica, in its log, where nobody took
     over); `cannot-log-in` (a replica, in its log, whose primary refuses it); Sentinel's other messages as it
     spells them (`+tilt`);
-    web server `web-server-killed`, `redirected`; proxy `proxy-says` (which nodes are UP for it); `ready`;
+    web server `web-server-killed`, `redirected`, of a guest `web-server-died`, `web-server-out` (it runs
+    and does not serve); proxy `proxy-says` (which nodes are UP for it); `ready`;
     `interrupted`.
     """
 

@@ -202,6 +202,57 @@ class Joinable(Protocol):
         ...
 
 
+class WebProcess(Protocol):
+    """One web server of a user's own application. Every method that acts blocks, and returns once its effect
+    is proved."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is to listen."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """For files of the application; all web servers of a run share it."""
+        ...
+
+    @property
+    def running(self) -> bool: ...
+
+    @property
+    def exit_status(self) -> int | None:
+        """None: it runs, or was never started."""
+        ...
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        """Start it; it may still fail on its own."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL it and its workers; returns once all of them are gone."""
+        ...
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def end(self) -> None:
+        """Kill it if it runs."""
+        ...
+
+    def last_lines(self, lines: int) -> str:
+        """The end of what it printed."""
+        ...
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """The optional power of a topology that can run web servers of a user's own application, each at an
+    address of its own."""
+
+    def web_process(self, web_server: str) -> WebProcess:
+        """The place for one; always the same for a name."""
+        ...
+
+
 class HeldTopology(Topology, Protocol):
     """One that may outlive the harness which started it."""
 

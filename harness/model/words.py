@@ -12,6 +12,10 @@ LET_IN_UNCHECKED = "let in unchecked"
 """Told of a user whom the application let in although Redis did not answer what it had to be asked."""
 
 
+FRONT_DOOR = "front door"
+"""Who answers the audit where an application of somebody's own is asked for each session, by its cookie."""
+
+
 class TopologyKind(StrEnum):
     SINGLE = "single"
     SENTINEL = "sentinel"
@@ -143,6 +147,8 @@ class StepKind(StrEnum):
     """Count one more on such an object; `added_now` is what the reply said, `ttl_ms` how long it counts."""
     DROP = "drop"
     """Take such an object away."""
+    FORGET = "forget"
+    """The application told its user's browser to forget the session; nothing was done to the session."""
 
 
 class Trait(StrEnum):

@@ -77,6 +77,8 @@ def _deployment_misfit(
 ) -> str | None:
     if scenario.fits and inventory.called not in scenario.fits:
         return f"made for {', '.join(scenario.fits)}; the deployment is {inventory.called}"
+    if reason := _guest_misfit(scenario, inventory):
+        return reason
     settings = settings_s(scenario.deployment, inventory, scenario.workload)
     for expectation in scenario.expect:
         for term in expectation.bound:
@@ -88,6 +90,15 @@ def _deployment_misfit(
             return f"'{expectation.text}': {reason}"
     reasons = (misfit(step, inventory) for step in scenario.faults)
     return next((reason for reason in reasons if reason), None)
+
+
+def _guest_misfit(scenario: Scenario, inventory: Inventory) -> str | None:
+    guest = scenario.deployment.guest
+    if guest is None:
+        return None
+    if inventory.clustered:
+        return f"the guest {guest.name}: nobody outside knows which shard of a cluster has a session of it"
+    return guest.misfit(scenario.workload.mix)
 
 
 def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits]) -> str | None:

@@ -154,7 +154,13 @@ def _node(node: NodePlan) -> str:
 
 def _client(scenario: Scenario) -> str:
     """Every setting, also those left to their defaults: which of them a test rests on is not known here."""
-    client = scenario.deployment.client
+    client, guest = scenario.deployment.client, scenario.deployment.guest
+    if guest is not None:
+        return (
+            f"guest {guest.name}: {guest.file}\n"
+            f"              a web server is: {' '.join(guest.start)}\n"
+            f"              a browser waits {guest.timeout_s:g} s for an answer"
+        )
     waits = f"{client.wait_replicas} replicas within {client.wait_timeout_s:g} s after each write"
     return (
         f"{client.library}, discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"

@@ -11,8 +11,9 @@ from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.model.seams import Backend, Machine
 from harness.model.words import BackendKind
+from harness.running.guest_needs import needed_by
 from harness.running.selection import engines_of
-from harness.topology.backends import OF_PROJECTS, backend_of, every_backend
+from harness.topology.backends import OF_GUESTS, OF_PROJECTS, backend_of, every_backend
 from harness.topology.docker import image
 
 AUTO = "auto"
@@ -40,11 +41,16 @@ class Ground:
         """Why a plan cannot run here; None: it can, as far as is known before it starts."""
         named = (engine for engine in engines_of([plan.scenario]) if engine is not None)
         missing = next((self.missing[engine] for engine in named if engine in self.missing), None)
-        return missing or backend_of(self.backend).fits(plan)
+        guest = plan.scenario.deployment.guest
+        needed = needed_by(guest) if guest else None
+        return missing or backend_of(self.backend).fits(plan) or needed
 
 
-def ground_of(wanted: str, scenarios: Sequence[Scenario], *, beside_command: bool = False) -> Ground:
+def ground_of(
+    wanted: str, scenarios: Sequence[Scenario], *, beside_command: bool = False, guests: bool = False
+) -> Ground:
     """What the nodes of these scenarios will stand on: their Compose projects, or what `choose_ground` says.
+    `guests`: there will be web servers of a guest, also where no scenario names one.
 
     Raises:
         UsageError: another backend is asked for, and a project brings its own.
@@ -52,6 +58,8 @@ def ground_of(wanted: str, scenarios: Sequence[Scenario], *, beside_command: boo
     """
     own = next((one.deployment.project for one in scenarios if one.deployment.project), None)
     if own is None:
+        if wanted == AUTO and (guests or any(one.deployment.guest for one in scenarios)):
+            wanted = OF_GUESTS
         return choose_ground(wanted, engines_of(scenarios), beside_command=beside_command)
     backend = backend_of(OF_PROJECTS)
     if wanted not in {AUTO, backend.KIND}:
@@ -112,8 +120,9 @@ def _ground(backend: Backend, why: str, named: Sequence[str | None], *, beside_c
     )
 
 
-def ground_for_planning(wanted: str) -> Ground:
-    """Like `choose_ground`, but builds and pulls nothing: plans are made without nodes."""
+def ground_for_planning(wanted: str, *, guests: bool = False) -> Ground:
+    """Like `ground_of`, but builds and pulls nothing: plans are made without nodes."""
+    wanted = OF_GUESTS if guests and wanted == AUTO else wanted
     able = (one for one in every_backend() if one.unavailable() is None)
     backend = next(able) if wanted == AUTO else backend_of(BackendKind(wanted))
     return Ground(

@@ -32,6 +32,7 @@ from harness.model.seams import FaultScene, Topology
 from harness.model.words import Phase
 from harness.observe import Observers, enable_eviction_events
 from harness.running.environment import environment, package_version
+from harness.running.guest_servers import guest_of
 from harness.sessions.engine import LoadEngine
 from harness.tasks import end
 
@@ -75,8 +76,16 @@ def record_on(
         )
         return recording.drive(evictions)
 
-    client = f"redis-py {package_version('redis')} asyncio, {plan.scenario.deployment.client.discovery}"
+    client = _client(plan)
     record_whole(topology, plan, drive, run=run, directory=directory, image=image, clock=clock, client=client)
+
+
+def _client(plan: Plan) -> str:
+    """Who sends the operations."""
+    deployment = plan.scenario.deployment
+    if deployment.guest is not None:
+        return f"guest {deployment.guest.name}"
+    return f"redis-py {package_version('redis')} asyncio, {deployment.client.discovery}"
 
 
 Drive = Callable[[history.Recorder, bool], Coroutine[Any, Any, Closing]]
@@ -157,7 +166,8 @@ class _Recording:
         self._not_recovered = ""
         self._unseen: tuple[str, ...] = ()
         self._began = time.monotonic()
-        self._engine = LoadEngine(plan, topology, recorder.record, clock)
+        guest = guest_of(plan, topology, recorder.record, clock)
+        self._engine = LoadEngine(plan, topology, recorder.record, clock, guest)
         self._observers: Observers
 
     async def drive(self, evictions: bool) -> Closing:
@@ -179,13 +189,7 @@ class _Recording:
                 await self._unless_stopped(engine.seed())
                 await self._load_and_faults()
                 self._enter(Phase.AUDIT)
-                await engine.close()
-                await self._unless_stopped(self._observers.settle())
-                await self._unless_stopped(
-                    self._observers.audit(
-                        engine.sessions(), engine.objects(), within_s=self._audit_within_s()
-                    )
-                )
+                await self._audit()
             finally:
                 teller.cancel()
                 await engine.close()
@@ -197,6 +201,17 @@ class _Recording:
             not_recovered=self._not_recovered,
             unseen=self._unseen,
             peaks=engine.peaks(),
+        )
+
+    async def _audit(self) -> None:
+        """At the front door of a guest; else on the nodes, once nobody writes any more."""
+        engine = self._engine
+        if await self._unless_stopped(engine.audit(within_s=self._audit_within_s())):
+            return
+        await engine.close()
+        await self._unless_stopped(self._observers.settle())
+        await self._unless_stopped(
+            self._observers.audit(engine.sessions(), engine.objects(), within_s=self._audit_within_s())
         )
 
     async def _load_and_faults(self) -> None:

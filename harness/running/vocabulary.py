@@ -5,6 +5,7 @@ fault nor a behaviour. It writes the JSON Schemas for editors again after any of
 
     python -m harness.running.vocabulary > docs/scenario.schema.json
     python -m harness.running.vocabulary matrix > docs/matrix.schema.json
+    python -m harness.running.vocabulary guest > docs/guest.schema.json
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
 from harness.model.scenario import Vocabulary
-from harness.scenario import METRICS, matrix_schema, scenario_schema
+from harness.scenario import METRICS, guest_schema, matrix_schema, scenario_schema
 from harness.sessions import BEHAVIOURS
 
 
@@ -39,9 +40,14 @@ def matrix_schema_text() -> str:
     return _as_text(matrix_schema())
 
 
+def guest_schema_text() -> str:
+    return _as_text(guest_schema())
+
+
 def _as_text(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(matrix_schema_text() if sys.argv[1:] == ["matrix"] else schema_text())
+    texts = {"matrix": matrix_schema_text, "guest": guest_schema_text}
+    sys.stdout.write(texts.get("".join(sys.argv[1:]), schema_text)())

@@ -9,6 +9,7 @@
     values        times, sizes, rates, words: how each is written
     table         mappings with fixed keys
     overrides     --set path=value
+    guest_file    how somebody's own application is started, and talked to
     user_files    a redis.conf, sentinel.conf and users.acl that a deployment names
     deployment workload faults expectations      the parts of a file
     reading       puts them together: `load`, `load_deployment`
@@ -20,6 +21,7 @@ Nothing here imports a fault or a behaviour: what there is comes in as a Vocabul
 
 from harness.scenario.expectations import METRICS
 from harness.scenario.first_key import first_key, is_scenario
+from harness.scenario.guest_file import guest_schema, load_guest
 from harness.scenario.matrix import load_matrix, matrix_schema
 from harness.scenario.reading import (
     fault_words,
@@ -37,11 +39,13 @@ __all__ = [
     "METRICS",
     "fault_words",
     "first_key",
+    "guest_schema",
     "is_scenario",
     "load",
     "load_deployment",
     "load_fault",
     "load_faults",
+    "load_guest",
     "load_live_fault",
     "load_matrix",
     "matrix_schema",

@@ -19,6 +19,7 @@ from harness.model.words import Discovery, TopologyKind
 from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable, Written
+from harness.scenario.guest_file import GuestFile
 from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
@@ -264,6 +265,11 @@ DEPLOYMENT_FIELDS = (
         help="the Redis nodes and their settings",
     ),
     Field(key="client", reader=Later(table_schema(CLIENT_FIELDS)), help="what the application configures"),
+    Field(
+        key="guest",
+        reader=GuestFile(),
+        help="your own application in the place of the client: its guest file, a path from here",
+    ),
 )
 
 
@@ -278,12 +284,15 @@ def read_deployment(
         values.get("topology"), f"{below}topology", values.get("timing"), values.get("engine"), problems
     )
     client = _read_client(values.get("client"), f"{below}client", topology, problems)
+    if {"client", "guest"} <= values.keys():
+        problems.add(node, f"{below}guest", "expected either 'client' or 'guest', found both")
     return Deployment(
         name=values.get("name", topology.kind.value),
         topology=topology,
         client=client,
         engine=values.get("engine"),
         timing=timing,
+        guest=values.get("guest"),
     )
 
 

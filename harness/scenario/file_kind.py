@@ -20,6 +20,7 @@ class FileKind(StrEnum):
 
     SCENARIO = "a scenario"
     DEPLOYMENT = "a deployment file"
+    GUEST = "a guest file"
     REDIS_CONF = "a redis.conf"
     SENTINEL_CONF = "a sentinel.conf"
     USERS_ACL = "a file of ACL users"
@@ -61,6 +62,7 @@ _USE: Mapping[FileKind, str] = {
         "name it in the 'topology' of a deployment file, as 'haproxy_cfg: {0}'; "
         "to check it: failover-kit lint {0}"
     ),
+    FileKind.GUEST: ("name it in a deployment, as 'guest: {0}'; to try it: failover-kit guest check {0}"),
     FileKind.HELM_VALUES: (
         "take the redis.conf and sentinel.conf that the chart makes of them (helm template), "
         "and check those: failover-kit lint redis.conf sentinel.conf"
@@ -71,6 +73,11 @@ _USE: Mapping[FileKind, str] = {
     ),
 }
 
+_FIRST_KEYS = {
+    "scenario": FileKind.SCENARIO,
+    "deployment": FileKind.DEPLOYMENT,
+    "guest": FileKind.GUEST,
+}
 _COMMENTS = ("#", "---", "%", ";")
 _KEY = re.compile(r"""["']?([A-Za-z_][\w.-]*)["']?\s*:(?:\s|$)""")
 _JSON_KEY = re.compile(r"""["'](services|apiVersion)["']\s*:""")
@@ -103,8 +110,8 @@ def _yaml(lines: list[str]) -> FileKind | None:
     if not lines:
         return None
     first = _KEY.match(lines[0].lstrip().removeprefix("{").lstrip())
-    if first and first[1] in {"scenario", "deployment"}:
-        return FileKind.SCENARIO if first[1] == "scenario" else FileKind.DEPLOYMENT
+    if first and first[1] in _FIRST_KEYS:
+        return _FIRST_KEYS[first[1]]
     keys = {found[1] for line in lines if (found := _KEY.match(line))}
     if lines[0].lstrip().startswith("{"):
         keys |= {found[1] for line in lines for found in _JSON_KEY.finditer(line)}

@@ -1,4 +1,4 @@
-"""What kind of file it is, by its first key: `scenario`, `deployment`, `matrix`, or none of them.
+"""What kind of file it is, by its first key: `scenario`, `deployment`, `matrix`, `guest`, or none of them.
 
 Looks instead of parsing: a scenario with a YAML mistake further down is still a scenario, and must be
 reported instead of overlooked.

@@ -130,9 +130,16 @@ def load(
     scenario = _read(root, path, vocabulary, problems)
     problems.raise_if_any()
     if deployment is None:
-        return scenario
+        return _for_guests(scenario)
     below = [text.removeprefix("deployment.") for text in elsewhere]
-    return replace(scenario, deployment=load_deployment(deployment, overrides=below))
+    return _for_guests(replace(scenario, deployment=load_deployment(deployment, overrides=below)))
+
+
+def _for_guests(scenario: Scenario) -> Scenario:
+    """An application of somebody's own leaves no witnesses in Redis, whatever the workload says."""
+    if scenario.deployment.guest is None:
+        return scenario
+    return replace(scenario, workload=replace(scenario.workload, witnesses=False))
 
 
 def load_deployment(path: Path, *, overrides: Sequence[str] = ()) -> Deployment:

@@ -29,6 +29,9 @@ BACKENDS: Mapping[BackendKind, str] = {
 OF_PROJECTS = BackendKind.COMPOSE
 """Runs the nodes of deployments that name a Compose project."""
 
+OF_GUESTS = BackendKind.PROCESS
+"""Runs the web servers of deployments with an application of somebody's own."""
+
 
 def backend_of(kind: BackendKind) -> Backend:
     return cast("Backend", import_module(BACKENDS[kind]))

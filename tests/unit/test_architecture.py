@@ -38,6 +38,7 @@ STAGES = {
     "plan",
     "topology",
     "sessions",
+    "guests",
     "faults",
     "observe",
     "history",

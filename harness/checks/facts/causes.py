@@ -88,7 +88,25 @@ def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard:
         if flush.shard == shard and effect.sent_us <= flush.by_us and flush.from_us <= seen_us:
             return Why(cause=Cause.FLUSHED, because=flush.why)
     if by.node is None:
-        return Why(because="no connection was recorded for the ack")
+        return _by_elimination(timelines, effect, shard, seen_us)
+    return _lost_after(timelines, effect, by, shard, seen_us)
+
+
+def _by_elimination(timelines: Timelines, effect: StepEffect, shard: int, seen_us: float) -> Why:
+    """Nobody recorded which node acked it, as behind an application of somebody's own: it was one of those
+    that called themselves primary then. A node that has lost nothing since cannot have been it."""
+    nodes = timelines.ownership.acting_between(shard, effect.sent_us, effect.done_us)
+    ackers = [_acker(timelines, node, "", effect.sent_us, effect.done_us) for node in nodes]
+    whys = [_lost_after(timelines, effect, by, shard, seen_us) for by in ackers]
+    explained = [why for why in whys if why.cause is not Cause.NOT_DETERMINED]
+    if len(explained) == 1:
+        return explained[0]
+    return Why(because="no connection was recorded for the ack")
+
+
+def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int, seen_us: float) -> Why:
+    """Why what a node acked was gone later."""
+    assert by.node is not None
     following = timelines.ownership.owner_after(by.node, effect.done_us)
     for reborn in timelines.ownership.reborn:
         until_us = seen_us if following is None else min(seen_us, following.from_us)

@@ -8,6 +8,7 @@ Nothing is judged here: `causes` and the checks ask.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,6 +131,16 @@ class Ownership:
                 found = owner.node
         return found
 
+    def acting_between(self, shard: int, from_us: float, to_us: float) -> list[str]:
+        """The nodes that may have acted as the shard's primary then, by what they said of themselves just
+        before, meanwhile, and just after."""
+        return [
+            node
+            for node, samples in self._samples.items()
+            if self.shards.of(node, to_us) == shard
+            and any(one.role == NodeRole.PRIMARY for one in _around(samples, from_us, to_us))
+        ]
+
     def settled_owner_at(self, shard: int, t_us: float) -> str | None:
         """The shard's primary then, by the last promotion that was certainly over."""
         return next((one.node for one in reversed(self.owners.get(shard, ())) if one.by_us <= t_us), None)
@@ -184,6 +195,12 @@ class Ownership:
                 if earlier.run_id != later.run_id:
                     gone.setdefault((node, earlier.run_id), later.done_us)
         return gone
+
+
+def _around(samples: list[NodeSample], from_us: float, to_us: float) -> list[NodeSample]:
+    """The last sample before, those meanwhile, and the first after."""
+    first = max(0, bisect_left(samples, from_us, key=lambda one: one.done_us) - 1)
+    return samples[first : bisect_right(samples, to_us, key=lambda one: one.sent_us) + 1]
 
 
 def _of_the_cache_alone(flush: FaultStep) -> bool:

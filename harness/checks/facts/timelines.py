@@ -44,7 +44,7 @@ from harness.model.records import (
     Operation,
     Step,
 )
-from harness.model.words import NodeRole, OperationKind, Outcome, StepKind
+from harness.model.words import FRONT_DOOR, NodeRole, OperationKind, Outcome, StepKind
 from harness.objects.kind import ON_OBJECTS
 from harness.objects.lease import ON_LEASES
 
@@ -138,6 +138,8 @@ class Timelines:
         self._emptied_indexes: list[tuple[str, StepEffect | None, StepEffect | None]] = []
         self._listings: list[tuple[Operation, Step]] = []
         self._still_open: list[tuple[Timeline, StepEffect]] = []
+        self.of_guest = history.plan.scenario.deployment.guest is not None
+        """An application of somebody's own answered: what its pages do not show may be there all the same."""
         self.guarded = history.plan.scenario.workload.guarded_writes
         self.epsilon_us, self.clocks_known = self._epsilon()
         self.tolerance_us = max(NOTICEABLE_US, self.epsilon_us)
@@ -246,7 +248,7 @@ class Timelines:
         if does is StepKind.CREATE:
             timeline.key, timeline.shard, timeline.user = step.key, operation.shard, operation.user
         self._read_sight(timeline, operation, step)
-        if does in {StepKind.READ, StepKind.INDEX_READ, StepKind.WAIT}:
+        if does in {StepKind.READ, StepKind.INDEX_READ, StepKind.WAIT, StepKind.FORGET}:
             return
         if step.outcome is Outcome.REJECTED:
             timeline.refused.append((operation, step))
@@ -350,7 +352,8 @@ class Timelines:
                 continue
             if entry.indexed is not None and entry.role == NodeRole.PRIMARY:
                 timeline.listed = entry.indexed
-            if self.ownership.shards.of(entry.node, entry.sent_us) == timeline.shard:
+            shard = self.ownership.shards.of(entry.node, entry.sent_us)
+            if shard == timeline.shard or entry.node == FRONT_DOOR:
                 timeline.audit.append(entry)
         for timeline in self.sessions.values():
             self._take_primary(timeline)

@@ -6,6 +6,7 @@ A check finds where its promise was broken, and counts what it could not decide.
     check              what a check is, and how it says what it found
     lifetimes          a session lives as long as its last use promised, and no longer
     logouts            after a logout the session never works again
+    front_door         every request is answered, by an application of somebody's own
     presence           after a log-in the session is there until a logout or the idle timeout
     acked_writes       an acknowledged write is not lost
     fields             a field shows its last acknowledged write, whole

@@ -92,7 +92,9 @@ def _promises(timelines: Timelines, timeline: Timeline) -> list[_Promise]:
 
 def _come_true(timelines: Timelines, timeline: Timeline) -> list[_Promise]:
     """Logouts without an answer that were seen to have happened: the session was gone, and nothing else
-    explains it."""
+    explains it. An application of somebody's own explains any absence: a page for nobody proves no logout."""
+    if timelines.of_guest:
+        return []
     perhaps = [one for one in timeline.destroys if not one.certain]
     created = timeline.created
     if not perhaps or created is None:

@@ -14,10 +14,18 @@ from harness.checks.facts.causes import STALE, Why, discarded, of_loss, of_old_a
 from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.front_door import (
+    ANONYMOUS_PAGE,
+    COOKIE_DELETED,
+    TOLD_OK_THEN_LOST,
+    never_there,
+    out_of_sight,
+)
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended, shortened
 from harness.model.finding_kind import FindingKind, FindingTrait, Limit, Need
 from harness.model.judgement import Finding
+from harness.model.told import AS_NOBODY
 from harness.model.words import Cause, FindingSide, StepKind
 
 LOST_SESSION = FindingKind(
@@ -121,7 +129,8 @@ def _explained(timelines: Timelines, timeline: Timeline, deadlines: Deadlines, a
     session was there again afterwards."""
     if not may_be_gone(timeline, deadlines, absent.sent_us, absent.done_us):
         return False
-    if watcher(timelines, absent).standing not in STALE or may_have_ended(deadlines, absent):
+    answered_rightly = watcher(timelines, absent).standing not in STALE and not timelines.of_guest
+    if answered_rightly or may_have_ended(deadlines, absent):
         return True
     if any(one.certain and one.first_us <= absent.done_us for one in timeline.destroys):
         return True
@@ -168,7 +177,7 @@ def _name(  # noqa: PLR0917 - all of what names an absence
                 sentence=sentence,
                 observations=_looks(unexplained),
             )
-        kind = LOST_SESSION
+        kind = TOLD_OK_THEN_LOST if never_there(timelines, timeline, why.cause) else LOST_SESSION
         sentence = f"{who}, {logged_in}, is gone without a logout or a timeout: {where(seen)} found nothing."
     return finding(
         timelines,
@@ -208,15 +217,23 @@ def _out_of_sight(
     seen = looks[0]
     return finding(
         timelines,
-        STALE_READ,
+        out_of_sight(timelines, looks) or STALE_READ,
         timeline,
         promise=created,
         seen=seen,
         why=of_old_answer(timelines, seen, created),
-        sentence=f"{where(seen)} did not find {timeline.named}, though it"
+        sentence=f"{where(seen)} {_missed(seen)} {timeline.named}, though it"
         " was logged in before and existed again later.",
         observations=_looks(looks),
     )
+
+
+def _missed(seen: Sight) -> str:
+    """What an answer did that had no session to show."""
+    if seen.operation is None or seen.operation.told != AS_NOBODY:
+        return "did not find"
+    forgot = any(step.does is StepKind.FORGET for step in seen.operation.steps)
+    return f"showed a page for nobody{', and deleted the cookie,' if forgot else ''} in the place of"
 
 
 class _Budget:
@@ -329,6 +346,16 @@ def _outage(timelines: Timelines, timeline: Timeline, deadlines: Deadlines) -> l
 
 CHECK = Check(
     promise="A user stays logged in until a logout or the idle timeout.",
-    kinds=(LOST_SESSION, EVICTED_SESSION, EXPIRED_EARLY, PARTIAL_SESSION, STALE_READ, LOGGED_OUT_BY_OUTAGE),
+    kinds=(
+        LOST_SESSION,
+        EVICTED_SESSION,
+        EXPIRED_EARLY,
+        PARTIAL_SESSION,
+        STALE_READ,
+        LOGGED_OUT_BY_OUTAGE,
+        COOKIE_DELETED,
+        ANONYMOUS_PAGE,
+        TOLD_OK_THEN_LOST,
+    ),
     find=judge_existence,
 )

@@ -263,7 +263,9 @@ def _audit(timeline: Timeline, entry: AuditEntry) -> _Line:
         found = f"no answer ({entry.error or 'none'})"
     else:
         state = state_of(entry.saw, timeline.session, timeline.user)
-        found = f"{state.name.lower()}" + (f", time to live {entry.pttl_ms} ms" if entry.saw else "")
+        found = f"{state.name.lower()}" + (
+            "" if not entry.saw or entry.pttl_ms is None else f", time to live {entry.pttl_ms} ms"
+        )
     witnesses = "" if entry.witnesses is None else f", {len(entry.witnesses)} witnesses"
     return _Line(entry.sent_us, f"audit  {entry.node} ({entry.role}): {found}{witnesses}", audit=True)
 

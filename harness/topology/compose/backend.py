@@ -49,6 +49,8 @@ def machine(*, beside_command: bool = False) -> Machine:
 
 
 def fits(plan: Plan) -> str | None:
+    if plan.guests:
+        return "a guest's web servers are processes of this machine: --backend process"
     own = plan.scenario.deployment.project
     return None if own is not None else "the compose backend runs projects of your own, and this is none"
 

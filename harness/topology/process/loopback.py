@@ -30,12 +30,17 @@ class Loopback:
 
     loopback = True
     addresses: Mapping[str, Address]
+    web_addresses: Mapping[str, Address]
 
     def __init__(self, plan: Plan, *, first_port: int, reservation: socket.socket | None = None) -> None:
         self._reservation = reservation
         self.first_port = first_port
         self.addresses: Mapping[str, Address] = {
             node.name: Address(HOST, first_port + number) for number, node in enumerate(plan.nodes)
+        }
+        self.web_addresses: Mapping[str, Address] = {
+            name: Address(HOST, first_port + len(plan.nodes) + number)
+            for number, name in enumerate(plan.guests)
         }
 
     @classmethod
@@ -45,19 +50,21 @@ class Loopback:
         Raises:
             EnvironmentFailure: there is none, or the plan has more nodes than a block has ports.
         """
-        if len(plan.nodes) >= BLOCK:
-            raise EnvironmentFailure(f"expected fewer than {BLOCK} nodes, found {len(plan.nodes)}; use fewer")
+        wanted = len(plan.nodes) + len(plan.guests)
+        if wanted >= BLOCK:
+            what = "nodes and web servers" if plan.guests else "nodes"
+            raise EnvironmentFailure(f"expected fewer than {BLOCK} {what}, found {wanted}; use fewer")
         for first_port in range(FIRST_PORT, FIRST_PORT + BLOCK * BLOCKS, BLOCK):
             # Whoever holds the last port of a block has the block; the system frees it with the process.
             reservation = _bound(first_port + BLOCK - 1)
             if reservation is None:
                 continue
-            ports = range(first_port, first_port + len(plan.nodes))
+            ports = range(first_port, first_port + wanted)
             if all(_is_free(port) and _is_free(port + 10_000) for port in ports):
                 return cls(plan, first_port=first_port, reservation=reservation)
             reservation.close()
         last = FIRST_PORT + BLOCK * BLOCKS - 1
-        raise EnvironmentFailure(f"expected {len(plan.nodes)} free ports in {FIRST_PORT}-{last}, found none")
+        raise EnvironmentFailure(f"expected {wanted} free ports in {FIRST_PORT}-{last}, found none")
 
     def source(self, web_server: str) -> Source:  # noqa: ARG002 - all web servers share the one address
         return Source()

@@ -44,6 +44,9 @@ POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
 
 PREFIX_LENGTH = 24
 
+WEB_PORT = 8000
+"""Where each web server of a guest listens, at its own address."""
+
 _UNANSWERED_AFTER_S = 0.1
 """A connection inside one machine is answered within 1 ms; a busy one has been seen to take 20 ms."""
 
@@ -87,6 +90,7 @@ class Network:
     ) -> None:
         """Around namespaces that exist already, with the cuts in them; `build` makes new ones."""
         self._plan = plan
+        self._guests = plan.guests
         self._namespaces = dict(namespaces)
         self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
         self._cuts = Cuts(cuts)
@@ -96,6 +100,10 @@ class Network:
         self.addresses: Mapping[str, Address] = MappingProxyType(
             {node.name: Address(self._hosts[node.name], node.usual_port) for node in plan.nodes}
         )
+        self.web_addresses: Mapping[str, Address] = MappingProxyType(
+            {name: Address(self._hosts[name], WEB_PORT) for name in plan.guests}
+        )
+        self._reached = {**self.addresses, **self.web_addresses}
         self._listening = listens(plan.nodes, self.addresses)
 
     @classmethod
@@ -108,7 +116,7 @@ class Network:
         subnet, reservation = _reserve()
         made: dict[str, Namespace] = {}
         try:
-            for name in ("", *(node.name for node in plan.nodes)):
+            for name in ("", *(node.name for node in plan.nodes), *plan.guests):
                 made[name] = Namespace.new()
             network = cls(plan, namespaces=made, subnet=subnet)
             network._reservation = reservation
@@ -203,12 +211,13 @@ class Network:
             namespace.netlink.add_address(index, self._hosts[name], PREFIX_LENGTH)
             namespace.netlink.set_up(index)
             namespace.netlink.make_room_for_cuts()
-            if self._plan.node(name).role is NodeRole.PROXY:  # it asks itself how votes stand
+            # A proxy asks itself how votes stand, and an application may talk to itself.
+            if name in self._guests or self._plan.node(name).role is NodeRole.PROXY:
                 namespace.netlink.set_up(namespace.run(lambda: socket.if_nametoindex("lo")))
         own = socket.if_nametoindex(_link_name(self.subnet))
         # The first is where sockets come from that nobody binds: those of a person's shell, or of a command
         # of theirs. They are on the side of the first web server; an observer always binds its own.
-        for name in (*self._plan.web_servers, ""):
+        for name in (*(one for one in self._plan.web_servers if one not in self._guests), ""):
             harness.netlink.add_address(own, self._hosts[name], PREFIX_LENGTH)
         harness.netlink.set_up(own)
         harness.close()
@@ -259,8 +268,8 @@ class Network:
                     if flow.target == target and flow.port is LinkPort.ALL:
                         ways.add((source, target, DISCARD_PORT))
                 elif flow.port is LinkPort.ALL:
-                    ways.add((source, target, self.addresses[target].port))
-                elif port := self._listening[target].get(flow.port):
+                    ways.add((source, target, self._reached[target].port))
+                elif port := self._listening.get(target, {}).get(flow.port):
                     ways.add((source, target, port))
         return ways
 
@@ -269,7 +278,7 @@ class Network:
         nodes = sorted({name for flow in cut for name in flow.ends if name in self._namespaces})
         with contextlib.ExitStack() as attempts:
             across = {self._attempt(*way, attempts): way for way in sorted(self._ways(cut))}
-            observed = {self._attempt("", node, self.addresses[node].port, attempts): node for node in nodes}
+            observed = {self._attempt("", node, self._reached[node].port, attempts): node for node in nodes}
             answered = _answered([*across, *observed], at_least=set(observed))
         across_still = [" -> ".join(way[:2]) for attempt, way in across.items() if attempt in answered]
         if across_still:

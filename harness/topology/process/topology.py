@@ -37,6 +37,7 @@ from harness.topology.process.loopback import Loopback
 from harness.topology.process.network import Network
 from harness.topology.process.run_record import Held, RunRecord
 from harness.topology.process.server import Server
+from harness.topology.process.web_process import WebProcess
 
 ANSWERS_WITHIN_S = 15.0
 """A start takes 20 ms; loading a large AOF answers LOADING at once."""
@@ -59,6 +60,8 @@ class Wiring(Protocol):
     def loopback(self) -> bool: ...
     @property
     def addresses(self) -> Mapping[str, Address]: ...
+    @property
+    def web_addresses(self) -> Mapping[str, Address]: ...
     def source(self, web_server: str) -> Source: ...
     def observer(self) -> Source: ...
     def inside(self, node: str) -> Namespace | None: ...
@@ -94,6 +97,7 @@ class ProcessTopology:
         self._wiring_lock = threading.Lock()
         self._names = {(at.host, at.port): name for name, at in wiring.addresses.items()}
         self._servers = {node.name: self._server(node, program) for node in plan.nodes}
+        self._web = {name: self._web_process(name, at) for name, at in wiring.web_addresses.items()}
         if self.held:
             self.engine = self._identified_by_any()
 
@@ -120,6 +124,9 @@ class ProcessTopology:
 
     def observer(self) -> Source:
         return self._wiring.observer()
+
+    def web_process(self, web_server: str) -> WebProcess:
+        return self._web[web_server]
 
     def state(self, node: str) -> NodeState:
         return self._servers[node].state()
@@ -234,6 +241,8 @@ class ProcessTopology:
                 last_first.callback(end, self._run_record.owned.held.keeper)
             for server in self._servers.values():
                 last_first.callback(server.end)
+            for web in self._web.values():
+                last_first.callback(web.end)
 
     def hold(self) -> Path:
         """Let the topology live on after this process; returns the record by which `held.attach` finds it."""
@@ -267,6 +276,15 @@ class ProcessTopology:
             log=self._folder(node.name) / "log.txt",
             namespace=self._wiring.inside(node.name),
             process=self._run_record.owned.nodes.get(node.name),
+        )
+
+    def _web_process(self, name: str, at: Address) -> WebProcess:
+        return WebProcess(
+            name,
+            at,
+            namespace=self._wiring.inside(name),
+            log=self._directory / "web" / f"{name}.log",
+            note=self._run_record.note,
         )
 
     def _folder(self, node: str) -> Path:

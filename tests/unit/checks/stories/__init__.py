@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.past import Past
-from tests.unit.checks.stories import locks, objects
+from tests.unit.checks.stories import guests, locks, objects
 from tests.unit.checks.stories.acked_writes import (
     added_once,
     doubled_by_value,
@@ -197,7 +197,7 @@ __all__ = [
 
 Story = Callable[[], Past]
 BAD: dict[str, list[Story]] = {
-    "lost-session": [lost_session, lost_session_met_by_logout],
+    "lost-session": [lost_session, lost_session_met_by_logout, guests.lost_by_a_failover],
     "partial-session": [partial_session],
     "lost-write": [lost_write],
     "lost-update": [
@@ -205,6 +205,7 @@ BAD: dict[str, list[Story]] = {
         lost_increment,
         lost_removal,
         lost_with_open_attempt,
+        guests.cart_back_by_a_failover,
         locks.lock_gone,
         locks.release_undone,
         locks.leader_who_notices,
@@ -268,6 +269,11 @@ BAD: dict[str, list[Story]] = {
     "profile-outdated": [objects.profile_outdated, objects.profile_gone],
     "step-lost": [objects.step_lost],
     "let-in-unchecked": [objects.let_in],
+    "cookie-deleted": [guests.cookie_deleted],
+    "anonymous-page": [guests.anonymous_page, guests.error_at_logout],
+    "told-ok-then-lost": [guests.told_ok_then_lost],
+    "hung-request": [guests.hung_request],
+    "app-died": [guests.app_died],
 }
 ALSO: dict[Story, set[str]] = {
     partial_session: {"lost-session"},
@@ -321,6 +327,11 @@ GOOD: dict[str, list[Story]] = {
     "profile-outdated": [objects.profile_up_to_date],
     "step-lost": [objects.steps_kept],
     "let-in-unchecked": [objects.turned_away],
+    "cookie-deleted": [guests.same_page],
+    "anonymous-page": [guests.same_page],
+    "told-ok-then-lost": [guests.same_page],
+    "hung-request": [guests.app_killed],
+    "app-died": [guests.app_killed],
 }
 UNDECIDED: dict[str, list[Story]] = {
     "lost-session": [silent_audit, broken_off],

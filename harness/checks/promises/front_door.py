@@ -1,0 +1,153 @@
+"""What only an application of somebody's own can do to its users, whatever Redis does.
+
+Its pages and cookies are what a user has. So a session that was out of sight for a while is more than an old
+answer here: the application showed its user a page for nobody, or made the browser forget. A log-in that was
+confirmed and never seen is no failover's loss as long as no node explains it. And a request without an answer
+is a user who waits.
+
+`presence` decides what became of a session, and asks here for the name. Trap: none of these may be found in a
+run of the kit's own session client, whose "please log in" is an answer of Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.checks.columns.arrays import Words
+from harness.checks.facts.step_effects import Sight, State
+from harness.checks.facts.timelines import Timeline, Timelines
+from harness.checks.promises.check import Check, Counted
+from harness.costly import np
+from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
+from harness.model.judgement import Finding
+from harness.model.records import Event, Operation
+from harness.model.told import NO_ANSWER
+from harness.model.words import Cause, FindingSide, Outcome, StepKind
+
+COOKIE_DELETED = FindingKind(
+    name="cookie-deleted",
+    side=FindingSide.CLOSED,
+    sentence="the application told a user's browser to forget a session that was still there",
+    traits=(FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION, FindingTrait.ONE_PER_SESSION),
+)
+
+ANONYMOUS_PAGE = FindingKind(
+    name="anonymous-page",
+    side=FindingSide.CLOSED,
+    sentence="a logged-in user got a page for nobody, while the session was still there",
+    out_of=OutOf.READS,
+    traits=(FindingTrait.MAY_END_SESSION, FindingTrait.ONE_PER_SESSION),
+)
+
+TOLD_OK_THEN_LOST = FindingKind(
+    name="told-ok-then-lost",
+    side=FindingSide.CLOSED,
+    sentence="the application confirmed a log-in that nobody ever saw anything of",
+    out_of=OutOf.LOGINS,
+    traits=(FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION, FindingTrait.ONE_PER_SESSION),
+)
+
+HUNG_REQUEST = FindingKind(
+    name="hung-request",
+    side=FindingSide.CLOSED,
+    sentence="a request got no answer within the time that a browser waits",
+    needs=frozenset(),
+    out_of=OutOf.READS,
+    traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.TIMED, FindingTrait.SURE_AT_THE_END),
+)
+
+APP_DIED = FindingKind(
+    name="app-died",
+    side=FindingSide.CLOSED,
+    sentence="a web server of the application ended by itself",
+    needs=frozenset(),
+    out_of=None,
+    traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.SURE_AT_THE_END),
+)
+
+
+def out_of_sight(timelines: Timelines, looks: Sequence[Sight]) -> FindingKind | None:
+    """What it is that these looks did not find a session that was there; None: an old answer."""
+    if not timelines.of_guest:
+        return None
+    return COOKIE_DELETED if any(map(_made_forget, looks)) else ANONYMOUS_PAGE
+
+
+def never_there(timelines: Timelines, timeline: Timeline, cause: Cause) -> bool:
+    """Whether nobody ever saw a session whose loss no node explains."""
+    if not timelines.of_guest or cause is not Cause.NOT_DETERMINED:
+        return False
+    return all(one.state is not State.PRESENT for one in timeline.sights)
+
+
+def _made_forget(sight: Sight) -> bool:
+    return sight.operation is not None and any(step.does is StepKind.FORGET for step in sight.operation.steps)
+
+
+def judge_answers(timelines: Timelines) -> Counted:
+    if not timelines.of_guest:
+        return Counted()
+    return Counted(findings=[*_hung(timelines), *_died(timelines)])
+
+
+def _hung(timelines: Timelines) -> list[Finding]:
+    table = timelines.facts.history.table
+    rows = np.flatnonzero(Words(table.operations, "told").equal(NO_ANSWER))
+    hung = table.take(rows).records() if len(rows) else ()
+    last_us = _last_answers(timelines)
+    return [_finding(one, last_us.get(one.web_server, 0)) for one in hung]
+
+
+def _last_answers(timelines: Timelines) -> dict[str, int]:
+    """Web server -> when it last answered anything as it should."""
+    found: dict[str, int] = {}
+    for one in timelines.facts.history.operations:
+        if one.outcome is Outcome.ACKED and one.done_us is not None:
+            found[one.web_server] = max(found.get(one.web_server, 0), one.done_us)
+    return found
+
+
+def _finding(one: Operation, last_answer_us: int) -> Finding:
+    begun_us = one.due_us if one.sent_us is None else one.sent_us
+    waited_s = ((one.done_us or begun_us) - begun_us) / 1e6
+    ever = "" if last_answer_us > begun_us else f", and {one.web_server} answered nothing any more after it"
+    return Finding(
+        name=HUNG_REQUEST.name,
+        side=HUNG_REQUEST.side,
+        session=one.session,
+        user=one.user,
+        cause=Cause.NOT_DETERMINED,
+        because="",
+        sentence=f"{one.web_server} did not answer {one.behaviour} of {one.user} within {waited_s:.1f} s"
+        f"{ever}.",
+        operations=(one.id,),
+        web_server=one.web_server,
+        client_side=one.client_side,
+        shard=one.shard,
+        t_us=begun_us,
+        seen_us=one.done_us,
+    )
+
+
+def _died(timelines: Timelines) -> list[Finding]:
+    return [_death(event) for event in timelines.facts.history.events if event.name == "web-server-died"]
+
+
+def _death(event: Event) -> Finding:
+    return Finding(
+        name=APP_DIED.name,
+        side=APP_DIED.side,
+        cause=Cause.NOT_DETERMINED,
+        because=event.detail,
+        sentence=f"{event.source} ended without the kit's doing: {event.detail.partition(';')[0]}.",
+        web_server=event.source,
+        t_us=event.t_us,
+        seen_us=event.t_us,
+    )
+
+
+CHECK = Check(
+    promise="Every request is answered, and no web server ends by itself.",
+    kinds=(HUNG_REQUEST, APP_DIED),
+    find=judge_answers,
+)

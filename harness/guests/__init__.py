@@ -1,0 +1,14 @@
+"""Stage 4a as well: a user's own application under the same load, over HTTP.
+
+    words        what is filled into requests, and what it stands for in a history
+    answers      one answer, and how it is recognised                       (pure)
+    browser      a user's browser: its cookies, its patience; the HTTP client
+    web_server   one process of the application, and when it serves
+    operation    one behaviour: a request, and the steps that came of its answer
+    walk         through the recipes on a healthy topology: what was understood?
+    fleet        all web servers and the balancer: what the load drives
+    front_door   after recovery: every session asked for once more, by its cookie
+
+The load itself is `harness.sessions.engine`. Nothing after this room knows that there is HTTP: what it hands
+on are steps and attempts.
+"""

@@ -1,0 +1,83 @@
+"""After recovery: every session that was ever made is asked for once more at the front door, by its cookie.
+
+This takes the place of the nodes' audit, as nobody but the application knows how it keeps a session. The
+cookie is the last that the session had, also where the application told the browser to forget it: a session
+that lets its user in by it is there. One answer may be wrong, so a session that is not there is asked for
+again. An answer that is none leaves the session undecided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+
+from harness.clock import Clock
+from harness.guests.browser import Browser
+from harness.guests.operation import understood
+from harness.guests.web_server import GuestServer
+from harness.model.application import Session
+from harness.model.guest import READ, Guest
+from harness.model.records import AuditEntry, AuditSummary
+from harness.model.seams import Recorder
+from harness.model.words import FRONT_DOOR, NodeRole, Outcome
+
+AT_ONCE = 16
+TRIES = 3
+"""Of one session: an application may need a request or two to find its way back."""
+
+
+async def ask_at_the_door(
+    guest: Guest,
+    sessions: Sequence[tuple[Session, Browser]],
+    servers: Sequence[GuestServer],
+    record: Recorder,
+    clock: Clock,
+    *,
+    within_s: float,
+) -> None:
+    """Record an entry for every session that had a cookie, and whether all were asked for."""
+    todo = iter([(session, browser) for session, browser in sessions if browser.kept or browser.has_session])
+    doors = itertools.cycle(servers)
+
+    async def some() -> None:
+        for session, browser in todo:
+            record(await _asked(guest, session, browser, doors, clock))
+
+    summary = AuditSummary(passes=1, valid_pass=1)
+    if not servers:
+        summary = AuditSummary(passes=1, reason="no web server is in service")
+    else:
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+        except TimeoutError:
+            summary = AuditSummary(passes=1, reason=f"it was not finished within {within_s:g} s")
+    record(summary)
+
+
+async def _asked(
+    guest: Guest, session: Session, browser: Browser, doors: Iterator[GuestServer], clock: Clock
+) -> AuditEntry:
+    entry = AuditEntry(
+        pass_n=1,
+        session=session.id,
+        node=FRONT_DOOR,
+        role=NodeRole.PRIMARY,
+        sent_us=clock.now_us(),
+        done_us=clock.now_us(),
+    )
+    for _ in range(TRIES):
+        entry.sent_us = clock.now_us()
+        heard = await browser.with_kept(next(doors).address, guest.recipes[READ])
+        meant = understood(guest, guest.recipes[READ], heard, session)
+        entry.done_us = clock.now_us()
+        if meant.outcome is Outcome.ACKED and meant.saw is not None:
+            entry.saw = dict(meant.saw)
+            entry.key_type = "hash" if meant.saw else "none"
+            entry.error = None
+            if meant.saw:
+                break
+        elif entry.saw is None:
+            entry.error = meant.trouble[:160] or meant.told
+    return entry

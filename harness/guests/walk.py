@@ -1,0 +1,197 @@
+"""Through the recipes of a guest on a healthy topology, one user at a time: what does the kit understand?
+
+An application of which the kit would understand too little must not be judged: whoever shows every page to
+everybody has no log-outs, and whose `read` never names the user has nothing else. Each is one sentence here,
+before there is a load, and never a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.guests import words as texts
+from harness.guests.browser import Browser, Client
+from harness.guests.operation import Understood, understood
+from harness.guests.web_server import GuestServer
+from harness.model.application import Session
+from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest
+from harness.model.told import OK, PUT_OUT
+from harness.model.words import OperationKind, Outcome
+
+USER = "kit"
+_DICE = 0x10300
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request, and what was made of its answer."""
+
+    what: str
+    asked: str
+    answered: str
+    meant: str
+
+
+@dataclass(slots=True)
+class Walk:
+    lines: list[Line] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Why it cannot be judged; empty: it can."""
+    notes: list[str] = field(default_factory=list)
+    """What is worth knowing of it."""
+
+
+class _Walker:
+    def __init__(
+        self, guest: Guest, server: GuestServer, client: Client, tell: Callable[[Line], None]
+    ) -> None:
+        self.walk = Walk()
+        self.guest = guest
+        self._server = server
+        self._client = client
+        self._tell = tell
+        self._operation = 0
+        self.words: dict[str, str] = {}
+        """What the last request sent."""
+
+    def browser(self) -> Browser:
+        return Browser(self._client, cookie=self.guest.cookie, token=self.guest.token)
+
+    async def do(self, behaviour: str, browser: Browser, what: str = "") -> Understood:
+        """Carry out one recipe, and tell of it."""
+        self._operation += 1
+        recipe = self.guest.recipes[behaviour]
+        self.words = texts.words_of(USER, self._operation, _DICE)
+        session = Session("walk", USER, 1, 1, "walk", "")
+        heard = await browser.do(self._server.address, recipe, self.words)
+        meant = understood(self.guest, recipe, heard, session)
+        answered = heard.answer.said if heard.answer is not None else "no answer"
+        forgot = "; the cookie is deleted" if heard.forgot else ""
+        self._note(
+            Line(what or behaviour, f"{recipe.method.upper()} {recipe.path}", answered, _said(meant) + forgot)
+        )
+        return meant
+
+    async def copied(self, browser: Browser) -> Understood:
+        """Read with the cookies that the browser had before it was signed out."""
+        recipe = self.guest.recipes[READ]
+        heard = await browser.with_kept(self._server.address, recipe)
+        meant = understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", ""))
+        answered = heard.answer.said if heard.answer is not None else "no answer"
+        self._note(Line("read, by a copied cookie", f"GET {recipe.path}", answered, _said(meant)))
+        return meant
+
+    def _note(self, line: Line) -> None:
+        self.walk.lines.append(line)
+        self._tell(line)
+
+    def wrong(self, where: str, expected: str, meant: Understood) -> None:
+        self.walk.problems.append(
+            f"{self.guest.file}: behaviours.{where}: expected {expected}, found {_said(meant)}"
+        )
+
+
+def _said(meant: Understood) -> str:
+    if meant.trouble:
+        return meant.trouble
+    if not meant.saw:
+        return meant.told
+    fields = [f"{name} {value}" for name, value in meant.saw.items() if name not in {"sid", "generation"}]
+    return f"{meant.told}: {', '.join(fields)}"
+
+
+async def begin(walker: _Walker) -> Browser | None:
+    """Nobody, a log-in, and the page that names the user. None: nothing further can be tried."""
+    nobody = await walker.do(READ, walker.browser(), "read, without a log-in")
+    if nobody.outcome is not Outcome.ACKED:
+        walker.wrong(
+            READ, "that 'please_log_in' recognises the page of somebody who is not logged in", nobody
+        )
+    elif nobody.told not in PUT_OUT:
+        walker.wrong(READ, "a page that names nobody as long as nobody has logged in", nobody)
+    browser = walker.browser()
+    entered = await walker.do(LOG_IN, browser)
+    if entered.told != OK:
+        walker.wrong(LOG_IN, "an answer that 'done' recognises", entered)
+        return None
+    if not browser.has_session:
+        named = f"the cookie {walker.guest.cookie!r}" if walker.guest.cookie else "a cookie"
+        walker.wrong(
+            LOG_IN, f"{'a token' if walker.guest.token else named} in its answer, and no more", entered
+        )
+        return None
+    shown = await walker.do(READ, browser)
+    if shown.told != OK:
+        walker.wrong(READ, f"a page that names the user {USER!r} after the log-in", shown)
+        return None
+    return browser
+
+
+async def walk_through(
+    guest: Guest, server: GuestServer, client: Client, tell: Callable[[Line], None] = lambda _: None
+) -> Walk:
+    """Every recipe once, in an order in which each can be checked by the next."""
+    walker = _Walker(guest, server, client, tell)
+    browser = await begin(walker)
+    if browser is None or walker.walk.problems:
+        return walker.walk
+    for name, kind in BEHAVIOURS.items():
+        if name in guest.recipes and kind in {OperationKind.TOUCH, OperationKind.WRITE}:
+            await _write(walker, name, browser)
+    for name, kind in BEHAVIOURS.items():
+        if name in guest.recipes and kind is OperationKind.LOGOUT:
+            await _end(walker, name)
+    missing = [name for name in BEHAVIOURS if name not in guest.recipes]
+    if missing:
+        walker.walk.notes.append(f"it says nothing of {', '.join(missing)}: no workload may have these")
+    return walker.walk
+
+
+async def understands(guest: Guest, server: GuestServer, client: Client) -> str:
+    """Why the guest cannot be judged, by its first pages alone; empty: it can."""
+    walker = _Walker(guest, server, client, lambda _: None)
+    await begin(walker)
+    return next(iter(walker.walk.problems), "")
+
+
+async def _write(walker: _Walker, name: str, browser: Browser) -> None:
+    done = await walker.do(name, browser)
+    if done.told != OK:
+        walker.wrong(name, "an answer that 'done' recognises", done)
+        return
+    sent = walker.words
+    if BEHAVIOURS[name] is OperationKind.TOUCH:
+        return
+    value = CART if name == CART else FIELD
+    if value not in walker.guest.recipes[READ].values:
+        walker.walk.notes.append(
+            f"nobody looks at what {name} writes: behaviours.read.values has no {value!r}"
+        )
+        return
+    shown = await walker.do(READ, browser, f"read, after {name}")
+    saw = shown.saw or {}
+    wanted = {texts.field_of(sent["item"]): sent["quantity"]} if name == CART else {FIELD: sent["value"]}
+    if any(saw.get(key) != text for key, text in wanted.items()):
+        what = ", ".join(f"{key} {text}" for key, text in wanted.items())
+        walker.wrong(READ, f"{what} at 'values.{value}' after {name}", shown)
+
+
+async def _end(walker: _Walker, name: str) -> None:
+    """Log in, twice where all sessions are to end, log out, and look again."""
+    browsers = [walker.browser()] if name == LOGOUT else [walker.browser(), walker.browser()]
+    for browser in browsers:
+        await walker.do(LOG_IN, browser)
+    done = await walker.do(name, browsers[0])
+    if done.told not in {OK, *PUT_OUT}:
+        walker.wrong(name, "an answer that 'done' recognises", done)
+        return
+    for browser in browsers:
+        after = await walker.do(READ, browser, f"read, after {name}")
+        if after.told not in PUT_OUT:
+            walker.wrong(name, "that the user is not logged in afterwards", after)
+    copied = await walker.copied(browsers[0])
+    if copied.told not in PUT_OUT:
+        walker.walk.notes.append(
+            f"after {name} a copied cookie still works: runs will say so as resurrected-session"
+        )

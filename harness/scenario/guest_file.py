@@ -1,0 +1,336 @@
+"""A guest file: how an application is started, and what each behaviour is there in HTTP.
+
+Strict as scenario files are. Paths in it start from its own folder. Trap: a word in braces that nobody fills
+in would be sent to the application as it stands, so an unknown one is a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.model.guest import (
+    BEHAVIOURS,
+    LOG_IN,
+    METHODS,
+    READ,
+    VALUES,
+    Csrf,
+    Guest,
+    Place,
+    Ready,
+    Recipe,
+    Sign,
+)
+from harness.scenario import tree
+from harness.scenario.problems import Problems
+from harness.scenario.table import Field, read_table, table_schema
+from harness.scenario.values import (
+    INVALID,
+    POSITIVE_DURATION,
+    TEXT,
+    VERSION,
+    Many,
+    Named,
+    One,
+    Schema,
+    Unreadable,
+)
+
+IN_REQUESTS = ("user", "password", "value", "item", "quantity", "csrf")
+"""Words in braces that a request may have."""
+AT_THE_START = re.compile(r"HOST|PORT|PYTHON|(?:REDIS|FAILOVER)_[A-Z_]+")
+"""Words in braces that `start` and `environment` may have. Of the REDIS_ ones, those of the topology."""
+
+_BRACED = re.compile(r"\{([A-Za-z_]+)\}")
+_STATUS_FIRST, _STATUS_LAST = 100, 599
+_SAFE = "[^\\s\\x00-\\x1f\\x7f]"
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise Unreadable(f"it is no regular expression: {error}") from error
+    if not text:
+        raise Unreadable("")
+    return text
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(rf"/{_SAFE}*", text):
+        raise Unreadable("it begins with / and has no spaces")
+    return _of_request(text)
+
+
+def _of_request(text: str) -> str:
+    unknown = [one for one in _BRACED.findall(text) if one not in IN_REQUESTS]
+    if unknown:
+        raise Unreadable(f"nobody fills in {{{unknown[0]}}}; known: {', '.join(IN_REQUESTS)}")
+    return text
+
+
+def _of_start(text: str) -> str:
+    unknown = [one for one in _BRACED.findall(text) if one.isupper() and not AT_THE_START.fullmatch(one)]
+    if unknown:
+        raise Unreadable(f"nobody fills in {{{unknown[0]}}}; known: HOST, PORT, PYTHON, REDIS_URL, …")
+    if not text:
+        raise Unreadable("")
+    return text
+
+
+def _header(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,60}", text):
+        raise Unreadable("")
+    return text
+
+
+def _status(text: str) -> int:
+    if not re.fullmatch("[0-9]{3}", text) or not _STATUS_FIRST <= int(text) <= _STATUS_LAST:
+        raise Unreadable("")
+    return int(text)
+
+
+_STATUS = One(
+    "a status such as 200", _status, {"type": "integer", "minimum": _STATUS_FIRST, "maximum": _STATUS_LAST}
+)
+_PATTERN = One("a regular expression", _pattern, {"type": "string", "format": "regex"})
+_PATH = One("a path such as /login", _path, {"type": "string", "pattern": f"^/{_SAFE}*$"})
+_SENT = One("text, with words in braces", _of_request, {"type": ["string", "number", "boolean"]})
+_STARTED = One("text, with words in braces", _of_start, {"type": ["string", "number", "boolean"]})
+_HEADER = One("the name of a header", _header, {"type": "string", "pattern": "^[A-Za-z0-9-]+$"})
+_JSON_PATH = One(
+    "a path such as user.name",
+    lambda text: text if re.fullmatch(r"[\w-]+(\.[\w-]+)*", text) else _unreadable(),
+    {"type": "string", "pattern": r"^[\w-]+(\.[\w-]+)*$"},
+)
+
+
+def _unreadable() -> str:
+    raise Unreadable("")
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOrMany:
+    """A status, or a list of them."""
+
+    of: One
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        if isinstance(node, tree.Sequence):
+            return Many(self.of).read(node, path, problems)
+        value = self.of.read(node, path, problems)
+        return value if value is INVALID else (value,)
+
+    def schema(self) -> Schema:
+        return {"oneOf": [self.of.schema(), Many(self.of).schema()]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A mapping with fields of its own. `check` says what is wrong with them together."""
+
+    fields: tuple[Field, ...]
+    make: Callable[..., Any]
+    check: Callable[[Mapping[str, Any]], str | None] = lambda _: None
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        before = problems.count
+        values = read_table(node, path, self.fields, problems)
+        if problems.count == before and (reason := self.check(values)):
+            problems.add(node, path, reason)
+        return INVALID if problems.count > before else self.make(**values)
+
+    def schema(self) -> Schema:
+        return table_schema(self.fields)
+
+
+def _some_sign(values: Mapping[str, Any]) -> str | None:
+    if not values:
+        return "expected at least one of status, redirect, text, json, found none"
+    return "equals: expected 'json' beside it" if "equals" in values and "json" not in values else None
+
+
+def _one_place(values: Mapping[str, Any]) -> str | None:
+    given = [name for name in ("json", "text", "header") if name in values]
+    return None if len(given) == 1 else f"expected one of json, text, header, found {len(given)}"
+
+
+_PLACES = (
+    Field(key="json", reader=_JSON_PATH, help="a path in the answer's JSON"),
+    Field(key="text", reader=_PATTERN, help="a regular expression; its first group, if it has one"),
+    Field(key="header", reader=_HEADER, help="a header of the answer"),
+)
+_PLACE = _Part(_PLACES, Place, _one_place)
+_SIGN = _Part(
+    (
+        Field(key="status", reader=_OneOrMany(_STATUS), help="a status, or several"),
+        Field(key="redirect", reader=_PATH, help="the path that it redirects to, or its beginning"),
+        Field(key="text", reader=_PATTERN, help="a regular expression that its text matches"),
+        Field(key="json", reader=_JSON_PATH, help="a path in its JSON that does not lead to null"),
+        Field(key="equals", reader=_SENT, help="the value that `json` leads to, as text"),
+    ),
+    Sign,
+    _some_sign,
+)
+_CSRF = _Part(
+    (Field(key="get", reader=_PATH, required=True, help="the page that has the token"), *_PLACES),
+    Csrf,
+    _one_place,
+)
+_READY = _Part(
+    (
+        Field(key="get", reader=_PATH, help="a page that answers once the application serves; default /"),
+        Field(
+            key="within", attribute="within_s", reader=POSITIVE_DURATION, help="at the latest; default 20s"
+        ),
+    ),
+    Ready,
+)
+
+
+def _one_method(values: Mapping[str, Any]) -> str | None:
+    given = [name for name in METHODS if name in values]
+    if len(given) != 1:
+        return f"expected one of {', '.join(METHODS)}, found {len(given)}"
+    return "expected 'form' or 'json', found both" if {"form", "json"} <= values.keys() else None
+
+
+def _recipe(**values: Any) -> Recipe:
+    method = next(name for name in METHODS if name in values)
+    return Recipe(method=method, path=values.pop(method), **values)
+
+
+_RECIPE = _Part(
+    (
+        *(Field(key=one, reader=_PATH, help=f"the path of a {one.upper()} request") for one in METHODS),
+        Field(key="form", reader=Named(_SENT), help="fields of a form"),
+        Field(key="json", reader=Named(_SENT), help="members of a JSON object"),
+        Field(key="headers", reader=Named(_SENT), help="headers of the request"),
+        Field(key="csrf", reader=_CSRF, help="a token that is taken from a page first, for {csrf}"),
+        Field(key="done", reader=_SIGN, help="how success is recognised; default: a status below 400"),
+        Field(
+            key="please_log_in",
+            reader=_SIGN,
+            help="how 'please log in' is recognised; default: as for all pages",
+        ),
+        Field(key="user", reader=_PLACE, help="where the answer names the user"),
+        Field(
+            key="values",
+            reader=Named(_PLACE, names=VALUES),
+            help="where the answer shows the theme (what change-field wrote) and the cart (a JSON object)",
+        ),
+    ),
+    _recipe,
+    _one_method,
+)
+
+GUEST_FIELDS = (
+    Field(key="guest", reader=VERSION, required=True, help="format version; always the first key"),
+    Field(key="name", reader=TEXT, required=True, help="how reports call it"),
+    Field(key="about", reader=TEXT, help="what it is, in one or two sentences"),
+    Field(
+        key="start",
+        reader=Many(_STARTED),
+        required=True,
+        help="the command of one web server, which listens at {HOST}:{PORT}",
+    ),
+    Field(
+        key="environment",
+        reader=Named(_STARTED),
+        help="further variables; REDIS_URL and the others of `with` are there in any case",
+    ),
+    Field(
+        key="needs",
+        reader=Named(TEXT),
+        help="a program, or a file beside the guest file -> the command that installs it",
+    ),
+    Field(key="ready", reader=_READY, help="when a web server serves"),
+    Field(key="cookie", reader=TEXT, help="the cookie that makes a session; default: any that log-in sets"),
+    Field(key="token", reader=_PLACE, help="where the answer to a log-in has a bearer token"),
+    Field(
+        key="timeout",
+        attribute="timeout_s",
+        reader=POSITIVE_DURATION,
+        help="how long a browser waits for an answer; default 10s",
+    ),
+    Field(key="please_log_in", reader=_SIGN, help="how 'please log in' is recognised; default: status 401"),
+    Field(
+        key="behaviours",
+        attribute="recipes",
+        reader=Named(_RECIPE, names=tuple(BEHAVIOURS)),
+        required=True,
+        help="behaviour -> its request, and how its answers are recognised",
+    ),
+)
+
+
+def load_guest(path: Path) -> Guest:
+    """Read a guest file.
+
+    Raises:
+        UsageError: everything that is wrong, one line each.
+    """
+    root = tree.compose_file(path)
+    problems = Problems()
+    values = read_table(root, "", GUEST_FIELDS, problems)
+    _check(root, values, problems)
+    problems.raise_if_any()
+    values.pop("guest")
+    values.pop("about", None)
+    return Guest(file=str(path), folder=str(path.parent.resolve()), **values)
+
+
+def _check(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> None:
+    if values.get("start") == ():
+        problems.add(root, "start", "expected a program and its arguments, found nothing")
+    recipes: Mapping[str, Recipe] = values.get("recipes", {})
+    if "recipes" not in values:
+        return
+    for name in (LOG_IN, READ):
+        if name not in recipes:
+            problems.add(
+                root, "behaviours", f"expected a recipe for {name!r}: without it nothing can be judged"
+            )
+    if READ in recipes and recipes[READ].user is None:
+        problems.add(
+            root,
+            "behaviours.read",
+            "expected 'user', where the page names the user: a page that names nobody proves nothing",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFile:
+    """The name of a guest file, in a deployment; read at once. A path from the file that names it."""
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        name = TEXT.read(node, path, problems)
+        if name is INVALID:
+            return INVALID
+        folder = Path() if tree.line(node) == 0 else Path(node.start_mark.name).parent
+        try:
+            return load_guest(folder / name)
+        except UsageError as problem:
+            problems.add(node, path, str(problem))
+            return INVALID
+
+    def schema(self) -> Schema:
+        return TEXT.schema()
+
+
+def guest_schema() -> Schema:
+    """For editors."""
+    schema = dict(table_schema(GUEST_FIELDS))
+    behaviours = schema["properties"]["behaviours"]["properties"]
+    behaviours |= {name: {"$ref": "#/$defs/recipe"} for name in behaviours}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Application as a guest of the failover kit",
+        **schema,
+        "$defs": {"recipe": _RECIPE.schema()},
+    }

@@ -1,0 +1,132 @@
+"""One web server of a user's own application, as a process: started, killed, frozen, looked after.
+
+It has a session of its own and may start workers, so signals go to its whole process group. It gets the
+variables that it is given and nothing of where the harness or another Redis is. It carries its owner's mark
+in its environment, as its workers do: `clean` ends what a killed harness left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from harness.clock import WaitExpired, wait_until
+from harness.errors import EnvironmentFailure
+from harness.model.seams import Address
+from harness.topology.base.namespaces import Namespace
+from harness.topology.base.processes import ProcessIdentity, identity, owner_mark, stopped
+
+_SIGNAL_WITHIN_S = 5.0
+_EVERY_S = 0.005
+_LOG_TAIL_BYTES = 16384
+
+
+class WebProcess:
+    """See `harness.model.seams.WebProcess`."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        namespace: Namespace | None,
+        log: Path,
+        note: Callable[[str, ProcessIdentity], None],
+    ) -> None:
+        self.address = address
+        self._name = name
+        self._namespace = namespace
+        self._log = log
+        self._note = note
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        if self.running:
+            raise EnvironmentFailure(f"{self._name}: expected it to be stopped, found it running")
+
+        def popen() -> subprocess.Popen[bytes]:
+            self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._log.touch(mode=0o600)
+            with self._log.open("ab") as log:
+                return subprocess.Popen(
+                    list(command),
+                    cwd=folder,
+                    env={**environment, **owner_mark()},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+
+        try:
+            self._child = self._namespace.run(popen) if self._namespace else popen()
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"{self._name}: {command[0]!r} in {folder} cannot be started: {error.strerror or error}"
+            ) from error
+        if (found := identity(self._child.pid)) is not None:
+            self._note(self._name, found)
+
+    @property
+    def folder(self) -> Path:
+        return self._log.parent
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_status(self) -> int | None:
+        return None if self._child is None else self._child.poll()
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._until(lambda: not self.running and not self._others(), "be gone after SIGKILL")
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+        self._until(lambda: self._child is not None and stopped(self._child.pid), "stand still")
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        if self._child is not None:
+            self._signal(signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(_SIGNAL_WITHIN_S)
+
+    def last_lines(self, lines: int) -> str:
+        try:
+            with self._log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+                text = log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, number)
+
+    def _others(self) -> bool:
+        """Whether any process of the group is left: a worker may outlive its parent for a moment."""
+        assert self._child is not None
+        try:
+            os.killpg(self._child.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        try:
+            wait_until(
+                holds, within_s=_SIGNAL_WITHIN_S, waiting_for=f"{self._name} to {what}", every_s=_EVERY_S
+            )
+        except WaitExpired as error:
+            raise EnvironmentFailure(str(error)) from error

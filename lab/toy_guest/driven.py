@@ -1,0 +1,127 @@
+"""The toy under the kit's load for a moment: what was recorded, as a history of a run without a fault.
+
+The nodes of that history are made up, and well all the time: whatever is found, the toy has done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.clock import RunClock
+from harness.guests.fleet import GuestFleet
+from harness.model.deployment import TopologySpec
+from harness.model.history import History
+from harness.model.inventory import NodePlan
+from harness.model.plan import Plan
+from harness.model.records import (
+    AuditEntry,
+    AuditSummary,
+    ClockPair,
+    Closing,
+    Event,
+    NodeSample,
+    Operation,
+    PhaseChange,
+    Record,
+)
+from harness.model.scenario import Workload
+from harness.model.seams import Address, Topology
+from harness.model.words import NodeRole, Phase, TopologyKind
+from harness.scenario import load_guest
+from harness.sessions.engine import LoadEngine
+from harness.topology.process.web_process import WebProcess
+from lab.plans import plan_of, scenario_of
+from lab.records import opening
+
+GUEST = Path(__file__).parent / "guest.yaml"
+NODE = "redis-1"
+MIX = {"log-in": 15.0, "read": 50.0, "change-field": 15.0, "cart": 15.0, "logout": 15.0}
+WEB = "web-1"
+
+
+def history_of(bug: str, port: int, folder: Path, *, seconds: float, rate_per_s: float = 60.0) -> History:
+    """Start the toy with a bug ("": none), drive it, ask at its front door, end it."""
+    plan = _plan(rate_per_s)
+    clock, written = RunClock(), list[Record]()
+    process = WebProcess(
+        WEB,
+        Address("127.0.0.1", port),
+        namespace=None,
+        log=folder / "toy.log",
+        note=lambda *_: None,
+    )
+    try:
+        asyncio.run(_driven(plan, process, written, clock, bug, seconds))
+    finally:
+        process.end()
+    return _history(plan, written, clock.now_us())
+
+
+def _plan(rate_per_s: float) -> Plan:
+    workload = Workload(web_servers=1, rate_per_s=rate_per_s, users=20, mix=MIX, witnesses=False)
+    scenario = scenario_of(TopologySpec(kind=TopologyKind.SINGLE), workload=workload)
+    guest = load_guest(GUEST)
+    deployment = replace(scenario.deployment, guest=guest)
+    node = NodePlan(name=NODE, role=NodeRole.PRIMARY)
+    wait_s = guest.longest_wait_s
+    return plan_of(replace(scenario, deployment=deployment), (node,), actors=60, longest_client_wait_s=wait_s)
+
+
+async def _driven(  # noqa: PLR0917 - all that one run is made of
+    plan: Plan, process: WebProcess, written: list[Record], clock: RunClock, bug: str, seconds: float
+) -> None:
+    guest = plan.scenario.deployment.guest
+    assert guest is not None
+    fleet = GuestFleet(
+        guest,
+        {WEB: process},
+        environment={"BUG": bug},
+        fill=lambda text, _: text.replace("{PYTHON}", sys.executable),
+        record=written.append,
+        clock=clock,
+    )
+    nodes: Any = None
+    topology: Topology = nodes
+    engine = LoadEngine(plan, topology, written.append, clock, fleet)
+
+    def enter(phase: Phase) -> None:
+        engine.set_phase(phase)
+        written.append(PhaseChange(phase=phase, t_us=clock.now_us()))
+
+    enter(Phase.SEED)
+    try:
+        await engine.seed()
+        enter(Phase.BASELINE)
+        finished = asyncio.Event()
+        asyncio.get_running_loop().call_later(seconds, finished.set)
+        await engine.drive(finished)
+        enter(Phase.AUDIT)
+        await engine.audit(within_s=10.0)
+    finally:
+        await engine.close()
+
+
+def _history(plan: Plan, written: list[Record], end_us: int) -> History:
+    def of(kind: type[Any]) -> tuple[Any, ...]:
+        return tuple(one for one in written if isinstance(one, kind))
+
+    seconds = range(0, end_us + 1_000_000, 100_000)
+    return History(
+        plan=plan,
+        opening=opening("the toy"),
+        operations=tuple(sorted(of(Operation), key=lambda one: one.id)),
+        events=of(Event),
+        phases=of(PhaseChange),
+        audit=of(AuditEntry),
+        audit_summary=next(iter(of(AuditSummary)), None),
+        samples=tuple(
+            NodeSample(node=NODE, sent_us=at, done_us=at + 500, run_id="life", role=str(NodeRole.PRIMARY))
+            for at in seconds
+        ),
+        clocks=tuple(ClockPair(t_us=at, wall_us=at) for at in seconds if at % 1_000_000 == 0),
+        closing=Closing(t_us=end_us),
+    )

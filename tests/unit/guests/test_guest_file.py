@@ -1,0 +1,144 @@
+"""Guest files: read strictly, every problem with its line, and no recipe that could prove nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from harness.cli import main
+from harness.errors import UsageError
+from harness.model.guest import BEHAVIOURS, Csrf, Place, Sign
+from harness.running.guest_needs import needed_by
+from harness.running.vocabulary import guest_schema_text, shipped
+from harness.scenario import guest_schema, load, load_guest
+from lab.rows import ROOT
+
+GUEST = """\
+guest: 1
+name: a shop
+start: [gunicorn, --bind, "{HOST}:{PORT}", "app:app"]
+environment: {STORE: "{REDIS_URL}"}
+cookie: sid
+behaviours:
+  log-in:
+    post: /login
+    form: {user: "{user}", csrf: "{csrf}"}
+    csrf: {get: /login, text: 'name="csrf" value="(.+?)"'}
+    done: {status: [302, 303], redirect: /}
+  read: {get: /me, user: {json: user.name}, values: {theme: {json: theme}}, please_log_in: {redirect: /login}}
+"""
+
+SCENARIO = """\
+scenario: 1
+name: a guest
+deployment: {topology: {kind: single}, guest: ./guest.yaml}
+workload: {rate: 50/s, users: 10, mix: {read: 1}}
+faults: [{after: 4s, kill: primary}, {after: fault 1 + 1s, restart: killed, data: keep}]
+"""
+
+
+def write(folder: Path, text: str = GUEST, name: str = "guest.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def problem_of(folder: Path, text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_guest(write(folder, text))
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
+    """Requests, signs, places and the page with a token are what the file says; the rest is as usual."""
+    guest = load_guest(write(tmp_path))
+    assert guest.folder == str(tmp_path)
+    entered, read = guest.recipes["log-in"], guest.recipes["read"]
+    assert (entered.method, entered.path) == ("post", "/login")
+    assert entered.done == Sign(status=(302, 303), redirect="/")
+    assert entered.csrf == Csrf(get="/login", text='name="csrf" value="(.+?)"')
+    assert read.user == Place(json="user.name")
+    assert read.please_log_in == Sign(redirect="/login")
+    assert (guest.please_log_in, guest.timeout_s, guest.ready.get) == (Sign(status=(401,)), 10.0, "/")
+    assert guest.longest_wait_s == 20.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("get: /me, user: {json: user.name}", "get: /me", "guest.yaml:1: behaviours.read: expected 'user', where"),
+        ("  read: {get: /me", "  touch: {get: /me", "expected a recipe for 'read': without it"),
+        ("post: /login", "post: login", "behaviours.log-in.post: expected a path such as /login, found 'login'"),
+        ("post: /login", "post: /login\n    get: /login", "expected one of get, post, put, patch, delete, found 2"),
+        ('user: "{user}"', 'user: "{name}"', "nobody fills in {name}; known: user, password, value"),
+        ('"{HOST}:{PORT}"', '"{HOSTNAME}"', "nobody fills in {HOSTNAME}; known: HOST, PORT"),
+        ("status: [302, 303]", "status: [302, 999]", "expected a status such as 200, found '999'"),
+        ("json: user.name", "json: user.name, text: x", "expected one of json, text, header, found 2"),
+        ('text: \'name="csrf" value="(.+?)"\'', "text: '('", "it is no regular expression: missing )"),
+        ("redirect: /login}", "equals: x}", "equals: expected 'json' beside it"),
+        ("redirect: /login}", "}", "expected at least one of status, redirect, text, json"),
+        ("  read: {", "  reed: {", "unknown name 'reed'; did you mean 'read'?"),
+        ("theme: {json: theme}", "colour: {json: theme}", "unknown name 'colour'"),
+        ("cookie: sid", "cooky: sid", "unknown key 'cooky'; did you mean 'cookie'?"),
+        ('start: [gunicorn, --bind, "{HOST}:{PORT}", "app:app"]', "start: []", "start: expected a program"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """Where, what was expected, what was found."""
+    assert old in GUEST
+    assert said in problem_of(tmp_path, GUEST.replace(old, new))
+
+
+def test_a_deployment_names_a_guest_from_its_own_folder(tmp_path: Path) -> None:
+    """What the workload says of witnesses does not count: the application writes none."""
+    write(tmp_path)
+    scenario = load(write(tmp_path, SCENARIO, "s.yaml"), shipped())
+    assert scenario.deployment.guest is not None
+    assert scenario.deployment.guest.name == "a shop"
+    assert not scenario.workload.witnesses
+    both = SCENARIO.replace("guest: ./guest.yaml", "guest: ./guest.yaml, client: {}")
+    with pytest.raises(UsageError, match="expected either 'client' or 'guest', found both"):
+        load(write(tmp_path, both, "s.yaml"), shipped())
+
+
+def test_a_plan_says_what_a_guest_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No recipe, no known shard, no program: skipped, with the reason."""
+    write(tmp_path)
+    for text, said in [
+        (SCENARIO, "guest a shop: "),
+        (SCENARIO.replace("{read: 1}", "{read: 1, cart: 1}"), "has no recipe for cart"),
+        (SCENARIO.replace("single", "cluster"), "nobody outside knows which shard"),
+    ]:
+        assert main(["plan", "--backend", "process", str(write(tmp_path, text, "s.yaml"))]) == 0
+        assert said in capsys.readouterr().out
+    needing = GUEST.replace("cookie: sid", "cookie: sid\nneeds: {no-such-program: make it}")
+    guest = load_guest(write(tmp_path, needing))
+    assert (
+        needed_by(guest)
+        == "the guest a shop needs no-such-program, which is not here; to install it: make it"
+    )
+
+
+def test_a_guest_file_in_the_place_of_a_scenario_is_recognised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever runs it is told what it is for."""
+    path = write(tmp_path)
+    assert main(["plan", str(path)]) == 2
+    assert f"to try it: failover-kit guest check {path}" in capsys.readouterr().err
+
+
+def test_schema_in_docs_is_what_the_reader_uses() -> None:
+    """Editors and the reader agree; every shipped guest file is legal for both."""
+    assert (ROOT / "docs" / "guest.schema.json").read_text() == guest_schema_text()
+    files = sorted((ROOT / "guests").glob("*/*.yaml"))
+    shipped_guests = [one for one in files if one.parent.name != "scenarios"]
+    assert shipped_guests
+    for path in shipped_guests:
+        jsonschema.validate(yaml.safe_load(path.read_text()), guest_schema())
+        assert set(load_guest(path).recipes) <= BEHAVIOURS.keys()
+    jsonschema.Draft202012Validator.check_schema(json.loads(guest_schema_text()))

@@ -1,0 +1,357 @@
+"""From an answer to steps: what each kind of answer claims, and what a browser keeps and forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import pytest
+
+from harness.guests.answers import Answer
+from harness.guests.browser import Browser
+from harness.guests.fleet import GuestFleet
+from harness.guests.front_door import ask_at_the_door
+from harness.guests.operation import GuestOperation
+from harness.guests.walk import walk_through
+from harness.model.application import Asked, Session
+from harness.model.guest import BEHAVIOURS, Csrf, Guest, Place, Recipe, Sign
+from harness.model.records import AuditEntry, AuditSummary, Record
+from harness.model.seams import Address
+from harness.model.told import (
+    AS_NOBODY,
+    ERROR,
+    NO_ANSWER,
+    OK,
+    PLEASE_LOG_IN,
+    SIGNED_OUT,
+    TRY_LATER,
+    WRONG_USER,
+)
+from harness.model.words import FRONT_DOOR, Outcome, StepKind
+from tests.fake_clock import in_fake_time
+
+READ = Recipe(
+    method="get",
+    path="/me",
+    done=Sign(status=(200,)),
+    user=Place(json="user"),
+    values={"theme": Place(json="theme"), "cart": Place(json="cart")},
+)
+GUEST = Guest(
+    name="a shop",
+    file="guest.yaml",
+    folder="/",
+    start=("serve",),
+    cookie="sid",
+    recipes={
+        "log-in": Recipe(method="post", path="/login", form={"user": "{user}"}, done=Sign(status=(204,))),
+        "read": READ,
+        "touch": READ,
+        "change-field": Recipe(method="post", path="/theme", form={"theme": "{value}"}),
+        "cart": Recipe(
+            method="post",
+            path="/cart",
+            json={"item": "{item}", "quantity": "{quantity}"},
+            values={"cart": Place(json="cart")},
+        ),
+        "logout": Recipe(method="post", path="/logout"),
+        "logout-everywhere": Recipe(method="post", path="/logout-everywhere"),
+    },
+)
+SESSION = Session("s1", "ann", 7, 1, "guest:s1", "")
+SET = ["sid=abc; Path=/; HttpOnly"]
+DELETED = ["sid=; Path=/; Max-Age=0"]
+
+Reply = tuple[Answer, list[str]] | Exception
+
+
+class Scripted:
+    """In the place of the HTTP client: gives what the test says, and keeps what it was asked."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies)
+        self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.time_us = 0
+
+    def now_us(self) -> int:
+        self.time_us += 10
+        return self.time_us
+
+    async def ask(self, address: Address, method: str, path: str, **how: Any) -> tuple[Answer, list[str]]:
+        self.asked.append((method, path, how))
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class Door:
+    name, side, address = "web-1", "all", Address("127.0.0.1", 8000)
+
+
+def page(body: str = "", status: int = 200, cookies: Sequence[str] = (), location: str = "") -> Reply:
+    return Answer(status=status, body=body, location=location), list(cookies)
+
+
+def refused() -> Exception:
+    key: Any = None
+    return aiohttp.ClientConnectorError(key, OSError(111, "Connection refused"))
+
+
+def carried_out(
+    behaviour: str,
+    *replies: Reply,
+    guest: Guest = GUEST,
+    logged_in: bool = True,
+    earlier: tuple[Session, ...] = (),
+) -> tuple[GuestOperation, str, Scripted]:
+    client = Scripted(*([page(status=204, cookies=SET)] if logged_in else []), *replies)
+    door: Any = Door()
+
+    async def main() -> tuple[GuestOperation, str]:
+        browser = Browser(client, cookie="sid", token=guest.token)  # type: ignore[arg-type]
+        if logged_in:
+            await browser.do(door.address, guest.recipes["log-in"], {"user": "ann"})
+        asked = Asked(9, behaviour, "ann", SESSION, 0x10300, earlier)
+        operation = GuestOperation(guest, BEHAVIOURS[behaviour], asked, door, browser)
+        return operation, await operation.carry_out()
+
+    operation, told = in_fake_time(main())
+    return operation, told, client
+
+
+OURS = '{"user": "ann", "theme": "3:dark", "cart": {"item1": 4}}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "told", "outcome", "result"),
+    [
+        (page(OURS), OK, Outcome.ACKED, "reply"),
+        (page('{"user": null}'), AS_NOBODY, Outcome.ACKED, "reply"),
+        (page('{"user": ""}'), AS_NOBODY, Outcome.ACKED, "reply"),
+        (page("<html>hello</html>"), AS_NOBODY, Outcome.ACKED, "reply"),
+        (page('{"user": "bob"}'), WRONG_USER, Outcome.ACKED, "reply"),
+        (page(status=401), PLEASE_LOG_IN, Outcome.ACKED, "reply"),
+        (page(status=500), ERROR, Outcome.UNKNOWN, "status-500"),
+        (page(status=302, location="/me"), ERROR, Outcome.UNKNOWN, "status-302"),
+        (TimeoutError(), NO_ANSWER, Outcome.UNKNOWN, "timeout"),
+        (aiohttp.ServerDisconnectedError(), ERROR, Outcome.UNKNOWN, "connection-lost"),
+        (aiohttp.ClientPayloadError("more than 1048576 bytes"), ERROR, Outcome.UNKNOWN, "connection-lost"),
+        (refused(), TRY_LATER, Outcome.REJECTED, "connect-failed"),
+    ],
+)
+def test_what_each_answer_claims(reply: Reply, told: str, outcome: Outcome, result: str) -> None:
+    """Rejected only without a connection; unknown wherever the application may have done it."""
+    operation, said, _ = carried_out("read", reply)
+    (step,) = operation.steps
+    assert (said, step.outcome, operation.attempts[-1].result) == (told, outcome, result)
+    assert operation.attempts[-1].handed_over is (outcome is not Outcome.REJECTED)
+
+
+def test_a_page_shows_the_session_as_it_is() -> None:
+    """Identity, what change-field wrote, and the cart; nothing where it shows nobody."""
+    (step,) = carried_out("read", page(OURS))[0].steps
+    assert step.saw == {"sid": "s1", "user_id": "ann", "generation": "7", "theme": "3:dark", "cart:1": "4"}
+    assert carried_out("read", page('{"user": null}'))[0].steps[0].saw == {}
+    assert carried_out("read", page('{"user": "bob"}'))[0].steps[0].saw == {"user_id": "bob"}
+
+
+def test_a_touch_reads_as_well() -> None:
+    """Two steps, one request."""
+    read, touch = carried_out("touch", page(OURS))[0].steps
+    assert (read.does, touch.does, touch.deciding, read.deciding) == (
+        StepKind.READ,
+        StepKind.TOUCH,
+        True,
+        False,
+    )
+    assert read.attempts == touch.attempts == (1,)
+
+
+def test_what_is_written_carries_the_number_of_its_operation() -> None:
+    """The field as text, the quantity as a number; and the total where the answer shows it."""
+    operation, told, client = carried_out("change-field", page())
+    assert (told, operation.steps[0].wrote) == (OK, {"theme": "9:contrast"})
+    assert client.asked[-1][2]["form"] == {"theme": "9:contrast"}
+    operation, _, client = carried_out("cart", page('{"cart": {"item1": 6}}'))
+    assert client.asked[-1][2]["json"] == {"item": "item1", "quantity": 2}
+    assert (operation.steps[0].added, operation.steps[0].added_now) == ({"cart:1": 2}, {"cart:1": 6})
+
+
+def test_a_write_that_met_nobody_had_no_effect() -> None:
+    """An acknowledged absence, as a guard's."""
+    (step,) = carried_out("cart", page(status=401))[0].steps
+    assert (step.outcome, step.effective, step.added_now) == (Outcome.ACKED, False, {})
+
+
+def test_a_logout_everywhere_is_about_every_session_that_the_browser_had() -> None:
+    """One request; each session that it may have ended has a step."""
+    other = Session("s0", "ann", 3, 1, "guest:s0", "")
+    operation, told, _ = carried_out("logout-everywhere", page(), earlier=(other,))
+    assert (told, [one.session for one in operation.steps]) == (SIGNED_OUT, ["s1", "s0"])
+    assert [one.session for one in carried_out("logout", page(), earlier=(other,))[0].steps] == ["s1"]
+
+
+def test_a_browser_that_is_told_to_forget_keeps_a_copy_for_the_front_door() -> None:
+    """The next request goes without the cookie; whoever copied it still has it."""
+    operation, told, client = carried_out("read", page('{"user": null}', cookies=DELETED))
+    assert (told, [one.does for one in operation.steps]) == (AS_NOBODY, [StepKind.READ, StepKind.FORGET])
+    assert client.asked[-1][2]["headers"]["Cookie"] == "sid=abc"
+    assert operation._browser.kept == {"sid": "abc"}
+    assert not operation._browser.has_session
+    ended, _, _ = carried_out("logout", page(cookies=DELETED))
+    assert [one.does for one in ended.steps] == [StepKind.DESTROY]
+
+
+@pytest.mark.parametrize(
+    ("reply", "trouble"),
+    [(page(status=204), "has no session"), (page(status=401), "with a log-in page")],
+)
+def test_a_log_in_without_a_session_is_none(reply: Reply, trouble: str) -> None:
+    """Whatever its status says."""
+    operation, told, _ = carried_out("log-in", reply, logged_in=False)
+    assert (told, operation.steps[0].outcome) == (ERROR, Outcome.UNKNOWN)
+    assert trouble in (operation.steps[0].error or "")
+
+
+def test_a_token_is_taken_from_a_page_first() -> None:
+    """That page is an attempt of its own, of no step; without the token nothing is sent."""
+    recipe = Recipe(
+        method="post", path="/login", form={"csrf": "{csrf}"}, csrf=Csrf(get="/login", text='value="(.+?)"')
+    )
+    guest = Guest(name="x", file="x", folder="/", start=("x",), cookie="sid", recipes={"log-in": recipe})
+    operation, told, client = carried_out(
+        "log-in", page('value="t0k"', cookies=["csrf=1"]), page(cookies=SET), guest=guest, logged_in=False
+    )
+    assert (told, client.asked[-1][2]["form"]) == (OK, {"csrf": "t0k"})
+    assert client.asked[-1][2]["headers"]["Cookie"] == "csrf=1"
+    assert [one.steps for one in operation.attempts] == [(), (1,)]
+    operation, told, client = carried_out("log-in", page("no form"), guest=guest, logged_in=False)
+    assert (told, len(client.asked)) == (ERROR, 1)
+    assert operation.steps[0].error == "/login answered 200 and has no token"
+
+
+def test_a_bearer_token_is_sent_from_the_log_in_on() -> None:
+    """Where an application keeps sessions by token."""
+    guest = Guest(
+        name="x", file="x", folder="/", start=("x",), token=Place(json="token"), recipes=dict(GUEST.recipes)
+    )
+    browser_replies = (page('{"token": "t0k"}', status=204), page(OURS))
+    client = Scripted(*browser_replies)
+
+    async def main() -> None:
+        browser = Browser(client, token=guest.token)  # type: ignore[arg-type]
+        await browser.do(Door.address, guest.recipes["log-in"], {"user": "ann"})
+        await browser.do(Door.address, guest.recipes["read"], {})
+        assert browser.has_session
+
+    in_fake_time(main())
+    assert client.asked[-1][2]["headers"]["Authorization"] == "Bearer t0k"
+
+
+class Clock:
+    def now_us(self) -> int:
+        return 5
+
+
+def asked_at_the_door(*replies: Reply) -> list[Record]:
+    client = Scripted(page(status=204, cookies=SET), page('{"user": null}', cookies=DELETED), *replies)
+    written: list[Record] = []
+    door: Any = Door()
+    clock: Any = Clock()
+
+    async def main() -> None:
+        browser = Browser(client, cookie="sid")  # type: ignore[arg-type]
+        await browser.do(door.address, GUEST.recipes["log-in"], {"user": "ann"})
+        await browser.do(door.address, READ, {})
+        await ask_at_the_door(GUEST, [(SESSION, browser)], [door], written.append, clock, within_s=5)
+
+    in_fake_time(main())
+    assert client.asked[-1][2]["headers"]["Cookie"] == "sid=abc"
+    return written
+
+
+def test_the_front_door_is_asked_with_the_cookie_that_was_deleted() -> None:
+    """What it shows is an audit's entry; an answer that is none is asked for again, and else undecided."""
+    entry, summary = asked_at_the_door(page(status=503), page(OURS))
+    assert isinstance(entry, AuditEntry)
+    assert (entry.node, entry.role, entry.saw and entry.saw["user_id"]) == (FRONT_DOOR, "primary", "ann")
+    assert isinstance(summary, AuditSummary)
+    assert summary.valid_pass == 1
+    once_wrong, _ = asked_at_the_door(page('{"user": null}'), page(OURS))
+    assert isinstance(once_wrong, AuditEntry)
+    assert once_wrong.key_type == "hash"
+    gone, _ = asked_at_the_door(*[page('{"user": null}')] * 3)
+    assert isinstance(gone, AuditEntry)
+    assert (gone.saw, gone.key_type) == ({}, "none")
+    silent, _ = asked_at_the_door(page(status=503), page(status=503), TimeoutError())
+    assert isinstance(silent, AuditEntry)
+    assert (silent.saw, silent.error) == (None, "no answer in time")
+
+
+def walked(*replies: Reply, guest: Guest = GUEST) -> list[str]:
+    client: Any = Scripted(*replies)
+    door: Any = Door()
+    return in_fake_time(walk_through(guest, door, client)).problems
+
+
+KIT = page('{"user": "kit"}')
+NOBODY = page('{"user": null}')
+
+
+@pytest.mark.parametrize(
+    ("replies", "said"),
+    [
+        (
+            [page(status=403), page(status=204, cookies=SET), KIT],
+            "read: expected that 'please_log_in' recognises",
+        ),
+        ([KIT, page(status=204, cookies=SET), KIT], "read: expected a page that names nobody as long as"),
+        ([NOBODY, page(status=400)], "log-in: expected an answer that 'done' recognises, found answered 400"),
+        ([NOBODY, page(status=204)], "log-in: expected the cookie 'sid' in its answer"),
+        ([NOBODY, page(status=204, cookies=SET), NOBODY], "read: expected a page that names the user 'kit'"),
+        (
+            [NOBODY, page(status=204, cookies=SET), page("x", 302, location="/me")],
+            "found answered 302 to /me",
+        ),
+        (
+            [NOBODY, TimeoutError()],
+            "log-in: expected an answer that 'done' recognises, found no answer in time",
+        ),
+    ],
+)
+def test_a_guest_that_cannot_be_judged_is_told_why(replies: list[Reply], said: str) -> None:
+    """One sentence, before there is a load."""
+    (problem,) = walked(*replies)
+    assert said in problem
+
+
+def test_a_guest_whose_logout_ends_nothing_is_told_so() -> None:
+    """And one whose page does not show what was written."""
+    recipes = {name: GUEST.recipes[name] for name in ("log-in", "read", "change-field", "logout")}
+    guest = Guest(name="x", file="x", folder="/", start=("x",), cookie="sid", recipes=recipes)
+    entered = page(status=204, cookies=SET)
+    problems = walked(NOBODY, entered, KIT, page(), KIT, entered, page(), KIT, KIT, guest=guest)
+    assert [one.split(", found")[0] for one in problems] == [
+        "x: behaviours.read: expected theme 4:contrast at 'values.theme' after change-field",
+        "x: behaviours.logout: expected that the user is not logged in afterwards",
+    ]
+
+
+def test_the_balancer_passes_over_a_web_server_that_does_not_serve() -> None:
+    """Where none does, it sends to the one that was planned."""
+
+    class Process:
+        running = True
+
+    processes: Any = {"web-1": Process(), "web-2": Process()}
+    clock: Any = Clock()
+    fleet = GuestFleet(
+        GUEST, processes, environment={}, fill=lambda text, _: text, record=lambda _: None, clock=clock
+    )
+    assert fleet.serving(1).name == "web-2"
+    fleet._servers[0]._in_service = True
+    assert [fleet.serving(n).name for n in range(3)] == ["web-1"] * 3
+    fleet.set_sides(1, {"web-2": "rest"})
+    assert (fleet.serving(0).side, fleet._servers[1].side) == ("all", "rest")
