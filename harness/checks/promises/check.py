@@ -75,7 +75,7 @@ def finding(
         user=timeline.user or None,
         cause=why.cause,
         because=why.because,
-        sentence=_capital(sentence),
+        sentence=_capital(sentence) + _warned(promise),
         operations=tuple(dict.fromkeys(told)),
         node=by.node,
         node_role=by.role,
@@ -87,6 +87,14 @@ def finding(
         seen_us=None if seen is None else int(seen.done_us),
         observations=observations,
     )
+
+
+def _warned(promise: StepEffect | None) -> str:
+    """Where the application asked for replicas, and had fewer: it need not have said that it was done."""
+    if promise is None or not promise.certain or not promise.step.wait_needed:
+        return ""
+    needed, got = promise.step.wait_needed, promise.step.wait_got or 0
+    return "" if got >= needed else f" WAIT had counted {got} of {needed} replicas by then."
 
 
 def _capital(sentence: str) -> str:
