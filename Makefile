@@ -40,12 +40,12 @@ repro: setup ## Bring a bug from an issue tracker to this machine: BUG=redis-125
 test: check-all integration ## The project's own tests: lint, format, types, unit, integration on both backends
 
 .PHONY: check
-check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about two minutes
+check: .venv/.develop ## Lint, format, types and unit tests: no nodes, about a minute on two cores
 	$(checked)
 
 .PHONY: check-all
 check-all: export TESTS = all
-check-all: .venv/.develop ## The same with every random history, flipped bit and hostile word: five minutes
+check-all: .venv/.develop ## The same with every random history, flipped bit and hostile word: a few minutes
 	$(checked)
 
 # Without compiled files each test that starts the command would compile the kit again.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-import jsonschema
 import pytest
+from jsonschema import Draft202012Validator
 
 from harness.control.openapi import description
 from harness.control.routes import FAULT_BODY, ROUTES
@@ -33,13 +33,13 @@ def test_each_reference_leads_somewhere() -> None:
     assert named <= schemas.keys()
 
 
+BODY = Draft202012Validator(FILE["components"]["schemas"][FAULT_BODY])
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_each_fault_is_a_body_and_two_at_once_are_none(kind: str) -> None:
     """As the server takes them."""
-    schema = FILE["components"]["schemas"][FAULT_BODY]
-    jsonschema.validate({kind: "primary", "for": "5s"}, schema)
     other = next(name for name in FAULTS if name != kind)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({kind: "primary", other: "primary"}, schema)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"for": "5s"}, schema)
+    assert BODY.is_valid({kind: "primary", "for": "5s"})
+    assert not BODY.is_valid({kind: "primary", other: "primary"})
+    assert not BODY.is_valid({"for": "5s"})
