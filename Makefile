@@ -151,13 +151,27 @@ mutation: .venv/.develop ## Change harness/checks in hundreds of places: do the 
 
 GUESTS := $(patsubst guests/%/requirements.txt,%,$(wildcard guests/*/requirements.txt))
 
+GUESTS_OF_NODE := $(patsubst guests/%/package-lock.json,%,$(if $(shell command -v npm),$(wildcard guests/*/package-lock.json)))
+
 .PHONY: guest-environments
-guest-environments: $(GUESTS:%=guests/%/.venv/.done) ## Install what the guests in guests/ need, each in a folder of its own
+guest-environments: $(GUESTS:%=guests/%/.venv/.done) $(GUESTS_OF_NODE:%=guests/%/node_modules/.done) ## Install what the guests in guests/ need, each in a folder of its own
 
 guests/%/.venv/.done: guests/%/requirements.txt
 	$(PYTHON) -m venv guests/$*/.venv
 	guests/$*/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+guests/%/node_modules/.done: guests/%/package-lock.json
+	cd guests/$* && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+EVERY_GUEST = $(subst $() ,$(COMMA),$(filter-out guests/scenarios/%,$(wildcard guests/*/*.yaml)))
+COMMA := ,
+
+.PHONY: guests
+guests: setup guest-environments ## Each guest in guests/ through each of its scenarios: what do users see? Half an hour
+	@$(KIT) run $(or $(SCENARIO),guests/scenarios) --vary deployment.guest=$(EVERY_GUEST) \
+		$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out)
 
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)

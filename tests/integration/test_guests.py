@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from harness.checks.run import run_checks
+from harness.errors import EnvironmentFailure
+from harness.model.seams import Address
 from harness.model.words import Outcome
+from harness.topology.base.processes import ProcessIdentity, alive, identity, stopped
+from harness.topology.process.web_process import WebProcess
 from lab.toy_guest.driven import history_of
-from tests.builders_sessions import free_port
+from tests.builders_sessions import free_port, until
 
 SECONDS = 2.5
 FOUND = {
@@ -26,6 +31,44 @@ FOUND = {
     "error page": set[str](),
 }
 """What is wrong with the toy -> the findings. An error page is an outage, and no finding."""
+
+
+def process_of(folder: Path, noted: dict[str, ProcessIdentity]) -> WebProcess:
+    at = Address("127.0.0.1", free_port())
+    return WebProcess("web-1", at, namespace=None, log=folder / "log", note=noted.__setitem__)
+
+
+def test_a_killed_web_server_takes_its_workers_along(tmp_path: Path) -> None:
+    """Whatever it started is gone when `kill` returns, and it can be started again."""
+    noted: dict[str, ProcessIdentity] = {}
+    process = process_of(tmp_path, noted)
+    for _ in range(2):
+        process.start(
+            ["sh", "-c", "sleep 60 & echo $! > worker; wait"], {"PATH": os.environ["PATH"]}, tmp_path
+        )
+        until(lambda: (tmp_path / "worker").exists() and (tmp_path / "worker").read_text())
+        worker = identity(int((tmp_path / "worker").read_text()))
+        assert worker is not None
+        assert alive(noted["web-1"])
+        process.pause()
+        assert stopped(worker.pid)
+        process.resume()
+        process.kill()
+        assert not process.running
+        assert not alive(worker)
+        (tmp_path / "worker").unlink()
+
+
+def test_a_command_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> None:
+    """And one that ends at once leaves its status and its last words."""
+    process = process_of(tmp_path, {})
+    with pytest.raises(
+        EnvironmentFailure, match=r"web-1: 'no-such-program' in .* cannot be started: No such file"
+    ):
+        process.start(["no-such-program"], {}, tmp_path)
+    process.start(["sh", "-c", "echo no module named app; exit 3"], {"PATH": os.environ["PATH"]}, tmp_path)
+    until(lambda: not process.running)
+    assert (process.exit_status, process.last_lines(5)) == (3, "no module named app")
 
 
 @pytest.mark.parametrize(("bug", "expected"), FOUND.items(), ids=lambda one: str(one) or "none")

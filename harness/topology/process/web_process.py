@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import Address
@@ -115,13 +117,10 @@ class WebProcess:
                 os.killpg(self._child.pid, number)
 
     def _others(self) -> bool:
-        """Whether any process of the group is left: a worker may outlive its parent for a moment."""
+        """Whether any process of the group is left: a worker may outlive its parent for a moment. Where only an
+        exit status is left, it is over: nobody may be there to fetch it."""
         assert self._child is not None
-        try:
-            os.killpg(self._child.pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
+        return any(_in_group(pid, self._child.pid) and identity(pid) is not None for pid in psutil.pids())
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         try:
@@ -130,3 +129,10 @@ class WebProcess:
             )
         except WaitExpired as error:
             raise EnvironmentFailure(str(error)) from error
+
+
+def _in_group(pid: int, group: int) -> bool:
+    try:
+        return os.getpgid(pid) == group
+    except OSError:  # gone meanwhile
+        return False
