@@ -117,8 +117,8 @@ class WebProcess:
                 os.killpg(self._child.pid, number)
 
     def _others(self) -> bool:
-        """Whether any process of the group is left: a worker may outlive its parent for a moment. Where only an
-        exit status is left, it is over: nobody may be there to fetch it."""
+        """Whether any process of the group is left: a worker may outlive its parent for a moment. Of one that
+        is over the exit status may stay: nobody may be there to fetch it."""
         assert self._child is not None
         return any(_in_group(pid, self._child.pid) and identity(pid) is not None for pid in psutil.pids())
 
