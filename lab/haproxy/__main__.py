@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -95,25 +94,19 @@ def _run(given: argparse.Namespace, one: Round, out: Path) -> bool:
 
 
 def _runs(folder: Path) -> dict[tuple[str, str], list[Run]]:
-    """By the scenario's folder and the shape."""
+    """By the scenario's folder and the shape. Each run that was judged counts, also one of a suite that was
+    stopped, or the first of two attempts."""
     found: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for summary in sorted(folder.rglob("summary.json")):
-        if not summary.parent.is_symlink():
-            for run in _of_suite(summary):
-                found[summary.relative_to(folder).parts[0], run.shape].append(run)
+    for measured in sorted(folder.rglob("metrics.json")):
+        run = _read(measured.parent)
+        if run is not None:
+            found[measured.relative_to(folder).parts[0], run.shape].append(run)
     return found
 
 
 @cache
-def _of_suite(summary: Path) -> tuple[Run, ...]:
-    """Reading a history takes a moment, and each round asks for all of them."""
-    said = json.loads(summary.read_text(encoding="utf-8"))["scenarios"]
-    read = (_read(summary.parent / one["run_dir"], one) for one in said if one["run_dir"])
-    return tuple(run for run in read if run is not None)
-
-
-def _read(folder: Path, said: dict[str, Any]) -> Run | None:
-    """None: it is damaged, or had no proxy."""
+def _read(folder: Path) -> Run | None:
+    """None: it is damaged, or had no proxy. Reading a history takes a moment, and each round asks for all."""
     try:
         past = history.read(folder)
     except KitError as problem:
@@ -125,21 +118,19 @@ def _read(folder: Path, said: dict[str, Any]) -> Run | None:
     facts = facts_of(past)
     without_pool = deployment.client.without_pool(past.plan.web_servers)
     pooled = tuple(name for name in past.plan.web_servers if name not in without_pool)
-    lost = [
-        number
-        for one in json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-        if one["name"] == "lost-write"
-        for number in one["operations"]
-    ]
+    findings, metrics = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("findings", "metrics")
+    )
+    lost = [number for one in findings if one["name"] == "lost-write" for number in one["operations"]]
     since_us = facts.landmarks.zero_us
-    window = said["longest_without_surviving_write"] or {}
+    window = metrics["without_survivor"] or {"duration_s": {"low": 0.0}}
     return Run(
         fault=_called(past.plan.scenario),
         shape=str(deployment.topology.proxy.shape),
-        decided=not said["loss"]["not_known"],
+        decided=not metrics["losses_unknown"],
         pooled=_share(facts.traffic, pooled, lost, since_us),
         per_request=_share(facts.traffic, without_pool, lost, since_us),
-        without_survivor_s=float(window.get("at_least_s") or 0.0),
+        without_survivor_s=float(window["duration_s"]["low"]),
     )
 
 
