@@ -139,7 +139,7 @@ def _called(scenario: Scenario) -> str:
     proxy = scenario.deployment.topology.proxy
     said = [f"{step.kind} {step.target}" for step in scenario.faults]
     if proxy and proxy.balance is not Balance.ROUND_ROBIN:
-        said.append(f"`balance {proxy.balance}`")
+        said.append(f"`balance {proxy.balance}`" + "".join(f" ({name} first)" for name in proxy.order[:1]))
     return ", ".join(said)
 
 
