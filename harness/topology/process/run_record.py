@@ -148,7 +148,7 @@ def clean() -> list[str]:
 def _redact_files(nodes: Path) -> None:
     """Blot out the passwords in what nodes of a killed run left; the run's folder stays as it is else."""
     # A server that is killed while it rewrites its configuration leaves `redis.conf.1-2.tmp`.
-    for file in sorted([*nodes.glob("*/*.conf*"), *nodes.glob("*/log.txt")]):
+    for file in sorted([*nodes.glob("*/*.conf*"), *nodes.glob("*/log.txt"), *nodes.parent.glob("web/*.log")]):
         if file.is_symlink() or not file.is_file():
             continue
         try:

@@ -359,8 +359,16 @@ class ProcessTopology:
                 if file != own:
                     file.unlink(missing_ok=True)
             if own.is_file():
-                text = configuration.redact(own.read_text(encoding="utf-8", errors="replace"), self.secrets)
-                own.write_text(text, encoding="utf-8")
+                self._blot_out(own)
+        for file in (self._directory / "web").glob("*"):
+            if file.suffix == ".log":
+                self._blot_out(file)
+            elif not file.is_dir():  # of the application itself
+                file.unlink(missing_ok=True)
+
+    def _blot_out(self, file: Path) -> None:
+        text = configuration.redact(file.read_text(encoding="utf-8", errors="replace"), self.secrets)
+        file.write_text(text, encoding="utf-8")
 
 
 def _command(node: NodePlan, program: Path, configuration: Path) -> list[str]:
