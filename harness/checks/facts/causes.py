@@ -101,7 +101,31 @@ def _by_elimination(timelines: Timelines, effect: StepEffect, shard: int, seen_u
     explained = [why for why in whys if why.cause is not Cause.NOT_DETERMINED]
     if len(explained) == 1:
         return explained[0]
+    rival = None if explained else _rival(timelines, effect)
+    if rival is not None:
+        because = (
+            f"operation {rival.operation.id} wrote to the same session at the same time: an application that "
+            "stores a session whole loses one of two such writes"
+        )
+        return Why(cause=Cause.APPLICATION_RACE, because=because)
     return Why(because="no connection was recorded for the ack")
+
+
+def _rival(timelines: Timelines, effect: StepEffect) -> StepEffect | None:
+    """Another acked write to the session that was under way together with this one."""
+    timeline = timelines.sessions.get(effect.operation.session)
+    writes = () if timeline is None else timeline.writes
+    return next(
+        (
+            one
+            for one in writes
+            if one.operation is not effect.operation
+            and one.certain
+            and one.first_us <= effect.done_us
+            and one.done_us >= effect.sent_us
+        ),
+        None,
+    )
 
 
 def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int, seen_us: float) -> Why:

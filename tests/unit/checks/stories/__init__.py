@@ -206,6 +206,7 @@ BAD: dict[str, list[Story]] = {
         lost_removal,
         lost_with_open_attempt,
         guests.cart_back_by_a_failover,
+        guests.stored_whole_by_two,
         locks.lock_gone,
         locks.release_undone,
         locks.leader_who_notices,

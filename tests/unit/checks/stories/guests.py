@@ -171,6 +171,16 @@ def lost_by_a_failover() -> Past:
     return past
 
 
+def stored_whole_by_two() -> Past:
+    """Two requests of ann's browser at once; the one that stores its whole session last wins."""
+    past = GuestPast()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 1.5, lost=True)
+    past.add(ann, 1.5)
+    past.read(ann, 2.0)
+    return past
+
+
 def cart_back_by_a_failover() -> Past:
     past = GuestPast()
     ann = past.log_in("ann", 0.5)
