@@ -1,6 +1,6 @@
 """Starts the kit: the command `failover-kit`, and its parts in processes of their own.
 
-    python -P failover_kit/start.py harness.running.attempt FOLDER RUN IMAGE
+    python -P failover_kit/start.py harness.running.one_process FOLDER RUN IMAGE
 
 Before anything of the kit is imported, `harness` is bound to the folder beside this one, and the current
 folder leaves Python's path: a `harness/`, a `redis.py` or a `yaml.py` there belongs to somebody else.

@@ -24,7 +24,7 @@ NOT_KNOWN = "?"
 
 
 class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One line of JSON on the standard output of a running attempt, about twice a second."""
+    """One line of JSON on the standard output of a run, about twice a second."""
 
     scenario: str
     """The run's label: unlike the scenario's name, it is different for every run of a suite."""
@@ -89,7 +89,7 @@ class ScenarioResult:
     run_dir: str
     """Relative to the suite's folder; empty when nothing was run."""
     wall_s: float = 0.0
-    """Of all attempts together."""
+    """Of both runs together, where it was run twice."""
     left_out: tuple[LeftOut, ...] = ()
     """Directives that the deployment asked for and that no node was given."""
     judgement: Judgement | None = None
@@ -97,7 +97,7 @@ class ScenarioResult:
     why: str = ""
     """One clause for the closing table."""
     stories: tuple[Story, ...] = ()
-    attempts: int = 1
+    times_run: int = 1
     changed: tuple[str, ...] = ()
     """As in the plan: what the command that repeats it must say besides the file and the seed."""
     start_that_never_came: str = ""

@@ -70,7 +70,7 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
     if result.judgement is not None:
         lines.append(f"  this machine: {machine(result.judgement.metrics)}")
     if result.log_tail:
-        lines.append("  last lines of the attempt's log:")
+        lines.append("  last lines of run.log:")
         lines += [f"    {line}" for line in result.log_tail.splitlines()]
     return [one_line(line) for line in lines + _commands(result, directory)]
 
@@ -134,7 +134,7 @@ def _commands(result: ScenarioResult, directory: str) -> list[str]:
     if result.run_dir:
         folder = shlex.quote(str(Path(directory) / result.run_dir))
         judged = result.judgement is not None
-        lines.append(f"  see more:  {folder}{'/index.html' if judged else ' (attempt.log, nodes/)'}")
+        lines.append(f"  see more:  {folder}{'/index.html' if judged else ' (run.log, nodes/)'}")
         if result.stories:
             session = shlex.quote(result.stories[0].session[:12])
             by_make = _is_shipped(result) and not _OF_MAKE.search(folder + session)

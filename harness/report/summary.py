@@ -92,7 +92,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "failover_steps": {_step_name(one): one.t_s for one in metrics.failover_steps},
         "lag_at_fault_bytes": metrics.lag_at_fault_bytes,
         "loss": _loss(metrics),
-        "attempts": result.attempts,
+        "times_run": result.times_run,
         "wall_s": round(result.wall_s, 1),
         "run_dir": result.run_dir,
     }

@@ -130,7 +130,7 @@ def _roles(roles: dict[str, str]) -> str:
 
 
 def _took(result: ScenarioResult) -> str:
-    again = " in 2 attempts" if result.attempts > 1 else ""
+    again = ", run twice" if result.times_run > 1 else ""
     return f"({result.wall_s:.0f} s{again})" if result.wall_s else ""
 
 

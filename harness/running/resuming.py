@@ -18,7 +18,7 @@ from harness.model.plan import Plan, RunKey
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.words import Verdict
 from harness.report.write import PLANNED, SUITE, read_suite
-from harness.running.suite import SECOND_ATTEMPT, folder_names
+from harness.running.suite import SECOND_RUN, folder_names
 from harness.safe_files import read_file
 
 
@@ -46,9 +46,9 @@ class Begun:
         return {key: result for key, result in found.items() if result is not None}
 
     def _result(self, plan: Plan, name: str) -> ScenarioResult | None:
-        second = self._of_folder(plan, f"{name}{SECOND_ATTEMPT}")
+        second = self._of_folder(plan, f"{name}{SECOND_RUN}")
         first = self._of_folder(plan, name)
-        return first if second is None else replace(second, attempts=2)
+        return first if second is None else replace(second, times_run=2)
 
     def _of_folder(self, plan: Plan, name: str) -> ScenarioResult | None:
         folder = self.directory / name

@@ -6,7 +6,7 @@ display and gathers their results. The same scenario may be in a suite several t
 deployments or on several engines: plans, folders and results go by `Plan.key`.
 
 Scenarios that measure short times run alone, after the others. FAIL is never retried;
-INCONCLUSIVE is, once, alone, with the same seed, and both attempts are kept.
+INCONCLUSIVE is, once, alone, with the same seed, and both runs are kept.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from harness.version import kit_version
 from harness.visible import as_folder_name
 
 SECONDS_TO_WIND_DOWN = 60.0
-"""After the first Ctrl-C an attempt may heal, collect and tear down for this long."""
+"""After the first Ctrl-C a run may heal, collect and tear down for this long."""
 
-SECOND_ATTEMPT = "-attempt-2"
+SECOND_RUN = "-second-run"
 """Ends the name of its folder."""
 
 UNFINISHED = "-unfinished-"
 """Comes before a number in the name of a folder whose run was interrupted, and then run again."""
 
 SECONDS_OVER_EXPECTED = 300.0
-"""An attempt that runs this much longer than planned is stuck, and is stopped."""
+"""A run that takes this much longer than planned is stuck, and is stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +63,8 @@ class SuiteRequest:
     header: str
     """Backend, engine, timing profile: the first line of every output."""
     clean_up: Callable[[], list[str]] = clean
-    """Removes what attempts that had to be killed left behind."""
-    attempt_module: str = "harness.running.attempt"
+    """Removes what runs that had to be killed left behind."""
+    run_module: str = "harness.running.one_process"
     """What is run for each scenario; tests put a scripted one here."""
     resume: Path | None = None
     """The folder of a suite that did not come to its end; None: a new one."""
@@ -78,7 +78,7 @@ class SuiteRequest:
 class _Job:
     plan: Plan
     directory: Path
-    attempt: int = 1
+    turn: int = 1
     process: asyncio.subprocess.Process | None = None
     started: float = 0.0
     said: str = ""
@@ -96,7 +96,7 @@ class Suite:
         self._directory = request.resume or request.out / f"{stamp}-{request.name}-{self._run}"
         self._folders = {key: self._directory / name for key, name in folder_names(request.plans).items()}
         self._inside = backend_of(request.ground.backend).inside()
-        """Before each attempt's command: with threads of libraries there is no way in later."""
+        """Before each run's command: with threads of libraries there is no way in later."""
         self._running: set[_Job] = set()
         self._interrupts = 0
         self._forced = False
@@ -200,18 +200,18 @@ class Suite:
                 continue
             self._display.line(f"{plan.label}: inconclusive; running it once more, alone, with the same seed")
             folder = self._folders[plan.key]
-            again = folder.with_name(f"{folder.name}{SECOND_ATTEMPT}")
-            second = await self._attempt(_Job(plan, again, attempt=2))
-            results[plan.key] = self._note(replace(second, attempts=2, wall_s=first.wall_s + second.wall_s))
+            again = folder.with_name(f"{folder.name}{SECOND_RUN}")
+            second = await self._run_apart(_Job(plan, again, turn=2))
+            results[plan.key] = self._note(replace(second, times_run=2, wall_s=first.wall_s + second.wall_s))
 
     async def _needed(self, job: _Job, results: Mapping[RunKey, ScenarioResult]) -> ScenarioResult:
         """The result of a run, or of one that is not needed any more."""
         cell = job.plan.key.cell
         if why := self._request.enough([one for key, one in results.items() if key.cell == cell]):
             return ScenarioResult.of(job.plan, Verdict.SKIPPED, why)
-        return await self._attempt(job)
+        return await self._run_apart(job)
 
-    async def _attempt(self, job: _Job) -> ScenarioResult:
+    async def _run_apart(self, job: _Job) -> ScenarioResult:
         try:
             _make_way(job.directory)
             await self._start(job)
@@ -232,15 +232,15 @@ class Suite:
     async def _start(self, job: _Job) -> None:
         make_folder(job.directory, exist_ok=True)
         write_file(job.directory / "plan.json", msgspec.json.encode(job.plan))
-        write_file(job.directory / "attempt.log", b"")
+        write_file(job.directory / "run.log", b"")
         image = self._request.ground.image_of(job.plan) or "-"
-        words = (str(job.directory), f"{self._run}{job.attempt}", image)
-        command = [*self._inside, *kit_files.command(self._request.attempt_module, *words)]
+        words = (str(job.directory), f"{self._run}{job.turn}", image)
+        command = [*self._inside, *kit_files.command(self._request.run_module, *words)]
         job.started = time.monotonic()
-        with (job.directory / "attempt.log").open("ab") as log:
+        with (job.directory / "run.log").open("ab") as log:
             job.process = await asyncio.create_subprocess_exec(
                 *command,
-                stdin=asyncio.subprocess.PIPE,  # its end tells the attempt that we are gone
+                stdin=asyncio.subprocess.PIPE,  # its end tells the run that we are gone
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
@@ -277,7 +277,7 @@ class Suite:
 
     def _result(self, job: _Job) -> ScenarioResult:
         wall_s = time.monotonic() - job.started
-        _blot_out(job.directory / "attempt.log")
+        _blot_out(job.directory / "run.log")
         try:
             found = msgspec.msgpack.decode(
                 (job.directory / "result.msgpack").read_bytes(), type=ScenarioResult
@@ -285,7 +285,7 @@ class Suite:
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             code = job.process.returncode if job.process else None
             self._forced = True
-            log = _tail(job.directory / "attempt.log")
+            log = _tail(job.directory / "run.log")
             last = log.splitlines()[-1:] if code == EnvironmentFailure.exit_code else []
             why = job.said or ": ".join([f"{_ended(code)} and wrote no result", *last])
             found = replace(ScenarioResult.of(job.plan, Verdict.ERROR, why), log_tail=log)
@@ -346,16 +346,16 @@ def _never_began(plan: Plan) -> ScenarioResult:
 
 def folder_names(plans: Sequence[Plan]) -> dict[RunKey, str]:
     """`sentinel-01-primary-killed`, with its variant where the suite has the scenario several times, and
-    numbered where two would still have the same. Names of second attempts are kept free."""
+    numbered where two would still have the same. Names of second runs are kept free."""
     names: dict[RunKey, str] = {}
     taken: set[str] = set()
     for plan in plans:
         wanted = _folder_name(plan)
         numbered = (f"{wanted}-{number}" for number in itertools.count(2))
         name = next(
-            one for one in itertools.chain([wanted], numbered) if not taken & {one, f"{one}{SECOND_ATTEMPT}"}
+            one for one in itertools.chain([wanted], numbered) if not taken & {one, f"{one}{SECOND_RUN}"}
         )
-        taken |= {name, f"{name}{SECOND_ATTEMPT}"}
+        taken |= {name, f"{name}{SECOND_RUN}"}
         names[plan.key] = name
     return names
 
@@ -369,19 +369,19 @@ def _folder_name(plan: Plan) -> str:
 
 def _ended(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"the attempt was ended by {signal.Signals(-code).name}"
-    return f"the attempt ended with status {code}"
+        return f"the process of this run was ended by {signal.Signals(-code).name}"
+    return f"the process of this run ended with status {code}"
 
 
 def _environment() -> dict[str, str]:
-    """The attempt runs this very package, wherever it was imported from."""
+    """A run takes this very package, wherever it was imported from."""
     package_root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{package_root}{os.pathsep}{known}" if known else package_root}
 
 
 def _blot_out(log: Path) -> None:
-    """An attempt's log may quote whatever was at hand when something broke, passwords among it."""
+    """The log of a run may quote whatever was at hand when something broke, passwords among it."""
     with contextlib.suppress(OSError):
         text = log.read_text(errors="replace")
         if (without := redacted(text)) != text:

@@ -91,7 +91,7 @@ def _before(run: Path) -> tuple[SuiteResult | None, str]:
 
 
 def _judge_the_others(run: Path, suite: SuiteResult) -> None:
-    """First attempts, say, count for nothing; their pages are made anew all the same."""
+    """First runs of two, say, count for nothing; their pages are made anew all the same."""
     counted = {one.run_dir for one in suite.results}
     for folder in folders_in(run):
         if folder.name not in counted and is_run(folder):
@@ -107,7 +107,7 @@ def _renewed(before: ScenarioResult, run: Path) -> ScenarioResult:
         )
     if is_folder(folder) and is_run(folder):
         after = _judged(folder, before)
-        return replace(after, wall_s=before.wall_s, attempts=before.attempts, run_dir=before.run_dir)
+        return replace(after, wall_s=before.wall_s, times_run=before.times_run, run_dir=before.run_dir)
     if not was_judged:
         return before  # it never had a history
     if folder.is_symlink():

@@ -53,7 +53,7 @@ def measured(summary: dict[str, object], folder: Path, names: Sequence[str]) -> 
     whole, traffic = 0.0, 0.0
     for one in scenarios:
         spent = _traffic_s(folder / str(one["run_dir"]))
-        if spent is not None and one["attempts"] == 1:
+        if spent is not None and one["times_run"] == 1:
             whole += float(str(one["wall_s"]))
             traffic += spent
     hourly = Row(

@@ -40,7 +40,7 @@ def newest(runs: Path) -> Path | None:
 
 def row(summary: Mapping[str, Any], run: Path) -> Row:
     times = [one["wall_s"] for one in summary["scenarios"] if one["run_dir"]]
-    again = sum(one["attempts"] > 1 for one in summary["scenarios"])
+    again = sum(one["times_run"] > 1 for one in summary["scenarios"])
     if len(times) < FEWEST_SCENARIOS or summary["jobs"] != 2:
         why = (
             f"{run}: {len(times)} scenarios with {summary['jobs']} at a time; the bound is for a suite with 2"

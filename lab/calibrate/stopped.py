@@ -1,6 +1,6 @@
 """A normal run against a single node that is stopped from outside, at known times, for known times.
 
-The run is the kit's own (`harness.running.attempt`, as the suite starts it) and is not told of the
+The run is the kit's own (`harness.running.one_process`, as the suite starts it) and is not told of the
 pauses; its plan's fault does nothing, and is there because it ends the baseline. The truth is taken by this
 process: SIGSTOP, /proc says that every thread stopped, SIGCONT, with the time before and after each.
 So the truth is an interval too, a fraction of a millisecond wide on an idle machine.
@@ -156,8 +156,8 @@ def run(plan: Plan, pauses_s: Sequence[float], directory: Path) -> Measured:
 
 @contextlib.contextmanager
 def _attempt(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "harness.running.attempt", str(directory), "calibrate", "-"]
-    with (directory / "attempt.log").open("wb") as log:
+    command = [sys.executable, "-m", "harness.running.one_process", str(directory), "calibrate", "-"]
+    with (directory / "run.log").open("wb") as log:
         attempt = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
     try:
         yield attempt

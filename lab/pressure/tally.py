@@ -37,7 +37,7 @@ def tally(summary: Mapping[str, Any]) -> Tally:
     judged = [one for one in summary["scenarios"] if one["verdict"] in JUDGED]
     return Tally(
         verdicts=Counter(one["verdict"] for one in judged),
-        tried_again=sum(one["attempts"] > 1 for one in judged),
+        tried_again=sum(one["times_run"] > 1 for one in judged),
         reasons=tuple(_reason(one) for one in judged if one["verdict"] != Verdict.PASS),
     )
 

@@ -55,7 +55,7 @@ def test_scenario_with_a_network_fault_runs(user: OrdinaryUser) -> None:
     assert known["loopback"] is False
     assert "effect: redis-2 (run " in ran.stdout
     assert (folder / "history.jsonl.gz").stat().st_uid == user.entry.pw_uid
-    assert (folder / "attempt.log").read_text() == ""
+    assert (folder / "run.log").read_text() == ""
 
 
 def test_topologies_are_held_harmed_and_taken_down(user: OrdinaryUser) -> None:

@@ -141,7 +141,7 @@ def test_killed_attempt_is_an_error_and_its_history_is_judged_inconclusive(tmp_p
     run.await_words(EFFECT)
     run.attempt().kill()
     assert run.ended() == 4
-    assert "the attempt was ended by SIGKILL and wrote no result" in run.said()
+    assert "the process of this run was ended by SIGKILL and wrote no result" in run.said()
     assert run.traces is not None
     assert run.traces.vanish()
     judged = kit.run("judge", str(run.directory))

@@ -102,7 +102,7 @@ def test_wheel_runs_a_scenario_from_another_folder(installed: Path, tmp_path: Pa
     ran = kit(installed, tmp_path, "run", "--backend", "process", "--scenario", "kept.yaml", "--seed", "1")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert (tmp_path / "runs" / "latest" / "kept" / "index.html").is_file()
-    assert (tmp_path / "runs" / "latest" / "kept" / "attempt.log").read_text() == ""
+    assert (tmp_path / "runs" / "latest" / "kept" / "run.log").read_text() == ""
     where = [str(installed / "python"), "-c", "import harness; print(harness.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert found.startswith(str(installed.parent)), found

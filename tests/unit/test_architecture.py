@@ -233,7 +233,7 @@ def test_list_is_there_before_anything_costly_is_imported() -> None:
 def test_only_a_run_has_the_clients_of_nodes_and_containers() -> None:
     """What the walls above are there for; and the search for packages sees what there is. The client of
     containers comes with its backend alone, which is imported when it is used."""
-    assert {"redis", "tenacity"} <= _packages_behind("harness.running.attempt")
+    assert {"redis", "tenacity"} <= _packages_behind("harness.running.one_process")
     assert "docker" in _packages_behind("harness.topology.docker.backend")
     assert "docker" not in _packages_behind("harness.topology.process.backend")
 

@@ -106,7 +106,7 @@ def test_attempt_without_a_plan_says_so(written: bytes | None, tmp_path: Path) -
     """One line on standard output, which the suite makes its reason, and status 4."""
     if written is not None:
         (tmp_path / "plan.json").write_bytes(written)
-    command = [sys.executable, "-P", str(ROOT / "failover_kit" / "start.py"), "harness.running.attempt"]
+    command = [sys.executable, "-P", str(ROOT / "failover_kit" / "start.py"), "harness.running.one_process"]
     done = subprocess.run(
         [*command, str(tmp_path), "abc", "-"],
         input="",

@@ -16,9 +16,9 @@ from lab.pressure.tally import line, rows, tally
 from lab.rows import ROOT, exit_status
 
 
-def _scenario(verdict: str, reason: str = "because", attempts: int = 1) -> dict[str, Any]:
+def _scenario(verdict: str, reason: str = "because", times_run: int = 1) -> dict[str, Any]:
     file = "scenarios/sentinel/01-x.yaml"
-    return {"file": file, "verdict": verdict, "reasons": [reason], "attempts": attempts}
+    return {"file": file, "verdict": verdict, "reasons": [reason], "times_run": times_run}
 
 
 def _summary(*scenarios: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +77,8 @@ def test_inconclusive_is_counted_with_its_reasons_and_allowed() -> None:
     """The share is of what was judged; skipped scenarios are not judged."""
     run = tally(
         _summary(
-            _scenario("PASS", attempts=2),
-            _scenario("INCONCLUSIVE", "the host was starved", attempts=2),
+            _scenario("PASS", times_run=2),
+            _scenario("INCONCLUSIVE", "the host was starved", times_run=2),
             _scenario("PASS"),
             _scenario("PASS"),
             _scenario("SKIPPED"),

@@ -112,7 +112,7 @@ def test_run_of_which_nothing_is_known_has_no_command_that_repeats_it() -> None:
     """A damaged folder does not say which scenario it was; what there is can be looked at."""
     text = explain(ScenarioResult.of_folder("wait"), "runs/x")
     assert not [line for line in text if "repeat" in line]
-    assert text[-1] == "  see more:  runs/x/wait (attempt.log, nodes/)"
+    assert text[-1] == "  see more:  runs/x/wait (run.log, nodes/)"
 
 
 def test_reason_with_a_log_in_it_has_a_headline_of_one_line() -> None:

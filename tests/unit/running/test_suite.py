@@ -27,7 +27,7 @@ from harness.running.ground import Ground
 from harness.running.resuming import begun
 from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite
 from lab.plans import plan_of, scenario_of
-from tests.scripted_attempt import READY
+from tests.scripted_run import READY
 
 GROUND = Ground(
     backend=BackendKind.PROCESS,
@@ -86,7 +86,7 @@ def run(
     *plans: Plan,
     jobs: int = 2,
     cleaned: list[str] | None = None,
-    module: str = "tests.scripted_attempt",
+    module: str = "tests.scripted_run",
     resume: Path | None = None,
     enough: Callable[[Sequence[ScenarioResult]], str] = nothing_is_enough,
 ) -> tuple[SuiteResult, Silence]:
@@ -100,7 +100,7 @@ def run(
         out=out,
         header="",
         clean_up=lambda: (cleaned if cleaned is not None else []).append("cleaned") or [],  # type: ignore[func-returns-value]
-        attempt_module=module,
+        run_module=module,
         resume=resume,
         finished=begun(resume).finished(plans) if resume else {},
         enough=enough,
@@ -135,23 +135,23 @@ def test_failures_are_never_retried(tmp_path: Path) -> None:
     """FAIL stands; the exit status says so."""
     suite, _ = run(tmp_path, plan("fails"), plan("fine"))
     assert (suite.verdict, suite.exit_code) == (Verdict.FAIL, 1)
-    assert [one.attempts for one in suite.results] == [1, 1]
+    assert [one.times_run for one in suite.results] == [1, 1]
 
 
 def test_inconclusive_is_tried_once_more(tmp_path: Path) -> None:
     """Both attempts are kept, the second one counts; what both took is told."""
     suite, told = run(tmp_path, plan("unsure once"))
     assert suite.exit_code == 0
-    assert suite.results[0].attempts == 2
+    assert suite.results[0].times_run == 2
     assert told.results[0].wall_s < suite.results[0].wall_s < suite.wall_s
     folders = sorted(folder.name for folder in Path(suite.directory).iterdir() if folder.is_dir())
-    assert folders == ["single-unsure-once", "single-unsure-once-attempt-2"]
+    assert folders == ["single-unsure-once", "single-unsure-once-second-run"]
 
 
 def test_start_that_never_came_is_not_waited_for_again(tmp_path: Path) -> None:
     """The same plan waits for the same. The line says so, with the fault that waited."""
     suite, told = run(tmp_path, plan("waited in vain"))
-    assert (suite.exit_code, suite.results[0].attempts) == (3, 1)
+    assert (suite.exit_code, suite.results[0].times_run) == (3, 1)
     (line,) = told.lines
     assert line.endswith(
         ": inconclusive, and not run again, as the same plan waits for the same: fault 2 waited"
@@ -177,7 +177,7 @@ def test_log_of_an_attempt_keeps_no_password(tmp_path: Path) -> None:
     """It may quote a configuration, as may the last thing that the attempt said: neither reaches a report."""
     suite, told = run(tmp_path, plan("quotes a password and is killed"))
     (result,) = suite.results
-    log = (Path(suite.directory) / result.run_dir / "attempt.log").read_text()
+    log = (Path(suite.directory) / result.run_dir / "run.log").read_text()
     assert "requirepass <redacted>" in log
     assert "redis://:<redacted>@192.0.2.1" in result.log_tail
     assert result.reasons == ("cannot go on: masterauth <redacted>",)
@@ -191,7 +191,7 @@ def test_attempt_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     assert (result.verdict, suite.exit_code) == (Verdict.ERROR, 4)
     assert "ended with status 4 and wrote no result" in result.reasons[0]
     assert "cannot start: ImportError: No module named harness.nowhere" in result.reasons[0]
-    assert "Traceback" in (Path(suite.directory) / result.run_dir / "attempt.log").read_text()
+    assert "Traceback" in (Path(suite.directory) / result.run_dir / "run.log").read_text()
 
 
 def test_interrupt_lets_the_attempt_finish_and_starts_no_other(tmp_path: Path) -> None:
@@ -257,31 +257,31 @@ def test_one_scenario_runs_against_two_deployments(tmp_path: Path) -> None:
         "unsure once (a, redis-7.0)",
     ]
     assert [one.verdict for one in suite.results] == [Verdict.PASS, Verdict.SKIPPED, Verdict.PASS]
-    assert [one.attempts for one in suite.results] == [2, 1, 2]
+    assert [one.times_run for one in suite.results] == [2, 1, 2]
     assert [one.run_dir for one in suite.results] == [
-        "single-unsure-once-a-attempt-2",
+        "single-unsure-once-a-second-run",
         "",
-        "single-unsure-once-a-redis-7-0-attempt-2",
+        "single-unsure-once-a-redis-7-0-second-run",
     ]
     assert {one.label for one in told.results} == {one.label for one in suite.results}
 
 
 def test_folders_of_one_name_are_numbered_and_never_a_second_attempt() -> None:
-    """What differs only in signs that no folder has, and a file that is called like a second attempt."""
+    """What differs only in signs that no folder has, and a file that is called like a second run."""
     plans = [
         plan("one", deployment_file="x", variant="a b"),
         plan("one", deployment_file="y", variant="a.b"),
-        plan("one-a-b-attempt-2"),
+        plan("one-a-b-second-run"),
         plan("one"),
-        plan("two-attempt-2"),
+        plan("two-second-run"),
         plan("two"),
     ]
     assert list(folder_names(plans).values()) == [
         "single-one-a-b",
         "single-one-a-b-2",
-        "single-one-a-b-attempt-2-2",
+        "single-one-a-b-second-run-2",
         "single-one",
-        "single-two-attempt-2",
+        "single-two-second-run",
         "single-two-2",
     ]
 
@@ -311,11 +311,11 @@ def record(suite: SuiteResult) -> Path:
 
 
 def test_a_suite_whose_harness_was_killed_is_resumed_by_its_plan(tmp_path: Path) -> None:
-    """There is no suite.msgpack yet; a run that its second attempt decided is decided."""
+    """There is no suite.msgpack yet; a run that its second run decided is decided."""
     first, _ = run(tmp_path, plan("judged unsure once"), plan("judged two"))
     again, told = run(tmp_path, plan("judged unsure once"), plan("judged two"), resume=Path(first.directory))
     assert not told.results
-    assert [(one.verdict, one.attempts) for one in again.results] == [(Verdict.PASS, 2), (Verdict.PASS, 1)]
+    assert [(one.verdict, one.times_run) for one in again.results] == [(Verdict.PASS, 2), (Verdict.PASS, 1)]
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,10 @@ def saved_suite(directory: Path, *results: ScenarioResult, interrupted: bool = F
 def test_judging_again_keeps_what_only_the_run_knew(tmp_path: Path) -> None:
     """Verdict and findings are new; wall time, attempts and the folder stay."""
     first = judge_folder(attempt(tmp_path / "run" / "lost"))
-    run = saved_suite(tmp_path / "run", replace(first, wall_s=12.5, attempts=2))
+    run = saved_suite(tmp_path / "run", replace(first, wall_s=12.5, times_run=2))
     again = saved.judge_again(run)
     (result,) = again.results
-    assert (result.wall_s, result.attempts, result.run_dir) == (12.5, 2, "lost")
+    assert (result.wall_s, result.times_run, result.run_dir) == (12.5, 2, "lost")
     assert (result.verdict, result.judgement) == (first.verdict, first.judgement)
     assert (again.verdict, again.exit_code) == (Verdict.FAIL, 1)
 
@@ -483,8 +483,8 @@ def test_why_finds_a_session_by_the_beginning_of_its_id(tmp_path: Path) -> None:
 def test_why_asks_for_more_when_several_match(tmp_path: Path) -> None:
     """The same seed gives the same ids in every scenario: the message names the folders."""
     session = history.read(attempt(tmp_path / "run" / "lost")).operations[0].session
-    attempt(tmp_path / "run" / "lost-attempt-2")
-    with pytest.raises(UsageError, match=r"in lost, .* in lost-attempt-2; give one scenario's folder"):
+    attempt(tmp_path / "run" / "lost-second-run")
+    with pytest.raises(UsageError, match=r"in lost, .* in lost-second-run; give one scenario's folder"):
         saved.why(tmp_path / "run", session)
     with pytest.raises(UsageError, match=r"; give more of its id, or one scenario's folder"):
         saved.why(tmp_path / "run", session[0])
@@ -510,14 +510,14 @@ def test_why_without_a_session_lists_the_broken_ones(tmp_path: Path) -> None:
 def test_why_finds_a_session_within_the_named_scenario(tmp_path: Path) -> None:
     """By its folder's name or a part of it: a whole name goes before a part, and a wrong one is told what there is."""
     run = tmp_path / "run"
-    folders = [attempt(run / name) for name in ("one-lost", "one-lost-attempt-2", "two")]
+    folders = [attempt(run / name) for name in ("one-lost", "one-lost-second-run", "two")]
     session = history.read(folders[0]).operations[0].session
     assert saved.why(run, session, scenario="one-lost")[0] == f"{folders[0]}:"
-    assert saved.why(run, session, scenario="attempt")[0] == f"{folders[1]}:"
+    assert saved.why(run, session, scenario="second")[0] == f"{folders[1]}:"
     assert [one for one in saved.why(run, scenario="two") if one.endswith(":")] == [f"{folders[2]}:"]
-    with pytest.raises(UsageError, match=r"in one-lost, .* in one-lost-attempt-2; give one scenario"):
+    with pytest.raises(UsageError, match=r"in one-lost, .* in one-lost-second-run; give one scenario"):
         saved.why(run, session, scenario="one")
-    with pytest.raises(UsageError, match="found 'three'; there are one-lost, one-lost-attempt-2, two"):
+    with pytest.raises(UsageError, match="found 'three'; there are one-lost, one-lost-second-run, two"):
         saved.why(run, session, scenario="three")
 
 

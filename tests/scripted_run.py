@@ -48,7 +48,7 @@ def main() -> None:
         (directory / READY).touch()
         while True:
             signal.pause()
-    elif "unsure once" in name and not directory.name.endswith("attempt-2"):
+    elif "unsure once" in name and not directory.name.endswith("second-run"):
         verdict = Verdict.INCONCLUSIVE
     elif "fails" in name:
         verdict = Verdict.FAIL

@@ -1,11 +1,11 @@
-"""One attempt at one plan, in a process of its own: `harness.running.attempt FOLDER RUN IMAGE`.
+"""One run of one plan, in a process of its own: `harness.running.one_process FOLDER RUN IMAGE`.
 
 The suite has put `plan.json` into the folder. This process runs the plan, reports progress as lines
 of JSON on standard output, and leaves `result.msgpack`. It ends early, healing and tearing down first,
 on SIGINT, on SIGTERM, and when its standard input ends because whoever started it is gone. Without root
 it is started inside a user namespace, where network faults are possible.
 
-Nothing here judges or prints for people; a crash of the kit itself ends up in `attempt.log`.
+Nothing here judges or prints for people; a crash of the kit itself ends up in `run.log`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         result = ScenarioResult.of(plan, Verdict.ERROR, why)
     except Exception as problem:  # noqa: BLE001  a crash of the kit is a result too: ERROR, never a hang
         traceback.print_exc()
-        why = redacted(f"the kit itself crashed: {type(problem).__name__}: {problem} (see attempt.log)")
+        why = redacted(f"the kit itself crashed: {type(problem).__name__}: {problem} (see run.log)")
         result = ScenarioResult.of(plan, Verdict.ERROR, why)
     _leave(result, directory)
     return 0
