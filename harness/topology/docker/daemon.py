@@ -53,6 +53,8 @@ _THREADS = 8
 _GOING = ("is already in progress", "has active endpoints", "volume is in use")
 _REMOVED_WITHIN_S = 10.0
 """A moment, usually; on a machine under load the engine takes seconds to let go of a network."""
+_ENDED_WITHIN_S = 60.0
+"""More for containers, which must not go on: with ten processes waiting for each core, 10 s were too few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,16 +242,21 @@ def remove(client: Any, label: str) -> None:
         return not found and not networks and not volumes
 
     with translated(f"removing what carries {label}"):
-        gone = _within_limit(swept)
-    if not gone and found:
+        _within_limit(swept)
+        if found:
+            _within_limit(lambda: swept() or not found, within_s=_ENDED_WITHIN_S)
+    if found:
         raise EnvironmentFailure(
-            f"Docker: containers with the label {label} did not go away within {_REMOVED_WITHIN_S:g} s"
+            f"Docker: containers with the label {label} did not go away within "
+            f"{_REMOVED_WITHIN_S + _ENDED_WITHIN_S:g} s"
         )
 
 
-def _within_limit(done: Callable[[], bool]) -> bool:
+def _within_limit(done: Callable[[], bool], *, within_s: float | None = None) -> bool:
     try:
-        return wait_until(done, within_s=_REMOVED_WITHIN_S, waiting_for="Docker")
+        return wait_until(
+            done, within_s=_REMOVED_WITHIN_S if within_s is None else within_s, waiting_for="Docker"
+        )
     except WaitExpired:
         return False
 
