@@ -29,6 +29,7 @@ Read the package in the order the data flows:
     running/     its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
     saved/       results on disk: one run judged, a suite judged again, sessions' stories
     control/     faults at the call of a test, over HTTP
+    held/        nodes that stay up for somebody who works with them by hand
     beside/      a command of somebody's own in the place of the session traffic
     lint/        configuration files against rules about failover; starts nothing
     doctor       what this machine can do, and what each missing piece would need
@@ -36,6 +37,6 @@ Read the package in the order the data flows:
     cli/         the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody, `presets` and `redis_wire` know them; a
-stage knows only those; `run`, `running`, `beside`, `saved` and `cli` know the
+stage knows only those; `run`, `running`, `held`, `beside`, `saved` and `cli` know the
 stages. A stage never imports a sibling stage.
 """

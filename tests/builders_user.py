@@ -63,6 +63,15 @@ class OrdinaryUser:
         """`failover-kit`, as its installed script starts it."""
         return self.call(str(self.python), "-c", _SCRIPT, *words)
 
+    def may_make_networks(self) -> bool:
+        """Whether user namespaces are allowed here."""
+        trial = ("-m", "harness.topology.process.user_namespace", "new")
+        tried = self.call(str(self.python), *trial)
+        if "user namespace cannot be entered" in tried.stderr:
+            return False
+        assert tried.returncode == 0, tried.stderr
+        return True
+
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)

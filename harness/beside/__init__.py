@@ -9,7 +9,7 @@
 The kit sends no load here: the command is the application.
 """
 
-from harness.beside.nodes import is_kind, nodes_of
+from harness.beside.nodes import is_kind, nodes_of, without_load
 from harness.beside.running import with_command
 
-__all__ = ["is_kind", "nodes_of", "with_command"]
+__all__ = ["is_kind", "nodes_of", "with_command", "without_load"]

@@ -36,5 +36,10 @@ def nodes_of(word: str, *, settings: Sequence[str]) -> Scenario:
     if len(files) != 1:
         raise UsageError(f"{word}: expected one scenario, found {len(files)}")
     (found,) = selection.load(files, suite=None, overrides=settings, deployment=None)
+    return without_load(found)
+
+
+def without_load(scenario: Scenario) -> Scenario:
+    """Its nodes alone, for something of the user's that talks to them."""
     alone = Workload(mix={"read": 1.0}, web_servers=1, application=True)
-    return replace(found, faults=(), expect=(), workload=alone)
+    return replace(scenario, faults=(), expect=(), workload=alone)

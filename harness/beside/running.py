@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import secrets
 import sys
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,19 +27,22 @@ from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
 from harness.control.live import Live
+from harness.control.scene import scene_without_load
+from harness.control.told import Told
 from harness.errors import NoEffect, UsageError
 from harness.faults.director import Director, DirectorReport, StepReport, StepStatus
+from harness.faults.refused import refused_by
 from harness.model.fit import APPLICATION
 from harness.model.pacing import RECOVERED_FOR_S
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
-from harness.model.records import Closing, Event, PhaseChange, Record
+from harness.model.records import Closing, PhaseChange, Record
 from harness.model.scenario import Scenario
-from harness.model.seams import FaultScene, Machine, Topology
+from harness.model.seams import Machine, Topology
 from harness.model.words import Phase
 from harness.observe import Observers
 from harness.plan.timeline import DEMOTION_S
 from harness.report.explain import failovers
-from harness.running.by_hand import NoWebServers
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.recording import record_whole
@@ -57,9 +59,6 @@ RECOVERED_WITHIN_S = DEMOTION_S + 2 * RECOVERED_FOR_S
 """After a command that had faults, the nodes are watched this long for what they come to. Sentinels leave a
 primary that came back a primary for some 10 s, and a command may end as soon as it has been started again."""
 
-_TOLD_BY_EACH = frozenset({"agreed", "published", "demoted"})
-_TOLD = frozenset({"agreed", "elected", "promoted", "published", "demoted", "rebooted", "recovered"})
-
 
 def with_command(
     scenario: Scenario,
@@ -69,10 +68,13 @@ def with_command(
     environment: Sequence[str],
     seed: int,
     out: Path,
+    join: str | None = None,
+    pins: Pins = FREE,
 ) -> int:
     """Start the scenario's nodes, run the command, do its faults meanwhile, take everything down.
 
-    `environment`: `NAME=TEXT` each. Returns the command's own status (128 + n after signal n); 3 where it
+    `environment`: `NAME=TEXT` each. `join`: what of the user's gets an address beside the nodes.
+    Returns the command's own status (128 + n after signal n); 3 where it
     succeeded and a fault had no effect.
 
     Raises:
@@ -99,6 +101,8 @@ def with_command(
                 backend=ground.backend,
                 image=ground.image_of(plan),
                 loopback=not ground.machine.network_faults,
+                join=join,
+                pins=pins,
             )
         )
         control = stack.enter_context(_control())
@@ -106,11 +110,8 @@ def with_command(
         added = mapped(environment, known)
         words = [filled(word, known) for word in command]
         _say(f"with: {topology.engine} ({ground.said}), {len(plan.nodes)} nodes, files in {directory}")
-        if ground.machine.network_faults and topology.source(APPLICATION).ports is not None:
-            _say(
-                "with: network faults act between containers only. The command reaches every node:\n"
-                "      it has no address of its own, which takes root and a Docker engine on this machine"
-            )
+        for line in _partitions(topology, ground.machine, join):
+            _say(f"with: {line}")
         with Command(words, inherited(os.environ) | known | added) as started:
             beside = _Beside(plan, topology, started, control, run=run, machine=ground.machine)
             record_whole(
@@ -126,6 +127,18 @@ def with_command(
     status, report = beside.outcome()
     _tell_end(directory, report)
     return status or (NoEffect.exit_code if report.without_effect else 0)
+
+
+def _partitions(topology: Topology, machine: Machine, join: str | None) -> Iterator[str]:
+    """What a person must know of them before the command starts; nothing where they reach everybody."""
+    if not machine.network_faults:
+        refused = ", ".join(refused_by(machine, topology.plan))
+        yield f"{refused} cannot be injected: {machine.why_no_network_faults}"
+    elif topology.source(APPLICATION).ports is not None:
+        yield (
+            f"partitions reach {join or 'a container that joins'}, and not the command, which reaches every "
+            "node: an address of its own takes root and a Docker engine on this machine"
+        )
 
 
 def _control() -> Control:
@@ -163,8 +176,7 @@ class _Beside:
         self._plan = plan
         self._topology = topology
         self._command = command
-        self._told_of: dict[str, str | None] = {}
-        """Event -> the node that it was told of last, since the last fault took effect."""
+        self._told = Told(self.clock, _say)
         self._outcome: tuple[int, DirectorReport] | None = None
 
     def outcome(self) -> tuple[int, DirectorReport]:
@@ -181,8 +193,7 @@ class _Beside:
 
         def record(rec: Record) -> None:
             recorder.record(rec)
-            if isinstance(rec, Event):
-                self._tell(rec)
+            self._told.notice(rec)
 
         def enter(phase: Phase) -> None:
             recorder.record(PhaseChange(phase=phase, t_us=self.clock.now_us()))
@@ -191,7 +202,14 @@ class _Beside:
             self._plan, self._topology, record, self.clock, eviction_events=evictions
         ) as observers:
             enter(Phase.BASELINE)
-            director = Director(self._plan, self._scene(observers), enter)
+            scene = scene_without_load(
+                self._plan,
+                self._topology,
+                observers,
+                instead="the command is the application",
+                seed=f"faults {self._plan.seed}",
+            )
+            director = Director(self._plan, scene, enter)
             stop = threading.Event()
             live = self._live(observers, director)
             async with self._control.served(live):
@@ -199,7 +217,7 @@ class _Beside:
                 faults = asyncio.create_task(asyncio.to_thread(director.attend, stop))
                 status = await self._awaited(faults)
                 ended_us = self.clock.now_us()
-                _say(f"{self._after()} the command ended with status {status}")
+                self._told.line(f"the command ended with status {status}")
                 stop.set()
                 report = await faults
             if any(one.effect for one in report.steps):
@@ -218,7 +236,7 @@ class _Beside:
     async def _watch_the_end(self, observers: Observers) -> None:
         missing = await observers.recovered(within_s=RECOVERED_WITHIN_S)
         if missing:
-            _say(f"{self._after()} not recovered {RECOVERED_WITHIN_S:g} s after the command's end: {missing}")
+            self._told.line(f"not recovered {RECOVERED_WITHIN_S:g} s after the command's end: {missing}")
 
     def _live(self, observers: Observers, director: Director) -> Live:
         return Live(
@@ -231,36 +249,6 @@ class _Beside:
             director=director,
             clock=self.clock,
         )
-
-    def _scene(self, observers: Observers) -> FaultScene:
-        return FaultScene(
-            plan=self._plan,
-            topology=self._topology,
-            observed=observers.observed,
-            web_servers=NoWebServers("with: {}: the command is the application; expected a node"),
-            record=observers.record,
-            resolved={0: tuple(node.name for node in self._plan.nodes)},  # whoever is down was `killed`
-            random=random.Random(f"faults {self._plan.seed}").random,
-            learn=observers.observed.learn,
-        )
-
-    def _tell(self, event: Event) -> None:
-        if event.fault is not None:
-            if event.name == "effect":
-                self._told_of.clear()
-            _say(f"{self._after()} fault {event.fault} {event.name}: {event.detail}")
-        elif event.name in _TOLD and self._is_new(event):
-            where = f"{event.node}: " if event.node else ""
-            _say(f"{self._after()} {where}{event.name} ({event.source})")
-
-    def _is_new(self, event: Event) -> bool:
-        """Each sentinel says the same of a failover, one after the other: it is told once."""
-        known = self._told_of.get(event.name) == event.node and event.name in _TOLD_BY_EACH
-        self._told_of[event.name] = event.node
-        return not known
-
-    def _after(self) -> str:
-        return f"[{self.clock.now_us() / 1e6:7.2f} s]"
 
 
 def met(report: DirectorReport, ended_us: int, known_to_command: Collection[int] = ()) -> DirectorReport:

@@ -13,7 +13,8 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
     lint         `lint`
     plan         `plan`
     saved        `judge`, `show`, `why`, `history`, `prune`
-    by_hand      `up`, `status`, `inject`, `down`
+    by_hand      `up`, `status`, `down`
+    calling      `inject`, `heal`
     beside       `with`
     machine      `doctor`, `image`, `clean`
     completion   `completion`

@@ -131,6 +131,8 @@ def parser() -> argparse.ArgumentParser:
     _selecting(up)
     up.set_defaults(vary=[], repeat=None)
     up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
+    _own_network(up)
+    _pinning(up)
     _for_machines(up, "text", "env")
     status = verb("status", "by_hand:status", "print the nodes and roles of held topologies")
     _for_machines(status, "text", "env")
@@ -138,10 +140,13 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="stop every held topology")
     for one in (status, down):
         one.add_argument("run", nargs="?", help="its id; not needed if there is only one")
-    inject = verb("inject", "by_hand:inject", "inject a fault into a held topology")
+    inject = verb("inject", "calling:inject", "inject a fault into a held topology")
     inject.add_argument("fault", help="as in a scenario file, e.g. 'kill: primary'")
     inject.add_argument("--run", help="id of the held topology; not needed if there is only one")
-    _for_machines(inject, "text")
+    heal = verb("heal", "calling:heal", "undo every fault that is in effect in a held topology")
+    heal.add_argument("--run", help="id of the held topology; not needed if there is only one")
+    for one in (inject, heal):
+        _for_machines(one, "text")
     beside_it = verb(
         "with",
         "beside:carry_out",
@@ -165,6 +170,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=TEXT",
         help="an additional environment variable for the command, e.g. STORE={REDIS_URL}",
     )
+    beside_it.add_argument(
+        "--join",
+        metavar="NAME",
+        help="a container or network namespace of yours that already runs: it gets an address on the nodes' "
+        "network, and partitions reach it as they reach the command",
+    )
+    _own_network(beside_it)
+    _pinning(beside_it)
     _settings_of_nodes(beside_it)
     beside_it.add_argument(
         "--engine", type=_engine, help="an engine by name, e.g. redis-7.0; doctor lists them"
@@ -207,6 +220,26 @@ def _for_machines(parser: argparse.ArgumentParser, default: str, *others: str) -
             help='print variables for a shell: eval "$(failover-kit status --env)"',
             default=default,
         )
+
+
+def _own_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--own-network",
+        action="store_true",
+        help="without root: nodes have a network of their own, so that network faults work; only what runs "
+        "inside it reaches them",
+    )
+
+
+def _pinning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pin",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fix what an application's configuration cannot be told: service=NAME, password=TEXT, "
+        "sentinel-password=TEXT (none: without one), port=NUMBER, sentinel-port=NUMBER; may be repeated",
+    )
 
 
 def _naming(parser: argparse.ArgumentParser) -> None:

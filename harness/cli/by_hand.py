@@ -1,35 +1,40 @@
-"""A topology that is held while somebody works with it by hand: `up`, `status`, `inject`, `down`."""
+"""A topology that is held while somebody works with it by hand: `up`, `status`, `down`."""
 
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from harness import beside
 from harness.cli.choice import choice_of, given_in
 from harness.errors import UsageError
+from harness.held import by_hand, residence
+from harness.held.forms import Form
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep, Scenario
-from harness.running import by_hand, selection
-from harness.running.by_hand import Form
+from harness.running import selection
 from harness.running.compiling import compile_chosen
-from harness.running.ground import Ground, choose_ground
+from harness.running.ground import Ground, choose_ground, enter_own_network
+from harness.running.pinning import Pinned, pinned
 from harness.running.selection import Chosen
-from harness.running.vocabulary import shipped
-from harness.scenario import load_fault
 
 
 def up(options: argparse.Namespace) -> int:
-    plan, ground = _one_plan(options)
-    return by_hand.up(plan, ground, Path(options.out), sys.stdout, _form(options))
+    with residence.new_listener() as listener:
+        fixed = pinned(options.pin)
+        options.set = [*fixed.settings, *options.set]
+        plan, ground = _one_plan(options, listener, fixed)
+        form, out = _form(options), Path(options.out)
+        return by_hand.up(plan, ground, out, sys.stdout, form, listener=listener, pins=fixed.pins)
 
 
 def _form(options: argparse.Namespace) -> Form:
     return Form(options.form)
 
 
-def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
+def _one_plan(options: argparse.Namespace, listener: socket.socket, fixed: Pinned) -> tuple[Plan, Ground]:
     chosen = _to_hold(options)
     if len(chosen) != 1:
         raise UsageError(
@@ -41,7 +46,13 @@ def _one_plan(options: argparse.Namespace) -> tuple[Plan, Ground]:
             f"up: {own.file} is a Compose project; `failover-kit run` and `failover-kit with` can start it, "
             "`up` cannot"
         )
-    ground = choose_ground(options.backend, selection.engines_of([one.scenario for one in chosen]))
+    engines = selection.engines_of([one.scenario for one in chosen])
+    ground = choose_ground(options.backend, engines, beside_command=True)
+    if options.own_network:
+        with residence.handed_on(listener):
+            enter_own_network(ground)
+    ground = fixed.ground(ground)
+    chosen = [replace(one, scenario=beside.without_load(one.scenario)) for one in chosen]
     (plan,) = compile_chosen(chosen, seed=options.seed or 0, ground=ground)
     return plan, ground
 
@@ -61,13 +72,6 @@ def _to_hold(options: argparse.Namespace) -> list[Chosen]:
 
 def status(options: argparse.Namespace) -> int:
     return by_hand.status(options.run, sys.stdout, _form(options))
-
-
-def inject(options: argparse.Namespace) -> int:
-    def read(scenario: Scenario) -> FaultStep:
-        return load_fault(options.fault, scenario, shipped())
-
-    return by_hand.inject(read, options.run, sys.stdout, _form(options))
 
 
 def down(options: argparse.Namespace) -> int:

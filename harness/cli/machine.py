@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import doctor as examination
 from harness import output
+from harness.held import residence
 from harness.running import ground
 
 
@@ -22,7 +23,7 @@ def image(options: argparse.Namespace) -> int:
 
 
 def clean(_options: argparse.Namespace) -> int:
-    for line in ground.clean() or ["nothing to remove"]:
+    for line in [*ground.clean(), *residence.clean()] or ["nothing to remove"]:
         output.say(line)
     if files := output.crash_files():
         output.complain(_bugs(files))

@@ -39,7 +39,6 @@ from harness.observe import Observers
 from harness.scenario import load_live_fault
 
 WAIT_DEFAULT_S = 30.0
-WAIT_MAX_S = 3600.0
 
 RECOVERED = "recovered"
 EVENTS = ("agreed", "elected", "promoted", "published", "demoted", "rebooted", "healed", RECOVERED)
@@ -118,6 +117,7 @@ class Live:
             effect_s=_s(report.effect.at_us),
             effect_at=self._at(report.effect.at_us),
             effect_error_s=_s(report.effect.error_us),
+            for_s=step.hold_s,
         )
 
     async def heal(self, number: int | None) -> Healed:
@@ -283,6 +283,7 @@ def _fault_status(report: StepReport, standing: tuple[int, ...]) -> FaultStatus:
         nodes=report.effect.targets if report.effect else (),
         state=state,
         reason=report.reason or report.heal_failure,
+        healed=report.heal_proof,
     )
 
 

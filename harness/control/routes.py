@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.control.live import EVENTS, WAIT_DEFAULT_S, WAIT_MAX_S, HealFailed, Live, NotSeen, Unknown
-from harness.control.words import Awaited, Healed, HealRequest, Injected, Status
+from harness.control.live import EVENTS, WAIT_DEFAULT_S, HealFailed, Live, NotSeen, Unknown
+from harness.control.words import WAIT_MAX_S, Awaited, Healed, HealRequest, Injected, Status
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect, UsageError
 from harness.scenario import fault_words
 from harness.scenario.values import Unreadable, duration_s

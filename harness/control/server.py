@@ -1,7 +1,7 @@
 """The listening socket, the token, and errors as JSON. What the calls do is not here: see `routes`.
 
-It listens on this machine's loopback address alone, on a port that the system gives. Who wants to call it
-needs the run's token, as any process of this machine reaches that address.
+It listens on this machine's loopback address alone, on a port that the system gives. Any process of this
+machine, and any page in its browser, reaches that address: who calls needs the run's token.
 """
 
 from __future__ import annotations
@@ -18,12 +18,23 @@ import msgspec
 from aiohttp import web
 
 from harness.control.live import Live
+from harness.control.openapi import description
 from harness.control.routes import FAILED, NOT_FOUND, OK, ROUTES, STATUS_OF, UNAUTHORIZED, Request, Route
 from harness.control.words import Problem
 from harness.errors import KitError
 from harness.output import told_of_crash
 
 HOST = "127.0.0.1"
+
+OPENAPI = "/openapi.json"
+"""The description of the calls; needs no token."""
+
+NOTHING = 204
+_FOR_BROWSERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Methods": "GET, POST",
+}
 
 _BODY_MOST_BYTES = 64 * 1024
 _LAST_ANSWERS_WITHIN_S = 1.0
@@ -32,12 +43,17 @@ _LAST_ANSWERS_WITHIN_S = 1.0
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def new_listener() -> socket.socket:
+    return socket.create_server((HOST, 0))
+
+
 class Control:
     """An address and a token from the beginning, so that a command can be given both; served later."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: socket.socket | None = None) -> None:
+        """`listener`: the socket to serve, where somebody else made it."""
         self.token = secrets.token_urlsafe(24)
-        self._socket = socket.create_server((HOST, 0))
+        self._socket = listener or new_listener()
         self._port = int(self._socket.getsockname()[1])
 
     def __enter__(self) -> Self:
@@ -73,7 +89,15 @@ class Control:
 
 def _application(live: Live, token: str) -> web.Application:
     @web.middleware
+    async def from_anywhere(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        answer = web.Response(status=NOTHING) if request.method == "OPTIONS" else await handler(request)
+        answer.headers.update(_FOR_BROWSERS)
+        return answer
+
+    @web.middleware
     async def as_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if request.path == OPENAPI and request.method == "GET":
+            return web.json_response(description())
         if not _knows(request, token):
             return _refused(
                 UNAUTHORIZED,
@@ -96,7 +120,7 @@ def _application(live: Live, token: str) -> web.Application:
         except Exception as problem:  # noqa: BLE001 - the caller gets an answer, and the run goes on
             return _refused(FAILED, told_of_crash(problem))
 
-    application = web.Application(middlewares=[as_json], client_max_size=_BODY_MOST_BYTES)
+    application = web.Application(middlewares=[from_anywhere, as_json], client_max_size=_BODY_MOST_BYTES)
     for route in ROUTES:
         application.router.add_route(route.method, route.path, _handler(route, live))
     return application

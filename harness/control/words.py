@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+WAIT_MAX_S = 3600.0
+"""The longest time that `GET /wait/…` waits."""
+
 
 class Injected(msgspec.Struct, kw_only=True):
     """A fault that took effect."""
@@ -29,6 +32,8 @@ class Injected(msgspec.Struct, kw_only=True):
     effect_at: str
     effect_error_s: float
     """The effect began within this time before `effect_s`."""
+    for_s: float | None = None
+    """It is healed so long after; null: when somebody asks for it."""
 
 
 class HealRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +84,8 @@ class FaultStatus(msgspec.Struct, kw_only=True):
     """waiting, effect, healed, no-effect."""
     reason: str = ""
     """Why it had no effect, or was not healed."""
+    healed: str = ""
+    """What was observed when it was healed."""
 
 
 class Status(msgspec.Struct, kw_only=True):

@@ -65,6 +65,7 @@ class StepReport:
     healed_us: int | None = None
     reason: str = ""
     """Why it had no effect."""
+    heal_proof: str = ""
     heal_failure: str = ""
 
 
@@ -306,7 +307,7 @@ class Director:
             return
         now_us = self._now_us()
         if proof is not None:
-            self._note(step, healed_us=now_us, heal_failure="")
+            self._note(step, healed_us=now_us, heal_proof=proof, heal_failure="")
             self._event(
                 step, "healed", now_us, error_us=now_us - began_us, node=effect.targets[0], detail=proof
             )

@@ -19,10 +19,12 @@ import secrets as random_secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from harness.errors import UsageError
 from harness.model.deployment import TopologySpec
 from harness.model.directive_table import CREDENTIALS
 from harness.model.directives import Directive, Lines, lines_of, parsed, quoted, used
 from harness.model.inventory import NodePlan
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.proxy import ProxySpec
 from harness.model.seams import Login, Secrets
@@ -110,11 +112,21 @@ def without_secrets(spec: TopologySpec) -> TopologySpec:
     )
 
 
-def new_secrets(plan: Plan) -> Secrets:
-    """Random passwords for a run: the kit's own, and one for each token of the plan."""
+def new_secrets(plan: Plan, pins: Pins = FREE) -> Secrets:
+    """Random passwords for a run: the kit's own, unless they are pinned, and one for each token of the plan.
+
+    Raises:
+        UsageError: one is pinned, and the nodes have others from the user's files.
+    """
+    for nodes, pinned in ((plan.data_nodes(), pins.password), (plan.sentinels(), pins.sentinel_password)):
+        if pinned is not None and has_own(nodes):
+            raise UsageError(
+                "--pin: expected nodes with a password of the kit, found credentials in the deployment's own "
+                "files: each run has random ones in their place"
+            )
     return Secrets(
-        redis=random_secrets.token_hex(16),
-        sentinel=random_secrets.token_hex(16),
+        redis=random_secrets.token_hex(16) if pins.password is None else pins.password,
+        sentinel=random_secrets.token_hex(16) if pins.sentinel_password is None else pins.sentinel_password,
         own={token: random_secrets.token_hex(16) for token in tokens_of(plan)},
     )
 

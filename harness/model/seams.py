@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from harness.model.deployment import Deployment
 from harness.model.inventory import NodePlan
 from harness.model.links import LinkRule
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.records import Record
 from harness.model.scenario import Declaration, FaultStep
@@ -198,7 +199,7 @@ class Joinable(Protocol):
 
     @property
     def free_address(self) -> str:
-        """An address there that a partition treats as that of the command; empty: it has none."""
+        """An address there that a partition treats as that of the command; empty: there is no command."""
         ...
 
 
@@ -255,6 +256,15 @@ class Hosting(Protocol):
 
 class HeldTopology(Topology, Protocol):
     """One that may outlive the harness which started it."""
+
+    @property
+    def directory(self) -> Path:
+        """The folder of its files."""
+        ...
+
+    def cutting(self) -> tuple[int, ...]:
+        """The faults whose rules for links are in force, by number."""
+        ...
 
     def hold(self) -> Path:
         """Let it live on after this process; returns the record by which `Backend.attach` finds it."""
@@ -327,14 +337,20 @@ class Backend(Protocol):
         image: str | None = None,
         loopback: bool = False,
         to_hold: bool = False,
+        join: str | None = None,
+        pins: Pins = FREE,
     ) -> AbstractContextManager[HeldTopology]:
         """A ready topology; taken down at the end, whatever happens, unless it is held by then.
 
         `run` names it in labels and records, `directory` is the run's folder, `image` what its nodes are
         made of (None: the backend chooses). `loopback`: nodes share the machine's own address, where the
-        backend can do that. `to_hold`: it will be held.
+        backend can do that. `to_hold`: it will be held. `join`: something of the user's that runs already and
+        gets an address on the nodes' network, which rules treat as that of the command. `pins`: what of the
+        nodes is fixed.
 
         Raises:
+            UsageError: there is nothing of the name that `join` says, or it cannot join; something is pinned
+                that this backend cannot fix.
             EnvironmentFailure: a node cannot be started, or the topology does not become ready in time.
         """
         ...
@@ -576,6 +592,10 @@ class Machine:
     programs: bool = False
     """Nodes are programs of this machine, so that one can come back as another engine."""
     cpus: int = 1
+
+    def on_loopback(self, why: str) -> Machine:
+        """The same, for nodes that share its own address."""
+        return replace(self, network_faults=False, why_no_network_faults=why, why_no_slow_links=why)
 
 
 def shard_primary(plan: Plan, shard: int) -> NodePlan:

@@ -9,6 +9,6 @@ one_process  that process
 one_run      its road: a plan -> its judgement
 recording    a plan on a topology that is up -> its history
 environment  the machine and the versions, written beside the history
+pinning      what `--pin` fixes of the nodes
 for_pytest   one scenario, for the pytest plug-in
-by_hand      a held topology without traffic, to try faults by hand
 """

@@ -120,6 +120,19 @@ def _ground(backend: Backend, why: str, named: Sequence[str | None], *, beside_c
     )
 
 
+def enter_own_network(ground: Ground) -> None:
+    """Where nodes would share this machine's address, become this very command anew where they need not.
+
+    Raises:
+        EnvironmentFailure: there is no such place on this machine.
+    """
+    if ground.machine.network_faults:
+        return
+    backend = backend_of(ground.backend)
+    backend.enter()
+    raise EnvironmentFailure(f"--own-network: {backend.machine().why_no_network_faults}")
+
+
 def ground_for_planning(wanted: str, *, guests: bool = False) -> Ground:
     """Like `ground_of`, but builds and pulls nothing: plans are made without nodes."""
     wanted = OF_GUESTS if guests and wanted == AUTO else wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from harness.errors import UsageError
 from harness.model.credentials import client_login, sentinel_login
@@ -122,7 +123,7 @@ def filled(text: str, known: Mapping[str, str]) -> str:
 def _url(topology: Topology, node: str) -> str:
     address = topology.address(node)
     login = client_login(topology.plan, topology.secrets, purpose=topology.plan.node(node).purpose)
-    who = f"{login.user or ''}:{login.password}@" if login.password else ""
+    who = f"{login.user or ''}:{quote(login.password, safe='')}@" if login.password else ""
     return f"redis://{who}{address.host}:{address.port}/0"
 
 

@@ -253,16 +253,6 @@ def load_faults(texts: Sequence[str], scenario: Scenario, vocabulary: Vocabulary
     return steps
 
 
-def load_fault(text: str, scenario: Scenario, vocabulary: Vocabulary) -> FaultStep:
-    """Read one fault as a scenario's list would have it, to be done at once: `kill: primary`.
-
-    Raises:
-        UsageError: everything that is wrong, one line each.
-    """
-    inner = text.strip().removeprefix("{").removesuffix("}")
-    return load_live_fault(f"{{after: 0s, {inner}}}", 1, scenario, vocabulary)
-
-
 def fault_words(text: str) -> dict[str, object]:
     """A fault in one text, `pause: primary, for: 3s`, as keys and values; each value stays text.
 

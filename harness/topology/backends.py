@@ -15,6 +15,7 @@ from typing import cast
 
 from harness.errors import EnvironmentFailure
 from harness.model.engine import is_named
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Backend, ProjectBackend, Topology
 from harness.model.words import BackendKind
@@ -54,15 +55,20 @@ def up(
     backend: BackendKind,
     image: str | None = None,
     loopback: bool = False,
+    join: str | None = None,
+    pins: Pins = FREE,
 ) -> Iterator[Topology]:
     """A ready topology of the engine that its deployment names; taken down at the end.
 
     Raises:
+        UsageError: what is to join, or is pinned, cannot be had.
         EnvironmentFailure: the machine cannot start it, or only another engine than the deployment names;
             nothing was learnt about the topology.
     """
     wanted = plan.scenario.deployment.engine
-    started = backend_of(backend).up(plan, run=run, directory=directory, image=image, loopback=loopback)
+    started = backend_of(backend).up(
+        plan, run=run, directory=directory, image=image, loopback=loopback, join=join, pins=pins
+    )
     with started as topology:
         if not is_named(wanted, topology.engine):
             of = f"image {image}" if image else "the server program"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders_kit import PATIENCE_S, ROOT, Kit, processes_of
+from tests.integration.conftest import NpmModules
 
 pytestmark = pytest.mark.process
 
@@ -19,6 +20,24 @@ PLUGIN = (
     if any(one.name == "failover_kit" for one in entry_points(group="pytest11"))
     else ("-p", "failover_kit.pytest_plugin")
 )
+
+
+def test_npm_suite_runs_beside_nodes_and_breaks_them_by_calls(
+    tmp_path: Path, npm_modules: NpmModules
+) -> None:
+    """The same in another language; a pause, from which a client must get away by itself."""
+    if npm_modules.folder is None:
+        pytest.skip(npm_modules.missing)
+    shutil.copytree(ROOT / "examples" / "npm", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "node_modules").symlink_to(npm_modules.folder)
+    kit = Kit(tmp_path)
+    words = ["sentinel", "--backend", "process", "--", "npm", "test", "--", "--test-name-pattern=pause"]
+    ran = kit.run("with", *words)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "✔ sessions outlive a failover: pause: primary" in ran.stdout
+    assert "fault 1 effect: redis-1: frozen" in ran.stderr
+    assert "of shard 1, from fault 1: agreed" in ran.stderr
+    assert not list(processes_of(kit.runs))
 
 
 @pytest.fixture

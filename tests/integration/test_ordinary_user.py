@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import redis
 
+from tests.builders_kit import one_line
 from tests.builders_user import OrdinaryUser, ordinary_user
 
 pytestmark = pytest.mark.process
@@ -29,11 +31,8 @@ faults:
 @pytest.fixture(scope="module")
 def user() -> Iterator[OrdinaryUser]:
     with ordinary_user() as user:
-        trial = (str(user.python), "-m", "harness.topology.process.user_namespace", "new")
-        tried = user.call(*trial)
-        if "user namespace cannot be entered" in tried.stderr:
-            pytest.skip(f"user namespaces are not allowed here: {tried.stderr.strip()}")
-        assert tried.returncode == 0, tried.stderr
+        if not user.may_make_networks():
+            pytest.skip("user namespaces are not allowed here")
         yield user
 
 
@@ -59,11 +58,12 @@ def test_scenario_with_a_network_fault_runs(user: OrdinaryUser) -> None:
 
 
 def test_topologies_are_held_harmed_and_taken_down(user: OrdinaryUser) -> None:
-    """Each verb finds its way into the network of the one that is meant; the printed way in works."""
+    """Each verb finds its way into the network of the one that is meant; the printed way in works. What watches
+    the nodes in there is called from outside."""
     user.write("cut-off.yaml", CUT_OFF)
     names = []
     for _ in range(2):
-        up = user.kit("up", "--backend", "process", "--scenario", "cut-off.yaml")
+        up = user.kit("up", "--own-network", "--backend", "process", "--scenario", "cut-off.yaml")
         assert up.returncode == 0, up.stdout + up.stderr
         names.append(up.stdout.split()[2].rstrip(","))
     try:
@@ -84,6 +84,23 @@ def test_topologies_are_held_harmed_and_taken_down(user: OrdinaryUser) -> None:
             assert user.kit("down", name).returncode == 0
     assert "no topology is held" in user.kit("status").stdout
     assert user.kit("clean").stdout == "nothing to remove\n"
+
+
+def test_held_nodes_are_in_reach_of_the_users_shell(user: OrdinaryUser) -> None:
+    """On the machine's loopback address; what that costs is said, and refused when it is asked for."""
+    up = user.kit("up", "sentinel", "--backend", "process")
+    assert up.returncode == 0, up.stdout + up.stderr
+    try:
+        assert "isolate, cut, cut replication, slow cannot be injected: without root" in up.stdout
+        assert "nsenter" not in up.stdout
+        variables = json.loads(user.kit("status", "--json").stdout)[0]["environment"]
+        with redis.Redis.from_url(variables["REDIS_URL"]) as shell:
+            assert shell.ping()
+        refused = user.kit("inject", "isolate: primary")
+        assert (refused.returncode, one_line(refused.stderr)) == (2, True), refused.stderr
+        assert "--own-network" in refused.stderr
+    finally:
+        assert user.kit("down").returncode == 0
 
 
 def test_pytest_runs_a_scenario_beside_a_harness_of_the_project(user: OrdinaryUser) -> None:

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from harness.clock import wait_until
-from tests.builders_kit import Kit
+from tests.builders_kit import Kit, one_line
 
 pytestmark = pytest.mark.process
 
@@ -65,7 +65,8 @@ def seen(client: redis.Redis) -> dict[str, object]:
 
 
 def test_their_own_redis_is_left_alone(theirs: redis.Redis, tmp_path: Path) -> None:
-    """By `with` and its faults, `up`, `inject`, `down --all` and `clean`: no connection, no key, no setting."""
+    """By `with` and its faults, `up`, `inject`, `heal`, `down --all` and `clean`: no connection, no key, no
+    setting. Its port cannot be pinned."""
     kit = Kit(tmp_path)
     before = seen(theirs)
     words = ["with", "single", "--backend", "process", "--fault", "after: 200ms, restart: primary"]
@@ -73,6 +74,10 @@ def test_their_own_redis_is_left_alone(theirs: redis.Redis, tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stderr
     assert kit.run("up", "single", "--backend", "process").returncode == 0
     assert kit.run("inject", "kill: primary").returncode == 0
+    assert kit.run("heal").returncode == 0
+    pinned = kit.run("with", "single", "--backend", "process", "--pin", f"port={PORT}", "--", "true")
+    assert (pinned.returncode, one_line(pinned.stderr)) == (4, True), pinned.stderr
+    assert "somebody listens there" in pinned.stderr
     assert kit.run("down", "--all").returncode == 0
     assert kit.run("clean").returncode == 0
     assert seen(theirs) == before

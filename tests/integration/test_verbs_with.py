@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.topology.docker import backend as docker
+from harness.topology.docker.image import choose_image
 from tests.builders_kit import Kit, Traces, one_line, processes_of
 from tests.builders_user import ordinary_user
 
@@ -38,6 +42,43 @@ print("errors", errors, "moved", primary != os.environ["REDIS_HOST"])
 """
 
 
+APART_TWICE = """
+import json, os, subprocess, sys, urllib.request
+
+def call(path, body):
+    headers = {"Authorization": "Bearer " + os.environ["FAILOVER_CONTROL_TOKEN"]}
+    asked = urllib.request.Request(os.environ["FAILOVER_CONTROL"] + path, json.dumps(body).encode(), headers)
+    urllib.request.urlopen(asked, timeout=60).close()
+
+for fault in ("isolate: primary", "isolate: primary, with: app"):
+    call("/inject", fault)
+    wrote = [subprocess.run(sys.argv[1:], capture_output=True, text=True).stdout for _ in range(3)]
+    print(fault, "-> acked:", any(one.count("OK") == 2 for one in wrote), flush=True)
+    call("/heal", {})
+"""
+"""Its words are the command that writes once."""
+
+WRITES_ONCE = """
+import os, socket
+try:
+    with socket.create_connection((os.environ["REDIS_HOST"], int(os.environ["REDIS_PORT"])), 0.5) as node:
+        node.sendall(f"AUTH {os.environ['REDIS_PASSWORD']}\\r\\nSET k v\\r\\n".encode())
+        with node.makefile() as answers:
+            print(answers.readline(), answers.readline())
+except OSError as problem:
+    print(problem)
+"""
+
+APART_NODES = (
+    "sentinel",
+    "--set",
+    "deployment.topology.down_after=60s",
+    "--set",
+    "deployment.topology.replicas=1",
+)
+"""A primary that is isolated stays primary."""
+
+
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
     return Kit(tmp_path)
@@ -61,18 +102,44 @@ def test_command_follows_a_failover_beside_it(kit: Kit) -> None:
     assert not list(processes_of(kit.runs))
 
 
-@pytest.mark.parametrize(
-    ("fault", "met"), [("isolate: primary", True), ("isolate: primary, with: app, for: 5s", False)]
-)
-def test_partition_reaches_the_command(kit: Kit, fault: str, met: bool) -> None:
-    """Cut off from the isolated primary, unless it is on its side: then it goes on there."""
+def apart(ran: subprocess.CompletedProcess[str]) -> None:
+    """Cut off from the isolated primary, unless it is on its side."""
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
+        "isolate: primary -> acked: False",
+        "isolate: primary, with: app -> acked: True",
+    ], ran.stdout + ran.stderr
+
+
+def test_partition_reaches_the_command(kit: Kit) -> None:
+    """Writes through an isolated primary are acked on its side alone."""
     if os.getuid() != 0:
         pytest.skip("needs root: networks of the nodes' own that the command is in, too")
-    script = kit.write("writes.py", WRITES_TO_THE_END)
-    words = ["sentinel", "--backend", "process", "--fault", f"after: 1s, {fault}"]
-    ran = beside(kit, *words, "--", sys.executable, script, "6")
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("errors 0 ") is not met, ran.stdout + ran.stderr
+    script, write = kit.write("twice.py", APART_TWICE), kit.write("write.py", WRITES_ONCE)
+    words = [*APART_NODES, "--backend", "process", "--", sys.executable, script]
+    apart(beside(kit, *words, sys.executable, write))
+
+
+def test_partition_reaches_what_joins(kit: Kit) -> None:
+    """A network namespace that runs already, which the command only looks into; it is left as it was."""
+    if os.getuid() != 0 or not shutil.which("nsenter") or not shutil.which("unshare"):
+        pytest.skip("needs root, unshare and nsenter")
+    script, write = kit.write("twice.py", APART_TWICE), kit.write("write.py", WRITES_ONCE)
+    with subprocess.Popen(["unshare", "--net", "sleep", "120"]) as theirs:
+        path = f"/proc/{theirs.pid}/ns/net"
+        wait_until(
+            lambda: Path(path).readlink() != Path("/proc/self/ns/net").readlink(),
+            within_s=10,
+            waiting_for="a namespace of its own",
+        )
+        inside = ["nsenter", f"--net={path}"]
+        try:
+            words = [*APART_NODES, "--backend", "process", "--join", path, "--", sys.executable, script]
+            apart(beside(kit, *words, *inside, sys.executable, write))
+            links = subprocess.run([*inside, "cat", "/proc/net/dev"], capture_output=True, check=True)
+        finally:
+            theirs.kill()
+    assert b"rfk-" not in links.stdout
 
 
 def test_status_is_the_commands_and_3_says_that_a_fault_had_no_effect(kit: Kit) -> None:
@@ -147,7 +214,7 @@ def test_interrupted_command_leaves_nothing(kit: Kit, number: signal.Signals) ->
 
 
 def test_without_root_the_command_reaches_the_nodes() -> None:
-    """On the machine's own loopback address; a fault of the network is refused, and says so."""
+    """On the machine's own loopback address, and is told what that costs; in a network of its own if it wants."""
     with ordinary_user() as user:
         said = user.kit("with", "single", "--backend", "process", "--", "sh", "-c", "echo {REDIS_HOST}")
         assert (said.returncode, said.stdout) == (0, "127.0.0.1\n"), said.stderr
@@ -155,6 +222,58 @@ def test_without_root_the_command_reaches_the_nodes() -> None:
         refused = user.kit("with", "sentinel", "--backend", "process", *cut, "--", "true")
         assert refused.returncode == 2, refused.stderr
         assert "loopback" in refused.stderr
+        assert "--own-network" in refused.stderr
+        if user.may_make_networks():
+            assert "isolate, cut, slow cannot be injected" in said.stderr
+            user.write("twice.py", APART_TWICE)
+            user.write("write.py", WRITES_ONCE)
+            words = ["with", *APART_NODES, "--backend", "process", "--own-network", "--", str(user.python)]
+            apart(user.kit(*words, "twice.py", str(user.python), "write.py"))
+
+
+PINNED = """
+import os, redis
+from redis.sentinel import Sentinel
+sentinel = Sentinel([("127.0.0.1", port) for port in (PORT + 10, PORT + 11, PORT + 12)])
+print(sentinel.discover_master("mymaster"))
+print(redis.Redis(port=PORT).set("k", "v"))
+print([os.environ[name] for name in ("REDIS_SERVICE", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD")])
+"""
+
+
+def test_configuration_that_cannot_be_told_finds_its_nodes(kit: Kit) -> None:
+    """Its own service name, no password, ports that it knows; a port that is taken is an error, and nothing runs."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1] // 20 * 20 - 10_000  # below those that systems hand out
+    script = kit.write("pinned.py", PINNED.replace("PORT", str(port)))
+    pins = ("service=mymaster", "password=none", "sentinel-password=none", f"port={port}")
+    words = ["sentinel", "--backend", "process", *(word for pin in pins for word in ("--pin", pin))]
+    ran = beside(kit, *words, "--pin", f"sentinel-port={port + 10}", "--", sys.executable, script)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [f"('127.0.0.1', {port})", "True", "['mymaster', '', '']"]
+    with socket.create_server(("127.0.0.1", port + 1)):
+        refused = beside(kit, *words, "--", "true")
+    assert refused.returncode == 4, refused.stderr
+    assert f"redis-2: expected port {port + 1} of 127.0.0.1 free" in refused.stderr
+    assert not list(processes_of(kit.runs))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--join", "nobody-of-that-name"], "--join nobody-of-that-name: expected a running container"),
+        (["--join", "/proc/0/ns/net"], "--join /proc/0/ns/net: its network cannot be entered: No such file"),
+    ],
+)
+def test_what_cannot_join_is_one_line(kit: Kit, words: list[str], said: str) -> None:
+    """Exit status 2, and no node left."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: nodes have no network of their own else")
+    ran = beside(kit, "single", "--backend", "process", *words, "--", "true")
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert said in ran.stderr
+    assert one_line(ran.stderr)
+    assert not list(processes_of(kit.runs))
 
 
 @pytest.mark.docker
@@ -174,3 +293,32 @@ def test_partition_reaches_the_command_beside_containers(kit: Kit, fault: str, m
     assert ran.returncode == 0, ran.stderr
     assert "app cut from the rest" in ran.stderr if not met else "with nobody cut from the rest" in ran.stderr
     assert ran.stdout.startswith("errors 0 ") is not met, ran.stdout + ran.stderr
+
+
+@pytest.mark.docker
+def test_partition_reaches_a_container_that_joins(kit: Kit) -> None:
+    """It runs before and after; between, it has an address of its own on the nodes' network."""
+    if reason := docker.unavailable():
+        pytest.skip(reason)
+    name = f"failover-kit-test-{secrets.token_hex(4)}"
+    script = kit.write("twice.py", APART_TWICE)
+    write = "timeout 2 redis-cli -h {REDIS_HOST} -p {REDIS_PORT} set k v && echo OK"
+    inside = ["docker", "exec", "-e", "REDISCLI_AUTH={REDIS_PASSWORD}", name, "bash", "-c", write]
+    given = ["docker", "run", "--detach", "--rm", "--name", name, "--entrypoint", "sleep"]
+    subprocess.run([*given, choose_image().name, "120"], check=True, stdout=subprocess.DEVNULL)
+    try:
+        words = [*APART_NODES, "--backend", "docker", "--join", name, "--", sys.executable, script, *inside]
+        engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        apart(kit.run("with", *words, DOCKER_HOST=engine))
+        asked = [
+            "docker",
+            "inspect",
+            "--format",
+            "{{.State.Running}} {{json .NetworkSettings.Networks}}",
+            name,
+        ]
+        left = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    finally:
+        subprocess.run(["docker", "kill", name], check=True, stdout=subprocess.DEVNULL)
+    assert left.startswith("true ")
+    assert "failover-kit" not in left

@@ -163,6 +163,7 @@ OF_VOCABULARY = {"hiredis"}
 IMPORTED_AT_MOST = {
     "arguments": set[str](),
     "command": set[str](),
+    "calling": {"psutil"},
     "completion": {"shtab"},
     "list": {*OF_VOCABULARY, "rich"},
     "plan": OF_VOCABULARY,

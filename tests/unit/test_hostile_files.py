@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import tempfile
@@ -20,7 +21,7 @@ from harness.running import selection
 from harness.running.compiling import compile_all
 from harness.running.ground import ground_for_planning
 from harness.running.vocabulary import shipped
-from harness.scenario import load, load_deployment, load_fault
+from harness.scenario import fault_words, load, load_deployment, load_live_fault
 from tests.builders_kit import ROOT
 from tests.share import examples, times
 
@@ -371,9 +372,13 @@ FAULT_PIECES = (
 @example("kill web server: web-" + MANY[:3900])
 @example("kill: shard " + MANY[:3900] + " primary")
 def test_faults_by_hand_are_taken_or_refused(text: str) -> None:
-    """What `inject` is given."""
+    """What the control interface is given, as text."""
     around = load(ROOT / "scenarios" / "cluster" / "01-primary-killed-other-shards-serve.yaml", shipped())
-    assert _longest_line(lambda: load_fault(text, around, shipped())) < 1500
+
+    def read() -> None:
+        load_live_fault(json.dumps({"after": "0s", **fault_words(text)}), 1, around, shipped())
+
+    assert _longest_line(read) < 1500
 
 
 VERBS = (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -24,9 +22,8 @@ from harness.observe.live_state import LiveState
 from harness.observe.topology_view import ViewCollector
 from harness.plan.timeline import DEMOTION_S, QUICK_S, expected_faults
 from harness.presets import inventory_of
-from harness.running import by_hand
 from harness.running.vocabulary import shipped
-from harness.scenario import load, load_fault
+from harness.scenario import load, load_live_fault
 from lab.past import Past
 from lab.records import us
 from tests.fakes import fake_world, make_plan, step
@@ -84,10 +81,11 @@ def scenario(folder: Path, *, fault: str = f"{NAME}: primary", topology: str = "
 
 
 def test_new_fault_is_read_with_its_traits(tmp_path: Path) -> None:
-    """From a scenario's list, and from what `inject` is told."""
+    """From a scenario's list, and from what a run that goes on is told."""
     read = scenario(tmp_path)
     assert read.faults[0].traits == Unplug.declaration.traits
-    assert load_fault(f"{NAME}: primary, for: 1s", read, shipped()).traits == Unplug.declaration.traits
+    told = load_live_fault(f"{{after: 0s, {NAME}: primary, for: 1s}}", 1, read, shipped())
+    assert told.traits == Unplug.declaration.traits
 
 
 def test_new_fault_that_needs_a_replica_is_refused_where_there_is_none(tmp_path: Path) -> None:
@@ -108,16 +106,6 @@ def test_new_fault_that_causes_a_failover_is_given_the_time_for_it(tmp_path: Pat
         f"{NAME}: primary": 25.0 + DEMOTION_S + RECOVERED_FOR_S,
         "cut replication: primary": 25.0 + QUICK_S + RECOVERED_FOR_S,
     }
-
-
-def test_new_fault_that_lasts_needs_an_end_where_nobody_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`inject` into a held topology refuses it without `for:`."""
-    held = SimpleNamespace(plan=SimpleNamespace(scenario=scenario(tmp_path)), let_go=lambda: None)
-    monkeypatch.setattr(by_hand, "_one", lambda _run: SimpleNamespace(attach=lambda: held))
-    with pytest.raises(UsageError, match=f"write '{NAME}: primary, for: 10s'"):
-        by_hand.inject(lambda of: load_fault(f"{NAME}: primary", of, shipped()), None, io.StringIO())
 
 
 def test_new_fault_that_cuts_links_counts_as_a_cut_while_it_stands() -> None:

@@ -20,6 +20,7 @@ from harness.model.credentials import (
     tokens_of,
 )
 from harness.model.deployment import Deployment
+from harness.model.pins import Pins
 from harness.model.plan import Plan
 from harness.model.seams import Address, Login, Machine, Secrets
 from harness.model.words import BackendKind
@@ -219,6 +220,14 @@ def test_client_logs_in_as_the_application_does(tmp_path: Path) -> None:
     assert sentinel_login(by_default, secrets).password == secrets.sentinel
     open_ones = planned(deployment(tmp_path, users="user default on nopass ~* +@all\n"))
     assert client_login(open_ones, new_secrets(open_ones)).password == ""
+
+
+def test_pinned_password_is_refused_where_files_have_their_own(tmp_path: Path) -> None:
+    """Those of the files are random in each run; what the files say nothing of can be pinned."""
+    plan = planned(deployment(tmp_path, redis=REDIS))
+    with pytest.raises(UsageError, match="credentials in the deployment's own files"):
+        new_secrets(plan, Pins(password="secret"))
+    assert new_secrets(plan, Pins(sentinel_password="")).sentinel == ""
 
 
 def test_sentinels_own_password_is_the_applications_too(tmp_path: Path) -> None:

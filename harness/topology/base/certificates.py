@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.model.credentials import new_secrets
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Certificates, Secrets
 from harness.redis_wire.tls import CERTIFIED_NAME
@@ -24,9 +25,9 @@ AUTHORITY, CERTIFICATE, KEY = "ca.crt", "node.crt", "node.key"
 _CLIENT = "client.failover-kit.internal"
 
 
-def secrets_of(plan: Plan) -> Secrets:
-    """Random passwords for a run and, if its nodes speak TLS, certificates."""
-    secrets = new_secrets(plan)
+def secrets_of(plan: Plan, pins: Pins = FREE) -> Secrets:
+    """Random passwords for a run, but for pinned ones, and, if its nodes speak TLS, certificates."""
+    secrets = new_secrets(plan, pins)
     return replace(secrets, certificates=made()) if plan.scenario.deployment.topology.tls else secrets
 
 

@@ -108,9 +108,12 @@ def _of_access(node: NodePlan, plan: Plan, secrets: Secrets) -> Iterator[str]:
     if has_own(alike(plan, node)):
         yield f"user {KIT_USER} on >{secrets.of(node.role)} ~* &* +@all"
         return
-    yield f"requirepass {secrets.of(node.role)}"
+    password = secrets.of(node.role)
+    if not password:
+        return
+    yield f"requirepass {password}"
     if node.role is not NodeRole.SENTINEL:
-        yield f"masterauth {secrets.redis}"
+        yield f"masterauth {password}"
 
 
 def _of_the_topology(
@@ -151,7 +154,7 @@ def _logins_of_a_sentinel(node: NodePlan, plan: Plan, secrets: Secrets) -> Itera
     password = "" if written and has_own(plan.data_nodes()) else guard_password(plan, secrets)
     if password:
         yield f"sentinel auth-pass {spec.service} {password}"
-    if not has_own(plan.sentinels()):
+    if not has_own(plan.sentinels()) and secrets.sentinel:
         yield f"sentinel sentinel-pass {secrets.sentinel}"
 
 

@@ -226,8 +226,7 @@ def _asks_role(around: Surroundings, *, quits: bool) -> list[str]:
     return [
         "    option tcp-check",
         "    tcp-check connect",
-        _sent(*around.login.auth()),
-        "    tcp-check expect string +OK",
+        *_logs_in(around.login),
         _sent("PING"),
         "    tcp-check expect string +PONG",
         *([*asked, *quit_, *expects] if quits else [*asked, *expects, *quit_, *ended]),
@@ -239,12 +238,15 @@ def _asks_sentinel(around: Surroundings, sentinel: Address | None, node: Address
     where = f" addr {sentinel.host} port {sentinel.port}" if sentinel else ""
     return [
         f"    tcp-check connect{where}",
-        _sent(*around.sentinel_login.auth()),
-        "    tcp-check expect string +OK",
+        *_logs_in(around.sentinel_login),
         _sent("SENTINEL", "get-master-addr-by-name", around.service),
         _sent("QUIT"),
         f"    tcp-check expect rstring \\r\\n{node.host}\\r\\n.[0-9]+\\r\\n{node.port}\\r\\n",
     ]
+
+
+def _logs_in(login: Login) -> list[str]:
+    return [_sent(*login.auth()), "    tcp-check expect string +OK"] if login.password else []
 
 
 def _sent(*words: str) -> str:

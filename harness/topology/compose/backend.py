@@ -19,6 +19,7 @@ from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.deployment import Deployment, Project, TopologySpec
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, Discovery, TopologyKind
@@ -127,6 +128,8 @@ def up(
     image: str | None = None,  # noqa: ARG001 - the project names its images
     loopback: bool = False,  # noqa: ARG001 - containers have addresses of their own
     to_hold: bool = False,
+    join: str | None = None,
+    pins: Pins = FREE,
 ) -> Iterator[ProjectTopology]:
     """Start a plan's project, and yield it ready. Everything is removed afterwards, however it ends.
 
@@ -136,6 +139,13 @@ def up(
     if to_hold:
         raise EnvironmentFailure(
             "a Compose project cannot be held: start it with `docker compose up` instead"
+        )
+    if pins != FREE:
+        raise UsageError("--pin: a Compose project has its own passwords and addresses")
+    if join is not None:
+        raise UsageError(
+            f"--join {join}: expected nodes of the kit, found a Compose project: an application joins it as "
+            "a service"
         )
     topology = ProjectTopology(
         plan=plan,

@@ -82,7 +82,7 @@ class ProjectTopology(DockerTopology):
         own = self.plan.scenario.deployment.project
         assert own is not None, "a plan for a project"
         labels = daemon.labels(self.run, self._owner)
-        request = Request(project=own, name=self.project, labels=labels, directory=self._directory)
+        request = Request(project=own, name=self.project, labels=labels, directory=self.directory)
         found = start(self._client, request)
         self._found = found
         self._check(found)
@@ -227,7 +227,7 @@ class ProjectTopology(DockerTopology):
 
     def make_again(self, node: str) -> None:
         member = self._found.member_of(node)
-        file = self._directory / "compose.yaml"
+        file = self.directory / "compose.yaml"
         environment = {**os.environ, "DOCKER_HOST": daemon.endpoint()}
         compose.compose(
             file, "up", "--detach", "--no-build", "--no-deps", "--no-recreate", member.service,
@@ -286,10 +286,10 @@ class ProjectTopology(DockerTopology):
 
     def close(self) -> None:
         super().close()
-        shutil.rmtree(self._directory / "mounts", ignore_errors=True)  # the user's files, as they are
+        shutil.rmtree(self.directory / "mounts", ignore_errors=True)  # the user's files, as they are
         with suppress(OSError):  # with the user's passwords in it
-            (self._directory / "compose.yaml").write_text(
-                redact((self._directory / "compose.yaml").read_text(encoding="utf-8"), self.secrets),
+            (self.directory / "compose.yaml").write_text(
+                redact((self.directory / "compose.yaml").read_text(encoding="utf-8"), self.secrets),
                 encoding="utf-8",
             )
 

@@ -14,7 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from harness.clock import RunClock
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
@@ -113,21 +114,31 @@ def up(
     image: str | None = None,
     loopback: bool = False,  # noqa: ARG001 - containers have addresses of their own
     to_hold: bool = False,
+    join: str | None = None,
+    pins: Pins = FREE,
 ) -> Iterator[DockerTopology]:
     """Start a plan's nodes, form the topology, and yield it ready. Everything is removed afterwards,
     however it ends, unless it is held by then.
 
     `directory` is the run's folder; the effective Compose file goes there. `image` None: `choose_image`.
-    `to_hold`: it will be held, and belongs to a keeper from the beginning.
+    `to_hold`: it will be held, and belongs to a keeper from the beginning. `join`: a running container of
+    somebody else that has an address on the nodes' network meanwhile.
 
     Raises:
+        UsageError: there is no such container.
         EnvironmentFailure: no engine, no image, no free subnet, a node that does not start, or a topology
             that does not become ready. Nodes' logs are then in `directory`/nodes.
     """
     client = daemon.connect()
+    guest = daemon.running(client, join, option="--join") if join is not None else None
     # Several scenarios of one run may be up at the same time, each as a project of its own.
     project = f"failover-kit-{run}-{random_secrets.token_hex(3)}".lower()
-    secrets = secrets_of(plan)
+    if pins.fix_ports:
+        raise UsageError(
+            "--pin: ports can be pinned where nodes are processes: add --backend process; containers have "
+            "addresses of their own, with the usual ports"
+        )
+    secrets = secrets_of(plan, pins)
     keeper = Keeper() if to_hold else None
     topology = DockerTopology(
         plan=plan,
@@ -141,6 +152,8 @@ def up(
     )
     try:
         topology.create(image or choose_image(plan.scenario.deployment.engine).name)
+        if guest is not None:
+            topology.join(guest)
         topology.start_all()
         yield topology
     finally:

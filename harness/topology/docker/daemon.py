@@ -18,7 +18,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ import docker.errors
 import requests.exceptions
 
 from harness.clock import WaitExpired, wait_until
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
 from harness.topology.base import processes
 from harness.topology.docker import compose
 
@@ -205,7 +205,7 @@ def remove_leftovers(client: Any, found: Iterable[Leftover]) -> None:
         if one.kind == "container":
             removal = partial(client.api.remove_container, one.identity, v=True, force=True)
         elif one.kind == "network":
-            removal = partial(client.api.remove_network, one.identity)
+            removal = partial(_remove_network, client, one.identity)
         else:
             removal = partial(client.api.remove_volume, one.identity)
         with translated(f"removing {one.kind} {one.name}"):
@@ -236,7 +236,7 @@ def remove(client: Any, label: str) -> None:
         found[:] = containers(client, label)
         in_parallel(lambda one: _gone(partial(one.remove, v=True, force=True)), found)
         networks = client.networks.list(filters={"label": label})
-        in_parallel(lambda one: _gone(one.remove), networks)
+        in_parallel(lambda one: _gone(partial(_remove_network, client, one.id)), networks)
         volumes = client.volumes.list(filters={"label": [label, RUN_LABEL]})
         in_parallel(lambda one: _gone(one.remove), volumes)
         return not found and not networks and not volumes
@@ -252,6 +252,15 @@ def remove(client: Any, label: str) -> None:
         )
 
 
+def _remove_network(client: Any, identity: str) -> None:
+    """Containers of somebody else that joined it leave it first, also those that are stopped by now: they run
+    on, or can be started again."""
+    for one in client.containers.list(all=True, sparse=True, filters={"network": identity}):
+        with suppress(docker.errors.APIError):
+            client.api.disconnect_container_from_network(one.id, identity, force=True)
+    client.api.remove_network(identity)
+
+
 def _within_limit(done: Callable[[], bool], *, within_s: float | None = None) -> bool:
     try:
         return wait_until(
@@ -259,6 +268,25 @@ def _within_limit(done: Callable[[], bool], *, within_s: float | None = None) ->
         )
     except WaitExpired:
         return False
+
+
+def running(client: Any, name: str, *, option: str) -> Any:
+    """A container of somebody else, by the name or id that an option gave.
+
+    Raises:
+        UsageError: there is none, or it does not run.
+    """
+    with translated(f"looking for {name}"):
+        try:
+            found = client.containers.get(name)
+        except docker.errors.NotFound as problem:
+            raise UsageError(
+                f"{option} {name}: expected a running container, found none of that name; `docker ps` lists "
+                "them"
+            ) from problem
+    if not found.attrs["State"]["Running"]:
+        raise UsageError(f"{option} {name}: expected a running container, found it stopped")
+    return found
 
 
 def read_file(container: Any, path: str) -> bytes | None:

@@ -84,7 +84,7 @@ class DockerTopology:
         self.project = project
         self.secrets = secrets
         self.engine = ""
-        self._directory = directory
+        self.directory = directory
         self._client = client
         self._owner = owner
         self._keeper = keeper
@@ -143,7 +143,7 @@ class DockerTopology:
             labels=labels,
             secrets=self.secrets,
         )
-        file = compose.write(self._directory, self.plan, content)
+        file = compose.write(self.directory, self.plan, content)
         for attempt in range(1, _SUBNETS_TRIED + 1):
             subnet = free_subnet()
             environment = {
@@ -197,7 +197,7 @@ class DockerTopology:
             labels={**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project},
             addresses=self._addresses,
             sources=self._sources,
-            more_hosts={APPLICATION: (of_container(subnet),)} if self._beside_command else {},
+            more_hosts={APPLICATION: (of_container(subnet),)} if self._is_beside_command() else {},
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
         )
@@ -224,7 +224,13 @@ class DockerTopology:
 
     @property
     def free_address(self) -> str:
-        return of_container(self._subnet) if self._beside_command else ""
+        return of_container(self._subnet) if self._is_beside_command() else ""
+
+    def join(self, guest: Any) -> None:
+        """Give a container of somebody else the address that a partition treats as that of the command. It
+        leaves when the network is removed."""
+        with translated(f"--join {guest.name}: it joins {self.network}"):
+            self._client.networks.get(self.network).connect(guest, ipv4_address=self.free_address)
 
     def _bridge(self) -> str:
         with translated("looking at the run's network"):
@@ -241,7 +247,7 @@ class DockerTopology:
             assemble(self)
             self.engine = self._identified()
         except EnvironmentFailure:
-            self.collect(self._directory / "nodes")
+            self.collect(self.directory / "nodes")
             raise
 
     def hold(self) -> Path:
@@ -254,7 +260,7 @@ class DockerTopology:
         record = HeldRecord(
             run=self.run,
             project=self.project,
-            directory=str(self._directory),
+            directory=str(self.directory),
             boot=boot_id(),
             subnet=self._subnet,
             cuts=self.links.cuts.recorded(),
@@ -355,6 +361,9 @@ class DockerTopology:
     def mend(self, *, by: int) -> None:
         self.links.mend(by=by)
         self._note_cuts()
+
+    def cutting(self) -> tuple[int, ...]:
+        return tuple(self.links.cuts.recorded())
 
     # -- What is left to read
 

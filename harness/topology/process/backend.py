@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, UsageError
 from harness.model.engine import engine_name
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
@@ -24,7 +25,7 @@ from harness.presets import completed
 from harness.topology.base import slow_links
 from harness.topology.base.certificates import secrets_of
 from harness.topology.base.namespaces import Namespace
-from harness.topology.process import network, proxy_program, server_programs, user_namespace
+from harness.topology.process import joined, network, proxy_program, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.network import Network
 from harness.topology.process.run_record import RESERVATION, Held, RunRecord, clean, held, leftovers
@@ -60,8 +61,8 @@ def unavailable() -> str | None:
 def machine(*, beside_command: bool = False) -> Machine:
     """What this machine can do with processes, in a user namespace where that is needed and allowed.
 
-    Whoever starts nodes then has to enter it first. A command of the user's cannot: beside one, nodes have
-    the machine's own loopback address.
+    Whoever starts nodes then has to enter it first. From the user's shell nothing in there can be reached:
+    where it must be, nodes have the machine's own loopback address.
     """
     reason = network.trial()
     if reason and user_namespace.needs_user_namespace():
@@ -78,7 +79,8 @@ def machine(*, beside_command: bool = False) -> Machine:
 
 
 _REACHED_ON_LOOPBACK = (
-    "without root the nodes have the machine's own loopback address, so that the command reaches them"
+    "without root the nodes have this machine's loopback address, where your shell reaches them; "
+    "--own-network gives them addresses of their own, which only what runs inside that network reaches"
 )
 
 
@@ -165,24 +167,28 @@ def up(
     image: str | None = None,  # noqa: ARG001 - processes need none
     loopback: bool = False,
     to_hold: bool = False,  # noqa: ARG001 - a keeper is made when it is held
+    join: str | None = None,
+    pins: Pins = FREE,
 ) -> Iterator[ProcessTopology]:
     """A ready topology; taken down at the end unless it is held by then.
 
     `directory` is the run's folder, `run` its name in the record of who owns it. `loopback`: do without
-    a network of its own, even where one could be had.
+    a network of its own, even where one could be had. `join`: see `joined`. `pins`: ports on loopback only.
 
     Raises:
+        UsageError: what is to join cannot.
         EnvironmentFailure: no server program, no network, a node did not start, not ready in time.
     """
     program = server_programs.find(wanted=plan.scenario.deployment.engine)
-    wiring: Wiring = Loopback.build(plan) if loopback or network.trial() else Network.build(plan)
+    own = secrets_of(plan, pins)
+    wiring = _wired(plan, loopback=loopback, join=join, pins=pins)
     topology = None
     try:
         topology = ProcessTopology(
             plan=plan,
             directory=directory.resolve(),
             program=program.path,
-            secrets=secrets_of(plan),
+            secrets=own,
             wiring=wiring,
             run_record=RunRecord.claim(run=run, directory=directory.resolve(), program=program.path),
         )
@@ -196,6 +202,17 @@ def up(
             topology.let_go()
         else:
             topology.close()
+
+
+def _wired(plan: Plan, *, loopback: bool, join: str | None, pins: Pins) -> Wiring:
+    if pins.fix_ports or loopback or network.trial():
+        if join is not None:
+            raise UsageError(
+                "--join: expected nodes with a network of their own, found this machine's loopback address: "
+                "join as root, and pin no port"
+            )
+        return Loopback.build(plan, pins)
+    return Network.build(plan, joined=joined.namespace_of(join) if join is not None else None)
 
 
 def attach(record: Path) -> ProcessTopology:
@@ -253,7 +270,7 @@ def way_in(record: Path) -> str:
 
 def _wiring_of(held: Held) -> Wiring:
     if held.first_port is not None:
-        return Loopback(held.plan, first_port=held.first_port)
+        return Loopback(held.plan, first_port=held.first_port, pinned=held.pinned)
     try:
         if held.in_user_namespace and not user_namespace.is_inside(held.keeper.pid):
             user_namespace.follow(held.keeper.pid)

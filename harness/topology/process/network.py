@@ -2,6 +2,8 @@
 
     harness' namespace                 switch's namespace          node's namespace
     observer .1, web servers .N..  ──  bridge (no way out)  ──     eth0 .2, .3, ...
+                                       │
+    a namespace of somebody's own that joined: .M, on the command's side
 
 The harness keeps its own namespace: the observer and every web server are addresses on its end of one
 cable, so a client only binds its source address. The bridge lies in a namespace of its own because on
@@ -28,6 +30,7 @@ from types import MappingProxyType
 
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect
+from harness.model.fit import APPLICATION
 from harness.model.links import Flow, LinkPort, LinkRule, Quality, flows, no_such_link
 from harness.model.plan import Plan
 from harness.model.seams import Address, Source
@@ -54,6 +57,9 @@ _OBSERVER_ANSWERED_WITHIN_S = 2.0
 _REFUSED_WITHIN_S = 2.0
 _GONE_WITHIN_S = 5.0
 _POLL_MS = 20
+
+_JOINED = f"{APPLICATION}, joined"
+"""Among hosts: what has joined. Rules know it as the command, which has two addresses then."""
 
 
 def free_subnets(taken: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
@@ -87,12 +93,15 @@ class Network:
         namespaces: Mapping[str, Namespace],
         subnet: IPv4Network,
         cuts: Recorded | None = None,
+        joined: Namespace | None = None,
     ) -> None:
         """Around namespaces that exist already, with the cuts in them; `build` makes new ones."""
         self._plan = plan
         self._guests = plan.guests
         self._namespaces = dict(namespaces)
-        self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers])
+        self._joined = joined
+        last = [_JOINED] if joined else []
+        self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers, *last])
         self._cuts = Cuts(cuts)
         self._slow = SlowLinks(self._again, self._hosts.__getitem__)
         self._reservation: socket.socket | None = None
@@ -107,8 +116,9 @@ class Network:
         self._listening = listens(plan.nodes, self.addresses)
 
     @classmethod
-    def build(cls, plan: Plan) -> Network:
-        """Lay the cables of a new run. Several runs may do so at the same moment.
+    def build(cls, plan: Plan, *, joined: Namespace | None = None) -> Network:
+        """Lay the cables of a new run. Several runs may do so at the same moment. `joined`: a namespace of
+        somebody else that gets one too.
 
         Raises:
             EnvironmentFailure: no subnet is free, or the machine does not allow it.
@@ -118,11 +128,11 @@ class Network:
         try:
             for name in ("", *(node.name for node in plan.nodes), *plan.guests):
                 made[name] = Namespace.new()
-            network = cls(plan, namespaces=made, subnet=subnet)
+            network = cls(plan, namespaces=made, subnet=subnet, joined=joined)
             network._reservation = reservation
             network._lay_cables()
         except OSError as error:
-            _close_all(made.values())
+            _close_all([*made.values(), *([joined] if joined else [])])
             reservation.close()
             raise EnvironmentFailure(f"the run's network {subnet} could not be made: {error}") from error
         return network
@@ -190,6 +200,9 @@ class Network:
         self._slow.close()
         _close_all(self._namespaces.values())
         self._namespaces.clear()
+        if self._joined:
+            self._joined.close()
+            self._joined = None
         if self._reservation:
             self._reservation.close()
 
@@ -201,10 +214,17 @@ class Network:
         for number, name in enumerate(nodes):
             switch.netlink.add_pair(f"port{number}", "eth0", self._namespaces[name].descriptor)
         switch.netlink.add_pair("harness", _link_name(self.subnet), harness.descriptor)
+        if self._joined:
+            switch.netlink.add_pair("joined", _link_name(self.subnet), self._joined.descriptor)
         ports = switch.run(lambda: {name: index for index, name in socket.if_nameindex()})
         switch.netlink.set_up(ports["switch"])
-        for port in [*(f"port{number}" for number in range(len(nodes))), "harness"]:
+        plugged = [*(f"port{number}" for number in range(len(nodes))), "harness"]
+        for port in [*plugged, *(["joined"] if self._joined else [])]:
             switch.netlink.join(ports[port], ports["switch"])
+        if self._joined:
+            index = self._joined.run(lambda: socket.if_nametoindex(_link_name(self.subnet)))
+            self._joined.netlink.add_address(index, self._hosts[_JOINED], PREFIX_LENGTH)
+            self._joined.netlink.set_up(index)
         for name in nodes:
             namespace = self._namespaces[name]
             index = namespace.run(lambda: socket.if_nametoindex("eth0"))
@@ -229,7 +249,7 @@ class Network:
                 places.setdefault(place, []).append(packets)
         self._slow.add(places, quality, by=by)
         with contextlib.ExitStack() as attempts:
-            across = {self._attempt(*way, attempts): way for way in sorted(self._ways(sorted(wanted)))}
+            across = self._across(sorted(wanted), attempts)
             proof = self._slow.proof(by=by)
             if not quality.rejects:
                 return proof
@@ -244,19 +264,27 @@ class Network:
         if place not in self._namespaces:
             return []
         arriving = place == target
-        far = Packets(
-            source=self._hosts[source] if arriving else None,
-            destination=None if arriving else self._hosts[target],
-        )
+        far = [
+            Packets(source=host if arriving else None, destination=None if arriving else host)
+            for host, _ in self._seats(source if arriving else target)
+        ]
         if flow.port is LinkPort.ALL:
-            return [(place, far)]
+            return [(place, packets) for packets in far]
         ports = ports_of(flow, self._listening)
         return [
-            (place, replace(far, destination_port=port))
+            (place, replace(packets, destination_port=port))
             if end == target
-            else (place, replace(far, source_port=port))
+            else (place, replace(packets, source_port=port))
+            for packets in far
             for end, port in ports.items()
         ]
+
+    def _seats(self, name: str) -> list[tuple[str, Namespace | None]]:
+        """A name's addresses, and the namespace of each; None: the harness' own. "" is the observer."""
+        seats = [(self._hosts[name], self._namespaces.get(name) if name else None)]
+        if self._joined and name == APPLICATION:
+            seats.append((self._hosts[_JOINED], self._joined))
+        return seats
 
     def _ways(self, cut: Sequence[Flow]) -> set[tuple[str, str, int]]:
         """(from, to, port) of connections that need one of these flows, to and fro: whichever half is cut,
@@ -277,8 +305,12 @@ class Network:
         """Try to connect across the cut, and as the observer: only the latter is answered."""
         nodes = sorted({name for flow in cut for name in flow.ends if name in self._namespaces})
         with contextlib.ExitStack() as attempts:
-            across = {self._attempt(*way, attempts): way for way in sorted(self._ways(cut))}
-            observed = {self._attempt("", node, self._reached[node].port, attempts): node for node in nodes}
+            across = self._across(cut, attempts)
+            observed = {
+                attempt: node
+                for node in nodes
+                for attempt in self._attempts("", node, self._reached[node].port, attempts)
+            }
             answered = _answered([*across, *observed], at_least=set(observed))
         across_still = [" -> ".join(way[:2]) for attempt, way in across.items() if attempt in answered]
         if across_still:
@@ -293,16 +325,36 @@ class Network:
             f"while {', '.join(nodes)} answered the observer"
         )
 
-    def _attempt(self, source: str, target: str, port: int, attempts: contextlib.ExitStack) -> socket.socket:
-        """A connection that is being made from one place to another."""
-        here = self._namespaces.get(source) if source else None
-        attempt = attempts.enter_context(here.run(_stream_socket) if here else _stream_socket())
-        attempt.bind((self._hosts[source], 0))
-        code = attempt.connect_ex((self._hosts[target], port))
+    def _across(
+        self, cut: Sequence[Flow], attempts: contextlib.ExitStack
+    ) -> dict[socket.socket, tuple[str, str, int]]:
+        """Connections that are being made and need one of these flows, each with its way."""
+        return {attempt: way for way in sorted(self._ways(cut)) for attempt in self._attempts(*way, attempts)}
+
+    def _attempts(
+        self, source: str, target: str, port: int, attempts: contextlib.ExitStack
+    ) -> list[socket.socket]:
+        """Connections that are being made from each address of one to each of another."""
+        return [
+            self._attempt(f"{source or 'the observer'} to {target}", here, (there, port), attempts)
+            for here in self._seats(source)
+            for there, _ in self._seats(target)
+        ]
+
+    def _attempt(
+        self,
+        what: str,
+        here: tuple[str, Namespace | None],
+        there: tuple[str, int],
+        attempts: contextlib.ExitStack,
+    ) -> socket.socket:
+        host, inside = here
+        attempt = attempts.enter_context(inside.run(_stream_socket) if inside else _stream_socket())
+        attempt.bind((host, 0))
+        code = attempt.connect_ex(there)
         # EINVAL: dropped where it would leave; such an attempt stays without an answer.
         if code not in {0, errno.EINPROGRESS, errno.EINVAL}:
-            name = source or "the observer"
-            raise EnvironmentFailure(f"cut: no attempt from {name} to {target}: {errno.errorcode[code]}")
+            raise EnvironmentFailure(f"cut: no attempt from {what}: {errno.errorcode[code]}")
         return attempt
 
 

@@ -45,6 +45,8 @@ class Held(msgspec.Struct, kw_only=True):
     """Of the keeper: node name -> its namespace; "" is the switch; RESERVATION."""
     subnet: str | None
     first_port: int | None
+    pinned: dict[str, int] = msgspec.field(default_factory=dict)
+    """Node -> its port, where it is none of the block that begins there."""
     cuts: Recorded
     secrets: Secrets
     plan: Plan

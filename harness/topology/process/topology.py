@@ -91,7 +91,7 @@ class ProcessTopology:
         self.plan = plan
         self.secrets = secrets
         self.engine = ""
-        self._directory = directory
+        self.directory = directory
         self._wiring = wiring
         self._run_record = run_record
         self._wiring_lock = threading.Lock()
@@ -174,6 +174,9 @@ class ProcessTopology:
             self._wiring.mend(by=by)
             self._note_cuts()
 
+    def cutting(self) -> tuple[int, ...]:
+        return tuple(self._wiring.cuts())
+
     def logs(self, node: str, lines: int = 40) -> str:
         return configuration.redact(self._servers[node].last_lines(lines), self.secrets)
 
@@ -253,6 +256,7 @@ class ProcessTopology:
             descriptors=descriptors,
             subnet=str(self._wiring.subnet) if isinstance(self._wiring, Network) else None,
             first_port=self._wiring.first_port if isinstance(self._wiring, Loopback) else None,
+            pinned=self._wiring.pinned if isinstance(self._wiring, Loopback) else {},
             cuts=self._wiring.cuts(),
             secrets=self.secrets,
             plan=self.plan,
@@ -283,12 +287,12 @@ class ProcessTopology:
             name,
             at,
             namespace=self._wiring.inside(name),
-            log=self._directory / "web" / f"{name}.log",
+            log=self.directory / "web" / f"{name}.log",
             note=self._run_record.note,
         )
 
     def _folder(self, node: str) -> Path:
-        return self._directory / "nodes" / node
+        return self.directory / "nodes" / node
 
     def _configuration_file(self, node: NodePlan) -> Path:
         return self._folder(node.name) / _FILES.get(node.role, "redis.conf")
@@ -360,7 +364,7 @@ class ProcessTopology:
                     file.unlink(missing_ok=True)
             if own.is_file():
                 self._blot_out(own)
-        for file in (self._directory / "web").glob("*"):
+        for file in (self.directory / "web").glob("*"):
             if file.suffix == ".log":
                 self._blot_out(file)
             elif not file.is_dir():  # of the application itself

@@ -5,20 +5,23 @@ Where the machine does not allow it nothing changes, and the nodes share the loo
 
 The trap: a process with several threads cannot move, and numpy or pyarrow start threads as soon as they
 are imported. So nobody moves: a new process enters first, and only then becomes the command that was
-meant. From inside, nothing of the machine's network can be reached.
+meant. From inside, nothing of the machine's network can be reached; there is a loopback address of its own.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
 from harness.kit_files import command
 from harness.topology.base.namespaces import CLONE_NEWNET, CLONE_NEWUSER, enter, unshare
+from harness.topology.base.netlink import Netlink
 
 _INSIDE = "FAILOVER_KIT_USER_NAMESPACE"
 _TRIAL_WITHIN_S = 10.0
@@ -77,6 +80,8 @@ def _become_root_of_a_namespace() -> None:
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - one write each
             file.write(text)
     unshare(CLONE_NEWNET)
+    with closing(Netlink()) as netlink:
+        netlink.set_up(socket.if_nametoindex("lo"))
 
 
 def _enter_those_of(process: int) -> None:

@@ -207,3 +207,35 @@ def test_only_this_machine_can_call() -> None:
         assert one.token != other.token
         assert len(one.token) >= 32
         assert one.variables() == {"FAILOVER_CONTROL": one.url, "FAILOVER_CONTROL_TOKEN": one.token}
+
+
+def test_calls_describe_themselves_to_whoever_asks(caller: Caller) -> None:
+    """No token is needed to read what docs/control.openapi.json says."""
+    assert caller.call("GET", "/openapi.json", token="-") == (200, json.loads(json.dumps(SCHEMAS)))
+    with served() as another:
+        assert another.call("POST", "/openapi.json", token="-")[0] == 401
+
+
+def test_page_in_a_browser_may_call(caller: Caller) -> None:
+    """Its first question has no token; what it may send, it is told. Answers may be read from anywhere."""
+
+    def asked() -> list[tuple[int, http.client.HTTPMessage]]:
+        found = []
+        for method, headers in (("OPTIONS", {}), ("GET", {}), ("GET", {"Authorization": "Bearer wrong"})):
+            connection = http.client.HTTPConnection(caller.control.url.removeprefix("http://"), timeout=20)
+            connection.request(method, "/status", None, headers)
+            answer = connection.getresponse()
+            found.append((answer.status, answer.headers))
+            connection.close()
+        return found
+
+    async def called() -> list[tuple[int, http.client.HTTPMessage]]:
+        async with caller.control.served(cast("Live", caller.live)):
+            return await asyncio.to_thread(asked)
+
+    answers = asyncio.run(called())
+    assert [status for status, _ in answers] == [204, 401, 401]
+    for _, headers in answers:
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert "Authorization" in headers["Access-Control-Allow-Headers"]
+    assert caller.live.asked == []

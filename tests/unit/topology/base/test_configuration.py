@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.model.credentials import new_secrets
 from harness.model.directive_table import PASSED
 from harness.model.inventory import NodePlan
+from harness.model.pins import Pins
 from harness.model.plan import Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import TopologyKind
@@ -45,6 +47,17 @@ def test_every_node_has_address_and_password(kind: TopologyKind) -> None:
         assert last(lines, "bind") == addresses(plan)[node.name].host
         assert last(lines, "port") == "6379"
         assert last(lines, "requirepass") == SECRETS.of(node.role)
+
+
+@pytest.mark.parametrize("kind", list(TopologyKind))
+def test_nodes_pinned_to_no_password_ask_for_none(kind: TopologyKind) -> None:
+    """Nobody is asked for one, and nobody gives one: an empty one would be refused."""
+    plan = process_plan(kind)
+    none = new_secrets(plan, Pins(password="", sentinel_password=""))
+    for node in plan.nodes:
+        text = render(node, plan, addresses=addresses(plan), secrets=none, directory="/run")
+        asked = {line.rpartition(" ")[0] for line in text.splitlines() if re.search(r"pass|auth", line)}
+        assert not {line for line in asked if not line.startswith("#")}
 
 
 @pytest.mark.parametrize("kind", list(TopologyKind))

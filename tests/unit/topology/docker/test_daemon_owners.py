@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -178,6 +179,7 @@ class Scripted:
 
     def __init__(self, *, container: bool = False, network: bool = False) -> None:
         self.api = self
+        self.id = "1"
         self._container, self._network = container, network
         self.containers = SimpleNamespace(list=lambda **_: [self] if self._container else [])
         self.networks = SimpleNamespace(list=lambda **_: [self] if self._network else [])
@@ -214,6 +216,32 @@ def test_container_of_a_busy_engine_may_take_longer_than_a_network(monkeypatch: 
     there = iter([[engine], []])
     engine.containers = SimpleNamespace(list=lambda **_: next(there))
     daemon.remove(engine, "run=1")
+
+
+def test_container_of_somebody_else_leaves_a_network_that_goes() -> None:
+    """Stopped or running: it could not be started again with a network that is gone. One that left by itself
+    meanwhile is no error."""
+    asked: list[tuple[str, ...]] = []
+
+    def disconnect(container: str, network: str, *, force: bool) -> None:
+        asked.append(("disconnect", container, network))
+        assert force
+        if container == "gone":
+            raise docker.errors.NotFound("404")
+
+    def listed(*, filters: Mapping[str, str], **_: object) -> list[SimpleNamespace]:
+        return [SimpleNamespace(id="gone"), SimpleNamespace(id="theirs")] if "network" in filters else []
+
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=listed),
+        api=SimpleNamespace(
+            disconnect_container_from_network=disconnect,
+            remove_network=lambda network: asked.append(("remove", network)),
+        ),
+    )
+    left = daemon.Leftover(kind="network", name="nodes", identity="n1", run="r")
+    daemon.remove_leftovers(client, [left])
+    assert asked == [("disconnect", "gone", "n1"), ("disconnect", "theirs", "n1"), ("remove", "n1")]
 
 
 def test_leftover_network_that_stays_is_told(impatient: None) -> None:

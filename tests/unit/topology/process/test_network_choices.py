@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.links import LinkRule
+from harness.model.pins import Pins
 from harness.topology.base.routes import occupied
 from harness.topology.process import loopback
 from harness.topology.process.loopback import Loopback
@@ -80,6 +81,33 @@ def test_loopback_without_free_ports_says_so(monkeypatch: pytest.MonkeyPatch) ->
         Loopback.build(process_plan("single"))
     with pytest.raises(EnvironmentFailure, match="fewer than 40"):
         Loopback.build(process_plan("cluster", shards=20, replicas_per_shard=2))
+
+
+def test_loopback_takes_pinned_ports() -> None:
+    """Those that are not pinned come from a block, which holds no pinned one."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    run = Loopback.build(process_plan("sentinel", replicas=0), Pins(port=port))
+    run.close()
+    assert run.addresses["redis-1"].port == port
+    assert run.addresses["sentinel-1"].port == run.first_port + 1
+    again = Loopback(process_plan("sentinel", replicas=0), first_port=run.first_port, pinned=run.pinned)
+    assert again.addresses == run.addresses
+    inside = Loopback.build(process_plan("sentinel"), Pins(port=run.first_port + 2))
+    inside.close()
+    assert inside.first_port != run.first_port
+
+
+def test_pinned_port_where_somebody_listens_is_refused() -> None:
+    """By name of the node and port, before anything starts; so is a port that there is not."""
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        port = theirs.getsockname()[1]
+        with pytest.raises(
+            EnvironmentFailure, match=f"redis-1: expected port {port} .* somebody listens there"
+        ):
+            Loopback.build(process_plan("single"), Pins(port=port))
+    with pytest.raises(EnvironmentFailure, match="expected a port below 65536, found 70000"):
+        Loopback.build(process_plan("cluster"), Pins(port=60_000))
 
 
 def test_loopback_cannot_cut() -> None:

@@ -19,7 +19,8 @@ _FIXED: Mapping[str, str] = {
     "ioredis": "new Redis(process.env.REDIS_URL)",
     "node-redis": "createClient({url: process.env.REDIS_URL})",
     "phpredis": (
-        "$r->connect(getenv('REDIS_HOST'), (int) getenv('REDIS_PORT')); $r->auth(getenv('REDIS_PASSWORD'));"
+        "$r = new Redis(); $r->connect(getenv('REDIS_HOST'), (int) getenv('REDIS_PORT')); "
+        "$r->auth(getenv('REDIS_PASSWORD'));"
     ),
     "Spring": "spring.data.redis.url=${REDIS_URL}",
     "go-redis": 'opt, _ := redis.ParseURL(os.Getenv("REDIS_URL")); redis.NewClient(opt)',
@@ -48,9 +49,11 @@ _SENTINEL: Mapping[str, str] = {
     ),
     "phpredis": (
         "[$h, $p] = explode(':', explode(',', getenv('REDIS_SENTINELS'))[0]); "
-        "$s = new RedisSentinel(['host' => $h, 'port' => (int) $p, "
-        "'auth' => getenv('REDIS_SENTINEL_PASSWORD')]); "
-        "[$h, $p] = $s->getMasterAddrByName(getenv('REDIS_SERVICE'));"
+        "$a = getenv('REDIS_SENTINEL_PASSWORD'); $s = version_compare(phpversion('redis'), '6', '<') ? "
+        "new RedisSentinel($h, (int) $p, 0, null, 0, 0, $a) : "
+        "new RedisSentinel(['host' => $h, 'port' => (int) $p, 'auth' => $a]); "
+        "[$h, $p] = $s->getMasterAddrByName(getenv('REDIS_SERVICE')); "
+        "$r = new Redis(); $r->connect($h, (int) $p); $r->auth(getenv('REDIS_PASSWORD'));"
     ),
     "Spring": (
         "spring.data.redis.sentinel: {master: ${REDIS_SERVICE}, nodes: ${REDIS_SENTINELS}, "
@@ -75,7 +78,7 @@ _CLUSTER: Mapping[str, str] = {
         ".map(s => ({url: 'redis://' + s})), defaults: {password: process.env.REDIS_PASSWORD}})"
     ),
     "phpredis": (
-        "new RedisCluster(null, explode(',', getenv('REDIS_CLUSTER_NODES')), 1.5, 1.5, false, "
+        "$r = new RedisCluster(null, explode(',', getenv('REDIS_CLUSTER_NODES')), 1.5, 1.5, false, "
         "getenv('REDIS_PASSWORD'));"
     ),
     "Spring": (

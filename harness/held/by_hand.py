@@ -1,42 +1,37 @@
-"""A topology held without a load, for reproducing by hand: `up`, `status`, `inject`, `down`.
+"""What `up`, `status` and `down` do.
 
-`up` starts a scenario's topology and lets it live on; the other verbs find it again by its run's id.
-What a held topology needs to be found lies in the backend's own records, not here.
+`up` starts a topology and lets it live on; the other verbs find it again by its run's id. What a held
+topology needs to be found lies in the backend's own records.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
 import secrets
 import shlex
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Event as Flag
 from typing import Any, TextIO, cast
 
-from harness.clock import RunClock
-from harness.errors import EnvironmentFailure, NoEffect, UsageError
-from harness.faults import FAULTS
-from harness.faults.director import WITHOUT_EFFECT, Director
+from harness.errors import EnvironmentFailure, UsageError
+from harness.faults.refused import refused_by
+from harness.held import residence
+from harness.held.forms import Form
+from harness.held.ready_lines import ready_lines
+from harness.held.residence import Residence
 from harness.kit_files import command as kit_command
 from harness.model.credentials import client_login, kit_login, sentinel_login
 from harness.model.inventory import NodePlan
+from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
-from harness.model.records import Event, Record
-from harness.model.scenario import FaultStep, Scenario
-from harness.model.seams import FaultScene, HeldTopology, Login, NodeState, Topology
-from harness.model.words import Trait
-from harness.observe import Observers
+from harness.model.seams import HeldTopology, Login, NodeState, Topology
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
-from harness.running.ready_lines import ready_lines
 from harness.running.surroundings import refuse_tls, variables
 from harness.safe_files import make_folder
 from harness.topology.backends import backend_of, every_backend
@@ -45,37 +40,52 @@ from harness.topology.base.control import role
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    name: str
+    record: Path
     attach: Callable[[], HeldTopology]
     beside: Callable[[Sequence[str]], list[str] | None] = lambda _: None
     """The command that starts another one where this topology can be looked at; None: here is right."""
     way_in: Callable[[], str] = lambda: ""
 
-
-class Form(StrEnum):
-    """For whom a held topology is described."""
-
-    PEOPLE = "text"
-    JSON = "json"
-    SHELL = "env"
-    """Lines that a shell evaluates."""
+    @property
+    def name(self) -> str:
+        return self.record.stem
 
 
-def up(plan: Plan, ground: Ground, out: Path, stream: TextIO, form: Form = Form.PEOPLE) -> int:
-    """Start the plan's topology and hold it."""
+def up(
+    plan: Plan,
+    ground: Ground,
+    out: Path,
+    stream: TextIO,
+    form: Form = Form.PEOPLE,
+    *,
+    listener: socket.socket,
+    pins: Pins = FREE,
+) -> int:
+    """Start the plan's topology and hold it. `listener`: for its control interface."""
     if plan.skip is not None:
         raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
     refuse_tls(plan, "up")
     backend = backend_of(ground.backend)
-    backend.enter()  # may start this command again, where nodes can be made
     run = secrets.token_hex(3)
     directory = out / f"held-{run}"
     make_folder(directory)
-    started = backend.up(plan, run=run, directory=directory, image=ground.image_of(plan), to_hold=True)
-    with started as topology:
+    with backend.up(
+        plan,
+        run=run,
+        directory=directory,
+        image=ground.image_of(plan),
+        loopback=not ground.machine.network_faults,
+        to_hold=True,
+        pins=pins,
+    ) as topology:
         record = topology.hold()
+        try:
+            control = residence.start(record, listener, partial(backend.beside, record))
+        except EnvironmentFailure as problem:
+            control = None
+            print(f"failover-kit: {problem}", file=sys.stderr)
         if form is not Form.PEOPLE:
-            held = _as_data(record.stem, topology, backend.way_in(record))
+            held = _as_data(record.stem, topology, backend.way_in(record), control)
             _write(held if form is Form.JSON else held["environment"], form, stream)
             return 0
         print(f"held as {record.stem}, {topology.engine} ({ground.said}); files in {directory}", file=stream)
@@ -83,7 +93,10 @@ def up(plan: Plan, ground: Ground, out: Path, stream: TextIO, form: Form = Form.
         print(_snippet(topology), file=stream)
         _tell_clients(record.stem, topology, stream)
         _tell_way_in(backend.way_in(record), stream)
-    print(f"next: failover-kit status | inject 'kill: primary' | down {record.stem}", file=stream)
+        _tell_control(control, stream)
+    if refused := ", ".join(refused_by(ground.machine, plan)):
+        print(f"  {refused} cannot be injected: {ground.machine.why_no_network_faults}", file=stream)
+    print(f"next: failover-kit status | inject 'kill: primary' | heal | down {record.stem}", file=stream)
     return 0
 
 
@@ -122,6 +135,7 @@ def _status(found: _Found, stream: TextIO) -> None:
         )
         _describe(topology, stream)
         _tell_way_in(found.way_in(), stream)
+        _tell_control(residence.of(found.record), stream)
     finally:
         topology.let_go()
 
@@ -133,7 +147,7 @@ def _status_for_machines(run: str | None, stream: TextIO, form: Form) -> int:
     for found in chosen:
         topology = found.attach()
         try:
-            described.append(_as_data(found.name, topology, found.way_in()))
+            described.append(_as_data(found.name, topology, found.way_in(), residence.of(found.record)))
         finally:
             topology.let_go()
     _write(described if form is Form.JSON else described[0]["environment"], form, stream)
@@ -154,6 +168,7 @@ def down(run: str | None, stream: TextIO, *, everything: bool = False) -> int:
                 stream.flush()
                 subprocess.run(elsewhere, check=False)
                 continue
+            residence.finish(found.record)
             found.attach().close()
         except EnvironmentFailure as problem:
             problems.append(f"{found.name}: {problem}")
@@ -164,102 +179,24 @@ def down(run: str | None, stream: TextIO, *, everything: bool = False) -> int:
     return 0
 
 
-def inject(
-    step: Callable[[Scenario], FaultStep], run: str | None, stream: TextIO, form: Form = Form.PEOPLE
-) -> int:
-    """Do one fault to a held topology, say what proved it, and leave it unhealed unless it has `for:`.
-
-    Returns 3 where no effect was seen.
+def resident_of(run: str | None) -> Residence:
+    """The resident of a held topology (of the only one, when none is named); one that died is started again.
 
     Raises:
-        UsageError: no such fault, or one that nothing could undo later.
+        UsageError: no such topology is held, or several.
+        EnvironmentFailure: it does not start.
     """
     found = _one(run)
-    topology = found.attach()
-    try:
-        wanted = step(topology.plan.scenario)
-        if _mended_only_by_time(wanted) and wanted.hold_s is None:
-            raise UsageError(
-                f"inject: {wanted.kind}: expected how long, as nothing else would heal it; found no `for:`: "
-                f"write '{wanted.kind}: {wanted.target}, for: 10s'"
-            )
-        return asyncio.run(_inject(topology, wanted, partial(_tell_what_happened, form=form, stream=stream)))
-    finally:
-        topology.let_go()
-
-
-def _mended_only_by_time(step: FaultStep) -> bool:
-    """`resume: paused` undoes what froze a process; nothing undoes a cut."""
-    return Trait.LASTS in step.traits and Trait.FREEZES_PROCESS not in step.traits
-
-
-def _tell_what_happened(what: str, detail: str, *, form: Form, stream: TextIO) -> None:
-    """One line, with the time of day; what a machine reads is one object a line."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = json.dumps({"at": now, "what": what, "detail": detail}) if form is Form.JSON else ""
-    print(line or f"{now} {what}: {detail}", file=stream, flush=True)
-
-
-Tell = Callable[[str, str], None]
-
-
-async def _inject(topology: HeldTopology, step: FaultStep, tell_event: Tell) -> int:
-    clock = RunClock()
-    plan = replace(topology.plan, scenario=replace(topology.plan.scenario, faults=(step,)))
-
-    def tell(record: Record) -> None:
-        if isinstance(record, Event) and record.fault is not None:
-            tell_event(record.name, record.detail)
-
-    async with Observers(plan, topology, tell, clock) as observers:
-        scene = FaultScene(
-            plan=plan,
-            topology=topology,
-            observed=observers.observed,
-            web_servers=NoWebServers("inject: {}: a held topology has no web servers; expected a node"),
-            record=observers.record,
-            resolved={0: tuple(node.name for node in plan.nodes)},  # whoever is down was `killed`
-            random=random.Random().random,
-        )
-        if step.hold_s is None:
-            return await asyncio.to_thread(_do, step, scene, tell_event)
-        stop = Flag()
-        try:
-            report = await asyncio.to_thread(Director(plan, scene).run, stop)
-        except asyncio.CancelledError:  # Ctrl-C: the thread heals, and the loop waits for it
-            stop.set()
-            raise
-    return NoEffect.exit_code if report.without_effect else 0
-
-
-def _do(step: FaultStep, scene: FaultScene, tell: Tell) -> int:
-    """A fault that stays: nobody waits for its end, and nobody heals it."""
-    try:
-        effect = FAULTS[step.kind].inject(step, scene)
-    except WITHOUT_EFFECT as nothing:
-        tell("no effect", str(nothing))
-        return NoEffect.exit_code
-    tell("effect", effect.proof)
-    return 0
-
-
-class NoWebServers:
-    """For faults on nodes that the kit sends no load to. `refusal`: with {} for the name of the target."""
-
-    def __init__(self, refusal: str) -> None:
-        self._refusal = refusal
-
-    def kill_web_server(self, name: str) -> str:
-        raise UsageError(self._refusal.format(repr(name)))
-
-    def start_web_server(self, name: str) -> None:
-        raise UsageError(self._refusal.format(repr(name)))
+    if (known := residence.of(found.record)) is not None:
+        return known
+    with residence.new_listener() as listener:
+        return residence.start(found.record, listener, found.beside)
 
 
 def _all() -> list[_Found]:
     return [
         _Found(
-            path.stem,
+            path,
             partial(backend.attach, path),
             partial(backend.beside, path),
             partial(backend.way_in, path),
@@ -281,7 +218,7 @@ def _one(run: str | None) -> _Found:
     return matching[0]
 
 
-def _as_data(name: str, topology: Topology, way_in: str) -> dict[str, Any]:
+def _as_data(name: str, topology: Topology, way_in: str, control: Residence | None) -> dict[str, Any]:
     """What is known of a held topology. Its variables are those that a command gets from `with`."""
     return {
         "held": name,
@@ -289,7 +226,7 @@ def _as_data(name: str, topology: Topology, way_in: str) -> dict[str, Any]:
         "engine": topology.engine,
         "way_in": way_in,
         "nodes": [_node_as_data(topology, node) for node in topology.plan.nodes],
-        "environment": variables(topology),
+        "environment": {**variables(topology), **(control.variables() if control else {})},
     }
 
 
@@ -330,10 +267,11 @@ def _describe(topology: Topology, stream: TextIO) -> None:
         condition = _condition(state)
         login = kit_login(topology.plan, node.name, topology.secrets)
         user = f" --user {login.user}" if login.user else ""
+        secret = f"REDISCLI_AUTH={shlex.quote(login.password)} " if login.password else ""
         said = _role(topology, node) if condition == "running" else ""
         print(
             f"  {node.name:<12} {condition:<8} {said:<9} "
-            f"REDISCLI_AUTH={login.password} redis-cli{user} -h {address.host} -p {address.port}",
+            f"{secret}redis-cli{user} -h {address.host} -p {address.port}",
             file=stream,
         )
 
@@ -344,6 +282,11 @@ def _tell_way_in(command: str, stream: TextIO) -> None:
             f"  these addresses exist only inside its network: put this command before redis-cli: {command}",
             file=stream,
         )
+
+
+def _tell_control(control: Residence | None, stream: TextIO) -> None:
+    if control is not None:
+        print(f"  control interface: {control.url}; `status --env` has its token", file=stream)
 
 
 def _role(topology: Topology, node: NodePlan) -> str:

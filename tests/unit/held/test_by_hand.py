@@ -6,15 +6,17 @@ import io
 import json
 import re
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from harness.errors import EnvironmentFailure
+from harness.held import by_hand
+from harness.held.forms import Form
+from harness.held.ready_lines import ready_lines
 from harness.model.seams import HeldTopology
 from harness.model.words import TopologyKind
-from harness.running import by_hand
-from harness.running.ready_lines import ready_lines
 from harness.running.surroundings import variables
 from tests.builders_topology import process_plan
 from tests.fakes import FakeTopology
@@ -41,7 +43,7 @@ def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: 
         raise EnvironmentFailure("redis-1: expected a container of this run, found none")
 
     names = ("docker-a", "docker-b")
-    found = [by_hand._Found(name, partial(attach_to, name)) for name in names]
+    found = [by_hand._Found(Path(name), partial(attach_to, name)) for name in names]
     monkeypatch.setattr(by_hand, "_all", lambda: found)
     told = io.StringIO()
     assert by_hand.status(None, told) == EnvironmentFailure.exit_code
@@ -54,7 +56,7 @@ def held(kind: TopologyKind, monkeypatch: pytest.MonkeyPatch) -> FakeTopology:
     """A held topology of that kind, `process-a`, that `status` finds."""
     topology = FakeTopology(process_plan(kind))
     topology.let_go = topology.close  # type: ignore[attr-defined]
-    found = by_hand._Found("process-a", lambda: cast("HeldTopology", topology))
+    found = by_hand._Found(Path("process-a"), lambda: cast("HeldTopology", topology))
     monkeypatch.setattr(by_hand, "_all", lambda: [found])
     return topology
 
@@ -66,7 +68,7 @@ def test_status_for_machines_has_nodes_and_variables(
     """JSON is a list of held topologies; a shell gets the variables of one, and nothing that it would carry out."""
     topology = held(kind, monkeypatch)
     told = io.StringIO()
-    assert by_hand.status(None, told, by_hand.Form.JSON) == 0
+    assert by_hand.status(None, told, Form.JSON) == 0
     (one,) = json.loads(told.getvalue())
     assert one["held"] == "process-a"
     assert [node["name"] for node in one["nodes"]] == [node.name for node in topology.plan.nodes]
@@ -74,7 +76,7 @@ def test_status_for_machines_has_nodes_and_variables(
 
     topology = held(kind, monkeypatch)
     told = io.StringIO()
-    assert by_hand.status("process-a", told, by_hand.Form.SHELL) == 0
+    assert by_hand.status("process-a", told, Form.SHELL) == 0
     words = dict(line.removeprefix("export ").split("=", 1) for line in told.getvalue().splitlines())
     assert words.keys() == one["environment"].keys()
 
@@ -102,8 +104,8 @@ def test_down_of_all_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) ->
         raise EnvironmentFailure("expected a container, found none")
 
     found = [
-        by_hand._Found("docker-a", lost),
-        by_hand._Found("process-b", lambda: cast("HeldTopology", good)),
+        by_hand._Found(Path("docker-a"), lost),
+        by_hand._Found(Path("process-b"), lambda: cast("HeldTopology", good)),
     ]
     monkeypatch.setattr(by_hand, "_all", lambda: found)
     told = io.StringIO()

@@ -1,0 +1,116 @@
+"""The process that watches the nodes of a held topology and serves the control interface.
+
+`harness.held.resident RECORD DESCRIPTOR`: the record of the topology, the listening socket. Started by
+`residence`. It ends when the topology is taken down, or when whoever keeps it is gone.
+
+What it says goes to control.log in the topology's folder: when each fault took effect, what nodes did.
+Trap: an earlier resident may have died with links cut. Nobody could heal those any more, so they are mended
+first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from harness.clock import RunClock
+from harness.control.live import Live
+from harness.control.scene import scene_without_load
+from harness.control.server import Control
+from harness.control.told import Told
+from harness.errors import EnvironmentFailure, KitError
+from harness.faults.director import Director
+from harness.held import residence
+from harness.held.residence import Residence
+from harness.model.seams import Backend, HeldTopology, Machine
+from harness.observe import Observers
+from harness.running.vocabulary import shipped
+from harness.topology.backends import every_backend
+from harness.topology.base.processes import this_process
+
+LOG = "control.log"
+
+_LOOK_EVERY_S = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    record, descriptor = Path(arguments[0]), int(arguments[1])
+    try:
+        backend = _backend_of(record)
+        topology = backend.attach(record)
+        _log_into(topology.directory)
+        with Control(socket.socket(fileno=descriptor)) as control:
+            asyncio.run(_serve(record, backend, topology, control))
+    except KitError as problem:
+        print(problem, file=sys.stderr, flush=True)
+        return problem.exit_code
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _backend_of(record: Path) -> Backend:
+    for backend in every_backend():
+        if record in backend.held():
+            return backend
+    raise EnvironmentFailure(f"{record.stem}: expected a held topology, found none")
+
+
+def _log_into(directory: Path) -> None:
+    """From now on nobody reads what this process says."""
+    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+
+
+async def _serve(record: Path, backend: Backend, topology: HeldTopology, control: Control) -> None:
+    clock = RunClock()
+    told = Told(clock, _say)
+    for fault in topology.cutting():
+        await asyncio.to_thread(topology.mend, by=fault)
+    async with Observers(topology.plan, topology, told.notice, clock) as observers:
+        scene = scene_without_load(
+            topology.plan, topology, observers, instead="held nodes have no web servers beside them"
+        )
+        director = Director(topology.plan, scene)
+        live = Live(
+            topology.plan,
+            topology,
+            run=record.stem,
+            machine=_machine(backend, topology),
+            vocabulary=shipped(),
+            observers=observers,
+            director=director,
+            clock=clock,
+        )
+        attending = asyncio.create_task(asyncio.to_thread(director.attend, threading.Event()))
+        async with control.served(live):
+            here = Residence(process=this_process(), url=control.url, token=control.token)
+            residence.write(record, here)
+            told.line(f"{record.stem}: {topology.engine}; control interface at {control.url}")
+            while record in backend.held() and not attending.done():  # noqa: ASYNC110  no event says it
+                await asyncio.sleep(_LOOK_EVERY_S)
+            residence.forget(record, here)
+            told.line(f"{record.stem} is held no longer: this process ends")
+            # Nothing is left to heal, and a fault that waits for its start would keep a thread for hours.
+            os._exit(0)
+
+
+def _machine(backend: Backend, topology: HeldTopology) -> Machine:
+    machine = backend.machine(beside_command=True)
+    if topology.loopback and machine.network_faults:
+        return machine.on_loopback("these nodes were started on this machine's loopback address")
+    return machine
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""The lines for clients that `up` prints, in those clients that this machine has or can get."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.held.ready_lines import ready_lines
+from tests.builders_kit import Kit
+from tests.integration.conftest import NpmModules
+
+pytestmark = pytest.mark.process
+
+KINDS = {"single": set[str](), "sentinel": {"REDIS_SENTINELS"}, "cluster": {"REDIS_CLUSTER_NODES"}}
+
+RUNS_EACH = """
+import json, subprocess, sys
+for client, words in json.loads(sys.argv[1]).items():
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    print(json.dumps([client, ran.stdout.strip(), ran.stderr.strip()]), flush=True)
+"""
+
+
+def programs(kind: str, modules: Path | None) -> dict[str, list[str]]:
+    """Client -> the command that writes through its line; of the clients that are here."""
+    lines = ready_lines(dict.fromkeys(KINDS[kind], ""))
+    python = (
+        f"import os, redis\nfrom redis.sentinel import Sentinel\nprint({lines['redis-py']}.set('k', 'v'))"
+    )
+    found = {"redis-py": [sys.executable, "-c", python]}
+    if shutil.which("redis-cli"):
+        asked = lines["redis-cli"] if kind == "sentinel" else f"{lines['redis-cli']} set k v"
+        found["redis-cli"] = ["sh", "-c", asked]
+    if php := shutil.which("php"):
+        found["phpredis"] = [php, "-r", f"{lines['phpredis']} var_export($r->set('k', 'v'));"]
+    if modules is not None:
+        client = (
+            f"const c = {lines['ioredis']}; c.set('k', 'v').then(console.log).finally(() => c.disconnect())"
+        )
+        found["ioredis"] = ["node", "-e", _required("ioredis", "Redis", modules) + client]
+        client = (
+            f"(async () => {{const c = {lines['node-redis']}; c.on('error', () => {{}}); await c.connect(); "
+            "console.log(await c.set('k', 'v')); c.destroy()})()"
+        )
+        names = "{createClient, createSentinel, createCluster}"
+        found["node-redis"] = ["node", "-e", _required("redis", names, modules) + client]
+    return found
+
+
+def _required(module: str, name: str, modules: Path) -> str:
+    return f"const {name} = require({json.dumps(str(modules / module))});"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_line_of_each_client_connects(kind: str, tmp_path: Path, npm_modules: NpmModules) -> None:
+    """With the variables that `up --env` prints, and nothing else."""
+    kit = Kit(tmp_path)
+    wanted = programs(kind, npm_modules.folder)
+    script = kit.write("each.py", RUNS_EACH)
+    words = [kind, "--backend", "process", "--", sys.executable, script, json.dumps(wanted)]
+    ran: subprocess.CompletedProcess[str] = kit.run("with", *words)
+    assert ran.returncode == 0, ran.stderr
+    answers = {client: (out, problem) for client, out, problem in map(json.loads, ran.stdout.splitlines())}
+    assert answers.keys() == wanted.keys()
+    for client, (out, problem) in answers.items():
+        address = client == "redis-cli" and kind == "sentinel"
+        assert len(out.splitlines()) == 2 if address else out in {"OK", "True", "true"}, (
+            client,
+            out,
+            problem,
+        )
