@@ -72,6 +72,7 @@ class FakeNode:
         """Commands without an answer until `go_on`; all, where a name is `*`."""
         self.maxclients = 10_000
         self.snapshots = 0
+        self.obstructed = False
         self.follows: tuple[str, str] | None = None
         self._flowing = threading.Event()
         self._flowing.set()
@@ -183,7 +184,7 @@ class FakeNode:
                 "loading:0",
                 "aof_enabled:0",
                 "rdb_bgsave_in_progress:0",
-                "rdb_last_bgsave_status:ok",
+                f"rdb_last_bgsave_status:{'err' if self.obstructed else 'ok'}",
                 "rdb_changes_since_last_save:5",
                 f"rdb_saves:{self.snapshots}",
                 f"rdb_last_load_keys_loaded:{self.loaded_from_disk}",
@@ -277,7 +278,7 @@ class FakeNode:
         return b"+OK\r\n"
 
     def _ping(self, words: list[str], database: int) -> bytes:
-        return b"+PONG\r\n"
+        return b"-MISCONF no snapshot\r\n" if self.obstructed else b"+PONG\r\n"
 
     def _monitor(self, words: list[str], database: int) -> bytes:
         return b"+OK\r\n+1 [0 127.0.0.1:1] ping\r\n"
@@ -405,6 +406,13 @@ class FakeTopology:
     def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:
         self._does("change", f"{node} {'; '.join((*lines, *filter(None, (engine,))))}")
         self.nodes[node].version = "9.1.0" if engine else self.nodes[node].version
+
+    def obstruct(self, node: str) -> None:
+        self.nodes[node].obstructed = self._does("obstruct", node)
+
+    def clear(self, node: str) -> None:
+        self._does("clear", node)
+        self.nodes[node].obstructed = False
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         only = "".join(f" {one}" for one in (rule.way, rule.port) if one not in {Way.BOTH, LinkPort.ALL})

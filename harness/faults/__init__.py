@@ -16,6 +16,7 @@ from harness.faults.cut import Cut
 from harness.faults.cut_replication import CutReplication
 from harness.faults.disconnect_clients import DisconnectClients
 from harness.faults.exhaust_connections import ExhaustConnections
+from harness.faults.fail_snapshots import FailSnapshots
 from harness.faults.fill_cache import Fill, FillCache
 from harness.faults.flush import Flush
 from harness.faults.hand_over import HandOver
@@ -70,6 +71,7 @@ FAULTS: Mapping[str, Fault] = {
     "fill cache": FillCache(),
     "flush": Flush(),
     "save snapshot": SaveSnapshot(),
+    "fail snapshots": FailSnapshots(),
     "kill web server": KillWebServer(),
     "nothing": Nothing(),
 }

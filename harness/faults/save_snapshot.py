@@ -43,18 +43,26 @@ class SaveSnapshot:
 
 def _saved(node: str, scene: FaultScene) -> str:
     with own_nodes.connect(scene, node) as connection:
-        _at_rest(connection, scene)  # one that a save point or a replica began is of an earlier moment
+        snapshots_at_rest(
+            connection, scene
+        )  # one that a save point or a replica began is of an earlier moment
         saves = int(connection.info("persistence").get("rdb_saves", 0))
         changes = connection.info("persistence")["rdb_changes_since_last_save"]
         keys = connection.call("DBSIZE")
         connection.call("BGSAVE")
-        after = _at_rest(connection, scene)
+        after = snapshots_at_rest(connection, scene)
     if after["rdb_last_bgsave_status"] != "ok" or int(after.get("rdb_saves", saves + 1)) <= saves:
         raise NoEffect(f"{node} did not write a snapshot: {after['rdb_last_bgsave_status']}")
     return f"{node} wrote a snapshot of about {keys} keys, {changes} changes after the one before"
 
 
-def _at_rest(connection: Connection, scene: FaultScene) -> dict[str, str]:
+def snapshots_at_rest(connection: Connection, scene: FaultScene) -> dict[str, str]:
+    """INFO persistence, once no snapshot is being written.
+
+    Raises:
+        NoEffect: it takes too long.
+    """
+
     def over() -> dict[str, str] | None:
         if scene.stopping():
             raise Interrupted("stopped while a snapshot was written")

@@ -20,6 +20,9 @@ SAVES_WITHIN_S = 10.0
 SLOTS = 16384
 """Of every Redis cluster."""
 
+SNAPSHOT_FILE = "dump.rdb"
+"""In a node's folder for data; no deployment can give it another name."""
+
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 PROXY_STATS_PORT = 9999

@@ -440,6 +440,19 @@ class OwnContainers(Protocol):
 
 
 @runtime_checkable
+class Spoilable(Protocol):
+    """The optional power of a topology that can keep a node from writing its snapshots."""
+
+    def obstruct(self, node: str) -> None:
+        """Put something in the place of its snapshot that no file can take: a folder with a file in it."""
+        ...
+
+    def clear(self, node: str) -> None:
+        """Take it away again; idempotent."""
+        ...
+
+
+@runtime_checkable
 class Changeable(Protocol):
     """The optional power of a topology whose nodes can be started as something else than they were."""
 

@@ -48,6 +48,7 @@ def test_commands_on_one_instance(tmp_path: Path) -> None:
         _busy(scene)
         _watched(scene)
         _snapshot(scene)
+        _no_snapshot(scene)
         _buffers(scene)
         _full(scene)
 
@@ -123,6 +124,18 @@ def _snapshot(scene: FaultScene) -> None:
     ask(scene.topology, "redis-1", "SET", "a", "later")
     inject(scene, "restart")
     assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+
+
+def _no_snapshot(scene: FaultScene) -> None:
+    """With save points a node whose snapshot failed refuses writes and PING."""
+    options = {"directive": "save", "value": "3600 1"}
+    points = inject(scene, "config set", options=options, number=8)
+    effect = inject(scene, "fail snapshots")
+    with pytest.raises(ErrorReply, match="MISCONF"):
+        ask(scene.topology, "redis-1", "SET", "b", "1")
+    assert "PING: PONG" in str(heal(scene, effect, "fail snapshots"))
+    assert ask(scene.topology, "redis-1", "SET", "b", "1") == "OK"
+    heal(scene, points, "config set", options=options, number=8)
 
 
 def _buffers(scene: FaultScene) -> None:

@@ -92,3 +92,31 @@ def test_cluster_in_containers(tmp_path: Path) -> None:
         inject(scene, "kill", "shard 3 primary")
         assert not answers(scene.topology, "redis-3")
         assert answers(scene.topology, "redis-1")
+
+
+def test_commands_in_a_container(tmp_path: Path) -> None:
+    """A command needs a connection, and other settings a file that the container reads at its start."""
+    with scene_of(plan_of(TopologyKind.SHARED, maxmemory="64mb"), tmp_path) as scene:
+        topology = scene.topology
+        ask(topology, "redis-1", "SET", "a", "1")
+        options = {"directive": "maxclients", "value": "50"}
+        effect = inject(scene, "config set", options=options)
+        taken = inject(scene, "exhaust connections", number=2)
+        heal(scene, taken, "exhaust connections", number=2)
+        heal(scene, effect, "config set", options=options)
+
+        paused = inject(scene, "pause clients", hold_s=5.0)
+        heal(scene, paused, "pause clients", hold_s=5.0)
+        busy = inject(scene, "occupy", hold_s=0.5)
+        heal(scene, busy, "occupy", hold_s=0.5)
+        readers = inject(scene, "slow readers", options={"readers": 2, "bytes": 6_000_000})
+        heal(scene, readers, "slow readers")
+        filled = inject(scene, "fill", options={"to": 1.2})
+        heal(scene, filled, "fill")
+
+        inject(scene, "save snapshot")
+        ask(topology, "redis-1", "DEL", "a")
+        effect = inject(scene, "restart", options={"redis": "save 60 1"})
+        assert "started with save 60 1" in effect.proof
+        assert ask(topology, "redis-1", "CONFIG", "GET", "save") == ["save", "60 1"]
+        assert ask(topology, "redis-1", "GET", "a") == "1"

@@ -445,6 +445,13 @@ def _kept_waiting(hit: Hit) -> Allowed:
     return _paused(hit)
 
 
+def _refusing(hit: Hit) -> Allowed:
+    """Where no snapshot could be written, writes are refused, and pings too: sentinels replace it."""
+    if hit.owned and hit.guarded and hit.successor is not None:
+        return _demoted_after(hit, _once_replaced(hit, hit.since_us), "the failover")
+    return _cut(hit)
+
+
 def _links_cut(hit: Hit) -> Allowed:
     """By whom was lost. Without its clients or its replicas a primary stays primary."""
     if not hit.owned:
@@ -507,6 +514,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "fill cache": _filled,
     "flush": _flushed,
     "save snapshot": _nothing,
+    "fail snapshots": _refusing,
     "kill web server": _nothing,
     "nothing": _nothing,
 }

@@ -22,6 +22,7 @@ from typing import Any
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.fit import APPLICATION
+from harness.model.inventory import SNAPSHOT_FILE
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
@@ -349,6 +350,21 @@ class DockerTopology:
         directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
         more = "".join(f"{line}\n" for line in lines).encode()
         daemon.put_file(container, directory, name, before + b"\n" + more)
+
+    def obstruct(self, node: str) -> None:
+        place = f"{compose.DATA_DIRECTORY}/{SNAPSHOT_FILE}"
+        self._carried_out(node, f"rm -f {place} && mkdir {place} && touch {place}/full")
+
+    def clear(self, node: str) -> None:
+        if self.state(node).running:
+            place = f"{compose.DATA_DIRECTORY}/{SNAPSHOT_FILE}"
+            self._carried_out(node, f"test ! -d {place} || rm -r {place}")
+
+    def _carried_out(self, node: str, line: str) -> None:
+        with translated(f"changing files of {node}"):
+            done = self._inspected(node).exec_run(["sh", "-c", line], user="root")
+        if done.exit_code:
+            raise EnvironmentFailure(f"{node}: expected `{line}` to succeed, found {done.output[:200]!r}")
 
     # -- Links
 

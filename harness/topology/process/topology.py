@@ -19,7 +19,7 @@ from typing import Protocol
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
-from harness.model.inventory import NodePlan
+from harness.model.inventory import SNAPSHOT_FILE, NodePlan
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
@@ -161,6 +161,17 @@ class ProcessTopology:
         if engine is not None:
             program = server_programs.find(wanted=engine).path
             self._servers[node].become(_command(self.plan.node(node), program, file))
+
+    def obstruct(self, node: str) -> None:
+        place = self._folder(node) / "data" / SNAPSHOT_FILE
+        place.unlink(missing_ok=True)
+        place.mkdir()
+        (place / "full").touch()
+
+    def clear(self, node: str) -> None:
+        place = self._folder(node) / "data" / SNAPSHOT_FILE
+        if place.is_dir():
+            shutil.rmtree(place)
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         with self._wiring_lock:

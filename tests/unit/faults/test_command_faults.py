@@ -344,6 +344,22 @@ def test_save_snapshot_is_proved_by_a_new_one(world: FakeWorld) -> None:
         inject(world, "save snapshot")
 
 
+def test_fail_snapshots_is_proved_by_the_one_that_failed(world: FakeWorld) -> None:
+    """A folder stands in its place until the fault is healed."""
+    effect = inject(world, "fail snapshots")
+    assert effect.proof == "redis-1 could not write its snapshot; it answers PING with MISCONF"
+    assert heal(world, effect, "fail snapshots") == "last snapshot of redis-1: ok, PING: PONG"
+    assert world.topology.did == ["obstruct redis-1", "clear redis-1"]
+
+
+def test_fail_snapshots_that_lets_one_through_has_no_effect(world: FakeWorld) -> None:
+    """And leaves nothing in the way."""
+    world.topology.broken.add("obstruct")
+    with pytest.raises(NoEffect, match="wrote its snapshot all the same"):
+        inject(world, "fail snapshots")
+    assert world.topology.did[-1] == "clear redis-1"
+
+
 # --- fits
 
 VALKEY, REDIS = "valkey-9.1", "redis-7.0"

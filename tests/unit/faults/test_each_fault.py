@@ -1092,6 +1092,8 @@ def test_a_service_that_is_no_redis_is_known_by_its_container(worlds: Worlds) ->
         ("monitor", "cache", make_plan(), MACHINE, "no cache"),
         ("slow readers", "cache", make_plan(), MACHINE, "no cache"),
         ("save snapshot", "cache", make_plan(), MACHINE, "no cache"),
+        ("fail snapshots", "cache", make_plan(), MACHINE, "no cache"),
+        ("fail snapshots", "primary", make_plan(), OWN, "a Compose project keeps its snapshots"),
         ("fill", "cache", make_plan(), MACHINE, "no cache"),
         ("fill cache", "cache", make_plan(), MACHINE, "no cache"),
         ("flush", "cache", make_plan(TopologyKind.CLUSTER), MACHINE, "no cache"),

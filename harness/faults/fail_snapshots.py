@@ -1,0 +1,92 @@
+"""`fail snapshots`: a node cannot write its snapshot, as on a full or broken volume.
+
+With save points and `stop-writes-on-bgsave-error` (both by default in Redis' own file) it then refuses
+writes with MISCONF, and PING as well: sentinels take such a node for dead and replace it, although all its
+data is there.
+
+Effect: the node says that its last snapshot failed. The kit puts a folder in the place of the file, since a
+volume that is really full would hurt others too. Trap: without a save point nothing follows from a failed
+snapshot.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from harness.errors import NoEffect
+from harness.faults import own_nodes, targets
+from harness.faults.kept import keeping, let_go
+from harness.faults.save_snapshot import snapshots_at_rest
+from harness.model.plan import Plan
+from harness.model.scenario import Declaration, FaultStep
+from harness.model.seams import Effect, FaultScene, Machine, Spoilable
+from harness.model.words import Trait
+from harness.redis_wire.blocking import Connection
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
+
+_LEAST_S = 0.2
+
+
+class FailSnapshots:
+    declaration = Declaration(
+        name="fail snapshots",
+        help="A node cannot write its snapshot, as on a full volume: it refuses writes (MISCONF).",
+        targets=targets.DATA_NODES,
+        least_hold_s=_LEAST_S,
+        traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
+    )
+
+    def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:
+        if machine.own_containers:
+            return "the kit does not know where a Compose project keeps its snapshots"
+        return targets.fits(step, plan)
+
+    def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
+        nodes, topology = targets.resolve(step.target, scene), scene.topology
+        assert isinstance(topology, Spoilable), "asked in `fits`"
+        began_us = scene.observed.now_us()
+        with keeping(step, scene) as kept:
+            for node in nodes:
+                own_nodes.check(scene, node)
+                kept.callback(partial(topology.clear, node))
+                topology.obstruct(node)
+            said = [_failed(node, scene) for node in nodes]
+        at_us = scene.observed.now_us()
+        return Effect(targets=nodes, proof="; ".join(said), at_us=at_us, error_us=at_us - began_us)
+
+    def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
+        let_go(step, scene)
+        up = [node for node in effect.targets if scene.topology.state(node).running]
+        return "; ".join(_mended(node, scene) for node in up) or "the node is down"
+
+    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+        return any(scene.topology.state(node).running for node in effect.targets)
+
+
+def _failed(node: str, scene: FaultScene) -> str:
+    with own_nodes.connect(scene, node) as connection:
+        if _saved(connection, scene) == "ok":
+            raise NoEffect(f"{node} wrote its snapshot all the same")
+        return f"{node} could not write its snapshot; it answers PING with {_pinged(connection)}"
+
+
+def _mended(node: str, scene: FaultScene) -> str:
+    try:
+        with own_nodes.connect(scene, node) as connection:
+            return f"last snapshot of {node}: {_saved(connection, scene)}, PING: {_pinged(connection)}"
+    except NoAnswer:
+        return f"{node} does not answer"
+
+
+def _saved(connection: Connection, scene: FaultScene) -> str:
+    """Have it write a snapshot, and say what became of it: `ok` or `err`."""
+    snapshots_at_rest(connection, scene)
+    connection.call("BGSAVE")
+    return snapshots_at_rest(connection, scene)["rdb_last_bgsave_status"]
+
+
+def _pinged(connection: Connection) -> str:
+    try:
+        return str(connection.call("PING"))
+    except ErrorReply as refused:
+        return refused.code
