@@ -296,8 +296,9 @@ class FakeNode:
             case "RESET":
                 self.topology.known_replicas = 0
                 return b":1\r\n"
-            case _:
-                others = [n for n in self.topology.nodes.values() if n.role is NodeRole.REPLICA]
+            case kind:
+                wanted = NodeRole.SENTINEL if kind == "SENTINELS" else NodeRole.REPLICA
+                others = [n for n in self.topology.nodes.values() if n.role is wanted]
                 return b"*%d\r\n" % len(others) + b"".join(self._known(node) for node in others)
 
     def _known(self, node: FakeNode) -> bytes:

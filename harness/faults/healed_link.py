@@ -90,6 +90,7 @@ def _pinged(connection: Connection, scene: FaultScene, node: str, since_s: float
     known = [
         connection.call("SENTINEL", "MASTER", service),
         *connection.call("SENTINEL", "REPLICAS", service),
+        *connection.call("SENTINEL", "SENTINELS", service),
     ]
     return any(
         int(seen.fields["last-ok-ping-reply"]) / 1000 < time.time() - since_s

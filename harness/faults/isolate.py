@@ -27,7 +27,7 @@ class Isolate:
     declaration = Declaration(
         name="isolate",
         help="Cut a node, if wanted together with a web server, from all other nodes and web servers.",
-        targets=(*targets.PRIMARIES, *targets.REPLICAS, "random", *targets.HOSTS),
+        targets=targets.APART,
         options=(
             Option(
                 name="with",
@@ -96,6 +96,8 @@ def _sides(step: FaultStep, nodes: tuple[str, ...], plan: Plan) -> tuple[list[st
 def _client_sides(inside: list[str], nodes: tuple[str, ...], scene: FaultScene) -> dict[str, str]:
     views = scene.observed.views()
     roles = [views[node].role for node in nodes if node in views]
+    if not roles:  # sentinels alone: web servers beside them are no side of the data
+        return {}
     a_replica = bool(roles) and NodeRole.PRIMARY not in roles
     return {
         name: "with-primary" if (name in inside) is not a_replica else "rest"

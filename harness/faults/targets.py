@@ -53,6 +53,17 @@ RUNNING = (
     *HOSTS,
 )
 """Everything that runs from the start and can be killed, stopped or paused, but for proxies."""
+APART = (
+    *SESSION_NODES,
+    "another replica",
+    "the old primary",
+    "sentinel",
+    "all sentinels",
+    "sentinel leader",
+    *VOTERS,
+    *HOSTS,
+)
+"""Whoever can be on one side of a partition while somebody is left on the other."""
 PROXIES = ("proxy", "all proxies")
 DOWN = ("killed", "one of killed")
 """What earlier faults took down."""

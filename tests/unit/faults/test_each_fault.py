@@ -609,6 +609,23 @@ def test_isolate_of_a_replica_leaves_its_web_server_away_from_the_primary(worlds
     assert world.sides == {1: {"web-1": "rest", "web-2": "with-primary", "web-3": "with-primary"}}
 
 
+@pytest.mark.parametrize(
+    ("target", "cut"),
+    [
+        ("all replicas", "redis-2 redis-3 web-1 | redis-1 sentinel-1 sentinel-2 sentinel-3 web-2 web-3"),
+        ("majority", "sentinel-1 sentinel-2 web-1 | redis-1 redis-2 redis-3 sentinel-3 web-2 web-3"),
+    ],
+)
+def test_isolate_takes_several_nodes_to_one_side(worlds: Worlds, target: str, cut: str) -> None:
+    """They reach each other, and nobody else; sentinels alone give web servers no side of the data."""
+    world = worlds(make_plan())
+    options = {"options": {"with": "web-1"}}
+    effect = inject(world, "isolate", target, **options)
+    assert world.topology.did == [f"cut {cut}"]
+    assert bool(world.sides[1]) is (target == "all replicas")
+    assert "had a message from" in str(FAULTS["isolate"].heal(step("isolate", target), effect, world.scene))
+
+
 def test_isolate_without_a_web_server_isolates_alone(worlds: Worlds) -> None:
     """`with` is optional."""
     world = worlds(make_plan(TopologyKind.CLUSTER))
