@@ -57,6 +57,7 @@ class Occupy:
                 help="a script that runs on, KEYS again and again, or DEBUG SLEEP",
                 default="script",
                 words=("script", "keys", "sleep"),
+                traits={"script": (Trait.CAUSES_FAILOVER,), "sleep": (Trait.CAUSES_FAILOVER,)},
             ),
             Option(
                 name="keys",
@@ -66,7 +67,7 @@ class Occupy:
             ),
         ),
         least_hold_s=_LEAST_S,
-        traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.LASTS,),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

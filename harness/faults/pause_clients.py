@@ -42,10 +42,11 @@ class PauseClients:
                 help="`writes`: what changes data waits; `all`: everything waits, pings of sentinels too",
                 default="writes",
                 words=("writes", "all"),
+                traits={"all": (Trait.CAUSES_FAILOVER,)},
             ),
         ),
         least_hold_s=_LEAST_S,
-        traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.LASTS,),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

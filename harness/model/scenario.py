@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from harness.model.deployment import Deployment
 from harness.model.finding_kind import Measure
@@ -49,6 +50,8 @@ class Option:
     """Another option of the same fault that takes its place when it is given."""
     of_a_cluster: tuple[str, ...] = ()
     """Words that can be chosen in a Redis cluster only."""
+    traits: Mapping[str, tuple[Trait, ...]] = field(default_factory=dict)
+    """Word -> traits that a fault has besides those of its declaration where it is chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,11 @@ class Declaration:
     """Behaviours: what its operations count as."""
     traffic: Mapping[str, float] = field(default_factory=dict)
     """Behaviours: its weight in each realistic mix that it belongs to."""
+
+    def traits_with(self, options: Mapping[str, OptionValue]) -> tuple[Trait, ...]:
+        """Of a fault with these options."""
+        chosen = (one.traits.get(str(options.get(one.name, one.default)), ()) for one in self.options)
+        return tuple(dict.fromkeys((*self.traits, *chain.from_iterable(chosen))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,7 @@ def _read_item(item: tree.Node, index: int, around: Surroundings, problems: Prob
         start=start,
         hold_s=hold_s,
         options=values,
-        traits=declaration.traits,
+        traits=declaration.traits_with(values),
         line=tree.line(item),
     )
     return _Item(step=step, turns=turns, every_s=every_s)

@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.faults import FAULTS
 from harness.model.deployment import NodeSettings
 from harness.model.scenario import FaultStep, Start, Term
-from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind
+from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind, Trait
 from harness.running.vocabulary import shipped
 from harness.scenario import is_scenario, load, load_deployment
 from tests.builders_scenario import GOOD, VOCABULARY, read
@@ -164,6 +164,21 @@ def test_fault_after_a_repeated_one_means_its_last_turn(tmp_path: Path) -> None:
     """Items of the list are counted as they are written."""
     faults = "{after: 1s, restart: replica, repeat: 3, every: 1s}, {after: fault 1 + 2s, kill: primary}"
     assert repeated(tmp_path, faults)[-1] == (4, Start(event="fault 3", offset_s=2.0))
+
+
+@pytest.mark.parametrize(
+    ("fault", "causes"),
+    [
+        ("pause clients: primary, for: 3s", False),
+        ("pause clients: primary, commands: all, for: 3s", True),
+        ("occupy: primary, for: 3s", True),
+        ("occupy: primary, with: keys, for: 3s", False),
+    ],
+)
+def test_traits_follow_from_options(fault: str, causes: bool, tmp_path: Path) -> None:
+    """A pause of writes alone replaces nobody."""
+    (step,) = load(written(tmp_path, f"{{after: 1s, {fault}}}"), shipped()).faults
+    assert (Trait.CAUSES_FAILOVER in step.traits) is causes
 
 
 def test_directives_of_a_restart_are_lines_of_a_file(tmp_path: Path) -> None:
