@@ -36,13 +36,17 @@ _LOOKS = 50
 _LOOK_EVERY_S = 0.01
 _SMALL_BYTES = 8
 _NO_SUCH_KEY = "failover-kit:no-such-key:*"
-_SCRIPT = """local began = redis.call('TIME')
-local until_us = began[1] * 1000000 + began[2] + ARGV[1]
+_SCRIPT = """local known, clock = pcall(function() return os.clock end)
+local first, cpu_s = redis.call('TIME'), known and clock()
+local passed_s
 repeat
   for i = 1, 100000 do end
   local now = redis.call('TIME')
-until now[1] * 1000000 + now[2] >= until_us
+  passed_s = (now[1] - first[1]) + (now[2] - first[2]) / 1000000
+  if known then passed_s = math.max(passed_s, clock() - cpu_s) end
+until passed_s >= ARGV[1] / 1000000
 return 1"""
+"""Newer engines stop TIME while a script runs, older ones have no `os.clock`."""
 
 
 class Occupy:
@@ -85,10 +89,13 @@ class Occupy:
             busy = kept.enter_context(own_nodes.connect(scene, node, within_s=held_s + _ANSWERS_AGAIN_S))
             if keys := int(step.options.get("keys", 0)):
                 fill(busy.socket, Load(keys=keys, value_bytes=_SMALL_BYTES), lambda _: not scene.stopping())
+            ending = kept.enter_context(own_nodes.connect(scene, node))
             work = _Work(busy, _WAYS[how], held_s)
             began_us = scene.observed.now_us()
             kept.enter_context(going_on(work.go_on))
-            kept.callback(busy.hang_up)  # first at the end: it wakes the thread
+            kept.callback(busy.hang_up)  # wakes the thread
+            if how == "script":
+                kept.callback(_end_script, ending)
             waited_s, at_us = _longest_wait(asking, work, scene)
         return Effect(
             targets=(node,),
@@ -102,10 +109,8 @@ class Occupy:
         let_go(step, scene)
         if not scene.topology.state(node).running:
             return f"{node} is down"
-        if step.options.get("with", "script") == "script":
-            _end_script(node, scene)
         wait_until(
-            lambda: answers(node, scene, within_s=1.0),
+            lambda: _answers_again(node, scene),
             within_s=_ANSWERS_AGAIN_S,
             waiting_for=f"{node} to answer after being busy",
         )
@@ -185,7 +190,15 @@ def _silent_until(asking: Connection, sent_us: int, scene: FaultScene) -> int:
     return sent_us
 
 
-def _end_script(node: str, scene: FaultScene) -> None:
-    """Nothing to do where it ended by itself. Before the threshold nobody is heard, this command neither."""
-    with suppress(NoAnswer, ErrorReply), own_nodes.connect(scene, node, within_s=_LEAST_S) as connection:
-        connection.call("SCRIPT", "KILL")
+def _answers_again(node: str, scene: FaultScene) -> bool:
+    try:
+        return answers(node, scene, within_s=1.0)
+    except ErrorReply:  # BUSY
+        return False
+
+
+def _end_script(ending: Connection) -> None:
+    """Nothing to do where it ended by itself. Before the threshold the node hears nobody, and this later."""
+    ending.limit(_LEAST_S)
+    with suppress(NoAnswer, ErrorReply):
+        ending.call("SCRIPT", "KILL")
