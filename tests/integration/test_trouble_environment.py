@@ -82,9 +82,9 @@ def test_auto_without_docker_falls_back_in_one_line(doubtful: Done) -> None:
 
 
 def test_fault_without_effect_is_inconclusive(doubtful: Done) -> None:
-    """Flushing what is empty proves nothing; the reason says so, after a second attempt."""
+    """Flushing what is empty proves nothing; the reason says so, after a second run."""
     found = scenario(doubtful[0], "without-effect")
-    assert (found["verdict"], found["attempts"]) == ("INCONCLUSIVE", 2)
+    assert (found["verdict"], found["times_run"]) == ("INCONCLUSIVE", 2)
     assert "fault 1 (flush cache) did not take effect" in found["reasons"][0]
     assert "there were no keys before" in found["reasons"][0]
 

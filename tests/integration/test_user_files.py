@@ -87,7 +87,7 @@ def run(kit: Kit, scenario: str, *deployments: str) -> None:
 
 
 def folder(kit: Kit) -> Path:
-    """Of the scenario; of its second attempt, if there was one."""
+    """Of the scenario; of its second run, if there was one."""
     found = (path for path in kit.latest.iterdir() if path.is_dir())
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
