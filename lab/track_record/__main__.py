@@ -20,7 +20,7 @@ from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
 from lab.rows import ROOT
-from lab.track_record.table import CATALOGUE_HEAD, HEAD, catalogue, runs_of, table, written_into
+from lab.track_record.table import CATALOGUE_HEAD, HEAD, catalogue, runs_in, runs_of, table, written_into
 
 README = ROOT / "README.md"
 CATALOGUE_PAGE = ROOT / "docs" / "catalogue.md"
@@ -28,12 +28,13 @@ CATALOGUE_PAGE = ROOT / "docs" / "catalogue.md"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.track_record", description=__doc__)
-    parser.add_argument("results", type=Path, nargs="*", help="none: nothing was seen anywhere")
+    parser.add_argument("results", type=Path, nargs="*", help="they add to what README says already")
     parser.add_argument("--write", action="store_true", help="into README")
     given = parser.parse_args()
     scenarios = dict(shipped_scenarios())
     reports = {name: one for name, one in scenarios.items() if one.bugs}
-    runs = [run for path in given.results for run in runs_of(_summary(path))]
+    text = README.read_text(encoding="utf-8")
+    runs = [*runs_in(text), *(run for path in given.results for run in runs_of(_summary(path)))]
     lines = [*HEAD, *table(reports, runs)]
     if given.write:
         for file, content in ((README, lines), (CATALOGUE_PAGE, [*CATALOGUE_HEAD, *catalogue(scenarios)])):

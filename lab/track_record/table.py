@@ -38,13 +38,24 @@ def runs_of(summary: Mapping[str, Any]) -> Iterator[Run]:
     """The runs of shipped scenarios as they are, on engines that said who they are."""
     for one in summary["scenarios"]:
         file = Path(one["file"])
-        if one["varied"] or one["verdict"] not in {Verdict.PASS, Verdict.FAIL} or not one["engine"]:
+        if one.get("varied") or one["verdict"] not in {Verdict.PASS, Verdict.FAIL} or not one["engine"]:
             continue
         yield Run(
             scenario=f"{file.parent.name}/{file.stem}",
             engine=engine_name(one["engine"]),
             passed=one["verdict"] == Verdict.PASS,
         )
+
+
+def runs_in(text: str) -> Iterator[Run]:
+    """What the table in a text says already: later results add to it."""
+    _, _, rest = text.partition(BEGIN)
+    for line in rest.partition(END)[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == len(HEAD[0].split("|")) - 2 and "#" in cells[0]:
+            for passed, engines in ((True, cells[3]), (False, cells[4])):
+                names = filter(None, engines.split(", "))
+                yield from (Run(scenario=cells[1].strip("`"), engine=one, passed=passed) for one in names)
 
 
 def table(reports: Mapping[str, Scenario], runs: Iterable[Run]) -> list[str]:

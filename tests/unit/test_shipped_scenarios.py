@@ -37,7 +37,7 @@ ELECTED_WITHIN_S = 4.0
 
 @cache
 def _plan(path: Path) -> Plan:
-    machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True, programs=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}
     scenario = load(path, shipped())
     return compile_plan(

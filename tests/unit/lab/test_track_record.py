@@ -16,6 +16,7 @@ from lab.track_record.table import (
     END,
     HEAD,
     catalogue,
+    runs_in,
     runs_of,
     table,
     written_into,
@@ -51,6 +52,14 @@ def test_weakness_that_passed_was_seen_there() -> None:
 def test_run_that_decides_nothing_says_nothing(changes: dict[str, Any]) -> None:
     """A variation is another scenario."""
     assert not list(runs_of(summary(**changes)))
+
+
+def test_results_add_to_what_the_table_says() -> None:
+    """Without any result it stays as it is."""
+    before = rows(summary(), summary(engine="Valkey 9.1.2", verdict="FAIL"))
+    text = written_into(f"{BEGIN}\n{END}", [*HEAD, *before])
+    (path,) = scenario_files(NAME)
+    assert table({NAME: load(path, shipped())}, runs_in(text)) == before
 
 
 def test_table_takes_the_place_of_the_one_there() -> None:
