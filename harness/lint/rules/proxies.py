@@ -174,7 +174,7 @@ RULES = (
         cure="Use inter 200ms to 1s and fall 1.",
         kinds=_HAPROXY,
         look=_slow,
-        no_proof="docs/haproxy.md has the measurements",
+        proof=Proof("proxy/14"),
     ),
     Rule(
         name="proxy-backup-server",
