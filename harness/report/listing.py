@@ -16,7 +16,7 @@ def show_list(scenarios: Sequence[tuple[Scenario, Sequence[str]]], stream: TextI
     """Each with the reports that it shows, as `--bug` takes them."""
     drawn = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("file", "shows", "tags, bugs", "name"):
-        drawn.add_column(title, overflow="fold")
+        drawn.add_column(title, overflow="fold", no_wrap=title == "file")
     for one, bugs in scenarios:
         words = (one.file, one.shows, " ".join((*one.tags, *bugs)), one.name)
         drawn.add_row(*map(one_line, words))
