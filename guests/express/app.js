@@ -1,0 +1,86 @@
+// Express with express-session and connect-redis, set up as their documentation says.
+// STORE chooses the client: node-redis (connect-redis 9) or ioredis (connect-redis 8, the last that takes it).
+import express from "express"
+import session from "express-session"
+import { RedisStore } from "connect-redis"
+import { RedisStore as RedisStore8 } from "connect-redis-8"
+import { Redis } from "ioredis"
+import { createClient, createSentinel } from "redis"
+
+const env = process.env
+const sentinels = (env.REDIS_SENTINELS ?? "")
+  .split(",")
+  .filter(Boolean)
+  .map((place) => ({ host: place.split(":")[0], port: Number(place.split(":")[1]) }))
+
+function ioredisStore() {
+  const client = sentinels.length
+    ? new Redis({
+        sentinels,
+        name: env.REDIS_SERVICE,
+        password: env.REDIS_PASSWORD,
+        sentinelPassword: env.REDIS_SENTINEL_PASSWORD,
+      })
+    : new Redis(env.REDIS_URL)
+  client.on("error", () => {})
+  return new RedisStore8({ client })
+}
+
+async function nodeRedisStore() {
+  const client = sentinels.length
+    ? createSentinel({
+        name: env.REDIS_SERVICE,
+        sentinelRootNodes: sentinels,
+        nodeClientOptions: { password: env.REDIS_PASSWORD },
+        sentinelClientOptions: { password: env.REDIS_SENTINEL_PASSWORD },
+      })
+    : createClient({ url: env.REDIS_URL })
+  client.on("error", () => {})
+  client.connect().catch(() => {})
+  return new RedisStore({ client })
+}
+
+const app = express()
+app.get("/health", (_, answer) => answer.send("ok"))
+app.use(express.urlencoded({ extended: false }))
+app.use(
+  session({
+    store: env.STORE === "ioredis" ? ioredisStore() : await nodeRedisStore(),
+    secret: "of a test",
+    resave: false,
+    saveUninitialized: false,
+    cookie: { maxAge: 3600 * 1000 },
+  }),
+)
+
+app.post("/login", (request, answer, next) => {
+  request.session.regenerate((problem) => {
+    if (problem) return next(problem)
+    Object.assign(request.session, { user: request.body.user, cart: {} })
+    answer.sendStatus(204)
+  })
+})
+
+app.get("/me", (request, answer) => {
+  const { user = null, theme = null, cart = null } = request.session
+  answer.json({ user, theme, cart })
+})
+
+const known = (request, answer, next) => (request.session.user ? next() : answer.sendStatus(401))
+
+app.post("/theme", known, (request, answer) => {
+  request.session.theme = request.body.theme
+  answer.sendStatus(204)
+})
+
+app.post("/cart", known, (request, answer) => {
+  const { cart } = request.session
+  cart[request.body.item] = (cart[request.body.item] ?? 0) + Number(request.body.quantity)
+  answer.json({ cart })
+})
+
+app.post("/logout", (request, answer, next) => {
+  request.session.destroy((problem) => (problem ? next(problem) : answer.sendStatus(204)))
+})
+
+app.listen(Number(env.PORT), env.HOST)
