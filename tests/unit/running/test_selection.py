@@ -127,6 +127,18 @@ def test_suites_are_tags(tmp_path: Path) -> None:
         selection.load(files[2:], suite="smoke", overrides=(), deployment=None)
 
 
+def test_scenario_of_another_suite_does_not_spoil_what_is_changed_in_this_one(tmp_path: Path) -> None:
+    """A directive that only Valkey has, in a file without the tag: the suite runs on Redis all the same."""
+    core, other = write(tmp_path / "core.yaml", "core"), write(tmp_path / "other.yaml", "other", "catalogue")
+    valkey_only = "engine: valkey-9.1, topology: {kind: single, redis: {shutdown-on-sigterm: failover}}"
+    other.write_text(other.read_text().replace("topology: {kind: single}", valkey_only))
+    on_redis = ("deployment.engine=redis-7.0",)
+    (found,) = selection.load([core, other], suite="core", overrides=on_redis, deployment=None)
+    assert found.name == "core"
+    with pytest.raises(UsageError, match="shutdown-on-sigterm"):
+        selection.load([core, other], suite="catalogue", overrides=on_redis, deployment=None)
+
+
 def test_shipped_suites_are_never_empty() -> None:
     """Each of the three has scenarios, and smoke is part of core."""
     files = selection.scenario_files(None)
