@@ -47,8 +47,8 @@ def test_marginal_cost_leaves_fixed_costs_out() -> None:
 
 
 def _summary(wall_s: float, *each_s: float, jobs: int = 2) -> dict[str, Any]:
-    scenarios = [{"wall_s": one, "run_dir": "x", "attempts": 1} for one in each_s]
-    scenarios.append({"wall_s": 0.0, "run_dir": "", "attempts": 1})
+    scenarios = [{"wall_s": one, "run_dir": "x", "times_run": 1} for one in each_s]
+    scenarios.append({"wall_s": 0.0, "run_dir": "", "times_run": 1})
     return {"wall_s": wall_s, "jobs": jobs, "backend": "process", "scenarios": scenarios}
 
 
@@ -84,12 +84,12 @@ def test_share_without_traffic_is_what_lies_outside_seed_and_audit(tmp_path: Pat
     write(Wanted(operations=400, sessions=40), tmp_path / "one")
     spent_s = runs.traffic_s(history.read(tmp_path / "one"))
     assert spent_s is not None
-    twice = {"run_dir": "one", "wall_s": 99.0, "attempts": 2}
+    twice = {"run_dir": "one", "wall_s": 99.0, "times_run": 2}
     scenarios = [
-        {"run_dir": "one", "wall_s": spent_s / 0.8, "attempts": 1},
+        {"run_dir": "one", "wall_s": spent_s / 0.8, "times_run": 1},
         twice,
-        {"run_dir": "gone", "wall_s": 5.0, "attempts": 1},
-        {"run_dir": "", "wall_s": 0.0, "attempts": 1},
+        {"run_dir": "gone", "wall_s": 5.0, "times_run": 1},
+        {"run_dir": "", "wall_s": 0.0, "times_run": 1},
     ]
     hourly, share = runs.measured({"wall_s": 360.0, "scenarios": scenarios}, tmp_path, ("hourly", "share"))
     assert hourly.measured == 30

@@ -11,7 +11,7 @@ from lab.rows import exit_status
 
 def _tally(*verdicts: str) -> Tally:
     scenarios: list[dict[str, Any]] = [
-        {"file": "scenarios/single/01-x.yaml", "verdict": one, "reasons": ["because"], "attempts": 1}
+        {"file": "scenarios/single/01-x.yaml", "verdict": one, "reasons": ["because"], "times_run": 1}
         for one in verdicts
     ]
     return tally({"scenarios": scenarios})
