@@ -31,12 +31,13 @@ Read the package in the order the data flows:
     control/     faults at the call of a test, over HTTP
     held/        nodes that stay up for somebody who works with them by hand
     beside/      a command of somebody's own in the place of the session traffic
+    explore/     random schedules of faults, and the smallest that breaks a promise
     lint/        configuration files against rules about failover; starts nothing
     doctor       what this machine can do, and what each missing piece would need
     output       standard output and error as the verbs use them
     cli/         the verbs; `failover_kit/` beside this package is the way in from outside
 
 Imports run one way: `model`, `errors` and `clock` know nobody, `presets` and `redis_wire` know them; a
-stage knows only those; `run`, `running`, `held`, `beside`, `saved` and `cli` know the
+stage knows only those; `run`, `running`, `held`, `beside`, `explore`, `saved` and `cli` know the
 stages. A stage never imports a sibling stage.
 """

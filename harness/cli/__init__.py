@@ -16,6 +16,7 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
     by_hand      `up`, `status`, `down`
     calling      `inject`, `heal`
     beside       `with`
+    explore      `explore`
     machine      `doctor`, `image`, `clean`
     completion   `completion`
 

@@ -196,6 +196,33 @@ def parser() -> argparse.ArgumentParser:
         help="the nodes beside it: single, sentinel, split, shared; or a deployment file (default: single)",
     )
     guest.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    exploring = verb(
+        "explore",
+        "explore:carry_out",
+        "try random schedules of faults until a promise breaks, and find the smallest that breaks it",
+    )
+    exploring.add_argument(
+        "target", type=_path, help="single, sentinel, cluster, split, shared; or a deployment file"
+    )
+    exploring.add_argument(
+        "--minutes", type=_minutes, default=10.0, help="how long, finding the smallest included (default: 10)"
+    )
+    exploring.add_argument(
+        "--expect",
+        action="append",
+        default=[],
+        metavar="METRIC: BOUND",
+        help="what must hold besides, e.g. 'lost-write: 0'; may be repeated",
+    )
+    _settings_of_nodes(exploring)
+    exploring.add_argument(
+        "--engine", type=_engine, help="an engine by name, e.g. redis-7.0; doctor lists them"
+    )
+    exploring.add_argument("--seed", type=_seed, help="repeat the draws")
+    exploring.add_argument(
+        "--jobs", type=_positive, help="how many schedules run in parallel (default: one per CPU)"
+    )
+    exploring.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     complete = verb("completion", "completion:carry_out", "print a completion script for a shell")
     complete.add_argument("shell", choices=SHELLS)
     verb("clean", "machine:clean", "remove processes and containers that a killed harness left; results stay")
@@ -361,6 +388,12 @@ def _share(text: str) -> float:
     if match is None or not float(match[1]):
         raise argparse.ArgumentTypeError(f"expected a share from 0.1 % to 99.9 %, found {text[:40]!r}")
     return float(match[1]) / 100
+
+
+def _minutes(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(?:\.[0-9]{1,2})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"expected minutes, such as 10 or 0.5, found {text[:40]!r}")
+    return float(text)
 
 
 def _varied(text: str) -> tuple[str, tuple[str, ...]]:

@@ -1,0 +1,77 @@
+"""`explore`: random schedules until a promise breaks, then the smallest that still breaks it."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness import output
+from harness import scenario as reading
+from harness.beside import is_kind, nodes_of
+from harness.errors import UsageError
+from harness.explore import Found, Request, explore, on_nodes
+from harness.presets import inventory_of
+from harness.report import terminal
+from harness.running.vocabulary import shipped
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    own = _own_deployment(options.target)
+    engine = (f"deployment.engine={options.engine}",) if options.engine else ()
+    scenario = nodes_of(options.target, settings=(*options.set, *engine))
+    deployment = scenario.deployment
+    request = Request(
+        kind=deployment.topology.kind,
+        own_deployment=own is not None,
+        shards=inventory_of(deployment).shards,
+        expect=tuple(options.expect),
+        minutes=options.minutes,
+        seed=options.seed if options.seed is not None else secrets.randbelow(2**31),
+        vocabulary=shipped(),
+    )
+    folder = Path(options.out) / f"explore-{request.kind}-{secrets.token_hex(3)}"
+    nodes = on_nodes(
+        scenario,
+        backend=options.backend,
+        deployment=own,
+        settings=tuple(options.set),
+        engine=options.engine,
+        seed=request.seed,
+        jobs=options.jobs,
+        out=folder / "runs",
+        display=terminal.display(sys.stdout),
+    )
+    output.say(f"explore {options.target}: seed {request.seed}, at most {request.minutes:g} min")
+    found = explore(request, nodes, folder, output.say)
+    for line in said(found):
+        output.say(line)
+    return found.status
+
+
+def _own_deployment(target: str) -> Path | None:
+    if is_kind(target):
+        return None
+    if (kind := reading.first_key(Path(target))) != "deployment":
+        instead = f"a {kind} file" if kind else "none of these"
+        raise UsageError(
+            f"explore {target}: expected a topology by its name, such as sentinel, or a deployment file, "
+            f"found {instead}"
+        )
+    return Path(target)
+
+
+def said(found: Found) -> Iterator[str]:
+    undecided = f", {found.undecided} of them undecided" if found.undecided else ""
+    yield f"explore: {found.runs} runs{undecided}, in {found.folder}"
+    if found.broken is None or found.file is None:
+        yield "no promise was broken"
+        return
+    times, of = found.seen
+    yield f"broken: {found.broken.why or '; '.join(found.broken.reasons)}"
+    yield f"the smallest schedule that breaks it, in {times} of {of} runs: {found.file}"
+    if not found.whole:
+        yield "  time was up before everything was left out that may be: --minutes gives it more"
+    yield f"  repeat it:  failover-kit run {found.file} --repeat 10"

@@ -1,0 +1,184 @@
+"""A random scenario, as the document that a scenario file holds. Pure.
+
+Nothing here knows a fault or a behaviour by name: what they declare is drawn from, and whoever reads the
+document refuses what does not fit together. Trap: all that is random comes from the dice that are given,
+in one order, so that a seed repeats a draw.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.model.scenario import Declaration, Option, OptionType, OptionValue, Vocabulary
+from harness.model.words import Trait
+
+Document = dict[str, Any]
+
+FAULTS_AT_MOST = 4
+FIRST_FAULT_S = (3.0, 5.0)
+BETWEEN_S = (0.2, 6.0)
+HOLD_S = (1.0, 9.0)
+RATE = "120/s"
+USERS = 150
+SETTLE_WITHIN = "60s"
+
+ALWAYS = {"log-in": 10, "read": 30, "touch": 5, "change-field": 10, "logout": 5}
+"""One behaviour of each kind of operation, so that whatever is expected of a kind is decided in every run."""
+
+SETTINGS: Mapping[str, Sequence[str]] = {
+    "topology.replicas": ("1", "2"),
+    "topology.replicas_per_shard": ("1", "2"),
+    "topology.down_after": ("1200ms", "2s"),
+    "topology.node_timeout": ("2s", "3s"),
+    "topology.redis.appendonly": ("yes", "no"),
+    "topology.redis.min-replicas-to-write": ("0", "1"),
+    "client.application_retries": ("0", "1", "3"),
+    "client.wait_replicas": ("0", "1"),
+}
+"""Setting of a deployment -> the values that are tried, as far as a topology has the setting."""
+
+_VALUES: Mapping[OptionType, Sequence[str]] = {
+    OptionType.DURATION: ("20ms", "100ms", "400ms", "1s", "3s"),
+    OptionType.SIZE: ("1kB", "20kB", "1MB"),
+    OptionType.COUNT: ("1", "10", "100"),
+    OptionType.FACTOR: ("0.5", "1", "2"),
+    OptionType.SHARE: ("5%", "20%", "60%"),
+    OptionType.WEB_SERVER: ("web-1",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """What an exploration draws from."""
+
+    kind: str
+    """The topology's."""
+    own_deployment: bool
+    """The deployment is somebody's own: its settings stay as they are."""
+    shards: int
+    expect: Mapping[str, str]
+    vocabulary: Vocabulary
+    targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Fault -> the targets that it can have here; empty until somebody tried them."""
+    settings: tuple[str, ...] = ()
+    """Those that this topology has; empty until somebody tried them."""
+
+
+def without_fault(space: Space) -> Document:
+    """A scenario that can be run wherever what is expected can be decided."""
+    return _document("no fault", {}, ALWAYS, [], space)
+
+
+def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
+    """A fault, a target that may exist here, and a scenario with this fault alone, to try what can be run:
+    without options, and with each of them, as some faults need at least one."""
+    for kind in space.vocabulary.faults.values():
+        required = tuple(one for one in kind.options if one.default is None)
+        optional = (one for one in kind.options if one.default is not None and _can_draw(one))
+        if not all(map(_can_draw, required)):
+            continue
+        with_one = [replace(kind, options=(*required, replace(one, default=None))) for one in optional]
+        for target in _possible_targets(kind, space):
+            for variant in (replace(kind, options=required), *with_one):
+                fault = _fault(variant, (target,), random.Random(0), FIRST_FAULT_S[0])
+                yield kind.name, target, _document("one fault", {}, ALWAYS, [fault], space)
+
+
+def single_settings(space: Space) -> Iterator[tuple[str, Document]]:
+    """A setting, and a scenario in which it is changed, for every value; none where settings stay."""
+    for path, values in SETTINGS.items() if not space.own_deployment else ():
+        for value in values:
+            yield path, _document("one setting", {path: value}, ALWAYS, [], space)
+
+
+def draw(space: Space, dice: random.Random, name: str) -> Document:
+    """One scenario. It may be one that nobody can run; then the next one is drawn."""
+    return _document(name, _settings(space, dice), _mix(space, dice), _faults(space, dice), space)
+
+
+def _document(
+    name: str, settings: Mapping[str, str], mix: Mapping[str, int], faults: list[Document], space: Space
+) -> Document:
+    return {
+        "scenario": 1,
+        "name": name,
+        "shows": "promise",
+        "deployment": _deployment(settings, space),
+        "workload": {"rate": RATE, "users": USERS, "mix": dict(mix)},
+        "faults": faults,
+        "settle_within": SETTLE_WITHIN,
+        "expect": dict(space.expect),
+    }
+
+
+def _deployment(settings: Mapping[str, str], space: Space) -> Document:
+    deployment: Document = {"topology": {"kind": str(space.kind)}}  # never as an enum: it becomes YAML
+    for path, value in settings.items():
+        *tables, last = path.split(".")
+        table = deployment
+        for name in tables:
+            table = table.setdefault(name, {})
+        table[last] = value
+    return deployment
+
+
+def _settings(space: Space, dice: random.Random) -> dict[str, str]:
+    return {path: dice.choice(SETTINGS[path]) for path in space.settings if dice.random() < 0.5}
+
+
+def _mix(space: Space, dice: random.Random) -> dict[str, int]:
+    others = sorted(space.vocabulary.behaviours.keys() - ALWAYS.keys())
+    some = dice.sample(others, dice.randint(2, min(5, len(others))))
+    return {**ALWAYS, **{name: dice.choice((5, 10, 20)) for name in some}}
+
+
+def _faults(space: Space, dice: random.Random) -> list[Document]:
+    kinds = [one for one in space.vocabulary.faults.values() if space.targets.get(one.name)]
+    swarm = [one for one in kinds if dice.random() < 0.5] or [dice.choice(kinds)]
+    at_s = dice.uniform(*FIRST_FAULT_S)
+    found = []
+    for _ in range(dice.randint(1, FAULTS_AT_MOST)):
+        kind = dice.choice(swarm)
+        found.append(_fault(kind, space.targets[kind.name], dice, at_s))
+        at_s += dice.uniform(*BETWEEN_S)
+    return found
+
+
+def _possible_targets(kind: Declaration, space: Space) -> list[str]:
+    """Those that may exist here. What was stopped or frozen comes back by itself, and is nobody's target."""
+    return [
+        one.replace("N", str(number))
+        for one in kind.targets
+        if not one.startswith(("host ", "zone ", "service ")) and one not in {"killed", "paused"}
+        for number in (range(1, space.shards + 1) if " N" in one else (1,))
+    ]
+
+
+def _fault(kind: Declaration, targets: Sequence[str], dice: random.Random, at_s: float) -> Document:
+    made: Document = {"after": _seconds(at_s), kind.name: dice.choice(targets)}
+    if kind.least_hold_s is not None and (Trait.LASTS in kind.traits or Trait.STOPS_PROCESS in kind.traits):
+        made["for"] = _seconds(max(kind.least_hold_s, dice.uniform(*HOLD_S)))
+    for option in kind.options:
+        if option.default is None or (_can_draw(option) and dice.random() < 0.5):
+            made[option.name] = _value(option, dice)
+    return made
+
+
+def _can_draw(option: Option) -> bool:
+    """There are values to choose from: free text, such as a directive, has none."""
+    return bool(option.words) or option.type is OptionType.FLAG or option.type in _VALUES
+
+
+def _value(option: Option, dice: random.Random) -> OptionValue:
+    if option.words:
+        return str(dice.choice(option.words))
+    if option.type is OptionType.FLAG:
+        return dice.random() < 0.5
+    return dice.choice(_VALUES[option.type])
+
+
+def _seconds(value: float) -> str:
+    return f"{round(value * 1000)}ms"

@@ -1,0 +1,236 @@
+"""Draws run until one breaks a promise, or time is up; then the schedule is made smaller.
+
+Trap: what broke once need not break again. A smaller schedule counts as breaking if any of a few runs
+does, so the smallest that is found is true, and may not be the smallest there is.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import yaml
+
+from harness.errors import ExitStatus, UsageError
+from harness.explore.draw import Document, Space, draw, single_faults, single_settings, without_fault
+from harness.explore.promises import expectations
+from harness.explore.shrink import smaller
+from harness.model.results import ScenarioResult, SuiteResult
+from harness.model.scenario import Vocabulary
+from harness.model.words import Verdict
+from harness.safe_files import make_folder, write_file
+
+DRAWN, TRIED, SMALLEST = "drawn", "tried.yaml", "smallest.yaml"
+"""Below the folder of an exploration."""
+DRAWS_AT_MOST = 2000
+"""In a row that nobody can run; beyond, nothing fits together here."""
+TRIES = 3
+"""Runs of a smaller schedule, of which one must break."""
+
+
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's where PyYAML was built with it: ten times as fast."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    kind: str
+    """The topology's."""
+    own_deployment: bool
+    """Somebody's own: its settings stay. Otherwise settings are drawn as well."""
+    shards: int
+    expect: tuple[str, ...] = ()
+    """`metric: bound`, besides what must hold in every exploration."""
+    minutes: float
+    seed: int
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What an exploration came to."""
+
+    folder: Path
+    runs: int
+    undecided: int
+    interrupted: bool = False
+    broken: ScenarioResult | None = None
+    """The run that broke a promise first; None: none did."""
+    file: Path | None = None
+    """The smallest scenario that still breaks it."""
+    seen: tuple[int, int] = (0, 0)
+    """In how many of how many runs that scenario broke it."""
+    whole: bool = True
+    """False: time was up before everything was left out that could be."""
+
+    @property
+    def status(self) -> ExitStatus:
+        if self.broken is not None:
+            return ExitStatus.FAILED
+        if self.interrupted:
+            return ExitStatus.INTERRUPTED
+        return ExitStatus.INCONCLUSIVE if self.undecided == self.runs else ExitStatus.PASSED
+
+
+class Ground(Protocol):
+    """What schedules run on, as an exploration needs it."""
+
+    @property
+    def jobs(self) -> int: ...
+    def why_not(self, file: Path) -> str | None:
+        """Why nobody can run a scenario here; None: it can be run."""
+
+    def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult: ...
+
+
+def explore(request: Request, ground: Ground, folder: Path, tell: Callable[[str], None]) -> Found:
+    """Draw and run until something breaks or `request.minutes` are over; files go into `folder`.
+
+    Raises:
+        UsageError: an expectation is wrong, or no schedule fits this topology.
+        EnvironmentFailure: the backend cannot work here, or the results cannot be written.
+    """
+    return _Exploration(request, ground, folder, tell).go()
+
+
+@dataclass(slots=True)
+class _Exploration:
+    request: Request
+    ground: Ground
+    folder: Path
+    tell: Callable[[str], None]
+    ends_s: float = field(init=False)
+    runs: int = 0
+    undecided: int = 0
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        self.ends_s = time.monotonic() + 60 * self.request.minutes
+
+    def go(self) -> Found:
+        make_folder(self.folder / DRAWN)
+        documents = self._documents()
+        while not self._over():
+            batch = dict(next(documents) for _ in range(self.ground.jobs))
+            broken = [one for one in self._run(list(batch), repeat=1) if one.verdict is Verdict.FAIL]
+            if broken:
+                return self._made_smaller(broken[0], batch[Path(broken[0].file).resolve()])
+            self._tell_progress()
+        return self._found()
+
+    def _over(self) -> bool:
+        return self.interrupted or time.monotonic() >= self.ends_s
+
+    def _tell_progress(self) -> None:
+        left_s = max(0.0, self.ends_s - time.monotonic())
+        undecided = f", {self.undecided} of them undecided" if self.undecided else ""
+        self.tell(f"explore: {self.runs} runs{undecided}, nothing broken; {left_s / 60:.1f} min left")
+
+    def _documents(self) -> Iterator[tuple[Path, Document]]:
+        """Scenarios that can be run here, each with the file that holds it."""
+        space = self._space()
+        dice, number, refused = random.Random(self.request.seed), 1, 0
+        while True:
+            document = draw(space, dice, f"draw {number} of seed {self.request.seed}")
+            file = self._written(f"{number:04}.yaml", document)
+            problem = self.ground.why_not(file)
+            if problem is None:
+                yield file, document
+                number, refused = number + 1, 0
+                continue
+            refused += 1
+            if refused > DRAWS_AT_MOST:
+                raise UsageError(f"explore {self.request.kind}: no drawn schedule can be run here: {problem}")
+
+    def _space(self) -> Space:
+        """What fits this topology is tried once: each setting, and each fault with each of its targets."""
+        space = Space(
+            kind=self.request.kind,
+            own_deployment=self.request.own_deployment,
+            shards=self.request.shards,
+            expect=expectations(self.request.expect, self.request.vocabulary.findings),
+            vocabulary=self.request.vocabulary,
+        )
+        problem = self.ground.why_not(self._written(TRIED, without_fault(space)))
+        if problem is not None:
+            raise UsageError(f"explore {self.request.kind}: {problem}")
+        targets: dict[str, list[str]] = {}
+        problem = "there is none"
+        for kind, target, document in single_faults(space):
+            if target not in targets.get(kind, ()):
+                problem = self.ground.why_not(self._written(TRIED, document))
+                if problem is None:
+                    targets.setdefault(kind, []).append(target)
+        if not targets:
+            raise UsageError(f"explore {self.request.kind}: no fault can be run here: {problem}")
+        lacking = {path for path, document in single_settings(space) if self._refused(document)}
+        settings = tuple(dict.fromkeys(path for path, _ in single_settings(space) if path not in lacking))
+        return replace(space, targets=targets, settings=settings)
+
+    def _refused(self, document: Document) -> bool:
+        return self.ground.why_not(self._written(TRIED, document)) is not None
+
+    def _written(self, name: str, document: Document) -> Path:
+        file = (self.folder / DRAWN / name).resolve()
+        write_file(file, _text(document))
+        return file
+
+    def _run(self, files: Sequence[Path], *, repeat: int) -> Sequence[ScenarioResult]:
+        suite = self.ground.run(files, repeat=repeat)
+        self.interrupted = self.interrupted or suite.interrupted
+        self.runs += len(suite.results)
+        self.undecided += sum(one.verdict not in {Verdict.PASS, Verdict.FAIL} for one in suite.results)
+        return suite.results
+
+    def _made_smaller(self, broken: ScenarioResult, document: Document) -> Found:
+        self.tell(f"explore: {broken.name} broke a promise: {broken.why}; now the smallest that does")
+        best, seen, whole = document, (1, 1), True
+        candidates = smaller(best)
+        while (candidate := next(candidates, None)) is not None:
+            if self._over():
+                whole = False
+                break
+            times, of = self._breaks(candidate)
+            if times:
+                best, seen = candidate, (times, of)
+                candidates = smaller(best)
+                self.tell(f"explore: still broken in {times} of {of} runs with less")
+        file = self.folder / SMALLEST
+        write_file(file, _text({**best, "name": f"{document['name']}, made smaller"}))
+        return self._found(broken=broken, file=file, seen=seen, whole=whole)
+
+    def _breaks(self, document: Document) -> tuple[int, int]:
+        """In how many of how many runs it breaks a promise. One that cannot be run breaks none."""
+        file = self._written(f"smaller-{self.runs:04}.yaml", document)
+        if self.ground.why_not(file) is not None:
+            return 0, 0
+        results = self._run([file], repeat=TRIES)
+        return sum(one.verdict is Verdict.FAIL for one in results), len(results)
+
+    def _found(
+        self,
+        *,
+        broken: ScenarioResult | None = None,
+        file: Path | None = None,
+        seen: tuple[int, int] = (0, 0),
+        whole: bool = True,
+    ) -> Found:
+        return Found(
+            folder=self.folder,
+            runs=self.runs,
+            undecided=self.undecided,
+            interrupted=self.interrupted,
+            broken=broken,
+            file=file,
+            seen=seen,
+            whole=whole,
+        )
+
+
+def _text(document: Document) -> bytes:
+    text: str = yaml.dump(document, Dumper=_DUMPER, sort_keys=False, width=100)
+    return text.encode()

@@ -1,0 +1,88 @@
+"""What an exploration runs on: the road of every other run, for one backend and one deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.model.results import Display, SuiteResult
+from harness.model.scenario import Scenario
+from harness.run import Asked, run
+from harness.running.compiling import compile_chosen
+from harness.running.ground import Ground, ground_of
+from harness.running.selection import Choice, choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnNodes:
+    """Schedules against real nodes."""
+
+    ground: Ground
+    backend: str
+    deployment: Path | None
+    settings: tuple[str, ...]
+    engine: str | None
+    seed: int
+    jobs: int
+    out: Path
+    """The folder for the results of runs."""
+    display: Display
+
+    def why_not(self, file: Path) -> str | None:
+        try:
+            plans = compile_chosen(choose(self._choice([file])), seed=0, ground=self.ground)
+        except UsageError as problem:
+            return str(problem)
+        return next((plan.skip for plan in plans if plan.skip), None)
+
+    def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult:
+        asked = Asked(
+            choice=self._choice(files, repeat),
+            name="explore",
+            backend=self.backend,
+            seed=self.seed,
+            jobs=self.jobs,
+            out=self.out,
+        )
+        return run(asked, self.display, warn=lambda _: None)
+
+    def _choice(self, files: Sequence[Path], repeat: int = 1) -> Choice:
+        return Choice(
+            files=tuple(files),
+            settings=self.settings,
+            deployments=(self.deployment,) if self.deployment else (),
+            engines=(self.engine,) if self.engine else (),
+            repeat=repeat,
+        )
+
+
+def on_nodes(
+    scenario: Scenario,
+    *,
+    backend: str,
+    deployment: Path | None,
+    settings: tuple[str, ...],
+    engine: str | None,
+    seed: int,
+    jobs: int | None,
+    out: Path,
+    display: Display,
+) -> OnNodes:
+    """
+    Raises:
+        EnvironmentFailure: the backend cannot work here.
+    """
+    ground = ground_of(backend, [scenario])
+    return OnNodes(
+        ground=ground,
+        backend=backend,
+        deployment=deployment,
+        settings=settings,
+        engine=engine,
+        seed=seed,
+        jobs=jobs or max(1, ground.machine.cpus),
+        out=out,
+        display=display,
+    )

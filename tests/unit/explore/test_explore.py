@@ -1,0 +1,280 @@
+"""Random schedules of faults, and the smallest that breaks a promise."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.errors import ExitStatus, UsageError
+from harness.explore.draw import ALWAYS, FAULTS_AT_MOST, Document, Space, draw, single_faults
+from harness.explore.exploring import TRIES, Found, Request, explore
+from harness.explore.promises import NEVER, expectations
+from harness.explore.shrink import smaller
+from harness.model.results import ScenarioResult, SuiteResult
+from harness.model.words import TopologyKind, Verdict
+from harness.running.vocabulary import shipped
+from tests.builders_results import result, suite
+
+SPACE = Space(
+    kind="sentinel",
+    own_deployment=False,
+    shards=1,
+    expect=expectations((), shipped().findings),
+    vocabulary=shipped(),
+    targets={
+        "kill": ("primary",),
+        "pause": ("primary", "replica"),
+        "isolate": ("primary",),
+        "slow": ("replica",),
+    },
+    settings=("topology.down_after", "topology.redis.appendonly", "client.wait_replicas"),
+)
+
+
+def _read(file: Path) -> Document:
+    found: Document = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return found
+
+
+def drawn(seed: int, space: Space = SPACE) -> Document:
+    return draw(space, random.Random(seed), "one")
+
+
+def kinds(document: Document) -> list[str]:
+    return [list(fault)[1] for fault in document["faults"]]
+
+
+def test_a_seed_repeats_a_draw() -> None:
+    """And another one draws something else."""
+    assert drawn(1) == drawn(1)
+    assert len({str(drawn(seed)) for seed in range(20)}) == 20
+
+
+def test_a_draw_is_made_of_what_is_declared() -> None:
+    """Faults that fit, their targets and options, behaviours that exist; in the order of time."""
+    for seed in range(200):
+        document = drawn(seed)
+        assert 1 <= len(document["faults"]) <= FAULTS_AT_MOST
+        assert ALWAYS.items() <= document["workload"]["mix"].items()
+        assert document["workload"]["mix"].keys() <= shipped().behaviours.keys()
+        for fault, kind in zip(document["faults"], kinds(document), strict=True):
+            assert fault[kind] in SPACE.targets[kind]
+            options = {one.name for one in shipped().faults[kind].options}
+            assert set(fault) - {"after", "for", kind} <= options
+        starts = [int(fault["after"].removesuffix("ms")) for fault in document["faults"]]
+        assert starts == sorted(starts)
+
+
+def test_what_has_no_values_to_choose_from_is_not_drawn() -> None:
+    """A fault that must be told some text, and an option that takes it."""
+    tried = {kind for kind, _, _ in single_faults(SPACE)}
+    assert "kill" in tried
+    assert "config set" not in tried
+    options = {
+        option for kind, _, one in single_faults(SPACE) if kind == "restart" for option in one["faults"][0]
+    }
+    assert "data" in options
+    assert not options & {"redis", "engine"}
+
+
+def test_what_lasts_is_healed_in_the_run() -> None:
+    """A node that stays away to the end would explain anything."""
+    for fault in (one for seed in range(50) for one in drawn(seed)["faults"]):
+        assert "for" in fault
+
+
+def test_draws_leave_out_whole_kinds() -> None:
+    """With everything in every run, one fault would always hide the other."""
+    seen = [frozenset(kinds(drawn(seed))) for seed in range(300)]
+    assert {frozenset({"kill"}), frozenset({"pause"}), frozenset({"isolate"})} <= set(seen)
+    assert any(len(some) > 2 for some in seen)
+
+
+def test_somebodys_own_settings_stay() -> None:
+    """Only faults and traffic are drawn then."""
+    own = replace(SPACE, own_deployment=True, settings=())
+    assert all(drawn(seed, own)["deployment"] == {"topology": {"kind": "sentinel"}} for seed in range(20))
+
+
+def test_settings_that_the_topology_has_are_drawn() -> None:
+    """Each in some runs only, with one of its values."""
+    seen = [drawn(seed)["deployment"] for seed in range(100)]
+    assert {one["topology"].get("down_after") for one in seen} == {None, "1200ms", "2s"}
+    assert {one.get("client", {}).get("wait_replicas") for one in seen} == {None, "0", "1"}
+    assert {one["topology"].get("redis", {}).get("appendonly") for one in seen} == {None, "yes", "no"}
+    assert not any("replicas" in one["topology"] for one in seen)
+
+
+def test_smaller_schedules_leave_out_one_thing() -> None:
+    """Never the last fault, the kind of the topology, or what every run needs."""
+    document = next(
+        one
+        for seed in range(99)
+        if len((one := drawn(seed))["faults"]) == 3 and one["deployment"].get("client")
+    )
+    found = list(smaller(document))
+    assert [len(one["faults"]) for one in found[:4]] == [2, 2, 2, 3]
+    assert all(one != document for one in found)
+    for one in found:
+        assert one["faults"]
+        assert one["deployment"]["topology"]["kind"] == "sentinel"
+        assert ALWAYS.items() <= one["workload"]["mix"].items()
+    single = {**document, "faults": [{"after": "3000ms", "kill": "primary", "for": "2000ms"}]}
+    assert all(one["faults"] == single["faults"] for one in smaller(single))
+
+
+def test_what_is_expected_besides_wins() -> None:
+    """Whatever no fault excuses is expected always."""
+    found = expectations(("lost-write: 0", "over-budget: >= 0", "outage(write): < 5s"), shipped().findings)
+    assert (found["lost-write"], found["over-budget"], found["outage(write)"]) == ("0", ">= 0", "< 5s")
+    assert all(found[name] == "0" for name in NEVER if name != "over-budget")
+    assert found["stale-read"] == ">= 0"
+
+
+@pytest.mark.parametrize("text", ["lost-write", ": 0", "lost-write:", ""])
+def test_an_expectation_without_metric_or_bound_is_refused(text: str) -> None:
+    """By what was typed."""
+    with pytest.raises(UsageError, match="expected metric: bound"):
+        expectations((text,), {})
+
+
+def test_promises_that_no_fault_excuses_exist() -> None:
+    """A name that is no finding would be expected of nobody."""
+    assert set(NEVER) <= shipped().findings.keys()
+
+
+@dataclass
+class Scripted:
+    """Runs nothing: what a schedule comes to is said by the test."""
+
+    breaks: Callable[[Document], bool]
+    jobs: int = 2
+    verdict: Verdict = Verdict.PASS
+    """Of a run that breaks nothing."""
+    interrupted_after: int = 10**6
+    ran: list[Document] = field(default_factory=list)
+
+    def why_not(self, file: Path) -> str | None:
+        document = _read(file)
+        fits = all(
+            any(fault.get(kind) in some for kind, some in SPACE.targets.items())
+            for fault in document["faults"]
+        )
+        return None if fits else "it does not fit"
+
+    def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult:
+        results = [self._result(file) for file in files for _ in range(repeat)]
+        return replace(suite(*results), interrupted=len(self.ran) >= self.interrupted_after)
+
+    def _result(self, file: Path) -> ScenarioResult:
+        document = _read(file)
+        self.ran.append(document)
+        verdict = Verdict.FAIL if self.breaks(document) else self.verdict
+        return replace(result(verdict), file=str(file), name=document["name"])
+
+
+def explored(ground: Scripted, folder: Path, *, minutes: float = 1, seed: int = 3) -> tuple[Found, list[str]]:
+    told: list[str] = []
+    request = Request(
+        kind=TopologyKind.SENTINEL,
+        own_deployment=False,
+        shards=1,
+        minutes=minutes,
+        seed=seed,
+        vocabulary=shipped(),
+    )
+    return explore(request, ground, folder, told.append), told
+
+
+def needs(*wanted: str) -> Callable[[Document], bool]:
+    return lambda document: set(wanted) <= set(kinds(document))
+
+
+def test_the_smallest_schedule_that_breaks_is_written(tmp_path: Path) -> None:
+    """Two faults are needed; everything else is left out."""
+    found, told = explored(Scripted(needs("kill", "isolate")), tmp_path)
+    assert found.broken is not None
+    assert found.file is not None
+    smallest = _read(found.file)
+    assert sorted(kinds(smallest)) == ["isolate", "kill"]
+    assert smallest["deployment"] == {"topology": {"kind": "sentinel"}}
+    assert smallest["workload"]["mix"] == ALWAYS
+    assert found.seen == (TRIES, TRIES)
+    assert found.whole
+    assert "broke a promise" in "\n".join(told)
+
+
+def test_a_schedule_that_breaks_now_and_then_is_made_smaller_too(tmp_path: Path) -> None:
+    """One of a few runs is enough."""
+    count = iter(range(10**6))
+    broken = needs("kill")
+    found, _ = explored(Scripted(lambda document: broken(document) and next(count) % TRIES == 0), tmp_path)
+    assert found.file is not None
+    assert kinds(_read(found.file)) == ["kill"]
+    assert found.seen == (1, TRIES)
+
+
+def test_an_exploration_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    """Nothing broke, and how many runs that was."""
+    found, _ = explored(Scripted(lambda _: False), tmp_path, minutes=0.005)
+    assert found.broken is None
+    assert found.runs > 0
+    assert found.undecided == 0
+
+
+def test_runs_that_decide_nothing_are_counted(tmp_path: Path) -> None:
+    """They are no success."""
+    found, _ = explored(Scripted(lambda _: False, verdict=Verdict.INCONCLUSIVE), tmp_path, minutes=0.005)
+    assert found.undecided == found.runs > 0
+
+
+def test_an_interruption_ends_it_and_keeps_what_was_found(tmp_path: Path) -> None:
+    """While nothing is broken, and while a schedule is made smaller."""
+    found, _ = explored(Scripted(lambda _: False, interrupted_after=4), tmp_path / "a")
+    assert (found.interrupted, found.runs, found.broken) == (True, 4, None)
+    found, _ = explored(Scripted(lambda _: True, interrupted_after=6), tmp_path / "b")
+    assert (found.interrupted, found.whole) == (True, False)
+    assert found.file is not None
+    assert found.file.exists()
+
+
+def test_a_topology_that_no_fault_fits_is_refused(tmp_path: Path) -> None:
+    """By the last reason."""
+
+    class Nothing(Scripted):
+        def why_not(self, file: Path) -> str | None:
+            return f"{file.name} does not fit" if _read(file)["faults"] else None
+
+    with pytest.raises(UsageError, match=r"no fault can be run here: tried.yaml does not fit"):
+        explored(Nothing(lambda _: False), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (Found(folder=Path("x"), runs=9, undecided=0), ExitStatus.PASSED),
+        (Found(folder=Path("x"), runs=9, undecided=8), ExitStatus.PASSED),
+        (Found(folder=Path("x"), runs=9, undecided=9), ExitStatus.INCONCLUSIVE),
+        (Found(folder=Path("x"), runs=9, undecided=0, interrupted=True), ExitStatus.INTERRUPTED),
+        (Found(folder=Path("x"), runs=9, undecided=0, broken=result()), ExitStatus.FAILED),
+    ],
+)
+def test_the_exit_status_says_what_came_of_it(found: Found, expected: ExitStatus) -> None:
+    """A broken promise before everything else."""
+    assert found.status is expected
+
+
+def test_an_expectation_that_no_run_decides_is_refused_first(tmp_path: Path) -> None:
+    """By its own reason, not by that of a fault."""
+
+    class Undecidable(Scripted):
+        def why_not(self, file: Path) -> str | None:
+            return "expect.outage(x): unknown metric"
+
+    with pytest.raises(UsageError, match=r"explore sentinel: expect\.outage\(x\): unknown metric"):
+        explored(Undecidable(lambda _: False), tmp_path)
