@@ -242,6 +242,8 @@ class Scenario:
     expect: tuple[Expectation, ...] = ()
     exclusive: bool = False
     """Measures short times: runs alone."""
+    misfit: str = ""
+    """Why it cannot run on the engine that was asked for; empty: nothing speaks against it."""
 
     def faults_with(self, *traits: Trait) -> dict[int, FaultStep]:
         """The faults that have any of these traits, by number."""

@@ -51,7 +51,7 @@ def compile(  # noqa: A001 - the stage's own word
         bounds=tuple(_bound(expectation, scenario, inventory) for expectation in scenario.expect),
         longest_client_wait_s=wait_s,
         expected_s=expected_s(scenario, inventory),
-        skip=_deployment_misfit(scenario, inventory, findings),
+        skip=scenario.misfit or _deployment_misfit(scenario, inventory, findings),
     )
     if plan.skip is not None:
         return plan

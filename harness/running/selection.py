@@ -39,7 +39,7 @@ class Variation:
     """`path=value`, one for each setting that takes several values."""
 
     def settings(self) -> tuple[str, ...]:
-        engine = (f"deployment.engine={self.engine}",) if self.engine else ()
+        engine = (_engine_setting(self.engine),) if self.engine else ()
         return (*self.varied, *engine)
 
     def options(self) -> tuple[str, ...]:
@@ -48,6 +48,10 @@ class Variation:
         words += ["--engine", self.engine] if self.engine else []
         words += ["--deployment", str(self.deployment)] if self.deployment else []
         return tuple(words)
+
+
+def _engine_setting(engine: str) -> str:
+    return f"deployment.engine={engine}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +165,16 @@ def _matches(path: Path, root: Path, pattern: str) -> bool:
 
 
 def load(
-    files: Sequence[Path], *, suite: str | None, overrides: Sequence[str], deployment: Path | None
+    files: Sequence[Path],
+    *,
+    suite: str | None,
+    overrides: Sequence[str],
+    deployment: Path | None,
+    engine: str | None = None,
 ) -> list[Scenario]:
     """Read the files; with `suite`, keep those that carry its tag (`all` keeps everything).
+
+    What is sound, but not on the `engine` that was asked for, is kept with the reason.
 
     Raises:
         UsageError: every problem of every file, one a line.
@@ -174,7 +185,9 @@ def load(
         try:
             scenarios.append(reading.load(path, vocabulary, overrides=overrides, deployment=deployment))
         except UsageError as problem:
-            if not _is_of_another_suite(path, suite):
+            if misfit := _for_another_engine(path, overrides, deployment, engine, problem):
+                scenarios.append(misfit)
+            elif not _is_of_another_suite(path, suite):
                 problems.append(str(problem))
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))  # a deployment is read with each scenario
@@ -184,6 +197,27 @@ def load(
     if not kept:
         raise UsageError(f"--suite {suite!r}: no scenario has this tag; expected one of {', '.join(SUITES)}")
     return kept
+
+
+def _for_another_engine(
+    path: Path, overrides: Sequence[str], deployment: Path | None, engine: str | None, problem: UsageError
+) -> Scenario | None:
+    """The scenario as it is without the engine that was asked for, with the reason why it does not fit that
+    one; None: none was asked for, or something else is wrong with it."""
+    if engine is None:
+        return None
+    asked = _engine_setting(engine)
+    others = [one for one in overrides if one != asked]
+    try:
+        found = reading.load(path, shipped(), overrides=others, deployment=deployment)
+    except UsageError:
+        return None
+    reason = str(problem).splitlines()[0].rpartition(": deployment.")[2]
+    return replace(
+        found,
+        deployment=replace(found.deployment, engine=engine),
+        misfit=f"not on {engine}: deployment.{reason}",
+    )
 
 
 def _is_of_another_suite(path: Path, suite: str | None) -> bool:
@@ -205,7 +239,13 @@ def choose(choice: Choice) -> list[Chosen]:
     """
 
     def read(variation: Variation, settings: Sequence[str]) -> list[Scenario]:
-        return load(choice.files, suite=choice.suite, overrides=settings, deployment=variation.deployment)
+        return load(
+            choice.files,
+            suite=choice.suite,
+            overrides=settings,
+            deployment=variation.deployment,
+            engine=variation.engine,
+        )
 
     place = {str(file): n for n, file in enumerate(choice.files)}
     return sorted(_varied(choice, read), key=lambda one: place[one.scenario.file])

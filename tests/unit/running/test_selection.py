@@ -139,6 +139,27 @@ def test_scenario_of_another_suite_does_not_spoil_what_is_changed_in_this_one(tm
         selection.load([core, other], suite="catalogue", overrides=on_redis, deployment=None)
 
 
+def test_scenario_that_is_not_for_the_engine_asked_for_is_skipped(tmp_path: Path) -> None:
+    """With the reason; what no engine takes stays an error."""
+    file = write(tmp_path / "mine.yaml", "mine")
+    valkey_only = "topology: {kind: single, redis: {shutdown-on-sigterm: failover}}"
+    file.write_text(file.read_text().replace("topology: {kind: single}", valkey_only))
+    (found,) = selection.choose(selection.Choice(files=(file,), engines=("redis-7.0",)))
+    assert found.scenario.deployment.engine == "redis-7.0"
+    assert found.scenario.misfit.startswith(
+        "not on redis-7.0: deployment.topology.redis.shutdown-on-sigterm: expected one of"
+    )
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
+    ground = Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said="")
+    (plan,) = compile_chosen([found], seed=1, ground=ground)
+    assert plan.skip == found.scenario.misfit
+    (other,) = selection.choose(selection.Choice(files=(file,), engines=("valkey-9.1",)))
+    assert other.scenario.misfit == ""
+    file.write_text(file.read_text().replace("shutdown-on-sigterm: failover", "maxmemory: lots"))
+    with pytest.raises(UsageError, match="maxmemory"):
+        selection.choose(selection.Choice(files=(file,), engines=("redis-7.0",)))
+
+
 def test_shipped_suites_are_never_empty() -> None:
     """Each of the three has scenarios, and smoke is part of core."""
     files = selection.scenario_files(None)
