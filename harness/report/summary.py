@@ -12,7 +12,7 @@ from harness.model.judgement import INFINITE, FailoverStep, Interval, Judgement,
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.words import logged_out_at_most
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SHORTEST_OUTAGE_S = 0.1
 
 

@@ -78,7 +78,7 @@ def test_red_result_is_readable_in_the_log_alone(suite: Path, ran: subprocess.Co
 def test_summary_has_what_a_pipeline_decides_on(suite: Path) -> None:
     """Every member of summary.json that the documents explain, with the numbers of this run."""
     whole = summary(suite)
-    assert {"schema_version": 1, "verdict": "FAIL", "exit_code": 1}.items() <= whole.items()
+    assert {"schema_version": 2, "verdict": "FAIL", "exit_code": 1}.items() <= whole.items()
     red = red_of(suite)
     assert red["file"] == "mine/lost.yaml"
     assert (red["shows"], red["topology"], red["backend"]) == ("promise", "single", "process")
