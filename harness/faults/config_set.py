@@ -1,6 +1,7 @@
 """`config set`: somebody changes a setting of a node that runs, as operators and scripts do.
 
-Only settings that a deployment may have too: none that starts a program, loads a module or names a file. The
+Only settings that a deployment may have too: none that starts a program, loads a module or names a file, and
+no password either: the proof says what was there before, which may be the password of somebody's project. The
 configuration file stays as it is, so a restart undoes it (unless a sentinel made the node write its file
 anew).
 
@@ -14,6 +15,7 @@ from functools import partial
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
+from harness.model.directive_table import CREDENTIALS, SECRET
 from harness.model.directives import Directive, Malformed, not_carried_out, parsed
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
@@ -36,9 +38,15 @@ class ConfigSet:
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
         try:
-            reason = not_carried_out(_directive(step))
+            directive = _directive(step)
         except Malformed as problem:
             return f"{step.options.get('directive')}: {problem}"
+        if directive.name in CREDENTIALS | SECRET:
+            return (
+                f"{directive.name}: reports would say the password that was there, "
+                "and the kit could no longer log in to undo it"
+            )
+        reason = not_carried_out(directive)
         if reason is not None:
             return f"{step.options.get('directive')}: {reason.why}"
         return targets.fits(step, plan)
