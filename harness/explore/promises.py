@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from harness.errors import UsageError
 from harness.model.finding_kind import Measure
 
+_SHOWN = 100
+"""Of what somebody typed; a whole file may have come with it."""
 NEVER = (
     "over-budget",
     "unexplained",
@@ -30,6 +32,6 @@ def expectations(given: Iterable[str], findings: Mapping[str, Measure]) -> dict[
     for text in given:
         metric, colon, bound = text.partition(":")
         if not colon or not metric.strip() or not bound.strip():
-            raise UsageError(f"--expect {text!r}: expected metric: bound, such as 'lost-write: 0'")
+            raise UsageError(f"--expect {text[:_SHOWN]!r}: expected metric: bound, such as 'lost-write: 0'")
         allowed[metric.strip()] = bound.strip()
     return allowed

@@ -38,6 +38,8 @@ _LONGEST_US = 120_000_000
 _STALL_S = 10.0
 _LEAST_S = 0.2
 _KEEPING_PER_S = 500
+_VALUE_MOST_BYTES = 64_000_000
+"""The kit holds some of them at a time, and a node refuses one of more than 512 MB."""
 _WITHOUT_END = 1_000_000_000
 """Keys that keep a node full are others than those that filled it."""
 
@@ -126,6 +128,8 @@ class Fill:
 
 
 def _why_never_full(step: FaultStep, node: NodePlan) -> str | None:
+    if not 1 <= int(step.options.get("value", 1024)) <= _VALUE_MOST_BYTES:
+        return f"value: expected 1 B to {_VALUE_MOST_BYTES / 1e6:.0f} MB, found {step.options['value']} B"
     limited = node.setting("maxmemory", "unknown" if node.purpose is NodePurpose.CACHE else "0") != "0"
     if limited or step.options.get("bytes"):
         return None

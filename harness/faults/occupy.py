@@ -32,6 +32,8 @@ WAITED_LEAST_S = 0.02
 _FOR_S = 3.0
 _LEAST_S = 0.2
 _ANSWERS_AGAIN_S = 30.0
+_KEYS_MOST = 10_000_000
+"""About a gigabyte; more could take all the memory of the machine."""
 _LOOKS = 50
 _LOOK_EVERY_S = 0.01
 _SMALL_BYTES = 8
@@ -77,6 +79,8 @@ class Occupy:
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
         if step.options.get("keys") and (step.options.get("with") != "keys" or plan.inventory.clustered):
             return "keys: only for `with: keys`, and not in a cluster"
+        if int(step.options.get("keys", 0)) > _KEYS_MOST:
+            return f"keys: expected at most {_KEYS_MOST}, found {step.options['keys']}"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:

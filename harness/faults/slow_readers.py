@@ -22,6 +22,8 @@ from harness.redis_wire import clients
 from harness.redis_wire.blocking import Connection
 
 READERS_MOST = 100
+_MOST_BYTES = 1_000_000_000
+"""Buffers know no limit, `maxmemory` neither: more could take all the memory of the machine."""
 _ONE_REPLY_BYTES = 256 * 1024
 _WITHIN_S = 10.0
 _KERNEL_BYTES = 4 * 1024 * 1024
@@ -43,8 +45,12 @@ class SlowReaders:
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
-        if not 1 <= int(step.options.get("readers", 5)) <= READERS_MOST:
-            return f"readers: expected 1 to {READERS_MOST}, found {step.options['readers']}"
+        readers, wanted = int(step.options.get("readers", 5)), int(step.options.get("bytes", 10_000_000))
+        if not 1 <= readers <= READERS_MOST:
+            return f"readers: expected 1 to {READERS_MOST}, found {readers}"
+        if readers * wanted > _MOST_BYTES:
+            most, found = (f"{many / 1e6:.0f} MB" for many in (_MOST_BYTES, readers * wanted))
+            return f"bytes: expected at most {most} for all readers together, found {found}"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:

@@ -77,7 +77,7 @@ def _at(value: object, path: str) -> object:
     for word in path.split("."):
         if isinstance(value, Mapping):
             value = value.get(word)
-        elif isinstance(value, list) and word.isdigit() and int(word) < len(value):
+        elif isinstance(value, list) and word.isdecimal() and int(word) < len(value):
             value = value[int(word)]
         else:
             return None

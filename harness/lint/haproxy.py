@@ -48,7 +48,8 @@ class Server:
         """How long it is still UP after it has changed: interval times failed checks."""
         inter, fall = self.after("inter"), self.after("fall") or ""
         between_s = seconds(inter) if inter else None
-        return (_INTER_S if between_s is None else between_s) * (int(fall) if fall.isdecimal() else _FALL)
+        counted = re.fullmatch(r"\d{1,15}", fall)
+        return (_INTER_S if between_s is None else between_s) * (int(fall) if counted else _FALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ def read_haproxy(text: str) -> tuple[Section, ...]:
 
 def seconds(text: str) -> float | None:
     """A time as HAProxy writes it: milliseconds where no unit is given. None: a variable, or no time."""
-    found = re.fullmatch(r"(\d+)(us|ms|s|m|h|d|)", text)
+    found = re.fullmatch(r"(\d{1,15})(us|ms|s|m|h|d|)", text)
     return int(found[1]) * _UNITS_S[found[2]] if found else None
 
 

@@ -54,8 +54,9 @@ _SAFE = "[^\\s\\x00-\\x1f\\x7f]"
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
-        raise Unreadable(f"it is no regular expression: {error}") from error
+    except (re.error, OverflowError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else error
+        raise Unreadable(f"it is no regular expression: {why}") from error
     if not text:
         raise Unreadable("")
     return text

@@ -136,11 +136,13 @@ def test_what_is_expected_besides_wins() -> None:
     assert found["stale-read"] == ">= 0"
 
 
-@pytest.mark.parametrize("text", ["lost-write", ": 0", "lost-write:", ""])
+@pytest.mark.parametrize("text", ["lost-write", ": 0", "lost-write:", "", "[" * 20_000])
 def test_an_expectation_without_metric_or_bound_is_refused(text: str) -> None:
-    """By what was typed."""
-    with pytest.raises(UsageError, match="expected metric: bound"):
+    """By what was typed, or its beginning."""
+    with pytest.raises(UsageError, match="expected metric: bound") as refused:
         expectations((text,), {})
+    assert text[:100] in str(refused.value)
+    assert len(str(refused.value)) < 250
 
 
 def test_promises_that_no_fault_excuses_exist() -> None:

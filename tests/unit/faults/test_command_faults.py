@@ -94,11 +94,36 @@ def test_config_set_leaves_a_dead_node_alone(world: FakeWorld) -> None:
         ({"directive": "loadmodule", "value": "/tmp/x.so"}, "loadmodule"),
         ({"directive": "maxmemry", "value": "1"}, "did you mean 'maxmemory'"),
         ({"directive": "maxmemory", "value": "1\nloadmodule /tmp/x.so"}, "maxmemory"),
+        ({"directive": "requirepass", "value": "new"}, "would say the password"),
+        ({"directive": "masterauth", "value": "new"}, "would say the password"),
+        ({"directive": "PrimaryAuth", "value": "new"}, "would say the password"),
     ],
 )
 def test_config_set_takes_only_what_a_deployment_may_say(options: dict[str, str], reason: str) -> None:
-    """Nothing that starts a program, names a file or smuggles a second line in."""
+    """Nothing that starts a program, names a file, smuggles a second line in or has a password in its proof."""
     assert reason in str(FAULTS["config set"].fits(step("config set", options=options), make_plan(), MACHINE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "too_much", "reason"),
+    [
+        (
+            "slow readers",
+            {"readers": 10, "bytes": 100_000_000},
+            {"bytes": 200_000_001},
+            "at most 1000 MB for all readers together, found 1000 MB",
+        ),
+        ("occupy", {"with": "keys", "keys": 10_000_000}, {"with": "keys", "keys": 10_000_001}, "10000000"),
+        ("fill", {"bytes": 1, "value": 64_000_000}, {"bytes": 1, "value": 64_000_001}, "1 B to 64 MB"),
+        ("fill", {"bytes": 1, "value": 1}, {"bytes": 1, "value": 0}, "1 B to 64 MB"),
+    ],
+)
+def test_no_fault_asks_for_all_the_memory_of_the_machine(
+    kind: str, most: dict[str, Any], too_much: dict[str, Any], reason: str
+) -> None:
+    """What `maxmemory` does not limit has a limit of the kit's own."""
+    assert FAULTS[kind].fits(step(kind, options=most), make_plan(), MACHINE) is None
+    assert reason in str(FAULTS[kind].fits(step(kind, options=too_much), make_plan(), MACHINE))
 
 
 # --- clients

@@ -79,6 +79,8 @@ def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
         ("status: [302, 303]", "status: [302, 999]", "expected a status such as 200, found '999'"),
         ("json: user.name", "json: user.name, text: x", "expected one of json, text, header, found 2"),
         ('text: \'name="csrf" value="(.+?)"\'', "text: '('", "it is no regular expression: missing )"),
+        ('text: \'name="csrf" value="(.+?)"\'', "text: '(a{99999999999})'", "it is no regular expression: the rep"),
+        ('text: \'name="csrf" value="(.+?)"\'', f"text: '{'(' * 1900}{')' * 1900}'", "nested too deep"),
         ("redirect: /login}", "equals: x}", "equals: expected 'json' beside it"),
         ("redirect: /login}", "}", "expected at least one of status, redirect, text, json"),
         ("  read: {", "  reed: {", "unknown name 'reed'; did you mean 'read'?"),

@@ -131,6 +131,14 @@ backend readers
     assert found({"haproxy.cfg": text.replace("role:slave", "role:master")})
 
 
+@pytest.mark.parametrize("digits", [5, 20, 6000])
+def test_numbers_without_end_are_no_bug_of_the_kit(digits: int) -> None:
+    """Python reads no number of more than 4300 digits; HAProxy refuses much shorter ones."""
+    text = "backend b\n mode tcp\n option tcp-check\n tcp-check expect string role:master\n"
+    for option in ("inter", "fall"):
+        found({"haproxy.cfg": f"{text} server r1 10.0.0.1:6379 check {option} {'9' * digits}\n"})
+
+
 def test_shipped_scenarios_have_only_what_they_mean_to_show() -> None:
     """A promise is made with settings that no rule warns of as an error."""
     files = [path for path in scenario_files(None) if "shows: promise" in path.read_text(encoding="utf-8")]
