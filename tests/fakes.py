@@ -58,6 +58,8 @@ class FakeNode:
         self.offset = 1000
         self.replica_offsets: dict[str, int] = {}
         self.loaded_from_disk = 0
+        self.serves_others_while_flushing = False
+        """A flush without ASYNC ends when others have written, as in Redis 8."""
         self.deaf_to: set[str] = set()
         """Commands that are answered with OK and not carried out."""
         self.refuses: dict[str, str] = {}
@@ -201,12 +203,16 @@ class FakeNode:
         return f":{self.keys.get(database, 0)}\r\n".encode()
 
     def _flushdb(self, words: list[str], database: int) -> bytes:
-        self.keys[database] = 0
+        self.keys[database] = self._written_while_flushing(words)
         return b"+OK\r\n"
 
     def _flushall(self, words: list[str], database: int) -> bytes:
-        self.keys = {}
+        written = self._written_while_flushing(words)
+        self.keys = {database: written} if written else {}
         return b"+OK\r\n"
+
+    def _written_while_flushing(self, words: list[str]) -> int:
+        return 10 if self.serves_others_while_flushing and words != ["ASYNC"] else 0
 
     def _set(self, words: list[str], database: int) -> bytes:
         size = len(words[0]) + len(words[1])

@@ -903,6 +903,16 @@ def test_flush_that_leaves_keys_has_no_effect(worlds: Worlds) -> None:
         inject(world, "flush", "sessions")
 
 
+def test_flush_lets_nobody_write_before_the_count(worlds: Worlds) -> None:
+    """Without ASYNC, Redis 8 serves others between the flush and the command after it."""
+    world = worlds(make_plan(TopologyKind.SINGLE))
+    node = world.topology.nodes["redis-1"]
+    node.serves_others_while_flushing = True
+    for scope in ("database", "all"):
+        node.keys = {0: 10}
+        assert "10 keys -> 0" in inject(world, "flush", "sessions", options={"scope": scope}).proof
+
+
 def test_flush_of_nothing_has_no_effect(worlds: Worlds) -> None:
     """An empty database cannot be lost."""
     world = worlds(make_plan(TopologyKind.SPLIT))
