@@ -109,7 +109,8 @@ def with_command(
         known = {**variables(topology), **control.variables()}
         added = mapped(environment, known)
         words = [filled(word, known) for word in command]
-        _say(f"with: {topology.engine} ({ground.said}), {len(plan.nodes)} nodes, files in {directory}")
+        nodes = "node" if len(plan.nodes) == 1 else "nodes"
+        _say(f"with: {topology.engine} ({ground.said}), {len(plan.nodes)} {nodes}, files in {directory}")
         for line in _partitions(topology, ground.machine, join):
             _say(f"with: {line}")
         with Command(words, inherited(os.environ) | known | added) as started:

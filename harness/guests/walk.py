@@ -144,7 +144,7 @@ async def walk_through(
             await _end(walker, name)
     missing = [name for name in BEHAVIOURS if name not in guest.recipes]
     if missing:
-        walker.walk.notes.append(f"it says nothing of {', '.join(missing)}: no workload may have these")
+        walker.walk.notes.append(f"not in this file, so in no workload with this guest: {', '.join(missing)}")
     return walker.walk
 
 
