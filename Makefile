@@ -21,7 +21,7 @@ RUN_OPTIONS = --backend $(BACKEND) $(if $(strip $(SCENARIO)),$(call given,SCENAR
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
@@ -32,7 +32,8 @@ chaos-test: setup ## Run the scenarios against real Redis topologies and report 
 	@$(KIT) run $(RUN_OPTIONS)
 
 .PHONY: repro
-repro: setup ## Bring a bug from an issue tracker to this machine: BUG=redis-12570
+repro: setup ## Bring a bug from an issue tracker to this machine: BUG=redis-12762
+	@$(if $(strip $(value BUG)),,echo "repro: name a report: BUG=redis-12762; 'make list' shows which there are" >&2; exit 2)
 	@$(KIT) run --bug $(call quoted,BUG) --backend $(BACKEND) $(call each,ENGINE,--engine) $(call given,SEED,--seed) \
 		$(call given,OUT,--out)
 

@@ -284,7 +284,7 @@ def _naming(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="REPORT",
-        help="the scenarios that show a report from an issue tracker, such as redis-12570; may be repeated",
+        help="the scenarios that show a report from an issue tracker, such as redis-12762; may be repeated",
     )
 
 

@@ -223,7 +223,7 @@ class Scenario:
     advice: str
     """The setting that governs the outcome, and what to change."""
     bugs: tuple[str, ...] = ()
-    """Reports of what it shows, as `redis/redis#12570`."""
+    """Reports of what it shows, as `redis/redis#12762`."""
     engines: str = ""
     """On which engines it happens, and which one mended it first, for people."""
     prevented_by: str = ""

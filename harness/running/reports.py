@@ -1,6 +1,6 @@
 """Reports of bugs, and the shipped scenarios that bring them onto this machine.
 
-A scenario names its reports as `redis/redis#12570`. People remember less, so `redis-12570`, `redis#12570`
+A scenario names its reports as `redis/redis#12762`. People remember less, so `redis-12762`, `redis#12762`
 and the address of the page find it too.
 """
 
@@ -49,7 +49,7 @@ def scenarios_of(asked: str) -> list[Path]:
 
 
 def short_names(scenario: Scenario) -> list[str]:
-    """How people ask for its reports: `redis-12570`."""
+    """How people ask for its reports: `redis-12762`."""
     return [next(_names(report)) for report in scenario.bugs]
 
 

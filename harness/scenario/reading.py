@@ -50,7 +50,7 @@ def scenario_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
             key="bug",
             attribute="bugs",
             reader=Many(REPORT),
-            help="reports of what it shows, such as [redis/redis#12570]; `run --bug redis-12570` runs it",
+            help="reports of what it shows, such as [redis/redis#12762]; `run --bug redis-12762` runs it",
         ),
         Field(key="engines", reader=TEXT, help="on which engines it happens, and which one mended it first"),
         Field(

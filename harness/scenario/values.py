@@ -333,7 +333,7 @@ def _report(text: str) -> str:
 
 
 REPORT = One(
-    "a report such as redis/redis#12570",
+    "a report such as redis/redis#12762",
     _report,
     {"type": "string", "pattern": r"^[\w.-]+/[\w.-]+#\d+$"},
 )

@@ -7,6 +7,7 @@ its lines in a document fails.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 import pytest
 import yaml
 
+from harness import scenario as reading
 from harness.checks.promises.table import FINDINGS
 from harness.cli.arguments import parser
 from harness.control.routes import ROUTES
@@ -28,6 +30,7 @@ from harness.model.words import BackendKind, Outcome, TopologyKind
 from harness.running import selection
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
+from harness.running.reports import short_names
 from harness.running.suite import folder_names
 from harness.running.vocabulary import shipped
 from harness.scenario import METRICS
@@ -82,6 +85,22 @@ def test_readme_tells_every_make_variable_and_no_other() -> None:
     assert printed
     assert {name for name in ticked(section_of(README, "Make")) if name.isupper()} >= printed
     assert told == printed
+
+
+@functools.cache
+def _reports() -> frozenset[str]:
+    files = selection.scenario_files(None)
+    return frozenset(name for file in files for name in short_names(reading.load(file, shipped())))
+
+
+@pytest.mark.parametrize(
+    "name", [*DOCUMENTS, "Makefile", "harness/cli/arguments.py", "harness/scenario/reading.py"]
+)
+def test_a_report_that_is_an_example_can_be_run(name: str) -> None:
+    """Who copies it gets a run, not an error."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    asked = re.findall(r"(?:\bBUG=|--bug |tracker, such as )`?([a-z][a-z-]*-\d+)", text)
+    assert set(asked) <= _reports()
 
 
 def _verbs() -> list[str]:
