@@ -50,6 +50,8 @@ class Asked:
     """The folder of a suite that the same command began, and that did not come to its end."""
     until_sure: float | None = None
     """Runs of a cell end as soon as it is sure whether at least this share of them is kept."""
+    second_runs: bool = True
+    """What decides nothing is run once more."""
 
 
 class NotWritten(EnvironmentFailure):
@@ -87,6 +89,7 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
             header=f"{ground.said} · seed {seed}",
             resume=asked.resume,
             finished=before.finished(plans) if before else {},
+            second_runs=asked.second_runs,
             enough=partial(sure_enough, asked.until_sure) if asked.until_sure else nothing_is_enough,
         ),
         display,

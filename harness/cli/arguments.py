@@ -205,7 +205,10 @@ def parser() -> argparse.ArgumentParser:
         "target", type=_path, help="single, sentinel, cluster, split, shared; or a deployment file"
     )
     exploring.add_argument(
-        "--minutes", type=_minutes, default=10.0, help="how long, finding the smallest included (default: 10)"
+        "--minutes",
+        type=_minutes,
+        default=10.0,
+        help="how long runs begin, also those for the smallest (default: 10)",
     )
     exploring.add_argument(
         "--expect",

@@ -44,7 +44,7 @@ def carry_out(options: argparse.Namespace) -> int:
         out=folder / "runs",
         display=terminal.display(sys.stdout),
     )
-    output.say(f"explore {options.target}: seed {request.seed}, at most {request.minutes:g} min")
+    output.say(f"explore {options.target}: seed {request.seed}, runs begin for {request.minutes:g} min")
     found = explore(request, nodes, folder, output.say)
     for line in said(found):
         output.say(line)

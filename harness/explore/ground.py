@@ -45,6 +45,7 @@ class OnNodes:
             seed=self.seed,
             jobs=self.jobs,
             out=self.out,
+            second_runs=False,  # another schedule says more, and time is limited
         )
         return run(asked, self.display, warn=lambda _: None)
 

@@ -72,6 +72,8 @@ class SuiteRequest:
     """Results that this suite has already."""
     enough: Callable[[Sequence[ScenarioResult]], str] = nothing_is_enough
     """From the results of a cell so far: why no more of its runs are needed; empty: they are."""
+    second_runs: bool = True
+    """What decides nothing is run once more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -186,7 +188,7 @@ class Suite:
         await asyncio.gather(*(worker() for _ in range(max(1, self._request.jobs))))
 
     async def _retry_inconclusive(self, results: dict[RunKey, ScenarioResult]) -> None:
-        for plan in self._request.plans:
+        for plan in self._request.plans if self._request.second_runs else ():
             first = results.get(plan.key)
             if first is None or first.verdict is not Verdict.INCONCLUSIVE or self._interrupts:
                 continue

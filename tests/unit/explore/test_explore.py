@@ -6,17 +6,22 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
 
 from harness.errors import ExitStatus, UsageError
+from harness.explore import ground as explore_ground
 from harness.explore.draw import ALWAYS, FAULTS_AT_MOST, Document, Space, draw, single_faults
 from harness.explore.exploring import TRIES, Found, Request, explore
 from harness.explore.promises import NEVER, expectations
 from harness.explore.shrink import smaller
 from harness.model.results import ScenarioResult, SuiteResult
-from harness.model.words import TopologyKind, Verdict
+from harness.model.seams import Machine
+from harness.model.words import BackendKind, TopologyKind, Verdict
+from harness.run import Asked
+from harness.running.ground import Ground
 from harness.running.vocabulary import shipped
 from tests.builders_results import result, suite
 
@@ -227,6 +232,26 @@ def test_an_exploration_ends_when_its_time_is_up(tmp_path: Path) -> None:
     assert found.broken is None
     assert found.runs > 0
     assert found.undecided == 0
+
+
+def test_nothing_runs_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What decided nothing would be run again after the time is up."""
+    asked: list[Asked] = []
+    monkeypatch.setattr(explore_ground, "run", lambda one, *_, **__: asked.append(one))
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
+    ground = explore_ground.OnNodes(
+        ground=Ground(backend=BackendKind.PROCESS, image=None, machine=machine, said=""),
+        backend="process",
+        deployment=None,
+        settings=(),
+        engine=None,
+        seed=1,
+        jobs=1,
+        out=tmp_path,
+        display=MagicMock(),
+    )
+    ground.run([tmp_path / "0001.yaml"], repeat=1)
+    assert [one.second_runs for one in asked] == [False]
 
 
 def test_runs_that_decide_nothing_are_counted(tmp_path: Path) -> None:

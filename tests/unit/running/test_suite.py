@@ -89,6 +89,7 @@ def run(
     module: str = "tests.scripted_run",
     resume: Path | None = None,
     enough: Callable[[Sequence[ScenarioResult]], str] = nothing_is_enough,
+    second_runs: bool = True,
 ) -> tuple[SuiteResult, Silence]:
     silence = Silence()
     request = SuiteRequest(
@@ -104,6 +105,7 @@ def run(
         resume=resume,
         finished=begun(resume).finished(plans) if resume else {},
         enough=enough,
+        second_runs=second_runs,
     )
     return run_suite(request, silence), silence
 
@@ -146,6 +148,13 @@ def test_inconclusive_is_tried_once_more(tmp_path: Path) -> None:
     assert told.results[0].wall_s < suite.results[0].wall_s < suite.wall_s
     folders = sorted(folder.name for folder in Path(suite.directory).iterdir() if folder.is_dir())
     assert folders == ["single-unsure-once", "single-unsure-once-second-run"]
+
+
+def test_inconclusive_stands_where_nobody_wants_a_second_run(tmp_path: Path) -> None:
+    """An exploration, whose time is limited, draws another schedule instead."""
+    suite, told = run(tmp_path, plan("unsure once"), second_runs=False)
+    assert (suite.exit_code, suite.results[0].times_run) == (3, 1)
+    assert not told.lines
 
 
 def test_start_that_never_came_is_not_waited_for_again(tmp_path: Path) -> None:
