@@ -141,6 +141,11 @@ wait: setup ## What WAIT on logouts and revocations costs and saves, five runs o
 	@.venv/bin/python -m lab.wait $(call given,REPEAT,--repeat) $(call given,OUT,--out) \
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: claims
+claims: setup ## What articles say about sessions on Redis, measured: docs/claims.md. Forty minutes
+	@.venv/bin/python -m lab.claims $(call given,ENGINE,--engine) $(call given,REPEAT,--repeat) \
+		$(call given,OUT,--out) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
+
 .PHONY: directives
 directives: .venv/.develop ## Ask the engines here for their directives, and write the kit's table of them anew
 	@.venv/bin/python -m lab.directives $(call given,ENGINE,--engine)

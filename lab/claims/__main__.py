@@ -1,0 +1,89 @@
+"""`python -m lab.claims`: run what decides each claim, several times, and write the page.
+
+Every check runs in a folder of its own below `--out`; the same command goes on there after it was
+interrupted. `--page` writes the page of the results that docs/claims.json has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness.model.results import ScenarioResult
+from harness.report.write import SUITE, read_suite
+from harness.safe_files import write_file
+from harness.version import kit_version
+from lab.claims.outcome import Checked, Record, measured_in
+from lab.claims.page import page
+from lab.claims.statements import Check, Statement, checks_of, read_statements, together
+from lab.rows import ROOT, RUNS
+
+RECORD = ROOT / "docs" / "claims.json"
+PAGE = ROOT / "docs" / "claims.md"
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    statements = read_statements()
+    if not given.page:
+        _write_record(_measured(given, statements))
+    record = msgspec.json.decode(RECORD.read_bytes(), type=Record)
+    write_file(PAGE, page(statements, record).encode())
+    print(f"{PAGE.relative_to(ROOT)}: {len(statements)} statements")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab.claims", description=__doc__)
+    parser.add_argument("--backend", choices=("docker", "process"), default="process")
+    parser.add_argument("--engine", default="redis-7.0")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each check")
+    parser.add_argument(
+        "--out", type=Path, default=RUNS / "claims", help="for the runs; goes on with what is there"
+    )
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page of docs/claims.json")
+    return parser
+
+
+def _measured(given: argparse.Namespace, statements: Sequence[Statement]) -> Record:
+    checks = tuple(checks_of(statements))
+    found: dict[tuple[str, ...], Checked] = {}
+    runs = together(checks)
+    for number, asked in enumerate(runs, 1):
+        print(f"--- {number} of {len(runs)}: {' '.join(asked.options)}", flush=True)
+        results = _results(given, asked, given.out / f"{number:02}")
+        for check in checks:
+            if asked.covers(check):
+                mine = tuple(measured_in(one, check) for one in results)
+                found[check.options] = Checked(options=check.options, runs=mine)
+    return Record(
+        measured_on=f"{datetime.now(UTC):%Y-%m-%d}", kit=kit_version(), checks=tuple(found.values())
+    )
+
+
+def _results(given: argparse.Namespace, asked: Check, out: Path) -> tuple[ScenarioResult, ...]:
+    before = (out / "latest").resolve()
+    resumed = ["--resume", str(before)] if (before / SUITE).exists() else []
+    command = [sys.executable, "-m", "harness", "run", *asked.options, "--engine", given.engine]
+    command += ["--backend", given.backend, "--repeat", str(given.repeat), "--seed", "1", "--out", str(out)]
+    subprocess.run([*command, *resumed], cwd=ROOT, check=False)
+    try:
+        return read_suite((out / "latest").resolve()).results
+    except (OSError, ValueError) as problem:
+        print(f"{out}: no results: {problem}", file=sys.stderr)
+        return ()
+
+
+def _write_record(record: Record) -> None:
+    encoded = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    write_file(RECORD, encoded + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
