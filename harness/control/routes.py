@@ -90,6 +90,10 @@ FAULT_BODY = "Fault"
 """One fault of a scenario's list, as an object or in one text."""
 
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a body may be that is no JSON, or JSON that is nested without end."""
+
+
 async def _inject(request: Request) -> Injected:
     wanted = _json(request.body)
     if isinstance(wanted, str):
@@ -104,7 +108,7 @@ async def _heal(request: Request) -> Healed:
     if request.body.strip():
         try:
             wanted = msgspec.json.decode(request.body, type=HealRequest)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        except _UNREADABLE as problem:
             raise UsageError(f'body: expected nothing or {{"fault": 1}}: {problem}') from problem
     return await request.live.heal(wanted.fault)
 
@@ -179,7 +183,7 @@ ROUTES = (
 def _json(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+    except _UNREADABLE as problem:
         raise UsageError(f'body: expected JSON such as {{"kill": "primary"}}: {problem}') from problem
 
 

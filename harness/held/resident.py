@@ -4,8 +4,9 @@
 `residence`. It ends when the topology is taken down, or when whoever keeps it is gone.
 
 What it says goes to control.log in the topology's folder: when each fault took effect, what nodes did.
-Trap: an earlier resident may have died with links cut. Nobody could heal those any more, so they are mended
-first.
+Trap: an earlier resident may have died while faults were in effect. Nobody could heal those any more, so it
+is done first: links, nodes that are paused or down, and what stands in the place of a snapshot. What a fault
+did by a command (CONFIG SET, CLIENT PAUSE) is not known any more.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from harness.errors import EnvironmentFailure, KitError
 from harness.faults.director import Director
 from harness.held import residence
 from harness.held.residence import Residence
-from harness.model.seams import Backend, HeldTopology, Machine
+from harness.model.seams import Backend, HeldTopology, Machine, Spoilable
 from harness.observe import Observers
 from harness.running.vocabulary import shipped
 from harness.topology.backends import every_backend
@@ -71,8 +72,9 @@ def _log_into(directory: Path) -> None:
 async def _serve(record: Path, backend: Backend, topology: HeldTopology, control: Control) -> None:
     clock = RunClock()
     told = Told(clock, _say)
-    for fault in topology.cutting():
-        await asyncio.to_thread(topology.mend, by=fault)
+    machine = _machine(backend, topology)
+    for line in await asyncio.to_thread(undo_what_another_left, topology, machine):
+        told.line(line)
     async with Observers(topology.plan, topology, told.notice, clock) as observers:
         scene = scene_without_load(
             topology.plan, topology, observers, instead="held nodes have no web servers beside them"
@@ -82,7 +84,7 @@ async def _serve(record: Path, backend: Backend, topology: HeldTopology, control
             topology.plan,
             topology,
             run=record.stem,
-            machine=_machine(backend, topology),
+            machine=machine,
             vocabulary=shipped(),
             observers=observers,
             director=director,
@@ -99,6 +101,31 @@ async def _serve(record: Path, backend: Backend, topology: HeldTopology, control
             told.line(f"{record.stem} is held no longer: this process ends")
             # Nothing is left to heal, and a fault that waits for its start would keep a thread for hours.
             os._exit(0)
+
+
+def undo_what_another_left(topology: HeldTopology, machine: Machine) -> list[str]:
+    """Returns what was done, one line each. A node that does not start stays down."""
+    done = []
+    for fault in topology.cutting():
+        topology.mend(by=fault)
+        done.append(f"links that fault {fault} of an earlier control process had cut are mended")
+    for node in (one.name for one in topology.plan.nodes):
+        try:
+            if topology.state(node).paused:
+                topology.resume(node)
+                done.append(f"{node} was paused by an earlier control process: it goes on")
+            if (
+                isinstance(topology, Spoilable)
+                and not machine.own_containers
+                and topology.plan.node(node).holds_data
+            ):
+                topology.clear(node)
+            if not topology.state(node).running:
+                topology.start(node)
+                done.append(f"{node} was down when an earlier control process ended: it runs again")
+        except EnvironmentFailure as problem:
+            done.append(f"{node}: {problem}")
+    return done
 
 
 def _machine(backend: Backend, topology: HeldTopology) -> Machine:

@@ -123,11 +123,13 @@ def test_held_nodes_are_broken_by_calls(kit: Kit) -> None:
 
 
 def test_resident_that_died_is_started_again(kit: Kit) -> None:
-    """By whoever injects next; links that it had cut are mended, as nobody else could."""
+    """By whoever injects next; what it had done to links and nodes is undone, as nobody else could."""
     if os.getuid() != 0:
         pytest.skip("needs root: networks of the nodes' own")
     assert kit.run("up", "sentinel", "--backend", "process").returncode == 0
     assert kit.run("inject", "isolate: replica").returncode == 0
+    assert kit.run("inject", "pause: redis-3").returncode == 0
+    assert kit.run("inject", "kill: sentinel").returncode == 0
     (first,) = residents(kit)
     first.kill()
     first.wait(10)
@@ -136,6 +138,9 @@ def test_resident_that_died_is_started_again(kit: Kit) -> None:
     again = kit.run("inject", "isolate: replica, for: 0.2s")
     assert again.returncode == 0, again.stderr
     assert "healed: cuts lifted" in again.stdout
+    log = next(kit.runs.glob("held-*/control.log")).read_text()
+    assert "redis-3 was paused by an earlier control process: it goes on" in log
+    assert "sentinel-1 was down when an earlier control process ended: it runs again" in log
     (second,) = residents(kit)
     assert kit.run("down").returncode == 0
     assert not second.is_running() or second.status() == psutil.STATUS_ZOMBIE

@@ -150,6 +150,8 @@ def test_wrong_token_is_refused_before_anything_is_asked(caller: Caller, token: 
         ("GET", "/inject", None, 405, "expected POST /inject"),
         ("POST", "/inject", b'{"kill": ', 422, "body: expected JSON"),
         ("POST", "/inject", b"", 422, "body: expected JSON"),
+        ("POST", "/inject", b"[" * 20_000, 422, "body: expected JSON"),
+        ("POST", "/heal", b'{"x": ' + b"[" * 20_000, 422, "body: expected nothing"),
         ("POST", "/inject", b"\xff\xfe", 422, "body: expected JSON"),
         ("POST", "/inject", b'["kill"]', 422, "found neither object nor text"),
         ("POST", "/inject", b'"kill: [primary"', 422, "not YAML"),
