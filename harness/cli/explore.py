@@ -67,7 +67,9 @@ def said(found: Found) -> Iterator[str]:
     undecided = f", {found.undecided} of them undecided" if found.undecided else ""
     yield f"explore: {found.runs} runs{undecided}, in {found.folder}"
     if found.broken is None or found.file is None:
-        yield "no promise was broken"
+        if found.doubt:
+            yield f"  undecided, for example: {found.doubt}"
+        yield "no promise was broken" if found.undecided < found.runs else "no run decided anything"
         return
     times, of = found.seen
     yield f"broken: {found.broken.why or '; '.join(found.broken.reasons)}"

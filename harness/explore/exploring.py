@@ -57,6 +57,8 @@ class Found:
     folder: Path
     runs: int
     undecided: int
+    doubt: str = ""
+    """Why one of the runs decided nothing."""
     interrupted: bool = False
     broken: ScenarioResult | None = None
     """The run that broke a promise first; None: none did."""
@@ -106,6 +108,7 @@ class _Exploration:
     ends_s: float = field(init=False)
     runs: int = 0
     undecided: int = 0
+    doubt: str = ""
     interrupted: bool = False
 
     def __post_init__(self) -> None:
@@ -183,7 +186,9 @@ class _Exploration:
         suite = self.ground.run(files, repeat=repeat)
         self.interrupted = self.interrupted or suite.interrupted
         self.runs += len(suite.results)
-        self.undecided += sum(one.verdict not in {Verdict.PASS, Verdict.FAIL} for one in suite.results)
+        undecided = [one for one in suite.results if one.verdict not in {Verdict.PASS, Verdict.FAIL}]
+        self.undecided += len(undecided)
+        self.doubt = self.doubt or next((one.reasons[0] for one in undecided if one.reasons), "")
         return suite.results
 
     def _made_smaller(self, broken: ScenarioResult, document: Document) -> Found:
@@ -223,6 +228,7 @@ class _Exploration:
             folder=self.folder,
             runs=self.runs,
             undecided=self.undecided,
+            doubt=self.doubt,
             interrupted=self.interrupted,
             broken=broken,
             file=file,

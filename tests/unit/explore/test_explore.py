@@ -11,6 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
+from harness.cli.explore import said
 from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
 from harness.explore.draw import ALWAYS, FAULTS_AT_MOST, Document, Space, draw, single_faults
@@ -186,7 +187,8 @@ class Scripted:
         document = _read(file)
         self.ran.append(document)
         verdict = Verdict.FAIL if self.breaks(document) else self.verdict
-        return replace(result(verdict), file=str(file), name=document["name"])
+        reasons = ("a fault found nothing",) if verdict is Verdict.INCONCLUSIVE else ()
+        return replace(result(verdict), file=str(file), name=document["name"], reasons=reasons)
 
 
 def explored(ground: Scripted, folder: Path, *, minutes: float = 1, seed: int = 3) -> tuple[Found, list[str]]:
@@ -262,6 +264,15 @@ def test_runs_that_decide_nothing_are_counted(tmp_path: Path) -> None:
     """They are no success."""
     found, _ = explored(Scripted(lambda _: False, verdict=Verdict.INCONCLUSIVE), tmp_path, minutes=0.005)
     assert found.undecided == found.runs > 0
+    *_, example, last = said(found)
+    assert example == "  undecided, for example: a fault found nothing"
+    assert last == "no run decided anything"
+
+
+def test_runs_without_a_broken_promise_are_said(tmp_path: Path) -> None:
+    """As far as they decided anything."""
+    *_, last = said(Found(folder=tmp_path, runs=9, undecided=8, doubt="it was busy"))
+    assert last == "no promise was broken"
 
 
 def test_an_interruption_ends_it_and_keeps_what_was_found(tmp_path: Path) -> None:
