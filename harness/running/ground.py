@@ -105,7 +105,15 @@ def choose_ground(
             "itself: say --backend process (make: BACKEND=process), or provide Docker (make docker-engine)"
         )
     second = next(one for one in others if one.unavailable() is None)
-    return _ground(second, f"no Docker here ({missing})", named, beside_command=beside_command)
+    return _ground(
+        second, f"no Docker here ({_first_sentence(missing)})", named, beside_command=beside_command
+    )
+
+
+def _first_sentence(missing: str) -> str:
+    """What is missing. Its cure is for those who want Docker, and they ask."""
+    said, dot, _ = missing.partition(". ")
+    return f"{said}; `failover-kit doctor` says more" if dot else said
 
 
 def _ground(backend: Backend, why: str, named: Sequence[str | None], *, beside_command: bool) -> Ground:

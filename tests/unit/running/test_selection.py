@@ -338,6 +338,13 @@ def test_auto_falls_back_and_says_so(engine: Engine) -> None:
     assert "nobody answers" in ground.said
 
 
+def test_the_reason_for_falling_back_is_one_sentence(engine: Engine) -> None:
+    """The first line of a run is read by those who go on without Docker."""
+    engine("socket: nobody answers. As root 'usermod'; who is in that group can do all")
+    said = choose_ground("auto").said
+    assert "no Docker here (socket: nobody answers; `failover-kit doctor` says more)" in said
+
+
 def test_auto_falls_back_where_no_image_can_be_had(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine alone is not enough."""
     engine(None)
