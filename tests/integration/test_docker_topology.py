@@ -290,6 +290,11 @@ def test_web_servers_are_cut_by_their_ports(nodes: DockerTopology) -> None:
     wait_until(lambda: in_step(nodes), within_s=15, waiting_for="the replica to be in step again")
 
 
+def has_read(nodes: DockerTopology, node: str) -> bool:
+    """A node answers before it has read what lies on its disk."""
+    return "loading:0" in str(command(nodes, node, "INFO", "persistence"))
+
+
 def test_cut_nodes_do_not_replicate_until_mended(nodes: DockerTopology) -> None:
     """An established replication link carries nothing while cut, and everything afterwards."""
     with cut(nodes, ["redis-1"], ["redis-2"]) as proof:
@@ -298,6 +303,7 @@ def test_cut_nodes_do_not_replicate_until_mended(nodes: DockerTopology) -> None:
         assert command(nodes, "redis-2", "GET", "late") is None
         nodes.kill("redis-2")
         nodes.start("redis-2")
+        wait_until(lambda: has_read(nodes, "redis-2"), within_s=15, waiting_for="redis-2 to read its data")
         assert command(nodes, "redis-2", "GET", "late") is None
     wait_until(lambda: in_step(nodes), within_s=15, waiting_for="the replica to be in step again")
     assert command(nodes, "redis-2", "GET", "late") == "1"
