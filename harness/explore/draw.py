@@ -10,10 +10,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from harness.model.scenario import Declaration, Option, OptionType, OptionValue, Vocabulary
-from harness.model.words import Trait
+from harness.model.words import OperationKind, Trait
 
 Document = dict[str, Any]
 
@@ -25,8 +26,14 @@ RATE = "120/s"
 USERS = 150
 SETTLE_WITHIN = "60s"
 
-ALWAYS = {"log-in": 10, "read": 30, "touch": 5, "change-field": 10, "logout": 5}
-"""One behaviour of each kind of operation, so that whatever is expected of a kind is decided in every run."""
+WEIGHTS: Mapping[OperationKind, int] = {
+    OperationKind.LOGIN: 10,
+    OperationKind.READ: 30,
+    OperationKind.TOUCH: 5,
+    OperationKind.WRITE: 10,
+    OperationKind.LOGOUT: 5,
+}
+"""Of the behaviour of each kind of operation that is in every mix."""
 
 SETTINGS: Mapping[str, Sequence[str]] = {
     "topology.replicas": ("1", "2"),
@@ -67,9 +74,19 @@ class Space:
     """Those that this topology has; empty until somebody tried them."""
 
 
+def always(vocabulary: Vocabulary) -> dict[str, int]:
+    """The first behaviour of each kind of operation. With these in every mix, what is expected of a kind is
+    decided in every run."""
+    first: dict[str, int] = {}
+    for kind, weight in WEIGHTS.items():
+        names = (name for name, one in vocabulary.behaviours.items() if one.kind is kind)
+        first |= dict.fromkeys(islice(names, 1), weight)
+    return first
+
+
 def without_fault(space: Space) -> Document:
     """A scenario that can be run wherever what is expected can be decided."""
-    return _document("no fault", {}, ALWAYS, [], space)
+    return _document("no fault", {}, always(space.vocabulary), [], space)
 
 
 def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
@@ -84,14 +101,14 @@ def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
         for target in _possible_targets(kind, space):
             for variant in (replace(kind, options=required), *with_one):
                 fault = _fault(variant, (target,), random.Random(0), FIRST_FAULT_S[0])
-                yield kind.name, target, _document("one fault", {}, ALWAYS, [fault], space)
+                yield kind.name, target, _document("one fault", {}, always(space.vocabulary), [fault], space)
 
 
 def single_settings(space: Space) -> Iterator[tuple[str, Document]]:
     """A setting, and a scenario in which it is changed, for every value; none where settings stay."""
     for path, values in SETTINGS.items() if not space.own_deployment else ():
         for value in values:
-            yield path, _document("one setting", {path: value}, ALWAYS, [], space)
+            yield path, _document("one setting", {path: value}, always(space.vocabulary), [], space)
 
 
 def draw(space: Space, dice: random.Random, name: str) -> Document:
@@ -130,9 +147,10 @@ def _settings(space: Space, dice: random.Random) -> dict[str, str]:
 
 
 def _mix(space: Space, dice: random.Random) -> dict[str, int]:
-    others = sorted(space.vocabulary.behaviours.keys() - ALWAYS.keys())
+    needed = always(space.vocabulary)
+    others = sorted(space.vocabulary.behaviours.keys() - needed.keys())
     some = dice.sample(others, dice.randint(2, min(5, len(others))))
-    return {**ALWAYS, **{name: dice.choice((5, 10, 20)) for name in some}}
+    return {**needed, **{name: dice.choice((5, 10, 20)) for name in some}}
 
 
 def _faults(space: Space, dice: random.Random) -> list[Document]:

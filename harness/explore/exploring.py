@@ -16,7 +16,7 @@ from typing import Protocol
 import yaml
 
 from harness.errors import ExitStatus, UsageError
-from harness.explore.draw import Document, Space, draw, single_faults, single_settings, without_fault
+from harness.explore.draw import Document, Space, always, draw, single_faults, single_settings, without_fault
 from harness.explore.promises import expectations
 from harness.explore.shrink import smaller
 from harness.model.results import ScenarioResult, SuiteResult
@@ -193,8 +193,9 @@ class _Exploration:
 
     def _made_smaller(self, broken: ScenarioResult, document: Document) -> Found:
         self.tell(f"explore: {broken.name} broke a promise: {broken.why}; now the smallest that does")
+        needed = always(self.request.vocabulary)
         best, seen, whole = document, (1, 1), True
-        candidates = smaller(best)
+        candidates = smaller(best, needed)
         while (candidate := next(candidates, None)) is not None:
             if self._over():
                 whole = False
@@ -202,7 +203,7 @@ class _Exploration:
             times, of = self._breaks(candidate)
             if times:
                 best, seen = candidate, (times, of)
-                candidates = smaller(best)
+                candidates = smaller(best, needed)
                 self.tell(f"explore: still broken in {times} of {of} runs with less")
         file = self.folder / SMALLEST
         write_file(file, _text({**best, "name": f"{document['name']}, made smaller"}))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 
-from harness.explore.draw import ALWAYS, Document
+from harness.explore.draw import Document
 
 _NEEDED = frozenset({"kind"})
 """Keys of a topology that stay."""
 
 
-def smaller(document: Document) -> Iterator[Document]:
+def smaller(document: Document, needed: Collection[str]) -> Iterator[Document]:
     """Each differs in one thing, those that leave out most come first: faults, their options, settings,
-    behaviours."""
+    behaviours but the `needed` ones."""
     faults = document["faults"]
     if len(faults) > 1:
         for n in reversed(range(len(faults))):
@@ -25,7 +25,7 @@ def smaller(document: Document) -> Iterator[Document]:
                 yield _with(document, "faults", [*faults[:n], fewer, *faults[n + 1 :]])
     yield from _without_settings(document)
     mix = document["workload"]["mix"]
-    for behaviour in [name for name in mix if name not in ALWAYS]:
+    for behaviour in [name for name in mix if name not in needed]:
         rest = {name: weight for name, weight in mix.items() if name != behaviour}
         yield _with(document, "workload", {**document["workload"], "mix": rest})
 

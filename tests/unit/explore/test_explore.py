@@ -14,7 +14,7 @@ import yaml
 from harness.cli.explore import said
 from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
-from harness.explore.draw import ALWAYS, FAULTS_AT_MOST, Document, Space, draw, single_faults
+from harness.explore.draw import FAULTS_AT_MOST, Document, Space, always, draw, single_faults
 from harness.explore.exploring import TRIES, Found, Request, explore
 from harness.explore.promises import NEVER, expectations
 from harness.explore.shrink import smaller
@@ -42,6 +42,7 @@ SPACE = Space(
 )
 
 
+ALWAYS = always(shipped())
 FEW = replace(shipped(), faults={name: shipped().faults[name] for name in SPACE.targets})
 """With every fault an exploration tries hundreds of combinations first."""
 
@@ -78,6 +79,13 @@ def test_a_draw_is_made_of_what_is_declared() -> None:
             assert set(fault) - {"after", "for", kind} <= options
         starts = [int(fault["after"].removesuffix("ms")) for fault in document["faults"]]
         assert starts == sorted(starts)
+
+
+def test_every_kind_of_operation_is_in_every_mix() -> None:
+    """By its first behaviour, so that whatever is expected of a kind can be decided."""
+    kinds_of = {shipped().behaviours[name].kind for name in ALWAYS}
+    assert kinds_of == {one.kind for one in shipped().behaviours.values()}
+    assert len(ALWAYS) == len(kinds_of)
 
 
 def test_what_has_no_values_to_choose_from_is_not_drawn() -> None:
@@ -127,7 +135,7 @@ def test_smaller_schedules_leave_out_one_thing() -> None:
         for seed in range(99)
         if len((one := drawn(seed))["faults"]) == 3 and one["deployment"].get("client")
     )
-    found = list(smaller(document))
+    found = list(smaller(document, ALWAYS))
     assert [len(one["faults"]) for one in found[:4]] == [2, 2, 2, 3]
     assert all(one != document for one in found)
     for one in found:
@@ -135,7 +143,7 @@ def test_smaller_schedules_leave_out_one_thing() -> None:
         assert one["deployment"]["topology"]["kind"] == "sentinel"
         assert ALWAYS.items() <= one["workload"]["mix"].items()
     single = {**document, "faults": [{"after": "3000ms", "kill": "primary", "for": "2000ms"}]}
-    assert all(one["faults"] == single["faults"] for one in smaller(single))
+    assert all(one["faults"] == single["faults"] for one in smaller(single, ALWAYS))
 
 
 def test_what_is_expected_besides_wins() -> None:
