@@ -21,6 +21,8 @@ SLOTS = 16384
 """Of every Redis cluster."""
 
 SNAPSHOT_FILE = "dump.rdb"
+KEPT_SNAPSHOT_FILE = "kept.rdb"
+"""The one before, while nothing can be written in its place."""
 """In a node's folder for data; no deployment can give it another name."""
 
 REDIS_PORT = 6379

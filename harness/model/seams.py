@@ -444,11 +444,12 @@ class Spoilable(Protocol):
     """The optional power of a topology that can keep a node from writing its snapshots."""
 
     def obstruct(self, node: str) -> None:
-        """Put something in the place of its snapshot that no file can take: a folder with a file in it."""
+        """Put something in the place of its snapshot that no file can take: a folder with a file in it. The
+        snapshot that is there is kept, as a full volume keeps it."""
         ...
 
     def clear(self, node: str) -> None:
-        """Take it away again; idempotent."""
+        """Take it away again, also of a node that is down, and put the snapshot back; idempotent."""
         ...
 
 

@@ -23,7 +23,7 @@ from harness.model.deployment import Project
 from harness.model.inventory import NodePlan
 from harness.model.links import LinkPort, LinkRule, Quality, Way
 from harness.model.plan import Plan
-from harness.model.seams import Backend, Topology
+from harness.model.seams import Backend, Spoilable, Topology
 from harness.model.words import BackendKind, NodeRole, TopologyKind
 from harness.presets import of_topology
 from harness.redis_wire import blocking
@@ -484,6 +484,12 @@ def test_a_held_topology_outlives_its_owner(backend: Backend, tmp_path: Path) ->
     assert not again.state("redis-1").running
     again.start("redis-1")
     assert command(again, "redis-1", "DBSIZE") == 1, "a node's data survive its process"
+    assert isinstance(again, Spoilable)
+    again.obstruct("redis-1")
+    again.kill("redis-1")
+    again.clear("redis-1")
+    again.start("redis-1")
+    assert command(again, "redis-1", "DBSIZE") == 1, "a snapshot outlives that none can be written"
     again.kill("redis-1")
     again.start("redis-1", empty=True)
     assert command(again, "redis-1", "DBSIZE") == 0, "nothing is left where an empty start is asked for"

@@ -135,6 +135,12 @@ def _no_snapshot(scene: FaultScene) -> None:
         ask(scene.topology, "redis-1", "SET", "b", "1")
     assert "PING: PONG" in str(heal(scene, effect, "fail snapshots"))
     assert ask(scene.topology, "redis-1", "SET", "b", "1") == "OK"
+    inject(scene, "save snapshot", number=9)
+    effect = inject(scene, "fail snapshots")
+    scene.topology.kill("redis-1")
+    assert heal(scene, effect, "fail snapshots") == "the node is down"
+    scene.topology.start("redis-1")
+    assert ask(scene.topology, "redis-1", "GET", "b") == "1", "a full volume keeps the snapshot from before"
     heal(scene, points, "config set", options=options, number=8)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.fit import APPLICATION
-from harness.model.inventory import SNAPSHOT_FILE
+from harness.model.inventory import KEPT_SNAPSHOT_FILE, SNAPSHOT_FILE
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
@@ -54,6 +54,8 @@ GONE_WITHIN_S = 10.0
 ANSWERS_WITHIN_S = 20.0
 
 _SUBNETS_TRIED = 12
+_SNAPSHOT = f"{compose.DATA_DIRECTORY}/{SNAPSHOT_FILE}"
+_KEPT = f"{compose.DATA_DIRECTORY}/{KEPT_SNAPSHOT_FILE}"
 _LOG_LINES = 12
 _COLLECTED_LINES = 20_000
 _TAKEN = re.compile(r"overlap|conflicts with|address already in use", re.IGNORECASE)
@@ -352,13 +354,21 @@ class DockerTopology:
         daemon.put_file(container, directory, name, before + b"\n" + more)
 
     def obstruct(self, node: str) -> None:
-        place = f"{compose.DATA_DIRECTORY}/{SNAPSHOT_FILE}"
-        self._carried_out(node, f"rm -f {place} && mkdir {place} && touch {place}/full")
+        self._carried_out(
+            node,
+            f"if [ -f {_SNAPSHOT} ]; then mv {_SNAPSHOT} {_KEPT}; fi; "
+            f"mkdir {_SNAPSHOT} && touch {_SNAPSHOT}/full",
+        )
 
     def clear(self, node: str) -> None:
-        if self.state(node).running:
-            place = f"{compose.DATA_DIRECTORY}/{SNAPSHOT_FILE}"
-            self._carried_out(node, f"test ! -d {place} || rm -r {place}")
+        if not self.state(node).running:  # its next start does it
+            daemon.put_file(self._inspected(node), compose.DATA_DIRECTORY, "clear")
+            return
+        self._carried_out(
+            node,
+            f"if [ -d {_SNAPSHOT} ]; then rm -r {_SNAPSHOT}; "
+            f"if [ -f {_KEPT} ]; then mv {_KEPT} {_SNAPSHOT}; fi; fi",
+        )
 
     def _carried_out(self, node: str, line: str) -> None:
         with translated(f"changing files of {node}"):

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
-from harness.model.inventory import SNAPSHOT_FILE, NodePlan
+from harness.model.inventory import KEPT_SNAPSHOT_FILE, SNAPSHOT_FILE, NodePlan
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
@@ -164,14 +164,18 @@ class ProcessTopology:
 
     def obstruct(self, node: str) -> None:
         place = self._folder(node) / "data" / SNAPSHOT_FILE
-        place.unlink(missing_ok=True)
+        if place.is_file():
+            place.rename(place.with_name(KEPT_SNAPSHOT_FILE))
         place.mkdir()
         (place / "full").touch()
 
     def clear(self, node: str) -> None:
         place = self._folder(node) / "data" / SNAPSHOT_FILE
-        if place.is_dir():
-            shutil.rmtree(place)
+        if not place.is_dir():
+            return
+        shutil.rmtree(place)
+        if (kept := place.with_name(KEPT_SNAPSHOT_FILE)).is_file():
+            kept.rename(place)
 
     def apply(self, rule: LinkRule, *, by: int) -> str:
         with self._wiring_lock:
