@@ -77,7 +77,7 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
     numbers: list[int] = []
     """Item -> the number of its fault, of a repeated one the last."""
     for index, item in enumerate(node.value):
-        read = _read_item(item, index, around, problems)
+        read = _read_item(item, index + 1, f"faults.{index}", around, problems)
         if read is None:
             numbers.append(len(steps))
             continue
@@ -98,12 +98,12 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
     return tuple(steps)
 
 
-def read_fault(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> FaultStep | None:
-    """One fault without repeats."""
-    read = _read_item(item, index, around, problems)
+def read_fault(item: tree.Node, number: int, around: Surroundings, problems: Problems) -> FaultStep | None:
+    """One fault without repeats, which is in no list."""
+    read = _read_item(item, number, "", around, problems)
     if read is None or read.turns == 1:
         return None if read is None else read.step
-    problems.add(item, f"faults.{index}.repeat", "only a scenario's list of faults can repeat one")
+    problems.add(item, "repeat", "only a scenario's list of faults can repeat one")
     return None
 
 
@@ -135,8 +135,9 @@ def _renumbered(start: Start, numbers: Sequence[int]) -> Start:
     return replace(start, event=f"fault {numbers[int(named[1]) - 1]}") if named else start
 
 
-def _read_item(item: tree.Node, index: int, around: Surroundings, problems: Problems) -> _Item | None:
-    path = f"faults.{index}"
+def _read_item(
+    item: tree.Node, number: int, path: str, around: Surroundings, problems: Problems
+) -> _Item | None:
     pairs = {key: (key_node, value) for key, key_node, value in entries(item, path, problems)}
     if not isinstance(item, tree.Mapping):
         return None
@@ -145,7 +146,7 @@ def _read_item(item: tree.Node, index: int, around: Surroundings, problems: Prob
         problems.add(item, path, _no_single_kind(kinds, list(pairs), around.vocabulary))
         return None
     declaration = around.vocabulary.faults[kinds[0]]
-    start = _Starts(number=index + 1, behaviours=tuple(around.workload.mix)).read(item, path, pairs, problems)
+    start = _Starts(number=number, behaviours=tuple(around.workload.mix)).read(item, path, pairs, problems)
     hold_s = POSITIVE_DURATION.read(pairs["for"][1], f"{path}.for", problems) if "for" in pairs else None
     if reason := _unkept(hold_s, declaration):
         problems.add(pairs["for"][0], f"{path}.for", reason)
@@ -164,7 +165,7 @@ def _read_item(item: tree.Node, index: int, around: Surroundings, problems: Prob
     if start is None or hold_s is INVALID or target is None:
         return None
     step = FaultStep(
-        number=index + 1,
+        number=number,
         kind=kinds[0],
         target=target,
         start=start,

@@ -25,7 +25,7 @@ class Problems:
         self._lines: list[str] = []
 
     def add(self, node: Node, path: str, message: str) -> None:
-        where = ".".join(map(shortened, path.split(".")))
+        where = ".".join(map(shortened, path.lstrip(".").split(".")))
         text = f"{place(node)}: {where}: {message}" if where else f"{place(node)}: {message}"
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
         if text not in self._lines:  # an aliased node is read more than once

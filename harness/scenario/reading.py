@@ -278,7 +278,7 @@ def load_live_fault(text: str, number: int, scenario: Scenario, vocabulary: Voca
     item = tree.compose_text(text, "fault")
     around = Surroundings(vocabulary=vocabulary, deployment=scenario.deployment, workload=scenario.workload)
     problems = Problems()
-    step = read_fault(item, number - 1, around, problems)
+    step = read_fault(item, number, around, problems)
     problems.raise_if_any()
     assert step is not None, "what cannot be read is a problem"
     return step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -379,6 +380,22 @@ def test_faults_by_hand_are_taken_or_refused(text: str) -> None:
         load_live_fault(json.dumps({"after": "0s", **fault_words(text)}), 1, around, shipped())
 
     assert _longest_line(read) < 1500
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kil: primary", "fault:1: expected one fault, found 'kil'; did you mean 'kill'?"),
+        ("pause: primary, for: 1ms", "fault:1: for: expected at least 200ms"),
+        ("kill: primry", "fault:1: kill: expected"),
+        ("kill: primary, repeat: 2, every: 3s", "fault:1: repeat: only a scenario's list"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_by_hand_has_no_place_in_a_list(text: str, said: str) -> None:
+    """Nobody wrote a list: `faults.2` would send people to search for one."""
+    around = load(ROOT / "scenarios" / "sentinel" / "01-primary-killed-replica-promoted.yaml", shipped())
+    with pytest.raises(UsageError, match=re.escape(said)):
+        load_live_fault(json.dumps({"after": "0s", **fault_words(text)}), 3, around, shipped())
 
 
 VERBS = (
