@@ -54,7 +54,7 @@ def _not_first(given: Given) -> Iterator[Hit]:
     for file, section in _for_writes(given):
         active = [one for one in section.servers if not one.backup]
         line = section.last("balance")
-        how = line.words[1] if line and len(line.words) > 1 else "roundrobin"
+        how = line.words[1] if line and len(line.words) > 1 else "roundrobin, the default,"
         if len(active) > 1 and how != "first":
             place = Place(file, line.number if line in section.lines and line else section.number)
             yield Hit(

@@ -12,7 +12,7 @@ from harness.running.vocabulary import shipped
 from harness.scenario.overrides import apply
 from harness.scenario.tree import compose_file
 from tests.builders_docs import DOCUMENTS
-from tests.unit.lint.cases import CASES, Case, Files
+from tests.unit.lint.cases import CASES, PROXY, Case, Files
 
 VOCABULARY = shipped()
 EACH = [(name, case) for name, cases in CASES.items() for case in cases]
@@ -129,6 +129,14 @@ backend readers
 """
     assert not found({"haproxy.cfg": text})
     assert found({"haproxy.cfg": text.replace("role:slave", "role:master")})
+
+
+def test_a_balance_that_no_line_names_is_said_to_be_the_default() -> None:
+    """Whoever searches the file for the word finds nothing."""
+    (unnamed,) = (
+        one for one in found({"haproxy.cfg": PROXY.replace("  balance first\n", "")}) if "balance" in one.said
+    )
+    assert "balance roundrobin, the default, spreads" in unnamed.said
 
 
 @pytest.mark.parametrize("digits", [5, 20, 6000])
