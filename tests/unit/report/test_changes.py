@@ -76,3 +76,13 @@ def test_without_a_suite_before_the_page_says_nothing(tmp_path: Path) -> None:
     assert "Since" not in (Path(first.directory) / "index.html").read_text(encoding="utf-8")
     renamed = written(tmp_path / "z", run("a", Verdict.PASS))
     assert suite_before(Path(renamed.directory), "core") is None
+
+
+def test_suites_that_have_nothing_in_common_are_not_compared(tmp_path: Path) -> None:
+    """One scenario after another one of somebody who tries things."""
+    written(tmp_path / "20260101-000000-core-aaaaaa", run("a", Verdict.PASS))
+    other = written(tmp_path / "20260102-000000-core-bbbbbb", run("b", Verdict.PASS))
+    assert "Since" not in (Path(other.directory) / "index.html").read_text(encoding="utf-8")
+    same = written(tmp_path / "20260103-000000-core-cccccc", run("b", Verdict.PASS))
+    html = (Path(same.directory) / "index.html").read_text(encoding="utf-8")
+    assert "nothing changed in what both ran (1 scenario)." in html
