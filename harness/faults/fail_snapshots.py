@@ -25,6 +25,7 @@ from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 
 _LEAST_S = 0.2
+_HARMLESS = "it has no save point, or stop-writes-on-bgsave-error no"
 
 
 class FailSnapshots:
@@ -67,7 +68,9 @@ def _failed(node: str, scene: FaultScene) -> str:
     with own_nodes.connect(scene, node) as connection:
         if _saved(connection, scene) == "ok":
             raise NoEffect(f"{node} wrote its snapshot all the same")
-        return f"{node} could not write its snapshot; it answers PING with {_pinged(connection)}"
+        said = _pinged(connection)
+        harmless = f", so nothing follows from it: {_HARMLESS}" if said == "PONG" else ""
+        return f"{node} could not write its snapshot; it answers PING with {said}{harmless}"
 
 
 def _mended(node: str, scene: FaultScene) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import NoEffect
-from harness.faults import FAULTS, slow_readers
+from harness.faults import FAULTS, fail_snapshots, slow_readers
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Machine
 from harness.model.words import BackendKind, NodeRole, TopologyKind
@@ -375,6 +375,14 @@ def test_fail_snapshots_is_proved_by_the_one_that_failed(world: FakeWorld) -> No
     assert effect.proof == "redis-1 could not write its snapshot; it answers PING with MISCONF"
     assert heal(world, effect, "fail snapshots") == "last snapshot of redis-1: ok, PING: PONG"
     assert world.topology.did == ["obstruct redis-1", "clear redis-1"]
+
+
+def test_fail_snapshots_says_where_nothing_follows(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node without save points works on; nobody should take that for a promise about full volumes."""
+    monkeypatch.setattr(fail_snapshots, "_pinged", lambda _connection: "PONG")
+    effect = inject(world, "fail snapshots")
+    assert "answers PING with PONG, so nothing follows from it: it has no save point" in effect.proof
+    heal(world, effect, "fail snapshots")
 
 
 def test_fail_snapshots_that_lets_one_through_has_no_effect(world: FakeWorld) -> None:
