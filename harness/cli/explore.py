@@ -12,9 +12,10 @@ from harness import output
 from harness import scenario as reading
 from harness.beside import is_kind, nodes_of
 from harness.errors import UsageError
-from harness.explore import Found, Request, explore, on_nodes
+from harness.explore import Found, OnNodes, Request, explore
 from harness.presets import inventory_of
 from harness.report import terminal
+from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
 
 
@@ -33,14 +34,15 @@ def carry_out(options: argparse.Namespace) -> int:
         vocabulary=shipped(),
     )
     folder = Path(options.out) / f"explore-{request.kind}-{secrets.token_hex(3)}"
-    nodes = on_nodes(
-        scenario,
+    ground = ground_of(options.backend, [scenario])
+    nodes = OnNodes(
+        ground=ground,
         backend=options.backend,
         deployment=own,
         settings=tuple(options.set),
         engine=options.engine,
         seed=request.seed,
-        jobs=options.jobs,
+        jobs=options.jobs or max(1, ground.machine.cpus),
         out=folder / "runs",
         display=terminal.display(sys.stdout),
     )

@@ -13,6 +13,6 @@ everything else at once is found sooner.
 """
 
 from harness.explore.exploring import Found, Request, explore
-from harness.explore.ground import on_nodes
+from harness.explore.ground import OnNodes
 
-__all__ = ["Found", "Request", "explore", "on_nodes"]
+__all__ = ["Found", "OnNodes", "Request", "explore"]

@@ -158,24 +158,26 @@ class _Exploration:
             expect=expectations(self.request.expect, self.request.vocabulary.findings),
             vocabulary=self.request.vocabulary,
         )
-        problem = self.ground.why_not(self._written(TRIED, without_fault(space)))
-        if problem is not None:
+        if problem := self._tried(without_fault(space)):
             raise UsageError(f"explore {self.request.kind}: {problem}")
         targets: dict[str, list[str]] = {}
         problem = "there is none"
         for kind, target, document in single_faults(space):
             if target not in targets.get(kind, ()):
-                problem = self.ground.why_not(self._written(TRIED, document))
+                problem = self._tried(document)
                 if problem is None:
                     targets.setdefault(kind, []).append(target)
         if not targets:
             raise UsageError(f"explore {self.request.kind}: no fault can be run here: {problem}")
-        lacking = {path for path, document in single_settings(space) if self._refused(document)}
-        settings = tuple(dict.fromkeys(path for path, _ in single_settings(space) if path not in lacking))
+        fitting: dict[str, bool] = {}
+        for path, document in single_settings(space):
+            fitting[path] = fitting.get(path, True) and self._tried(document) is None
+        settings = tuple(path for path, fits in fitting.items() if fits)
         return replace(space, targets=targets, settings=settings)
 
-    def _refused(self, document: Document) -> bool:
-        return self.ground.why_not(self._written(TRIED, document)) is not None
+    def _tried(self, document: Document) -> str | None:
+        """Why nobody can run it; None: it can be run."""
+        return self.ground.why_not(self._written(TRIED, document))
 
     def _written(self, name: str, document: Document) -> Path:
         file = (self.folder / DRAWN / name).resolve()
@@ -207,7 +209,7 @@ class _Exploration:
                 self.tell(f"explore: still broken in {times} of {of} runs with less")
         file = self.folder / SMALLEST
         write_file(file, _text({**best, "name": f"{document['name']}, made smaller"}))
-        return self._found(broken=broken, file=file, seen=seen, whole=whole)
+        return replace(self._found(), broken=broken, file=file, seen=seen, whole=whole)
 
     def _breaks(self, document: Document) -> tuple[int, int]:
         """In how many of how many runs it breaks a promise. One that cannot be run breaks none."""
@@ -217,24 +219,13 @@ class _Exploration:
         results = self._run([file], repeat=TRIES)
         return sum(one.verdict is Verdict.FAIL for one in results), len(results)
 
-    def _found(
-        self,
-        *,
-        broken: ScenarioResult | None = None,
-        file: Path | None = None,
-        seen: tuple[int, int] = (0, 0),
-        whole: bool = True,
-    ) -> Found:
+    def _found(self) -> Found:
         return Found(
             folder=self.folder,
             runs=self.runs,
             undecided=self.undecided,
             doubt=self.doubt,
             interrupted=self.interrupted,
-            broken=broken,
-            file=file,
-            seen=seen,
-            whole=whole,
         )
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.model.results import Display, SuiteResult
-from harness.model.scenario import Scenario
 from harness.run import Asked, run
 from harness.running.compiling import compile_chosen
-from harness.running.ground import Ground, ground_of
+from harness.running.ground import Ground
 from harness.running.selection import Choice, choose
 
 
@@ -21,7 +20,9 @@ class OnNodes:
 
     ground: Ground
     backend: str
+    """As it was asked for."""
     deployment: Path | None
+    """Somebody's own; None: that of each schedule."""
     settings: tuple[str, ...]
     engine: str | None
     seed: int
@@ -57,33 +58,3 @@ class OnNodes:
             engines=(self.engine,) if self.engine else (),
             repeat=repeat,
         )
-
-
-def on_nodes(
-    scenario: Scenario,
-    *,
-    backend: str,
-    deployment: Path | None,
-    settings: tuple[str, ...],
-    engine: str | None,
-    seed: int,
-    jobs: int | None,
-    out: Path,
-    display: Display,
-) -> OnNodes:
-    """
-    Raises:
-        EnvironmentFailure: the backend cannot work here.
-    """
-    ground = ground_of(backend, [scenario])
-    return OnNodes(
-        ground=ground,
-        backend=backend,
-        deployment=deployment,
-        settings=settings,
-        engine=engine,
-        seed=seed,
-        jobs=jobs or max(1, ground.machine.cpus),
-        out=out,
-        display=display,
-    )

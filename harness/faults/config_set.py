@@ -74,7 +74,7 @@ class ConfigSet:
         return f"{name} now: " + ", ".join(f"{node} {_now(node, name, scene)}" for node in effect.targets)
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 def _directive(step: FaultStep) -> Directive:

@@ -76,14 +76,14 @@ class ExhaustConnections:
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         let_go(step, scene)
-        up = [node for node in effect.targets if scene.topology.state(node).running]
+        up = targets.running(effect.targets, scene)
         for node in up:
             with own_nodes.connect(scene, node):
                 pass
         return f"connections closed; accepting again: {', '.join(up) or 'none'}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 class _Hoard:

@@ -124,7 +124,7 @@ class Fill:
         return f"no more keys are written to {', '.join(effect.targets)}; those that are there stay"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 def _why_never_full(step: FaultStep, node: NodePlan) -> str | None:

@@ -67,4 +67,4 @@ class Lose:
         return f"host back; {start_again(effect.targets, scene)}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return not any(scene.topology.state(node).running for node in effect.targets)
+        return not targets.running(effect.targets, scene)

@@ -77,7 +77,7 @@ class Monitor:
         return "MONITOR connections closed"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 class _Reading:

@@ -121,7 +121,7 @@ class Occupy:
         return f"answering: {node}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 class _Work:

@@ -101,7 +101,7 @@ def resume(nodes: tuple[str, ...], scene: FaultScene) -> str:
     for node in nodes:
         if scene.topology.state(node).paused:
             scene.topology.resume(node)
-    up = [node for node in nodes if scene.topology.state(node).running]
+    up = targets.running(nodes, scene)
     for node in up:
         wait_until(
             lambda node=node: answers(node, scene, within_s=1.0),  # type: ignore[misc] # bound per turn

@@ -79,7 +79,7 @@ class PauseClients:
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
-        up = [node for node in effect.targets if scene.topology.state(node).running]
+        up = targets.running(effect.targets, scene)
         for node in up:
             if not _everything(step):
                 with own_nodes.connect(scene, node) as connection:
@@ -92,7 +92,7 @@ class PauseClients:
         return f"answering: {', '.join(up) or 'none'}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 def _everything(step: FaultStep) -> bool:

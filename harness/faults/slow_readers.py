@@ -80,11 +80,11 @@ class SlowReaders:
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         let_go(step, scene)
-        up = [node for node in effect.targets if scene.topology.state(node).running]
+        up = targets.running(effect.targets, scene)
         return f"clients gone; {', '.join(_used(node, scene) for node in up) or 'the node is down'}"
 
     def holds(self, effect: Effect, scene: FaultScene) -> bool:
-        return any(scene.topology.state(node).running for node in effect.targets)
+        return bool(targets.running(effect.targets, scene))
 
 
 def _ask_for(client: Connection, total_bytes: int) -> None:

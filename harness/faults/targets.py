@@ -173,11 +173,11 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
         case "replica[lag=max]":
             found = _furthest_behind(target.shard, scene)
         case "sentinel":
-            found = _running([node.name for node in scene.plan.sentinels()], scene)[:1]
+            found = running([node.name for node in scene.plan.sentinels()], scene)[:1]
         case "all sentinels":
-            found = _running([node.name for node in scene.plan.sentinels()], scene)
+            found = running([node.name for node in scene.plan.sentinels()], scene)
         case "sentinel leader":
-            found = _running([name for name in (scene.observed.elected(),) if name], scene)
+            found = running([name for name in (scene.observed.elected(),) if name], scene)
         case "minority" | "majority" as share:
             found = _share_of_voters(share, scene)
         case "another replica":
@@ -185,15 +185,15 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
         case "the old primary":
             found = _deposed(scene)[-1:]
         case "all nodes":
-            found = _running([node.name for node in session_nodes(scene.plan)], scene)
+            found = running([node.name for node in session_nodes(scene.plan)], scene)
         case "everything":
-            found = _running([node.name for node in scene.plan.nodes], scene)
+            found = running([node.name for node in scene.plan.nodes], scene)
         case "not yet restarted":
             found = _next_to_restart(scene)
         case "proxy":
-            found = _running([node.name for node in scene.plan.inventory.proxies], scene)[:1]
+            found = running([node.name for node in scene.plan.inventory.proxies], scene)[:1]
         case "all proxies":
-            found = _running([node.name for node in scene.plan.inventory.proxies], scene)
+            found = running([node.name for node in scene.plan.inventory.proxies], scene)
         case "random":
             found = _random(scene)
         case "cache":
@@ -202,7 +202,7 @@ def resolve(word: str, scene: FaultScene) -> tuple[str, ...]:
             shards = sorted({node.shard for node in session_nodes(scene.plan)})
             found = [_primary(shard, scene) for shard in shards]
         case "service":
-            found = _running(_of_service(word, scene.plan), scene)
+            found = running(_of_service(word, scene.plan), scene)
         case "killed":
             found = [name for name in _acted_on(scene) if not scene.topology.state(name).running]
         case "one of killed":
@@ -226,7 +226,7 @@ def _on_host(target: Target, word: str, scene: FaultScene) -> tuple[str, ...]:
     else:
         (struck, *_) = resolve(word.removeprefix("host of "), scene)
         nodes = inventory.beside(struck)
-    found = _running([node.name for node in nodes], scene)
+    found = running([node.name for node in nodes], scene)
     if not found:
         raise NoEffect(f"no node runs on `{word}`; last seen: {describe(scene)}")
     return tuple(found)
@@ -299,7 +299,7 @@ def _replica_views(shard: int, scene: FaultScene) -> list[NodeView]:
 
 
 def _replicas(shard: int, scene: FaultScene) -> list[str]:
-    return _running([view.name for view in _replica_views(shard, scene)], scene)
+    return running([view.name for view in _replica_views(shard, scene)], scene)
 
 
 def _furthest_behind(shard: int, scene: FaultScene) -> list[str]:
@@ -311,11 +311,11 @@ def _furthest_behind(shard: int, scene: FaultScene) -> list[str]:
 
 
 def _random(scene: FaultScene) -> list[str]:
-    running = _running([node.name for node in session_nodes(scene.plan)], scene)
-    return [running[int(scene.random() * len(running))]] if running else []
+    up = running([node.name for node in session_nodes(scene.plan)], scene)
+    return [up[int(scene.random() * len(up))]] if up else []
 
 
-def _running(names: Sequence[str], scene: FaultScene) -> list[str]:
+def running(names: Sequence[str], scene: FaultScene) -> list[str]:
     return [name for name in names if scene.topology.state(name).running]
 
 
@@ -325,7 +325,7 @@ def _share_of_voters(share: str, scene: FaultScene) -> list[str]:
     if scene.plan.inventory.clustered:
         shards = sorted({node.shard for node in session_nodes(scene.plan)})
         return [_primary(shard, scene) for shard in shards[:wanted]]
-    return _running([node.name for node in scene.plan.sentinels()], scene)[:wanted]
+    return running([node.name for node in scene.plan.sentinels()], scene)[:wanted]
 
 
 def _deposed(scene: FaultScene) -> list[str]:
@@ -342,7 +342,7 @@ def _next_to_restart(scene: FaultScene) -> list[str]:
     starting = scene.plan.scenario.faults_with(Trait.STARTS_PROCESS)
     done = {name for number, names in scene.resolved.items() if number in starting for name in names}
     views = scene.observed.views()
-    waiting = _running([n.name for n in session_nodes(scene.plan) if n.name not in done], scene)
+    waiting = running([n.name for n in session_nodes(scene.plan) if n.name not in done], scene)
     return sorted(waiting, key=lambda name: name in views and views[name].role == NodeRole.PRIMARY)[:1]
 
 

@@ -18,7 +18,7 @@ from harness.guests.front_door import ask_at_the_door
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import understands
 from harness.guests.web_server import Fill, GuestServer
-from harness.model.application import Asked, Server, Session, Sides
+from harness.model.application import Asked, Server, Session, Sides, in_service
 from harness.model.guest import BEHAVIOURS, LOG_IN, Guest
 from harness.model.records import Connection, Event
 from harness.model.seams import Recorder, WebProcess
@@ -81,13 +81,7 @@ class GuestFleet:
         self._keep(self._watch())
 
     def serving(self, index: int) -> Server:
-        servers = self._servers
-        count = len(servers)
-        for further in range(count):
-            server = servers[(index + further) % count]
-            if server.alive:
-                return server
-        return servers[index % count]
+        return in_service(self._servers, index)
 
     def new_session(self, user: str, operation: int, dice: int) -> Session:
         sid = f"{dice:032x}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from harness.model.records import Attempt, Connection, Step
 from harness.model.words import OperationKind
@@ -104,6 +104,24 @@ class Server(Protocol):
     def side(self) -> str:
         """The side of a partition that it is on."""
         ...
+
+
+class _Serving(Protocol):
+    @property
+    def alive(self) -> bool: ...
+
+
+AnyServer = TypeVar("AnyServer", bound=_Serving)
+
+
+def in_service(servers: Sequence[AnyServer], index: int) -> AnyServer:
+    """What a balancer chooses: whose turn it is, else the next in service, else the first choice."""
+    count = len(servers)
+    for further in range(count):
+        server = servers[(index + further) % count]
+        if server.alive:
+            return server
+    return servers[index % count]
 
 
 class Application(Protocol):

@@ -6,6 +6,7 @@ deployments or on several engines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -212,11 +213,9 @@ def _for_another_engine(
         found = reading.load(path, shipped(), overrides=others, deployment=deployment)
     except UsageError:
         return None
-    reason = str(problem).splitlines()[0].rpartition(": deployment.")[2]
+    reason = re.sub(r"^.*?:\d+: ", "", str(problem).splitlines()[0])  # without the place in the file
     return replace(
-        found,
-        deployment=replace(found.deployment, engine=engine),
-        misfit=f"not on {engine}: deployment.{reason}",
+        found, deployment=replace(found.deployment, engine=engine), misfit=f"not on {engine}: {reason}"
     )
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
-from harness.model.application import Asked, Server, Session, Sides
+from harness.model.application import Asked, Server, Session, Sides, in_service
 from harness.model.credentials import client_login, sentinel_login
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
@@ -91,13 +91,7 @@ class Fleet:
 
     def serving(self, index: int) -> WebServer:
         """The web server a request goes to; its own choice if none is in service."""
-        servers = self._servers
-        count = len(servers)
-        for further in range(count):
-            server = servers[(index + further) % count]
-            if server.alive:
-                return server
-        return servers[index % count]
+        return in_service(self._servers, index)
 
     def named(self, name: str) -> WebServer:
         return next(server for server in self._servers if server.name == name)

@@ -21,6 +21,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import ProcessIdentity, alive, forget_child, identity, stopped
+from harness.topology.process.log_tail import last_lines
 
 _SIGNAL_WITHIN_S = 5.0
 
@@ -127,12 +128,9 @@ class Server:
     def last_lines(self, lines: int) -> str:
         """The end of its log."""
         try:
-            with self._log.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-                text = log.read().decode(errors="replace")
+            return last_lines(self._log, lines, most_bytes=_LOG_TAIL_BYTES)
         except FileNotFoundError:
             return "(no log)"
-        return "\n".join(text.splitlines()[-lines:])
 
     def _popen(self) -> subprocess.Popen[bytes]:
         self._log.touch(mode=0o600)

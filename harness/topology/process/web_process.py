@@ -21,6 +21,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.seams import Address
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import ProcessIdentity, identity, owner_mark, stopped
+from harness.topology.process.log_tail import last_lines
 
 _SIGNAL_WITHIN_S = 5.0
 _EVERY_S = 0.005
@@ -104,12 +105,9 @@ class WebProcess:
 
     def last_lines(self, lines: int) -> str:
         try:
-            with self._log.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-                text = log.read().decode(errors="replace")
+            return last_lines(self._log, lines, most_bytes=_LOG_TAIL_BYTES)
         except FileNotFoundError:
             return ""
-        return "\n".join(text.splitlines()[-lines:])
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None:
