@@ -1,7 +1,8 @@
 """The application: log-in, page, field, cart, logout, and one bug at a time.
 
 Started as a file of its own, as a guest is: it imports nothing of the kit. Each bug strikes one request in
-`EVERY`, after the first few, so that the kit has understood its pages before.
+`EVERY`, after the first few, so that the kit has understood its pages before, and a session once at most: a
+page that is wrong each time it is asked for would be a session that is gone.
 """
 
 import json
@@ -21,16 +22,20 @@ EVERY, FROM = 7, 5
 
 sessions: dict[str, dict[str, Any]] = {}
 seen: Counter[str] = Counter()
+struck: set[str] = set()
 lock = threading.Lock()
 
 
-def strikes(bug: str) -> bool:
+def strikes(bug: str, sid: str = "") -> bool:
     """Whether this is a request that the bug strikes."""
     if bug != BUG:
         return False
     with lock:
         seen[bug] += 1
-        return seen[bug] > FROM and seen[bug] % EVERY == 0
+        strike = seen[bug] > FROM and seen[bug] % EVERY == 0 and sid not in struck
+        if strike and sid:
+            struck.add(sid)
+        return strike
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -39,19 +44,19 @@ class Pages(BaseHTTPRequestHandler):
             self.answer({"ok": True})
             return
         session = self.session()
-        if strikes("hangs"):
+        if strikes("hangs", self.sid()):
             time.sleep(PATIENCE_S * 2)
         if strikes("dies"):
             os._exit(3)
-        if strikes("error page"):
+        if strikes("error page", self.sid()):
             self.answer({"error": "store"}, status=500)
         elif session is None:
             self.answer({"user": None})
-        elif strikes("cookie deleted"):
+        elif strikes("cookie deleted", self.sid()):
             self.answer({"user": None}, cookie="sid=; Path=/; Max-Age=0")
-        elif strikes("anonymous page"):
+        elif strikes("anonymous page", self.sid()):
             self.answer({"user": None})
-        elif strikes("another user"):
+        elif strikes("another user", self.sid()):
             self.answer({**session, "user": "mallory"})
         else:
             self.answer(session)

@@ -38,10 +38,11 @@ def process_of(folder: Path, noted: dict[str, ProcessIdentity]) -> WebProcess:
     return WebProcess("web-1", at, namespace=None, log=folder / "log", note=noted.__setitem__)
 
 
-def test_a_killed_web_server_takes_its_workers_along(tmp_path: Path) -> None:
+def test_a_killed_web_server_takes_its_workers_along(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Whatever it started is gone when `kill` returns, and it can be started again."""
     noted: dict[str, ProcessIdentity] = {}
     process = process_of(tmp_path, noted)
+    request.addfinalizer(process.end)
     for _ in range(2):
         process.start(
             ["sh", "-c", "sleep 60 & echo $! > worker; wait"], {"PATH": os.environ["PATH"]}, tmp_path

@@ -88,11 +88,11 @@ class WebProcess:
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
-        self._until(lambda: not self.running and not self._others(), "be gone after SIGKILL")
+        self._until(lambda: not self.running and not self._group(), "be gone after SIGKILL")
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
-        self._until(lambda: self._child is not None and stopped(self._child.pid), "stand still")
+        self._until(lambda: self.running and all(map(_stands_still, self._group())), "stand still")
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -114,11 +114,12 @@ class WebProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, number)
 
-    def _others(self) -> bool:
-        """Whether any process of the group is left: a worker may outlive its parent for a moment. Of one that
-        is over the exit status may stay: nobody may be there to fetch it."""
+    def _group(self) -> list[int]:
+        """The processes of its group that run: a worker may outlive its parent for a moment. Of one that is
+        over the exit status may stay: nobody may be there to fetch it."""
         assert self._child is not None
-        return any(_in_group(pid, self._child.pid) and identity(pid) is not None for pid in psutil.pids())
+        group = self._child.pid
+        return [pid for pid in psutil.pids() if _in_group(pid, group) and identity(pid) is not None]
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         try:
@@ -127,6 +128,13 @@ class WebProcess:
             )
         except WaitExpired as error:
             raise EnvironmentFailure(str(error)) from error
+
+
+def _stands_still(pid: int) -> bool:
+    try:
+        return stopped(pid)
+    except (OSError, psutil.Error):  # gone meanwhile
+        return True
 
 
 def _in_group(pid: int, group: int) -> bool:

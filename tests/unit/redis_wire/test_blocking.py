@@ -169,6 +169,10 @@ def test_hanging_up_wakes_the_thread_that_waits() -> None:
     assert "did not answer PING" in ended[0]
 
 
+OWN_ADDRESS = "127.83.7.9"
+"""Nobody else connects from here: its ports are taken by the test alone."""
+
+
 def _free_range(length: int) -> tuple[int, int]:
     with socket.create_server(("", 0)) as found:
         first: int = found.getsockname()[1]
@@ -194,8 +198,8 @@ def test_taken_ports_of_a_range_are_passed_over() -> None:
     """Every connection has a port of its own; when none is left, that is said."""
     with node(OK) as server, socket.socket() as taken:
         first, last = _free_range(3)
-        taken.bind(("0.0.0.0", first))
-        source = Source(ports=(first, last))
+        taken.bind((OWN_ADDRESS, first))
+        source = Source(host=OWN_ADDRESS, ports=(first, last))
         with connect(server, source=source), connect(server, source=source):
             assert {port for _, port in server.peers} == {first + 1, last}
             with pytest.raises(NoAnswer, match=f"every local port from {first} to {last} is in use"):
