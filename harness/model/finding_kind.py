@@ -91,6 +91,8 @@ class Measure:
     out_of: OutOf | None = None
     """What a `share` of it is a share of. None: it sums up a shard or a run, and cannot say how many
     operations or sessions it is about; or it is no finding."""
+    of_guest: bool = False
+    """Only an application of somebody's own can do it."""
     seeded: bool = True
     """Whether the seed counts: its log-ins are promises, and no part of what is measured."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.model.deployment import Deployment
-from harness.model.finding_kind import BY_SHARD, WHOLE, WITNESSED, Measure, Need, Part
+from harness.model.finding_kind import BY_SHARD, WHOLE, WITNESSED, FindingKind, Measure, Need, OutOf, Part
 from harness.model.inventory import Inventory
 from harness.model.scenario import Expectation, FaultStep, Scenario, Workload
 from harness.model.words import NodePurpose, OperationKind, Phase
@@ -87,8 +87,28 @@ def why_not(expectation: Expectation, findings: Mapping[str, Measure], run: RunK
         _no_such_phase(expectation, name, of, run.faults)
         or _no_such_group(expectation, name, of, run)
         or _nobody_does(expectation, run.workload)
+        or _nobody_can(expectation, name, of, run)
         or _nobody_takes_over(expectation, run.inventory)
     )
+
+
+def _nobody_can(expectation: Expectation, name: str, of: Measure, run: RunKind) -> str | None:
+    """A finding of which there is none because nobody does what leads to it. To allow it does no harm."""
+    if expectation.allows_anything or not isinstance(of, FindingKind):
+        return None
+    leave = "or leave this expectation out"
+    if of.of_guest and run.deployment.guest is None:
+        return f"only an application of your own can do that; give the deployment a guest, {leave}"
+    if name in run.workload.beyond:
+        one_of = " or ".join(run.workload.beyond[name])
+        return f"nothing in the workload's mix can lead to it; add {one_of} to the mix, {leave}"
+    if of.out_of is OutOf.LOGOUTS and run.workload.kinds and not _logs_out(run.workload):
+        return f"nobody logs out in the workload's mix; add a logout to it, {leave}"
+    return None
+
+
+def _logs_out(workload: Workload) -> bool:
+    return OperationKind.LOGOUT in workload.kinds.values()
 
 
 def _nobody_takes_over(expectation: Expectation, inventory: Inventory) -> str | None:

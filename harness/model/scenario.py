@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
 from harness.model.deployment import Deployment
-from harness.model.finding_kind import Measure
+from harness.model.finding_kind import FindingKind, Measure
 from harness.model.words import Arrivals, OperationKind, Phase, Shows, Trait
 
 OptionValue = str | int | float | bool
@@ -71,6 +71,9 @@ class Declaration:
     """Behaviours: what its operations count as."""
     traffic: Mapping[str, float] = field(default_factory=dict)
     """Behaviours: its weight in each realistic mix that it belongs to."""
+    findings: tuple[FindingKind, ...] = ()
+    """Behaviours: broken promises that only a mix with it, or with another that names them, can have: those
+    about what it writes beside the session."""
 
     def traits_with(self, options: Mapping[str, OptionValue]) -> tuple[Trait, ...]:
         """Of a fault with these options."""
@@ -95,6 +98,14 @@ class Vocabulary:
                 mixes.setdefault(word, {})[name] = weight
         return dict(sorted(mixes.items()))
 
+    def beyond(self, mix: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Findings that no behaviour of a mix can make -> those that can."""
+        makers: dict[str, tuple[str, ...]] = {}
+        for name, behaviour in self.behaviours.items():
+            for kind in behaviour.findings:
+                makers[kind.name] = (*makers.get(kind.name, ()), name)
+        return {name: by for name, by in makers.items() if not set(by) & set(mix)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
@@ -118,6 +129,9 @@ class Workload:
     """Behaviour name -> its options, defaults filled in."""
     kinds: Mapping[str, OperationKind] = field(default_factory=dict)
     """Behaviour of the mix -> what its operations count as; a plan of an earlier version says nothing."""
+    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Finding that no behaviour of the mix can make -> those that can; a plan of an earlier version says
+    nothing."""
     witnesses: bool = True
     guarded_writes: bool = True
     """Field writes only if the session exists; False is the naive HSET that revives a piece of it."""
@@ -198,6 +212,11 @@ class Expectation:
     timing: bool = False
     """It bounds a time from above, so what it measures on a late machine may be the machine's."""
     line: int = 0
+
+    @property
+    def allows_anything(self) -> bool:
+        """`>= 0`: it only says that this may happen."""
+        return self.comparison == ">=" and not any(term.setting or term.factor for term in self.bound)
 
     @property
     def demands(self) -> bool:

@@ -85,7 +85,12 @@ def read_workload(node: tree.Node | None, vocabulary: Vocabulary, problems: Prob
     options = _read_options(options_node, workload, vocabulary, problems)
     values["mix"] = {name: weight for name, weight in workload.mix.items() if weight}
     kinds = {name: vocabulary.behaviours[name].kind for name in values["mix"]}
-    return Workload(**values, options=options, kinds={name: kind for name, kind in kinds.items() if kind})
+    return Workload(
+        **values,
+        options=options,
+        kinds={name: kind for name, kind in kinds.items() if kind},
+        beyond=vocabulary.beyond(values["mix"]),
+    )
 
 
 def _read_options(

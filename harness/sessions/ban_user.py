@@ -28,6 +28,7 @@ class BanUser:
             ),
         ),
         traffic={"token-api": 1, "bank": 1, "admin": 4},
+        findings=CUT_OFF.findings,
     )
     kind = OperationKind.LOGOUT
     needs_session = True

@@ -29,6 +29,7 @@ class ChangeProfile:
             ),
         ),
         traffic={"bank": 2, "admin": 6},
+        findings=PROFILE.findings,
     )
     kind = OperationKind.WRITE
     needs_session = True

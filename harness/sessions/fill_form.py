@@ -31,6 +31,7 @@ class FillForm:
             ),
         ),
         traffic={"shop": 4, "bank": 8},
+        findings=FORM.findings,
     )
     kind = OperationKind.WRITE
     needs_session = True

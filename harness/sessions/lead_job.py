@@ -47,6 +47,7 @@ class LeadJob:
             ),
         ),
         traffic={"admin": 2},
+        findings=(LEADER.held_twice,),
     )
     kind = OperationKind.WRITE
     needs_session = True

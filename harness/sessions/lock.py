@@ -53,6 +53,7 @@ class Lock:
             ),
         ),
         traffic={"bank": 8, "admin": 4},
+        findings=(LOCK.held_twice,),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -36,6 +36,7 @@ class RememberMe:
             when_unreachable(stale=False),
         ),
         traffic={"shop": 2, "token-api": 10},
+        findings=SPENT.findings,
     )
     kind = OperationKind.WRITE
     needs_session = True

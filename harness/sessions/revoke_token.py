@@ -29,6 +29,7 @@ class RevokeToken:
             ),
         ),
         traffic={"token-api": 4, "admin": 4},
+        findings=REVOKED.findings,
     )
     kind = OperationKind.LOGOUT
     needs_session = True

@@ -43,6 +43,7 @@ class TryPassword:
             when_unreachable(),
         ),
         traffic={"shop": 2, "bank": 5, "token-api": 5},
+        findings=ATTEMPTS.findings,
     )
     kind = OperationKind.WRITE
     needs_session = True

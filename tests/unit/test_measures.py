@@ -10,16 +10,22 @@ import pytest
 from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
-from harness.model.finding_kind import Need, Part
+from harness.model.finding_kind import Need, OutOf, Part
+from harness.model.guest import Guest
 from harness.model.measures import METRIC_MEASURES, SIDES, RunKind, not_looked_for, why_not
-from harness.model.scenario import Expectation, FaultStep, Start, Workload
+from harness.model.scenario import Expectation, FaultStep, Start, Term, Workload
 from harness.model.words import NodePurpose, Outcome, Phase, TopologyKind
+from harness.objects import LEASES, OBJECTS
 from harness.presets import inventory_of
+from harness.running.vocabulary import shipped
 from harness.scenario.expectations import METRICS
 from harness.sessions import BEHAVIOURS
 
 MEASURES = {**FINDINGS, **METRIC_MEASURES}
-SPLIT = Deployment(name="d", topology=TopologySpec(kind=TopologyKind.SPLIT), client=ClientProfile())
+GUEST = Guest(name="a guest", file="guest.yaml", folder="/", start=("serve",))
+SPLIT = Deployment(
+    name="d", topology=TopologySpec(kind=TopologyKind.SPLIT), client=ClientProfile(), guest=GUEST
+)
 EVERYBODY = Workload(mix=dict.fromkeys(BEHAVIOURS, 1.0))
 ISOLATE = FaultStep(
     number=1, kind="isolate", target="primary", start=Start(after_s=1.0), options={"with": "web-1"}
@@ -203,3 +209,34 @@ def test_outcome_of_what_nobody_does_is_refused() -> None:
 def test_measure_that_nobody_knows_is_refused(one: Expectation) -> None:
     """A plan from elsewhere may name anything, and none of it is 0."""
     assert refused(one) == "'melted' is not a known metric or finding; remove this expectation"
+
+
+def test_what_nobody_can_do_is_not_expected() -> None:
+    """None of what no behaviour of the mix, and no application, can lead to is no achievement. To allow it
+    does no harm."""
+    mix = {"log-in": 1.0, "read": 1.0}
+    kinds = {one: BEHAVIOURS[one].kind for one in mix}
+    readers = Workload(mix=mix, kinds=kinds, beyond=shipped().beyond(mix))
+    nobody: dict[str, set[str]] = {}
+    for name, comparison in product(FINDINGS, ("==", "<=", ">", ">=")):
+        one = replace(expectation(name), comparison=comparison, bound=(Term(factor=0),))
+        if refused(one, replace(SPLIT, guest=None), readers):
+            nobody.setdefault(comparison, set()).add(name)
+    of_guest = {name for name, kind in FINDINGS.items() if kind.of_guest}
+    of_logouts = {name for name, kind in FINDINGS.items() if kind.out_of is OutOf.LOGOUTS}
+    assert {"app-died", "cookie-deleted"} < of_guest
+    assert "resurrected-session" in of_logouts
+    everything = of_guest | of_logouts | readers.beyond.keys()
+    assert nobody == dict.fromkeys(("==", "<=", ">"), everything)
+
+
+def test_findings_about_objects_name_the_behaviours_that_make_them() -> None:
+    """Of each object that is kept, some behaviour says so."""
+    of_objects = {kind.name for one in OBJECTS.values() for kind in one.findings}
+    of_leases = {one.held_twice.name for one in LEASES.values()}
+    declared = {one.name for by in BEHAVIOURS.values() for one in by.declaration.findings}
+    assert declared == of_objects | of_leases
+    assert (
+        shipped().beyond(["lead-job", "revoke-token"]).keys().isdisjoint({"two-leaders", "revocation-lost"})
+    )
+    assert shipped().beyond(["lead-job"])["revocation-lost"] == ("revoke-token", "ban-user")

@@ -33,6 +33,7 @@ def test_word_becomes_what_behaviours_declare(tmp_path: Path) -> None:
         assert (read.traffic, read.mix, sum(mix.values())) == (word, mix, 100)
         assert "log-in" in mix
         assert read.kinds.keys() == mix.keys() == read.options.keys()
+        assert read.beyond == shipped().beyond(mix)
 
 
 def test_mix_adds_changes_and_leaves_out(tmp_path: Path) -> None:

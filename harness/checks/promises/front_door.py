@@ -28,6 +28,7 @@ COOKIE_DELETED = FindingKind(
     name="cookie-deleted",
     side=FindingSide.CLOSED,
     sentence="the application told a user's browser to forget a session that was still there",
+    of_guest=True,
     traits=(FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION, FindingTrait.ONE_PER_SESSION),
 )
 
@@ -36,6 +37,7 @@ ANONYMOUS_PAGE = FindingKind(
     side=FindingSide.CLOSED,
     sentence="a logged-in user got a page for nobody, while the session was still there",
     out_of=OutOf.READS,
+    of_guest=True,
     traits=(FindingTrait.MAY_END_SESSION, FindingTrait.ONE_PER_SESSION),
 )
 
@@ -44,6 +46,7 @@ TOLD_OK_THEN_LOST = FindingKind(
     side=FindingSide.CLOSED,
     sentence="the application confirmed a log-in that nobody ever saw anything of",
     out_of=OutOf.LOGINS,
+    of_guest=True,
     traits=(FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION, FindingTrait.ONE_PER_SESSION),
 )
 
@@ -53,6 +56,7 @@ HUNG_REQUEST = FindingKind(
     sentence="a request got no answer within the time that a browser waits",
     needs=frozenset(),
     out_of=OutOf.READS,
+    of_guest=True,
     traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.TIMED, FindingTrait.SURE_AT_THE_END),
 )
 
@@ -62,6 +66,7 @@ APP_DIED = FindingKind(
     sentence="a web server of the application ended by itself",
     needs=frozenset(),
     out_of=None,
+    of_guest=True,
     traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.SURE_AT_THE_END),
 )
 
