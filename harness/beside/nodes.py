@@ -18,24 +18,24 @@ def is_kind(word: str) -> bool:
     return word in set(TopologyKind) and not Path(word).is_file()
 
 
-def nodes_of(word: str, *, settings: Sequence[str]) -> Scenario:
+def nodes_of(word: str, *, settings: Sequence[str], engine: str | None = None) -> Scenario:
     """The deployment that a word names, without load and faults: a kind of topology as it is by default, a
     deployment file, or that of a scenario.
 
     Raises:
         UsageError: it names none, or several, or the file is wrong.
     """
-    if word in set(TopologyKind):
-        return reading.scenario_of_kind(TopologyKind(word), overrides=settings)
+    if is_kind(word):
+        return reading.scenario_of_kind(TopologyKind(word), overrides=settings, engine=engine)
     if reading.first_key(Path(word)) == "deployment":
-        return reading.scenario_of(Path(word), overrides=settings)
+        return reading.scenario_of(Path(word), overrides=settings, engine=engine)
     try:
         files = selection.scenario_files(word)
     except UsageError as problem:
         raise UsageError(f"{problem}; a topology by its name: {', '.join(TopologyKind)}") from problem
     if len(files) != 1:
         raise UsageError(f"{word}: expected one scenario, found {len(files)}")
-    (found,) = selection.load(files, suite=None, overrides=settings, deployment=None)
+    (found,) = selection.load(files, suite=None, overrides=settings, engine=engine)
     return without_load(found)
 
 

@@ -16,9 +16,9 @@ from harness.scenario import load_faults
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    engine = (f"deployment.engine={options.engine}",) if options.engine else ()
     fixed = pinned(options.pin)
-    scenario = beside.nodes_of(options.target, settings=(*fixed.settings, *options.set, *engine))
+    settings = (*fixed.settings, *options.set)
+    scenario = beside.nodes_of(options.target, settings=settings, engine=options.engine)
     ground = ground_of(options.backend, [scenario], beside_command=True)
     if options.own_network:
         enter_own_network(ground)

@@ -60,8 +60,8 @@ def _one_plan(options: argparse.Namespace, listener: socket.socket, fixed: Pinne
 def _to_hold(options: argparse.Namespace) -> list[Chosen]:
     words = [*options.files, *options.scenario, *options.bug]
     if len(words) == 1 and beside.is_kind(words[0]) and not options.deployment and len(options.engine) <= 1:
-        engine = [f"deployment.engine={one}" for one in options.engine]
-        return [Chosen(scenario=beside.nodes_of(words[0], settings=[*options.set, *engine]), changed=())]
+        engine = options.engine[0] if options.engine else None
+        return [Chosen(scenario=beside.nodes_of(words[0], settings=options.set, engine=engine), changed=())]
     given = given_in(options)
     if given.scenarios:
         return selection.choose(choice_of(options))

@@ -21,8 +21,7 @@ from harness.running.vocabulary import shipped
 
 def carry_out(options: argparse.Namespace) -> int:
     own = _own_deployment(options.target)
-    engine = (f"deployment.engine={options.engine}",) if options.engine else ()
-    scenario = nodes_of(options.target, settings=(*options.set, *engine))
+    scenario = nodes_of(options.target, settings=options.set, engine=options.engine)
     deployment = scenario.deployment
     request = Request(
         kind=deployment.topology.kind,

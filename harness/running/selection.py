@@ -39,20 +39,12 @@ class Variation:
     varied: tuple[str, ...] = ()
     """`path=value`, one for each setting that takes several values."""
 
-    def settings(self) -> tuple[str, ...]:
-        engine = (_engine_setting(self.engine),) if self.engine else ()
-        return (*self.varied, *engine)
-
     def options(self) -> tuple[str, ...]:
         """As a command that repeats the run must give them."""
         words = [word for one in self.varied for word in ("--set", without_secrets(one))]
         words += ["--engine", self.engine] if self.engine else []
         words += ["--deployment", str(self.deployment)] if self.deployment else []
         return tuple(words)
-
-
-def _engine_setting(engine: str) -> str:
-    return f"deployment.engine={engine}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +157,35 @@ def _matches(path: Path, root: Path, pattern: str) -> bool:
     return any(fnmatch(form, one) for form in forms for one in wanted)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """How the files are to be read."""
+
+    overrides: tuple[str, ...] = ()
+    deployment: Path | None = None
+    engine: str | None = None
+
+    def read(self, path: Path) -> Scenario:
+        return reading.load(
+            path, shipped(), overrides=self.overrides, deployment=self.deployment, engine=self.engine
+        )
+
+    def sound(self, path: Path) -> Scenario | None:
+        try:
+            return self.read(path)
+        except UsageError:
+            return None
+
+
+_AS_IT_IS = _Asked()
+
+
 def load(
     files: Sequence[Path],
     *,
     suite: str | None,
-    overrides: Sequence[str],
-    deployment: Path | None,
+    overrides: Sequence[str] = (),
+    deployment: Path | None = None,
     engine: str | None = None,
 ) -> list[Scenario]:
     """Read the files; with `suite`, keep those that carry its tag (`all` keeps everything).
@@ -180,15 +195,15 @@ def load(
     Raises:
         UsageError: every problem of every file, one a line.
     """
-    vocabulary = shipped()
+    asked = _Asked(overrides=tuple(overrides), deployment=deployment, engine=engine)
     scenarios, problems = [], []
     for path in files:
         try:
-            scenarios.append(reading.load(path, vocabulary, overrides=overrides, deployment=deployment))
+            scenarios.append(asked.read(path))
         except UsageError as problem:
-            if misfit := _for_another_engine(path, overrides, deployment, engine, problem):
-                scenarios.append(misfit)
-            elif not _is_of_another_suite(path, suite):
+            if instead := _in_spite_of(problem, path, asked, suite):
+                scenarios.append(instead)
+            else:
                 problems.append(str(problem))
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))  # a deployment is read with each scenario
@@ -200,34 +215,24 @@ def load(
     return kept
 
 
-def _for_another_engine(
-    path: Path, overrides: Sequence[str], deployment: Path | None, engine: str | None, problem: UsageError
-) -> Scenario | None:
-    """The scenario as it is without the engine that was asked for, with the reason why it does not fit that
-    one; None: none was asked for, or something else is wrong with it."""
-    if engine is None:
+def _in_spite_of(problem: UsageError, path: Path, asked: _Asked, suite: str | None) -> Scenario | None:
+    """What a refused file is all the same. On another engine than the one that was asked for: the scenario,
+    with the reason why it does not fit that one. Without all that was asked for: a scenario of another suite,
+    which the caller leaves out; it may have a directive of one engine, while the suite runs on another.
+    None: the file is to be mended."""
+    elsewhere = replace(asked, engine=None)
+    found = elsewhere.sound(path) if asked.engine else None
+    if found is not None:
+        reason = re.sub(r"^.*?:\d+: ", "", str(problem).splitlines()[0])  # without the place in the file
+        return replace(
+            found,
+            deployment=replace(found.deployment, engine=asked.engine),
+            misfit=f"not on {asked.engine}: {reason}",
+        )
+    if suite in (None, "all") or elsewhere == _AS_IT_IS:
         return None
-    asked = _engine_setting(engine)
-    others = [one for one in overrides if one != asked]
-    try:
-        found = reading.load(path, shipped(), overrides=others, deployment=deployment)
-    except UsageError:
-        return None
-    reason = re.sub(r"^.*?:\d+: ", "", str(problem).splitlines()[0])  # without the place in the file
-    return replace(
-        found, deployment=replace(found.deployment, engine=engine), misfit=f"not on {engine}: {reason}"
-    )
-
-
-def _is_of_another_suite(path: Path, suite: str | None) -> bool:
-    """Whether a file is sound by itself, and not among those that are changed: it may have a directive of one
-    engine, while the suite runs on another."""
-    if suite in (None, "all"):
-        return False
-    try:
-        return suite not in reading.load(path, shipped()).tags
-    except UsageError:
-        return False
+    own = _AS_IT_IS.sound(path)
+    return own if own is not None and suite not in own.tags else None
 
 
 def choose(choice: Choice) -> list[Chosen]:
@@ -259,7 +264,7 @@ def choose_without_load(choice: Choice) -> list[Chosen]:
 
     def read(variation: Variation, settings: Sequence[str]) -> list[Scenario]:
         assert variation.deployment is not None, "there is something to hold"
-        return [reading.scenario_of(variation.deployment, overrides=settings)]
+        return [reading.scenario_of(variation.deployment, overrides=settings, engine=variation.engine)]
 
     return _varied(choice, read)
 
@@ -272,7 +277,7 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
     problems: list[str] = []
     for variation in choice.variations():
         try:
-            scenarios = read(variation, (*choice.settings, *variation.settings()))
+            scenarios = read(variation, (*choice.settings, *variation.varied))
         except UsageError as problem:
             problems += str(problem).splitlines()
             continue

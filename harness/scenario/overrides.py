@@ -42,6 +42,11 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
     return root
 
 
+def with_engine(overrides: Sequence[str], engine: str | None) -> tuple[str, ...]:
+    """The same, and then the engine that was asked for by its name."""
+    return (*overrides, f"deployment.engine={engine}") if engine else tuple(overrides)
+
+
 def without_secrets(override: str) -> str:
     """`path=value` as a command that repeats a run may show it: the same, but for the secrets in it. What no
     node is given, a misspelt directive for example, may be meant as one, and repeats as well without it."""

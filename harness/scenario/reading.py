@@ -15,7 +15,7 @@ from harness.scenario.deployment import deployment_schema, read_deployment
 from harness.scenario.expectations import read_expectations
 from harness.scenario.faults import read_fault, read_faults
 from harness.scenario.file_kind import FileKind, kind_of, use_of
-from harness.scenario.overrides import apply
+from harness.scenario.overrides import apply, with_engine
 from harness.scenario.problems import Problems
 from harness.scenario.project import has_project, of_compose_file, read_project
 from harness.scenario.source import CONF_MAX, text_of
@@ -113,17 +113,20 @@ def load(
     *,
     overrides: Sequence[str] = (),
     deployment: Path | None = None,
+    engine: str | None = None,
 ) -> Scenario:
     """Read a scenario file.
 
     `deployment` is a file whose deployment takes the place of the scenario's own; whether the two
-    fit is then the planner's question, and a misfit a reason to skip. Overrides come last.
+    fit is then the planner's question, and a misfit a reason to skip. Overrides come after it, and
+    `engine`, the one that was asked for by name, comes last.
 
     Raises:
         UsageError: everything that is wrong, one line each.
     """
     root = _composed(path, "a scenario")
     _check_no_deployment_file(root)
+    overrides = with_engine(overrides, engine)
     elsewhere = [text for text in overrides if deployment is not None and text.startswith("deployment.")]
     root = apply(root, [text for text in overrides if text not in elsewhere])
     problems = Problems()
@@ -192,24 +195,26 @@ def _deployment_at(given: tree.Node, overrides: Sequence[str]) -> Deployment:
     return deployment
 
 
-def scenario_of(path: Path, *, overrides: Sequence[str] = ()) -> Scenario:
+def scenario_of(path: Path, *, overrides: Sequence[str] = (), engine: str | None = None) -> Scenario:
     """A scenario for a deployment file alone, for whoever only wants its nodes: some reads, no fault.
 
     Raises:
         UsageError: everything that is wrong, one line each.
     """
-    deployment = load_deployment(path, overrides=_below_deployment(overrides))
+    deployment = load_deployment(path, overrides=_below_deployment(with_engine(overrides, engine)))
     return _nodes_only(str(path), deployment)
 
 
-def scenario_of_kind(kind: TopologyKind, *, overrides: Sequence[str] = ()) -> Scenario:
+def scenario_of_kind(
+    kind: TopologyKind, *, overrides: Sequence[str] = (), engine: str | None = None
+) -> Scenario:
     """The same for a topology as it is by default.
 
     Raises:
         UsageError: everything that is wrong, one line each.
     """
     given = tree.compose_text(f"{{deployment: 1, name: {kind}, topology: {{kind: {kind}}}}}", kind)
-    return _nodes_only(kind, _deployment_at(given, _below_deployment(overrides)))
+    return _nodes_only(kind, _deployment_at(given, _below_deployment(with_engine(overrides, engine))))
 
 
 def _below_deployment(overrides: Sequence[str]) -> list[str]:
