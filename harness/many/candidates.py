@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
-from harness.many.difference import corrected, of_figures, of_rates, order, sign
+from harness.many.difference import Difference, Direction, between_figures, between_shares, corrected
 from harness.many.statistics import rate
 from harness.model.cells import CONFIDENCE, Cell, Rate, Spread
 from harness.model.plan import setting_in_short
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
-
-
-class Side(IntEnum):
-    BETTER = -1
-    ALIKE = 0
-    WORSE = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +112,14 @@ def _beaten(one: Candidate, all_of: Sequence[Candidate]) -> Iterator[Beaten]:
         if other is one or not _asked_the_same(one, other):
             continue
         found = list(_contests(other, one))
-        chances = corrected([contest.chance for contest in found])
+        chances = corrected([contest.difference.chance for contest in found])
         better = [
             contest.name
             for contest, chance in zip(found, chances, strict=True)
-            if contest.side is Side.BETTER and chance < 1 - CONFIDENCE
+            if contest.difference.direction is Direction.BETTER and chance < 1 - CONFIDENCE
         ]
         if better and not any(
-            contest.side is Side.WORSE and (contest.certain or chance < 1 - CONFIDENCE)
+            contest.difference.direction is Direction.WORSE and (contest.certain or chance < 1 - CONFIDENCE)
             for contest, chance in zip(found, chances, strict=True)
         ):
             yield Beaten(by=other.label, where=tuple(better))
@@ -141,9 +134,7 @@ class _Contest:
     """Two candidates in one figure of one scenario."""
 
     name: str
-    side: Side
-    chance: float
-    """Of a difference like this if both were alike."""
+    difference: Difference
     certain: bool = False
     """It needs no statistics: a promise was broken."""
 
@@ -163,12 +154,10 @@ def _contests(one: Candidate, other: Candidate) -> Iterator[_Contest]:
 def _of_verdicts(one: Cell, other: Cell) -> _Contest:
     """Of a weakness, less often shown is better."""
     kept, theirs = one.kept, other.kept
-    more = kept.seen * theirs.runs - theirs.seen * kept.runs
     promise = one.first.shows is Shows.PROMISE
     return _Contest(
         name=f"{'kept' if promise else 'shown'} ({one.first.name})",
-        side=Side(sign(-more if promise else more)),
-        chance=of_rates((kept.seen, theirs.seen), (kept.runs, theirs.runs)),
+        difference=between_shares((theirs.seen, kept.seen), (theirs.runs, kept.runs), more_is_better=promise),
         certain=promise and one.verdict is Verdict.FAIL and other.verdict is not Verdict.FAIL,
     )
 
@@ -176,6 +165,5 @@ def _of_verdicts(one: Cell, other: Cell) -> _Contest:
 def _of_figure(one: Spread, other: Spread, scenario: str) -> _Contest:
     return _Contest(
         name=f"{one.name} ({scenario})",
-        side=Side(order(other.median, one.median)),
-        chance=of_figures(one.values, other.values),
+        difference=between_figures(other.values, one.values),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.errors import UsageError
-from harness.many.difference import corrected, of_figures, of_rates, order, sign
+from harness.many.difference import Difference, Direction, between_figures, between_shares, corrected
 from harness.many.statistics import median
 from harness.many.summary import CellSummary, Figures, Seen, Summary
 from harness.model.cells import CONFIDENCE
@@ -49,9 +49,8 @@ class Comparison:
     """A share of runs, or a median."""
     after: Seen | Interval
     runs: tuple[int, int]
-    chance: float
-    """Of a difference like this if both were alike, corrected for the number of comparisons."""
-    more_is_better: bool
+    difference: Difference
+    """Its chance is corrected for the number of comparisons."""
     sense: Sense = Sense.SAME
 
 
@@ -82,15 +81,14 @@ def compare(before: Summary, after: Summary) -> Compared:
             f"{_names(before.cells)} and {_names(after.cells)}"
         )
     found = [one for pair in pairs for one in _compared(*pair)]
-    chances = corrected([one.chance for one in found])
-    judged = [
-        replace(one, chance=chance, sense=_sense(one, chance))
-        for one, chance in zip(found, chances, strict=True)
-    ]
+    chances = corrected([one.difference.chance for one in found])
+    judged = [_judged(one, chance) for one, chance in zip(found, chances, strict=True)]
     paired = [id(one) for pair in pairs for one in pair]
     return Compared(
         differs=tuple(_differing(before, after, pairs)),
-        comparisons=tuple(sorted(judged, key=lambda one: (WORST_FIRST.index(one.sense), one.chance))),
+        comparisons=tuple(
+            sorted(judged, key=lambda one: (WORST_FIRST.index(one.sense), one.difference.chance))
+        ),
         only_before=tuple(one.name for one in before.cells if id(one) not in paired),
         only_after=tuple(one.name for one in after.cells if id(one) not in paired),
     )
@@ -173,8 +171,9 @@ def _rates(cell: str, what: str, before: Seen, after: Seen, *, more_is_better: b
         before=before,
         after=after,
         runs=(before.runs, after.runs),
-        chance=of_rates((before.seen, after.seen), (before.runs, after.runs)),
-        more_is_better=more_is_better,
+        difference=between_shares(
+            (before.seen, after.seen), (before.runs, after.runs), more_is_better=more_is_better
+        ),
     )
 
 
@@ -188,31 +187,23 @@ def _figures(cell: str, what: str, before: Figures, after: Figures) -> Compariso
         before=median(left) if left else nothing,
         after=median(right) if right else nothing,
         runs=(len(left), len(right)),
-        chance=of_figures(left, right),
-        more_is_better=False,
+        difference=between_figures(left, right),
     )
 
 
-def _sense(one: Comparison, chance: float) -> Sense:
-    direction = _direction(one)
-    if one.what == KEPT and direction > 0 and isinstance(one.before, Seen) and _always(one.before):
+def _judged(one: Comparison, chance: float) -> Comparison:
+    difference = replace(one.difference, chance=chance)
+    return replace(one, difference=difference, sense=_sense(one, difference))
+
+
+def _sense(one: Comparison, found: Difference) -> Sense:
+    worse, known = found.direction is Direction.WORSE, found.direction is not Direction.UNKNOWN
+    if one.what == KEPT and worse and isinstance(one.before, Seen) and _always(one.before):
         return Sense.BROKEN
-    if chance < DOUBT and direction:
-        return Sense.WORSE if direction > 0 else Sense.BETTER
-    return Sense.WITHIN_NOISE if direction else Sense.SAME
+    if found.chance < DOUBT and known:
+        return Sense.WORSE if worse else Sense.BETTER
+    return Sense.WITHIN_NOISE if known else Sense.SAME
 
 
 def _always(seen: Seen) -> bool:
     return 0 < seen.seen == seen.runs
-
-
-def _direction(one: Comparison) -> int:
-    """1: worse after, -1: better, 0: no difference that is known."""
-    if isinstance(one.before, Seen) and isinstance(one.after, Seen):
-        if not one.before.runs or not one.after.runs:
-            return 0
-        grown = one.after.seen * one.before.runs - one.before.seen * one.after.runs
-        return sign(-grown if one.more_is_better else grown)
-    assert isinstance(one.before, Interval)
-    assert isinstance(one.after, Interval)
-    return order(one.before, one.after)

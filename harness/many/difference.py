@@ -7,14 +7,44 @@ distribution, and both say of too few runs that they cannot tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
 from itertools import accumulate
 from typing import NamedTuple
 
 from harness.costly import stats
+from harness.many.statistics import median
 from harness.model.judgement import Interval
 
 EXACT_UP_TO = 50
 """Runs of either side. For more, or with equal values, the test's normal approximation is close enough."""
+
+
+class Direction(IntEnum):
+    BETTER = -1
+    UNKNOWN = 0
+    """Alike, or too few runs to say."""
+    WORSE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What the second of two groups of runs is, beside the first."""
+
+    direction: Direction
+    chance: float
+    """Of a difference like this if both were alike."""
+
+
+def between_shares(seen: tuple[int, int], runs: tuple[int, int], *, more_is_better: bool) -> Difference:
+    grown = sign(seen[1] * runs[0] - seen[0] * runs[1])
+    return Difference(direction=Direction(-grown if more_is_better else grown), chance=of_rates(seen, runs))
+
+
+def between_figures(before: Sequence[Interval], after: Sequence[Interval]) -> Difference:
+    """By their medians; more is worse."""
+    known = order(median(before), median(after)) if before and after else 0
+    return Difference(direction=Direction(known), chance=of_figures(before, after))
 
 
 def of_rates(seen: tuple[int, int], runs: tuple[int, int]) -> float:

@@ -83,7 +83,7 @@ def row(one: Comparison) -> tuple[str, ...]:
         _value(one.before, one.unit),
         _value(one.after, one.unit),
         f"{one.runs[0]}, {one.runs[1]}",
-        "< 0.001" if one.chance < 0.001 else f"{one.chance:.3f}",
+        "< 0.001" if one.difference.chance < 0.001 else f"{one.difference.chance:.3f}",
     )
     return tuple(map(one_line, cells))
 

@@ -12,7 +12,7 @@ from harness.many.cells import cells_of
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.words import Verdict
 from harness.report.cells import COLUMNS as CELL_COLUMNS
-from harness.report.cells import cell_row
+from harness.report.cells import cell_row, is_repeated
 from harness.report.explain import headline
 from harness.report.markdown import escaped, table
 from harness.report.table import COLUMNS, row
@@ -55,7 +55,7 @@ def _property(text: str) -> str:
 def step_summary(suite: SuiteResult) -> str:
     """Markdown, at most `SUMMARY_BYTES_MAX` bytes: what does not fit is left out, and said."""
     cells = cells_of(suite.results)
-    repeated = len(cells) < len(suite.results)
+    repeated = is_repeated(cells)
     rows = [cell_row(one).texts for one in cells] if repeated else [tuple(row(one)) for one in suite.results]
     head = [f"### {suite.verdict}: failover test of session stores", "", escaped(suite_line(suite)), ""]
     columns = CELL_COLUMNS if repeated else COLUMNS
