@@ -554,7 +554,7 @@ def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWor
 
 
 def step(kind: str, target: str = "primary", *, number: int = 1, **changes: Any) -> FaultStep:
-    """A fault step; `start`, `hold_s` and `options` by keyword."""
+    """A fault step; `start`, `for_s` and `options` by keyword."""
     made = FaultStep(
         number=number, kind=kind, target=target, start=Start(after_s=0.0), traits=traits_of(kind)
     )

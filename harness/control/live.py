@@ -117,7 +117,7 @@ class Live:
             effect_s=_s(report.effect.at_us),
             effect_at=self._at(report.effect.at_us),
             effect_error_s=_s(report.effect.error_us),
-            for_s=step.hold_s,
+            for_s=step.for_s,
         )
 
     async def heal(self, number: int | None) -> Healed:

@@ -21,7 +21,7 @@ Document = dict[str, Any]
 FAULTS_AT_MOST = 4
 FIRST_FAULT_S = (3.0, 5.0)
 BETWEEN_S = (0.2, 6.0)
-HOLD_S = (1.0, 9.0)
+LASTS_S = (1.0, 9.0)
 RATE = "120/s"
 USERS = 150
 SETTLE_WITHIN = "60s"
@@ -177,8 +177,8 @@ def _possible_targets(kind: Declaration, space: Space) -> list[str]:
 
 def _fault(kind: Declaration, targets: Sequence[str], dice: random.Random, at_s: float) -> Document:
     made: Document = {"after": _seconds(at_s), kind.name: dice.choice(targets)}
-    if kind.least_hold_s is not None and (Trait.LASTS in kind.traits or Trait.STOPS_PROCESS in kind.traits):
-        made["for"] = _seconds(max(kind.least_hold_s, dice.uniform(*HOLD_S)))
+    if kind.least_for_s is not None and (Trait.LASTS in kind.traits or Trait.STOPS_PROCESS in kind.traits):
+        made["for"] = _seconds(max(kind.least_for_s, dice.uniform(*LASTS_S)))
     for option in kind.options:
         if option.default is None or (_can_draw(option) and dice.random() < 0.5):
             made[option.name] = _value(option, dice)

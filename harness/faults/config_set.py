@@ -73,7 +73,7 @@ class ConfigSet:
         name = _directive(step).name
         return f"{name} now: " + ", ".join(f"{node} {_now(node, name, scene)}" for node in effect.targets)
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

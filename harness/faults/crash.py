@@ -32,7 +32,7 @@ class Crash:
         name="crash",
         help="SIGKILL the process of a Compose project's container; its restart policy starts it again.",
         targets=targets.RUNNING,
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 

@@ -98,7 +98,7 @@ class Cut:
             return f"cut lifted; {heard_again(scene, node, mended_at_s)}"
         return "cut lifted"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         return True
 
 

@@ -60,5 +60,5 @@ class CutReplication:
         scene.topology.mend(by=step.number)
         return f"cut lifted; {caught_up(scene, primary, mended_at_s)}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         return True

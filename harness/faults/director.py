@@ -1,7 +1,7 @@
 """The director: carries out a plan's faults on their timeline, and heals every one of them.
 
-Each fault of the list has a thread of its own: it waits for its start, injects, holds, heals, so the
-holds of overlapping faults do not disturb each other. Whatever still stands at the end is healed in
+Each fault of the list has a thread of its own: it waits for its start, injects, waits, heals, so that
+overlapping faults do not disturb each other. Whatever still stands at the end is healed in
 reverse order, also after a failure or an interruption. A fault without effect is reported, not
 raised: the run goes on and its verdict will be INCONCLUSIVE.
 
@@ -38,10 +38,10 @@ WITHOUT_EFFECT = (NoEffect, NoAnswer, ErrorReply)
 refuses."""
 
 _LOOK_AHEAD_S = 0.5
-"""A look at a few hundred sessions takes this long at most, so that no hold gets longer for it."""
+"""A look at a few hundred sessions takes this long at most, so that no fault lasts longer for it."""
 
 WAITING_MAX = 100
-"""Faults of an attended director that may wait or hold at the same time; each has a thread."""
+"""Faults of an attended director that may wait or last at the same time; each has a thread."""
 
 _ATTENDED_EVERY_S = 0.05
 
@@ -147,7 +147,7 @@ class Director:
 
     def submit(self, read: Callable[[int, int], FaultStep]) -> tuple[FaultStep, Future[StepReport]]:
         """Add a fault to an attended director. `read`: the fault, given its number and how long the director
-        has run, in microseconds. Its report is there once it took effect or had none; its hold goes on.
+        has run, in microseconds. Its report is there once it took effect or had none; the fault goes on.
 
         Raises:
             UsageError: what `read` raises.
@@ -173,7 +173,7 @@ class Director:
         with self._lock:
             chosen = [one for one in self._steps if number in {None, one.number} and self._to_undo(one)][::-1]
         for step in chosen:
-            self._heal(replace(step, hold_s=step.hold_s or 0.0))
+            self._heal(replace(step, for_s=step.for_s or 0.0))
         with self._lock:
             return tuple(self._reports[step.number] for step in chosen)
 
@@ -203,7 +203,7 @@ class Director:
                 self._failed = any(one.exception() for one in done)
             for one in under_way:
                 one.result()
-            self._outlast_the_unheld()
+            self._outlast_those_without_end()
         finally:
             self._end()
         return self._report()
@@ -226,12 +226,12 @@ class Director:
         )
 
     def _carry_out(self, step: FaultStep) -> None:
-        """One fault from its start to the end of its hold. Runs in a thread of its own."""
+        """One fault from its start to its healing. Runs in a thread of its own."""
         if (effect := self._started(step)) is not None:
-            self._hold(step, effect)
+            self._until_healing(step, effect)
 
     def _carry_out_for(self, step: FaultStep, begun: Future[StepReport]) -> None:
-        """The same for whoever submitted it, who learns of its effect before its hold."""
+        """The same for whoever submitted it, who learns of its effect while it lasts."""
         try:
             effect = self._started(step)
         except Exception as problem:  # noqa: BLE001 - it is the submitter's, and raised there
@@ -242,7 +242,7 @@ class Director:
             report = self._reports[step.number]
         begun.set_result(report)
         if effect is not None:
-            self._hold(step, effect)
+            self._until_healing(step, effect)
 
     def _started(self, step: FaultStep) -> Effect | None:
         """Its effect, once its start has come; None: it had none."""
@@ -253,9 +253,9 @@ class Director:
             self._report_no_effect(step, str(nothing))
             return None
 
-    def _hold(self, step: FaultStep, effect: Effect) -> None:
-        if step.hold_s is not None:
-            end_us = effect.at_us + int(step.hold_s * 1e6)
+    def _until_healing(self, step: FaultStep, effect: Effect) -> None:
+        if step.for_s is not None:
+            end_us = effect.at_us + int(step.for_s * 1e6)
             if self._looks_before_healing(step):
                 self._wait_until_us(end_us - int(_LOOK_AHEAD_S * 1e6))
                 self._take_last_look(step, effect)
@@ -315,13 +315,13 @@ class Director:
         self._take_last_look(step, effect)
 
     def _to_undo(self, step: FaultStep) -> bool:
-        """Whether it is in effect and there is something to undo: it holds, or a node is still down."""
+        """Whether it is in effect and there is something to undo: it is in force, or a node is still down."""
         effect, fault = self._standing.get(step.number), self._faults[step.kind]
         if effect is None:
             return False
         if Trait.STOPS_PROCESS in step.traits:
             return any(not self._scene.topology.state(node).running for node in effect.targets)
-        return isinstance(fault, Lasting) and fault.holds(effect, self._scene)
+        return isinstance(fault, Lasting) and fault.in_force(effect, self._scene)
 
     def _looks_before_healing(self, step: FaultStep) -> bool:
         look = self._last_look_of(step)
@@ -344,7 +344,7 @@ class Director:
             for number in list(self._standing):
                 remaining.callback(self._heal, by_number[number])
 
-    def _outlast_the_unheld(self) -> None:
+    def _outlast_those_without_end(self) -> None:
         """Let faults that last, and have no `for:`, stand until the scenario's time is over."""
         duration_s = self._scenario.duration_s
         now_us = self._now_us()
@@ -353,18 +353,18 @@ class Director:
         self._wait_until_us(since_us + int(limit_s * 1e6), unless=lambda: not self._any_in_force())
 
     def _any_in_force(self) -> bool:
-        unheld = [step for step in self._steps if step.hold_s is None and step.number in self._standing]
+        without_end = [step for step in self._steps if step.for_s is None and step.number in self._standing]
         return any(
             isinstance(fault := self._faults[step.kind], Lasting)
-            and fault.holds(self._standing[step.number], self._scene)
-            for step in unheld
+            and fault.in_force(self._standing[step.number], self._scene)
+            for step in without_end
         )
 
     def _wait_until_us(self, end_us: int, unless: Callable[[], bool] = lambda: False) -> None:
         wait_until(
             lambda: self._now_us() >= end_us or self._halted() or unless(),
             within_s=FOREVER_S,
-            waiting_for="the end of a hold",
+            waiting_for="the end of a fault",
             every_s=LOOK_EVERY_S,
         )
 

@@ -32,7 +32,7 @@ class DisconnectClients:
                 words=tuple(_TYPES),
             ),
         ),
-        least_hold_s=None,
+        least_for_s=None,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

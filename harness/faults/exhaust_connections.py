@@ -38,7 +38,7 @@ class ExhaustConnections:
         name="exhaust connections",
         help="Open connections until a node refuses more, and take each that becomes free.",
         targets=targets.DATA_NODES,
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.LASTS,),
     )
 
@@ -82,7 +82,7 @@ class ExhaustConnections:
                 pass
         return f"connections closed; accepting again: {', '.join(up) or 'none'}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

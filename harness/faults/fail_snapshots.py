@@ -33,7 +33,7 @@ class FailSnapshots:
         name="fail snapshots",
         help="A node cannot write its snapshot, as on a full volume: it refuses writes (MISCONF).",
         targets=targets.DATA_NODES,
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
 
@@ -60,7 +60,7 @@ class FailSnapshots:
         up = targets.running(effect.targets, scene)
         return "; ".join(_mended(node, scene) for node in up) or "the node is down"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

@@ -78,7 +78,7 @@ class FillCache:
         name="fill cache",
         help="Write cache keys, as fast as the instance takes them, past its memory limit.",
         targets=("cache",),
-        least_hold_s=None,
+        least_for_s=None,
         options=_AMOUNT,
     )
 
@@ -99,7 +99,7 @@ class Fill:
         name="fill",
         help="Write keys into any primary, past its memory limit; `for:` keeps it full.",
         targets=(*targets.PRIMARIES, "cache"),
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         options=_AMOUNT,
         traits=(Trait.LASTS,),
     )
@@ -123,7 +123,7 @@ class Fill:
         let_go(step, scene)
         return f"no more keys are written to {', '.join(effect.targets)}; those that are there stay"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

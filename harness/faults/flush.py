@@ -34,7 +34,7 @@ class Flush:
                 words=("database", "all"),
             ),
         ),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.EMPTIES_DATABASE,),
     )
 

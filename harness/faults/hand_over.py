@@ -49,7 +49,7 @@ class HandOver:
                 default=False,
             ),
         ),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.HANDS_OVER, Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
     )
 

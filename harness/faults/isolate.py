@@ -81,7 +81,7 @@ class Isolate:
         _mend(step, scene)
         return f"cuts lifted; {heard_again(scene, effect.targets[0], mended_at_s)}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         return True
 
 

@@ -43,7 +43,7 @@ class Kill:
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
-        if step.hold_s is None:
+        if step.for_s is None:
             return None
         return start_again(effect.targets, scene)
 

@@ -32,7 +32,7 @@ class KillWebServer:
         return Effect(targets=(web_server,), proof=proof, at_us=at_us, error_us=at_us - began_us)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
-        if step.hold_s is None:
+        if step.for_s is None:
             return None
         scene.web_servers.start_web_server(effect.targets[0])
         return f"{effect.targets[0]} is in service again"

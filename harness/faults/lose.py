@@ -66,5 +66,5 @@ class Lose:
         scene.topology.mend(by=step.number)
         return f"host back; {start_again(effect.targets, scene)}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return not targets.running(effect.targets, scene)

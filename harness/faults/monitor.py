@@ -33,7 +33,7 @@ class Monitor:
         help="MONITOR connections that read every command of a node.",
         targets=targets.DATA_NODES,
         options=(Option(name="readers", type=OptionType.COUNT, help="how many of them", default=5),),
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.LASTS,),
     )
 
@@ -76,7 +76,7 @@ class Monitor:
         let_go(step, scene)
         return "MONITOR connections closed"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

@@ -24,7 +24,7 @@ class Nothing:
         name="nothing",
         help="Do nothing for a moment, and prove that nothing happened: for baseline runs.",
         targets=("primary", "shard N primary", "replica", "cache", "sentinel"),
-        least_hold_s=None,
+        least_for_s=None,
         options=(Option(name="wait", type=OptionType.DURATION, help="how long to do nothing", default=0.1),),
     )
 

@@ -72,7 +72,7 @@ class Occupy:
                 default=0,
             ),
         ),
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.LASTS,),
     )
 
@@ -86,15 +86,15 @@ class Occupy:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (node,) = targets.resolve(step.target, scene)
         how = str(step.options.get("with", "script"))
-        held_s = step.hold_s or _FOR_S
+        lasts_s = step.for_s or _FOR_S
         known = own_nodes.check(scene, node)
         with keeping(step, scene) as kept:
-            asking = kept.enter_context(own_nodes.connect(scene, node, within_s=held_s + _ANSWERS_AGAIN_S))
-            busy = kept.enter_context(own_nodes.connect(scene, node, within_s=held_s + _ANSWERS_AGAIN_S))
+            asking = kept.enter_context(own_nodes.connect(scene, node, within_s=lasts_s + _ANSWERS_AGAIN_S))
+            busy = kept.enter_context(own_nodes.connect(scene, node, within_s=lasts_s + _ANSWERS_AGAIN_S))
             if keys := int(step.options.get("keys", 0)):
                 fill(busy.socket, Load(keys=keys, value_bytes=_SMALL_BYTES), lambda _: not scene.stopping())
             ending = kept.enter_context(own_nodes.connect(scene, node))
-            work = _Work(busy, _WAYS[how], held_s)
+            work = _Work(busy, _WAYS[how], lasts_s)
             began_us = scene.observed.now_us()
             kept.enter_context(going_on(work.go_on))
             kept.callback(busy.hang_up)  # wakes the thread
@@ -120,22 +120,22 @@ class Occupy:
         )
         return f"answering: {node}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 
 class _Work:
     """What keeps the node busy, from a thread of its own, until its time is over."""
 
-    def __init__(self, busy: Connection, way: Callable[[Connection, float], None], held_s: float) -> None:
+    def __init__(self, busy: Connection, way: Callable[[Connection, float], None], lasts_s: float) -> None:
         self._busy = busy
         self._way = way
-        self._held_s = held_s
+        self._lasts_s = lasts_s
         self.refusal = ""
 
     def go_on(self, over: threading.Event) -> None:
         clock = RunClock()
-        while not over.is_set() and (left_s := self._held_s - clock.now_us() / 1e6) > 0:
+        while not over.is_set() and (left_s := self._lasts_s - clock.now_us() / 1e6) > 0:
             try:
                 self._way(self._busy, left_s)
             except ErrorReply as refused:

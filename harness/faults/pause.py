@@ -32,7 +32,7 @@ class Pause:
         name="pause",
         help="Freeze nodes or sentinels without closing their connections; healed by resuming them.",
         targets=(*targets.RUNNING, *targets.PROXIES),
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.FREEZES_PROCESS, Trait.LASTS, Trait.CAUSES_FAILOVER),
     )
     last_look = AFTER_RESUMING
@@ -54,7 +54,7 @@ class Pause:
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return resume(effect.targets, scene)
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return any(scene.topology.state(node).paused for node in effect.targets)
 
     def _freeze(self, nodes: tuple[str, ...], known: list[str], scene: FaultScene) -> Effect:

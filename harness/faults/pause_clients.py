@@ -45,12 +45,12 @@ class PauseClients:
                 traits={"all": (Trait.CAUSES_FAILOVER,)},
             ),
         ),
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.LASTS,),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
-        if _everything(step) and step.hold_s is None:
+        if _everything(step) and step.for_s is None:
             return (
                 "a node that answers nothing cannot be told to go on: add `for:`, or take `commands: writes`"
             )
@@ -60,8 +60,8 @@ class PauseClients:
         nodes = targets.resolve(step.target, scene)
         known = [own_nodes.check(scene, node) for node in nodes]
         how = ("ALL",) if _everything(step) else ("WRITE",)
-        held_ms = _LONGEST_MS if step.hold_s is None else round(step.hold_s * 1000)
-        until_ms = held_ms if _everything(step) else _LONGEST_MS
+        lasts_ms = _LONGEST_MS if step.for_s is None else round(step.for_s * 1000)
+        until_ms = lasts_ms if _everything(step) else _LONGEST_MS
         began_us = scene.observed.now_us()
         for node in nodes:
             with own_nodes.connect(scene, node) as connection:
@@ -86,12 +86,12 @@ class PauseClients:
                     connection.call("CLIENT", "UNPAUSE")
             wait_until(
                 lambda node=node: _replies(node, step, scene, within_s=1.0),  # type: ignore[misc] # bound per turn
-                within_s=(step.hold_s or 0.0) + _ANSWERS_AGAIN_S,
+                within_s=(step.for_s or 0.0) + _ANSWERS_AGAIN_S,
                 waiting_for=f"{node} to answer its clients again",
             )
         return f"answering: {', '.join(up) or 'none'}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

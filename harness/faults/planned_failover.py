@@ -60,7 +60,7 @@ class PlannedFailover:
                 of_a_cluster=_OF_A_CLUSTER,
             ),
         ),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.HANDS_OVER, Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
     )
 

@@ -33,7 +33,7 @@ class Reattach:
                 words=(_NOBODY, "primary", "replica"),
             ),
         ),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.CAUSES_FAILOVER, Trait.NEEDS_REPLICA),
     )
 

@@ -22,7 +22,7 @@ class Recreate:
         name="recreate",
         help="Remove containers of a Compose project and make them again; named volumes stay.",
         targets=(*targets.DOWN, targets.NOT_YET_RESTARTED, *targets.RUNNING),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 

@@ -22,7 +22,7 @@ class ResetSentinels:
         name="reset sentinels",
         help="SENTINEL RESET: sentinels forget replicas and each other.",
         targets=("sentinel", "all sentinels"),
-        least_hold_s=None,
+        least_for_s=None,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -67,7 +67,7 @@ class Restart:
                 default=False,
             ),
         ),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
     )
 

@@ -20,7 +20,7 @@ class Resume:
         name="resume",
         help="Wake the nodes that an earlier `pause` froze.",
         targets=("paused",),
-        least_hold_s=None,
+        least_for_s=None,
         traits=(Trait.RESUMES_PROCESS,),
     )
 

@@ -24,7 +24,7 @@ class SaveSnapshot:
         name="save snapshot",
         help="BGSAVE: write a snapshot now; a later restart comes back with it.",
         targets=targets.DATA_NODES,
-        least_hold_s=None,
+        least_for_s=None,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -74,7 +74,7 @@ class Slow:
         scene.topology.mend(by=step.number)
         return "packets take their usual way"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         return True
 
 

@@ -40,7 +40,7 @@ class SlowReaders:
             Option(name="readers", type=OptionType.COUNT, help="how many clients", default=5),
             Option(name="bytes", type=OptionType.SIZE, help="that wait for each of them", default=10_000_000),
         ),
-        least_hold_s=_LEAST_S,
+        least_for_s=_LEAST_S,
         traits=(Trait.LASTS,),
     )
 
@@ -83,7 +83,7 @@ class SlowReaders:
         up = targets.running(effect.targets, scene)
         return f"clients gone; {', '.join(_used(node, scene) for node in up) or 'the node is down'}"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 

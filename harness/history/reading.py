@@ -166,9 +166,16 @@ def _read_lines(path: Path, plan: Plan, text: bytes, broke_off: str) -> History:
     return _assembled(path, plan, records, broke_off)
 
 
+_KEYS_ONCE = ((b'"hold_s":', b'"for_s":'),)
+"""What keys of a plan were called in earlier runs, and are called now. In a text JSON escapes the quotes."""
+
+
 def _read_plan(path: Path) -> Plan:
     try:
-        return msgspec.json.decode(read_file(path, most_bytes=_MOST_PLAN_BYTES), type=Plan)
+        content = read_file(path, most_bytes=_MOST_PLAN_BYTES)
+        for once, now in _KEYS_ONCE:
+            content = content.replace(once, now)
+        return msgspec.json.decode(content, type=Plan)
     except OSError as problem:
         raise UsageError(
             f"{path}: {problem.strerror}: a run's folder holds its plan beside its history"

@@ -65,7 +65,7 @@ class Declaration:
     options: tuple[Option, ...] = ()
     traits: tuple[Trait, ...] = ()
     """Faults: what kind of thing it is, for whoever plans, observes or judges it."""
-    least_hold_s: float | None = 0.0
+    least_for_s: float | None = 0.0
     """Faults: the shortest `for:` that it can keep; None: it is over at once, with nothing to heal."""
     kind: OperationKind | None = None
     """Behaviours: what its operations count as."""
@@ -170,7 +170,7 @@ class FaultStep:
     target: str
     """Symbolic (`primary`, `shard 2 primary`, `killed`, `web-1`, ...); resolved at injection."""
     start: Start
-    hold_s: float | None = None
+    for_s: float | None = None
     """`for:`; heal this long after the effect. None: healed at the end of the run (or never needs it)."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     traits: tuple[Trait, ...] = ()

@@ -569,7 +569,7 @@ class Fault(Protocol):
 class Lasting(Protocol):
     """The optional power of a fault that stands until it is healed."""
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         """Whether it is still in force."""
         ...
 

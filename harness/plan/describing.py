@@ -194,8 +194,8 @@ def _fault(fault: Expected, vocabulary: Vocabulary) -> str:
     step = fault.step
     said = [" ".join(filter(None, (f"{step.number}. {step.kind}", step.target)))]
     said += _options(step, vocabulary)
-    if step.hold_s is not None:
-        said.append(f"for {step.hold_s:g} s")
+    if step.for_s is not None:
+        said.append(f"for {step.for_s:g} s")
     elif Trait.LASTS in step.traits:
         undone = " or something resumes it" if Trait.FREEZES_PROCESS in step.traits else ""
         said.append(f"until the run ends{undone}")

@@ -99,7 +99,7 @@ class _Course:
             return False
         if not {"primary", "everything"} & set(step.target.split()) or "old" in step.target.split():
             return False
-        return step.hold_s is None or step.hold_s > self._pace.suspicion_s
+        return step.for_s is None or step.for_s > self._pace.suspicion_s
 
     def _failover(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
         at_s = fault.start_s
@@ -185,7 +185,7 @@ class _Course:
     def _healed(self, fault: Expected) -> Iterator[_Line]:
         assert fault.healed_s is not None, "asked before"
         at_s, step = fault.healed_s, fault.step
-        yield _Line(at_s, 6, f"fault {step.number} is healed", f"it lasts {step.hold_s:g} s")
+        yield _Line(at_s, 6, f"fault {step.number} is healed", f"it lasts {step.for_s:g} s")
         if self._takes_primary(fault) and self._plan.sentinels():
             yield _Line(
                 at_s + self._pace.recovery_s(step),

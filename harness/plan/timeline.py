@@ -64,9 +64,9 @@ class Pace:
         missed = Trait.CAUSES_FAILOVER in step.traits and not restarts  # else it is back before anybody acts
         if not missed or "primary" not in step.target:
             return QUICK_S
-        if step.hold_s is None:
+        if step.for_s is None:
             return self.promotion_s(step)
-        outlasts = step.hold_s > self.promotion_s(step)
+        outlasts = step.for_s > self.promotion_s(step)
         return DEMOTION_S if outlasts and guarded else QUICK_S
 
 
@@ -75,7 +75,7 @@ def expected_faults(scenario: Scenario, inventory: Inventory) -> tuple[Expected,
     pace = Pace(scenario.deployment.topology, inventory)
     for step in scenario.faults:
         start_s = _start_s(step, tuple(faults), pace)
-        healed_s = None if step.hold_s is None else start_s + step.hold_s
+        healed_s = None if step.for_s is None else start_s + step.for_s
         faults.append(Expected(step=step, start_s=start_s, healed_s=healed_s))
     return tuple(faults)
 

@@ -44,7 +44,7 @@ def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> lis
     step = fault.step
     if step.options.get("data") == "empty":  # that is what is wanted
         return []
-    if Trait.STOPS_PROCESS in step.traits and step.hold_s is not None:
+    if Trait.STOPS_PROCESS in step.traits and step.for_s is not None:
         return _primaries(step, plan)
     if Trait.STARTS_PROCESS not in step.traits:
         return []
@@ -85,7 +85,7 @@ def _shard_without_heir(fault: Expected, before: tuple[Expected, ...], plan: Pla
     for one in before[: struck[-1]]:
         if Trait.STARTS_PROCESS in one.step.traits:
             down = 0
-        elif _stops(one) and one.step.hold_s is None and _shard_of_replicas(one.step) == shard:
+        elif _stops(one) and one.step.for_s is None and _shard_of_replicas(one.step) == shard:
             down += replicas if one.step.target.startswith("all ") else 1
     return shard if 0 < replicas <= down else None
 
@@ -105,7 +105,7 @@ def _promoted(fault: Expected, before: tuple[Expected, ...], pace: Pace) -> bool
         return False
     step = fault.step
     if Trait.STOPS_PROCESS in step.traits:
-        return step.hold_s is not None and step.hold_s > pace.promotion_s(step)
+        return step.for_s is not None and step.for_s > pace.promotion_s(step)
     if LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
         return False
     if step.start.event == "promoted":

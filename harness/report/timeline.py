@@ -112,7 +112,7 @@ def _faults(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
         if effect is None:
             continue
         healed = _first(events, "healed")
-        end = healed.t_us if healed else axis.end if step.hold_s is not None else effect.t_us
+        end = healed.t_us if healed else axis.end if step.for_s is not None else effect.t_us
         what = f"{step.kind} {effect.node or step.target}"
         drawing.labels.append(Label(0, y + 12, what[:24]))
         drawing.bars.append(axis.bar(effect.t_us, end, (y, LANE - 4), "fault", f"{what}: {effect.said}"))

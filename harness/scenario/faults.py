@@ -1,4 +1,4 @@
-"""The `faults` list: each item is one fault kind with its target, a start, a hold and options.
+"""The `faults` list: each item is one fault kind with its target, a start, how long it lasts, and options.
 
     - {after: 5s, isolate: primary, with: web-1, for: 12s}
 
@@ -147,8 +147,8 @@ def _read_item(
         return None
     declaration = around.vocabulary.faults[kinds[0]]
     start = _Starts(number=number, behaviours=tuple(around.workload.mix)).read(item, path, pairs, problems)
-    hold_s = POSITIVE_DURATION.read(pairs["for"][1], f"{path}.for", problems) if "for" in pairs else None
-    if reason := _unkept(hold_s, declaration):
+    for_s = POSITIVE_DURATION.read(pairs["for"][1], f"{path}.for", problems) if "for" in pairs else None
+    if reason := _unkept(for_s, declaration):
         problems.add(pairs["for"][0], f"{path}.for", reason)
     reader = OptionsReader(declaration=declaration, workload=around.workload)
     target = reader.read_target(pairs[kinds[0]][1], f"{path}.{kinds[0]}", problems)
@@ -162,14 +162,14 @@ def _read_item(
             reason = f"{chosen} is for a cluster only; in a {inventory.called} topology leave it out"
             problems.add(options[option.name][0], where, reason)
     turns, every_s = _read_repeat(item, path, pairs, problems)
-    if start is None or hold_s is INVALID or target is None:
+    if start is None or for_s is INVALID or target is None:
         return None
     step = FaultStep(
         number=number,
         kind=kinds[0],
         target=target,
         start=start,
-        hold_s=hold_s,
+        for_s=for_s,
         options=values,
         traits=declaration.traits_with(values),
         line=tree.line(item),
@@ -190,14 +190,14 @@ def _read_repeat(
     return (1, 0.0) if INVALID in {turns, every_s} else (turns, every_s)
 
 
-def _unkept(hold_s: object, declaration: Declaration) -> str | None:
+def _unkept(for_s: object, declaration: Declaration) -> str | None:
     """Why a fault cannot keep its `for:`; None: it can."""
-    if not isinstance(hold_s, float):
+    if not isinstance(for_s, float):
         return None
-    if declaration.least_hold_s is None:
+    if declaration.least_for_s is None:
         return f"{declaration.name!r} is over at once and has nothing to heal; remove 'for'"
-    if hold_s < declaration.least_hold_s:
-        least = f"{declaration.least_hold_s * 1000:g}ms"
+    if for_s < declaration.least_for_s:
+        least = f"{declaration.least_for_s * 1000:g}ms"
         return (
             f"expected at least {least}, the time that is needed to prove the effect of {declaration.name!r}"
         )

@@ -67,16 +67,16 @@ def _clients(scene: FaultScene) -> None:
         inject(scene, "disconnect clients")
         with pytest.raises(Exception, match="did not answer"):
             client.call("PING")
-    effect = inject(scene, "pause clients", hold_s=9.0)
+    effect = inject(scene, "pause clients", for_s=9.0)
     with talk(scene.topology, "redis-1", within_s=0.3) as client:
         assert client.call("GET", "a") == "1"
         with pytest.raises(Exception, match="did not answer"):
             client.call("SET", "a", "1")
-    heal(scene, effect, "pause clients", hold_s=9.0)
+    heal(scene, effect, "pause clients", for_s=9.0)
     began_s = time.monotonic()
     everything = {"commands": "all"}
-    effect = inject(scene, "pause clients", hold_s=0.6, options=everything)
-    heal(scene, effect, "pause clients", hold_s=0.6, options=everything)
+    effect = inject(scene, "pause clients", for_s=0.6, options=everything)
+    heal(scene, effect, "pause clients", for_s=0.6, options=everything)
     assert 0.55 < time.monotonic() - began_s < 3
 
 
@@ -92,21 +92,21 @@ def _connections(scene: FaultScene) -> None:
 
 def _busy(scene: FaultScene) -> None:
     began_s = time.monotonic()
-    effect = inject(scene, "occupy", hold_s=1.0)
+    effect = inject(scene, "occupy", for_s=1.0)
     with talk(scene.topology, "redis-1", within_s=5.0) as other:
         assert other.call("GET", "a") == "1"
         assert time.monotonic() - began_s > 0.9
-    heal(scene, effect, "occupy", hold_s=1.0)
+    heal(scene, effect, "occupy", for_s=1.0)
     keys = {"with": "keys", "keys": 600_000}  # a fast processor goes through fewer in no time
-    effect = inject(scene, "occupy", hold_s=0.5, options=keys)
-    heal(scene, effect, "occupy", hold_s=0.5, options=keys)
+    effect = inject(scene, "occupy", for_s=0.5, options=keys)
+    heal(scene, effect, "occupy", for_s=0.5, options=keys)
     assert ask(scene.topology, "redis-1", "DBSIZE") > 600_000
     ask(scene.topology, "redis-1", "FLUSHALL")  # what follows restarts the node, which would read them all
     ask(scene.topology, "redis-1", "SET", "a", "1")
     if scene.topology.engine.startswith("Redis 6"):
         return
     with pytest.raises(NoEffect, match="DEBUG"):
-        inject(scene, "occupy", hold_s=0.5, options={"with": "sleep"})
+        inject(scene, "occupy", for_s=0.5, options={"with": "sleep"})
 
 
 def _watched(scene: FaultScene) -> None:

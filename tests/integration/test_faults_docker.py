@@ -60,7 +60,7 @@ def test_sentinel_topology_in_containers(tmp_path: Path) -> None:
         assert answers(topology, "sentinel-1")
         effect = inject(scene, "kill", "sentinel")
         assert not answers(topology, "sentinel-1")
-        heal(scene, effect, "kill", "sentinel", hold_s=0.1)
+        heal(scene, effect, "kill", "sentinel", for_s=0.1)
         assert answers(topology, "sentinel-1")
 
 
@@ -105,10 +105,10 @@ def test_commands_in_a_container(tmp_path: Path) -> None:
         heal(scene, taken, "exhaust connections", number=2)
         heal(scene, effect, "config set", options=options)
 
-        paused = inject(scene, "pause clients", hold_s=5.0)
-        heal(scene, paused, "pause clients", hold_s=5.0)
-        busy = inject(scene, "occupy", hold_s=0.5)
-        heal(scene, busy, "occupy", hold_s=0.5)
+        paused = inject(scene, "pause clients", for_s=5.0)
+        heal(scene, paused, "pause clients", for_s=5.0)
+        busy = inject(scene, "occupy", for_s=0.5)
+        heal(scene, busy, "occupy", for_s=0.5)
         readers = inject(scene, "slow readers", options={"readers": 2, "bytes": 6_000_000})
         heal(scene, readers, "slow readers")
         filled = inject(scene, "fill", options={"to": 1.2})

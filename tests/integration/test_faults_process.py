@@ -68,7 +68,7 @@ def test_process_faults_on_one_instance(tmp_path: Path, kind: TopologyKind, loop
 
         stopped = inject(scene, "stop")
         assert not answers(topology, "redis-1")
-        heal(scene, stopped, "stop", hold_s=0.1)
+        heal(scene, stopped, "stop", for_s=0.1)
         assert answers(topology, "redis-1")
 
 
@@ -99,9 +99,9 @@ def test_sentinel_topology_faults(tmp_path: Path) -> None:
             # Right after one, the old primary still says master too, or no replica is fit yet.
             inject(scene, "planned failover")
 
-        gone = inject(scene, "kill", "sentinel", hold_s=0.1)
+        gone = inject(scene, "kill", "sentinel", for_s=0.1)
         assert not answers(scene.topology, "sentinel-1")
-        heal(scene, gone, "kill", "sentinel", hold_s=0.1)
+        heal(scene, gone, "kill", "sentinel", for_s=0.1)
         assert answers(scene.topology, "sentinel-1")
         paused = inject(scene, "pause", "all sentinels")
         assert not any(answers(scene.topology, f"sentinel-{n}") for n in (1, 2, 3))
@@ -268,7 +268,7 @@ def test_director_carries_out_a_logout_undone(tmp_path: Path) -> None:
     """Cut replication, wait for something acked that no replica has, kill, restart what was killed."""
     plan = plan_of(
         TopologyKind.SENTINEL,
-        step("cut replication", hold_s=1.0, start=Start(after_s=0.2)),
+        step("cut replication", for_s=1.0, start=Start(after_s=0.2)),
         step("kill", number=2, start=Start(acked="logout", unreplicated=True)),
         step("restart", "killed", number=3, start=Start(event="fault 2", offset_s=0.5)),
     )

@@ -448,6 +448,12 @@ def test_history_of_format_1_is_still_read(tmp_path: Path) -> None:
     assert history.read(tmp_path).operations == (a.operation(1),)
 
 
+def test_how_long_faults_last_is_read_from_plans_of_earlier_runs() -> None:
+    """They called it `hold_s`."""
+    (step,) = history.read(ROOT / "tests/histories/runs/cluster-03").plan.scenario.faults
+    assert step.for_s == 8.0
+
+
 def test_lines_are_in_the_order_of_time(tmp_path: Path) -> None:
     """People read a history from its beginning: opening first, closing last, the rest as it began."""
     lines(

@@ -55,7 +55,7 @@ class Unplug:
         scene.topology.mend(by=step.number)
         return "plugged in again"
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return True
 
 
@@ -110,7 +110,7 @@ def test_new_fault_that_causes_a_failover_is_given_the_time_for_it(tmp_path: Pat
 
 def test_new_fault_that_cuts_links_counts_as_a_cut_while_it_stands() -> None:
     """Carried out by the director, noted by the observers, over once it is healed."""
-    plan = make_plan(TopologyKind.SENTINEL, step(NAME, hold_s=0.01))
+    plan = make_plan(TopologyKind.SENTINEL, step(NAME, for_s=0.01))
     world = fake_world(plan)
     observed = LiveState(
         plan, StoppedClock(0), ViewCollector(), acked_since=lambda *_: 0, last_acked_us=lambda _: None

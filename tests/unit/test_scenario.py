@@ -120,7 +120,7 @@ def test_faults_are_read_in_order(tmp_path: Path) -> None:
         kind="isolate",
         target="primary",
         start=Start(after_s=4.0),
-        hold_s=12.0,
+        for_s=12.0,
         options={"with": "web-1"},
         traits=FAULTS["isolate"].declaration.traits,
         line=33,
@@ -132,7 +132,7 @@ def test_faults_are_read_in_order(tmp_path: Path) -> None:
         Start(replica_lag_bytes=100_000),
     ]
     assert faults[2].options == {"data": "empty"}
-    assert (faults[3].target, faults[3].hold_s) == ("all replicas", 0.5)
+    assert (faults[3].target, faults[3].for_s) == ("all replicas", 0.5)
     assert (faults[4].kind, faults[4].target) == ("storm", "")
 
 

@@ -209,4 +209,4 @@ def test_replication_that_is_cut_before_a_death_stays_cut_past_two_elections(pat
             one for number, one in scenario.faults_with(Trait.STOPS_PROCESS).items() if number > cut.number
         ]
         if Trait.CUTS_LINKS in cut.traits and cut.kind == "cut replication" and dies:
-            assert cut.hold_s is None or cut.hold_s >= two_elections_s + (dies[0].start.offset_s or 0)
+            assert cut.for_s is None or cut.for_s >= two_elections_s + (dies[0].start.offset_s or 0)

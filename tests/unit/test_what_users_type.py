@@ -147,7 +147,7 @@ def test_commas_within_quotes_are_fine(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_what_is_over_at_once_says_so() -> None:
     """A fault that can be healed has a shortest time to stand, and no other takes `for:`."""
-    heals = {name for name, fault in FAULTS.items() if fault.declaration.least_hold_s is not None}
+    heals = {name for name, fault in FAULTS.items() if fault.declaration.least_for_s is not None}
     lasting = {name for name, one in shipped().faults.items() if Trait.LASTS in one.traits}
     assert heals == lasting | {"kill", "stop", "kill web server", "silence dns"}
 

@@ -148,15 +148,15 @@ def test_disconnect_clients_that_closes_none_has_no_effect(world: FakeWorld) -> 
 
 def test_pause_clients_holds_writes_back_until_healed(world: FakeWorld) -> None:
     """The probe waits; after CLIENT UNPAUSE it is answered."""
-    effect = inject(world, "pause clients", hold_s=5.0)
+    effect = inject(world, "pause clients", for_s=5.0)
     assert "no answer to writes within" in effect.proof
-    assert "answering: redis-1" in heal(world, effect, "pause clients", hold_s=5.0)
+    assert "answering: redis-1" in heal(world, effect, "pause clients", for_s=5.0)
     assert ("CLIENT", "UNPAUSE") in redis_1(world).received
 
 
 def test_pause_clients_from_everything_ends_with_its_time(world: FakeWorld) -> None:
     """Nothing can be said to such a node, so nothing but the time that it was given ends it."""
-    everything: dict[str, Any] = {"hold_s": 0.3, "options": {"commands": "all"}}
+    everything: dict[str, Any] = {"for_s": 0.3, "options": {"commands": "all"}}
     effect = inject(world, "pause clients", **everything)
     assert ("CLIENT", "PAUSE", "300", "ALL") in redis_1(world).received
     assert "answering: redis-1" in heal(world, effect, "pause clients", **everything)
@@ -202,10 +202,10 @@ def _until_accepted(heals: Any) -> str:
 
 def test_occupy_is_proved_by_how_long_another_client_waits(world: FakeWorld) -> None:
     """A script runs, a PING of somebody else has no answer; ended, everybody is answered."""
-    effect = inject(world, "occupy", hold_s=5.0)
+    effect = inject(world, "occupy", for_s=5.0)
     assert "a script keeps redis-1" in effect.proof
     assert "another client waited 0.0" in effect.proof
-    assert heal(world, effect, "occupy", hold_s=5.0) == "answering: redis-1"
+    assert heal(world, effect, "occupy", for_s=5.0) == "answering: redis-1"
     assert ("SCRIPT", "KILL") in redis_1(world).received
 
 
@@ -228,9 +228,9 @@ def test_occupy_that_makes_nobody_wait_has_no_effect(
 
 def test_occupy_heals_without_a_node_that_died(world: FakeWorld) -> None:
     """Killed while it was busy: nothing is left to end."""
-    effect = inject(world, "occupy", hold_s=5.0)
+    effect = inject(world, "occupy", for_s=5.0)
     world.topology.kill("redis-1")
-    assert heal(world, effect, "occupy", hold_s=5.0) == "redis-1 is down"
+    assert heal(world, effect, "occupy", for_s=5.0) == "redis-1 is down"
 
 
 def test_monitor_is_proved_by_what_it_sees(world: FakeWorld) -> None:

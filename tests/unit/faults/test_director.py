@@ -56,7 +56,7 @@ class Scripted:
         self.log.append(f"{self.name} healed")
         return "seen healed" if self.lasting else None
 
-    def holds(self, effect: Effect, scene: FaultScene) -> bool:
+    def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return self.lasting
 
 
@@ -110,12 +110,12 @@ def at(name: str, number: int, after_s: float, **changes: Any) -> FaultStep:
 
 
 def on(name: str, number: int, **start: Any) -> FaultStep:
-    return step(name, number=number, start=Start(**start), hold_s=0.0)
+    return step(name, number=number, start=Start(**start), for_s=0.0)
 
 
 def test_faults_start_on_time_and_heal_after_their_hold(stage: Stage) -> None:
     """Overlapping holds run independently: the second is over before the first."""
-    world = stage.set(at("a", 1, 0.05, hold_s=0.3), at("b", 2, 0.1, hold_s=0.05))
+    world = stage.set(at("a", 1, 0.05, for_s=0.3), at("b", 2, 0.1, for_s=0.05))
     report = stage.run()
     assert stage.log == ["a injected", "b injected", "b healed", "a healed"]
     first, second = report.steps
@@ -144,10 +144,10 @@ def test_faults_with_the_same_start_are_done_in_the_order_of_the_list(stage: Sta
     stage.fault("b", no_effect="nothing to see", on_inject=lambda _: time_passes(0.1))
     stage.fault("d")
     stage.set(
-        at("a", 1, 0.05, hold_s=0.01),
+        at("a", 1, 0.05, for_s=0.01),
         at("b", 2, 0.05),
-        at("c", 3, 0.05, hold_s=0.01),
-        at("d", 4, 0.1, hold_s=0.01),
+        at("c", 3, 0.05, for_s=0.01),
+        at("d", 4, 0.1, for_s=0.01),
     )
     report = stage.run()
     begun = [line for line in stage.log if line.endswith("injected")]
@@ -174,7 +174,7 @@ def time_passes(seconds: float) -> None:
 
 def test_stop_heals_what_stands_in_reverse_order(stage: Stage) -> None:
     """An interruption ends every wait and heals everything, the last fault first."""
-    stage.set(*[at(name, n, 0.03 * n, hold_s=60.0) for n, name in enumerate("abc", 1)])
+    stage.set(*[at(name, n, 0.03 * n, for_s=60.0) for n, name in enumerate("abc", 1)])
     stage.later(0.3, stage.stop.set)
     report = stage.run()
     assert stage.log[3:] == ["c healed", "b healed", "a healed"]
@@ -245,7 +245,7 @@ def test_fault_that_follows_one_without_effect_is_given_up_at_once(stage: Stage)
 
 def test_event_start_counts_from_the_previous_effect(stage: Stage) -> None:
     """A promotion before the fault is not the one that is meant."""
-    world = stage.set(at("a", 1, 0.05, hold_s=0.0), on("b", 2, event="promoted", offset_s=0.1))
+    world = stage.set(at("a", 1, 0.05, for_s=0.0), on("b", 2, event="promoted", offset_s=0.1))
     world.observed.events.append(("promoted", world.observed.now_us()))
     promoted: list[int] = []
 
@@ -262,7 +262,7 @@ def test_event_start_counts_from_the_previous_effect(stage: Stage) -> None:
 
 def test_event_that_never_comes_is_given_up(stage: Stage) -> None:
     """After the scenario's settle limit, with what was seen."""
-    stage.set(at("a", 1, 0.0, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.2)
+    stage.set(at("a", 1, 0.0, for_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.2)
     report = stage.run()
     assert (
         "start condition not met within 0.2 s: waiting for `promoted`; last seen: redis-1 primary"
@@ -273,7 +273,7 @@ def test_event_that_never_comes_is_given_up(stage: Stage) -> None:
 def test_start_after_another_fault_and_after_healing(stage: Stage) -> None:
     """`fault 1 + ...` counts from its effect, `healed` from the healing."""
     stage.set(
-        at("a", 1, 0.0, hold_s=0.2),
+        at("a", 1, 0.0, for_s=0.2),
         on("b", 2, event="fault 1", offset_s=0.05),
         on("c", 3, event="healed"),
     )
@@ -290,7 +290,7 @@ def test_start_after_another_fault_and_after_healing(stage: Stage) -> None:
 
 def test_acked_start_counts_operations_since_the_previous_effect(stage: Stage) -> None:
     """Three logouts after the fault, not before it."""
-    world = stage.set(at("a", 1, 0.05, hold_s=0.0), on("b", 2, acked="logout", times=2))
+    world = stage.set(at("a", 1, 0.05, for_s=0.0), on("b", 2, acked="logout", times=2))
     acks = world.observed.acks
     acks += [("logout", world.observed.now_us())] * 5
     stage.later(0.15, lambda: acks.append(("logout", world.observed.now_us())))
@@ -305,7 +305,7 @@ def test_proof_that_takes_time_divides_events_and_acks(stage: Stage) -> None:
     """A promotion during it is the fault's; a logout acked during it may still have been replicated."""
     stage.fault("a", error_us=100_000)
     world = stage.set(
-        at("a", 1, 0.2, hold_s=0.0),
+        at("a", 1, 0.2, for_s=0.0),
         on("b", 2, acked="logout"),
         settle_within_s=0.3,
     )
@@ -315,7 +315,7 @@ def test_proof_that_takes_time_divides_events_and_acks(stage: Stage) -> None:
     report = stage.run()
     assert "waiting for 1 acked `logout`" in report.steps[1].reason
 
-    later = stage.set(at("a", 1, 0.2, hold_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.3)
+    later = stage.set(at("a", 1, 0.2, for_s=0.0), on("b", 2, event="promoted"), settle_within_s=0.3)
     stage.faults["a"].on_inject = lambda scene: later.observed.events.append(
         ("promoted", scene.observed.now_us() - 50_000)
     )
@@ -343,9 +343,7 @@ def test_unreplicated_start_waits_for_an_offset_that_no_replica_has(stage: Stage
 
 def test_unreplicated_start_holds_behind_a_cut(stage: Stage) -> None:
     """While replication is cut, whatever was acked since cannot have been replicated."""
-    world = stage.set(
-        at("cut replication", 1, 0.0, hold_s=0.5), on("b", 2, acked="logout", unreplicated=True)
-    )
+    world = stage.set(at("cut replication", 1, 0.0, for_s=0.5), on("b", 2, acked="logout", unreplicated=True))
     world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000}
     world.observed.acks.append(("logout", world.observed.now_us() + 1_000_000))
     report = stage.run()
@@ -389,7 +387,7 @@ def test_failed_healing_is_tried_again_and_stops_no_other(stage: Stage) -> None:
     """Written down, repeated at the end, and the others are healed all the same."""
     stage.fault("a", heal_fails=[WaitExpired("redis-1 to answer", 1, None)])
     stage.fault("b", heal_fails=[EnvironmentFailure("gone"), EnvironmentFailure("gone for good")])
-    world = stage.set(at("a", 1, 0.0, hold_s=0.05), at("b", 2, 0.02, hold_s=0.05))
+    world = stage.set(at("a", 1, 0.0, for_s=0.05), at("b", 2, 0.02, for_s=0.05))
     report = stage.run()
     # On a busy host the first healing may be due before the second fault was injected.
     healing = [line for line in stage.log if not line.endswith("injected")]
@@ -402,7 +400,7 @@ def test_failed_healing_is_tried_again_and_stops_no_other(stage: Stage) -> None:
 def test_failing_machine_is_raised_after_everything_was_healed(stage: Stage) -> None:
     """An environment failure ends the run, not before the other faults are healed."""
     stage.fault("b", fails=EnvironmentFailure("docker is gone"))
-    stage.set(at("a", 1, 0.0, hold_s=60.0), at("b", 2, 0.05), at("c", 3, 60.0))
+    stage.set(at("a", 1, 0.0, for_s=60.0), at("b", 2, 0.05), at("c", 3, 60.0))
     with pytest.raises(EnvironmentFailure, match="docker is gone"):
         stage.run()
     assert stage.log == ["a injected", "b injected", "a healed"]
@@ -411,7 +409,7 @@ def test_failing_machine_is_raised_after_everything_was_healed(stage: Stage) -> 
 def test_bug_in_a_fault_is_raised_after_everything_was_healed(stage: Stage) -> None:
     """Also an exception that nobody foresaw leaves nothing standing."""
     stage.fault("b", fails=ZeroDivisionError())
-    stage.set(at("a", 1, 0.0, hold_s=60.0), at("b", 2, 0.05))
+    stage.set(at("a", 1, 0.0, for_s=60.0), at("b", 2, 0.05))
     with pytest.raises(ZeroDivisionError):
         stage.run()
     assert stage.log[-1] == "a healed"
@@ -420,7 +418,7 @@ def test_bug_in_a_fault_is_raised_after_everything_was_healed(stage: Stage) -> N
 def test_targets_of_earlier_faults_are_known_to_later_ones(stage: Stage) -> None:
     """What `killed` stands for: the effects so far, by number."""
     seen: list[dict[int, tuple[str, ...]]] = []
-    stage.set(at("a", 1, 0.0, hold_s=0.0), on("b", 2, event="fault 1"))
+    stage.set(at("a", 1, 0.0, for_s=0.0), on("b", 2, event="fault 1"))
     stage.faults["b"].on_inject = lambda scene: seen.append(dict(scene.resolved))
     stage.run()
     assert seen == [{1: ("redis-1",)}]
@@ -450,10 +448,10 @@ BEFORE = LastLook(moment="before it forgets")
 AFTER = LastLook(moment="as soon as it answers", after_healing=True)
 
 
-@pytest.mark.parametrize("hold_s", [0.05, None])
-def test_forgetful_node_is_read_once_before_it_is_healed(stage: Stage, hold_s: float | None) -> None:
+@pytest.mark.parametrize("for_s", [0.05, None])
+def test_forgetful_node_is_read_once_before_it_is_healed(stage: Stage, for_s: float | None) -> None:
     """Whatever it acknowledged alone goes with the heal; also where only the end of the run heals it."""
-    changes = {} if hold_s is None else {"hold_s": hold_s}
+    changes = {} if for_s is None else {"for_s": for_s}
     stage.fault("a", lasting=False, last_look=BEFORE)
     looks = _looked_at(stage, at("a", 1, 0.0, **changes))
     assert looks == [(("redis-1",), "before it forgets", ("a injected",))]
@@ -463,13 +461,13 @@ def test_forgetful_node_is_read_once_before_it_is_healed(stage: Stage, hold_s: f
 def test_forgetful_node_that_cannot_answer_is_read_after_it_was_healed(stage: Stage) -> None:
     """Later than one would wish; the record says so in the fault's own words."""
     stage.fault("a", last_look=AFTER)
-    looks = _looked_at(stage, at("a", 1, 0.0, hold_s=0.05))
+    looks = _looked_at(stage, at("a", 1, 0.0, for_s=0.05))
     assert looks == [(("redis-1",), "as soon as it answers", ("a injected", "a healed"))]
 
 
 def test_node_that_forgets_nothing_is_not_read(stage: Stage) -> None:
     """A look takes time, and a fault that does not ask for one gets none."""
-    assert _looked_at(stage, at("a", 1, 0.0, hold_s=0.05)) == []
+    assert _looked_at(stage, at("a", 1, 0.0, for_s=0.05)) == []
 
 
 def test_run_that_is_stopped_reads_nobody(stage: Stage) -> None:
@@ -477,14 +475,14 @@ def test_run_that_is_stopped_reads_nobody(stage: Stage) -> None:
     stage.fault("a", last_look=BEFORE)
     stage.fault("b", last_look=AFTER)
     stage.later(0.2, stage.stop.set)
-    assert _looked_at(stage, at("a", 1, 0.0, hold_s=60.0), at("b", 2, 0.05, hold_s=60.0)) == []
+    assert _looked_at(stage, at("a", 1, 0.0, for_s=60.0), at("b", 2, 0.05, for_s=60.0)) == []
     assert stage.log == ["a injected", "b injected", "b healed", "a healed"]
 
 
 def test_look_before_healing_does_not_lengthen_a_hold(stage: Stage) -> None:
     """It is taken ahead of the end, so that a partition lasts as long as the scenario says."""
     stage.fault("a", last_look=BEFORE)
-    world = stage.set(at("a", 1, 0.0, hold_s=0.8))
+    world = stage.set(at("a", 1, 0.0, for_s=0.8))
     looked_us: list[int] = []
     scene = replace(world.scene, last_look=lambda _nodes, _moment: looked_us.append(scene.observed.now_us()))
     report = Director(scene.plan, scene, stage.phases.append, stage.faults).run(stage.stop)
@@ -562,7 +560,7 @@ def test_submitted_fault_is_held_and_healed_by_itself(stage: Stage) -> None:
     stage.set()
     stage.fault("a")
     attended = Attended(stage)
-    _, begun = attended.submit("a", hold_s=0.1)
+    _, begun = attended.submit("a", for_s=0.1)
     begun.result(5.0)
     assert "a healed" not in stage.log
     wait_until(lambda: "a healed" in stage.log, within_s=5.0, waiting_for="the end of the hold", every_s=0.01)

@@ -112,10 +112,10 @@ def test_kill_heals_only_with_a_hold(worlds: Worlds) -> None:
     effect = inject(world, "kill")
     assert FAULTS["kill"].heal(step("kill"), effect, world.scene) is None
     assert not world.topology.state("redis-1").running
-    healed = FAULTS["kill"].heal(step("kill", hold_s=1.0), effect, world.scene)
+    healed = FAULTS["kill"].heal(step("kill", for_s=1.0), effect, world.scene)
     assert healed is not None
     assert "redis-1-" in healed
-    assert FAULTS["kill"].heal(step("kill", hold_s=1.0), effect, world.scene), "healing twice is harmless"
+    assert FAULTS["kill"].heal(step("kill", for_s=1.0), effect, world.scene), "healing twice is harmless"
     assert world.topology.did == ["kill redis-1", "start redis-1"]
 
 
@@ -179,7 +179,7 @@ def test_stop_heals_with_a_hold(worlds: Worlds) -> None:
     world = worlds(make_plan())
     effect = inject(world, "stop")
     assert FAULTS["stop"].heal(step("stop"), effect, world.scene) is None
-    assert FAULTS["stop"].heal(step("stop", hold_s=1.0), effect, world.scene)
+    assert FAULTS["stop"].heal(step("stop", for_s=1.0), effect, world.scene)
     assert world.topology.state("redis-1").running
     assert world.topology.nodes["redis-1"].keys == {0: 10}
 
@@ -192,9 +192,9 @@ def test_pause_silences_the_node_until_healed(worlds: Worlds) -> None:
     world = worlds(make_plan())
     effect = inject(world, "pause")
     assert "no answer" in effect.proof
-    assert FAULTS["pause"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert FAULTS["pause"].in_force(effect, world.scene)  # type: ignore[attr-defined]
     assert "answering: redis-1" in str(FAULTS["pause"].heal(step("pause"), effect, world.scene))
-    assert not FAULTS["pause"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert not FAULTS["pause"].in_force(effect, world.scene)  # type: ignore[attr-defined]
 
 
 def test_pause_that_does_not_freeze_has_no_effect(worlds: Worlds) -> None:
@@ -399,7 +399,7 @@ def test_cut_takes_a_group_from_the_target(worlds: Worlds, options: dict[str, st
     assert "packets dropped" in effect.proof
     inject(world, "cut", options={**options, "by": "reject"})
     assert world.topology.did[1:] == [f"refuse {expected}"]
-    assert FAULTS["cut"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert FAULTS["cut"].in_force(effect, world.scene)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_slow_carries_packets_of_a_group_badly(
     world = worlds(make_plan())
     effect = inject(world, "slow", options=options)
     assert world.topology.did == [f"slow {expected}"]
-    assert FAULTS["slow"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert FAULTS["slow"].in_force(effect, world.scene)  # type: ignore[attr-defined]
     assert FAULTS["slow"].heal(step("slow", options=options), effect, world.scene)
     assert world.topology.did[1:] == ["mend fault 1"]
 
@@ -532,11 +532,11 @@ def test_lose_cuts_a_host_off_and_kills_all_that_is_on_it(worlds: Worlds, target
         "kill sentinel-1",
     ]
     assert effect.targets == ("redis-1", "sentinel-1")
-    assert FAULTS["lose"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert FAULTS["lose"].in_force(effect, world.scene)  # type: ignore[attr-defined]
     healed = str(FAULTS["lose"].heal(step("lose", target), effect, world.scene))
     assert world.topology.did[4:] == ["mend fault 1", "start redis-1", "start sentinel-1"]
     assert "answers again: redis-1" in healed
-    assert not FAULTS["lose"].holds(effect, world.scene)  # type: ignore[attr-defined]
+    assert not FAULTS["lose"].in_force(effect, world.scene)  # type: ignore[attr-defined]
     FAULTS["lose"].heal(step("lose", target), effect, world.scene)
     assert world.topology.did[7:] == ["mend fault 1"], "healing twice is harmless"
 
@@ -942,7 +942,7 @@ def test_kill_web_server_takes_it_out_of_service(worlds: Worlds) -> None:
     assert "aborted" in effect.proof
     fault = FAULTS["kill web server"]
     assert fault.heal(step("kill web server", "web-2"), effect, world.scene) is None
-    assert fault.heal(step("kill web server", "web-2", hold_s=1.0), effect, world.scene)
+    assert fault.heal(step("kill web server", "web-2", for_s=1.0), effect, world.scene)
     assert world.web_servers.did == ["kill web-2", "start web-2"]
 
 
