@@ -278,7 +278,7 @@ PROPERTY = examples(60, 12)
 """A shared machine is too noisy for deadlines per example."""
 
 NAMES = st.sampled_from(["lost-write", "lost-session", "stale-read", "resurrected-session", "expired-early"])
-FINDINGS = st.lists(
+FOUND = st.lists(
     st.builds(finding, NAMES, n=st.integers(1, 300), t_s=st.floats(0, 19, allow_nan=False)), max_size=8
 )
 EXPECTATIONS = st.lists(
@@ -304,7 +304,7 @@ def with_expectations(expectations: Sequence[tuple[Any, ...]]) -> History:
 
 
 @PROPERTY
-@given(EXPECTATIONS, FINDINGS, UNDECIDABLE, st.integers(1, 300), st.floats(0, 19))
+@given(EXPECTATIONS, FOUND, UNDECIDABLE, st.integers(1, 300), st.floats(0, 19))
 def test_one_more_lost_write_never_improves_a_promise(
     expectations: list[tuple[Any, ...]],
     findings: list[Finding],
@@ -326,7 +326,7 @@ def test_one_more_lost_write_never_improves_a_promise(
         unique_by=lambda one: one[0].text,
         max_size=3,
     ),
-    FINDINGS,
+    FOUND,
     UNDECIDABLE,
     st.sets(
         st.sampled_from(["closing", "audit", "audit_summary", "samples", "clocks", "events"]), min_size=1
