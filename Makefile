@@ -122,6 +122,10 @@ pressure: setup ## The suite five times while every core is kept busy by somethi
 	@.venv/bin/python -m lab.pressure --backend $(BACKEND) --suite $(SUITE) \
 		$(call given,SCENARIO,--scenario) $(call given,OUT,--out)
 
+.PHONY: sigkill
+sigkill: setup ## SIGKILL in the middle of every fault on every backend, then clean: is anything left? Fifteen minutes
+	@.venv/bin/python -m lab.sigkill $(call given,OUT,--out) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
+
 .PHONY: engines
 engines: setup ## The smoke suite on every Redis and Valkey that can be had here, one table at the end
 	@.venv/bin/python -m lab.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \

@@ -12,6 +12,7 @@
     calibrate/    outages and latencies of a known length                           (real nodes)
     bench/        what the kit costs                                                (real nodes)
     pressure/     the suite while every core is kept busy                           (real nodes)
+    sigkill/      SIGKILL in the middle of every fault, then `clean`: is anything left? (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
     wait/         what WAIT on logouts and revocations costs and saves                   (real nodes)
     haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)

@@ -10,6 +10,7 @@ Effect: CONFIG GET says the new value. Healing writes the old one back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from harness.errors import NoEffect
@@ -18,10 +19,25 @@ from harness.faults.kept import keeping, let_go
 from harness.model.directive_table import CREDENTIALS, SECRET
 from harness.model.directives import Directive, Malformed, not_carried_out, parsed
 from harness.model.plan import Plan
-from harness.model.scenario import Declaration, FaultStep, Option, OptionType
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.scenario import Declaration, FaultStep, Option, OptionType, OptionValue
+from harness.model.seams import Effect, FaultScene, Machine, NodeCommand
 from harness.model.words import Trait
 from harness.redis_wire.protocol import ErrorReply, NoAnswer, as_map
+
+
+def why_wrong(options: Mapping[str, OptionValue]) -> str | None:
+    """Why no node of the kit gets this setting; None: one may."""
+    try:
+        directive = _directive(options)
+    except Malformed as problem:
+        return f"{options.get('directive')}: {problem}"
+    if directive.name in CREDENTIALS | SECRET:
+        return (
+            f"{directive.name}: reports would say the password that was there, "
+            "and the kit could no longer log in to undo it"
+        )
+    reason = not_carried_out(directive)
+    return f"{options.get('directive')}: {reason.why}" if reason is not None else None
 
 
 class ConfigSet:
@@ -30,34 +46,33 @@ class ConfigSet:
         help="CONFIG SET on nodes that run; healing sets the old value again.",
         targets=targets.DATA_NODES,
         options=(
-            Option(name="directive", type=OptionType.WORD, help="its name, such as maxmemory"),
-            Option(name="value", type=OptionType.WORD, help="as in a configuration file, such as 10mb"),
+            Option(
+                name="directive",
+                type=OptionType.WORD,
+                help="its name, such as maxmemory",
+                example="maxmemory",
+            ),
+            Option(
+                name="value",
+                type=OptionType.WORD,
+                help="as in a configuration file, such as 10mb",
+                example="50mb",
+            ),
         ),
         traits=(Trait.LASTS,),
+        wrong=why_wrong,
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's
-        try:
-            directive = _directive(step)
-        except Malformed as problem:
-            return f"{step.options.get('directive')}: {problem}"
-        if directive.name in CREDENTIALS | SECRET:
-            return (
-                f"{directive.name}: reports would say the password that was there, "
-                "and the kit could no longer log in to undo it"
-            )
-        reason = not_carried_out(directive)
-        if reason is not None:
-            return f"{step.options.get('directive')}: {reason.why}"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
-        nodes, directive = targets.resolve(step.target, scene), _directive(step)
+        nodes, directive = targets.resolve(step.target, scene), _directive(step.options)
         began_us = scene.observed.now_us()
         said = []
         with keeping(step, scene) as kept:
             for node in nodes:
-                before, after = _set(node, directive, scene)
+                before, after = _set(node, directive, step, scene)
                 kept.callback(partial(_set_again, node, directive.name, before, scene))
                 said.append(f"{node} {before!r} -> {after!r}")
         at_us = scene.observed.now_us()
@@ -70,30 +85,33 @@ class ConfigSet:
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         let_go(step, scene)
-        name = _directive(step).name
+        name = _directive(step.options).name
         return f"{name} now: " + ", ".join(f"{node} {_now(node, name, scene)}" for node in effect.targets)
 
     def in_force(self, effect: Effect, scene: FaultScene) -> bool:
         return bool(targets.running(effect.targets, scene))
 
 
-def _directive(step: FaultStep) -> Directive:
-    return parsed(str(step.options.get("directive", "")), str(step.options.get("value", "")))
+def _directive(options: Mapping[str, OptionValue]) -> Directive:
+    return parsed(str(options.get("directive", "")), str(options.get("value", "")))
 
 
-def _set(node: str, directive: Directive, scene: FaultScene) -> tuple[str, str]:
+def _set(node: str, directive: Directive, step: FaultStep, scene: FaultScene) -> tuple[str, str]:
     """The value before and after.
 
     Raises:
         NoEffect: it is as it was.
     """
     asked, name = ("CONFIG", "GET", directive.name), directive.name
-    setting = ("CONFIG", "SET", name, " ".join(directive.arguments))
     with own_nodes.connect(scene, node) as connection:
-        before, _, after = (reply for reply in connection.call_all([asked, setting, asked]))
+        before = as_map(connection.call(*asked)).get(name, "")
+        undone = NodeCommand(node, ("CONFIG", "SET", name, before))
+        scene.note_undo(step, [undone])
+        _, replied = connection.call_all([("CONFIG", "SET", name, " ".join(directive.arguments)), asked])
+    after = as_map(replied).get(name, "")
     if before == after:
-        raise NoEffect(f"{node} has {name} {as_map(after).get(name)!r}, as it had before CONFIG SET")
-    return as_map(before).get(name, ""), as_map(after).get(name, "")
+        raise NoEffect(f"{node} has {name} {after!r}, as it had before CONFIG SET")
+    return before, after
 
 
 def _set_again(node: str, name: str, value: str, scene: FaultScene) -> None:

@@ -267,6 +267,7 @@ class Director:
         self._enter_fault_phase()
         self._note(step, requested_us=self._now_us())
         self._event(step, "requested", self._now_us(), detail=f"{step.kind}: {step.target}")
+        self._scene.note_undo(step, ())
         effect = self._faults[step.kind].inject(step, self._scene)
         with self._lock:
             self._resolved[step.number] = effect.targets
@@ -281,9 +282,12 @@ class Director:
                 detail=f"{', '.join(effect.targets)}: {effect.proof}",
             )
             self._past.took_effect(step.number, effect)
+        if self._faults[step.kind].declaration.least_hold_s is None:  # over at once
+            self._scene.forget_undo(step.number)
         return effect
 
     def _report_no_effect(self, step: FaultStep, reason: str) -> None:
+        self._scene.forget_undo(step.number)
         self._note(step, reason=reason)
         self._event(step, "no-effect", self._now_us(), detail=reason)
         self._past.had_no_effect(step.number, reason)
@@ -306,6 +310,7 @@ class Director:
             self._event(step, "heal-failed", self._now_us(), node=effect.targets[0], detail=str(failure))
             return
         now_us = self._now_us()
+        self._scene.forget_undo(step.number)
         if proof is not None:
             self._note(step, healed_us=now_us, heal_proof=proof, heal_failure="")
             self._event(

@@ -8,12 +8,15 @@ Effect: the connections that the node listed are not in its list any more, in on
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
 from harness.redis_wire import clients
+from harness.redis_wire.protocol import ErrorReply
 
 _TYPES = {"clients": "normal", "subscribers": "pubsub", "replicas": "replica"}
 
@@ -61,7 +64,7 @@ class DisconnectClients:
 
 
 def _disconnect(node: str, kind: str, scene: FaultScene) -> int:
-    """How many connections were open before and are not open after.
+    """How many connections were open before and are not open after; the kit's own stay.
 
     Raises:
         NoEffect: one of them is still open.
@@ -69,8 +72,16 @@ def _disconnect(node: str, kind: str, scene: FaultScene) -> int:
     listing = ("CLIENT", "LIST", "TYPE", kind)
     with own_nodes.connect(scene, node) as connection:
         mine = str(connection.call("CLIENT", "ID"))
-        before, _, after = connection.call_all([listing, ("CLIENT", "KILL", "TYPE", kind), listing])
-    open_before = clients.listed(str(before)).keys() - {mine}
-    if left := open_before & clients.listed(str(after)).keys():
-        raise NoEffect(f"{node} still has {len(left)} of {len(open_before)} connections after CLIENT KILL")
-    return len(open_before)
+        before = clients.listed(str(connection.call(*listing)))
+        watching = {number for number, one in before.items() if one.get("name") == clients.OBSERVER}
+        theirs = before.keys() - {mine} - watching
+        if watching:
+            for number in sorted(theirs):
+                with suppress(ErrorReply):  # it has gone by itself
+                    connection.call("CLIENT", "KILL", "ID", number)
+        else:
+            connection.call("CLIENT", "KILL", "TYPE", kind)
+        after = clients.listed(str(connection.call(*listing)))
+    if left := theirs & after.keys():
+        raise NoEffect(f"{node} still has {len(left)} of {len(theirs)} connections after CLIENT KILL")
+    return len(theirs)

@@ -22,7 +22,7 @@ from harness.faults.kept import going_on, keeping, let_go
 from harness.faults.pause import answers
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Effect, FaultScene, Machine, NodeCommand
 from harness.model.words import Trait
 from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
@@ -96,6 +96,8 @@ class Occupy:
             ending = kept.enter_context(own_nodes.connect(scene, node))
             work = _Work(busy, _WAYS[how], lasts_s)
             began_us = scene.observed.now_us()
+            if how == "script":
+                scene.note_undo(step, [NodeCommand(node, ("SCRIPT", "KILL"))])
             kept.enter_context(going_on(work.go_on))
             kept.callback(busy.hang_up)  # wakes the thread
             if how == "script":

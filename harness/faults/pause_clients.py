@@ -16,7 +16,7 @@ from harness.faults import own_nodes, targets
 from harness.faults.pause import answers
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
-from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.seams import Effect, FaultScene, Machine, NodeCommand
 from harness.model.words import Trait
 from harness.redis_wire.blocking import Connection
 from harness.redis_wire.protocol import NoAnswer
@@ -63,6 +63,8 @@ class PauseClients:
         lasts_ms = _LONGEST_MS if step.for_s is None else round(step.for_s * 1000)
         until_ms = lasts_ms if _everything(step) else _LONGEST_MS
         began_us = scene.observed.now_us()
+        if not _everything(step):  # else the node hears nobody, and goes on by itself
+            scene.note_undo(step, [NodeCommand(node, ("CLIENT", "UNPAUSE")) for node in nodes])
         for node in nodes:
             with own_nodes.connect(scene, node) as connection:
                 connection.call("CLIENT", "PAUSE", until_ms, *how)

@@ -21,6 +21,7 @@ import msgspec
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, NoEffect, UsageError
+from harness.held import undo_record
 from harness.kit_files import command
 from harness.topology.base.processes import ProcessIdentity, alive, end, forget_child
 from harness.topology.base.state_files import state_directories, write_record
@@ -179,6 +180,7 @@ def finish(record: Path) -> None:
     if found is not None:
         end(found.process)
     file_of(record).unlink(missing_ok=True)
+    undo_record.remove(record)
 
 
 def clean() -> list[str]:
@@ -190,6 +192,7 @@ def clean() -> list[str]:
         if not record.exists() and not (found and alive(found.process)):
             path.unlink(missing_ok=True)
             done.append(f"removed the address of a control process that ended, of {record.stem}")
+    undo_record.clean()
     return done
 
 

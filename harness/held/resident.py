@@ -5,8 +5,8 @@
 
 What it says goes to control.log in the topology's folder: when each fault took effect, what nodes did.
 Trap: an earlier resident may have died while faults were in effect. Nobody could heal those any more, so it
-is done first: links, nodes that are paused or down, and what stands in the place of a snapshot. What a fault
-did by a command (CONFIG SET, CLIENT PAUSE) is not known any more.
+is done first: links, nodes that are paused or down, what stands in the place of a snapshot, and what a fault
+did by a command (CONFIG SET, CLIENT PAUSE), which it had written down before it did so.
 """
 
 from __future__ import annotations
@@ -16,26 +16,34 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from harness.clock import RunClock
+from harness.clock import RunClock, WaitExpired, wait_until
 from harness.control.live import Live
 from harness.control.scene import scene_without_load
 from harness.control.server import Control
 from harness.control.told import Told
 from harness.errors import EnvironmentFailure, KitError
 from harness.faults.director import Director
-from harness.held import residence
+from harness.held import residence, undo_record
 from harness.held.residence import Residence
-from harness.model.seams import Backend, HeldTopology, Machine, Spoilable
+from harness.held.undo_record import Noted, UndoRecord
+from harness.model.seams import Backend, HeldTopology, Machine, NodeCommand, Spoilable
 from harness.observe import Observers
+from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.vocabulary import shipped
 from harness.topology.backends import every_backend
+from harness.topology.base.control import command
 from harness.topology.base.processes import this_process
 
 LOG = "control.log"
 
 _LOOK_EVERY_S = 1.0
+_UNDONE_WITHIN_S = 15.0
+"""A node that a script keeps busy takes no command before `busy-reply-threshold` (5 s)."""
 
 
 def main(arguments: list[str]) -> int:
@@ -73,12 +81,16 @@ async def _serve(record: Path, backend: Backend, topology: HeldTopology, control
     clock = RunClock()
     told = Told(clock, _say)
     machine = _machine(backend, topology)
-    for line in await asyncio.to_thread(undo_what_another_left, topology, machine):
+    left = undo_record.left(record)
+    for line in await asyncio.to_thread(undo_what_another_left, topology, machine, left):
         told.line(line)
+    undo_record.remove(record)
+    undo = UndoRecord(record)
     async with Observers(topology.plan, topology, told.notice, clock) as observers:
         scene = scene_without_load(
             topology.plan, topology, observers, instead="held nodes have no web servers beside them"
         )
+        scene = replace(scene, note_undo=undo.note, forget_undo=undo.forget)
         director = Director(topology.plan, scene)
         live = Live(
             topology.plan,
@@ -103,29 +115,73 @@ async def _serve(record: Path, backend: Backend, topology: HeldTopology, control
             os._exit(0)
 
 
-def undo_what_another_left(topology: HeldTopology, machine: Machine) -> list[str]:
+def undo_what_another_left(
+    topology: HeldTopology, machine: Machine, noted: Sequence[Noted] = ()
+) -> list[str]:
     """Returns what was done, one line each. A node that does not start stays down."""
     done = []
     for fault in topology.cutting():
         topology.mend(by=fault)
         done.append(f"links that fault {fault} of an earlier control process had cut are mended")
-    for node in (one.name for one in topology.plan.nodes):
-        try:
-            if topology.state(node).paused:
-                topology.resume(node)
-                done.append(f"{node} was paused by an earlier control process: it goes on")
-            if (
-                isinstance(topology, Spoilable)
-                and not machine.own_containers
-                and topology.plan.node(node).holds_data
-            ):
-                topology.clear(node)
-            if not topology.state(node).running:
-                topology.start(node)
-                done.append(f"{node} was down when an earlier control process ended: it runs again")
-        except EnvironmentFailure as problem:
-            done.append(f"{node}: {problem}")
+    nodes = [one.name for one in topology.plan.nodes]
+    for node in nodes:
+        done += _said(node, partial(_let_go_on, node, topology, machine))
+    # Before nodes start: one that was down has read its own file, and nothing of a command is left in it.
+    for fault_noted in noted:
+        done += _taken_back(fault_noted, topology)
+    for node in nodes:
+        done += _said(node, partial(_run_again, node, topology))
     return done
+
+
+def _said(node: str, act: Callable[[], list[str]]) -> list[str]:
+    try:
+        return act()
+    except EnvironmentFailure as problem:
+        return [f"{node}: {problem}"]
+
+
+def _let_go_on(node: str, topology: HeldTopology, machine: Machine) -> list[str]:
+    resumed = topology.state(node).paused
+    if resumed:
+        topology.resume(node)
+    if isinstance(topology, Spoilable) and not machine.own_containers and topology.plan.node(node).holds_data:
+        topology.clear(node)
+    return [f"{node} was paused by an earlier control process: it goes on"] if resumed else []
+
+
+def _run_again(node: str, topology: HeldTopology) -> list[str]:
+    if topology.state(node).running:
+        return []
+    topology.start(node)
+    return [f"{node} was down when an earlier control process ended: it runs again"]
+
+
+def _taken_back(noted: Noted, topology: HeldTopology) -> list[str]:
+    """A fault without commands left nothing behind that a command takes back."""
+    return [
+        f"`{noted.said}` of an earlier control process: {one.node}: {' '.join(one.words)}: "
+        f"{_carried_out(one, topology)}"
+        for one in noted.commands
+        if topology.state(one.node).running
+    ]
+
+
+def _carried_out(undo: NodeCommand, topology: HeldTopology) -> str:
+    """What the node said; one that is kept busy is asked again for a while."""
+
+    def replied() -> str | None:
+        try:
+            return str(command(topology, undo.node, *undo.words))
+        except ErrorReply as refused:
+            return refused.text
+        except NoAnswer:
+            return None
+
+    try:
+        return wait_until(replied, within_s=_UNDONE_WITHIN_S, waiting_for=f"{undo.node} to answer")
+    except WaitExpired as expired:
+        return str(expired)
 
 
 def _machine(backend: Backend, topology: HeldTopology) -> Machine:

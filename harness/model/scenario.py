@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
@@ -52,6 +52,8 @@ class Option:
     """Words that can be chosen in a Redis cluster only."""
     traits: Mapping[str, tuple[Trait, ...]] = field(default_factory=dict)
     """Word -> traits that a fault has besides those of its declaration where it is chosen."""
+    example: str = ""
+    """What whoever tries the fault may take, where free text has no words to choose from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class Declaration:
     """Faults: what kind of thing it is, for whoever plans, observes or judges it."""
     least_for_s: float | None = 0.0
     """Faults: the shortest `for:` that it can keep; None: it is over at once, with nothing to heal."""
+    wrong: Callable[[Mapping[str, OptionValue]], str | None] = lambda _: None
+    """Faults: why its options, each of them legal, make no sense on any deployment; None: they do."""
     kind: OperationKind | None = None
     """Behaviours: what its operations count as."""
     traffic: Mapping[str, float] = field(default_factory=dict)

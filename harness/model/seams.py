@@ -507,6 +507,18 @@ class WebServers(Protocol):
     def start_web_server(self, name: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class NodeCommand:
+    """What takes a fault back at one node."""
+
+    node: str
+    words: tuple[str, ...]
+
+
+NoteUndo = Callable[[FaultStep, Sequence[NodeCommand]], None]
+"""What takes a fault back; called again for a fault, it adds to what is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultScene:
     """What a fault may use."""
@@ -528,6 +540,11 @@ class FaultScene:
     seconds at most; call it before healing, not before something that is timed."""
     learn: Callable[[FaultStep], None] = lambda _: None
     """Tell the observers of a fault that the plan does not have, before it acts."""
+    note_undo: NoteUndo = lambda _fault, _commands: None
+    """Have written down, before a fault acts, by which commands it is taken back: this process may be killed
+    at any moment, and nodes that are held live on. What lies in links and processes itself is seen there."""
+    forget_undo: Callable[[int], None] = lambda _: None
+    """A fault is over: nothing of it is to be taken back any more."""
     stopping: Callable[[], bool] = lambda: False
     """True once the run is to end: a fault that takes long gives up by raising `Interrupted`."""
     kept: MutableMapping[int, ExitStack] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from harness.redis_wire import clients
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.protocol import Command, NoAnswer, Reply
 
@@ -36,7 +37,8 @@ async def listen(
             try:
                 if before is not None:
                     await before()
-                await connection.subscribe(hearing.take, subscribe, within_s=CONNECT_WITHIN_S)
+                named = ("CLIENT", "SETNAME", clients.OBSERVER)
+                await connection.subscribe(hearing.take, named, subscribe, within_s=CONNECT_WITHIN_S)
                 await _until_silent(connection, hearing)
             except NoAnswer:
                 pass  # a dead node is no news here: the samples say it

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+OBSERVER = "failover-kit-observer"
+"""What subscriptions of the kit itself call themselves, so that nobody takes them for an application's."""
+
 
 def listed(text: str) -> Mapping[str, Mapping[str, str]]:
     """The clients by their ids, each with its fields: `addr`, `cmd`, `omem` (bytes that wait to be sent),

@@ -153,7 +153,10 @@ def _read_item(
     reader = OptionsReader(declaration=declaration, workload=around.workload)
     target = reader.read_target(pairs[kinds[0]][1], f"{path}.{kinds[0]}", problems)
     options = {key: pair for key, pair in pairs.items() if key not in (kinds[0], *_GRAMMAR)}
+    before = problems.count
     values = reader.read(item, options, path, problems)
+    if problems.count == before and (reason := declaration.wrong(values)):
+        problems.add(item, f"{path}.{declaration.name}", reason)
     inventory = around.inventory
     for option in declaration.options:
         chosen = values.get(option.name, option.default)

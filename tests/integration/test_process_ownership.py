@@ -88,12 +88,14 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def test_killed_harness_is_cleaned_after(child: subprocess.Popen[str], tmp_path: Path) -> None:
-    """After SIGKILL of the harness `clean` ends its nodes and keeps every file of the run."""
+    """After SIGKILL of the harness `clean` ends its nodes and keeps every file of the run but their data."""
     pids = said(child)["pids"]
     child.send_signal(signal.SIGKILL)
     child.wait(timeout=10)
     assert all(processes.identity(pid) for pid in pids), "nodes outlive a killed harness"
-    files = {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    data = [*(tmp_path / "run" / "nodes").glob("*/data")]
+    assert data
+    files = {path for path in (tmp_path / "run").rglob("*") if path.is_file() and "data" not in path.parts}
     (leftover,) = run_record.leftovers()
     assert {process.pid for process in leftover.processes} == set(pids)
     nodes = tmp_path / "run" / "nodes"
@@ -106,6 +108,7 @@ def test_killed_harness_is_cleaned_after(child: subprocess.Popen[str], tmp_path:
     assert not any(secret in path.read_text() for secret in found for path in written)
     assert not any(processes.identity(pid) for pid in pids)
     assert files <= {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert not any(path.exists() for path in data), "as after an orderly end"
     assert run_record.leftovers() == []
     assert run_record.clean() == []
 

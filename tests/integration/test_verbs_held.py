@@ -127,6 +127,12 @@ def test_resident_that_died_is_started_again(kit: Kit) -> None:
     if os.getuid() != 0:
         pytest.skip("needs root: networks of the nodes' own")
     assert kit.run("up", "sentinel", "--backend", "process").returncode == 0
+    for fault in (
+        "config set: primary, directive: maxmemory, value: 50mb",
+        "config set: primary, directive: maxmemory, value: 60mb",
+        "pause clients: primary, commands: writes",
+    ):
+        assert kit.run("inject", fault).returncode == 0
     assert kit.run("inject", "isolate: replica").returncode == 0
     assert kit.run("inject", "pause: redis-3").returncode == 0
     assert kit.run("inject", "kill: sentinel").returncode == 0
@@ -141,10 +147,16 @@ def test_resident_that_died_is_started_again(kit: Kit) -> None:
     log = next(kit.runs.glob("held-*/control.log")).read_text()
     assert "redis-3 was paused by an earlier control process: it goes on" in log
     assert "sentinel-1 was down when an earlier control process ended: it runs again" in log
+    undone = [line.partition(" of an earlier control process: ")[2] for line in log.splitlines()]
+    assert [one for one in undone if one] == [
+        "redis-1: CLIENT UNPAUSE: OK",
+        "redis-1: CONFIG SET maxmemory 52428800: OK",
+        "redis-1: CONFIG SET maxmemory 0: OK",
+    ], "what commands did, in the other order"
     (second,) = residents(kit)
     assert kit.run("down").returncode == 0
     assert not second.is_running() or second.status() == psutil.STATUS_ZOMBIE
-    assert not list(kit.folder.glob("state/*/control-*"))
+    assert not [*kit.folder.glob("state/*/control-*"), *kit.folder.glob("state/*/undo-*")]
 
 
 def test_leftovers_of_a_killed_up_are_apart_from_what_is_held(kit: Kit) -> None:

@@ -84,6 +84,11 @@ REFUSED = {
         7,
         "faults.0.for: expected at least 200ms",
     ),
+    "a setting that no engine has": (
+        {"kill: primary": "config set: primary, directive: maxmemry, value: 1"},
+        7,
+        "faults.0.config set: maxmemry: ",
+    ),
     "an end of what has none": (
         {"kill: primary": "planned failover: primary, for: 3s"},
         7,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,6 +142,7 @@ def clean() -> list[str]:
         for process in leftover.processes:
             end(process)
         _redact_files(Path(leftover.directory) / "nodes")
+        _remove_data(Path(leftover.directory) / "nodes")
         leftover.record.unlink(missing_ok=True)
         done.append(str(leftover))
     remove_drafts()
@@ -159,6 +161,13 @@ def _redact_files(nodes: Path) -> None:
                 file.write_text(without, encoding="utf-8", errors="surrogateescape")
         except OSError:  # gone, or no longer ours to write
             continue
+
+
+def _remove_data(nodes: Path) -> None:
+    """What nodes of a killed run kept: keys, certificates, what a fault put there. It is no result."""
+    for folder in nodes.glob("*/data"):
+        if not folder.is_symlink() and not folder.parent.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _record_files() -> list[Path]:

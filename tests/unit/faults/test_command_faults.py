@@ -18,6 +18,7 @@ from harness.faults import FAULTS, fail_snapshots, slow_readers
 from harness.model.plan import Plan
 from harness.model.seams import Effect, Machine
 from harness.model.words import BackendKind, NodeRole, TopologyKind
+from harness.redis_wire import clients
 from harness.redis_wire.protocol import ErrorReply
 from tests.fakes import FakeNode, FakeWorld, fake_world, make_plan, step
 
@@ -101,7 +102,7 @@ def test_config_set_leaves_a_dead_node_alone(world: FakeWorld) -> None:
 )
 def test_config_set_takes_only_what_a_deployment_may_say(options: dict[str, str], reason: str) -> None:
     """Nothing that starts a program, names a file, smuggles a second line in or has a password in its proof."""
-    assert reason in str(FAULTS["config set"].fits(step("config set", options=options), make_plan(), MACHINE))
+    assert reason in str(FAULTS["config set"].declaration.wrong(options))
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,30 @@ def test_disconnect_clients_closes_what_was_listed(world: FakeWorld) -> None:
     assert effect.proof == "CLIENT KILL closed connections of clients: 2 at redis-2, 2 at redis-3"
     with pytest.raises(NoEffect, match="no connection of clients was open at redis-2"):
         inject(world, "disconnect clients", "replica")
+
+
+def test_disconnect_clients_leaves_the_observer_alone(world: FakeWorld) -> None:
+    """It is no subscriber of an application: where it is the only one there is nothing to close."""
+    node, killed = redis_1(world), []
+    names = {"7": "", "8": clients.OBSERVER}
+
+    def answered(words: list[str], database: int) -> bytes:
+        match words:
+            case ["ID"]:
+                return b":3\r\n"
+            case ["LIST", *_]:
+                lines = "".join(f"id={number} name={name}\n" for number, name in names.items())
+                return f"${len(lines)}\r\n{lines}\r\n".encode()
+        killed.append(words)
+        names.pop(words[2])
+        return b":1\r\n"
+
+    node._client = answered  # type: ignore[method-assign]
+    effect = inject(world, "disconnect clients", options={"of": "subscribers"})
+    assert effect.proof == "CLIENT KILL closed connections of subscribers: 1 at redis-1"
+    assert killed == [["KILL", "ID", "7"]]
+    with pytest.raises(NoEffect, match="no connection of subscribers was open"):
+        inject(world, "disconnect clients", options={"of": "subscribers"})
 
 
 def test_disconnect_clients_that_closes_none_has_no_effect(world: FakeWorld) -> None:

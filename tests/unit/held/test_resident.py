@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from harness.errors import EnvironmentFailure
+from harness.held import resident, undo_record
 from harness.held.resident import undo_what_another_left
-from harness.model.seams import HeldTopology, Machine
+from harness.held.undo_record import Noted
+from harness.model.seams import HeldTopology, Machine, NodeCommand
 from harness.model.words import BackendKind
-from tests.fakes import FakeTopology, make_plan
+from harness.redis_wire.protocol import ErrorReply
+from tests.fakes import FakeTopology, make_plan, step
 
 MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
 
@@ -29,8 +33,8 @@ def topology() -> Iterator[Left]:
     left.close()
 
 
-def undone(topology: Left, machine: Machine = MACHINE) -> list[str]:
-    return undo_what_another_left(cast("HeldTopology", topology), machine)
+def undone(topology: Left, machine: Machine = MACHINE, noted: Sequence[Noted] = ()) -> list[str]:
+    return undo_what_another_left(cast("HeldTopology", topology), machine, noted)
 
 
 def test_nodes_of_a_dead_one_answer_again(topology: Left) -> None:
@@ -50,7 +54,7 @@ def test_node_that_does_not_start_hinders_nobody(topology: Left) -> None:
     topology.kill("redis-1")
     topology.pause("redis-2")
     topology.failing["start"] = EnvironmentFailure("port in use")
-    assert undone(topology)[0] == "redis-1: port in use"
+    assert "redis-1: port in use" in undone(topology)
     assert not topology.state("redis-2").paused
 
 
@@ -58,3 +62,49 @@ def test_files_of_a_project_are_not_touched(topology: Left) -> None:
     """The kit does not know where its snapshots are."""
     undone(topology, replace(MACHINE, own_containers=True))
     assert not [act for act in topology.did if act.startswith("clear")]
+
+
+def test_commands_of_a_fault_are_taken_back(topology: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At nodes that run; one that was down has read its own file, and a node may refuse."""
+    asked: list[tuple[object, ...]] = []
+
+    def answered(_: object, *words: object) -> str:
+        asked.append(words)
+        if words[1] == "SCRIPT":
+            raise ErrorReply("NOTBUSY", "redis-3 refused")
+        return "OK"
+
+    monkeypatch.setattr(resident, "command", answered)
+    topology.kill("redis-2")
+    commands = tuple(NodeCommand(f"redis-{n}", ("CONFIG", "SET", "maxmemory", "0")) for n in (1, 2))
+    busy = Noted(said="occupy: replica", commands=(NodeCommand("redis-3", ("SCRIPT", "KILL")),))
+    said = undone(topology, noted=[Noted(said="config set: all replicas", commands=commands), busy])
+    assert asked == [("redis-1", "CONFIG", "SET", "maxmemory", "0"), ("redis-3", "SCRIPT", "KILL")]
+    assert said == [
+        "`config set: all replicas` of an earlier control process: redis-1: CONFIG SET maxmemory 0: OK",
+        "`occupy: replica` of an earlier control process: redis-3: SCRIPT KILL: NOTBUSY",
+        "redis-2 was down when an earlier control process ended: it runs again",
+    ]
+
+
+def test_undo_record_says_what_is_in_effect(tmp_path: Path) -> None:
+    """The last first, each fault's commands the last first; nothing of a fault that is over."""
+    record = tmp_path / "process-1.json"
+    written = undo_record.UndoRecord(record)
+    assert undo_record.left(record) == []
+    for number in (1, 2, 3):
+        written.note(step("config set", number=number), ())
+        written.note(step("config set", number=number), [NodeCommand("redis-1", (f"{number}", "a"))])
+        written.note(step("config set", number=number), [NodeCommand("redis-2", (f"{number}", "b"))])
+    written.forget(2)
+    written.forget(2)
+    left = undo_record.left(record)
+    assert [one.said for one in left] == ["config set: primary"] * 2
+    assert [command.words for one in left for command in one.commands] == [
+        ("3", "b"),
+        ("3", "a"),
+        ("1", "b"),
+        ("1", "a"),
+    ]
+    undo_record.remove(record)
+    assert not list(tmp_path.iterdir())
