@@ -25,7 +25,6 @@ FAULTS_AT_MOST = 4
 FIRST_FAULT_S = (3.0, 5.0)
 BETWEEN_S = (0.2, 6.0)
 LASTS_S = (1.0, 9.0)
-HOLD_S = (1.0, 9.0)
 REPLACED_S = 5.0
 """By then another node leads in the place of one that is gone, if one can: the longest `down_after` and
 `node_timeout` of `SETTINGS`, and an election."""
@@ -166,22 +165,22 @@ def _faults(space: Space, dice: random.Random) -> list[Document]:
     at_s = dice.uniform(*FIRST_FAULT_S)
     found: list[Document] = []
     free_s: dict[str, float] = {}
-    """Whom a fault holds -> when somebody answers to that word again."""
+    """Whom a fault strikes -> when somebody answers to that word again."""
     for _ in range(dice.randint(1, FAULTS_AT_MOST)):
         kind = dice.choice(swarm)
         fault = _fault(kind, space.targets[kind.name], dice, at_s)
-        held = _held_by(str(fault[kind.name]))
+        struck = _struck_by(str(fault[kind.name]))
         at_s = max(
-            [at_s, *(free for who, free in free_s.items() if who == _ANYBODY or held & {who, _ANYBODY})]
+            [at_s, *(free for who, free in free_s.items() if who == _ANYBODY or struck & {who, _ANYBODY})]
         )
         found.append({**fault, "after": _seconds(at_s)})
-        free_s |= dict.fromkeys(held, at_s + _held_for_s(kind, fault, space))
+        free_s |= dict.fromkeys(struck, at_s + _struck_for_s(kind, fault, space))
         at_s += dice.uniform(*BETWEEN_S)
     return found
 
 
-def _held_by(target: str) -> set[str]:
-    """Whom a fault on this target holds, as words that another target may mean as well."""
+def _struck_by(target: str) -> set[str]:
+    """Whom a fault on this target strikes, as words that another target may mean as well."""
     shard = f"shard {found[1]} " if (found := re.match(r"shard (\d+) ", target)) else ""
     for role in ("sentinel", "replica", "primary", "web"):
         if role in target and "old" not in target:
@@ -189,15 +188,15 @@ def _held_by(target: str) -> set[str]:
     return {_ANYBODY}
 
 
-def _held_for_s(kind: Declaration, fault: Document, space: Space) -> float:
+def _struck_for_s(kind: Declaration, fault: Document, space: Space) -> float:
     """How long the next fault on the same has nothing to act upon: until this one is over, or until another
     node has taken the place of the one that it struck."""
-    hold_s = float(str(fault.get("for", "0ms")).removesuffix("ms")) / 1000
+    for_s = float(str(fault.get("for", "0ms")).removesuffix("ms")) / 1000
     options = {name: value for name, value in fault.items() if name not in {"after", "for", kind.name}}
     replaced = any("replica" in target for targets in space.targets.values() for target in targets)
     if not replaced or Trait.CAUSES_FAILOVER not in kind.traits_with(options):
-        return hold_s
-    return REPLACED_S if Trait.HANDS_OVER in kind.traits else min(hold_s, REPLACED_S)
+        return for_s
+    return REPLACED_S if Trait.HANDS_OVER in kind.traits else min(for_s, REPLACED_S)
 
 
 def _possible_targets(kind: Declaration, space: Space) -> list[str]:

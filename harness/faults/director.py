@@ -282,7 +282,7 @@ class Director:
                 detail=f"{', '.join(effect.targets)}: {effect.proof}",
             )
             self._past.took_effect(step.number, effect)
-        if self._faults[step.kind].declaration.least_hold_s is None:  # over at once
+        if self._faults[step.kind].declaration.least_for_s is None:  # over at once
             self._scene.forget_undo(step.number)
         return effect
 

@@ -86,7 +86,7 @@ def _on_hosts(declared: Declaration, kind: str) -> Iterator[Document]:
 def _held(fault: str, document: Document, declared: Declaration) -> Example:
     """As it is run here: quickly, with nodes that every fault can act upon, until it is killed."""
     faults: list[dict[str, Any]] = [dict(one) for one in document["faults"]]
-    if "for" in faults[-1] or declared.least_hold_s is not None:
+    if "for" in faults[-1] or declared.least_for_s is not None:
         faults[-1]["for"] = f"{HELD_S}s"
     if len(faults) == 1:
         faults[0]["after"] = "1s"
