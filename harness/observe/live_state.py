@@ -61,6 +61,11 @@ class LiveState:
         """When the latest fault's effect was proved."""
         return max(tuple(self._events.get("effect", ())), default=None)
 
+    def last_change_us(self) -> int | None:
+        """When the latest effect of a fault, or its healing, was proved."""
+        changes = (*self._events.get("effect", ()), *self._events.get("healed", ()))
+        return max(changes, default=None)
+
     def now_us(self) -> int:
         return self._clock.now_us()
 

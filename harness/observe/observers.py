@@ -91,7 +91,7 @@ class Observers:
             self._context,
             self._collector,
             cut=self.observed.cut,
-            last_effect_us=self.observed.last_effect_us,
+            last_change_us=self.observed.last_change_us,
             absent=self._process_states.absent,
         )
         self._barrier = Barrier(self._context, self._unanswered, self._topology.source, self._may_be_running)

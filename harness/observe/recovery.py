@@ -5,8 +5,8 @@ its replication id and have what it had a moment ago; no cut is in force; all of
 on end. Deliberately not `master_link_status`, which says `up` for seconds into a cut.
 
 Watched all the time, since a fault may wait for the recovery from the one before: each disturbance (a
-fault's effect, or a look that finds something missing) is followed by one `recovered` event once it is
-over. `why_not` is pure and says the first thing that is missing, for people.
+fault's effect or its healing, or a look that finds something missing) is followed by one `recovered` event
+once it is over. `why_not` is pure and says the first thing that is missing, for people.
 
 The trap: what a late observer did not see is no trouble of the topology. A `Trouble` names the nodes of which
 a look is missing, and one that somebody saw comes before it.
@@ -58,13 +58,13 @@ class RecoveryWatch:
         collector: ViewCollector,
         *,
         cut: Callable[[], bool],
-        last_effect_us: Callable[[], int | None],
+        last_change_us: Callable[[], int | None],
         absent: Callable[[], frozenset[str]],
     ) -> None:
         self._context = context
         self._collector = collector
         self._cut = cut
-        self._last_effect_us = last_effect_us
+        self._last_change_us = last_change_us
         self._absent = absent
         self._missing = "not observed yet"
         self._unseen: tuple[str, ...] = ()
@@ -93,9 +93,9 @@ class RecoveryWatch:
         if self._missing:
             self._disturbed = self._disturbed or self._good_from_us is not None
             self._good_from_us = None
-        elif self._good_from_us is None or self._good_from_us < (self._last_effect_us() or 0):
+        elif self._good_from_us is None or self._good_from_us < (self._last_change_us() or 0):
             self._good_from_us, self._error_us = now_us, now_us - self._looked_us
-            self._disturbed = self._disturbed or self._last_effect_us() is not None
+            self._disturbed = self._disturbed or self._last_change_us() is not None
         elif self._disturbed and self._held(now_us):
             self._tell(absent)
         self._looked_us = now_us
@@ -146,7 +146,7 @@ class RecoveryWatch:
     def _over(self) -> bool:
         """Whether there was a disturbance, and its recovery has been recorded."""
         told_us = self._told_us
-        return told_us is not None and not self._disturbed and told_us >= (self._last_effect_us() or 0)
+        return told_us is not None and not self._disturbed and told_us >= (self._last_change_us() or 0)
 
     def _looked(self, now_us: int) -> bool:
         """Whether every node has been looked at for long enough to tell whether replicas follow."""

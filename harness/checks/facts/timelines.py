@@ -11,7 +11,7 @@ never written down, so whatever was seen after `horizon_us` proves nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
@@ -346,17 +346,32 @@ class Timelines:
                 effects[:] = [closed if one is effect else one for one in effects]
 
     def _read_audit(self) -> None:
+        lists: dict[str, list[AuditEntry]] = defaultdict(list)
         for entry in self.history.valid_audit():
             timeline = self.sessions.get(entry.session)
             if timeline is None:
                 continue
             if entry.indexed is not None and entry.role == NodeRole.PRIMARY:
-                timeline.listed = entry.indexed
+                lists[entry.session].append(entry)
             shard = self.ownership.shards.of(entry.node, entry.sent_us)
             if shard == timeline.shard or entry.node == FRONT_DOOR:
                 timeline.audit.append(entry)
+        for session, entries in lists.items():
+            self._take_list(self.sessions[session], entries)
         for timeline in self.sessions.values():
             self._take_primary(timeline)
+
+    def _take_list(self, timeline: Timeline, entries: Sequence[AuditEntry]) -> None:
+        """What the user's list says of the session, on the primary that has the list; its shard may be
+        another one than the session's. Of several that call themselves so, the one promoted last."""
+        if len(entries) > 1:
+            entries = [one for one in entries if self._owns(one)]
+        if entries:
+            timeline.listed = entries[-1].indexed
+
+    def _owns(self, entry: AuditEntry) -> bool:
+        shard = self.ownership.shards.of(entry.node, entry.sent_us)
+        return shard is not None and self.ownership.owner_at(shard, entry.sent_us) == entry.node
 
     def _take_primary(self, timeline: Timeline) -> None:
         """The primary's answer; of several that call themselves so, the one promoted last."""

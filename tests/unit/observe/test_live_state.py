@@ -74,4 +74,13 @@ def test_cut_stands_from_its_effect_until_it_is_healed() -> None:
     assert not found.cut()
     record(event("effect", 10, fault=1))  # the plan's fault 1 is a kill
     assert not found.cut()
-    assert found.last_effect_us() == 10
+    assert (found.last_effect_us(), found.last_change_us()) == (10, 10)
+
+
+def test_healing_is_a_change_that_recovery_has_to_follow() -> None:
+    """A killed node that was left out comes back empty: what was agreed on before says nothing of it."""
+    found, _ = observed()
+    record = found.recording(lambda _: None)
+    record(event("effect", 10, fault=1))
+    record(event("healed", 30, fault=1))
+    assert (found.last_effect_us(), found.last_change_us()) == (10, 30)

@@ -387,7 +387,7 @@ class Watched:
             self.place,
             self.collector,
             cut=lambda: self.cut,
-            last_effect_us=lambda: self.effect_us,
+            last_change_us=lambda: self.effect_us,
             absent=frozenset,
         )
 

@@ -307,6 +307,20 @@ def test_list_is_what_a_primary_says_of_it() -> None:
     assert _timeline(history).listed is None
 
 
+def test_list_of_a_primary_that_came_back_empty_counts_for_nothing() -> None:
+    """It calls itself primary until somebody turns it into a replica; the one promoted last is asked."""
+    past, _ann = _past()
+    past.fail_over("redis-3", 20.0)
+    past.calls_itself["redis-1"] = "primary"
+    history = past.history()
+    for entry in history.audit:
+        entry.indexed = {"redis-1": False, "redis-3": True}.get(entry.node)
+    assert [one.node for one in history.audit if one.role == "primary"] == ["redis-1", "redis-3"]
+    assert _timeline(history).listed is True
+    backwards = replace(history, audit=tuple(reversed(history.audit)))
+    assert _timeline(backwards).listed is True
+
+
 @pytest.mark.parametrize(
     ("key_type", "state"),
     [
