@@ -18,7 +18,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -169,7 +169,8 @@ class Suite:
             else:
                 results[plan.key] = self._note(ScenarioResult.skipped(plan))
         together = [job for job in runnable if not job.plan.scenario.exclusive]
-        together.sort(key=lambda job: -job.plan.expected_s)
+        turns = _turns(plans)
+        together.sort(key=lambda job: (turns[job.plan.key], -job.plan.expected_s))
         await self._side_by_side(together, results)
         for job in runnable:
             if job.plan.scenario.exclusive and not self._interrupts:
@@ -321,6 +322,14 @@ class Suite:
     def _force_all(self) -> None:
         for job in self._running:
             self._force(job)
+
+
+def _turns(plans: Sequence[Plan]) -> dict[RunKey, int]:
+    """Which of its cell's runs each is: every cell runs once before any runs again, so that a suite that is
+    interrupted has something of each. Finished runs count, so that one that is resumed goes on with the rest
+    of a turn."""
+    counts: dict[RunKey, Iterator[int]] = {}
+    return {plan.key: next(counts.setdefault(plan.key.cell, itertools.count())) for plan in plans}
 
 
 def _make_way(directory: Path) -> None:

@@ -363,3 +363,23 @@ def test_runs_end_as_soon_as_it_is_sure(tmp_path: Path) -> None:
     assert by_name.count(("fine", Verdict.PASS)) == 6
     left_out = next(one for one in suite.results if one.verdict is Verdict.SKIPPED)
     assert f"0 of {failed} runs passed, so less than 90% of all runs do" in left_out.why
+
+
+def test_every_cell_runs_once_before_any_runs_again(tmp_path: Path) -> None:
+    """Also the short ones: what is interrupted has something of each."""
+    long = [replace(one, expected_s=50) for one in repeats("long", 2)]
+    suite, told = run(tmp_path, *long, *repeats("short", 2), jobs=1)
+    assert [one.name for one in told.results] == ["long", "short", "long", "short"]
+    assert [one.name for one in suite.results] == ["long", "long", "short", "short"]
+
+
+def test_resumed_suite_goes_on_with_the_turn_that_was_interrupted(tmp_path: Path) -> None:
+    """What has run once waits for what has not run yet."""
+    long = [replace(one, expected_s=50) for one in repeats("judged long", 2)]
+    plans = [*long, *repeats("judged short", 2)]
+    first, _ = run(tmp_path, *plans, jobs=1)
+    folders = list(folder_names(plans).values())
+    for unfinished in folders[1:]:
+        (Path(first.directory) / unfinished / "result.msgpack").unlink()
+    _, told = run(tmp_path, *plans, jobs=1, resume=record(first))
+    assert [one.name for one in told.results] == ["judged short", "judged long", "judged short"]
