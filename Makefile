@@ -150,6 +150,11 @@ claims: setup ## What articles say about sessions on Redis, measured: docs/claim
 	@.venv/bin/python -m lab.claims $(call given,ENGINE,--engine) $(call given,REPEAT,--repeat) \
 		$(call given,OUT,--out) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: survival
+survival: setup ## Every topology under every fault on every engine that is here: docs/survival. An hour; goes on where it was
+	@.venv/bin/python -m lab.survival $(call given,JOBS,--jobs) $(call given,OUT,--out) \
+		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
+
 .PHONY: directives
 directives: .venv/.develop ## Ask the engines here for their directives, and write the kit's table of them anew
 	@.venv/bin/python -m lab.directives $(call given,ENGINE,--engine)

@@ -15,6 +15,8 @@
     sigkill/      SIGKILL in the middle of every fault, then `clean`: is anything left? (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
     wait/         what WAIT on logouts and revocations costs and saves                   (real nodes)
+    claims/       what articles say, decided by runs                                (real nodes)
+    survival/     every topology under every fault on every engine                  (real nodes)
     haproxy/      what shapes of HAProxy lose under the same faults                 (real nodes)
     track_record/ which reports were shown on which engine                          (results)
     toy_guest/    a toy application with seeded bugs: found and named?              (its processes)

@@ -1,0 +1,111 @@
+"""`python -m lab.survival`: every topology under every fault on every engine that is here, and the page.
+
+It begins nothing after `--minutes`, and the same command goes on where it was. `--page` runs nothing and
+writes the page of what docs/survival/ has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness.clock import RunClock
+from harness.many.cells import cells_of
+from harness.model.results import SuiteResult
+from harness.model.words import BackendKind
+from harness.report.decision import decision
+from harness.report.write import SUITE, read_suite
+from harness.safe_files import make_folder, write_file
+from lab.rows import ROOT, RUNS
+from lab.survival.page import page
+from lab.survival.record import Record
+
+MATRICES = {
+    BackendKind.PROCESS: ROOT / "matrices" / "survival" / "processes.yaml",
+    BackendKind.DOCKER: ROOT / "matrices" / "survival" / "containers.yaml",
+}
+PUBLISHED = ROOT / "docs" / "survival"
+WIND_DOWN_S = 120.0
+"""A command that was interrupted heals, collects and stops its nodes for at most a minute, and reports."""
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    make_folder(PUBLISHED, exist_ok=True)
+    if not given.page:
+        clock = RunClock()
+        for backend, matrix in MATRICES.items():
+            if given.backend in (None, backend):
+                left_s = 60 * given.minutes - clock.now_us() / 1e6
+                _run(given, backend, matrix, left_s)
+                _publish(given.out / backend, matrix.stem)
+    write_file(PUBLISHED / "README.md", page(records()).encode())
+    print(f"{(PUBLISHED / 'README.md').relative_to(ROOT)}: written")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab.survival", description=__doc__)
+    parser.add_argument("--backend", choices=tuple(MATRICES), type=BackendKind, help="only this one")
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing after so many")
+    parser.add_argument("--jobs", type=int, help="how many runs side by side")
+    parser.add_argument(
+        "--out", type=Path, default=RUNS / "survival", help="for the runs; goes on with what is there"
+    )
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page anew")
+    return parser
+
+
+def records() -> list[Record]:
+    """What docs/survival/ has, in the order of the matrices."""
+    found = [PUBLISHED / f"{matrix.stem}.json" for matrix in MATRICES.values()]
+    return [msgspec.json.decode(one.read_bytes(), type=Record) for one in found if one.exists()]
+
+
+def _run(given: argparse.Namespace, backend: BackendKind, matrix: Path, left_s: float) -> None:
+    """Until everything has run or the time is over; what is under way then runs again next time."""
+    if left_s <= 0:
+        return
+    out = given.out / backend
+    command = [sys.executable, "-m", "harness", "run", str(matrix.relative_to(ROOT)), "--backend", backend]
+    command += ["--seed", "1", "--out", str(out)]
+    command += ["--jobs", str(given.jobs)] if given.jobs else []
+    command += ["--resume", str(begun)] if (begun := _begun(out)) else []
+    with subprocess.Popen(command, cwd=ROOT) as running:
+        try:
+            running.wait(left_s)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)
+            running.wait(WIND_DOWN_S)
+
+
+def _begun(out: Path) -> Path | None:
+    return max(out.glob("*-matrix-*"), default=None)
+
+
+def _publish(out: Path, name: str) -> None:
+    folder = _begun(out)
+    if folder is None or not (folder / SUITE).exists():
+        print(f"{out}: no results", file=sys.stderr)
+        return
+    summary, suite = folder / "summary.json", read_suite(folder)
+    record = Record.of(suite, summary.read_bytes(), str(summary), f"{datetime.now(UTC):%Y-%m-%d}")
+    write_file(PUBLISHED / f"{name}.json", msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    shown = _without_folders(suite)
+    write_file(PUBLISHED / f"{name}.html", decision(shown, cells_of(shown.results)).encode())
+
+
+def _without_folders(suite: SuiteResult) -> SuiteResult:
+    """The page is published without the runs, so that it must not link to them."""
+    return replace(suite, results=tuple(replace(one, run_dir="") for one in suite.results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
