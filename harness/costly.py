@@ -14,7 +14,18 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ("np", "npt", "pa", "pc", "pq", "redis_errors", "special", "stats")
+__all__ = (
+    "figure",
+    "mpl",
+    "np",
+    "npt",
+    "pa",
+    "pc",
+    "pq",
+    "redis_errors",
+    "special",
+    "stats",
+)
 
 
 class _Costly(ModuleType):
@@ -38,11 +49,13 @@ def _with_its_memory(arrow: Any) -> None:
 
 
 if TYPE_CHECKING:
+    import matplotlib as mpl
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
+    from matplotlib import figure
     from redis import exceptions as redis_errors
     from scipy import special, stats
 else:
@@ -54,3 +67,5 @@ else:
     redis_errors = _Costly("redis.exceptions")
     special = _Costly("scipy.special")
     stats = _Costly("scipy.stats")
+    mpl = _Costly("matplotlib")
+    figure = _Costly("matplotlib.figure")

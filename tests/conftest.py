@@ -32,3 +32,9 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)
     gc.enable()
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without charts: drawing them takes longer than all the rest of judging a small run again."""
+    monkeypatch.setattr("harness.report.page.charts", lambda _: ())

@@ -5,7 +5,7 @@ What a page says is decided here and in `timeline`; how it looks is in `template
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,8 +25,11 @@ from harness.report.anatomy import anatomies
 from harness.report.cells import COLUMNS as CELL_COLUMNS
 from harness.report.cells import TITLE, cell_blocks, cell_row, is_repeated
 from harness.report.changes import Changes
+from harness.report.charts import charts
 from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.grid import grid
+from harness.report.lanes import lanes
+from harness.report.node_logs import LogLine, around_faults
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
 from harness.report.timeline import timeline
@@ -36,10 +39,12 @@ FINDINGS_SHOWN = 40
 """Per finding name; findings.json has all of them."""
 OPERATIONS_SHOWN = 8
 """Per finding."""
+LANES_SHOWN = 4
+"""Per finding name: sessions that are drawn over the nodes."""
 
 
-def page(result: ScenarioResult, past: History) -> str:
-    """The page of one judged run."""
+def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) -> str:
+    """The page of one judged run; `logs`: of its nodes, in order."""
     judgement = result.judgement
     assert judgement is not None, "only judged results have a page"
     return (
@@ -51,8 +56,12 @@ def page(result: ScenarioResult, past: History) -> str:
             word=words.verdict_word(result),
             cells=list(zip(COLUMNS[2:], row(result)[2:], strict=True)),
             drawing=timeline(past),
+            charts=charts(past),
             anatomies=anatomies(judgement.metrics.failover_steps, past.plan),
             groups=_groups(judgement, past),
+            lanes=lanes(past, _drawn(result, judgement)),
+            lanes_shown=LANES_SHOWN,
+            logged=around_faults(logs, past),
             causes=causes(judgement.findings),
             outages=_outages(judgement.metrics.outages),
             loss=words.loss(judgement.metrics),
@@ -62,6 +71,16 @@ def page(result: ScenarioResult, past: History) -> str:
             zero=past.zero_us,
         )
     )
+
+
+def _drawn(result: ScenarioResult, judgement: Judgement) -> set[str]:
+    """The sessions whose operations the page draws: those of the stories, and of the first findings of each
+    name."""
+    shown = {one.session for one in result.stories}
+    for name in {one.name for one in judgement.findings}:
+        mine = [one.session for one in judgement.findings if one.name == name]
+        shown |= {one for one in mine[:LANES_SHOWN] if one is not None}
+    return shown
 
 
 def page_of_damage(result: ScenarioResult) -> str:

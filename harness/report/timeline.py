@@ -55,7 +55,7 @@ class Timeline:
 
 def timeline(past: History) -> Timeline:
     drawing = Timeline()
-    axis = _Axis(past)
+    axis = Axis(past)
     y = 14.0
     y = _phases(drawing, axis, past, y)
     y = _faults(drawing, axis, past, y)
@@ -69,7 +69,9 @@ def timeline(past: History) -> Timeline:
     return drawing
 
 
-class _Axis:
+class Axis:
+    """The time of a run, from its baseline to its audit."""
+
     def __init__(self, past: History) -> None:
         self.zero = past.zero_us
         baseline = [change.t_us for change in past.phases if change.phase is Phase.BASELINE]
@@ -77,6 +79,19 @@ class _Axis:
         last_sample = past.samples[-1].done_us if past.samples else 1
         self.begin = baseline[0] if baseline else 0
         self.end = max(audit[0] if audit else last_sample, self.begin + 1)
+
+    @property
+    def slice_us(self) -> int:
+        """A quarter of a second; more where that would be more than 400 slices."""
+        return max(250_000, (self.end - self.begin) // 400)
+
+    @property
+    def ticks(self) -> range:
+        """Seconds that are marked: not more than fit."""
+        span_s = (self.end - self.begin) / 1e6
+        step = next((one for one in (1, 2, 5, 10, 20, 60) if span_s / one <= 15), 120)
+        first = int(self.seconds(self.begin) // step + 1) * step
+        return range(first, int(self.seconds(self.end)) + 1, step)
 
     def x(self, t_us: int) -> float:
         share = (t_us - self.begin) / (self.end - self.begin)
@@ -91,7 +106,7 @@ class _Axis:
         return Bar(left, lane[0], max(right - left, 1.0), lane[1], style, f"{title}, {span}")
 
 
-def _phases(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+def _phases(drawing: Timeline, axis: Axis, past: History, y: float) -> float:
     drawing.labels.append(Label(0, y + 12, "phase"))
     changes = [change for change in past.phases if change.phase is not Phase.SEED]
     for change, following in zip_longest(changes, changes[1:]):
@@ -104,7 +119,7 @@ def _phases(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
     return y + LANE
 
 
-def _faults(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+def _faults(drawing: Timeline, axis: Axis, past: History, y: float) -> float:
     steps = {step.number: step for step in past.plan.scenario.faults}
     for number, step in steps.items():
         events = [event for event in past.events if event.fault == number]
@@ -125,29 +140,36 @@ def _first(events: list[Event], name: str) -> Event | None:
     return next((event for event in events if event.name == name), None)
 
 
-def _nodes(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
-    """One lane a data node: what it said of itself, sample by sample, equal neighbours joined."""
+def _nodes(drawing: Timeline, axis: Axis, past: History, y: float) -> float:
+    """One lane a data node."""
     for node in past.plan.data_nodes():
         drawing.labels.append(Label(0, y + 12, node.name))
-        stretch: tuple[int, str] | None = None
-        last_us = axis.begin
-        for sample in past.samples:
-            if sample.node != node.name or sample.done_us < axis.begin:
-                continue
-            style = f"role-{sample.role or 'down'}" if sample.reachable else "role-down"
-            if stretch is None:
-                stretch = (axis.begin, style)
-            elif style != stretch[1]:
-                drawing.bars.append(_lane(axis, stretch, sample.done_us, y, node.name))
-                stretch = (sample.done_us, style)
-            last_us = sample.done_us
-        if stretch is not None:
-            drawing.bars.append(_lane(axis, stretch, max(last_us, axis.end), y, node.name))
+        drawing.bars += roles(axis, past, node.name, y)
         y += LANE
     return y
 
 
-def _proxies(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+def roles(axis: Axis, past: History, node: str, y: float) -> list[Bar]:
+    """What a data node said of itself, sample by sample, equal neighbours joined."""
+    bars: list[Bar] = []
+    stretch: tuple[int, str] | None = None
+    last_us = axis.begin
+    for sample in past.samples:
+        if sample.node != node or sample.done_us < axis.begin:
+            continue
+        style = f"role-{sample.role or 'down'}" if sample.reachable else "role-down"
+        if stretch is None:
+            stretch = (axis.begin, style)
+        elif style != stretch[1]:
+            bars.append(_lane(axis, stretch, sample.done_us, y, node))
+            stretch = (sample.done_us, style)
+        last_us = sample.done_us
+    if stretch is not None:
+        bars.append(_lane(axis, stretch, max(last_us, axis.end), y, node))
+    return bars
+
+
+def _proxies(drawing: Timeline, axis: Axis, past: History, y: float) -> float:
     """One lane a proxy: which nodes it had for UP. Several at once stand out, like a fault."""
     for proxy in past.plan.inventory.proxies:
         drawing.labels.append(Label(0, y + 12, proxy.name))
@@ -167,14 +189,14 @@ def _view(said: str) -> str:
     return "role-primary" if up == 1 else "fault" if up else "role-down"
 
 
-def _lane(axis: _Axis, stretch: tuple[int, str], end: int, y: float, node: str) -> Bar:
+def _lane(axis: Axis, stretch: tuple[int, str], end: int, y: float, node: str) -> Bar:
     begin, style = stretch
     return axis.bar(begin, end, (y, LANE - 6), style, f"{node}: {style.removeprefix('role-')}")
 
 
-def _operations(drawing: Timeline, axis: _Axis, past: History, y: float) -> float:
+def _operations(drawing: Timeline, axis: Axis, past: History, y: float) -> float:
     """Operations by outcome, stacked, in slices of a quarter of a second (at most 400 slices)."""
-    slice_us = max(250_000, (axis.end - axis.begin) // 400)
+    slice_us = axis.slice_us
     counts = _counted(past, axis, slice_us)
     slices = {index for index, _ in counts}
     tallest = max((sum(counts[index, outcome] for outcome in Outcome) for index in slices), default=1)
@@ -196,7 +218,7 @@ def _operations(drawing: Timeline, axis: _Axis, past: History, y: float) -> floa
     return y + CHART
 
 
-def _counted(past: History, axis: _Axis, slice_us: int) -> Counter[tuple[int, Outcome]]:
+def _counted(past: History, axis: Axis, slice_us: int) -> Counter[tuple[int, Outcome]]:
     """How many operations of each outcome ended (were due, if they never did) in each slice."""
     operations = past.table.operations
     at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
@@ -212,7 +234,7 @@ def _counted(past: History, axis: _Axis, slice_us: int) -> Counter[tuple[int, Ou
     return counts
 
 
-def _events(drawing: Timeline, axis: _Axis, past: History, bottom: float) -> None:
+def _events(drawing: Timeline, axis: Axis, past: History, bottom: float) -> None:
     seen: set[tuple[str, str | None]] = set()
     for event in past.events:
         if event.name not in _SHOWN_EVENTS or not axis.begin <= event.t_us <= axis.end:
@@ -228,11 +250,8 @@ def _events(drawing: Timeline, axis: _Axis, past: History, bottom: float) -> Non
     ]
 
 
-def _ticks(drawing: Timeline, axis: _Axis, y: float) -> None:
-    span_s = (axis.end - axis.begin) / 1e6
-    step = next((one for one in (1, 2, 5, 10, 20, 60) if span_s / one <= 15), 120)
-    first = int(axis.seconds(axis.begin) // step + 1) * step
-    for second in range(first, int(axis.seconds(axis.end)) + 1, step):
+def _ticks(drawing: Timeline, axis: Axis, y: float) -> None:
+    for second in axis.ticks:
         x = axis.x(axis.zero + second * 1_000_000)
         drawing.labels.append(Label(x, y + 16, f"{second} s", "middle"))
         drawing.marks.append(Bar(x, y, 1, 4, "tick", ""))

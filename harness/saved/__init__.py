@@ -2,6 +2,7 @@
 
     folders     what lies in a folder of results
     judging     one run's folder: history -> judged, written beside it
+    node_logs   the nodes' own logs, on the run's clock
     suites      a suite's folder: loaded, judged again, removed
     merging     several suites put together to one
     telling     why a session was broken; everything that one run recorded

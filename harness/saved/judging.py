@@ -26,6 +26,7 @@ from harness.model.judgement import Finding, Judgement
 from harness.model.results import ScenarioResult, Story
 from harness.report.page import page, page_of_damage
 from harness.safe_files import is_file, write_file
+from harness.saved.node_logs import node_logs
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _KEEP = {_TRIM_THRESHOLD: (1 << 31) - 1, _MMAP_MAX: 0}
@@ -85,7 +86,7 @@ def _judge(directory: Path) -> ScenarioResult:
     result = replace(judged, run_dir=directory.name, start_that_never_came=start_that_never_came(past))
     for name, value in zip(_DATA, (judgement.findings, judgement.metrics), strict=True):
         write_file(directory / name, _pretty(value))
-    write_file(directory / "index.html", page(result, past).encode())
+    write_file(directory / "index.html", page(result, past, node_logs(directory, past)).encode())
     return result
 
 

@@ -26,6 +26,8 @@ from tests.share import some
 from tests.unit.checks import stories
 from tests.unit.saved.test_saved import closed_attempt, saved_suite
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 EVIL = "ev\x1b]0;gotcha\x07il\u202e\x9b31m<script>alert(1)</script>\nline"
 OBEYED = ("\x1b", "\x07", "\x9b", "\u202e", "<script>")
 

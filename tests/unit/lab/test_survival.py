@@ -58,7 +58,7 @@ def record(**figures: object) -> Record:
 
 def test_matrices_have_every_fault_on_every_topology() -> None:
     """And the page knows a sentence for each of them."""
-    engines = []
+    engines: list[str] = []
     for file in MATRICES.values():
         matrix = load_matrix(file)
         chosen = choose(choice_of_matrix(matrix, None))

@@ -108,6 +108,7 @@ def test_summary_has_the_loss(budget: LossBudget, budget_s: float | None) -> Non
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_page_has_no_row_for_a_fault_that_cannot_cost_anything() -> None:
     """It is named below the table, with the reason; without any other there is no table."""
     for others, rows in (((), 0), ((ISOLATED,), 1)):
@@ -118,6 +119,7 @@ def test_page_has_no_row_for_a_fault_that_cannot_cost_anything() -> None:
     assert "Cannot cost anything" not in page(_lost(ISOLATED), healthy(Sketch()).history())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_node_that_refused_acknowledged_nothing() -> None:
     """A refused log-in names the node that answered; only a promise was acknowledged, in the role of then."""
     kept = replace(LOST, name="lost-session")
@@ -132,6 +134,7 @@ def test_a_node_that_refused_acknowledged_nothing() -> None:
         assert html.count("Acknowledged by") == (finding is kept)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("budget", "cell"), [(ISOLATED, "4.8 s"), (FLUSHED, "no bound")])
 def test_page_lists_the_budget_of_each_fault(budget: LossBudget, cell: str) -> None:
     """Also those that do not govern the window."""

@@ -68,7 +68,7 @@ def test_page_shows_verdict_expectations_and_picture() -> None:
     assert "<svg" in html
     assert "What happened when" in html
     assert html.count('<div class="wide">') == html.count("<table")
-    assert html.count('<div class="drawing">') == html.count("<svg")
+    assert html.count('<div class="drawing" tabindex="0"') == html.count("<svg")
     assert "<script" not in html
     assert "src=" not in html
 

@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -28,6 +28,7 @@ from harness.model.records import Closing, Opening
 from harness.model.results import ScenarioResult
 from harness.model.seams import Secrets
 from harness.model.words import Verdict
+from harness.report.node_logs import LogLine
 from harness.report.page import page as whole_page
 from harness.report.write import PLANNED, write_record, write_suite
 from harness.safe_files import is_file, is_folder
@@ -36,6 +37,8 @@ from lab.past import Past, as_lines, records_of
 from tests.builders_results import suite
 from tests.share import some, times
 from tests.unit.checks import stories
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def attempt(folder: Path, story: Callable[[], Past] = stories.lost_session) -> Path:
@@ -284,10 +287,10 @@ def test_bug_in_judging_one_scenario_leaves_the_others(
     assert second.judgement is not None
     session = second.judgement.findings[0].session
 
-    def page(result: ScenarioResult, past: History) -> str:
+    def page(result: ScenarioResult, past: History, logs: Sequence[LogLine]) -> str:
         if result.run_dir == "bad":
             raise ZeroDivisionError("division by zero")
-        return whole_page(result, past)
+        return whole_page(result, past, logs)
 
     def judge(past: History) -> Judgement:
         raise ZeroDivisionError("division by zero")

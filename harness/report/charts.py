@@ -1,0 +1,196 @@
+"""What a run's page draws over time: latency and errors by kind of operation, how far replicas were behind,
+memory and evictions of each node.
+
+Only the curves are made here, from the history; `drawing` draws them. Operations are put together by slices
+of time, as in the timeline above them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from typing import TypeAlias
+
+from markupsafe import Markup
+
+from harness.costly import np, npt, pc
+from harness.model.history import History
+from harness.model.records import NodeSample
+from harness.model.words import NodeRole, OperationKind, Outcome
+from harness.report.drawing import COLOURS, Curve, Manner, Scale, drawn
+from harness.report.timeline import Axis
+from harness.report.words import after, bytes_of, seconds
+
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
+Numbers: TypeAlias = "npt.NDArray[np.float64]"
+Microseconds: TypeAlias = "npt.NDArray[np.int64]"
+
+
+POINTS_MAX = 1000
+"""Of a curve of samples: a page of a long run stays small."""
+
+_Panel: TypeAlias = "tuple[str, Callable[[History, Axis], Iterator[Curve]], Manner]"
+_TIMES = Manner(number=seconds, logarithmic=True)
+_COUNTS = Manner(number="{:,.0f}".format, steps=True)
+_SIZES = Manner(number=lambda value: bytes_of(int(value)), base=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    title: str
+    drawing: Markup
+    key: tuple[tuple[int, str], ...]
+    """Number of the colour, and what the curve of this colour shows, in words."""
+
+
+def charts(past: History) -> tuple[Chart, ...]:
+    """Without those that would show nothing."""
+    axis = Axis(past)
+    scale = _scale(past, axis)
+    slice_s = axis.slice_us / 1e6
+    panels: tuple[_Panel, ...] = (
+        (f"Latency: the slowest request in each {slice_s:g} s", _latency, _TIMES),
+        (f"Requests in each {slice_s:g} s that were refused, or got no answer", _errors, _COUNTS),
+        ("How far replicas are behind their primary", _lag, _SIZES),
+        ("Memory of each data node", _memory, _SIZES),
+        ("Keys evicted since a node started", _evictions, _COUNTS),
+    )
+    return tuple(
+        Chart(
+            title=title,
+            drawing=drawn(curves, scale, manner, prefix=f"chart-{number}"),
+            key=tuple((n % COLOURS, curve.said) for n, curve in enumerate(curves)),
+        )
+        for number, (title, of, manner) in enumerate(panels)
+        if (curves := tuple(of(past, axis)))
+    )
+
+
+def _scale(past: History, axis: Axis) -> Scale:
+    healed = {one.fault: one.t_us for one in past.events if one.name == "healed"}
+    held = {step.number for step in past.plan.scenario.faults if step.for_s is not None}
+    return Scale(
+        begin_s=axis.seconds(axis.begin),
+        end_s=axis.seconds(axis.end),
+        ticks=axis.ticks,
+        faults=tuple(
+            (
+                axis.seconds(one.t_us),
+                axis.seconds(healed.get(one.fault, axis.end if one.fault in held else one.t_us)),
+            )
+            for one in past.effects
+        ),
+    )
+
+
+# -- Operations, by kind
+
+
+def _latency(past: History, axis: Axis) -> Iterator[Curve]:
+    """Of operations that were acked, at the time when they were due."""
+    operations = past.table.operations
+    due_us = operations["due_us"].to_numpy()
+    done_us = pc.fill_null(operations["done_us"], -1).to_numpy()
+    acked = _are(past, "outcome", Outcome.ACKED) & (done_us >= 0) & _within(due_us, axis)
+    for kind in OperationKind:
+        mine = acked & _are(past, "kind", kind)
+        if not mine.any():
+            continue
+        took_s = (done_us[mine] - due_us[mine]) / 1e6
+        slowest = np.full(_slices(axis), -1.0)
+        np.maximum.at(slowest, (due_us[mine] - axis.begin) // axis.slice_us, took_s)
+        slowest[slowest < 0] = nan
+        worst = int(np.argmax(took_s))
+        at_s = axis.seconds(int(due_us[mine][worst]))
+        said = f"{kind}: the slowest took {seconds(float(took_s[worst]))}, due {after(at_s)}"
+        yield Curve(name=kind, x=_middles(axis), y=slowest.tolist(), said=said)
+
+
+def _errors(past: History, axis: Axis) -> Iterator[Curve]:
+    """At the time when they ended; of those that never did, when they were due."""
+    operations = past.table.operations
+    at_us = pc.coalesce(operations["done_us"], operations["due_us"]).to_numpy()
+    failed = ~_are(past, "outcome", Outcome.ACKED) & _within(at_us, axis)
+    for kind in OperationKind:
+        mine = failed & _are(past, "kind", kind)
+        if not mine.any():
+            continue
+        counts = np.bincount((at_us[mine] - axis.begin) // axis.slice_us, minlength=_slices(axis))
+        begins = [axis.seconds(axis.begin + number * axis.slice_us) for number in range(len(counts))]
+        yield Curve(name=kind, x=begins, y=counts.tolist(), said=f"{kind}: {int(counts.sum())} in all")
+
+
+def _are(past: History, column: str, word: str) -> Flags:
+    found: Flags = pc.equal(past.table.operations[column], word).to_numpy()
+    return found
+
+
+def _within(t_us: Microseconds, axis: Axis) -> Flags:
+    found: Flags = (t_us >= axis.begin) & (t_us <= axis.end)
+    return found
+
+
+def _slices(axis: Axis) -> int:
+    return (axis.end - axis.begin) // axis.slice_us + 1
+
+
+def _middles(axis: Axis) -> list[float]:
+    half = axis.slice_us // 2
+    return [axis.seconds(axis.begin + number * axis.slice_us + half) for number in range(_slices(axis))]
+
+
+# -- Nodes, by their samples
+
+
+def _lag(past: History, axis: Axis) -> Iterator[Curve]:
+    """By what each primary says that its replicas have; unknown while nobody is a replica's primary."""
+    primaries = [one for one in past.samples if one.reachable and one.role == NodeRole.PRIMARY]
+    for node in dict.fromkeys(name for one in primaries for name in one.replicas):
+        behind = [(one, _behind(one, node)) for one in primaries if node in one.replicas or not one.replicas]
+        yield from _of_samples(behind, axis, f"{node}: at most {{}} behind", bytes_of)
+
+
+def _behind(primary: NodeSample, node: str) -> float:
+    return max(0, primary.offset - primary.replicas[node]) if node in primary.replicas else nan
+
+
+def _memory(past: History, axis: Axis) -> Iterator[Curve]:
+    for node in past.plan.data_nodes():
+        mine = [one for one in past.samples if one.node == node.name]
+        limit = max((one.memory_limit_bytes for one in mine), default=0)
+        said = f"{node.name}: at most {{}}" + (f" of {bytes_of(limit)}" if limit else "")
+        used = [(one, one.memory_bytes if one.reachable else nan) for one in mine]
+        yield from _of_samples(used, axis, said, bytes_of)
+
+
+def _evictions(past: History, axis: Axis) -> Iterator[Curve]:
+    for node in past.plan.data_nodes():
+        mine = [one for one in past.samples if one.node == node.name]
+        if any(one.evicted_keys for one in mine):
+            counts = [(one, one.evicted_keys if one.reachable else nan) for one in mine]
+            yield from _of_samples(counts, axis, f"{node.name}: {{}}", "{:,}".format)
+
+
+def _of_samples(
+    values: Sequence[tuple[NodeSample, float]], axis: Axis, said: str, text: Callable[[int], str]
+) -> Iterator[Curve]:
+    """One curve; none where nothing is known. `said` takes the largest value."""
+    shown = [(one, value) for one, value in values if axis.begin <= one.done_us <= axis.end]
+    known = [value for _, value in shown if not isnan(value)]
+    if known:
+        thinned = _thinned([value for _, value in shown])
+        yield Curve(
+            name=shown[0][0].node,
+            x=[axis.seconds(shown[place][0].done_us) for place, _ in thinned],
+            y=[value for _, value in thinned],
+            said=said.format(text(int(max(known)))),
+        )
+
+
+def _thinned(values: Sequence[float]) -> list[tuple[int, float]]:
+    """Places and values; of a long run the largest of several neighbours each, so that no peak is lost."""
+    several = -(-len(values) // POINTS_MAX)
+    groups = [range(begin, min(begin + several, len(values))) for begin in range(0, len(values), several)]
+    largest = [max(group, key=lambda place: (not isnan(values[place]), values[place])) for group in groups]
+    return [(place, values[place]) for place in largest]
