@@ -28,6 +28,7 @@ ABORTS: Mapping[str, tuple[Cause, str]] = {
     "not-elected": (Cause.NOT_ELECTED, "no sentinel got the votes of a majority"),
     "slave-timeout": (Cause.NOT_PROMOTED_IN_TIME, "the chosen replica did not become primary in time"),
 }
+_NOT_ELECTED = f"{ABORTED}not-elected"
 TILT, TILT_OVER = "+tilt", "-tilt"
 TRIED = "+try-failover"
 REFUSED = "cannot-fail-over"
@@ -107,6 +108,14 @@ def refused_login(facts: Facts) -> LastWord | None:
     why = "it has no masterauth" if missing else "its masterauth or masteruser is refused"
     text = f"{node.name} cannot log in at its primary: {why}: {event.detail}"
     return LastWord(cause=Cause.CANNOT_LOG_IN, text=text, event=event)
+
+
+def election_failed(facts: Facts) -> Event | None:
+    """The first time, after a fault, that a sentinel got too few votes."""
+    since_us, _ = facts.landmarks.trouble_us
+    return next(
+        (one for one in facts.history.events if one.name == _NOT_ELECTED and one.t_us >= since_us), None
+    )
 
 
 def _given_up(events: Iterable[Event]) -> LastWord | None:

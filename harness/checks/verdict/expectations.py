@@ -17,6 +17,7 @@ from typing import NamedTuple
 from harness.checks.columns.traffic import Traffic
 from harness.checks.facts.failovers import promotions
 from harness.checks.facts.landmarks import Landmarks
+from harness.checks.facts.no_successor import election_failed
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.unserved import Span, unserved
 from harness.checks.measures.availability import Group, groups_of, late_us, longest, sides, total
@@ -91,8 +92,8 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     measured = _measure(expectation, case)
     interval, why = widened(expectation, measured.interval, case.evidence)
     met, late = _met(expectation, interval, bound, case.evidence, measured.without_primary_s)
-    if met is False and (no_chance := _no_chance(expectation, case)):
-        met, why = None, no_chance
+    if met is False and (machine := _no_chance(expectation, case) or _voted_late(expectation, bound, case)):
+        met, why = None, machine
     if bound is None:
         budget = budget_of(expectation, case.facts)
         reason = "no fault took effect" if budget is None else budget.derivation
@@ -139,6 +140,17 @@ def _no_chance(expectation: Expectation, case: Case) -> str:
     there."""
     demands = case.history.plan.scenario.shows is Shows.WEAKNESS and expectation.demands
     return case.evidence.lateness.starved if demands and expectation.unit != "s" else ""
+
+
+def _voted_late(expectation: Expectation, bound: float | None, case: Case) -> str:
+    """Why a time is longer than expected, where that may be this machine's doing although it was not late by
+    as much: sentinels that are late ask for votes at the same time, nobody gets a majority, and they wait for
+    their failover-timeout before they try again."""
+    machine = case.evidence.lateness.of_nodes
+    if bound is None or not expectation.timing or not machine.counts_within(bound):
+        return ""
+    failed = election_failed(case.facts)
+    return f"{machine.said(bound)}: {failed.source}: {failed.name}" if failed else ""
 
 
 def compare(measured: Interval, comparison: str, bound: float) -> bool | None:
