@@ -55,7 +55,9 @@ from harness.model.words import (
     StepKind,
     TopologyKind,
 )
-from harness.objects.kind import LIMIT, TOTAL, VALUE, ObjectKind
+from harness.objects.kind import AT, LIMIT, TOTAL, UNTIL, VALUE, ObjectKind
+from harness.objects.saved import PLAIN, Document, packed
+from harness.objects.tally import Online
 from harness.presets import of_topology
 from harness.redis_wire.keys import index_key, session_key
 from lab.plans import plan_of, scenario_of
@@ -267,6 +269,36 @@ class Past:
     ) -> Doing:
         steps = _count(self._keep(kept, of), limit, window)
         return self._do("count", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
+
+    def enter(
+        self, kept: ObjectKind, of: str, sid: str, at: float, *, lasts: float = 900.0, **how: Any
+    ) -> Doing:
+        """Into something that counts how many there are, by the number of the operation."""
+        steps = _enter(self._keep(kept, of), lasts)
+        return self._do("enter", OperationKind.WRITE, self.users[sid], sid, at, steps, how)
+
+    def leave(self, kept: ObjectKind, of: str, entered: Doing, at: float, **how: Any) -> Doing:
+        """What was entered is taken out."""
+        steps = _leave(self._keep(kept, of), entered)
+        return self._do("leave", OperationKind.WRITE, entered.user, entered.sid, at, steps, how)
+
+    def tally(self, kept: ObjectKind, of: str, sid: str, at: float, **how: Any) -> Doing:
+        """Somebody asks how many there are."""
+        steps = _tally(self._keep(kept, of))
+        return self._do("tally", OperationKind.READ, self.users[sid], sid, at, steps, how)
+
+    def save(
+        self, kept: ObjectKind, of: str, sid: str, at: float, *, read: float | None = None, **how: Any
+    ) -> Doing:
+        """Store the whole again, one mark more than there were at `read` (None: at the same moment)."""
+        key, found = self._keep(kept, of), list[str]()
+
+        def look() -> None:
+            found.append(self.stores[self.owner(read or at)].object(key, (read or at) * 1e6) or "")
+
+        if read is not None:
+            self.act(read, look)
+        return self._do("save", OperationKind.WRITE, self.users[sid], sid, at, _save(key, found), how)
 
     def forget(self, kept: ObjectKind, of: str, at: float) -> None:
         """An object vanishes, nobody knows why."""
@@ -576,11 +608,13 @@ class Past:
     def _audit_objects(self) -> tuple[ObjectEntry, ...]:
         entries = []
         for key, kind in self.kept.items():
-            for met in self._met():
+            for met in self._met() if kind.questions(key) else ():
                 entry = ObjectEntry(key=key, **met)
                 if met["node"] not in self.silent:
                     value = self.stores[met["node"]].object(key, met["sent_us"])
-                    entry.saw, entry.pttl_ms = kind.shown((value, -2 if value is None else 1000))
+                    entry.saw, entry.pttl_ms = kind.shown(
+                        (_replied(kind, value), -2 if value is None else 1000)
+                    )
                 entries.append(entry)
         return tuple(entries)
 
@@ -864,6 +898,64 @@ def _look_at(key: str) -> Callable[[Data, float, Doing], list[Step]]:
         return [step]
 
     return steps
+
+
+def _enter(key: str, lasts_s: float) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, _now_us: float, doing: Doing) -> list[Step]:
+        step = _on(StepKind.PUT, key, "ZADD")
+        until_us = round(doing.attempts[0][0] * 1e6 + lasts_s * 1e6)
+        step.wrote, step.effective = {VALUE: str(doing.id), UNTIL: str(until_us)}, True
+        data.objects[key] = " ".join([*_members(data, key), f"{doing.id}={until_us}"]), float("inf")
+        return [step]
+
+    return steps
+
+
+def _leave(key: str, entered: Doing) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, _now_us: float, _doing: Doing) -> list[Step]:
+        step = _on(StepKind.DROP, key, "ZREM")
+        step.wrote, step.effective = {VALUE: str(entered.id)}, True
+        left = [one for one in _members(data, key) if not one.startswith(f"{entered.id}=")]
+        data.objects[key] = " ".join(left), float("inf")
+        return [step]
+
+    return steps
+
+
+def _tally(key: str) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, _now_us: float, doing: Doing) -> list[Step]:
+        step = _on(StepKind.LOOK, key, "ZCOUNT")
+        at_us = doing.attempts[0][0] * 1e6
+        ends = [float(one.partition("=")[2]) for one in _members(data, key)]
+        step.saw = {TOTAL: str(sum(one > at_us for one in ends)), AT: str(round(at_us))}
+        return [step]
+
+    return steps
+
+
+def _members(data: Data, key: str) -> list[str]:
+    return data.objects.get(key, ("", 0.0))[0].split()
+
+
+def _save(key: str, found: list[str]) -> Callable[[Data, float, Doing], list[Step]]:
+    def steps(data: Data, now_us: float, doing: Doing) -> list[Step]:
+        before = found[-1] if found else data.object(key, now_us) or ""
+        step = _on(StepKind.PUT, key, "SET")
+        step.wrote, step.effective = {VALUE: f"{before} {doing.id}".strip()}, True
+        step.ttl_ms = 1_800_000
+        data.objects[key] = step.wrote[VALUE], now_us + step.ttl_ms * 1e3
+        return [step]
+
+    return steps
+
+
+def _replied(kind: ObjectKind, value: str | None) -> object:
+    """What a node answers to the first question about an object that holds this."""
+    if isinstance(kind, Online):
+        return [part for one in (value or "").split() for part in one.split("=")]
+    if isinstance(kind, Document) and value is not None:
+        return packed(value.split(), PLAIN)
+    return value
 
 
 def _count(key: str, limit: int | None, window_s: float) -> Callable[[Data, float, Doing], list[Step]]:

@@ -4,6 +4,10 @@
     flag      a value that holds for a while: a revocation, a ban, a profile
     counter   counts to a limit within a window: failed log-ins
     listed    a list that grows: the finished steps of a form
+    tally     how many there are: who is online, how often something happened
+    saved     a session as one value that is saved whole
+    message   what all web servers are told: a session has ended
+    unused    a session that is stored for nobody
     lease     one at a time may hold it, for a while: a lock, the lead of a job
 
 An object brings everything that the kit must know of it: its key, how the audit reads it, what may be seen
@@ -19,13 +23,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, PROFILE, REVOKED, SPENT
+from harness.objects.flag import ADDRESS, CUT_OFF, PROFILE, REVOKED, SPENT
 from harness.objects.kind import ObjectKind
 from harness.objects.lease import LEADER, LOCK, Lease
 from harness.objects.listed import FORM
+from harness.objects.message import ENDED
+from harness.objects.saved import SAVED
+from harness.objects.tally import ONLINE, ONLINE_NAIVE, STATISTICS
+from harness.objects.unused import UNUSED
 
 OBJECTS: Mapping[str, ObjectKind] = {
-    one.prefix: one for one in (REVOKED, CUT_OFF, SPENT, ATTEMPTS, PROFILE, FORM)
+    one.prefix: one
+    for one in (
+        REVOKED,
+        CUT_OFF,
+        SPENT,
+        ATTEMPTS,
+        PROFILE,
+        FORM,
+        ADDRESS,
+        SAVED,
+        ONLINE,
+        ONLINE_NAIVE,
+        STATISTICS,
+        ENDED,
+        UNUSED,
+    )
 }
 """By what their keys begin with."""
 

@@ -21,7 +21,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
-from harness.model.words import FindingSide, StepKind
+from harness.model.words import LET_IN_UNCHECKED, FindingSide, StepKind
 from harness.objects.kind import SOMETHING, VALUE, Breach, Change, Look, OneValue, Past, owner_of
 
 REVOCATION_LOST = FindingKind(
@@ -39,10 +39,24 @@ TOKEN_REPLAYED = FindingKind(
     traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
 )
 
+TOKEN_BURNT = FindingKind(
+    name="token-burnt",
+    side=FindingSide.CLOSED,
+    sentence="a one-time token is refused as spent, and nobody was ever let in with it",
+    needs=frozenset(),
+)
+
 PROFILE_OUTDATED = FindingKind(
     name="profile-outdated",
     side=FindingSide.CLOSED,
     sentence="a user's profile is older than its last confirmed change",
+    traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
+)
+
+BINDING_BYPASSED = FindingKind(
+    name="binding-bypassed",
+    side=FindingSide.OPEN,
+    sentence="a session is bound to an address that its user had left, or to none",
     traits=(FindingTrait.LOST_WRITE, FindingTrait.LOSS),
 )
 
@@ -58,10 +72,12 @@ class Flag(OneValue):
     lost: FindingKind
     once: bool = False
     """Put with NX: whoever puts it has seen that it was not there."""
+    burnt: FindingKind | None = None
+    """Somebody meets it, and whoever put it was never told so."""
 
     @property
     def findings(self) -> tuple[FindingKind, ...]:
-        return (self.lost,)
+        return (self.lost,) if self.burnt is None else (self.lost, self.burnt)
 
     def named(self, key: str) -> str:
         return f"{self.what} {owner_of(key)[:SHOWN_OF_OWNER]}"
@@ -72,7 +88,7 @@ class Flag(OneValue):
         return None if last is None or last.does is StepKind.DROP else _ends_us(past, last)
 
     def judge(self, past: Past) -> Sequence[Breach]:
-        broken = list(self._broken(past)) or list(self._put_twice(past))
+        broken = list(self._broken(past)) or list(self._put_twice(past)) or list(self._met_unheard(past))
         return [*broken, *self._of_nobody(past)]
 
     def _broken(self, past: Past) -> Iterable[Breach]:
@@ -97,6 +113,18 @@ class Flag(OneValue):
                 look = Look(n=second.n, value=None, sent_us=second.sent_us, done_us=second.done_us)
                 yield Breach(kind=self.lost, promise=first, looks=[look], says="did not find {it}")
                 return
+
+    def _met_unheard(self, past: Past) -> Iterable[Breach]:
+        """Whoever comes second is refused, and the first was told that Redis did not answer."""
+        met = [look for look in past.looks if look.value == SOMETHING]
+        if self.burnt is None or not met:
+            return
+        first = min(met, key=lambda one: one.done_us)
+        before = [one for one in past.changes if one.first_us <= first.done_us]
+        if before and not any(one.certain or one.told == LET_IN_UNCHECKED for one in before):
+            promise = min(before, key=lambda one: one.first_us)
+            says = "found {it}, and nobody had been told that it had worked"
+            yield Breach(kind=self.burnt, promise=promise, looks=[first], says=says)
 
     def _of_nobody(self, past: Past) -> Iterable[Breach]:
         puts = [one for one in past.changes if one.does is StepKind.PUT]
@@ -161,8 +189,13 @@ REVOKED = Flag(prefix="revoked:", what="the revocation of token", lost=REVOCATIO
 CUT_OFF = Flag(prefix="not-before:", what="the ban of user", lost=REVOCATION_LOST)
 """Whatever was issued to a user before is refused."""
 
-SPENT = Flag(prefix="spent:", what="the use of one-time token", lost=TOKEN_REPLAYED, once=True)
+SPENT = Flag(
+    prefix="spent:", what="the use of one-time token", lost=TOKEN_REPLAYED, once=True, burnt=TOKEN_BURNT
+)
 """A one-time token that somebody has used."""
 
 PROFILE = Flag(prefix="user_profile:", what="the profile of user", lost=PROFILE_OUTDATED)
 """What services know of a user beside the sessions: under a key of its own, and so in a slot of its own."""
+
+ADDRESS = Flag(prefix="address:", what="the address of session", lost=BINDING_BYPASSED)
+"""Where requests of a session come from: whoever comes from elsewhere is refused."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from harness.model.finding_kind import FindingKind
-from harness.model.words import StepKind
+from harness.model.words import Cause, StepKind
 
 Command = tuple[str, ...]
 Reply = Any
@@ -28,6 +28,9 @@ VALUE = "value"
 """The one field of an object that holds one value, in `Step.wrote`, `Step.saw` and `ObjectEntry.saw`."""
 TOTAL, LIMIT = "total", "limit"
 """COUNT: the field of `Step.added` and `Step.added_now`, and that of `Step.wrote` which holds the limit."""
+UNTIL, AT = "until", "at"
+"""Of what ends by the application's own clock: in `Step.wrote` when that is, and in `Step.saw` for which
+moment it was asked; both in microseconds of the run's clock."""
 
 CHANGES = (StepKind.PUT, StepKind.COUNT, StepKind.DROP)
 ON_OBJECTS = (*CHANGES, StepKind.LOOK)
@@ -48,6 +51,8 @@ class Change:
     limit: int | None = None
     """COUNT: how far it may count before somebody is refused."""
     ttl_us: float | None = None
+    ends_us: float | None = None
+    """PUT: when it ends by the application's own clock."""
     certain: bool
     first_us: float
     """Not done before this."""
@@ -57,6 +62,8 @@ class Change:
     """Certain: done by then."""
     until_us: float
     """Not done after this, by any attempt."""
+    told: str = ""
+    """What the application told its user in the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,8 @@ class Breach:
     """At least one, the first first."""
     says: str
     """What was seen, for a sentence that begins with who saw it; `{it}` stands for the object."""
+    cause: Cause | None = None
+    """Where the model knows it: nothing that happened to a node explains it better."""
 
 
 class ObjectKind(Protocol):
@@ -120,7 +129,8 @@ class ObjectKind(Protocol):
         ...
 
     def questions(self, key: str) -> tuple[Command, ...]:
-        """What the audit asks a node: commands that change nothing, each of which can be refused."""
+        """What the audit asks a node: commands that change nothing, each of which can be refused. None of
+        them: no node holds it."""
         ...
 
     def shown(self, replies: Sequence[Reply]) -> tuple[dict[str, str], int | None]:

@@ -17,7 +17,13 @@ from harness.sessions.ban_user import BanUser
 from harness.sessions.cart import Cart
 from harness.sessions.change_field import ChangeField
 from harness.sessions.change_profile import ChangeProfile
+from harness.sessions.check_address import CheckAddress
+from harness.sessions.clean_up import CleanUp
+from harness.sessions.count_event import CountEvent
+from harness.sessions.count_online import CountOnline
+from harness.sessions.end_session import EndSession
 from harness.sessions.fill_form import FillForm
+from harness.sessions.greet_visitor import GreetVisitor
 from harness.sessions.lead_job import LeadJob
 from harness.sessions.list_devices import ListDevices
 from harness.sessions.lock import Lock
@@ -25,12 +31,15 @@ from harness.sessions.log_in import LogIn
 from harness.sessions.logout import Logout
 from harness.sessions.logout_everywhere import LogoutEverywhere
 from harness.sessions.logout_in_transaction import LogoutInTransaction
+from harness.sessions.move_address import MoveAddress
 from harness.sessions.read import Read
+from harness.sessions.read_cached import ReadCached
 from harness.sessions.read_profile import ReadProfile
 from harness.sessions.remember_me import RememberMe
 from harness.sessions.request import Behaviour
 from harness.sessions.revoke_token import RevokeToken
 from harness.sessions.rotate_session import RotateSession
+from harness.sessions.save_session import SaveSession
 from harness.sessions.token_request import TokenRequest
 from harness.sessions.touch import Touch
 from harness.sessions.try_password import TryPassword
@@ -58,6 +67,15 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         FillForm(),
         ChangeProfile(),
         ReadProfile(),
+        MoveAddress(),
+        CheckAddress(),
+        CountOnline(),
+        CountEvent(),
+        SaveSession(),
+        GreetVisitor(),
+        EndSession(),
+        ReadCached(),
+        CleanUp(),
     )
 }
 

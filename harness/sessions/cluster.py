@@ -28,10 +28,14 @@ from redis.exceptions import (
 
 from harness.sessions.connection import RecordedClusterConnection, Wire
 from harness.sessions.discovery import Surroundings, connection_arguments
-from harness.sessions.exchange import CURRENT, Exchange
+from harness.sessions.exchange import CURRENT, Command, Exchange
 
 SPARE_CONNECTIONS = 8
 """Per node, beyond the profile's limit: for redis-py's own questions about the slot map."""
+
+OF_NO_KEY = frozenset({"WAIT", "SCAN", "KEYS", "PUBLISH"})
+"""Sent to the node of the exchange's key: SCAN and KEYS go over the keys of that node alone, PUBLISH reaches
+subscribers of every node."""
 
 _BALANCED = LoadBalancingStrategy.ROUND_ROBIN_REPLICAS
 
@@ -59,7 +63,7 @@ class ClusterClient:
         for node in manager.startup_nodes.values():
             node.connection_class = RecordedClusterConnection
             node.connection_kwargs["wire"] = self._wire
-        for command in ("HGETALL", "EXPIRE", "PEXPIRE", "SMEMBERS"):
+        for command in ("HGETALL", "EXPIRE", "PEXPIRE", "SMEMBERS", "SCAN"):
             self._client.response_callbacks.pop(command, None)
 
     async def start(self) -> None:
@@ -90,19 +94,21 @@ class ClusterClient:
         commands = exchange.commands
         if len(commands) == 1:
             with contextlib.suppress(ResponseError):  # noted by the connection, judged by `outcome`
-                await self._client.execute_command(*commands[0])
+                await self._client.execute_command(*commands[0], **await self._where(commands[0], exchange))
             return
         pipeline = self._client.pipeline()
         for command in commands:
-            if command[0] == "WAIT":
-                await self._client.initialize()
-                node = self._client.get_node_from_key(exchange.key)
-                pipeline.execute_command(*command, target_nodes=node)
-            else:
-                pipeline.execute_command(*command)
+            pipeline.execute_command(*command, **await self._where(command, exchange))
         for result in await pipeline.execute(raise_on_error=False):
             if isinstance(result, (RedisConnectionError, RedisTimeoutError)):
                 raise result
+
+    async def _where(self, command: Command, exchange: Exchange) -> dict[str, Any]:
+        """Of a command that names no key, which the library would send anywhere."""
+        if command[0] not in OF_NO_KEY:
+            return {}
+        await self._client.initialize()
+        return {"target_nodes": self._client.get_node_from_key(exchange.key)}
 
     def primary_of_slot(self, slot: int) -> tuple[str, int] | None:
         nodes = self._client.nodes_manager.slots_cache.get(slot)

@@ -52,6 +52,12 @@ if total == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return total"""
 """Counts on, and lets the first count of a window say when it ends."""
 
+SAVE_UNCHANGED = """\
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1"""
+"""Compare and save: a whole value is stored only if nobody has stored another one since it was read."""
+
 _encode = msgspec.json.Encoder().encode
 
 

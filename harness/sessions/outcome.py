@@ -142,11 +142,11 @@ def _answer(shape: Shape, replies: list[object]) -> list[object]:
     return body[1:] if body[:1] in ([0], [1]) else [None]
 
 
-_INTEGER_REPLIES = frozenset(
-    ["HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM", "WAIT", "EVAL"]
-)
+_OF_SESSIONS = ("HSET", "HINCRBY", "HDEL", "RPUSH", "EXPIRE", "PEXPIRE", "PTTL", "DEL", "SADD", "SREM")
+_OF_TALLIES = ("INCR", "DECR", "ZADD", "ZREM", "ZCOUNT", "ZREMRANGEBYSCORE", "PUBLISH")
+_INTEGER_REPLIES = frozenset([*_OF_SESSIONS, *_OF_TALLIES, "WAIT", "EVAL"])
 """EVAL by its own name is a small script of a behaviour; steps of the other go by the commands in it."""
-_LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS", "LRANGE"})
+_LIST_REPLIES = frozenset({"HGETALL", "SMEMBERS", "LRANGE", "HVALS", "SCAN", "KEYS"})
 _OF_SET = ("OK", None)
 """Set, and not set because of NX."""
 

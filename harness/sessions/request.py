@@ -31,6 +31,7 @@ from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import LOOKS, READS, deciding, settle
 
 if TYPE_CHECKING:  # the clients, which whoever reads what a behaviour is called does without
+    from harness.sessions.hearing import Hearing
     from harness.sessions.store import Store
 
 __all__ = [
@@ -155,6 +156,15 @@ class Request:
     def remembered(self) -> dict[str, bool]:
         """What this process of the web server keeps in mind between requests."""
         return self._store.remembered
+
+    @property
+    def hearing(self) -> Hearing:
+        """What this process of the web server has cached of sessions, and hears of their end."""
+        return self._store.hearing
+
+    def now_us(self) -> int:
+        """The application's clock: that of the run."""
+        return self._store.now_us()
 
     def witness(self, step: Step) -> list[Command]:
         """The command that leaves the step's witness; none when witnesses are off."""

@@ -21,6 +21,7 @@ from harness.redis_wire.refusals import is_elsewhere
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client
 from harness.sessions.exchange import Exchange, Recording
+from harness.sessions.hearing import Hearing
 
 FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 """What a client library raises when Redis or the network fails; anything else is our bug."""
@@ -53,6 +54,9 @@ class Store:
         self._free = asyncio.Semaphore(profile.max_connections)
         self.remembered: dict[str, bool] = {}
         """What behaviours keep in mind between requests, as a cache in the process does."""
+        self.now_us = wire.now_us
+        self.hearing = Hearing()
+        """Sessions that it has cached, and what it hears of their end."""
 
     async def exchange(
         self, recording: Recording, exchange: Exchange, *, repeat_unanswered: bool = True

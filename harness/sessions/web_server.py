@@ -15,6 +15,7 @@ from harness.redis_wire.tls import context_of
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client, Surroundings, client_for
+from harness.sessions.listening import Listener
 from harness.sessions.store import Store
 
 
@@ -68,6 +69,7 @@ class WebServer:
             else client_for(self._around, self.wire)
         )
         self.store = Store(self.client, self._around.profile, self.wire)
+        self._listener = Listener(self._around, self.wire, self.store.hearing)
 
     @property
     def alive(self) -> bool:
@@ -87,11 +89,13 @@ class WebServer:
         """Reset every connection and stay down; returns how many were open."""
         self.wire.alive = False
         reset = self.wire.abort_all()
+        await self._listener.close()
         await self.store.close()
         return reset
 
     async def close(self) -> None:
         """An orderly end: what is pooled is closed, and what a client library forgot about."""
+        await self._listener.close()
         await self.store.close()
         self.wire.abort_all()
 

@@ -33,6 +33,15 @@ BESIDE = {
     "read-profile": 4.0,
     "list-devices": 2.0,
     "logout-in-transaction": 2.0,
+    "move-address": 2.0,
+    "check-address": 3.0,
+    "count-online": 4.0,
+    "count-event": 3.0,
+    "save-session": 4.0,
+    "greet-visitor": 2.0,
+    "end-session": 2.0,
+    "read-cached": 5.0,
+    "clean-up": 1.0,
 }
 """Of every behaviour that exists some; a test looks for those that are missing."""
 

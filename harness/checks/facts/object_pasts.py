@@ -35,6 +35,7 @@ from harness.objects.kind import (
     ON_OBJECTS,
     SOMETHING,
     TOTAL,
+    UNTIL,
     VALUE,
     Change,
     Look,
@@ -140,7 +141,7 @@ def _loud(history: History, keys: Words, on_objects: Flags, entries: dict[str, O
 
 def _change(n: int, effect: StepEffect) -> Change:
     step = effect.step
-    limit = step.wrote.get(LIMIT)
+    limit, until = step.wrote.get(LIMIT), step.wrote.get(UNTIL)
     return Change(
         n=n,
         does=step.does,
@@ -148,11 +149,13 @@ def _change(n: int, effect: StepEffect) -> Change:
         total=step.added_now.get(TOTAL),
         limit=int(limit) if limit is not None and limit.isdecimal() else None,
         ttl_us=None if step.ttl_ms is None else step.ttl_ms * 1000,
+        ends_us=float(until) if until is not None and until.isdecimal() else None,
         certain=effect.certain,
         first_us=effect.first_us,
         sent_us=effect.sent_us,
         done_us=effect.done_us if effect.certain else FOREVER,
         until_us=effect.until_us,
+        told=effect.operation.told,
     )
 
 

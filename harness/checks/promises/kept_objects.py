@@ -60,12 +60,14 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
     promise = None if breach.promise is None else past.effects[breach.promise.n]
     held = [one for one in looks if promise is None or not _out_of_date(timelines, promise, one)]
     seen = (held or looks)[0]
-    kind, why = _named(timelines, past, breach.kind, promise, seen, old=not held)
+    kind, why = _named(timelines, past, breach, promise, seen, old=not held)
     operation = promise.operation if promise is not None else seen.operation
     timeline = past.timeline(operation)
     says = breach.says.format(it=past.kind.named(past.key))
     acked = ""
-    if promise is not None:
+    if promise is not None and not promise.certain:
+        acked = f"; operation {promise.operation.id} got no answer"
+    elif promise is not None:
         late_s = (seen.sent_us - promise.done_us) / 1e6
         acked = f", {late_s:.2f} s after operation {promise.operation.id} was acked"
         if late_s < 0:  # both at once
@@ -91,14 +93,19 @@ def _guards(breach: Breach) -> bool:
 def _named(
     timelines: Timelines,
     past: ObjectPast,
-    kind: FindingKind | None,
+    breach: Breach,
     promise: StepEffect | None,
     seen: Sight,
     *,
     old: bool,
 ) -> tuple[FindingKind, Why]:
+    kind = breach.kind
     if promise is None or kind is None:
         return UNEXPLAINED, Why()
+    if not promise.certain:
+        return kind, Why(because="an attempt without an answer was carried out")
+    if breach.cause is not None:
+        return kind, Why(cause=breach.cause)
     if old:
         return STALE_READ, of_old_answer(timelines, seen, promise)
     for event in timelines.history.events:

@@ -25,6 +25,14 @@ from lab.selftest.bugs.lifetimes import (
 )
 from lab.selftest.bugs.lists_and_locks import DoubledLead, DoubledLock, LostIndexMember
 from lab.selftest.bugs.reads import ForeignValue, StaleRead
+from lab.selftest.bugs.tallies import (
+    ForgottenEvent,
+    ForgottenMove,
+    ForgottenSave,
+    ForgottenVisit,
+    MutedMessage,
+    SaveOverAnother,
+)
 from lab.selftest.bugs.writes import DoubledIncrement, DroppedWrite, LateDelivery, TornWrite
 from lab.selftest.mischief import Bug
 
@@ -50,4 +58,10 @@ BUGS: tuple[type[Bug], ...] = (
     ForgottenUse,
     ForgottenProfile,
     ForgottenStep,
+    ForgottenVisit,
+    ForgottenEvent,
+    ForgottenMove,
+    ForgottenSave,
+    SaveOverAnother,
+    MutedMessage,
 )

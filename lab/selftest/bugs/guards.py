@@ -30,7 +30,7 @@ class _OfUsers(Bug):
         self._session_of: dict[str, str] = {}
 
     def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
-        self._session_of |= _logged_in(commands)
+        self._session_of |= logged_in(commands)
 
 
 class LostRevocation(_OfUsers):
@@ -258,7 +258,7 @@ class ForgottenStep(_OfUsers):
         return begun and operation.session == deed.session
 
 
-def _logged_in(commands: list[Command]) -> dict[str, str]:
+def logged_in(commands: list[Command]) -> dict[str, str]:
     """The user and the session of a log-in."""
     if len(commands) < 3 or commands[0].name != "MULTI" or commands[1].name != "HSET":
         return {}

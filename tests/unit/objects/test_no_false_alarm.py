@@ -16,8 +16,8 @@ from tests.share import times
 
 STORIES = times(2_000, 15)
 REQUESTS, LAST_S = 60, 25.0
-ALSO = {"ghost-retry"}
-"""A field write without an answer that lands after a later one: a true finding, and none of objects."""
+ALSO = {"ghost-retry", "token-burnt"}
+"""A field write without an answer that lands after a later one; a token that was spent and nobody was told: both are true."""
 
 
 def told(seed: int) -> Past:

@@ -1,10 +1,14 @@
-"""Stories about what is kept beside sessions: revocations, bans, counts of attempts, profiles, forms."""
+"""Stories about what is kept beside sessions: revocations, bans, counts, profiles, forms, whole-session saves."""
 
 from __future__ import annotations
 
 from harness.objects.counter import ATTEMPTS
-from harness.objects.flag import CUT_OFF, PROFILE, REVOKED, SPENT
+from harness.objects.flag import ADDRESS, CUT_OFF, PROFILE, REVOKED, SPENT
 from harness.objects.listed import FORM
+from harness.objects.message import ENDED
+from harness.objects.saved import SAVED
+from harness.objects.tally import ONLINE
+from harness.objects.unused import UNUSED
 from lab.past import Past
 
 
@@ -323,4 +327,174 @@ def form_that_nobody_read() -> Past:
     ann = past.log_in("ann", 1.0)
     past.count(FORM, ann, ann, 2.0, limit=None)
     past.silent.add("redis-1")
+    return past
+
+
+def token_let_in_unheard() -> Past:
+    """Nobody answered, and the application let the user in all the same: the next one is refused rightly."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(SPENT, ann, ann, 2.0, outcome="unknown", told="let in unchecked")
+    past.put(SPENT, ann, ann, 3.0)
+    return past
+
+
+def binding_bypassed() -> Past:
+    """Moved, not replicated, and the next primary lets in whoever comes from the old address."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(ADDRESS, ann, ann, 1.5)
+    past.cut_off("redis-2", 2.0)
+    past.put(ADDRESS, ann, ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(ADDRESS, ann, ann, 5.0)
+    return past
+
+
+def binding_holds() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(ADDRESS, ann, ann, 1.5)
+    past.put(ADDRESS, ann, ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(ADDRESS, ann, ann, 5.0)
+    return past
+
+
+def binding_that_nobody_read() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(ADDRESS, ann, ann, 2.0)
+    past.silent.add("redis-1")
+    return past
+
+
+def visits_lost() -> Past:
+    """Two came, the next primary knows of one."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.enter(ONLINE, "site", ann, 1.5)
+    past.cut_off("redis-2", 2.0)
+    past.enter(ONLINE, "site", ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.tally(ONLINE, "site", ann, 5.0)
+    return past
+
+
+def visit_that_did_not_leave() -> Past:
+    """It was taken out, and the next primary still counts it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    entered = past.enter(ONLINE, "site", ann, 1.5)
+    past.cut_off("redis-2", 2.0)
+    past.leave(ONLINE, "site", entered, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.tally(ONLINE, "site", ann, 5.0)
+    return past
+
+
+def visits_come_and_go() -> Past:
+    """Some are under way, some end by themselves, one may have been made."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    entered = past.enter(ONLINE, "site", ann, 1.5)
+    past.enter(ONLINE, "site", ann, 1.6, lasts=2.0)
+    past.enter(ONLINE, "site", ann, 1.7, outcome="unknown", executed=False)
+    past.enter(ONLINE, "site", ann, 1.8, outcome="unknown")
+    past.tally(ONLINE, "site", ann, 1.9)
+    past.tally(ONLINE, "site", ann, 3.0, took=0.3)
+    past.leave(ONLINE, "site", entered, 3.1)
+    past.fail_over("redis-2", 4.0)
+    past.tally(ONLINE, "site", ann, 5.0)
+    return past
+
+
+def visits_that_nobody_counted() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.enter(ONLINE, "site", ann, 1.5)
+    past.silent.add("redis-1")
+    return past
+
+
+def save_lost() -> Past:
+    """Saved, not replicated, and the next request finds the session as it was before."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.save(SAVED, ann, ann, 1.5)
+    past.cut_off("redis-2", 2.0)
+    past.save(SAVED, ann, ann, 3.0)
+    past.fail_over("redis-2", 4.0)
+    past.look(SAVED, ann, ann, 5.0)
+    past.save(SAVED, ann, ann, 5.1)
+    return past
+
+
+def save_overwritten() -> Past:
+    """Both read the same, and the second carries away what the first has saved."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.save(SAVED, ann, ann, 1.5)
+    past.save(SAVED, ann, ann, 2.1, read=2.0)
+    past.save(SAVED, ann, ann, 2.2, read=2.05)
+    past.look(SAVED, ann, ann, 3.0)
+    return past
+
+
+def saved_in_turn() -> Past:
+    """Each built on the one before, one without an answer; through a failover."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(SAVED, ann, ann, 1.2)
+    past.save(SAVED, ann, ann, 1.5)
+    past.save(SAVED, ann, ann, 2.1, read=2.0)
+    past.save(SAVED, ann, ann, 2.2, outcome="unknown")
+    past.fail_over("redis-2", 4.0)
+    past.save(SAVED, ann, ann, 5.0)
+    past.look(SAVED, ann, ann, 6.0)
+    return past
+
+
+def saved_and_not_read() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.save(SAVED, ann, ann, 1.5)
+    past.silent.add("redis-1")
+    return past
+
+
+def message_lost() -> Past:
+    """A web server serves its copy for as long as it likes."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(ENDED, ann, ann, 2.0)
+    past.forget(ENDED, ann, 2.5)
+    past.look(ENDED, ann, ann, 8.0)
+    return past
+
+
+def message_heard() -> Past:
+    """It takes a moment; then everybody knows."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(ENDED, ann, ann, 1.5)
+    past.put(ENDED, ann, ann, 2.0, took=0.2)
+    past.look(ENDED, ann, ann, 2.05)
+    past.look(ENDED, ann, ann, 8.0)
+    return past
+
+
+def orphan_session() -> Past:
+    """Nobody logged in, and something was stored."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(UNUSED, "bot", ann, 2.0)
+    past.put(UNUSED, "bot", ann, 2.1)
+    return past
+
+
+def visitor_greeted() -> Past:
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.look(UNUSED, "bot", ann, 2.0)
     return past
