@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+import re
+import shlex
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
+import xmlschema
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from harness.cli.arguments import parser
 from harness.cli.pipeline import tell_pipeline
 from harness.model.results import ScenarioResult
 from harness.model.words import Verdict
 from harness.report.github import ANNOTATIONS_MAX, SUMMARY_BYTES_MAX, annotations_of, step_summary
+from harness.report.gitlab import PAGES_MAX, addresses
 from harness.report.junit import junit
 from harness.report.openmetrics import openmetrics
 from tests.builders_results import result, suite
@@ -106,12 +112,73 @@ def test_openmetrics_are_read_back_as_they_were_measured() -> None:
     assert sum(verdicts.values()) == 1
 
 
-def test_junit_has_what_every_reader_of_it_takes() -> None:
-    """The members and the order that the common schema asks for."""
-    root = ET.fromstring(junit(suite(hostile(Verdict.FAIL), result(Verdict.PASS), result(Verdict.SKIPPED))))
-    assert root.tag == "testsuite"
-    assert {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"} <= set(root.keys())
-    for case in root:
-        assert case.tag == "testcase"
-        assert {"classname", "name", "time"} <= set(case.keys())
-        assert {child.tag for child in case} <= {"failure", "error", "skipped", "system-out"}
+@cache
+def junit_schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(str(Path(__file__).parents[2] / "junit.xsd"))
+
+
+def test_junit_is_valid_whatever_a_suite_came_to() -> None:
+    """By the schema, with names that hold markup, control characters or nothing printable."""
+    others = [replace(result(one, name=f"{one} once"), wall_s=1234567.25) for one in Verdict]
+    odd = replace(result(Verdict.FAIL, name="\x00\x1b[31m \ud800"), reasons=("]]> \x0b & <",))
+    whole = suite(hostile(Verdict.FAIL), odd, *others)
+    for one in (whole, replace(whole, incomplete="its list was lost <&>"), suite()):
+        junit_schema().validate(junit(one))
+
+
+def test_schema_of_junit_refuses_what_its_readers_refuse() -> None:
+    """Else it would prove nothing."""
+    good = junit(suite(result(Verdict.FAIL)))
+    for old, new in (
+        ('tests="1"', 'tests="one"'),
+        ('time="', 'time="-'),
+        ("<failure ", "<failed "),
+        ('classname="', 'class="'),
+        ('timestamp="', 'timestamp="on '),
+        ('type="FAIL"', ""),
+    ):
+        assert old in good
+        assert not junit_schema().is_valid(
+            good.replace(old, new).replace("</failure>", f"</{'failed' if 'failed' in new else 'failure'}>")
+        )
+
+
+def test_job_of_gitlab_gets_the_addresses_of_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the suite and of what did not pass; of nothing that cannot be an artefact."""
+    failed = replace(result(Verdict.FAIL), run_dir="a b", file="x")
+    whole = replace(suite(failed, result(Verdict.PASS)), directory=str(tmp_path / "results" / "1"))
+    monkeypatch.setenv("CI_JOB_URL", "https://gitlab.example/group/project/-/jobs/7")
+    monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.delenv("GITLAB_CI", raising=False)
+    tell_pipeline(whole)
+    assert not capsys.readouterr().out
+    monkeypatch.setenv("GITLAB_CI", "true")
+    tell_pipeline(whole)
+    base = "https://gitlab.example/group/project/-/jobs/7/artifacts/file/results/1"
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"all scenarios: {base}/index.html"
+    assert second.endswith(f": {base}/a%20b/index.html")
+    monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path / "elsewhere"))
+    tell_pipeline(whole)
+    assert "cannot be an artefact" in capsys.readouterr().out
+    many = [replace(failed, seed=seed) for seed in range(PAGES_MAX + 2)]
+    lines = addresses(replace(whole, results=tuple(many)), job_url="https://x", project=tmp_path)
+    assert (len(lines), lines[-1]) == (PAGES_MAX + 2, "2 more: see the page of all scenarios")
+
+
+def test_example_workflows_are_workflows_of_commands_that_there_are() -> None:
+    """They are read as YAML, and each command of the kit in them by the kit's own parser."""
+    text = (Path(__file__).parents[3] / "docs" / "ci.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    github, gitlab = map(yaml.safe_load, blocks)
+    lines = [step["run"] for job in github["jobs"].values() for step in job["steps"] if "run" in step]
+    lines += [line for job in gitlab.values() if isinstance(job, dict) for line in job["script"]]
+    commands = [line.removesuffix(" || true") for line in lines if line.startswith("failover-kit ")]
+    verbs = set()
+    for command in commands:
+        number = re.sub(r"\$\{\{.*?\}\}|\$CI_NODE_INDEX", "1", command).replace("$CI_NODE_TOTAL", "4")
+        verbs.add(parser().parse_args(shlex.split(number)[1:]).verb)
+    assert verbs == {"run:carry_out", "many:merge", "many:decide", "many:compare"}
