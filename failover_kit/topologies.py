@@ -37,6 +37,12 @@ sys.stdout.flush()
 sys.stdin.read()
 """
 
+_TLS = {
+    "ssl_ca_certs": "REDIS_TLS_CA_FILE",
+    "ssl_certfile": "REDIS_TLS_CERT_FILE",
+    "ssl_keyfile": "REDIS_TLS_KEY_FILE",
+}
+
 _GONE_WITHIN_S = 90.0
 """Nodes are watched for some 20 s after faults; then they are taken down."""
 
@@ -150,6 +156,13 @@ class Topology:
     def cluster_nodes(self) -> list[tuple[str, int]]:
         """Host and port of each node of a cluster; empty: it is none."""
         return _addresses(self.environment.get("REDIS_CLUSTER_NODES", ""))
+
+    @property
+    def tls(self) -> dict[str, Any]:
+        """What redis-py's clients take beside the password: `Redis(…, **topology.tls)`. Empty: plain TCP."""
+        if "REDIS_TLS_CA_FILE" not in self.environment:
+            return {}
+        return {"ssl": True} | {name: self.environment[file] for name, file in _TLS.items()}
 
     def url(self, database: int = 0) -> str:
         """Leads to the node that was primary at the start."""

@@ -342,6 +342,7 @@ class FakeTopology:
     backend = BackendKind.PROCESS
     engine = "Fake 1.0"
     secrets = SECRETS
+    directory = Path("runs/fake")
     loopback = True
     service = SERVICE
 

@@ -4,6 +4,7 @@
 
     nodes         which nodes, from one word
     command       the command as a process: its signals, its end
+    left_behind   what is left of a command whose `with` was killed
     running       nodes up, command and faults, nodes down; what is told of it
 
 The kit sends no load here: the command is the application.

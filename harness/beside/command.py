@@ -1,7 +1,8 @@
 """The command as a process: started with what it learns, signals passed on, its end awaited.
 
 Signals belong to the command. Ctrl-C reaches it from the terminal; where the kit alone got the signal, it
-is passed on. SIGTERM is passed on, and a command that stays all the same is killed.
+is passed on. SIGTERM is passed on, and a command that stays all the same is killed. Where the kit itself is
+killed, the command gets SIGTERM (`left_behind`).
 
 Trap: the kit must not ignore SIGINT while it starts the command, as the command would inherit that. A
 handler that does nothing is not inherited.
@@ -19,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
+from harness.beside.left_behind import ends_with_us
 from harness.errors import UsageError
 from harness.visible import visible
 
@@ -71,7 +73,12 @@ class Command:
     def start(self) -> None:
         """Raises UsageError: it cannot be started after all."""
         try:
-            self._process = subprocess.Popen(self._words, env=self._environment)
+            # Between fork and exec the child calls nothing but the kernel, so our threads are no matter.
+            self._process = subprocess.Popen(
+                self._words,
+                env=self._environment,
+                preexec_fn=ends_with_us(),  # noqa: PLW1509
+            )
         except OSError as problem:
             shown = visible(self._words[0][:_SHOWN])
             raise UsageError(f"with: {shown}: cannot be started: {problem.strerror or problem}") from problem

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from harness import history
 from harness.beside.command import Command, check
+from harness.beside.left_behind import recorded
 from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
@@ -46,7 +47,7 @@ from harness.report.explain import failovers
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.recording import record_whole
-from harness.running.surroundings import filled, inherited, mapped, refuse_tls, variables
+from harness.running.surroundings import filled, inherited, mapped, variables
 from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder
 from harness.saved.judging import read_run
@@ -87,7 +88,6 @@ def with_command(
     (plan,) = compile_all([scenario], seed=seed, ground=ground)
     if plan.skip is not None:
         raise UsageError(f"with: {scenario.name}: {plan.skip}")
-    refuse_tls(plan, "with")
     run = secrets.token_hex(3)
     directory = out / f"with-{run}"
     make_folder(directory)
@@ -113,6 +113,7 @@ def with_command(
         _say(f"with: {topology.engine} ({ground.said}), {len(plan.nodes)} {nodes}, files in {directory}")
         for line in _partitions(topology, ground.machine, join):
             _say(f"with: {line}")
+        stack.enter_context(recorded(control.variables()["FAILOVER_CONTROL_TOKEN"]))
         with Command(words, inherited(os.environ) | known | added) as started:
             beside = _Beside(plan, topology, started, control, run=run, machine=ground.machine)
             record_whole(

@@ -131,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     _selecting(up)
     up.set_defaults(vary=[], repeat=None)
     up.add_argument("--out", type=_path, default="runs", help="folder for the nodes' files (default: runs)")
+    _joining(up)
     _own_network(up)
     _pinning(up)
     _for_machines(up, "text", "env")
@@ -170,12 +171,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=TEXT",
         help="an additional environment variable for the command, e.g. STORE={REDIS_URL}",
     )
-    beside_it.add_argument(
-        "--join",
-        metavar="NAME",
-        help="a container or network namespace of yours that already runs: it gets an address on the nodes' "
-        "network, and partitions reach it as they reach the command",
-    )
+    _joining(beside_it)
     _own_network(beside_it)
     _pinning(beside_it)
     _settings_of_nodes(beside_it)
@@ -250,6 +246,15 @@ def _for_machines(parser: argparse.ArgumentParser, default: str, *others: str) -
             help='print variables for a shell: eval "$(failover-kit status --env)"',
             default=default,
         )
+
+
+def _joining(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--join",
+        metavar="NAME",
+        help="a container or network namespace of yours that already runs: it gets an address on the nodes' "
+        "network, and partitions reach it as they reach the command or your shell",
+    )
 
 
 def _own_network(parser: argparse.ArgumentParser) -> None:

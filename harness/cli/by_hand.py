@@ -27,7 +27,9 @@ def up(options: argparse.Namespace) -> int:
         options.set = [*fixed.settings, *options.set]
         plan, ground = _one_plan(options, listener, fixed)
         form, out = _form(options), Path(options.out)
-        return by_hand.up(plan, ground, out, sys.stdout, form, listener=listener, pins=fixed.pins)
+        return by_hand.up(
+            plan, ground, out, sys.stdout, form, listener=listener, join=options.join, pins=fixed.pins
+        )
 
 
 def _form(options: argparse.Namespace) -> Form:

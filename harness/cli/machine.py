@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import doctor as examination
 from harness import output
+from harness.beside import left_behind
 from harness.held import residence
 from harness.running import ground
 
@@ -23,7 +24,7 @@ def image(options: argparse.Namespace) -> int:
 
 
 def clean(_options: argparse.Namespace) -> int:
-    for line in [*ground.clean(), *residence.clean()] or ["nothing to remove"]:
+    for line in [*ground.clean(), *residence.clean(), *left_behind.clean()] or ["nothing to remove"]:
         output.say(line)
     if files := output.crash_files():
         output.complain(_bugs(files))

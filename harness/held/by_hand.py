@@ -22,7 +22,7 @@ from harness.errors import EnvironmentFailure, UsageError
 from harness.faults.refused import refused_by
 from harness.held import residence
 from harness.held.forms import Form
-from harness.held.ready_lines import ready_lines
+from harness.held.ready_lines import before_lines, ready_lines
 from harness.held.residence import Residence
 from harness.kit_files import command as kit_command
 from harness.model.credentials import client_login, kit_login, sentinel_login
@@ -32,10 +32,23 @@ from harness.model.plan import Plan
 from harness.model.seams import HeldTopology, Login, NodeState, Topology
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
-from harness.running.surroundings import refuse_tls, variables
+from harness.running.surroundings import variables
 from harness.safe_files import make_folder
 from harness.topology.backends import backend_of, every_backend
+from harness.topology.base.certificates import of_clients
 from harness.topology.base.control import role
+
+_OF_REDIS_CLI = {
+    "REDIS_TLS_CA_FILE": "--cacert",
+    "REDIS_TLS_CERT_FILE": "--cert",
+    "REDIS_TLS_KEY_FILE": "--key",
+}
+_OF_REDIS_PY = {
+    "REDIS_TLS_CA_FILE": "ssl_ca_certs",
+    "REDIS_TLS_CERT_FILE": "ssl_certfile",
+    "REDIS_TLS_KEY_FILE": "ssl_keyfile",
+}
+"""A variable -> how the client is told of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +72,13 @@ def up(
     form: Form = Form.PEOPLE,
     *,
     listener: socket.socket,
+    join: str | None = None,
     pins: Pins = FREE,
 ) -> int:
-    """Start the plan's topology and hold it. `listener`: for its control interface."""
+    """Start the plan's topology and hold it. `listener`: for its control interface. `join`: what of the
+    user's gets an address beside the nodes, for as long as they are there."""
     if plan.skip is not None:
         raise UsageError(f"up: {plan.scenario.name}: {plan.skip}")
-    refuse_tls(plan, "up")
     backend = backend_of(ground.backend)
     run = secrets.token_hex(3)
     directory = out / f"held-{run}"
@@ -76,6 +90,7 @@ def up(
         image=ground.image_of(plan),
         loopback=not ground.machine.network_faults,
         to_hold=True,
+        join=join,
         pins=pins,
     ) as topology:
         record = topology.hold()
@@ -253,8 +268,12 @@ def _write(what: object, form: Form, stream: TextIO) -> None:
 def _tell_clients(name: str, topology: Topology, stream: TextIO) -> None:
     """Variables first, so that no password is typed."""
     print(f'  for clients: eval "$(failover-kit status --env {name})", then', file=stream)
-    for client, line in ready_lines(variables(topology)).items():
-        print(f"    {client}: {line}", file=stream)
+    known = variables(topology)
+    before = before_lines(known)
+    for client, line in ready_lines(known).items():
+        first = before.get(client, "")
+        space = " " if first and not first.endswith("\n") else ""
+        print(f"    {client}: {first}{space}{line}".replace("\n", "\n      "), file=stream)
 
 
 def _condition(state: NodeState) -> str:
@@ -262,6 +281,9 @@ def _condition(state: NodeState) -> str:
 
 
 def _describe(topology: Topology, stream: TextIO) -> None:
+    files = of_clients(topology.secrets, topology.directory)
+    flags = [f"{flag} {shlex.quote(files[name])}" for name, flag in _OF_REDIS_CLI.items() if files]
+    encrypted = "".join(f" {flag}" for flag in ("--tls", *flags)) if files else ""
     for node in topology.plan.nodes:
         address, state = topology.address(node.name), topology.state(node.name)
         condition = _condition(state)
@@ -271,7 +293,7 @@ def _describe(topology: Topology, stream: TextIO) -> None:
         said = _role(topology, node) if condition == "running" else ""
         print(
             f"  {node.name:<12} {condition:<8} {said:<9} "
-            f"{secret}redis-cli{user} -h {address.host} -p {address.port}",
+            f"{secret}redis-cli{user}{encrypted} -h {address.host} -p {address.port}",
             file=stream,
         )
 
@@ -300,8 +322,11 @@ def _role(topology: Topology, node: NodePlan) -> str:
 def _snippet(topology: Topology) -> str:
     """Lines of Python that connect as an application would."""
     plan = topology.plan
-    known = _arguments(sentinel_login(plan, topology.secrets))
-    login = _arguments(client_login(plan, topology.secrets))
+    files = of_clients(topology.secrets, topology.directory)
+    tls = "".join(f", {_OF_REDIS_PY[name]}={file!r}" for name, file in files.items())
+    tls = f", ssl=True{tls}" if files else ""
+    known = _arguments(sentinel_login(plan, topology.secrets)) + tls
+    login = _arguments(client_login(plan, topology.secrets)) + tls
     sentinels = [topology.address(node.name) for node in plan.sentinels()]
     if sentinels:
         hosts = ", ".join(f"({one.host!r}, {one.port})" for one in sentinels)

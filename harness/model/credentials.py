@@ -91,6 +91,11 @@ class Tokens:
         return self._known.setdefault(digest, f"own-secret-{len(self._known) + 1}")
 
 
+def is_token(text: str) -> bool:
+    """Whether it stands for a password, or for the name of a command that is switched off."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def _digest(password: str) -> str:
     return hashlib.sha256(password.encode(errors="surrogateescape")).hexdigest()
 

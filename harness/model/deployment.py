@@ -19,6 +19,8 @@ class NodeSettings:
     """What one node has that the others of its role do not."""
 
     directives: Mapping[str, Lines] = field(default_factory=dict)
+    engine: str | None = None
+    """By name; None: that of the deployment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,16 @@ _REPLICATION = Reason("the topology decides which node replicates which", decide
 _GUARDED = Reason("sentinels guard and know only the run's own nodes", decides=True)
 _IDENTITY = Reason("the kit gives every sentinel its id", decides=True)
 _ANNOUNCED = Reason("nodes are announced under their own address", decides=True)
+AS_OWN = Reason("each node announces its own address, which is chosen for every run", decides=False)
+"""Of an address that a node announces as its own: it is that in the run, too."""
+OF_OWN_ADDRESS = frozenset(
+    {
+        "replica-announce-ip", "replica-announce-port",
+        "cluster-announce-ip", "cluster-announce-port", "cluster-announce-bus-port",
+        "cluster-announce-tls-port", "sentinel announce-ip", "sentinel announce-port",
+    }
+)  # fmt: skip
+OF_NAMES = frozenset({"sentinel announce-hostnames", "sentinel resolve-hostnames"})
 _TLS = Reason("without 'tls' the kit speaks plain TCP inside the run's own network", decides=True)
 _INCLUDED = Reason("a node reads only what the run wrote, and what that file says is not known", decides=True)
 _MODULES = Reason("nodes load no modules", decides=True)

@@ -10,16 +10,20 @@ The trap: a `sentinel` line is an option by its second word. Names compare witho
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from harness.model.directive_table import (
+    AS_OWN,
     CLIENTS_SEND,
     LEFT_OUT,
     MODULES,
     OF_MODULES,
+    OF_NAMES,
+    OF_OWN_ADDRESS,
     OF_THE_GUARDED,
     PASSED,
     PER_SERVICE,
@@ -164,11 +168,28 @@ def used(directives: Mapping[str, Lines]) -> Iterator[Directive]:
 def not_carried_out(directive: Directive) -> Reason | None:
     """Why this line is not passed on, by its name or by what it says; None: it is."""
     if (reason := not_used(directive.name)) is not None:
-        return reason
+        return AS_OWN if _is_own_address(directive) else reason
     command = directive.arguments[0].lower()
     if directive.name == "rename-command" and command in CLIENTS_SEND:
         return Reason(f"clients send {command.upper()} under its own name", decides=True)
     return None
+
+
+def _is_own_address(directive: Directive) -> bool:
+    """Whether it announces what every node of a run announces: where it is. A name would have to be resolved,
+    which is a part of what is tested."""
+    if directive.name in OF_NAMES:
+        return directive.arguments == ("no",)
+    if directive.name not in OF_OWN_ADDRESS or len(directive.arguments) != 1:
+        return False
+    (value,) = directive.arguments
+    if value == "" or value.isdecimal():
+        return True
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
 
 
 @cache

@@ -23,9 +23,22 @@ def is_condition(text: str) -> bool:
 
 
 def applies(condition: str | None, engine: str) -> bool:
-    """Whether a condition is true of an engine as it reports itself, `Redis 7.0.15`. None: of any."""
+    """Whether a condition is true of an engine as it reports itself, `Redis 7.0.15`. None: of any. Of
+    several, it must be true of each."""
     if condition is None:
         return True
+    return all(_applies(condition, one) for one in several(engine))
+
+
+def several(engine: str) -> list[str]:
+    """The engines of a deployment that mixes them; of any other, one."""
+    return engine.split(SEPARATOR)
+
+
+SEPARATOR = ", "
+
+
+def _applies(condition: str, engine: str) -> bool:
     wanted, found = _CONDITION.fullmatch(condition), _ENGINE.match(engine)
     if wanted is None or found is None or wanted["name"] != found["name"]:
         return False

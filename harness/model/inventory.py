@@ -109,6 +109,11 @@ class Inventory:
         return tuple(node for node in self.nodes if node.role is NodeRole.PROXY)
 
     @property
+    def engines(self) -> tuple[str, ...]:
+        """Those that single nodes name for themselves, each once."""
+        return tuple(dict.fromkeys(node.engine for node in self.nodes if node.engine))
+
+    @property
     def clustered(self) -> bool:
         """Sessions lie in a Redis cluster."""
         return any(node.cluster for node in self.nodes)

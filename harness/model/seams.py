@@ -173,6 +173,11 @@ class Topology(Nodes, Links, Protocol):
     @property
     def secrets(self) -> Secrets: ...
     @property
+    def directory(self) -> Path:
+        """The folder of its files."""
+        ...
+
+    @property
     def loopback(self) -> bool:
         """True: no network of its own, so network faults are impossible."""
         ...
@@ -256,11 +261,6 @@ class Hosting(Protocol):
 
 class HeldTopology(Topology, Protocol):
     """One that may outlive the harness which started it."""
-
-    @property
-    def directory(self) -> Path:
-        """The folder of its files."""
-        ...
 
     def cutting(self) -> tuple[int, ...]:
         """The faults whose rules for links are in force, by number."""

@@ -148,6 +148,8 @@ def _node(node: NodePlan) -> str:
         words.append(f"for {node.purpose}")
         if node.cluster:
             words.append(f"shard {node.shard}")
+    if node.engine:
+        words.append(f"runs {node.engine}")
     settings = [str(directive) for directive in used(node.directives)]
     return " ".join(words) + (f"  ({', '.join(settings)})" if settings else "")
 

@@ -51,7 +51,10 @@ def of_topology(topology: TopologySpec) -> Inventory:
 
 
 def _with_own(node: NodePlan, own: NodeSettings | None) -> NodePlan:
-    return replace(node, directives=parts.merged(node.directives, own.directives)) if own else node
+    if own is None:
+        return node
+    directives = parts.merged(node.directives, own.directives)
+    return replace(node, directives=directives, engine=own.engine or node.engine)
 
 
 def completed(plan: Plan) -> Plan:

@@ -293,11 +293,12 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
 
 
 def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:
-    """The engines that scenarios name, in their deployments and their faults, each once; None for those whose
-    deployments name none."""
+    """The engines that scenarios name, in their deployments, for single nodes and in their faults, each once;
+    None for those whose deployments name none."""
     starting = [one.deployment.engine for one in scenarios]
+    single = [own.engine for one in scenarios for own in one.deployment.topology.nodes.values()]
     later = [str(step.options.get("engine", "")) for one in scenarios for step in one.faults]
-    return tuple(dict.fromkeys([*starting, *filter(None, later)]))
+    return tuple(dict.fromkeys([*starting, *filter(None, [*single, *later])]))
 
 
 def with_images(scenario: Scenario, given: Sequence[str]) -> Scenario:

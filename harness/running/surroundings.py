@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from harness.errors import UsageError
 from harness.model.credentials import client_login, sentinel_login
-from harness.model.plan import Plan
 from harness.model.seams import Joinable, Topology
 from harness.model.words import NodePurpose, NodeRole
+from harness.topology.base.certificates import OF_CLIENTS, of_clients
 from harness.visible import visible
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -30,6 +30,7 @@ NAMES = frozenset(
         "REDIS_SENTINEL_PASSWORD",
         "REDIS_CLUSTER_NODES",
         "REDIS_CACHE_URL",
+        *OF_CLIENTS,
         "FAILOVER_NETWORK",
         "FAILOVER_ADDRESS",
     }
@@ -42,21 +43,12 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in NAMES}
 
 
-def refuse_tls(plan: Plan, verb: str) -> None:
-    """Raises `UsageError` where nodes speak TLS: a client of the user's own would have no certificate."""
-    if plan.scenario.deployment.topology.tls:
-        raise UsageError(
-            f"{verb}: {plan.scenario.name}: expected a topology without TLS, found 'tls': certificates of a "
-            "run are known to its own clients only; use failover-kit run, or leave 'tls' out"
-        )
-
-
 def variables(topology: Topology) -> dict[str, str]:
     """Name -> value.
 
     `REDIS_URL` leads to the first proxy or, where there is none, to the node that is primary at the start. A
     client that is to follow a failover by itself goes by `REDIS_SENTINELS` and `REDIS_SERVICE`, or by
-    `REDIS_CLUSTER_NODES`.
+    `REDIS_CLUSTER_NODES`. Where nodes speak TLS, `REDIS_TLS_…` lead to what it needs for that.
     """
     plan = topology.plan
     login = client_login(plan, topology.secrets)
@@ -81,6 +73,7 @@ def variables(topology: Topology) -> dict[str, str]:
     caches = [node.name for node in plan.data_nodes() if node.purpose is NodePurpose.CACHE]
     if caches:
         found["REDIS_CACHE_URL"] = _url(topology, caches[0])
+    found |= of_clients(topology.secrets, topology.directory)
     if isinstance(topology, Joinable):
         found["FAILOVER_NETWORK"] = topology.network
         if topology.free_address:
@@ -124,7 +117,8 @@ def _url(topology: Topology, node: str) -> str:
     address = topology.address(node)
     login = client_login(topology.plan, topology.secrets, purpose=topology.plan.node(node).purpose)
     who = f"{login.user or ''}:{quote(login.password, safe='')}@" if login.password else ""
-    return f"redis://{who}{address.host}:{address.port}/0"
+    scheme = "redis" if topology.secrets.certificates is None else "rediss"
+    return f"{scheme}://{who}{address.host}:{address.port}/0"
 
 
 def _listed(topology: Topology, nodes: Sequence[str]) -> str:

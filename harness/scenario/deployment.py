@@ -335,8 +335,13 @@ def _read_topology(
         spec = replace(spec, hosts=read_hosts(hosts, f"{path}.{HOSTS.key}", of_topology(spec), problems))
         if spec.zones:
             problems.add(hosts, f"{path}.{HOSTS.key}", "expected 'hosts' or 'zones', found both")
-    if spec.tls and spec.proxy:
-        problems.add(node, f"{path}.tls", "the kit's proxies speak plain TCP: leave out 'proxy', or 'tls'")
+    if spec.tls and spec.proxy and spec.proxy.file:
+        problems.add(
+            node,
+            f"{path}.tls",
+            "TLS in a haproxy_cfg is left out, so its checks would fail: take a 'shape' in the place of "
+            "'haproxy_cfg', or leave out 'tls'",
+        )
     spec = without_secrets(spec)
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")

@@ -1,6 +1,6 @@
 """The keys of a topology that name nodes: settings of single nodes, and which nodes share a host.
 
-    nodes: {redis-2: {replica-priority: 10}}
+    nodes: {redis-2: {replica-priority: 10}, redis-3: {engine: valkey-8.1}}
     hosts: {a: [redis-1, sentinel-1], b: [redis-2, sentinel-2], c: [sentinel-3]}
 
 Read after the rest of the topology, because only then the names of its nodes are known.
@@ -20,7 +20,7 @@ from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field
-from harness.scenario.values import Later, Schema, count, entries
+from harness.scenario.values import ENGINE, Later, Schema, count, entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +42,51 @@ def read_nodes(
         if name not in known:
             problems.unknown(key, path, "node", name, known)
             continue
-        sentinel = known[name].role is NodeRole.SENTINEL
-        found = Directives(f"nodes.{name}", of_sentinel=sentinel).read(value, f"{path}.{name}", problems)
+        role, below = known[name].role, f"{path}.{name}"
+        if role is NodeRole.PROXY:
+            problems.add(key, below, "a proxy has no settings of its own: see 'shape' and 'proxy_settings'")
+            continue
+        own, directives = _own_engine(value, below, problems)
+        reader = Directives(f"nodes.{name}", of_sentinel=role is NodeRole.SENTINEL)
+        found = reader.read(directives, below, problems)
         if isinstance(found, DirectiveTable):
             for one in found.written:
-                one.check(engine, problems)
-            settings[name] = NodeSettings(directives=found.used)
+                one.check(own or engine, problems)
+            settings[name] = NodeSettings(directives=found.used, engine=own)
             left_out += found.left_out
     return NodesTable(settings=settings, left_out=tuple(left_out))
 
 
+def _own_engine(node: tree.Node, path: str, problems: Problems) -> tuple[str | None, tree.Node]:
+    """The engine that a node names for itself, and its table without it. No server has such a directive."""
+    if not isinstance(node, tree.Mapping):
+        return None, node
+    named = [value for key, value in node.value if key.value == _ENGINE]
+    others = [(key, value) for key, value in node.value if key.value != _ENGINE]
+    rest = tree.Mapping(node.tag, others, node.start_mark, node.end_mark, node.flow_style)
+    if len(named) > 1:
+        problems.add(named[1], f"{path}.{_ENGINE}", "named twice")
+    engine = ENGINE.read(named[0], f"{path}.{_ENGINE}", problems) if named else None
+    return engine if isinstance(engine, str) else None, rest
+
+
+_ENGINE = "engine"
+
+
 def _schema() -> Schema:
-    by_name = {"^[a-z][a-z0-9-]*$": Directives("nodes").schema()}
-    return {"type": "object", "patternProperties": by_name, "additionalProperties": False}
+    directives = Directives("nodes").schema()
+    one = {**directives, "properties": {_ENGINE: ENGINE.schema()}}
+    return {
+        "type": "object",
+        "patternProperties": {"^[a-z][a-z0-9-]*$": one},
+        "additionalProperties": False,
+    }
 
 
 NODES = Field(
     key="nodes",
     reader=Later(_schema()),
-    help="directives of single nodes, by name: {redis-2: {replica-priority: 10}}",
+    help="directives of single nodes, and `engine`: {redis-2: {replica-priority: 10, engine: valkey-8.1}}",
 )
 
 

@@ -65,7 +65,8 @@ def up(
         EnvironmentFailure: the machine cannot start it, or only another engine than the deployment names;
             nothing was learnt about the topology.
     """
-    wanted = plan.scenario.deployment.engine
+    first = next(iter(plan.data_nodes()), None)
+    wanted = (first.engine if first else None) or plan.scenario.deployment.engine
     started = backend_of(backend).up(
         plan, run=run, directory=directory, image=image, loopback=loopback, join=join, pins=pins
     )

@@ -18,6 +18,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.deployment import NodeSettings
 from harness.model.links import LinkRule
 from harness.model.seams import Topology
 from harness.model.words import TopologyKind
@@ -102,6 +103,18 @@ def test_other_engines_run_unmodified(engine: str, run: str, tmp_path: Path) -> 
         pytest.skip(f"{other} is not built here: failover-kit image {engine}")
     with docker.up(docker_plan("sentinel"), run=run, directory=tmp_path, image=other) as topology:
         assert topology.engine.startswith(engine.replace("-", " ").capitalize())
+
+
+def test_node_has_the_image_of_its_own_engine(run: str, tmp_path: Path) -> None:
+    """The others have that of the run; the run is called after both."""
+    older = "redis-7.0"
+    if not present(DEBIAN_IMAGES[older].tag):
+        pytest.skip(f"{older} is not built here: failover-kit image {older}")
+    plan = docker_plan("sentinel", replicas=1, nodes={"redis-1": NodeSettings(engine=older)})
+    with docker.up(plan, run=run, directory=tmp_path) as topology:
+        assert missing(topology) == ()
+        assert topology.engine.startswith("Redis 7.0.")
+        assert len(topology.engine.split(", ")) == 2
 
 
 def test_two_runs_side_by_side_do_not_meet(image: str, run: str, tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import EnvironmentFailure
+from harness.model.deployment import NodeSettings
+from harness.model.engine import engine_name
 from harness.model.words import TopologyKind
+from harness.redis_wire import info
 from harness.redis_wire.protocol import as_map
 from harness.topology.base import processes, state_files
 from harness.topology.base.control import Controls, command, role
@@ -47,6 +51,24 @@ def test_topology_of_every_kind_is_ready(kind: TopologyKind, engine: str, tmp_pa
         assert topology.engine == engine
         assert missing(topology) == ()
         assert all(topology.state(node.name).running for node in topology.plan.nodes)
+
+
+def test_nodes_run_engines_of_their_own(tmp_path: Path) -> None:
+    """A replica and a sentinel of another engine than the rest; the run is called after both."""
+    here = sorted(engine_name(one.version) for one in server_programs.installed())
+    if len(here) < 2:
+        pytest.skip("needs two engines on this machine: apt-get install redis-server")
+    older, newer = here[:2]
+    own = {name: NodeSettings(engine=newer) for name in ("redis-2", "sentinel-1")}
+    plan = process_plan("sentinel", replicas=1, nodes=own)
+    deployment = replace(plan.scenario.deployment, engine=older)
+    plan = replace(plan, scenario=replace(plan.scenario, deployment=deployment))
+    with up(plan, run="mixed", directory=tmp_path) as topology:
+        assert missing(topology) == ()
+        said = {node.name: info.fields(command(topology, node.name, "INFO", "server")) for node in plan.nodes}
+        found = {name: engine_name(info.engine(one)) for name, one in said.items()}
+        assert found == dict.fromkeys(said, older) | dict.fromkeys(own, newer)
+        assert [engine_name(one) for one in topology.engine.split(", ")] == [older, newer]
 
 
 @pytest.mark.parametrize("kind", ["sentinel", "cluster"])

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from harness.held.ready_lines import ready_lines
+from harness.held.ready_lines import before_lines, ready_lines
+from harness.topology.base.certificates import OF_CLIENTS
 from tests.builders_kit import Kit
 from tests.integration.conftest import NpmModules
+from tests.integration.test_tls import needs_tls
 
 pytestmark = pytest.mark.process
 
@@ -26,29 +29,40 @@ for client, words in json.loads(sys.argv[1]).items():
 """
 
 
-def programs(kind: str, modules: Path | None) -> dict[str, list[str]]:
+def programs(kind: str, modules: Path | None, *, tls: bool = False) -> dict[str, list[str]]:
     """Client -> the command that writes through its line; of the clients that are here."""
-    lines = ready_lines(dict.fromkeys(KINDS[kind], ""))
+    known = dict.fromkeys({*KINDS[kind], *(OF_CLIENTS if tls else ())}, "")
+    lines = ready_lines(known)
+    first = {**dict.fromkeys(lines, ""), **before_lines(known)}
     python = (
-        f"import os, redis\nfrom redis.sentinel import Sentinel\nprint({lines['redis-py']}.set('k', 'v'))"
+        f"import os, redis\nfrom redis.sentinel import Sentinel\n{first['redis-py']}\n"
+        f"print({lines['redis-py']}.set('k', 'v'))"
     )
     found = {"redis-py": [sys.executable, "-c", python]}
     if shutil.which("redis-cli"):
         asked = lines["redis-cli"] if kind == "sentinel" else f"{lines['redis-cli']} set k v"
         found["redis-cli"] = ["sh", "-c", asked]
     if php := shutil.which("php"):
-        found["phpredis"] = [php, "-r", f"{lines['phpredis']} var_export($r->set('k', 'v'));"]
+        found["phpredis"] = [
+            php,
+            "-r",
+            f"{first['phpredis']}{lines['phpredis']} var_export($r->set('k', 'v'));",
+        ]
     if modules is not None:
         client = (
             f"const c = {lines['ioredis']}; c.set('k', 'v').then(console.log).finally(() => c.disconnect())"
         )
-        found["ioredis"] = ["node", "-e", _required("ioredis", "Redis", modules) + client]
+        found["ioredis"] = ["node", "-e", _required("ioredis", "Redis", modules) + first["ioredis"] + client]
         client = (
             f"(async () => {{const c = {lines['node-redis']}; c.on('error', () => {{}}); await c.connect(); "
             "console.log(await c.set('k', 'v')); c.destroy()})()"
         )
         names = "{createClient, createSentinel, createCluster}"
-        found["node-redis"] = ["node", "-e", _required("redis", names, modules) + client]
+        found["node-redis"] = [
+            "node",
+            "-e",
+            _required("redis", names, modules) + first["node-redis"] + client,
+        ]
     return found
 
 
@@ -59,10 +73,27 @@ def _required(module: str, name: str, modules: Path) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_line_of_each_client_connects(kind: str, tmp_path: Path, npm_modules: NpmModules) -> None:
     """With the variables that `up --env` prints, and nothing else."""
-    kit = Kit(tmp_path)
-    wanted = programs(kind, npm_modules.folder)
+    _each_connects(kind, kind, programs(kind, npm_modules.folder), tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_line_of_each_client_connects_where_nodes_speak_tls(
+    kind: str, tmp_path: Path, npm_modules: NpmModules
+) -> None:
+    """With the certificates that the variables lead to. Clients check the nodes' addresses in theirs."""
+    needs_tls()
+    wanted = programs(kind, npm_modules.folder, tls=True)
+    deployment = {"deployment": 1, "topology": {"kind": kind, "tls": True}}
+    _each_connects(
+        Kit(tmp_path).write("tls.yaml", yaml.safe_dump(deployment, sort_keys=False)), kind, wanted, tmp_path
+    )
+    assert not list(tmp_path.rglob("*.key"))
+
+
+def _each_connects(target: str, kind: str, wanted: dict[str, list[str]], folder: Path) -> None:
+    kit = Kit(folder)
     script = kit.write("each.py", RUNS_EACH)
-    words = [kind, "--backend", "process", "--", sys.executable, script, json.dumps(wanted)]
+    words = [target, "--backend", "process", "--", sys.executable, script, json.dumps(wanted)]
     ran: subprocess.CompletedProcess[str] = kit.run("with", *words)
     assert ran.returncode == 0, ran.stderr
     answers = {client: (out, problem) for client, out, problem in map(json.loads, ran.stdout.splitlines())}

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.model.credentials import kit_login
+from harness.model.proxy import ProxyShape, ProxySpec
+from harness.model.seams import Topology
 from harness.model.words import NodeRole
 from harness.redis_wire import blocking
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base import certificates
+from harness.topology.base.certificates import of_clients
 from harness.topology.base.control import command, role
 from harness.topology.base.readiness import missing
 from harness.topology.docker import backend as docker
 from harness.topology.process import backend as process
-from harness.topology.process import server_programs
+from harness.topology.process import proxy_program, server_programs
 from tests.builders_topology import docker_plan, process_plan
 
 WITHIN_S = 5.0
@@ -70,13 +75,46 @@ def test_strangers_are_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
-def test_containers_speak_tls_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "node"), [("sentinel", "redis-2"), ("cluster", "redis-4")])
+def test_containers_speak_tls_too(kind: str, node: str, tmp_path: Path) -> None:
     """With the same certificates, also after a restart that loses all data."""
     if reason := docker.unavailable():
         pytest.skip(reason)
-    with docker.up(docker_plan("single", tls=True), run="tls", directory=tmp_path) as topology:
+    with docker.up(docker_plan(kind, tls=True), run="tls", directory=tmp_path) as topology:
         assert missing(topology) == ()
-        topology.kill("redis-1")
-        topology.start("redis-1", empty=True)
-        assert command(topology, "redis-1", "DBSIZE") == 0
+        topology.kill(node)
+        topology.start(node, empty=True)
+        assert command(topology, node, "CONFIG", "GET", "port")[1] == "0"
         assert "PRIVATE KEY" not in (tmp_path / "compose.yaml").read_text(encoding="utf-8")
+        assert stranger_asks(topology, "redis-1") == b"+PONG\r\n"
+    assert not (tmp_path / "tls").exists()
+
+
+@pytest.mark.process
+def test_clients_reach_the_primary_through_a_proxy(tmp_path: Path) -> None:
+    """TLS is between the client and the node; the proxy's checks of nodes and sentinels speak it themselves."""
+    needs_tls()
+    if reason := proxy_program.missing():
+        pytest.skip(reason)
+    plan = process_plan("sentinel", tls=True, proxy=ProxySpec(shape=ProxyShape.ROLE_AND_MAJORITY))
+    with process.up(plan, run="tls", directory=tmp_path) as topology:
+        assert missing(topology) == ()
+        assert stranger_asks(topology, "proxy-1") == b"+PONG\r\n"
+
+
+def stranger_asks(topology: Topology, node: str) -> bytes:
+    """What a client of somebody else's is answered, which checks the address in the node's certificate."""
+    at = topology.address(node)
+    known = of_clients(topology.secrets, topology.directory)
+    context = ssl.create_default_context(cafile=known["REDIS_TLS_CA_FILE"])
+    context.load_cert_chain(known["REDIS_TLS_CERT_FILE"], known["REDIS_TLS_KEY_FILE"])
+    login = b"AUTH %s\r\n" % topology.secrets.redis.encode()
+    source = topology.observer()
+    with (
+        socket.create_connection((at.host, at.port), WITHIN_S, (source.host or "", 0)) as plain,
+        context.wrap_socket(plain, server_hostname=at.host) as secured,
+    ):
+        secured.sendall(login + b"PING\r\n")
+        answers = secured.makefile("rb")
+        assert answers.readline() == b"+OK\r\n"
+        return answers.readline()

@@ -88,10 +88,10 @@ def test_kill_is_healed_by_a_start(redis_failover):
         topology.inject("kill: redis-9")
     assert refused.value.status == 404
 
-def test_cluster(redis_failover):
-    topology = redis_failover("cluster", engine="redis-7.0")
+def test_cluster_that_speaks_tls(redis_failover):
+    topology = redis_failover("cluster", engine="redis-7.0", settings={"deployment.topology.tls": "true"})
     host, port = topology.cluster_nodes[0]
-    client = redis.RedisCluster(host=host, port=port, password=topology.password)
+    client = redis.RedisCluster(host=host, port=port, password=topology.password, **topology.tls)
     assert client.set("k", "v") and len(topology.cluster_nodes) == 6
 
 def test_fails(redis_failover):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.clock import wait_until
 from harness.topology.docker import backend as docker
 from harness.topology.docker.image import choose_image
-from tests.builders_kit import Kit, Traces, one_line, processes_of
+from tests.builders_kit import PATIENCE_S, Kit, Traces, one_line, processes_of
 from tests.builders_user import ordinary_user
 
 pytestmark = pytest.mark.process
@@ -120,11 +123,11 @@ def test_partition_reaches_the_command(kit: Kit) -> None:
     apart(beside(kit, *words, sys.executable, write))
 
 
-def test_partition_reaches_what_joins(kit: Kit) -> None:
-    """A network namespace that runs already, which the command only looks into; it is left as it was."""
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    """The path of a network namespace that runs already; it is left as it was."""
     if os.getuid() != 0 or not shutil.which("nsenter") or not shutil.which("unshare"):
         pytest.skip("needs root, unshare and nsenter")
-    script, write = kit.write("twice.py", APART_TWICE), kit.write("write.py", WRITES_ONCE)
     with subprocess.Popen(["unshare", "--net", "sleep", "120"]) as theirs:
         path = f"/proc/{theirs.pid}/ns/net"
         wait_until(
@@ -132,14 +135,44 @@ def test_partition_reaches_what_joins(kit: Kit) -> None:
             within_s=10,
             waiting_for="a namespace of its own",
         )
-        inside = ["nsenter", f"--net={path}"]
         try:
-            words = [*APART_NODES, "--backend", "process", "--join", path, "--", sys.executable, script]
-            apart(beside(kit, *words, *inside, sys.executable, write))
+            yield path
+            inside = ["nsenter", f"--net={path}"]
             links = subprocess.run([*inside, "cat", "/proc/net/dev"], capture_output=True, check=True)
         finally:
             theirs.kill()
     assert b"rfk-" not in links.stdout
+
+
+def test_partition_reaches_what_joins(kit: Kit, namespace: str) -> None:
+    """The command only looks into it."""
+    script, write = kit.write("twice.py", APART_TWICE), kit.write("write.py", WRITES_ONCE)
+    inside = ["nsenter", f"--net={namespace}"]
+    words = [*APART_NODES, "--backend", "process", "--join", namespace, "--", sys.executable, script]
+    apart(beside(kit, *words, *inside, sys.executable, write))
+
+
+def test_partition_reaches_what_joins_held_nodes(kit: Kit, namespace: str) -> None:
+    """From `up` to `down`, also by calls to the process that watches them."""
+    script, write = kit.write("twice.py", APART_TWICE), kit.write("write.py", WRITES_ONCE)
+    up = kit.run("up", *APART_NODES, "--backend", "process", "--join", namespace, "--env")
+    try:
+        assert up.returncode == 0, up.stderr
+        lines = (line.removeprefix("export ").split("=", 1) for line in up.stdout.splitlines())
+        variables = {name: shlex.split(value)[0] for name, value in lines}
+        inside = ["nsenter", f"--net={namespace}", sys.executable, write]
+        ran = subprocess.run(
+            [sys.executable, script, *inside],
+            cwd=kit.folder,
+            env=kit.environment() | variables,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        apart(ran)
+    finally:
+        assert kit.run("down", "--all").returncode == 0
 
 
 def test_status_is_the_commands_and_3_says_that_a_fault_had_no_effect(kit: Kit) -> None:
@@ -229,6 +262,47 @@ def test_without_root_the_command_reaches_the_nodes() -> None:
             user.write("write.py", WRITES_ONCE)
             words = ["with", *APART_NODES, "--backend", "process", "--own-network", "--", str(user.python)]
             apart(user.kit(*words, "twice.py", str(user.python), "write.py"))
+
+
+STAYS = """
+import os, signal, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import sys, time; time.sleep(600)", "child-of-" + sys.argv[1]])
+open(sys.argv[1], "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+def test_killed_kit_leaves_no_command(kit: Kit) -> None:
+    """The command gets SIGTERM from the kernel; `clean` ends what the command had started, and the nodes."""
+    script, started = kit.write("stays.py", STAYS), kit.folder / "started"
+    words = ["single", "--backend", "process", "--", sys.executable, script, str(started)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness", "with", *words],
+        cwd=kit.folder,
+        env=kit.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as killed:
+        wait_until(
+            lambda: (started.exists() and started.read_text() != "") or killed.poll() is not None,
+            within_s=PATIENCE_S,
+            waiting_for="the command to start",
+        )
+        command = psutil.Process(int(started.read_text()))
+        (child,) = command.children()
+        killed.kill()
+    wait_until(lambda: not running(command), within_s=PATIENCE_S, waiting_for="the command to end")
+    assert running(child)
+    cleaned = kit.run("clean")
+    assert f"ended the command of a `with` that was killed: processes {child.pid}" in cleaned.stdout
+    assert not running(child)
+    assert not list(processes_of(kit.runs))
+    assert not list(kit.folder.glob("state/*/command-*"))
+
+
+def running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 PINNED = """

@@ -21,6 +21,9 @@ from harness.model.engine import applies, is_condition
         ("Valkey", "Redis 8.0.2", False),
         ("Redis < 7.2", "Valkey 8.1.1", False),
         ("Redis < 7.2", "", False),
+        ("Redis", "Redis 7.0.15, Redis 8.0.2", True),
+        ("Redis < 7.2", "Redis 7.0.15, Redis 8.0.2", False),
+        ("Valkey", "Redis 7.0.15, Valkey 8.1.1", False),
     ],
 )
 def test_condition_is_true_of_the_engines_it_names(

@@ -11,6 +11,8 @@ from harness.faults import FAULTS
 from harness.model.deployment import NodeSettings
 from harness.model.scenario import FaultStep, Start, Term
 from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind, Trait
+from harness.presets import of_topology
+from harness.running.selection import engines_of
 from harness.running.vocabulary import shipped
 from harness.scenario import is_scenario, load, load_deployment
 from tests.builders_scenario import GOOD, VOCABULARY, read
@@ -617,6 +619,22 @@ def test_nodes_have_settings_of_their_own(tmp_path: Path) -> None:
     }
 
 
+def test_node_names_an_engine_of_its_own(tmp_path: Path) -> None:
+    """Beside its directives, which are then those of that engine; the inventory and the ground learn of it."""
+    text = NODES.replace(
+        "NODES", "{redis-2: {engine: valkey-8.1, replica-priority: 10}, redis-3: {engine: redis-7}}"
+    )
+    scenario = read(tmp_path, text)
+    topology = scenario.deployment.topology
+    assert topology.nodes["redis-2"] == NodeSettings(
+        directives={"replica-priority": "10"}, engine="valkey-8.1"
+    )
+    inventory = of_topology(topology)
+    assert inventory.engines == ("valkey-8.1", "redis-7")
+    assert inventory.node("redis-1").engine is None
+    assert engines_of([scenario]) == (None, "valkey-8.1", "redis-7")
+
+
 def test_a_nodes_setting_that_is_not_given_is_listed_with_its_node(tmp_path: Path) -> None:
     """What leads out of the run is left out of one node as of all."""
     topology = read(tmp_path, NODES.replace("NODES", "{redis-3: {dir: /etc}}")).deployment.topology
@@ -635,6 +653,9 @@ def test_a_nodes_own_password_is_not_kept(tmp_path: Path) -> None:
         ("{redis-4: {hz: 10}}", r":6: .*unknown node 'redis-4'; did you mean 'redis-[123]'"),
         ("{redis-2: {replica-prioriti: 10}}", "did you mean 'replica-priority'"),
         ("{redis-2: {sentinel resolve-hostnames: no}}", "under 'sentinel:'"),
+        ("{redis-2: {engine: keydb}}", r"redis-2.engine: expected an engine such as redis"),
+        ("{redis-2: {engine: redis-7.0, engine: valkey-8.1}}", "redis-2.engine: named twice"),
+        ("{redis-2: {engine: redis-6.2, shutdown-timeout: 3}}", "shutdown-timeout"),
         ("{redis-2: 10}", "a mapping"),
         ("[redis-2]", "a mapping"),
     ],

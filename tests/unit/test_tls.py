@@ -7,13 +7,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from cryptography.x509 import IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
-from harness.errors import UsageError
+from harness.errors import EnvironmentFailure, UsageError
 from harness.model.credentials import client_login, kit_login, new_secrets, sentinel_login
 from harness.model.deployment import TopologySpec
 from harness.model.plan import Plan
 from harness.model.seams import Address, Certificates
-from harness.running.surroundings import refuse_tls
 from harness.scenario import load_deployment
 from harness.topology.base import certificates
 from harness.topology.base.configuration import render
@@ -64,7 +64,7 @@ def test_everybody_who_logs_in_has_the_certificates_of_the_run() -> None:
 
 def test_certificates_are_made_where_nodes_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other runs wait for none."""
-    monkeypatch.setattr(certificates, "made", lambda: MADE)
+    monkeypatch.setattr(certificates, "made", lambda *_: MADE)
     assert certificates.secrets_of(process_plan("sentinel", tls=True)).certificates is MADE
     assert certificates.secrets_of(process_plan("sentinel")).certificates is None
 
@@ -92,10 +92,15 @@ def test_only_a_port_for_tls_asks_for_it(written: str, tls: bool, tmp_path: Path
     assert deployment(tmp_path, topology, **{"redis.conf": written}).tls is tls
 
 
-def test_proxy_and_tls_are_refused_together(tmp_path: Path) -> None:
-    """Its checks would have to speak it."""
-    with pytest.raises(UsageError, match=r"topology.tls: the kit's proxies speak plain TCP"):
-        deployment(tmp_path, "kind: sentinel, tls: true, proxy: haproxy")
+def test_own_proxy_file_and_tls_are_refused_together(tmp_path: Path) -> None:
+    """Its checks would have to speak it; those of the kit's shapes do."""
+    servers = "".join(f"  server redis-{n} 10.0.0.{n}:6379 check\n" for n in (1, 2, 3))
+    theirs = f"frontend f\n  bind :6379\n  default_backend b\nbackend b\n{servers}"
+    with pytest.raises(UsageError, match=r"topology.tls: TLS in a haproxy_cfg is left out"):
+        deployment(
+            tmp_path, "kind: sentinel, tls: true, haproxy_cfg: ./haproxy.cfg", **{"haproxy.cfg": theirs}
+        )
+    assert deployment(tmp_path, "kind: sentinel, tls: true, proxy: haproxy").tls
 
 
 def test_engine_without_tls_is_named_with_what_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,8 +134,42 @@ def test_program_with_tls_misses_a_certificate(
     assert server_programs.speaks_tls.__wrapped__(Path("/opt/redis-server")) is speaks
 
 
-def test_commands_beside_nodes_are_told_that_they_cannot_have_certificates() -> None:
-    """Before anything is started."""
-    refuse_tls(process_plan("single"), "with")
-    with pytest.raises(UsageError, match=r"with: .*expected a topology without TLS, found 'tls'"):
-        refuse_tls(process_plan("single", tls=True), "with")
+def test_certificate_names_the_nodes(tmp_path: Path) -> None:
+    """Clients of somebody else's check the address that they connected to."""
+    plan = process_plan("sentinel", tls=True)
+    secrets = certificates.naming(
+        certificates.secrets_of(plan), [Address("198.18.0.7", 6379), Address("198.18.0.7", 26379)]
+    )
+    assert secrets.certificates is not None
+    named = load_pem_x509_certificate(secrets.certificates.node.encode()).extensions
+    names = named.get_extension_for_class(SubjectAlternativeName).value
+    assert [str(one) for one in names.get_values_for_type(IPAddress)] == ["198.18.0.7"]
+    plain = new_secrets(process_plan("sentinel"))
+    assert certificates.naming(plain, [Address("198.18.0.7", 6379)]) is plain
+
+
+def test_client_is_handed_what_it_needs_for_as_long_as_nodes_are_there(tmp_path: Path) -> None:
+    """Files that only this user reads, and the variables that lead there; nothing where TCP is plain."""
+    secrets = replace(new_secrets(process_plan("single", tls=True)), certificates=MADE)
+    certificates.hand_out(secrets, tmp_path)
+    known = certificates.of_clients(secrets, tmp_path)
+    assert {name: Path(path).read_text(encoding="ascii") for name, path in known.items()} == {
+        "REDIS_TLS_CA_FILE": "a",
+        "REDIS_TLS_CERT_FILE": "c",
+        "REDIS_TLS_KEY_FILE": "ck",
+    }
+    assert {Path(path).stat().st_mode & 0o777 for path in known.values()} == {0o600}
+    certificates.take_back(tmp_path)
+    assert not list(tmp_path.iterdir())
+    plain = new_secrets(process_plan("single"))
+    certificates.hand_out(plain, tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert certificates.of_clients(plain, tmp_path) == {}
+
+
+def test_folder_that_cannot_be_written_is_an_error_of_the_machine(tmp_path: Path) -> None:
+    """With the folder's name."""
+    (tmp_path / "tls").touch()
+    secrets = replace(new_secrets(process_plan("single", tls=True)), certificates=MADE)
+    with pytest.raises(EnvironmentFailure, match=r"tls: cannot write a client's certificate"):
+        certificates.hand_out(secrets, tmp_path)

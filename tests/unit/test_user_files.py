@@ -311,8 +311,10 @@ def test_user_of_a_client_must_be_defined(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_honoured_is_listed_and_decides(tmp_path: Path) -> None:
-    """Modules, includes, announced addresses, and commands that clients send under their own names."""
-    text = "include /etc/x.conf\nloadmodule x.so\nreplica-announce-ip 1.2.3.4\nrename-command SET x\naclfile /x\n"
+    """Modules, includes, announced hostnames, and commands that clients send under their own names."""
+    text = (
+        "include /etc/x.conf\nloadmodule x.so\nreplica-announce-ip db-1\nrename-command SET x\naclfile /x\n"
+    )
     left = deployment(tmp_path, redis=text).topology.left_out
     assert [one.name for one in left] == [
         "include", "loadmodule", "replica-announce-ip", "rename-command", "aclfile",
@@ -321,6 +323,46 @@ def test_what_cannot_be_honoured_is_listed_and_decides(tmp_path: Path) -> None:
     assert "aclfile" not in [
         one.name for one in deployment(tmp_path, redis=text, users=USERS).topology.left_out
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "decides"),
+    [
+        ("replica-announce-ip 10.0.0.7", False),
+        ("replica-announce-ip fd00::7", False),
+        ('replica-announce-ip ""', False),
+        ("slave-announce-port 7000", False),
+        ("cluster-announce-bus-port 17000", False),
+        ("replica-announce-ip db-1.internal", True),
+        ("cluster-announce-hostname db-1.internal", True),
+        ("replica-announced no", True),
+    ],
+)
+def test_node_announces_its_own_address_as_on_their_machines(
+    tmp_path: Path, line: str, decides: bool
+) -> None:
+    """Which is another one in each run. A name would have to be resolved, which is a part of what is asked."""
+    (one,) = deployment(tmp_path, redis=f"{line}\n").topology.left_out
+    assert one.decides is decides
+    assert ("announces its own address" in one.why) is not decides
+
+
+@pytest.mark.parametrize(
+    ("line", "decides"),
+    [
+        ("sentinel announce-ip 10.0.0.7", False),
+        ("sentinel announce-port 26380", False),
+        ("sentinel resolve-hostnames no", False),
+        ("sentinel resolve-hostnames yes", True),
+        ("sentinel announce-hostnames yes", True),
+    ],
+)
+def test_sentinel_announces_its_own_address_as_on_their_machines(
+    tmp_path: Path, line: str, decides: bool
+) -> None:
+    """The same."""
+    (one,) = deployment(tmp_path, sentinel=f"{line}\n").topology.left_out
+    assert one.decides is decides
 
 
 @pytest.mark.parametrize(

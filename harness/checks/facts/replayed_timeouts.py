@@ -14,10 +14,16 @@ from __future__ import annotations
 from harness.checks.facts.causes import acker, watcher
 from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
+from harness.model.engine import several
 
 
 def expires_relatively(engine: str) -> bool:
-    """Redis before 7.0 replicates EXPIRE as a number of seconds from then, not as a moment."""
+    """Redis before 7.0 replicates EXPIRE as a number of seconds from then, not as a moment. Of several
+    engines, any may be the one that does."""
+    return any(_is_before_7(one) for one in several(engine))
+
+
+def _is_before_7(engine: str) -> bool:
     name, _, version = engine.partition(" ")
     major = version.partition(".")[0]
     return name == "Redis" and major.isdigit() and int(major) < 7

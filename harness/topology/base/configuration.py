@@ -43,7 +43,7 @@ def render(
     by renaming, so it must lie in a directory that the server may write to.
     """
     if node.role is NodeRole.PROXY:
-        return proxies.configuration(node, plan, addresses=addresses, secrets=secrets)
+        return proxies.configuration(node, plan, addresses=addresses, secrets=secrets, directory=directory)
     kit = kit_file(kit_file_name(node)).read_text(encoding="utf-8").rstrip()
     run = "\n".join(_of_the_run(node, plan, addresses, secrets, directory))
     topology = "\n".join(_of_the_topology(node, plan, addresses, secrets))

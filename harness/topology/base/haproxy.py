@@ -1,7 +1,8 @@
 """The haproxy.cfg of a proxy: published shapes of HAProxy before Sentinel, with a run's addresses. Pure.
 
 A shape says what makes a node the one that clients are sent to, how often that is asked, and what happens to
-connections when it is so no more. Clients connect to one address; behind it only TCP is understood.
+connections when it is so no more. Clients connect to one address; behind it only TCP is understood, so TLS of
+clients is between them and the node. Checks speak TLS themselves.
 
 The traps. Without the `QUIT` a check of a replica waits for a text that never comes, as long as the check
 may take. HAProxy before 3.0 takes servers for UP until the first check says otherwise. A vote (`use-server …
@@ -39,6 +40,8 @@ class Surroundings:
     login: Login
     """How a check logs in at data nodes."""
     sentinel_login: Login
+    tls: str = ""
+    """What a server's line says where checks speak TLS; empty: they do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,7 @@ def _by_role(spec: ProxySpec, settings: Settings, around: Surroundings) -> Itera
         f"    balance {spec.balance}",
         *_LOGS,
         *_asks_role(around, quits=spec.shape is not ProxyShape.ROLE),
-        *(_server(name, at, settings) for name, at in around.nodes.items()),
+        *(_server(name, at, settings, around) for name, at in around.nodes.items()),
     ]
 
 
@@ -137,7 +140,7 @@ def _by_votes(spec: ProxySpec, settings: Settings, around: Surroundings) -> Iter
         *_LOGS,
         *_asks_role(around, quits=True),
         *chosen,
-        *(_server(name, at, settings) for name, at in around.nodes.items()),
+        *(_server(name, at, settings, around) for name, at in around.nodes.items()),
     ]
     yield from _vote_backends(settings, around)
 
@@ -189,7 +192,7 @@ def _one_backend_each(
             *_LOGS,
             *_asks_role(around, quits=True),
             *asks(name),
-            _server(name, at, settings),
+            _server(name, at, settings, around),
         ]
 
 
@@ -203,6 +206,7 @@ def _vote_backends(settings: Settings, around: Surroundings) -> Iterator[list[st
             *_asks_sentinel(around, None, at),
             *(
                 f"    server {sentinel} {where.host}:{where.port} check inter {every} fall 1 rise 1"
+                f"{_tls(around)}"
                 for sentinel, where in around.sentinels.items()
             ),
         ]
@@ -225,7 +229,7 @@ def _asks_role(around: Surroundings, *, quits: bool) -> list[str]:
     ended = ["    tcp-check expect string +OK"]
     return [
         "    option tcp-check",
-        "    tcp-check connect",
+        f"    tcp-check connect{_ssl(around)}",
         *_logs_in(around.login),
         _sent("PING"),
         "    tcp-check expect string +PONG",
@@ -237,7 +241,7 @@ def _asks_sentinel(around: Surroundings, sentinel: Address | None, node: Address
     """Whether it names the node; without an address, whoever the server of the backend is."""
     where = f" addr {sentinel.host} port {sentinel.port}" if sentinel else ""
     return [
-        f"    tcp-check connect{where}",
+        f"    tcp-check connect{where}{_ssl(around)}",
         *_logs_in(around.sentinel_login),
         _sent("SENTINEL", "get-master-addr-by-name", around.service),
         _sent("QUIT"),
@@ -254,12 +258,21 @@ def _sent(*words: str) -> str:
     return "    tcp-check send " + "\\ ".join(words) + "\\r\\n"
 
 
-def _server(name: str, at: Address, settings: Settings) -> str:
+def _ssl(around: Surroundings) -> str:
+    """Of a check's own connection. Those of clients are passed on as they are, encrypted or not."""
+    return " ssl" if around.tls else ""
+
+
+def _tls(around: Surroundings) -> str:
+    return f" {around.tls}" if around.tls else ""
+
+
+def _server(name: str, at: Address, settings: Settings, around: Surroundings) -> str:
     every = _milliseconds(settings.check_every_s)
     ends = " on-marked-down shutdown-sessions" if settings.shutdown_sessions else ""
     return (
         f"    server {name} {at.host}:{at.port} check inter {every}"
-        f" fall {settings.fall} rise {settings.rise}{ends}"
+        f" fall {settings.fall} rise {settings.rise}{ends}{_tls(around)}"
     )
 
 

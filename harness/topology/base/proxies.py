@@ -15,12 +15,14 @@ from harness.model.proxy import ProxySpec
 from harness.model.seams import Address, Secrets, Topology, shard_primary
 from harness.redis_wire import haproxy as wire
 from harness.redis_wire.protocol import NoAnswer
-from harness.topology.base import haproxy, haproxy_file
+from harness.topology.base import certificates, haproxy, haproxy_file
 
 ASKED_WITHIN_S = 1.0
 
 
-def configuration(node: NodePlan, plan: Plan, *, addresses: Mapping[str, Address], secrets: Secrets) -> str:
+def configuration(
+    node: NodePlan, plan: Plan, *, addresses: Mapping[str, Address], secrets: Secrets, directory: str
+) -> str:
     """The file with which a proxy is started."""
     spec = plan.scenario.deployment.topology.proxy
     assert spec is not None, "the plan has a proxy"
@@ -46,6 +48,7 @@ def configuration(node: NodePlan, plan: Plan, *, addresses: Mapping[str, Address
             service=plan.scenario.deployment.topology.service,
             login=kit_login(plan, first, secrets),
             sentinel_login=kit_login(plan, plan.sentinels()[0].name, secrets),
+            tls=certificates.of_a_proxy(directory) if secrets.certificates else "",
         ),
     )
 

@@ -19,6 +19,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -56,12 +57,13 @@ def effective(
     *,
     project: str,
     image: str,
+    images: Mapping[str, str] = MappingProxyType({}),
     proxy_image: str = "",
     labels: Mapping[str, str],
     secrets: Secrets,
 ) -> dict[str, Any]:
-    """The Compose file for a plan's nodes, as data. `secrets` are not in it; sentinels' ids follow from
-    them, and the rest of the harness knows sentinels by these."""
+    """The Compose file for a plan's nodes, as data. `images`: of engines that single nodes name. `secrets`
+    are not in it; sentinels' ids follow from them, and the rest of the harness knows sentinels by these."""
     template = yaml.safe_load(template_file(plan).read_text(encoding="utf-8"))
     addresses = addresses_in(_SUBNET, plan)
     named = replace(
@@ -75,7 +77,7 @@ def effective(
         text = text.replace(sentinel_id(node.name, named), sentinel_id(node.name, secrets))
         services[node.name] = _service(
             _template(node, template["services"]),
-            image=proxy_image if node.role is NodeRole.PROXY else image,
+            image=proxy_image if node.role is NodeRole.PROXY else images.get(node.engine or "", image),
             address=addresses[node.name].host,
             configuration=text,
             labels={**labels, "failover-kit.node": node.name},

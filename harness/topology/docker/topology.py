@@ -21,12 +21,13 @@ from typing import Any
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.engine import SEPARATOR, is_named
 from harness.model.fit import APPLICATION
 from harness.model.inventory import KEPT_SNAPSHOT_FILE, SNAPSHOT_FILE
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import BackendKind, NodeRole
+from harness.model.words import BackendKind
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.topology.base import certificates
@@ -47,7 +48,7 @@ from harness.topology.docker.addresses import (
 )
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.held_record import HeldRecord
-from harness.topology.docker.image import proxy_image
+from harness.topology.docker.image import choose_image, proxy_image
 from harness.topology.docker.links import Links, is_ours
 
 GONE_WITHIN_S = 10.0
@@ -142,6 +143,7 @@ class DockerTopology:
             self.plan,
             project=self.project,
             image=image,
+            images={engine: choose_image(engine).name for engine in self.plan.inventory.engines},
             proxy_image=proxy_image() if self.plan.inventory.proxies else "",
             labels=labels,
             secrets=self.secrets,
@@ -166,6 +168,8 @@ class DockerTopology:
             hosts = [where.host for where in compose.addresses_in(subnet, self.plan).values()]
             give_own_address(self._bridge(), subnet, hosts)
         self.find(subnet)
+        self.secrets = certificates.naming(self.secrets, self._addresses.values())
+        certificates.hand_out(self.secrets, self.directory)
         in_parallel(self._configure, [node.name for node in self.plan.nodes])
 
     def _configure(self, node: str) -> None:
@@ -180,8 +184,9 @@ class DockerTopology:
         )
         directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
         daemon.put_file(self._inspected(node), directory, name, f"{text}\n".encode())
-        if self.secrets.certificates is not None and self.plan.node(node).role is not NodeRole.PROXY:
-            for file, content in certificates.files(self.secrets.certificates).items():
+        if self.secrets.certificates is not None:
+            of_this_node = certificates.files(self.secrets.certificates, self.plan.node(node).role)
+            for file, content in of_this_node.items():
                 where = f"{certificates.FOLDER}/{file}"
                 daemon.put_file(self._inspected(node), compose.DATA_DIRECTORY, where, content.encode())
 
@@ -282,6 +287,7 @@ class DockerTopology:
     def close(self) -> None:
         """Remove containers, volumes, network and record. Idempotent."""
         self._at_the_end.close()
+        certificates.take_back(self.directory)
         daemon.remove(self._client, self._label)
         if self._record is not None:
             self._record.unlink(missing_ok=True)
@@ -417,11 +423,24 @@ class DockerTopology:
         return f"{daemon.PROJECT_LABEL}={self.project}"
 
     def _identified(self) -> str:
+        """
+        Raises:
+            EnvironmentFailure: a node's own image holds another engine than the node names.
+        """
+        found: dict[str, str] = {}
         # Of a held topology the first node may be dead or paused.
         for node in self.plan.data_nodes():
+            if found and not self.plan.inventory.engines:
+                break
             with Controls(self) as controls, suppress(NoAnswer, ErrorReply):
-                return info.engine(controls.info(node.name, "server"))
-        return "no data node answers"
+                found[node.name] = info.engine(controls.info(node.name, "server"))
+        for name, said in found.items():
+            if (wanted := self.plan.node(name).engine) and not is_named(wanted, said):
+                raise EnvironmentFailure(
+                    f"{name}: expected {wanted}, found {said}: REDIS_IMAGE names one image for all nodes; "
+                    "leave it out, or the engine of this node"
+                )
+        return SEPARATOR.join(dict.fromkeys(found.values())) or "no data node answers"
 
     def _note_cuts(self) -> None:
         if self.held:

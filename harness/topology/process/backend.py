@@ -23,11 +23,11 @@ from harness.model.seams import Machine, Supply, Survey
 from harness.model.words import BackendKind, NodeRole
 from harness.presets import completed
 from harness.topology.base import slow_links
-from harness.topology.base.certificates import secrets_of
+from harness.topology.base.certificates import naming, secrets_of
 from harness.topology.base.namespaces import Namespace
 from harness.topology.process import joined, network, proxy_program, server_programs, user_namespace
 from harness.topology.process.loopback import Loopback
-from harness.topology.process.network import Network
+from harness.topology.process.network import JOINED, Network
 from harness.topology.process.run_record import RESERVATION, Held, RunRecord, clean, held, leftovers
 from harness.topology.process.topology import ProcessTopology, Wiring
 
@@ -101,16 +101,17 @@ def _why_no_tls(plan: Plan) -> str | None:
     deployment = plan.scenario.deployment
     if not deployment.topology.tls:
         return None
-    try:
-        engine = server_programs.find(wanted=deployment.engine)
-    except EnvironmentFailure:
-        return None  # whoever is to run it is told by `supply`
-    if server_programs.speaks_tls(engine.path):
-        return None
-    return (
-        f"{engine.version} ({engine.found}) was built without TLS; a server of the distribution has it: "
-        "apt-get install redis-server, or BACKEND=docker"
-    )
+    for wanted in dict.fromkeys(node.engine or deployment.engine for node in plan.nodes):
+        try:
+            engine = server_programs.find(wanted=wanted)
+        except EnvironmentFailure:
+            continue  # whoever is to run it is told by `supply`
+        if not server_programs.speaks_tls(engine.path):
+            return (
+                f"{engine.version} ({engine.found}) was built without TLS; a server of the distribution has "
+                "it: apt-get install redis-server, or BACKEND=docker"
+            )
+    return None
 
 
 def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:  # noqa: ARG001 - nothing is fetched
@@ -180,17 +181,22 @@ def up(
         EnvironmentFailure: no server program, no network, a node did not start, not ready in time.
     """
     program = server_programs.find(wanted=plan.scenario.deployment.engine)
-    own = secrets_of(plan, pins)
     wiring = _wired(plan, loopback=loopback, join=join, pins=pins)
     topology = None
     try:
+        own = naming(secrets_of(plan, pins), wiring.addresses.values())
         topology = ProcessTopology(
             plan=plan,
             directory=directory.resolve(),
             program=program.path,
             secrets=own,
             wiring=wiring,
-            run_record=RunRecord.claim(run=run, directory=directory.resolve(), program=program.path),
+            run_record=RunRecord.claim(
+                run=run,
+                directory=directory.resolve(),
+                program=program.path,
+                programs=[server_programs.find(wanted=one).path for one in plan.inventory.engines],
+            ),
         )
         topology.prepare()
         topology.start_all()
@@ -285,4 +291,6 @@ def _wiring_of(held: Held) -> Wiring:
             "may be gone: `clean` removes the rest"
         ) from error
     assert held.subnet is not None
-    return Network(held.plan, namespaces=namespaces, subnet=IPv4Network(held.subnet), cuts=held.cuts)
+    theirs = namespaces.pop(JOINED, None)
+    subnet = IPv4Network(held.subnet)
+    return Network(held.plan, namespaces=namespaces, subnet=subnet, cuts=held.cuts, joined=theirs)

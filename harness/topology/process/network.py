@@ -58,8 +58,8 @@ _REFUSED_WITHIN_S = 2.0
 _GONE_WITHIN_S = 5.0
 _POLL_MS = 20
 
-_JOINED = f"{APPLICATION}, joined"
-"""Among hosts: what has joined. Rules know it as the command, which has two addresses then."""
+JOINED = f"{APPLICATION}, joined"
+"""Among hosts and descriptors: what has joined. Rules know it as the command, with two addresses then."""
 
 
 def free_subnets(taken: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
@@ -100,7 +100,7 @@ class Network:
         self._guests = plan.guests
         self._namespaces = dict(namespaces)
         self._joined = joined
-        last = [_JOINED] if joined else []
+        last = [JOINED] if joined else []
         self._hosts = hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers, *last])
         self._cuts = Cuts(cuts)
         self._slow = SlowLinks(self._again, self._hosts.__getitem__)
@@ -153,6 +153,8 @@ class Network:
     def descriptors(self) -> dict[str, int]:
         """What must stay open for the network to live on: "" is the switch."""
         kept = {name: namespace.descriptor for name, namespace in self._namespaces.items()}
+        if self._joined:
+            kept[JOINED] = self._joined.descriptor
         return kept | ({RESERVATION: self._reservation.fileno()} if self._reservation else {})
 
     def cuts(self) -> Recorded:
@@ -223,7 +225,7 @@ class Network:
             switch.netlink.join(ports[port], ports["switch"])
         if self._joined:
             index = self._joined.run(lambda: socket.if_nametoindex(_link_name(self.subnet)))
-            self._joined.netlink.add_address(index, self._hosts[_JOINED], PREFIX_LENGTH)
+            self._joined.netlink.add_address(index, self._hosts[JOINED], PREFIX_LENGTH)
             self._joined.netlink.set_up(index)
         for name in nodes:
             namespace = self._namespaces[name]
@@ -283,7 +285,7 @@ class Network:
         """A name's addresses, and the namespace of each; None: the harness' own. "" is the observer."""
         seats = [(self._hosts[name], self._namespaces.get(name) if name else None)]
         if self._joined and name == APPLICATION:
-            seats.append((self._hosts[_JOINED], self._joined))
+            seats.append((self._hosts[JOINED], self._joined))
         return seats
 
     def _ways(self, cut: Sequence[Flow]) -> set[tuple[str, str, int]]:

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import psutil
 from harness.model.plan import Plan
 from harness.model.redaction import redacted
 from harness.model.seams import Secrets
+from harness.topology.base import certificates
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.processes import (
     ProcessIdentity,
@@ -58,6 +59,8 @@ class OwnedRun(msgspec.Struct, kw_only=True):
     run: str
     directory: str
     program: str
+    programs: list[str] = msgspec.field(default_factory=list)
+    """Of single nodes that run another one."""
     boot: str
     pid_namespace: str
     owner: ProcessIdentity
@@ -88,11 +91,12 @@ class RunRecord:
         self._lock = threading.Lock()
 
     @classmethod
-    def claim(cls, *, run: str, directory: Path, program: Path) -> RunRecord:
+    def claim(cls, *, run: str, directory: Path, program: Path, programs: Iterable[Path] = ()) -> RunRecord:
         record = OwnedRun(
             run=run,
             directory=str(directory),
             program=str(program),
+            programs=[str(one) for one in programs],
             boot=boot_id(),
             pid_namespace=pid_namespace(),
             owner=this_process(),
@@ -143,6 +147,7 @@ def clean() -> list[str]:
             end(process)
         _redact_files(Path(leftover.directory) / "nodes")
         _remove_data(Path(leftover.directory) / "nodes")
+        certificates.take_back(Path(leftover.directory))
         leftover.record.unlink(missing_ok=True)
         done.append(str(leftover))
     remove_drafts()
@@ -194,10 +199,11 @@ def _processes_of(record: OwnedRun) -> Iterator[ProcessIdentity]:
     noted = {process for process in record.nodes.values() if alive(process)}
     yield from noted
     # A harness can be killed between starting a node and noting it. The node's program and folder tell.
-    inside, program = Path(record.directory) / "nodes", str(Path(record.program).resolve())
+    inside = Path(record.directory) / "nodes"
+    programs = {str(Path(one).resolve()) for one in (record.program, *record.programs)}
     for process in psutil.process_iter():
         try:
-            ours = process.exe() == program and Path(process.cwd()).is_relative_to(inside)
+            ours = process.exe() in programs and Path(process.cwd()).is_relative_to(inside)
         except (psutil.Error, OSError):
             continue
         found = identity(process.pid) if ours else None

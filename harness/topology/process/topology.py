@@ -14,11 +14,13 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.engine import SEPARATOR
 from harness.model.inventory import KEPT_SNAPSHOT_FILE, SNAPSHOT_FILE, NodePlan
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
@@ -210,7 +212,8 @@ class ProcessTopology:
                     (into / name).write_text(configuration.redact(text, self.secrets), encoding="utf-8")
 
     def prepare(self) -> None:
-        """Write every node's folder and configuration."""
+        """Write every node's folder and configuration, and what clients need."""
+        certificates.hand_out(self.secrets, self.directory)
         for node in self.plan.nodes:
             data = self._folder(node.name) / "data"
             text = configuration.render(
@@ -223,19 +226,19 @@ class ProcessTopology:
             try:
                 for folder in (data.parent.parent, data.parent, data):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._certify(data)
+                self._certify(data, node.role)
                 file = self._configuration_file(node)
                 file.touch(mode=0o600)
                 file.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise EnvironmentFailure(f"{data.parent}: cannot write the node's files: {error}") from error
 
-    def _certify(self, data: Path) -> None:
+    def _certify(self, data: Path, role: NodeRole) -> None:
         if self.secrets.certificates is None:
             return
         folder = data / certificates.FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
-        for name, text in certificates.files(self.secrets.certificates).items():
+        for name, text in certificates.files(self.secrets.certificates, role).items():
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(text, encoding="ascii")
 
@@ -246,7 +249,8 @@ class ProcessTopology:
             self._spawn(node)
         for node in nodes:
             self._await_answer(node)
-        self.engine = self._identified(nodes[0])
+        asked = nodes if self.plan.inventory.engines else nodes[:1]
+        self.engine = SEPARATOR.join(dict.fromkeys(map(self._identified, asked)))
         readiness.assemble(self)
 
     def close(self) -> None:
@@ -288,6 +292,7 @@ class ProcessTopology:
         self._wiring.let_go()
 
     def _server(self, node: NodePlan, program: Path) -> Server:
+        program = server_programs.find(wanted=node.engine).path if node.engine else program
         return Server(
             node.name,
             command=_command(node, program, self._configuration_file(node)),
@@ -348,10 +353,13 @@ class ProcessTopology:
 
     def _identified_by_any(self) -> str:
         """Of a held topology any node may be down or paused by now; empty: all are."""
-        for node in self.plan.data_nodes():
-            if self.state(node.name).running and readiness.answers(self, node.name):
-                return self._identified(node.name)
-        return ""
+        answering = (
+            node.name
+            for node in self.plan.data_nodes()
+            if self.state(node.name).running and readiness.answers(self, node.name)
+        )
+        asked = answering if self.plan.inventory.engines else islice(answering, 1)
+        return SEPARATOR.join(dict.fromkeys(map(self._identified, asked)))
 
     def _empty(self, node: str) -> None:
         for path in (self._folder(node) / "data").iterdir():
@@ -370,6 +378,7 @@ class ProcessTopology:
 
     def _tidy(self) -> None:
         """Leave logs and configuration without passwords, and no data."""
+        certificates.take_back(self.directory)
         for node in self.plan.nodes:
             shutil.rmtree(self._folder(node.name) / "data", ignore_errors=True)
             own = self._configuration_file(node)

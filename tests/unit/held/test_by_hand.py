@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -14,8 +15,8 @@ import pytest
 from harness.errors import EnvironmentFailure
 from harness.held import by_hand
 from harness.held.forms import Form
-from harness.held.ready_lines import ready_lines
-from harness.model.seams import HeldTopology
+from harness.held.ready_lines import before_lines, ready_lines
+from harness.model.seams import Certificates, HeldTopology
 from harness.model.words import TopologyKind
 from harness.running.surroundings import variables
 from tests.builders_topology import process_plan
@@ -81,13 +82,20 @@ def test_status_for_machines_has_nodes_and_variables(
     assert words.keys() == one["environment"].keys()
 
 
+@pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("kind", TopologyKind)
-def test_lines_for_clients_hold_variables_and_no_password(kind: TopologyKind) -> None:
+def test_lines_for_clients_hold_variables_and_no_password(kind: TopologyKind, tls: bool) -> None:
     """Each client has a line, and each variable in it has a value in this topology."""
     topology = FakeTopology(process_plan(kind))
+    if tls:
+        made = Certificates(authority="a", node="n", node_key="nk", client="c", client_key="ck")
+        topology.secrets = replace(topology.secrets, certificates=made)
     known = variables(topology)
     topology.close()
-    lines = ready_lines(known)
+    before = before_lines(known)
+    lines = {client: before.get(client, "") + line for client, line in ready_lines(known).items()}
+    assert all(("REDIS_TLS_CA_FILE" in line) is tls for line in lines.values())
+    assert not any(place in line for line in lines.values() for place in ("<tls", "<scheme"))
     assert list(lines) == ["redis-cli", "redis-py", "ioredis", "node-redis", "phpredis", "Spring", "go-redis"]
     for line in lines.values():
         named = set(re.findall(r"\bREDIS_[A-Z_]+", line))

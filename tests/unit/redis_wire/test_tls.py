@@ -14,6 +14,7 @@ from socket import AF_INET, SOCK_STREAM, create_server, socket
 import pytest
 
 from harness.model.seams import Address, Certificates, Login, Source
+from harness.model.words import NodeRole
 from harness.redis_wire import blocking
 from harness.redis_wire.asynchronous import AsyncConnection
 from harness.redis_wire.protocol import NoAnswer
@@ -33,7 +34,7 @@ def made(number: int) -> Certificates:
 def node(of: Certificates, folder: Path, *, asks_clients: bool = True) -> Iterator[Address]:
     """A server that answers PONG to whatever it is sent, once for each connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    for name, text in certificates.files(of).items():
+    for name, text in certificates.files(of, NodeRole.PRIMARY).items():
         (folder / name).write_text(text, encoding="ascii")
     context.load_cert_chain(folder / certificates.CERTIFICATE, folder / certificates.KEY)
     context.load_verify_locations(folder / certificates.AUTHORITY)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from harness.errors import UsageError
 from harness.model.proxy import ProxySpec
+from harness.model.seams import Certificates
 from harness.model.words import TopologyKind
 from harness.running.surroundings import NAMES, filled, inherited, mapped, variables
 from tests.builders_topology import process_plan
@@ -35,6 +37,21 @@ def test_every_topology_has_a_primary_to_begin_with(topology: FakeTopology) -> N
     assert known["REDIS_URL"] == f"redis://:{topology.secrets.redis}@{_at(topology, 'redis-1')}/0"
     assert f"{known['REDIS_HOST']}:{known['REDIS_PORT']}" == _at(topology, "redis-1")
     assert known["REDIS_PASSWORD"] == topology.secrets.redis
+
+
+def test_clients_are_led_to_certificates_where_nodes_speak_tls() -> None:
+    """The URL says it too."""
+    topology = FakeTopology(process_plan("single", tls=True))
+    try:
+        assert not any(name.startswith("REDIS_TLS_") for name in variables(topology))
+        made = Certificates(authority="a", node="n", node_key="nk", client="c", client_key="ck")
+        topology.secrets = replace(topology.secrets, certificates=made)
+        known = variables(topology)
+        assert known["REDIS_URL"].startswith(f"rediss://:{topology.secrets.redis}@")
+        assert known["REDIS_TLS_CA_FILE"] == str(topology.directory / "tls" / "ca.crt")
+        assert known.keys() <= NAMES
+    finally:
+        topology.close()
 
 
 def test_behind_a_proxy_everybody_goes_there() -> None:

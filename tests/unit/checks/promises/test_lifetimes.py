@@ -179,6 +179,7 @@ def test_unanswered_touch_may_have_been_executed_by_whoever_answered() -> None:
         ("Redis 8.0.2", False),
         ("Valkey 8.1.1", False),
         ("", False),
+        ("Redis 7.0.15, Redis 6.2.14", True),
     ],
 )
 def test_engines_that_replicate_timeouts_relatively(engine: str, relative: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from harness.model.proxy import ProxyShape, ProxySpec
-from harness.model.seams import Address, Secrets, Topology
+from harness.model.seams import Address, Certificates, Secrets, Topology
 from harness.redis_wire import haproxy
 from harness.redis_wire.haproxy import ServerState
 from harness.redis_wire.protocol import NoAnswer
@@ -77,9 +77,36 @@ def test_configuration_has_the_plans_nodes() -> None:
         node.name: Address(f"198.18.0.{n}", node.usual_port) for n, node in enumerate(PLAN.nodes, start=1)
     }
     text = proxies.configuration(
-        PLAN.node("proxy-2"), PLAN, addresses=addresses, secrets=Secrets(redis="pw1", sentinel="pw2")
+        PLAN.node("proxy-2"),
+        PLAN,
+        addresses=addresses,
+        secrets=Secrets(redis="pw1", sentinel="pw2"),
+        directory="/data",
     )
     assert f"bind {addresses['proxy-2'].host}:6379" in text
     assert f"server redis-3 {addresses['redis-3'].host}:6379" in text
     assert "AUTH\\ pw1" in text
     assert "AUTH\\ pw2" in text
+    assert "ssl" not in text
+
+
+@pytest.mark.parametrize("shape", ProxyShape)
+def test_checks_speak_tls_where_nodes_do(shape: ProxyShape) -> None:
+    """With the run's certificates, at data nodes and sentinels. Clients' connections are passed on as they are."""
+    plan = process_plan("sentinel", tls=True, proxy=ProxySpec(shape=shape))
+    addresses = {node.name: Address("198.18.0.1", node.usual_port) for node in plan.nodes}
+    certified = Certificates(authority="a", node="n", node_key="nk", client="c", client_key="ck")
+    secrets = Secrets(redis="pw1", sentinel="pw2", certificates=certified)
+    lines = proxies.configuration(
+        plan.node("proxy-1"), plan, addresses=addresses, secrets=secrets, directory="/data"
+    ).splitlines()
+    servers = [line for line in lines if line.startswith("    server ")]
+    asked = [line for line in lines if line.startswith("    tcp-check connect") and " port 91" not in line]
+    assert all(
+        line.endswith(" ca-file /data/tls/ca.crt crt /data/tls/proxy.pem") and "verify required" in line
+        for line in servers
+    )
+    assert not any(word in {"ssl", "check-ssl"} for line in servers for word in line.split())
+    assert asked
+    assert all(line.endswith(" ssl") for line in asked)
+    assert not any("ssl" in line for line in lines if line.startswith("    bind "))

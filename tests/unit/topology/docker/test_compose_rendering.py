@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from harness.errors import EnvironmentFailure
+from harness.model.credentials import new_secrets
+from harness.model.deployment import NodeSettings
 from harness.model.seams import Secrets
 from harness.model.words import TopologyKind
 from harness.topology.base.configuration import kit_file, kit_file_name, sentinel_id
@@ -96,6 +98,18 @@ def test_other_shapes_are_made_of_the_same_pieces(
     assert len({service["networks"]["nodes"]["ipv4_address"] for service in services.values()}) == expected
     sentinels = [service for name, service in services.items() if name.startswith("sentinel")]
     assert all(service["command"][-1] == "--sentinel" for service in sentinels)
+
+
+def test_node_with_an_engine_of_its_own_has_another_image() -> None:
+    """The others have that of the deployment."""
+    plan = docker_plan("sentinel", nodes={"redis-2": NodeSettings(engine="valkey-8.1")})
+    images = {"valkey-8.1": "of-valkey"}
+    made = compose.effective(
+        plan, project="p", image="of-all", images=images, labels={}, secrets=new_secrets(plan)
+    )
+    found = {name: service["image"] for name, service in made["services"].items()}
+    assert found.pop("redis-2") == "of-valkey"
+    assert set(found.values()) == {"of-all"}
 
 
 def test_nodes_of_a_run_have_no_health_check() -> None:
