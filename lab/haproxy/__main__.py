@@ -1,7 +1,8 @@
 """`python -m lab.haproxy`: shapes of HAProxy under the same faults, several times, one table at the end.
 
 Five runs of each cell take an hour. The measurement can be made in pieces: `--minutes` ends it after so many,
-and `--into FOLDER` goes on with the runs that are there. `--read FOLDER` makes the table of them.
+and `--into FOLDER` goes on with the runs that are there. `--read FOLDER` makes the table of them, and with
+`--page` writes it into docs/haproxy.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from harness.clock import RunClock
 from harness.errors import ExitStatus, KitError
 from harness.model.proxy import Balance, ProxyShape
 from harness.model.scenario import Scenario
+from harness.safe_files import write_file
+from lab.haproxy.page import Record, encoded, with_table
 from lab.haproxy.rounds import Count, Round, missing
 from lab.haproxy.table import Run, Share, table
 from lab.rows import ROOT, RUNS
@@ -33,6 +37,14 @@ UNDER = "scenarios/proxy/0[12368]-*.yaml"
 """The faults of the table: each of these scenarios runs with every shape. The others differ from one of them
 in the shape only."""
 SHAPE = "deployment.topology.shape"
+RECORD, PAGE = ROOT / "docs" / "haproxy.json", ROOT / "docs" / "haproxy.md"
+FAULTS = {
+    "kill primary": "primary killed",
+    "planned failover primary": "planned failover",
+    "pause primary": "primary frozen 7 s",
+    "isolate primary": "primary isolated, the proxy reaches it",
+}
+"""How the table calls them."""
 
 
 def main() -> int:
@@ -44,8 +56,23 @@ def main() -> int:
     if not found:
         print(f"{folder}: no run with a proxy", file=sys.stderr)
         return 1
-    print(table(found, tuple(ProxyShape)))
+    made = table(found, tuple(ProxyShape))
+    if given.page:
+        _write(found, made, folder)
+    print(made)
     return 0
+
+
+def _write(runs: list[Run], made: str, folder: Path) -> None:
+    openings = [history.read(one.parent).opening for one in folder.rglob("metrics.json")]
+    days = sorted(f"{datetime.fromtimestamp(one.started_wall_us / 1e6, UTC):%Y-%m-%d}" for one in openings)
+    record = Record(
+        measured_on=" to ".join(dict.fromkeys((days[0], days[-1]))),
+        engine=", ".join(sorted({one.engine for one in openings})),
+        runs=tuple(runs),
+    )
+    write_file(RECORD, encoded(record))
+    write_file(PAGE, with_table(PAGE.read_text(encoding="utf-8"), made).encode())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=RUNS)
     parser.add_argument("--into", type=Path, help="go on with the runs in this folder")
     parser.add_argument("--read", type=Path, help="runs that are there already")
+    parser.add_argument("--page", action="store_true", help="write the table into docs/haproxy.md, too")
     return parser
 
 
@@ -137,9 +165,11 @@ def _read(folder: Path) -> Run | None:
 def _called(scenario: Scenario) -> str:
     """The faults, and what the proxies have beside their shape."""
     proxy = scenario.deployment.topology.proxy
-    said = [f"{step.kind} {step.target}" for step in scenario.faults]
+    named = (f"{step.kind} {step.target}" for step in scenario.faults)
+    said = [FAULTS.get(one, one) for one in named]
     if proxy and proxy.balance is not Balance.ROUND_ROBIN:
-        said.append(f"`balance {proxy.balance}`" + "".join(f" ({name} first)" for name in proxy.order[:1]))
+        first = f", {proxy.order[0]} is first in the list" if proxy.order else ""
+        said.append(f"`balance {proxy.balance}`{first}")
     return ", ".join(said)
 
 

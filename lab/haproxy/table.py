@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 HEAD = (
-    "| fault | shape | runs | pooled: lost of acked | per request: lost of acked | no surviving write |\n"
+    "| fault | shape | runs | with a pool: lost of acked | a connection for each request: lost of acked "
+    "| no surviving write |\n"
     "| --- | --- | --- | --- | --- | --- |"
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.lint.acl import REPLICA_NEEDS, SENTINEL_NEEDS, User, read_users
 from harness.lint.rule import Hit, Proof, Rule, Severity
 from harness.lint.subjects import Given, Group, Place, Setting
+from harness.model.credentials import is_token
 from harness.scenario.file_kind import FileKind
 
 _NEEDED = {one.partition("|")[0] for one in (*SENTINEL_NEEDS, *REPLICA_NEEDS)} | {"replicaof", "auth"}
@@ -26,7 +27,7 @@ def _renamed(given: Given) -> Iterator[Hit]:
                 command = line.arguments[0].lower()
                 if command in _NEEDED and command not in known:
                     new = line.arguments[-1] if len(line.arguments) > 1 else ""
-                    is_now = f"is now {new}" if new else "is switched off"
+                    is_now = "is switched off" if not new or is_token(new) else f"is now {new}"
                     who = "replicas send it" if command in _OF_REPLICAS else "sentinels send it"
                     yield Hit(place=line.place, said=f"{node.name}: {command.upper()} {is_now}, and {who}")
 

@@ -429,6 +429,6 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "not-honoured": (
-        _deployment("  redis:\n    replica-announce-ip: 10.0.0.1\n", "  redis:\n    timeout: 5\n", "6"),
+        _deployment("  redis:\n    replica-announce-ip: db-1\n", "  redis:\n    timeout: 5\n", "6"),
     ),
 }

@@ -12,7 +12,7 @@ from harness.running.vocabulary import shipped
 from harness.scenario.overrides import apply
 from harness.scenario.tree import compose_file
 from tests.builders_docs import DOCUMENTS
-from tests.unit.lint.cases import CASES, PROXY, Case, Files
+from tests.unit.lint.cases import CASES, DEPLOYMENT, PROXY, Case, Files
 
 VOCABULARY = shipped()
 EACH = [(name, case) for name, cases in CASES.items() for case in cases]
@@ -95,6 +95,14 @@ def test_masterauth_of_another_user_is_not_compared_with_requirepass() -> None:
     """It is the password of `masteruser`."""
     users = "user copier on >b +psync +replconf +ping\n"
     assert not found({"redis.conf": "requirepass a\nmasterauth b\nmasteruser copier\n", "users.acl": users})
+
+
+def test_command_that_is_switched_off_has_no_name_to_be_told() -> None:
+    """A deployment keeps a token in the place of its name, which is nobody's business."""
+    text = f"{DEPLOYMENT}  redis: {{rename-command: 'CONFIG \"\"'}}\n"
+    said = [one.said for one in found({"ours.yaml": text}) if one.rule.name == "renamed-command"]
+    assert said
+    assert all("CONFIG is switched off" in one for one in said)
 
 
 def test_one_node_alone_needs_no_masterauth() -> None:
