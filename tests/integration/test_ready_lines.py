@@ -42,7 +42,8 @@ def programs(kind: str, modules: Path | None, *, tls: bool = False) -> dict[str,
     if shutil.which("redis-cli"):
         asked = lines["redis-cli"] if kind == "sentinel" else f"{lines['redis-cli']} set k v"
         found["redis-cli"] = ["sh", "-c", asked]
-    if php := shutil.which("php"):
+    php = shutil.which("php")
+    if php and not (tls and kind == "sentinel" and _is_old_phpredis(php)):
         found["phpredis"] = [
             php,
             "-r",
@@ -64,6 +65,12 @@ def programs(kind: str, modules: Path | None, *, tls: bool = False) -> dict[str,
             _required("redis", names, modules) + first["node-redis"] + client,
         ]
     return found
+
+
+def _is_old_phpredis(php: str) -> bool:
+    """Before version 6 its client for sentinels has no TLS."""
+    asked = [php, "-r", "exit((int) version_compare(phpversion('redis'), '6', '<'));"]
+    return subprocess.run(asked, timeout=30, check=False).returncode == 1
 
 
 def _required(module: str, name: str, modules: Path) -> str:
