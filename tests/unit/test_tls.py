@@ -167,6 +167,12 @@ def test_client_is_handed_what_it_needs_for_as_long_as_nodes_are_there(tmp_path:
     assert certificates.of_clients(plain, tmp_path) == {}
 
 
+def test_proxy_finds_its_files_in_a_folder_with_a_space() -> None:
+    """HAProxy would take the rest of the name for a word of its own."""
+    words = certificates.of_a_proxy("/home/ann/my runs")
+    assert words.endswith(" ca-file '/home/ann/my runs/tls/ca.crt' crt '/home/ann/my runs/tls/proxy.pem'")
+
+
 def test_folder_that_cannot_be_written_is_an_error_of_the_machine(tmp_path: Path) -> None:
     """With the folder's name."""
     (tmp_path / "tls").touch()

@@ -8,6 +8,7 @@ they do not understand.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
@@ -96,11 +97,10 @@ def directives(directory: str) -> dict[str, str]:
 
 
 def of_a_proxy(directory: str) -> str:
-    """How HAProxy spells who it is to nodes, and whom it takes for one."""
+    """How HAProxy spells who it is to nodes, and whom it takes for one. It quotes as a shell does."""
     folder = PurePosixPath(directory) / FOLDER
-    return (
-        f"verify required verifyhost {CERTIFIED_NAME} ca-file {folder / AUTHORITY} crt {folder / OF_A_PROXY}"
-    )
+    authority, own = (shlex.quote(str(folder / name)) for name in (AUTHORITY, OF_A_PROXY))
+    return f"verify required verifyhost {CERTIFIED_NAME} ca-file {authority} crt {own}"
 
 
 def hand_out(secrets: Secrets, directory: Path) -> None:
