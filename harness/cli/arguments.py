@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     )
     linting.add_argument("--backend", choices=BACKENDS, default="auto", help="of --prove; default: auto")
     linting.add_argument("--out", type=_path, default="runs", help="folder for results of --prove")
-    judge = verb("judge", "saved:judge", "judge a saved run again, or a history from another tool")
+    judge = verb("judge", "judge:judge", "judge a saved run again, or a history from another tool")
     judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
     judge.add_argument(
         "--history",

@@ -11,8 +11,30 @@
 A folder of results may come from anybody, and may have lost parts.
 """
 
-from harness.saved.merging import merge
-from harness.saved.suites import judge_again, load, prune
-from harness.saved.telling import lines, why
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.saved.merging import merge
+    from harness.saved.suites import judge_again, load, prune
+    from harness.saved.telling import lines, why
 
 __all__ = ["judge_again", "lines", "load", "merge", "prune", "why"]
+
+_HOMES = {
+    "judge_again": "suites",
+    "lines": "telling",
+    "load": "suites",
+    "merge": "merging",
+    "prune": "suites",
+    "why": "telling",
+}
+"""Imported when they are first used: whoever judges a history of others needs none of what judges runs."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -165,6 +165,7 @@ IMPORTED_AT_MOST = {
     "command": set[str](),
     "calling": {"psutil"},
     "completion": {"shtab"},
+    "judge": {"hiredis", "jinja2", "rich"},
     "list": {*OF_VOCABULARY, "rich"},
     "plan": OF_VOCABULARY,
     "saved": {"hiredis", "jinja2", "rich"},
@@ -199,6 +200,11 @@ def _packages_behind(module: str) -> set[str]:
 def test_a_light_verb_starts_fast(module: str, at_most: set[str]) -> None:
     """`--help`, a misspelt option and `completion` answer at once; nobody waits for what another verb needs."""
     assert _packages_behind(f"harness.cli.{module}") & COSTLY <= at_most
+
+
+def test_a_history_of_others_is_judged_without_what_judges_runs() -> None:
+    """Importing that takes longer than judging a hundred thousand operations."""
+    assert not _packages_behind("harness.saved.foreign") & COSTLY
 
 
 WAITED_FOR = {"numpy", "pyarrow", "scipy"}

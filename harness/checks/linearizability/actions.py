@@ -15,8 +15,9 @@ it was sent, however late, or never; so it is `optional` and comes before nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+
+import msgspec
 
 FOREVER = float("inf")
 
@@ -39,8 +40,7 @@ class Answer(StrEnum):
     """Time or memory ran out: says nothing either way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One operation on one register. It took place at one moment within [sent, done]; it precedes
     whatever was sent after `done`, and at equal times only those that name it in `after`."""
 

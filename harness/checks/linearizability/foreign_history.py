@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from json.encoder import encode_basestring
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.search import explain, judge_register
@@ -87,6 +91,21 @@ class _Read(NamedTuple):
     leaves: Value | Unsaid
 
 
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A line as nearly all are: acked, without anything nested. What is not so is read member by member."""
+
+    actor: str
+    op: Literal["read", "write", "cas", "delete"]
+    key: str
+    outcome: Literal["acked"]
+    sent: Decimal
+    done: Decimal
+    value: str | int | UnsetType | None = UNSET
+    expected: str | int | UnsetType | None = UNSET
+    swapped: bool | UnsetType = UNSET
+    seen: str | int | UnsetType | None = UNSET
+
+
 def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign:
     """Parse and check a history. `name` is for messages, `partial` allows a last line cut off.
 
@@ -98,28 +117,131 @@ def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign
     cut_off = None
     pieces = content.split(b"\n")
     for n, piece in enumerate(pieces, start=1):
-        if not piece.strip():
-            continue
         unterminated = n == len(pieces)
-        try:
-            if unterminated and not partial:
-                _wrong("expected a line break at the end, found none: it may be cut off (--partial)")
-            members = _members(piece, whole=not (unterminated and partial))
-            if members is None:
-                cut_off = n
+        one = None if unterminated else _plainly(n, piece)
+        if one is None:
+            if not piece.strip():
                 continue
-            found.append(_read(n, members))
-        except UsageError as problem:
-            raise UsageError(f"{name}:{n}: {problem}") from None
+            try:
+                if unterminated and not partial:
+                    _wrong("expected a line break at the end, found none: it may be cut off (--partial)")
+                members = _members(piece, whole=not (unterminated and partial))
+                if members is None:
+                    cut_off = n
+                    continue
+                one = _read(n, members)
+            except UsageError as problem:
+                raise UsageError(f"{name}:{n}: {problem}") from None
+        found.append(one)
         lines[n] = piece.decode().strip()
-    after = _ties(found, name)
-    kept = [one for one in found if one.outcome != Outcome.REJECTED]
-    landmarks = sorted({one.sent for one in kept} | {one.done for one in kept if one.done is not None})
-    rank = {moment: n for n, moment in enumerate(landmarks)}
+    ranks = _ranked(found)
+    after = _ties(found, ranks, name)
     registers: defaultdict[str, list[Action]] = defaultdict(list)
-    for one in kept:
-        registers[one.key].append(_action(one, rank, after.get(one.line, frozenset())))
-    return Foreign(registers=dict(registers), lines=lines, rejected=len(found) - len(kept), cut_off=cut_off)
+    for one, (sent, done) in zip(found, ranks, strict=True):
+        if one.outcome != Outcome.REJECTED:
+            registers[one.key].append(_action(one, sent, done, after.get(one.line, frozenset())))
+    rejected = len(found) - sum(map(len, registers.values()))
+    return Foreign(registers=dict(registers), lines=lines, rejected=rejected, cut_off=cut_off)
+
+
+def _plainly(n: int, piece: bytes) -> _Read | None:
+    """The line, if it is in order and there is nothing special about it; None: read it member by member.
+
+    Trap: this decoder takes the last of two members with one name, and a number in quotation marks for a
+    time. Either means more quotation marks than there should be, and without a backslash all of them count.
+    """
+    try:
+        line = _decode_plain(piece)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if not -_LARGEST < line.sent <= line.done < _LARGEST or b"\\" in piece:
+        return None
+    value, expected, swapped, seen = line.value, line.expected, line.swapped, line.seen
+    marks = _MARKS + (4 if type(seen) is str else 0 if seen is UNSET else 2)
+    expects: Value | Unsaid = UNSAID
+    refuses: Value | Unsaid = UNSAID
+    leaves: Value | Unsaid = UNSAID
+    match line.op:
+        case "read" if seen is not UNSET and value is UNSET and expected is UNSET and swapped is UNSET:
+            expects = _said(seen)
+        case "write" if value is not UNSET and value is not None and seen is expected is swapped is UNSET:
+            marks += 4 if type(value) is str else 2
+            leaves = _said(value)
+        case "cas" if seen is UNSET and value is not UNSET and expected is not UNSET and swapped is not UNSET:
+            marks += 6 + 2 * (type(value) is str) + 2 * (type(expected) is str)
+            if swapped:
+                expects, leaves = _said(expected), _said(value)
+            else:
+                refuses = _said(expected)
+        case _:
+            return None
+    if piece.count(b'"') != marks:
+        return None
+    actor, key = encode_basestring(line.actor), encode_basestring(line.key)
+    return _Read(n, actor, key, Outcome.ACKED, line.sent, line.done, expects, refuses, leaves)
+
+
+_decode_plain = msgspec.json.Decoder(_Plain).decode
+_LARGEST = Decimal(sys.float_info.max)
+_MARKS = 2 * 6 + 2 * 4
+"""Quotation marks around the names of the six members that every plain line has, and around four values."""
+
+
+def _said(found: str | int | UnsetType | None) -> Value:
+    return None if found is None else _text(found)
+
+
+def _ranked(found: Sequence[_Read]) -> list[tuple[int, int | None]]:
+    """When each began and ended, in whole numbers of the same order: they are compared often.
+
+    Most moments can be told apart as floating-point numbers; only those that cannot are compared exactly.
+    """
+    moments = [moment for one in found for moment in (one.sent, one.done)]
+    rough = _rough(moments)
+    order = sorted(range(len(moments)), key=rough.__getitem__)
+    ranks = _numbered(order, moments, rough)
+    if ranks is None:
+        known = [at for at in order if moments[at] is not None]
+        known.sort(key=lambda at: _exactly(moments[at]))
+        ranks = _numbered(known, moments, moments)
+        assert ranks is not None  # equal numbers are equal
+    begun = iter(ranks)
+    return [(sent, next(begun)) for sent in begun if sent is not None]
+
+
+def _numbered(
+    order: Iterable[int], moments: Sequence[Number | None], by: Sequence[Number | float | None]
+) -> list[int | None] | None:
+    """The rank of each moment, None of what never ends; None: `by` takes two moments for one."""
+    ranks: list[int | None] = [None] * len(moments)
+    rank, before, last = -1, None, None
+    for at in order:
+        moment = moments[at]
+        if moment is None:
+            continue
+        if by[at] != before or rank < 0:
+            rank, before, last = rank + 1, by[at], moment
+        elif moment != last:
+            return None
+        ranks[at] = rank
+    return ranks
+
+
+def _rough(moments: Sequence[Number | None]) -> list[float]:
+    """As floating-point numbers, in the same order."""
+    try:
+        return list(map(float, [math.inf if one is None else one for one in moments]))
+    except OverflowError:  # a whole number of hundreds of digits: finite, whatever it is
+        return [math.inf if one is None else _cut(one) for one in moments]
+
+
+def _cut(moment: Number) -> float:
+    return float(max(-_LARGEST, min(_LARGEST, Decimal(moment))))
+
+
+def _exactly(moment: Number | None) -> Number:
+    assert moment is not None  # what never ends is at the end of the order
+    return moment
 
 
 def judge_foreign(foreign: Foreign, limits: Limits) -> list[KeyAnswer]:
@@ -330,33 +452,51 @@ def _digits(number: Decimal) -> str:
     return f"{minus}{short}e{exponent}"
 
 
-def _ties(found: list[_Read], name: str) -> dict[int, frozenset[int]]:
+def _ties(
+    found: Sequence[_Read], ranks: Sequence[tuple[int, int | None]], name: str
+) -> dict[int, frozenset[int]]:
     """Operations of one actor that follow one another at the same moment, in the order of the file.
 
     Raises:
         UsageError: an actor began an operation before its last one was over.
     """
-    by_actor: defaultdict[str, list[_Read]] = defaultdict(list)
-    for one in found:
-        by_actor[one.actor].append(one)
+    by_actor: defaultdict[str, list[int]] = defaultdict(list)
+    for n, one in enumerate(found):
+        by_actor[one.actor].append(n)
     after: dict[int, frozenset[int]] = {}
     for mine in by_actor.values():
-        mine.sort(key=lambda one: one.sent)  # stable: the file decides ties
-        last: _Read | None = None
-        ending: list[_Read] = []
-        for one in mine:
-            if last is not None and last.done is not None and one.sent < last.done:
-                _overlap(last, one, name)
-            ending = [before for before in ending if before.done == one.sent]
-            before_it = [
-                each.line for each in ending if each.key == one.key and each.outcome == Outcome.ACKED
-            ]
-            if before_it:
-                after[one.line] = frozenset(before_it)
-            if one.done is not None:  # an unknown operation never ends, so nothing comes after it
-                last = one
-                ending.append(one)
+        if len(mine) > 1:
+            _ties_of(mine, found, ranks, name, after)
     return after
+
+
+def _ties_of(
+    mine: list[int],
+    found: Sequence[_Read],
+    ranks: Sequence[tuple[int, int | None]],
+    name: str,
+    after: dict[int, frozenset[int]],
+) -> None:
+    mine.sort(key=lambda n: ranks[n][0])  # stable: the file decides ties
+    last, last_done = -1, -1
+    ending: list[int] = []
+    for n in mine:
+        sent, done = ranks[n]
+        if sent < last_done:
+            _overlap(found[last], found[n], name)
+        if sent > last_done:
+            ending = []
+        elif before_it := [
+            found[each].line
+            for each in ending
+            if found[each].key == found[n].key and found[each].outcome == Outcome.ACKED
+        ]:
+            after[found[n].line] = frozenset(before_it)
+        if done is not None:  # an unknown operation never ends, so nothing comes after it
+            if done > last_done:
+                ending = []
+            last, last_done = n, done
+            ending.append(n)
 
 
 def _overlap(first: _Read, second: _Read, name: str) -> NoReturn:
@@ -367,15 +507,15 @@ def _overlap(first: _Read, second: _Read, name: str) -> NoReturn:
     )
 
 
-def _action(one: _Read, rank: dict[Number, int], after: frozenset[int]) -> Action:
+def _action(one: _Read, sent: int, done: int | None, after: frozenset[int]) -> Action:
     return Action(
         id=one.line,
-        sent=rank[one.sent],
-        done=FOREVER if one.done is None else rank[one.done],
+        sent=sent,
+        done=FOREVER if done is None else done,
         expects=one.expects,
         refuses=one.refuses,
         leaves=one.leaves,
-        optional=one.done is None,
+        optional=done is None,
         after=after,
     )
 

@@ -14,6 +14,7 @@ overwritten while somebody must still see it and nobody can bring it back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import judge_by_zones
@@ -23,6 +24,8 @@ MOST_CONFIGURATIONS = 1_000_000
 
 WORK_BETWEEN_LOOKS = 20_000
 """Operations looked at before the first look at the clock, and between two: some 10 ms."""
+
+_BY_MOMENT = attrgetter("sent", "id")
 
 _ANY = -1
 """No condition, or no change, among the numbers that stand for values."""
@@ -44,7 +47,7 @@ def judge_register(actions: Sequence[Action], out_of_time: Callable[[], bool]) -
 
 def _never_written(actions: Iterable[Action]) -> Action | None:
     """One that certainly found a value which nothing here can have left."""
-    left = {one.leaves for one in actions}
+    left = {one.leaves for one in actions if one.leaves is not UNSAID}
     return next(
         (
             one
@@ -66,17 +69,21 @@ def search(actions: Iterable[Action], out_of_time: Callable[[], bool]) -> Answer
 def _searched(register: _Register) -> Answer:
     start: Configuration = (0, 0, 0, 0, False)
     seen: set[Configuration] = set()
-    waiting = [start]
+    waiting: list[Iterator[Configuration]] = [iter([start])]
     while waiting:
-        configuration, reach = register.settle(waiting.pop())
+        following = next(waiting[-1], None)
+        if following is None:
+            waiting.pop()
+            continue
+        configuration, reach = register.settle(following)
         if configuration in seen:
             continue
         if configuration[0] == register.size:
             return Answer.LINEARIZABLE
         seen.add(configuration)
-        waiting += register.following(configuration, reach)
         if len(seen) > MOST_CONFIGURATIONS:
             return Answer.UNDECIDED
+        waiting.append(register.following(configuration, reach))
     return Answer.NOT
 
 
@@ -105,7 +112,7 @@ class _Register:
     def __init__(self, actions: Iterable[Action], allowance: _Allowance) -> None:
         self._spend = allowance.spend
         self._codes: dict[Value, int] = {None: 0}
-        ordered = sorted(actions, key=lambda one: (one.sent, one.id))
+        ordered = sorted(actions, key=_BY_MOMENT)
         certain = [one for one in ordered if not one.optional]
         optional = [one for one in ordered if one.optional and one.changes]
         at = {one.id: n for n, one in enumerate(certain)}
@@ -113,9 +120,9 @@ class _Register:
         self.size = len(certain)
         self._sent = [one.sent for one in both]
         self._done = [one.done for one in certain]
-        self._expects = [self._code(one.expects) for one in both]
-        self._refuses = [self._code(one.refuses) for one in both]
-        self._leaves = [self._code(one.leaves) for one in both]
+        self._expects = self._coded(one.expects for one in both)
+        self._refuses = self._coded(one.refuses for one in both)
+        self._leaves = self._coded(one.leaves for one in both)
         self._after = [tuple(at[id_] for id_ in one.after if id_ in at) for one in both]
         self._observers: dict[int, list[int]] = {}
         """Value -> certain operations that expect it."""
@@ -133,66 +140,68 @@ class _Register:
         """What optional operations expect: another one may be of use to them."""
         self._balking = {self._refuses[n] for n in range(self.size, len(both))}
         """What optional operations refuse."""
+        pairs = zip(self._expects, self._leaves, strict=True)
+        self._observing = [leaves in {_ANY, expects} for expects, leaves in pairs]
+        """Those that leave the register as they find it."""
+        self._tied = any(self._after)
 
-    def _code(self, value: Value | Unsaid) -> int:
-        return _ANY if isinstance(value, Unsaid) else self._codes.setdefault(value, len(self._codes))
+    def _coded(self, values: Iterable[Value | Unsaid]) -> list[int]:
+        codes = self._codes
+        return [_ANY if value is UNSAID else codes.setdefault(value, len(codes)) for value in values]
 
     def settle(self, configuration: Configuration) -> tuple[Configuration, list[int]]:
         """Let everything that only observes, and holds, take place; and what can come next."""
         base, ahead, taken, value, unproved = configuration
+        observing, expects, refuses = self._observing, self._expects, self._refuses
         while True:
             reach = self._reach(base, ahead)
-            now = [n for n in reach if self._only_observes(n, value)]
+            now = 0
+            for n in reach:
+                if observing[n] and (expects[n] == value or expects[n] == _ANY) and refuses[n] != value:
+                    now |= 1 << (n - base)
             if not now:
                 return (base, ahead, taken, value, unproved), reach
             unproved = False
-            for n in now:
-                ahead |= 1 << (n - base)
-            base, ahead = _shifted(base, ahead)
-
-    def _only_observes(self, n: int, value: int) -> bool:
-        return self._leaves[n] in {_ANY, self._expects[n]} and self._holds(n, value)
+            base, ahead = _shifted(base, ahead | now)
 
     def _reach(self, base: int, ahead: int) -> list[int]:
         """Certain operations that are not done and that nothing not done precedes."""
         found = []
         first_done = FOREVER
-        n, bits = base, ahead
-        while n < self.size and self._sent[n] <= first_done:
+        n, bits, sent, done, size = base, ahead, self._sent, self._done, self.size
+        while n < size and sent[n] <= first_done:
             if not bits & 1:
                 found.append(n)
-                first_done = min(first_done, self._done[n])
+                if done[n] < first_done:  # noqa: PLR1730 - min() costs more, and this is where time goes
+                    first_done = done[n]
             bits >>= 1
             n += 1
         self._spend(n - base + 1)
-        return [n for n in found if self._free(n, base, ahead)]
+        return [n for n in found if self._free(n, base, ahead)] if self._tied else found
 
     def _free(self, n: int, base: int, ahead: int) -> bool:
         return all(_is_done(earlier, base, ahead) for earlier in self._after[n])
 
     def _holds(self, n: int, value: int) -> bool:
-        return self._expects[n] in {_ANY, value} and self._refuses[n] != value
+        expects = self._expects[n]
+        return (expects in (value, _ANY)) and self._refuses[n] != value
 
     def _takes_anything(self, n: int) -> bool:
         return self._expects[n] == _ANY and self._refuses[n] == _ANY
 
-    def following(self, configuration: Configuration, reach: list[int]) -> list[Configuration]:
-        """What may take place next, the likeliest last."""
+    def following(self, configuration: Configuration, reach: list[int]) -> Iterator[Configuration]:
+        """What may take place next, the likeliest first; the others are seldom asked for."""
         base, ahead, taken, value, unproved = configuration
-        found = [
-            (*_shifted(base, ahead | 1 << (n - base)), taken, self._leaves[n], False)
-            for n in sorted(reach, key=lambda n: -self._done[n])
-            if self._holds(n, value)
-            and not (unproved and self._takes_anything(n))
-            and self._may_leave(configuration, n)
-        ]
-        return [
-            *(
-                (base, ahead, taken | 1 << (n - self.size), self._leaves[n], True)
-                for n in self._useful(configuration, reach)
-            ),
-            *found,
-        ]
+        for n in sorted(reach, key=self._done.__getitem__):
+            if (
+                self._holds(n, value)
+                and not (unproved and self._takes_anything(n))
+                and self._may_leave(configuration, n)
+            ):
+                yield (*_shifted(base, ahead | 1 << (n - base)), taken, self._leaves[n], False)
+        if self._optional:
+            for n in self._useful(configuration, reach):
+                yield base, ahead, taken | 1 << (n - self.size), self._leaves[n], True
 
     def _may_leave(self, configuration: Configuration, n: int) -> bool:
         """Whether this may overwrite the value: nobody has to see it later, or somebody brings it back."""
@@ -207,8 +216,6 @@ class _Register:
 
     def _useful(self, configuration: Configuration, reach: list[int]) -> Iterator[int]:
         """Optional operations that can take place now, and leave what something here waits for."""
-        if not self._optional:
-            return
         base, ahead, taken, value, unproved = configuration
         first_done = min(self._done[n] for n in reach) if reach else FOREVER
         blocked = value in self._balking or any(

@@ -12,7 +12,8 @@ sums). Trap: an effect's extra attempts may each take effect as well, so each is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
+
+import msgspec
 
 from harness.checks.facts.causes import of_loss, watcher
 from harness.checks.facts.ownership import Standing
@@ -168,7 +169,7 @@ def _judge(timelines: Timelines, timeline: Timeline, register: Register) -> tupl
     sources: list[StepEffect | Sight | None] = []
     actions: list[Action] = []
     for source, action in _actions(timelines, timeline, register.name):
-        actions.append(replace(action, id=len(sources)))
+        actions.append(msgspec.structs.replace(action, id=len(sources)))
         sources.append(source)
     answer = judge_register(actions, _looks(LOOKS_TO_JUDGE))
     if answer is not Answer.NOT:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.checks.linearizability import foreign_history
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer
 from harness.checks.linearizability.foreign_history import (
     KeyAnswer,
@@ -169,13 +170,78 @@ def test_operation_becomes_a_condition_and_a_change(
 
 
 def test_times_are_ranks() -> None:
-    """Whatever unit they are in; a rejected operation has none."""
+    """Whatever unit they are in; those of a rejected operation count as well."""
     actions = read(
         line(actor=1, sent=10, done=30.5),
         line(actor=2, sent=5, done=7, outcome="rejected"),
         line(actor=3, sent=30.5, done=40),
     )['"k"']
-    assert [(one.id, one.sent, one.done) for one in actions] == [(1, 0, 1), (3, 1, 2)]
+    assert [(one.id, one.sent, one.done) for one in actions] == [(1, 2, 3), (3, 3, 4)]
+
+
+def test_moments_that_floating_point_takes_for_one_are_two() -> None:
+    """Exactly in their order, whole numbers of hundreds of digits too."""
+    close = ["1." + "0" * 30 + "2", "1." + "0" * 30 + "1", "1"]
+    lines = [
+        b'{"actor":"%d","op":"read","key":"k","seen":null,"sent":%s,"done":%s,"outcome":"acked"}'
+        % (n, at, at)
+        for n, at in enumerate(one.encode() for one in (*close, "9" * 400, "9" * 399 + "8"))
+    ]
+    (actions,) = read_foreign(b"\n".join([*lines, b""]), "x").registers.values()
+    assert [one.sent for one in actions] == [2, 1, 0, 4, 3]
+
+
+PLAIN = b'{"actor":"a","op":"write","key":"k","value":1,"sent":1,"done":2,"outcome":"acked"}'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"", b""),
+        (b'"value":1', b'"value":1,"value":2'),
+        (b'"value":1', b'"value":"1"'),
+        (b'"value":1', b'"value":true'),
+        (b'"value":1', b'"value":1.50'),
+        (b'"value":1', b'"value":null'),
+        (b'"value":1', b'"value":{"a":"b"}'),
+        (b'"value":1', b'"value":1,"seen":null'),
+        (b'"value":1', b'"value":1,"seen":3'),
+        (b'"value":1', b'"value":"\\u0041\\""'),
+        (b'"value":1', b'"value":100000000000000000000000000000000000000000'),
+        (b'"sent":1', b'"sent":"1"'),
+        (b'"sent":1', b'"sent":1.0'),
+        (b'"sent":1', b'"sent":1e999'),
+        (b'"sent":1', b'"sent":3'),
+        (b'"done":2', b'"done":null'),
+        (b'"done":2', b'"done":NaN'),
+        (b'"actor":"a"', b'"actor":7'),
+        (b'"key":"k"', b'"key":7'),
+        (b'"outcome":"acked"', b'"outcome":"unknown"'),
+        (b'"outcome":"acked"', b'"outcome":"rejected"'),
+        (b'"outcome":"acked"', b'"outcome":"acked","more":1'),
+        (b'"op":"write"', b'"op":"delete"'),
+        (b'"write","key":"k","value":1', b'"read","key":"k","seen":"\xc3\xa9"'),
+        (b'"write","key":"k","value":1', b'"read","key":"k","seen":null'),
+        (b'"write","key":"k","value":1', b'"read","key":"k"'),
+        (b'"write","key":"k"', b'"cas","key":"k","expected":null,"swapped":true'),
+        (b'"write","key":"k"', b'"cas","key":"k","expected":"x","swapped":false'),
+        (b'"write","key":"k"', b'"cas","key":"k","expected":"x"'),
+        (b'"write","key":"k"', b'"cas","key":"k","expected":null,"swapped":false,"seen":2'),
+        (b'"key":"k"', b'"key":"\xff"'),
+    ],
+)
+def test_plain_line_is_read_as_any_other(old: bytes, new: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once or member by member: the same registers, or the same words about what is wrong."""
+
+    def found() -> object:
+        try:
+            return read_foreign(PLAIN.replace(old, new) + b"\n", "x")
+        except UsageError as problem:
+            return str(problem)
+
+    quickly = found()
+    monkeypatch.setattr(foreign_history, "_plainly", lambda _n, _piece: None)
+    assert quickly == found()
 
 
 @pytest.mark.parametrize(

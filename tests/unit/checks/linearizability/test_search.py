@@ -6,12 +6,12 @@ import random
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import judge_by_zones
