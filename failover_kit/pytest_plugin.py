@@ -4,7 +4,7 @@
 
 There is one item per YAML file whose first key is `scenario`.
 
-Running is the kit's business, in a process of its own (`harness.running.for_pytest`); this only turns a
+Running is the kit's business, in a process of its own (`harness.for_pytest`); this only turns a
 verdict into pytest's words: FAIL is a failed test; INCONCLUSIVE and ERROR are errors, as nothing was
 proved either way; SKIPPED is a skip.
 
@@ -35,7 +35,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What `harness.running.for_pytest` says. `problem` is a message for people: there is no verdict."""
+    """What `harness.for_pytest` says. `problem` is a message for people: there is no verdict."""
 
     verdict: str = ""
     reasons: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ def run_one(
     path: Path, *, seed: str | None, backend: str, results: Path, engine: str | None = None
 ) -> Result:
     """Have a scenario run and wait for its end. Ctrl-C is passed on, and waits until all is taken down."""
-    command = [sys.executable, "-P", str(_ROOT / "failover_kit" / "start.py"), "harness.running.for_pytest"]
+    command = [sys.executable, "-P", str(_ROOT / "failover_kit" / "start.py"), "harness.for_pytest"]
     ours, theirs = socket.socketpair()  # its end tells the kit that we are gone
     with ours, theirs:
         process = subprocess.Popen(

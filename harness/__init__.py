@@ -14,6 +14,7 @@ Read the package in the order the data flows:
     presets/     kinds of topology: each makes the inventory of its nodes
     redis_wire/  how a Redis or Sentinel process is talked to: commands, replies, roles, keys
     objects/     what is kept in Redis beside sessions: its key, its audit, its model, its findings
+    application  the seam between the load and the application that it drives
     scenario/    1  YAML text -> Scenario                       (pure)
     plan/        2  Scenario + seed -> Plan                     (pure)
     topology/    3  Plan -> running Redis nodes                 (base/; process/ and docker/, two backends)
@@ -25,19 +26,19 @@ Read the package in the order the data flows:
     checks/      6  history -> findings, metrics, verdict       (pure)
     many/           results -> what many runs of the same thing come to (pure; the report draws it)
     report/      7  judgement -> terminal, JSON, JUnit, HTML    (pure)
-    run          the road from files to results, through all of them: start reading here
-    running/     its parts: what is chosen, what nodes are made of, runs side by side, one run recorded
+    output       standard output and error as the verbs use them
     saved/       results on disk: one run judged, a suite judged again, sessions' stories
+    running/     what is chosen, what nodes are made of, one run recorded, runs side by side
+    run          the road from files to results, through all of these: start reading here
+    for_pytest   one scenario on that road, for the pytest plug-in
     control/     faults at the call of a test, over HTTP
     held/        nodes that stay up for somebody who works with them by hand
     beside/      a command of somebody's own in the place of the session traffic
     explore/     random schedules of faults, and the smallest that breaks a promise
     lint/        configuration files against rules about failover; starts nothing
     doctor       what this machine can do, and what each missing piece would need
-    output       standard output and error as the verbs use them
     cli/         the verbs; `failover_kit/` beside this package is the way in from outside
 
-Imports run one way: `model`, `errors` and `clock` know nobody, `presets` and `redis_wire` know them; a
-stage knows only those; `run`, `running`, `held`, `beside`, `explore`, `saved` and `cli` know the
-stages. A stage never imports a sibling stage.
+A module imports only what is named before it, here and in the docstring of its own room; a test holds all
+of them to it. And a stage never imports a sibling stage: stages meet in `running`.
 """

@@ -2,7 +2,7 @@
 
 Whoever reads a scenario needs the declarations of faults, behaviours and findings. They are in the modules
 that also judge with numpy and Arrow, and that know a client's errors. `list`, `plan` and a misspelt line need
-none of that.
+none of that. And a run without a guest speaks no HTTP.
 
 Trap: what a module takes of them while it is imported itself, as in a constant, imports the package at once.
 A name for a type is text: `Flags: TypeAlias = "npt.NDArray[np.bool_]"`.
@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = (
+    "aiohttp",
     "figure",
     "mpl",
     "np",
@@ -49,6 +50,7 @@ def _with_its_memory(arrow: Any) -> None:
 
 
 if TYPE_CHECKING:
+    import aiohttp
     import matplotlib as mpl
     import numpy as np
     import numpy.typing as npt
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from redis import exceptions as redis_errors
     from scipy import special, stats
 else:
+    aiohttp = _Costly("aiohttp")
     np = _Costly("numpy")
     npt = _Costly("numpy.typing")
     pa = _Costly("pyarrow")

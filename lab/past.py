@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypedDict
@@ -67,6 +67,9 @@ NODES = ("redis-1", "redis-2", "redis-3")
 AUDIT_S = 30.0
 TOOK_S = 0.001
 WITNESS_LIVES_S = 1e6
+QUIET, NEAR_S = 5, 1.0
+"""Of the samples of a node, one of so many is recorded while nothing happens to nodes; all of them so near to
+what does."""
 
 
 @dataclass
@@ -106,6 +109,8 @@ class _Nodes:
     reborn: tuple[tuple[float, str, int], ...]
     evicted: tuple[tuple[float, str, int], ...]
     behind: tuple[tuple[str, float], ...]
+    told_of: tuple[float, ...]
+    """When something was said of them."""
     keys: int
 
 
@@ -577,6 +582,7 @@ class Past:
             reborn=tuple(self.reborn),
             evicted=tuple(self.evicted),
             behind=tuple(self.behind.items()),
+            told_of=tuple(event.t_us / 1e6 for event in self.events),
             keys=self.keys,
         )
         return tuple(map(copy.copy, _samples_of(nodes, self.end_s, self.samples_per_s)))
@@ -662,14 +668,24 @@ def _owner(owners: Iterable[tuple[float, str]], at: float) -> str:
     return [node for since, node in owners if since <= at][-1]
 
 
+def _near(at: float, moments: Sequence[float]) -> bool:
+    """Within a second of one of them."""
+    place = bisect_right(moments, at - NEAR_S)
+    return place < len(moments) and moments[place] <= at + NEAR_S
+
+
 @lru_cache(maxsize=64)
 def _samples_of(nodes: _Nodes, end_s: float, per_s: int) -> tuple[NodeSample, ...]:
     """Kept, as few stories are about nodes to which something else happens."""
-    changes = sorted({since for since, *_ in (*nodes.owners, *nodes.reborn, *nodes.evicted)})
+    changed = (since for since, _, _ in (*nodes.reborn, *nodes.evicted))
+    changes = sorted({*changed, *(since for since, _ in nodes.owners)})
     behind, known = dict(nodes.behind), dict[tuple[str, int], _State]()
     found = []
+    moments = sorted({*changes, *behind.values(), *nodes.told_of})
     for tick in range(int(end_s * per_s)):
         at = tick / per_s
+        if tick % QUIET and not _near(at, moments):
+            continue
         sent_us, done_us, so_far = us(at), us(at + 0.0005), bisect_right(changes, at)
         for node in NODES:
             state = known.get((node, so_far))

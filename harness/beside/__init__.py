@@ -3,8 +3,8 @@
     failover-kit with sentinel --fault 'after: 3s, kill: primary' -- pytest tests/sessions
 
     nodes         which nodes, from one word
-    command       the command as a process: its signals, its end
     left_behind   what is left of a command whose `with` was killed
+    command       the command as a process: its signals, its end
     running       nodes up, command and faults, nodes down; what is told of it
 
 The kit sends no load here: the command is the application.

@@ -6,12 +6,13 @@
 The verbs. Each parses nothing, calls the stages, prints, and returns an exit status:
 
     choice       which scenarios and deployments the options name
-    run          `run`
     pipeline     what a CI system gets besides
+    run          `run`
     many         `compare`, `decide`, `merge`
     list         `list`
     lint         `lint`
-    plan         `plan`
+    plan         `plan`, `explain`
+    guest        `guest check`
     saved        `judge`, `show`, `why`, `history`, `prune`
     by_hand      `up`, `status`, `down`
     calling      `inject`, `heal`

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import cache
 
 from harness import __doc__ as package_doc
 from harness.errors import ExitStatus, UsageError
@@ -18,7 +19,9 @@ from harness.version import kit_version
 SHELLS = ("bash", "zsh")
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
+    """All words of the command. Reading arguments changes nothing in it."""
     made = argparse.ArgumentParser(
         prog="failover-kit",
         description=(package_doc or "").splitlines()[0],

@@ -1,9 +1,56 @@
 """Faults: what is done to nodes and links, each with proof that it took effect, and its healing.
 
-One small class per fault, in a module of its own: `fits` -> `inject` -> `heal` (harness.model.seams).
-`director` carries out a plan's list of them on its timeline, `targets` finds out what a word like `primary`
-means at that moment, `own_nodes` makes sure that nobody else's Redis is touched, `kept` has what stays open
-until it is healed. A new fault starts as a copy of `noop`.
+One small class per fault, in a module of its own: `fits` -> `inject` -> `heal` (harness.model.seams). A new
+fault starts as a copy of `noop`. What they share:
+
+    own_nodes            makes sure that nobody else's Redis is touched
+    targets              what a word like `primary` means at that moment
+    peers                those whom a node talks to, by groups
+    first_answer         when a started node answered for the first time
+    last_answer          when a process was gone
+    applied_link         a rule for links put in force, with its proof
+    healed_link          the proof that packets pass again
+    kept                 what stays open until a fault is healed
+    filler               a fast writer of keys
+
+The faults, the template first:
+
+    noop                 `nothing`
+    kill                 SIGKILL
+    stop                 SIGTERM
+    crash                the process of a container dies
+    recreate             a container is removed and made again
+    lose                 a host is gone with every node on it
+    restart              start what is down, or kill and start
+    pause                a node freezes
+    resume               what froze goes on
+    isolate              a partition with a web server on the losing side
+    cut                  a node loses some of its peers
+    cut_replication      a primary loses its replicas only
+    slow                 packets are late, lost, or few at a time
+    silence_dns          names are not answered any more
+    planned_failover     the hand-over that an operator asks for
+    hand_over            the same by FAILOVER
+    reattach             REPLICAOF behind everybody's back
+    reset_sentinels      SENTINEL RESET
+    config_set           somebody changes a setting
+    pause_clients        CLIENT PAUSE
+    disconnect_clients   CLIENT KILL
+    exhaust_connections  all connections that a node accepts
+    occupy               one command that keeps a node busy
+    monitor              MONITOR on a busy node
+    slow_readers         clients that ask and do not read
+    fill_cache           a flood of keys
+    flush                FLUSHALL on the wrong instance
+    save_snapshot        BGSAVE by hand
+    fail_snapshots       snapshots that cannot be written
+    kill_web_server      a process of the application dies
+
+Who carries them out:
+
+    refused              which faults these nodes cannot have
+    timing               when a fault's start has come
+    director             a plan's faults on their timeline; heals every one of them
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     web_server   one process of the application, and when it serves
     operation    one behaviour: a request, and the steps that came of its answer
     walk         through the recipes on a healthy topology: what was understood?
-    fleet        all web servers and the balancer: what the load drives
     front_door   after recovery: every session asked for once more, by its cookie
+    fleet        all web servers and the balancer: what the load drives
 
 The load itself is `harness.sessions.engine`. Nothing after this room knows that there is HTTP: what it hands
 on are steps and attempts.

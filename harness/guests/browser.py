@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-import aiohttp
 from yarl import URL
 
 from harness.clock import Clock
+from harness.costly import aiohttp
 from harness.guests.answers import Answer, found_in
 from harness.guests.words import filled
 from harness.model.guest import Place, Recipe

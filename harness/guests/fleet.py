@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from harness.application import Asked, Server, Session, Sides, in_service
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
 from harness.guests.browser import Browser, Client
@@ -18,7 +19,6 @@ from harness.guests.front_door import ask_at_the_door
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import understands
 from harness.guests.web_server import Fill, GuestServer
-from harness.model.application import Asked, Server, Session, Sides, in_service
 from harness.model.guest import BEHAVIOURS, LOG_IN, Guest
 from harness.model.records import Connection, Event
 from harness.model.seams import Recorder, WebProcess
@@ -30,7 +30,7 @@ _SHOWN = 400
 
 
 class GuestFleet:
-    """See `harness.model.application.Application`."""
+    """See `harness.application.Application`."""
 
     log_in = LOG_IN
 

@@ -12,11 +12,11 @@ import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 
+from harness.application import Session
 from harness.clock import Clock
 from harness.guests.browser import Browser
 from harness.guests.operation import understood
 from harness.guests.web_server import GuestServer
-from harness.model.application import Session
 from harness.model.guest import READ, Guest
 from harness.model.records import AuditEntry, AuditSummary
 from harness.model.seams import Recorder

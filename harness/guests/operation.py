@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.application import Asked, Session
 from harness.guests import words as texts
 from harness.guests.answers import Answer, as_text, found_in, is_so
 from harness.guests.browser import REFUSED, TIMEOUT, Browser, Heard
 from harness.guests.web_server import GuestServer
-from harness.model.application import Asked, Session
 from harness.model.guest import CART, FIELD, LOGOUT, Guest, Recipe
 from harness.model.records import Attempt, Step
 from harness.model.told import (
@@ -85,7 +85,7 @@ def shown(recipe: Recipe, answer: Answer, session: Session) -> dict[str, str]:
 
 
 class GuestOperation:
-    """See `harness.model.application.Carried`."""
+    """See `harness.application.Carried`."""
 
     def __init__(
         self, guest: Guest, kind: OperationKind, asked: Asked, server: GuestServer, browser: Browser

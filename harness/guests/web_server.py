@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import aiohttp
-
+from harness.costly import aiohttp
 from harness.errors import EnvironmentFailure
 from harness.guests.browser import Client
 from harness.model.guest import Guest

@@ -2,6 +2,7 @@
 
     forms        for whom is printed
     ready_lines  how clients connect, a line for each
+    undo_record  what faults did by commands, for the next control process
     residence    the process that watches held nodes: started, found, called, ended
     resident     that process: observers, faults, the control interface
     by_hand      `up`, `status`, `down`

@@ -1,9 +1,18 @@
 """Writes a run's history as it happens, and reads one back: stage 5. Nothing in here judges.
 
-While a run is on, every record is a line of JSON in `history.jsonl` (`recorder`). Closing moves the
-operations, by far the most of it, into `operations.parquet`, `steps.parquet` and `attempts.parquet`
-(`columns`) and compresses the rest to `history.jsonl.gz` (`closing`). `reading` takes either form, and
-`showing` turns either back into lines.
+    files      names and format of a history's files
+    pages      what a Parquet file really unpacks to
+    on_disk    a Parquet file that reads a column when it is asked for
+    columns    the operations of a run, as three Parquet files
+    closing    from the lines of a finished run to the files that stay
+    recorder   the one writer, while the run is on
+    reading    either form, read back and checked
+    plausible  whether it can be a run's at all
+    showing    either form as JSON lines, for people
+
+While a run is on, every record is a line of JSON in `history.jsonl`. Closing moves the operations, by far the
+most of it, into `operations.parquet`, `steps.parquet` and `attempts.parquet`, and compresses the rest to
+`history.jsonl.gz`.
 
 A bit that flips on a disk must not become a verdict. The opening names the checksum of the plan, the seal
 at the end of a closed history those of the plan, of the columns and of the lines before it.

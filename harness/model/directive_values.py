@@ -33,7 +33,8 @@ def why_no_name(name: str, engine: str | None) -> str | None:
     """Why a server would not start with a directive of this name; None: it would."""
     if name.startswith("sentinel ") or OF_MODULES.fullmatch(name):
         return None if OF_MODULES.fullmatch(name) or name in PASSED | LEFT_OUT.keys() else _unknown(name)
-    having = [one for one, directives in BY_ENGINE.items() if _spelt(name) & directives.keys()]
+    spelt = _spelt(name)
+    having = [one for one, directives in BY_ENGINE.items() if spelt & directives.keys()]
     asked = _asked(engine)
     if set(having) & set(asked) or (name in PASSED | LEFT_OUT.keys() and not having):
         return None
@@ -48,9 +49,9 @@ def why_no_value(directive: Directive, engine: str | None) -> str | None:
         return None if shape.fits(directive.arguments) else shape.expected
     if directive.name in PER_SERVICE:  # Sentinel's own, which no `CONFIG GET` lists
         return _number(("0", str(2**63 - 1)), directive.arguments[-1:])
-    reasons = []
+    reasons, spelt = [], _spelt(directive.name)
     for asked in _asked(engine):
-        forms = [form for name, form in BY_ENGINE[asked].items() if name in _spelt(directive.name)]
+        forms = [form for name, form in BY_ENGINE[asked].items() if name in spelt]
         reasons += [_misfit(form, directive) for form in forms[:1]]
     first = next(iter(reasons), None)
     return first if all(reasons) else None

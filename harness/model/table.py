@@ -202,7 +202,7 @@ class OperationTable:
     def joined(cls, tables: Sequence[OperationTable]) -> OperationTable:
         """One after the other, rows counted on."""
         if not tables:
-            return cls.of(())
+            return _none()
         before = np.cumsum([0, *(len(table) for table in tables)]).tolist()
         return cls(
             operations=_one_chunk(pa.concat_tables([table.operations for table in tables])),
@@ -239,7 +239,7 @@ class OperationTable:
         """The operations at these rows, in this order, with their steps and attempts."""
         wanted = np.asarray(rows, dtype=np.int64)
         if not len(wanted):
-            return OperationTable.of(())
+            return _none()
         return OperationTable(
             operations=self.operations.take(wanted),
             steps=_taken(self.steps, wanted),
@@ -270,6 +270,11 @@ class OperationTable:
         found = _records(record, {one.name: one.unpack(table[one.name]) for one in columns})
         bounds = np.searchsorted(rows_of(table), np.arange(len(self) + 1)).tolist()
         return [tuple(found[first:end]) for first, end in pairwise(bounds)]
+
+
+@cache
+def _none() -> OperationTable:
+    return OperationTable.of(())
 
 
 def rows_of(table: pa.Table) -> Rows:

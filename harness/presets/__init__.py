@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from harness.model.deployment import Deployment, NodeSettings, TopologySpec
 from harness.model.inventory import Inventory, NodePlan
@@ -62,10 +63,15 @@ def completed(plan: Plan) -> Plan:
     return replace(plan, nodes=marked(plan.nodes, plan.scenario.deployment.topology))
 
 
+@lru_cache
+def _default_shape(kind: TopologyKind, cache_database: int) -> Inventory:
+    """The counts of a file from elsewhere may be anything."""
+    return of_topology(TopologySpec(kind=kind, cache_database=cache_database))
+
+
 def marked(nodes: Iterable[NodePlan], topology: TopologySpec) -> tuple[NodePlan, ...]:
     """Nodes that say what they are in a topology of this kind, whatever of it they said before."""
-    # In its default shape: the counts of a file from elsewhere may be anything.
-    known = of_topology(TopologySpec(kind=topology.kind, cache_database=topology.cache_database))
+    known = _default_shape(topology.kind, topology.cache_database)
     databases = {node.name: node.cache_database for node in known.nodes}
     return tuple(
         replace(

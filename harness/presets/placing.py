@@ -23,6 +23,8 @@ def placed(nodes: Sequence[NodePlan], topology: TopologySpec) -> tuple[NodePlan,
     """The nodes, each with its host."""
     if topology.zones:
         return _spread(nodes, topology.zones)
+    if not topology.hosts:
+        return tuple(nodes)
     host_of = {node: host for host, here in topology.hosts.items() for node in here}
     return tuple(replace(node, host=host_of.get(node.name, "")) for node in nodes)
 

@@ -1,8 +1,8 @@
 """Results on disk: read back, judged again, asked for one session's story, thinned out.
 
     folders     what lies in a folder of results
-    judging     one run's folder: history -> judged, written beside it
     node_logs   the nodes' own logs, on the run's clock
+    judging     one run's folder: history -> judged, written beside it
     suites      a suite's folder: loaded, judged again, removed
     merging     several suites put together to one
     telling     why a session was broken; everything that one run recorded

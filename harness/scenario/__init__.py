@@ -1,20 +1,31 @@
 """Stage 1: YAML text to a Scenario. Pure; every problem of a file is reported, with its line.
 
-    first_key     which kind of file it is
-    source        the text of a file, whatever the path leads to
-    file_kind     a redis.conf, a Compose project, … in its place: recognised by content
-    conf_file     a redis.conf or sentinel.conf, line by line
-    tree          YAML nodes that know where they come from
-    problems      what is wrong, all of it, with the nearest legal word
-    values        times, sizes, rates, words: how each is written
-    table         mappings with fixed keys
-    overrides     --set path=value
-    guest_file    how somebody's own application is started, and talked to
-    user_files    a redis.conf, sentinel.conf and users.acl that a deployment names
-    deployment workload faults expectations      the parts of a file
-    reading       puts them together: `load`, `load_deployment`
-    matrix        scenarios, deployments, engines and settings in every combination
-    schema        the JSON Schema for editors
+    first_key         which kind of file it is
+    source            the text of a file, whatever the path leads to
+    file_kind         a redis.conf, a Compose project, … in its place: recognised by content
+    conf_file         a redis.conf or sentinel.conf, line by line
+    tree              YAML nodes that know where they come from
+    problems          what is wrong, all of it, with the nearest legal word
+    values            times, sizes, rates, words: how each is written
+    table             mappings with fixed keys
+    overrides         --set path=value
+    directives        Redis directives, by the server's own grammar
+    haproxy_table     which lines of a haproxy.cfg a run takes over
+    haproxy_checks    what its health checks send
+    haproxy_sections  who is behind its servers
+    haproxy_file      somebody's own haproxy.cfg, with the run's nodes
+    user_files        a redis.conf, sentinel.conf and users.acl that a deployment names
+    node_settings     settings of single nodes
+    guest_file        how somebody's own application is started, and talked to
+    deployment        what a team decides
+    project           the same, of somebody's Compose project
+    surroundings      what faults and expectations may refer to
+    faults            what is done, and when
+    workload          who does what, how often
+    expectations      what must be measured
+    reading           puts these together: `load`, `load_deployment`
+    matrix            scenarios, deployments, engines and settings in every combination
+    schema            the JSON Schema for editors
 
 Nothing here imports a fault or a behaviour: what there is comes in as a Vocabulary.
 """

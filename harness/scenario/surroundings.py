@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.model.deployment import Deployment
 from harness.model.inventory import Inventory
@@ -11,7 +12,7 @@ from harness.model.scenario import FaultStep, Vocabulary, Workload
 from harness.presets import inventory_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for what is kept
 class Surroundings:
     vocabulary: Vocabulary
     deployment: Deployment
@@ -19,11 +20,11 @@ class Surroundings:
     faults: tuple[FaultStep, ...] = ()
     """For expectations only: they are read last."""
 
-    @property
+    @cached_property
     def inventory(self) -> Inventory:
         return inventory_of(self.deployment)
 
-    @property
+    @cached_property
     def run(self) -> RunKind:
         return RunKind(
             deployment=self.deployment, inventory=self.inventory, workload=self.workload, faults=self.faults

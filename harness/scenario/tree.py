@@ -9,6 +9,7 @@ expectation begins with it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -48,7 +49,13 @@ def compose_file(path: Path) -> Node:
     return compose_text(text_of(path), str(path))
 
 
+TREES_KEPT = 256
+
+
+@lru_cache(maxsize=TREES_KEPT)
 def compose_text(text: str, name: str) -> Node:
+    """The same for a text. A file is read for each of its variations, so its tree is kept: nobody changes a
+    node."""
     try:
         loader = _Loader(text)
     except yaml.YAMLError as error:  # a character that is none

@@ -1,10 +1,63 @@
 """Stage 4a: the session store as a web application uses it, and the load that drives it.
 
-Read in this order: one behaviour (`log_in`; `revoke_token`, on an object that is no session), what it works
-with (`request`), what an application does without an answer (`guard`), how outcomes follow from attempts
-(`outcome`, `notes`), where attempts are seen (`connection`), how a web server finds the primary
-(`discovery`, `cluster`), retries and the bounded pool (`store`), one web server (`web_server`), planned
-turns (`arrivals`), the open-loop engine (`engine`).
+From the wire up to what a behaviour works with:
+
+    exchange               what the wire notes about one operation
+    hearing                what a web server keeps in its own memory, and hears
+    replies                what comes back on a connection
+    outcome                from attempts to outcomes: done, not done, perhaps
+    connection             redis-py's connections, which note every attempt
+    pool                   redis-py's pools
+    discovery              how a web server finds the primary
+    cluster                the same in a cluster
+    listening              the line on which it hears
+    store                  the bounded pool, the client library, retries
+    commands               scripts and commands that several behaviours send
+    request                what a behaviour gets to work with
+    guard                  what an application does without an answer
+    flags                  how behaviours put a flag, and look at it
+    leases                 how they take and release a lease
+
+The behaviours; each module says its promise:
+
+    read                   read the session
+    read_cached            read a copy in the web server's memory
+    log_in                 log in
+    touch                  slide the idle timeout
+    change_field           change a field
+    save_session           save the session as a whole
+    cart                   add to a cart, and remove
+    lock                   change the session under a lock
+    logout                 log out
+    logout_in_transaction  the same inside MULTI
+    logout_everywhere      end all sessions of a user
+    end_session            log out, and tell all web servers
+    rotate_session         give the session a new id
+    list_devices           list a user's sessions
+    count_online           count who is online
+    count_event            keep statistics
+    greet_visitor          greet somebody without a session
+    clean_up               look for sessions that never end
+    fill_form              finish a step of a form
+    change_profile         change what another service reads
+    read_profile           read it there
+    lead_job               do a job that has one leader
+    try_password           try a wrong password
+    remember_me            come back with a one-time token
+    revoke_token           revoke a token
+    token_request          a request with a token
+    ban_user               ban a user
+    check_address          come from an address
+    move_address           move to another one
+
+And the load:
+
+    arrivals               planned turns
+    actors                 users and their browser tabs
+    counters               running totals, for conditions
+    web_server             one process of the application
+    fleet                  all of them, and the balancer
+    engine                 the open-loop load
 
 A further behaviour is one module with one class and one line in the table below.
 """

@@ -18,8 +18,8 @@ import itertools
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from harness.application import Application, Asked, Carried, Session
 from harness.clock import Clock
-from harness.model.application import Application, Asked, Carried, Session
 from harness.model.plan import Plan
 from harness.model.records import Connection, Event, Operation, Step
 from harness.model.seams import Recorder, Topology

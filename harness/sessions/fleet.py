@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from redis.exceptions import RedisError
 
+from harness.application import Asked, Server, Session, Sides, in_service
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
-from harness.model.application import Asked, Server, Session, Sides, in_service
 from harness.model.credentials import client_login, sentinel_login
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan

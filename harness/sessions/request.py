@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.model.application import Session
+from harness.application import Session
 from harness.model.records import Step
 from harness.model.scenario import Declaration, OptionValue
 from harness.model.told import (

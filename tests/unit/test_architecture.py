@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "harness"
 
 GROUND = {
+    "application",
     "costly",
     "model",
     "presets",
@@ -255,30 +256,26 @@ def _is_part(path: Path) -> bool:
     return path.name != "__init__.py" and (path.suffix == ".py" or (path / "__init__.py").exists())
 
 
-JUDGING = PACKAGE / "checks"
-ROOMS = [JUDGING, *(one for one in sorted(JUDGING.iterdir()) if one.is_dir() and _is_part(one))]
+def _rooms() -> list[Path]:
+    return [
+        PACKAGE,
+        *(one.parent for one in _modules() if one.name == "__init__.py" and one.parent != PACKAGE),
+    ]
 
 
-def test_the_house_names_all_its_rooms() -> None:
-    """Who opens the package is told of each part once, in the order to read them."""
-    names = _named_in(PACKAGE)
-    assert sorted(names) == sorted(
-        one.stem for one in PACKAGE.iterdir() if _is_part(one) and one.stem != "__main__"
-    )
-
-
-@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_names_its_modules_in_reading_order(room: Path) -> None:
-    """Each module is named once, and imports only modules that were named before it."""
-    names = _named_in(room)
-    assert sorted(names) == sorted(path.stem for path in room.iterdir() if _is_part(path))
-    prefix = ".".join(("harness", *room.relative_to(PACKAGE).parts, ""))
-    for at, name in enumerate(names):
-        files = (room / name).glob("*.py") if (room / name).is_dir() else [room / f"{name}.py"]
-        for path in files:
-            mine = (one.removeprefix(prefix) for one in _imported(path) if one.startswith(prefix))
-            later = {one.split(".")[0] for one in mine} & set(names[at + 1 :])
-            assert not later, f"{path} imports {later}, which the docstring of {room.name} names after it"
+def test_rooms_name_their_modules_in_reading_order() -> None:
+    """The house and each of its rooms name every part once, and a part imports only what is named before it."""
+    for room in _rooms():
+        names = _named_in(room)
+        parts = [path.stem for path in room.iterdir() if _is_part(path) and path.stem != "__main__"]
+        assert sorted(names) == sorted(parts), room
+        prefix = ".".join(("harness", *room.relative_to(PACKAGE).parts, ""))
+        for at, name in enumerate(names):
+            files = (room / name).rglob("*.py") if (room / name).is_dir() else [room / f"{name}.py"]
+            for path in files:
+                mine = (one.removeprefix(prefix) for one in _imported(path) if one.startswith(prefix))
+                later = {one.split(".")[0] for one in mine} & set(names[at + 1 :])
+                assert not later, f"{path} imports {later}, which the docstring of {room.name} names after it"
 
 
 MAY_ASK_FOR_THE_KIND = {

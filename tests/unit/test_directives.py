@@ -37,7 +37,7 @@ from tests.hostile import TABLES, Bystanders, Hostile, hostile
 from tests.share import times
 
 SECRETS = Secrets(redis="0" * 32, sentinel="1" * 32)
-MANY = times(10_000, 1_000)
+MANY = times(10_000, 500)
 AT_A_TIME = 250
 
 

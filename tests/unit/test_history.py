@@ -383,7 +383,7 @@ def test_closed_history_is_the_same_in_any_number_of_groups(
     assert found.operations == tuple(operations)
 
 
-@examples(15, 6, HealthCheck.function_scoped_fixture)
+@examples(15, 3, HealthCheck.function_scoped_fixture)
 @given(operations=OPERATIONS)
 def test_any_operations_survive_their_files(
     tmp_path_factory: pytest.TempPathFactory, operations: Any

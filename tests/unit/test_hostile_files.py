@@ -307,7 +307,7 @@ def _planned(scenario: Scenario) -> None:
 def test_changed_scenarios_are_read_or_refused(tmp_path: Path) -> None:
     """Seeded changes of the shipped files: a plan, or lines with their place; no third outcome."""
     path = tmp_path / "changed.yaml"
-    count, refused, unplaced = times(400, 100), 0, list[str]()
+    count, refused, unplaced = times(400, 50), 0, list[str]()
     for text in _mutations(seed=7, count=count):
         path.write_bytes(text.encode("utf-8", errors="surrogatepass"))
         began = time.monotonic()
@@ -332,7 +332,7 @@ KEYS = (
 )
 
 
-@examples(150, 40)
+@examples(150, 20)
 @given(key=st.sampled_from(KEYS) | st.text(max_size=40), value=st.sampled_from(PIECES) | st.text(max_size=60))
 @example(key=".".join("a" * 5000), value="1")
 @example(key="faults." + MANY, value="1")
@@ -365,7 +365,7 @@ FAULT_PIECES = (
 )
 
 
-@examples(150, 40)
+@examples(150, 20)
 @given(st.lists(st.sampled_from(FAULT_PIECES + PIECES) | st.text(max_size=8), max_size=6).map("".join))
 @example("")
 @example("{" * 20_000)
@@ -444,7 +444,7 @@ VALUES = (
 )
 
 
-@examples(120, 15)
+@examples(120, 8)
 @given(
     st.lists(
         st.sampled_from(VERBS[:8])

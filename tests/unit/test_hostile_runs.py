@@ -271,7 +271,7 @@ def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("trap", some(TRAPS, 7))
+@pytest.mark.parametrize("trap", some(TRAPS, 4))
 def test_unpacking_has_a_limit(trap: str, unsealed: Path, tmp_path: Path) -> None:
     """What would fill the memory or never end is inconclusive, within a second or so, and little memory."""
     folder = Path(shutil.copytree(unsealed, tmp_path / "run" / "lost"))

@@ -52,7 +52,7 @@ OPERATIONS = st.lists(
 )
 
 
-@examples(25, 10)
+@examples(25, 5)
 @given(OPERATIONS)
 def test_lines_are_packed_as_their_records(operations: Any) -> None:
     """The short cut from lines to columns gives the same table as the records do."""
@@ -63,7 +63,7 @@ def test_lines_are_packed_as_their_records(operations: Any) -> None:
         assert one.to_pydict() == other.to_pydict()
 
 
-@examples(25, 10)
+@examples(25, 5)
 @given(OPERATIONS)
 def test_any_operations_come_back_from_a_table(operations: Any) -> None:
     """Packing and unpacking changes nothing: not None, not the empty, not the order."""
@@ -74,7 +74,7 @@ def test_any_operations_come_back_from_a_table(operations: Any) -> None:
     ]
 
 
-@examples(25, 10)
+@examples(25, 5)
 @given(OPERATIONS, st.data())
 def test_rows_taken_keep_their_steps_and_attempts(operations: Any, data: Any) -> None:
     """A part of a table is the table of that part, whatever the order or the repetition."""
@@ -86,7 +86,7 @@ def test_rows_taken_keep_their_steps_and_attempts(operations: Any, data: Any) ->
     assert set(rows_of(taken.steps).tolist()) <= set(range(len(rows)))
 
 
-@examples(25, 10)
+@examples(25, 5)
 @given(OPERATIONS, st.data())
 def test_part_of_a_table_is_the_table_of_that_part(operations: Any, data: Any) -> None:
     """Cut anywhere, without copying, a piece counts its rows from 0 again."""
@@ -96,7 +96,7 @@ def test_part_of_a_table_is_the_table_of_that_part(operations: Any, data: Any) -
     assert OperationTable.joined([part, part]).records() == tuple(operations[first:end]) * 2
 
 
-@examples(25, 10)
+@examples(25, 5)
 @given(st.lists(OPERATIONS, max_size=3))
 def test_joined_tables_are_the_table_of_all(parts: Any) -> None:
     """One after the other, with one dictionary per column and in one chunk."""

@@ -1,8 +1,20 @@
-"""What both backends share.
+"""What all backends share.
 
-`configuration` is the text that nodes start with · `readiness` forms a topology and says when it is
-ready · `control` is how both talk to a node · `cuts` says which links are cut, and by which faults ·
-`processes`, `keeper` and `state_files` say whose something is · `routes` which networks are taken ·
-`netlink` is how links, addresses and routes are made, `namespaces` where · `slow_links` carries packets
-badly or refuses them, by a `slow_line` in a node's namespace.
+certificates     for nodes that speak TLS
+haproxy          the haproxy.cfg of a proxy
+haproxy_file     somebody's own, with a run's addresses
+proxies          their configuration, and when they are ready
+configuration    the text that nodes start with
+control          how backends talk to a node
+readiness        forms a topology, and says when it is ready
+processes        which process it is, whether it lives, its end
+keeper           a process that owns a held topology
+state_files      whose something is, once the harness has ended
+routes           which networks are taken
+netlink          how links, addresses and routes are made
+namespaces       where
+cuts             which links are cut, and by which faults
+refused_packets  the packet that refuses
+slow_line        a process that carries packets badly, or refuses them
+slow_links       a slow line for each fault
 """

@@ -1,6 +1,11 @@
 """The Docker backend: nodes as containers of an engine on this machine.
 
-`backend` is its face · `image` chooses what the containers run, `compose` how they start · `daemon` is how
-the engine is reached and what is ours in there · `topology` is the running thing, `addresses` where it
-lives, `links` how its links are cut · `held_record` is what outlives the harness.
+compose      the Compose file of a run
+daemon       how the engine is reached, and what is ours in there
+image        what the containers run
+addresses    where a run's containers live
+links        how their links are cut
+held_record  what outlives the harness
+topology     the running thing
+backend      its face
 """

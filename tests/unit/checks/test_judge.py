@@ -166,7 +166,7 @@ def test_empty_history_is_inconclusive() -> None:
     assert judgement.reasons[0] == "the history is incomplete: the harness died"
 
 
-PROPERTY = examples(60, 12)
+PROPERTY = examples(60, 6)
 """A shared machine is too noisy for deadlines per example."""
 
 LOSSES = st.sets(st.tuples(st.integers(0, SESSIONS - 1), st.integers(0, WRITES - 1)), max_size=5)

@@ -23,8 +23,8 @@ USERS = ("ann", "bob", "eve")
 ITEMS = ("cart:1", "cart:2")
 
 seeds = st.integers(min_value=0, max_value=2**32)
-thorough = examples(80, 15)
-some = examples(25, 8)
+thorough = examples(80, 8)
+some = examples(25, 4)
 
 
 def tell(

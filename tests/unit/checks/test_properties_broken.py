@@ -28,7 +28,7 @@ TIMES = 4
 FOREVER_MS = float("inf")
 
 seeds = st.integers(min_value=0, max_value=2**32)
-some = examples(4, 2)
+some = examples(4, 1)
 
 
 def lose(kept: Kept, _session: Known, _index: set[str]) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from harness.application import Asked, Session
 from harness.guests.answers import Answer
 from harness.guests.browser import Browser
 from harness.guests.fleet import GuestFleet
 from harness.guests.front_door import ask_at_the_door
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import walk_through
-from harness.model.application import Asked, Session
 from harness.model.guest import BEHAVIOURS, Csrf, Guest, Place, Recipe, Sign
 from harness.model.records import AuditEntry, AuditSummary, Record
 from harness.model.seams import Address

@@ -14,7 +14,7 @@ from lab.twin.tell import MOST, tell
 from lab.twin.truth import Attempt, possible
 from tests.share import times
 
-TALES = times(1500, 400)
+TALES = times(1500, 200)
 
 
 def test_checks_agree_with_brute_force() -> None:
@@ -88,7 +88,7 @@ def test_no_tale_is_told_what_no_server_answers() -> None:
     """A hash without a field is none: such an answer looks like absence in a history, and brute force would
     call it impossible."""
     dice = random.Random(4)
-    for n in range(times(3000, 600)):
+    for n in range(times(3000, 300)):
         tale = tell(dice, 1 + 10 * n, guarded=False, witnesses=n % 2 == 0, wrong=True)
         answers = [one.told for one in tale.attempts() if one.answered and one.request.act is Act.READ]
         assert () not in answers

@@ -22,8 +22,8 @@ from tests.share import times
 
 FOREVER = float("inf")
 END = 12
-PASTS = times(20_000, 250)
-LEASE_PASTS = times(5_000, 150)
+PASTS = times(20_000, 120)
+LEASE_PASTS = times(5_000, 80)
 LEASE_ACTS = 6
 """Every order of them is tried."""
 

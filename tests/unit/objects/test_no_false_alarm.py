@@ -14,7 +14,7 @@ from harness.objects.flag import CUT_OFF, REVOKED, SPENT
 from lab.past import Past
 from tests.share import times
 
-STORIES = times(2_000, 15)
+STORIES = times(2_000, 8)
 REQUESTS, LAST_S = 60, 25.0
 ALSO = {"ghost-retry", "token-burnt"}
 """A field write without an answer that lands after a later one; a token that was spent and nobody was told: both are true."""

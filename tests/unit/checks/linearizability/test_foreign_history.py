@@ -405,7 +405,7 @@ def test_empty_file_proves_nothing(tmp_path: Path) -> None:
     assert lines == [f"{file}: 0 operations on 0 keys", "undecided: there is no operation to judge"]
 
 
-@examples(40, 10)
+@examples(40, 5)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_history_of_a_real_store_passes(seed: int) -> None:
     """Closed-loop actors on a store that does one thing at a time; whole times, so that many tie."""
@@ -481,7 +481,7 @@ def test_long_contradiction_is_not_printed_whole(monkeypatch: pytest.MonkeyPatch
     assert any("more line" in line for line in lines), lines
 
 
-@examples(300, 60)
+@examples(300, 30)
 @given(st.data())
 def test_no_file_makes_more_than_one_message(data: st.DataObject) -> None:
     """Lines cut, swapped and overwritten at random are judged or refused: nothing else ever comes out."""

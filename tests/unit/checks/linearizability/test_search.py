@@ -25,8 +25,8 @@ from harness.checks.linearizability.search import (
 from tests.share import examples
 
 seeds = st.integers(min_value=0, max_value=2**32)
-many = examples(400, 100)
-some = examples(60, 20)
+many = examples(400, 50)
+some = examples(60, 10)
 
 
 def never() -> bool:

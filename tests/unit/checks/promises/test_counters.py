@@ -167,7 +167,7 @@ def test_reply_after_a_removal_shows_itself(own: int, removal: StepEffect, bound
     assert _bounds([(_effect(5, 6), own)], [removal], _look(5, 6, own=own)) == bounds
 
 
-@examples(300, 100)
+@examples(300, 40)
 @given(st.randoms(use_true_random=False))
 def test_whatever_took_place_lies_within_the_bounds(dice: Any) -> None:
     """Additions, subtractions and removals at moments within their ends, or never: the look's total fits."""

@@ -20,7 +20,7 @@ from tests.share import examples
 from tests.unit.checks.stories import locks as stories_locks
 
 seeds = st.integers(min_value=0, max_value=2**32)
-some = examples(50, 10)
+some = examples(50, 5)
 
 
 def named(told: Past | History, name: str) -> list[Finding]:

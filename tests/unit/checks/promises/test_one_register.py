@@ -27,7 +27,7 @@ from tests.unit.checks import stories
 from tests.unit.checks.test_properties import tell
 
 seeds = st.integers(min_value=0, max_value=2**32)
-thorough = examples(60, 15)
+thorough = examples(60, 8)
 
 
 def to_and_fro(*, last: int, witnesses: bool = True) -> Past:

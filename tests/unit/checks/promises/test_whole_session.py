@@ -385,7 +385,7 @@ def test_search_tells_where_it_got_stuck() -> None:
     assert _stuck(past) == [4]
 
 
-@examples(40, 12)
+@examples(40, 6)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_what_happened_is_explained(seed: int) -> None:
     """Overlaps, retries, unknown outcomes, short time-outs, naive writes, failovers: no false alarm."""

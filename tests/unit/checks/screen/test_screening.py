@@ -22,7 +22,7 @@ from tests.unit.checks.stories import BAD, GOOD, UNDECIDED
 from tests.unit.checks.test_properties import tell
 
 seeds = st.integers(min_value=0, max_value=2**32)
-some = examples(15, 5)
+some = examples(15, 3)
 
 STORIES = {
     f"{kind}: {story.__name__}": story  # type: ignore[union-attr]

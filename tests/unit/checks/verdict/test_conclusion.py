@@ -274,7 +274,7 @@ def test_why_leaves_out_the_second_finding_where_it_does_not_fit() -> None:
     assert why_clause(weak) == weak.reasons[0].removeprefix("shown: ")
 
 
-PROPERTY = examples(60, 12)
+PROPERTY = examples(60, 6)
 """A shared machine is too noisy for deadlines per example."""
 
 NAMES = st.sampled_from(["lost-write", "lost-session", "stale-read", "resurrected-session", "expired-early"])

@@ -1,6 +1,6 @@
 """One scenario file, run for somebody else's test session: what the pytest plug-in asks for.
 
-`harness.running.for_pytest FILE SEED BACKEND ENGINE RESULTS` runs in a process of its own, as that session
+`harness.for_pytest FILE SEED BACKEND ENGINE RESULTS` runs in a process of its own, as that session
 may have a package `harness` of its own. `-` says nothing of a seed or an engine. It prints one object of
 JSON: the result, or the problem that left none. Like a run of a suite it ends, with everything taken down,
 on SIGINT and when its standard input ends.
