@@ -184,7 +184,7 @@ def parser() -> argparse.ArgumentParser:
     beside_it.add_argument("--seed", type=_seed, help="repeat the random choices of faults")
     beside_it.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
-    guest = verb("guest", "guest:check", "try what a guest file says of your own application")
+    guest = verb("guest", "guest:check", "check that the kit understands your own application")
     guest.add_argument("what", choices=("check",), help="walk through its requests on healthy nodes")
     guest.add_argument("file", type=_path, metavar="FILE", help="the guest file")
     guest.add_argument(
@@ -207,14 +207,14 @@ def parser() -> argparse.ArgumentParser:
         "--minutes",
         type=_minutes,
         default=10.0,
-        help="how long runs begin, also those for the smallest (default: 10)",
+        help="how long runs may start, including those for the smallest schedule (default: 10)",
     )
     exploring.add_argument(
         "--expect",
         action="append",
         default=[],
         metavar="METRIC: BOUND",
-        help="what must hold besides, e.g. 'lost-write: 0'; may be repeated",
+        help="another promise, e.g. 'lost-write: 0'; may be repeated",
     )
     _settings_of_nodes(exploring)
     exploring.add_argument(

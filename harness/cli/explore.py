@@ -45,7 +45,7 @@ def carry_out(options: argparse.Namespace) -> int:
         out=folder / "runs",
         display=terminal.display(sys.stdout),
     )
-    output.say(f"explore {options.target}: seed {request.seed}, runs begin for {request.minutes:g} min")
+    output.say(f"explore {options.target}: seed {request.seed}, runs start for {request.minutes:g} min")
     found = explore(request, nodes, folder, output.say)
     for line in said(found):
         output.say(line)
@@ -76,5 +76,5 @@ def said(found: Found) -> Iterator[str]:
     yield f"broken: {found.broken.why or '; '.join(found.broken.reasons)}"
     yield f"the smallest schedule that breaks it, in {times} of {of} runs: {found.file}"
     if not found.whole:
-        yield "  time was up before everything was left out that may be: --minutes gives it more"
+        yield "  the time ended before the kit had tried to leave out everything: give it more with --minutes"
     yield f"  repeat it:  failover-kit run {found.file} --repeat 10"

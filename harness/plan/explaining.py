@@ -43,7 +43,9 @@ def explain(plan: Plan, vocabulary: Vocabulary) -> str:
         lines += course.of(fault, [one for one in faults if one is not fault])
     end_s = latest_end_s(scenario, plan.inventory)
     lines.append(
-        _Line(end_s, 9, "the audit is over at the latest", f"recovery within {scenario.settle_within_s:g} s")
+        _Line(
+            end_s, 9, "the audit has ended by now", f"recovery may take up to {scenario.settle_within_s:g} s"
+        )
     )
     return "\n".join((f"{scenario.name} ({scenario.shows}; {scenario.file})", *_about(plan), *_told(lines)))
 
@@ -104,11 +106,15 @@ class _Course:
     def _failover(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
         at_s = fault.start_s
         if not self._plan.inventory.fails_over:
-            yield _Line(at_s, 2, "nobody takes its place", "there are neither sentinels nor a cluster")
+            yield _Line(at_s, 2, "no replica takes its place", "there are neither sentinels nor a cluster")
             return
         noticed_s = at_s + self._pace.suspicion_s
         setting = "node_timeout" if self._plan.inventory.clustered else "down_after"
-        whom = "the other nodes suspect it" if self._plan.inventory.clustered else "sentinels suspect it"
+        whom = (
+            "the other nodes suspect the primary"
+            if self._plan.inventory.clustered
+            else "sentinels suspect the primary"
+        )
         yield _Line(noticed_s, 3, whom, f"{setting} is {self._pace.suspicion_s:g} s")
         if reason := self._why_nobody(fault, others):
             yield _Line(noticed_s + _VOTES_S, 4, "nobody is promoted", reason)
@@ -165,20 +171,31 @@ class _Course:
         client = self._plan.scenario.deployment.client
         wait = f"a request waits for at most {self._plan.longest_client_wait_s:.1f} s"
         if self._plan.inventory.clustered:
-            return "clients find it", f"they learn the slots again after an error; {wait}"
+            return "clients find the new primary", f"they learn the slots again after an error; {wait}"
         return {
-            Discovery.ON_ERROR: ("clients find it", f"they ask the sentinels again after an error; {wait}"),
-            Discovery.FOLLOW_EVENTS: ("clients find it", f"sentinels announce it; {wait}"),
-            Discovery.THROUGH_PROXY: ("clients find it", f"the proxy looks who is primary; {wait}"),
-        }.get(client.discovery, ("clients do not find it", f"their discovery is {client.discovery}"))
+            Discovery.ON_ERROR: (
+                "clients find the new primary",
+                f"they ask the sentinels again after an error; {wait}",
+            ),
+            Discovery.FOLLOW_EVENTS: ("clients find the new primary", f"sentinels announce it; {wait}"),
+            Discovery.THROUGH_PROXY: (
+                "clients find the new primary",
+                f"the proxy checks which node is primary; {wait}",
+            ),
+        }.get(
+            client.discovery,
+            ("clients do not find the new primary", f"their discovery is {client.discovery}"),
+        )
 
     def _handed_over(self, at_s: float) -> Iterator[_Line]:
-        yield _Line(at_s + 0.5, 4, "a replica is promoted", "it was asked for: nobody has to suspect anybody")
+        yield _Line(
+            at_s + 0.5, 4, "a replica is promoted", "an operator asked for it, so no time-out has to expire"
+        )
         if self._plan.sentinels():
             yield _Line(
                 at_s + DEMOTION_S,
                 6,
-                "by now the old primary follows it",
+                "by now the old primary follows the new one",
                 "sentinels look at roles every 10 s; what it confirmed since the promotion is discarded",
             )
 
@@ -198,18 +215,21 @@ class _Course:
         step, at_s = fault.step, fault.start_s
         if Trait.STARTS_PROCESS in step.traits and LEFT_BY.get(step.target) is None:
             node = self._first_primary()
-            yield _Line(at_s + 0.1, 2, f"it comes back with {_kept(node, step)}", _why_kept(node, step))
+            yield _Line(at_s + 0.1, 2, f"the node comes back with {_kept(node, step)}", _why_kept(node, step))
         if Trait.CUTS_REPLICATION in step.traits or Trait.CUTS_LINKS in step.traits:
             yield from self._min_replicas(at_s)
 
     def _min_replicas(self, at_s: float) -> Iterator[_Line]:
         node = self._first_primary()
         if node.setting("min-replicas-to-write", "0") == "0":
-            yield _Line(at_s, 2, "it goes on confirming writes", "min-replicas-to-write is 0")
+            yield _Line(at_s, 2, "the primary goes on confirming writes", "min-replicas-to-write is 0")
             return
         lag_s = float(node.setting("min-replicas-max-lag", "10"))
         yield _Line(
-            at_s + lag_s + _MIN_REPLICAS_S, 3, "it refuses writes", f"min-replicas-max-lag is {lag_s:g} s"
+            at_s + lag_s + _MIN_REPLICAS_S,
+            3,
+            "the primary refuses writes",
+            f"min-replicas-max-lag is {lag_s:g} s",
         )
 
     def _first_primary(self) -> NodePlan:

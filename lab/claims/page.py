@@ -13,10 +13,10 @@ from lab.claims.statements import Check, Statement
 
 _HEAD = """# Claims about sessions on Redis, measured
 
-`make claims` makes this page from results; nobody edits it. Each statement was run in a scenario of this kit,
-several times. One run refutes it: **false**. If every run was as it says, it is **true**; the
-share says in how many of all such runs it holds, at {confidence}. The statements are shortened.
-A command repeats each measurement; with `--deployment FILE` it does so on your own deployment.
+`make claims` writes this page from results. Do not edit it by hand. The kit ran each statement several
+times, in one of its scenarios. A statement is **false** if one run contradicts it, and **true** if every
+run agrees with it. The shares of runs are intervals at {confidence}. The statements are shortened.
+A command repeats each measurement; add `--deployment FILE` to measure your own deployment.
 
 Measured on {date}, version {kit} of the kit. {counts}
 

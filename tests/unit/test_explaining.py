@@ -32,22 +32,22 @@ def said(name: str, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("scenario", "expected"),
     [
-        ("sentinel/01", "~ 5.2 s sentinels suspect it because down_after is 1.2 s"),
+        ("sentinel/01", "~ 5.2 s sentinels suspect the primary because down_after is 1.2 s"),
         ("sentinel/01", "a replica is promoted because 2 of 3 sentinels agree"),
-        ("sentinel/01", "clients find it because they ask the sentinels again after an error"),
-        ("sentinel/03", "it was asked for: nobody has to suspect anybody"),
+        ("sentinel/01", "clients find the new primary because they ask the sentinels again after an error"),
+        ("sentinel/03", "an operator asked for it, so no time-out has to expire"),
         ("sentinel/03", "what it confirmed since the promotion is discarded"),
-        ("sentinel/05", "it refuses writes because min-replicas-max-lag is 1 s"),
-        ("sentinel/04", "it goes on confirming writes because min-replicas-to-write is 0"),
-        ("sentinel/07", "it comes back with nothing because it keeps nothing on disk"),
-        ("sentinel/09", "clients do not find it because their discovery is resolve-once"),
-        ("sentinel/10", "clients find it because sentinels announce it"),
+        ("sentinel/05", "the primary refuses writes because min-replicas-max-lag is 1 s"),
+        ("sentinel/04", "the primary goes on confirming writes because min-replicas-to-write is 0"),
+        ("sentinel/07", "the node comes back with nothing because it keeps nothing on disk"),
+        ("sentinel/09", "clients do not find the new primary because their discovery is resolve-once"),
+        ("sentinel/10", "clients find the new primary because sentinels announce it"),
         ("sentinel/12", "nobody is promoted because every replica has replica-priority 0"),
         ("sentinel/13", "nobody is promoted because 1 of 2 voters are left, and a majority is 2"),
         ("sentinel/20", "nobody is promoted because CONFIG has another name"),
-        ("single/04", "it comes back with its last snapshot because it has save points"),
+        ("single/04", "the node comes back with its last snapshot because it has save points"),
         ("single/03", "compare single/02"),
-        ("cluster/01", "the other nodes suspect it because node_timeout is 2 s"),
+        ("cluster/01", "the other nodes suspect the primary because node_timeout is 2 s"),
         ("cluster/01", "a replica is promoted because the majority of primaries votes for it"),
     ],
 )
@@ -58,7 +58,7 @@ def test_course_of_a_run_has_its_reason(scenario: str, expected: str) -> None:
 
 def test_settings_move_the_course() -> None:
     """A detector that waits longer notices later."""
-    assert "~ 7.0 s sentinels suspect it because down_after is 3 s" in said(
+    assert "~ 7.0 s sentinels suspect the primary because down_after is 3 s" in said(
         "sentinel/01", "deployment.topology.down_after=3s"
     )
 
