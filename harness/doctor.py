@@ -38,3 +38,8 @@ def _network(machine: Machine, stream: TextIO) -> None:
     if not machine.why_no_slow_links:
         slow = "yes, by a process of the kit in the node's network namespace"
     print(f"  slow and refusing links (slow, cut by reject): {slow}", file=stream)
+    clocks = machine.why_no_own_clocks
+    said = f"no: {clocks}" if clocks else "yes, of engines that start with libfaketime"
+    print(f"  clocks of nodes (skew clock): {said}", file=stream)
+    power = machine.why_no_power_loss
+    print(f"  what is not on the disk (lose power): {f'no: {power}' if power else 'yes'}", file=stream)

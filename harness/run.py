@@ -23,6 +23,7 @@ from harness.report.write import write_suite
 from harness.running.compiling import compile_chosen, part_of
 from harness.running.ground import ground_of
 from harness.running.projects import surveyed
+from harness.running.replaying import SavedRun
 from harness.running.resuming import Begun, begun
 from harness.running.selection import Choice, choose
 from harness.running.suite import SuiteRequest, point_latest, run_suite
@@ -52,6 +53,8 @@ class Asked:
     """Runs of a cell end as soon as it is sure whether at least this share of them is kept."""
     second_runs: bool = True
     """What decides nothing is run once more."""
+    same_as: SavedRun | None = None
+    """A saved run whose plan it must be."""
 
 
 class NotWritten(EnvironmentFailure):
@@ -75,6 +78,8 @@ def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteRes
     before = begun(asked.resume) if asked.resume else None
     seed = _seed(asked.seed, before)
     plans = compile_chosen(chosen, seed=seed, ground=ground, repeat=asked.choice.repeat)
+    if asked.same_as:
+        asked.same_as.check(plans)
     if asked.shard:
         plans = part_of(plans, *asked.shard)
     _warn_of_what_is_left_out(plans, warn)

@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,6 +75,8 @@ class FakeNode:
         """Commands without an answer until `go_on`; all, where a name is `*`."""
         self.maxclients = 10_000
         self.snapshots = 0
+        self.ahead_s = 0.0
+        """Of its clock."""
         self.obstructed = False
         self.follows: tuple[str, str] | None = None
         self._flowing = threading.Event()
@@ -174,7 +177,12 @@ class FakeNode:
             for n, (name, offset) in enumerate(self.replica_offsets.items())
         ]
         sections = {
-            "server": [f"run_id:{self.run_id}", f"process_id:{self.pid}", f"redis_version:{self.version}"],
+            "server": [
+                f"run_id:{self.run_id}",
+                f"process_id:{self.pid}",
+                f"redis_version:{self.version}",
+                f"server_time_usec:{round((time.time() + self.ahead_s) * 1e6)}",
+            ],
             "keyspace": [f"db{n}:keys={keys},expires=0" for n, keys in self.keys.items() if keys],
             "memory": [
                 f"used_memory:{self.used_bytes}",
@@ -358,6 +366,9 @@ class FakeTopology:
         """The faults whose cuts are in force."""
         self.failing: dict[str, Exception] = {}
         """Acts that raise."""
+        self.files: dict[str, list[Path]] = {}
+        self.unsynced: dict[Path, int] = {}
+        """File -> where what is not on the disk begins."""
         self.nodes = {node.name: FakeNode(node, self) for node in plan.nodes}
 
     def close(self) -> None:
@@ -414,6 +425,16 @@ class FakeTopology:
     def change(self, node: str, *, lines: Sequence[str] = (), engine: str | None = None) -> None:
         self._does("change", f"{node} {'; '.join((*lines, *filter(None, (engine,))))}")
         self.nodes[node].version = "9.1.0" if engine else self.nodes[node].version
+
+    def set_clock(self, node: str, ahead_s: float) -> None:
+        if self._does("set clock", node):
+            self.nodes[node].ahead_s = ahead_s
+
+    def data_files(self, node: str) -> Sequence[Path]:
+        return self.files.get(node, [])
+
+    def first_unsynced(self, file: Path) -> int | None:
+        return self.unsynced.get(file)
 
     def obstruct(self, node: str) -> None:
         self.nodes[node].obstructed = self._does("obstruct", node)

@@ -8,12 +8,14 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
     choice       which scenarios and deployments the options name
     pipeline     what a CI system gets besides
     run          `run`
+    replay       `replay`
     many         `compare`, `decide`, `merge`
     list         `list`
     lint         `lint`
     plan         `plan`, `explain`
     guest        `guest check`
-    saved        `judge`, `show`, `why`, `history`, `prune`
+    saved        `show`, `why`, `history`, `prune`
+    judge        `judge`
     by_hand      `up`, `status`, `down`
     calling      `inject`, `heal`
     beside       `with`

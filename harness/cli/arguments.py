@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help="with --repeat: end the runs of each as soon as it is sure whether this share of them is kept",
     )
+    replaying = verb("replay", "replay:carry_out", "run a saved run once more: the same plan, with its seed")
+    _of_a_run(replaying)
+    replaying.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     listing = verb("list", "list:carry_out", "list the scenarios with what they show and their tags")
     _naming(listing)
     planning = verb("plan", "plan:carry_out", "print what a run would do, without starting anything")

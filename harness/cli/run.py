@@ -22,6 +22,10 @@ def _name(options: argparse.Namespace) -> str:
 
 
 def carry_out(options: argparse.Namespace) -> int:
+    return shown(asked_for(options))
+
+
+def asked_for(options: argparse.Namespace) -> Asked:
     asked = Asked(
         choice=choice_of(options),
         name=_name(options),
@@ -35,6 +39,11 @@ def carry_out(options: argparse.Namespace) -> int:
     )
     if asked.until_sure and asked.choice.repeat == 1:
         raise UsageError("--until-sure: expected --repeat N beside it, the most runs of each, found none")
+    return asked
+
+
+def shown(asked: Asked) -> int:
+    """Run it, and show what came of it."""
     try:
         suite = run(asked, terminal.display(sys.stdout), warn=output.note)
     except NotWritten as problem:  # what was learnt is shown all the same

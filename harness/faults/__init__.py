@@ -19,6 +19,7 @@ The faults, the template first:
     kill                 SIGKILL
     stop                 SIGTERM
     crash                the process of a container dies
+    lose_power           the same, and what was not on the disk is gone
     recreate             a container is removed and made again
     lose                 a host is gone with every node on it
     restart              start what is down, or kill and start
@@ -45,6 +46,7 @@ The faults, the template first:
     save_snapshot        BGSAVE by hand
     fail_snapshots       snapshots that cannot be written
     kill_web_server      a process of the application dies
+    skew_clock           the clock of a node is wrong
 
 Who carries them out:
 
@@ -71,6 +73,7 @@ from harness.faults.isolate import Isolate
 from harness.faults.kill import Kill
 from harness.faults.kill_web_server import KillWebServer
 from harness.faults.lose import Lose
+from harness.faults.lose_power import LosePower
 from harness.faults.monitor import Monitor
 from harness.faults.noop import Nothing
 from harness.faults.occupy import Occupy
@@ -84,6 +87,7 @@ from harness.faults.restart import Restart
 from harness.faults.resume import Resume
 from harness.faults.save_snapshot import SaveSnapshot
 from harness.faults.silence_dns import SilenceDns
+from harness.faults.skew_clock import SkewClock
 from harness.faults.slow import Slow
 from harness.faults.slow_readers import SlowReaders
 from harness.faults.stop import Stop
@@ -95,6 +99,7 @@ FAULTS: Mapping[str, Fault] = {
     "pause": Pause(),
     "resume": Resume(),
     "restart": Restart(),
+    "lose power": LosePower(),
     "crash": Crash(),
     "recreate": Recreate(),
     "silence dns": SilenceDns(),
@@ -119,6 +124,7 @@ FAULTS: Mapping[str, Fault] = {
     "flush": Flush(),
     "save snapshot": SaveSnapshot(),
     "fail snapshots": FailSnapshots(),
+    "skew clock": SkewClock(),
     "kill web server": KillWebServer(),
     "nothing": Nothing(),
 }

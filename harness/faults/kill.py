@@ -37,7 +37,7 @@ class Kill:
             at_us, error_us = departure.when(nodes)
         return Effect(
             targets=nodes,
-            proof=f"process gone: {', '.join(known)}; {_seen_gone(nodes, scene)}",
+            proof=f"process gone: {', '.join(known)}; {seen_gone(nodes, scene)}",
             at_us=at_us,
             error_us=error_us,
         )
@@ -48,7 +48,7 @@ class Kill:
         return start_again(effect.targets, scene)
 
 
-def _seen_gone(nodes: tuple[str, ...], scene: FaultScene) -> str:
+def seen_gone(nodes: tuple[str, ...], scene: FaultScene) -> str:
     """Exit codes of nodes that must be down now.
 
     Raises:

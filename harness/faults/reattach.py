@@ -31,6 +31,7 @@ class Reattach:
                 type=OptionType.WORD,
                 help="whom it follows: the primary, a replica, or nobody, which makes it a primary",
                 words=(_NOBODY, "primary", "replica"),
+                example="replica",
             ),
         ),
         least_for_s=None,

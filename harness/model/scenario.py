@@ -53,7 +53,8 @@ class Option:
     traits: Mapping[str, tuple[Trait, ...]] = field(default_factory=dict)
     """Word -> traits that a fault has besides those of its declaration where it is chosen."""
     example: str = ""
-    """What whoever tries the fault may take, where free text has no words to choose from."""
+    """What whoever tries the fault out takes: free text has no words to choose from, and of several words one
+    may have no effect alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

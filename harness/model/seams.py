@@ -467,6 +467,29 @@ class Changeable(Protocol):
         ...
 
 
+@runtime_checkable
+class Powered(Protocol):
+    """The optional power of a topology whose nodes' files are this machine's own: it is known what of them is
+    on the disk."""
+
+    def data_files(self, node: str) -> Sequence[Path]:
+        """What it reads when it starts: its append-only files, and its snapshot."""
+        ...
+
+    def first_unsynced(self, file: Path) -> int | None:
+        """Where the first page begins that is not on the disk; None: all of it is."""
+        ...
+
+
+@runtime_checkable
+class OwnClocks(Protocol):
+    """The optional power of a topology whose nodes were started with clocks of their own."""
+
+    def set_clock(self, node: str, ahead_s: float) -> None:
+        """By how much its time of day is later than this machine's; its next process has the same."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """The newest of what observers know about one data node; for faults and conditions."""
@@ -622,6 +645,10 @@ class Machine:
     """Nodes are containers as a user's own project makes them (`OwnContainers`)."""
     programs: bool = False
     """Nodes are programs of this machine, so that one can come back as another engine."""
+    why_no_own_clocks: str = ""
+    """Why no node can have a clock of its own here; empty: nodes can, of some engines."""
+    why_no_power_loss: str = ""
+    """Why nobody can say here what of a node's files is on the disk; empty: it can be said."""
     cpus: int = 1
 
     def on_loopback(self, why: str) -> Machine:

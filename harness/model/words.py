@@ -178,6 +178,10 @@ class Trait(StrEnum):
     """The promotion itself is its proved effect: it is under way from the request, not from the effect."""
     NEEDS_REPLICA = "needs a replica"
     """There is nothing for it to do in a topology without any."""
+    OWN_CLOCK = "needs a clock of its own"
+    """Its targets must have been started with a clock that is theirs alone."""
+    FORGETS_UNSYNCED = "forgets what is not on the disk"
+    """What its target wrote and the disk did not have yet is gone."""
     EMPTIES_DATABASE = "empties a database"
     """What the target held is gone at its effect, however old."""
 
@@ -222,6 +226,7 @@ class Cause(StrEnum):
     AT_PROMOTION = "at promotion"
     RESTARTED_EMPTY = "primary restarted empty"
     OLDER_SNAPSHOT = "primary came back with an older snapshot"
+    NOT_ON_DISK = "primary came back without what was not on the disk"
     EVICTED = "evicted"
     FLUSHED = "flushed"
     EXPIRED = "expired"

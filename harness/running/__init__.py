@@ -18,4 +18,5 @@ one_run        the road of one run: a plan -> its judgement
 one_process    a process for that
 suite          plans side by side, each in such a process
 resuming       a suite that did not come to its end, gone on with
+replaying      a saved run, run once more
 """

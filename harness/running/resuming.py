@@ -57,7 +57,7 @@ class Begun:
             result = msgspec.msgpack.decode(read_file(folder / "result.msgpack"), type=ScenarioResult)
         except (OSError, ValueError, RecursionError):
             return None
-        if kept != _as_kept(plan):
+        if kept != as_kept(plan):
             raise UsageError(
                 f"{folder}: expected the plan of this command, found another: the scenario, its deployment "
                 "or the kit has changed since; begin anew, without --resume"
@@ -66,7 +66,8 @@ class Begun:
         return replace(result, run_dir=name) if decided else None
 
 
-def _as_kept(plan: Plan) -> Mapping[str, Any]:
+def as_kept(plan: Plan) -> Mapping[str, Any]:
+    """As it is written down in the folder of its run."""
     kept: Mapping[str, Any] = msgspec.json.decode(msgspec.json.encode(plan))
     return kept
 

@@ -88,6 +88,8 @@ def _held(fault: str, document: Document, declared: Declaration) -> Example:
     faults: list[dict[str, Any]] = [dict(one) for one in document["faults"]]
     if "for" in faults[-1] or declared.least_for_s is not None:
         faults[-1]["for"] = f"{HELD_S}s"
+    shown = {one.name: one.example for one in declared.options if one.example and one.name in faults[-1]}
+    faults[-1] |= shown
     if len(faults) == 1:
         faults[0]["after"] = "1s"
     topology = {**document["deployment"]["topology"], "redis": dict(_SETTINGS)}

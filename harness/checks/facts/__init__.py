@@ -3,6 +3,7 @@
 step_effects       what one step may have done to a session, and what one look showed
 shards             which shard each node belonged to, at every moment
 promotions         which node became primary of which shard, and when
+struck             whom a fault struck
 restarts           which nodes came back as another process, with how much of their data
 offsets            where in the stream of replication a write lies
 ownership          which node was primary then, and what happened to its data

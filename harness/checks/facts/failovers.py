@@ -15,10 +15,10 @@ from itertools import pairwise
 
 from harness.checks.columns.arrays import NONE, Words, integers
 from harness.checks.columns.traffic import answering_connections
-from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.no_successor import aborted, last_word
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
+from harness.checks.facts.struck import targets_of
 from harness.costly import np
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample

@@ -77,13 +77,6 @@ def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
     )
 
 
-def targets_of(event: Event, history: History) -> list[str]:
-    """The nodes that an effect names; the record's `node` is the first of them."""
-    named = event.detail.partition(":")[0].split(", ")
-    known = {node.name for node in history.plan.nodes}
-    return [name for name in named if name in known] or [one for one in (event.node,) if one in known]
-
-
 def _spans(history: History, ends_us: int) -> dict[Phase, tuple[int, int]]:
     changes = sorted(history.phases, key=lambda change: change.t_us)
     starts = [change.t_us for change in changes]

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.checks.facts.struck import targets_of
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.persistence import LOG, SNAPSHOT, keys_back, persistence
 from harness.model.records import NodeSample
-from harness.model.words import Cause
+from harness.model.words import Cause, Trait
 
 EMPTIED = 0.5
 """A process that comes back with fewer than this share of its keys came back empty, where only the first
@@ -50,7 +51,7 @@ def find_restarts(history: History, samples: Mapping[str, Sequence[NodeSample]])
     """Of data nodes, in their order."""
     answered = {(one.node, one.run_id): one.opened_us for one in reversed(history.connections) if one.run_id}
     found = [
-        _restart(history.plan.node(node), before, lives, answered)
+        _restart(history.plan.node(node), before, lives, answered, _powerless_us(node, history))
         for node, mine in samples.items()
         for before, lives in _changes(mine)
     ]
@@ -72,7 +73,11 @@ def _changes(samples: Sequence[NodeSample]) -> Iterator[tuple[NodeSample, list[N
 
 
 def _restart(
-    node: NodePlan, before: NodeSample, lives: Sequence[NodeSample], answered: Mapping[tuple[str, str], int]
+    node: NodePlan,
+    before: NodeSample,
+    lives: Sequence[NodeSample],
+    answered: Mapping[tuple[str, str], int],
+    powerless_us: Sequence[int],
 ) -> Restart:
     first = lives[0]
     first_us = answered.get((node.name, first.run_id), first.done_us)
@@ -87,8 +92,19 @@ def _restart(
         by_us=first_us if before.done_us < first_us < first.done_us else first.done_us,
         had=before.keys,
         has=has,
-        cause=_cause(kept, read, has, before.keys),
+        cause=_cause(kept, read, has, before.keys)
+        or (
+            Cause.NOT_ON_DISK
+            if any(before.sent_us <= at_us <= first.done_us for at_us in powerless_us)
+            else None
+        ),
     )
+
+
+def _powerless_us(node: str, history: History) -> list[int]:
+    """When a fault took away what the disk did not have."""
+    numbers = history.plan.scenario.faults_with(Trait.FORGETS_UNSYNCED)
+    return [one.t_us for one in history.effects if one.fault in numbers and node in targets_of(one, history)]
 
 
 def _cause(kept: str, read: int | None, has: int, had: int) -> Cause | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.of_run import Facts
+from harness.checks.facts.struck import targets_of
 from harness.model.records import NodeSample
 from harness.model.words import Trait
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
+from harness.checks.facts.struck import targets_of
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Counted
 from harness.checks.promises.loss_rules import (

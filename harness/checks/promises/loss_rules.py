@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.checks.facts.landmarks import targets_of
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.promotions import NOTICED, PUBLISHED, Owner
+from harness.checks.facts.struck import targets_of
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
@@ -38,6 +38,9 @@ CLUSTER_USUALLY = 1.25
 """Times node-timeout."""
 HANDED_OVER_USUALLY_S = 0.03
 """CLUSTER FAILOVER FORCE and TAKEOVER: the new primary tells the old one at once."""
+SYNCED_S = 3.0
+"""`appendfsync everysec`: one sync begins each second; writes wait for one that takes longer than 2 s."""
+SYNCED_USUALLY_S = 1.0
 MIN_REPLICAS_S = 2.0
 """Beyond min-replicas-max-lag: a replica's last report may be 1 s old, and lags are counted once a second."""
 MIN_REPLICAS_SLACK_S = 0.7
@@ -228,6 +231,21 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
 
 def _killed(hit: Hit) -> Allowed:
     return _gone(hit, orderly=False)
+
+
+def _without_power(hit: Hit) -> Allowed:
+    """What stands for the append-only file under `kill` is the disk here."""
+    allowed, sync = _killed(hit), hit.setting("appendfsync", "everysec")
+    if not hit.owned or allowed.bound_s != 0.0 or allowed.until_us is not None or sync == "always":
+        return allowed
+    if sync == "no":
+        return Allowed("appendfsync no: the kernel decides when something comes to the disk", bound_s=None)
+    return Allowed(
+        f"appendfsync everysec: {hit.node.name}'s append-only file was synced at most {SYNCED_S:g} s ago",
+        bound_s=SYNCED_S,
+        typical_s=SYNCED_USUALLY_S,
+        until_us=hit.event.t_us,
+    )
 
 
 def _stopped(hit: Hit) -> Allowed:
@@ -477,6 +495,10 @@ def _cut(hit: Hit) -> Allowed:
     return Allowed(f"{hit.node.name} keeps what it has until another fault takes it away")
 
 
+def _at_another_time(hit: Hit) -> Allowed:
+    return Allowed(f"keys end by the clock of {hit.node.name} wherever it leads", bound_s=None)
+
+
 def _resumed(hit: Hit) -> Allowed:
     return Allowed(f"counted with the pause of {hit.node.name}, which it ends")
 
@@ -489,6 +511,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "kill": _killed,
     "stop": _stopped,
     "restart": _restarted,
+    "lose power": _without_power,
     "crash": _restarted,
     "recreate": _recreated,
     "silence dns": _unheard,
@@ -515,6 +538,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "flush": _flushed,
     "save snapshot": _nothing,
     "fail snapshots": _refusing,
+    "skew clock": _at_another_time,
     "kill web server": _nothing,
     "nothing": _nothing,
 }

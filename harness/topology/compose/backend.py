@@ -46,7 +46,12 @@ def unavailable() -> str | None:
 
 def machine(*, beside_command: bool = False) -> Machine:
     """What can be done here with a project's containers."""
-    return replace(docker.machine(beside_command=beside_command), backend=KIND, own_containers=True)
+    return replace(
+        docker.machine(beside_command=beside_command),
+        backend=KIND,
+        own_containers=True,
+        why_no_power_loss="the kit does not know where a Compose project keeps its data",
+    )
 
 
 def fits(plan: Plan) -> str | None:

@@ -5,6 +5,7 @@ daemon       how the engine is reached, and what is ours in there
 image        what the containers run
 addresses    where a run's containers live
 links        how their links are cut
+volumes      where their files lie, and what of them is on the disk
 held_record  what outlives the harness
 topology     the running thing
 backend      its face

@@ -24,7 +24,7 @@ from harness.topology.base import processes
 from harness.topology.base.certificates import secrets_of
 from harness.topology.base.cuts import Cuts
 from harness.topology.base.keeper import Keeper
-from harness.topology.docker import daemon, held_record, image
+from harness.topology.docker import daemon, held_record, image, volumes
 from harness.topology.docker.daemon import Leftover
 from harness.topology.docker.image import ImageChoice, choose_image
 from harness.topology.docker.links import why_no_cuts, why_no_slow_links
@@ -50,6 +50,8 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - conta
         network_faults=not why_not,
         why_no_network_faults=why_not,
         why_no_slow_links=why_not or why_no_slow_links(),
+        why_no_own_clocks="containers share the clock of this machine",
+        why_no_power_loss=volumes.why_no_power_loss(),
         cpus=os.cpu_count() or 1,
     )
 

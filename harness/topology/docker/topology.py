@@ -30,14 +30,14 @@ from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-from harness.topology.base import certificates
+from harness.topology.base import certificates, unsynced
 from harness.topology.base.configuration import redact, render
 from harness.topology.base.control import Controls
 from harness.topology.base.cuts import listens
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
 from harness.topology.base.readiness import answers, assemble
-from harness.topology.docker import compose, daemon, held_record
+from harness.topology.docker import compose, daemon, held_record, volumes
 from harness.topology.docker.addresses import (
     free_subnet,
     give_own_address,
@@ -358,6 +358,12 @@ class DockerTopology:
         directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
         more = "".join(f"{line}\n" for line in lines).encode()
         daemon.put_file(container, directory, name, before + b"\n" + more)
+
+    def data_files(self, node: str) -> Sequence[Path]:
+        return volumes.data_files(self._inspected(node), compose.DATA_DIRECTORY)
+
+    def first_unsynced(self, file: Path) -> int | None:
+        return unsynced.first_unsynced(file)
 
     def obstruct(self, node: str) -> None:
         self._carried_out(

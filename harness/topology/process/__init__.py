@@ -2,6 +2,7 @@
 
 server_programs  which program runs them
 proxy_program    the HAProxy of this machine
+own_clock        a clock of a node's own, by libfaketime
 log_tail         the end of a process's log
 run_record       what a killed harness left
 server           one server process

@@ -20,12 +20,19 @@ from harness.model.engine import engine_name
 from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
-from harness.model.words import BackendKind, NodeRole
+from harness.model.words import BackendKind, NodeRole, Trait
 from harness.presets import completed
-from harness.topology.base import slow_links
+from harness.topology.base import slow_links, unsynced
 from harness.topology.base.certificates import naming, secrets_of
 from harness.topology.base.namespaces import Namespace
-from harness.topology.process import joined, network, proxy_program, server_programs, user_namespace
+from harness.topology.process import (
+    joined,
+    network,
+    own_clock,
+    proxy_program,
+    server_programs,
+    user_namespace,
+)
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.network import JOINED, Network
 from harness.topology.process.run_record import RESERVATION, Held, RunRecord, clean, held, leftovers
@@ -73,6 +80,8 @@ def machine(*, beside_command: bool = False) -> Machine:
         network_faults=not reason,
         why_no_network_faults=reason,
         why_no_slow_links=reason or slow_links.why_not(),
+        why_no_own_clocks=own_clock.missing(),
+        why_no_power_loss=unsynced.why_not(Path.cwd()),
         programs=True,
         cpus=cpus,
     )
@@ -87,7 +96,7 @@ _REACHED_ON_LOOPBACK = (
 def fits(plan: Plan) -> str | None:
     if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
         return f"the process backend has no program for {', '.join(strange)}"
-    if reason := _why_no_tls(plan):
+    if reason := _why_no_tls(plan) or _why_no_own_clocks(plan):
         return reason
     if not plan.inventory.proxies:
         return None
@@ -112,6 +121,16 @@ def _why_no_tls(plan: Plan) -> str | None:
                 "it: apt-get install redis-server, or BACKEND=docker"
             )
     return None
+
+
+def _why_no_own_clocks(plan: Plan) -> str | None:
+    if not plan.scenario.faults_with(Trait.OWN_CLOCK):
+        return None
+    try:
+        engine = server_programs.find(wanted=plan.scenario.deployment.engine)
+    except EnvironmentFailure:
+        return None  # whoever is to run it is told by `supply`
+    return own_clock.why_not(engine.path) or None
 
 
 def supply(engines: Sequence[str | None], *, get: bool = True) -> Supply:  # noqa: ARG001 - nothing is fetched

@@ -13,8 +13,9 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
@@ -23,6 +24,7 @@ from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import ProcessIdentity, alive, forget_child, identity, stopped
 from harness.topology.process.log_tail import last_lines
 
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 _SIGNAL_WITHIN_S = 5.0
 
 _ASK_AGAIN_AFTER_S = 1.0
@@ -44,8 +46,10 @@ class Server:
         log: Path,
         namespace: Namespace | None,
         process: ProcessIdentity | None = None,
+        environment: Mapping[str, str] = NOTHING_MORE,
     ) -> None:
-        """`process`: one that runs already, started by another harness."""
+        """`process`: one that runs already, started by another harness. `environment`: what it gets besides
+        the harness' own."""
         self._node = node
         self._command = list(command)
         self._directory = directory
@@ -53,6 +57,7 @@ class Server:
         self._namespace = namespace
         self._child: subprocess.Popen[bytes] | None = None
         self._process = process
+        self._environment = environment
 
     def spawn(self) -> ProcessIdentity:
         """Start the program; it may still fail on its own."""
@@ -138,6 +143,7 @@ class Server:
             return subprocess.Popen(
                 self._command,
                 cwd=self._directory,
+                env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -25,20 +25,20 @@ from harness.model.inventory import KEPT_SNAPSHOT_FILE, SNAPSHOT_FILE, NodePlan
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.seams import Address, NodeState, Secrets, Source
-from harness.model.words import BackendKind, NodeRole
+from harness.model.words import BackendKind, NodeRole, Trait
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-from harness.topology.base import certificates, configuration, readiness
+from harness.topology.base import certificates, configuration, readiness, unsynced
 from harness.topology.base.control import command
 from harness.topology.base.cuts import Recorded
 from harness.topology.base.keeper import Keeper
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import end, outer_user
-from harness.topology.process import proxy_program, server_programs
+from harness.topology.process import own_clock, proxy_program, server_programs
 from harness.topology.process.loopback import Loopback
 from harness.topology.process.network import Network
 from harness.topology.process.run_record import Held, RunRecord
-from harness.topology.process.server import Server
+from harness.topology.process.server import NOTHING_MORE, Server
 from harness.topology.process.web_process import WebProcess
 
 ANSWERS_WITHIN_S = 15.0
@@ -164,6 +164,18 @@ class ProcessTopology:
             program = server_programs.find(wanted=engine).path
             self._servers[node].become(_command(self.plan.node(node), program, file))
 
+    def set_clock(self, node: str, ahead_s: float) -> None:
+        own_clock.set_ahead(self._clock(node), ahead_s)
+
+    def data_files(self, node: str) -> Sequence[Path]:
+        found = (
+            file for suffix in ("aof", "rdb") for file in (self._folder(node) / "data").rglob(f"*.{suffix}")
+        )
+        return sorted(file for file in found if file.is_file())
+
+    def first_unsynced(self, file: Path) -> int | None:
+        return unsynced.first_unsynced(file)
+
     def obstruct(self, node: str) -> None:
         place = self._folder(node) / "data" / SNAPSHOT_FILE
         if place.is_file():
@@ -227,6 +239,8 @@ class ProcessTopology:
                 for folder in (data.parent.parent, data.parent, data):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._certify(data, node.role)
+                if self._own_clocks:
+                    self.set_clock(node.name, 0.0)
                 file = self._configuration_file(node)
                 file.touch(mode=0o600)
                 file.write_text(text, encoding="utf-8")
@@ -300,6 +314,7 @@ class ProcessTopology:
             log=self._folder(node.name) / "log.txt",
             namespace=self._wiring.inside(node.name),
             process=self._run_record.owned.nodes.get(node.name),
+            environment=own_clock.environment(self._clock(node.name)) if self._own_clocks else NOTHING_MORE,
         )
 
     def _web_process(self, name: str, at: Address) -> WebProcess:
@@ -310,6 +325,13 @@ class ProcessTopology:
             log=self.directory / "web" / f"{name}.log",
             note=self._run_record.note,
         )
+
+    @property
+    def _own_clocks(self) -> bool:
+        return bool(self.plan.scenario.faults_with(Trait.OWN_CLOCK))
+
+    def _clock(self, node: str) -> Path:
+        return self._folder(node) / "clock"
 
     def _folder(self, node: str) -> Path:
         return self.directory / "nodes" / node

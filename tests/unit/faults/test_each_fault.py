@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.clock import RunClock, wait_until
 from harness.errors import EnvironmentFailure, Interrupted, NoEffect
-from harness.faults import FAULTS, planned_failover
+from harness.faults import FAULTS, lose_power, planned_failover, skew_clock
 from harness.faults.director import WITHOUT_EFFECT
 from harness.faults.kill import exits
 from harness.faults.slow import quality
@@ -31,6 +32,11 @@ from tests.unit.faults import test_command_faults
 
 MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
 NO_NETWORK = Machine(backend=BackendKind.PROCESS, network_faults=False, why_no_network_faults="not root")
+
+
+def skewed_plan() -> Plan:
+    """Its nodes are started with clocks of their own."""
+    return make_plan(TopologyKind.SENTINEL, step("skew clock"))
 
 
 class Worlds:
@@ -1085,6 +1091,72 @@ def test_a_service_that_is_no_redis_is_known_by_its_container(worlds: Worlds) ->
     assert inject(world, "restart", "killed").proof.startswith("app-1 runs as process")
 
 
+def test_skew_clock_is_proved_by_the_time_that_the_node_says(worlds: Worlds) -> None:
+    """Ahead or behind, and right again after the healing."""
+    world = worlds(skewed_plan())
+    options = {"by": 60.0, "to": "behind"}
+    effect = inject(world, "skew clock", "all replicas", options=options)
+    assert effect.proof == "the clock of redis-2 is -60.0 s off, the clock of redis-3 is -60.0 s off"
+    healed = FAULTS["skew clock"].heal(step("skew clock", options=options), effect, world.scene)
+    assert healed == "right again: redis-2, redis-3"
+    assert world.topology.nodes["redis-2"].ahead_s == 0.0
+
+
+def test_skew_clock_that_nobody_sees_has_no_effect(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node goes by this machine's clock all the same."""
+    monkeypatch.setattr(skew_clock, "_WITHIN_S", 0.1)
+    world = worlds(skewed_plan())
+    world.topology.broken.add("set clock")
+    with pytest.raises(NoEffect, match=r"the clock of redis-1 is [+-]0.0 s off, not \+60 s"):
+        inject(world, "skew clock", options={"by": 60.0})
+
+
+def test_lose_power_cuts_files_where_the_disk_ends(
+    worlds: Worlds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first page that waits, but never before what was seen on the disk; then the node may come back."""
+    monkeypatch.setattr(lose_power, "_WATCHED_S", 0.05)
+    world = worlds(make_plan())
+    log, snapshot = tmp_path / "1.incr.aof", tmp_path / "dump.rdb"
+    log.write_bytes(b"x" * 5000)
+    snapshot.write_bytes(b"y" * 9000)
+    world.topology.files["redis-1"] = [log, snapshot]
+    world.topology.unsynced[snapshot] = 8192
+    looks = []
+
+    def waits(file: Path) -> int | None:
+        """All is there until it has been seen; then somebody writes on."""
+        looks.append(file)
+        if file == log and looks.count(log) == 2:
+            log.write_bytes(b"x" * 6000)
+            world.topology.unsynced[log] = 4096
+        return world.topology.unsynced.get(file)
+
+    world.topology.first_unsynced = waits  # type: ignore[method-assign]
+    effect = inject(world, "lose power", for_s=1.0)
+    assert "1.incr.aof of redis-1 lost its last 1000 of 6000 bytes" in effect.proof
+    assert "dump.rdb of redis-1 lost its last 808 of 9000 bytes" in effect.proof
+    assert (log.stat().st_size, snapshot.stat().st_size) == (5000, 8192)
+    assert "answers again: redis-1" in str(
+        FAULTS["lose power"].heal(step("lose power", for_s=1.0), effect, world.scene)
+    )
+
+
+def test_lose_power_takes_nothing_that_was_confirmed_after_its_sync(
+    worlds: Worlds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `appendfsync always` nobody was told of what waits."""
+    monkeypatch.setattr(lose_power, "_WATCHED_S", 0.01)
+    plan = make_plan()
+    always = tuple(replace(node, directives={"appendfsync": "always"}) for node in plan.nodes)
+    world = worlds(replace(plan, nodes=always))
+    log = tmp_path / "1.incr.aof"
+    log.write_bytes(b"x" * 5000)
+    world.topology.files["redis-1"], world.topology.unsynced[log] = [log], 4096
+    assert inject(world, "lose power").proof.endswith("all was on the disk")
+    assert log.stat().st_size == 5000
+
+
 # --- fits
 
 
@@ -1096,6 +1168,11 @@ def test_a_service_that_is_no_redis_is_known_by_its_container(worlds: Worlds) ->
         ("cut replication", "primary", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
         ("cut", "replica", make_plan(TopologyKind.SINGLE), MACHINE, "no replicas"),
         ("slow", "primary", make_plan(), MACHINE, "found none"),
+        ("skew clock", "primary", make_plan(), MACHINE, "with the clock of this machine"),
+        ("skew clock", "cache", skewed_plan(), MACHINE, "expected at least 1 s"),
+        ("skew clock", "primary", make_plan(), replace(MACHINE, why_no_own_clocks="not here"), "not here"),
+        ("lose power", "cache", make_plan(), MACHINE, "no cache"),
+        ("lose power", "primary", make_plan(), replace(MACHINE, why_no_power_loss="tmpfs"), "tmpfs"),
         ("lose", "host a", make_plan(), MACHINE, "add `hosts` or `zones`"),
         ("lose", "host c", on_hosts(make_plan()), MACHINE, "no host c, only a, b"),
         ("kill", "sentinel", make_plan(TopologyKind.CLUSTER), MACHINE, "no sentinels"),
@@ -1157,6 +1234,7 @@ def test_fits_names_what_is_missing(
         ("flush", "sessions", make_plan()),
         ("kill web server", "web-1", make_plan()),
         ("nothing", "primary", make_plan(TopologyKind.SINGLE)),
+        ("lose power", "primary", make_plan(TopologyKind.SINGLE)),
     ],
 )
 def test_fits_says_nothing_where_it_can_be_done(kind: str, target: str, plan: Plan) -> None:
