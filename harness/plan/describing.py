@@ -148,10 +148,9 @@ def _node(node: NodePlan) -> str:
         words.append(f"for {node.purpose}")
         if node.cluster:
             words.append(f"shard {node.shard}")
-    if node.engine:
-        words.append(f"runs {node.engine}")
+    runs = f", runs {node.engine}" if node.engine else ""
     settings = [str(directive) for directive in used(node.directives)]
-    return " ".join(words) + (f"  ({', '.join(settings)})" if settings else "")
+    return " ".join(words) + runs + (f"  ({', '.join(settings)})" if settings else "")
 
 
 def _client(scenario: Scenario) -> str:

@@ -267,6 +267,15 @@ def test_warning_names_the_primary_on_a_host(tmp_path: Path, target: str, node: 
     assert f"fault 1 restarts {node} without persistence" in told
 
 
+def test_description_says_which_node_runs_another_engine(tmp_path: Path) -> None:
+    """Beside its role; the others run that of the deployment."""
+    text = GOOD.replace("kind: sentinel", "kind: sentinel, nodes: {redis-3: {engine: valkey-9.1}}")
+    told = describe(plan_of(read(tmp_path, text)), VOCABULARY)
+    assert [line for line in told.splitlines() if "valkey" in line] == [
+        "    redis-3      replica of redis-1 for sessions, runs valkey-9.1"
+    ]
+
+
 def test_description_says_what_to_do_where_nothing_can_pass(tmp_path: Path) -> None:
     """Only where what is left out can decide the outcome."""
     advice = "remove its line"
