@@ -34,6 +34,7 @@ from harness.running.reports import short_names
 from harness.running.suite import folder_names
 from harness.running.vocabulary import shipped
 from harness.scenario import METRICS
+from harness.scenario.faults import target_pattern
 from harness.sessions import BEHAVIOURS
 from tests.builders_docs import (
     BEHAVIOURS_TEXT,
@@ -321,6 +322,23 @@ def test_no_fault_is_documented_that_does_not_exist() -> None:
     """The table of faults is the list of faults."""
     rows = table_rows(section_of(FAULTS_TEXT, "Where each works"))[1:]
     assert [ticked(cells[0])[0] for cells in rows] == list(FAULTS)
+
+
+def test_what_production_does_is_said_in_faults_that_exist() -> None:
+    """Each line can be written in a scenario, and no fault but those of the application is left out."""
+    text = (ROOT / "docs/what-production-does.md").read_text(encoding="utf-8")
+    named = set()
+    for code in re.findall(r"`([a-z ]+: [^`]+)`", text.partition("## What the kit does not do")[0]):
+        item = yaml.safe_load(f"{{{code}}}")
+        (kind, *options) = item
+        if kind not in FAULTS:
+            assert kind in {option.name for fault in FAULTS.values() for option in fault.declaration.options}
+            continue
+        named.add(kind)
+        known = {option.name for option in FAULTS[kind].declaration.options} | {"for", "repeat", "every"}
+        assert set(options) <= known, code
+        assert any(re.fullmatch(target_pattern(one), item[kind]) for one in FAULTS[kind].declaration.targets)
+    assert FAULTS.keys() - named == {"resume", "kill web server", "nothing"}
 
 
 def test_every_target_is_explained() -> None:
