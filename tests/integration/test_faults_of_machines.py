@@ -1,0 +1,72 @@
+"""Faults of the machine below a node, on real nodes: what was not on the disk is gone; its clock is wrong."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.model.engine import engine_name
+from harness.model.words import TopologyKind, Trait
+from harness.topology.base import unsynced
+from harness.topology.process import backend as process
+from harness.topology.process import own_clock, server_programs
+from tests.builders_faults import ask, heal, inject, plan_of, scene_on
+from tests.fakes import step
+
+pytestmark = pytest.mark.process
+
+
+def test_what_was_not_on_the_disk_is_gone(tmp_path: Path) -> None:
+    """A write that was synced is there after the loss of power, a later one is not; all survive a kill."""
+    if reason := unsynced.why_not(tmp_path):
+        pytest.skip(reason)
+    plan = plan_of(TopologyKind.SINGLE)
+    node = replace(plan.nodes[0], directives={"appendonly": "yes", "appendfsync": "no"})
+    with process.up(replace(plan, nodes=(node,)), run="test", directory=tmp_path, loopback=True) as topology:
+        scene = scene_on(topology)
+        ask(topology, "redis-1", "SET", "early", "x" * 5000)
+        for file in topology.data_files("redis-1"):
+            _sync(file)
+        ask(topology, "redis-1", "SET", "late", "y" * 5000)
+        inject(scene, "restart")
+        assert ask(topology, "redis-1", "EXISTS", "early", "late") == 2, "the kernel has what a process wrote"
+        for file in topology.data_files("redis-1"):
+            _sync(file)
+        ask(topology, "redis-1", "SET", "later", "y" * 5000)
+        effect = inject(scene, "lose power", for_s=1.0)
+        assert "lost its last" in effect.proof
+        heal(scene, effect, "lose power", for_s=1.0)
+        assert ask(topology, "redis-1", "EXISTS", "early", "late") == 2
+        assert ask(topology, "redis-1", "EXISTS", "later") == 0
+
+
+def _sync(file: Path) -> None:
+    """The disk has all of it, as the kernel says."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+    assert unsynced.first_unsynced(file) is None
+
+
+def test_clock_of_one_node_is_wrong(tmp_path: Path) -> None:
+    """A key that lasts a minute has ended there an hour later, and nowhere else; healed, it is there again."""
+    programs = [one for one in server_programs.installed() if not own_clock.why_not(one.path)]
+    if not programs:
+        pytest.skip(own_clock.missing() or "no server program here starts with libfaketime")
+    plan = plan_of(TopologyKind.SENTINEL, replace(step("skew clock"), traits=(Trait.OWN_CLOCK,)))
+    scenario = replace(
+        plan.scenario, deployment=replace(plan.scenario.deployment, engine=engine_name(programs[0].version))
+    )
+    with process.up(
+        replace(plan, scenario=scenario), run="test", directory=tmp_path, loopback=True
+    ) as topology:
+        scene = scene_on(topology)
+        effect = inject(scene, "skew clock", "replica", options={"by": 3600.0})
+        (skewed,) = effect.targets
+        assert int(ask(topology, skewed, "TIME")[0]) - time.time() > 3500
+        assert abs(int(ask(topology, "redis-1", "TIME")[0]) - time.time()) < 60
+        heal(scene, effect, "skew clock", "replica", options={"by": 3600.0})
+        assert abs(int(ask(topology, skewed, "TIME")[0]) - time.time()) < 60
