@@ -71,7 +71,8 @@ def _key(cell: Cell) -> tuple[str, ...]:
     first = cell.first
     own = first.deployment if first.deployment_file else ""
     engine = first.engine or first.engine_asked
-    return tuple(filter(None, (first.topology, own, engine, *map(setting_in_short, first.varied))))
+    topology = "" if first.topology in own.lower() else first.topology
+    return tuple(filter(None, (topology, own, engine, *map(setting_in_short, first.varied))))
 
 
 def _candidate(key: tuple[str, ...], cells: tuple[Cell, ...]) -> Candidate:

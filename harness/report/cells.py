@@ -117,9 +117,8 @@ def spread_text(spread: Spread | None) -> str:
     if spread is None:
         return "–"
     median = interval_text(spread.median, spread.unit)
-    if spread.range.exact:
-        return median
-    return f"{median} ({interval_text(spread.range, spread.unit)})"
+    whole = interval_text(spread.range, spread.unit)
+    return median if whole == median else f"{median} ({whole})"
 
 
 def interval_text(interval: Interval, unit: str) -> str:

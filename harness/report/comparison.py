@@ -21,6 +21,9 @@ from harness.visible import one_line
 MARKDOWN_LINES = 60
 """At most; what is left out is said. A comment that nobody scrolls through is read."""
 
+NAMED = 5
+"""Scenarios that only one of the two ran, by name; how many more there are is said."""
+
 HOW = (
     "Shares are compared by Fisher's exact test, times and counts by that of Mann and Whitney, both "
     f"two-sided; corrected by Holm's method for all {{count}} comparisons together, at {CONFIDENCE:.0%}."
@@ -70,7 +73,8 @@ def _afterword(compared: Compared) -> Iterator[str]:
     yield HOW.format(count=len(compared.comparisons))
     for title, names in (("only before", compared.only_before), ("only after", compared.only_after)):
         if names:
-            yield one_line(f"{title}: {', '.join(names)}")
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            yield one_line(f"{title}: {', '.join(names[:NAMED])}{more}")
     if any(one.sense is Sense.BROKEN and max(one.runs) < 6 for one in compared.comparisons):
         yield "With so few runs, repeat what is newly broken (--repeat) to learn how often it breaks."
 

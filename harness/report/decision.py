@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.many.candidates import Candidate, candidates_of
 from harness.model.cells import CONFIDENCE, Cell
 from harness.model.results import SuiteResult
-from harness.model.words import Shows, Verdict
+from harness.model.words import Verdict
 from harness.report.cells import cell_row, share_text, spread_text, verdict_of
 from harness.report.page import templates
 from harness.report.terminal import suite_line
@@ -106,8 +106,7 @@ def _figures(candidate: Candidate, numbers: dict[int, int]) -> list[Figure]:
 def _weakness(cell: Cell) -> str:
     """What went wrong and which setting changes it."""
     advice = f" Setting to change: {cell.first.advice}" if cell.first.advice else ""
-    word = "shown" if cell.first.shows is Shows.WEAKNESS else "broken"
-    return one_line(f"{cell.first.name} ({word}: {verdict_of(cell)}).{advice}")
+    return one_line(f"{cell.first.name} ({verdict_of(cell)}).{advice}")
 
 
 def in_short(candidates: Sequence[Candidate]) -> list[str]:

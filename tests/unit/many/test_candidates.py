@@ -140,10 +140,18 @@ def test_the_command_writes_the_page_beside_the_runs(
     assert main(["decide", str(folder)]) == 0
     said = capsys.readouterr().out
     assert (
-        "sentinel, sentinel, Redis 7.0.15: promises kept in 8 of 8 runs; longest outage 4.3 s (4.0 s to 4.7 s); "
+        "sentinel, Redis 7.0.15: promises kept in 8 of 8 runs; longest outage 4.3 s (4.0 s to 4.7 s); "
         "no surviving write " in said
     )
-    assert "  beaten by cluster, cluster, Redis 7.0.15: longest outage (primary killed)" in said
+    assert "  beaten by cluster, Redis 7.0.15: longest outage (primary killed)" in said
     assert (folder / "decide.html").read_text().startswith("<!doctype html>")
     write_suite(replace(suite(result(Verdict.SKIPPED)), directory=str(folder)))
     assert main(["decide", str(folder)]) == 2
+
+
+def test_a_deployment_that_names_its_topology_is_not_called_so_twice() -> None:
+    """`Sentinel, two replicas` needs no `sentinel` before it; `ours` does."""
+    for name, label in (("Sentinel, two replicas", "Sentinel, two replicas"), ("ours", "sentinel, ours")):
+        named = replace(result(), topology="sentinel", deployment=name, deployment_file="x.yaml")
+        (found,) = candidates_of(cells_of([named]))
+        assert found.label == f"{label}, {named.engine}"

@@ -17,7 +17,7 @@ from harness.many.compare import Compared, Comparison, Sense, compare
 from harness.many.difference import corrected, of_figures, of_rates
 from harness.many.summary import Summary, read_summary
 from harness.model.judgement import Interval
-from harness.report.comparison import MARKDOWN_LINES, markdown
+from harness.report.comparison import MARKDOWN_LINES, NAMED, markdown
 from tests.share import times
 
 
@@ -176,6 +176,13 @@ def test_cells_without_a_counterpart_are_listed() -> None:
     """They are not compared with something else."""
     found = compare(summary(cell(), cell(file="x", name="old")), summary(cell(), cell(file="y", name="new")))
     assert (found.only_before, found.only_after) == (("old",), ("new",))
+
+
+def test_of_many_cells_without_a_counterpart_some_are_named() -> None:
+    """A matrix beside a part of it is no wall of names."""
+    several = [cell(name=f"n{number}", file=f"{number}.yaml") for number in range(NAMED + 3)]
+    text = markdown(compare(summary(cell()), summary(cell(), *several)), ("a", "b"))
+    assert f"only after: n0, n1, n2, n3, n{NAMED - 1} and 3 more" in text
 
 
 def test_nothing_in_common_is_a_usage_error() -> None:
