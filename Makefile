@@ -25,7 +25,7 @@ help: ## Print this list
 	@echo
 	@echo "  Variables: BACKEND=auto|docker|process  ENGINE=<name>  SUITE=smoke|core|catalogue|all  SCENARIO=<glob>  SEED=<n>  JOBS=<n>"
 	@echo "             OUT=<folder>  DEPLOYMENT=<file>  SET='path=value ...'  RUN=<folder>  SESSION=<id>  SAMPLE=<n>"
-	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>"
+	@echo "             REPEAT=<n>  VARY='path=value,value ...'  BUG=<report>  GUEST=<part>"
 
 .PHONY: chaos-test
 chaos-test: setup ## Run the scenarios against real Redis topologies and report (the main job)
@@ -180,13 +180,10 @@ guests/%/node_modules/.done: guests/%/package-lock.json
 	cd guests/$* && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-EVERY_GUEST = $(subst $() ,$(COMMA),$(filter-out guests/scenarios/%,$(wildcard guests/*/*.yaml)))
-COMMA := ,
-
 .PHONY: guests
-guests: setup guest-environments ## Each guest in guests/ through each of its scenarios: what do users see? Half an hour
-	@$(KIT) run $(or $(SCENARIO),guests/scenarios) --vary deployment.guest=$(EVERY_GUEST) \
-		$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out)
+guests: setup guest-environments ## Each application in guests/ through each fault: what do its users see? Goes on after a stop. Forty minutes
+	@.venv/bin/python -m lab.guests --write $(call each,GUEST,--guest) $(call each,SCENARIO,--fault) \
+		$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(if $(strip $(value OUT)),--into $(call quoted,OUT)/guests)
 
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)

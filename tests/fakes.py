@@ -538,6 +538,13 @@ class FakeWebServers:
     def start_web_server(self, name: str) -> None:
         self.did.append(f"start {name}")
 
+    def pause_web_server(self, name: str) -> str:
+        self.did.append(f"pause {name}")
+        return f"{name} is frozen"
+
+    def resume_web_server(self, name: str) -> None:
+        self.did.append(f"resume {name}")
+
 
 @dataclass
 class FakeWorld:

@@ -1,5 +1,7 @@
 // Express with express-session and connect-redis, set up as their documentation says.
 // STORE chooses the client: node-redis (connect-redis 9) or ioredis (connect-redis 8, the last that takes it).
+// With TUNED a request to a Redis that does not answer fails after a second, nothing waits in a queue, and
+// /health says whether there is a connection.
 import express from "express"
 import session from "express-session"
 import { RedisStore } from "connect-redis"
@@ -8,6 +10,22 @@ import { Redis } from "ioredis"
 import { createClient, createSentinel } from "redis"
 
 const env = process.env
+const tuned = {
+  "node-redis": {
+    disableOfflineQueue: true,
+    pingInterval: 500,
+    socket: { connectTimeout: 1000, socketTimeout: 1500, reconnectStrategy: () => 200 },
+  },
+  ioredis: {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: 1000,
+    connectTimeout: 1000,
+    failoverDetector: true,
+  },
+}
+let ready = () => true
+const more = env.TUNED ? tuned[env.STORE] : {}
 const sentinels = (env.REDIS_SENTINELS ?? "")
   .split(",")
   .filter(Boolean)
@@ -20,9 +38,11 @@ function ioredisStore() {
         name: env.REDIS_SERVICE,
         password: env.REDIS_PASSWORD,
         sentinelPassword: env.REDIS_SENTINEL_PASSWORD,
+        ...more,
       })
-    : new Redis(env.REDIS_URL)
+    : new Redis(env.REDIS_URL, more)
   client.on("error", () => {})
+  ready = () => client.status === "ready"
   return new RedisStore8({ client })
 }
 
@@ -31,17 +51,18 @@ async function nodeRedisStore() {
     ? createSentinel({
         name: env.REDIS_SERVICE,
         sentinelRootNodes: sentinels,
-        nodeClientOptions: { password: env.REDIS_PASSWORD },
+        nodeClientOptions: { password: env.REDIS_PASSWORD, ...more },
         sentinelClientOptions: { password: env.REDIS_SENTINEL_PASSWORD },
       })
-    : createClient({ url: env.REDIS_URL })
+    : createClient({ url: env.REDIS_URL, ...more })
   client.on("error", () => {})
   client.connect().catch(() => {})
+  ready = () => client.isReady
   return new RedisStore({ client })
 }
 
 const app = express()
-app.get("/health", (_, answer) => answer.send("ok"))
+app.get("/health", (_, answer) => answer.sendStatus(ready() || !env.TUNED ? 200 : 503))
 app.use(express.urlencoded({ extended: false }))
 app.use(
   session({

@@ -1,16 +1,24 @@
-"""Flask with Flask-Session, set up as its documentation says: sessions on the server, in Redis."""
+"""Flask with Flask-Session, set up as its documentation says: sessions on the server, in Redis.
+
+`RETRY` makes the client patient: it tries again for about three seconds.
+"""
 
 import os
 
 from flask import Flask, jsonify, request, session
 from flask_session import Session
-from redis import Redis
+from redis import ConnectionError, Redis, TimeoutError
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 
 def store() -> Redis:
+    more = {"socket_timeout": 1}
+    if "RETRY" in os.environ:
+        more |= {"retry": Retry(ConstantBackoff(0.3), 10), "retry_on_error": [ConnectionError, TimeoutError]}
     if "REDIS_SENTINELS" not in os.environ:
-        return Redis.from_url(os.environ["REDIS_URL"], socket_timeout=1)
+        return Redis.from_url(os.environ["REDIS_URL"], **more)
     password = os.environ["REDIS_PASSWORD"]
     places = [one.rsplit(":", 1) for one in os.environ["REDIS_SENTINELS"].split(",")]
     sentinel = Sentinel(
@@ -18,7 +26,7 @@ def store() -> Redis:
         socket_timeout=0.5,
         sentinel_kwargs={"password": os.environ["REDIS_SENTINEL_PASSWORD"], "socket_timeout": 0.5},
     )
-    return sentinel.master_for(os.environ["REDIS_SERVICE"], password=password, socket_timeout=1)
+    return sentinel.master_for(os.environ["REDIS_SERVICE"], password=password, **more)
 
 
 app = Flask(__name__)

@@ -35,3 +35,9 @@ class _NoWebServers:
 
     def start_web_server(self, name: str) -> None:
         raise UsageError(f"{name!r}: {self._instead}; expected a node")
+
+    def pause_web_server(self, name: str) -> str:
+        raise UsageError(f"{name!r}: {self._instead}; expected a node")
+
+    def resume_web_server(self, name: str) -> None:
+        raise UsageError(f"{name!r}: {self._instead}; expected a node")

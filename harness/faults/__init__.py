@@ -79,6 +79,7 @@ from harness.faults.noop import Nothing
 from harness.faults.occupy import Occupy
 from harness.faults.pause import Pause
 from harness.faults.pause_clients import PauseClients
+from harness.faults.pause_web_server import PauseWebServer
 from harness.faults.planned_failover import PlannedFailover
 from harness.faults.reattach import Reattach
 from harness.faults.recreate import Recreate
@@ -126,5 +127,6 @@ FAULTS: Mapping[str, Fault] = {
     "fail snapshots": FailSnapshots(),
     "skew clock": SkewClock(),
     "kill web server": KillWebServer(),
+    "pause web server": PauseWebServer(),
     "nothing": Nothing(),
 }

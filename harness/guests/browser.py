@@ -91,10 +91,13 @@ async def _whole(request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -
     """An answer to its end."""
     async with request as reply:
         body = bytearray()
-        async for chunk in reply.content.iter_chunked(1 << 16):
-            body += chunk
-            if len(body) > BODY_MAX:
-                raise aiohttp.ClientPayloadError(f"it has more than {BODY_MAX} bytes")
+        try:
+            async for chunk in reply.content.iter_chunked(1 << 16):
+                body += chunk
+                if len(body) > BODY_MAX:
+                    raise aiohttp.ClientPayloadError(f"it has more than {BODY_MAX} bytes")
+        except TimeoutError as late:
+            raise TimeoutError(f"its answer began, and did not end in time; {len(body)} bytes came") from late
         answer = Answer(
             status=reply.status,
             body=body.decode("utf-8", errors="replace"),
@@ -129,6 +132,11 @@ class Browser:
     @property
     def has_session(self) -> bool:
         return bool(self._token) or self._of_session(self._cookies())
+
+    @property
+    def cookies(self) -> tuple[str, ...]:
+        """The names of those that it has."""
+        return tuple(self._cookies())
 
     async def do(
         self, address: Address, recipe: Recipe, words: Mapping[str, str], heard: Heard | None = None
@@ -185,8 +193,9 @@ class Browser:
         except aiohttp.ClientConnectorError as error:
             attempt.handed_over, attempt.result = False, REFUSED
             heard.trouble = f"no connection: {error.strerror or error}"
-        except TimeoutError:
-            attempt.result, heard.trouble = TIMEOUT, "no answer in time"
+        except TimeoutError as late:
+            began = str(late).startswith("its answer began")
+            attempt.result, heard.trouble = TIMEOUT, str(late) if began else "no answer in time"
         except (aiohttp.ClientError, ValueError) as error:
             attempt.result, heard.trouble = LOST, f"the answer broke off: {error}"
         except asyncio.CancelledError:

@@ -114,6 +114,14 @@ class GuestFleet:
         await server.start()
         self._keep(self._serve(server))
 
+    async def pause(self, name: str) -> str:
+        """The balancer does not notice: it sends its share of the requests there."""
+        await self._named(name).pause()
+        return f"{name} is frozen with its workers"
+
+    async def resume(self, name: str) -> None:
+        await self._named(name).resume()
+
     def unanswered(self) -> list[Connection]:
         """None: whatever is sent to Redis is sent by the application."""
         return []

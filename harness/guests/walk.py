@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.application import Session
 from harness.guests import words as texts
-from harness.guests.browser import Browser, Client
+from harness.guests.browser import TIMEOUT, Browser, Client
 from harness.guests.operation import Understood, understood
 from harness.guests.web_server import GuestServer
 from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest
@@ -20,7 +20,11 @@ from harness.model.told import OK, PUT_OUT
 from harness.model.words import OperationKind, Outcome
 
 USER = "kit"
+ENDS_WITHIN_S = 2.0
+"""A process whose connections broke because it died is over by then."""
 _DICE = 0x10300
+_NO_TOKEN = (400, 403, 419, 422)
+"""What frameworks answer to a form without its CSRF token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class _Walker:
         self._operation = 0
         self.words: dict[str, str] = {}
         """What the last request sent."""
+        self.status = 0
+        """Of the answer to it; 0: there was none."""
+        self._answered = ""
+        self._ended = ""
+        """How the application ended, if it did."""
 
     def browser(self) -> Browser:
         return Browser(self._client, cookie=self.guest.cookie, token=self.guest.token)
@@ -67,6 +76,10 @@ class _Walker:
         heard = await browser.do(self._server.address, recipe, self.words)
         meant = understood(self.guest, recipe, heard, session)
         answered = heard.answer.said if heard.answer is not None else "no answer"
+        self.status = heard.answer.status if heard.answer is not None else 0
+        self._answered = "" if heard.answer is None or meant.trouble else f" ({answered})"
+        if heard.answer is None and heard.attempts[-1].result != TIMEOUT:
+            self._ended = await self._server.ends(within_s=ENDS_WITHIN_S)
         forgot = "; the cookie is deleted" if heard.forgot else ""
         self._note(
             Line(what or behaviour, f"{recipe.method.upper()} {recipe.path}", answered, _said(meant) + forgot)
@@ -86,10 +99,12 @@ class _Walker:
         self.walk.lines.append(line)
         self._tell(line)
 
-    def wrong(self, where: str, expected: str, meant: Understood) -> None:
-        self.walk.problems.append(
-            f"{self.guest.file}: behaviours.{where}: expected {expected}, found {_said(meant)}"
-        )
+    def wrong(self, where: str, expected: str, meant: Understood, hint: str = "") -> None:
+        ended = f"; {self._ended}" if self._ended else ""
+        self.problem(where, f"expected {expected}, found {_said(meant)}{self._answered}{hint}{ended}")
+
+    def problem(self, where: str, what: str) -> None:
+        self.walk.problems.append(f"{self.guest.file}: behaviours.{where}: {what}")
 
 
 def _said(meant: Understood) -> str:
@@ -113,13 +128,15 @@ async def begin(walker: _Walker) -> Browser | None:
     browser = walker.browser()
     entered = await walker.do(LOG_IN, browser)
     if entered.told != OK:
-        walker.wrong(LOG_IN, "an answer that 'done' recognises", entered)
+        hint = "; if it asks for a CSRF token, say where it is: 'csrf'"
+        asks = walker.guest.recipes[LOG_IN].csrf is None and walker.status in _NO_TOKEN
+        walker.wrong(LOG_IN, "an answer that 'done' recognises", entered, hint if asks else "")
         return None
     if not browser.has_session:
         named = f"the cookie {walker.guest.cookie!r}" if walker.guest.cookie else "a cookie"
-        walker.wrong(
-            LOG_IN, f"{'a token' if walker.guest.token else named} in its answer, and no more", entered
-        )
+        wanted = "a bearer token" if walker.guest.token else named
+        others = f"only {', '.join(browser.cookies)}" if browser.cookies else "none"
+        walker.problem(LOG_IN, f"expected {wanted} in its answer, found {others}")
         return None
     shown = await walker.do(READ, browser)
     if shown.told != OK:

@@ -53,6 +53,15 @@ class GuestServer:
         self._expected = False
         return f"its process ended with status {self._process.exit_status}; {self._last_words()}"
 
+    async def ends(self, *, within_s: float) -> str:
+        """How it ended by itself; empty: it did not within this time."""
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + within_s
+        while True:
+            if (how := self.died()) or loop.time() > ends_at_s:
+                return how
+            await asyncio.sleep(ASK_AGAIN_S)
+
     async def start(self) -> None:
         """Start the process; it need not serve yet."""
         guest, at = self._guest, self.address
@@ -101,6 +110,12 @@ class GuestServer:
     async def kill(self) -> None:
         self._expected = False
         await asyncio.to_thread(self._process.kill)
+
+    async def pause(self) -> None:
+        await asyncio.to_thread(self._process.pause)
+
+    async def resume(self) -> None:
+        await asyncio.to_thread(self._process.resume)
 
     async def end(self) -> None:
         self._expected = False

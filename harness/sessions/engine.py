@@ -322,6 +322,13 @@ class LoadEngine:
     def start_web_server(self, name: str) -> None:
         self._from_outside(self._fleet.start_again(name))
 
+    def pause_web_server(self, name: str) -> str:
+        """Freeze it where it is a process; call from another thread, as the others."""
+        return self._from_outside(self._fleet.pause(name))
+
+    def resume_web_server(self, name: str) -> None:
+        self._from_outside(self._fleet.resume(name))
+
     def _from_outside(self, coroutine: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None, "seed() or drive() comes first"
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10.0)

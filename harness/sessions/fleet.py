@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from harness.application import Asked, Server, Session, Sides, in_service
 from harness.clock import Clock
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.credentials import client_login, sentinel_login
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
@@ -136,6 +136,12 @@ class Fleet:
 
     async def start_again(self, name: str) -> None:
         await self.named(name).start()
+
+    async def pause(self, name: str) -> str:
+        raise NoEffect(f"{name} is no process of its own, so it cannot be paused")
+
+    async def resume(self, name: str) -> None:
+        """Never paused."""
 
     async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:  # noqa: ARG002 - the nodes tell
         return False

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
+import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.checks.run import run_checks
+from harness.clock import RunClock
 from harness.errors import EnvironmentFailure
+from harness.guests.browser import Client
+from harness.guests.fleet import GuestFleet
+from harness.guests.walk import Walk, walk_through
+from harness.guests.web_server import GuestServer
+from harness.model.guest import Guest
 from harness.model.seams import Address
 from harness.model.words import Outcome
+from harness.scenario import load_guest
 from harness.topology.base.processes import ProcessIdentity, alive, identity, stopped
 from harness.topology.process.web_process import WebProcess
-from lab.toy_guest.driven import history_of
+from lab.rows import ROOT
+from lab.toy_guest.driven import GUEST, history_of
 from tests.builders_sessions import free_port, until
 
 SECONDS = 2.5
@@ -72,6 +84,33 @@ def test_a_command_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> 
     assert (process.exit_status, process.last_lines(5)) == (3, "no module named app")
 
 
+async def paused_and_resumed(process: WebProcess) -> tuple[bool, int]:
+    """Whether a request to a paused web server had to wait, and the status of the answer after it was resumed."""
+    fleet = GuestFleet(
+        replace(load_guest(GUEST), timeout_s=60.0),
+        {"web-1": process},
+        environment={},
+        fill=lambda text, _: text.replace("{PYTHON}", sys.executable),
+        record=lambda _: None,
+        clock=RunClock(),
+    )
+    try:
+        await fleet.start()
+        assert await fleet.pause("web-1") == "web-1 is frozen with its workers"
+        asked = asyncio.create_task(fleet.client.ask(process.address, "get", "/me", headers={}))
+        await asyncio.wait({asked}, timeout=0.3)
+        waited = not asked.done()
+        await fleet.resume("web-1")
+        return waited, (await asked)[0].status
+    finally:
+        await fleet.close()
+
+
+def test_a_paused_web_server_answers_once_it_goes_on(tmp_path: Path) -> None:
+    """Its connections stay open meanwhile, and what was sent to it is not lost."""
+    assert asyncio.run(paused_and_resumed(process_of(tmp_path, {}))) == (True, 200)
+
+
 @pytest.mark.parametrize(("bug", "expected"), FOUND.items(), ids=lambda one: str(one) or "none")
 def test_a_bug_of_the_toy_is_named(bug: str, expected: set[str], tmp_path: Path) -> None:
     """Each bug under its own name, and nothing else."""
@@ -87,3 +126,61 @@ def test_a_bug_of_the_toy_is_named(bug: str, expected: set[str], tmp_path: Path)
     if not bug:
         assert outcomes.keys() == {Outcome.ACKED}
         assert all(one.high == 0 for one in counts.values())
+
+
+MISFITS = {
+    "does not start": "it ended with status 1; it printed last:\nno module named shop",
+    "listens elsewhere": "nothing listens there; does its command use {HOST} and {PORT}?",
+    "dies": "behaviours.log-in: .* the answer broke off: .*; its process ended with status 7",
+    "sends no cookie": "behaviours.log-in: expected the cookie 'sid' in its answer, found none",
+    "shows everybody the same": "expected a page that names nobody as long as nobody has logged in, found ok",
+    "never names the user": "behaviours.read: expected a page that names the user 'kit' after the log-in",
+    "needs a token": "found answered 403; if it asks for a CSRF token, say where it is: 'csrf'",
+    "redirects in circles": "expected a page that names the user 'kit' after the log-in, found .* (302 to /me)",
+    "streams for ever": "its answer began, and did not end in time",
+}
+"""Why an application cannot be judged -> what the kit says of it."""
+
+
+def misfit(folder: Path, why: str, csrf: str = "") -> Guest:
+    """An application that is wrong in one way. Only what must run into a limit has a short one."""
+    waits = "timeout: 2s" if why == "streams for ever" else ""
+    within = "2s" if why == "listens elsewhere" else "60s"
+    (folder / "guest.yaml").write_text(
+        f"guest: 1\nname: a misfit\nstart: [{sys.executable}, {ROOT / 'lab/toy_guest/misfit.py'}]\n"
+        f"environment: {{MISFIT: {why}}}\nready: {{get: /health, within: {within}}}\n{waits}\ncookie: sid\n"
+        'behaviours:\n  log-in: {post: /login, form: {user: "{user}", csrf: "{csrf}"}' + csrf + "}\n"
+        "  read: {get: /me, user: {json: user}}\n"
+    )
+    return load_guest(folder / "guest.yaml")
+
+
+async def understood(guest: Guest, folder: Path) -> Walk:
+    process = process_of(folder, {})
+    client = Client(RunClock(), timeout_s=guest.timeout_s)
+    server = GuestServer("web-1", process, guest, {"PATH": os.environ["PATH"]}, lambda text, _: text)
+    try:
+        await server.start()
+        await server.serves(client)
+        return await walk_through(guest, server, client)
+    finally:
+        await server.end()
+        await client.close()
+
+
+@pytest.mark.parametrize(("why", "said"), MISFITS.items())
+def test_what_cannot_be_judged_is_one_clear_sentence(why: str, said: str, tmp_path: Path) -> None:
+    """Whatever is wrong with an application, it is refused before there is a load, and never a finding."""
+    guest = misfit(tmp_path, why)
+    try:
+        problems = "\n".join(asyncio.run(understood(guest, tmp_path)).problems)
+    except EnvironmentFailure as failure:
+        problems = str(failure)
+    assert re.search(said.replace("?", r"\?").replace("(", r"\(").replace(")", r"\)"), problems), problems
+
+
+def test_a_token_is_taken_from_a_page(tmp_path: Path) -> None:
+    """The same application, once the guest file says where the token is."""
+    guest = misfit(tmp_path, "needs a token", ", csrf: {get: /form, json: token}")
+    walk = asyncio.run(understood(guest, tmp_path))
+    assert not walk.problems

@@ -27,7 +27,7 @@ from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.costly import np
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Interval, Window
-from harness.model.words import OperationKind, Outcome, Phase
+from harness.model.words import OperationKind, Outcome, Phase, Trait
 
 LATE_AT_LEAST_US = 100_000
 """Nobody notices less; and a busy machine alone can delay a request by tens of milliseconds."""
@@ -275,9 +275,11 @@ def in_service(facts: Facts, web_servers: Collection[str]) -> tuple[Span, ...]:
 
 
 def _away(history: History, web_server: str, ends_us: int) -> list[Span]:
+    """When it took no requests. One that is paused takes them, and does not answer."""
+    lasting = history.plan.scenario.faults_with(Trait.LASTS)
     found = []
     for event in history.events:
-        if event.name != "effect" or event.node != web_server:
+        if event.name != "effect" or event.node != web_server or event.fault in lasting:
             continue
         back = (
             one.t_us

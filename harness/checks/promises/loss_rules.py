@@ -540,6 +540,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "fail snapshots": _refusing,
     "skew clock": _at_another_time,
     "kill web server": _nothing,
+    "pause web server": _nothing,
     "nothing": _nothing,
 }
 """Kind of fault -> what it may cost. A test holds it against the faults that there are; of one that is

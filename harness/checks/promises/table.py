@@ -34,7 +34,7 @@ from harness.checks.promises.kinds import UNEXPLAINED
 from harness.model.finding_kind import FindingKind, FindingTrait, Measure
 from harness.model.judgement import Finding
 from harness.model.measures import ARGUMENT_MEASURES, METRIC_MEASURES
-from harness.model.words import FindingSide
+from harness.model.words import Cause, FindingSide
 
 CHECKS: tuple[Check, ...] = (
     logouts.CHECK,
@@ -62,8 +62,10 @@ def _of_registers(timelines: Timelines, found: Sequence[Finding]) -> Counted:
 
 
 def _of_budgets(timelines: Timelines, found: Sequence[Finding]) -> Counted:
+    """What two requests of a user's own application took from each other no fault has cost."""
     lost = having(FindingTrait.LOST_WRITE)
-    return loss_budget.judge_budget(timelines, [one for one in found if one.name in lost])
+    by_nodes = [one for one in found if one.name in lost and one.cause is not Cause.APPLICATION_RACE]
+    return loss_budget.judge_budget(timelines, by_nodes)
 
 
 SEQUELS: tuple[Sequel, ...] = (

@@ -952,6 +952,18 @@ def test_kill_web_server_takes_it_out_of_service(worlds: Worlds) -> None:
     assert world.web_servers.did == ["kill web-2", "start web-2"]
 
 
+# --- pause web server
+
+
+def test_pause_web_server_freezes_it_until_it_is_healed(worlds: Worlds) -> None:
+    """The load engine proves it; healing resumes it, also without a hold."""
+    world = worlds(make_plan())
+    effect = inject(world, "pause web server", "web-2")
+    assert (effect.targets, effect.proof) == (("web-2",), "web-2 is frozen")
+    assert FAULTS["pause web server"].heal(step("pause web server", "web-2"), effect, world.scene)
+    assert world.web_servers.did == ["pause web-2", "resume web-2"]
+
+
 # --- nothing
 
 
@@ -1202,6 +1214,7 @@ def test_lose_power_takes_nothing_that_was_confirmed_after_its_sync(
         ("fill cache", "cache", make_plan(), MACHINE, "no cache"),
         ("flush", "cache", make_plan(TopologyKind.CLUSTER), MACHINE, "no cache"),
         ("kill web server", "web-9", make_plan(), MACHINE, "no web-9"),
+        ("pause web server", "web-1", make_plan(), MACHINE, "only the web servers of a guest"),
         ("nothing", "sentinel", make_plan(TopologyKind.SINGLE), MACHINE, "no sentinels"),
         ("crash", "primary", make_plan(), MACHINE, "of a Compose project"),
         ("recreate", "primary", make_plan(), MACHINE, "of a Compose project"),

@@ -22,3 +22,11 @@ def test_a_cause_is_what_is_left(story: Story, cause: Cause) -> None:
     """A failover where one explains it, two writes at once where none does, else nothing."""
     (found,) = run_checks(story().history())[0]
     assert found.cause is cause, found.because
+
+
+def test_a_race_of_the_application_is_no_cost_of_a_fault() -> None:
+    """Two requests that store a session whole: no fault's budget answers for what one takes from the other."""
+    past = guests.stored_whole_by_two()
+    past.fault(1.2, "web-2 is gone", "kill web server", target="web-2")
+    (found,) = run_checks(past.history())[0]
+    assert found.cause is Cause.APPLICATION_RACE

@@ -341,6 +341,14 @@ def killed(web: str = "web-1", back_s: float | None = None) -> Sketch:
     return sketch
 
 
+def test_paused_web_server_is_in_service() -> None:
+    """Its balancer goes on sending requests there, so what they wait is an outage of its users."""
+    sketch = Sketch(fault_kinds=("pause web server",))
+    sketch.event("effect", 12.0, source="fault 1", node="web-1", fault=1)
+    sketch.steady(WRITE, 0.0, 20.0, web="web-1")
+    assert in_service(facts_of(sketch.history()), ["web-1"]) == ((NONE, us(20.0)),)
+
+
 def test_web_server_out_of_service_is_no_outage() -> None:
     """Its window ends with its service. The time until it is back belongs to nobody; from then on it may
     have been out again until its first success."""

@@ -250,7 +250,7 @@ BAD: dict[str, list[Story]] = {
     "expired-early": [expired_early, shortened],
     "outlived-timeout": [outlived, stretched],
     "immortal-session": [immortal],
-    "evicted-session": [evicted, evicted_by_count],
+    "evicted-session": [evicted, evicted_by_count, guests.evicted],
     "refused-login": [refused_login],
     "logged-out-by-outage": [outage],
     "replica-divergence": [diverged],

@@ -114,6 +114,16 @@ def told_ok_then_lost() -> Past:
     return past
 
 
+def evicted() -> Past:
+    """The nodes tell which keys they evict, but not which of them was ann's."""
+    past = GuestPast(eviction_events=True)
+    past.evicted = [(2.0, "redis-1", 1)]
+    ann = past.log_in("ann", 1.0)
+    past.lose(ann, 2.0)
+    past.read(ann, 3.0)
+    return past
+
+
 def hung_request() -> Past:
     past = GuestPast()
     ann = past.log_in("ann", 1.0)

@@ -1,0 +1,200 @@
+"""`python -m lab.guests`: every application in guests/ through every fault in guests/scenarios, one table.
+
+The whole table takes half an hour. It can be made in pieces: `--minutes` begins nothing after so many, and
+the same command goes on with the runs in `--into`. `--page` makes table and page of docs/guests.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from harness import history
+from harness.clock import RunClock
+from harness.errors import ExitStatus, KitError
+from harness.model.history import History
+from harness.model.results import ScenarioResult
+from harness.report.write import SUITE, read_suite
+from harness.safe_files import write_file
+from harness.version import kit_version
+from lab.guests import page
+from lab.guests.cures import needed, read_cures
+from lab.guests.measured import Cell, measured
+from lab.guests.rounds import Round, missing
+from lab.guests.versions import versions_of
+from lab.rows import ROOT, RUNS
+
+GUESTS = ROOT / "guests"
+SCENARIOS = GUESTS / "scenarios"
+RECORD = ROOT / "docs" / "guests.json"
+DOCUMENT = ROOT / "docs" / "guests.md"
+_SETTING = "deployment.guest="
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    whole = True
+    if not given.page:
+        wanted = [
+            one for one in _wanted() if _is_one_of(one[0], given.guest) and _is_one_of(one[1], given.fault)
+        ]
+        if not wanted:
+            print("no guest or no fault has such a name", file=sys.stderr)
+            return ExitStatus.USAGE
+        whole = _measure(given, wanted)
+        _write(_table(given.into), given.into, record=given.write)
+    elif RECORD.exists():
+        _write(msgspec.json.decode(RECORD.read_bytes(), type=page.Table), given.into, record=True)
+    return 0 if whole else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab.guests", description=__doc__)
+    parser.add_argument("--guest", action="append", help="a part or glob of a guest file; several times")
+    parser.add_argument("--fault", action="append", help="a part or glob of a scenario's file; several times")
+    parser.add_argument("--jobs", type=int, default=2, help="how many runs side by side")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--minutes", type=float, help="begin nothing after so many; the same command goes on")
+    parser.add_argument(
+        "--into", type=Path, default=RUNS / "guests", help="for the runs; goes on with what is there"
+    )
+    parser.add_argument("--write", action="store_true", help="write docs/guests.json and docs/guests.md")
+    parser.add_argument(
+        "--page", action="store_true", help="run nothing, write the tables of docs/guests.json"
+    )
+    return parser
+
+
+def _is_one_of(name: str, patterns: Sequence[str] | None) -> bool:
+    return not patterns or any(fnmatch(name, one) or one in name for one in patterns)
+
+
+def _wanted() -> list[tuple[str, str]]:
+    """Every cell of the table: (guest, fault)."""
+    cures = read_cures()
+    return [(guest, fault) for fault in _faults() for guest in _guests() if needed(cures, guest, fault)]
+
+
+def _guests() -> list[str]:
+    """The application as documented before its variants."""
+    found = [path for path in GUESTS.glob("*/*.yaml") if path.parent != SCENARIOS]
+    ordered = sorted(found, key=lambda path: (path.parent.name, path.stem != "guest", path.stem))
+    return [str(path.relative_to(GUESTS)) for path in ordered]
+
+
+def _faults() -> list[str]:
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+
+
+def _measure(given: argparse.Namespace, wanted: Sequence[tuple[str, str]]) -> bool:
+    """Round after round; what gave no result is tried once in each call. Whether nothing is missing."""
+    clock, tried = RunClock(), set[tuple[str, str]]()
+    known = {(one.guest, one.fault) for one in _cells(given.into) if not one.why_not}
+    while True:
+        following = next(missing(wanted, known | tried, jobs=given.jobs), None)
+        if following is None:
+            return set(wanted) <= {(one.guest, one.fault) for one in _cells(given.into)}
+        if given.minutes is not None and clock.now_us() > given.minutes * 60e6:
+            print(f"not complete; the same command with --into {given.into} goes on", file=sys.stderr)
+            return False
+        tried |= {(guest, following.fault) for guest in following.guests}
+        if _run(given, following) == ExitStatus.INTERRUPTED:
+            return False
+
+
+def _run(given: argparse.Namespace, one: Round) -> int:
+    files = [f"guests/{guest}" for guest in one.guests]
+    several = ["--vary" if len(files) > 1 else "--set", f"{_SETTING}{','.join(files)}"]
+    command = [sys.executable, "-m", "harness", "run", f"guests/scenarios/{one.fault}.yaml", *several]
+    command += ["--jobs", str(one.jobs), "--seed", str(given.seed)]
+    out = given.into / f"{one.fault}-{secrets.token_hex(3)}"
+    print(f"--- {one.fault}: {', '.join(one.guests)}", flush=True)
+    return subprocess.run([*command, "--out", str(out)], cwd=ROOT, check=False).returncode
+
+
+def _cells(folder: Path) -> Iterator[Cell]:
+    """Of all runs that are there: of each guest under each fault the newest of those that say something."""
+    newest: dict[tuple[str, str], tuple[bool, int, Cell]] = {}
+    for suite in folder.rglob(SUITE):
+        if suite.parent.is_symlink():
+            continue
+        try:
+            read = read_suite(suite.parent)
+        except (OSError, ValueError, KitError) as problem:
+            print(f"{suite.parent}: left out: {problem}", file=sys.stderr)
+            continue
+        for result in read.results:
+            cell = measured(_guest_of(result), result, _history(suite.parent, result))
+            place, order = (cell.guest, cell.fault), (not cell.why_not, read.started_wall_us)
+            if place not in newest or order > newest[place][:2]:
+                newest[place] = (*order, cell)
+    yield from (cell for _, _, cell in newest.values())
+
+
+def _guest_of(result: ScenarioResult) -> str:
+    """Both the varied and the changed settings name it."""
+    said = next((one for one in (*result.varied, *result.changed) if one.startswith(_SETTING)), "")
+    return said.removeprefix(_SETTING).removeprefix("guests/")
+
+
+def _history(suite: Path, result: ScenarioResult) -> History | None:
+    if result.judgement is None or not result.run_dir:
+        return None
+    try:
+        return history.read(suite / result.run_dir)
+    except KitError as problem:
+        print(f"{result.run_dir}: left out: {problem}", file=sys.stderr)
+        return None
+
+
+def _table(folder: Path) -> page.Table:
+    cells = {(one.guest, one.fault): one for one in _cells(folder)}
+    ordered = [cells[guest, fault] for fault in _faults() for guest in _guests() if (guest, fault) in cells]
+    return page.Table(
+        measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
+        kit=kit_version(),
+        guests=tuple(_guest(file) for file in _guests() if any(one.guest == file for one in ordered)),
+        faults=tuple(
+            page.Fault(file=one, name=_said(SCENARIOS / f"{one}.yaml", "name")) for one in _faults()
+        ),
+        cells=tuple(ordered),
+    )
+
+
+def _guest(file: str) -> page.Guest:
+    path = GUESTS / file
+    return page.Guest(
+        file=file, name=_said(path, "name"), about=_said(path, "about"), versions=versions_of(path.parent)
+    )
+
+
+def _said(path: Path, key: str) -> str:
+    return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))
+
+
+def _write(table: page.Table, folder: Path, *, record: bool) -> None:
+    cures = read_cures()
+    for title, rows in page.sections(table, cures):
+        print(f"\n{title}\n{page.as_text(rows)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / "guests.json", page.to_json(table))
+    write_file(folder / "index.html", page.html(table, cures).encode())
+    print(f"\nresults: {folder / 'index.html'} · guests.json")
+    if record:
+        write_file(RECORD, page.to_json(table))
+        document = page.into(DOCUMENT.read_text(encoding="utf-8"), page.markdown(table, cures))
+        write_file(DOCUMENT, document.encode())
+        print(f"written: {RECORD.relative_to(ROOT)}, {DOCUMENT.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

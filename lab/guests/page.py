@@ -1,0 +1,252 @@
+"""The cells as tables: in columns for the terminal, Markdown for docs/guests.md, and an HTML page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+import msgspec
+
+from lab.guests.cures import Cure, proofs, without_cure
+from lab.guests.measured import Cell
+
+BEGIN, END = "<!-- made by make guests: begin -->", "<!-- made by make guests: end -->"
+HEAD = (
+    "application",
+    "put out",
+    "page for nobody",
+    "got in wrongly",
+    "told ok, then lost",
+    "hung",
+    "errors for",
+    "back after",
+)
+SAID = {
+    "put_out": "put out",
+    "pages_for_nobody": "page for nobody",
+    "got_in": "got in wrongly",
+    "lost": "told ok, then lost",
+    "hung": "hung",
+    "errors": "errors for",
+}
+"""Number of a cell -> the column that has it."""
+
+
+class Guest(msgspec.Struct, kw_only=True, frozen=True):
+    """A row of the tables."""
+
+    file: str
+    name: str
+    about: str
+    versions: str
+
+
+class Fault(msgspec.Struct, kw_only=True, frozen=True):
+    file: str
+    name: str
+
+
+class Table(msgspec.Struct, kw_only=True, frozen=True):
+    """What `docs/guests.json` holds."""
+
+    measured_on: str
+    """Date, ISO 8601."""
+    kit: str
+    guests: tuple[Guest, ...]
+    faults: tuple[Fault, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def by_place(self) -> dict[tuple[str, str], Cell]:
+        return {(one.guest, one.fault): one for one in self.cells}
+
+
+Rows = list[tuple[str, ...]]
+
+
+def overview(table: Table) -> Rows:
+    """Guest x fault, the worst of each in a few words."""
+    known = table.by_place
+    head = ("application", *(one.file for one in table.faults))
+    rows = [
+        (guest.name, *(brief(known.get((guest.file, one.file))) for one in table.faults))
+        for guest in table.guests
+    ]
+    return [head, *rows]
+
+
+def brief(cell: Cell | None) -> str:
+    """The worst of a cell in a few words."""
+    if cell is None:
+        return ""
+    if cell.why_not:
+        return "not known"
+    said = [
+        f"{cell.got_in} got in" if cell.got_in else "",
+        f"{cell.put_out} of {cell.came_by} out" if cell.put_out else "",
+        f"{cell.pages_for_nobody} as nobody" if cell.pages_for_nobody and not cell.put_out else "",
+        f"{cell.lost} lost" if cell.lost else "",
+        f"{cell.hung} hung" if cell.hung else "",
+    ]
+    worst = [one for one in said if one]
+    return ", ".join(worst[:3]) or (f"errors {cell.errors_s:.1f} s" if cell.errors_s >= 0.1 else "nothing")
+
+
+def of_fault(table: Table, fault: Fault) -> Rows:
+    """All numbers under one fault, a row for each application."""
+    known = table.by_place
+    rows: Rows = [HEAD]
+    for guest in table.guests:
+        cell = known.get((guest.file, fault.file))
+        if cell is None:
+            continue
+        rows.append((guest.name, *(_numbers(cell) if not cell.why_not else (cell.why_not, *[""] * 6))))
+    return rows
+
+
+def _numbers(cell: Cell) -> tuple[str, ...]:
+    deleted = f", {cell.cookies_deleted} cookies deleted" if cell.cookies_deleted else ""
+    return (
+        f"{cell.put_out} of {cell.came_by}{deleted}",
+        str(cell.pages_for_nobody),
+        str(cell.got_in),
+        str(cell.lost),
+        str(cell.hung),
+        f"{cell.errors_s:.1f} s",
+        "not in this run" if cell.back_s is None else f"{cell.back_s:.1f} s",
+    )
+
+
+def cured(table: Table, cures: Sequence[Cure]) -> Rows:
+    """Each bad number that has a cure, with the number of the cured run."""
+    names = {one.file: one.name for one in table.guests}
+    faults = {one.file: one.name for one in table.faults}
+    rows: Rows = [("application", "fault", "what", "before", "cured by", "after")]
+    for one in proofs(cures, table.by_place):
+        rows.append(
+            (
+                names[one.bad.guest],
+                faults[one.bad.fault],
+                SAID[one.number],
+                one.before,
+                one.cure.setting,
+                one.after,
+            )
+        )
+    return rows
+
+
+def uncured(table: Table, cures: Sequence[Cure]) -> Rows:
+    """Bad numbers of applications as documented that no cure is named for, by application and fault."""
+    names = {one.file: one.name for one in table.guests}
+    faults = {one.file: one.name for one in table.faults}
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell, number in without_cure(cures, table.by_place):
+        said = found.setdefault((cell.guest, cell.fault), [])
+        said.append(f"{getattr(cell, number)} {SAID[number]}")
+    rows: Rows = [("application", "fault", "what")]
+    rows += [(names[guest], faults[fault], ", ".join(said)) for (guest, fault), said in found.items()]
+    return rows
+
+
+def as_text(rows: Rows) -> str:
+    """In aligned columns."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(f"{word:<{w}}" for word, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def as_markdown(rows: Rows) -> str:
+    head, *body = rows
+    lines = [head, tuple("---" for _ in head), *body]
+    return "\n".join(f"| {' | '.join(word.replace('|', '/') for word in line)} |" for line in lines)
+
+
+def as_html(rows: Rows) -> str:
+    head, *body = rows
+    return "\n".join(
+        [
+            "<div class='wide'><table><thead><tr>",
+            *(f"<th>{escape(word)}</th>" for word in head),
+            "</tr></thead><tbody>",
+            *("<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in body),
+            "</tbody></table></div>",
+        ]
+    )
+
+
+def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
+    """Every table with its title, in the order in which they are read."""
+    yield "Applications and faults", overview(table)
+    for fault in table.faults:
+        rows = of_fault(table, fault)
+        if len(rows) > 1:
+            yield fault.name, rows
+    yield "Cures", cured(table, cures)
+    yield "Without a cure", uncured(table, cures)
+    yield (
+        "Versions",
+        [
+            ("application", "what it is", "made of"),
+            *((one.name, one.about, one.versions) for one in table.guests),
+        ],
+    )
+
+
+def said_once(table: Table) -> str:
+    engines = ", ".join(sorted({one.engine for one in table.cells if one.engine}))
+    kit = f"version {table.kit} of the kit"
+    return f"One run of each, measured on {table.measured_on} with {kit} on {engines or 'nothing'}."
+
+
+def markdown(table: Table, cures: Sequence[Cure]) -> str:
+    """The part of docs/guests.md between the marks."""
+    parts = [BEGIN, "", said_once(table), ""]
+    for title, rows in sections(table, cures):
+        parts += [f"### {title}", "", as_markdown(rows) if len(rows) > 1 else "None.", ""]
+    return "\n".join([*parts, END])
+
+
+def into(document: str, part: str) -> str:
+    """A document with this part in the place of the one before.
+
+    Raises:
+        ValueError: it has no such place.
+    """
+    before, _, rest = document.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"expected {BEGIN} and {END}, found none")
+    return before + part + after
+
+
+def html(table: Table, cures: Sequence[Cure]) -> str:
+    """A page of its own: no script, no network, no font."""
+    parts = [f"<h2>{escape(title)}</h2>\n{as_html(rows)}" for title, rows in sections(table, cures)]
+    return _PAGE.format(said=escape(said_once(table)), parts="\n".join(parts))
+
+
+def to_json(table: Table) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(table), indent=1) + b"\n"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>What users of applications see</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; }}
+body {{ margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; }}
+th, td {{ border-bottom: 1px solid #d6dae0; padding: .3rem .7rem; text-align: left; vertical-align: top; }}
+th {{ background: #f3f5f8; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #15181c; color: #dde2e8; }}
+  th {{ background: #20252b; }} th, td {{ border-color: #363c44; }} }}
+</style></head><body>
+<h1>What users of applications see</h1>
+<p>{said}</p>
+{parts}
+</body></html>
+"""

@@ -1,0 +1,174 @@
+"""Applications and faults: which runs are missing, what one run shows, cures and their proofs, the tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.checks.judge import judge
+from harness.model.judgement import Interval, Window
+from harness.model.results import ScenarioResult
+from harness.model.words import Verdict
+from harness.scenario import load_guest
+from lab.guests import page
+from lab.guests.__main__ import GUESTS, RECORD, SCENARIOS
+from lab.guests.cures import NUMBERS, Cure, needed, proofs, read_cures, without_cure
+from lab.guests.measured import Cell, back_after_s, measured
+from lab.guests.rounds import AT_ONCE, LONGEST, missing
+from lab.guests.versions import versions_of
+from tests.unit.checks.stories import Story, guests
+
+CURE = Cure(
+    setting="a setting",
+    guests=("a/guest.yaml",),
+    faults=("killed",),
+    numbers=("put_out",),
+    by_guest="a/cured.yaml",
+)
+LINES = 120
+
+
+def measured_of(story: Story) -> Cell:
+    past = story().history()
+    result = replace(
+        ScenarioResult.of_folder("x"), file="guests/scenarios/killed.yaml", judgement=judge(past)
+    )
+    return measured("a/guest.yaml", result, past)
+
+
+def window(start_s: float, high: float, low: float = 0.5) -> Window:
+    return Window(
+        kind="read", group="all", start_s=start_s, duration_s=Interval(low=low, high=high), failed=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("story", "shown"),
+    [
+        (guests.cookie_deleted, {"put_out": 1, "cookies_deleted": 1, "pages_for_nobody": 1}),
+        (guests.anonymous_page, {"put_out": 0, "cookies_deleted": 0, "pages_for_nobody": 1}),
+        (guests.told_ok_then_lost, {"put_out": 1, "lost": 1, "got_in": 0}),
+        (guests.hung_request, {"hung": 1, "put_out": 0}),
+    ],
+)
+def test_a_run_shows_what_its_users_saw(story: Story, shown: dict[str, int]) -> None:
+    """Users are put out, pages are for nobody, log-ins are lost: each counts in its own column."""
+    cell = measured_of(story)
+    assert {name: getattr(cell, name) for name in shown} == shown
+    assert cell.bad
+    assert not cell.why_not
+
+
+def test_a_run_without_a_judgement_says_why() -> None:
+    """Nothing is claimed of it, and it is no good result either."""
+    skipped = replace(
+        ScenarioResult.of_folder("x"), verdict=Verdict.SKIPPED, why="it needs node", file="killed.yaml"
+    )
+    cell = measured("a/guest.yaml", skipped, None)
+    assert (cell.why_not, cell.fault, cell.bad) == ("it needs node", "killed", False)
+    assert page.brief(cell) == "not known"
+
+
+def test_back_after_is_the_end_of_the_last_outage() -> None:
+    """Of any kind of request; one that never ended has none."""
+    assert back_after_s([]) == 0.0
+    assert back_after_s([window(-0.5, 1.0), window(2.0, 3.0)]) == 5.0
+    assert back_after_s([window(-0.5, 1.0), window(6.0, 0.8, low=0.4)]) == 0.5
+    assert back_after_s([window(0.0, 1.0), window(2.0, float("inf"))]) is None
+
+
+def test_what_is_done_does_not_run_again() -> None:
+    """The longest fault comes last, and all of its guests wait side by side."""
+    wanted = [(f"g{n}", fault) for fault in (LONGEST, "killed") for n in range(AT_ONCE + 1)]
+    rounds = list(missing(wanted, {("g0", "killed")}, jobs=2))
+    assert [(one.fault, len(one.guests), one.jobs) for one in rounds] == [
+        ("killed", AT_ONCE, 2),
+        (LONGEST, AT_ONCE + 1, AT_ONCE + 1),
+    ]
+    assert list(missing(wanted, set(wanted), jobs=2)) == []
+
+
+def test_a_variant_runs_only_where_it_cures() -> None:
+    """What is no variant runs through every fault that is none."""
+    apart = msgspec.structs.replace(CURE, by_guest="", by_fault="killed-guarded")
+    cures = (CURE, apart)
+    assert needed(cures, "a/guest.yaml", "anything")
+    assert needed(cures, "a/cured.yaml", "killed")
+    assert not needed(cures, "a/cured.yaml", "anything")
+    assert needed(cures, "a/guest.yaml", "killed-guarded")
+    assert not needed(cures, "b/guest.yaml", "killed-guarded")
+
+
+def test_a_cure_is_proved_by_the_cured_run() -> None:
+    """Its number stands beside the bad one; without a run nothing is claimed."""
+    bad = Cell(guest="a/guest.yaml", fault="killed", put_out=7, lost=2)
+    cured = Cell(guest="a/cured.yaml", fault="killed", put_out=0)
+    cells = {(one.guest, one.fault): one for one in (bad, cured)}
+    (proof,) = proofs([CURE], cells)
+    assert (proof.before, proof.after) == ("7", "0")
+    (unproved,) = proofs([CURE], {("a/guest.yaml", "killed"): bad})
+    assert unproved.after == "not known"
+    assert list(without_cure([CURE], cells)) == [(bad, "lost")]
+
+
+def test_cures_are_of_guests_and_faults_that_are_there() -> None:
+    """A file that was renamed would leave a cure without a run."""
+    for cure in read_cures():
+        for guest in (*cure.guests, cure.by_guest or cure.guests[0]):
+            assert (GUESTS / guest).exists(), guest
+        for fault in (*cure.faults, cure.by_fault or cure.faults[0]):
+            assert (SCENARIOS / f"{fault}.yaml").exists(), fault
+        assert set(cure.numbers) <= {*NUMBERS, "errors"}
+
+
+def test_the_tables_are_those_of_the_recorded_results() -> None:
+    """docs/guests.md was made by the command, from docs/guests.json."""
+    table = msgspec.json.decode(RECORD.read_bytes(), type=page.Table)
+    document = (RECORD.parent / "guests.md").read_text(encoding="utf-8")
+    assert page.markdown(table, read_cures()) in document
+    assert page.into(document, page.markdown(table, read_cures())) == document
+    with pytest.raises(ValueError, match="expected"):
+        page.into("no place", "a table")
+
+
+def test_every_table_is_on_the_page() -> None:
+    """Whatever an application is called, the page shows it as text."""
+    table = page.Table(
+        measured_on="2026-01-02",
+        kit="1.2.3",
+        guests=(page.Guest(file="a/guest.yaml", name="<a>", about="", versions="a 1.0"),),
+        faults=(page.Fault(file="killed", name="killed"),),
+        cells=(Cell(guest="a/guest.yaml", fault="killed", came_by=9, put_out=7, engine="Redis 7.0.15"),),
+    )
+    shown = page.html(table, [CURE])
+    assert "&lt;a&gt;" in shown
+    assert "7 of 9" in shown
+    assert "7 of 9 out" in page.as_text(page.overview(table))
+    assert msgspec.json.decode(page.to_json(table), type=page.Table) == table
+
+
+def test_shipped_guests_are_small_and_pinned() -> None:
+    """At most 120 lines of application, versions beside it, a file that the kit reads."""
+    folders = [one for one in GUESTS.iterdir() if (one / "guest.yaml").exists()]
+    assert len(folders) > 5
+    for folder in folders:
+        (application,) = [one for one in folder.iterdir() if one.suffix in {".py", ".js", ".php", ".ru"}]
+        assert len(application.read_text(encoding="utf-8").splitlines()) <= LINES, application
+        for file in folder.glob("*.yaml"):
+            assert load_guest(file).needs, file
+        assert (folder / "debian.txt").exists() or versions_of(folder), folder
+
+
+def test_versions_are_those_of_the_pins(tmp_path: Path) -> None:
+    """Of what was asked for, and not of all that came along."""
+    (tmp_path / "requirements.in").write_text("Flask-Session[redis]==0.8.0\nredis\n")
+    (tmp_path / "requirements.txt").write_text(
+        "flask-session[redis]==0.8.0 \\\n  --hash=x\nredis==8.1.0\nmsgspec==1\n"
+    )
+    (tmp_path / "package-lock.json").write_text(
+        '{"packages": {"": {"dependencies": {"redis": "^5"}}, "node_modules/redis": {"version": "5.12.1"}}}'
+    )
+    assert versions_of(tmp_path) == "Flask-Session 0.8.0, redis 8.1.0, redis 5.12.1"
