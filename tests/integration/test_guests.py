@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.checks.run import run_checks
@@ -24,7 +26,10 @@ from harness.model.seams import Address
 from harness.model.words import Outcome
 from harness.scenario import load_guest
 from harness.topology.base.processes import ProcessIdentity, alive, identity, stopped
+from harness.topology.process.backend import unavailable
 from harness.topology.process.web_process import WebProcess
+from lab.guests.measured import Cell
+from lab.guests.page import Table
 from lab.rows import ROOT
 from lab.toy_guest.driven import GUEST, history_of
 from tests.builders_sessions import free_port, until
@@ -126,6 +131,55 @@ def test_a_bug_of_the_toy_is_named(bug: str, expected: set[str], tmp_path: Path)
     if not bug:
         assert outcomes.keys() == {Outcome.ACKED}
         assert all(one.high == 0 for one in counts.values())
+
+
+Cells = dict[tuple[str, str], Cell]
+
+SMOKE = (
+    "--guest",
+    "flask/guest",
+    "--guest",
+    "django/guest",
+    "--fault",
+    "restarted",
+    "--fault",
+    "primary-killed",
+)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Cells:
+    """Two applications through two faults, by the command behind `make guests`."""
+    if (why := unavailable()) is not None:
+        pytest.skip(why)
+    install = ["make", "-s", "guest-environments", "GUESTS=flask django", "GUESTS_OF_NODE="]
+    subprocess.run(install, cwd=ROOT, check=True, timeout=300)
+    into = tmp_path_factory.mktemp("guests")
+    command = [sys.executable, "-m", "lab.guests", *SMOKE, "--jobs", "4", "--into", str(into)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert "--- " not in again.stdout, "nothing is missing, so nothing runs again"
+    table = msgspec.json.decode((into / "guests.json").read_bytes(), type=Table)
+    return table.by_place
+
+
+def test_django_puts_users_out_where_flask_shows_an_error_page(smoke: Cells) -> None:
+    """While its only Redis is away Django takes everybody for nobody, and deletes the cookie. Nothing is lost."""
+    flask, django = (smoke[f"{name}/guest.yaml", "restarted-with-data"] for name in ("flask", "django"))
+    assert not flask.why_not + django.why_not
+    assert django.put_out >= django.cookies_deleted > 0
+    assert (flask.put_out, flask.cookies_deleted, flask.pages_for_nobody, flask.hung) == (0, 0, 0, 0)
+    assert flask.errors_s > 1
+
+
+@pytest.mark.parametrize("name", ["flask", "django"])
+def test_a_failover_is_a_time_of_error_pages(smoke: Cells, name: str) -> None:
+    """Both follow Sentinel to the new primary, and nobody waits for an answer in vain."""
+    cell = smoke[f"{name}/guest.yaml", "primary-killed"]
+    assert not cell.why_not
+    assert cell.errors_s > 0
+    assert cell.hung == 0
 
 
 MISFITS = {
