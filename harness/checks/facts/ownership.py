@@ -80,8 +80,13 @@ class Ownership:
         """By when the process had certainly ended: another one answered in its place."""
         return self._gone.get((node, run_id)) if run_id else None
 
+    def processes_at(self, node: str, t_us: float) -> set[str]:
+        """The processes that may have run then: that of the last sample before, of any on its way, and of
+        the first after."""
+        return {one.run_id for one in _around(self._samples.get(node, []), t_us, t_us)}
+
     def run_id_at(self, node: str, t_us: float) -> str:
-        """The process that ran then, by the last sample before."""
+        """The process that ran then, as far as anybody can say, by the last sample before. For people."""
         found = ""
         for sample in self._samples.get(node, ()):
             if sample.sent_us > t_us and found:
@@ -183,18 +188,27 @@ class Ownership:
         return losses
 
     def _find_gone(self, history: History) -> dict[tuple[str, str], float]:
-        """Process -> by when it was gone: a fault proved it, or another one answered in its place."""
+        """Process -> by when it was gone: a fault proved it, or another one answered in its place.
+
+        Trap: a question that was on its way while a node came back was answered by the new process."""
         ending = history.plan.scenario.faults_with(*ENDING)
         gone = {
-            (event.node, self.run_id_at(event.node, event.t_us - event.error_us)): float(event.t_us)
+            (event.node, process): float(event.t_us)
             for event in reversed(history.events)
             if event.name == "effect" and event.fault in ending and event.node is not None
+            if (process := self._last_seen(event.node, event.t_us - event.error_us))
         }
         for node, samples in self._samples.items():
             for earlier, later in pairwise(samples):
                 if earlier.run_id != later.run_id:
                     gone.setdefault((node, earlier.run_id), later.done_us)
         return gone
+
+    def _last_seen(self, node: str, t_us: float) -> str:
+        """The process that had answered last by then; empty: nobody knows."""
+        samples = self._samples.get(node, [])
+        before = bisect_right(samples, t_us, key=lambda one: one.done_us)
+        return samples[before - 1].run_id if before else ""
 
 
 def _around(samples: list[NodeSample], from_us: float, to_us: float) -> list[NodeSample]:

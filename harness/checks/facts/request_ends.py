@@ -37,13 +37,17 @@ class RequestEnds:
         known = self._connections.get(connection or 0)
         if known is None:
             return FOREVER
-        run_id = known.run_id or self._ownership.run_id_at(known.node, sent_us)
-        gone_us = self._ownership.gone_us(known.node, run_id)
-        followed_us = self._following.get((known.node, run_id))
+        may_be = {known.run_id} if known.run_id else self._ownership.processes_at(known.node, sent_us)
+        by_node_us = max((self._ended_us(known.node, one, sent_us) for one in may_be), default=FOREVER)
+        return min(by_node_us, self._told.get(known.id, FOREVER))
+
+    def _ended_us(self, node: str, process: str, sent_us: float) -> float:
+        """By when this process, if it was sent to it, could no longer execute it."""
+        gone_us = self._ownership.gone_us(node, process)
+        followed_us = self._following.get((node, process))
         return min(
             FOREVER if gone_us is None else gone_us,
             FOREVER if followed_us is None else max(followed_us, sent_us),
-            self._told.get(known.id, FOREVER),
         )
 
     def open(self) -> list[tuple[Connection, str]]:
