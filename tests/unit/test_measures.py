@@ -73,31 +73,32 @@ def test_every_finding_and_every_metric_declares_what_it_needs() -> None:
     assert {name: measure_of(name) for name in MEASURES} == MEASURES
 
 
-@pytest.mark.parametrize("metric", MEASURES)
-def test_whole_run_can_always_be_measured(metric: str) -> None:
+def test_whole_run_can_always_be_measured() -> None:
     """With everything switched on, each is decidable over the whole run, and `on sessions` is the same."""
-    one = expectation(metric, *arguments_of(metric))
-    assert refused(one) is None
-    assert refused(replace(one, on="sessions")) is None
+    for metric in MEASURES:
+        one = expectation(metric, *arguments_of(metric))
+        assert refused(one) is None, metric
+        assert refused(replace(one, on="sessions")) is None, metric
 
 
-@pytest.mark.parametrize(("metric", "on"), list(product(MEASURES, GROUPS)))
-def test_group_is_measured_or_refused(metric: str, on: str) -> None:
+@pytest.mark.parametrize("on", GROUPS)
+def test_group_is_measured_or_refused(on: str) -> None:
     """Honest or refused: a group that a measure cannot tell apart is never 0."""
-    reason = refused(expectation(metric, *arguments_of(metric), on=on))
-    assert (reason is None) is (GROUPS[on] in MEASURES[metric].parts)
-    assert reason is None or f"remove `on {on}`" in reason
+    for metric, measure in MEASURES.items():
+        reason = refused(expectation(metric, *arguments_of(metric), on=on))
+        assert (reason is None) is (GROUPS[on] in measure.parts), metric
+        assert reason is None or f"remove `on {on}`" in reason, metric
 
 
-@pytest.mark.parametrize(("metric", "phase"), list(product(MEASURES, Phase)))
-def test_phase_is_measured_or_refused(metric: str, phase: Phase) -> None:
+@pytest.mark.parametrize("phase", Phase)
+def test_phase_is_measured_or_refused(phase: Phase) -> None:
     """Nothing happens in the audit, and the seed is no part of what is timed."""
-    reason = refused(expectation(metric, *arguments_of(metric), phase=phase))
-    measure = MEASURES[metric]
-    fine = Part.PHASE in measure.parts and phase is not Phase.AUDIT
-    fine = fine and (measure.seeded or phase is not Phase.SEED)
-    assert (reason is None) is fine
-    assert reason is None or f"remove `in {phase}`" in reason
+    for metric, measure in MEASURES.items():
+        reason = refused(expectation(metric, *arguments_of(metric), phase=phase))
+        fine = Part.PHASE in measure.parts and phase is not Phase.AUDIT
+        fine = fine and (measure.seeded or phase is not Phase.SEED)
+        assert (reason is None) is fine, metric
+        assert reason is None or f"remove `in {phase}`" in reason, metric
 
 
 PARTS = {
@@ -111,11 +112,12 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("metric", MEASURES)
-def test_parts_are_those_that_a_record_tells_apart(metric: str) -> None:
-    """What stands for many operations, or for none, is known for a shard or a run at most."""
+def test_parts_are_those_that_a_record_tells_apart() -> None:
+    """What is counted for many operations, or for none, is known for a shard or a run at most."""
     every = {Part.PHASE, Part.WEB_SERVER, Part.SIDE, Part.SHARD}
-    assert MEASURES[metric].parts == PARTS.get(metric, every)
+    assert {name: one.parts for name, one in MEASURES.items()} == {
+        name: PARTS.get(name, every) for name in MEASURES
+    }
 
 
 WITHOUT = {
@@ -133,13 +135,14 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize(("need", "metric"), list(product(WITHOUT, MEASURES)))
-def test_evidence_that_is_switched_off_is_never_none(need: Need, metric: str) -> None:
+@pytest.mark.parametrize("need", WITHOUT)
+def test_evidence_that_is_switched_off_is_never_none(need: Need) -> None:
     """Nobody looked, so it cannot be expected; all the others can."""
     deployment, workload, names = WITHOUT[need]
-    reason = refused(expectation(metric, *arguments_of(metric)), deployment, workload)
-    assert (reason is not None) is (metric in names)
-    assert reason is None or reason.startswith(f"{metric} needs {need}, and ")
+    for metric in MEASURES:
+        reason = refused(expectation(metric, *arguments_of(metric)), deployment, workload)
+        assert (reason is not None) is (metric in names), metric
+        assert reason is None or reason.startswith(f"{metric} needs {need}, and "), metric
     assert not_looked_for(FINDINGS, deployment, workload) == {need: tuple(n for n in FINDINGS if n in names)}
 
 

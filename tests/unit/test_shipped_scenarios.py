@@ -14,6 +14,7 @@ from harness.checks.promises.table import FINDINGS
 from harness.checks.verdict.expectations import METRICS as MEASURED
 from harness.faults import FAULTS
 from harness.model.plan import Plan
+from harness.model.scenario import Scenario
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, Shows, TopologyKind, Trait
 from harness.plan import compile as compile_plan
@@ -58,50 +59,50 @@ def test_shipped_scenario_plans_cleanly(path: Path) -> None:
     assert plan.scenario.name in describe(plan, shipped())
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-def test_shipped_scenario_explains_itself(path: Path) -> None:
+@cache
+def _scenarios() -> list[tuple[Path, Scenario]]:
+    return [(path, _plan(path).scenario) for path in FILES]
+
+
+def test_shipped_scenarios_explain_themselves() -> None:
     """Why it matters, which setting governs it, in the folder of its topology, under a telling name."""
-    scenario = _plan(path).scenario
-    assert scenario.about
-    assert scenario.advice
-    assert {"core", "all"} & {*scenario.tags}
-    topology = scenario.deployment.topology
-    folder = "tls" if topology.tls else "proxy" if topology.proxy else topology.kind
-    assert path.parent.name == folder
-    assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem)
+    for path, scenario in _scenarios():
+        assert scenario.about, path
+        assert scenario.advice, path
+        assert {"core", "all"} & {*scenario.tags}, path
+        topology = scenario.deployment.topology
+        folder = "tls" if topology.tls else "proxy" if topology.proxy else topology.kind
+        assert path.parent.name == folder
+        assert re.fullmatch(r"\d\d(-[a-z]+)+", path.stem), path
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-def test_shipped_scenario_is_quiet_about_open_findings_unless_it_shows_them(path: Path) -> None:
-    """A promise tolerates no finding at all: every one that it names must be 0."""
-    scenario = _plan(path).scenario
-    findings = [one for one in scenario.expect if one.metric in shipped().findings]
-    if scenario.shows is Shows.PROMISE:
-        assert all(one.comparison == "==" and not one.bound[0].factor for one in findings)
+def test_shipped_promises_tolerate_no_finding() -> None:
+    """Every one that a promise names must be 0."""
+    for path, scenario in _scenarios():
+        findings = [one for one in scenario.expect if one.metric in shipped().findings]
+        if scenario.shows is Shows.PROMISE:
+            assert all(one.comparison == "==" and not one.bound[0].factor for one in findings), path
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-def test_core_scenario_allows_what_its_client_does_on_a_slow_machine(path: Path) -> None:
+def test_core_scenarios_allow_what_their_clients_do_on_a_slow_machine() -> None:
     """A client that repeats unanswered writes executes them at least once, and an old attempt may land after a
     newer write. Either the file names the findings of that, or its client does not repeat such writes."""
-    scenario = _plan(path).scenario
-    client = scenario.deployment.client
-    if "core" not in scenario.tags or not (client.application_retries and client.repeat_writes):
-        return
-    assert {"ghost-retry", "undone-by-own-write"} <= {one.metric for one in scenario.expect}, (
-        "set client.repeat_writes to false, or expect ghost-retry and undone-by-own-write"
-    )
+    for path, scenario in _scenarios():
+        client = scenario.deployment.client
+        if "core" in scenario.tags and client.application_retries and client.repeat_writes:
+            assert {"ghost-retry", "undone-by-own-write"} <= {one.metric for one in scenario.expect}, (
+                f"{path}: set client.repeat_writes to false, or expect ghost-retry and undone-by-own-write"
+            )
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-def test_shipped_scenario_names_what_prevents_it(path: Path) -> None:
+def test_shipped_scenarios_name_what_prevents_them() -> None:
     """One other shipped scenario, on the same kind of topology or one beside it."""
-    scenario = _plan(path).scenario
-    if scenario.prevented_by:
-        (beside,) = selection.scenario_files(scenario.prevented_by)
-        assert beside.resolve() != path.resolve()
-    if {"catalogue"} & {*scenario.tags} and scenario.bugs:
-        assert scenario.engines
+    for path, scenario in _scenarios():
+        if scenario.prevented_by:
+            (beside,) = selection.scenario_files(scenario.prevented_by)
+            assert beside.resolve() != path.resolve()
+        if {"catalogue"} & {*scenario.tags} and scenario.bugs:
+            assert scenario.engines, path
 
 
 def test_every_metric_of_the_grammar_is_measured() -> None:
@@ -155,10 +156,13 @@ def _editor() -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-def test_schema_accepts_shipped_scenarios(path: Path) -> None:
+def test_schema_accepts_shipped_scenarios() -> None:
     """What the reader accepts is not underlined in an editor."""
-    _editor().validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    for path in FILES:
+        wrong = next(
+            _editor().iter_errors(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)), None
+        )
+        assert wrong is None, path
 
 
 @pytest.mark.parametrize(
@@ -195,18 +199,15 @@ def test_guide_shows_a_scenario_that_works(tmp_path: Path) -> None:
     assert _plan(path).skip is None
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem[:2]}")
-def test_replication_that_is_cut_before_a_death_stays_cut_past_two_elections(path: Path) -> None:
+def test_replication_that_is_cut_before_a_death_stays_cut_past_two_elections() -> None:
     """Seen with every core busy: three sentinels voted for themselves, the cut was lifted before the second
     election, and the dead primary's machine delivered what it still had: no logout was undone."""
-    if not is_scenario(path):
-        return
-    scenario = load(path, shipped())
-    topology = scenario.deployment.topology
-    two_elections_s = topology.down_after_s + 2 * topology.failover_timeout_s + ELECTED_WITHIN_S
-    for cut in scenario.faults_with(Trait.CUTS_REPLICATION).values():
-        dies = [
-            one for number, one in scenario.faults_with(Trait.STOPS_PROCESS).items() if number > cut.number
-        ]
-        if Trait.CUTS_LINKS in cut.traits and cut.kind == "cut replication" and dies:
-            assert cut.for_s is None or cut.for_s >= two_elections_s + (dies[0].start.offset_s or 0)
+    for path, scenario in _scenarios():
+        topology = scenario.deployment.topology
+        two_elections_s = topology.down_after_s + 2 * topology.failover_timeout_s + ELECTED_WITHIN_S
+        stops = scenario.faults_with(Trait.STOPS_PROCESS)
+        for cut in scenario.faults_with(Trait.CUTS_REPLICATION).values():
+            dies = [one for number, one in stops.items() if number > cut.number]
+            if Trait.CUTS_LINKS in cut.traits and cut.kind == "cut replication" and dies:
+                least_s = two_elections_s + (dies[0].start.offset_s or 0)
+                assert cut.for_s is None or cut.for_s >= least_s, path
