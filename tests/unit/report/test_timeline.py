@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from harness.checks.judge import judge
 from harness.model.directives import LeftOut
 from harness.model.history import History
@@ -12,6 +14,7 @@ from harness.model.inventory import NodePlan
 from harness.model.records import PROXY_SAYS, Event
 from harness.model.results import ScenarioResult
 from harness.model.words import NodeRole
+from harness.report.node_logs import LogLine
 from harness.report.page import page
 from harness.report.timeline import LABEL, WIDTH, timeline
 from tests.builders_results import result
@@ -104,3 +107,16 @@ def test_each_proxy_has_a_lane_of_what_it_said() -> None:
     mine = [bar for bar in drawing.bars if bar.title.startswith("proxy-1: ")]
     assert [bar.style for bar in mine] == ["role-primary", "fault", "role-down"]
     assert mine[1].title.startswith("proxy-1: redis-1 UP, redis-2 UP (2 UP)")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_page_shows_what_nodes_logged_and_where_a_session_went() -> None:
+    """Both are folded or narrow: nobody who does not ask for them scrolls past them."""
+    past = replace(history(), events=(Event(source="fault 1", name="effect", t_us=2_000_000, fault=1),))
+    said = LogLine(t_us=2_100_000, node="redis-2", text="* MASTER <MODE> enabled")
+    html = page(judged(), past, [said])
+    assert "<details><summary>around fault 1: " in html
+    assert "+0.100 s  redis-2     * MASTER &lt;MODE&gt; enabled" in html
+    (session,) = {one.session for one in judge(past).findings if one.session}
+    assert f'aria-label="operations of session {session[:8]} over the nodes"' in html
+    assert "What the nodes logged" not in page(judged(), past)
