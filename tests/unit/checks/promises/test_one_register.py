@@ -139,7 +139,7 @@ def _every_register(history: History) -> list[Answer]:
     return [
         judge_register(
             [
-                replace(action, id=n)
+                msgspec.structs.replace(action, id=n)
                 for n, (_, action) in enumerate(one_register._actions(timelines, timeline, name))
             ],
             lambda: False,
@@ -175,7 +175,7 @@ def test_shortcut_hides_nothing(seed: int) -> None:
         overwritten = {name for name, one in registers_of(timeline).items() if len(one.values) > 1}
         for name in overwritten & {"theme", "ip", "agent"} - doubtful:
             actions = [
-                replace(one, id=n)
+                msgspec.structs.replace(one, id=n)
                 for n, (_, one) in enumerate(one_register._actions(timelines, timeline, name))
             ]
             assert judge_register(actions, lambda: False) is Answer.LINEARIZABLE
