@@ -10,7 +10,7 @@ import argparse
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -18,13 +18,14 @@ import yaml
 from harness.errors import UsageError
 from harness.explore.draw import Document
 from harness.faults import FAULTS
+from harness.faults.crash import ONLY_A_PROJECT
 from harness.model.words import BackendKind
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground, choose_ground
 from harness.running.selection import Choice, choose
 from harness.running.vocabulary import shipped
 from lab.rows import RUNS, report
-from lab.sigkill.example import first_that_fits
+from lab.sigkill.example import examples, first_that_fits
 from lab.sigkill.table import markdown, rows
 from lab.sigkill.trial import Outcome, tried
 
@@ -33,6 +34,11 @@ def main() -> int:
     given = _parser().parse_args()
     folder = given.out / f"sigkill-{secrets.token_hex(3)}"
     found = list(outcomes(given.fault or list(FAULTS), given.backend, folder))
+    if given.compose:
+        words = ["--compose", str(given.compose.resolve())]
+        words += [word for image in given.image for word in ("--image", image)]
+        needing = dict.fromkeys(one.fault for one in found if ONLY_A_PROJECT in one.skipped)
+        found += in_a_project(list(needing), words, folder)
     status = report("sigkill", rows(found), directory=given.out, title=f"\nruns in {folder}")
     print(f"\n{markdown(found)}")
     return status
@@ -44,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", action="append", choices=("process", "docker"), help="only this one; repeatable"
     )
     parser.add_argument("--fault", action="append", choices=tuple(FAULTS), help="only this one; repeatable")
+    parser.add_argument(
+        "--compose", type=Path, help="a Compose project, for the faults that need one of somebody's own"
+    )
+    parser.add_argument("--image", action="append", default=[], help="as of `run`; repeatable")
     parser.add_argument("--out", type=Path, default=RUNS)
     return parser
 
@@ -60,6 +70,18 @@ def outcomes(faults: list[str], backends: list[str] | None, folder: Path) -> Ite
             outcome = tried(example, backend, (), (folder / f"{fault}-{backend}".replace(" ", "-")).resolve())
             print(f"{fault} on {backend}: {outcome.proof or outcome.failure}; left: {list(outcome.left)}")
             yield outcome
+
+
+def in_a_project(faults: list[str], words: Sequence[str], folder: Path) -> Iterator[Outcome]:
+    """Faults that only a project can have. Its deployment takes the place of the example's."""
+    for fault in faults:
+        example = next(
+            one for one in examples(fault, shipped()) if one.document["faults"][-1][fault] == "primary"
+        )
+        place = (folder / f"{fault}-compose".replace(" ", "-")).resolve()
+        outcome = tried(example, "compose", words, place)
+        print(f"{fault} in a project: {outcome.proof or outcome.failure}; left: {list(outcome.left)}")
+        yield outcome
 
 
 def misfits(ground: Ground) -> Callable[[Document], str | None]:

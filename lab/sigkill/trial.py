@@ -135,5 +135,7 @@ def _run_of(folder: Path) -> str:
     """The label of a run in containers; empty: it has none."""
     for file in folder.glob("runs/*/*/compose.yaml"):
         for service in yaml.safe_load(file.read_text(encoding="utf-8"))["services"].values():
-            return str(service["labels"][daemon.RUN_LABEL])
+            labels = service.get("labels", {})
+            if daemon.RUN_LABEL in labels:
+                return str(labels[daemon.RUN_LABEL])
     return ""
