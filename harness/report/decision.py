@@ -14,6 +14,7 @@ from harness.model.cells import CONFIDENCE, Cell
 from harness.model.results import SuiteResult
 from harness.model.words import Verdict
 from harness.report.cells import cell_row, share_text, spread_text, verdict_of
+from harness.report.explain import repeat_command
 from harness.report.page import templates
 from harness.report.terminal import suite_line
 from harness.visible import one_line
@@ -64,7 +65,9 @@ def decision(suite: SuiteResult, cells: Sequence[Cell]) -> str:
             rows=[row(one, numbers) for one in candidates_of(cells)],
             titles=[title for title, _ in FIGURES],
             cells=[
-                (numbers[id(one)], one, cell_row(one)) for one in cells if one.verdict is not Verdict.SKIPPED
+                (numbers[id(one)], one, cell_row(one), repeat_command(one.first))
+                for one in cells
+                if one.verdict is not Verdict.SKIPPED
             ],
             skipped=[one for one in cells if one.verdict is Verdict.SKIPPED],
             confidence=f"{CONFIDENCE:.0%}",

@@ -128,7 +128,7 @@ def _commands(result: ScenarioResult, directory: str) -> list[str]:
     lines = []
     if result.file:  # else the folder is damaged, and nobody knows what was run
         lines = [
-            f"  repeat it: {_repeat(result)}",
+            f"  repeat it: {repeat_command(result)}",
             "             (the plan repeats exactly; the timing of kernel and nodes does not)",
         ]
     if result.run_dir:
@@ -143,7 +143,7 @@ def _commands(result: ScenarioResult, directory: str) -> list[str]:
     return lines
 
 
-def _repeat(result: ScenarioResult) -> str:
+def repeat_command(result: ScenarioResult) -> str:
     """By make for the shipped scenarios, seen from the project's folder; else by the console command."""
     file = shlex.quote(result.file)
     variables = _as_variables(result.changed)

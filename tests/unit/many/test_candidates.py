@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from harness.cli import main
 from harness.many.candidates import candidates_of
@@ -14,6 +15,7 @@ from harness.model.judgement import Interval, Window
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 from harness.report.decision import decision
+from harness.report.explain import repeat_command
 from harness.report.write import write_suite
 from tests.builders_results import judgement, result, suite
 
@@ -124,6 +126,7 @@ def test_the_page_links_every_figure_to_its_runs() -> None:
         assert f'href="./{one.run_dir}/index.html"' in html
     assert 'href="#cell-1"' in html
     assert 'id="cell-1"' in html
+    assert f"<code>{escape(repeat_command(results[0]))}</code>" in html
     assert "Beaten by" in html
     assert '<td data-column="memory">5.0 MiB</td>' in html
     assert "no proxy here" in html
