@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from functools import cache
 
 from harness import __doc__ as package_doc
@@ -17,6 +18,9 @@ from harness.model.engine import is_engine_name
 from harness.version import kit_version
 
 SHELLS = ("bash", "zsh")
+
+Verb = Callable[[str, str, str], argparse.ArgumentParser]
+"""A verb by its name, its function and what it does."""
 
 
 @cache
@@ -35,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=function)
         return added
 
+    for some in (_runs, _files, _results, _machine, _held, _beside, _guests, _exploring, _housekeeping):
+        some(verb)
+    return made
+
+
+def _runs(verb: Verb) -> None:
+    """What runs scenarios, or says what a run would do."""
     running = verb("run", "run:carry_out", "run scenarios and report")
     _selecting(running)
     running.add_argument(
@@ -71,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     explaining = verb("explain", "plan:explain", "say second by second what should happen, and why")
     _selecting(explaining)
     explaining.set_defaults(vary=[], repeat=None)
+
+
+def _files(verb: Verb) -> None:
     linting = verb(
         "lint", "lint:carry_out", "check configuration files for what breaks at a failover; starts nothing"
     )
@@ -88,6 +102,10 @@ def parser() -> argparse.ArgumentParser:
     )
     linting.add_argument("--backend", choices=BACKENDS, default="auto", help="of --prove; default: auto")
     linting.add_argument("--out", type=_path, default="runs", help="folder for results of --prove")
+
+
+def _results(verb: Verb) -> None:
+    """What reads results again."""
     judge = verb("judge", "judge:judge", "judge a saved run again, or a history from another tool")
     judge.add_argument("run", type=_path, nargs="?", help="a results folder, e.g. runs/latest")
     judge.add_argument(
@@ -128,11 +146,18 @@ def parser() -> argparse.ArgumentParser:
     _of_a_run(
         verb("history", "saved:history", "print everything that one scenario recorded, as JSON lines for jq")
     )
+
+
+def _machine(verb: Verb) -> None:
     verb("doctor", "machine:doctor", "print what this machine can do and what is missing")
     image = verb(
         "image", "machine:image", "build an image for the nodes from Debian packages, without a registry"
     )
     image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
+
+
+def _held(verb: Verb) -> None:
+    """Nodes that stay up, and faults at them by hand."""
     up = verb("up", "by_hand:up", "start the nodes of a scenario and keep them running (a held topology)")
     _selecting(up)
     up.set_defaults(vary=[], repeat=None)
@@ -154,6 +179,9 @@ def parser() -> argparse.ArgumentParser:
     heal.add_argument("--run", help="id of the held topology; not needed if there is only one")
     for one in (inject, heal):
         _for_machines(one, "text")
+
+
+def _beside(verb: Verb) -> None:
     beside_it = verb(
         "with",
         "beside:carry_out",
@@ -187,6 +215,9 @@ def parser() -> argparse.ArgumentParser:
     beside_it.add_argument("--seed", type=_seed, help="repeat the random choices of faults")
     beside_it.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     beside_it.add_argument("command", nargs="+", metavar="COMMAND", help="after '--': what to run")
+
+
+def _guests(verb: Verb) -> None:
     guest = verb("guest", "guest:check", "check that the kit understands your own application")
     guest.add_argument("what", choices=("check",), help="walk through its requests on healthy nodes")
     guest.add_argument("file", type=_path, metavar="FILE", help="the guest file")
@@ -198,6 +229,9 @@ def parser() -> argparse.ArgumentParser:
         help="the nodes beside it: single, sentinel, split, shared; or a deployment file (default: single)",
     )
     guest.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+
+
+def _exploring(verb: Verb) -> None:
     exploring = verb(
         "explore",
         "explore:carry_out",
@@ -228,13 +262,15 @@ def parser() -> argparse.ArgumentParser:
         "--jobs", type=_positive, help="how many schedules run in parallel (default: one per CPU)"
     )
     exploring.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
+
+
+def _housekeeping(verb: Verb) -> None:
     complete = verb("completion", "completion:carry_out", "print a completion script for a shell")
     complete.add_argument("shell", choices=SHELLS)
     verb("clean", "machine:clean", "remove processes and containers that a killed harness left; results stay")
     prune = verb("prune", "saved:prune", "remove old results")
     prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
     prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
-    return made
 
 
 def _for_machines(parser: argparse.ArgumentParser, default: str, *others: str) -> None:

@@ -46,6 +46,7 @@ The faults, the template first:
     save_snapshot        BGSAVE by hand
     fail_snapshots       snapshots that cannot be written
     kill_web_server      a process of the application dies
+    pause_web_server     it freezes
     skew_clock           the clock of a node is wrong
 
 Who carries them out:
