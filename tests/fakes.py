@@ -367,6 +367,7 @@ class FakeTopology:
         self.failing: dict[str, Exception] = {}
         """Acts that raise."""
         self.files: dict[str, list[Path]] = {}
+        self.no_power_loss = ""
         self.unsynced: dict[Path, int] = {}
         """File -> where what is not on the disk begins."""
         self.nodes = {node.name: FakeNode(node, self) for node in plan.nodes}
@@ -432,6 +433,9 @@ class FakeTopology:
 
     def data_files(self, node: str) -> Sequence[Path]:
         return self.files.get(node, [])
+
+    def why_no_power_loss(self, node: str) -> str:
+        return self.no_power_loss
 
     def first_unsynced(self, file: Path) -> int | None:
         return self.unsynced.get(file)

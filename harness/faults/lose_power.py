@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from harness.clock import RunClock
+from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kill import seen_gone, start_again
 from harness.faults.last_answer import watched
@@ -43,6 +44,9 @@ class LosePower:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         known = [own_nodes.check(scene, node) for node in nodes]
+        for node in nodes:  # results may lie on another file system than the one that was tried before
+            if reason := _power(scene).why_no_power_loss(node):
+                raise NoEffect(f"{node}: {reason}")
         synced = _synced(nodes, scene)
         with watched(scene, nodes) as departure:
             for node in nodes:

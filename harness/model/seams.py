@@ -476,6 +476,10 @@ class Powered(Protocol):
         """What it reads when it starts: its append-only files, and its snapshot."""
         ...
 
+    def why_no_power_loss(self, node: str) -> str:
+        """Why nobody can say what of its files is on the disk; empty: it can be said."""
+        ...
+
     def first_unsynced(self, file: Path) -> int | None:
         """Where the first page begins that is not on the disk; None: all of it is."""
         ...

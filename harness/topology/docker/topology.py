@@ -362,6 +362,9 @@ class DockerTopology:
     def data_files(self, node: str) -> Sequence[Path]:
         return volumes.data_files(self._inspected(node), compose.DATA_DIRECTORY)
 
+    def why_no_power_loss(self, node: str) -> str:  # noqa: ARG002 - all volumes lie in one place
+        return volumes.why_no_power_loss()
+
     def first_unsynced(self, file: Path) -> int | None:
         return unsynced.first_unsynced(file)
 

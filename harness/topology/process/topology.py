@@ -173,6 +173,9 @@ class ProcessTopology:
         )
         return sorted(file for file in found if file.is_file())
 
+    def why_no_power_loss(self, node: str) -> str:
+        return unsynced.why_not(self._folder(node) / "data")
+
     def first_unsynced(self, file: Path) -> int | None:
         return unsynced.first_unsynced(file)
 

@@ -1154,6 +1154,15 @@ def test_lose_power_cuts_files_where_the_disk_ends(
     )
 
 
+def test_lose_power_has_no_effect_where_nobody_knows_the_disk(worlds: Worlds) -> None:
+    """Results may lie on another file system than the machine was asked about; the node lives on."""
+    world = worlds(make_plan())
+    world.topology.no_power_loss = "the file system of /dev/shm does not say it"
+    with pytest.raises(NoEffect, match="redis-1: the file system of /dev/shm"):
+        inject(world, "lose power")
+    assert world.topology.state("redis-1").running
+
+
 def test_lose_power_takes_nothing_that_was_confirmed_after_its_sync(
     worlds: Worlds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
