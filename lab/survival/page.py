@@ -30,6 +30,16 @@ TOPOLOGIES = {
     "split": "the same Sentinel, and a cache on a node of its own",
     "shared": "one node for sessions and cache, append-only file, `allkeys-lru`",
 }
+CANNOT = frozenset(
+    {
+        ("planned-failover", "single"),
+        ("planned-failover", "shared"),
+        ("cache-filled", "single"),
+        ("cache-filled", "sentinel"),
+        ("cache-filled", "cluster"),
+    }
+)
+"""Faults that a topology cannot have: nobody could take over, or there is no cache."""
 FIGURES = (
     ("put out", "logged out"),
     ("got in wrongly", "got in wrongly"),
@@ -82,7 +92,7 @@ def page(records: Sequence[Record]) -> str:
         topologies="\n".join(f"- **{name}**: {what}" for name, what in TOPOLOGIES.items()),
         confidence=f"{CONFIDENCE:.0%}",
         measured="\n".join(map(_measured, records)),
-        lacking=_lacking(cells),
+        lacking=_lacking(records),
         grid="\n".join(_grid(cells)),
     )
     sections = (line for fault, what in FAULTS.items() for line in _section(fault, what, cells))
@@ -90,21 +100,24 @@ def page(records: Sequence[Record]) -> str:
 
 
 def _measured(record: Record) -> str:
+    late = f"in {record.slow} of {record.judged} runs the machine was late by too much for the time-outs"
+    times = "; their times are left out here" if record.too_slow else ", so that their times are too long"
     return (
         f"- {record.engine}, backend {record.backend}: {record.measured_on}, {record.cores} cores, "
         f"{record.memory_gib} GiB, {record.jobs} runs side by side, version {record.kit} of the kit, "
-        f"timing {record.timing}; in {record.slow} of {record.judged} runs the machine was late by too much "
-        "for its time-outs, so that their times are too long"
+        f"timing {record.timing}; {late}{times if record.slow else ''}"
     )
 
 
-def _lacking(cells: Sequence[CellSummary]) -> str:
-    few = [one for one in cells if one.kept.runs < WANTED]
-    if not few:
+def _lacking(records: Sequence[Record]) -> str:
+    engines = {cell.engine_asked for record in records for cell in record.cells}
+    wanted = (len(FAULTS) * len(TOPOLOGIES) - len(CANNOT)) * len(engines)
+    complete = sum(cell.kept.runs >= WANTED for record in records for cell in record.cells)
+    if complete == wanted:
         return f"Every cell has at least {WANTED} decided runs."
     return (
-        f"{len(few)} of {len(cells)} cells have fewer than {WANTED} decided runs so far; their n says so. "
-        "`make survival` goes on with them, and so does another machine."
+        f"{wanted - complete} of {wanted} cells have fewer than {WANTED} decided runs so far; their n says "
+        "so. `make survival` goes on with them, and so do other machines, by `--shard`."
     )
 
 
@@ -112,16 +125,17 @@ def _grid(cells: Sequence[CellSummary]) -> Iterator[str]:
     yield f"| fault | {' | '.join(TOPOLOGIES)} |"
     yield "| --- " * (len(TOPOLOGIES) + 1) + "|"
     for fault in FAULTS:
-        row = " | ".join(
-            _of_all([one for one in cells if _place(one) == (fault, name)]) for name in TOPOLOGIES
-        )
+        row = " | ".join(_of_all((fault, name), cells) for name in TOPOLOGIES)
         yield f"| [{fault}](#{fault}) | {row} |"
 
 
-def _of_all(cells: Sequence[CellSummary]) -> str:
+def _of_all(place: tuple[str, str], cells: Sequence[CellSummary]) -> str:
     """Of every engine together."""
-    kept = rate(sum(one.kept.seen for one in cells), sum(one.kept.runs for one in cells))
-    return f"{kept.seen} of {kept.runs}: {share_text(kept)}" if kept.runs else "–"
+    mine = [one.kept for one in cells if _place(one) == place]
+    kept = rate(sum(one.seen for one in mine), sum(one.runs for one in mine))
+    if kept.runs:
+        return f"{kept.seen} of {kept.runs}: {share_text(kept)}"
+    return "cannot have it" if place in CANNOT else "not run yet"
 
 
 def _place(cell: CellSummary) -> tuple[str, str]:

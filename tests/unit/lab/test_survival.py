@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
-from harness.many.summary import CellSummary
+from harness.many.summary import CellSummary, Seen
 from harness.model.judgement import Judgement, Metrics
 from harness.model.words import Shows, Verdict
 from harness.report.summary import summary_text
@@ -17,7 +17,7 @@ from harness.running.given_files import choice_of_matrix
 from harness.running.selection import choose
 from harness.scenario.matrix import load_matrix
 from lab.survival.__main__ import MATRICES, PUBLISHED, records
-from lab.survival.page import FAULTS, TOPOLOGIES, WANTED, page
+from lab.survival.page import CANNOT, FAULTS, TOPOLOGIES, WANTED, page
 from lab.survival.record import Record
 from tests.builders_results import result, suite
 
@@ -56,6 +56,10 @@ def record(**figures: object) -> Record:
     )
 
 
+def enough() -> CellSummary:
+    return msgspec.structs.replace(record().cells[0], kept=Seen(seen=5, runs=5))
+
+
 def test_matrices_have_every_fault_on_every_topology() -> None:
     """And the page knows a sentence for each of them."""
     engines: list[str] = []
@@ -66,6 +70,12 @@ def test_matrices_have_every_fault_on_every_topology() -> None:
         assert {Path(one.scenario.file).stem for one in chosen} == set(FAULTS)
         assert {Path(one.scenario.deployment.file).stem for one in chosen} == set(TOPOLOGIES)
         assert matrix.repeat >= WANTED
+        places = {
+            (Path(one.file).stem, Path(one.deployment.file).stem)
+            for one in (each.scenario for each in chosen)
+            if one.deployment.topology.kind not in one.fits
+        }
+        assert places == CANNOT
         engines += matrix.engines
     assert sorted(engines) == ["redis-6.2", "redis-7.0", "redis-8.0", "valkey-8.1", "valkey-9.1"]
 
@@ -80,11 +90,28 @@ def test_page_says_each_figure_with_its_n_and_what_is_missing() -> None:
     outages = {"unit": "s", "values": [[1.0, 1.5], [2.0, 2.0], [3.0, None]]}
     text = page([record(**{"nobody could log in": outages})])
     assert "| sentinel | redis-7.0 | 2 of 3 | – | – | 2.0 s (≥ 1.0 s) | – | – | – |" in text
-    assert "| [kill](#kill) | – | 2 of 3: 9.4 to 99.2 % | – | – | – |" in text
-    assert "1 of 1 cells have fewer than 5 decided runs" in text
+    assert "| [kill](#kill) | not run yet | 2 of 3: 9.4 to 99.2 % | not run yet |" in text
+    assert "| [cache-filled](#cache-filled) | cannot have it | cannot have it | cannot have it |" in text
+    assert "25 of 25 cells have fewer than 5 decided runs" in text
     assert "- Redis 7.0.15, backend process: 2026-01-02, 2 cores, 8 GiB, 2 runs side by side" in text
-    assert "in 1 of 3 runs" in text
-    assert page([]).count("of 0 cells") == 0
+    assert "in 1 of 3 runs the machine was late by too much for the time-outs, so that" in text
+    whole = msgspec.structs.replace(record(), cells=[enough() for _ in range(25)])
+    assert "Every cell has at least 5 decided runs." in page([whole])
+
+
+def test_times_of_a_machine_that_was_too_slow_are_left_out() -> None:
+    """What was lost does not depend on it, and stays."""
+    figures = {
+        "nobody could log in": {"unit": "s", "values": [[1.0, 1.5]]},
+        "logged out": {"unit": "users", "values": [[7, 7]]},
+    }
+    late = msgspec.structs.replace(record(**figures), slow=2)
+    text = page([late])
+    assert "| sentinel | redis-7.0 | 2 of 3 | 7 | – | – | – | – | – |" in text
+    assert (
+        "in 2 of 3 runs the machine was late by too much for the time-outs; their times are left out here"
+        in text
+    )
 
 
 def test_what_is_kept_is_a_baseline_for_compare(tmp_path: Path) -> None:
