@@ -6,6 +6,7 @@ The nodes of that history are made up, and well all the time: whatever is found,
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -41,11 +42,28 @@ GUEST = Path(__file__).parent / "guest.yaml"
 NODE = "redis-1"
 MIX = {"log-in": 15.0, "read": 50.0, "change-field": 15.0, "cart": 15.0, "logout": 15.0}
 WEB = "web-1"
+AUDITED_WITHIN_S = 60.0
 
 
-def history_of(bug: str, port: int, folder: Path, *, seconds: float, rate_per_s: float = 60.0) -> History:
-    """Start the toy with a bug ("": none), drive it, ask at its front door, end it."""
-    plan = _plan(rate_per_s)
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def history_of(
+    bug: str,
+    port: int,
+    folder: Path,
+    *,
+    seconds: float,
+    rate_per_s: float = 60.0,
+    patience_s: float | None = None,
+) -> History:
+    """Start the toy with a bug ("": none), drive it, ask at its front door, end it. `patience_s`: of the
+    browsers, instead of the guest file's."""
+    plan = _plan(rate_per_s, patience_s)
     clock, written = RunClock(), list[Record]()
     process = WebProcess(
         WEB,
@@ -61,10 +79,11 @@ def history_of(bug: str, port: int, folder: Path, *, seconds: float, rate_per_s:
     return _history(plan, written, clock.now_us())
 
 
-def _plan(rate_per_s: float) -> Plan:
+def _plan(rate_per_s: float, patience_s: float | None) -> Plan:
     workload = Workload(web_servers=1, rate_per_s=rate_per_s, users=20, mix=MIX, witnesses=False)
     scenario = scenario_of(TopologySpec(kind=TopologyKind.SINGLE), workload=workload)
     guest = load_guest(GUEST)
+    guest = guest if patience_s is None else replace(guest, timeout_s=patience_s)
     deployment = replace(scenario.deployment, guest=guest)
     node = NodePlan(name=NODE, role=NodeRole.PRIMARY)
     wait_s = guest.longest_wait_s
@@ -100,7 +119,7 @@ async def _driven(  # noqa: PLR0917 - all that one run is made of
         asyncio.get_running_loop().call_later(seconds, finished.set)
         await engine.drive(finished)
         enter(Phase.AUDIT)
-        await engine.audit(within_s=10.0)
+        await engine.audit(within_s=AUDITED_WITHIN_S)
     finally:
         await engine.close()
 
