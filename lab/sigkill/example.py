@@ -27,6 +27,8 @@ HELD_S = 60
 """No fault is over before the kit is killed."""
 _SETTINGS = {"maxclients": "200"}
 """What some faults need of the nodes."""
+_ANOTHER_ENGINE = "valkey-9.1"
+"""For what the usual one cannot have, such as a clock of its own."""
 _SHARDS = 3
 _WORKLOAD = {"mix": {"log-in": 10, "read": 60}}
 
@@ -50,11 +52,11 @@ def examples(fault: str, vocabulary: Vocabulary) -> Iterator[Example]:
         findings=vocabulary.findings,
         metrics=vocabulary.metrics,
     )
-    for kind in KINDS:
+    for kind, engine in (*((kind, None) for kind in KINDS), (KINDS[0], _ANOTHER_ENGINE)):
         space = Space(kind=kind, own_deployment=False, shards=_SHARDS, expect={}, vocabulary=alone)
         made = (document for _, _, document in single_faults(space))
         for document in (*made, *_after_another(declared, kind, vocabulary), *_on_hosts(declared, kind)):
-            yield _held(fault, document, declared)
+            yield _held(fault, document, declared, engine)
 
 
 def _after_another(declared: Declaration, kind: str, vocabulary: Vocabulary) -> Iterator[Document]:
@@ -83,7 +85,7 @@ def _on_hosts(declared: Declaration, kind: str) -> Iterator[Document]:
             }
 
 
-def _held(fault: str, document: Document, declared: Declaration) -> Example:
+def _held(fault: str, document: Document, declared: Declaration, engine: str | None) -> Example:
     """As it is run here: quickly, with nodes that every fault can act upon, until it is killed."""
     faults: list[dict[str, Any]] = [dict(one) for one in document["faults"]]
     if "for" in faults[-1] or declared.least_for_s is not None:
@@ -96,7 +98,7 @@ def _held(fault: str, document: Document, declared: Declaration) -> Example:
     made = {
         "scenario": 1,
         "name": f"{fault} until SIGKILL",
-        "deployment": {"topology": topology},
+        "deployment": {"topology": topology, **({"engine": engine} if engine else {})},
         "workload": {**document["workload"], "rate": "60/s", "users": 30},
         "faults": faults,
         "settle_within": f"{HELD_S}s",
