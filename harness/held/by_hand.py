@@ -99,6 +99,10 @@ def up(
         except EnvironmentFailure as problem:
             control = None
             print(f"failover-kit: {problem}", file=sys.stderr)
+        except KeyboardInterrupt:  # nobody has heard of it, so nobody would take it down
+            residence.finish(record)
+            topology.close()
+            raise
         if form is not Form.PEOPLE:
             held = _as_data(record.stem, topology, backend.way_in(record), control)
             _write(held if form is Form.JSON else held["environment"], form, stream)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +16,13 @@ from typing import cast
 import pytest
 
 from harness.errors import EnvironmentFailure
-from harness.held import by_hand
+from harness.held import by_hand, residence
 from harness.held.forms import Form
 from harness.held.ready_lines import before_lines, ready_lines
-from harness.model.seams import Certificates, HeldTopology
-from harness.model.words import TopologyKind
+from harness.held.residence import Residence
+from harness.model.seams import Certificates, HeldTopology, Machine
+from harness.model.words import BackendKind, TopologyKind
+from harness.running.ground import Ground
 from harness.running.surroundings import variables
 from tests.builders_topology import process_plan
 from tests.fakes import FakeTopology
@@ -102,6 +107,43 @@ def test_lines_for_clients_hold_variables_and_no_password(kind: TopologyKind, tl
         assert named
         assert named <= known.keys(), line
         assert not any(secret in line for secret in (topology.secrets.redis, topology.secrets.sentinel))
+
+
+def test_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also where the nodes are held already and only their control process is missing: nobody heard of them."""
+    did: list[str] = []
+    topology = FakeTopology(process_plan(TopologyKind.SINGLE))
+    nodes = topology.close
+
+    def close() -> None:
+        did.append("closed")
+        nodes()
+
+    topology.hold = lambda: tmp_path / "process-a.json"  # type: ignore[attr-defined]
+    topology.close = close  # type: ignore[method-assign]
+
+    class Backend:
+        @contextmanager
+        def up(self, *_: object, **__: object) -> Iterator[FakeTopology]:
+            yield topology
+
+        def beside(self, *_: object) -> None: ...
+
+    def interrupted(*_: object) -> Residence:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(by_hand, "backend_of", lambda _: Backend())
+    monkeypatch.setattr(residence, "start", interrupted)
+    monkeypatch.setattr(residence, "finish", lambda record: did.append(f"ended that of {record.stem}"))
+    ground = Ground(
+        backend=BackendKind.PROCESS,
+        image=None,
+        machine=Machine(backend=BackendKind.PROCESS, network_faults=True),
+        said="process: chosen",
+    )
+    with socket.socket() as listener, pytest.raises(KeyboardInterrupt):
+        by_hand.up(topology.plan, ground, tmp_path, io.StringIO(), listener=listener)
+    assert did == ["ended that of process-a", "closed"]
 
 
 def test_down_of_all_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
