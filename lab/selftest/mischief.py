@@ -25,6 +25,9 @@ APART_S = 0.03
 """Between things that should come one after the other for the client too; whether they did is read in
 the history."""
 
+MORE_S = 5.0
+"""Of load at most, for a bug that still waits: a busy machine serves fewer requests in the same time."""
+
 QUIET_MIX = {"log-in": 5.0, "read": 45.0, "touch": 12.0, "change-field": 18.0, "cart": 20.0}
 """Nobody logs out, so that whatever was done to a session can be seen in the audit at the latest."""
 FULL_MIX = {**QUIET_MIX, "logout": 5.0, "logout-everywhere": 3.0}
@@ -68,6 +71,7 @@ class Bug:
 
     name: ClassVar[str]
     title: ClassVar[str]
+    more_s: ClassVar[float] = MORE_S
 
     def __init__(self, seed: int, node: redis.asyncio.Redis, now_us: Callable[[], int]) -> None:
         """`node`: a connection of its own, past the proxy; `now_us`: the run's clock."""

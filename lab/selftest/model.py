@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
+from lab.selftest.model_objects import Begun, Crowd, ObjectStore
 from lab.selftest.model_store import Known, Store, Tried
 from lab.selftest.model_surroundings import Surroundings
 
@@ -47,6 +48,12 @@ class Model:
         self._agenda: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._pushed = 0
         self.store = Store(self._users, self.around.wall_ms, self.around.idle_ms)
+        self._crowd = Crowd(
+            self.dice,
+            ObjectStore(self.around.wall_ms),
+            self.around.clock_us,
+            brief=not self.around.fails,
+        )
         self._session: list[Known | None] = [None] * self._users
         self._all: list[Known] = []
         self._operations: list[Operation] = []
@@ -63,7 +70,7 @@ class Model:
         self._execute(end_us)
         kept, index = self.store.kept, self.store.index
         looks = ((one, kept.get(one.id), one.id in index[one.user]) for one in self._all)
-        return self.around.history(self._operations, looks, end_us)
+        return self.around.history(self._operations, looks, end_us, self._crowd.store)
 
     # ------------------------------------------------------------ who does what
 
@@ -73,6 +80,8 @@ class Model:
         session = self._session[user]
         if session is None or draw < 0.02:
             self._log_in(number, now_us, user)
+        elif draw < 0.09:
+            self._beside(number, now_us, session)
         elif draw < 0.45:
             self._look(number, now_us, session)
         elif draw < 0.60:
@@ -175,6 +184,30 @@ class Model:
         )
         if tried.outcome is ACKED:
             self._later(tried.executed_us, self._members, operation, session, step)
+
+    def _beside(self, number: int, now_us: int, session: Known) -> None:
+        """A request that is about an object and no session."""
+        begun = self._crowd.begins(number, now_us, session)
+        tried = self._try(now_us, again=begun.again)
+        operation = self._begin(number, now_us, "beside", begun.kind, session, tried, begun.step)
+        if begun.carries is not None:
+            self._push(tried, begun.carries, session, begun.step)
+        if tried.outcome is not ACKED:
+            begun.step.saw = None
+            return
+        if begun.looks is not None:
+            self._later(tried.executed_us, begun.looks, session, begun.step)
+        if begun.then is not None:
+            self._later(tried.done_us, self._goes_on, begun, operation, session)
+
+    def _goes_on(self, _at_us: int, begun: Begun, operation: Operation, session: Known) -> None:
+        following = begun.then(operation, session) if begun.then else None
+        if following is None:
+            return
+        tried = self._next(operation, following.step)
+        self._push(tried, following.carries, session, following.step)
+        if tried.outcome is not ACKED:
+            operation.outcome, operation.told = tried.outcome, "error"
 
     # ------------------------------------------------------------ how it travels
 

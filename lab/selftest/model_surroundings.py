@@ -27,6 +27,7 @@ from harness.model.records import (
 from harness.model.scenario import Expectation, Term
 from harness.model.words import Outcome, Phase
 from lab.past import Past
+from lab.selftest.model_objects import ObjectStore
 from lab.selftest.model_store import Kept, Known, Tried
 
 GAVE_UP_US = 200_000
@@ -51,7 +52,7 @@ class Surroundings:
         self.coarse_us = dice.choice((1, 1, 1000))
         self.idle_ms = dice.choice((300_000, 300_000, 4_000))
         self._drift = dice.choice((0.0, 0.0, 1e-4, -1e-4))
-        self._fails = dice.random() < 0.5
+        self.fails = dice.random() < 0.5
         self.smooth = dice.choice((0.96, 0.995, 0.999))
         """Share of attempts that are answered at once."""
         self._gone_us = self._back_us = 0
@@ -59,7 +60,7 @@ class Surroundings:
 
     def plan_for(self, began_us: float, lasts_us: float) -> None:
         self._began_us = int(began_us)
-        if self._fails:
+        if self.fails:
             self._gone_us = int(began_us + lasts_us * self._dice.uniform(0.2, 0.7))
             self._back_us = self._gone_us + int(self._dice.uniform(0.3e6, 2e6))
 
@@ -76,10 +77,10 @@ class Surroundings:
     # ------------------------------------------------------------ attempts
 
     def connection(self, sent_us: int) -> int:
-        return 2 if self._fails and sent_us >= self._back_us else 1
+        return 2 if self.fails and sent_us >= self._back_us else 1
 
     def near_failover(self, sent_us: int) -> bool:
-        return self._fails and self._gone_us - 1000 <= sent_us < self._back_us
+        return self.fails and self._gone_us - 1000 <= sent_us < self._back_us
 
     def trouble(self, sent_us: int, *, again: bool) -> Tried:
         """Attempts that are refused, late, unanswered, repeated, or meet the failover."""
@@ -125,7 +126,7 @@ class Surroundings:
     def _meets(self, sent_us: int, done_us: int) -> str:
         """What becomes of one attempt, as the client sees it."""
         draw = self._dice.random()
-        if self._fails and sent_us < self._back_us and done_us >= self._gone_us:
+        if self.fails and sent_us < self._back_us and done_us >= self._gone_us:
             if sent_us < self._gone_us:
                 return "timeout" if draw < 0.5 else "connection-lost"
             return "connect-failed" if draw < 0.7 else "error:READONLY" if draw < 0.8 else "timeout"
@@ -139,12 +140,12 @@ class Surroundings:
         if draw < 0.4:
             return None
         lands_us = executed_us if draw < 0.7 else sent_us + int(3e6 * self._dice.random())
-        if not self._fails or sent_us >= self._back_us:
+        if not self.fails or sent_us >= self._back_us:
             return lands_us
         return lands_us if lands_us < self._gone_us else None
 
     def phase(self, now_us: int) -> Phase:
-        if not self._fails or now_us < self._gone_us:
+        if not self.fails or now_us < self._gone_us:
             return Phase.BASELINE
         return Phase.FAULT if now_us < self._back_us else Phase.SETTLED
 
@@ -155,9 +156,10 @@ class Surroundings:
         operations: list[Operation],
         looks: Iterable[tuple[Known, Kept | None, bool]],
         end_us: int,
+        objects: ObjectStore,
     ) -> History:
         past = Past(idle_s=self.idle_ms / 1000)
-        if self._fails:
+        if self.fails:
             past.fault(self._gone_us / 1e6, kind="kill")
         settled_us = end_us - 5_000_000
         plan = past.plan()
@@ -167,7 +169,7 @@ class Surroundings:
             bounds=(PlannedBound(text=PUT_OUT_BY_OUTAGE.text, value=0.0),),
         )
         events = [*past.events]
-        if self._fails:
+        if self.fails:
             events.append(Event(source=NEW, name="promoted", t_us=self._back_us, node=NEW, shard=1))
             events.append(Event(source="harness", name="recovered", t_us=max(settled_us, self._back_us)))
         return History(
@@ -183,20 +185,21 @@ class Surroundings:
             ),
             phases=self._phases(end_us),
             audit=tuple(self._audit(looks, end_us)),
+            objects=tuple(objects.entries(end_us, self._answering(), self.clock_us)),
             audit_summary=AuditSummary(passes=1, valid_pass=1),
             closing=Closing(t_us=end_us + 1_000_000, operations=len(operations)),
         )
 
     def _phases(self, end_us: int) -> tuple[PhaseChange, ...]:
         phases = [PhaseChange(phase=Phase.BASELINE, t_us=self._began_us)]
-        if self._fails:
+        if self.fails:
             phases.append(PhaseChange(phase=Phase.FAULT, t_us=self._gone_us))
             phases.append(PhaseChange(phase=Phase.SETTLED, t_us=self._back_us))
         return (*phases, PhaseChange(phase=Phase.AUDIT, t_us=end_us))
 
     def _connections(self) -> tuple[Connection, ...]:
         first = Connection(id=1, web_server="web-1", node=OLD, run_id="one", role="primary", opened_us=0)
-        if not self._fails:
+        if not self.fails:
             return (first,)
         first.closed_us = self._back_us
         return (
@@ -208,8 +211,8 @@ class Surroundings:
 
     def _samples(self, end_us: int) -> Iterable[NodeSample]:
         for at_us in range(0, end_us, SAMPLE_EVERY_US):
-            dead = self._fails and at_us >= self._gone_us
-            over = self._fails and at_us >= self._back_us
+            dead = self.fails and at_us >= self._gone_us
+            over = self.fails and at_us >= self._back_us
             for node, run_id in ((OLD, "one"), (NEW, "two")):
                 if node == OLD and dead:
                     yield NodeSample(node=node, sent_us=at_us, done_us=at_us + 500, reachable=False)
@@ -225,11 +228,15 @@ class Surroundings:
                     keys=9,
                 )
 
+    def _answering(self) -> tuple[tuple[str, str, str], ...]:
+        """Nodes that the audit reaches: name, run_id, role."""
+        if self.fails:
+            return ((NEW, "two", "primary"),)
+        return ((OLD, "one", "primary"), (NEW, "two", "replica"))
+
     def _audit(self, looks: Iterable[tuple[Known, Kept | None, bool]], end_us: int) -> Iterable[AuditEntry]:
         now_ms = self.wall_ms(end_us)
-        nodes = (
-            ((NEW, "two", "primary"),) if self._fails else ((OLD, "one", "primary"), (NEW, "two", "replica"))
-        )
+        nodes = self._answering()
         for session, kept, listed in looks:
             there = kept is not None and kept.fields is not None and now_ms <= kept.until_ms
             for node, run_id, role in nodes:

@@ -37,8 +37,6 @@ from lab.selftest.proxy import FAR, Proxy
 NODE = "redis-1"
 RATE_PER_S = 200
 LOAD_S = 1.5
-MORE_S = 5.0
-"""Of load at most, for a bug that still waits: a busy machine serves fewer requests in the same time."""
 WARM_S = (0.2, 0.5)
 """Of load, before the bug may take its chance."""
 
@@ -243,7 +241,7 @@ async def _load(engine: LoadEngine, mischief: Bug) -> None:
         await asyncio.sleep(warm_s)
         mischief.armed = True
         await asyncio.sleep(LOAD_S - warm_s)
-        for _ in range(round(MORE_S / APART_S)):
+        for _ in range(round(mischief.more_s / APART_S)):
             if not mischief.waiting:
                 break
             await asyncio.sleep(APART_S)

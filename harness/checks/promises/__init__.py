@@ -14,7 +14,8 @@ A check finds where its promise was broken, and counts what it could not decide.
     counters           an addition to a cart counts once
     leases             a lock has one holder, and a job one leader, until the lease runs out
     user_index         the list of a user's sessions names those that exist
-    kept_objects       a revocation, a ban, a count of attempts holds as long as promised
+    exact_objects      flags and counters as registers: is there any order that explains all?
+    kept_objects       what is kept beside sessions holds as long as promised
     let_in             nobody is let in without having been checked
     refused_logins     while sessions can be read, new users can log in
     replica_agreement  after recovery a replica holds what its primary holds

@@ -17,6 +17,7 @@ from harness.checks.facts.object_pasts import ObjectPast, object_pasts
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
+from harness.checks.promises.exact_objects import explained
 from harness.checks.promises.kinds import STALE_READ, UNEXPLAINED
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
@@ -32,6 +33,8 @@ def judge_objects(timelines: Timelines) -> Counted:
         found = [
             _finding(timelines, past, breach) for breach in past.kind.judge(past.past(timelines.epsilon_us))
         ]
+        if not found and timelines.history.complete:
+            found = _contradicted(timelines, past)
         findings += found
         if not found and _nobody_looked(timelines, past):
             undecidable[past.kind.findings[0].name] += 1
@@ -39,6 +42,47 @@ def judge_objects(timelines: Timelines) -> Counted:
         return Counted(findings=findings, undecidable=dict(undecidable))
     undecidable.update(one.name for one in findings)  # their time may have been over
     return Counted(undecidable=dict(undecidable))
+
+
+def _contradicted(timelines: Timelines, past: ObjectPast) -> list[Finding]:
+    """No promise was broken, and yet no order explains it. Nothing is said where something acked may have
+    been lost: what nobody was promised may have been lost with it."""
+    changes = past.past(timelines.epsilon_us)
+    looks = [
+        one for one in past.looks if past.sights[one.n].entry or not _by_a_replica(timelines, past, one.n)
+    ]
+    if explained(past.kind, changes, looks) is not False or _perhaps_lost(timelines, past):
+        return []
+    seen = max(past.sights.values(), key=lambda one: one.sent_us)
+    operation = next((one.operation for one in past.effects.values()), seen.operation)
+    return [
+        finding(
+            timelines,
+            UNEXPLAINED,
+            past.timeline(operation),
+            promise=None,
+            seen=seen,
+            why=Why(),
+            sentence=f"No order of the operations explains what was seen of {past.kind.named(past.key)}.",
+            observations=max(1, len(looks)),
+        )
+    ]
+
+
+def _by_a_replica(timelines: Timelines, past: ObjectPast, n: int) -> bool:
+    """Or by a primary that was deposed: it shows the past."""
+    return watcher(timelines, past.sights[n]).standing in STALE
+
+
+def _perhaps_lost(timelines: Timelines, past: ObjectPast) -> bool:
+    """Also a write without an answer, that somebody saw before the failover."""
+    if timelines.facts.landmarks.danger_us is not None or timelines.ownership.reborn:
+        return True
+    return any(
+        of_loss(timelines, one, None, one.operation.shard).cause is not Cause.NOT_DETERMINED
+        for one in past.effects.values()
+        if one.certain
+    ) or any(event.name == "evicted" and event.key == past.key for event in timelines.history.events)
 
 
 def _nobody_looked(timelines: Timelines, past: ObjectPast) -> bool:

@@ -144,7 +144,8 @@ class ForgottenSave(Bug):
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
-        return Setting(mix={"read": 40.0, "save-session": 60.0}, users=24)
+        options = {"save-session": {"work": "1ms"}}
+        return Setting(mix={"read": 40.0, "save-session": 60.0}, users=80, options=options)
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         key = _saved(commands)
@@ -156,15 +157,19 @@ class ForgottenSave(Bug):
                 session=owner_of(key),
                 did=f"a save of {key} answered, and not carried out",
                 names=one_of("save-lost"),
-                also=one_of("save-overwritten"),
                 betrays=StepKind.PUT,
             )
         )
         return [ONE]
 
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:
-        """It is missing for good: the next request, or the audit, sees it."""
-        return operation.session == deed.session
+        """It is missing for good, and nobody who saved at the same time may have carried it away."""
+        begun_us, done_us = operation.sent_us or 0, operation.done_us or 0
+        return not any(
+            (one.sent_us or 0) <= done_us and (one.done_us or 0) >= begun_us
+            for one in past.operations
+            if one.id != operation.id and one.session == deed.session and one.behaviour == operation.behaviour
+        )
 
 
 class SaveOverAnother(Bug):
@@ -205,10 +210,11 @@ class MutedMessage(Bug):
 
     name = "muted-message"
     title = "loses a message"
+    more_s = 12.0
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
-        return Setting(mix={"read-cached": 98.0, "end-session": 2.0}, users=2)
+        return Setting(mix={"read-cached": 99.5, "end-session": 0.5}, users=2)
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         first = commands[0]
@@ -230,7 +236,7 @@ class MutedMessage(Bug):
     @property
     def waiting(self) -> bool:
         """Until web servers have had the time that a message may take, and a second more."""
-        late_us = (HEARD_WITHIN_S + 1) * 1e6
+        late_us = (HEARD_WITHIN_S + 1.5) * 1e6
         return super().waiting or any(self.now_us() < deed.at_us + late_us for deed in self.deeds)
 
     def shows(self, past: History, deed: Deed, operation: Operation) -> bool:

@@ -7,17 +7,20 @@ and every moment. A model may miss something; it must never accuse.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations, product
 
 import pytest
 
+from harness.checks.promises.exact_objects import explained
 from harness.model.words import StepKind
 from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import REVOKED, SPENT, TOKEN_BURNT, Flag
 from harness.objects.kind import SOMETHING, Breach, Change, Look, ObjectKind, Past
 from harness.objects.lease import Held, Holders, MayHold, held_at_once
+from harness.objects.tally import ONLINE
 from tests.share import times
 
 FOREVER = float("inf")
@@ -191,16 +194,18 @@ MODELS: dict[str, tuple[Callable[[random.Random], tuple[list[Act], Past]], Objec
 }
 
 
-def judged(kind: str) -> Iterator[tuple[bool, Sequence[Breach]]]:
-    """Whether each past can have been, and what the model says of it."""
+@cache
+def judged(kind: str) -> list[tuple[bool, Sequence[Breach], bool | None]]:
+    """Whether each past can have been, and what the model and the exact test say of it."""
     dice = random.Random(f"objects {kind}")
     make, model = MODELS[kind]
+    found: list[tuple[bool, Sequence[Breach], bool | None]] = []
     for _ in range(PASTS):
         acts, past = make(dice)
         # A token that was spent without an answer is burnt: that can be, and is a finding all the same.
         breaches = [one for one in model.judge(past) if one.kind is not TOKEN_BURNT]
-        # Where a model finds nothing it need not be asked, which is most of the time.
-        yield possible(acts), breaches
+        found.append((possible(acts), breaches, explained(model, past, past.looks)))
+    return found
 
 
 @pytest.mark.parametrize(("kind", "least"), [("flag", 0.75), ("flag put once", 0.6), ("counter", 0.15)])
@@ -208,11 +213,31 @@ def test_model_accuses_nobody_whom_an_order_of_events_explains(kind: str, least:
     """Nothing is broken where anything explains it. Of what cannot be, a flag's model finds most; a counter's looks
     for what it forgot, and passes over numbers that nobody can have got."""
     found = missed = 0
-    for can_be, breaches in judged(kind):
+    for can_be, breaches, _ in judged(kind):
         assert not (can_be and breaches), breaches
         found += bool(breaches)
         missed += not can_be and not breaches
     assert found >= least * (found + missed)
+
+
+@pytest.mark.parametrize(("kind", "least"), [("flag", 0.75), ("flag put once", 0.75), ("counter", 0.6)])
+def test_exact_test_accuses_nobody_whom_an_order_of_events_explains(kind: str, least: float) -> None:
+    """And of what cannot be it sees most; that something outlives its time it does not look for."""
+    found = missed = 0
+    for can_be, _, said in judged(kind):
+        assert not (can_be and said is False)
+        found += said is False
+        missed += not can_be and said is not False
+    assert found >= least * (found + missed)
+
+
+def test_exact_test_says_nothing_of_what_is_no_register_or_has_too_many_ways() -> None:
+    """A tally; a counter that nobody answered."""
+    nothing = Past(changes=[], looks=[], epsilon_us=0)
+    assert explained(ONLINE, nothing, []) is None
+    assert explained(ATTEMPTS, nothing, []) is True
+    unheard = [_change(n, StepKind.COUNT, None, None, 30, False, n, n, END) for n in range(5)]
+    assert explained(ATTEMPTS, Past(changes=unheard, looks=[], epsilon_us=0), []) is None
 
 
 @dataclass

@@ -262,6 +262,8 @@ BAD: dict[str, list[Story]] = {
         locks.lock_that_nobody_took,
         objects.revoked_by_nobody,
         objects.fresh_token_refused,
+        objects.revocation_seen_and_gone_and_seen,
+        objects.attempt_counted_twice,
     ],
     "token-replayed": [objects.token_replayed, objects.use_forgotten],
     "token-burnt": [objects.token_spent_unheard],

@@ -339,6 +339,29 @@ def token_let_in_unheard() -> Past:
     return past
 
 
+def revocation_seen_and_gone_and_seen() -> Past:
+    """Without an answer, so nobody was promised anything; but what was there cannot come and go."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.put(REVOKED, ann, ann, 1.5, outcome="unknown")
+    past.look(REVOKED, ann, ann, 2.0)
+    past.act(2.5, lambda: past.stores["redis-1"].objects.update({REVOKED.key(ann): ("2", -1.0)}))
+    past.look(REVOKED, ann, ann, 3.0)
+    past.act(3.5, lambda: past.stores["redis-1"].objects.update({REVOKED.key(ann): ("2", 1e12)}))
+    past.look(REVOKED, ann, ann, 4.0)
+    return past
+
+
+def attempt_counted_twice() -> Past:
+    """The second try got the third number, and nobody tried in between."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.count(ATTEMPTS, "ann", ann, 1.5)
+    past.act(2.0, lambda: past.stores["redis-1"].objects.update({ATTEMPTS.key("ann"): ("2", 1e12)}))
+    past.count(ATTEMPTS, "ann", ann, 2.5)
+    return past
+
+
 def binding_bypassed() -> Past:
     """Moved, not replicated, and the next primary lets in whoever comes from the old address."""
     past = Past()
