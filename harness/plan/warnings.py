@@ -8,7 +8,7 @@ fault that waits for it where no replica is left waits in vain.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.model.fit import LEFT_BY
 from harness.model.inventory import NodePlan
@@ -23,13 +23,9 @@ def warnings(plan: Plan) -> Iterator[str]:
     faults = expected_faults(plan.scenario, plan.inventory)
     pace = Pace(plan.scenario.deployment.topology, plan.inventory)
     for number, fault in enumerate(faults):
-        nodes = [node.name for node in _come_back(fault, faults[:number], plan) if _keeps_nothing(node)]
-        if nodes and not _promoted(fault, faults[:number], pace):
-            yield (
-                f"fault {fault.step.number} restarts {' and '.join(nodes)} without persistence, before any "
-                "replica is promoted: its sessions will be lost, and replicas copy the empty data set. To "
-                'keep them, write `appendonly: "yes"` or `save: 60 1` under `redis`'
-            )
+        empty = [node for node in _come_back(fault, faults[:number], plan) if _keeps_nothing(node)]
+        if empty and not _promoted(fault, faults[:number], pace):
+            yield _restarted_empty(fault, empty, plan)
         shard = _shard_without_heir(fault, faults[:number], plan)
         if shard is not None:
             yield (
@@ -37,6 +33,19 @@ def warnings(plan: Plan) -> Iterator[str]:
                 "by then that could be promoted, so its start condition will probably not be met. Start a "
                 "replica before it, or add replicas"
             )
+
+
+def _restarted_empty(fault: Expected, nodes: Sequence[NodePlan], plan: Plan) -> str:
+    shards = {node.shard for node in nodes}
+    copied = any(node.role is NodeRole.REPLICA and node.shard in shards for node in plan.nodes)
+    when, and_then = (
+        (", before any replica is promoted", ", and replicas copy the empty data set") if copied else ("", "")
+    )
+    return (
+        f"fault {fault.step.number} restarts {' and '.join(node.name for node in nodes)} without persistence"
+        f"{when}: its sessions will be lost{and_then}. To keep them, write "
+        '`appendonly: "yes"` or `save: 60 1` under `redis`'
+    )
 
 
 def _come_back(fault: Expected, before: tuple[Expected, ...], plan: Plan) -> list[NodePlan]:

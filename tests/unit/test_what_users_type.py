@@ -251,7 +251,9 @@ def test_plan_warns_of_a_primary_that_comes_back_empty(
     if len(faults) > 1:
         changes["expect:"] = f"  - {{{faults[1]}}}\nexpect:"
     told = planned(changes, capsys)
-    assert ("without persistence, before any" in told) is warned
+    assert ("without persistence" in told) is warned
+    replicas = "without persistence, before any replica is promoted" in told and "replicas copy" in told
+    assert replicas is (warned and "single" not in topology)
     if warned:
         node = "redis-2" if "cluster" in topology else "redis-1"
         assert f"fault {len(faults)} restarts {node}" in told
