@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -127,17 +128,24 @@ def _cells(folder: Path) -> Iterator[Cell]:
     for suite in folder.rglob(SUITE):
         if suite.parent.is_symlink():
             continue
-        try:
-            read = read_suite(suite.parent)
-        except (OSError, ValueError, KitError) as problem:
-            print(f"{suite.parent}: left out: {problem}", file=sys.stderr)
-            continue
-        for result in read.results:
-            cell = measured(_guest_of(result), result, _history(suite.parent, result))
-            place, order = (cell.guest, cell.fault), (not cell.why_not, read.started_wall_us)
+        started_us, cells = _cells_of(suite.parent)
+        for cell in cells:
+            place, order = (cell.guest, cell.fault), (not cell.why_not, started_us)
             if place not in newest or order > newest[place][:2]:
                 newest[place] = (*order, cell)
     yield from (cell for _, _, cell in newest.values())
+
+
+@cache
+def _cells_of(suite: Path) -> tuple[int, tuple[Cell, ...]]:
+    """When the suite began, and its cells. Reading takes a moment, and what ended does not change."""
+    try:
+        read = read_suite(suite)
+    except (OSError, ValueError, KitError) as problem:
+        print(f"{suite}: left out: {problem}", file=sys.stderr)
+        return 0, ()
+    cells = tuple(measured(_guest_of(one), one, _history(suite, one)) for one in read.results)
+    return read.started_wall_us, cells
 
 
 def _guest_of(result: ScenarioResult) -> str:
