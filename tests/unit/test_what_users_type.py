@@ -154,7 +154,7 @@ def test_what_is_over_at_once_says_so() -> None:
     """A fault that can be healed has a shortest time to stand, and no other takes `for:`."""
     heals = {name for name, fault in FAULTS.items() if fault.declaration.least_for_s is not None}
     lasting = {name for name, one in shipped().faults.items() if Trait.LASTS in one.traits}
-    assert heals == lasting | {"kill", "stop", "kill web server", "silence dns"}
+    assert heals == lasting | {"kill", "lose power", "stop", "kill web server", "silence dns"}
 
 
 def test_plan_tells_every_client_setting(capsys: pytest.CaptureFixture[str]) -> None:
