@@ -40,7 +40,7 @@ from harness.model.measures import SURVIVING_WRITE
 from harness.model.records import AuditEntry
 from harness.model.table import rows_of
 from harness.model.words import NodeRole, OperationKind, Outcome, Phase
-from harness.objects.kind import CHANGES
+from harness.objects.kind import ON_OBJECTS
 
 WRITE = OperationKind.WRITE
 
@@ -108,10 +108,11 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
 
 
 def _on_objects(history: History) -> Flags:
-    """Writes to what is no session: they leave no witness, and are judged by the object's own model."""
+    """Writes to what is no session, and looks on the way to one: they leave no witness, and are judged by the
+    object's own model."""
     found = np.zeros(len(history.table), np.bool_)
-    changes = Words(history.table.steps, "does").which({str(one) for one in CHANGES}.__contains__)
-    found[rows_of(history.table.steps)[changes]] = True
+    beside = Words(history.table.steps, "does").which({str(one) for one in ON_OBJECTS}.__contains__)
+    found[rows_of(history.table.steps)[beside]] = True
     return found
 
 

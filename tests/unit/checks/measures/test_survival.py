@@ -16,7 +16,7 @@ from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
 from harness.model.records import AuditEntry, AuditSummary, Step
 from harness.model.scenario import Workload
-from harness.model.words import FindingSide, OperationKind, Outcome
+from harness.model.words import FindingSide, OperationKind, Outcome, StepKind
 from harness.report.summary import summary
 from harness.report.words import without_survivor
 from lab.records import us
@@ -112,6 +112,22 @@ def test_acked_writes_that_are_gone_leave_a_gap_that_no_outage_shows() -> None:
 def test_what_is_never_lost_leaves_no_gap() -> None:
     """Where all is acked and all is there, there is none."""
     assert longest(left(healthy(Sketch()).history())) is None
+
+
+@pytest.mark.parametrize("does", [StepKind.PUT, StepKind.LOOK])
+def test_request_about_what_is_no_session_counts_for_neither(does: StepKind) -> None:
+    """It leaves no witness whatever becomes of it; also one that only looked, on the way to a write."""
+    history = left(healthy(Sketch()).history())
+    about = set(between(history, 4.0, 8.0))
+    beside = tuple(
+        msgspec.structs.replace(
+            one, steps=tuple(msgspec.structs.replace(step, does=does, witness=None) for step in one.steps)
+        )
+        if one.id in about
+        else one
+        for one in history.operations
+    )
+    assert longest(replace(history, operations=beside)) is None
 
 
 def test_without_a_loss_it_is_the_outage() -> None:
