@@ -197,7 +197,8 @@ def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
 def said_once(table: Table) -> str:
     engines = ", ".join(sorted({one.engine for one in table.cells if one.engine}))
     kit = f"version {table.kit} of the kit"
-    return f"One run of each, measured on {table.measured_on} with {kit} on {engines or 'nothing'}."
+    runs = f"One run of each, {len(table.cells)} so far; an empty cell of the first table has none."
+    return f"{runs} Measured on {table.measured_on} with {kit} on {engines or 'nothing'}."
 
 
 def markdown(table: Table, cures: Sequence[Cure]) -> str:
