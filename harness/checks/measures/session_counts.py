@@ -45,7 +45,9 @@ def count_sessions(
         elif timeline.session in at_risk or timeline.created.done_us >= first_us:
             undecidable += 1
             maybe_out += timeline.session not in out
-    intact += len(at_risk - timelines.sessions.keys())  # the clean ones
+    beside = broken - timelines.sessions.keys()  # by another object: nothing is wrong with the session itself
+    hurt += len(beside)
+    intact += len(at_risk - timelines.sessions.keys() - beside)  # the clean ones
     return SessionCounts(
         total=total + clean.sessions,
         at_risk=hurt + intact + undecidable,
