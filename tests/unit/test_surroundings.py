@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from failover_kit.start import main
+from harness.topology.base import state_files
 from tests.builders_kit import NO_ENGINE, ROOT
 from tests.share import some
 
@@ -169,6 +170,7 @@ def test_bad_words_are_one_line(
     """Status 2, what was expected and what was found."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv(state_files.STATE, str(tmp_path))  # nodes that somebody holds here are none of ours
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     monkeypatch.setattr("sys.argv", ["failover-kit", *map(os.fsdecode, words)])
     try:
