@@ -120,8 +120,17 @@ def test_every_statement_can_be_run() -> None:
 
 
 def test_the_page_in_docs_is_that_of_its_results() -> None:
-    """Nobody edits it, and every statement has results."""
+    """Nobody edits it; the record has every check, also one that nobody has run: not decided."""
     found = msgspec.json.decode(RECORD.read_bytes(), type=Record)
     statements = read_statements()
     assert PAGE.read_text(encoding="utf-8") == page(statements, found)
     assert {check.options for check in checks_of(statements)} == {one.options for one in found.checks}
+
+
+def test_a_kill_decides_nothing_of_a_loss_of_power() -> None:
+    """What only a machine without power can lose is measured by `lose power`, and not by a killed process."""
+    for one in read_statements():
+        if "loses power" in one.claim:
+            files = [scenario_files(check.scenario) for check in one.checks]
+            assert all("lose power" in path.read_text() for found in files for path in found), one.claim
+    assert any("loses power" in one.claim for one in read_statements())
