@@ -100,6 +100,8 @@ class Breach:
     """What was seen, for a sentence that begins with who saw it; `{it}` stands for the object."""
     cause: Cause | None = None
     """Where the model knows it: nothing that happened to a node explains it better."""
+    one_of_many: bool = False
+    """The promise is an example: some of those before it were broken, and nobody knows which."""
 
 
 class ObjectKind(Protocol):

@@ -87,7 +87,7 @@ class Tally(OneValue):
             held = [one for one in entries if one.put.certain and one.put.done_us < first.sent_us]
             says = f"counted {_seen(first)[0]} of {{it}}, fewer than there certainly were"
             promise = max(held, key=lambda one: one.put.sent_us).put
-            yield Breach(kind=self.drifted, promise=promise, looks=looks, says=says)
+            yield Breach(kind=self.drifted, promise=promise, looks=looks, says=says, one_of_many=True)
 
     def _too_many(self, past: Past, looks: Sequence[Look]) -> Iterable[Breach]:
         if looks:
@@ -97,7 +97,11 @@ class Tally(OneValue):
             over = [one for one in known if one.does is StepKind.DROP or _ends_us(one) < first.sent_us]
             promise = max(over or known, key=lambda one: one.sent_us, default=None)
             yield Breach(
-                kind=None if promise is None else self.drifted, promise=promise, looks=looks, says=says
+                kind=None if promise is None else self.drifted,
+                promise=promise,
+                looks=looks,
+                says=says,
+                one_of_many=True,
             )
 
 

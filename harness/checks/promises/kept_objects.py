@@ -11,6 +11,7 @@ Trap: nobody may have looked. A promise whose key the audit could not read is no
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.object_pasts import ObjectPast, object_pasts
@@ -116,7 +117,7 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
         acked = f", {late_s:.2f} s after operation {promise.operation.id} was acked"
         if late_s < 0:  # both at once
             acked = f", although operation {promise.operation.id} was acked"
-    return finding(
+    found = finding(
         timelines,
         kind,
         timeline,
@@ -127,6 +128,8 @@ def _finding(timelines: Timelines, past: ObjectPast, breach: Breach) -> Finding:
         observations=len(held or looks),
         side=FindingSide.OPEN if kind is STALE_READ and _guards(breach) else None,
     )
+    # When the broken one was acked is not known, so it says nothing about how long writes were lost.
+    return replace(found, t_us=None) if breach.one_of_many else found
 
 
 def _guards(breach: Breach) -> bool:
