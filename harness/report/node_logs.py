@@ -1,14 +1,16 @@
 """What the nodes logged around each fault, merged by time.
 
 Which lines a page shows is decided here; `harness.saved.node_logs` reads them. Trap: a log's clock has
-milliseconds, and two nodes that log within the same one may have done it in either order.
+milliseconds. Two nodes that log within the same one may have done it in either order. The lines of one node
+keep the order of its log: lines are sorted by time alone, never by their text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from operator import attrgetter
 
 from harness.model.history import History
 
@@ -17,9 +19,10 @@ BEFORE_US, AFTER_US = 500_000, 10_000_000
 LINES_MAX = 80
 """Of one fault."""
 LETTERS_MAX = 240
+"""Of one line; what is cut ends with an ellipsis."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
     t_us: int
     """On the run's clock."""
@@ -37,7 +40,7 @@ class Around:
 
 
 def around_faults(lines: Sequence[LogLine], past: History) -> tuple[Around, ...]:
-    """One for each effect around which somebody logged something."""
+    """One for each effect around which somebody logged something; `lines`: of each node in its order."""
     effects = sorted(past.effects, key=lambda one: one.t_us)
     found = []
     for effect, following in zip_longest(effects, effects[1:]):
@@ -46,11 +49,17 @@ def around_faults(lines: Sequence[LogLine], past: History) -> tuple[Around, ...]
             end_us = min(end_us, following.t_us - BEFORE_US)
         mine = [one for one in lines if begin_us <= one.t_us < end_us]
         if mine:
-            shown = tuple(_text(one, past.zero_us) for one in sorted(mine)[:LINES_MAX])
+            shown = tuple(_text(one, past.zero_us) for one in by_time(mine)[:LINES_MAX])
             what = f"{effect.source}: {effect.said}"
             found.append(Around(fault=what, lines=shown, more=len(mine) - len(shown)))
     return tuple(found)
 
 
+def by_time(lines: Iterable[LogLine]) -> list[LogLine]:
+    """Stable: within the same millisecond the order stays."""
+    return sorted(lines, key=attrgetter("t_us"))
+
+
 def _text(line: LogLine, zero_us: int) -> str:
-    return f"{(line.t_us - zero_us) / 1e6:+10.3f} s  {line.node:<10}  {line.text[:LETTERS_MAX]}"
+    text = line.text if len(line.text) <= LETTERS_MAX else f"{line.text[: LETTERS_MAX - 1]}…"
+    return f"{(line.t_us - zero_us) / 1e6:+10.3f} s  {line.node:<10}  {text}"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.model.history import History
-from harness.report.node_logs import LogLine
+from harness.report.node_logs import LogLine, by_time
 from harness.safe_files import opened
 
 BYTES_MAX = 4 << 20
@@ -35,7 +35,7 @@ def node_logs(directory: Path, past: History) -> tuple[LogLine, ...]:
     found = (
         one for name in names for one in _of_node(directory / "nodes" / f"{name}.log", name, zero_wall_us)
     )
-    return tuple(sorted(found))
+    return tuple(by_time(found))
 
 
 def _of_node(file: Path, node: str, zero_wall_us: int) -> Iterator[LogLine]:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.model.history import History
 from harness.model.records import ClockPair, Event
-from harness.report.node_logs import LINES_MAX, LogLine, around_faults
+from harness.report.node_logs import LETTERS_MAX, LINES_MAX, LogLine, around_faults
 from harness.saved.node_logs import node_logs
 from tests.unit.checks.stories import zombie_reader
 
@@ -43,6 +43,22 @@ def test_lines_around_a_fault_are_merged_by_time() -> None:
     assert [text.split()[0] for text in second.lines] == ["+3.500"]
 
 
+def test_lines_of_one_millisecond_keep_the_order_of_the_log() -> None:
+    """Their letters say nothing about which came first."""
+    said = ("* Z comes first", "# A comes second", "* B comes third")
+    (found,) = around_faults([*(line(2.0, text=one) for one in said), line(1.9, "redis-2")], history(2.0))
+    assert [text.split("  ")[-1].strip() for text in found.lines] == ["* said", *said]
+
+
+@pytest.mark.parametrize("letters", [LETTERS_MAX, LETTERS_MAX + 1])
+def test_line_that_is_cut_says_so(letters: int) -> None:
+    """A line that just fits is whole."""
+    (found,) = around_faults([line(2.0, text="x" * letters)], history(2.0))
+    (shown,) = found.lines
+    assert shown.endswith("x" if letters == LETTERS_MAX else "…")
+    assert len(shown.split()[-1]) == LETTERS_MAX
+
+
 def test_what_is_left_out_is_counted() -> None:
     """A fault around which nobody logged anything is not there."""
     lines = [line(2.0 + n / 100) for n in range(LINES_MAX + 7)]
@@ -70,6 +86,16 @@ def test_log_is_read_in_whatever_time_zone_it_was_written(tmp_path: Path, hour: 
         (-1_100_000, "redis-2", "* starting"),
         (2_250_000, "redis-2", "# MASTER MODE enabled"),
     ]
+
+
+def test_logs_of_one_millisecond_are_read_in_their_own_order(tmp_path: Path) -> None:
+    """A node says first that it changes, then what became of it."""
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    said = ["# MASTER MODE enabled", "* Connecting", "# A last word"]
+    stamp = "1:M 28 Nov 2026 21:33:16.250"
+    (folder / "redis-2.log").write_text("".join(f"{stamp} {one}\n" for one in said))
+    assert [one.text for one in node_logs(tmp_path, history(2.0))] == said
 
 
 def test_run_without_logs_or_without_a_clock_shows_none(tmp_path: Path) -> None:
