@@ -202,7 +202,7 @@ doctor: setup ## Say what this machine can do, and what each missing piece would
 
 .PHONY: list
 list: setup ## List the scenarios
-	@$(KIT) list
+	@$(KIT) list $(if $(filter command environment,$(origin SUITE)),--suite $(SUITE))
 
 .PHONY: judge
 judge: setup ## Judge a saved run again: make judge RUN=runs/latest

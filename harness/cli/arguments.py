@@ -76,6 +76,7 @@ def _runs(verb: Verb) -> None:
     replaying.add_argument("--out", type=_path, default="runs", help="folder for results (default: runs)")
     listing = verb("list", "list:carry_out", "list the scenarios with what they show and their tags")
     _naming(listing)
+    listing.add_argument("--suite", choices=SUITES, default="all", help="default: all")
     planning = verb("plan", "plan:carry_out", "print what a run would do, without starting anything")
     _selecting(planning)
     _many(planning)

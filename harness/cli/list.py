@@ -18,7 +18,7 @@ def carry_out(options: argparse.Namespace) -> int:
     given = sorted_out(options.files, scenarios=[*options.scenario, *of_reports(options)])
     if given.deployments:
         raise UsageError(f"list: expected scenarios, found the deployment {given.deployments[0]}")
-    chosen = selection.choose(given.choice(suite="all"))
+    chosen = selection.choose(given.choice(suite=options.suite))
     named = [replace(one.scenario, file=selection.as_typed(one.scenario.file)) for one in chosen]
     show_list([(one, short_names(one)) for one in named], sys.stdout)
     return 0

@@ -184,6 +184,8 @@ _MEANT: Mapping[str, tuple[str, ...]] = {
 """Units as others write them -> those that are meant, of which one fits: `10m` is ten minutes, or as a size
 ten megabytes."""
 
+_RATHER_MS = 100
+"""A time without a unit of so much or more may come from a file of Redis, where it is in milliseconds."""
 _LONGEST_S = 365 * 86400.0
 _LARGEST_BYTES = 10**15
 _SLOWEST_PER_S, _FASTEST_PER_S = 0.001, 1_000_000
@@ -197,7 +199,8 @@ def _quantity(text: str, units: Mapping[str, float], example: str) -> float:
         raise Unreadable("")
     number, unit = match.groups()
     if not unit:
-        raise Unreadable(f"the unit is missing: write {number}{example}")
+        smaller = f"{number}ms or " if example == "s" and float(number) >= _RATHER_MS else ""
+        raise Unreadable(f"the unit is missing: write {smaller}{number}{example}")
     if unit not in units:
         meant = next((one for one in _MEANT.get(unit.lower().rstrip("s"), ()) if one in units), None)
         hint = f"; did you mean {meant!r}? legal: {', '.join(units)}" if meant else choices(unit, units)

@@ -50,6 +50,7 @@ def call(*words: str) -> int:
         (("users: 5", "users: many"), 4, "workload.users: expected a whole number from 1 to 100000, found"),
         (("50/s", "50"), 4, "the unit is missing: write 50/s"),
         (("after: 1s", "after: 1"), 6, "the unit is missing: write 1s"),
+        (("after: 1s", "after: 1200"), 6, "the unit is missing: write 1200ms or 1200s"),
         (("kill: primary", "kil: primary"), 6, "did you mean 'kill'?"),
         (("kill: primary", "kill: shard 3 primary"), 6, "there is no shard 3"),
         (("kill: primary", "kill: cache"), 6, "there is no cache in a sentinel topology"),
