@@ -1,12 +1,14 @@
-"""`cures.yaml`: for a bad result the setting, library or topology that cures it, proved by a run. Pure.
+"""`cures.yaml`: for a bad result what may cure it (setting, library, topology), and what its run says. Pure.
 
-A cure is a variant of the application (another guest file) or of the topology (another scenario). It is
-proved where the number that was bad is gone in the variant's run; a smaller number is said as it is.
+A cure is a variant of the application (another guest file) or of the topology (another scenario). Its run
+answers: the number that was bad is gone, smaller, no better, or worse; and what became worse instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from enum import StrEnum
+from math import sqrt
 from pathlib import Path
 
 import msgspec
@@ -20,11 +22,24 @@ PLAIN = ("restarted-with-data",)
 """Cures of another fault that are faults of the table as well."""
 NUMBERS = ("put_out", "pages_for_nobody", "got_in", "lost", "hung")
 """What must not happen to users. Error pages are no such thing: they are honest."""
+NOTICED_S = 1.0
+"""Error pages that last longer by less are no difference between two single runs."""
+
+
+class Helped(StrEnum):
+    """What the one run with a cure says of it."""
+
+    GONE = "gone"
+    GONE_BY_CHANCE = "gone, may be chance"
+    BETTER = "better"
+    NO_BETTER = "no better"
+    WORSE = "worse"
+    NOT_KNOWN = "not known"
 
 
 class Cure(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     setting: str
-    """Ends the sentence `cured by …`."""
+    """What was changed, as a reader looks for it."""
     guests: tuple[str, ...]
     faults: tuple[str, ...]
     numbers: tuple[str, ...]
@@ -50,9 +65,37 @@ class Proof(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def after(self) -> str:
-        if self.cured is None or self.cured.why_not:
-            return "not known"
-        return _shown(self.cured, self.number)
+        return _shown(self.cured, self.number) if self.cured and self._known else Helped.NOT_KNOWN
+
+    @property
+    def helped(self) -> Helped:
+        if self.cured is None or not self._known:
+            return Helped.NOT_KNOWN
+        before, after = _number(self.bad, self.number), _number(self.cured, self.number)
+        differ = _differ(self.number, before, after)
+        if not after:
+            return Helped.GONE if differ else Helped.GONE_BY_CHANCE
+        if not differ:
+            return Helped.NO_BETTER
+        return Helped.BETTER if after < before else Helped.WORSE
+
+    @property
+    def cost(self) -> tuple[str, ...]:
+        """The other numbers of the cell that are worse with the cure."""
+        others = [one for one in (*NUMBERS, ERRORS) if one != self.number]
+        return tuple(one for one in others if self._known and self._grew(one))
+
+    def both(self, number: str) -> str:
+        """`0.3 s to 11.0 s`."""
+        return f"{_shown(self.bad, number)} to {_shown(self.cured, number)}" if self.cured else ""
+
+    @property
+    def _known(self) -> bool:
+        return self.cured is not None and not self.cured.why_not and not self.bad.why_not
+
+    def _grew(self, number: str) -> bool:
+        before, after = _number(self.bad, number), _number(self.cured, number) if self.cured else 0.0
+        return after > before and _differ(number, before, after)
 
 
 class _File(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +155,12 @@ def _of(variant: str, plain: Sequence[str]) -> Sequence[str]:
 
 def _number(cell: Cell, number: str) -> float:
     return cell.errors_s if number == ERRORS else float(getattr(cell, number))
+
+
+def _differ(number: str, before: float, after: float) -> bool:
+    """Whether two single runs differ by more than they may by chance: counts by twice their spread."""
+    apart = abs(before - after)
+    return apart > NOTICED_S if number == ERRORS else apart > 2 * sqrt(before + after)
 
 
 def _shown(cell: Cell, number: str) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 import msgspec
 
-from lab.guests.cures import Cure, proofs, without_cure
+from lab.guests.cures import NOTICED_S, Cure, proofs, without_cure
 from lab.guests.measured import Cell
 
 BEGIN, END = "<!-- made by make guests: begin -->", "<!-- made by make guests: end -->"
@@ -30,6 +30,18 @@ SAID = {
     "errors": "errors for",
 }
 """Number of a cell -> the column that has it."""
+
+CURES, WITHOUT_CURE = "What was tried as a cure", "Nothing was tried"
+NOTES = {
+    CURES: (
+        "One run without and one run with each. **gone**: the number is 0 in the run with it. **better**,\n"
+        "**worse**: the two runs are further apart than chance makes them as a rule (counts by more than twice\n"
+        f"the root of their sum, times by more than {NOTICED_S:g} s). **no better**: they are not.\n"
+        "**cost**: what became worse in the run with it."
+    ),
+    WITHOUT_CURE: "Bad numbers without a row above. A row above is no promise of a cure: read its result.",
+}
+"""Title of a table -> what to know before it is read."""
 
 
 class Guest(msgspec.Struct, kw_only=True, frozen=True):
@@ -118,10 +130,10 @@ def _numbers(cell: Cell) -> tuple[str, ...]:
 
 
 def cured(table: Table, cures: Sequence[Cure]) -> Rows:
-    """Each bad number that has a cure, with the number of the cured run."""
+    """Each bad number that something is to cure, with the number of that run, and what became worse in it."""
     names = {one.file: one.name for one in table.guests}
     faults = {one.file: one.name for one in table.faults}
-    rows: Rows = [("application", "fault", "what", "before", "cured by", "after")]
+    rows: Rows = [("application", "fault", "what", "before", "with", "after", "result", "cost")]
     for one in proofs(cures, table.by_place):
         rows.append(
             (
@@ -131,6 +143,8 @@ def cured(table: Table, cures: Sequence[Cure]) -> Rows:
                 one.before,
                 one.cure.setting,
                 one.after,
+                one.helped,
+                "; ".join(f"{SAID[number]}: {one.both(number)}" for number in one.cost),
             )
         )
     return rows
@@ -183,8 +197,8 @@ def sections(table: Table, cures: Sequence[Cure]) -> Iterator[tuple[str, Rows]]:
         rows = of_fault(table, fault)
         if len(rows) > 1:
             yield fault.name, rows
-    yield "Cures", cured(table, cures)
-    yield "Without a cure", uncured(table, cures)
+    yield CURES, cured(table, cures)
+    yield WITHOUT_CURE, uncured(table, cures)
     yield (
         "Versions",
         [
@@ -205,7 +219,8 @@ def markdown(table: Table, cures: Sequence[Cure]) -> str:
     """The part of docs/guests.md between the marks."""
     parts = [BEGIN, "", said_once(table), ""]
     for title, rows in sections(table, cures):
-        parts += [f"### {title}", "", as_markdown(rows) if len(rows) > 1 else "None.", ""]
+        parts += [f"### {title}", "", *([NOTES[title], ""] if title in NOTES else [])]
+        parts += [as_markdown(rows) if len(rows) > 1 else "None.", ""]
     return "\n".join([*parts, END])
 
 
@@ -224,8 +239,14 @@ def into(document: str, part: str) -> str:
 
 def html(table: Table, cures: Sequence[Cure]) -> str:
     """A page of its own: no script, no network, no font."""
-    parts = [f"<h2>{escape(title)}</h2>\n{as_html(rows)}" for title, rows in sections(table, cures)]
+    parts = [
+        f"<h2>{escape(title)}</h2>\n{_note(title)}{as_html(rows)}" for title, rows in sections(table, cures)
+    ]
     return _PAGE.format(said=escape(said_once(table)), parts="\n".join(parts))
+
+
+def _note(title: str) -> str:
+    return f"<p>{escape(NOTES[title].replace('**', ''))}</p>\n" if title in NOTES else ""
 
 
 def to_json(table: Table) -> bytes:

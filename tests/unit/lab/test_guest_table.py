@@ -15,7 +15,7 @@ from harness.model.words import Verdict
 from harness.scenario import load_guest
 from lab.guests import page
 from lab.guests.__main__ import GUESTS, RECORD, SCENARIOS
-from lab.guests.cures import NUMBERS, Cure, needed, proofs, read_cures, without_cure
+from lab.guests.cures import NUMBERS, Cure, Helped, needed, proofs, read_cures, without_cure
 from lab.guests.measured import Cell, back_after_s, measured
 from lab.guests.rounds import AT_ONCE, LONGEST, missing
 from lab.guests.versions import versions_of
@@ -108,10 +108,52 @@ def test_a_cure_is_proved_by_the_cured_run() -> None:
     cured = Cell(guest="a/cured.yaml", fault="killed", put_out=0)
     cells = {(one.guest, one.fault): one for one in (bad, cured)}
     (proof,) = proofs([CURE], cells)
-    assert (proof.before, proof.after) == ("7", "0")
+    assert (proof.before, proof.after, proof.helped, proof.cost) == ("7", "0", Helped.GONE, ())
     (unproved,) = proofs([CURE], {("a/guest.yaml", "killed"): bad})
-    assert unproved.after == "not known"
+    assert (unproved.after, unproved.helped, unproved.cost) == ("not known", Helped.NOT_KNOWN, ())
     assert list(without_cure([CURE], cells)) == [(bad, "lost")]
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "after", "said"),
+    [
+        ("lost", 62, 0, Helped.GONE),
+        ("lost", 1, 0, Helped.GONE_BY_CHANCE),
+        ("lost", 56, 7, Helped.BETTER),
+        ("lost", 18, 14, Helped.NO_BETTER),
+        ("lost", 64, 69, Helped.NO_BETTER),
+        ("lost", 16, 70, Helped.WORSE),
+        ("errors_s", 2.0, 2.5, Helped.NO_BETTER),
+        ("errors_s", 2.0, 9.0, Helped.WORSE),
+    ],
+)
+def test_what_was_tried_is_no_cure_by_its_name(
+    number: str, before: float, after: float, said: Helped
+) -> None:
+    """The run with it decides; what chance alone makes between two runs is no better."""
+    cure = msgspec.structs.replace(CURE, numbers=("errors" if number == "errors_s" else number,))
+    bad = msgspec.structs.replace(Cell(guest="a/guest.yaml", fault="killed"), **{number: before})
+    tried = msgspec.structs.replace(Cell(guest="a/cured.yaml", fault="killed"), **{number: after})
+    (proof,) = proofs([cure], {(one.guest, one.fault): one for one in (bad, tried)})
+    assert proof.helped is said
+
+
+def test_a_cure_has_its_cost_beside_it() -> None:
+    """Nobody reads that it helps without what became worse."""
+    table = page.Table(
+        measured_on="2026-01-02",
+        kit="1.2.3",
+        guests=(page.Guest(file="a/guest.yaml", name="a", about="", versions=""),),
+        faults=(page.Fault(file="killed", name="killed"),),
+        cells=(
+            Cell(guest="a/guest.yaml", fault="killed", put_out=13, lost=16, errors_s=0.3),
+            Cell(guest="a/cured.yaml", fault="killed", put_out=0, lost=70, errors_s=11.0),
+        ),
+    )
+    assert page.cured(table, [CURE])[1] == (
+        *("a", "killed", "put out", "13", "a setting", "0", "gone"),
+        "told ok, then lost: 16 to 70; errors for: 0.3 s to 11.0 s",
+    )
 
 
 def test_cures_are_of_guests_and_faults_that_are_there() -> None:
