@@ -7,8 +7,9 @@ of time, as in the timeline above them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isnan, nan
 from typing import TypeAlias
 
@@ -47,7 +48,6 @@ class Chart:
 def charts(past: History) -> tuple[Chart, ...]:
     """Without those that would show nothing."""
     axis = Axis(past)
-    scale = _scale(past, axis)
     slice_s = axis.slice_us / 1e6
     panels: tuple[_Panel, ...] = (
         (f"Latency: the slowest request in each {slice_s:g} s", _latency, _TIMES),
@@ -56,24 +56,34 @@ def charts(past: History) -> tuple[Chart, ...]:
         ("Memory of each data node", _memory, _SIZES),
         ("Keys evicted since a node started", _evictions, _COUNTS),
     )
+    shown = [(title, curves, manner) for title, of, manner in panels if (curves := tuple(of(past, axis)))]
+    scale = _scale(past, axis, _colours(past, chain.from_iterable(curves for _, curves, _ in shown)))
     return tuple(
         Chart(
             title=title,
             drawing=drawn(curves, scale, manner, prefix=f"chart-{number}"),
-            key=tuple((n % COLOURS, curve.said) for n, curve in enumerate(curves)),
+            key=tuple((scale.colours[curve.name], curve.said) for curve in curves),
         )
-        for number, (title, of, manner) in enumerate(panels)
-        if (curves := tuple(of(past, axis)))
+        for number, (title, curves, manner) in enumerate(shown)
     )
 
 
-def _scale(past: History, axis: Axis) -> Scale:
+def _colours(past: History, curves: Iterable[Curve]) -> dict[str, int]:
+    """A node, and a kind of operation, has the same colour in all charts, whichever others are there."""
+    nodes = dict.fromkeys(one.name for one in past.plan.data_nodes())
+    others = dict.fromkeys(one.name for one in curves if one.name not in set(OperationKind))
+    named = (OperationKind, {**nodes, **others})
+    return {name: number % COLOURS for some in named for number, name in enumerate(some)}
+
+
+def _scale(past: History, axis: Axis, colours: dict[str, int]) -> Scale:
     healed = {one.fault: one.t_us for one in past.events if one.name == "healed"}
     held = {step.number for step in past.plan.scenario.faults if step.for_s is not None}
     return Scale(
         begin_s=axis.seconds(axis.begin),
         end_s=axis.seconds(axis.end),
         ticks=axis.ticks,
+        colours=colours,
         faults=tuple(
             (
                 axis.seconds(one.t_us),
@@ -103,7 +113,7 @@ def _latency(past: History, axis: Axis) -> Iterator[Curve]:
         slowest[slowest < 0] = nan
         worst = int(np.argmax(took_s))
         at_s = axis.seconds(int(due_us[mine][worst]))
-        said = f"{kind}: the slowest took {seconds(float(took_s[worst]))}, due {after(at_s)}"
+        said = f"{kind}: the slowest took {seconds(float(took_s[worst]))}; its user asked at {after(at_s)}"
         yield Curve(name=kind, x=_middles(axis), y=slowest.tolist(), said=said)
 
 
@@ -148,7 +158,7 @@ def _lag(past: History, axis: Axis) -> Iterator[Curve]:
     primaries = [one for one in past.samples if one.reachable and one.role == NodeRole.PRIMARY]
     for node in dict.fromkeys(name for one in primaries for name in one.replicas):
         behind = [(one, _behind(one, node)) for one in primaries if node in one.replicas or not one.replicas]
-        yield from _of_samples(behind, axis, f"{node}: at most {{}} behind", bytes_of)
+        yield from _of_samples(node, behind, axis, "at most {} behind", bytes_of)
 
 
 def _behind(primary: NodeSample, node: str) -> float:
@@ -159,9 +169,9 @@ def _memory(past: History, axis: Axis) -> Iterator[Curve]:
     for node in past.plan.data_nodes():
         mine = [one for one in past.samples if one.node == node.name]
         limit = max((one.memory_limit_bytes for one in mine), default=0)
-        said = f"{node.name}: at most {{}}" + (f" of {bytes_of(limit)}" if limit else "")
+        said = "at most {}" + (f" of {bytes_of(limit)}" if limit else "")
         used = [(one, one.memory_bytes if one.reachable else nan) for one in mine]
-        yield from _of_samples(used, axis, said, bytes_of)
+        yield from _of_samples(node.name, used, axis, said, bytes_of)
 
 
 def _evictions(past: History, axis: Axis) -> Iterator[Curve]:
@@ -169,22 +179,27 @@ def _evictions(past: History, axis: Axis) -> Iterator[Curve]:
         mine = [one for one in past.samples if one.node == node.name]
         if any(one.evicted_keys for one in mine):
             counts = [(one, one.evicted_keys if one.reachable else nan) for one in mine]
-            yield from _of_samples(counts, axis, f"{node.name}: {{}}", "{:,}".format)
+            yield from _of_samples(node.name, counts, axis, "{}", "{:,}".format)
 
 
 def _of_samples(
-    values: Sequence[tuple[NodeSample, float]], axis: Axis, said: str, text: Callable[[int], str]
+    node: str,
+    values: Sequence[tuple[NodeSample, float]],
+    axis: Axis,
+    said: str,
+    text: Callable[[int], str],
 ) -> Iterator[Curve]:
-    """One curve; none where nothing is known. `said` takes the largest value."""
+    """The curve of a node, by samples that may be of another; none where nothing is known. `said` takes the
+    largest value."""
     shown = [(one, value) for one, value in values if axis.begin <= one.done_us <= axis.end]
     known = [value for _, value in shown if not isnan(value)]
     if known:
         thinned = _thinned([value for _, value in shown])
         yield Curve(
-            name=shown[0][0].node,
+            name=node,
             x=[axis.seconds(shown[place][0].done_us) for place, _ in thinned],
             y=[value for _, value in thinned],
-            said=said.format(text(int(max(known)))),
+            said=f"{node}: {said.format(text(int(max(known))))}",
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ _NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     name: str
+    """Decides its colour, by the scale."""
     x: Sequence[float]
     """Seconds, rising."""
     y: Sequence[float]
@@ -79,6 +80,8 @@ class Scale:
     ticks: Sequence[int]
     faults: tuple[tuple[float, float], ...]
     """From the effect of each until it was healed; to the same moment where it was over at once."""
+    colours: Mapping[str, int]
+    """Name of a curve -> number of its colour, below `COLOURS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +103,16 @@ def drawn(curves: Sequence[Curve], scale: Scale, manner: Manner, *, prefix: str)
         axes = paper.add_axes(
             (LABEL / WIDTH, _BELOW / HEIGHT, 1 - LABEL / WIDTH, 1 - (_BELOW + _ABOVE) / HEIGHT)
         )
-        _draw(axes, curves, steps=manner.steps)
+        _draw(axes, curves, scale.colours, steps=manner.steps)
         _scaled(axes, scale, manner)
         raw = io.StringIO()
         paper.savefig(raw, format="svg", metadata=_NOTHING)
     return _dressed(raw.getvalue(), curves, prefix)
 
 
-def _draw(axes: Axes, curves: Sequence[Curve], *, steps: bool) -> None:
+def _draw(axes: Axes, curves: Sequence[Curve], colours: Mapping[str, int], *, steps: bool) -> None:
     for number, curve in enumerate(curves):
-        colour, name = f"#fa000{number % COLOURS}", _id(number)
+        colour, name = f"#fa000{colours[curve.name]}", _id(number)
         if steps:
             axes.fill_between(curve.x, curve.y, step="post", color=colour, alpha=0.25, linewidth=0)
             axes.step(curve.x, curve.y, where="post", color=colour, gid=name)

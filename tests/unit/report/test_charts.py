@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import replace
 from functools import cache
 from math import isnan, nan
@@ -20,7 +21,7 @@ from harness.report.drawing import COLOURS, Curve, Manner, Scale, drawn
 from harness.report.timeline import Axis
 from lab.past import Past
 
-SCALE = Scale(begin_s=-1.0, end_s=4.0, ticks=range(5), faults=((0.0, 2.0),))
+SCALE = Scale(begin_s=-1.0, end_s=4.0, ticks=range(5), faults=((0.0, 2.0),), colours={})
 COUNTS = Manner(number="{:,.0f}".format, steps=True)
 
 
@@ -131,10 +132,27 @@ def test_each_curve_says_what_it_shows() -> None:
         assert all(f"var(--series-{colour})" in one.drawing for colour, _ in one.key)
 
 
+def test_node_and_kind_have_one_colour_on_the_whole_page() -> None:
+    """Also where a chart shows only some of them: the primary is behind nobody."""
+    past = with_samples(
+        sample("redis-1", 1.0, role="primary", memory_bytes=2048, replicas={"redis-2": 0, "redis-3": 0}),
+        sample("redis-2", 1.0, role="replica", memory_bytes=1024),
+        sample("redis-3", 1.0, role="replica", memory_bytes=1024, evicted_keys=7),
+    )
+    colours: dict[str, set[int]] = defaultdict(set)
+    for chart in charts(past):
+        for colour, said in chart.key:
+            colours[said.partition(":")[0]].add(colour)
+    assert {"redis-2", "redis-3", "read", "login", "write"} <= set(colours)
+    assert all(len(mine) == 1 for mine in colours.values())
+    nodes = [colours[f"redis-{n}"] for n in (1, 2, 3)]
+    assert len(set().union(*nodes)) == len(nodes)
+
+
 def test_names_cannot_leave_the_drawing() -> None:
     """A node of somebody's project may be called anything."""
     hostile = Curve(name="</svg><script>", x=[0.0, 1.0], y=[1.0, 2.0], said="<script>alert(1)</script>")
-    svg = drawn([hostile] * (COLOURS + 1), SCALE, COUNTS, prefix="x")
+    svg = drawn([hostile] * (COLOURS + 1), replace(SCALE, colours={hostile.name: 0}), COUNTS, prefix="x")
     assert "<script" not in svg
     assert svg.count("&lt;script&gt;") == COLOURS + 1
 
