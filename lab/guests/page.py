@@ -35,8 +35,8 @@ CURES, WITHOUT_CURE = "What was tried as a cure", "Nothing was tried"
 NOTES = {
     CURES: (
         "One run without and one run with each. **gone**: the number is 0 in the run with it. **better**,\n"
-        "**worse**: the two runs are further apart than chance makes them as a rule (counts by more than twice\n"
-        f"the root of their sum, times by more than {NOTICED_S:g} s). **no better**: they are not.\n"
+        "**worse**: the two runs are further apart than chance makes them as a rule (counts by more than\n"
+        f"twice the root of their sum, times by more than {NOTICED_S:g} s). **no better**: they are not.\n"
         "**cost**: what became worse in the run with it."
     ),
     WITHOUT_CURE: "Bad numbers without a row above. A row above is no promise of a cure: read its result.",
