@@ -32,7 +32,9 @@ class SkewClock:
         help="Set the clock of nodes wrong, for them alone; healing sets it right.",
         targets=targets.RUNNING,
         options=(
-            Option(name="by", type=OptionType.DURATION, help="how far it is off", default=3600.0),
+            Option(
+                name="by", type=OptionType.DURATION, help="how far it is off", default=3600.0, least=_LEAST_S
+            ),
             Option(
                 name="to",
                 type=OptionType.WORD,
@@ -50,8 +52,6 @@ class SkewClock:
             return f"clocks of nodes: {machine.why_no_own_clocks}"
         if not plan.scenario.faults_with(Trait.OWN_CLOCK):
             return "these nodes were started with the clock of this machine; a scenario's list can have it"
-        if float(step.options.get("by", 0.0)) < _LEAST_S:
-            return f"by: expected at least {_LEAST_S:g} s, which can be told from a slow answer"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:

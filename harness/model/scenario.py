@@ -52,6 +52,8 @@ class Option:
     """Words that can be chosen in a Redis cluster only."""
     traits: Mapping[str, tuple[Trait, ...]] = field(default_factory=dict)
     """Word -> traits that a fault has besides those of its declaration where it is chosen."""
+    least: float | None = None
+    """The smallest number that has an effect which can be proved."""
     example: str = ""
     """What whoever tries the fault out takes: free text has no words to choose from, and of several words one
     may have no effect alone."""

@@ -359,6 +359,9 @@ class OptionsReader:
             read = option_reader(legal[key]).read(value, f"{path}.{key}", problems)
             if self.workload.application and read == "web-1":  # what the command takes the place of
                 read = APPLICATION
+            if isinstance(read, float) and (too_small := _too_small(legal[key], read)):
+                problems.expected(value, f"{path}.{key}", too_small)
+                continue
             if read is not INVALID:
                 values[key] = read
             if isinstance(read, str) and (reason := missing_web_server(read, self.workload)):
@@ -367,6 +370,14 @@ class OptionsReader:
             if option.default is None and name not in pairs:
                 problems.add(item, path, f"{of} needs the option {name!r}: {option.help}")
         return values
+
+
+def _too_small(option: Option, number: float) -> str:
+    """What is expected instead; empty: it is large enough."""
+    if option.least is None or number >= option.least:
+        return ""
+    unit = "s" if option.type is OptionType.DURATION else ""
+    return f"at least {option.least:g}{unit}, so that its effect can be proved"
 
 
 def _names(pattern: str, target: str) -> bool:

@@ -84,6 +84,11 @@ REFUSED = {
         7,
         "faults.0.for: expected at least 200ms",
     ),
+    "a clock that is hardly wrong": (
+        {"kill: primary": "skew clock: primary, by: 10ms, for: 2s"},
+        7,
+        "faults.0.by: expected at least 1s, so that its effect can be proved, found '10ms'",
+    ),
     "a setting that no engine has": (
         {"kill: primary": "config set: primary, directive: maxmemry, value: 1"},
         7,
