@@ -32,7 +32,7 @@ from harness.report.lanes import lanes
 from harness.report.node_logs import LogLine, around_faults
 from harness.report.table import COLUMNS, blocks, row
 from harness.report.terminal import suite_line
-from harness.report.timeline import timeline
+from harness.report.timeline import LEGEND, timeline
 from harness.visible import visible
 
 FINDINGS_SHOWN = 40
@@ -56,6 +56,7 @@ def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) ->
             word=words.verdict_word(result),
             cells=list(zip(COLUMNS[2:], row(result)[2:], strict=True)),
             drawing=timeline(past),
+            legend=LEGEND,
             charts=charts(past),
             anatomies=anatomies(judgement.metrics.failover_steps, past.plan),
             groups=_groups(judgement, past),

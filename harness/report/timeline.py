@@ -22,6 +22,13 @@ CHART = 120.0
 
 _SHOWN_EVENTS = ("promoted", "demoted", "recovered", "elected", "rebooted", "flushed", "web-server-killed")
 
+LEGEND = (
+    "Red vertical line: a fault takes effect. Pink band in the charts: until the fault is healed. "
+    "Blue vertical line: a node, the topology or a web server changes "
+    f"({', '.join(_SHOWN_EVENTS).replace('-', ' ')})."
+)
+"""What lines and bands mean, in all drawings over time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:

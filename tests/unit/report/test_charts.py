@@ -63,6 +63,7 @@ def test_latency_is_that_of_the_slowest_by_kind() -> None:
     known = [value for value in found["read"].y if not isnan(value)]
     assert known == [pytest.approx(0.001), pytest.approx(0.001)]
     assert len(found["read"].y) == len(found["read"].x)
+    assert found["read"].said == "read: the slowest took 1 ms; its user asked at +2.00 s"
 
 
 def test_requests_that_failed_are_counted_by_kind() -> None:

@@ -110,6 +110,21 @@ def test_each_proxy_has_a_lane_of_what_it_said() -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_lines_and_bands_are_explained_before_they_are_seen() -> None:
+    """Every kind of event that has a line is named."""
+    html = page(judged(), history())
+    _, heading, rest = html.partition("<h2>What happened when</h2>")
+    assert heading
+    legend, _, drawings = rest.partition("</p>")
+    assert "<svg" not in legend
+    assert "<svg" in drawings
+    for words in ("Red vertical line: ", "Pink band in the charts: ", "Blue vertical line: "):
+        assert words in legend
+    assert "promoted" in legend
+    assert "web server killed" in legend
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_page_shows_what_nodes_logged_and_where_a_session_went() -> None:
     """Both are folded or narrow: nobody who does not ask for them scrolls past them."""
     past = replace(history(), events=(Event(source="fault 1", name="effect", t_us=2_000_000, fault=1),))
