@@ -50,6 +50,18 @@ def test_every_method_of_the_store_belongs_to_a_recipe() -> None:
     assert [name for name, one in methods.items() if not re.search(r"`[A-Z]{3,}", one.__doc__ or "")] == []
 
 
+def test_page_lists_the_recipes_that_have_a_method() -> None:
+    """All of them and no other: nobody looks for a method that is not there."""
+    head = PAGE.partition("These recipes have a method")[2].partition("The others")[0]
+    methods = [name for name, _ in inspect.getmembers(SessionStore) if not name.startswith("_")]
+    having = [
+        behaviour
+        for behaviour in BEHAVIOURS
+        if any(f"`{one}`" in section_of(PAGE, behaviour).partition("**Proof**")[0] for one in methods)
+    ]
+    assert sorted(re.findall(r"`([\w-]+)`", head)) == sorted(having)
+
+
 @pytest.mark.parametrize("name", ["RENEW", "RELEASE"])
 def test_store_sends_the_scripts_that_the_scenarios_try(name: str) -> None:
     """What is proved is what is offered: the store may not import the kit, so its scripts are copies."""
