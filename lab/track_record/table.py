@@ -18,6 +18,7 @@ CATALOGUE_HEAD = (
     "| --- | --- | --- | --- | --- | --- | --- |",
 )
 BEGIN, END = "<!-- track record: made by make track-record -->", "<!-- end of the track record -->"
+NO_RESULT = "no result yet"
 HEAD = (
     "| report | scenario | | seen on | not on |",
     "| --- | --- | --- | --- | --- |",
@@ -54,12 +55,12 @@ def runs_in(text: str) -> Iterator[Run]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == len(HEAD[0].split("|")) - 2 and "#" in cells[0]:
             for passed, engines in ((True, cells[3]), (False, cells[4])):
-                names = filter(None, engines.split(", "))
+                names = [one for one in engines.split(", ") if one not in {"", NO_RESULT}]
                 yield from (Run(scenario=cells[1].strip("`"), engine=one, passed=passed) for one in names)
 
 
 def table(reports: Mapping[str, Scenario], runs: Iterable[Run]) -> list[str]:
-    """A row for each report and scenario; empty cells where nothing ran."""
+    """A row for each report and scenario. Where no run came to a verdict, the row says so."""
     seen: dict[tuple[str, bool], set[str]] = defaultdict(set)
     for run in runs:
         seen[run.scenario, run.passed].add(run.engine)
@@ -68,6 +69,7 @@ def table(reports: Mapping[str, Scenario], runs: Iterable[Run]) -> list[str]:
         for report in scenario.bugs:
             shown, not_shown = (", ".join(sorted(seen[name, passed])) for passed in (True, False))
             what = "W" if scenario.shows is Shows.WEAKNESS else "P"
+            shown = shown if shown or not_shown else NO_RESULT
             rows.append(f"| {report} | `{name}` | {what} | {shown} | {not_shown} |")
     return sorted(rows)
 

@@ -15,6 +15,7 @@ from lab.track_record.table import (
     CATALOGUE_HEAD,
     END,
     HEAD,
+    NO_RESULT,
     catalogue,
     runs_in,
     runs_of,
@@ -62,6 +63,16 @@ def test_results_add_to_what_the_table_says() -> None:
     assert table({NAME: load(path, shipped())}, runs_in(text)) == before
 
 
+def test_a_report_without_a_verdict_says_so() -> None:
+    """A gap would read as a result; and what the row says is no engine."""
+    before = rows(summary(verdict="INCONCLUSIVE"))
+    assert [one.split("|")[4].strip() for one in before] == [NO_RESULT, NO_RESULT]
+    text = written_into(f"{BEGIN}\n{END}", [*HEAD, *before])
+    assert not list(runs_in(text))
+    failed = rows(summary(verdict="FAIL"))
+    assert [one.split("|")[4].strip() for one in failed] == ["", ""]
+
+
 def test_table_takes_the_place_of_the_one_there() -> None:
     """Twice written is once written."""
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
@@ -76,6 +87,9 @@ def test_readme_and_the_catalogue_are_up_to_date() -> None:
     _, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     told = {line.split("|")[2].strip() for line in rest.partition(END)[0].splitlines() if "#" in line}
     assert told == {f"`{name}`" for name, one in scenarios.items() if one.bugs}, "run: make track-record"
+    reports = {name: one for name, one in scenarios.items() if one.bugs}
+    text = README.read_text(encoding="utf-8")
+    assert written_into(text, [*HEAD, *table(reports, runs_in(text))]) == text, "run: make track-record"
     page = CATALOGUE_PAGE.read_text(encoding="utf-8")
     rows = [*CATALOGUE_HEAD, *catalogue(scenarios)]
     assert written_into(page, rows) == page, "run: make track-record"
