@@ -52,20 +52,23 @@ FIGURES = (
 
 _HEAD = """# Which sessions survive which fault
 
-`make survival` makes this page from runs; nobody edits it. Every topology has every fault that it can have,
-on every engine, under the same traffic: 120 requests a second of 200 users, three web servers. The time-outs
-are those of the profile `fast` (down-after 1.2 s, node-timeout 2 s), so that longer ones mean longer outages
-than here. The client is redis-py's, with a time-out of 0.5 s and three retries. The topologies:
+{state}
+
+`make survival` makes this page from runs; nobody edits it. Every topology is to have every fault that it can
+have, on every engine, under the same traffic: 120 requests a second of 200 users, three web servers. The
+time-outs are those of the profile `fast` (down-after 1.2 s, node-timeout 2 s), so that longer ones mean
+longer outages than here. The client is redis-py's, with a time-out of 0.5 s and three retries.
+
+The topologies:
 
 {topologies}
 
 A run **survives** if the kit finds nothing broken: nobody is put out, nobody gets in wrongly, no confirmed
 write is lost. An outage alone breaks nothing; its length is in the tables. Each figure is the median of the
-runs, with the smallest and the largest in parentheses. A share is that of all such runs, at {confidence}.
+runs, with the smallest and the largest in parentheses. A share is that of all such runs, at {confidence}, all
+engines together; with fewer than {wanted} decided runs it is "too few".
 
 {measured}
-
-{lacking}
 
 ## Survived, of all decided runs
 
@@ -92,7 +95,8 @@ def page(records: Sequence[Record]) -> str:
         topologies="\n".join(f"- **{name}**: {what}" for name, what in TOPOLOGIES.items()),
         confidence=f"{CONFIDENCE:.0%}",
         measured="\n".join(map(_measured, records)),
-        lacking=_lacking(records),
+        wanted=WANTED,
+        state="\n".join([_lacking(records), *_late(records)]),
         grid="\n".join(_grid(cells)),
     )
     sections = (line for fault, what in FAULTS.items() for line in _section(fault, what, cells))
@@ -116,9 +120,28 @@ def _lacking(records: Sequence[Record]) -> str:
     if complete == wanted:
         return f"Every cell has at least {WANTED} decided runs."
     return (
-        f"{wanted - complete} of {wanted} cells have fewer than {WANTED} decided runs so far; their n says "
-        "so. `make survival` goes on with them, and so do other machines, by `--shard`."
+        f"**{wanted - complete} of {wanted} cells have fewer than {WANTED} decided runs so far: "
+        "too few to compare topologies or engines.**\n"
+        "`make survival` goes on with them, and so do other machines, by `--shard`."
     )
+
+
+def _late(records: Sequence[Record]) -> Iterator[str]:
+    """How many runs had a late machine. The decision pages are made of the runs: they keep the times."""
+    slow, judged = sum(one.slow for one in records), sum(one.judged for one in records)
+    if not slow:
+        return
+    jobs, cores = max(one.jobs for one in records), min(one.cores for one in records)
+    yield (
+        f"In {slow} of {judged} runs the machine was late by too much for the time-outs "
+        f"({jobs} runs side by side on {cores} cores)."
+    )
+    if any(one.too_slow for one in records):
+        yield (
+            "Times are left out below where that holds for most runs. "
+            "`processes.html` and `containers.html` still show them:\n"
+            "they are those of a late machine, and longer than on a quiet one."
+        )
 
 
 def _grid(cells: Sequence[CellSummary]) -> Iterator[str]:
@@ -134,7 +157,8 @@ def _of_all(place: tuple[str, str], cells: Sequence[CellSummary]) -> str:
     mine = [one.kept for one in cells if _place(one) == place]
     kept = rate(sum(one.seen for one in mine), sum(one.runs for one in mine))
     if kept.runs:
-        return f"{kept.seen} of {kept.runs}: {share_text(kept)}"
+        share = share_text(kept) if kept.runs >= WANTED else "too few"
+        return f"{kept.seen} of {kept.runs}: {share}"
     return "cannot have it" if place in CANNOT else "not run yet"
 
 

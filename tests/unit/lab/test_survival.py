@@ -90,12 +90,15 @@ def test_page_says_each_figure_with_its_n_and_what_is_missing() -> None:
     outages = {"unit": "s", "values": [[1.0, 1.5], [2.0, 2.0], [3.0, None]]}
     text = page([record(**{"nobody could log in": outages})])
     assert "| sentinel | redis-7.0 | 2 of 3 | – | – | 2.0 s (≥ 1.0 s) | – | – | – |" in text
-    assert "| [kill](#kill) | not run yet | 2 of 3: 9.4 to 99.2 % | not run yet |" in text
+    assert "| [kill](#kill) | not run yet | 2 of 3: too few | not run yet |" in text
     assert "| [cache-filled](#cache-filled) | cannot have it | cannot have it | cannot have it |" in text
     assert "25 of 25 cells have fewer than 5 decided runs" in text
     assert "- Redis 7.0.15, backend process: 2026-01-02, 2 cores, 8 GiB, 2 runs side by side" in text
     assert "in 1 of 3 runs the machine was late by too much for the time-outs, so that" in text
-    whole = msgspec.structs.replace(record(), cells=[enough() for _ in range(25)])
+    assert "In 1 of 3 runs the machine was late" in text.partition("`make survival` makes this page")[0]
+    whole = msgspec.structs.replace(record(), slow=0, cells=[enough() for _ in range(25)])
+    assert "5 of 5: at least 54.9 %" in page([msgspec.structs.replace(record(), cells=[enough()])])
+    assert "the machine was late by too much for the time-outs (" not in page([whole])
     assert "Every cell has at least 5 decided runs." in page([whole])
 
 
