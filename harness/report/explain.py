@@ -29,6 +29,7 @@ from harness.report.words import (
     longest_outage,
     loss,
     machine,
+    survival_is_known,
     verdict_word,
     without_survivor,
 )
@@ -59,7 +60,8 @@ def explain(result: ScenarioResult, directory: str) -> list[str]:
         lines += _measured(result.judgement)
         lines += [f"  {said}" for said in (loss(result.judgement.metrics),) if said]
         lines.append(f"  longest outage: {longest_outage(result.judgement)}")
-        lines.append(f"  longest time without a surviving write: {without_survivor(result.judgement)}")
+        if survival_is_known(result.judgement.metrics):
+            lines.append(f"  longest time without a surviving write: {without_survivor(result.judgement)}")
         lines += _causes(result.judgement.findings)
         lines += failovers(result.judgement.metrics.failover_steps)
     for story in result.stories[:1]:

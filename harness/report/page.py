@@ -17,7 +17,7 @@ from harness.costly import np
 from harness.errors import ExitStatus
 from harness.many.cells import cells_of
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval, Judgement, Window
+from harness.model.judgement import Finding, Interval, Judgement, Metrics, Window
 from harness.model.records import Operation
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report import words
@@ -30,7 +30,7 @@ from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.grid import grid
 from harness.report.lanes import lanes
 from harness.report.node_logs import LogLine, around_faults
-from harness.report.table import COLUMNS, blocks, row
+from harness.report.table import COLUMNS, WITHOUT_SURVIVOR, blocks, row
 from harness.report.terminal import suite_line
 from harness.report.timeline import LEGEND, timeline
 from harness.visible import visible
@@ -54,7 +54,7 @@ def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) ->
             result=result,
             judgement=judgement,
             word=words.verdict_word(result),
-            cells=list(zip(COLUMNS[2:], row(result)[2:], strict=True)),
+            cells=_cells(result, judgement),
             drawing=timeline(past),
             legend=LEGEND,
             charts=charts(past),
@@ -64,7 +64,7 @@ def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) ->
             lanes_shown=LANES_SHOWN,
             logged=around_faults(logs, past),
             causes=causes(judgement.findings),
-            outages=_outages(judgement.metrics.outages),
+            outages=_outages(judgement.metrics),
             loss=words.loss(judgement.metrics),
             machine=words.machine(judgement.metrics),
             mark=mark,
@@ -72,6 +72,13 @@ def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) ->
             zero=past.zero_us,
         )
     )
+
+
+def _cells(result: ScenarioResult, judgement: Judgement) -> list[tuple[str, str]]:
+    """Columns of the table and what this run says there; without a time that no such run can know."""
+    cells = zip(COLUMNS[2:], row(result)[2:], strict=True)
+    known = words.survival_is_known(judgement.metrics)
+    return [(column, text) for column, text in cells if known or column != WITHOUT_SURVIVOR]
 
 
 def _drawn(result: ScenarioResult, judgement: Judgement) -> set[str]:
@@ -137,12 +144,14 @@ class OutageRow:
     longest: Window
     together: Interval
     failed: int
+    endless: str
+    """What it means that a time has no upper end."""
 
 
-def _outages(windows: tuple[Window, ...]) -> list[OutageRow]:
+def _outages(metrics: Metrics) -> list[OutageRow]:
     """One row per kind and group; `worst` repeats a group and is left out."""
     grouped: dict[tuple[str, str], list[Window]] = {}
-    for window in windows:
+    for window in metrics.outages:
         if window.group != "worst":
             grouped.setdefault((window.kind, window.group), []).append(window)
     return [
@@ -155,6 +164,7 @@ def _outages(windows: tuple[Window, ...]) -> list[OutageRow]:
                 low=sum(one.duration_s.low for one in found), high=sum(one.duration_s.high for one in found)
             ),
             sum(one.failed for one in found),
+            words.endless(kind, metrics),
         )
         for (kind, group), found in grouped.items()
     ]

@@ -27,6 +27,7 @@ from harness.report.words import (
 )
 from harness.visible import one_line
 
+WITHOUT_SURVIVOR = "no surviving write"
 COLUMNS = (
     "",
     "scenario",
@@ -34,7 +35,7 @@ COLUMNS = (
     "got back in",
     "logout failed",
     "longest outage",
-    "no surviving write",
+    WITHOUT_SURVIVOR,
     "lag at the fault",
     "why",
 )
@@ -48,7 +49,7 @@ _WIDTHS: dict[str, tuple[int | None, int | None]] = {
     "got back in": (8, None),
     "logout failed": (7, None),
     "longest outage": (18, None),
-    "no surviving write": (16, None),
+    WITHOUT_SURVIVOR: (16, None),
     "lag at the fault": (9, None),
     "why": (None, 5),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.model.judgement import Interval, Judgement, LossBudget, Metrics, governing, percent
+from harness.model.measures import SURVIVING_WRITE
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
 
@@ -46,9 +47,13 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100 else f"{value:.0f} s"
 
 
-def interval_seconds(interval: Interval) -> str:
+STILL_FAILING = "still failing at the end of the run"
+MORE_NOT_KNOWN = "more is not known"
+
+
+def interval_seconds(interval: Interval, endless: str = STILL_FAILING) -> str:
     if math.isinf(interval.high):
-        return f"≥ {seconds(interval.low)}, still failing at the end of the run"
+        return f"≥ {seconds(interval.low)}, {endless}"
     low, high = seconds(interval.low), seconds(interval.high)
     return low if low == high else f"{low} to {high}"
 
@@ -114,6 +119,16 @@ def longest_outage(judgement: Judgement) -> str:
     return f"{window.kind} on {window.group}: {interval_seconds(window.duration_s)}"
 
 
+def endless(kind: str, metrics: Metrics) -> str:
+    """Why a time has no upper end: that nobody could look which writes survived is no failure of theirs."""
+    return MORE_NOT_KNOWN if kind == SURVIVING_WRITE and metrics.losses_unknown else STILL_FAILING
+
+
+def survival_is_known(metrics: Metrics) -> bool:
+    """False: such a run has no evidence of it (no witnesses), so no time is said and no blank is shown."""
+    return metrics.without_survivor is not None or not metrics.losses_unknown
+
+
 def without_survivor(judgement: Judgement) -> str:
     """`web-2: 11.2 s to 11.3 s`: the web server that went longest without a write that survived."""
     window, unknown = judgement.metrics.without_survivor, judgement.metrics.losses_unknown
@@ -121,7 +136,7 @@ def without_survivor(judgement: Judgement) -> str:
         return "not known" if unknown or window is not None else "none seen"
     low = seconds(window.duration_s.low)
     if unknown:
-        return f"{window.group}: ≥ {low}, more is not known"
+        return f"{window.group}: ≥ {low}, {MORE_NOT_KNOWN}"
     if math.isinf(window.duration_s.high):
         return f"{window.group}: ≥ {low}, until the end of the run"
     return f"{window.group}: {interval_seconds(window.duration_s)}"

@@ -6,7 +6,7 @@ witness its primary still holds at the audit.
 
 Trap: a write without a witness is proved lost only where a check says so. All others are open: the lower end
 counts them as there, the upper end as lost. Without a valid audit all are open. The lower end is the outage's
-then, and there is no upper end.
+then, and there is no upper end. A run without witnesses has no such windows at all: nobody could ever tell.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from harness.checks.measures.availability import (
 from harness.costly import np, pa, pc
 from harness.model.history import History
 from harness.model.judgement import Interval, Window
-from harness.model.measures import SURVIVING_WRITE
+from harness.model.measures import ARGUMENT_MEASURES, SURVIVING_WRITE, switched_off
 from harness.model.records import AuditEntry
 from harness.model.table import rows_of
 from harness.model.words import NodeRole, OperationKind, Outcome, Phase
 from harness.objects.kind import ON_OBJECTS
 
 WRITE = OperationKind.WRITE
+NEEDS = ARGUMENT_MEASURES[SURVIVING_WRITE].needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,9 @@ def survival(facts: Facts, lost: Collection[int]) -> Survival:
 
 def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Window, ...], Window | None]:
     """The windows as they are reported, those of 0.1 s and more, and the longest of any web server."""
+    scenario = facts.history.plan.scenario
+    if NEEDS & switched_off(scenario.deployment, scenario.workload):
+        return (), None
     traffic, landmarks = facts.traffic, facts.landmarks
     judged = traffic.of_kind(WRITE) & ~traffic.in_phase(Phase.SEED, Phase.AUDIT)
     judged &= ~facts.history.once(_on_objects)

@@ -29,6 +29,7 @@ from harness.model.judgement import (
     by_name,
     lets_in,
 )
+from harness.model.measures import SURVIVING_WRITE
 from harness.model.scenario import Expectation
 from harness.model.words import Shows, Verdict
 
@@ -222,12 +223,15 @@ def why_clause(judgement: Judgement) -> str:
 
 
 def _nothing_found(judgement: Judgement) -> str:
+    unknown = judgement.metrics.losses_unknown
     still_out = dict.fromkeys(
         one.kind
         for one in judgement.metrics.outages
-        if one.duration_s.high == INFINITE and one.duration_s.low >= WORTH_TELLING_S
+        if one.duration_s.high == INFINITE
+        and one.duration_s.low >= WORTH_TELLING_S
+        and not (unknown and one.kind == SURVIVING_WRITE)  # it has no end because nobody could look
     )
-    lost = "no loss seen" if judgement.metrics.losses_unknown else "nothing lost"
+    lost = "no loss seen" if unknown else "nothing lost"
     if still_out:
         return f"{lost}, but {', '.join(still_out)} still failed at the end of the run"
     at_risk = judgement.metrics.sessions.at_risk

@@ -12,13 +12,17 @@ from harness.checks.facts.of_run import facts_of
 from harness.checks.judge import judge_checked
 from harness.checks.measures.availability import worst_for_users
 from harness.checks.measures.survival import survival, windows_without_survivor
+from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
 from harness.model.records import AuditEntry, AuditSummary, Step
 from harness.model.scenario import Workload
 from harness.model.words import FindingSide, OperationKind, Outcome, StepKind
+from harness.report.explain import explain
+from harness.report.page import page
 from harness.report.summary import summary
-from harness.report.words import without_survivor
+from harness.report.table import row
+from harness.report.words import survival_is_known, without_survivor
 from lab.records import us
 from tests.builders_metrics import Sketch, expect, healthy
 from tests.builders_results import result, suite
@@ -281,6 +285,39 @@ def test_without_witnesses_it_can_never_be_decided() -> None:
     (result,) = judged(left(sketch.history()), []).expectations
     assert result.met is None
     assert "surviving write needs witnesses" in result.why
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_witnesses_no_report_says_a_time() -> None:
+    """A run of somebody's own application has none, and is not said to fail at its end."""
+    sketch = Sketch(workload=Workload(mix={"log-in": 1.0}, witnesses=False))
+    sketch.steady(WRITE, 0.0, 10.0)
+    sketch.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    sketch.steady(WRITE, 15.0, 20.0)
+    history = left(sketch.history())
+    judgement = judged(history, [])
+    assert not survival_is_known(judgement.metrics)
+    assert {one.kind for one in judgement.metrics.outages} == {WRITE}
+    reported = replace(result(), judgement=judgement)
+    assert row(reported).without_survivor == "not known"
+    assert not any("surviving" in one for one in explain(reported, "."))
+    html = page(reported, history)
+    assert "<span>no surviving write</span>" not in html
+    assert "<span>lag at the fault</span>" in html
+    assert why_clause(judgement) == "no loss seen, 200 sessions at risk"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_time_without_end_is_no_failure_where_nobody_looked() -> None:
+    """The list of times says it as the table does."""
+    sketch = Sketch()
+    sketch.steady(WRITE, 0.0, 10.0)
+    sketch.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    sketch.steady(WRITE, 15.0, 20.0)
+    history = replace(left(sketch.history()), audit=(), audit_summary=None)
+    html = page(replace(result(), judgement=judged(history, [])), history)
+    assert "≥ 4.9 s, more is not known" in html
+    assert "still failing at the end of the run" not in html
 
 
 def test_sum_of_the_gaps_can_be_expected_too() -> None:

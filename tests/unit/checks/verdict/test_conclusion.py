@@ -534,6 +534,13 @@ def test_quiet_run_says_what_still_failed_at_its_end() -> None:
     )
 
 
+def test_write_of_which_nobody_knows_whether_it_survived_did_not_fail() -> None:
+    """Its time has no end because nobody could look; a healthy application is not blamed."""
+    open_ = _quiet(judged(run()), outages=(_out("surviving write", 2.6),))
+    assert why_clause(_quiet(open_, losses_unknown="no audit")) == "no loss seen, 200 sessions at risk"
+    assert "surviving write still failed" in why_clause(open_)
+
+
 @pytest.mark.parametrize(("length", "fits"), [(110, True), (111, False)])
 def test_last_column_has_a_hundred_and_ten_characters(length: int, fits: bool) -> None:
     """A clause that just fits is whole."""
