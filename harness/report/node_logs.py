@@ -34,6 +34,8 @@ class LogLine:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     fault: str
+    at_s: float
+    """Its effect, counted as in the lines."""
     lines: tuple[str, ...]
     more: int
     """That are not shown."""
@@ -51,8 +53,15 @@ def around_faults(lines: Sequence[LogLine], past: History) -> tuple[Around, ...]
         if mine:
             shown = tuple(_text(one, past.zero_us) for one in by_time(mine)[:LINES_MAX])
             what = f"{effect.source}: {effect.said}"
-            found.append(Around(fault=what, lines=shown, more=len(mine) - len(shown)))
+            at_s = (effect.t_us - past.zero_us) / 1e6
+            found.append(Around(fault=what, at_s=at_s, lines=shown, more=len(mine) - len(shown)))
     return tuple(found)
+
+
+def counted_from(past: History) -> str:
+    """What the seconds of all lines count from, in words."""
+    first = past.first_effect
+    return "the beginning of the baseline" if first is None else f"the effect of {first.source}"
 
 
 def by_time(lines: Iterable[LogLine]) -> list[LogLine]:

@@ -29,7 +29,7 @@ from harness.report.charts import charts
 from harness.report.explain import causes, explain, mark, needs_explaining
 from harness.report.grid import grid
 from harness.report.lanes import lanes
-from harness.report.node_logs import LogLine, around_faults
+from harness.report.node_logs import LogLine, around_faults, counted_from
 from harness.report.table import COLUMNS, WITHOUT_SURVIVOR, blocks, row
 from harness.report.terminal import suite_line
 from harness.report.timeline import LEGEND, timeline
@@ -63,6 +63,7 @@ def page(result: ScenarioResult, past: History, logs: Sequence[LogLine] = ()) ->
             lanes=lanes(past, _drawn(result, judgement)),
             lanes_shown=LANES_SHOWN,
             logged=around_faults(logs, past),
+            logged_from=counted_from(past),
             causes=causes(judgement.findings),
             outages=_outages(judgement.metrics),
             loss=words.loss(judgement.metrics),

@@ -9,7 +9,7 @@ import pytest
 
 from harness.model.history import History
 from harness.model.records import ClockPair, Event
-from harness.report.node_logs import LETTERS_MAX, LINES_MAX, LogLine, around_faults
+from harness.report.node_logs import LETTERS_MAX, LINES_MAX, LogLine, around_faults, counted_from
 from harness.saved.node_logs import node_logs
 from tests.unit.checks.stories import zombie_reader
 
@@ -41,6 +41,14 @@ def test_lines_around_a_fault_are_merged_by_time() -> None:
         ["+3.490", "s", "redis-1"],
     ]
     assert [text.split()[0] for text in second.lines] == ["+3.500"]
+    assert (first.at_s, second.at_s) == (0.0, 4.0)
+
+
+def test_seconds_say_what_they_count_from() -> None:
+    """Around the second fault too they count from the first effect."""
+    assert counted_from(history(2.0, 6.0)) == "the effect of fault 1"
+    assert counted_from(history(6.0, 2.0)) == "the effect of fault 2"
+    assert counted_from(history()) == "the beginning of the baseline"
 
 
 def test_lines_of_one_millisecond_keep_the_order_of_the_log() -> None:

@@ -12,7 +12,7 @@ from harness.model.directives import LeftOut
 from harness.model.history import History
 from harness.model.inventory import NodePlan
 from harness.model.records import PROXY_SAYS, Event
-from harness.model.results import ScenarioResult
+from harness.model.results import ScenarioResult, Story
 from harness.model.words import NodeRole
 from harness.report.node_logs import LogLine
 from harness.report.page import page
@@ -130,8 +130,21 @@ def test_page_shows_what_nodes_logged_and_where_a_session_went() -> None:
     past = replace(history(), events=(Event(source="fault 1", name="effect", t_us=2_000_000, fault=1),))
     said = LogLine(t_us=2_100_000, node="redis-2", text="* MASTER <MODE> enabled")
     html = page(judged(), past, [said])
-    assert "<details><summary>around fault 1: " in html
+    assert "Seconds count from the effect of fault 1, around every fault." in html
+    assert re.search(r"<details><summary>around fault 1: .*, at \+0\.00 s</summary>", html)
     assert "+0.100 s  redis-2     * MASTER &lt;MODE&gt; enabled" in html
     (session,) = {one.session for one in judge(past).findings if one.session}
     assert f'aria-label="operations of session {session[:8]} over the nodes"' in html
     assert "What the nodes logged" not in page(judged(), past)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_marks_are_explained_before_the_first_story() -> None:
+    """Whoever reads from the top knows what the drawing of a session shows."""
+    past = history()
+    session = next(one.session for one in judge(past).findings if one.session)
+    told = replace(judged(), stories=(Story(session=session, finding="stale-read", lines=("first",)),))
+    html = page(told, past)
+    story = html.index("The story of session")
+    assert html.index("each mark is an operation of the session") < story
+    assert story < html.index(f"operations of session {session[:8]}")
