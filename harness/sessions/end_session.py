@@ -19,6 +19,7 @@ class EndSession:
     declaration = Declaration(
         name="end-session",
         help="log out, and publish it so that web servers drop their cached copies",
+        findings=ENDED.findings,
     )
     kind = OperationKind.LOGOUT
     needs_session = True

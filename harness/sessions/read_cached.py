@@ -37,7 +37,6 @@ class ReadCached:
                 words=(FORGET, KEEP),
             ),
         ),
-        findings=ENDED.findings,
     )
     kind = OperationKind.READ
     needs_session = True

@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from harness.topology.base.processes import identity
 
 _LIBRARIES = (
     "/usr/lib/*/faketime/libfaketime.so.1",
@@ -23,6 +26,7 @@ _EXCLUDED = (
     "{} does not start with libfaketime, because of the allocator that it was built with; "
     "--engine valkey-9.1 and redis-6.2 of the Python packages do"
 )
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the library has it
 READ_EVERY_S = 1
 """How often the library looks into the file."""
 _ANSWER_WITHIN_S = 5.0
@@ -68,6 +72,14 @@ def environment(file: Path) -> Mapping[str, str]:
         "FAKETIME_CACHE_DURATION": str(READ_EVERY_S),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+def forget(pid: int) -> None:
+    """Remove what the library leaves in shared memory of a process that was killed, if that is over."""
+    if identity(pid) is None:
+        for name in ("faketime_shm_{}", "sem.faketime_sem_{}"):
+            with suppress(OSError):
+                (_SHARED_MEMORY / name.format(pid)).unlink(missing_ok=True)
 
 
 def set_ahead(file: Path, by_s: float) -> None:

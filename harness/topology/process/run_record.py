@@ -33,6 +33,7 @@ from harness.topology.base.processes import (
     this_process,
 )
 from harness.topology.base.state_files import remove_drafts, state_directories, write_first, write_record
+from harness.topology.process import own_clock
 
 RESERVATION = "reservation"
 """Among the descriptors that keep a network: what keeps others from its subnet or its ports."""
@@ -145,6 +146,7 @@ def clean() -> list[str]:
     for leftover in leftovers():
         for process in leftover.processes:
             end(process)
+            own_clock.forget(process.pid)
         _redact_files(Path(leftover.directory) / "nodes")
         _remove_data(Path(leftover.directory) / "nodes")
         certificates.take_back(Path(leftover.directory))

@@ -22,6 +22,7 @@ from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import ProcessIdentity, alive, forget_child, identity, stopped
+from harness.topology.process import own_clock
 from harness.topology.process.log_tail import last_lines
 
 NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
@@ -69,6 +70,7 @@ class Server:
             raise EnvironmentFailure(
                 f"{self._node}: {self._command[0]} cannot be started: {error}"
             ) from error
+        self._forget()
         # Of a child that is over already only the exit status is left; `state` says so.
         process = identity(child.pid) or ProcessIdentity(child.pid, "")
         self._process = process
@@ -124,6 +126,7 @@ class Server:
         """Kill it if it runs."""
         if self.state().running:
             self.kill()
+        self._forget()
 
     def let_go(self) -> None:
         """Leave it to run on after this process."""
@@ -136,6 +139,11 @@ class Server:
             return last_lines(self._log, lines, most_bytes=_LOG_TAIL_BYTES)
         except FileNotFoundError:
             return "(no log)"
+
+    def _forget(self) -> None:
+        """Of a process that is over nothing is left in shared memory."""
+        if self._process is not None:
+            own_clock.forget(self._process.pid)
 
     def _popen(self) -> subprocess.Popen[bytes]:
         self._log.touch(mode=0o600)
