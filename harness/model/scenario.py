@@ -81,6 +81,8 @@ class Declaration:
     findings: tuple[FindingKind, ...] = ()
     """Behaviours: broken promises that only a mix with it, or with another that names them, can have: those
     about what it writes beside the session."""
+    leads_to: tuple[str, ...] = ()
+    """Behaviours: the same by name, of findings that are declared where they are judged."""
 
     def traits_with(self, options: Mapping[str, OptionValue]) -> tuple[Trait, ...]:
         """Of a fault with these options."""
@@ -109,8 +111,8 @@ class Vocabulary:
         """Findings that no behaviour of a mix can make -> those that can."""
         makers: dict[str, tuple[str, ...]] = {}
         for name, behaviour in self.behaviours.items():
-            for kind in behaviour.findings:
-                makers[kind.name] = (*makers.get(kind.name, ()), name)
+            for finding in (*(kind.name for kind in behaviour.findings), *behaviour.leads_to):
+                makers[finding] = (*makers.get(finding, ()), name)
         return {name: by for name, by in makers.items() if not set(by) & set(mix)}
 
 

@@ -54,6 +54,7 @@ class Lock:
         ),
         traffic={"bank": 8, "admin": 4},
         findings=(LOCK.held_twice,),
+        leads_to=("lease-overrun",),
     )
     kind = OperationKind.WRITE
     needs_session = True

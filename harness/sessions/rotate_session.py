@@ -23,6 +23,7 @@ class RotateSession:
         name="rotate-session",
         help="copy the session under a fresh id, and delete the old one: against session fixation",
         traffic={"shop": 2, "bank": 5},
+        leads_to=("fixated-session",),
     )
     kind = OperationKind.LOGIN
     needs_session = True

@@ -239,6 +239,7 @@ def test_findings_about_objects_name_the_behaviours_that_make_them() -> None:
     of_leases = {one.held_twice.name for one in LEASES.values()}
     declared = {one.name for by in BEHAVIOURS.values() for one in by.declaration.findings}
     assert declared == of_objects | of_leases
+    assert {name for by in BEHAVIOURS.values() for name in by.declaration.leads_to} <= FINDINGS.keys()
     assert (
         shipped().beyond(["lead-job", "revoke-token"]).keys().isdisjoint({"two-leaders", "revocation-lost"})
     )
