@@ -56,7 +56,7 @@ class LosePower:
         lost = [said for node in nodes for said in _without_unsynced(node, synced, scene)]
         return Effect(
             targets=nodes,
-            proof=f"power lost: {', '.join(known)}; {gone}; {', '.join(lost) or 'all was on the disk'}",
+            proof=f"power lost: {', '.join(known)}; {gone}; {', '.join(lost) or 'no file lost anything'}",
             at_us=at_us,
             error_us=error_us,
         )
