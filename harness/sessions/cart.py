@@ -34,6 +34,7 @@ class Cart:
             ),
         ),
         traffic={"shop": 20},
+        leads_to=("doubled-update",),
     )
     kind = OperationKind.WRITE
     needs_session = True

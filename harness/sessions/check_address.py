@@ -24,6 +24,7 @@ class CheckAddress:
         name="check-address",
         help="compare where the request comes from with the address that the session is bound to",
         options=(when_unreachable(stale=False),),
+        leads_to=("let-in-unchecked",),
     )
     kind = OperationKind.READ
     needs_session = True

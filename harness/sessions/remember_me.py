@@ -37,6 +37,7 @@ class RememberMe:
         ),
         traffic={"shop": 2, "token-api": 10},
         findings=SPENT.findings,
+        leads_to=("let-in-unchecked",),
     )
     kind = OperationKind.WRITE
     needs_session = True

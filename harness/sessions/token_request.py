@@ -30,6 +30,7 @@ class TokenRequest:
             Option(name="bans", type=OptionType.FLAG, help="ask for the user's ban as well", default=True),
         ),
         traffic={"token-api": 75, "admin": 6},
+        leads_to=("let-in-unchecked",),
     )
     kind = OperationKind.READ
     needs_session = True

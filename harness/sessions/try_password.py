@@ -44,6 +44,7 @@ class TryPassword:
         ),
         traffic={"shop": 2, "bank": 5, "token-api": 5},
         findings=ATTEMPTS.findings,
+        leads_to=("let-in-unchecked",),
     )
     kind = OperationKind.WRITE
     needs_session = True
