@@ -8,6 +8,7 @@ From the wire up to what a behaviour works with:
     outcome                from attempts to outcomes: done, not done, perhaps
     connection             redis-py's connections, which note every attempt
     pool                   redis-py's pools
+    subscription           what a subscription says while its line is alive
     discovery              how a web server finds the primary
     cluster                the same in a cluster
     listening              the line on which it hears

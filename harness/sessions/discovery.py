@@ -35,10 +35,8 @@ from harness.sessions.connection import (
 )
 from harness.sessions.exchange import Exchange
 from harness.sessions.pool import LeanPool, LeanSentinelPool, RequestPool, RequestSentinelPool
+from harness.sessions.subscription import messages
 from harness.tasks import end
-
-EVENT_SILENCE_S = 1.0
-"""A listener asks its sentinel for a sign of life after this long without a message."""
 
 LISTEN_AGAIN_S = 0.25
 """Pause before a listener dials a lost sentinel again."""
@@ -383,16 +381,7 @@ class SentinelListener:
                 await self._switch(_address(*answer))
             if not named.done():
                 named.set_result(True)
-            silent = False
-            while True:
-                message = await subscription.get_message(timeout=EVENT_SILENCE_S)
-                if message is None:
-                    if silent:
-                        return
-                    silent = True
-                    await subscription.ping()
-                    continue
-                silent = False
+            async for message in messages(subscription):
                 if message["type"] == "message":
                     await self._announced(message["data"])
 

@@ -1,7 +1,6 @@
 """The line on which a web server hears what others publish (`SUBSCRIBE`), taken up again when it is gone.
 
-One subscription to the primary, set up when a behaviour first needs it. A line that says nothing is asked for
-a sign of life, because a frozen or cut-off node does not hang up.
+One subscription to the primary, set up when a behaviour first needs it.
 
 Trap: what is published while the line is down is gone. `Hearing.times` changes with every loss, so that
 whoever caches can tell.
@@ -22,10 +21,9 @@ from harness.model.seams import Address
 from harness.sessions.connection import SourcedConnection, Wire
 from harness.sessions.discovery import Surroundings, sentinel_for
 from harness.sessions.hearing import CHANNEL, Hearing
+from harness.sessions.subscription import messages
 from harness.tasks import end
 
-SILENCE_S = 1.0
-"""It asks for a sign of life after this long without a message."""
 AGAIN_S = 0.5
 """Pause before it dials again; what is published in it is not heard."""
 
@@ -70,16 +68,7 @@ class Listener:
         try:
             async with redis.pubsub() as line:
                 await line.subscribe(CHANNEL)
-                silent = False
-                while True:
-                    message = await line.get_message(timeout=SILENCE_S)
-                    if message is None:
-                        if silent:
-                            return
-                        silent = True
-                        await line.ping()
-                        continue
-                    silent = False
+                async for message in messages(line):
                     if message["type"] == "subscribe":
                         self._hearing.line(connected=True)
                         if not tried.done():
