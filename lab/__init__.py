@@ -4,6 +4,7 @@
     records       the records that such histories are made of
     plans         the scenario and the plan that they are about
     rows          what a measurement ends with: a table, a file, an exit status
+    published     what a measurement publishes in docs/
     selftest/     seeded bugs must be found, and nothing where nothing is wrong     (real nodes)
     twin/         small sessions judged by brute force as well                      (pure)
     oracle/       the named causes against what the nodes executed, by MONITOR      (real nodes)

@@ -10,7 +10,6 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from harness.version import kit_version
 from lab.claims.outcome import Checked, Record, measured_in
 from lab.claims.page import page
 from lab.claims.statements import Check, Statement, checks_of, read_statements, together
+from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
 
 RECORD = ROOT / "docs" / "claims.json"
@@ -32,7 +32,7 @@ def main() -> int:
     given = _parser().parse_args()
     statements = read_statements()
     if not given.page:
-        _write_record(_measured(given, statements))
+        write_file(RECORD, encoded(_measured(given, statements)))
     record = msgspec.json.decode(RECORD.read_bytes(), type=Record)
     write_file(PAGE, page(statements, record).encode())
     print(f"{PAGE.relative_to(ROOT)}: {len(statements)} statements")
@@ -62,9 +62,7 @@ def _measured(given: argparse.Namespace, statements: Sequence[Statement]) -> Rec
             if asked.covers(check):
                 mine = tuple(measured_in(one, check) for one in results)
                 found[check.options] = Checked(options=check.options, runs=mine)
-    return Record(
-        measured_on=f"{datetime.now(UTC):%Y-%m-%d}", kit=kit_version(), checks=tuple(found.values())
-    )
+    return Record(measured_on=today(), kit=kit_version(), checks=tuple(found.values()))
 
 
 def _results(given: argparse.Namespace, asked: Check, out: Path) -> tuple[ScenarioResult, ...]:
@@ -78,11 +76,6 @@ def _results(given: argparse.Namespace, asked: Check, out: Path) -> tuple[Scenar
     except (OSError, ValueError) as problem:
         print(f"{out}: no results: {problem}", file=sys.stderr)
         return ()
-
-
-def _write_record(record: Record) -> None:
-    encoded = msgspec.json.format(msgspec.json.encode(record), indent=1)
-    write_file(RECORD, encoded + b"\n")
 
 
 if __name__ == "__main__":

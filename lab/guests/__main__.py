@@ -11,7 +11,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -32,6 +31,7 @@ from lab.guests.cures import needed, read_cures
 from lab.guests.measured import Cell, measured
 from lab.guests.rounds import Round, missing
 from lab.guests.versions import versions_of
+from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
 
 GUESTS = ROOT / "guests"
@@ -168,7 +168,7 @@ def _table(folder: Path) -> page.Table:
     cells = {(one.guest, one.fault): one for one in _cells(folder)}
     ordered = [cells[guest, fault] for fault in _faults() for guest in _guests() if (guest, fault) in cells]
     return page.Table(
-        measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
+        measured_on=today(),
         kit=kit_version(),
         guests=tuple(_guest(file) for file in _guests() if any(one.guest == file for one in ordered)),
         faults=tuple(
@@ -194,11 +194,11 @@ def _write(table: page.Table, folder: Path, *, record: bool) -> None:
     for title, rows in page.sections(table, cures):
         print(f"\n{title}\n{page.as_text(rows)}")
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / "guests.json", page.to_json(table))
+    write_file(folder / "guests.json", encoded(table))
     write_file(folder / "index.html", page.html(table, cures).encode())
     print(f"\nresults: {folder / 'index.html'} · guests.json")
     if record:
-        write_file(RECORD, page.to_json(table))
+        write_file(RECORD, encoded(table))
         document = page.into(DOCUMENT.read_text(encoding="utf-8"), page.markdown(table, cures))
         write_file(DOCUMENT, document.encode())
         print(f"written: {RECORD.relative_to(ROOT)}, {DOCUMENT.relative_to(ROOT)}")

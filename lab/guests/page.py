@@ -9,6 +9,7 @@ import msgspec
 
 from lab.guests.cures import NOTICED_S, Cure, proofs, without_cure
 from lab.guests.measured import Cell
+from lab.published import split_at
 
 BEGIN, END = "<!-- made by make guests: begin -->", "<!-- made by make guests: end -->"
 HEAD = (
@@ -230,10 +231,7 @@ def into(document: str, part: str) -> str:
     Raises:
         ValueError: it has no such place.
     """
-    before, _, rest = document.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"expected {BEGIN} and {END}, found none")
+    before, _, after = split_at(document, BEGIN, END)
     return before + part + after
 
 
@@ -247,10 +245,6 @@ def html(table: Table, cures: Sequence[Cure]) -> str:
 
 def _note(title: str) -> str:
     return f"<p>{escape(NOTES[title].replace('**', ''))}</p>\n" if title in NOTES else ""
-
-
-def to_json(table: Table) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(table), indent=1) + b"\n"
 
 
 _PAGE = """<!doctype html>

@@ -28,9 +28,10 @@ from harness.errors import ExitStatus, KitError
 from harness.model.proxy import Balance, ProxyShape
 from harness.model.scenario import Scenario
 from harness.safe_files import write_file
-from lab.haproxy.page import Record, encoded, with_table
+from lab.haproxy.page import Record, with_table
 from lab.haproxy.rounds import Count, Round, missing
 from lab.haproxy.table import Run, Share, table
+from lab.published import encoded
 from lab.rows import ROOT, RUNS
 
 UNDER = "scenarios/proxy/0[12368]-*.yaml"

@@ -18,10 +18,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[Run, ...]
 
 
-def encoded(record: Record) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
-
-
 def decoded(text: bytes) -> Record:
     return msgspec.json.decode(text, type=Record)
 

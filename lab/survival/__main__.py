@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -23,6 +22,7 @@ from harness.model.words import BackendKind
 from harness.report.decision import decision
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import make_folder, write_file
+from lab.published import encoded, today
 from lab.rows import ROOT, RUNS
 from lab.survival.page import page
 from lab.survival.record import Record
@@ -96,8 +96,8 @@ def _publish(out: Path, name: str) -> None:
         print(f"{out}: no results", file=sys.stderr)
         return
     summary, suite = folder / "summary.json", read_suite(folder)
-    record = Record.of(suite, summary.read_bytes(), str(summary), f"{datetime.now(UTC):%Y-%m-%d}")
-    write_file(PUBLISHED / f"{name}.json", msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    record = Record.of(suite, summary.read_bytes(), str(summary), today())
+    write_file(PUBLISHED / f"{name}.json", encoded(record))
     shown = _without_folders(suite)
     write_file(PUBLISHED / f"{name}.html", decision(shown, cells_of(shown.results)).encode())
 

@@ -11,6 +11,7 @@ from typing import Any
 from harness.model.engine import engine_name
 from harness.model.scenario import Scenario
 from harness.model.words import Shows, Verdict
+from lab.published import split_at
 
 CATALOGUE = "catalogue"
 CATALOGUE_HEAD = (
@@ -50,8 +51,8 @@ def runs_of(summary: Mapping[str, Any]) -> Iterator[Run]:
 
 def runs_in(text: str) -> Iterator[Run]:
     """What the table in a text says already: later results add to it."""
-    _, _, rest = text.partition(BEGIN)
-    for line in rest.partition(END)[0].splitlines():
+    _, made, _ = split_at(text, BEGIN, END)
+    for line in made.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == len(HEAD[0].split("|")) - 2 and "#" in cells[0]:
             for passed, engines in ((True, cells[3]), (False, cells[4])):
@@ -90,6 +91,5 @@ def catalogue(scenarios: Mapping[str, Scenario]) -> list[str]:
 
 def written_into(text: str, lines: Iterable[str]) -> str:
     """The text with other lines between the marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, _, after = split_at(text, BEGIN, END)
     return "\n".join((before + BEGIN, "", *lines, "", END + after))

@@ -19,6 +19,7 @@ from lab.guests.cures import NUMBERS, Cure, Helped, needed, proofs, read_cures, 
 from lab.guests.measured import Cell, back_after_s, measured
 from lab.guests.rounds import AT_ONCE, LONGEST, missing
 from lab.guests.versions import versions_of
+from lab.published import encoded
 from tests.unit.checks.stories import Story, guests
 
 CURE = Cure(
@@ -189,7 +190,7 @@ def test_every_table_is_on_the_page() -> None:
     assert "&lt;a&gt;" in shown
     assert "7 of 9" in shown
     assert "7 of 9 out" in page.as_text(page.overview(table))
-    assert msgspec.json.decode(page.to_json(table), type=page.Table) == table
+    assert msgspec.json.decode(encoded(table), type=page.Table) == table
 
 
 def test_shipped_guests_are_small_and_pinned() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from harness.model.proxy import ProxyShape
 from lab.haproxy.__main__ import PAGE, RECORD
-from lab.haproxy.page import Record, decoded, encoded, table_of, with_table
+from lab.haproxy.page import Record, decoded, table_of, with_table
 from lab.haproxy.table import HEAD, Run, Share, table
+from lab.published import encoded
 
 RUN = Run(
     fault="primary killed",
