@@ -78,7 +78,7 @@ def _colours(past: History, curves: Iterable[Curve]) -> dict[str, int]:
 
 def _scale(past: History, axis: Axis, colours: dict[str, int]) -> Scale:
     healed = {one.fault: one.t_us for one in past.events if one.name == "healed"}
-    held = {step.number for step in past.plan.scenario.faults if step.for_s is not None}
+    lasting = {step.number for step in past.plan.scenario.faults if step.for_s is not None}
     return Scale(
         begin_s=axis.seconds(axis.begin),
         end_s=axis.seconds(axis.end),
@@ -87,7 +87,7 @@ def _scale(past: History, axis: Axis, colours: dict[str, int]) -> Scale:
         faults=tuple(
             (
                 axis.seconds(one.t_us),
-                axis.seconds(healed.get(one.fault, axis.end if one.fault in held else one.t_us)),
+                axis.seconds(healed.get(one.fault, axis.end if one.fault in lasting else one.t_us)),
             )
             for one in past.effects
         ),

@@ -86,7 +86,8 @@ class Ownership:
         return {one.run_id for one in _around(self._samples.get(node, []), t_us, t_us)}
 
     def run_id_at(self, node: str, t_us: float) -> str:
-        """The process that ran then, as far as anybody can say, by the last sample before. For people."""
+        """The process that ran then, by the last sample before it: between two samples of different processes
+        the likelier of both. What must be certain asks `processes_at`."""
         found = ""
         for sample in self._samples.get(node, ()):
             if sample.sent_us > t_us and found:

@@ -92,8 +92,9 @@ def _result(expectation: Expectation, bound: float | None, case: Case) -> Expect
     measured = _measure(expectation, case)
     interval, why = widened(expectation, measured.interval, case.evidence)
     met, late = _met(expectation, interval, bound, case.evidence, measured.without_primary_s)
-    if met is False and (machine := _no_chance(expectation, case) or _voted_late(expectation, bound, case)):
-        met, why = None, machine
+    if met is False and bound is not None:
+        machine = _no_chance(expectation, interval, bound, case) or _voted_late(expectation, bound, case)
+        met, why = (None, machine) if machine else (met, why)
     if bound is None:
         budget = budget_of(expectation, case.facts)
         reason = "no fault took effect" if budget is None else budget.derivation
@@ -134,20 +135,21 @@ def _met(
     return met, late.said(bound) if exactly is not None else ""
 
 
-def _no_chance(expectation: Expectation, case: Case) -> str:
+def _no_chance(expectation: Expectation, measured: Interval, bound: float, case: Case) -> str:
     """Why less was seen than a weakness demands, where that may be this machine's doing: on one that is late
     with everything hardly anything is acked, and what is not acked cannot be lost. A time is only longer
     there."""
     demands = case.history.plan.scenario.shows is Shows.WEAKNESS and expectation.demands
-    return case.evidence.lateness.starved if demands and expectation.unit != "s" else ""
+    less = measured.high <= bound and expectation.unit != "s"
+    return case.evidence.lateness.starved if demands and less else ""
 
 
-def _voted_late(expectation: Expectation, bound: float | None, case: Case) -> str:
+def _voted_late(expectation: Expectation, bound: float, case: Case) -> str:
     """Why a time is longer than expected, where that may be this machine's doing although it was not late by
     as much: sentinels that are late ask for votes at the same time, nobody gets a majority, and they wait for
     their failover-timeout before they try again."""
     machine = case.evidence.lateness.of_nodes
-    if bound is None or not expectation.timing or not machine.counts_within(bound):
+    if not expectation.timing or not machine.counts_within(bound):
         return ""
     failed = election_failed(case.facts)
     return f"{machine.said(bound)}: {failed.source}: {failed.name}" if failed else ""

@@ -144,6 +144,14 @@ def test_weakness_has_no_chance_on_a_late_machine() -> None:
     assert [one.met for one in failed.expectations] == [True, False, False]
 
 
+def test_late_machine_excuses_less_and_no_more() -> None:
+    """Exactly one was demanded of a weakness: two are one too many on any machine."""
+    exactly_one = expect("lost-write: 1", 1)
+    late = run(exactly_one, loop_lag_s=0.9, shows=Shows.WEAKNESS)
+    assert judged(late).verdict is Verdict.INCONCLUSIVE
+    assert judged(late, [finding(), finding(n=2)]).verdict is Verdict.FAIL
+
+
 LONG = expect("outage(write): > 1h", 3600, unit="s", arguments=("write",), comparison=">")
 
 
