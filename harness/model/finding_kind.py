@@ -6,6 +6,7 @@ judging and the documents go by what it declares and never by its name, as they 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -91,8 +92,6 @@ class Measure:
     out_of: OutOf | None = None
     """What a `share` of it is a share of. None: it sums up a shard or a run, and cannot say how many
     operations or sessions it is about; or it is no finding."""
-    of_guest: bool = False
-    """Only an application of somebody's own can do it."""
     seeded: bool = True
     """Whether the seed counts: its log-ins are promises, and no part of what is measured."""
 
@@ -103,6 +102,8 @@ class FindingKind(Measure):
     side: FindingSide
     sentence: str
     """What it means for a user; docs/findings.md has the same."""
+    of_guest: bool = False
+    """Only an application of somebody's own can do it."""
     needs: frozenset[Need] = AUDITED
     out_of: OutOf | None = OutOf.SESSIONS
     traits: tuple[FindingTrait, ...] = ()
@@ -111,3 +112,7 @@ class FindingKind(Measure):
 
     def __str__(self) -> str:
         return self.name
+
+
+def names(kinds: Iterable[FindingKind]) -> tuple[str, ...]:
+    return tuple(one.name for one in kinds)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import chain
 
 from harness.model.deployment import Deployment
-from harness.model.finding_kind import FindingKind, Measure
+from harness.model.finding_kind import Measure
 from harness.model.words import Arrivals, OperationKind, Phase, Shows, Trait
 
 OptionValue = str | int | float | bool
@@ -78,11 +78,8 @@ class Declaration:
     """Behaviours: what its operations count as."""
     traffic: Mapping[str, float] = field(default_factory=dict)
     """Behaviours: its weight in each realistic mix that it belongs to."""
-    findings: tuple[FindingKind, ...] = ()
-    """Behaviours: broken promises that only a mix with it, or with another that names them, can have: those
-    about what it writes beside the session."""
     leads_to: tuple[str, ...] = ()
-    """Behaviours: the same by name, of findings that are declared where they are judged."""
+    """Behaviours: the findings that only a mix with it, or with another that names them, can have."""
 
     def traits_with(self, options: Mapping[str, OptionValue]) -> tuple[Trait, ...]:
         """Of a fault with these options."""
@@ -111,7 +108,7 @@ class Vocabulary:
         """Findings that no behaviour of a mix can make -> those that can."""
         makers: dict[str, tuple[str, ...]] = {}
         for name, behaviour in self.behaviours.items():
-            for finding in (*(kind.name for kind in behaviour.findings), *behaviour.leads_to):
+            for finding in behaviour.leads_to:
                 makers[finding] = (*makers.get(finding, ()), name)
         return {name: by for name, by in makers.items() if not set(by) & set(mix)}
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import CUT_OFF
@@ -28,7 +29,7 @@ class BanUser:
             ),
         ),
         traffic={"token-api": 1, "bank": 1, "admin": 4},
-        findings=CUT_OFF.findings,
+        leads_to=names(CUT_OFF.findings),
     )
     kind = OperationKind.LOGOUT
     needs_session = True

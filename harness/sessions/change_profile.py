@@ -7,6 +7,7 @@ A failover of one of them then undoes a part of what a user did.
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import PROFILE
@@ -29,7 +30,7 @@ class ChangeProfile:
             ),
         ),
         traffic={"bank": 2, "admin": 6},
-        findings=PROFILE.findings,
+        leads_to=names(PROFILE.findings),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -6,6 +6,7 @@ sent again: it would be counted twice. One turn in eight adds all numbers up, as
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
@@ -30,7 +31,7 @@ class CountEvent:
                 default=KEPT_S,
             ),
         ),
-        findings=STATISTICS.findings,
+        leads_to=names(STATISTICS.findings),
     )
     kind = OperationKind.WRITE
     needs_session = True

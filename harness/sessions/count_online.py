@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 
+from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -46,7 +47,7 @@ class CountOnline:
             ),
             Option(name="stay", type=OptionType.DURATION, help="how long a visit is open", default=STAYS_S),
         ),
-        findings=ONLINE.findings,
+        leads_to=names(ONLINE.findings),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -6,6 +6,7 @@ that moment, once.
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.kind import VALUE
@@ -19,7 +20,7 @@ class EndSession:
     declaration = Declaration(
         name="end-session",
         help="log out, and publish it so that web servers drop their cached copies",
-        findings=ENDED.findings,
+        leads_to=names(ENDED.findings),
     )
     kind = OperationKind.LOGOUT
     needs_session = True

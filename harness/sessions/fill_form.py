@@ -7,6 +7,7 @@ not sent again.
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -31,7 +32,7 @@ class FillForm:
             ),
         ),
         traffic={"shop": 4, "bank": 8},
-        findings=FORM.findings,
+        leads_to=names(FORM.findings),
     )
     kind = OperationKind.WRITE
     needs_session = True

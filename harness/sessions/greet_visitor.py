@@ -6,6 +6,7 @@ empty session for everybody who comes by (`saveUninitialized`).
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.unused import UNUSED
@@ -33,7 +34,7 @@ class GreetVisitor:
                 default=EMPTY_LIVES_S,
             ),
         ),
-        findings=UNUSED.findings,
+        leads_to=names(UNUSED.findings),
     )
     kind = OperationKind.READ
     needs_session = True

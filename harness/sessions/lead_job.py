@@ -47,7 +47,7 @@ class LeadJob:
             ),
         ),
         traffic={"admin": 2},
-        findings=(LEADER.held_twice,),
+        leads_to=(LEADER.held_twice.name,),
     )
     kind = OperationKind.WRITE
     needs_session = True

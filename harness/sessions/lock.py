@@ -53,8 +53,7 @@ class Lock:
             ),
         ),
         traffic={"bank": 8, "admin": 4},
-        findings=(LOCK.held_twice,),
-        leads_to=("lease-overrun",),
+        leads_to=(LOCK.held_twice.name, "lease-overrun"),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import ADDRESS
@@ -27,7 +28,7 @@ class MoveAddress:
                 default=BOUND_S,
             ),
         ),
-        findings=ADDRESS.findings,
+        leads_to=names(ADDRESS.findings),
     )
     kind = OperationKind.WRITE
     needs_session = True

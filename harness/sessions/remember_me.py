@@ -10,6 +10,7 @@ What to do when Redis does not answer is the application's choice: option `when_
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.flag import SPENT
@@ -36,8 +37,7 @@ class RememberMe:
             when_unreachable(stale=False),
         ),
         traffic={"shop": 2, "token-api": 10},
-        findings=SPENT.findings,
-        leads_to=("let-in-unchecked",),
+        leads_to=(*names(SPENT.findings), "let-in-unchecked"),
     )
     kind = OperationKind.WRITE
     needs_session = True

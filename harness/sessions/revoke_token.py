@@ -7,6 +7,7 @@ does not.
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, StepKind
 from harness.objects.flag import REVOKED
@@ -29,7 +30,7 @@ class RevokeToken:
             ),
         ),
         traffic={"token-api": 4, "admin": 4},
-        findings=REVOKED.findings,
+        leads_to=names(REVOKED.findings),
     )
     kind = OperationKind.LOGOUT
     needs_session = True

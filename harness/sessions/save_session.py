@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 
+from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -62,7 +63,7 @@ class SaveSession:
                 default=LIVES_S,
             ),
         ),
-        findings=SAVED.findings,
+        leads_to=names(SAVED.findings),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -9,6 +9,7 @@ What to do when Redis does not answer is the application's choice: option `when_
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -43,8 +44,7 @@ class TryPassword:
             when_unreachable(),
         ),
         traffic={"shop": 2, "bank": 5, "token-api": 5},
-        findings=ATTEMPTS.findings,
-        leads_to=("let-in-unchecked",),
+        leads_to=(*names(ATTEMPTS.findings), "let-in-unchecked"),
     )
     kind = OperationKind.WRITE
     needs_session = True
