@@ -237,6 +237,13 @@ class SuiteResult:
         verdict, exit_code = overall(results, interrupted=self.interrupted, incomplete=self.incomplete)
         return replace(self, results=tuple(results), verdict=verdict, exit_code=exit_code)
 
+    @property
+    def comes_to(self) -> str:
+        """What the exit status says, and how many did not run: those have not passed."""
+        skipped = sum(result.verdict is Verdict.SKIPPED for result in self.results)
+        meaning = ExitStatus(self.exit_code).meaning
+        return f"{meaning}, {skipped} of {len(self.results)} skipped" if skipped else meaning
+
 
 def overall(
     results: Sequence[ScenarioResult], *, interrupted: bool, incomplete: str = ""

@@ -14,7 +14,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from harness.costly import np
-from harness.errors import ExitStatus
 from harness.many.cells import cells_of
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Judgement, Metrics, Window
@@ -110,7 +109,6 @@ def index(suite: SuiteResult, since: Changes | None = None) -> str:
         .render(
             suite=suite,
             line=suite_line(suite),
-            meaning=ExitStatus(suite.exit_code).meaning,
             columns=COLUMNS,
             since=since,
             topologies=topologies,

@@ -13,7 +13,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import ExitStatus
 from harness.many.cells import cells_of
 from harness.model.results import Display, Progress, ScenarioResult, SuiteResult
 from harness.model.words import NodeRole
@@ -158,7 +157,7 @@ def show(suite: SuiteResult, stream: TextIO) -> None:
             console.print()
     where = f"results: {one_line(suite.directory)}/index.html · summary.json · junit.xml"
     console.print(where, highlight=False, soft_wrap=True)
-    console.print(f"exit status {suite.exit_code}: {ExitStatus(suite.exit_code).meaning}", highlight=False)
+    console.print(f"exit status {suite.exit_code}: {suite.comes_to}", highlight=False)
 
 
 def suite_line(suite: SuiteResult) -> str:

@@ -334,6 +334,15 @@ def test_printed_report_ends_with_the_exit_status() -> None:
     assert any("backend process · Redis 7.0.15 · timing fast" in line for line in lines)
 
 
+def test_skipped_runs_have_not_passed() -> None:
+    """The last line counts them: "all passed" alone would speak of runs that never were."""
+    assert suite(result(Verdict.PASS), exit_code=0).comes_to == "all passed"
+    assert (
+        suite(result(Verdict.SKIPPED), result(Verdict.PASS), exit_code=0).comes_to
+        == "all passed, 1 of 2 skipped"
+    )
+
+
 def test_log_lines_name_phases_once() -> None:
     """A log gets a line per change, not per tick."""
     stream = io.StringIO()
