@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.clock import RunClock
+from harness.model.credentials import kit_login
 from harness.model.seams import FaultScene, Login
 from harness.redis_wire import blocking
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
@@ -55,12 +56,13 @@ class FirstAnswer:
 
     def _answers(self) -> bool:
         topology = self._scene.topology
+        own = kit_login(topology.plan, self._node, topology.secrets)
         try:
             connection = blocking.connect(
                 topology.address(self._node),
                 topology.observer(),
                 who=self._node,
-                secret=Login(password="", certificates=topology.secrets.certificates),
+                secret=Login(password="", certificates=own.certificates),
                 within_s=_ANSWER_WITHIN_S,
             )
         except NoAnswer:

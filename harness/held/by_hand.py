@@ -274,7 +274,7 @@ def _tell_clients(name: str, topology: Topology, stream: TextIO) -> None:
     print(f'  for clients: eval "$(failover-kit status --env {name})", then', file=stream)
     known = variables(topology)
     before = before_lines(known)
-    for client, line in ready_lines(known).items():
+    for client, line in ready_lines(known, proxied=bool(topology.plan.inventory.proxies)).items():
         first = before.get(client, "")
         space = " " if first and not first.endswith("\n") else ""
         print(f"    {client}: {first}{space}{line}".replace("\n", "\n      "), file=stream)

@@ -158,9 +158,9 @@ _OLD_PHPREDIS = re.compile(r"version_compare\(.*?\) \? .*? : ")
 """Before version 6 its client for sentinels has no TLS."""
 
 
-def ready_lines(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Client -> its line, for what these variables lead to."""
-    if "REDIS_SENTINELS" in environment:
+def ready_lines(environment: Mapping[str, str], *, proxied: bool = False) -> Mapping[str, str]:
+    """Client -> its line, for what these variables lead to; `proxied`: to a proxy."""
+    if "REDIS_SENTINELS" in environment and not proxied:
         lines = _SENTINEL
     else:
         lines = _CLUSTER if "REDIS_CLUSTER_NODES" in environment else _FIXED
@@ -174,7 +174,7 @@ def before_lines(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _is_encrypted(environment: Mapping[str, str]) -> bool:
-    return "REDIS_TLS_CA_FILE" in environment
+    return environment["REDIS_URL"].startswith("rediss:")
 
 
 def _filled(client: str, line: str, *, encrypted: bool) -> str:

@@ -27,7 +27,7 @@ from harness.model.inventory import NodePlan
 from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.proxy import ProxySpec
-from harness.model.seams import Login, Secrets
+from harness.model.seams import Certificates, Login, Secrets
 from harness.model.words import NodePurpose, NodeRole
 
 KIT_USER = "failover-kit"
@@ -166,7 +166,7 @@ def kit_login(plan: Plan, name: str, secrets: Secrets) -> Login:
         password=secrets.of(node.role),
         user=KIT_USER if own else None,
         renamed=renamed(node, secrets),
-        certificates=secrets.certificates,
+        certificates=_of_nodes(plan, secrets),
     )
 
 
@@ -182,7 +182,7 @@ def renamed(node: NodePlan, secrets: Secrets) -> Mapping[str, str]:
 def client_login(plan: Plan, secrets: Secrets, *, purpose: NodePurpose = NodePurpose.SESSIONS) -> Login:
     """How the application logs in at data nodes: with what the node that is primary at the start wants of
     its user. It keeps that after a failover, as an application does."""
-    certificates = secrets.certificates
+    certificates = secrets.certificates if plan.scenario.deployment.topology.clients_speak_tls else None
     if not has_own(plan.data_nodes()):
         return Login(password=secrets.redis, certificates=certificates)
     user = plan.scenario.deployment.client.user
@@ -206,7 +206,12 @@ def sentinel_login(plan: Plan, secrets: Secrets) -> Login:
     sentinels = plan.sentinels()
     own = sentinels and has_own(sentinels)
     password = _password(sentinels[0], "", secrets) if own else secrets.sentinel if sentinels else ""
-    return Login(password=password, certificates=secrets.certificates)
+    return Login(password=password, certificates=_of_nodes(plan, secrets))
+
+
+def _of_nodes(plan: Plan, secrets: Secrets) -> Certificates | None:
+    """A proxy may speak TLS with clients before nodes that do not, and the other way round."""
+    return secrets.certificates if plan.scenario.deployment.topology.tls else None
 
 
 def _password(node: NodePlan, user: str, secrets: Secrets) -> str:

@@ -10,7 +10,7 @@ from math import ceil
 from harness.model.directives import LeftOut, Lines, left_out_of
 from harness.model.guest import Guest
 from harness.model.inventory import NodePlan
-from harness.model.proxy import ProxySpec
+from harness.model.proxy import Front, ProxySpec
 from harness.model.words import SERVICE, Discovery, TopologyKind
 
 
@@ -80,6 +80,16 @@ class TopologySpec:
         tables |= {f"nodes.{name}": one.directives for name, one in self.nodes.items()}
         found = (left_out_of(name, directives) for name, directives in tables.items())
         return (*self.left_out, *chain.from_iterable(found))
+
+    @property
+    def clients_speak_tls(self) -> bool:
+        """With the first thing that they reach: the proxy or, where there is none, the nodes."""
+        front = self.proxy.file.front if self.proxy and self.proxy.file else Front.AS_NODES
+        return self.tls if front is Front.AS_NODES else front is Front.TLS
+
+    @property
+    def needs_certificates(self) -> bool:
+        return self.tls or self.clients_speak_tls
 
     @property
     def effective_quorum(self) -> int:

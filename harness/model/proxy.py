@@ -50,6 +50,14 @@ class Mark(StrEnum):
     """The name by which sentinels know the primary."""
     LOGIN = "login"
     """The words of AUTH, of the login with this number."""
+    AUTHORITY = "authority"
+    """The file of the run's certificates by which the proxy knows others."""
+    OWN_CERTIFICATE = "own-certificate"
+    """The file with what it shows to its clients."""
+    CLIENT_CERTIFICATE = "client-certificate"
+    """The file with what it shows to nodes."""
+    CERTIFIED = "certified"
+    """The name in the certificate of every node and proxy."""
 
     def at(self, what: object = "") -> str:
         return f"⟦{self} {what}⟧" if what != "" else f"⟦{self}⟧"
@@ -83,6 +91,15 @@ class FileSection:
     lines: tuple[str, ...]
 
 
+class Front(StrEnum):
+    """What clients speak with a proxy."""
+
+    AS_NODES = "as-nodes"
+    """It passes on what it does not read."""
+    PLAIN = "plain"
+    TLS = "tls"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyFile:
     """A haproxy.cfg of somebody's own, without addresses and passwords."""
@@ -92,6 +109,9 @@ class ProxyFile:
     servers: Mapping[str, str]
     """`backend/server` of those that clients may get -> the node that is behind it here."""
     logins: tuple[FileLogin, ...] = ()
+    nodes_speak_tls: bool = False
+    """It speaks TLS with data nodes, be it in checks only."""
+    front: Front = Front.AS_NODES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ SHORTEST_REDACTED = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """Of one run whose nodes speak TLS, as text."""
+    """Of one run in which somebody speaks TLS, as text."""
 
     authority: str
     node: str
@@ -63,7 +63,7 @@ class Secrets:
     own: Mapping[str, str] = field(default_factory=dict)
     """Token in the plan -> the password of this run in its place: see `harness.model.credentials`."""
     certificates: Certificates | None = None
-    """None: nodes speak plain TCP."""
+    """None: nobody speaks TLS."""
 
     @property
     def all(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.model.deployment import LONGEST_BACKOFF_S
+from harness.model.deployment import LONGEST_BACKOFF_S, TopologySpec
 from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
 from harness.model.inventory import NodePlan
@@ -109,8 +109,8 @@ def _deployment(plan: Plan) -> Iterator[str]:
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node)}"
     yield from _who_decides(plan)
-    if topology.tls:
-        yield "    TLS        every connection; certificates are made at the start"
+    if topology.needs_certificates:
+        yield f"    TLS        {_who_speaks_tls(topology)}; certificates are made at the start"
     if topology.proxy:
         yield f"    proxy      {topology.proxy.called}"
     if topology.service != SERVICE:
@@ -120,6 +120,14 @@ def _deployment(plan: Plan) -> Iterator[str]:
     if any(one.decides for one in topology.everything_left_out):
         yield "    The verdict will be INCONCLUSIVE at best."
         yield "    To test the deployment without such a directive, remove its line."
+
+
+def _who_speaks_tls(topology: TopologySpec) -> str:
+    if topology.tls and topology.clients_speak_tls:
+        return "every connection"
+    if topology.tls:
+        return "nodes and the proxy before them; clients speak plain TCP with the proxy"
+    return "clients with the proxy; nodes speak plain TCP"
 
 
 def _who_decides(plan: Plan) -> Iterator[str]:

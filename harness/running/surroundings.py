@@ -16,6 +16,8 @@ from harness.visible import visible
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACEHOLDER = re.compile(r"\{((?:REDIS|FAILOVER)_[A-Z_]+)\}")
 _SHOWN = 60
+_USUAL_USER = "default"
+"""Named in URLs: redis-cli takes an empty name for a user's, and is refused."""
 
 
 NAMES = frozenset(
@@ -48,7 +50,7 @@ def variables(topology: Topology) -> dict[str, str]:
 
     `REDIS_URL` leads to the first proxy or, where there is none, to the node that is primary at the start. A
     client that is to follow a failover by itself goes by `REDIS_SENTINELS` and `REDIS_SERVICE`, or by
-    `REDIS_CLUSTER_NODES`. Where nodes speak TLS, `REDIS_TLS_…` lead to what it needs for that.
+    `REDIS_CLUSTER_NODES`. Where somebody speaks TLS, `REDIS_TLS_…` lead to what it needs for that.
     """
     plan = topology.plan
     login = client_login(plan, topology.secrets)
@@ -116,8 +118,10 @@ def filled(text: str, known: Mapping[str, str]) -> str:
 def _url(topology: Topology, node: str) -> str:
     address = topology.address(node)
     login = client_login(topology.plan, topology.secrets, purpose=topology.plan.node(node).purpose)
-    who = f"{login.user or ''}:{quote(login.password, safe='')}@" if login.password else ""
-    scheme = "redis" if topology.secrets.certificates is None else "rediss"
+    who = f"{login.user or _USUAL_USER}:{quote(login.password, safe='')}@" if login.password else ""
+    spec = topology.plan.scenario.deployment.topology
+    encrypted = spec.clients_speak_tls if topology.plan.node(node).role is NodeRole.PROXY else spec.tls
+    scheme = "rediss" if encrypted else "redis"
     return f"{scheme}://{who}{address.host}:{address.port}/0"
 
 

@@ -20,6 +20,7 @@ from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable, Written
 from harness.scenario.guest_file import GuestFile
+from harness.scenario.haproxy_file import Around, NodesTls
 from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
@@ -318,9 +319,11 @@ def _read_topology(
         one.check(engine, problems)
     for name, below in (("redis", files.redis), ("sentinel", files.sentinel)):
         values[name] = {**below, **values.get(name, {})}
-    proxy, of_proxy = _read_proxy(node, values, path, problems)
     written = (*files.written, *(one for found in tables.values() for one in found.written))
-    values["tls"] = values.get("tls", False) or any(_asks_for_tls(one) for one in written)
+    as_written = any(_asks_for_tls(one) for one in written)
+    values["tls"] = values.get("tls", False) or as_written
+    proxy, of_proxy = _read_proxy(node, values, path, problems, tls_as_written=as_written)
+    values["tls"] |= any(one.file is not None and one.file.nodes_speak_tls for one in proxy.values())
     left_out = (*files.left_out, *(one for found in tables.values() for one in found.left_out), *of_proxy)
     left_out = tuple(_with_tls(left_out)) if values["tls"] else left_out
     own, hosts = values.pop(NODES.key, None), values.pop(HOSTS.key, None)
@@ -335,13 +338,6 @@ def _read_topology(
         spec = replace(spec, hosts=read_hosts(hosts, f"{path}.{HOSTS.key}", of_topology(spec), problems))
         if spec.zones:
             problems.add(hosts, f"{path}.{HOSTS.key}", "expected 'hosts' or 'zones', found both")
-    if spec.tls and spec.proxy and spec.proxy.file:
-        problems.add(
-            node,
-            f"{path}.tls",
-            "TLS in a haproxy_cfg is left out, so its checks would fail: take a 'shape' in the place of "
-            "'haproxy_cfg', or leave out 'tls'",
-        )
     spec = without_secrets(spec)
     if spec.sentinels and spec.effective_quorum > spec.sentinels:
         problems.add(node, f"{path}.quorum", f"{spec.quorum} of {spec.sentinels} sentinels can never agree")
@@ -376,7 +372,7 @@ _FILES = (REDIS_CONF.key, SENTINEL_CONF.key, USERS_ACL.key)
 
 
 def _read_proxy(
-    node: tree.Node, values: dict[str, Any], path: str, problems: Problems
+    node: tree.Node, values: dict[str, Any], path: str, problems: Problems, *, tls_as_written: bool
 ) -> tuple[dict[str, ProxySpec], tuple[LeftOut, ...]]:
     """Takes from the values what is about proxies."""
     program, file = values.pop("proxy", None), values.pop(HAPROXY_CFG.key, None)
@@ -384,8 +380,13 @@ def _read_proxy(
     if file is not None:
         for key in shape.keys() - {"proxies"}:
             problems.add(node, f"{path}.{key}", f"the file says it: remove this, or '{HAPROXY_CFG.key}'")
-        nodes, sentinels = values.get("replicas", 2) + 1, values.get("sentinels", 3)
-        theirs, left_out = read_proxy(file, node, path, (nodes, sentinels), problems)
+        of_the_run = NodesTls.OF_THE_RUN if values["tls"] else NodesTls.NONE
+        around = Around(
+            data=values.get("replicas", 2) + 1,
+            sentinels=values.get("sentinels", 3),
+            tls=NodesTls.AS_WRITTEN if tls_as_written else of_the_run,
+        )
+        theirs, left_out = read_proxy(file, node, path, around, problems)
         return {"proxy": ProxySpec(count=shape.get("proxies", 1), file=theirs)}, left_out
     if program is None:
         for key in shape:

@@ -16,11 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from harness.model.directive_table import Reason
 from harness.model.directives import LeftOut
+from harness.model.haproxy_words import Word, escaped
 from harness.model.inventory import PROXY_STATS_PORT, REDIS_PORT
-from harness.model.proxy import Asked, FileLogin, FileSection, Mark, ProxyFile
+from harness.model.proxy import Asked, FileLogin, FileSection, Front, Mark, ProxyFile
 from harness.scenario import haproxy_table as table
 from harness.scenario.haproxy_sections import (
     Line,
@@ -29,14 +31,17 @@ from harness.scenario.haproxy_sections import (
     Section,
     asked_by,
     at,
+    checks_encrypted,
     clients_of,
     commands_of,
+    encrypts,
     names_of,
     pieces,
     place_of,
     reached,
     read_sections,
     road_of,
+    shows_certificate,
 )
 from harness.scenario.problems import Problems
 
@@ -47,27 +52,77 @@ _HEAD = "⟦"
 _REDIS_CHECK = ("option", "redis-check")
 
 
+class NodesTls(Enum):
+    """What is known of the nodes before the file is read."""
+
+    NONE = auto()
+    OF_THE_RUN = auto()
+    """The run says whose certificates they ask for: everybody's."""
+    AS_WRITTEN = auto()
+    """A redis.conf of theirs says it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """The topology that the file stands before."""
+
+    data: int
+    """How many data nodes it has."""
+    sentinels: int
+    tls: NodesTls = NodesTls.NONE
+
+
 def read_proxy_file(
-    text: str, file: str, *, data: int, sentinels: int, problems: Problems
+    text: str, file: str, around: Around, problems: Problems
 ) -> tuple[ProxyFile | None, tuple[LeftOut, ...]]:
-    """`data`, `sentinels`: how many of them the topology has."""
     before = problems.count
     sections = read_sections(text, file, problems)
-    names = names_of(sections, file, data, sentinels, problems)
+    names = names_of(sections, file, around.data, around.sentinels, problems)
     clients = clients_of(sections)
     if clients is None:
         problems.add(at(file, 1), "", "expected a frontend or listen in TCP mode that leads to servers")
     if clients is None or problems.count > before:
         return None, ()
-    writing = _Writing(sections=sections, names=names, clients=clients, road=road_of(sections, clients))
+    writing = _Writing(
+        sections=sections,
+        names=names,
+        clients=clients,
+        road=road_of(sections, clients),
+        shows_certificates=around.tls is not NodesTls.AS_WRITTEN,
+    )
     passed = tuple(one for section in sections if (one := writing.section(section)))
+    if around.tls is not NodesTls.NONE or writing.nodes_speak_tls:
+        _note_plain_checks(writing, file, problems)
     proxy = ProxyFile(
         name=file.rpartition("/")[2],
         sections=passed,
         servers=writing.servers,
         logins=tuple(writing.logins),
+        nodes_speak_tls=writing.nodes_speak_tls,
+        front=writing.front,
     )
     return proxy, tuple(dict.fromkeys(writing.left_out))
+
+
+def _note_plain_checks(writing: _Writing, file: str, problems: Problems) -> None:
+    """Nodes of a run speak TLS or not, each with everybody."""
+    for section in writing.road:
+        asked = asked_by(section)
+        plain = [line for _, _, line in section.servers if asked and checks_encrypted(section, line) is False]
+        plain += [
+            piece.lines[0]
+            for piece in pieces(section)
+            if "addr" in (options := piece.connect or {})
+            and "ssl" not in options
+            and not _LOOPBACK.fullmatch(options["addr"])
+        ]
+        for line in plain[:1]:
+            problems.add(
+                at(file, line.number),
+                "",
+                "this check speaks plain TCP, and data nodes and sentinels of a run with TLS speak nothing "
+                "else: say `ssl` (`tcp-check connect ssl`, `check-ssl`), or run without TLS",
+            )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +133,10 @@ class _Writing:
     names: Names
     clients: Section
     road: list[Section]
+    shows_certificates: bool
+    """Nodes may ask the proxy for a certificate that the file has no line for."""
     servers: dict[str, str] = field(default_factory=dict)
+    nodes_speak_tls: bool = False
     logins: list[FileLogin] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
@@ -157,13 +215,29 @@ class _Writing:
         host, port = place_of(address)
         asked = asked_by(section)
         node = self.names.of(host, port, asked) if asked else None
-        if node is None:
+        if node is None or _HEAD in name:
             self._note(f"server {name}", table.ELSEWHERE, on_road=on_road)
             return
         if asked is Asked.DATA and section in self._for_clients:
             self.servers[f"{section.name}/{name}"] = node
         at = f"{Mark.HOST.at(node)}:{Mark.PORT.at(node)}"
-        yield from self._options(line, 3, f"server {line.words[1].written} {at}", port=port, on_road=on_road)
+        encrypted = encrypts(section, line) or checks_encrypted(section, line) is True
+        self.nodes_speak_tls |= encrypted and asked is Asked.DATA
+        added = ""
+        if encrypted and self.shows_certificates and not shows_certificate(section, line):
+            added = f" crt {Mark.CLIENT_CERTIFICATE.at()}"
+        before = f"server {line.words[1].written} {at}"
+        for one in self._options(line, 3, before, port=port, on_road=on_road):
+            yield one + added
+
+    @property
+    def front(self) -> Front:
+        """What clients speak."""
+        bind = next(line for line in self.clients.lines if line.means[0] == "bind")
+        if "ssl" in bind.means:
+            return Front.TLS
+        behind = [(one, line) for one in self._for_clients for _, _, line in one.servers]
+        return Front.PLAIN if any(encrypts(one, line) for one, line in behind) else Front.AS_NODES
 
     @property
     def _for_clients(self) -> list[Section]:
@@ -174,17 +248,25 @@ class _Writing:
     ) -> Iterator[str]:
         """The line with the options that are passed on."""
         known = table.BIND_OPTIONS if line.means[0] == "bind" else table.SERVER_OPTIONS
+        of_certificates = table.OF_TLS_FILES["bind" if line.means[0] == "bind" else "server"]
         kept, words = [before], list(line.words[first:])
         while words:
             word = words.pop(0)
             arity, reason = known.get(word.means, (0, table.UNKNOWN))
             values = [words.pop(0) for _ in range(min(arity, len(words)))]
+            if mark := of_certificates.get(word.means):
+                certified = f"{word.means.removesuffix('-list')} {mark.at()}"
+                kept += [certified] if certified not in kept else []
+                continue
+            if word.means in table.OF_TLS_NAMES:
+                kept += [word.means, _named_by(word)]
+                continue
             if word.means in {"addr", "port"}:
                 values = [words.pop(0)] if words else []
                 reason = None if values and values[0].means == port else table.OWN_SENTINEL
                 if reason is None:
                     continue
-            elif reason is None and any(one.varies for one in (word, *values)):
+            elif reason is None and any(one.varies or _HEAD in one.written for one in (word, *values)):
                 reason = table.LEADS_OUT
             if reason is None:
                 kept += [one.written for one in (word, *values)]
@@ -237,18 +319,22 @@ class _Writing:
         if options is None:
             return own, "", None
         host, port = options.get("addr", ""), options.get("port", "")
-        if strange := options.keys() - {"addr", "port", "default", "linger", "comment"}:
-            return None, "", table.TLS if strange & {"ssl", "sni", "alpn"} else table.UNKNOWN
+        if options.keys() - {"addr", "port", "default", "linger", "comment", "ssl", "sni", "alpn"}:
+            return None, "", table.UNKNOWN
+        connect = f"tcp-check connect{''.join(f' {one}' for one in ('default', 'linger') if one in options)}"
+        secured = " ssl" if "ssl" in options else ""
+        secured += f" sni {Mark.CERTIFIED.at()}" if "sni" in options else ""
+        secured += f" alpn {escaped(options['alpn'])}" if "alpn" in options else ""
         if not host and not port:
-            return own, "tcp-check connect", None
+            return own, f"{connect}{secured}", None
         if not host:
             same = all(place_of(address)[1] == port for _, address, _ in section.servers)
-            return own, "tcp-check connect", None if same else table.OWN_SENTINEL
+            return own, f"{connect}{secured}", None if same else table.OWN_SENTINEL
         asked = Asked.SENTINEL if piece.asks_sentinel else Asked.DATA
         if node := self.names.of(host, port, asked):
-            return asked, f"tcp-check connect addr {Mark.HOST.at(node)} port {Mark.PORT.at(node)}", None
+            return asked, f"{connect} addr {Mark.HOST.at(node)} port {Mark.PORT.at(node)}{secured}", None
         if _LOOPBACK.fullmatch(host):
-            return None, f"tcp-check connect addr {host} port {port}", None
+            return None, f"{connect} addr {host} port {port}{secured}", None
         return None, "", table.ELSEWHERE
 
     def _with_places(self, text: str, piece: Piece) -> str:
@@ -289,6 +375,11 @@ class _Writing:
 
 
 _CHECKS_PASSED = (("connect",), ("send",), ("expect",), ("comment",))
+
+
+def _named_by(word: Word) -> str:
+    """`sni` takes an expression, the others a name."""
+    return f"str({Mark.CERTIFIED.at()})" if word.means == "sni" else Mark.CERTIFIED.at()
 
 
 def _whole(text: str) -> str:

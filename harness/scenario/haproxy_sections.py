@@ -190,11 +190,55 @@ def place_of(address: str) -> tuple[str, str]:
     return (host, port) if colon else (address, "")
 
 
+def encrypts(section: Section, server: Line) -> bool:
+    """The proxy speaks TLS with this server for a client."""
+    return "ssl" in _switched_on(section, server)
+
+
+def checks_encrypted(section: Section, server: Line) -> bool | None:
+    """Whether the check of this server speaks TLS with it; None: nobody checks it. Only a check without a
+    `connect`, or with `connect default`, goes by the server's line."""
+    on = _switched_on(section, server)
+    if "check" not in on:
+        return None
+    own = [piece for piece in pieces(section) if "addr" not in (piece.connect or {})]
+    connect = own[0].connect if own else None
+    if connect is None or "default" in connect:
+        return bool({"ssl", "check-ssl"} & on)
+    return "ssl" in connect
+
+
+def shows_certificate(section: Section, server: Line) -> bool:
+    return any("crt" in line.means for line in _about(section, server))
+
+
+def _switched_on(section: Section, server: Line) -> set[str]:
+    on: set[str] = set()
+    for word in (word for line in _about(section, server) for word in line.means):
+        if word in _SWITCHES:
+            on.add(word)
+        elif word.removeprefix("no-") in _SWITCHES:
+            on.discard(word.removeprefix("no-"))
+    return on
+
+
+def _about(section: Section, server: Line) -> Iterator[Line]:
+    """Everything that is said of a server; what comes last is stronger."""
+    for line in (*section.defaults, *section.lines):
+        if line.means[0] == "default-server":
+            yield line
+    yield server
+
+
+_SWITCHES = frozenset({"ssl", "check-ssl", "check"})
+_CONNECT_VALUES = frozenset({"addr", "port", "comment", "sni", "alpn", "proto"})
+
+
 def _options_of(words: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     before = ""
     for word in words:
-        if before in {"addr", "port", "comment"}:
+        if before in _CONNECT_VALUES:
             found[before] = word
             before = ""
         else:

@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 
 from harness.model.directive_table import Reason
+from harness.model.proxy import Mark
 
 RUNS_PROGRAMS = Reason("it runs a program, and the kit starts none of yours", decides=True)
 UNKNOWN = Reason("the kit does not know it", decides=True)
 LEADS_OUT = Reason(
     "it reads a file, a variable or a script of the machine that the file is from", decides=True
 )
-TLS = Reason("the run's connections have no TLS", decides=True)
+CERTIFICATES = Reason("certificates are made for every run", decides=False)
 OTHER_PROTOCOL = Reason("the run's nodes and clients do not speak the PROXY protocol", decides=True)
 AGENT = Reason("there is no agent on the run's nodes", decides=True)
 OWN_SENTINEL = Reason("it asks another port of each node's own host, and nothing is there", decides=True)
@@ -47,12 +48,14 @@ _GLOBAL_PLACE = _words(
     "daemon user group uid gid chroot pidfile stats log log-tag log-send-hostname ulimit-n fd-hard-limit "
     "master-worker mworker-max-reloads nbproc cpu-map numa-cpu-mapping node description localpeer ca-base "
     "crt-base setenv unsetenv presetenv resetenv unix-bind server-state-base server-state-file quiet "
-    "zero-warning set-dumpable strict-limits ssl-default-bind-ciphers ssl-default-bind-ciphersuites "
-    "ssl-default-bind-options ssl-dh-param-file ssl-default-server-ciphers "
-    "ssl-default-server-ciphersuites ssl-default-server-options ssl-server-verify "
-    "expose-experimental-directives"
+    "zero-warning set-dumpable strict-limits ssl-dh-param-file ssl-load-extra-files "
+    "ssl-load-extra-del-ext expose-experimental-directives"
 )
 _GLOBAL_RUNS = frozenset({"external-check", "insecure-fork-wanted", "insecure-setuid-wanted"})
+
+_GLOBAL_OF_TLS = re.compile(
+    r"ssl-server-verify|ssl-default-(bind|server)-(ciphers|ciphersuites|options|curves|sigalgs)"
+)
 
 LINES_PASSED = _words(
     "mode balance hash-type timeout retries retry-on maxconn fullconn backlog default_backend use_backend "
@@ -79,6 +82,21 @@ _LEADS_OUT = re.compile(
 )
 
 
+_TLS_SWITCHES = (
+    "allow-0rtt no-tls-tickets tls-tickets no-sslv3 no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 force-sslv3 "
+    "force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13"
+)
+_TLS_VALUES = "verify ciphers ciphersuites alpn npn ssl-min-ver ssl-max-ver curves sigalgs client-sigalgs"
+
+OF_TLS_FILES: Mapping[str, Mapping[str, Mark]] = {
+    "bind": {"crt": Mark.OWN_CERTIFICATE, "crt-list": Mark.OWN_CERTIFICATE, "ca-file": Mark.AUTHORITY},
+    "server": {"crt": Mark.CLIENT_CERTIFICATE, "ca-file": Mark.AUTHORITY},
+}
+"""What leads to a certificate, by the line that it is in: the run's is put in its place."""
+OF_TLS_NAMES = frozenset({"verifyhost", "sni", "check-sni"})
+"""What says whose certificate is expected."""
+
+
 def _options(values: int, reason: Reason | None, names: str) -> dict[str, tuple[int, Reason | None]]:
     """Of a line: how many words follow each, and why it is left out."""
     return dict.fromkeys(names.split(), (values, reason))
@@ -90,13 +108,10 @@ BIND_OPTIONS: Mapping[str, tuple[int, Reason | None]] = {
     **_options(1, PLACE, "interface user group uid gid mode process thread shards level namespace id proto"),
     **_options(0, PLACE, "transparent v4v6 v6only expose-fd"),
     **_options(0, OTHER_PROTOCOL, "accept-proxy accept-netscaler-cip"),
-    **_options(0, TLS, "ssl strict-sni prefer-client-ciphers"),
-    **_options(
-        1,
-        TLS,
-        "crt crt-list ca-file crl-file verify ciphers ciphersuites alpn npn ssl-min-ver ssl-max-ver "
-        "curves ca-verify-file",
-    ),
+    **_options(0, None, f"ssl prefer-client-ciphers no-alpn {_TLS_SWITCHES}"),
+    **_options(1, None, f"crt crt-list ca-file ecdhe ca-ignore-err crt-ignore-err {_TLS_VALUES}"),
+    **_options(0, CERTIFICATES, "strict-sni"),
+    **_options(1, CERTIFICATES, "crl-file ca-verify-file tls-ticket-keys"),
 }
 
 SERVER_OPTIONS: Mapping[str, tuple[int, Reason | None]] = {
@@ -114,13 +129,9 @@ SERVER_OPTIONS: Mapping[str, tuple[int, Reason | None]] = {
         "resolvers resolve-prefer resolve-net resolve-opts init-addr source interface namespace "
         "check-proto proto usesrc",
     ),
-    **_options(0, TLS, "ssl no-ssl check-ssl no-check-ssl no-ssl-reuse no-tls-tickets allow-0rtt"),
-    **_options(
-        1,
-        TLS,
-        "verify ca-file crt crl-file sni check-sni alpn check-alpn ciphers ciphersuites verifyhost "
-        "ssl-min-ver ssl-max-ver ssl-reuse",
-    ),
+    **_options(0, None, f"ssl no-ssl check-ssl no-check-ssl no-ssl-reuse ssl-reuse {_TLS_SWITCHES}"),
+    **_options(1, None, f"ca-file crt verifyhost sni check-sni check-alpn {_TLS_VALUES}"),
+    **_options(1, CERTIFICATES, "crl-file"),
     **_options(
         0, OTHER_PROTOCOL, "send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn check-send-proxy"
     ),
@@ -142,7 +153,7 @@ def why_not(section: str, words: tuple[str, ...]) -> Reason | None:
 
 
 def _of_global(name: str) -> Reason | None:
-    if name in GLOBAL_PASSED or name.startswith("tune."):
+    if name in GLOBAL_PASSED or name.startswith("tune.") or _GLOBAL_OF_TLS.fullmatch(name):
         return None
     if name in _GLOBAL_RUNS or name.startswith("lua-"):
         return RUNS_PROGRAMS

@@ -138,15 +138,14 @@ def read_user_files(given: Mapping[str, str], node: tree.Node, path: str, proble
 
 
 def read_proxy(
-    name: str, node: tree.Node, path: str, counts: tuple[int, int], problems: Problems
+    name: str, node: tree.Node, path: str, around: haproxy_file.Around, problems: Problems
 ) -> tuple[ProxyFile | None, tuple[LeftOut, ...]]:
-    """A haproxy.cfg; `counts`: the data nodes and the sentinels of the topology."""
+    """A haproxy.cfg."""
     file = Path(node.start_mark.name).parent / name
     text = _text(file, HAPROXY_CFG.key, node, path, problems)
     if text is None:
         return None, ()
-    data, sentinels = counts
-    return haproxy_file.read_proxy_file(text, str(file), data=data, sentinels=sentinels, problems=problems)
+    return haproxy_file.read_proxy_file(text, str(file), around, problems)
 
 
 def _text(file: Path, key: str, node: tree.Node, path: str, problems: Problems) -> str | None:

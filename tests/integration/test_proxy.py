@@ -11,10 +11,11 @@ import pytest
 
 from harness import history
 from harness.errors import ExitStatus
-from harness.model.credentials import new_secrets
 from harness.model.history import History
 from harness.model.seams import Address
+from harness.model.words import NodeRole
 from harness.scenario import scenario_of
+from harness.topology.base.certificates import FOLDER, files, secrets_of
 from harness.topology.base.configuration import render
 from harness.topology.process import network, proxy_program
 from tests.builders_kit import Kit
@@ -57,6 +58,32 @@ backend redis_out
     tcp-check send QUIT\r\n
     tcp-check expect string role:master
     default-server check inter 300ms fall 1 rise 1 on-marked-down shutdown-sessions
+    server R1 10.0.0.1:6380
+    server R2 10.0.0.2:6380
+    server R3 10.0.0.3:6380
+"""
+ENCRYPTED = r"""
+global
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout server 30s
+    timeout client 30s
+frontend redis_in
+    bind *:6378 ssl crt /etc/ours.pem ca-file /etc/ours.crt verify required
+    default_backend redis_out
+backend redis_out
+    option tcp-check
+    tcp-check connect ssl
+    tcp-check send info\ replication\r\n
+    tcp-check send QUIT\r\n
+    tcp-check expect string role:master
+    tcp-check connect addr 10.0.1.1 port 26379 ssl
+    tcp-check send SENTINEL\ ckquorum\ mymaster\r\n
+    tcp-check send QUIT\r\n
+    tcp-check expect string +OK
+    default-server check inter 300ms ssl verify required ca-file /etc/ours.pem verifyhost redis.ours
     server R1 10.0.0.1:6380
     server R2 10.0.0.2:6380
     server R3 10.0.0.3:6380
@@ -130,18 +157,24 @@ def test_file_of_theirs_works_with_their_passwords_and_bounds_the_verdict(kit: K
     assert "server R2 " in (folder / "nodes" / "proxy-1.conf").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("file", ["haproxy.cfg", "checked.cfg"])
+@pytest.mark.parametrize("file", ["haproxy.cfg", "checked.cfg", "encrypted.cfg"])
 def test_haproxy_itself_takes_what_is_made_of_a_file(file: str, kit: Kit) -> None:
     """No line of ours breaks one of theirs, also where `option redis-check` gets a login."""
     kit.write("haproxy.cfg", THEIRS)
     kit.write("checked.cfg", CHECKED)
+    kit.write("encrypted.cfg", ENCRYPTED)
     path = kit.folder / "ours.yaml"
     path.write_text(f"deployment: 1\ntopology: {{kind: sentinel, haproxy_cfg: ./{file}}}\n", encoding="utf-8")
     plan = plan_of(scenario_of(path))
     at = {one.name: Address(f"198.18.0.{n}", one.usual_port) for n, one in enumerate(plan.nodes, 1)}
+    secrets = secrets_of(plan)
+    folder = kit.folder / "with a space"
+    (folder / FOLDER).mkdir(parents=True)
+    for name, text in files(secrets.certificates, NodeRole.PROXY).items() if secrets.certificates else ():
+        (folder / FOLDER / name).write_text(text, encoding="ascii")
     made = kit.folder / "made.cfg"
     made.write_text(
-        render(plan.node("proxy-1"), plan, addresses=at, secrets=new_secrets(plan), directory=""),
+        render(plan.node("proxy-1"), plan, addresses=at, secrets=secrets, directory=str(folder)),
         encoding="utf-8",
     )
     said = subprocess.run(

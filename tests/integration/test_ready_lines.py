@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from harness.held.ready_lines import before_lines, ready_lines
-from harness.topology.base.certificates import OF_CLIENTS
 from tests.builders_kit import Kit
 from tests.integration.conftest import NpmModules
 from tests.integration.test_tls import needs_tls
@@ -20,6 +19,8 @@ from tests.integration.test_tls import needs_tls
 pytestmark = pytest.mark.process
 
 KINDS = {"single": set[str](), "sentinel": {"REDIS_SENTINELS"}, "cluster": {"REDIS_CLUSTER_NODES"}}
+
+_TLS_OF_CLI = ' --cacert "$REDIS_TLS_CA_FILE" --cert "$REDIS_TLS_CERT_FILE" --key "$REDIS_TLS_KEY_FILE"'
 
 RUNS_EACH = """
 import json, subprocess, sys
@@ -31,7 +32,7 @@ for client, words in json.loads(sys.argv[1]).items():
 
 def programs(kind: str, modules: Path | None, *, tls: bool = False) -> dict[str, list[str]]:
     """Client -> the command that writes through its line; of the clients that are here."""
-    known = dict.fromkeys({*KINDS[kind], *(OF_CLIENTS if tls else ())}, "")
+    known = {**dict.fromkeys(KINDS[kind], ""), "REDIS_URL": "rediss:" if tls else "redis:"}
     lines = ready_lines(known)
     first = {**dict.fromkeys(lines, ""), **before_lines(known)}
     python = (
@@ -42,6 +43,8 @@ def programs(kind: str, modules: Path | None, *, tls: bool = False) -> dict[str,
     if shutil.which("redis-cli"):
         asked = lines["redis-cli"] if kind == "sentinel" else f"{lines['redis-cli']} set k v"
         found["redis-cli"] = ["sh", "-c", asked]
+        tls_words = _TLS_OF_CLI if tls else ""
+        found["redis-cli -u"] = ["sh", "-c", f'redis-cli -c{tls_words} -u "$REDIS_URL" set k v']
     php = shutil.which("php")
     if php and not (tls and kind == "sentinel" and _is_old_phpredis(php)):
         found["phpredis"] = [

@@ -15,6 +15,7 @@ from harness.model.seams import Topology
 from harness.model.words import NodeRole
 from harness.redis_wire import blocking
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
+from harness.scenario import scenario_of
 from harness.topology.base import certificates
 from harness.topology.base.certificates import of_clients
 from harness.topology.base.control import command, role
@@ -22,7 +23,9 @@ from harness.topology.base.readiness import missing
 from harness.topology.docker import backend as docker
 from harness.topology.process import backend as process
 from harness.topology.process import proxy_program, server_programs
+from tests.builders_scenario import plan_of
 from tests.builders_topology import docker_plan, process_plan
+from tests.integration.test_proxy import ENCRYPTED
 
 WITHIN_S = 5.0
 
@@ -98,6 +101,24 @@ def test_clients_reach_the_primary_through_a_proxy(tmp_path: Path) -> None:
         pytest.skip(reason)
     plan = process_plan("sentinel", tls=True, proxy=ProxySpec(shape=ProxyShape.ROLE_AND_MAJORITY))
     with process.up(plan, run="tls", directory=tmp_path) as topology:
+        assert missing(topology) == ()
+        assert stranger_asks(topology, "proxy-1") == b"+PONG\r\n"
+
+
+@pytest.mark.process
+def test_proxy_with_a_file_of_theirs_ends_tls_on_both_sides(tmp_path: Path) -> None:
+    """Clients know it by its certificate; it knows nodes and a sentinel by theirs, and they know it."""
+    needs_tls()
+    if reason := proxy_program.missing():
+        pytest.skip(reason)
+    (tmp_path / "haproxy.cfg").write_text(ENCRYPTED, encoding="utf-8")
+    ours = tmp_path / "ours.yaml"
+    ours.write_text(
+        "deployment: 1\ntopology: {kind: sentinel, haproxy_cfg: ./haproxy.cfg}\n", encoding="utf-8"
+    )
+    plan = plan_of(scenario_of(ours))
+    assert plan.scenario.deployment.topology.everything_left_out == ()
+    with process.up(plan, run="tls", directory=tmp_path / "run") as topology:
         assert missing(topology) == ()
         assert stranger_asks(topology, "proxy-1") == b"+PONG\r\n"
 

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from cryptography.x509 import IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
-from harness.errors import EnvironmentFailure, UsageError
+from harness.errors import EnvironmentFailure
 from harness.model.credentials import client_login, kit_login, new_secrets, sentinel_login
 from harness.model.deployment import TopologySpec
 from harness.model.plan import Plan
@@ -90,17 +90,6 @@ def test_only_a_port_for_tls_asks_for_it(written: str, tls: bool, tmp_path: Path
     """0 switches it off."""
     topology = "kind: single, redis_conf: ./redis.conf"
     assert deployment(tmp_path, topology, **{"redis.conf": written}).tls is tls
-
-
-def test_own_proxy_file_and_tls_are_refused_together(tmp_path: Path) -> None:
-    """Its checks would have to speak it; those of the kit's shapes do."""
-    servers = "".join(f"  server redis-{n} 10.0.0.{n}:6379 check\n" for n in (1, 2, 3))
-    theirs = f"frontend f\n  bind :6379\n  default_backend b\nbackend b\n{servers}"
-    with pytest.raises(UsageError, match=r"topology.tls: TLS in a haproxy_cfg is left out"):
-        deployment(
-            tmp_path, "kind: sentinel, tls: true, haproxy_cfg: ./haproxy.cfg", **{"haproxy.cfg": theirs}
-        )
-    assert deployment(tmp_path, "kind: sentinel, tls: true, proxy: haproxy").tls
 
 
 def test_engine_without_tls_is_named_with_what_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from harness import plan as planning
 from harness.errors import UsageError
-from harness.model.credentials import new_secrets, tokens_of
+from harness.model.credentials import client_login, kit_login, new_secrets, sentinel_login, tokens_of
 from harness.model.plan import Plan
 from harness.model.proxy import ProxyShape, ProxySpec
 from harness.model.seams import Address, Login, Machine, Secrets
 from harness.model.words import BackendKind
 from harness.scenario import load_deployment, scenario_of
+from harness.topology.base.certificates import secrets_of
 from harness.topology.base.configuration import redact, render
 from harness.topology.base.haproxy import Surroundings
 from harness.topology.base.haproxy import render as shape_file
@@ -98,13 +99,13 @@ def plan_of(folder: Path, text: str = THEIRS, topology: str = "", **files: str) 
     )
 
 
-def written(plan: Plan, secrets: Secrets | None = None) -> str:
+def written(plan: Plan, secrets: Secrets | None = None, directory: str = "") -> str:
     return render(
         plan.node("proxy-1"),
         plan,
         addresses={one.name: Address(f"198.18.0.{n}", one.usual_port) for n, one in enumerate(plan.nodes, 1)},
         secrets=secrets or new_secrets(plan),
-        directory="",
+        directory=directory,
     )
 
 
@@ -156,11 +157,9 @@ def test_what_is_left_out_is_listed_and_decides_only_where_clients_go(tmp_path: 
         ("    use-server R1 if", "    acl evil src -f /etc/evil\n    use-server R1 if", "acl"),
         ("    mode tcp\n", "    mode tcp\n    evil yes\n", "evil"),
         ("    mode tcp\n", '    mode tcp\n    maxconn "$evil"\n', "maxconn"),
-        ("    bind *:6378", "    bind *:6378 ssl crt /etc/evil.pem", "bind crt"),
-        ("weight 10", "ssl verify none ca-file /etc/evil.pem", "server ca-file"),
         ("weight 10", "agent-check agent-addr evil agent-port 99", "server agent-addr"),
         ("weight 10", "source evil", "server source"),
-        ("    tcp-check connect\n    tcp-check send AUTH", "    tcp-check connect ssl\n    tcp-check send AUTH", "tcp-check"),
+        ("    tcp-check connect\n    tcp-check send AUTH", "    tcp-check connect socks4 evil\n    tcp-check send AUTH", "tcp-check"),
         ("AUTH\\ hunter2\\r\\n", "HELLO\\ 3\\ AUTH\\ default\\ evil\\r\\n", "tcp-check send"),
         ("AUTH\\ hunter2\\r\\n", "REPLICAOF\\ evil\\ 6379\\r\\n", "tcp-check send"),
         ("SENTINEL\\ get-master-addr-by-name\\ mymaster", "SENTINEL\\ monitor\\ evil\\ 10.9.9.9\\ 1\\ 1", "tcp-check send"),
@@ -178,6 +177,114 @@ def test_nothing_that_runs_reads_or_leads_out_is_passed_on(
     text = written(plan)
     assert "evil" not in text
     assert "lua" not in text
+
+
+ENCRYPTED = r"""
+global
+    ca-base /etc/evil
+    ssl-server-verify required
+    ssl-default-server-options ssl-min-ver TLSv1.2
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1s
+    timeout server 1s
+frontend f
+    bind *:6379
+    default_backend b
+backend b
+    option tcp-check
+    tcp-check connect ssl sni evil.ours alpn redis
+    tcp-check send PING\r\n
+    tcp-check expect string +PONG
+    tcp-check connect addr s1 port 26379 ssl
+    tcp-check send SENTINEL\ get-master-addr-by-name\ mymaster\r\n
+    tcp-check expect string r1
+    default-server check ssl verify required ca-file evil.pem sni str(evil.ours) crl-file evil.crl
+    server r1 r1:6380 crt evil.pem verifyhost evil.ours
+    server r2 r2:6380
+    server r3 r3:6380
+"""
+
+
+def test_tls_with_nodes_is_as_written_with_the_runs_certificates(tmp_path: Path) -> None:
+    """Names and files of theirs are certified nowhere; their checks and conditions of TLS stay."""
+    plan = plan_of(tmp_path, ENCRYPTED)
+    topology = plan.scenario.deployment.topology
+    assert topology.tls
+    assert not topology.clients_speak_tls
+    assert left_out(plan) == {"ca-base": False, "default-server crl-file": False}
+    text = written(plan, directory="/data")
+    assert "evil" not in text
+    assert "ssl-server-verify required" in text
+    assert "tcp-check connect ssl sni node.failover-kit.internal alpn redis\n" in text
+    assert "tcp-check connect addr 198.18.0.4 port 26379 ssl\n" in text
+    assert "check ssl verify required ca-file /data/tls/ca.crt sni str(node.failover-kit.internal)\n" in text
+    shown = "crt /data/tls/proxy.pem"
+    assert f"server r1 198.18.0.1:6379 {shown} verifyhost node.failover-kit.internal\n" in text
+    assert f"server r2 198.18.0.2:6379 {shown}\n" in text
+
+
+def test_whether_nodes_ask_for_a_certificate_is_theirs_to_say(tmp_path: Path) -> None:
+    """Where their redis.conf has the port for TLS, a proxy shows what its own file has."""
+    conf = "tls-port 6380\ntls-auth-clients no\n"
+    text = written(plan_of(tmp_path, ENCRYPTED, redis_conf=conf), directory="/data")
+    assert "server r1 198.18.0.1:6379 crt /data/tls/proxy.pem " in text
+    assert "server r2 198.18.0.2:6379\n" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("bind *:6379", "bind *:6379 ssl crt-list /x crt /y ca-file /z verify required",
+         "bind 198.18.0.7:6379 ssl crt /data/tls/server.pem ca-file /data/tls/ca.crt verify required\n"),
+        ("check ssl", "check check-ssl", "bind 198.18.0.7:6379\n"),
+        ("check ssl", "check ssl no-ssl", "bind 198.18.0.7:6379\n"),
+    ],
+)  # fmt: skip
+def test_clients_speak_with_the_proxy_as_the_file_says(old: str, new: str, line: str, tmp_path: Path) -> None:
+    """It ends their TLS, adds TLS to theirs, or passes on what it does not read."""
+    plan = plan_of(tmp_path, ENCRYPTED.replace(old, new))
+    topology = plan.scenario.deployment.topology
+    assert topology.tls
+    assert topology.clients_speak_tls
+    assert line in written(plan, directory="/data")
+
+
+def test_proxy_may_speak_tls_before_nodes_that_do_not(tmp_path: Path) -> None:
+    """Certificates are made; nodes and sentinels are asked without them."""
+    plan = plan_of(tmp_path, with_("bind *:6378", "bind *:6378 ssl crt /etc/evil.pem strict-sni"))
+    topology = plan.scenario.deployment.topology
+    assert not topology.tls
+    assert topology.needs_certificates
+    assert left_out(plan)["bind strict-sni"] is False
+    secrets = secrets_of(plan)
+    assert client_login(plan, secrets).certificates is secrets.certificates is not None
+    assert kit_login(plan, "redis-1", secrets).certificates is None
+    assert sentinel_login(plan, secrets).certificates is None
+
+
+@pytest.mark.parametrize(
+    ("text", "topology", "line"),
+    [
+        (THEIRS, ", tls: true", 29),
+        (ENCRYPTED.replace("connect ssl sni", "connect linger sni"), "", 23),
+        (ENCRYPTED.replace("26379 ssl", "26379"), "", 19),
+    ],
+)
+def test_check_without_tls_before_nodes_with_it_is_refused(
+    text: str, topology: str, line: int, tmp_path: Path
+) -> None:
+    """With its line: it could only say that every node is down."""
+    with pytest.raises(UsageError, match=rf"haproxy_cfg:{line}: this check speaks plain TCP"):
+        plan_of(tmp_path, text, topology)
+
+
+def test_mark_of_the_kit_in_a_file_is_left_out(tmp_path: Path) -> None:
+    """It would be filled with what is none of theirs."""
+    plan = plan_of(tmp_path, with_("weight 10", "weight 10 cookie ⟦login 9⟧"))
+    assert left_out(plan)["server cookie"]
+    assert "⟦" not in written(plan)
 
 
 def test_password_of_a_check_is_that_of_the_node_only_if_it_was(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 FOLDER = "tls"
 """In a node's folder of data. Kept when a node loses its data."""
-AUTHORITY, CERTIFICATE, KEY, OF_A_PROXY = "ca.crt", "node.crt", "node.key", "proxy.pem"
+AUTHORITY, CERTIFICATE, KEY = "ca.crt", "node.crt", "node.key"
+TO_NODES, TO_CLIENTS = "proxy.pem", "server.pem"
+"""What a proxy shows, each a certificate with its key."""
 
 OF_CLIENTS = {
     "REDIS_TLS_CA_FILE": AUTHORITY,
@@ -41,9 +43,10 @@ _CLIENT = "client.failover-kit.internal"
 
 
 def secrets_of(plan: Plan, pins: Pins = FREE) -> Secrets:
-    """Random passwords for a run, but for pinned ones, and, if its nodes speak TLS, certificates."""
+    """Random passwords for a run, but for pinned ones, and, if somebody speaks TLS, certificates."""
     secrets = new_secrets(plan, pins)
-    return replace(secrets, certificates=made()) if plan.scenario.deployment.topology.tls else secrets
+    needed = plan.scenario.deployment.topology.needs_certificates
+    return replace(secrets, certificates=made()) if needed else secrets
 
 
 def naming(secrets: Secrets, addresses: Iterable[Address]) -> Secrets:
@@ -77,7 +80,8 @@ def files(certificates: Certificates, role: NodeRole) -> dict[str, str]:
     if role is NodeRole.PROXY:
         return {
             AUTHORITY: certificates.authority,
-            OF_A_PROXY: certificates.client_key + certificates.client,
+            TO_NODES: certificates.client_key + certificates.client,
+            TO_CLIENTS: certificates.node_key + certificates.node,
         }
     return {
         AUTHORITY: certificates.authority,
@@ -97,10 +101,14 @@ def directives(directory: str) -> dict[str, str]:
 
 
 def of_a_proxy(directory: str) -> str:
-    """How HAProxy spells who it is to nodes, and whom it takes for one. It quotes as a shell does."""
-    folder = PurePosixPath(directory) / FOLDER
-    authority, own = (shlex.quote(str(folder / name)) for name in (AUTHORITY, OF_A_PROXY))
+    """How HAProxy spells who it is to nodes, and whom it takes for one."""
+    authority, own = (as_haproxy_spells(directory, name) for name in (AUTHORITY, TO_NODES))
     return f"verify required verifyhost {CERTIFIED_NAME} ca-file {authority} crt {own}"
+
+
+def as_haproxy_spells(directory: str, file: str) -> str:
+    """Where one of a proxy's files is. It quotes as a shell does."""
+    return shlex.quote(str(PurePosixPath(directory) / FOLDER / file))
 
 
 def hand_out(secrets: Secrets, directory: Path) -> None:

@@ -78,10 +78,10 @@ def _of_the_run(
 ) -> Iterator[str]:
     own = addresses[node.name]
     yield f"bind {own.host}"
-    if secrets.certificates is None:
-        yield f"port {own.port}"
-    else:
+    if plan.scenario.deployment.topology.tls:
         yield from _of_tls(node, own, directory)
+    else:
+        yield f"port {own.port}"
     yield f"dir {quoted(directory)}"
     yield from _of_access(node, plan, secrets)
     if node.role is NodeRole.SENTINEL:

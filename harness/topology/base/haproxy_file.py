@@ -14,8 +14,15 @@ from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.proxy import Asked, FileLogin, Mark, ProxyFile
 from harness.model.seams import Address, Secrets
+from harness.redis_wire.tls import CERTIFIED_NAME
+from harness.topology.base.certificates import AUTHORITY, TO_CLIENTS, TO_NODES, as_haproxy_spells
 
 _MARK = re.compile(r"⟦([a-z-]+) ?([^⟧]*)⟧")
+_CERTIFICATES: Mapping[Mark, str] = {
+    Mark.AUTHORITY: AUTHORITY,
+    Mark.OWN_CERTIFICATE: TO_CLIENTS,
+    Mark.CLIENT_CERTIFICATE: TO_NODES,
+}
 
 
 def render(
@@ -25,14 +32,18 @@ def render(
     own: Address,
     addresses: Mapping[str, Address],
     secrets: Secrets,
+    directory: str,
     first: tuple[str, ...],
 ) -> str:
-    """The whole file; `first`: the lines of the kit's own section before it."""
+    """The whole file; `first`: the lines of the kit's own section before it, `directory`: of the proxy's
+    files, as it sees them."""
 
     def filled_in(found: re.Match[str]) -> str:
         mark, what = Mark(found[1]), found[2]
         if mark is Mark.LOGIN:
             return _words(file.logins[int(what)], plan, secrets)
+        if mark in _CERTIFICATES:
+            return as_haproxy_spells(directory, _CERTIFICATES[mark])
         return _place(mark, what, own=own, addresses=addresses, plan=plan)
 
     parts = ["\n".join(first)]
@@ -75,6 +86,8 @@ def _place(mark: Mark, node: str, *, own: Address, addresses: Mapping[str, Addre
         return f"{own.host}:{own.port}"
     if mark is Mark.SERVICE:
         return plan.scenario.deployment.topology.service
+    if mark is Mark.CERTIFIED:
+        return CERTIFIED_NAME
     at = addresses[node]
     texts = {
         Mark.HOST: at.host,

@@ -34,6 +34,7 @@ def configuration(
             own=own,
             addresses=addresses,
             secrets=secrets,
+            directory=directory,
             first=haproxy.process(own.host),
         )
     nodes = {one.name: addresses[one.name] for one in plan.inventory.session_nodes()}
@@ -48,7 +49,7 @@ def configuration(
             service=plan.scenario.deployment.topology.service,
             login=kit_login(plan, first, secrets),
             sentinel_login=kit_login(plan, plan.sentinels()[0].name, secrets),
-            tls=certificates.of_a_proxy(directory) if secrets.certificates else "",
+            tls=certificates.of_a_proxy(directory) if plan.scenario.deployment.topology.tls else "",
         ),
     )
 

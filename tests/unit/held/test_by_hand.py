@@ -91,7 +91,7 @@ def test_status_for_machines_has_nodes_and_variables(
 @pytest.mark.parametrize("kind", TopologyKind)
 def test_lines_for_clients_hold_variables_and_no_password(kind: TopologyKind, tls: bool) -> None:
     """Each client has a line, and each variable in it has a value in this topology."""
-    topology = FakeTopology(process_plan(kind))
+    topology = FakeTopology(process_plan(kind, tls=tls))
     if tls:
         made = Certificates(authority="a", node="n", node_key="nk", client="c", client_key="ck")
         topology.secrets = replace(topology.secrets, certificates=made)

@@ -34,7 +34,7 @@ def _at(topology: FakeTopology, *nodes: str) -> str:
 def test_every_topology_has_a_primary_to_begin_with(topology: FakeTopology) -> None:
     """The URL holds the password and leads to the node that begins as primary."""
     known = variables(topology)
-    assert known["REDIS_URL"] == f"redis://:{topology.secrets.redis}@{_at(topology, 'redis-1')}/0"
+    assert known["REDIS_URL"] == f"redis://default:{topology.secrets.redis}@{_at(topology, 'redis-1')}/0"
     assert f"{known['REDIS_HOST']}:{known['REDIS_PORT']}" == _at(topology, "redis-1")
     assert known["REDIS_PASSWORD"] == topology.secrets.redis
 
@@ -47,7 +47,7 @@ def test_clients_are_led_to_certificates_where_nodes_speak_tls() -> None:
         made = Certificates(authority="a", node="n", node_key="nk", client="c", client_key="ck")
         topology.secrets = replace(topology.secrets, certificates=made)
         known = variables(topology)
-        assert known["REDIS_URL"].startswith(f"rediss://:{topology.secrets.redis}@")
+        assert known["REDIS_URL"].startswith(f"rediss://default:{topology.secrets.redis}@")
         assert known["REDIS_TLS_CA_FILE"] == str(topology.directory / "tls" / "ca.crt")
         assert known.keys() <= NAMES
     finally:
@@ -59,7 +59,7 @@ def test_behind_a_proxy_everybody_goes_there() -> None:
     topology = FakeTopology(process_plan("sentinel", proxy=ProxySpec()))
     try:
         known = variables(topology)
-        assert known["REDIS_URL"] == f"redis://:{topology.secrets.redis}@{_at(topology, 'proxy-1')}/0"
+        assert known["REDIS_URL"] == f"redis://default:{topology.secrets.redis}@{_at(topology, 'proxy-1')}/0"
         assert f"{known['REDIS_HOST']}:{known['REDIS_PORT']}" == _at(topology, "proxy-1")
     finally:
         topology.close()
