@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from harness.clock import wait_until
+from harness.running.surroundings import filled
 from harness.topology.docker import backend as docker
 from harness.topology.docker.image import choose_image
 from tests.builders_kit import PATIENCE_S, Kit, Traces, one_line, processes_of
@@ -154,25 +155,32 @@ def test_partition_reaches_what_joins(kit: Kit, namespace: str) -> None:
 
 def test_partition_reaches_what_joins_held_nodes(kit: Kit, namespace: str) -> None:
     """From `up` to `down`, also by calls to the process that watches them."""
-    script, write = kit.write("twice.py", APART_TWICE), kit.write("write.py", WRITES_ONCE)
-    up = kit.run("up", *APART_NODES, "--backend", "process", "--join", namespace, "--env")
+    write = kit.write("write.py", WRITES_ONCE)
+    inside = ["nsenter", f"--net={namespace}", sys.executable, write]
+    apart(beside_held(kit, ["--backend", "process", "--join", namespace], inside))
+
+
+def beside_held(
+    kit: Kit, options: list[str], words: list[str], **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What breaks held nodes twice, and writes by these words meanwhile; placeholders are filled."""
+    script = kit.write("twice.py", APART_TWICE)
+    up = kit.run("up", *APART_NODES, *options, "--env", **environment)
     try:
         assert up.returncode == 0, up.stderr
         lines = (line.removeprefix("export ").split("=", 1) for line in up.stdout.splitlines())
         variables = {name: shlex.split(value)[0] for name, value in lines}
-        inside = ["nsenter", f"--net={namespace}", sys.executable, write]
-        ran = subprocess.run(
-            [sys.executable, script, *inside],
+        return subprocess.run(
+            [sys.executable, script, *(filled(word, variables) for word in words)],
             cwd=kit.folder,
-            env=kit.environment() | variables,
+            env=kit.environment() | environment | variables,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
             check=False,
         )
-        apart(ran)
     finally:
-        assert kit.run("down", "--all").returncode == 0
+        assert kit.run("down", "--all", **environment).returncode == 0
 
 
 def test_status_is_the_commands_and_3_says_that_a_fault_had_no_effect(kit: Kit) -> None:
@@ -369,30 +377,44 @@ def test_partition_reaches_the_command_beside_containers(kit: Kit, fault: str, m
     assert ran.stdout.startswith("errors 0 ") is not met, ran.stdout + ran.stderr
 
 
-@pytest.mark.docker
-def test_partition_reaches_a_container_that_joins(kit: Kit) -> None:
-    """It runs before and after; between, it has an address of its own on the nodes' network."""
+@pytest.fixture
+def container() -> Iterator[str]:
+    """The name of a container that runs already; it is left as it was."""
     if reason := docker.unavailable():
         pytest.skip(reason)
     name = f"failover-kit-test-{secrets.token_hex(4)}"
-    script = kit.write("twice.py", APART_TWICE)
-    write = "timeout 2 redis-cli -h {REDIS_HOST} -p {REDIS_PORT} set k v && echo OK"
-    inside = ["docker", "exec", "-e", "REDISCLI_AUTH={REDIS_PASSWORD}", name, "bash", "-c", write]
     given = ["docker", "run", "--detach", "--rm", "--name", name, "--entrypoint", "sleep"]
-    subprocess.run([*given, choose_image().name, "120"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*given, choose_image().name, "300"], check=True, stdout=subprocess.DEVNULL)
     try:
-        words = [*APART_NODES, "--backend", "docker", "--join", name, "--", sys.executable, script, *inside]
-        engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        apart(kit.run("with", *words, DOCKER_HOST=engine))
-        asked = [
-            "docker",
-            "inspect",
-            "--format",
-            "{{.State.Running}} {{json .NetworkSettings.Networks}}",
-            name,
-        ]
-        left = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        yield name
+        asked = "{{.State.Running}} {{json .NetworkSettings.Networks}}"
+        left = subprocess.run(
+            ["docker", "inspect", "--format", asked, name], check=True, capture_output=True, text=True
+        ).stdout
     finally:
         subprocess.run(["docker", "kill", name], check=True, stdout=subprocess.DEVNULL)
     assert left.startswith("true ")
     assert "failover-kit" not in left
+
+
+def writes_in(container: str) -> list[str]:
+    write = "timeout 2 redis-cli -h {REDIS_HOST} -p {REDIS_PORT} set k v && echo OK"
+    return ["docker", "exec", "-e", "REDISCLI_AUTH={REDIS_PASSWORD}", container, "bash", "-c", write]
+
+
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
+@pytest.mark.docker
+def test_partition_reaches_a_container_that_joins(kit: Kit, container: str) -> None:
+    """It runs before and after; between, it has an address of its own on the nodes' network."""
+    script = kit.write("twice.py", APART_TWICE)
+    words = [*APART_NODES, "--backend", "docker", "--join", container, "--", sys.executable, script]
+    apart(kit.run("with", *words, *writes_in(container), DOCKER_HOST=ENGINE))
+
+
+@pytest.mark.docker
+def test_partition_reaches_a_container_that_joins_held_nodes(kit: Kit, container: str) -> None:
+    """From `up` to `down`."""
+    options = ["--backend", "docker", "--join", container]
+    apart(beside_held(kit, options, writes_in(container), DOCKER_HOST=ENGINE))
