@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _DISTRIBUTION = "redis-failover-kit"
@@ -17,6 +16,8 @@ def kit_version() -> str:
             return str(about["version"])
     except (OSError, tomllib.TOMLDecodeError, KeyError):
         pass
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and seldom needed
+
     try:
         return version(_DISTRIBUTION)
     except PackageNotFoundError:

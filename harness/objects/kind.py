@@ -62,6 +62,8 @@ class Change:
     """Certain: done by then."""
     until_us: float
     """Not done after this, by any attempt."""
+    extra: int = 0
+    """How many attempts may have done it besides the one that was answered."""
     told: str = ""
     """What the application told its user in the end."""
 

@@ -99,7 +99,9 @@ def _told(path: Path, foreign: Foreign, answers: Sequence[KeyAnswer]) -> Iterato
     for one in answers:
         if one.answer is Answer.NOT:
             yield f"key {one.key}: NOT linearizable. No order of the operations explains these{_doubt(one)}:"
-            yield from (f"  {visible_json(foreign.lines[n])}" for n in one.shown_by[:MOST_SHOWN])
+            yield from (
+                f"  {visible_json(foreign.lines[n].decode().strip())}" for n in one.shown_by[:MOST_SHOWN]
+            )
             if len(one.shown_by) > MOST_SHOWN:
                 yield f"  ({len(one.shown_by) - MOST_SHOWN} more lines are not shown)"
         elif one.answer is Answer.UNDECIDED:

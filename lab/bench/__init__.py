@@ -4,6 +4,7 @@ past       long clean histories (or with one session in a hundred broken), made 
 loading    the load engine against a bare loop of the same client
 recording  CPU and bytes per operation, and memory over a long run
 judging    seconds, memory, and how both grow with the history
+foreign    `judge --history`, the whole command, on a history that somebody else recorded
 filling    the cache filler against redis-benchmark
 starting   a topology in containers against a bare `docker compose up --wait`
 runs       runs of one scenario per hour, and the share of their time that is no traffic

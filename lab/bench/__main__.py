@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.bench import filling, judging, loading, recording, runs, starting, suite
+from lab.bench import filling, foreign, judging, loading, recording, runs, starting, suite
 from lab.rows import RUNS, Row, report
 
-PARTS = ("loading", "recording", "judging", "filling", "starting", "runs", "suite")
+PARTS = ("loading", "recording", "judging", "foreign", "filling", "starting", "runs", "suite")
 
 
 def main() -> int:
@@ -29,6 +29,7 @@ def main() -> int:
             "judging": lambda: judging.rows(
                 given.histories or scratch / "judging", repetitions=given.rounds, largest=given.largest
             ),
+            "foreign": lambda: foreign.rows(scratch / "foreign", repetitions=2 * given.rounds),
             "filling": lambda: filling.rows(scratch / "filling", rounds=given.rounds),
             "starting": lambda: starting.rows(scratch / "starting", rounds=given.rounds),
             "runs": lambda: runs.rows(scratch / "runs", runs=2 * given.rounds),

@@ -155,6 +155,7 @@ def _change(n: int, effect: StepEffect) -> Change:
         sent_us=effect.sent_us,
         done_us=effect.done_us if effect.certain else FOREVER,
         until_us=effect.until_us,
+        extra=effect.extra,
         told=effect.operation.told,
     )
 

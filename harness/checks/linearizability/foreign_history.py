@@ -14,11 +14,11 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from json.encoder import encode_basestring
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NoReturn
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -32,6 +32,7 @@ MEMBERS = ("actor", "op", "key", "value", "expected", "swapped", "seen", "sent",
 _KNOWN = frozenset(MEMBERS)
 OPERATIONS = ("read", "write", "cas", "delete")
 OUTCOMES = (Outcome.ACKED, Outcome.REJECTED, Outcome.UNKNOWN)
+_ACKED, _REJECTED = str(Outcome.ACKED), str(Outcome.REJECTED)
 
 _SHOWN = 60
 """Characters of a wrong value in a message."""
@@ -47,7 +48,8 @@ Limits = Callable[[], tuple[Callable[[], bool], Callable[[], bool]]]
 MOST_NESTING = 100
 """Brackets within brackets in one line: far below what Python can follow."""
 
-Number = int | Decimal
+Number = int | Decimal | float
+"""A moment. As a float it is what a plain line says, rounded."""
 Line = dict[str, object]
 
 
@@ -57,7 +59,7 @@ class Foreign:
 
     registers: dict[str, list[Action]]
     """Key, as JSON -> operations on it; an operation's id is the number of its line."""
-    lines: dict[int, str]
+    lines: dict[int, bytes]
     """The operations as they were written."""
     rejected: int
     """Operations left out because they certainly did not happen."""
@@ -76,7 +78,7 @@ class KeyAnswer:
     """Whether time sufficed to leave none over."""
 
 
-class _Read(NamedTuple):
+class _Read(msgspec.Struct, gc=False):
     """One operation whose line is in order."""
 
     line: int
@@ -98,12 +100,19 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     op: Literal["read", "write", "cas", "delete"]
     key: str
     outcome: Literal["acked"]
-    sent: Decimal
-    done: Decimal
+    sent: float
+    done: float
     value: str | int | UnsetType | None = UNSET
     expected: str | int | UnsetType | None = UNSET
     swapped: bool | UnsetType = UNSET
     seen: str | int | UnsetType | None = UNSET
+
+
+class _Exact(msgspec.Struct, gc=False):
+    """The moments of a plain line, as it says them."""
+
+    sent: Decimal
+    done: Decimal
 
 
 def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign:
@@ -113,7 +122,7 @@ def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign
         UsageError: a line is not as it must be; the message begins with `name:line`.
     """
     found: list[_Read] = []
-    lines: dict[int, str] = {}
+    lines: dict[int, bytes] = {}
     cut_off = None
     pieces = content.split(b"\n")
     for n, piece in enumerate(pieces, start=1):
@@ -133,13 +142,25 @@ def read_foreign(content: bytes, name: str, *, partial: bool = False) -> Foreign
             except UsageError as problem:
                 raise UsageError(f"{name}:{n}: {problem}") from None
         found.append(one)
-        lines[n] = piece.decode().strip()
-    ranks = _ranked(found)
-    after = _ties(found, ranks, name)
+        lines[n] = piece
+    begun, ended = _comparable(found, lines)
+    after = _ties(found, begun, ended, name)
     registers: defaultdict[str, list[Action]] = defaultdict(list)
-    for one, (sent, done) in zip(found, ranks, strict=True):
-        if one.outcome != Outcome.REJECTED:
-            registers[one.key].append(_action(one, sent, done, after.get(one.line, frozenset())))
+    nothing: frozenset[int] = frozenset()
+    for one, sent, done in zip(found, begun, ended, strict=True):
+        if one.outcome != _REJECTED:
+            registers[one.key].append(
+                Action(
+                    id=one.line,
+                    sent=sent,
+                    done=done,
+                    expects=one.expects,
+                    refuses=one.refuses,
+                    leaves=one.leaves,
+                    optional=one.done is None,
+                    after=after.get(one.line, nothing),
+                )
+            )
     rejected = len(found) - sum(map(len, registers.values()))
     return Foreign(registers=dict(registers), lines=lines, rejected=rejected, cut_off=cut_off)
 
@@ -154,7 +175,10 @@ def _plainly(n: int, piece: bytes) -> _Read | None:
         line = _decode_plain(piece)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    if not -_LARGEST < line.sent <= line.done < _LARGEST or b"\\" in piece:
+    sent, done = line.sent, line.done
+    if not -_LARGEST < sent <= done < _LARGEST or b"\\" in piece:
+        return None
+    if sent == done and (exact := _decode_exact(piece)).sent > exact.done:
         return None
     value, expected, swapped, seen = line.value, line.expected, line.swapped, line.seen
     marks = _MARKS + (4 if type(seen) is str else 0 if seen is UNSET else 2)
@@ -178,11 +202,12 @@ def _plainly(n: int, piece: bytes) -> _Read | None:
     if piece.count(b'"') != marks:
         return None
     actor, key = encode_basestring(line.actor), encode_basestring(line.key)
-    return _Read(n, actor, key, Outcome.ACKED, line.sent, line.done, expects, refuses, leaves)
+    return _Read(n, actor, key, _ACKED, sent, done, expects, refuses, leaves)
 
 
 _decode_plain = msgspec.json.Decoder(_Plain).decode
-_LARGEST = Decimal(sys.float_info.max)
+_decode_exact = msgspec.json.Decoder(_Exact).decode
+_LARGEST = sys.float_info.max
 _MARKS = 2 * 6 + 2 * 4
 """Quotation marks around the names of the six members that every plain line has, and around four values."""
 
@@ -191,57 +216,51 @@ def _said(found: str | int | UnsetType | None) -> Value:
     return None if found is None else _text(found)
 
 
-def _ranked(found: Sequence[_Read]) -> list[tuple[int, int | None]]:
-    """When each began and ended, in whole numbers of the same order: they are compared often.
+def _comparable(found: Sequence[_Read], lines: Mapping[int, bytes]) -> tuple[list[float], list[float]]:
+    """When each began and ended, as numbers that compare as quickly as they can and in the same order.
 
-    Most moments can be told apart as floating-point numbers; only those that cannot are compared exactly.
+    Nearly always that is the moments as floating-point numbers. Where two moments cannot be told apart as
+    these, it is their ranks among all.
     """
-    moments = [moment for one in found for moment in (one.sent, one.done)]
-    rough = _rough(moments)
-    order = sorted(range(len(moments)), key=rough.__getitem__)
-    ranks = _numbered(order, moments, rough)
-    if ranks is None:
-        known = [at for at in order if moments[at] is not None]
-        known.sort(key=lambda at: _exactly(moments[at]))
-        ranks = _numbered(known, moments, moments)
-        assert ranks is not None  # equal numbers are equal
-    begun = iter(ranks)
-    return [(sent, next(begun)) for sent in begun if sent is not None]
+    numbers = _rough(_moments(found))
+    different = len(set(numbers))
+    if different < len(numbers):
+        exact = _moments([_exactly(one, lines[one.line]) for one in found])
+        if different < len(set(exact)):
+            numbers = _ranked(exact)
+    ends = iter(numbers[len(found) :])
+    return numbers[: len(found)], [FOREVER if one.done is None else next(ends) for one in found]
 
 
-def _numbered(
-    order: Iterable[int], moments: Sequence[Number | None], by: Sequence[Number | float | None]
-) -> list[int | None] | None:
-    """The rank of each moment, None of what never ends; None: `by` takes two moments for one."""
-    ranks: list[int | None] = [None] * len(moments)
-    rank, before, last = -1, None, None
-    for at in order:
-        moment = moments[at]
-        if moment is None:
-            continue
-        if by[at] != before or rank < 0:
-            rank, before, last = rank + 1, by[at], moment
-        elif moment != last:
-            return None
-        ranks[at] = rank
-    return ranks
+def _moments(found: Sequence[_Read]) -> list[Number]:
+    """All beginnings, then all ends that are known."""
+    moments = [one.sent for one in found]
+    moments += [one.done for one in found if one.done is not None]
+    return moments
 
 
-def _rough(moments: Sequence[Number | None]) -> list[float]:
+def _exactly(one: _Read, piece: bytes) -> _Read:
+    if not isinstance(one.sent, float):
+        return one
+    exact = _decode_exact(piece)
+    return msgspec.structs.replace(one, sent=exact.sent, done=exact.done)
+
+
+def _rough(moments: Sequence[Number]) -> list[float]:
     """As floating-point numbers, in the same order."""
     try:
-        return list(map(float, [math.inf if one is None else one for one in moments]))
+        return list(map(float, moments))
     except OverflowError:  # a whole number of hundreds of digits: finite, whatever it is
-        return [math.inf if one is None else _cut(one) for one in moments]
+        return list(map(_cut, moments))
 
 
 def _cut(moment: Number) -> float:
-    return float(max(-_LARGEST, min(_LARGEST, Decimal(moment))))
+    return float(max(-_LARGEST, min(_LARGEST, moment)))
 
 
-def _exactly(moment: Number | None) -> Number:
-    assert moment is not None  # what never ends is at the end of the order
-    return moment
+def _ranked(moments: Sequence[Number]) -> list[float]:
+    ranks = {moment: float(rank) for rank, moment in enumerate(sorted(set(moments)))}
+    return [ranks[moment] for moment in moments]
 
 
 def judge_foreign(foreign: Foreign, limits: Limits) -> list[KeyAnswer]:
@@ -453,35 +472,46 @@ def _digits(number: Decimal) -> str:
 
 
 def _ties(
-    found: Sequence[_Read], ranks: Sequence[tuple[int, int | None]], name: str
+    found: Sequence[_Read], begun: Sequence[float], ended: Sequence[float], name: str
 ) -> dict[int, frozenset[int]]:
     """Operations of one actor that follow one another at the same moment, in the order of the file.
+
+    Most actors began each of theirs after the one before had ended, in the order of the file. Only the
+    others are looked at closely.
 
     Raises:
         UsageError: an actor began an operation before its last one was over.
     """
-    by_actor: defaultdict[str, list[int]] = defaultdict(list)
-    for n, one in enumerate(found):
-        by_actor[one.actor].append(n)
+    over: dict[str, float] = {}
+    closely: set[str] = set()
+    for one, sent, done in zip(found, begun, ended, strict=True):
+        if sent <= over.get(one.actor, -FOREVER):
+            closely.add(one.actor)
+        over[one.actor] = sent if done == FOREVER else done
     after: dict[int, frozenset[int]] = {}
-    for mine in by_actor.values():
-        if len(mine) > 1:
-            _ties_of(mine, found, ranks, name, after)
+    if closely:
+        by_actor: dict[str, list[int]] = {actor: [] for actor in over if actor in closely}
+        for n, one in enumerate(found):
+            if one.actor in closely:
+                by_actor[one.actor].append(n)
+        for mine in by_actor.values():
+            _ties_of(mine, found, begun, ended, name, after)
     return after
 
 
-def _ties_of(
+def _ties_of(  # noqa: PLR0917 - what one actor did, and where it is noted
     mine: list[int],
     found: Sequence[_Read],
-    ranks: Sequence[tuple[int, int | None]],
+    begun: Sequence[float],
+    ended: Sequence[float],
     name: str,
     after: dict[int, frozenset[int]],
 ) -> None:
-    mine.sort(key=lambda n: ranks[n][0])  # stable: the file decides ties
-    last, last_done = -1, -1
+    mine.sort(key=begun.__getitem__)  # stable: the file decides ties
+    last, last_done = -1, -FOREVER
     ending: list[int] = []
     for n in mine:
-        sent, done = ranks[n]
+        sent, done = begun[n], ended[n]
         if sent < last_done:
             _overlap(found[last], found[n], name)
         if sent > last_done:
@@ -489,10 +519,10 @@ def _ties_of(
         elif before_it := [
             found[each].line
             for each in ending
-            if found[each].key == found[n].key and found[each].outcome == Outcome.ACKED
+            if found[each].key == found[n].key and found[each].outcome == _ACKED
         ]:
             after[found[n].line] = frozenset(before_it)
-        if done is not None:  # an unknown operation never ends, so nothing comes after it
+        if done != FOREVER:  # an unknown operation never ends, so nothing comes after it
             if done > last_done:
                 ending = []
             last, last_done = n, done
@@ -504,19 +534,6 @@ def _overlap(first: _Read, second: _Read, name: str) -> NoReturn:
     raise UsageError(
         f"{name}:{late}: expected one operation of actor {first.actor} at a time, found this one"
         f" overlapping line {early}"
-    )
-
-
-def _action(one: _Read, sent: int, done: int | None, after: frozenset[int]) -> Action:
-    return Action(
-        id=one.line,
-        sent=sent,
-        done=FOREVER if done is None else done,
-        expects=one.expects,
-        refuses=one.refuses,
-        leaves=one.leaves,
-        optional=done is None,
-        after=after,
     )
 
 

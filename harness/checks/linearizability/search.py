@@ -25,7 +25,7 @@ MOST_CONFIGURATIONS = 1_000_000
 WORK_BETWEEN_LOOKS = 20_000
 """Operations looked at before the first look at the clock, and between two: some 10 ms."""
 
-_BY_MOMENT = attrgetter("sent", "id")
+_ID, _SENT = attrgetter("id"), attrgetter("sent")
 
 _ANY = -1
 """No condition, or no change, among the numbers that stand for values."""
@@ -112,38 +112,40 @@ class _Register:
     def __init__(self, actions: Iterable[Action], allowance: _Allowance) -> None:
         self._spend = allowance.spend
         self._codes: dict[Value, int] = {None: 0}
-        ordered = sorted(actions, key=_BY_MOMENT)
+        ordered = sorted(sorted(actions, key=_ID), key=_SENT)
         certain = [one for one in ordered if not one.optional]
         optional = [one for one in ordered if one.optional and one.changes]
-        at = {one.id: n for n, one in enumerate(certain)}
         both = [*certain, *optional]
+        self._tied = any(one.after for one in both)
+        at = {one.id: n for n, one in enumerate(certain)} if self._tied else {}
         self.size = len(certain)
         self._sent = [one.sent for one in both]
         self._done = [one.done for one in certain]
-        self._expects = self._coded(one.expects for one in both)
-        self._refuses = self._coded(one.refuses for one in both)
-        self._leaves = self._coded(one.leaves for one in both)
-        self._after = [tuple(at[id_] for id_ in one.after if id_ in at) for one in both]
+        self._expects = self._coded([one.expects for one in both])
+        self._refuses = self._coded([one.refuses for one in both])
+        self._leaves = self._coded([one.leaves for one in both])
+        self._after = [tuple([at[id_] for id_ in one.after if id_ in at]) for one in both]
         self._observers: dict[int, list[int]] = {}
         """Value -> certain operations that expect it."""
         self._bringers: dict[int, list[int]] = {}
         """Value -> certain operations that leave it."""
         self._optional: dict[int, list[int]] = {}
         """Value -> optional operations that leave it."""
-        for n in range(len(both)):
-            if n < self.size:
-                self._observers.setdefault(self._expects[n], []).append(n)
-                self._bringers.setdefault(self._leaves[n], []).append(n)
-            else:
-                self._optional.setdefault(self._leaves[n], []).append(n)
+        observed, brought = self._observers.setdefault, self._bringers.setdefault
+        for n, (expects, leaves) in enumerate(zip(self._expects[: self.size], self._leaves, strict=False)):
+            if expects != _ANY:
+                observed(expects, []).append(n)
+            if leaves != _ANY:
+                brought(leaves, []).append(n)
+        for n in range(self.size, len(both)):
+            self._optional.setdefault(self._leaves[n], []).append(n)
         self._chained = {self._expects[n] for n in range(self.size, len(both))}
         """What optional operations expect: another one may be of use to them."""
         self._balking = {self._refuses[n] for n in range(self.size, len(both))}
         """What optional operations refuse."""
         pairs = zip(self._expects, self._leaves, strict=True)
-        self._observing = [leaves in {_ANY, expects} for expects, leaves in pairs]
+        self._observing = [leaves in (_ANY, expects) for expects, leaves in pairs]
         """Those that leave the register as they find it."""
-        self._tied = any(self._after)
 
     def _coded(self, values: Iterable[Value | Unsaid]) -> list[int]:
         codes = self._codes
@@ -151,6 +153,8 @@ class _Register:
 
     def settle(self, configuration: Configuration) -> tuple[Configuration, list[int]]:
         """Let everything that only observes, and holds, take place; and what can come next."""
+        if not self._tied:
+            return self._settle(configuration)
         base, ahead, taken, value, unproved = configuration
         observing, expects, refuses = self._observing, self._expects, self._refuses
         while True:
@@ -163,6 +167,30 @@ class _Register:
                 return (base, ahead, taken, value, unproved), reach
             unproved = False
             base, ahead = _shifted(base, ahead | now)
+
+    def _settle(self, configuration: Configuration) -> tuple[Configuration, list[int]]:
+        """The same in one go, where nothing waits for another one: what takes place now no longer stands in
+        the way of what follows, and makes no difference to what came before it."""
+        base, ahead, taken, value, unproved = configuration
+        observing, expects, refuses = self._observing, self._expects, self._refuses
+        sent, done, size = self._sent, self._done, self.size
+        found, first_done = [], FOREVER
+        n, bits, now = base, ahead, 0
+        while n < size and sent[n] <= first_done:
+            if not bits & 1:
+                if observing[n] and (expects[n] == value or expects[n] == _ANY) and refuses[n] != value:
+                    now |= 1 << (n - base)
+                else:
+                    found.append(n)
+                    if done[n] < first_done:  # noqa: PLR1730 - as above
+                        first_done = done[n]
+            bits >>= 1
+            n += 1
+        self._spend(n - base + 1)
+        if now:
+            unproved = False
+            base, ahead = _shifted(base, ahead | now)
+        return (base, ahead, taken, value, unproved), found
 
     def _reach(self, base: int, ahead: int) -> list[int]:
         """Certain operations that are not done and that nothing not done precedes."""

@@ -4,8 +4,9 @@ explains all that was seen of it?
 The models of `harness.objects` find broken promises, and pass over what no promise was about, such as a value
 that is seen, gone, and seen again. Where they find nothing, this looks for an order of everything.
 
-Trap: whatever may have happened has to be possible here in every way in which it may have: an attempt that
-may land later, a time that may have run out, a count without an answer that may have followed any other.
+Trap: whatever may have happened has to be possible here in every way in which it may have: each attempt that
+may land later or have landed before, a time that may have run out, a count without an answer that may have
+followed any other.
 """
 
 from __future__ import annotations
@@ -49,16 +50,17 @@ def _of_flag(past: Past, *, once: bool) -> Iterator[Action]:
         finds: Value | Unsaid = None if once and one.does is StepKind.PUT else UNSAID
         if one.certain:
             yield Action(sent=one.sent_us, done=one.done_us, expects=finds, leaves=value)
-        if _may_land(one):
+        for _ in range(_unheard(one)):
             yield Action(sent=one.first_us, done=FOREVER, expects=finds, leaves=value, optional=True)
         if one.does is StepKind.PUT and one.ttl_us is not None:
             over_us = one.first_us + one.ttl_us - past.epsilon_us
-            yield Action(sent=over_us, done=FOREVER, expects=value, leaves=None, optional=True)
+            for _ in range(one.certain + _unheard(one)):
+                yield Action(sent=over_us, done=FOREVER, expects=value, leaves=None, optional=True)
 
 
 def _countable(past: Past) -> bool:
     counts = [one for one in past.changes if one.does is StepKind.COUNT]
-    unanswered = sum(_may_land(one) for one in counts)
+    unanswered = sum(map(_unheard, counts))
     return len(counts) == len(past.changes) <= MOST_COUNTED and unanswered <= MOST_UNANSWERED
 
 
@@ -71,7 +73,7 @@ def _of_counter(past: Past) -> Iterator[Action]:
             yield Action(
                 sent=one.sent_us, done=one.done_us, expects=_number(one.total - 1), leaves=str(one.total)
             )
-        if _may_land(one):
+        for _ in range(_unheard(one)):
             for total in range(1, highest + 1):
                 yield Action(
                     sent=one.first_us,
@@ -80,15 +82,15 @@ def _of_counter(past: Past) -> Iterator[Action]:
                     leaves=str(total),
                     optional=True,
                 )
-        if one.ttl_us is not None and (one.total == 1 or _may_land(one)):
+        if one.ttl_us is not None and (one.total == 1 or _unheard(one)):
             for _ in range(len(past.changes)):
                 over_us = one.first_us + one.ttl_us - past.epsilon_us
                 yield Action(sent=over_us, done=FOREVER, leaves=None, optional=True)
 
 
-def _may_land(one: Change) -> bool:
-    """Whether it may have been executed by an attempt that nobody heard of."""
-    return not one.certain or one.until_us > one.done_us
+def _unheard(one: Change) -> int:
+    """How often it may have been executed by an attempt that nobody heard of."""
+    return max(one.extra, not one.certain or one.until_us > one.done_us)
 
 
 def _number(total: int) -> str | None:

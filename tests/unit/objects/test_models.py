@@ -102,9 +102,13 @@ def flags(dice: random.Random) -> tuple[list[Act], Past]:
         late = dice.random() < 0.15
         until = END if late or not certain else end
         acts.append(Act((begin, end if certain else until), str(does), value, ttl, must=certain))
+        extra = int(late or not certain)
         if certain and late:
             acts.append(Act((begin, until), str(does), value, ttl, must=False))
-        changes.append(_change(n, does, value, None, ttl, certain, begin, end, until))
+        if dice.random() < 0.15:  # sent once more, or an attempt before the one that was answered
+            acts.append(Act((begin, until), str(does), value, ttl, must=False))
+            extra += 1
+        changes.append(_change(n, does, value, None, ttl, certain, begin, end, until, extra))
     for n in range(dice.randint(1, 3)):
         begin, end = _interval(dice)
         value = dice.choice((None, None, SOMETHING, *(one.value for one in changes), "9"))
@@ -171,6 +175,7 @@ def _change(  # noqa: PLR0917 - what a change is made of
     begin: int,
     end: int,
     until: int,
+    extra: int = 0,
 ) -> Change:
     return Change(
         n=n,
@@ -184,6 +189,7 @@ def _change(  # noqa: PLR0917 - what a change is made of
         sent_us=begin,
         done_us=end if certain else FOREVER,
         until_us=until,
+        extra=extra,
     )
 
 
@@ -238,6 +244,19 @@ def test_exact_test_says_nothing_of_what_is_no_register_or_has_too_many_ways() -
     assert explained(ATTEMPTS, nothing, []) is True
     unheard = [_change(n, StepKind.COUNT, None, None, 30, False, n, n, END) for n in range(5)]
     assert explained(ATTEMPTS, Past(changes=unheard, looks=[], epsilon_us=0), []) is None
+
+
+def test_what_was_sent_twice_without_an_answer_may_be_seen_before_and_after_another_change() -> None:
+    """Each attempt may have been carried out; a single one cannot have been on both sides of it."""
+    looks = [Look(n=10 + n, value=value, sent_us=at, done_us=at) for n, (value, at) in enumerate(SEEN_AGAIN)]
+    other = _change(2, StepKind.PUT, "2", None, 30, True, 3, 3, 3)
+    for extra, possible_at_all in ((1, False), (2, True)):
+        unheard = _change(1, StepKind.PUT, "1", None, 30, False, 0, 0, END, extra)
+        past = Past(changes=[unheard, other], looks=looks, epsilon_us=0)
+        assert explained(REVOKED, past, looks) is possible_at_all
+
+
+SEEN_AGAIN = (("1", 1), ("2", 4), ("1", 6))
 
 
 @dataclass
