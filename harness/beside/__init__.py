@@ -4,6 +4,7 @@
 
     nodes         which nodes, from one word
     left_behind   what is left of a command whose `with` was killed
+    losses        what Redis itself was seen to lose meanwhile
     command       the command as a process: its signals, its end
     running       nodes up, command and faults, nodes down; what is told of it
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from harness import history
 from harness.beside.command import Command, check
 from harness.beside.left_behind import recorded
+from harness.beside.losses import losses
 from harness.checks.facts.failovers import failover_steps
 from harness.checks.facts.of_run import facts_of
 from harness.clock import RunClock
@@ -275,10 +276,15 @@ def _tell_end(directory: Path, report: DirectorReport) -> None:
     for step in report.without_effect:
         _say(f"fault {step.number} ({step.kind}: {step.target}) had no effect: {step.reason}")
     try:
-        for line in failovers(failover_steps(facts_of(read_run(directory)))):
-            _say(line.strip())
+        facts = facts_of(read_run(directory))
     except UsageError as problem:
         _say(f"it is not known how the failovers went: {problem}")
+        return
+    for line in failovers(failover_steps(facts)):
+        _say(line.strip())
+    if facts.history.effects:
+        for line in losses(facts):
+            _say(line)
 
 
 def _say(line: str) -> None:

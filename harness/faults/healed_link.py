@@ -42,6 +42,8 @@ def caught_up(scene: FaultScene, primary: str, since_s: float) -> str:
     """Which replica has acknowledged what `primary` had written when the link was healed."""
     if down := _out_of_action(scene, primary):
         return down
+    if len(targets.session_nodes(scene.plan)) == 1:
+        return f"{primary} has no replica that could hear from it"
     offset: list[int] = []
 
     def acknowledged(connection: Connection) -> bool:

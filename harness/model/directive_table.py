@@ -50,6 +50,16 @@ OF_OWN_ADDRESS = frozenset(
 )  # fmt: skip
 OF_NAMES = frozenset({"sentinel announce-hostnames", "sentinel resolve-hostnames"})
 _TLS = Reason("without 'tls' the kit speaks plain TCP inside the run's own network", decides=True)
+_CERTIFICATES = Reason("a node needs none where it does not speak TLS", decides=False)
+AS_USUAL = Reason("nodes of a run are like that as well", decides=False)
+USUAL: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("tls-replication", "tls-cluster", "mptcp", "repl-mptcp"), ("no",)),
+    **dict.fromkeys(("cluster-announce-hostname", "cluster-announce-human-nodename"), ("",)),
+    "tls-port": ("0",),
+    "replica-announced": ("yes",),
+    "cluster-preferred-endpoint-type": ("ip",),
+}
+"""What is left out and changes nothing where it says this: the server's own default."""
 _INCLUDED = Reason("a node reads only what the run wrote, and what that file says is not known", decides=True)
 _MODULES = Reason("nodes load no modules", decides=True)
 _SCRIPTS = Reason("nodes run nothing but the server itself, and clients may be moved by it", decides=True)
@@ -81,7 +91,7 @@ LEFT_OUT: Mapping[str, Reason] = {
     ),
     **dict.fromkeys(
         (
-            "tls-port", "tls-replication", "tls-cluster", "tls-auth-clients-user", *TLS_FILES,
+            "tls-port", "tls-replication", "tls-cluster", "tls-auth-clients-user",
             "rdma-bind", "rdma-port", "rdma-rx-size", "rdma-completion-vector", "mptcp", "repl-mptcp",
         ),
         _TLS,
@@ -93,6 +103,7 @@ LEFT_OUT: Mapping[str, Reason] = {
         ),
         _FILES,
     ),
+    **dict.fromkeys(TLS_FILES, _CERTIFICATES),
     **dict.fromkeys(("port", "bind", "bind-source-addr", "cluster-port", "protected-mode"), _ADDRESSES),
     **dict.fromkeys(("logfile", "syslog-enabled", "syslog-ident", "syslog-facility"), _LOGS),
     **dict.fromkeys(("daemonize", "supervised", "set-proc-title", "proc-title-template"), _PROCESS),

@@ -18,6 +18,7 @@ from functools import cache
 
 from harness.model.directive_table import (
     AS_OWN,
+    AS_USUAL,
     CLIENTS_SEND,
     LEFT_OUT,
     MODULES,
@@ -28,6 +29,7 @@ from harness.model.directive_table import (
     PASSED,
     PER_SERVICE,
     TODAYS_SPELLING,
+    USUAL,
     Reason,
 )
 
@@ -168,6 +170,8 @@ def used(directives: Mapping[str, Lines]) -> Iterator[Directive]:
 def not_carried_out(directive: Directive) -> Reason | None:
     """Why this line is not passed on, by its name or by what it says; None: it is."""
     if (reason := not_used(directive.name)) is not None:
+        if directive.arguments == USUAL.get(directive.name):
+            return AS_USUAL
         return AS_OWN if _is_own_address(directive) else reason
     command = directive.arguments[0].lower()
     if directive.name == "rename-command" and command in CLIENTS_SEND:

@@ -310,6 +310,24 @@ def test_user_of_a_client_must_be_defined(tmp_path: Path) -> None:
         deployment(tmp_path, client="{user: ap}", users=USERS)
 
 
+@pytest.mark.parametrize(
+    ("lines", "decide"),
+    [
+        ("tls-port 0\ntls-replication no\ntls-cluster no\ntls-cert-file /etc/x.crt\ntls-ca-cert-dir /etc/ssl\n", []),
+        ('replica-announced yes\ncluster-announce-hostname ""\ncluster-preferred-endpoint-type ip\n', []),
+        ("tls-replication yes\nreplica-announced no\ncluster-preferred-endpoint-type hostname\n",
+         ["tls-replication", "replica-announced", "cluster-preferred-endpoint-type"]),
+    ],
+)  # fmt: skip
+def test_line_that_says_the_servers_default_decides_nothing(
+    lines: str, decide: list[str], tmp_path: Path
+) -> None:
+    """A run is like that, though no node is given the line; certificates are nothing without a port for TLS."""
+    spec = deployment(tmp_path, redis=lines).topology
+    assert len(spec.everything_left_out) == lines.count("\n")
+    assert [one.name for one in spec.everything_left_out if one.decides] == decide
+
+
 def test_what_cannot_be_honoured_is_listed_and_decides(tmp_path: Path) -> None:
     """Modules, includes, announced hostnames, and commands that clients send under their own names."""
     text = (

@@ -6,6 +6,7 @@ promotions         which node became primary of which shard, and when
 struck             whom a fault struck
 restarts           which nodes came back as another process, with how much of their data
 offsets            where in the stream of replication a write lies
+discarded          what of an old primary's writes its successor never had
 ownership          which node was primary then, and what happened to its data
 landmarks          the moments of a run: begin, effects of faults, recovery, end
 request_ends       when an attempt without a reply can no longer take effect

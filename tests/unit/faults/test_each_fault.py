@@ -660,6 +660,14 @@ def test_isolate_heals_when_the_node_is_dead(worlds: Worlds) -> None:
     assert world.topology.did[-1] == "mend fault 1"
 
 
+def test_node_that_is_alone_is_heard_by_no_replica(worlds: Worlds) -> None:
+    """Nobody waits for one that is not there."""
+    world = worlds(make_plan(TopologyKind.SINGLE))
+    effect = inject(world, "isolate")
+    healed = str(FAULTS["isolate"].heal(step("isolate"), effect, world.scene))
+    assert "redis-1 has no replica that could hear from it" in healed
+
+
 def test_isolate_says_when_nobody_has_heard_the_node_yet(
     worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
