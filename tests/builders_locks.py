@@ -14,13 +14,11 @@ from typing import Any
 import msgspec
 
 from harness.model.plan import Plan
-from harness.model.records import Attempt, AuditEntry, Operation, Step
+from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.lease import LEADER, LOCK
-from lab.past import TOOK_S, Data, Doing, Hash, Past
+from lab.past import TOOK_S, Data, Doing, Hash, Past, Steps
 from lab.records import us
-
-Steps = Callable[[Data, float, Doing], list[Step]]
 
 
 def lock_of(sid: str) -> str:
@@ -116,10 +114,10 @@ class LockPast(Past):
         data = self.stores[doing.node or self.owner(at)]
         rest.done.append((at, what(data, (at + TOOK_S / 2) * 1e6, doing)))
 
-    def _execute(self) -> tuple[AuditEntry, ...]:
+    def _execute(self) -> None:
         for rest in self.rests.values():
             rest.done.clear()
-        return super()._execute()
+        super()._execute()
 
     def _write(self, data: Data, now_us: float, doing: Doing) -> Step:
         step = Step(

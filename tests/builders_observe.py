@@ -9,7 +9,7 @@ from harness.model.deployment import TopologySpec
 from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.records import NodeSample, Opening, Operation, Step
-from harness.model.scenario import FaultStep, Start, Workload
+from harness.model.scenario import Workload
 from harness.model.words import (
     NodePurpose,
     NodeRole,
@@ -20,8 +20,9 @@ from harness.model.words import (
     TopologyKind,
 )
 from harness.redis_wire.keys import session_key, witness_key
+from lab import records
 from lab.plans import plan_of, scenario_of
-from lab.records import traits_of
+from lab.records import fault_step
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,13 @@ def single_nodes() -> tuple[NodePlan, ...]:
 
 
 def plan(kind: TopologyKind = TopologyKind.SENTINEL, nodes: tuple[NodePlan, ...] | None = None) -> Plan:
-    kill = FaultStep(
-        number=1, kind="kill", target="primary", start=Start(after_s=5), traits=traits_of("kill")
-    )
     scenario = scenario_of(
         TopologySpec(kind=kind),
         file="scenarios/x.yaml",
         name="x",
         tags=("core",),
         workload=Workload(mix={"log-in": 1, "cart": 2}, options={"cart": {"items": 3, "big": True}}),
-        faults=(kill,),
+        faults=(fault_step("kill", at=5),),
     )
     return plan_of(
         scenario,
@@ -95,18 +93,7 @@ def plan(kind: TopologyKind = TopologyKind.SENTINEL, nodes: tuple[NodePlan, ...]
 
 
 def opening(**given: Any) -> Opening:
-    fields: dict[str, Any] = {
-        "format": 2,
-        "run": "r",
-        "scenario": "x",
-        "seed": 7,
-        "backend": "process",
-        "engine": "Redis 7.0.15",
-        "client": "redis-py",
-        "timing": "fast",
-        "started_wall_us": 1,
-    }
-    return Opening(**(fields | given))
+    return records.opening("x", **({"format": 2, "seed": 7, "started_wall_us": 1} | given))
 
 
 def operation(number: int, **given: Any) -> Operation:

@@ -24,12 +24,12 @@ from harness.model.inventory import NodePlan
 from harness.model.links import LinkPort, LinkRule, Way
 from harness.model.plan import Plan
 from harness.model.records import Event, Record
-from harness.model.scenario import FaultStep, Start
+from harness.model.scenario import FaultStep
 from harness.model.seams import Address, FaultScene, NodeState, NodeView, Secrets, Source
 from harness.model.words import BackendKind, NodePurpose, NodeRole, TopologyKind
 from harness.redis_wire.protocol import reply_reader
 from lab.plans import plan_of, scenario_of
-from lab.records import traits_of
+from lab.records import fault_step
 
 SECRETS = Secrets(redis="fake-redis-secret", sentinel="fake-sentinel-secret")
 SERVICE = "sessions"
@@ -588,10 +588,7 @@ def fake_world(plan: Plan, random: Callable[[], float] = lambda: 0.5) -> FakeWor
 
 def step(kind: str, target: str = "primary", *, number: int = 1, **changes: Any) -> FaultStep:
     """A fault step; `start`, `for_s` and `options` by keyword."""
-    made = FaultStep(
-        number=number, kind=kind, target=target, start=Start(after_s=0.0), traits=traits_of(kind)
-    )
-    return replace(made, **changes)
+    return fault_step(kind, target, number=number, **changes)
 
 
 def make_plan(

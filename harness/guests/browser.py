@@ -21,6 +21,7 @@ from harness.clock import Clock
 from harness.costly import aiohttp
 from harness.guests.answers import Answer, found_in
 from harness.guests.words import filled
+from harness.model.attempt_results import CANCELLED, CONNECT_FAILED, CONNECTION_LOST, REPLY, TIMEOUT
 from harness.model.guest import Place, Recipe
 from harness.model.records import Attempt
 from harness.model.seams import Address
@@ -30,11 +31,6 @@ BODY_MAX = 1 << 20
 """Bytes of an answer that are read; whoever sends more streams."""
 AT_ONCE = 200
 """Requests in flight to one web server; what is due beyond that waits, and its latency shows it."""
-
-REPLY = "reply"
-TIMEOUT = "timeout"
-REFUSED = "connect-failed"
-LOST = "connection-lost"
 
 
 class Client:
@@ -191,15 +187,15 @@ class Browser:
                 headers=self._headers(recipe, words, cookies),
             )
         except aiohttp.ClientConnectorError as error:
-            attempt.handed_over, attempt.result = False, REFUSED
+            attempt.handed_over, attempt.result = False, CONNECT_FAILED
             heard.trouble = f"no connection: {error.strerror or error}"
         except TimeoutError as late:
             began = str(late).startswith("its answer began")
             attempt.result, heard.trouble = TIMEOUT, str(late) if began else "no answer in time"
         except (aiohttp.ClientError, ValueError) as error:
-            attempt.result, heard.trouble = LOST, f"the answer broke off: {error}"
+            attempt.result, heard.trouble = CONNECTION_LOST, f"the answer broke off: {error}"
         except asyncio.CancelledError:
-            attempt.result = "cancelled"
+            attempt.result = CANCELLED
             raise
         else:
             attempt.result, heard.answer = REPLY, answer

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from harness.application import Asked, Session
 from harness.guests import words as texts
 from harness.guests.answers import Answer, as_text, found_in, is_so
-from harness.guests.browser import REFUSED, TIMEOUT, Browser, Heard
+from harness.guests.browser import Browser, Heard
 from harness.guests.web_server import GuestServer
+from harness.model.attempt_results import CONNECT_FAILED, TIMEOUT
 from harness.model.guest import CART, FIELD, LOGOUT, Guest, Recipe
 from harness.model.records import Attempt, Step
 from harness.model.told import (
@@ -55,7 +56,7 @@ def understood(guest: Guest, recipe: Recipe, heard: Heard, session: Session) -> 
     answer = heard.answer
     if answer is None:
         last = heard.attempts[-1] if heard.attempts else None
-        if last is None or last.result == REFUSED:
+        if last is None or last.result == CONNECT_FAILED:
             return Understood(TRY_LATER, Outcome.REJECTED, trouble=heard.trouble)
         told = NO_ANSWER if last.result == TIMEOUT else ERROR
         return Understood(told, Outcome.UNKNOWN, trouble=heard.trouble)

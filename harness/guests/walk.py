@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from harness.application import Session
 from harness.guests import words as texts
-from harness.guests.browser import TIMEOUT, Browser, Client
+from harness.guests.browser import Browser, Client
 from harness.guests.operation import Understood, understood
 from harness.guests.web_server import GuestServer
+from harness.model.attempt_results import TIMEOUT
 from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest
 from harness.model.told import OK, PUT_OUT
 from harness.model.words import OperationKind, Outcome

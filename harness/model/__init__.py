@@ -9,6 +9,8 @@ directives         how the server reads them
 directive_values   which values each engine takes
 redaction          secrets blotted out of text
 haproxy_words      the lines of a haproxy.cfg
+attempt_results    how an attempt ended for the client
+times              what has no end, and what never was
 told               what an application tells its user
 finding_kind       what a kind of finding says of itself
 inventory          which nodes there are

@@ -25,6 +25,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
+from harness.model.times import FOREVER
 from harness.model.words import Cause, FindingSide, StepKind
 from harness.objects.flag import SHOWN_OF_OWNER
 from harness.objects.kind import VALUE, Breach, Change, Look, OneValue, Past, Reply, owner_of
@@ -52,7 +53,6 @@ FORMS = (PLAIN, COMPRESSED, SEALED)
 """JSON as it is; compressed with zlib; encrypted and authenticated (Fernet: AES and HMAC)."""
 
 UNREADABLE = "unreadable"
-FOREVER = float("inf")
 
 _MARKS = "marks"
 _REST = "one item of many, and what else a session holds"

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.model.finding_kind import FindingKind
+from harness.model.times import FOREVER
 from harness.model.words import StepKind
 from harness.objects.counter import COUNT_DRIFT
 from harness.objects.kind import (
@@ -37,8 +38,6 @@ from harness.objects.kind import (
     Reply,
     owner_of,
 )
-
-FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

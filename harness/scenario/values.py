@@ -91,7 +91,7 @@ class Named:
             elif reason := self.refuse(name):
                 problems.add(key, f"{path}.{name}", reason)
             elif name in values:
-                problems.add(key, f"{path}.{name}", f"the same as {name!r}, which is already there")
+                problems.add(key, f"{path}.{written}", f"the same as {name!r}, which is already there")
             else:
                 values[name] = self.of.read(value, f"{path}.{name}", problems)
         return INVALID if INVALID in values.values() else values

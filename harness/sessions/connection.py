@@ -32,6 +32,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from harness.clock import Clock
 from harness.model import records
+from harness.model.attempt_results import CANCELLED, CONNECT_FAILED, CONNECTION_LOST, RESOLVE_FAILED, TIMEOUT
 from harness.model.seams import Address, Recorder, Source
 from harness.redis_wire import info
 from harness.redis_wire.tls import CERTIFIED_NAME
@@ -42,8 +43,6 @@ from harness.sessions.replies import NOT_YET, ReplyParser, refusal_of
 _PORT_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
 PORTS_TRIED = 64
 """Local ports of its range that a connection tries before it gives up."""
-
-LOST = "connection-lost"
 
 _FACT = re.compile(r"(\w+)=(\S*)")
 """A part of what CLIENT INFO says."""
@@ -235,7 +234,7 @@ class RecordedConnection(SourcedConnection):
         except BaseException as error:
             recording = CURRENT.get()
             if recording is not None:
-                result = "cancelled" if isinstance(error, asyncio.CancelledError) else "connect-failed"
+                result = CANCELLED if isinstance(error, asyncio.CancelledError) else CONNECT_FAILED
                 recording.never_left(result, began_us, self.wire.now_us())
             raise
 
@@ -289,7 +288,9 @@ class RecordedConnection(SourcedConnection):
         transport = None if self._writer is None else self._writer.transport
         now_us = self.wire.now_us()
         if transport is None or transport.is_closing():
-            recording.begin(exchange, positions, self._id, now_us, handed_over=False).fail(LOST, now_us)
+            recording.begin(exchange, positions, self._id, now_us, handed_over=False).fail(
+                CONNECTION_LOST, now_us
+            )
             await self.disconnect(nowait=True)
             raise RedisConnectionError("the connection was closed before anything was sent")
         carried = recording.begin(exchange, positions, self._id, now_us, handed_over=True)
@@ -468,11 +469,11 @@ class RecordedSentinelConnection(SentinelManagedConnection, RecordedConnection):
         except (MasterNotFoundError, SlaveNotFoundError):
             recording = CURRENT.get()
             if recording is not None:
-                recording.never_left("resolve-failed", began_us, self.wire.now_us())
+                recording.never_left(RESOLVE_FAILED, began_us, self.wire.now_us())
             raise
 
 
 def _result_of(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    return "timeout" if isinstance(error, RedisTimeoutError) else LOST
+        return CANCELLED
+    return TIMEOUT if isinstance(error, RedisTimeoutError) else CONNECTION_LOST

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from enum import Enum, auto
 from typing import Protocol
 
+from harness.model.attempt_results import REPLY, error_of
 from harness.model.records import Attempt, Step
 from harness.redis_wire.refusals import FROM_INSIDE_A_SCRIPT, IN_SCRIPT, code_of
 
@@ -83,9 +84,9 @@ class Carried:
 
     def refuse(self, refused: Refused) -> None:
         self.replies.append(refused)
-        if self.attempt.result == "reply":
+        if self.attempt.result == REPLY:
             self.refused = refused
-            self.attempt.result = f"error:{IN_SCRIPT if self._script and refused.in_script else refused.code}"
+            self.attempt.result = error_of(IN_SCRIPT if self._script and refused.in_script else refused.code)
 
     def fail(self, result: str, at_us: int) -> None:
         self.attempt.result = result
@@ -166,7 +167,7 @@ class Recording:
             steps=exchange.steps_at(positions),
             handed_over=handed_over,
             sent_us=sent_us,
-            result="reply",
+            result=REPLY,
         )
         self.attempts.append(attempt)
         script = bool(exchange.parts) and exchange.parts[0].shape is Shape.SCRIPT

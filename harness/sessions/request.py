@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.application import Session
+from harness.model.attempt_results import is_error
 from harness.model.records import Step
 from harness.model.scenario import Declaration, OptionValue
 from harness.model.told import (
@@ -282,7 +283,7 @@ class Request:
             attempt.handed_over
             and attempt.n in step.attempts[:-1]
             and attempt.n < step.attempts[-1]
-            and not attempt.result.startswith("error:")
+            and not is_error(attempt.result)
             for attempt in self._recording.attempts
         )
 

@@ -15,6 +15,7 @@ import contextlib
 from redis.exceptions import RedisClusterException, RedisError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from harness.model.attempt_results import CONNECT_FAILED, is_error
 from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile
 from harness.model.words import StepKind
 from harness.redis_wire.refusals import is_elsewhere
@@ -97,7 +98,7 @@ class Store:
         if exchange.carried[-1].settled(exchange):
             return
         last = exchange.carried[-1]
-        answered = last.attempt.result.startswith("error:")
+        answered = is_error(last.attempt.result)
         if answered and last.refused is not None and is_elsewhere(last.refused.code):
             raise Unserved(str(last.replies[-1]))
 
@@ -106,7 +107,7 @@ class Store:
         try:
             await asyncio.wait_for(self._free.acquire(), within_s)
         except TimeoutError:
-            recording.never_left("connect-failed", began_us, self._wire.now_us())
+            recording.never_left(CONNECT_FAILED, began_us, self._wire.now_us())
             raise Unserved(f"no connection was free within {within_s:g} s") from None
 
     async def _repeat(
@@ -135,7 +136,7 @@ class Store:
         if not self._wire.alive or any(carried.settled(exchange) for carried in exchange.carried):
             return False
         return repeat_unanswered or not any(
-            carried.attempt.handed_over and not carried.attempt.result.startswith("error:")
+            carried.attempt.handed_over and not is_error(carried.attempt.result)
             for carried in exchange.carried
         )
 

@@ -1,6 +1,6 @@
 """What the kit costs, as ratios to something else that was measured in the same minutes.
 
-past       long clean histories (or with one session in a hundred broken), made without nodes
+long_run   long clean histories (or with one session in a hundred broken), made without nodes
 loading    the load engine against a bare loop of the same client
 recording  CPU and bytes per operation, and memory over a long run
 judging    seconds, memory, and how both grow with the history

@@ -2,9 +2,9 @@
 
     python -m lab.bench.judging FOLDER      judge it here; prints one line of JSON
 
-Histories come from `past`. What is timed is `harness.saved.judging.judge_folder`: reading, judging, writing
-findings, metrics and page. Before any time counts, the verdict must be right: nothing found in a clean
-history, and in a broken one every broken session, and no other.
+Histories come from `long_run`. What is timed is `harness.saved.judging.judge_folder`: reading, judging,
+writing findings, metrics and page. Before any time counts, the verdict must be right: nothing found in a
+clean history, and in a broken one every broken session, and no other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.saved.judging import judge_folder
-from lab.bench.past import Wanted
+from lab.bench.long_run import Wanted
 from lab.rows import ROOT, Row
 
 SESSIONS_PER_OPERATION = 0.01
@@ -119,7 +119,7 @@ def _made(folder: Path, operations: int, broken_share: float = 0.0) -> Path:
     if not (into / "made.json").exists():
         arguments = [str(into), str(operations), str(wanted.sessions), str(broken_share)]
         (into.parent).mkdir(parents=True, exist_ok=True)
-        made = _python("lab.bench.past", *arguments)
+        made = _python("lab.bench.long_run", *arguments)
         (into / "made.json").write_text(made)
     return into
 

@@ -9,11 +9,12 @@ from harness.checks.promises.table import FINDINGS
 from harness.faults import FAULTS
 from harness.model.deployment import ClientProfile, TopologySpec
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep, Start, Workload
+from harness.model.scenario import Workload
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, Discovery, TopologyKind
 from harness.plan import compile as compile_plan
 from lab.plans import scenario_of
+from lab.records import fault_step
 
 ONE_NODE = TopologySpec(kind=TopologyKind.SINGLE, sentinels=0, redis={"save": ""})
 CLIENT = ClientProfile(
@@ -39,7 +40,7 @@ def plan_of(
         file="bench.yaml",
         name="bench",
         workload=workload or Workload(mix={"read": 1.0}, options={}),
-        faults=(FaultStep(number=1, kind="nothing", target="primary", start=Start(after_s=1.0)),),
+        faults=(fault_step("nothing", at=1.0),),
     )
     machine = Machine(backend=backend, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}

@@ -28,7 +28,7 @@ from harness import history
 from harness.clock import RunClock
 from harness.model.records import Closing, Opening, Operation
 from harness.model.seams import Secrets
-from lab.bench.past import RunMaker, Wanted, closed_bytes
+from lab.bench.long_run import RunMaker, Wanted, closed_bytes
 from lab.rows import ROOT, Row
 
 OPERATIONS = 200_000

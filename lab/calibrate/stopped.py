@@ -31,12 +31,13 @@ from harness.model.history import History
 from harness.model.judgement import Metrics
 from harness.model.plan import Plan
 from harness.model.results import Progress, ScenarioResult
-from harness.model.scenario import FaultStep, Start, Workload
+from harness.model.scenario import Workload
 from harness.model.words import Arrivals, BackendKind, Discovery, Phase, TopologyKind
 from harness.plan import compile as compile_plan
 from harness.topology.base.processes import stopped
 from harness.topology.process import backend as process
 from lab.plans import scenario_of
+from lab.records import fault_step
 
 FIRST_AFTER_S = 1.0
 """Of quiet traffic, so that the last success before the first pause is a normal one."""
@@ -108,7 +109,7 @@ def plan_of(
             mix={behaviour: 1.0},
             options={},
         ),
-        faults=(FaultStep(number=1, kind="nothing", target="primary", start=Start(after_s=BASELINE_S)),),
+        faults=(fault_step("nothing", at=BASELINE_S),),
         duration_s=max(duration_s or 0.0, needed_s),
     )
     return compile_plan(

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+from harness.model.attempt_results import REPLY, is_answer
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import Attempt, Connection, Operation, Step
@@ -168,7 +169,7 @@ class Oracle:
         seen = found.seen_us or 0
         if len(found.operations) > 1:
             for attempt, _ in self._attempts(self._operations[found.operations[-1]], found.shard):
-                if attempt.result == "reply" and attempt.done_us is not None and attempt.sent_us <= seen:
+                if attempt.result == REPLY and attempt.done_us is not None and attempt.sent_us <= seen:
                     return self._unix(attempt.sent_us), self._unix(seen)
         return self._unix(seen), self._unix(seen)
 
@@ -251,7 +252,7 @@ class Oracle:
     def _answered(self, found: Finding, operation: Operation) -> Truth:
         """What the node was that answered this operation."""
         for attempt, connection in self._attempts(operation, found.shard):
-            if not attempt.result.startswith(("reply", "error:")) or attempt.done_us is None:
+            if not is_answer(attempt.result) or attempt.done_us is None:
                 continue  # an error answers one command of a pipeline; the others have replies
             since, until = self._unix(attempt.sent_us), self._unix(attempt.done_us)
             return self._standing(connection.node, since, until)
@@ -287,7 +288,7 @@ class Oracle:
         return found
 
     def _node_of(self, operation: Operation, shard: int | None) -> str | None:
-        answered = [c.node for a, c in self._attempts(operation, shard) if a.result == "reply"]
+        answered = [c.node for a, c in self._attempts(operation, shard) if a.result == REPLY]
         return answered[0] if answered else None
 
     def _execution(self, operation: Operation, step: Step) -> tuple[str, float, float] | None:

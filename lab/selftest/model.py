@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from harness.model.attempt_results import REPLY
 from harness.model.history import History
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -219,7 +220,7 @@ class Model:
             done_us = executed_us + 50 + int(draw * 200)
             attempt = Attempt(
                 n=1, connection=around.connection(sent_us), steps=(1,), handed_over=True,
-                sent_us=self._clock_us(sent_us), done_us=self._clock_us(done_us), result="reply",
+                sent_us=self._clock_us(sent_us), done_us=self._clock_us(done_us), result=REPLY,
             )  # fmt: skip
             return Tried(ACKED, sent_us, done_us, executed_us, (), [attempt])
         return around.trouble(sent_us, again=again)

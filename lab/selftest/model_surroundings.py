@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 
+from harness.model.attempt_results import CONNECT_FAILED, CONNECTION_LOST, REPLY, TIMEOUT, error_of, is_error
 from harness.model.history import History
 from harness.model.plan import PlannedBound
 from harness.model.records import (
@@ -93,21 +94,21 @@ class Surroundings:
             executed_us = at_us + int(100 + dice.choice((1e3, 2e4, 1.5e5)) * dice.random())
             done_us = executed_us + int(50 + dice.choice((1e2, 2e4)) * dice.random())
             what = self._meets(at_us, done_us)
-            refused = what == "connect-failed" or what.startswith("error")
+            refused = what == CONNECT_FAILED or is_error(what)
             gave_up_us = at_us + (1000 if refused else GAVE_UP_US)
-            end_us = done_us if what == "reply" else gave_up_us
+            end_us = done_us if what == REPLY else gave_up_us
             attempts.append(
                 Attempt(
                     n=n,
-                    connection=None if what == "connect-failed" else self.connection(at_us),
+                    connection=None if what == CONNECT_FAILED else self.connection(at_us),
                     steps=(1,),
-                    handed_over=what != "connect-failed",
+                    handed_over=what != CONNECT_FAILED,
                     sent_us=self.clock_us(at_us),
                     done_us=self.clock_us(end_us),
                     result=what,
                 )
             )
-            if what == "reply":
+            if what == REPLY:
                 unseen_us = tuple(min(one, done_us) for one in unseen)
                 return Tried(Outcome.ACKED, at_us, done_us, executed_us, unseen_us, attempts)
             if not refused:
@@ -128,11 +129,11 @@ class Surroundings:
         draw = self._dice.random()
         if self.fails and sent_us < self._back_us and done_us >= self._gone_us:
             if sent_us < self._gone_us:
-                return "timeout" if draw < 0.5 else "connection-lost"
-            return "connect-failed" if draw < 0.7 else "error:READONLY" if draw < 0.8 else "timeout"
+                return TIMEOUT if draw < 0.5 else CONNECTION_LOST
+            return CONNECT_FAILED if draw < 0.7 else error_of("READONLY") if draw < 0.8 else TIMEOUT
         if draw < 0.35:
-            return "timeout"
-        return "error:READONLY" if draw < 0.45 else "reply"
+            return TIMEOUT
+        return error_of("READONLY") if draw < 0.45 else REPLY
 
     def _lands(self, sent_us: int, executed_us: int) -> int | None:
         """When an attempt without an answer is executed; None: never."""

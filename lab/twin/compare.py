@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 
 from harness.checks.run import run_checks
 from harness.model import records
+from harness.model.attempt_results import REPLY, TIMEOUT
 from harness.model.history import History
+from harness.model.times import FOREVER
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 from harness.redis_wire.keys import session_key
 from lab.past import NODES, Past
 from lab.twin.store import NO_SESSION, Act, Reply
 from lab.twin.tell import END, Done, Tale, tell
-from lab.twin.truth import FOREVER, possible
+from lab.twin.truth import possible
 
 AT_ONCE = 250
 """Sessions in one history."""
@@ -175,7 +177,7 @@ def _operation(tale: Tale, done: Done) -> records.Operation:
             handed_over=True,
             sent_us=_us(one.sent),
             done_us=_us(one.done if one.answered else one.sent + 0.01),
-            result="reply" if one.answered else "timeout",
+            result=REPLY if one.answered else TIMEOUT,
             closed_us=None if one.answered or one.closed == FOREVER else _us(one.closed),
         )
         for n, one in enumerate(done.attempts, start=1)

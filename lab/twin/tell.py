@@ -11,8 +11,9 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from harness.model.times import FOREVER
 from lab.twin.store import DONE, EMPTY, NO_SESSION, Act, Fields, Reply, Request, Store, carry_out
-from lab.twin.truth import FOREVER, Attempt
+from lab.twin.truth import Attempt
 
 MOST = 7
 """Operations of one history."""

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.model.times import FOREVER
 from lab.twin.store import EMPTY, Reply, Request, Store, carry_out
-
-FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

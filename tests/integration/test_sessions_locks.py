@@ -14,9 +14,10 @@ from harness.checks.promises.leases import judge_leases
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.plan import Plan
-from harness.model.records import ClockPair, Opening
+from harness.model.records import ClockPair
 from harness.model.scenario import OptionValue, Workload
 from harness.model.words import Cause, Outcome, Phase, StepKind
+from lab.records import opening
 from tests.builders_sessions import SERVER, Local, Written, drive_for, engine_for, plan_for, single
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(not SERVER, reason="no redis-server")]
@@ -53,21 +54,10 @@ def compete(local: Local, *, rate: float, seconds: float, **options: OptionValue
 def judged(plan: Plan, written: Written) -> list[Finding]:
     operations = sorted(written.operations, key=lambda one: one.id)
     connections = {one.id: one for one in written.connections}
-    opening = Opening(
-        format=1,
-        run="test",
-        scenario="locks",
-        seed=1,
-        backend="process",
-        engine="",
-        client="",
-        timing="fast",
-        started_wall_us=0,
-    )
     clocks = tuple(ClockPair(t_us=second * 1_000_000, wall_us=second * 1_000_000) for second in range(10))
     history = History(
         plan=plan,
-        opening=opening,
+        opening=opening("locks"),
         operations=tuple(operations),
         connections=tuple(connections.values()),
         clocks=clocks,

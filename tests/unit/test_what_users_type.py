@@ -110,7 +110,11 @@ REFUSED = {
         9,
         "nothing can fail over in this single topology",
     ),
-    "one behaviour under two names": ({"log-in: 1": "log-in: 1, login: 1"}, 5, "which is already there"),
+    "one behaviour under two names": (
+        {"log-in: 1": "log-in: 1, login: 1"},
+        5,
+        "workload.mix.login: the same as 'log-in', which is already there",
+    ),
 }
 
 

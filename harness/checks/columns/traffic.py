@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from harness.checks.columns.arrays import NONE, Codes, Flags, Integers, Words, flagged, integers, picked
 from harness.costly import np, npt
+from harness.model.attempt_results import CANCELLED
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
@@ -164,7 +165,7 @@ def _without_effect(table: OperationTable, rows: Integers, count: int) -> Flags:
 
 def _cancelled(table: OperationTable, count: int) -> Flags:
     rows = rows_of(table.attempts)
-    cancelled = Words(table.attempts, "result").equal("cancelled")
+    cancelled = Words(table.attempts, "result").equal(CANCELLED)
     last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]
     return _any(rows[cancelled & last], count)
 

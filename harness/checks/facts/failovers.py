@@ -20,6 +20,7 @@ from harness.checks.facts.of_run import Facts
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.struck import targets_of
 from harness.costly import np
+from harness.model.attempt_results import CANCELLED, REPLY
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection, Event, NodeSample
 from harness.model.table import rows_of
@@ -251,7 +252,7 @@ def _first_error(facts: Facts, trigger: Trigger) -> FailoverStep:
     traffic, attempts = facts.traffic, facts.history.table.attempts
     rows, done_us = rows_of(attempts), integers(attempts, "done_us")
     result = Words(attempts, "result")
-    wrong = result.which(lambda text: text not in {"reply", "cancelled"})
+    wrong = result.which(lambda text: text not in {REPLY, CANCELLED})
     wrong &= (traffic.shard[rows] == trigger.shard) & (done_us != NONE) & (done_us >= trigger.begin_us)
     wrong &= done_us < trigger.until_us
     if not wrong.any():

@@ -14,19 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.checks.columns.arrays import Flags, Words
-from harness.checks.facts.step_effects import (
-    FOREVER,
-    Sight,
-    State,
-    StepEffect,
-    effect_of,
-    nothing_seen,
-)
+from harness.checks.facts.step_effects import Sight, State, StepEffect, effect_of, nothing_seen
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.costly import np
 from harness.model.history import History
 from harness.model.records import AuditEntry, ObjectEntry, Operation, Step
 from harness.model.table import rows_of
+from harness.model.times import FOREVER
 from harness.model.words import NodeRole, Outcome, StepKind
 from harness.objects import object_of
 from harness.objects.kind import (

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from harness.checks.facts.step_effects import FOREVER
 from harness.model.records import NodeSample
+from harness.model.times import FOREVER
 from harness.model.words import NodeRole
 
 

@@ -12,9 +12,10 @@ that a sample happened to meet.
 from __future__ import annotations
 
 from harness.checks.facts.causes import acker, watcher
-from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
+from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
 from harness.model.engine import several
+from harness.model.times import FOREVER
 
 
 def expires_relatively(engine: str) -> bool:

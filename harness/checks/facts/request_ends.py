@@ -15,9 +15,8 @@ from harness.checks.facts.ownership import Ownership
 from harness.model.directives import setting
 from harness.model.history import History
 from harness.model.records import Connection
+from harness.model.times import FOREVER
 from harness.model.words import NodeRole
-
-FOREVER = float("inf")
 
 WRITABLE_REPLICAS = ("replica-read-only", "slave-read-only")
 

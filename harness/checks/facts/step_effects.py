@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from harness.model.attempt_results import code_of, is_answer
 from harness.model.records import Attempt, AuditEntry, Operation, Step
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import Outcome, StepKind
 from harness.redis_wire.refusals import may_have_run
-
-FOREVER = float("inf")
-NEVER = float("-inf")
 
 IDENTITY = ("sid", "user_id", "generation")
 """Fields that only a log-in writes; without all of them there is no session."""
@@ -181,11 +180,11 @@ def unanswered(
 
 
 def _may_have_run(attempt: Attempt) -> bool:
-    return may_have_run(attempt.result.removeprefix("error:"))
+    return may_have_run(code_of(attempt.result))
 
 
 def _over(attempt: Attempt, gone: Callable[[Attempt], float]) -> float:
-    if attempt.done_us is not None and (attempt.result == "reply" or attempt.result.startswith("error:")):
+    if attempt.done_us is not None and is_answer(attempt.result):
         return attempt.done_us
     return gone(attempt) if attempt.closed_us is None else min(attempt.closed_us, gone(attempt))
 

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field, replace
 from harness.checks.facts.clock_drift import DRIFT_LIMIT_US
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.step_effects import (
-    FOREVER,
-    NEVER,
     Sight,
     State,
     StepEffect,
@@ -44,6 +42,7 @@ from harness.model.records import (
     Operation,
     Step,
 )
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import FRONT_DOOR, NodeRole, OperationKind, Outcome, StepKind
 from harness.objects.kind import ON_OBJECTS
 from harness.objects.lease import ON_LEASES

@@ -19,8 +19,6 @@ from enum import Enum, StrEnum, auto
 
 import msgspec
 
-FOREVER = float("inf")
-
 Value = str | None
 """None: absent."""
 

@@ -17,9 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from harness.checks.linearizability.actions import FOREVER, UNSAID, Action
-
-NEVER = -FOREVER
+from harness.checks.linearizability.actions import UNSAID, Action
+from harness.model.times import FOREVER, NEVER
 
 
 @dataclass(slots=True)

@@ -23,9 +23,10 @@ from typing import Literal, NoReturn
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
+from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.search import explain, judge_register
 from harness.errors import ExitStatus, UsageError
+from harness.model.times import FOREVER
 from harness.model.words import Outcome
 
 MEMBERS = ("actor", "op", "key", "value", "expected", "swapped", "seen", "sent", "done", "outcome")

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
-from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
+from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import judge_by_zones
+from harness.model.times import FOREVER
 
 MOST_CONFIGURATIONS = 1_000_000
 """About 300 MB of them; a search that needs more is undecided."""

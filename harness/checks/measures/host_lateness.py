@@ -21,6 +21,7 @@ from harness.checks.facts.of_run import Facts
 from harness.checks.measures.bounds import bounds_of
 from harness.checks.measures.latency import percentile
 from harness.costly import np
+from harness.model.attempt_results import REPLY
 from harness.model.records import ClockPair
 from harness.model.table import rows_of
 from harness.model.words import Outcome, Phase
@@ -215,7 +216,7 @@ def _slow_answers_s(facts: Facts) -> float:
     table, traffic = facts.history.table, facts.traffic
     rows = rows_of(table.attempts)
     calm = traffic.in_phase(Phase.SETTLED) & traffic.with_outcome(Outcome.ACKED)
-    calm[rows[~Words(table.attempts, "result").equal("reply")]] = False
+    calm[rows[~Words(table.attempts, "result").equal(REPLY)]] = False
     short = integers(table.steps, "wait_needed") > integers(table.steps, "wait_got")
     calm[rows_of(table.steps)[short]] = False
     waits_us = np.clip(traffic.sent_us - traffic.due_us, 0, int(LAG_AT_LEAST_S * 1e6))

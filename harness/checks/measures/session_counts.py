@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.checks.facts.causes import discarded
-from harness.checks.facts.step_effects import FOREVER, State
+from harness.checks.facts.step_effects import State
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.lifetimes import Deadlines
 from harness.checks.promises.presence import may_be_gone
@@ -20,6 +20,7 @@ from harness.checks.promises.table import having
 from harness.checks.screen.screening import NOBODY, Clean
 from harness.model.finding_kind import FindingTrait
 from harness.model.judgement import Finding, SessionCounts
+from harness.model.times import FOREVER
 from harness.model.words import Outcome
 
 

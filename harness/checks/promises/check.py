@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.checks.facts.causes import Acker, Why, acker
-from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect
+from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.finding_kind import FindingKind
 from harness.model.judgement import Finding
 from harness.model.records import Operation
+from harness.model.times import FOREVER
 from harness.model.words import FindingSide
 
 

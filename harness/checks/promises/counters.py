@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
-from harness.checks.facts.step_effects import NEVER, Sight, State, StepEffect
+from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.acked_writes import twice
 from harness.checks.promises.check import Check, Counted, finding, where
@@ -24,6 +24,7 @@ from harness.checks.promises.fields import is_total, readable
 from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ
 from harness.model.finding_kind import WITNESSED, FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
+from harness.model.times import NEVER
 from harness.model.words import Cause, FindingSide
 
 DOUBLED_UPDATE = FindingKind(

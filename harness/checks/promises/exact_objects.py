@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
+from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.search import judge_register
+from harness.model.times import FOREVER
 from harness.model.words import StepKind
 from harness.objects.counter import Counter
 from harness.objects.flag import Flag

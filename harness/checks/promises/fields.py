@@ -14,12 +14,13 @@ import re
 from dataclasses import dataclass, field
 
 from harness.checks.facts.causes import Why, discarded, of_loss, of_old_answer
-from harness.checks.facts.step_effects import IDENTITY, NEVER, Sight, State, StepEffect
+from harness.checks.facts.step_effects import IDENTITY, Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import GHOST_RETRY, LOST_UPDATE, STALE_READ
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
+from harness.model.times import NEVER
 from harness.model.words import Cause, FindingSide, StepKind
 
 TORN_STATE = FindingKind(

@@ -19,13 +19,14 @@ from harness.checks.columns.traffic import MUTATING_STEPS
 from harness.checks.facts.causes import Why, acker, of_loss, of_old_answer, watcher
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.replayed_timeouts import replayed_us
-from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect, effect_of, nothing_seen, seen_at
+from harness.checks.facts.step_effects import Sight, StepEffect, effect_of, nothing_seen, seen_at
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding
 from harness.checks.promises.kinds import LOST_UPDATE, STALE_READ, UNEXPLAINED
 from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.judgement import Finding
 from harness.model.records import Operation, Step
+from harness.model.times import FOREVER
 from harness.model.words import Cause, FindingSide, Outcome, StepKind
 from harness.objects import LEASES, lease_of
 from harness.objects.kind import owner_of

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from harness.checks.facts.causes import discarded, of_loss, of_old_answer
 from harness.checks.facts.replayed_timeouts import replayed_us
-from harness.checks.facts.step_effects import FOREVER, NEVER, Sight, State, StepEffect
+from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.model.finding_kind import FindingKind, FindingTrait
 from harness.model.judgement import Finding
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import FindingSide, StepKind
 
 OUTLIVED_TIMEOUT = FindingKind(

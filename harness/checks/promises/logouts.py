@@ -17,13 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.checks.facts.causes import STALE, Why, acker, of_loss, of_old_answer, watcher
-from harness.checks.facts.step_effects import FOREVER, Sight, State, StepEffect, nothing_seen, seen_at
+from harness.checks.facts.step_effects import Sight, State, StepEffect, nothing_seen, seen_at
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding, where
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
 from harness.model.records import Operation
+from harness.model.times import FOREVER
 from harness.model.words import Cause, FindingSide, Outcome, StepKind
 
 RESURRECTED_SESSION = FindingKind(

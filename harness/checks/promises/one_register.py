@@ -17,7 +17,7 @@ import msgspec
 
 from harness.checks.facts.causes import of_loss, watcher
 from harness.checks.facts.ownership import Standing
-from harness.checks.facts.step_effects import FOREVER, IDENTITY, NEVER, Sight, State, StepEffect
+from harness.checks.facts.step_effects import IDENTITY, Sight, State, StepEffect
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import do_not_cross
@@ -28,6 +28,7 @@ from harness.checks.promises.kinds import UNEXPLAINED
 from harness.checks.promises.whole_session import Deed, Whole
 from harness.model.judgement import Finding
 from harness.model.records import Step
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import Cause, Outcome, StepKind
 
 NO_FIELD = "\0"

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 from harness.checks.facts.causes import STALE, acker, watcher
 from harness.checks.facts.ownership import Standing
-from harness.checks.facts.step_effects import FOREVER, Sight, StepEffect, found_the_key, seen_at, unanswered
+from harness.checks.facts.step_effects import Sight, StepEffect, found_the_key, seen_at, unanswered
 from harness.checks.facts.timelines import WRITES, Timeline, Timelines
 from harness.checks.promises.fields import is_total
 from harness.model.records import Step
+from harness.model.times import FOREVER
 from harness.model.words import Outcome, StepKind
 
 MOST_CONFIGURATIONS = 5_000

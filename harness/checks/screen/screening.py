@@ -46,6 +46,7 @@ from harness.checks.screen.steps import (
     steps_in_order,
 )
 from harness.costly import np, pa
+from harness.model.attempt_results import REPLY
 from harness.model.history import History
 from harness.model.table import OperationTable, rows_of
 from harness.model.words import Outcome, StepKind
@@ -184,7 +185,7 @@ class _Sessions:
         listing = Words(table.steps, "does").equal(StepKind.INDEX_READ)
         self.blame_user_of(np.unique(rows_of(table.steps)[listing]))
         rows = rows_of(table.attempts)
-        self.blame(codes[rows[~Words(table.attempts, "result").equal("reply")]])
+        self.blame(codes[rows[~Words(table.attempts, "result").equal(REPLY)]])
 
 
 def _look_at_steps(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from harness.checks.columns.arrays import Flags, Integers, Words, integers
 from harness.checks.facts.of_run import Facts, facts_of
 from harness.checks.facts.ownership import Standing
-from harness.checks.facts.step_effects import FOREVER, NEVER, seen_at, state_of
+from harness.checks.facts.step_effects import seen_at, state_of
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.screen.screening import screen
 from harness.costly import np
@@ -21,6 +21,7 @@ from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry, Event, ForensicEntry, Operation, Step
 from harness.model.table import rows_of
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import Outcome, StepKind
 
 TOLD = (

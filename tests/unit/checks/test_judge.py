@@ -19,8 +19,9 @@ from harness.checks.promises.check import Counted
 from harness.model.history import History
 from harness.model.records import AuditEntry, Event, Operation
 from harness.model.words import OperationKind, Shows, Verdict
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import AUDIT_S, Sketch, expect
+from tests.builders_metrics import AUDIT_S, expect, outline
 from tests.share import examples
 
 SESSIONS = 12
@@ -40,26 +41,26 @@ def recorded(
 ) -> History:
     """A run of twelve sessions. `lose`: (session, write) without a trace after recovery; `forget`:
     sessions of which nothing is left."""
-    sketch = Sketch(expectations=expectations, shows=shows)
+    past = outline(expectations=expectations, shows=shows)
     audit = []
     for number in range(SESSIONS):
         sid = f"{number:032x}"
-        login = _acted(sketch, OperationKind.LOGIN, -1.0 + number / 100, sid, user=f"user-{number}")
+        login = _acted(past, OperationKind.LOGIN, -1.0 + number / 100, sid, user=f"user-{number}")
         writes = [
-            _acted(sketch, OperationKind.WRITE, t_s + number / 100, sid, user=f"user-{number}", login=login)
+            _acted(past, OperationKind.WRITE, t_s + number / 100, sid, user=f"user-{number}", login=login)
             for t_s in (2.0, 6.0, 11.0, 16.0)
         ]
         kept = [one for n, one in enumerate(writes) if (number, n) not in lose]
         gone = number in forget
         audit.append(_found(sid, login, [] if gone else kept, gone=gone))
-    return replace(sketch.history(), audit=tuple(audit))
+    return replace(past.history(), audit=tuple(audit))
 
 
 def _acted(
-    sketch: Sketch, kind: OperationKind, t_s: float, sid: str, *, user: str, login: Operation | None = None
+    past: Past, kind: OperationKind, t_s: float, sid: str, *, user: str, login: Operation | None = None
 ) -> Operation:
     """One acked operation, with what it wrote and the trace that it left."""
-    done = sketch.do(kind, t_s, session=sid)
+    done = past.do(kind, t_s, session=sid)
     number = str(done.id)
     step = msgspec.structs.replace(
         done.steps[0],
@@ -71,7 +72,7 @@ def _acted(
         if login is None
         else {"theme": f"{number}:x"},
     )
-    sketch.operations[-1] = msgspec.structs.replace(
+    past.operations[-1] = msgspec.structs.replace(
         done,
         user=user,
         key=step.key,
@@ -79,7 +80,7 @@ def _acted(
         steps=(step,),
         told="ok",
     )
-    return sketch.operations[-1]
+    return past.operations[-1]
 
 
 def _found(sid: str, login: Operation, kept: Sequence[Operation], *, gone: bool) -> AuditEntry:

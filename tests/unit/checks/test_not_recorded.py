@@ -17,7 +17,6 @@ from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts
 from harness.model.records import AuditSummary
-from harness.model.scenario import Workload
 from harness.model.words import (
     FindingSide,
     NodePurpose,
@@ -29,8 +28,9 @@ from harness.model.words import (
     Verdict,
 )
 from harness.report.words import lost_over
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import END_S, Sketch, expect, healthy
+from tests.builders_metrics import END_S, expect, healthy, outline
 
 READ, WRITE, LOGIN, LOGOUT = (
     OperationKind.READ,
@@ -39,8 +39,6 @@ READ, WRITE, LOGIN, LOGOUT = (
     OperationKind.LOGOUT,
 )
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
-UNWITNESSED = Workload(mix={"log-in": 1.0}, witnesses=False)
-UNGUARDED = Workload(mix={"log-in": 1.0}, guarded_writes=False)
 NO_LOST_WRITE = expect("lost-write: 0", 0)
 NO_LOST_SESSION = expect("lost-session: 0", 0)
 
@@ -58,8 +56,8 @@ def judged(history: History, *findings: Finding, undecidable: int = 0) -> Judgem
     return judge_checked(history, (findings, counts, AT_RISK, ()))
 
 
-def run(*expectations: tuple[Any, ...], **sketch: Any) -> History:
-    return healthy(Sketch(expectations=expectations, **sketch)).history()
+def run(*expectations: tuple[Any, ...], **past: Any) -> History:
+    return healthy(outline(expectations=expectations, **past)).history()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +72,7 @@ def test_saved_run_without_witnesses_says_nothing_of_lost_writes(
     expected: tuple[Any, ...], high: float
 ) -> None:
     """603 were lost, and "0" was met. Who left no trace cannot be counted."""
-    judgement = judged(run(expected, workload=UNWITNESSED))
+    judgement = judged(run(expected, witnesses=False))
     (result,) = judgement.expectations
     assert (result.met, result.low, result.high) == (None, 0, high)
     assert result.measured == "not measured"
@@ -85,7 +83,7 @@ def test_saved_run_without_witnesses_says_nothing_of_lost_writes(
 def test_what_a_scenario_does_without_is_said_and_demanded_of_nobody() -> None:
     """An eviction scenario leaves witnesses out and names no lost writes: it decides, its pass says what it
     is no pass of, and the count has no upper end."""
-    with_them, without = judged(run()), judged(run(workload=UNWITNESSED))
+    with_them, without = judged(run()), judged(run(witnesses=False))
     assert (with_them.verdict, without.verdict) == (Verdict.PASS, Verdict.PASS)
     said = (
         "lost-write, ghost-retry, doubled-update, over-budget: not looked for, as this run has no witnesses"
@@ -102,8 +100,8 @@ def test_what_a_scenario_does_without_is_said_and_demanded_of_nobody() -> None:
 def test_what_was_proved_stays_proved() -> None:
     """Nobody looked everywhere, and what was found by looking elsewhere is found."""
     none = expect("unexplained: 0", 0)
-    assert judged(run(none, workload=UNGUARDED)).expectations[0].met is None
-    judgement = judged(run(none, workload=UNGUARDED), found("unexplained"))
+    assert judged(run(none, guarded=False)).expectations[0].met is None
+    judgement = judged(run(none, guarded=False), found("unexplained"))
     assert (judgement.expectations[0].met, judgement.expectations[0].measured) == (False, "≥ 1")
     assert judgement.verdict is Verdict.FAIL
 
@@ -116,9 +114,9 @@ def test_what_was_proved_stays_proved() -> None:
 def test_evictions_that_nobody_named(evicted: int, events: bool, verdict: Verdict, named: bool) -> None:
     """Keys were evicted and which was not recorded: whether a session was among them is not known."""
     none = expect("evicted-session: 0", 0)
-    sketch = healthy(Sketch(expectations=[none] if named else [], eviction_events=events))
-    sketch.sample("redis-1", 19.0, role="primary", run_id="a", evicted_keys=evicted)
-    judgement = judged(sketch.history())
+    past = healthy(outline(expectations=[none] if named else [], eviction_events=events))
+    past.sample("redis-1", 19.0, role="primary", run_id="a", evicted_keys=evicted)
+    judgement = judged(past.history())
     assert judgement.verdict is verdict
     if verdict is Verdict.INCONCLUSIVE:
         assert any("keys were evicted, and the run did not record which" in one for one in judgement.reasons)
@@ -126,9 +124,9 @@ def test_evictions_that_nobody_named(evicted: int, events: bool, verdict: Verdic
 
 def test_eviction_elsewhere_says_nothing_of_sessions() -> None:
     """A cache of its own evicts nobody's session."""
-    sketch = healthy(Sketch(eviction_events=False))
-    sketch.sample("cache-1", 19.0, role="primary", run_id="c", evicted_keys=9)
-    assert judged(sketch.history()).verdict is Verdict.PASS
+    past = healthy(outline(eviction_events=False))
+    past.sample("cache-1", 19.0, role="primary", run_id="c", evicted_keys=9)
+    assert judged(past.history()).verdict is Verdict.PASS
 
 
 def test_keys_evicted_after_the_last_look_are_not_known() -> None:
@@ -136,13 +134,13 @@ def test_keys_evicted_after_the_last_look_are_not_known() -> None:
     one that was silent for a while still has it."""
 
     def seen(limit: int, *later: Mapping[str, object]) -> set[str]:
-        sketch = Sketch()
-        sketch.sample("redis-3", 5.0, reachable=False)
-        sketch.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=limit)
-        sketch.sample("cache-1", 5.0, role="primary", run_id="c")
+        past = outline()
+        past.sample("redis-3", 5.0, reachable=False)
+        past.sample("redis-1", 5.0, role="primary", run_id="a", memory_limit_bytes=limit)
+        past.sample("cache-1", 5.0, role="primary", run_id="c")
         for n, one in enumerate(later):
-            sketch.sample("redis-1", 6.0 + n, **one)
-        return set(unread_evictions(facts_of(sketch.history())))
+            past.sample("redis-1", 6.0 + n, **one)
+        return set(unread_evictions(facts_of(past.history())))
 
     same, other, gone = {"run_id": "a"}, {"run_id": "b"}, {"reachable": False}
     assert seen(100, same, same) == set()
@@ -159,47 +157,47 @@ def test_keys_evicted_after_the_last_look_are_not_known() -> None:
 def test_upper_end_of_evicted_keys_is_open_where_a_node_ended() -> None:
     """None seen is no zero."""
     none = expect("evicted keys: 0", 0)
-    sketch = healthy(Sketch(expectations=[none]))
-    sketch.sample("cache-1", END_S, role="primary", run_id="c")
-    sketch.sample("redis-1", END_S, role="primary", run_id="a", memory_limit_bytes=9)
-    assert judged(sketch.history()).expectations[0].met is True
-    sketch.sample("redis-1", 9.0, role="primary", run_id="b", memory_limit_bytes=9)
-    (result,) = judged(sketch.history()).expectations
+    past = healthy(outline(expectations=[none]))
+    past.sample("cache-1", END_S, role="primary", run_id="c")
+    past.sample("redis-1", END_S, role="primary", run_id="a", memory_limit_bytes=9)
+    assert judged(past.history()).expectations[0].met is True
+    past.sample("redis-1", 9.0, role="primary", run_id="b", memory_limit_bytes=9)
+    (result,) = judged(past.history()).expectations
     assert (result.met, result.measured) == (None, "not known (none seen)")
     assert result.why.startswith("a node ended or was not observed, so it is not known what it evicted")
 
 
 def test_memory_is_that_of_all_data_nodes_at_their_highest() -> None:
     """A node that was never sampled has none; without any sample it is not known."""
-    sketch = healthy(Sketch())
-    assert memory_bytes(sketch.history()) is None
+    past = healthy(outline())
+    assert memory_bytes(past.history()) is None
     for node, used in (("redis-1", 5), ("redis-1", 9), ("redis-1", 7), ("redis-2", 20), ("stranger", 99)):
-        sketch.sample(node, END_S, role="primary", run_id="a", memory_bytes=used)
-    assert memory_bytes(sketch.history()) == 29
+        past.sample(node, END_S, role="primary", run_id="a", memory_bytes=used)
+    assert memory_bytes(past.history()) == 29
 
 
 @pytest.mark.parametrize("looked_s", [5.0, None])
 def test_evictions_are_not_known_where_nobody_looked(looked_s: float | None) -> None:
     """The counter of one instance was never read, or no more after the traffic: another's zero is not its own."""
     none = expect("evicted keys on sessions: 0", 0, on="sessions")
-    sketch = Sketch(expectations=[none], topology=TopologyKind.SPLIT)
-    sketch.sample("cache-1", END_S, role="primary", run_id="c", memory_limit_bytes=9)
+    past = outline(expectations=[none], topology=TopologyKind.SPLIT)
+    past.sample("cache-1", END_S, role="primary", run_id="c", memory_limit_bytes=9)
     if looked_s is not None:
-        sketch.sample("redis-1", looked_s, role="primary", run_id="a", memory_limit_bytes=9)
-    judgement = judged(healthy(sketch).history())
+        past.sample("redis-1", looked_s, role="primary", run_id="a", memory_limit_bytes=9)
+    judgement = judged(healthy(past).history())
     assert (judgement.expectations[0].met, judgement.verdict) == (None, Verdict.INCONCLUSIVE)
 
 
 def test_failover_in_a_run_without_faults_counts() -> None:
     """Nobody asked for it, and it happened."""
-    sketch = healthy(Sketch(expectations=[expect("failovers: 0", 0)], faulty=False))
-    sketch.sample("redis-1", 1.0, role="primary", run_id="a")
-    sketch.sample("redis-2", 1.0, role="replica", run_id="b")
-    assert promotions(facts_of(sketch.history())) == 0
-    sketch.event("promoted", 12.0, node="redis-2")
-    sketch.sample("redis-2", 12.1, role="primary", run_id="b")
-    assert promotions(facts_of(sketch.history())) == 1
-    assert judged(sketch.history()).expectations[0].met is False
+    past = healthy(outline(expectations=[expect("failovers: 0", 0)], fault_kinds=()))
+    past.sample("redis-1", 1.0, role="primary", run_id="a")
+    past.sample("redis-2", 1.0, role="replica", run_id="b")
+    assert promotions(facts_of(past.history())) == 0
+    past.event("promoted", 12.0, node="redis-2")
+    past.sample("redis-2", 12.1, role="primary", run_id="b")
+    assert promotions(facts_of(past.history())) == 1
+    assert judged(past.history()).expectations[0].met is False
 
 
 def test_share_that_nobody_can_count_is_anything_from_none_to_all() -> None:
@@ -221,11 +219,11 @@ def outage(kind: str, value: float, **where: Any) -> tuple[Any, ...]:
     )
 
 
-def sparse(*expectations: tuple[Any, ...]) -> Sketch:
+def sparse(*expectations: tuple[Any, ...]) -> Past:
     """A read every two seconds; whoever writes does it elsewhere."""
-    sketch = Sketch(expectations=expectations)
-    sketch.steady(READ, 0.5, 20.0, every_s=2.0)
-    return sketch
+    past = outline(expectations=expectations)
+    past.steady(READ, 0.5, 20.0, every_s=2.0)
+    return past
 
 
 def test_outage_that_nobody_was_due_in_is_not_none() -> None:
@@ -240,7 +238,7 @@ def test_outage_that_nobody_was_due_in_is_not_none() -> None:
 def test_stretches_count_where_trouble_is_to_be_expected_or_where_it_is_asked_for() -> None:
     """Before the fault and after recovery nobody did anything to anybody; an expectation about such a phase
     is about all of it, and about nothing else."""
-    sketch = Sketch(
+    past = outline(
         expectations=[
             outage("read", 1),
             outage("read", 1, phase=Phase.BASELINE),
@@ -248,10 +246,10 @@ def test_stretches_count_where_trouble_is_to_be_expected_or_where_it_is_asked_fo
             outage("read", 1, phase=Phase.SETTLED),
         ]
     )
-    sketch.do(READ, 0.0)
-    sketch.steady(READ, 9.9, 15.2)
-    sketch.do(READ, 19.9)
-    assert [one.met for one in judged(sketch.history()).expectations] == [True, None, True, None]
+    past.do(READ, 0.0)
+    past.steady(READ, 9.9, 15.2)
+    past.do(READ, 19.9)
+    assert [one.met for one in judged(past.history()).expectations] == [True, None, True, None]
 
 
 def test_downtime_has_room_for_every_stretch() -> None:
@@ -263,13 +261,13 @@ def test_downtime_has_room_for_every_stretch() -> None:
 
 def test_either_end_is_of_the_group_that_is_worst_there() -> None:
     """One shard is proved to be out, another was hardly tried: the longest may have been on either."""
-    sketch = Sketch(expectations=[outage("write", 3)])
+    past = outline(expectations=[outage("write", 3)])
     for second in range(20):
-        sketch.steady(WRITE, second, second + 1.0, shard=1, outcome=Outcome.ACKED)
-    sketch.do(WRITE, 12.05, shard=1, outcome=Outcome.REJECTED)
-    sketch.do(WRITE, 0.5, shard=2)
-    sketch.do(WRITE, 19.5, shard=2)
-    (result,) = judged(sketch.history()).expectations
+        past.steady(WRITE, second, second + 1.0, shard=1, outcome=Outcome.ACKED)
+    past.do(WRITE, 12.05, shard=1, outcome=Outcome.REJECTED)
+    past.do(WRITE, 0.5, shard=2)
+    past.do(WRITE, 19.5, shard=2)
+    (result,) = judged(past.history()).expectations
     assert result.low == pytest.approx(0.002)
     assert result.high == pytest.approx(5.0)
     assert result.met is None
@@ -374,7 +372,7 @@ def test_no_acked_write_lost_needs_an_audit() -> None:
     assert blind.losses_unknown == "no audit is valid: the topology changed during each of 3 passes"
     assert blind.sessions_unknown == blind.losses_unknown
     assert judged(history, undecidable=2).metrics.losses_unknown == "2 cannot be decided"
-    unwitnessed = judged(run(workload=UNWITNESSED)).metrics
+    unwitnessed = judged(run(witnesses=False)).metrics
     assert "no witnesses" in unwitnessed.losses_unknown
     assert unwitnessed.sessions_unknown == ""
     nobody = judge_checked(history, ((), {}, SessionCounts(total=9), ())).metrics
@@ -385,29 +383,29 @@ def test_no_acked_write_lost_needs_an_audit() -> None:
 def test_refused_logout_leaves_its_user_logged_in() -> None:
     """Refused or without an answer, and never acked later. One that the run's end cut off is nobody's
     trouble, nor one of the seed."""
-    sketch = Sketch()
-    sketch.do(LOGOUT, 5.0, session="fine")
-    sketch.do(LOGOUT, 5.0, session="refused", outcome=Outcome.REJECTED)
-    sketch.do(LOGOUT, 6.0, session="refused", outcome=Outcome.UNKNOWN)
-    sketch.do(LOGOUT, 5.0, session="unanswered", outcome=Outcome.UNKNOWN)
-    sketch.do(LOGOUT, 5.0, session="again", outcome=Outcome.REJECTED)
-    sketch.do(LOGOUT, 6.0, session="again")
-    sketch.do(LOGOUT, 6.0, session="never sent", outcome=Outcome.NOT_SENT)
-    sketch.do(LOGOUT, 19.9, took_s=0.1, session="cut off", outcome=Outcome.UNKNOWN, result="cancelled")
-    sketch.do(LOGOUT, -1.0, session="seed", outcome=Outcome.REJECTED)
-    sketch.do(READ, 5.0, session="reader", outcome=Outcome.REJECTED)
-    assert logouts_failed(facts_of(sketch.history())) == 2
+    past = outline()
+    past.do(LOGOUT, 5.0, session="fine")
+    past.do(LOGOUT, 5.0, session="refused", outcome=Outcome.REJECTED)
+    past.do(LOGOUT, 6.0, session="refused", outcome=Outcome.UNKNOWN)
+    past.do(LOGOUT, 5.0, session="unanswered", outcome=Outcome.UNKNOWN)
+    past.do(LOGOUT, 5.0, session="again", outcome=Outcome.REJECTED)
+    past.do(LOGOUT, 6.0, session="again")
+    past.do(LOGOUT, 6.0, session="never sent", outcome=Outcome.NOT_SENT)
+    past.do(LOGOUT, 19.9, took_s=0.1, session="cut off", outcome=Outcome.UNKNOWN, result="cancelled")
+    past.do(LOGOUT, -1.0, session="seed", outcome=Outcome.REJECTED)
+    past.do(READ, 5.0, session="reader", outcome=Outcome.REJECTED)
+    assert logouts_failed(facts_of(past.history())) == 2
 
 
 def test_longest_outage_is_of_the_worst_kind_and_web_server() -> None:
     """It says which, and a web server is judged by its own users alone."""
-    sketch = healthy(Sketch())
-    assert judged(sketch.history()).metrics.worst_outage is None
-    sketch.steady(WRITE, 0.01, 20.0, web="web-2")
+    past = healthy(outline())
+    assert judged(past.history()).metrics.worst_outage is None
+    past.steady(WRITE, 0.01, 20.0, web="web-2")
     for due_s in (12.05, 12.55):
-        sketch.do(READ, due_s, web="web-2", outcome=Outcome.REJECTED)
-    sketch.do(WRITE, 14.0, web="web-3", outcome=Outcome.REJECTED, took_s=0.2)
-    worst = judged(sketch.history()).metrics.worst_outage
+        past.do(READ, due_s, web="web-2", outcome=Outcome.REJECTED)
+    past.do(WRITE, 14.0, web="web-3", outcome=Outcome.REJECTED, took_s=0.2)
+    worst = judged(past.history()).metrics.worst_outage
     assert worst is not None
     assert (worst.kind, worst.group, worst.failed) == (READ, "web-2", 2)
     assert worst.duration_s.low == pytest.approx(0.502)
@@ -415,9 +413,9 @@ def test_longest_outage_is_of_the_worst_kind_and_web_server() -> None:
 
 def test_longest_outage_names_the_shard_where_there_are_several() -> None:
     """A web server may reach one shard and not the other."""
-    sketch = healthy(Sketch())
-    sketch.steady(WRITE, 0.0, 20.0, shard=2)
-    sketch.do(WRITE, 12.03, shard=2, outcome=Outcome.REJECTED)
-    worst = judged(sketch.history()).metrics.worst_outage
+    past = healthy(outline())
+    past.steady(WRITE, 0.0, 20.0, shard=2)
+    past.do(WRITE, 12.03, shard=2, outcome=Outcome.REJECTED)
+    worst = judged(past.history()).metrics.worst_outage
     assert worst is not None
     assert worst.group == "web-1, shard 2"

@@ -13,7 +13,7 @@ from harness.checks.judge import judge
 from harness.model.words import Verdict
 from lab.bench import runs, suite
 from lab.bench.judging import marginal_us
-from lab.bench.past import Wanted, write
+from lab.bench.long_run import Wanted, write
 from lab.rows import exit_status
 
 

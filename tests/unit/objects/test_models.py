@@ -15,6 +15,7 @@ from itertools import permutations, product
 import pytest
 
 from harness.checks.promises.exact_objects import explained
+from harness.model.times import FOREVER
 from harness.model.words import StepKind
 from harness.objects.counter import ATTEMPTS
 from harness.objects.flag import REVOKED, SPENT, TOKEN_BURNT, Flag
@@ -23,7 +24,6 @@ from harness.objects.lease import Held, Holders, MayHold, held_at_once
 from harness.objects.tally import ONLINE
 from tests.share import times
 
-FOREVER = float("inf")
 END = 12
 PASTS = times(20_000, 120)
 LEASE_PASTS = times(5_000, 80)

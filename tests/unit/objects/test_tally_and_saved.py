@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from harness.model.times import FOREVER
 from harness.model.words import Cause, StepKind
 from harness.objects.kind import TOTAL, VALUE, Change, Look, Past
 from harness.objects.message import ENDED
@@ -24,7 +25,6 @@ from harness.objects.tally import ONLINE, ONLINE_NAIVE, STATISTICS
 from harness.objects.unused import UNUSED
 from tests.share import times
 
-FOREVER = float("inf")
 LAST_US = 60
 PASTS = times(20_000, 300)
 

@@ -14,7 +14,7 @@ from harness.report.page import page
 from harness.report.summary import summary_text
 from harness.report.table import row
 from harness.report.words import loss, loss_in_short
-from tests.builders_metrics import Sketch, healthy
+from tests.builders_metrics import healthy, outline
 from tests.builders_results import LOST, judgement, result, suite
 
 ISOLATED = LossBudget(
@@ -112,11 +112,11 @@ def test_summary_has_the_loss(budget: LossBudget, budget_s: float | None) -> Non
 def test_page_has_no_row_for_a_fault_that_cannot_cost_anything() -> None:
     """It is named below the table, with the reason; without any other there is no table."""
     for others, rows in (((), 0), ((ISOLATED,), 1)):
-        html = page(_lost(CUT, *others), healthy(Sketch()).history())
+        html = page(_lost(CUT, *others), healthy(outline()).history())
         assert html.count('<th class="number">may cost</th>') == rows
         assert f">{CUT.what}</td>" not in html
         assert f"Cannot cost anything: {CUT.what} (it keeps it)." in html
-    assert "Cannot cost anything" not in page(_lost(ISOLATED), healthy(Sketch()).history())
+    assert "Cannot cost anything" not in page(_lost(ISOLATED), healthy(outline()).history())
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -129,7 +129,7 @@ def test_a_node_that_refused_acknowledged_nothing() -> None:
         (refused, "Answered by redis-1."),
     ):
         judged = replace(result(), judgement=replace(judgement(), findings=(finding,)))
-        html = page(judged, healthy(Sketch()).history())
+        html = page(judged, healthy(outline()).history())
         assert said in html
         assert html.count("Acknowledged by") == (finding is kept)
 
@@ -138,7 +138,7 @@ def test_a_node_that_refused_acknowledged_nothing() -> None:
 @pytest.mark.parametrize(("budget", "cell"), [(ISOLATED, "4.8 s"), (FLUSHED, "no bound")])
 def test_page_lists_the_budget_of_each_fault(budget: LossBudget, cell: str) -> None:
     """Also those that do not govern the window."""
-    html = page(_lost(budget), healthy(Sketch()).history())
+    html = page(_lost(budget), healthy(outline()).history())
     assert "Writes lost over 3.2 s" in html
     assert f">{budget.what}</td>" in html
     assert f'class="number">{cell}</td>' in html

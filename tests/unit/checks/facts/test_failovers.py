@@ -13,42 +13,41 @@ from harness.model.history import History
 from harness.model.judgement import FailoverStep, Finding
 from harness.model.records import Connection
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline, struck_by
 from tests.unit.checks.facts.test_promotions import cluster
 
 WRITE = OperationKind.WRITE
 
 
-def steps(sketch: Sketch, *findings: Finding, shard: int = 1) -> dict[str, FailoverStep]:
-    return {
-        one.step: one for one in failover_steps(facts_of(sketch.history()), findings) if one.shard == shard
-    }
+def steps(past: Past, *findings: Finding, shard: int = 1) -> dict[str, FailoverStep]:
+    return {one.step: one for one in failover_steps(facts_of(past.history()), findings) if one.shard == shard}
 
 
-def failed_over() -> Sketch:
+def failed_over() -> Past:
     """redis-1 (process `old`) is killed at 10 s, redis-2 (`new`) promoted at 11.5 s."""
-    sketch = Sketch()
-    sketch.connections = [
+    past = outline()
+    past.connections = [
         Connection(id=1, web_server="web-1", node="redis-1", run_id="old", role="primary", opened_us=0),
         Connection(
             id=2, web_server="web-2", node="redis-2", run_id="new", role="primary", opened_us=us(11.9)
         ),
     ]
-    sketch.sample("redis-1", 9.9, role="primary", run_id="old", offset=100, replicas={"redis-2": 90})
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
-    sketch.event("suspected", 11.0, node="redis-1")
-    sketch.event("suspected", 11.1, source="sentinel-2", node="redis-1")
-    sketch.event("suspected-by-quorum", 11.2)
-    sketch.event("agreed", 11.25)
-    sketch.event("elected", 11.3)
-    sketch.event("promoted", 11.5, node="redis-2", error_s=0.1)
-    sketch.event("promoted", 11.6, source="sentinel-2", node="redis-2")
-    sketch.event("published", 11.8)
-    sketch.do(WRITE, 9.5, connection=1)
-    sketch.do(WRITE, 10.1, 0.4, connection=1, outcome=Outcome.UNKNOWN)
-    sketch.do(WRITE, 11.95, connection=2)
-    return sketch
+    past.sample("redis-1", 9.9, role="primary", run_id="old", offset=100, replicas={"redis-2": 90})
+    past.event("effect", 10.0, source="fault 1", node="redis-1", error=0.05, fault=1)
+    past.event("suspected", 11.0, source="sentinel-1", node="redis-1")
+    past.event("suspected", 11.1, source="sentinel-2", node="redis-1")
+    past.event("suspected-by-quorum", 11.2)
+    past.event("agreed", 11.25)
+    past.event("elected", 11.3)
+    past.event("promoted", 11.5, node="redis-2", error=0.1)
+    past.event("promoted", 11.6, source="sentinel-2", node="redis-2")
+    past.event("published", 11.8)
+    past.do(WRITE, 9.5, connection=1)
+    past.do(WRITE, 10.1, 0.4, connection=1, outcome=Outcome.UNKNOWN)
+    past.do(WRITE, 11.95, connection=2)
+    return past
 
 
 def test_every_step_is_timed_from_the_effect() -> None:
@@ -81,10 +80,10 @@ def test_step_not_seen_says_why() -> None:
 
 def test_last_ack_by_the_deposed_is_told_by_the_process() -> None:
     """A zombie's acks after the promotion count, whatever the node is called now."""
-    sketch = failed_over()
-    sketch.do(WRITE, 12.5, connection=1)
-    sketch.do(WRITE, 13.5, connection=2)
-    assert steps(sketch)["last ack by the deposed primary"].t_s == pytest.approx(2.502)
+    past = failed_over()
+    past.do(WRITE, 12.5, connection=1)
+    past.do(WRITE, 13.5, connection=2)
+    assert steps(past)["last ack by the deposed primary"].t_s == pytest.approx(2.502)
 
 
 def test_last_stale_read_comes_from_the_findings() -> None:
@@ -99,13 +98,13 @@ def test_last_stale_read_comes_from_the_findings() -> None:
 
 def test_steps_count_from_the_effect_that_set_the_failover_off() -> None:
     """Replication cut, then the primary killed: the kill is what the sentinels noticed."""
-    sketch = failed_over()
-    sketch.event("effect", 7.0, source="fault 1", fault=1)
-    sketch.events = [
+    past = failed_over()
+    past.event("effect", 7.0, source="fault 1", fault=1)
+    past.events = [
         event if event.t_us != us(10.0) else event.__class__(**{**_fields(event), "source": "fault 2"})  # type: ignore[arg-type]
-        for event in sketch.events
+        for event in past.events
     ]
-    found = steps(sketch)
+    found = steps(past)
     assert found["fault effect"].source == "fault 2"
     assert found["promoted"].t_s == pytest.approx(1.5)
 
@@ -116,15 +115,15 @@ def _fields(event: object) -> dict[str, object]:
 
 def test_restart_without_failover_still_tells_the_first_new_write() -> None:
     """A node reborn is another process: its first ack ends the outage though nobody was promoted."""
-    sketch = Sketch()
-    sketch.connections = [
+    past = outline()
+    past.connections = [
         Connection(id=1, web_server="web-1", node="redis-1", run_id="old", opened_us=0),
         Connection(id=2, web_server="web-1", node="redis-1", run_id="reborn", opened_us=us(11)),
     ]
-    sketch.sample("redis-1", 9.9, role="primary", run_id="old")
-    sketch.do(WRITE, 9.99, took_s=0.02, connection=1)
-    sketch.do(WRITE, 12.0, connection=2)
-    found = steps(sketch)
+    past.sample("redis-1", 9.9, role="primary", run_id="old")
+    past.do(WRITE, 9.99, took_s=0.02, connection=1)
+    past.do(WRITE, 12.0, connection=2)
+    found = steps(past)
     assert found["first write acked by the new primary"].t_s == pytest.approx(2.002)
     assert found["promoted"].reason == "0 of 1 sentinels considered redis-1 down, the quorum is 2"
     assert found["agreed"].reason == "not reported by any sentinel"
@@ -133,19 +132,19 @@ def test_restart_without_failover_still_tells_the_first_new_write() -> None:
 
 def test_promotion_reported_by_three_is_one_failover() -> None:
     """Promotions are counted per shard, not per reporter; none of before the fault."""
-    sketch = failed_over()
-    sketch.event("promoted", 3.0, node="redis-1")
-    assert promotions(facts_of(sketch.history())) == 1
-    sketch.event("promoted", 14.0, node="redis-3")
-    sketch.event("promoted", 12.0, node="redis-9", shard=2)
-    assert promotions(facts_of(sketch.history())) == 2
-    assert promotions(facts_of(sketch.history()), shard=1) == 2
-    assert promotions(facts_of(sketch.history()), shard=2) == 0  # redis-9 is no node of this run
+    past = failed_over()
+    past.event("promoted", 3.0, node="redis-1")
+    assert promotions(facts_of(past.history())) == 1
+    past.event("promoted", 14.0, node="redis-3")
+    past.event("promoted", 12.0, node="redis-9", shard=2)
+    assert promotions(facts_of(past.history())) == 2
+    assert promotions(facts_of(past.history()), shard=1) == 2
+    assert promotions(facts_of(past.history()), shard=2) == 0  # redis-9 is no node of this run
 
 
 def test_nobody_to_fail_over_to_no_steps() -> None:
     """A node without a replica comes back or does not: a list of what never was would say nothing more."""
-    history = Sketch().history()
+    history = outline().history()
     alone = replace(history.plan, nodes=tuple(one for one in history.plan.nodes if one.replica_of is None))
     assert failover_steps(facts_of(history))
     assert failover_steps(facts_of(replace(history, plan=alone))) == ()
@@ -153,44 +152,44 @@ def test_nobody_to_fail_over_to_no_steps() -> None:
 
 def test_no_fault_no_steps() -> None:
     """Without an effect there is nothing to count from."""
-    assert failover_steps(facts_of(Sketch(faulty=False).history())) == ()
+    assert failover_steps(facts_of(outline(fault_kinds=()).history())) == ()
 
 
 def test_suspicion_of_another_node_is_no_step() -> None:
     """A replica that is taken for dead at the same time says nothing about this failover."""
-    sketch = failed_over()
-    sketch.event("suspected", 10.2, node="redis-3")
-    assert steps(sketch)["suspected first"].t_s == pytest.approx(1.0)
+    past = failed_over()
+    past.event("suspected", 10.2, node="redis-3")
+    assert steps(past)["suspected first"].t_s == pytest.approx(1.0)
 
 
-def failed_over_twice() -> Sketch:
+def failed_over_twice() -> Past:
     """redis-2 dies at 14 s; its first heir is not found, then redis-1, which came back, leads at 17 s."""
-    sketch = failed_over()
-    sketch.fault_kinds = ("kill", "kill")
-    sketch.connections.append(
+    past = failed_over()
+    past.faults = struck_by("kill", "kill")
+    past.connections.append(
         Connection(
             id=3, web_server="web-3", node="redis-1", run_id="back", role="primary", opened_us=us(17.3)
         )
     )
-    sketch.sample("redis-2", 13.9, role="primary", run_id="new")
-    sketch.event("effect", 14.0, source="fault 2", node="redis-2", fault=2)
-    sketch.event("suspected", 15.0, node="redis-2")
-    sketch.event("agreed", 15.1, node="redis-2")
-    sketch.event("elected", 15.2, node="redis-2")
-    sketch.event("-failover-abort-no-good-slave", 15.3, node="redis-2")
-    sketch.event("elected", 16.8, source="sentinel-2", node="redis-2")
-    sketch.event("+failover-state-wait-promotion", 16.9, source="sentinel-2", node="redis-1", error_s=0.02)
-    sketch.event("+promoted-slave", 17.0, source="sentinel-2", node="redis-1")
-    sketch.event("published", 17.1, source="sentinel-2", node="redis-1")
-    sketch.do(WRITE, 13.0, connection=2)
-    sketch.do(WRITE, 14.4, 0.1, connection=2, outcome=Outcome.UNKNOWN)
-    sketch.do(WRITE, 17.4, connection=3)
-    return sketch
+    past.sample("redis-2", 13.9, role="primary", run_id="new")
+    past.event("effect", 14.0, source="fault 2", node="redis-2", fault=2)
+    past.event("suspected", 15.0, node="redis-2")
+    past.event("agreed", 15.1, node="redis-2")
+    past.event("elected", 15.2, node="redis-2")
+    past.event("-failover-abort-no-good-slave", 15.3, node="redis-2")
+    past.event("elected", 16.8, source="sentinel-2", node="redis-2")
+    past.event("+failover-state-wait-promotion", 16.9, source="sentinel-2", node="redis-1", error=0.02)
+    past.event("+promoted-slave", 17.0, source="sentinel-2", node="redis-1")
+    past.event("published", 17.1, source="sentinel-2", node="redis-1")
+    past.do(WRITE, 13.0, connection=2)
+    past.do(WRITE, 14.4, 0.1, connection=2, outcome=Outcome.UNKNOWN)
+    past.do(WRITE, 17.4, connection=3)
+    return past
 
 
-def lists(sketch: Sketch, *findings: Finding) -> dict[int, dict[str, FailoverStep]]:
+def lists(past: Past, *findings: Finding) -> dict[int, dict[str, FailoverStep]]:
     found: dict[int, dict[str, FailoverStep]] = {}
-    for one in failover_steps(facts_of(sketch.history()), findings):
+    for one in failover_steps(facts_of(past.history()), findings):
         found.setdefault(one.failover, {})[one.step] = one
     return found
 
@@ -241,9 +240,9 @@ def test_stale_read_belongs_to_the_failover_that_it_came_in() -> None:
 
 def test_failover_that_never_came_has_a_list_with_the_last_word() -> None:
     """Sentinel was elected and gave up: no promotion, and why."""
-    sketch = failed_over_twice()
-    sketch.events = [one for one in sketch.events if one.t_us < us(16.0)]
-    second = lists(sketch)[2]
+    past = failed_over_twice()
+    past.events = [one for one in past.events if one.t_us < us(16.0)]
+    second = lists(past)[2]
     assert second["elected"].t_s == pytest.approx(1.2)
     assert second["elected"].reason == "aborted: no good replica"
     assert second["promoted"].t_s is None
@@ -253,29 +252,29 @@ def test_failover_that_never_came_has_a_list_with_the_last_word() -> None:
 
 def test_election_that_never_was_says_why() -> None:
     """Nobody was elected; the step says that Sentinel gave it up."""
-    sketch = failed_over()
-    sketch.events = [one for one in sketch.events if one.t_us < us(11.3)]
-    sketch.event("-failover-abort-not-elected", 13.0, node="redis-1")
-    found = steps(sketch)
+    past = failed_over()
+    past.events = [one for one in past.events if one.t_us < us(11.3)]
+    past.event("-failover-abort-not-elected", 13.0, node="redis-1")
+    found = steps(past)
     assert found["elected"].t_s is None
     assert found["elected"].reason == "aborted: no sentinel got the votes of a majority"
 
 
 def test_fault_that_strikes_no_primary_makes_no_list() -> None:
     """The restart of a deposed primary causes nothing."""
-    sketch = failed_over()
-    sketch.fault_kinds = ("kill", "restart")
-    sketch.event("effect", 14.0, source="fault 2", node="redis-1", fault=2)
-    assert list(lists(sketch)) == [1]
-    sketch.event("effect", 14.5, source="fault 2", node="redis-2", fault=2)
-    assert list(lists(sketch)) == [1, 2]
+    past = failed_over()
+    past.faults = struck_by("kill", "restart")
+    past.event("effect", 14.0, source="fault 2", node="redis-1", fault=2)
+    assert list(lists(past)) == [1]
+    past.event("effect", 14.5, source="fault 2", node="redis-2", fault=2)
+    assert list(lists(past)) == [1, 2]
 
 
 def test_failover_without_a_fault_of_its_own_counts_from_the_last_effect_before() -> None:
     """Nobody struck redis-2, and redis-3 took over: nothing that the first one did is its own."""
-    sketch = failed_over()
-    sketch.event("promoted", 14.0, node="redis-3", error_s=0.1)
-    first, second = lists(sketch).values()
+    past = failed_over()
+    past.event("promoted", 14.0, node="redis-3", error=0.1)
+    first, second = lists(past).values()
     assert second["fault effect"].source == first["fault effect"].source
     assert second["promoted"].t_s == pytest.approx(4.0)
     assert second["suspected first"].t_s is None
@@ -285,77 +284,77 @@ def test_failover_without_a_fault_of_its_own_counts_from_the_last_effect_before(
 @pytest.mark.parametrize("doubt", ["suspected", "agreed", "elected"])
 def test_failover_without_a_fault_begins_with_the_first_doubt(doubt: str) -> None:
     """Whatever was said first against redis-2 after it led is a step of the one that replaced it."""
-    sketch = failed_over()
-    sketch.event(doubt, 11.5, node="redis-2")  # at its own promotion: of the one before
-    sketch.event(doubt, 13.0, node="redis-3")  # about somebody else
-    sketch.event(doubt, 13.2, node="redis-2")
-    sketch.event(doubt, 13.4, node="redis-2")
-    sketch.event("promoted", 14.0, node="redis-3", error_s=0.1)
-    sketch.event("published", 13.3)
-    sketch.event("published", 13.1)
-    second = lists(sketch)[2]
+    past = failed_over()
+    past.event(doubt, 11.5, node="redis-2")  # at its own promotion: of the one before
+    past.event(doubt, 13.0, node="redis-3")  # about somebody else
+    past.event(doubt, 13.2, node="redis-2")
+    past.event(doubt, 13.4, node="redis-2")
+    past.event("promoted", 14.0, node="redis-3", error=0.1)
+    past.event("published", 13.3)
+    past.event("published", 13.1)
+    second = lists(past)[2]
     assert second["topology published"].t_s == pytest.approx(3.3)
 
 
 def test_process_that_nobody_knows_is_no_new_one() -> None:
     """A connection that could not ask for its run id may lead to the old process."""
-    sketch = failed_over()
-    sketch.connections.append(Connection(id=9, web_server="web-3", node="redis-1", run_id="", opened_us=0))
-    sketch.do(WRITE, 10.5, connection=9)
-    assert steps(sketch)["first write acked by the new primary"].t_s == pytest.approx(1.952)
+    past = failed_over()
+    past.connections.append(Connection(id=9, web_server="web-3", node="redis-1", run_id="", opened_us=0))
+    past.do(WRITE, 10.5, connection=9)
+    assert steps(past)["first write acked by the new primary"].t_s == pytest.approx(1.952)
 
 
 def test_write_counts_from_the_effect_on_and_only_if_it_changed_something() -> None:
     """Not one that was acked before, that found nothing, or on another shard."""
-    sketch = failed_over()
-    sketch.operations.pop()
-    sketch.do(WRITE, 9.9, took_s=0.01, connection=2)
-    sketch.do(WRITE, 12.0, connection=2, effective=False)
-    sketch.do(WRITE, 12.1, connection=2, shard=2)
-    sketch.do(OperationKind.READ, 12.2, connection=2)
-    found = steps(sketch)["first write acked by the new primary"]
+    past = failed_over()
+    past.operations.pop()
+    past.do(WRITE, 9.9, took_s=0.01, connection=2)
+    past.do(WRITE, 12.0, connection=2, effective=False)
+    past.do(WRITE, 12.1, connection=2, shard=2)
+    past.do(OperationKind.READ, 12.2, connection=2)
+    found = steps(past)["first write acked by the new primary"]
     assert (found.t_s, found.reason) == (None, "no write was acked by another process than before")
-    sketch.do(WRITE, 12.5, connection=2)
-    found = steps(sketch)["first write acked by the new primary"]
+    past.do(WRITE, 12.5, connection=2)
+    found = steps(past)["first write acked by the new primary"]
     assert (found.t_s, found.source) == (pytest.approx(2.502), "redis-2 (new)")
 
 
 def test_primary_that_nobody_had_looked_at_is_not_known() -> None:
     """Nor is one that said it was a replica; what was looked at after the effect does not count."""
-    sketch = failed_over()
-    sketch.samples[0].role = "replica"
+    past = failed_over()
+    past.samples[0].role = "replica"
     why = "which process was primary before is not known"
-    assert steps(sketch)["first write acked by the new primary"].reason == why
-    assert steps(sketch)["last ack by the deposed primary"].reason == why
-    sketch.samples[0].role, sketch.samples[0].reachable = "primary", False
-    assert steps(sketch)["last ack by the deposed primary"].reason == why
-    sketch.samples[0].reachable = True
-    sketch.samples[0].done_us = us(9.95)  # the earliest at which the fault may have taken effect
-    assert steps(sketch)["last ack by the deposed primary"].reason == "it acked nothing after the promotion"
-    sketch.samples[0].done_us = us(9.95) + 1
-    assert steps(sketch)["last ack by the deposed primary"].reason == why
+    assert steps(past)["first write acked by the new primary"].reason == why
+    assert steps(past)["last ack by the deposed primary"].reason == why
+    past.samples[0].role, past.samples[0].reachable = "primary", False
+    assert steps(past)["last ack by the deposed primary"].reason == why
+    past.samples[0].reachable = True
+    past.samples[0].done_us = us(9.95)  # the earliest at which the fault may have taken effect
+    assert steps(past)["last ack by the deposed primary"].reason == "it acked nothing after the promotion"
+    past.samples[0].done_us = us(9.95) + 1
+    assert steps(past)["last ack by the deposed primary"].reason == why
 
 
 def test_last_ack_counts_from_the_promotion_on() -> None:
     """What the old primary acked before was no zombie's."""
-    sketch = failed_over()
-    sketch.do(WRITE, 11.0, took_s=0.499999, connection=1)
-    assert steps(sketch)["last ack by the deposed primary"].t_s is None
-    sketch.do(WRITE, 11.0, took_s=0.5, connection=1)
-    assert steps(sketch)["last ack by the deposed primary"].t_s == pytest.approx(1.5)
+    past = failed_over()
+    past.do(WRITE, 11.0, took_s=0.499999, connection=1)
+    assert steps(past)["last ack by the deposed primary"].t_s is None
+    past.do(WRITE, 11.0, took_s=0.5, connection=1)
+    assert steps(past)["last ack by the deposed primary"].t_s == pytest.approx(1.5)
 
 
 def test_first_error_says_who_saw_what() -> None:
     """The first of the shard from the effect on; a request that its user gave up is none."""
-    sketch = failed_over()
-    sketch.do(WRITE, 9.8, 0.1, outcome=Outcome.UNKNOWN, result="error:LOADING")
-    sketch.do(WRITE, 10.0, 0.1, outcome=Outcome.UNKNOWN, result="cancelled")
-    sketch.do(WRITE, 10.0, 0.1, outcome=Outcome.UNKNOWN, result="timeout", shard=2)
-    found = steps(sketch)["client's first error"]
+    past = failed_over()
+    past.do(WRITE, 9.8, 0.1, outcome=Outcome.UNKNOWN, result="error:LOADING")
+    past.do(WRITE, 10.0, 0.1, outcome=Outcome.UNKNOWN, result="cancelled")
+    past.do(WRITE, 10.0, 0.1, outcome=Outcome.UNKNOWN, result="timeout", shard=2)
+    found = steps(past)["client's first error"]
     assert (found.t_s, found.source) == (pytest.approx(0.5), "web-1: timeout")
-    sketch.do(WRITE, 10.0, 0.2, outcome=Outcome.UNKNOWN, result="error:MOVED", web="web-3")
-    sketch.do(WRITE, 10.0, 0.2, outcome=Outcome.UNKNOWN, result="connection-lost", web="web-2")
-    found = steps(sketch)["client's first error"]
+    past.do(WRITE, 10.0, 0.2, outcome=Outcome.UNKNOWN, result="error:MOVED", web="web-3")
+    past.do(WRITE, 10.0, 0.2, outcome=Outcome.UNKNOWN, result="connection-lost", web="web-2")
+    found = steps(past)["client's first error"]
     assert (found.t_s, found.source) == (pytest.approx(0.2), "web-2: connection-lost")
     nothing = failed_over()
     nothing.operations = [one for one in nothing.operations if one.outcome is Outcome.ACKED]
@@ -364,59 +363,59 @@ def test_first_error_says_who_saw_what() -> None:
 
 def test_client_says_itself_that_it_was_redirected() -> None:
     """Else its first connection to the new primary since the effect says so."""
-    sketch = failed_over()
-    sketch.event("redirected", 11.7, source="web-3", node="redis-2")
-    found = steps(sketch)["client redirected"]
+    past = failed_over()
+    past.event("redirected", 11.7, source="web-3", node="redis-2")
+    found = steps(past)["client redirected"]
     assert (found.t_s, found.source) == (pytest.approx(1.7), "web-3")
-    sketch = failed_over()
+    past = failed_over()
     early = Connection(id=5, web_server="web-1", node="redis-2", run_id="new", opened_us=us(9.9))
     later = Connection(id=6, web_server="web-3", node="redis-2", run_id="new", opened_us=us(11.8))
-    sketch.connections += [early, later]
-    found = steps(sketch)["client redirected"]
+    past.connections += [early, later]
+    found = steps(past)["client redirected"]
     assert (found.t_s, found.source) == (pytest.approx(1.8), "web-3")
-    sketch.connections = [early]
-    assert steps(sketch)["client redirected"].reason == "no client connected to the new primary"
+    past.connections = [early]
+    assert steps(past)["client redirected"].reason == "no client connected to the new primary"
 
 
 def test_election_that_came_after_the_promotion_led_to_another() -> None:
     """The last one before it counts."""
-    sketch = failed_over()
-    sketch.event("elected", 11.4, source="sentinel-2")
-    sketch.event("elected", 11.500001, source="sentinel-3")
-    found = steps(sketch)["elected"]
+    past = failed_over()
+    past.event("elected", 11.4, source="sentinel-2")
+    past.event("elected", 11.500001, source="sentinel-3")
+    found = steps(past)["elected"]
     assert (found.t_s, found.source) == (pytest.approx(1.4), "sentinel-2")
 
 
 def test_steps_of_another_shard_are_not_this_ones() -> None:
     """An event that names no shard may concern any."""
-    sketch = failed_over()
-    sketch.event("published", 10.5, shard=2)
-    assert steps(sketch)["topology published"].t_s == pytest.approx(1.8)
-    sketch.event("published", 10.6, shard=None)
-    assert steps(sketch)["topology published"].t_s == pytest.approx(0.6)
+    past = failed_over()
+    past.event("published", 10.5, shard=2)
+    assert steps(past)["topology published"].t_s == pytest.approx(1.8)
+    past.event("published", 10.6, shard=None)
+    assert steps(past)["topology published"].t_s == pytest.approx(0.6)
 
 
 def test_stale_read_of_another_shard_or_of_nobody_knows_when_is_no_step() -> None:
     """One whose shard is not known may be of this one."""
     stale = Finding(name="stale-read", side=FindingSide.CLOSED, shard=1, seen_us=us(12.0), web_server="web-2")
-    sketch = failed_over()
-    assert steps(sketch, stale)["last stale read"].t_s == pytest.approx(2.0)
-    assert steps(sketch, replace(stale, shard=2))["last stale read"].t_s is None
-    assert steps(sketch, replace(stale, shard=None))["last stale read"].t_s == pytest.approx(2.0)
-    assert steps(sketch, replace(stale, seen_us=None))["last stale read"].t_s is None
-    assert steps(sketch, replace(stale, seen_us=us(9.9)))["last stale read"].t_s is None
+    past = failed_over()
+    assert steps(past, stale)["last stale read"].t_s == pytest.approx(2.0)
+    assert steps(past, replace(stale, shard=2))["last stale read"].t_s is None
+    assert steps(past, replace(stale, shard=None))["last stale read"].t_s == pytest.approx(2.0)
+    assert steps(past, replace(stale, seen_us=None))["last stale read"].t_s is None
+    assert steps(past, replace(stale, seen_us=us(9.9)))["last stale read"].t_s is None
 
 
 def test_promotions_count_from_the_first_effect_or_from_the_baseline() -> None:
     """From the earliest at which it may have taken effect; a run without a fault from its baseline."""
     for at, count in ((9.95, 1), (9.949999, 0)):
-        sketch = Sketch()
-        sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
-        sketch.event("promoted", at, node="redis-2")
-        assert promotions(facts_of(sketch.history())) == count
-    sketch = Sketch(faulty=False)
-    sketch.event("promoted", 1.0, node="redis-2")
-    history = sketch.history()
+        past = outline()
+        past.event("effect", 10.0, source="fault 1", node="redis-1", error=0.05, fault=1)
+        past.event("promoted", at, node="redis-2")
+        assert promotions(facts_of(past.history())) == count
+    past = outline(fault_kinds=())
+    past.event("promoted", 1.0, node="redis-2")
+    history = past.history()
     assert promotions(facts_of(history)) == 1
     phases = tuple(
         msgspec.structs.replace(one, t_us=one.t_us + us(1.000001)) if one.phase is Phase.BASELINE else one
@@ -427,25 +426,25 @@ def test_promotions_count_from_the_first_effect_or_from_the_baseline() -> None:
 
 def test_fault_that_causes_no_failover_has_a_list_all_the_same() -> None:
     """On a shard with traffic: it says that nobody was promoted. A shard without any has none."""
-    sketch = Sketch(fault_kinds=("flush",))
-    sketch.do(WRITE, 1.0)
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error_s=0.5)
-    sketch.event("effect", 10.5, source="fault 1", node="cache-1", fault=1, shard=2)
-    (only,) = lists(sketch).values()
+    past = outline(fault_kinds=("flush",))
+    past.do(WRITE, 1.0)
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error=0.5)
+    past.event("effect", 10.5, source="fault 1", node="cache-1", fault=1, shard=2)
+    (only,) = lists(past).values()
     assert only["fault effect"].shard == 1
     assert only["promoted"].t_s is None
     assert only["fault effect"].error_s == 0.5
-    sketch.operations[0].shard = 2
-    assert not lists(sketch), "the cache has no replica"
+    past.operations[0].shard = 2
+    assert not lists(past), "the cache has no replica"
 
 
 def test_attempt_that_was_given_up_before_the_fault_is_no_part_of_it() -> None:
     """It was about something else."""
-    sketch = failed_over()
-    sketch.event("-failover-abort-no-good-slave", 9.9, node="redis-1")
-    assert steps(sketch)["elected"].reason == ""
-    sketch.event("-failover-abort-no-good-slave", 9.95, node="redis-1")
-    assert steps(sketch)["elected"].reason == "aborted before: no good replica"
+    past = failed_over()
+    past.event("-failover-abort-no-good-slave", 9.9, node="redis-1")
+    assert steps(past)["elected"].reason == ""
+    past.event("-failover-abort-no-good-slave", 9.95, node="redis-1")
+    assert steps(past)["elected"].reason == "aborted before: no good replica"
 
 
 @pytest.mark.parametrize(
@@ -454,29 +453,29 @@ def test_attempt_that_was_given_up_before_the_fault_is_no_part_of_it() -> None:
 )
 def test_doubt_about_another_node_is_no_step(step: str, name: str) -> None:
     """Nor its quorum, nor that all agreed on it."""
-    sketch = failed_over()
-    before = steps(sketch)[step].t_s
-    sketch.event(name, 10.1, node="redis-3")
-    assert steps(sketch)[step].t_s == before
-    sketch.event(name, 10.2, node=None)
-    assert steps(sketch)[step].t_s == pytest.approx(0.2)
+    past = failed_over()
+    before = steps(past)[step].t_s
+    past.event(name, 10.1, node="redis-3")
+    assert steps(past)[step].t_s == before
+    past.event(name, 10.2, node=None)
+    assert steps(past)[step].t_s == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("done", "first"), [(9.95, -0.05), (9.949999, 0.5)])
 def test_error_counts_from_the_earliest_of_the_effect(done: float, first: float) -> None:
     """It may have been the fault's doing already."""
-    sketch = failed_over()
-    sketch.do(WRITE, 9.0, done - 9.0, outcome=Outcome.UNKNOWN, result="timeout")
-    assert steps(sketch)["client's first error"].t_s == pytest.approx(first)
+    past = failed_over()
+    past.do(WRITE, 9.0, done - 9.0, outcome=Outcome.UNKNOWN, result="timeout")
+    assert steps(past)["client's first error"].t_s == pytest.approx(first)
 
 
 def test_failover_that_never_came_begins_when_its_primary_led() -> None:
     """Its fault may have come before that, and what happened then belongs to the one before."""
-    sketch = failed_over()
-    sketch.fault_kinds = ("kill", "kill")
-    sketch.event("effect", 12.0, source="fault 2", node="redis-2", fault=2, error_s=1.0)
-    sketch.event("published", 11.3)
-    first, second = lists(sketch).values()
+    past = failed_over()
+    past.faults = struck_by("kill", "kill")
+    past.event("effect", 12.0, source="fault 2", node="redis-2", fault=2, error=1.0)
+    past.event("published", 11.3)
+    first, second = lists(past).values()
     assert first["topology published"].t_s == pytest.approx(1.3)
     assert second["topology published"].t_s == pytest.approx(11.8 - 12.0)
 
@@ -484,20 +483,20 @@ def test_failover_that_never_came_begins_when_its_primary_led() -> None:
 @pytest.mark.parametrize(("at", "listed"), [(9.95, True), (9.949999, False)])
 def test_failover_counts_from_the_earliest_moment_of_the_effect(at: float, listed: bool) -> None:
     """At that very moment the fault may have caused it; what came before it did not."""
-    sketch = Sketch()
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", error_s=0.05, fault=1)
-    sketch.event("promoted", at, node="redis-2")
-    promoted = steps(sketch).get("promoted")
+    past = outline()
+    past.event("effect", 10.0, source="fault 1", node="redis-1", error=0.05, fault=1)
+    past.event("promoted", at, node="redis-2")
+    promoted = steps(past).get("promoted")
     assert (promoted is not None and promoted.t_s is not None) is listed
 
 
 def test_fault_that_caused_nothing_is_timed_by_its_own_shards_effect() -> None:
     """The cache beside it was struck before; its effect times no list of this shard."""
-    sketch = Sketch(fault_kinds=("flush", "flush"))
-    sketch.do(WRITE, 1.0)
-    sketch.event("effect", 9.5, source="fault 2", node="cache-1", fault=2, shard=2)
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
-    assert steps(sketch)["fault effect"].source == "fault 1"
+    past = outline(fault_kinds=("flush", "flush"))
+    past.do(WRITE, 1.0)
+    past.event("effect", 9.5, source="fault 2", node="cache-1", fault=2, shard=2)
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    assert steps(past)["fault effect"].source == "fault 1"
 
 
 def two_shards_taken_over() -> History:

@@ -11,26 +11,27 @@ from harness.checks.facts.of_run import facts_of
 from harness.model.history import History
 from harness.model.records import ClockPair, Closing, Event, PhaseChange
 from harness.model.words import OperationKind, Phase
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, Sketch
+from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, outline
 
 
-def landmarks(sketch: Sketch) -> Landmarks:
-    return facts_of(sketch.history()).landmarks
+def landmarks(past: Past) -> Landmarks:
+    return facts_of(past.history()).landmarks
 
 
-def danger_ends_us(sketch: Sketch) -> int:
-    danger_us = landmarks(sketch).danger_us
+def danger_ends_us(past: Past) -> int:
+    danger_us = landmarks(past).danger_us
     assert danger_us is not None
     return danger_us[1]
 
 
-def struck(*kinds: str, error: float = 0.25) -> Sketch:
+def struck(*kinds: str, error: float = 0.25) -> Past:
     """Faults of these kinds take effect at 10, 11, 12 s ..., each known to this error."""
-    sketch = Sketch(fault_kinds=kinds)
+    past = outline(fault_kinds=kinds)
     for n, _ in enumerate(kinds):
-        sketch.event("effect", 10.0 + n, source=f"fault {n + 1}", node="redis-1", fault=n + 1, error_s=error)
-    return sketch
+        past.event("effect", 10.0 + n, source=f"fault {n + 1}", node="redis-1", fault=n + 1, error=error)
+    return past
 
 
 def test_run_counts_from_its_first_effect() -> None:
@@ -44,7 +45,7 @@ def test_run_counts_from_its_first_effect() -> None:
 
 def test_run_without_a_fault_has_no_danger() -> None:
     """All of its workload is looked at; what is neither is counted from the baseline."""
-    found = landmarks(Sketch(faulty=False))
+    found = landmarks(outline(fault_kinds=()))
     assert (found.fault_us, found.fault_error_us, found.danger_us) == (None, 0, None)
     assert (found.zero_us, found.trouble_us) == (0, (0, us(AUDIT_S)))
 
@@ -67,10 +68,10 @@ def test_danger_ends_with_the_last_change(
     kinds: tuple[str, ...], event: str | None, at: float, fault: int | None, ends: float
 ) -> None:
     """An effect, a promotion, a demotion, the healing of what lasts; nothing else."""
-    sketch = struck(*kinds)
+    past = struck(*kinds)
     if event is not None:
-        sketch.event(event, at, node="redis-2", fault=fault)
-    assert danger_ends_us(sketch) == us(ends)
+        past.event(event, at, node="redis-2", fault=fault)
+    assert danger_ends_us(past) == us(ends)
 
 
 @pytest.mark.parametrize(
@@ -89,19 +90,19 @@ def test_restart_ends_with_the_first_answer_of_its_process(
     kind: str, node: str, born_s: float, ends: float
 ) -> None:
     """Told later by whoever started it; another node's, or one outside of the error, is another one."""
-    sketch = struck("isolate", kind)
-    sketch.events[0].t_us = us(5.0)
-    sketch.events[1].t_us = us(10.0)
-    sketch.sample(node, 1.0, role="primary", run_id="a")
-    sketch.sample(node, born_s, role="primary", run_id="b")
-    assert danger_ends_us(sketch) == us(ends)
+    past = struck("isolate", kind)
+    past.events[0].t_us = us(5.0)
+    past.events[1].t_us = us(10.0)
+    past.sample(node, 1.0, role="primary", run_id="a")
+    past.sample(node, born_s, role="primary", run_id="b")
+    assert danger_ends_us(past) == us(ends)
 
 
 def recovering(
     *told: tuple[str, float], phases: tuple[tuple[Phase, float], ...] = (), **closing: str
 ) -> float:
     """When a run in which these events were recorded had recovered, in seconds; its audit began at 20 s."""
-    history = Sketch(fault_kinds=("isolate", "kill")).history()
+    history = outline(fault_kinds=("isolate", "kill")).history()
     events = tuple(
         Event(
             source="x",
@@ -158,10 +159,10 @@ def test_recovery_that_was_given_up_ended_when_it_came_all_the_same() -> None:
 
 def test_danger_begins_with_the_earliest_that_any_fault_may_have_taken_effect() -> None:
     """Each effect has its own error; seconds count from the first that was proved."""
-    sketch = Sketch(fault_kinds=("kill", "kill"))
-    sketch.event("effect", 5.0, source="fault 1", node="redis-1", fault=1, error_s=0.1)
-    sketch.event("effect", 5.1, source="fault 2", node="redis-1", fault=2, error_s=0.5)
-    found = landmarks(sketch)
+    past = outline(fault_kinds=("kill", "kill"))
+    past.event("effect", 5.0, source="fault 1", node="redis-1", fault=1, error=0.1)
+    past.event("effect", 5.1, source="fault 2", node="redis-1", fault=2, error=0.5)
+    found = landmarks(past)
     assert (found.danger_us, found.zero_us) == ((us(4.6), us(5.1)), us(5.0))
     assert (found.fault_us, found.fault_error_us, found.trouble_us[0]) == (us(5.0), us(0.1), us(4.6))
 
@@ -169,14 +170,14 @@ def test_danger_begins_with_the_earliest_that_any_fault_may_have_taken_effect() 
 @pytest.mark.parametrize("kind", ["closing", "event", "clock", "sample", "phase", "operation"])
 def test_end_is_the_last_moment_that_anything_is_known_of(kind: str) -> None:
     """Whichever record has it, and wherever in the history; the closing line has the last word."""
-    sketch = struck("kill")
-    sketch.sample("redis-1", 40.0 if kind == "sample" else 1.0)
-    sketch.sample("redis-1", 2.0)
-    sketch.event("x", 40.0 if kind == "event" else 1.0)
-    sketch.do(OperationKind.READ, 3.0, 37.0 if kind == "operation" else 0.1)
+    past = struck("kill")
+    past.sample("redis-1", 40.0 if kind == "sample" else 1.0)
+    past.sample("redis-1", 2.0)
+    past.event("x", 40.0 if kind == "event" else 1.0)
+    past.do(OperationKind.READ, 3.0, 37.0 if kind == "operation" else 0.1)
     for _ in range(300):
-        sketch.do(OperationKind.READ, 4.0, 0.1)
-    history = replace(sketch.history(), closing=Closing(t_us=us(30.0)) if kind == "closing" else None)
+        past.do(OperationKind.READ, 4.0, 0.1)
+    history = replace(past.history(), closing=Closing(t_us=us(30.0)) if kind == "closing" else None)
     if kind == "clock":
         history = replace(history, clocks=(ClockPair(t_us=us(40.0), wall_us=0), *history.clocks))
     elif kind == "phase":
@@ -206,10 +207,9 @@ def test_run_without_a_closing_ends_with_the_last_that_is_known_of_it() -> None:
     """Whichever kind of record that is; with one it ends there, whatever came after."""
     history = struck("kill").history()
     assert facts_of(history).landmarks.spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))
-    assert facts_of(_broken_off(history)).landmarks.spans[Phase.AUDIT] == (
-        us(AUDIT_S),
-        us(END_S),
-    )  # the last clock
+    last = ClockPair(t_us=us(END_S), wall_us=0)
+    clocked = _broken_off(replace(history, clocks=(*history.clocks, last)))
+    assert facts_of(clocked).landmarks.spans[Phase.AUDIT] == (us(AUDIT_S), us(END_S))
     bare = _broken_off(replace(history, clocks=(), phases=history.phases[:-1], events=history.events))
     assert facts_of(bare).landmarks.workload_ends_us == us(SETTLED_S)  # a phase
     late = replace(bare, events=(*history.events, Event(source="x", name="y", t_us=us(18.0))))

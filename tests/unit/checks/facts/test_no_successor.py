@@ -15,7 +15,7 @@ from harness.model.words import Cause, TopologyKind
 from lab.past import Past
 from lab.records import us
 from tests import builders_observe as a
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 
 def word(
@@ -26,14 +26,14 @@ def word(
     sentinels: Mapping[str, str] = {},
 ) -> LastWord:
     """(second, who, what) about redis-1, whose process is gone at 10 s."""
-    sketch = Sketch()
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    past = outline()
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
     for at, source, text in told:
         name, _, detail = text.partition(": ")
-        sketch.event(name, at, source=source, node=None if "tilt" in name else "redis-1", detail=detail)
+        past.event(name, at, source=source, node=None if "tilt" in name else "redis-1", detail=detail)
     nodes = a.cluster_nodes() if kind is TopologyKind.CLUSTER else a.sentinel_nodes()
     nodes = tuple(replace(one, directives=sentinels if one.role == "sentinel" else data) for one in nodes)
-    history = replace(sketch.history(), plan=a.plan(kind, nodes))
+    history = replace(past.history(), plan=a.plan(kind, nodes))
     return last_word(facts_of(history), 1, us(10.0), us(until_s))
 
 
@@ -170,13 +170,13 @@ def test_cluster_without_a_majority_agrees_on_nothing() -> None:
 @pytest.mark.parametrize(("replicas", "cause"), [(0, Cause.NO_REPLICA), (1, Cause.NO_QUORUM)])
 def test_shard_without_a_replica_has_nobody_to_promote(replicas: int, cause: Cause) -> None:
     """Nobody can take over where there is nobody."""
-    history = replace(Sketch().history(), plan=a.plan(nodes=a.sentinel_nodes(replicas=replicas)))
+    history = replace(outline().history(), plan=a.plan(nodes=a.sentinel_nodes(replicas=replicas)))
     assert last_word(facts_of(history), 1, us(10.0), us(99.0)).cause is cause
 
 
 def test_replicas_without_sentinels_are_promoted_by_nobody() -> None:
     """Nobody watches."""
-    history = replace(Sketch().history(), plan=a.plan(nodes=a.sentinel_nodes(sentinels=0)))
+    history = replace(outline().history(), plan=a.plan(nodes=a.sentinel_nodes(sentinels=0)))
     assert last_word(facts_of(history), 1, us(10.0), us(99.0)).text == "no sentinel monitors it"
 
 

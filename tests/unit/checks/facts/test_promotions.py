@@ -17,7 +17,7 @@ from harness.model.words import Cause, NodeRole, TopologyKind
 from lab.past import NODES, Past
 from lab.records import us
 from tests import builders_observe as a
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 DIED_S, PROMOTED_S, DIED_TOO_S, BACK_S, ORDERED_S, NOTICED_S = 2.0, 3.0, 5.0, 6.0, 8.0, 8.5
 
@@ -108,13 +108,13 @@ def test_same_sentinel_says_it_again_and_nothing_changes() -> None:
 
 def published(*told: tuple[float, str, str], ordered: tuple[float, str] | None = None) -> Ownership:
     """Only publications are known: (second, sentinel, node)."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 1.0, role="primary", run_id="x")
+    past = outline()
+    past.sample("redis-1", 1.0, role="primary", run_id="x")
     for at, sentinel, node in told:
-        sketch.event("published", at, source=sentinel, node=node, error_s=0.02)
+        past.event("published", at, source=sentinel, node=node, error=0.02)
     if ordered is not None:
-        sketch.event("+failover-state-wait-promotion", ordered[0], node=ordered[1], error_s=0.02)
-    return facts_of(sketch.history()).ownership
+        past.event("+failover-state-wait-promotion", ordered[0], node=ordered[1], error=0.02)
+    return facts_of(past.history()).ownership
 
 
 def test_publication_alone_is_a_change_of_owner() -> None:
@@ -134,15 +134,15 @@ def test_publication_after_the_order_is_not_before_it() -> None:
 
 def test_node_cannot_have_led_before_its_process_was_there() -> None:
     """A publication is bounded by the restart before it."""
-    sketch = Sketch()
-    sketch.sample("redis-2", 10.2, role="primary", run_id="old")
-    sketch.sample("redis-2", 10.4, role="primary", run_id="new")
-    sketch.sample("redis-2", 11.4, role="primary", run_id="newer")
-    sketch.event("published", 11.0, node="redis-2")
-    promoted = facts_of(sketch.history()).ownership.owners[1][1]
+    past = outline()
+    past.sample("redis-2", 10.2, role="primary", run_id="old")
+    past.sample("redis-2", 10.4, role="primary", run_id="new")
+    past.sample("redis-2", 11.4, role="primary", run_id="newer")
+    past.event("published", 11.0, node="redis-2")
+    promoted = facts_of(past.history()).ownership.owners[1][1]
     assert promoted.by_us == us(10.2)  # its role said so first
-    sketch.samples[0].role = sketch.samples[1].role = sketch.samples[2].role = ""
-    assert facts_of(sketch.history()).ownership.owners[1][1] == Owner("redis-2", us(10.2) - 500, us(11.0))
+    past.samples[0].role = past.samples[1].role = past.samples[2].role = ""
+    assert facts_of(past.history()).ownership.owners[1][1] == Owner("redis-2", us(10.2) - 500, us(11.0))
 
 
 def test_one_after_the_other_are_different_owners() -> None:
@@ -156,22 +156,22 @@ def test_one_after_the_other_are_different_owners() -> None:
 
 def test_change_that_is_only_to_come_explains_no_publication() -> None:
     """redis-2 is promoted at 15 s, says its role; what was published at 11 s was an earlier reign."""
-    sketch = Sketch()
+    past = outline()
     for at, role in ((14.0, "replica"), (15.0, "primary")):
-        sketch.sample("redis-2", at, role=role, run_id="x")
-    sketch.event("published", 11.0, node="redis-2")
-    assert [one.by_us for one in facts_of(sketch.history()).ownership.owners[1][1:]] == [us(11), us(15)]
+        past.sample("redis-2", at, role=role, run_id="x")
+    past.event("published", 11.0, node="redis-2")
+    assert [one.by_us for one in facts_of(past.history()).ownership.owners[1][1:]] == [us(11), us(15)]
 
 
 @pytest.mark.parametrize(("apart_s", "count"), [(2.9, 1), (3.0, 2), (3.1, 2)])
 def test_promotion_told_and_sampled_close_together_is_one(apart_s: float, count: int) -> None:
     """Within three seconds they are the same one."""
     assert us(3.0) == SAME_PROMOTION_US
-    sketch = Sketch()
+    past = outline()
     for at, role in ((10.4, "replica"), (10.5, "primary"), (20.0, "primary")):
-        sketch.sample("redis-2", at, role=role, run_id="x")
-    sketch.event("promoted", 10.5 + apart_s, node="redis-2")
-    assert len(facts_of(sketch.history()).ownership.owners[1]) == 1 + count
+        past.sample("redis-2", at, role=role, run_id="x")
+    past.event("promoted", 10.5 + apart_s, node="redis-2")
+    assert len(facts_of(past.history()).ownership.owners[1]) == 1 + count
 
 
 def test_promotion_known_to_a_sixth_of_a_second_is_a_moment() -> None:
@@ -185,12 +185,12 @@ def test_promotion_known_to_a_sixth_of_a_second_is_a_moment() -> None:
 
 def cluster(*samples: tuple[float, str, str, int | None], promoted: float | None = None) -> History:
     """(second, node, role, shard that it says it belongs to) in three shards with two replicas each."""
-    sketch = Sketch()
+    past = outline()
     for at, node, role, shard in samples:
-        sketch.sample(node, at, role=role, run_id=f"run of {node}", shard=shard)
+        past.sample(node, at, role=role, run_id=f"run of {node}", shard=shard)
     if promoted is not None:
-        sketch.event("promoted", promoted, source="redis-8", node="redis-8", shard=None)
-    history = sketch.history()
+        past.event("promoted", promoted, source="redis-8", node="redis-8", shard=None)
+    history = past.history()
     return replace(history, plan=a.plan(TopologyKind.CLUSTER, a.cluster_nodes(replicas=2)))
 
 
@@ -255,10 +255,10 @@ def test_slots_are_shared_out_and_name_their_shard() -> None:
 
 def test_primary_is_a_node_of_the_plan() -> None:
     """A name that is no node owns nothing."""
-    sketch = Sketch()
-    sketch.event("promoted", 12.0, node="redis-9")
-    sketch.event("published", 12.0, node=None)
-    history = sketch.history()
+    past = outline()
+    past.event("promoted", 12.0, node="redis-9")
+    past.event("published", 12.0, node=None)
+    history = past.history()
     assert owners(history) == ["redis-1"]
     assert NodePlan(name="redis-9", role=NodeRole.REPLICA) not in history.plan.nodes
 
@@ -280,12 +280,12 @@ def test_node_that_comes_back_to_its_shard_moved_twice() -> None:
 
 def sampled(*roles: tuple[float, str], told: tuple[tuple[str, float, float], ...] = ()) -> list[Owner]:
     """redis-2 says these roles at these seconds; events about it are (name, second, error in seconds)."""
-    sketch = Sketch()
+    past = outline()
     for at, role in roles:
-        sketch.sample("redis-2", at + 0.0005, role=role, run_id="x")
+        past.sample("redis-2", at + 0.0005, role=role, run_id="x")
     for name, at, error_s in told:
-        sketch.event(name, at, node="redis-2", error_s=error_s)
-    return facts_of(sketch.history()).ownership.owners[1][1:]
+        past.event(name, at, node="redis-2", error=error_s)
+    return facts_of(past.history()).ownership.owners[1][1:]
 
 
 TURNED = ((10.0, "replica"), (11.0, "primary"))
@@ -345,11 +345,11 @@ def test_order_that_comes_after_the_promotion_was_noticed_is_another_one() -> No
 
 def test_what_is_said_of_another_node_narrows_nothing() -> None:
     """Two nodes may be promoted within one second, in two shards."""
-    sketch = Sketch()
+    past = outline()
     for at, role in TURNED:
-        sketch.sample("redis-2", at + 0.0005, role=role, run_id="x")
-    sketch.event("+promoted-slave", 10.5, node="redis-3")
-    line = facts_of(sketch.history()).ownership.owners[1]
+        past.sample("redis-2", at + 0.0005, role=role, run_id="x")
+    past.event("+promoted-slave", 10.5, node="redis-3")
+    line = facts_of(past.history()).ownership.owners[1]
     assert Owner("redis-2", us(10.0), us(11.0005)) in line
 
 
@@ -385,14 +385,14 @@ def test_failovers_of_one_shard_or_of_all_in_their_order() -> None:
 
 def handed_over(*, effect_s: float, ordered_s: float | None = None, kind: str = "planned failover") -> Owner:
     """redis-2 was a replica at 9.8 s and is primary at 11.5 s; a fault asked for that, and proved it."""
-    sketch = Sketch(fault_kinds=(kind,))
-    sketch.sample("redis-1", 9.8, role="primary", run_id="a")
-    sketch.sample("redis-2", 9.8, role="replica", run_id="b")
-    sketch.sample("redis-2", 11.5, role="primary", run_id="b")
-    sketch.event("effect", effect_s, source="fault 1", node="redis-1", error_s=0.03, fault=1)
+    past = outline(fault_kinds=(kind,))
+    past.sample("redis-1", 9.8, role="primary", run_id="a")
+    past.sample("redis-2", 9.8, role="replica", run_id="b")
+    past.sample("redis-2", 11.5, role="primary", run_id="b")
+    past.event("effect", effect_s, source="fault 1", node="redis-1", error=0.03, fault=1)
     if ordered_s is not None:
-        sketch.event("+failover-state-wait-promotion", ordered_s, node="redis-2", error_s=0.02)
-    return facts_of(sketch.history()).ownership.owners[1][1]
+        past.event("+failover-state-wait-promotion", ordered_s, node="redis-2", error=0.02)
+    return facts_of(past.history()).ownership.owners[1][1]
 
 
 def test_fault_that_asked_for_a_promotion_is_its_best_witness() -> None:
@@ -409,10 +409,10 @@ def test_fault_that_asked_for_a_promotion_is_its_best_witness() -> None:
 @pytest.mark.parametrize(("t_us", "heirs"), [(us(11.9) - 1, []), (us(11.9), ["redis-3"])])
 def test_heirs_of_a_node_follow_from_its_first_moment_on(t_us: int, heirs: list[str]) -> None:
     """redis-2 is primary from 11.9 s on: nobody took over from it before that."""
-    sketch = Sketch()
-    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
-    sketch.event("promoted", 14.0, source="redis-3", node="redis-3", error_s=0.1)
-    nodes = facts_of(sketch.history()).ownership
+    past = outline()
+    past.event("promoted", 12.0, source="redis-2", node="redis-2", error=0.1)
+    past.event("promoted", 14.0, source="redis-3", node="redis-3", error=0.1)
+    nodes = facts_of(past.history()).ownership
     assert [one.node for one in nodes.heirs("redis-2", t_us)] == heirs
 
 
@@ -421,7 +421,7 @@ def test_heirs_of_a_node_follow_from_its_first_moment_on(t_us: int, heirs: list[
 )
 def test_publication_at_the_first_moment_of_a_promotion_tells_of_it(at: float, line: list[str]) -> None:
     """What is published before a promotion can have begun tells of another one."""
-    sketch = Sketch()
-    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
-    sketch.event("published", at, node="redis-2")
-    assert owners(sketch.history()) == line
+    past = outline()
+    past.event("promoted", 12.0, source="redis-2", node="redis-2", error=0.1)
+    past.event("published", at, node="redis-2")
+    assert owners(past.history()) == line

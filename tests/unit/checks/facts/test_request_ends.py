@@ -9,12 +9,12 @@ import pytest
 
 from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.request_ends import RequestEnds, told_open
-from harness.checks.facts.step_effects import FOREVER
 from harness.checks.facts.timelines import Timelines
 from harness.checks.judge import judge
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.records import Connection, ForensicEntry, ForensicReading, NodeSample, Unanswered
+from harness.model.times import FOREVER
 from lab.past import Past
 from lab.records import us
 

@@ -14,7 +14,7 @@ from harness.model.records import Connection
 from harness.model.words import Cause
 from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 SAVES = {"save": "5 1"}
 LOGS = {"appendonly": "yes"}
@@ -24,14 +24,14 @@ def reborn(
     keys: int, *, read: int | None = None, loading: bool = False, settings: dict[str, str] | None = None
 ) -> History:
     """redis-1 holds 100 keys, is gone between 10.0 and 10.2 s, and comes back as another process."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 9.9, role="primary", run_id="old", keys=99)
-    sketch.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
+    past = outline()
+    past.sample("redis-1", 9.9, role="primary", run_id="old", keys=99)
+    past.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
     if loading:
-        sketch.sample("redis-1", 10.15, role="primary", run_id="new", keys=1, error="LOADING: x")
-    sketch.sample("redis-1", 10.2, role="primary", run_id="new", keys=keys, keys_read=read)
-    sketch.sample("redis-1", 10.3, role="primary", run_id="new", keys=keys + 77, keys_read=read)
-    history = sketch.history()
+        past.sample("redis-1", 10.15, role="primary", run_id="new", keys=1, error="LOADING: x")
+    past.sample("redis-1", 10.2, role="primary", run_id="new", keys=keys, keys_read=read)
+    past.sample("redis-1", 10.3, role="primary", run_id="new", keys=keys + 77, keys_read=read)
+    history = past.history()
     first, *others = history.plan.nodes
     nodes = (replace(first, directives=settings or {}), *others)
     return replace(history, plan=replace(history.plan, nodes=nodes))
@@ -89,11 +89,11 @@ def test_what_a_restart_explains(keys: int, read: int | None, settings: dict[str
 
 def test_process_without_a_name_is_not_that_of_a_connection_without_a_name() -> None:
     """A node that loads may not say its run id, and a connection may not know it: they have nothing in common."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
-    sketch.sample("redis-1", 10.2, role="primary", run_id="", keys=40)
+    past = outline()
+    past.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
+    past.sample("redis-1", 10.2, role="primary", run_id="", keys=40)
     nameless = Connection(id=1, web_server="web-1", node="redis-1", run_id="", opened_us=us(10.1))
-    assert restart(replace(sketch.history(), connections=(nameless,))).by_us == us(10.2)
+    assert restart(replace(past.history(), connections=(nameless,))).by_us == us(10.2)
 
 
 def test_first_connection_to_the_new_process_counts() -> None:
@@ -107,11 +107,11 @@ def test_first_connection_to_the_new_process_counts() -> None:
 
 def test_restarts_are_told_in_their_order() -> None:
     """Whichever node comes first in the samples."""
-    sketch = Sketch()
+    past = outline()
     for node, at in (("redis-1", 5.0), ("redis-2", 3.0)):
-        sketch.sample(node, 1.0, role="replica", run_id="a", keys=1)
-        sketch.sample(node, at, role="replica", run_id="b", keys=1)
-    assert [one.node for one in facts_of(sketch.history()).ownership.restarts] == ["redis-2", "redis-1"]
+        past.sample(node, 1.0, role="replica", run_id="a", keys=1)
+        past.sample(node, at, role="replica", run_id="b", keys=1)
+    assert [one.node for one in facts_of(past.history()).ownership.restarts] == ["redis-2", "redis-1"]
 
 
 def test_number_is_what_was_read_and_not_what_users_added_since() -> None:
@@ -128,10 +128,10 @@ def test_half_loaded_data_is_not_what_came_back() -> None:
 
 def test_process_that_is_asked_twice_is_no_restart() -> None:
     """And two restarts are two."""
-    sketch = Sketch()
+    past = outline()
     for at, run_id in ((1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "c")):
-        sketch.sample("redis-1", at, role="primary", run_id=run_id, keys=10)
-    assert [(one.run_id, one.by_us) for one in facts_of(sketch.history()).ownership.restarts] == [
+        past.sample("redis-1", at, role="primary", run_id=run_id, keys=10)
+    assert [(one.run_id, one.by_us) for one in facts_of(past.history()).ownership.restarts] == [
         ("b", us(3)),
         ("c", us(5)),
     ]
@@ -139,15 +139,15 @@ def test_process_that_is_asked_twice_is_no_restart() -> None:
 
 def test_only_the_shards_owner_loses_data_by_a_restart() -> None:
     """A replica that comes back empty copies its primary; a deposed primary's data were lost before."""
-    sketch = Sketch()
+    past = outline()
     for node, role in (("redis-1", "primary"), ("redis-2", "replica")):
-        sketch.sample(node, 10.0, role=role, run_id="old", keys=100)
-        sketch.sample(node, 10.2, role=role, run_id="new", keys=0)
-    (loss,) = facts_of(sketch.history()).ownership.reborn
+        past.sample(node, 10.0, role=role, run_id="old", keys=100)
+        past.sample(node, 10.2, role=role, run_id="new", keys=0)
+    (loss,) = facts_of(past.history()).ownership.reborn
     assert (loss.shard, loss.from_us, loss.by_us) == (1, us(10.0) - 500, us(10.2))
     assert (loss.cause, loss.why) == (Cause.RESTARTED_EMPTY, "redis-1 came back with 0 of 100 keys")
-    sketch.event("promoted", 10.1, node="redis-3")
-    assert facts_of(sketch.history()).ownership.reborn == []
+    past.event("promoted", 10.1, node="redis-3")
+    assert facts_of(past.history()).ownership.reborn == []
 
 
 def from_snapshot(taken: float) -> tuple[Past, str, str]:

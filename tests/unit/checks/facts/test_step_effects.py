@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from harness.checks.facts.step_effects import (
-    FOREVER,
     Sight,
     State,
     StepEffect,
@@ -25,6 +24,7 @@ from harness.checks.facts.step_effects import (
     unanswered,
 )
 from harness.model.records import Attempt, Operation, Step
+from harness.model.times import FOREVER
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 from harness.redis_wire.refusals import REFUSALS
 

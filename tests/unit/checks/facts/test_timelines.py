@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
-from harness.checks.facts.step_effects import FOREVER, NEVER, State
+from harness.checks.facts.step_effects import State
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.model.history import History
 from harness.model.records import AuditSummary, ClockPair
+from harness.model.times import FOREVER, NEVER
 from harness.model.words import StepKind
 from lab.past import Past
 from lab.records import us

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.checks.linearizability import foreign_history
-from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer
+from harness.checks.linearizability.actions import UNSAID, Action, Answer
 from harness.checks.linearizability.foreign_history import (
     KeyAnswer,
     exit_status,
@@ -16,6 +16,7 @@ from harness.checks.linearizability.foreign_history import (
     read_foreign,
 )
 from harness.errors import UsageError
+from harness.model.times import FOREVER
 
 
 def line(**members: Any) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.checks.linearizability.actions import FOREVER, UNSAID, Action, Answer, Unsaid, Value
+from harness.checks.linearizability.actions import UNSAID, Action, Answer, Unsaid, Value
 from harness.checks.linearizability.fast_path import judge_by_zones
 from harness.checks.linearizability.search import (
     WORK_BETWEEN_LOOKS,
@@ -22,6 +22,7 @@ from harness.checks.linearizability.search import (
     judge_register,
     search,
 )
+from harness.model.times import FOREVER
 from tests.share import examples
 
 seeds = st.integers(min_value=0, max_value=2**32)

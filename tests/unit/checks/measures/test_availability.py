@@ -16,25 +16,26 @@ from harness.checks.measures.availability import Gap, in_service, longest, outag
 from harness.checks.measures.latency import latency
 from harness.model.judgement import INFINITE, Interval, Window
 from harness.model.words import OperationKind, Outcome
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGIN
 
 
-def windows(sketch: Sketch, group: str = "worst", kind: OperationKind = WRITE) -> list[Window]:
-    history = sketch.history()
+def windows(past: Past, group: str = "worst", kind: OperationKind = WRITE) -> list[Window]:
+    history = past.history()
     return [one for one in outages(facts_of(history)) if one.kind == kind and one.group == group]
 
 
-def broken(*, until_s: float = 12.3, **how: Any) -> Sketch:
+def broken(*, until_s: float = 12.3, **how: Any) -> Past:
     """Writes every 100 ms that fail from 10.0 s on."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0, **how)
-    sketch.steady(WRITE, 10.0, until_s, outcome=Outcome.UNKNOWN, took_s=0.5, **how)
+    past = outline()
+    past.steady(WRITE, 0.0, 10.0, **how)
+    past.steady(WRITE, 10.0, until_s, outcome=Outcome.UNKNOWN, took_s=0.5, **how)
     if until_s < 20.0:
-        sketch.steady(WRITE, until_s, 20.0, **how)
-    return sketch
+        past.steady(WRITE, until_s, 20.0, **how)
+    return past
 
 
 def durations(found: list[Window]) -> list[Interval]:
@@ -60,76 +61,76 @@ def test_window_open_at_the_end_is_censored() -> None:
 
 def test_window_needs_a_failed_operation_however_long_the_gap() -> None:
     """A group that sees an operation every few seconds has gaps, and no outage."""
-    sketch = Sketch()
-    sketch.steady(LOGIN, 0.0, 20.0, every_s=4.0)
-    assert windows(sketch, kind=LOGIN) == []
+    past = outline()
+    past.steady(LOGIN, 0.0, 20.0, every_s=4.0)
+    assert windows(past, kind=LOGIN) == []
 
 
 def test_window_opens_when_a_success_came_too_late() -> None:
     """An operation that hung and then succeeded was an outage for its user."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.do(WRITE, 10.0, took_s=1.5)
-    sketch.steady(WRITE, 11.6, 20.0)
-    (window,) = windows(sketch)
+    past = outline()
+    past.steady(WRITE, 0.0, 10.0)
+    past.do(WRITE, 10.0, took_s=1.5)
+    past.steady(WRITE, 11.6, 20.0)
+    (window,) = windows(past)
     assert window.duration_s.low == pytest.approx(1.5)
     assert window.duration_s.high == pytest.approx(11.5 - 9.902)
 
 
 def test_late_means_ten_times_what_the_baseline_needed() -> None:
     """On a machine with a slow baseline, waits that are slow everywhere are no outage."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 20.0, every_s=0.5, took_s=0.03)
-    sketch.do(WRITE, 12.2, took_s=0.2)
-    assert windows(sketch) == []
+    past = outline()
+    past.steady(WRITE, 0.0, 20.0, every_s=0.5, took_s=0.03)
+    past.do(WRITE, 12.2, took_s=0.2)
+    assert windows(past) == []
 
 
 def test_slow_answer_in_the_baseline_hides_no_outage() -> None:
     """A third of a second in which everybody waited and got an answer in the end, after a baseline in which
     one answer of forty took 82 ms."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 12.0, every_s=0.25)
-    sketch.do(WRITE, 5.1, took_s=0.082)
+    past = outline()
+    past.steady(WRITE, 0.0, 12.0, every_s=0.25)
+    past.do(WRITE, 5.1, took_s=0.082)
     for begin in (12.05, 12.15, 12.25):
-        sketch.do(WRITE, begin, took_s=12.4 - begin)
-    sketch.steady(WRITE, 12.5, 20.0, every_s=0.25)
-    (window,) = windows(sketch)
+        past.do(WRITE, begin, took_s=12.4 - begin)
+    past.steady(WRITE, 12.5, 20.0, every_s=0.25)
+    (window,) = windows(past)
     assert window.duration_s.low == pytest.approx(12.4 - 12.05)
     assert window.duration_s.high == pytest.approx(12.4 - 11.752)
 
 
 def test_seed_is_not_judged() -> None:
     """Log-ins before the baseline may wait for whatever they like."""
-    sketch = Sketch()
-    sketch.do(LOGIN, -3.0, outcome=Outcome.REJECTED)
-    sketch.steady(LOGIN, 0.0, 20.0)
-    assert windows(sketch, kind=LOGIN) == []
+    past = outline()
+    past.do(LOGIN, -3.0, outcome=Outcome.REJECTED)
+    past.steady(LOGIN, 0.0, 20.0)
+    assert windows(past, kind=LOGIN) == []
 
 
 def test_dead_shard_does_not_hide_behind_the_others() -> None:
     """The worst group's window is that of the dead shard; `all` has none as long."""
-    sketch = broken(shard=2)
-    sketch.steady(WRITE, 0.03, 20.0, shard=1)
-    assert longest(durations(windows(sketch))).high == pytest.approx(2.4)
-    assert longest(durations(windows(sketch, "shard 2"))).high == pytest.approx(2.4)
-    assert windows(sketch, "shard 1") == []
-    assert longest(durations(windows(sketch, "all"))).high < 0.2
+    past = broken(shard=2)
+    past.steady(WRITE, 0.03, 20.0, shard=1)
+    assert longest(durations(windows(past))).high == pytest.approx(2.4)
+    assert longest(durations(windows(past, "shard 2"))).high == pytest.approx(2.4)
+    assert windows(past, "shard 1") == []
+    assert longest(durations(windows(past, "all"))).high < 0.2
 
 
 def test_client_left_with_the_old_primary_is_judged_apart() -> None:
     """A web server belongs to its side of the partition from beginning to end, so that its window
     closes with its own first success after the heal."""
-    sketch = Sketch()
+    past = outline()
     for web, side in (("web-1", "with-primary"), ("web-2", "rest")):
-        sketch.steady(WRITE, 0.0, 10.0, web=web)
+        past.steady(WRITE, 0.0, 10.0, web=web)
         failing = Outcome.REJECTED if web == "web-1" else Outcome.ACKED
-        sketch.steady(WRITE, 10.0, 13.0, web=web, side=side, outcome=failing)
-        sketch.steady(WRITE, 13.0, 20.0, web=web)
-    (window,) = windows(sketch, "with-primary")
+        past.steady(WRITE, 10.0, 13.0, web=web, side=side, outcome=failing)
+        past.steady(WRITE, 13.0, 20.0, web=web)
+    (window,) = windows(past, "with-primary")
     assert window.duration_s.low == pytest.approx(12.902 - 10.0)
     assert window.duration_s.high == pytest.approx(3.1)
-    assert windows(sketch, "rest") == []
-    assert windows(sketch) == [
+    assert windows(past, "rest") == []
+    assert windows(past) == [
         Window(
             kind="write",
             group="worst",
@@ -142,37 +143,37 @@ def test_client_left_with_the_old_primary_is_judged_apart() -> None:
 
 def test_acked_without_effect_neither_opens_nor_closes_a_window() -> None:
     """A touch of an absent session was answered, and nobody was served."""
-    sketch = broken(until_s=14.0)
-    sketch.do(WRITE, 12.0, effective=False)
-    (window,) = windows(sketch)
+    past = broken(until_s=14.0)
+    past.do(WRITE, 12.0, effective=False)
+    (window,) = windows(past)
     assert window.duration_s.high == pytest.approx(4.1)
 
 
 def test_not_sent_counts_by_how_long_it_was_due() -> None:
     """Due for seconds and never sent: failed. Due a moment before its phase ended: nothing happened."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 19.9)
-    sketch.do(WRITE, 19.95, outcome=Outcome.NOT_SENT)
-    assert windows(sketch) == []
-    sketch.do(WRITE, 16.05, outcome=Outcome.NOT_SENT)
-    assert len(windows(sketch)) == 1
+    past = outline()
+    past.steady(WRITE, 0.0, 19.9)
+    past.do(WRITE, 19.95, outcome=Outcome.NOT_SENT)
+    assert windows(past) == []
+    past.do(WRITE, 16.05, outcome=Outcome.NOT_SENT)
+    assert len(windows(past)) == 1
 
 
 def test_cut_off_by_the_end_of_the_run_is_no_failure() -> None:
     """What was on its way when the workload ended must not make an open-ended outage."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 19.9)
-    sketch.do(WRITE, 19.96, took_s=0.06, outcome=Outcome.UNKNOWN, result="cancelled")
-    assert windows(sketch) == []
-    sketch.do(WRITE, 19.97, took_s=0.01, outcome=Outcome.UNKNOWN, result="connection-lost")
-    assert len(windows(sketch)) == 1
+    past = outline()
+    past.steady(WRITE, 0.0, 19.9)
+    past.do(WRITE, 19.96, took_s=0.06, outcome=Outcome.UNKNOWN, result="cancelled")
+    assert windows(past) == []
+    past.do(WRITE, 19.97, took_s=0.01, outcome=Outcome.UNKNOWN, result="connection-lost")
+    assert len(windows(past)) == 1
 
 
 def test_downtime_is_the_sum_and_outage_the_longest() -> None:
     """Two windows: one answer each."""
-    sketch = broken(until_s=11.0)
-    sketch.do(WRITE, 15.05, outcome=Outcome.REJECTED)
-    two = durations(windows(sketch))
+    past = broken(until_s=11.0)
+    past.do(WRITE, 15.05, outcome=Outcome.REJECTED)
+    two = durations(windows(past))
     assert len(two) == 2
     assert longest(two).high == pytest.approx(1.1)
     assert total(two).high == pytest.approx(1.2)
@@ -256,21 +257,21 @@ def test_stretch_within_a_window_is_part_of_it(found: Gap, left: int) -> None:
 def test_last_success_of_any_phase_opens_a_window() -> None:
     """At one request a second the first judged one met an outage. It began after the last log-in of the
     seed at the earliest, not when somebody first noticed."""
-    sketch = Sketch()
-    sketch.do(LOGIN, -0.4)
-    sketch.do(LOGIN, 0.1, took_s=0.306)
-    sketch.steady(LOGIN, 1.0, 20.0, every_s=1.0)
-    (window,) = windows(sketch, kind=LOGIN)
+    past = outline()
+    past.do(LOGIN, -0.4)
+    past.do(LOGIN, 0.1, took_s=0.306)
+    past.steady(LOGIN, 1.0, 20.0, every_s=1.0)
+    (window,) = windows(past, kind=LOGIN)
     assert window.duration_s.low == pytest.approx(0.306)
     assert window.duration_s.high == pytest.approx(0.406 + 0.398)
 
 
 def test_who_never_succeeded_may_have_been_out_since_the_run_began() -> None:
     """Nothing is known before the first success."""
-    sketch = Sketch()
-    sketch.do(WRITE, 2.0, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 3.0, 20.0)
-    (window,) = windows(sketch)
+    past = outline()
+    past.do(WRITE, 2.0, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 3.0, 20.0)
+    (window,) = windows(past)
     assert window.duration_s.high == pytest.approx(3.002)
 
 
@@ -290,16 +291,16 @@ def test_success_of_another_kind_may_tell_when_a_window_began_and_ended(
 ) -> None:
     """Where somebody could log in, others could have written; who reads or touches proves nothing of it. In
     between it proves nothing at all: a window is not cut in two."""
-    sketch = Sketch()
-    sketch.steady(kind, 0.0, 10.0)
-    sketch.do(other, 10.1, took_s=0.0)
-    sketch.do(kind, 10.5, outcome=Outcome.REJECTED)
+    past = outline()
+    past.steady(kind, 0.0, 10.0)
+    past.do(other, 10.1, took_s=0.0)
+    past.do(kind, 10.5, outcome=Outcome.REJECTED)
     if other is not kind:
-        sketch.do(other, 10.7, took_s=0.0)
-    sketch.do(kind, 11.0, outcome=Outcome.REJECTED)
-    sketch.do(other, 12.2, took_s=0.0)
-    sketch.steady(kind, 12.3, 20.0)
-    (window,) = windows(sketch, kind=kind)
+        past.do(other, 10.7, took_s=0.0)
+    past.do(kind, 11.0, outcome=Outcome.REJECTED)
+    past.do(other, 12.2, took_s=0.0)
+    past.steady(kind, 12.3, 20.0)
+    (window,) = windows(past, kind=kind)
     assert window.duration_s.low == pytest.approx(11.002 - 10.5)
     high_s = 12.2 - 10.1 if other in PROVED[kind] else 12.302 - 9.902
     assert window.duration_s.high == pytest.approx(high_s)
@@ -313,12 +314,12 @@ def test_kind_with_a_single_group_has_only_all_and_worst() -> None:
 
 def test_read_from_a_replica_is_not_proved_by_a_write() -> None:
     """Who takes changes is not who answers there."""
-    sketch = Sketch()
-    sketch.do(READ, 9.0)
-    sketch.do(WRITE, 9.9)
-    sketch.do(READ, 10.5, outcome=Outcome.REJECTED)
-    sketch.steady(READ, 12.0, 20.0)
-    history = sketch.history()
+    past = outline()
+    past.do(READ, 9.0)
+    past.do(WRITE, 9.9)
+    past.do(READ, 10.5, outcome=Outcome.REJECTED)
+    past.steady(READ, 12.0, 20.0)
+    history = past.history()
     scenario = history.plan.scenario
     client = replace(scenario.deployment.client, read_from_replicas=True)
     plan = replace(
@@ -329,24 +330,24 @@ def test_read_from_a_replica_is_not_proved_by_a_write() -> None:
         assert window.duration_s.high == pytest.approx(high_s)
 
 
-def killed(web: str = "web-1", back_s: float | None = None) -> Sketch:
+def killed(web: str = "web-1", back_s: float | None = None) -> Past:
     """A web server out of service from 12 s on; what it had in hand failed."""
-    sketch = Sketch(fault_kinds=("kill web server",))
-    sketch.event("effect", 12.0, source="fault 1", node=web, fault=1)
-    sketch.steady(WRITE, 0.0, 11.9, web=web)
-    sketch.do(WRITE, 11.98, took_s=0.02, outcome=Outcome.UNKNOWN, web=web, result="connection-lost")
+    past = outline(fault_kinds=("kill web server",))
+    past.event("effect", 12.0, source="fault 1", node=web, fault=1)
+    past.steady(WRITE, 0.0, 11.9, web=web)
+    past.do(WRITE, 11.98, took_s=0.02, outcome=Outcome.UNKNOWN, web=web, result="connection-lost")
     if back_s is not None:
-        sketch.event("healed", back_s, source="fault 1", fault=1)
-        sketch.steady(WRITE, back_s + 0.5, 20.0, web=web)
-    return sketch
+        past.event("healed", back_s, source="fault 1", fault=1)
+        past.steady(WRITE, back_s + 0.5, 20.0, web=web)
+    return past
 
 
 def test_paused_web_server_is_in_service() -> None:
     """Its balancer goes on sending requests there, so what they wait is an outage of its users."""
-    sketch = Sketch(fault_kinds=("pause web server",))
-    sketch.event("effect", 12.0, source="fault 1", node="web-1", fault=1)
-    sketch.steady(WRITE, 0.0, 20.0, web="web-1")
-    assert in_service(facts_of(sketch.history()), ["web-1"]) == ((NONE, us(20.0)),)
+    past = outline(fault_kinds=("pause web server",))
+    past.event("effect", 12.0, source="fault 1", node="web-1", fault=1)
+    past.steady(WRITE, 0.0, 20.0, web="web-1")
+    assert in_service(facts_of(past.history()), ["web-1"]) == ((NONE, us(20.0)),)
 
 
 def test_web_server_out_of_service_is_no_outage() -> None:
@@ -369,12 +370,12 @@ def test_web_server_out_of_service_is_no_outage() -> None:
 
 def test_latency_counts_from_due_by_kind_and_phase() -> None:
     """Percentiles are measured waits from the due time, acked operations only."""
-    sketch = Sketch()
+    past = outline()
     for n in range(100):
-        sketch.do(READ, n / 20, took_s=(n + 1) / 1000)
-    sketch.do(READ, 11.0, took_s=0.4)
-    sketch.do(READ, 11.5, took_s=9.0, outcome=Outcome.UNKNOWN)
-    baseline, fault = latency(traffic_of(sketch.history()))
+        past.do(READ, n / 20, took_s=(n + 1) / 1000)
+    past.do(READ, 11.0, took_s=0.4)
+    past.do(READ, 11.5, took_s=9.0, outcome=Outcome.UNKNOWN)
+    baseline, fault = latency(traffic_of(past.history()))
     assert (baseline.phase, baseline.count, baseline.p50_ms, baseline.p95_ms) == ("baseline", 100, 50, 95)
     assert (baseline.p99_ms, baseline.max_ms) == (99, 100)
     assert (fault.phase, fault.count, fault.max_ms) == ("fault", 1, 400)

@@ -21,8 +21,9 @@ from harness.checks.measures.host_lateness import (
 from harness.model.history import History
 from harness.model.records import ClockPair, Closing
 from harness.model.words import OperationKind, Outcome
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, Sketch, expect
+from tests.builders_metrics import AUDIT_S, END_S, FAULT_S, SETTLED_S, expect, outline
 
 LOGIN = OperationKind.LOGIN
 
@@ -53,8 +54,8 @@ def clock(
     )
 
 
-def with_clocks(*clocks: ClockPair, faulty: bool = True) -> History:
-    return replace(Sketch(faulty=faulty).history(), clocks=clocks)
+def with_clocks(*clocks: ClockPair, fault_kinds: tuple[str, ...] = ("kill",)) -> History:
+    return replace(outline(fault_kinds=fault_kinds).history(), clocks=clocks)
 
 
 def test_nothing_was_late_where_nothing_had_to_wait() -> None:
@@ -268,7 +269,7 @@ def test_outage_that_never_ended_is_judged_to_its_end() -> None:
 )
 def test_without_a_fault_all_of_the_workload_is_judged(second: float, judged: bool) -> None:
     """From the baseline to the audit, and the second that the last record speaks for."""
-    history = with_clocks(clock(second), faulty=False)
+    history = with_clocks(clock(second), fault_kinds=())
     assert bool(judged_clocks(facts_of(history))) is judged
 
 
@@ -294,7 +295,7 @@ def test_stretch_that_no_clock_record_speaks_for(clocks: list[ClockPair], blind_
 
 def test_stretch_that_nothing_speaks_for_in_a_run_without_a_fault() -> None:
     """All of the workload: 20 s."""
-    history = with_clocks(clock(5), faulty=False)
+    history = with_clocks(clock(5), fault_kinds=())
     assert unwatched_s(facts_of(history)) == 15.0
 
 
@@ -307,19 +308,19 @@ def test_tightest_bound_of_a_time_is_what_the_machine_is_held_against() -> None:
         expect("loss window: < 200ms", 0.2, unit="s"),
         expect("lost-write: 0", 0.1),
     ]
-    assert late(Sketch(expectations=bounds).history()).bound_s == 0.5
-    assert late(Sketch(expectations=bounds[2:]).history()).bound_s == USUAL_BOUND_S
-    assert late(Sketch(expectations=bounds[:1]).history()).bound_s == 5.0
+    assert late(outline(expectations=bounds).history()).bound_s == 0.5
+    assert late(outline(expectations=bounds[2:]).history()).bound_s == USUAL_BOUND_S
+    assert late(outline(expectations=bounds[:1]).history()).bound_s == 5.0
 
 
-def answered(took_s: float, **how: Any) -> Sketch:
+def answered(took_s: float, **how: Any) -> Past:
     """A hundred log-ins once nothing is wrong any more, of which two take this long."""
-    sketch = Sketch()
+    past = outline()
     for n in range(98):
-        sketch.do(LOGIN, 16.0 + n / 100)
+        past.do(LOGIN, 16.0 + n / 100)
     for n in range(2):
-        sketch.do(LOGIN, 17.0 + n / 100, took_s, **how)
-    return sketch
+        past.do(LOGIN, 17.0 + n / 100, took_s, **how)
+    return past
 
 
 def test_slow_answers_in_calm_times_are_the_machines() -> None:
@@ -328,7 +329,7 @@ def test_slow_answers_in_calm_times_are_the_machines() -> None:
     assert late(answered(0.1).history()).answers_s == 0.0
     assert late(answered(0.3, result="timeout").history()).answers_s == 0.0
     assert late(answered(0.3, outcome=Outcome.REJECTED, result="reply").history()).answers_s == 0.0
-    early = Sketch()
+    early = outline()
     early.do(LOGIN, 14.0, 0.3)
     early.do(LOGIN, 16.0, 0.002)
     assert late(early.history()).answers_s == 0.0
@@ -339,13 +340,13 @@ def test_slow_answers_in_calm_times_are_the_machines() -> None:
 
 def only(**changes: Any) -> float:
     """What one log-in in calm times says that took a second, with changes to it: `step_…` to its step."""
-    sketch = Sketch()
-    sketch.do(LOGIN, 16.0, 1.0)
-    (operation,) = sketch.operations
+    past = outline()
+    past.do(LOGIN, 16.0, 1.0)
+    (operation,) = past.operations
     of_step = {name.removeprefix("step_"): changes.pop(name) for name in list(changes) if "step_" in name}
     steps = tuple(msgspec.structs.replace(step, **of_step) for step in operation.steps)
-    sketch.operations[:] = [msgspec.structs.replace(operation, steps=steps, **changes)]
-    return late(sketch.history()).answers_s
+    past.operations[:] = [msgspec.structs.replace(operation, steps=steps, **changes)]
+    return late(past.history()).answers_s
 
 
 def test_what_an_operation_does_itself_is_not_the_machines_lateness() -> None:

@@ -13,25 +13,26 @@ from harness.checks.measures.scope import Scope
 from harness.checks.measures.summary import lost_operations, measure, share, unread_evictions
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 LOGIN, WRITE = OperationKind.LOGIN, OperationKind.WRITE
 
 
-def measured(sketch: Sketch, findings: Sequence[Finding] = ()) -> Metrics:
-    history = sketch.history()
+def measured(past: Past, findings: Sequence[Finding] = ()) -> Metrics:
+    history = past.history()
     return measure(facts_of(history), findings, SessionCounts(total=7))
 
 
 def test_operations_are_counted_by_outcome_behaviour_and_second() -> None:
     """Every outcome has its place, also where it is zero; seconds run from the run's start."""
-    sketch = Sketch()
-    sketch.do(LOGIN, 0.5)
-    sketch.do(WRITE, 0.6, outcome=Outcome.REJECTED)
-    sketch.do(WRITE, 2.9, took_s=0.2, outcome=Outcome.UNKNOWN)
-    sketch.do(WRITE, 1.5, outcome=Outcome.NOT_SENT)
-    metrics = measured(sketch)
+    past = outline()
+    past.do(LOGIN, 0.5)
+    past.do(WRITE, 0.6, outcome=Outcome.REJECTED)
+    past.do(WRITE, 2.9, took_s=0.2, outcome=Outcome.UNKNOWN)
+    past.do(WRITE, 1.5, outcome=Outcome.NOT_SENT)
+    metrics = measured(past)
     assert metrics.operations == {"acked": 1, "rejected": 1, "unknown": 1, "not_sent": 1}
     assert metrics.by_behaviour["change-field"] == {
         "acked": 0,
@@ -50,54 +51,54 @@ def test_operations_are_counted_by_outcome_behaviour_and_second() -> None:
 
 def test_lag_at_fault_is_the_slowest_replica_in_the_last_look() -> None:
     """Looks after the effect, and at other shards, do not count."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 9.0, role="primary", offset=500, replicas={"redis-2": 0})
-    sketch.sample("redis-1", 9.9, role="primary", offset=1000, replicas={"redis-2": 990, "redis-3": 400})
-    sketch.sample("redis-2", 10.4, role="primary", offset=9000, replicas={"redis-3": 0})
-    sketch.sample("cache-1", 9.95, role="primary", offset=9, replicas={"x": 0})
-    assert measured(sketch).lag_at_fault_bytes == 600
+    past = outline()
+    past.sample("redis-1", 9.0, role="primary", offset=500, replicas={"redis-2": 0})
+    past.sample("redis-1", 9.9, role="primary", offset=1000, replicas={"redis-2": 990, "redis-3": 400})
+    past.sample("redis-2", 10.4, role="primary", offset=9000, replicas={"redis-3": 0})
+    past.sample("cache-1", 9.95, role="primary", offset=9, replicas={"x": 0})
+    assert measured(past).lag_at_fault_bytes == 600
 
 
 def test_lag_falls_back_to_the_replicas_own_offsets() -> None:
     """A primary that lists no replica is compared with what its replicas say of themselves."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 9.9, role="primary", offset=1000)
-    assert measured(sketch).lag_at_fault_bytes is None
-    sketch.sample("redis-2", 9.8, role="replica", offset=930)
-    assert measured(sketch).lag_at_fault_bytes == 70
+    past = outline()
+    past.sample("redis-1", 9.9, role="primary", offset=1000)
+    assert measured(past).lag_at_fault_bytes is None
+    past.sample("redis-2", 9.8, role="replica", offset=930)
+    assert measured(past).lag_at_fault_bytes == 70
 
 
 def test_loss_window_carries_the_effects_error() -> None:
     """The effect began up to its error earlier, so the window may be longer by that."""
-    sketch = Sketch()
-    sketch.event("effect", 10.0, error_s=0.2, fault=1, node="redis-1")
+    past = outline()
+    past.event("effect", 10.0, error=0.2, fault=1, node="redis-1")
     lost = Finding(name="lost-write", side=FindingSide.CLOSED, operations=(1,), t_us=us(12.0))
-    window = measured(sketch, [lost]).loss_window_s
+    window = measured(past, [lost]).loss_window_s
     assert window == Interval(low=2.0, high=2.2)
-    assert measured(sketch).loss_window_s is None
+    assert measured(past).loss_window_s is None
 
 
 def test_lost_of_acked_after_the_fault() -> None:
     """Distinct writes; one that two findings speak of is one write."""
-    sketch = Sketch(fault_kinds=("isolate",))
-    sketch.event("effect", 10.0, fault=1, node="redis-1")
-    sketch.event("healed", 13.0, fault=1)
-    sketch.steady(WRITE, 9.0, 15.0, every_s=0.5)
+    past = outline(fault_kinds=("isolate",))
+    past.event("effect", 10.0, fault=1, node="redis-1")
+    past.event("healed", 13.0, fault=1)
+    past.steady(WRITE, 9.0, 15.0, every_s=0.5)
     findings = [
         Finding(name=name, side=FindingSide.CLOSED, operations=(5,), t_us=us(11.0))
         for name in ("lost-write", "lost-update")
     ]
-    metrics = measured(sketch, findings)
+    metrics = measured(past, findings)
     assert (metrics.writes_lost, metrics.writes_acked_after_fault) == (1, 6)
 
 
 def test_could_not_log_in_for_the_worst_groups_time() -> None:
     """The sum of the windows in which the worst-off group could not log in."""
-    sketch = Sketch()
-    sketch.steady(LOGIN, 0.0, 10.0)
-    sketch.steady(LOGIN, 10.0, 12.0, outcome=Outcome.REJECTED)
-    sketch.steady(LOGIN, 12.0, 20.0)
-    assert measured(sketch).refused_login_s == pytest.approx(1.902)
+    past = outline()
+    past.steady(LOGIN, 0.0, 10.0)
+    past.steady(LOGIN, 10.0, 12.0, outcome=Outcome.REJECTED)
+    past.steady(LOGIN, 12.0, 20.0)
+    assert measured(past).refused_login_s == pytest.approx(1.902)
 
 
 # ---------------------------------------------------------------- each number on its edge
@@ -133,21 +134,21 @@ def test_user_who_was_not_told_that_the_logout_was_done_is_still_logged_in(
     how: dict[str, object], failed: int
 ) -> None:
     """Refused, or without an answer; what was never sent, or was cut off by the end of the run, is not."""
-    sketch = Sketch()
-    sketch.do(LOGOUT, 12.0, session="a", **how)  # type: ignore[arg-type]
-    sketch.do(LOGOUT, 20.5, session="b", outcome=Outcome.REJECTED)  # in the audit
-    sketch.do(LOGOUT, -0.5, session="c", outcome=Outcome.REJECTED)  # in the seed
-    sketch.do(WRITE, 12.0, session="d", outcome=Outcome.REJECTED)
-    assert measured(sketch).logouts_failed == failed
+    past = outline()
+    past.do(LOGOUT, 12.0, session="a", **how)  # type: ignore[arg-type]
+    past.do(LOGOUT, 20.5, session="b", outcome=Outcome.REJECTED)  # in the audit
+    past.do(LOGOUT, -0.5, session="c", outcome=Outcome.REJECTED)  # in the seed
+    past.do(WRITE, 12.0, session="d", outcome=Outcome.REJECTED)
+    assert measured(past).logouts_failed == failed
 
 
 def test_logout_that_was_done_after_all_did_not_fail() -> None:
     """Of the same session; each session counts once."""
-    sketch = Sketch()
+    past = outline()
     for session in ("a", "a", "b", "c"):
-        sketch.do(LOGOUT, 12.0, session=session, outcome=Outcome.REJECTED)
-    sketch.do(LOGOUT, 13.0, session="b")
-    assert measured(sketch).logouts_failed == 2
+        past.do(LOGOUT, 12.0, session=session, outcome=Outcome.REJECTED)
+    past.do(LOGOUT, 13.0, session="b")
+    assert measured(past).logouts_failed == 2
 
 
 def test_lost_writes_are_those_that_were_acked_as_writes() -> None:
@@ -161,7 +162,7 @@ def test_lost_writes_are_those_that_were_acked_as_writes() -> None:
         _lost(operations=()),
     ]
     assert lost_operations(findings) == {3, 4}
-    assert measured(Sketch(), findings).writes_lost == 2
+    assert measured(outline(), findings).writes_lost == 2
 
 
 @pytest.mark.parametrize(
@@ -178,10 +179,10 @@ def test_loss_window_ends_with_the_last_and_begins_with_the_first(
     acked: tuple[float, ...], before_s: float, low: float, high: float
 ) -> None:
     """After the effect, which may have come its error earlier; and how long before it the first was acked."""
-    sketch = Sketch()
-    sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
+    past = outline()
+    past.event("effect", 10.0, error=0.25, fault=1, node="redis-1")
     metrics = measured(
-        sketch, [*(_lost(t_s=one) for one in acked), _lost(t_s=None), _lost("stale-read", t_s=19.0)]
+        past, [*(_lost(t_s=one) for one in acked), _lost(t_s=None), _lost("stale-read", t_s=19.0)]
     )
     assert metrics.loss_window_s == Interval(low=pytest.approx(low), high=pytest.approx(high))  # type: ignore[arg-type]
     assert metrics.lost_before_s == pytest.approx(before_s)
@@ -189,16 +190,16 @@ def test_loss_window_ends_with_the_last_and_begins_with_the_first(
 
 def test_run_without_a_fault_has_no_loss_window() -> None:
     """There is nothing to count from."""
-    metrics = measured(Sketch(faulty=False), [_lost()])
+    metrics = measured(outline(fault_kinds=()), [_lost()])
     assert (metrics.loss_window_s, metrics.lost_before_s, metrics.lag_at_fault_bytes) == (None, 0.0, None)
 
 
-def _lagging(**primary: Any) -> Sketch:
-    sketch = Sketch()
-    sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
+def _lagging(**primary: Any) -> Past:
+    past = outline()
+    past.event("effect", 10.0, error=0.25, fault=1, node="redis-1")
     known: dict[str, object] = {"role": "primary", "offset": 1000, "replicas": {"redis-2": 990}, **primary}
-    sketch.sample("redis-1", 9.75, **known)
-    return sketch
+    past.sample("redis-1", 9.75, **known)
+    return past
 
 
 def test_lag_is_that_of_the_last_look_before_the_effect() -> None:
@@ -224,7 +225,7 @@ def test_lag_is_that_of_the_primary_by_right() -> None:
 
 def test_evicted_keys_add_up_over_processes() -> None:
     """Each counts from nought; of each its highest count; sentinels evict nothing."""
-    sketch = Sketch()
+    past = outline()
     for node, at, run_id, keys in (
         ("redis-1", 1.0, "a", 3),
         ("redis-1", 2.0, "a", 5),
@@ -233,12 +234,12 @@ def test_evicted_keys_add_up_over_processes() -> None:
         ("cache-1", 3.0, "d", 40),
         ("sentinel-1", 3.0, "e", 9),
     ):
-        sketch.sample(node, at, run_id=run_id, evicted_keys=keys)
-    found = measured(sketch).evicted_keys
+        past.sample(node, at, run_id=run_id, evicted_keys=keys)
+    found = measured(past).evicted_keys
     assert list(found.items()) == [("cache", 40), ("sessions", 8)]  # by name
-    sketch.samples[1].reachable = False
-    assert measured(sketch).evicted_keys == {"cache": 40, "sessions": 6}
-    nothing = Sketch()
+    past.samples[1].reachable = False
+    assert measured(past).evicted_keys == {"cache": 40, "sessions": 6}
+    nothing = outline()
     nothing.sample("redis-1", 1.0)
     assert measured(nothing).evicted_keys == {"cache": 0, "sessions": 0}
 
@@ -247,12 +248,12 @@ def _read(
     last_s: float = 19.9, *, limit: int = 100, run_id: str = "a", reachable: bool = True
 ) -> frozenset[str]:
     """Every node is looked at until 19.9 s; redis-1 for the last time then, after one look at process `a`."""
-    sketch = Sketch()
+    past = outline()
     for node in ("redis-2", "redis-3", "cache-1"):
-        sketch.sample(node, 19.9, run_id="x")
-    sketch.sample("redis-1", 1.0, run_id="a", memory_limit_bytes=limit)
-    sketch.sample("redis-1", last_s, run_id=run_id, memory_limit_bytes=limit, reachable=reachable)
-    return unread_evictions(facts_of(sketch.history()))
+        past.sample(node, 19.9, run_id="x")
+    past.sample("redis-1", 1.0, run_id="a", memory_limit_bytes=limit)
+    past.sample("redis-1", last_s, run_id=run_id, memory_limit_bytes=limit, reachable=reachable)
+    return unread_evictions(facts_of(past.history()))
 
 
 @pytest.mark.parametrize(
@@ -281,20 +282,20 @@ def test_run_that_broke_off_before_its_audit_was_read_until_its_end(
     last_s: float, purposes: frozenset[str]
 ) -> None:
     """Its traffic was over when the run was; who was last read long before may have evicted since."""
-    sketch = Sketch()
+    past = outline()
     for node in ("redis-2", "redis-3", "cache-1"):
-        sketch.sample(node, 20.9)
-    sketch.sample("redis-1", last_s, memory_limit_bytes=100)
-    history = sketch.history()
+        past.sample(node, 20.9)
+    past.sample("redis-1", last_s, memory_limit_bytes=100)
+    history = past.history()
     phases = tuple(one for one in history.phases if one.phase is not Phase.AUDIT)
     assert unread_evictions(facts_of(replace(history, phases=phases))) == purposes
 
 
 def test_instances_that_nobody_ever_read_are_not_known() -> None:
     """Not even whether they had a limit."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 19.9)
-    assert unread_evictions(facts_of(sketch.history())) == {"cache"}
+    past = outline()
+    past.sample("redis-1", 19.9)
+    assert unread_evictions(facts_of(past.history())) == {"cache"}
 
 
 @pytest.mark.parametrize(
@@ -330,21 +331,21 @@ def test_share_is_of_what_could_have_had_the_finding(
     finding: str, kind: OperationKind, how: dict[str, object], could: int
 ) -> None:
     """Acked ones, but for log-ins, which are refused."""
-    sketch = Sketch()
-    sketch.do(kind, 9.998, **how)  # type: ignore[arg-type]
-    history = sketch.history()
+    past = outline()
+    past.do(kind, 9.998, **how)  # type: ignore[arg-type]
+    history = past.history()
     assert share(finding, facts_of(history), [], Scope()) == (0, could)
 
 
 @pytest.mark.parametrize(("done_s", "could"), [(9.749999, 0), (9.75, 1), (12.0, 1), (12.000001, 0)])
 def test_share_is_of_what_was_acked_in_danger(done_s: float, could: int) -> None:
     """From the earliest of the effect to the promotion; what had the finding counts wherever it was."""
-    sketch = Sketch()
-    sketch.event("effect", 10.0, error_s=0.25, fault=1, node="redis-1")
-    sketch.event("promoted", 12.0, node="redis-2")
-    sketch.do(WRITE, done_s, took_s=0.0)
-    sketch.do(WRITE, 19.0)
-    history = sketch.history()
+    past = outline()
+    past.event("effect", 10.0, error=0.25, fault=1, node="redis-1")
+    past.event("promoted", 12.0, node="redis-2")
+    past.do(WRITE, done_s, took_s=0.0)
+    past.do(WRITE, 19.0)
+    history = past.history()
     facts = facts_of(history)
     assert share("lost-write", facts, [], Scope()) == (0, could)
     assert share("lost-write", facts, [_lost(operations=(2, 1))], Scope()) == (1, could + 1)
@@ -357,8 +358,8 @@ def test_share_is_of_what_was_acked_in_danger(done_s: float, could: int) -> None
 
 def test_operation_that_had_the_finding_is_the_first_or_the_last_of_it() -> None:
     """The promise of a write or a logout, the look of a read, every refused log-in."""
-    sketch = Sketch()
-    history = sketch.history()
+    past = outline()
+    history = past.history()
     facts = facts_of(history)
     for name, had in (("lost-write", 1), ("stale-read", 1), ("escaped-logout", 1), ("refused-login", 3)):
         assert share(name, facts, [_lost(name, operations=(7, 8, 9))], Scope())[0] == had
@@ -370,28 +371,28 @@ def test_operation_that_had_the_finding_is_the_first_or_the_last_of_it() -> None
 
 def test_behaviours_that_nobody_showed_are_not_listed() -> None:
     """Those that are, in their order, with every outcome."""
-    sketch = Sketch()
-    sketch.do(WRITE, 1.0, behaviour="zebra")
-    sketch.do(WRITE, 1.0, behaviour="ape", outcome=Outcome.UNKNOWN)
-    assert list(measured(sketch).by_behaviour) == ["ape", "zebra"]
-    assert measured(Sketch()).by_behaviour == {}
-    assert measured(Sketch()).by_second == dict.fromkeys(("acked", "rejected", "unknown", "not_sent"), ())
+    past = outline()
+    past.do(WRITE, 1.0, behaviour="zebra")
+    past.do(WRITE, 1.0, behaviour="ape", outcome=Outcome.UNKNOWN)
+    assert list(measured(past).by_behaviour) == ["ape", "zebra"]
+    assert measured(outline()).by_behaviour == {}
+    assert measured(outline()).by_second == dict.fromkeys(("acked", "rejected", "unknown", "not_sent"), ())
 
 
 def test_operation_of_before_the_run_counts_in_its_first_second() -> None:
     """Seconds begin with the run."""
-    sketch = Sketch()
-    sketch.do(WRITE, -3.0)
-    sketch.do(WRITE, 0.997)
-    assert measured(sketch).by_second["acked"] == (2,)
+    past = outline()
+    past.do(WRITE, -3.0)
+    past.do(WRITE, 0.997)
+    assert measured(past).by_second["acked"] == (2,)
 
 
 def test_last_stale_reader_of_a_failover_is_one_of_a_stale_read() -> None:
     """Another finding that was seen then ends no step."""
-    sketch = Sketch()
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
-    sketch.event("promoted", 11.5, node="redis-2")
-    history = sketch.history()
+    past = outline()
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    past.event("promoted", 11.5, node="redis-2")
+    history = past.history()
 
     def last_s(name: str) -> float | None:
         found = Finding(name=name, side=FindingSide.CLOSED, shard=1, seen_us=us(12.0))

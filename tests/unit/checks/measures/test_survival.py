@@ -16,7 +16,6 @@ from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
 from harness.model.records import AuditEntry, AuditSummary, Step
-from harness.model.scenario import Workload
 from harness.model.words import FindingSide, OperationKind, Outcome, StepKind
 from harness.report.explain import explain
 from harness.report.page import page
@@ -24,7 +23,7 @@ from harness.report.summary import summary
 from harness.report.table import row
 from harness.report.words import survival_is_known, without_survivor
 from lab.records import us
-from tests.builders_metrics import Sketch, expect, healthy
+from tests.builders_metrics import expect, healthy, outline
 from tests.builders_results import result, suite
 
 WRITE, LOGIN = OperationKind.WRITE, OperationKind.LOGIN
@@ -102,7 +101,7 @@ def judged(history: History, lost: Collection[int]) -> Judgement:
 
 def test_acked_writes_that_are_gone_leave_a_gap_that_no_outage_shows() -> None:
     """Every write is acked at once; those of eleven seconds are not there in the end."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     gone = between(history, 4.0, 15.0)
     history = left(history, without=gone)
     found = longest(history, gone)
@@ -115,13 +114,13 @@ def test_acked_writes_that_are_gone_leave_a_gap_that_no_outage_shows() -> None:
 
 def test_what_is_never_lost_leaves_no_gap() -> None:
     """Where all is acked and all is there, there is none."""
-    assert longest(left(healthy(Sketch()).history())) is None
+    assert longest(left(healthy(outline()).history())) is None
 
 
 @pytest.mark.parametrize("does", [StepKind.PUT, StepKind.LOOK])
 def test_request_about_what_is_no_session_counts_for_neither(does: StepKind) -> None:
     """It leaves no witness whatever becomes of it; also one that only looked, on the way to a write."""
-    history = left(healthy(Sketch()).history())
+    history = left(healthy(outline()).history())
     about = set(between(history, 4.0, 8.0))
     beside = tuple(
         msgspec.structs.replace(
@@ -136,11 +135,11 @@ def test_request_about_what_is_no_session_counts_for_neither(does: StepKind) -> 
 
 def test_without_a_loss_it_is_the_outage() -> None:
     """Writes that were refused did not survive either: the same window as of writes."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.steady(WRITE, 10.0, 12.0, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 12.0, 20.0)
-    history = left(sketch.history())
+    past = outline()
+    past.steady(WRITE, 0.0, 10.0)
+    past.steady(WRITE, 10.0, 12.0, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 12.0, 20.0)
+    history = left(past.history())
     outage, found = worst_for_users(facts_of(history)), longest(history)
     assert outage is not None
     assert found is not None
@@ -149,10 +148,10 @@ def test_without_a_loss_it_is_the_outage() -> None:
 
 def test_log_in_that_survived_ends_the_gap_and_a_lost_one_does_not() -> None:
     """Whoever takes a log-in that stays takes writes too: it bounds the upper end, as for outages."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 20.0, every_s=1.0)
-    sketch.do(LOGIN, 5.5)
-    history = sketch.history()
+    past = outline()
+    past.steady(WRITE, 0.0, 20.0, every_s=1.0)
+    past.do(LOGIN, 5.5)
+    history = past.history()
     gone = between(history, 6.0, 9.0)
     kept, lost = left(history, without=gone), left(history, without=[*gone, 21])
     after_login, after_write = longest(kept, gone), longest(lost, gone)
@@ -165,7 +164,7 @@ def test_log_in_that_survived_ends_the_gap_and_a_lost_one_does_not() -> None:
 
 def test_open_writes_count_at_the_upper_end_only() -> None:
     """A witness that is gone without a finding that says lost (an evicted list) proves nothing either way."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     gone, unsaid = between(history, 10.0, 12.0), between(history, 12.0, 14.0)
     found = longest(left(history, without=[*gone, *unsaid]), gone)
     assert found is not None
@@ -176,7 +175,7 @@ def test_open_writes_count_at_the_upper_end_only() -> None:
 
 def test_session_whose_primary_gave_no_answer_is_open() -> None:
     """As it is without any witness list."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     unsaid = between(history, 12.0, 14.0)
     silent = {one.session for one in history.operations if one.id in unsaid}
     found = longest(left(history, silent=silent))
@@ -187,10 +186,10 @@ def test_session_whose_primary_gave_no_answer_is_open() -> None:
 
 def test_web_servers_are_apart() -> None:
     """What one of them wrote to the new primary does not hide what another lost on the old one."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 20.0, every_s=0.05)
-    sketch.steady(WRITE, 0.03, 20.0, web="web-2")
-    history = sketch.history()
+    past = outline()
+    past.steady(WRITE, 0.0, 20.0, every_s=0.05)
+    past.steady(WRITE, 0.03, 20.0, web="web-2")
+    history = past.history()
     gone = between(history, 10.0, 15.0, web="web-2")
     history = left(history, without=gone)
     windows, found = windows_without_survivor(facts_of(history), survival(facts_of(history), gone))
@@ -202,7 +201,7 @@ def test_web_servers_are_apart() -> None:
 
 def test_none_survived_to_the_end_has_no_end() -> None:
     """Censored, as an outage is that had not ended."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     gone = between(history, 10.0, 20.0)
     found = longest(left(history, without=gone), gone)
     assert found is not None
@@ -212,7 +211,7 @@ def test_none_survived_to_the_end_has_no_end() -> None:
 
 def test_of_two_primaries_the_one_promoted_last_is_asked() -> None:
     """Another node that calls itself primary may hold what nobody will ever see again, and lack what is there."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     gone = between(history, 10.0, 12.0)
     audited = left(history, without=gone)
     zombie = tuple(
@@ -231,7 +230,7 @@ def test_of_two_primaries_the_one_promoted_last_is_asked() -> None:
 
 def test_expectations_tell_acked_from_surviving() -> None:
     """The same run meets the limit for acks and misses the one for writes that survived."""
-    history = healthy(Sketch(expectations=(ACKED, SURVIVES))).history()
+    history = healthy(outline(expectations=(ACKED, SURVIVES))).history()
     gone = between(history, 10.0, 15.0)
     acked, survives = judged(left(history, without=gone), gone).expectations
     assert (acked.met, survives.met) == (True, False)
@@ -249,7 +248,7 @@ def test_bound_within_the_interval_is_undecided(from_s: float, met: bool | None)
         metric="outage",
         arguments=("surviving write",),
     )
-    history = healthy(Sketch(expectations=(expected,), loop_lag_s=0.0, canary_lag_s=0.0)).history()
+    history = healthy(outline(expectations=(expected,), loop_lag_s=0.0, canary_lag_s=0.0)).history()
     gone = between(history, from_s, 15.0)
     (survives,) = judged(left(history, without=gone), gone).expectations
     assert survives.met is met
@@ -257,7 +256,7 @@ def test_bound_within_the_interval_is_undecided(from_s: float, met: bool | None)
 
 def test_without_a_valid_audit_it_is_undecided() -> None:
     """Nobody looked what is there: the lower end is what was not even acked, and there is no upper end."""
-    history = left(healthy(Sketch(expectations=(SURVIVES,))).history())
+    history = left(healthy(outline(expectations=(SURVIVES,))).history())
     unaudited = replace(history, audit=(), audit_summary=AuditSummary(passes=3, reason="it kept changing"))
     judgement = judged(unaudited, [])
     assert judgement.expectations[0].met is None
@@ -267,11 +266,11 @@ def test_without_a_valid_audit_it_is_undecided() -> None:
 
 def test_what_was_refused_misses_the_limit_even_without_an_audit() -> None:
     """A write that nobody took did not survive, whatever else is not known."""
-    sketch = Sketch(expectations=(SURVIVES,))
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 15.0, 20.0)
-    unaudited = replace(left(sketch.history()), audit=(), audit_summary=None)
+    past = outline(expectations=(SURVIVES,))
+    past.steady(WRITE, 0.0, 10.0)
+    past.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 15.0, 20.0)
+    unaudited = replace(left(past.history()), audit=(), audit_summary=None)
     judgement = judged(unaudited, [])
     assert judgement.expectations[0].met is False
     assert without_survivor(judgement) == "web-1: ≥ 4.9 s, more is not known"
@@ -279,10 +278,8 @@ def test_what_was_refused_misses_the_limit_even_without_an_audit() -> None:
 
 def test_without_witnesses_it_can_never_be_decided() -> None:
     """`plan` refuses it, and a saved run leaves it undecided."""
-    sketch = healthy(
-        Sketch(expectations=(SURVIVES,), workload=Workload(mix={"log-in": 1.0}, witnesses=False))
-    )
-    (result,) = judged(left(sketch.history()), []).expectations
+    past = healthy(outline(expectations=(SURVIVES,), witnesses=False))
+    (result,) = judged(left(past.history()), []).expectations
     assert result.met is None
     assert "surviving write needs witnesses" in result.why
 
@@ -290,11 +287,11 @@ def test_without_witnesses_it_can_never_be_decided() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_without_witnesses_no_report_says_a_time() -> None:
     """A run of somebody's own application has none, and is not said to fail at its end."""
-    sketch = Sketch(workload=Workload(mix={"log-in": 1.0}, witnesses=False))
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 15.0, 20.0)
-    history = left(sketch.history())
+    past = outline(witnesses=False)
+    past.steady(WRITE, 0.0, 10.0)
+    past.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 15.0, 20.0)
+    history = left(past.history())
     judgement = judged(history, [])
     assert not survival_is_known(judgement.metrics)
     assert {one.kind for one in judgement.metrics.outages} == {WRITE}
@@ -310,11 +307,11 @@ def test_without_witnesses_no_report_says_a_time() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_time_without_end_is_no_failure_where_nobody_looked() -> None:
     """The list of times says it as the table does."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 15.0, 20.0)
-    history = replace(left(sketch.history()), audit=(), audit_summary=None)
+    past = outline()
+    past.steady(WRITE, 0.0, 10.0)
+    past.steady(WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 15.0, 20.0)
+    history = replace(left(past.history()), audit=(), audit_summary=None)
     html = page(replace(result(), judgement=judged(history, [])), history)
     assert "≥ 4.9 s, more is not known" in html
     assert "still failing at the end of the run" not in html
@@ -330,7 +327,7 @@ def test_sum_of_the_gaps_can_be_expected_too() -> None:
         metric="downtime",
         arguments=("surviving write",),
     )
-    history = healthy(Sketch(expectations=(expected,))).history()
+    history = healthy(outline(expectations=(expected,))).history()
     gone = [*between(history, 10.0, 12.0), *between(history, 13.0, 15.0)]
     (result,) = judged(left(history, without=gone), gone).expectations
     assert result.met
@@ -339,7 +336,7 @@ def test_sum_of_the_gaps_can_be_expected_too() -> None:
 
 def test_reports_say_it_beside_the_outage() -> None:
     """Table and summary.json; with the reason where it is not known."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     gone = between(history, 10.0, 15.0)
     judgement = judged(left(history, without=gone), gone)
     assert without_survivor(judgement) == "web-1: 4.9 s to 5.0 s"
@@ -356,7 +353,7 @@ def test_reports_say_it_beside_the_outage() -> None:
 
 def test_summary_says_why_it_is_not_known() -> None:
     """Never null for what nobody looked at."""
-    unaudited = replace(left(healthy(Sketch()).history()), audit=(), audit_summary=None)
+    unaudited = replace(left(healthy(outline()).history()), audit=(), audit_summary=None)
     (one,) = summary(suite(replace(result(), judgement=judged(unaudited, []))))["scenarios"]
     said = one["longest_without_surviving_write"]
     assert said["duration_s"] is None
@@ -365,7 +362,7 @@ def test_summary_says_why_it_is_not_known() -> None:
 
 def test_until_the_end_is_said_so() -> None:
     """Not as an outage: requests were answered."""
-    history = healthy(Sketch(expectations=(SURVIVES,))).history()
+    history = healthy(outline(expectations=(SURVIVES,))).history()
     gone = between(history, 10.0, 20.0)
     judgement = judged(left(history, without=gone), gone)
     assert without_survivor(judgement) == "web-1: ≥ 9.8 s, until the end of the run"

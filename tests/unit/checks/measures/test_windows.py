@@ -23,25 +23,26 @@ from harness.checks.measures.availability import (
 from harness.checks.measures.latency import percentile
 from harness.model.judgement import Interval, Window
 from harness.model.words import OperationKind, Outcome
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGIN
 
 
-def windows(sketch: Sketch, group: str = "all", kind: OperationKind = WRITE) -> list[Window]:
-    history = sketch.history()
+def windows(past: Past, group: str = "all", kind: OperationKind = WRITE) -> list[Window]:
+    history = past.history()
     return [one for one in outages(facts_of(history)) if one.kind == kind and one.group == group]
 
 
 def baseline(*took_s: float) -> int:
     """From which wait on a write counts as late, after these in the baseline."""
-    sketch = Sketch()
+    past = outline()
     for n, took in enumerate(took_s):
-        sketch.do(WRITE, 1.0 + n / 100, took)
-    sketch.do(WRITE, 12.0, 0.2)
-    sketch.do(WRITE, 2.0, 0.2, outcome=Outcome.UNKNOWN)
-    return late_us(traffic_of(sketch.history()))
+        past.do(WRITE, 1.0 + n / 100, took)
+    past.do(WRITE, 12.0, 0.2)
+    past.do(WRITE, 2.0, 0.2, outcome=Outcome.UNKNOWN)
+    return late_us(traffic_of(past.history()))
 
 
 @pytest.mark.parametrize(
@@ -77,11 +78,11 @@ def test_percentile_was_measured(share: float, value: int) -> None:
 @pytest.mark.parametrize(("took_s", "count"), [(0.1, 0), (0.100001, 1)])
 def test_wait_is_late_beyond_the_limit(took_s: float, count: int) -> None:
     """Exactly as long is not."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 12.0)
-    sketch.do(WRITE, 12.0, took_s)
-    sketch.steady(WRITE, 12.2, 20.0)
-    assert len(windows(sketch)) == count
+    past = outline()
+    past.steady(WRITE, 0.0, 12.0)
+    past.do(WRITE, 12.0, took_s)
+    past.steady(WRITE, 12.2, 20.0)
+    assert len(windows(past)) == count
 
 
 @pytest.mark.parametrize(
@@ -98,34 +99,34 @@ def test_what_the_end_cut_off_failed_only_if_it_had_waited(
     due_s: float, took_s: float, result: str, count: int
 ) -> None:
     """By the end of the workload, at 20 s."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 19.8)
-    sketch.do(WRITE, due_s, took_s, outcome=Outcome.UNKNOWN, result=result)
-    assert len(windows(sketch)) == count
+    past = outline()
+    past.steady(WRITE, 0.0, 19.8)
+    past.do(WRITE, due_s, took_s, outcome=Outcome.UNKNOWN, result=result)
+    assert len(windows(past)) == count
 
 
 def test_operation_that_was_never_sent_waited_until_its_phase_ended() -> None:
     """Due 100 ms before the fault phase, it had not waited too long in its own."""
     for due_s, count in ((9.9, 0), (9.899999, 1)):
-        sketch = Sketch()
-        sketch.steady(WRITE, 0.0, 20.0)
-        sketch.do(WRITE, due_s, outcome=Outcome.NOT_SENT)
-        assert len(windows(sketch)) == count
+        past = outline()
+        past.steady(WRITE, 0.0, 20.0)
+        past.do(WRITE, due_s, outcome=Outcome.NOT_SENT)
+        assert len(windows(past)) == count
 
 
 def test_window_counts_what_failed_in_it() -> None:
     """From the first that was due until the last was over, or until the first success."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0)
+    past = outline()
+    past.steady(WRITE, 0.0, 10.0)
     for due_s, took_s in ((10.5, 0.2), (10.6, 0.9), (10.7, 0.1)):
-        sketch.do(WRITE, due_s, took_s, outcome=Outcome.UNKNOWN)
-    sketch.steady(WRITE, 12.0, 20.0)
-    (window,) = windows(sketch)
+        past.do(WRITE, due_s, took_s, outcome=Outcome.UNKNOWN)
+    past.steady(WRITE, 12.0, 20.0)
+    (window,) = windows(past)
     assert window.failed == 3
     assert window.duration_s.low == pytest.approx(1.0)
     assert window.duration_s.high == pytest.approx(12.002 - 9.902)
-    sketch.do(WRITE, 11.0, took_s=0.0)
-    first = windows(sketch)[0]
+    past.do(WRITE, 11.0, took_s=0.0)
+    first = windows(past)[0]
     assert first.duration_s.low == pytest.approx(0.5)
     assert first.duration_s.high == pytest.approx(11.0 - 9.902)
 
@@ -133,11 +134,11 @@ def test_window_counts_what_failed_in_it() -> None:
 # ---------------------------------------------------------------- out of service
 
 
-def away(*events: tuple[str, float, str | None, int | None]) -> Sketch:
-    sketch = Sketch(fault_kinds=("kill web server", "kill web server"))
+def away(*events: tuple[str, float, str | None, int | None]) -> Past:
+    past = outline(fault_kinds=("kill web server", "kill web server"))
     for name, at, node, fault in events:
-        sketch.event(name, at, source=f"fault {fault}", node=node, fault=fault)
-    return sketch
+        past.event(name, at, source=f"fault {fault}", node=node, fault=fault)
+    return past
 
 
 START, END = NONE, us(20.0)
@@ -191,7 +192,7 @@ def test_group_is_in_service_while_one_of_it_is() -> None:
 
 def test_side_that_gets_overlooked_counts_for_the_whole_run() -> None:
     """With the primary before the rest, the rest before all."""
-    sketch = Sketch()
+    past = outline()
     for web, side in (
         ("web-1", "all"),
         ("web-1", "with-primary"),
@@ -200,19 +201,19 @@ def test_side_that_gets_overlooked_counts_for_the_whole_run() -> None:
         ("web-2", "all"),
         ("web-3", "all"),
     ):
-        sketch.do(WRITE, 1.0, web=web, side=side)
-    assert sides(sketch.history()) == {"web-1": "with-primary", "web-2": "rest", "web-3": "all"}
+        past.do(WRITE, 1.0, web=web, side=side)
+    assert sides(past.history()) == {"web-1": "with-primary", "web-2": "rest", "web-3": "all"}
 
 
 def test_groups_are_named_by_shard_and_side() -> None:
     """By as much of it as tells them apart."""
-    sketch = Sketch()
+    past = outline()
     for shard in (1, 2):
         for web, side in (("web-1", "with-primary"), ("web-2", "rest")):
-            sketch.steady(WRITE, 0.0, 10.0, shard=shard, web=web)
-            sketch.do(WRITE, 11.0, outcome=Outcome.REJECTED, shard=shard, web=web, side=side)
-            sketch.steady(WRITE, 12.0, 20.0, shard=shard, web=web)
-    history = sketch.history()
+            past.steady(WRITE, 0.0, 10.0, shard=shard, web=web)
+            past.do(WRITE, 11.0, outcome=Outcome.REJECTED, shard=shard, web=web, side=side)
+            past.steady(WRITE, 12.0, 20.0, shard=shard, web=web)
+    history = past.history()
     groups = list(dict.fromkeys(one.group for one in outages(facts_of(history))))
     assert groups == [
         "all",
@@ -250,33 +251,31 @@ def test_longest_and_total_are_taken_end_by_end() -> None:
 
 def test_worst_for_users_is_of_a_kind_and_a_web_server() -> None:
     """The longest that is proved; with the same, the longest that may be; none where all is well."""
-    sketch = Sketch()
+    past = outline()
     for web in ("web-1", "web-2"):
         for kind in (WRITE, LOGIN, READ):
-            sketch.steady(kind, 0.0, 10.0, web=web)
+            past.steady(kind, 0.0, 10.0, web=web)
             until = 12.0 if (web, kind) == ("web-2", LOGIN) else 11.0
-            sketch.steady(kind, 10.0, until, web=web, outcome=Outcome.REJECTED)
-            sketch.steady(kind, until, 20.0, web=web)
-    history = sketch.history()
+            past.steady(kind, 10.0, until, web=web, outcome=Outcome.REJECTED)
+            past.steady(kind, until, 20.0, web=web)
+    history = past.history()
     worst = worst_for_users(facts_of(history))
     assert worst is not None
     assert (worst.kind, worst.group) == ("login", "web-2")
     assert worst.duration_s.low == pytest.approx(1.902)
-    quiet = Sketch()
+    quiet = outline()
     quiet.steady(WRITE, 0.0, 20.0)
     assert worst_for_users(facts_of(quiet.history())) is None
 
 
 def test_worst_for_users_names_the_shard_where_there_are_several() -> None:
     """Web server first."""
-    sketch = Sketch()
+    past = outline()
     for shard in (1, 2):
-        sketch.steady(WRITE, 0.0, 10.0, shard=shard)
-        sketch.steady(
-            WRITE, 10.0, 11.0, shard=shard, outcome=Outcome.REJECTED if shard == 2 else Outcome.ACKED
-        )
-        sketch.steady(WRITE, 11.0, 20.0, shard=shard)
-    history = sketch.history()
+        past.steady(WRITE, 0.0, 10.0, shard=shard)
+        past.steady(WRITE, 10.0, 11.0, shard=shard, outcome=Outcome.REJECTED if shard == 2 else Outcome.ACKED)
+        past.steady(WRITE, 11.0, 20.0, shard=shard)
+    history = past.history()
     worst = worst_for_users(facts_of(history))
     assert worst is not None
     assert worst.group == "web-1, shard 2"
@@ -284,10 +283,10 @@ def test_worst_for_users_names_the_shard_where_there_are_several() -> None:
 
 def test_window_is_told_in_seconds_from_the_effect() -> None:
     """One that nobody proved is not told."""
-    sketch = Sketch()
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.do(WRITE, 10.5, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 11.0, 20.0)
-    (window,) = windows(sketch)
+    past = outline()
+    past.steady(WRITE, 0.0, 10.0)
+    past.do(WRITE, 10.5, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 11.0, 20.0)
+    (window,) = windows(past)
     assert window.start_s == pytest.approx(9.902 - 10.0)
-    assert windows_from([], "write", "all", facts_of(sketch.history()).landmarks) == ()
+    assert windows_from([], "write", "all", facts_of(past.history()).landmarks) == ()

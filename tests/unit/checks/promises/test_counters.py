@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.checks.facts.step_effects import FOREVER, Sight, State, StepEffect
+from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.counters import Counter, Look, judge_counters
 from harness.model.history import History
 from harness.model.judgement import Finding
 from harness.model.records import Operation, Step
+from harness.model.times import FOREVER
 from harness.model.words import Cause, OperationKind, Outcome, Phase, StepKind
 from lab.past import Past
 from lab.records import us

@@ -9,11 +9,11 @@ from msgspec.structs import replace as changed
 
 from harness.checks.facts.offsets import Offsets, Span
 from harness.checks.facts.replayed_timeouts import expires_relatively, replayed_us
-from harness.checks.facts.step_effects import FOREVER
 from harness.checks.facts.timelines import Timelines
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.records import NodeSample
+from harness.model.times import FOREVER
 from lab.past import Past
 
 OLD, NEW = "Redis 6.2.14", "Redis 7.0.15"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.step_effects import FOREVER
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.lifetimes import Deadlines, judge_deadlines, may_have_ended, shortened
 from harness.model.judgement import Finding
 from harness.model.records import Step
+from harness.model.times import FOREVER
 from harness.model.words import Cause
 from lab.past import Past
 from lab.records import us

@@ -20,10 +20,10 @@ from harness.model.finding_kind import FindingTrait
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
 from harness.model.records import Closing
-from harness.model.scenario import Term, Workload
+from harness.model.scenario import Term
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase, Shows, Verdict
 from lab.records import us
-from tests.builders_metrics import END_S, Sketch, expect, healthy
+from tests.builders_metrics import END_S, expect, healthy, outline
 from tests.share import examples
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
@@ -62,8 +62,8 @@ def judged(
     return judge_checked(history, (findings, counts, AT_RISK, crashed))
 
 
-def run(*expectations: tuple[Any, ...], **sketch: Any) -> History:
-    return healthy(Sketch(expectations=expectations, **sketch)).history()
+def run(*expectations: tuple[Any, ...], **past: Any) -> History:
+    return healthy(outline(expectations=expectations, **past)).history()
 
 
 def test_nothing_found_and_nothing_missing_passes() -> None:
@@ -108,11 +108,11 @@ def test_bound_from_settings_shows_its_value() -> None:
         comparison="<",
         setting="down_after",
     )
-    sketch = Sketch(expectations=[bound])
-    sketch.steady(OperationKind.WRITE, 0.0, 10.0)
-    sketch.steady(OperationKind.WRITE, 10.0, 14.0, outcome=Outcome.REJECTED)
-    sketch.steady(OperationKind.WRITE, 14.0, 20.0)
-    judgement = judged(sketch.history())
+    past = outline(expectations=[bound])
+    past.steady(OperationKind.WRITE, 0.0, 10.0)
+    past.steady(OperationKind.WRITE, 10.0, 14.0, outcome=Outcome.REJECTED)
+    past.steady(OperationKind.WRITE, 14.0, 20.0)
+    judgement = judged(past.history())
     assert judgement.reasons[0] == "outage(write) was 3.90 s to 4.10 s, expected < down_after + 1s (2.00 s)"
     assert judgement.metrics.measured[bound[0].text].low == pytest.approx(3.902)
 
@@ -189,7 +189,7 @@ def test_starved_host_matters_only_where_a_time_is_expected() -> None:
 
 
 BRIEF = expect("outage(write): < 1s", 1, unit="s", arguments=("write",), comparison="<", timing=True)
-SHORT_TIMEOUT = Workload(mix={"log-in": 1.0}, idle_timeout_s=4.0)
+SHORT_TIMEOUT_S = 4.0
 
 
 TOO_LONG = [
@@ -205,7 +205,7 @@ def test_what_took_too_long_on_a_late_host_is_undecided(name: str, named: bool) 
     """Sessions that timed out because failing over took long, work after a lease ended: on a late host
     that says nothing about the topology. On any other it is what it is."""
     expected = [BRIEF, expect(f"{name}: 0", 0)] if named else [BRIEF]
-    how = {"workload": SHORT_TIMEOUT}
+    how = {"idle_s": SHORT_TIMEOUT_S}
     assert judged(run(*expected, **how), [finding(name)]).verdict is Verdict.FAIL
     late = judged(run(*expected, loop_lag_s=0.9, **how), [finding(name)])
     assert late.verdict is Verdict.INCONCLUSIVE
@@ -220,7 +220,7 @@ def test_what_took_too_long_on_a_late_host_is_undecided(name: str, named: bool) 
 def test_lateness_is_held_against_what_the_finding_may_take(name: str, limit_s: float) -> None:
     """More than an eighth of its own limit, and of nobody else's: 0.5 s says nothing about 45 s."""
     for late_s, verdict in ((limit_s / 8, Verdict.FAIL), (limit_s / 8 + 0.001, Verdict.INCONCLUSIVE)):
-        history = run(BRIEF, workload=SHORT_TIMEOUT)
+        history = run(BRIEF, idle_s=SHORT_TIMEOUT_S)
         once = tuple(
             msgspec.structs.replace(
                 pair, loop_lag_us=us(late_s) if pair.t_us == us(12) else 0, cpu_pressure=0
@@ -257,9 +257,9 @@ def test_share_names_its_finding() -> None:
 def test_outage_before_any_traffic_got_through_is_inconclusive() -> None:
     """A workload that never worked teaches nothing, however long its outage."""
     outage = expect("outage(write): < 1s", 1, unit="s", arguments=("write",), comparison="<")
-    sketch = Sketch(expectations=[outage])
-    sketch.steady(OperationKind.WRITE, 0.0, 20.0, outcome=Outcome.REJECTED)
-    judgement = judged(sketch.history(), [finding("logged-out-by-outage")])
+    past = outline(expectations=[outage])
+    past.steady(OperationKind.WRITE, 0.0, 20.0, outcome=Outcome.REJECTED)
+    judgement = judged(past.history(), [finding("logged-out-by-outage")])
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reasons[0] == "no operation succeeded before the fault"
 
@@ -304,11 +304,11 @@ EXPECTATIONS = st.lists(
     max_size=4,
 )
 UNDECIDABLE = st.dictionaries(NAMES, st.integers(0, 2), max_size=2)
-TRAFFIC = healthy(Sketch())
+TRAFFIC = healthy(outline())
 
 
 def with_expectations(expectations: Sequence[tuple[Any, ...]]) -> History:
-    return Sketch(expectations=expectations, operations=TRAFFIC.operations).history()
+    return outline(expectations=expectations, operations=TRAFFIC.operations).history()
 
 
 @PROPERTY
@@ -584,7 +584,7 @@ def test_clocks_that_moved_apart_leave_deadlines_open_unless_both_were_asked(
 ) -> None:
     """Either may have been hidden by the clock."""
     expected = [expect(f"{name}: >= 0", 0, comparison=">=") for name in named]
-    reasons = judged(run(*expected, drift_s=0.06)).reasons
+    reasons = judged(run(*expected, drift_ms=60)).reasons
     assert ("the wall clock moved 60 ms against the monotonic clock" in reasons) is open_
 
 

@@ -19,7 +19,7 @@ from harness.model.records import AuditSummary, Closing
 from harness.model.scenario import Expectation
 from harness.model.words import OperationKind, Outcome
 from lab.records import us
-from tests.builders_metrics import END_S, Sketch, expect, healthy
+from tests.builders_metrics import END_S, expect, healthy, outline
 
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
 SHORT = expect("outage(write): < 500ms", 0.5, unit="s", arguments=("write",), comparison="<", timing=True)
@@ -36,8 +36,8 @@ def affected(evidence: Evidence) -> set[Affects]:
 
 def test_complete_run_has_no_gaps() -> None:
     """Nothing is missing where everything was recorded, on a machine that is merely busy."""
-    sketch = healthy(Sketch(expectations=[SHORT], loop_lag_s=0.08, canary_lag_s=0.09, pressure=0.9))
-    assert weighed(sketch.history()).gaps == ()
+    past = healthy(outline(expectations=[SHORT], loop_lag_s=0.08, canary_lag_s=0.09, pressure=0.9))
+    assert weighed(past.history()).gaps == ()
 
 
 def _died(history: History) -> History:
@@ -121,14 +121,14 @@ def replace_event(history: History, **changes: Any) -> object:
 )
 def test_gap_is_named_with_what_it_affects(take: object, affects: set[Affects], said: str) -> None:
     """Each missing piece of evidence is said in one sentence, and affects what rests on it."""
-    evidence = weighed(take(healthy(Sketch()).history()))  # type: ignore[operator]
+    evidence = weighed(take(healthy(outline()).history()))  # type: ignore[operator]
     assert affected(evidence) == affects
     assert any(said in gap.sentence for gap in evidence.gaps)
 
 
 def test_crashed_check_leaves_upper_ends_open() -> None:
     """A check that crashed found nothing, which is not the same as nothing being there."""
-    evidence = weighed(healthy(Sketch()).history(), crashed=("stale_reads: KeyError 'x'",))
+    evidence = weighed(healthy(outline()).history(), crashed=("stale_reads: KeyError 'x'",))
     assert evidence.about(Affects.UPPER) == ("a check crashed: stale_reads: KeyError 'x'",)
 
 
@@ -142,13 +142,13 @@ def test_crashed_check_leaves_upper_ends_open() -> None:
 )
 def test_losses_need_sessions_at_risk_that_can_be_decided(sessions: SessionCounts, gap: bool) -> None:
     """None at risk, or more than 2 % of them undecidable, and losses are not judged; nothing else."""
-    evidence = weighed(healthy(Sketch()).history(), sessions)
+    evidence = weighed(healthy(outline()).history(), sessions)
     assert affected(evidence) == ({Affects.LOSS} if gap else set())
 
 
 def test_nobody_is_at_risk_without_a_fault() -> None:
     """A scenario without faults measures, and its losses need no danger."""
-    assert weighed(healthy(Sketch(faulty=False)).history(), SessionCounts()).gaps == ()
+    assert weighed(healthy(outline(fault_kinds=())).history(), SessionCounts()).gaps == ()
 
 
 @pytest.mark.parametrize("lag", ["loop_lag_us", "canary_lag_us"])
@@ -225,7 +225,7 @@ def test_full_cores_count_only_together_with_a_late_thread(
     pressure: float | None, canary_us: int, late_s: float
 ) -> None:
     """Full cores do no harm while everybody gets a turn in time."""
-    history = healthy(Sketch()).history()
+    history = healthy(outline()).history()
     clocks = tuple(
         msgspec.structs.replace(
             pair, cpu_pressure=pressure if pair.t_us == us(12) else 0.2, canary_lag_us=canary_us
@@ -242,7 +242,7 @@ def _late_at(
     expectations: Sequence[tuple[Expectation, PlannedBound]] = (LONG,),
 ) -> History:
     """A healthy run on a machine that was late in some of its seconds."""
-    history = healthy(Sketch(expectations=expectations)).history()
+    history = healthy(outline(expectations=expectations)).history()
     late = {us(second) // 1_000_000 for second in seconds}
     clocks = [
         msgspec.structs.replace(pair, **{lag: lag_us}) if pair.t_us // 1_000_000 in late else pair
@@ -269,20 +269,20 @@ def _answers(
     first: str = "",
 ) -> History:
     """A healthy run in which some writes took longer, perhaps because a first attempt failed."""
-    sketch = healthy(Sketch(expectations=expectations))
+    past = healthy(outline(expectations=expectations))
     for n in range(20):
-        operation = sketch.do(OperationKind.WRITE, at_s + n / 100, took_s)
+        operation = past.do(OperationKind.WRITE, at_s + n / 100, took_s)
         if first:
             (answered,) = operation.attempts
             again = msgspec.structs.replace(answered, n=2)
             failed = msgspec.structs.replace(answered, result=first)
-            sketch.operations[-1] = msgspec.structs.replace(operation, attempts=(failed, again))
-    return sketch.history()
+            past.operations[-1] = msgspec.structs.replace(operation, attempts=(failed, again))
+    return past.history()
 
 
 def test_lateness_before_the_fault_does_not_starve() -> None:
     """Only fault and recovery are timed."""
-    history = healthy(Sketch(expectations=[SHORT])).history()
+    history = healthy(outline(expectations=[SHORT])).history()
     slow_start = tuple(
         pair.__class__(t_us=pair.t_us, wall_us=pair.wall_us, loop_lag_us=900_000 if pair.t_us < us(9) else 0)
         for pair in history.clocks
@@ -292,20 +292,20 @@ def test_lateness_before_the_fault_does_not_starve() -> None:
 
 def test_moving_wall_clock_spoils_deadlines() -> None:
     """TTLs are kept in wall time: more than 50 ms of drift and they cannot be judged."""
-    assert affected(weighed(healthy(Sketch(drift_s=0.04)).history())) == set()
-    assert affected(weighed(healthy(Sketch(drift_s=0.06)).history())) == {Affects.TTL}
+    assert affected(weighed(healthy(outline(drift_ms=40)).history())) == set()
+    assert affected(weighed(healthy(outline(drift_ms=60)).history())) == {Affects.TTL}
 
 
 def test_refused_traffic_is_traffic() -> None:
     """Operations that were sent and refused during the fault are evidence, too."""
-    sketch = Sketch()
-    sketch.steady(OperationKind.WRITE, 0.0, 10.0)
-    sketch.steady(OperationKind.WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
-    assert weighed(sketch.history()).gaps == ()
+    past = outline()
+    past.steady(OperationKind.WRITE, 0.0, 10.0)
+    past.steady(OperationKind.WRITE, 10.0, 15.0, outcome=Outcome.REJECTED)
+    assert weighed(past.history()).gaps == ()
 
 
 @pytest.mark.parametrize("kept", [slice(0, 11), slice(14, None), slice(0, None, 5)])
 def test_times_are_not_judged_where_the_clocks_stopped(kept: slice) -> None:
     """Whether the machine was late in a part of fault and recovery is not known, so no time is certain there."""
-    history = healthy(Sketch(expectations=[SHORT])).history()
+    history = healthy(outline(expectations=[SHORT])).history()
     assert affected(weighed(replace(history, clocks=history.clocks[kept]))) == {Affects.TIMING}

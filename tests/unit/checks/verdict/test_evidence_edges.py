@@ -17,7 +17,7 @@ from harness.model.judgement import SessionCounts
 from harness.model.records import AuditSummary, ClockPair, Closing, Event
 from harness.model.words import OperationKind, Outcome
 from lab.records import us
-from tests.builders_metrics import END_S, Sketch, healthy
+from tests.builders_metrics import END_S, healthy, outline
 
 FINE = SessionCounts(total=300, at_risk=200, intact=200)
 
@@ -27,7 +27,7 @@ def gaps(history: History, sessions: SessionCounts = FINE, crashed: tuple[str, .
 
 
 def run(**how: object) -> History:
-    return healthy(Sketch(**how)).history()  # type: ignore[arg-type]
+    return healthy(outline(**how)).history()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def run(**how: object) -> History:
 def test_losses_need_sessions_at_risk_that_can_be_decided(sessions: SessionCounts, said: str | None) -> None:
     """Up to two of a hundred may be open."""
     assert gaps(run(), sessions) == ([] if said is None else [Gap(Affects.LOSS, said)])
-    assert gaps(run(faulty=False), sessions) == []
+    assert gaps(run(fault_kinds=()), sessions) == []
 
 
 @pytest.mark.parametrize(("until", "blind"), [(13.0, False), (13.1, True)])
@@ -208,10 +208,10 @@ def test_traffic_must_have_got_through_before_and_been_sent_under_the_fault() ->
         (11.0, Outcome.NOT_SENT, [before, under]),
         (16.0, Outcome.ACKED, [before, under]),
     ):
-        sketch = Sketch()
-        sketch.do(OperationKind.WRITE, at, outcome=outcome)
-        assert [one.sentence for one in gaps(sketch.history())] == said
-    quiet = Sketch(faulty=False)
+        past = outline()
+        past.do(OperationKind.WRITE, at, outcome=outcome)
+        assert [one.sentence for one in gaps(past.history())] == said
+    quiet = outline(fault_kinds=())
     quiet.do(OperationKind.WRITE, 5.0)
     assert gaps(quiet.history()) == []
 

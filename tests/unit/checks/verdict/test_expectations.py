@@ -15,8 +15,9 @@ from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
 from harness.model.records import AuditSummary, Closing, Event
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind, Verdict
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import END_S, Sketch, expect, healthy
+from tests.builders_metrics import END_S, expect, healthy, outline
 
 READ, WRITE, LOGIN = OperationKind.READ, OperationKind.WRITE, OperationKind.LOGIN
 AT_RISK = SessionCounts(total=300, at_risk=200, intact=200)
@@ -90,8 +91,8 @@ def outage(value: float, **how: Any) -> tuple[Any, ...]:
     )
 
 
-def out_for(seconds: float, **sketch: Any) -> Sketch:
-    made = Sketch(**sketch)
+def out_for(seconds: float, **past: Any) -> Past:
+    made = outline(**past)
     made.steady(READ, 0.02, 20.0)
     made.steady(WRITE, 0.0, 10.0)
     made.steady(WRITE, 10.0, 10.0 + seconds, outcome=Outcome.REJECTED)
@@ -108,8 +109,8 @@ def test_outage_is_the_longest_window() -> None:
 
 def test_outage_that_never_ended_says_so() -> None:
     """Censored: unmet once it is longer than the bound, undecided before."""
-    sketch = out_for(10.0, expectations=[outage(5), outage(30)])
-    unmet, open_ended = results(sketch.history())
+    past = out_for(10.0, expectations=[outage(5), outage(30)])
+    unmet, open_ended = results(past.history())
     assert unmet.met is False
     assert unmet.measured == "≥ 9.90 s, still failing at the end of the run"
     assert open_ended.met is None
@@ -118,8 +119,8 @@ def test_outage_that_never_ended_says_so() -> None:
 def test_lateness_decides_nothing_within_its_reach_and_safety_is_not_touched() -> None:
     """A slow machine says nothing about times that it may have made itself; what was lost is lost."""
     expectations = [outage(1), expect("lost-write: 0", 0)]
-    sketch = out_for(3.0, expectations=expectations, loop_lag_s=0.9)
-    timing, safety = results(sketch.history(), lost(5))
+    past = out_for(3.0, expectations=expectations, loop_lag_s=0.9)
+    timing, safety = results(past.history(), lost(5))
     assert timing.met is None
     assert timing.why == "delayed by 8100 ms, which is too much to judge a limit of 1 s"
     assert (safety.met, safety.measured) == (False, "1")
@@ -219,13 +220,13 @@ def test_outage_without_a_primary_is_no_late_clients(
 ) -> None:
     """Whatever the loop was behind: the process was gone, and for 6.4 s its replicas said that they were replicas.
     Only what held up the nodes may have made that longer."""
-    sketch = out_for(9.0, expectations=[outage(4)])
+    past = out_for(9.0, expectations=[outage(4)])
     for n in range(40):
         at_s = 0.5 * n
         for node in ("redis-2", "redis-3"):
-            sketch.sample(node, at_s, role="replica" if at_s <= 16.5 else "primary", run_id=node)
-        sketch.sample("redis-1", at_s, role="primary" if at_s < 10 else "", reachable=at_s < 10)
-    history = behind(sketch.history(), 0.0, 1.0, *range(10, 20))
+            past.sample(node, at_s, role="replica" if at_s <= 16.5 else "primary", run_id=node)
+        past.sample("redis-1", at_s, role="primary" if at_s < 10 else "", reachable=at_s < 10)
+    history = behind(past.history(), 0.0, 1.0, *range(10, 20))
     clocks = tuple(
         msgspec.structs.replace(pair, node_wait_us=us(node_wait_s), nodes_waited_us=us(2 * node_wait_s))
         for pair in history.clocks
@@ -281,11 +282,11 @@ def test_latency_is_lengthened_and_never_hidden() -> None:
     """It counts from when an operation was due, so a machine that stands still only adds to it."""
     fast = expect("latency(read, max): < 300ms", 0.3, unit="s", arguments=("read", "max"), comparison="<")
     slow = expect("latency(read, max): > 300ms", 0.3, unit="s", arguments=("read", "max"), comparison=">")
-    sketch = healthy(Sketch(expectations=[fast, slow]))
-    sketch.do(READ, 12.31, took_s=0.25)
-    assert [one.met for one in results(late_once(sketch.history(), 0.2))] == [True, False]
-    sketch.do(READ, 12.32, took_s=0.45)
-    assert [one.met for one in results(late_once(sketch.history(), 0.2))] == [None, None]
+    past = healthy(outline(expectations=[fast, slow]))
+    past.do(READ, 12.31, took_s=0.25)
+    assert [one.met for one in results(late_once(past.history(), 0.2))] == [True, False]
+    past.do(READ, 12.32, took_s=0.45)
+    assert [one.met for one in results(late_once(past.history(), 0.2))] == [None, None]
 
 
 def test_nothing_says_how_late_the_machine_was() -> None:
@@ -303,7 +304,7 @@ def test_nothing_says_how_late_the_machine_was() -> None:
 def test_outage_of_a_kind_that_was_never_due_is_undecided() -> None:
     """No touches, no outage of touches: there was nothing to see."""
     touches = expect("outage(touch): < 1s", 1, unit="s", arguments=("touch",), comparison="<", timing=True)
-    (result,) = results(healthy(Sketch(expectations=[touches])).history())
+    (result,) = results(healthy(outline(expectations=[touches])).history())
     assert result.met is None
     assert result.why == "no touch was due there"
     assert result.measured == "not measured"
@@ -311,7 +312,7 @@ def test_outage_of_a_kind_that_was_never_due_is_undecided() -> None:
 
 def test_outage_on_a_shard_and_in_a_phase() -> None:
     """Scopes cut what is measured, and nothing else."""
-    sketch = Sketch(
+    past = outline(
         expectations=[
             outage(1, on="shard 1"),
             outage(1, on="shard 2"),
@@ -322,16 +323,16 @@ def test_outage_on_a_shard_and_in_a_phase() -> None:
     )
     for shard in (1, 2):
         for kind in (WRITE, READ):
-            sketch.steady(kind, 0.0, 10.0, shard=shard, web=f"web-{shard}")
+            past.steady(kind, 0.0, 10.0, shard=shard, web=f"web-{shard}")
             outcome = Outcome.REJECTED if (shard, kind) == (2, WRITE) else Outcome.ACKED
-            sketch.steady(kind, 10.0, 14.0, shard=shard, web=f"web-{shard}", outcome=outcome)
-            sketch.steady(kind, 14.0, 20.0, shard=shard, web=f"web-{shard}")
-    assert [one.met for one in results(sketch.history())] == [True, False, True, False, True]
+            past.steady(kind, 10.0, 14.0, shard=shard, web=f"web-{shard}", outcome=outcome)
+            past.steady(kind, 14.0, 20.0, shard=shard, web=f"web-{shard}")
+    assert [one.met for one in results(past.history())] == [True, False, True, False, True]
 
 
 def test_latency_and_counts_of_operations() -> None:
     """Percentiles in seconds; outcomes by kind or behaviour; the seed does not count."""
-    sketch = Sketch(
+    past = outline(
         expectations=[
             expect("latency(read, p99): < 50ms", 0.05, unit="s", arguments=("read", "p99"), comparison="<"),
             expect("latency(read, max): < 50ms", 0.05, unit="s", arguments=("read", "max"), comparison="<"),
@@ -340,11 +341,11 @@ def test_latency_and_counts_of_operations() -> None:
             expect("rejected(log-in) in fault: 0", 0, arguments=("log-in",), phase=Phase.FAULT),
         ]
     )
-    healthy(sketch)
-    sketch.do(READ, 12.34, took_s=0.08)
-    sketch.do(LOGIN, -1.0, outcome=Outcome.REJECTED)
-    sketch.do(LOGIN, 16.0, outcome=Outcome.REJECTED)
-    fast, slow, nobody, rejected, in_fault = results(sketch.history())
+    healthy(past)
+    past.do(READ, 12.34, took_s=0.08)
+    past.do(LOGIN, -1.0, outcome=Outcome.REJECTED)
+    past.do(LOGIN, 16.0, outcome=Outcome.REJECTED)
+    fast, slow, nobody, rejected, in_fault = results(past.history())
     assert (fast.met, fast.measured) == (True, "2.0 ms")
     assert (slow.met, slow.measured) == (False, "80 ms")
     assert (nobody.met, nobody.why) == (None, "no logout was acked there")
@@ -357,9 +358,9 @@ def share(value: float, finding: str = "lost-write", **how: Any) -> tuple[Any, .
     )
 
 
-def dangerous(**sketch: Any) -> Sketch:
+def dangerous(**past: Any) -> Past:
     """Isolated from 10 to 13 s: 30 writes through web-1, 30 through web-2."""
-    made = Sketch(fault_kinds=("isolate",), **sketch)
+    made = outline(fault_kinds=("isolate",), **past)
     made.steady(WRITE, 10.0, 13.0, web="web-1", side="with-primary")
     made.steady(WRITE, 10.05, 13.05, web="web-2", side="rest")
     made.steady(WRITE, 0.0, 10.0)
@@ -371,9 +372,9 @@ def dangerous(**sketch: Any) -> Sketch:
 
 def test_share_is_of_what_was_in_danger() -> None:
     """27 of the 60 writes between effect and heal; on the cut-off web server 27 of 30."""
-    sketch = dangerous(expectations=[share(50), share(50, on="web-1"), share(50, phase=Phase.BASELINE)])
+    past = dangerous(expectations=[share(50), share(50, on="web-1"), share(50, phase=Phase.BASELINE)])
     gone = [lost(n, 10 + n / 10) for n in range(1, 28)]
-    everywhere, there, before = results(sketch.history(), *gone)
+    everywhere, there, before = results(past.history(), *gone)
     assert (everywhere.measured, everywhere.met) == ("27 of 60 (45 %)", False)
     assert (there.measured, there.met) == ("27 of 30 (90 %)", True)
     assert (before.measured, before.met) == ("0 of 100 (0 %)", False)
@@ -391,13 +392,13 @@ def test_share_never_falls_with_one_more_loss() -> None:
 
 def test_share_of_sessions_counts_those_alive_at_the_effect() -> None:
     """All were lost when the only node forgot them, however many logged in again afterwards."""
-    sketch = Sketch(expectations=[share(99, "lost-session")])
+    past = outline(expectations=[share(99, "lost-session")])
     for n in range(4):
-        sketch.do(LOGIN, -1.0 - n, session=f"s{n}")
-    sketch.do(OperationKind.LOGOUT, 5.0, session="s3")
-    sketch.steady(LOGIN, 14.0, 20.0)
-    sketch.steady(WRITE, 0.0, 20.0)
-    (result,) = results(sketch.history(), *(lost(n, -1.0, "lost-session") for n in range(3)))
+        past.do(LOGIN, -1.0 - n, session=f"s{n}")
+    past.do(OperationKind.LOGOUT, 5.0, session="s3")
+    past.steady(LOGIN, 14.0, 20.0)
+    past.steady(WRITE, 0.0, 20.0)
+    (result,) = results(past.history(), *(lost(n, -1.0, "lost-session") for n in range(3)))
     assert result.measured == "3 of 3 (100 %)"
 
 
@@ -418,7 +419,7 @@ def test_undecidable_findings_widen_upwards() -> None:
     none = expect("lost-write: 0", 0)
     some = expect("lost-session: > 0", 0, comparison=">")
     zero, seen = results(
-        healthy(Sketch(expectations=[none, some])).history(),
+        healthy(outline(expectations=[none, some])).history(),
         lost(1, name="lost-session"),
         undecidable=2,
     )
@@ -429,9 +430,9 @@ def test_undecidable_findings_widen_upwards() -> None:
 def test_loss_expectations_alone_suffer_when_nobody_was_at_risk() -> None:
     """Without sessions at risk `0 lost` means nothing; a proved loss and an outage still do."""
     expectations = [expect("lost-write: 0", 0), outage(5), expect("lost-session: 0", 0)]
-    sketch = healthy(Sketch(expectations=expectations))
+    past = healthy(outline(expectations=expectations))
     zero, timing, proved = results(
-        sketch.history(), lost(1, name="lost-session"), sessions=SessionCounts(total=300)
+        past.history(), lost(1, name="lost-session"), sessions=SessionCounts(total=300)
     )
     assert zero.met is None
     assert "no session was at risk" in zero.why
@@ -455,7 +456,7 @@ def test_loss_expectations_alone_suffer_when_nobody_was_at_risk() -> None:
 )
 def test_only_losses_need_somebody_at_risk(name: str, decided: bool) -> None:
     """What nobody could lose was not kept. Who sees something old, or gets in, needs no danger."""
-    history = healthy(Sketch(expectations=[expect(f"{name}: 0", 0)])).history()
+    history = healthy(outline(expectations=[expect(f"{name}: 0", 0)])).history()
     (result,) = results(history, sessions=SessionCounts(total=300))
     assert result.met is (True if decided else None)
 
@@ -463,8 +464,8 @@ def test_only_losses_need_somebody_at_risk(name: str, decided: bool) -> None:
 @pytest.mark.parametrize("name", ["expired-early", "outlived-timeout"])
 def test_clocks_that_moved_apart_decide_no_deadline(name: str) -> None:
     """Both are about when a timeout ran out."""
-    sketch = healthy(Sketch(expectations=[expect(f"{name}: 0", 0), share(5, name)], drift_s=1.0))
-    assert [one.met for one in results(sketch.history(), lost(1, name=name))] == [None, None]
+    past = healthy(outline(expectations=[expect(f"{name}: 0", 0), share(5, name)], drift_ms=1000))
+    assert [one.met for one in results(past.history(), lost(1, name=name))] == [None, None]
 
 
 def test_percentile_is_of_a_hundred() -> None:
@@ -473,10 +474,10 @@ def test_percentile_is_of_a_hundred() -> None:
         expect(f"latency(read, {which}): < 1s", 1.0, unit="s", arguments=("read", which), comparison="<")
         for which in ("p50", "p99", "max")
     ]
-    sketch = Sketch(expectations=expected, faulty=False)
+    past = outline(expectations=expected, fault_kinds=())
     for n in range(200):
-        sketch.do(READ, n / 20, took_s=(n + 1) / 1000)
-    assert [one.low for one in results(sketch.history())] == [0.1, 0.198, 0.2]
+        past.do(READ, n / 20, took_s=(n + 1) / 1000)
+    assert [one.low for one in results(past.history())] == [0.1, 0.198, 0.2]
 
 
 def test_without_a_valid_audit_losses_are_open_ended() -> None:
@@ -488,7 +489,7 @@ def test_without_a_valid_audit_losses_are_open_ended() -> None:
         share(50),
     ]
     history = replace(
-        healthy(Sketch(expectations=expectations)).history(), audit_summary=AuditSummary(passes=3)
+        healthy(outline(expectations=expectations)).history(), audit_summary=AuditSummary(passes=3)
     )
     zero, seen, not_audited, of = results(history, lost(1, name="lost-session"))
     assert (zero.met, zero.measured) == (None, "not known (none seen)")
@@ -499,9 +500,9 @@ def test_without_a_valid_audit_losses_are_open_ended() -> None:
 
 def test_fault_without_effect_voids_what_was_measured() -> None:
     """An outage that the fault cannot have caused neither meets nor fails anything."""
-    sketch = out_for(8.0, expectations=[outage(5), expect("failovers: 1", 1)])
-    sketch.event("no-effect", 10.5, source="fault 1", fault=1, detail="still answers")
-    timing, failovers = results(sketch.history())
+    past = out_for(8.0, expectations=[outage(5), expect("failovers: 1", 1)])
+    past.event("no-effect", 10.5, source="fault 1", fault=1, detail="still answers")
+    timing, failovers = results(past.history())
     assert (timing.met, failovers.met) == (None, None)
     assert "still answers" in timing.why
 
@@ -512,9 +513,9 @@ def test_fault_without_effect_voids_what_was_measured() -> None:
 )
 def test_fault_without_effect_leaves_what_was_proved(name: str, met: bool | None) -> None:
     """What only says that something did not work means nothing then; a wrong answer was wrong all the same."""
-    sketch = healthy(Sketch(expectations=[expect(f"{name}: 0", 0)]))
-    sketch.event("no-effect", 10.5, source="fault 1", fault=1)
-    (result,) = results(sketch.history(), lost(1, name=name))
+    past = healthy(outline(expectations=[expect(f"{name}: 0", 0)]))
+    past.event("no-effect", 10.5, source="fault 1", fault=1)
+    (result,) = results(past.history(), lost(1, name=name))
     assert result.met is met
 
 
@@ -528,15 +529,15 @@ def test_killed_harness_leaves_violations_proved() -> None:
 def test_moved_wall_clock_spoils_deadline_findings_even_proved_ones() -> None:
     """With the clocks apart, expired early may be the clock's doing."""
     early = expect("expired-early: 0", 0)
-    sketch = healthy(Sketch(expectations=[early], drift_s=1.0))
-    (result,) = results(sketch.history(), lost(1, name="expired-early"))
+    past = healthy(outline(expectations=[early], drift_ms=1000))
+    (result,) = results(past.history(), lost(1, name="expired-early"))
     assert result.met is None
 
 
 def test_finding_on_a_group_counts_unknown_members_at_the_upper_end() -> None:
     """A finding whose shard is not known may belong to this shard."""
     there = expect("lost-write on shard 2: 0", 0, on="shard 2")
-    history = healthy(Sketch(expectations=[there])).history()
+    history = healthy(outline(expectations=[there])).history()
     assert results(history, lost(1, shard=1))[0].met is True
     assert results(history, lost(1, shard=None))[0].met is None
     assert results(history, lost(1, shard=2))[0].met is False
@@ -544,7 +545,7 @@ def test_finding_on_a_group_counts_unknown_members_at_the_upper_end() -> None:
 
 def test_evicted_keys_failovers_and_at_risk() -> None:
     """By purpose of the instance, from the counters of each process."""
-    sketch = Sketch(
+    past = outline(
         expectations=[
             expect("evicted keys on cache: > 0", 0, comparison=">", on="cache"),
             expect("evicted keys on sessions: 0", 0, on="sessions"),
@@ -553,13 +554,13 @@ def test_evicted_keys_failovers_and_at_risk() -> None:
         ],
         topology=TopologyKind.SPLIT,
     )
-    sketch.sample("cache-1", 5.0, role="primary", run_id="c1", evicted_keys=7)
-    sketch.sample("cache-1", 6.0, role="primary", run_id="c1", evicted_keys=40)
-    sketch.sample("cache-1", 9.0, role="primary", run_id="c2", evicted_keys=2)
-    sketch.sample("redis-1", 9.0, role="primary", run_id="old")
-    sketch.event("promoted", 12.0, node="redis-2")
-    sketch.event("effect", 10.0, fault=1, node="redis-1")
-    cache, sessions, failovers, at_risk = results(healthy(sketch).history())
+    past.sample("cache-1", 5.0, role="primary", run_id="c1", evicted_keys=7)
+    past.sample("cache-1", 6.0, role="primary", run_id="c1", evicted_keys=40)
+    past.sample("cache-1", 9.0, role="primary", run_id="c2", evicted_keys=2)
+    past.sample("redis-1", 9.0, role="primary", run_id="old")
+    past.event("promoted", 12.0, node="redis-2")
+    past.event("effect", 10.0, fault=1, node="redis-1")
+    cache, sessions, failovers, at_risk = results(healthy(past).history())
     assert (cache.measured, cache.met) == ("42", True)
     assert (sessions.met, failovers.met) == (True, True)
     assert (at_risk.measured, at_risk.met) == ("200", True)
@@ -568,14 +569,14 @@ def test_evicted_keys_failovers_and_at_risk() -> None:
 def test_loss_budget_is_undecided() -> None:
     """A bound that nothing computes decides nothing."""
     expectation, bound = expect("loss window: <= loss budget", 0, unit="s", comparison="<=")
-    sketch = healthy(Sketch(expectations=[(expectation, replace(bound, value=None))]))
-    (result,) = results(sketch.history())
+    past = healthy(outline(expectations=[(expectation, replace(bound, value=None))]))
+    (result,) = results(past.history())
     assert result.met is None
     assert "loss budget" in result.why
 
 
 def test_interrupted_run_is_open_ended() -> None:
     """Ctrl-C: what was not reached may have happened."""
-    history = healthy(Sketch(expectations=[expect("lost-write: 0", 0)])).history()
+    history = healthy(outline(expectations=[expect("lost-write: 0", 0)])).history()
     stopped = replace(history, closing=Closing(t_us=us(END_S), interrupted=True))
     assert results(stopped)[0].met is None

@@ -13,8 +13,9 @@ from harness.model.history import History
 from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, SessionCounts
 from harness.model.records import Event
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase, TopologyKind
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch, expect, healthy
+from tests.builders_metrics import expect, healthy, outline
 
 READ, WRITE, LOGIN, LOGOUT = (
     OperationKind.READ,
@@ -36,8 +37,8 @@ def result(
     return found
 
 
-def run(expectation: tuple[Any, ...], **sketch: Any) -> Sketch:
-    return healthy(Sketch(expectations=[expectation], **sketch))
+def run(expectation: tuple[Any, ...], **past: Any) -> Past:
+    return healthy(outline(expectations=[expectation], **past))
 
 
 def lost(t_s: float | None = 11.0, *, operation: int = 1, **about: Any) -> Finding:
@@ -113,12 +114,12 @@ def test_undecided_says_that_the_evidence_allows_both() -> None:
 # ---------------------------------------------------------------- outcomes and latencies
 
 
-def _mixed(expectation: tuple[Any, ...]) -> Sketch:
-    sketch = run(expectation)
+def _mixed(expectation: tuple[Any, ...]) -> Past:
+    past = run(expectation)
     for at, shard, web in ((11.0, 1, "web-1"), (12.0, 2, "web-1"), (16.0, 1, "web-2"), (-0.5, 1, "web-1")):
-        sketch.do(LOGOUT, at, outcome=Outcome.REJECTED, shard=shard, web=web)
-    sketch.do(LOGOUT, 12.0, outcome=Outcome.UNKNOWN, behaviour="logout-everywhere")
-    return sketch
+        past.do(LOGOUT, at, outcome=Outcome.REJECTED, shard=shard, web=web)
+    past.do(LOGOUT, 12.0, outcome=Outcome.UNKNOWN, behaviour="logout-everywhere")
+    return past
 
 
 @pytest.mark.parametrize(
@@ -161,14 +162,14 @@ def test_latency_is_the_wait_of_an_acked_one(which: str, seconds: str) -> None:
         comparison="<",
         on="web-1",
     )
-    sketch = run(bound)
+    past = run(bound)
     for n in range(100):
         took = 5.0 if n == 99 else 4.0 if n in {95, 96, 97, 98} else 3.0 if n == 94 else 1.0
-        sketch.do(LOGOUT, n / 10, took_s=took)
-    sketch.do(LOGOUT, 5.0, took_s=8.0, outcome=Outcome.UNKNOWN)
-    sketch.do(LOGOUT, 5.0, took_s=8.0, web="web-2")
-    sketch.do(LOGOUT, -9.0, took_s=8.0)
-    assert result(sketch.history()).measured == seconds
+        past.do(LOGOUT, n / 10, took_s=took)
+    past.do(LOGOUT, 5.0, took_s=8.0, outcome=Outcome.UNKNOWN)
+    past.do(LOGOUT, 5.0, took_s=8.0, web="web-2")
+    past.do(LOGOUT, -9.0, took_s=8.0)
+    assert result(past.history()).measured == seconds
 
 
 # ---------------------------------------------------------------- shares and windows
@@ -177,13 +178,13 @@ def test_latency_is_the_wait_of_an_acked_one(which: str, seconds: str) -> None:
 def test_share_says_how_many_of_how_many() -> None:
     """Exact where all is known; else from what is proved to what may be."""
     bound = expect("share(lost-write): > 1%", 1, unit="%", arguments=("lost-write",), comparison=">")
-    sketch = run(bound, fault_kinds=("isolate",))
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
-    sketch.event("healed", 13.0, source="fault 1", fault=1)
+    past = run(bound, fault_kinds=("isolate",))
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    past.event("healed", 13.0, source="fault 1", fault=1)
     inside = [
-        one.id for one in sketch.operations if one.kind is WRITE and us(10) <= (one.done_us or 0) <= us(13)
+        one.id for one in past.operations if one.kind is WRITE and us(10) <= (one.done_us or 0) <= us(13)
     ]
-    history = sketch.history()
+    history = past.history()
     found = result(history, lost(operation=inside[0]), lost(operation=inside[1]))
     assert found.measured == f"2 of {len(inside)} ({round(200 / len(inside))} %)"
     found = result(history, lost(operation=inside[0]), undecidable={"lost-write": 2})
@@ -241,22 +242,22 @@ def test_loss_budget_says_why_there_is_none() -> None:
 def test_failovers_of_a_shard() -> None:
     """Those of another are not its own."""
     for on, count in (("shard 1", "1"), ("shard 2", "0"), (None, "1")):
-        sketch = run(expect("failovers: 0", 0, on=on))
-        sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
-        sketch.event("promoted", 12.0, node="redis-2")
-        assert result(sketch.history()).measured == count
+        past = run(expect("failovers: 0", 0, on=on))
+        past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+        past.event("promoted", 12.0, node="redis-2")
+        assert result(past.history()).measured == count
 
 
 def test_evicted_keys_of_all_instances_together() -> None:
     """Unless one purpose is named; what was evicted after the last look is open."""
     for on, measured in ((None, "12"), ("sessions", "5"), ("cache", "7")):
-        sketch = run(expect("evicted keys: > 0", 0, comparison=">", on=on), topology=TopologyKind.SPLIT)
+        past = run(expect("evicted keys: > 0", 0, comparison=">", on=on), topology=TopologyKind.SPLIT)
         for node, keys in (("redis-1", 5), ("redis-2", 0), ("redis-3", 0), ("cache-1", 7)):
-            sketch.sample(node, 19.9, run_id="x", evicted_keys=keys)
-        assert result(sketch.history()).measured == measured
-    sketch = run(expect("evicted keys: > 20", 20, comparison=">"))
-    sketch.sample("redis-1", 19.9, run_id="x", evicted_keys=5)
-    found = result(sketch.history())
+            past.sample(node, 19.9, run_id="x", evicted_keys=keys)
+        assert result(past.history()).measured == measured
+    past = run(expect("evicted keys: > 20", 20, comparison=">"))
+    past.sample("redis-1", 19.9, run_id="x", evicted_keys=5)
+    found = result(past.history())
     assert (found.low, found.high, found.met) == (5, INFINITE, None)
     assert found.why == (
         "a node ended or was not observed, so it is not known what it evicted after the last observation"
@@ -278,21 +279,21 @@ def test_lateness_widens_a_window_both_ways(lag_s: float, bound_s: float, met: b
     bound = expect(
         f"outage(write): < {bound_s:g}s", bound_s, unit="s", arguments=("write",), comparison="<", timing=True
     )
-    sketch = Sketch(expectations=[bound], canary_lag_s=lag_s)
-    sketch.steady(READ, 0.02, 20.0)
-    sketch.steady(WRITE, 0.0, 10.0)
-    sketch.steady(WRITE, 10.0, 12.2, outcome=Outcome.REJECTED)
-    sketch.steady(WRITE, 12.2, 20.0)
-    found = result(sketch.history())
+    past = outline(expectations=[bound], canary_lag_s=lag_s)
+    past.steady(READ, 0.02, 20.0)
+    past.steady(WRITE, 0.0, 10.0)
+    past.steady(WRITE, 10.0, 12.2, outcome=Outcome.REJECTED)
+    past.steady(WRITE, 12.2, 20.0)
+    found = result(past.history())
     assert (found.met, found.why) == (met, why)
     assert found.measured == "2.10 s to 2.30 s"
 
 
 def test_count_is_no_time() -> None:
     """Whatever the machine did."""
-    sketch = run(expect("failovers: 0", 0), canary_lag_s=5.0)
-    assert result(sketch.history()).met is True
-    assert result(replace(sketch.history(), clocks=())).met is True
+    past = run(expect("failovers: 0", 0), canary_lag_s=5.0)
+    assert result(past.history()).met is True
+    assert result(replace(past.history(), clocks=())).met is True
 
 
 def test_recovered_is_no_event_of_an_outcome() -> None:

@@ -22,7 +22,7 @@ from harness.model.finding_kind import FindingTrait, Need
 from harness.model.judgement import INFINITE, Finding, Interval
 from harness.model.words import FindingSide, Phase
 from lab.records import us
-from tests.builders_metrics import Sketch, expect
+from tests.builders_metrics import expect, outline
 
 TWO = Interval(low=2, high=2)
 OPEN = Interval(low=2, high=INFINITE)
@@ -137,7 +137,7 @@ def test_finding_that_an_expectation_is_about() -> None:
 
 # ---------------------------------------------------------------- where a finding belongs
 
-MOMENTS = facts_of(Sketch().history()).landmarks
+MOMENTS = facts_of(outline().history()).landmarks
 LOST_IN_FAULT = Finding(
     name="lost-write",
     side=FindingSide.CLOSED,

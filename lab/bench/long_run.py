@@ -1,6 +1,6 @@
 """Long histories of a run in which nothing went wrong, made at once and written by the kit's Recorder.
 
-    python -m lab.bench.past FOLDER OPERATIONS SESSIONS [BROKEN_PER_SESSION]
+    python -m lab.bench.long_run FOLDER OPERATIONS SESSIONS [BROKEN_PER_SESSION]
 
 A primary and two replicas, users at random, operations carried out one after the other on a model of
 the sessions, so that every read, counter, TTL, witness and audit entry is what Redis would have
@@ -33,12 +33,11 @@ from harness.model.records import (
     Connection,
     Event,
     NodeSample,
-    Opening,
     Operation,
     PhaseChange,
     Record,
 )
-from harness.model.scenario import FaultStep, Start, Workload
+from harness.model.scenario import Workload
 from harness.model.seams import Machine, Secrets
 from harness.model.words import (
     BackendKind,
@@ -54,9 +53,9 @@ from lab.bench.application import (
     Application,
     Live,
 )
+from lab.past import NODES
 from lab.plans import scenario_of
-
-NODES = ("redis-1", "redis-2", "redis-3")
+from lab.records import fault_step, opening
 
 MOST_USERS = 5_000
 """One load engine sends fewer operations than that in a second (`lab.bench.loading` says how many)."""
@@ -110,15 +109,12 @@ class RunMaker:
     # ---------------------------------------------------------------- the run, phase by phase
 
     def records(self) -> Iterator[Record]:
-        yield Opening(
+        yield opening(
+            "bench",
             format=history.FORMAT,
             run="bench",
-            scenario="bench",
             seed=self.wanted.seed,
-            backend=BackendKind.PROCESS,
-            engine="Redis 7.0.15",
             client="redis-py 8.1.0 asyncio, on-error",
-            timing="fast",
             started_wall_us=STARTED_WALL_US,
         )
         yield from _connections()
@@ -306,7 +302,7 @@ def plan_of(wanted: Wanted) -> Plan:
             mix={**MIX, "logout": 1.0},
             options={},
         ),
-        faults=(FaultStep(number=1, kind="nothing", target="primary", start=Start(after_s=1.0)),),
+        faults=(fault_step("nothing", at=1.0),),
     )
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
     fits = {name: fault.fits for name, fault in FAULTS.items()}
@@ -319,14 +315,14 @@ def write(wanted: Wanted, directory: Path) -> RunMaker:
     """Leave a closed history, with its plan, in a folder; returns what is true of it."""
     directory.mkdir(parents=True, exist_ok=True)
     history.write_plan(directory, plan_of(wanted))
-    past = RunMaker(wanted)
+    made = RunMaker(wanted)
     recorder = history.Recorder(directory, RunClock(), secrets=Secrets(redis="", sentinel=""))
-    for record in past.records():
+    for record in made.records():
         recorder.record(record)
-    recorder.close(past.closing())
+    recorder.close(made.closing())
     if recorder.failure is not None:
         raise recorder.failure
-    return past
+    return made
 
 
 def closed_bytes(directory: Path) -> int:
@@ -337,8 +333,8 @@ def closed_bytes(directory: Path) -> int:
 def main(arguments: Sequence[str]) -> None:
     folder, operations, sessions, *more = arguments
     share = float(more[0]) if more else 0.0
-    past = write(Wanted(operations=int(operations), sessions=int(sessions), broken_share=share), Path(folder))
-    print(json.dumps({"broken": len(past.broken), "closed_bytes": closed_bytes(Path(folder))}))
+    made = write(Wanted(operations=int(operations), sessions=int(sessions), broken_share=share), Path(folder))
+    print(json.dumps({"broken": len(made.broken), "closed_bytes": closed_bytes(Path(folder))}))
 
 
 if __name__ == "__main__":
