@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +19,30 @@ def today() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
-def split_at(document: str, begin: str, end: str) -> tuple[str, str, str]:
-    """What is before the mark that begins a made part, the part without both marks, and what follows it.
+@dataclass(frozen=True)
+class MadePart:
+    """The part of a document that a measurement makes: what lies between two marks."""
 
-    Raises:
-        ValueError: it has no such marks.
-    """
-    before, _, rest = document.partition(begin)
-    part, mark, after = rest.partition(end)
-    if not mark:
-        raise ValueError(f"expected {begin} and {end}, found none")
-    return before, part, after
+    begin: str
+    end: str
+
+    def of(self, document: str) -> str:
+        """What a document has there."""
+        return self._split(document)[1].strip()
+
+    def into(self, document: str, made: str) -> str:
+        """The document with something else there."""
+        before, _, after = self._split(document)
+        return f"{before}{self.begin}\n\n{made.strip()}\n\n{self.end}{after}"
+
+    def _split(self, document: str) -> tuple[str, str, str]:
+        """What is before the part, the part, and what follows it, all three without the marks.
+
+        Raises:
+            ValueError: it has no such marks.
+        """
+        before, _, rest = document.partition(self.begin)
+        part, mark, after = rest.partition(self.end)
+        if not mark:
+            raise ValueError(f"expected {self.begin} and {self.end}, found none")
+        return before, part, after

@@ -199,7 +199,7 @@ def _write(table: page.Table, folder: Path, *, record: bool) -> None:
     print(f"\nresults: {folder / 'index.html'} · guests.json")
     if record:
         write_file(RECORD, encoded(table))
-        document = page.into(DOCUMENT.read_text(encoding="utf-8"), page.markdown(table, cures))
+        document = page.MADE.into(DOCUMENT.read_text(encoding="utf-8"), page.markdown(table, cures))
         write_file(DOCUMENT, document.encode())
         print(f"written: {RECORD.relative_to(ROOT)}, {DOCUMENT.relative_to(ROOT)}")
 

@@ -9,9 +9,9 @@ import msgspec
 
 from lab.guests.cures import NOTICED_S, Cure, proofs, without_cure
 from lab.guests.measured import Cell
-from lab.published import split_at
+from lab.published import MadePart
 
-BEGIN, END = "<!-- made by make guests: begin -->", "<!-- made by make guests: end -->"
+MADE = MadePart("<!-- made by make guests: begin -->", "<!-- made by make guests: end -->")
 HEAD = (
     "application",
     "put out",
@@ -218,21 +218,11 @@ def said_once(table: Table) -> str:
 
 def markdown(table: Table, cures: Sequence[Cure]) -> str:
     """The part of docs/guests.md between the marks."""
-    parts = [BEGIN, "", said_once(table), ""]
+    parts = [said_once(table), ""]
     for title, rows in sections(table, cures):
         parts += [f"### {title}", "", *([NOTES[title], ""] if title in NOTES else [])]
         parts += [as_markdown(rows) if len(rows) > 1 else "None.", ""]
-    return "\n".join([*parts, END])
-
-
-def into(document: str, part: str) -> str:
-    """A document with this part in the place of the one before.
-
-    Raises:
-        ValueError: it has no such place.
-    """
-    before, _, after = split_at(document, BEGIN, END)
-    return before + part + after
+    return "\n".join(parts).strip()
 
 
 def html(table: Table, cures: Sequence[Cure]) -> str:

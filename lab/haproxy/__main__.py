@@ -28,7 +28,7 @@ from harness.errors import ExitStatus, KitError
 from harness.model.proxy import Balance, ProxyShape
 from harness.model.scenario import Scenario
 from harness.safe_files import write_file
-from lab.haproxy.page import Record, with_table
+from lab.haproxy.page import MADE, Record
 from lab.haproxy.rounds import Count, Round, missing
 from lab.haproxy.table import Run, Share, table
 from lab.published import encoded
@@ -73,7 +73,7 @@ def _write(runs: list[Run], made: str, folder: Path) -> None:
         runs=tuple(runs),
     )
     write_file(RECORD, encoded(record))
-    write_file(PAGE, with_table(PAGE.read_text(encoding="utf-8"), made).encode())
+    write_file(PAGE, MADE.into(PAGE.read_text(encoding="utf-8"), made).encode())
 
 
 def _parser() -> argparse.ArgumentParser:

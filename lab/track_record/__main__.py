@@ -20,7 +20,7 @@ from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
 from lab.rows import ROOT
-from lab.track_record.table import CATALOGUE_HEAD, HEAD, catalogue, runs_in, runs_of, table, written_into
+from lab.track_record.table import CATALOGUE_HEAD, HEAD, MADE, catalogue, runs_in, runs_of, table
 
 README = ROOT / "README.md"
 CATALOGUE_PAGE = ROOT / "docs" / "catalogue.md"
@@ -38,7 +38,8 @@ def main() -> int:
     lines = [*HEAD, *table(reports, runs)]
     if given.write:
         for file, content in ((README, lines), (CATALOGUE_PAGE, [*CATALOGUE_HEAD, *catalogue(scenarios)])):
-            file.write_text(written_into(file.read_text(encoding="utf-8"), content), encoding="utf-8")
+            document = MADE.into(file.read_text(encoding="utf-8"), "\n".join(content))
+            file.write_text(document, encoding="utf-8")
     else:
         print(*lines, sep="\n")
     return 0

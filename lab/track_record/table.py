@@ -11,14 +11,14 @@ from typing import Any
 from harness.model.engine import engine_name
 from harness.model.scenario import Scenario
 from harness.model.words import Shows, Verdict
-from lab.published import split_at
+from lab.published import MadePart
 
 CATALOGUE = "catalogue"
 CATALOGUE_HEAD = (
     "| topology | what happens | engines | prevented by | reports | | scenario |",
     "| --- | --- | --- | --- | --- | --- | --- |",
 )
-BEGIN, END = "<!-- track record: made by make track-record -->", "<!-- end of the track record -->"
+MADE = MadePart("<!-- track record: made by make track-record -->", "<!-- end of the track record -->")
 NO_RESULT = "no result yet"
 HEAD = (
     "| report | scenario | | seen on | not on |",
@@ -51,8 +51,7 @@ def runs_of(summary: Mapping[str, Any]) -> Iterator[Run]:
 
 def runs_in(text: str) -> Iterator[Run]:
     """What the table in a text says already: later results add to it."""
-    _, made, _ = split_at(text, BEGIN, END)
-    for line in made.splitlines():
+    for line in MADE.of(text).splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == len(HEAD[0].split("|")) - 2 and "#" in cells[0]:
             for passed, engines in ((True, cells[3]), (False, cells[4])):
@@ -87,9 +86,3 @@ def catalogue(scenarios: Mapping[str, Scenario]) -> list[str]:
         cells = (one.deployment.topology.kind, one.name, one.engines, prevented, reports, what)
         rows.append(f"| {' | '.join(cells)} | `scenarios/{name}.yaml` |")
     return rows
-
-
-def written_into(text: str, lines: Iterable[str]) -> str:
-    """The text with other lines between the marks."""
-    before, _, after = split_at(text, BEGIN, END)
-    return "\n".join((before + BEGIN, "", *lines, "", END + after))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from harness.model.proxy import ProxyShape
 from lab.haproxy.__main__ import PAGE, RECORD
-from lab.haproxy.page import Record, decoded, table_of, with_table
-from lab.haproxy.table import HEAD, Run, Share, table
+from lab.haproxy.page import MADE, Record, decoded
+from lab.haproxy.table import Run, Share, table
 from lab.published import encoded
 
 RUN = Run(
@@ -24,7 +22,7 @@ def test_page_shows_the_runs_that_are_recorded() -> None:
     """Nobody edits the table by hand; `python -m lab.haproxy --read FOLDER --page` writes both."""
     record = decoded(RECORD.read_bytes())
     assert record.runs
-    assert table_of(PAGE.read_text(encoding="utf-8")) == table(record.runs, tuple(ProxyShape))
+    assert MADE.of(PAGE.read_text(encoding="utf-8")) == table(record.runs, tuple(ProxyShape))
 
 
 def test_record_is_read_as_it_was_written() -> None:
@@ -32,13 +30,3 @@ def test_record_is_read_as_it_was_written() -> None:
     record = Record(measured_on="2026-01-02", engine="Redis 7.0.15", runs=(RUN,))
     assert decoded(encoded(record)) == record
     assert encoded(record).count(b"\n") > len(record.runs)
-
-
-def test_table_takes_the_place_of_the_one_before() -> None:
-    """And nothing else of the page changes."""
-    new = table([RUN], ("role",))
-    page = f"before\n\n{HEAD}\n| old | row |\n\n| another | table |\n"
-    assert with_table(page, new) == f"before\n\n{new}\n\n| another | table |\n"
-    assert with_table(with_table(page, new), new) == with_table(page, new)
-    with pytest.raises(ValueError, match="not in list"):
-        table_of("no table\n")
