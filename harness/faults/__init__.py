@@ -8,6 +8,7 @@ fault starts as a copy of `noop`. What they share:
     peers                those whom a node talks to, by groups
     first_answer         when a started node answered for the first time
     last_answer          when a process was gone
+    moment               when a command took effect that only itself tells of
     applied_link         a rule for links put in force, with its proof
     healed_link          the proof that packets pass again
     kept                 what stays open until a fault is healed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from harness.faults.moment import noted
 from harness.model.links import LinkRule
 from harness.model.seams import FaultScene
 
@@ -17,11 +18,10 @@ class AppliedLink(NamedTuple):
 
 def applied(rule: LinkRule, scene: FaultScene, *, by: int) -> AppliedLink:
     """Trap: what fails halfway has cut some links already, so all of the fault's are mended."""
-    began_us = scene.observed.now_us()
-    try:
-        proof = scene.topology.apply(rule, by=by)
-    except BaseException:
-        scene.topology.mend(by=by)
-        raise
-    at_us = scene.observed.now_us()
-    return AppliedLink(proof=proof, at_us=at_us, error_us=at_us - began_us)
+    with noted(scene) as moment:
+        try:
+            proof = scene.topology.apply(rule, by=by)
+        except BaseException:
+            scene.topology.mend(by=by)
+            raise
+    return AppliedLink(proof=proof, at_us=moment.at_us, error_us=moment.error_us)

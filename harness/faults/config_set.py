@@ -16,6 +16,7 @@ from functools import partial
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
+from harness.faults.moment import noted
 from harness.model.directive_table import CREDENTIALS, SECRET
 from harness.model.directives import Directive, Malformed, not_carried_out, parsed
 from harness.model.plan import Plan
@@ -68,19 +69,16 @@ class ConfigSet:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes, directive = targets.resolve(step.target, scene), _directive(step.options)
-        began_us = scene.observed.now_us()
-        said = []
-        with keeping(step, scene) as kept:
-            for node in nodes:
-                before, after = _set(node, directive, step, scene)
-                kept.callback(partial(_set_again, node, directive.name, before, scene))
-                said.append(f"{node} {before!r} -> {after!r}")
-        at_us = scene.observed.now_us()
-        return Effect(
-            targets=nodes,
-            proof=f"CONFIG SET {directive.name}: {', '.join(said)}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        with noted(scene) as moment:
+            said = []
+            with keeping(step, scene) as kept:
+                for node in nodes:
+                    before, after = _set(node, directive, step, scene)
+                    kept.callback(partial(_set_again, node, directive.name, before, scene))
+                    said.append(f"{node} {before!r} -> {after!r}")
+        return moment.effect(
+            nodes,
+            f"CONFIG SET {directive.name}: {', '.join(said)}",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -46,17 +47,14 @@ class DisconnectClients:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         of = str(step.options.get("of", "clients"))
-        began_us = scene.observed.now_us()
-        closed = {node: _disconnect(node, _TYPES[of], scene) for node in nodes}
-        at_us = scene.observed.now_us()
+        with noted(scene) as moment:
+            closed = {node: _disconnect(node, _TYPES[of], scene) for node in nodes}
         if not any(closed.values()):
             raise NoEffect(f"no connection of {of} was open at {', '.join(nodes)}")
         counts = ", ".join(f"{count} at {node}" for node, count in closed.items())
-        return Effect(
-            targets=nodes,
-            proof=f"CLIENT KILL closed connections of {of}: {counts}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        return moment.effect(
+            nodes,
+            f"CLIENT KILL closed connections of {of}: {counts}",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

@@ -18,6 +18,7 @@ from harness.clock import RunClock
 from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import going_on, keeping, let_go
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -55,24 +56,19 @@ class ExhaustConnections:
         nodes = targets.resolve(step.target, scene)
         for node in nodes:
             own_nodes.check(scene, node)
-        began_us = scene.observed.now_us()
         with keeping(step, scene) as kept:
-            hoards = [_Hoard(node, scene) for node in nodes]
-            for hoard in hoards:
-                kept.enter_context(hoard.open)
-                hoard.take_all()
-            at_us = scene.observed.now_us()
+            with noted(scene) as moment:
+                hoards = [_Hoard(node, scene) for node in nodes]
+                for hoard in hoards:
+                    kept.enter_context(hoard.open)
+                    hoard.take_all()
             for hoard in hoards:
                 kept.enter_context(going_on(hoard.go_on))
-        return Effect(
-            targets=nodes,
-            proof="; ".join(
-                f"{hoard.node} accepted {hoard.taken} connections and refused the next: {hoard.refusal}"
-                for hoard in hoards
-            ),
-            at_us=at_us,
-            error_us=at_us - began_us,
+        said = (
+            f"{hoard.node} accepted {hoard.taken} connections and refused the next: {hoard.refusal}"
+            for hoard in hoards
         )
+        return moment.effect(nodes, "; ".join(said))
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         let_go(step, scene)

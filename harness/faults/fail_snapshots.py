@@ -16,6 +16,7 @@ from functools import partial
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
+from harness.faults.moment import noted
 from harness.faults.save_snapshot import snapshots_at_rest
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
@@ -45,15 +46,13 @@ class FailSnapshots:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes, topology = targets.resolve(step.target, scene), scene.topology
         assert isinstance(topology, Spoilable), "asked in `fits`"
-        began_us = scene.observed.now_us()
-        with keeping(step, scene) as kept:
+        with noted(scene) as moment, keeping(step, scene) as kept:
             for node in nodes:
                 own_nodes.check(scene, node)
                 kept.callback(partial(topology.clear, node))
                 topology.obstruct(node)
             said = [_failed(node, scene) for node in nodes]
-        at_us = scene.observed.now_us()
-        return Effect(targets=nodes, proof="; ".join(said), at_us=at_us, error_us=at_us - began_us)
+        return moment.effect(nodes, "; ".join(said))
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         let_go(step, scene)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.fill_cache import cache_database
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -45,14 +46,13 @@ class Flush:
         nodes = targets.resolve(step.target, scene)
         database = cache_database(scene.plan) if step.target == "cache" else 0
         everything = step.options.get("scope", "database") == "all"
-        began_us = scene.observed.now_us()
-        gone = {node: _flush(node, database, everything=everything, scene=scene) for node in nodes}
-        at_us = scene.observed.now_us()
+        with noted(scene) as moment:
+            gone = {node: _flush(node, database, everything=everything, scene=scene) for node in nodes}
         what = "FLUSHALL" if everything else f"FLUSHDB in database {database}"
         if not any(gone.values()):
             raise NoEffect(f"{what} on {', '.join(nodes)} had no effect: there were no keys before")
         counts = ", ".join(f"{node} {keys} keys -> 0" for node, keys in gone.items())
-        return Effect(targets=nodes, proof=f"{what}: {counts}", at_us=at_us, error_us=at_us - began_us)
+        return moment.effect(nodes, f"{what}: {counts}")
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None

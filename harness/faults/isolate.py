@@ -16,6 +16,7 @@ import time
 
 from harness.faults import own_nodes, targets
 from harness.faults.healed_link import heard_again
+from harness.faults.moment import noted
 from harness.model.links import LinkRule
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
@@ -61,19 +62,16 @@ class Isolate:
         nodes = targets.resolve(step.target, scene)
         known = ", ".join(own_nodes.check(scene, node) for node in nodes)
         inside, outside = _sides(step, nodes, scene.plan)
-        began_us = scene.observed.now_us()
-        try:
-            scene.set_sides(step.number, _client_sides(inside, nodes, scene))
-            proof = scene.topology.apply(LinkRule(inside, outside), by=step.number)
-        except BaseException:
-            _mend(step, scene)
-            raise
-        at_us = scene.observed.now_us()
-        return Effect(
-            targets=nodes,
-            proof=f"{known} with {', '.join(inside[len(nodes) :]) or 'nobody'} cut from the rest: {proof}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        with noted(scene) as moment:
+            try:
+                scene.set_sides(step.number, _client_sides(inside, nodes, scene))
+                proof = scene.topology.apply(LinkRule(inside, outside), by=step.number)
+            except BaseException:
+                _mend(step, scene)
+                raise
+        return moment.effect(
+            nodes,
+            f"{known} with {', '.join(inside[len(nodes) :]) or 'nobody'} cut from the rest: {proof}",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

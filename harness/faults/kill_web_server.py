@@ -7,6 +7,7 @@ again after that time; without, it stays out of service for the rest of the run.
 from __future__ import annotations
 
 from harness.faults import targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -26,10 +27,9 @@ class KillWebServer:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (web_server,) = targets.resolve(step.target, scene)
-        began_us = scene.observed.now_us()
-        proof = scene.web_servers.kill_web_server(web_server)
-        at_us = scene.observed.now_us()
-        return Effect(targets=(web_server,), proof=proof, at_us=at_us, error_us=at_us - began_us)
+        with noted(scene) as moment:
+            proof = scene.web_servers.kill_web_server(web_server)
+        return moment.effect((web_server,), proof)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
         if step.for_s is None:

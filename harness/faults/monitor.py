@@ -15,6 +15,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import going_on, keeping, let_go
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -44,8 +45,7 @@ class Monitor:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        began_us = scene.observed.now_us()
-        with keeping(step, scene) as kept:
+        with noted(scene) as moment, keeping(step, scene) as kept:
             readers = [
                 kept.enter_context(own_nodes.connect(scene, node))
                 for node in nodes
@@ -64,12 +64,8 @@ class Monitor:
                 )
             except WaitExpired as expired:
                 raise NoEffect(str(expired)) from expired
-            at_us = scene.observed.now_us()
-        return Effect(
-            targets=nodes,
-            proof=f"{len(readers)} MONITOR connections to {', '.join(nodes)} see the commands of others",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        return moment.effect(
+            nodes, f"{len(readers)} MONITOR connections to {', '.join(nodes)} see the commands of others"
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

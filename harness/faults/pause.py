@@ -11,6 +11,7 @@ from __future__ import annotations
 from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Address, Effect, FaultScene, LastLook, Machine
@@ -58,17 +59,14 @@ class Pause:
         return any(scene.topology.state(node).paused for node in effect.targets)
 
     def _freeze(self, nodes: tuple[str, ...], known: list[str], scene: FaultScene) -> Effect:
-        began_us = scene.observed.now_us()
-        for node in nodes:
-            scene.topology.pause(node)
-        at_us = scene.observed.now_us()
+        with noted(scene) as moment:
+            for node in nodes:
+                scene.topology.pause(node)
         if awake := [node for node in nodes if answers(node, scene)]:
             raise NoEffect(f"{', '.join(awake)} still answering after being paused")
-        return Effect(
-            targets=nodes,
-            proof=f"frozen: {', '.join(known)}; no answer within {_SILENCE_S} s",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        return moment.effect(
+            nodes,
+            f"frozen: {', '.join(known)}; no answer within {_SILENCE_S} s",
         )
 
 

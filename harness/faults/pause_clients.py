@@ -13,6 +13,7 @@ from __future__ import annotations
 from harness.clock import wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.faults.pause import answers
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
@@ -62,22 +63,19 @@ class PauseClients:
         how = ("ALL",) if _everything(step) else ("WRITE",)
         lasts_ms = _LONGEST_MS if step.for_s is None else round(step.for_s * 1000)
         until_ms = lasts_ms if _everything(step) else _LONGEST_MS
-        began_us = scene.observed.now_us()
-        if not _everything(step):  # else the node hears nobody, and goes on by itself
-            scene.note_undo(step, [NodeCommand(node, ("CLIENT", "UNPAUSE")) for node in nodes])
-        for node in nodes:
-            with own_nodes.connect(scene, node) as connection:
-                connection.call("CLIENT", "PAUSE", until_ms, *how)
-        at_us = scene.observed.now_us()
+        with noted(scene) as moment:
+            if not _everything(step):  # else the node hears nobody, and goes on by itself
+                scene.note_undo(step, [NodeCommand(node, ("CLIENT", "UNPAUSE")) for node in nodes])
+            for node in nodes:
+                with own_nodes.connect(scene, node) as connection:
+                    connection.call("CLIENT", "PAUSE", until_ms, *how)
         if awake := [node for node in nodes if _replies(node, step, scene)]:
-            self.heal(step, Effect(targets=nodes, proof="", at_us=at_us), scene)
+            self.heal(step, Effect(targets=nodes, proof="", at_us=moment.at_us), scene)
             raise NoEffect(f"{', '.join(awake)} still answering after CLIENT PAUSE {how[0]}")
         what = "any command" if _everything(step) else "writes"
-        return Effect(
-            targets=nodes,
-            proof=f"CLIENT PAUSE {how[0]}: no answer to {what} within {_SILENCE_S} s: {', '.join(known)}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        return moment.effect(
+            nodes,
+            f"CLIENT PAUSE {how[0]}: no answer to {what} within {_SILENCE_S} s: {', '.join(known)}",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:

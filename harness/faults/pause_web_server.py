@@ -7,6 +7,7 @@ resumed. Only a guest's web servers are processes; those of the kit's own sessio
 from __future__ import annotations
 
 from harness.faults import targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -28,10 +29,9 @@ class PauseWebServer:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (web_server,) = targets.resolve(step.target, scene)
-        began_us = scene.observed.now_us()
-        proof = scene.web_servers.pause_web_server(web_server)
-        at_us = scene.observed.now_us()
-        return Effect(targets=(web_server,), proof=proof, at_us=at_us, error_us=at_us - began_us)
+        with noted(scene) as moment:
+            proof = scene.web_servers.pause_web_server(web_server)
+        return moment.effect((web_server,), proof)
 
     def in_force(self, effect: Effect, scene: FaultScene) -> bool:  # noqa: ARG002 - the protocol's
         """Until it is healed: nobody else resumes a web server."""

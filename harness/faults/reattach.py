@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -51,19 +52,15 @@ class Reattach:
         followed = "" if wanted == _NOBODY else _other(wanted, node, scene)
         address = scene.topology.address(followed) if followed else None
         order = ("NO", "ONE") if address is None else (address.host, address.port)
-        began_us = scene.observed.now_us()
-        with own_nodes.connect(scene, node) as connection:
+        with noted(scene) as moment, own_nodes.connect(scene, node) as connection:
             before, _, after = connection.call_all([("ROLE",), ("REPLICAOF", *order), ("ROLE",)])
-        at_us = scene.observed.now_us()
         said = _said(after, scene)
         if said == _said(before, scene) or said != (followed or NodeRole.PRIMARY):
             raise NoEffect(f"{node} follows {said} after REPLICAOF {' '.join(map(str, order))}, as before")
         now = f"follows {followed}" if followed else "is a primary"
-        return Effect(
-            targets=(node,),
-            proof=f"{node} {now} after REPLICAOF; before it was {_told(before, scene)}",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        return moment.effect(
+            (node,),
+            f"{node} {now} after REPLICAOF; before it was {_told(before, scene)}",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -30,14 +31,11 @@ class ResetSentinels:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        began_us = scene.observed.now_us()
-        said = [f"{node} knew {_reset(node, scene)}" for node in nodes]
-        at_us = scene.observed.now_us()
-        return Effect(
-            targets=nodes,
-            proof=f"SENTINEL RESET: {', '.join(said)}, and knows no replica now",
-            at_us=at_us,
-            error_us=at_us - began_us,
+        with noted(scene) as moment:
+            said = [f"{node} knew {_reset(node, scene)}" for node in nodes]
+        return moment.effect(
+            nodes,
+            f"SENTINEL RESET: {', '.join(said)}, and knows no replica now",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

@@ -17,6 +17,7 @@ from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.first_answer import awaited
 from harness.faults.last_answer import watched
+from harness.faults.moment import noted
 from harness.model.persistence import keys_back
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
@@ -144,18 +145,18 @@ def _change(node: str, step: FaultStep, scene: FaultScene) -> str:
 
 def _started_again(node: str, scene: FaultScene) -> _Restarted:
     """A container that is no Redis: killed and started, as Docker says."""
-    began_us, before = scene.observed.now_us(), scene.topology.state(node)
-    if before.running:
-        scene.topology.kill(node)
-    scene.topology.start(node)
-    after = scene.topology.state(node)
-    if not after.running or after.pid == before.pid:
-        raise NoEffect(f"{node} was not started again")
-    at_us = scene.observed.now_us()
+    with noted(scene) as moment:
+        before = scene.topology.state(node)
+        if before.running:
+            scene.topology.kill(node)
+        scene.topology.start(node)
+        after = scene.topology.state(node)
+        if not after.running or after.pid == before.pid:
+            raise NoEffect(f"{node} was not started again")
     return _Restarted(
         proof=f"{node} runs as process {after.pid} (was {before.pid or 'down'})",
-        at_us=at_us,
-        error_us=at_us - began_us,
+        at_us=moment.at_us,
+        error_us=moment.error_us,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from harness.clock import WaitExpired
 from harness.errors import NoEffect
 from harness.faults import targets
+from harness.faults.moment import noted
 from harness.faults.pause import AFTER_RESUMING, resume
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
@@ -29,14 +30,13 @@ class Resume:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        began_us = scene.observed.now_us()
-        try:
-            proof = resume(nodes, scene)
-        except WaitExpired as expired:
-            raise NoEffect(str(expired)) from expired
-        at_us = scene.observed.now_us()
+        with noted(scene) as moment:
+            try:
+                proof = resume(nodes, scene)
+            except WaitExpired as expired:
+                raise NoEffect(str(expired)) from expired
         scene.last_look(nodes, AFTER_RESUMING.moment)
-        return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
+        return moment.effect(nodes, proof)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from harness.clock import WaitExpired, wait_until
 from harness.errors import Interrupted, NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
@@ -32,10 +33,9 @@ class SaveSnapshot:
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
-        began_us = scene.observed.now_us()
-        said = [_saved(node, scene) for node in nodes]
-        at_us = scene.observed.now_us()
-        return Effect(targets=nodes, proof="; ".join(said), at_us=at_us, error_us=at_us - began_us)
+        with noted(scene) as moment:
+            said = [_saved(node, scene) for node in nodes]
+        return moment.effect(nodes, "; ".join(said))
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         return None

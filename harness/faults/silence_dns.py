@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from harness.faults import targets
 from harness.faults.crash import ONLY_A_PROJECT
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine, OwnContainers
@@ -31,10 +32,9 @@ class SilenceDns:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
         assert isinstance(scene.topology, OwnContainers), "asked in `fits`"
-        began_us = scene.observed.now_us()
-        proof = scene.topology.silence_names(nodes)
-        at_us = scene.observed.now_us()
-        return Effect(targets=nodes, proof=proof, at_us=at_us, error_us=at_us - began_us)
+        with noted(scene) as moment:
+            proof = scene.topology.silence_names(nodes)
+        return moment.effect(nodes, proof)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's
         assert isinstance(scene.topology, OwnContainers), "asked in `fits`"

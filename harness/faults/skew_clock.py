@@ -15,6 +15,7 @@ import time
 from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine, OwnClocks
@@ -59,16 +60,13 @@ class SkewClock:
         for node in nodes:
             own_nodes.check(scene, node)
         wanted_s = _ahead_s(step)
-        began_us = scene.observed.now_us()
-        for node in nodes:
-            _clocks(scene).set_clock(node, wanted_s)
-        seen = {node: _await(node, wanted_s, scene) for node in nodes}
-        at_us = scene.observed.now_us()
-        return Effect(
-            targets=nodes,
-            proof=", ".join(f"the clock of {node} is {ahead_s:+.1f} s off" for node, ahead_s in seen.items()),
-            at_us=at_us,
-            error_us=at_us - began_us,
+        with noted(scene) as moment:
+            for node in nodes:
+                _clocks(scene).set_clock(node, wanted_s)
+            seen = {node: _await(node, wanted_s, scene) for node in nodes}
+        return moment.effect(
+            nodes,
+            ", ".join(f"the clock of {node} is {ahead_s:+.1f} s off" for node, ahead_s in seen.items()),
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:  # noqa: ARG002 - the protocol's

@@ -14,6 +14,7 @@ from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.kept import keeping, let_go
+from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -56,26 +57,21 @@ class SlowReaders:
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         (node,) = targets.resolve(step.target, scene)
         readers, wanted = int(step.options.get("readers", 5)), int(step.options.get("bytes", 10_000_000))
-        began_us = scene.observed.now_us()
         with keeping(step, scene) as kept, own_nodes.connect(scene, node, within_s=_WITHIN_S) as asking:
             before = int(asking.info("memory")["used_memory"])
             hoarding = [
                 kept.enter_context(own_nodes.connect(scene, node, within_s=_WITHIN_S)) for _ in range(readers)
             ]
             ids = {str(one.call("CLIENT", "ID")) for one in hoarding}
-            for one in hoarding:
-                _ask_for(one, wanted + _KERNEL_BYTES)
-            waiting = _await_buffers(asking, ids, wanted * readers)
-            at_us = scene.observed.now_us()
+            with noted(scene) as moment:
+                for one in hoarding:
+                    _ask_for(one, wanted + _KERNEL_BYTES)
+                waiting = _await_buffers(asking, ids, wanted * readers)
             after = int(asking.info("memory")["used_memory"])
-        return Effect(
-            targets=(node,),
-            proof=(
-                f"{waiting / 1e6:.1f} MB wait at {node} for {readers} clients that do not read; "
-                f"memory {before / 1e6:.1f} -> {after / 1e6:.1f} MB"
-            ),
-            at_us=at_us,
-            error_us=at_us - began_us,
+        return moment.effect(
+            (node,),
+            f"{waiting / 1e6:.1f} MB wait at {node} for {readers} clients that do not read; "
+            f"memory {before / 1e6:.1f} -> {after / 1e6:.1f} MB",
         )
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
