@@ -23,6 +23,7 @@ from harness.model.words import Cause, NodeRole
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
+_AS_ANOTHER = "when it came back as another process, and which of the two did is not recorded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,10 @@ class Acker:
     node: str | None = None
     role: str = ""
     run_id: str = ""
+    """The process; empty: not known."""
     standing: Standing = Standing.UNKNOWN
+    replaced: bool = False
+    """The node came back as another process at that time, and nobody recorded which of them answered."""
 
 
 def acker(timelines: Timelines, effect: StepEffect) -> Acker:
@@ -71,9 +75,9 @@ def discarded(timelines: Timelines, sight: Sight) -> bool:
 def _acker(timelines: Timelines, node: str, run_id: str, sent_us: float, done_us: float) -> Acker:
     standing = timelines.ownership.standing(node, sent_us, done_us)
     role = str(NodeRole.PRIMARY) if standing is Standing.CHANGING else str(standing)
-    return Acker(
-        node=node, role=role, run_id=run_id or timelines.ownership.run_id_at(node, sent_us), standing=standing
-    )
+    may_be = [run_id] if run_id else timelines.ownership.answering(node, sent_us, done_us)
+    process = may_be[0] if len(may_be) == 1 else ""
+    return Acker(node=node, role=role, run_id=process, standing=standing, replaced=len(may_be) > 1)
 
 
 def of_loss(timelines: Timelines, effect: StepEffect, seen: Sight | None, shard: int) -> Why:
@@ -131,6 +135,8 @@ def _rival(timelines: Timelines, effect: StepEffect) -> StepEffect | None:
 def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int, seen_us: float) -> Why:
     """Why what a node acked was gone later."""
     assert by.node is not None
+    if by.replaced:
+        return Why(because=f"{by.node} acked it {_AS_ANOTHER}")
     following = timelines.ownership.owner_after(by.node, effect.done_us)
     for reborn in timelines.ownership.reborn:
         until_us = seen_us if following is None else min(seen_us, following.from_us)
@@ -234,6 +240,8 @@ def _by_time(effect: StepEffect, by: Acker, heir: Owner, *, never_had: bool) -> 
 def _by_replica(timelines: Timelines, sight: Sight, by: Acker, promise: StepEffect | None) -> Why:
     """It had not followed that far; unless its own offset, told before it was asked, says that it had."""
     because = f"{by.node}, a replica, answered"
+    if by.replaced:
+        return Why(because=f"{because} {_AS_ANOTHER}")
     made = None if promise is None else _span(timelines, promise)
     if by.node is not None and made is not None and made.high is not None:
         reached = timelines.ownership.offsets.followed(by.node, by.run_id, made.stream, sight.sent_us)

@@ -22,7 +22,11 @@ from harness.checks.facts.shards import Shards
 from harness.model.history import History
 from harness.model.records import MEMORY_FULL_SHARE, NodeSample
 from harness.model.scenario import FaultStep
+from harness.model.times import FOREVER
 from harness.model.words import Cause, NodeRole, Trait
+
+Process = tuple[str, str]
+"""A node and its run_id."""
 
 ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
 """Once such a fault has taken effect, the process that its target was is gone."""
@@ -70,7 +74,7 @@ class Ownership:
         self._deaf = {
             self.shards.of_event(event) for event in history.events if event.name == "evictions-missed"
         }
-        self._gone = self._find_gone(history)
+        self._alone_until_us, self._gone = self._find_ends(history)
 
     def evictions_by_key(self, shard: int) -> bool:
         """Whether every eviction of a session key on this shard was heard."""
@@ -85,14 +89,18 @@ class Ownership:
         the first after."""
         return {one.run_id for one in _around(self._samples.get(node, []), t_us, t_us)}
 
-    def run_id_at(self, node: str, t_us: float) -> str:
-        """The process that ran then, by the last sample before it: between two samples of different processes
-        the likelier of both. What must be certain asks `processes_at`."""
-        found = ""
-        for sample in self._samples.get(node, ()):
-            if sample.sent_us > t_us and found:
+    def answering(self, node: str, from_us: float, to_us: float) -> list[str]:
+        """The processes one of which answered at the latter moment what it was asked at the former.
+
+        Between looks at two processes it may have been either. But one that was gone before it was asked did
+        not answer; and where a fault ended one afterwards, none that followed it had begun."""
+        found: list[str] = []
+        for sample in _around(self._samples.get(node, []), from_us, to_us):
+            process = (node, sample.run_id)
+            if self._gone.get(process, FOREVER) > from_us and sample.run_id not in found:
+                found.append(sample.run_id)
+            if self._alone_until_us.get(process, 0.0) >= to_us:
                 break
-            found = sample.run_id
         return found
 
     def standing(self, node: str, sent_us: float, done_us: float) -> Standing:
@@ -188,22 +196,23 @@ class Ownership:
                 losses.append(Loss(shard, one.from_us, one.by_us, one.why, one.cause))
         return losses
 
-    def _find_gone(self, history: History) -> dict[tuple[str, str], float]:
-        """Process -> by when it was gone: a fault proved it, or another one answered in its place.
+    def _find_ends(self, history: History) -> tuple[dict[Process, float], dict[Process, float]]:
+        """Process -> until when none that followed it had begun, where a fault ended it; and by when it was
+        gone: a fault proved it, or another one answered in its place.
 
         Trap: a question that was on its way while a node came back was answered by the new process."""
         ending = history.plan.scenario.faults_with(*ENDING)
-        gone = {
-            (event.node, process): float(event.t_us)
-            for event in reversed(history.events)
-            if event.name == "effect" and event.fault in ending and event.node is not None
-            if (process := self._last_seen(event.node, event.t_us - event.error_us))
-        }
+        alone_until, gone = dict[Process, float](), dict[Process, float]()
+        for event in reversed(history.events):
+            if event.name == "effect" and event.fault in ending and event.node is not None:
+                process = event.node, self._last_seen(event.node, event.t_us - event.error_us)
+                if process[1]:
+                    alone_until[process], gone[process] = event.t_us - event.error_us, event.t_us
         for node, samples in self._samples.items():
             for earlier, later in pairwise(samples):
                 if earlier.run_id != later.run_id:
                     gone.setdefault((node, earlier.run_id), later.done_us)
-        return gone
+        return alone_until, gone
 
     def _last_seen(self, node: str, t_us: float) -> str:
         """The process that had answered last by then; empty: nobody knows."""

@@ -338,15 +338,61 @@ def test_deposed_primary_alone_is_discarded() -> None:
     assert (by.node, by.role, by.standing) == ("redis-1", audited.entry.role, Standing.PRIMARY)
 
 
-def test_process_that_the_connection_does_not_name_is_told_by_the_samples() -> None:
-    """The one that ran when it was sent."""
-    past = Past()
-    ann = past.log_in("ann", 1.0)
-    past.change(ann, 3.0)
-    history = past.history()
-    nameless = tuple(
+def nameless(history: History) -> History:
+    """Its connections do not say which process they led to."""
+    led = tuple(
         Connection(id=one.id, web_server=one.web_server, node=one.node, opened_us=0)
         for one in history.connections
     )
-    timelines, effect, _ = timelines_of(replace(history, connections=nameless))
-    assert acker(timelines, effect).run_id == "redis-1-life-0"
+    return replace(history, connections=led)
+
+
+def test_process_that_the_connection_does_not_name_is_known_by_the_samples() -> None:
+    """If there is only one that it can have been."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 3.0)
+    timelines, effect, _ = timelines_of(nameless(past.history()))
+    assert (acker(timelines, effect).run_id, acker(timelines, effect).replaced) == ("redis-1-life-0", False)
+
+
+def acked_while_it_came_back() -> History:
+    """redis-1 acks a change in the tenth of a second in which it became another process, with all its data. redis-2,
+    which did not follow it, is promoted later."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-2", 2.0)
+    past.reborn.append((3.05, "redis-1", past.keys))
+    past.change(ann, 3.02)
+    past.fail_over("redis-2", 5.0)
+    past.read(ann, 9.0)
+    return past.history()
+
+
+def test_loss_is_not_determined_if_nobody_knows_which_process_acked() -> None:
+    """The one that ended may have taken it along: nothing is said of the failover, nor of a process by its name."""
+    named = timelines_of(acked_while_it_came_back())
+    assert of_loss(*named, 1).cause is Cause.NOT_YET_REPLICATED
+    timelines, effect, seen = timelines_of(nameless(acked_while_it_came_back()))
+    by = acker(timelines, effect)
+    assert (by.node, by.run_id, by.replaced) == ("redis-1", "", True)
+    assert of_loss(timelines, effect, seen, 1) == Why(
+        because="redis-1 acked it when it came back as another process, and which of the two did is not recorded"
+    )
+
+
+def test_old_answer_of_a_replica_is_not_determined_if_nobody_knows_which_process_gave_it() -> None:
+    """A replica that came back may have lost what it had followed."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.cut_off("redis-3", 2.0)
+    past.change(ann, 2.5)
+    past.reborn.append((3.05, "redis-3", past.keys))
+    past.read(ann, 3.02, node="redis-3")
+    for history, cause in (
+        (past.history(), Cause.NOT_YET_REPLICATED),
+        (nameless(past.history()), Cause.NOT_DETERMINED),
+    ):
+        timelines, effect, seen = timelines_of(history)
+        found = of_old_answer(timelines, seen, effect)
+        assert (found.cause, "redis-3, a replica, answered" in found.because) == (cause, True)

@@ -12,17 +12,18 @@ from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.records import MEMORY_FULL_SHARE, NodeSample
 from harness.model.words import Cause
+from lab.past import Past
 from lab.records import us
-from tests.builders_metrics import Sketch
+from tests.builders_metrics import outline
 
 FROM_US, BY_US = us(11.9), us(12.0)
 
 
 def promoted() -> Ownership:
     """redis-2 becomes primary somewhere in [11.9, 12.0] s."""
-    sketch = Sketch()
-    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
-    return facts_of(sketch.history()).ownership
+    past = outline()
+    past.event("promoted", 12.0, source="redis-2", node="redis-2", error=0.1)
+    return facts_of(past.history()).ownership
 
 
 @pytest.mark.parametrize(
@@ -60,24 +61,54 @@ def test_shard_has_its_new_owner_from_the_first_moment_on(t_us: int, owner: str)
 
 def lives(*samples: tuple[float, str], node: str = "redis-1") -> Ownership:
     """(second at which it is asked, run id)."""
-    sketch = Sketch(faulty=False)
+    past = outline(fault_kinds=())
     for at, run_id in samples:
-        sketch.sample(node, at + 0.0005, role="primary", run_id=run_id)
-    return facts_of(sketch.history()).ownership
+        past.sample(node, at + 0.0005, role="primary", run_id=run_id)
+    return facts_of(past.history()).ownership
 
 
 @pytest.mark.parametrize(
-    ("t_s", "run_id"), [(0.5, "a"), (1.0, "a"), (1.999, "a"), (2.0, "b"), (2.5, "b"), (3.0, "c"), (9.0, "c")]
+    ("sent_s", "done_s", "may_be"),
+    [
+        (0.5, 0.6, ["a"]),
+        (1.0, 1.0, ["a"]),
+        (1.1, 1.2, ["a"]),
+        (1.6, 1.7, ["a", "b"]),
+        (2.0, 2.001, ["a", "b"]),
+        (2.0006, 2.1, ["b"]),
+        (1.6, 3.1, ["a", "b", "c"]),
+        (9.0, 9.1, ["c"]),
+    ],
 )
-def test_process_is_that_of_the_last_sample_before(t_s: float, run_id: str) -> None:
-    """Before the first sample it is the first one's: a process does not begin when it is looked at."""
-    assert lives((1.0, "a"), (2.0, "b"), (3.0, "c")).run_id_at("redis-1", us(t_s)) == run_id
+def test_between_looks_at_two_processes_either_may_have_answered(
+    sent_s: float, done_s: float, may_be: list[str]
+) -> None:
+    """And once the second had answered somebody, the first was gone. Before the first look it was the first
+    one's: a process does not begin when it is looked at."""
+    nodes = lives((1.0, "a"), (1.5, "a"), (2.0, "b"), (2.5, "b"), (3.0, "c"))
+    assert nodes.answering("redis-1", us(sent_s), us(done_s)) == may_be
+    assert nodes.answering("redis-2", us(sent_s), us(done_s)) == []
 
 
-def test_process_without_a_name_is_told_by_the_next_sample() -> None:
-    """A node that did not say its run id says it later."""
-    assert lives((1.0, ""), (2.0, "b"), (3.0, "c")).run_id_at("redis-1", us(0.5)) == "b"
-    assert lives((1.0, "a")).run_id_at("redis-2", us(1.0)) == ""
+@pytest.mark.parametrize(
+    ("sent_s", "done_s", "may_be"),
+    [
+        (9.9, 9.95, ["a"]),
+        (9.9, 9.950001, ["a", "b"]),
+        (9.999999, 10.1, ["a", "b"]),
+        (10.0, 10.1, ["b"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["kill", "restart"])
+def test_fault_that_ended_a_process_tells_which_answered(
+    sent_s: float, done_s: float, may_be: list[str], kind: str
+) -> None:
+    """Until the earliest moment of its effect no other one had begun; after the latest it was gone."""
+    past = outline(fault_kinds=(kind,))
+    for at, run_id in ((1.0, "a"), (9.0, "a"), (12.0, "b")):
+        past.sample("redis-1", at, role="primary", run_id=run_id)
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error=0.05)
+    assert facts_of(past.history()).ownership.answering("redis-1", us(sent_s), us(done_s)) == may_be
 
 
 def test_process_is_gone_once_another_answered() -> None:
@@ -95,11 +126,11 @@ def test_process_is_gone_once_another_answered() -> None:
 )
 def test_fault_that_ends_a_process_proves_when(kind: str, gone_us: int) -> None:
     """The process that ran at the effect; what was born by it lives on."""
-    sketch = Sketch(fault_kinds=(kind,))
+    past = outline(fault_kinds=(kind,))
     for at, run_id in ((1.0, "a"), (9.94, "b"), (12.0, "c")):
-        sketch.sample("redis-1", at + 0.0005, role="primary", run_id=run_id)
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error_s=0.05)
-    nodes = facts_of(sketch.history()).ownership
+        past.sample("redis-1", at + 0.0005, role="primary", run_id=run_id)
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error=0.05)
+    nodes = facts_of(past.history()).ownership
     assert nodes.gone_us("redis-1", "b") == gone_us
     assert nodes.gone_us("redis-1", "a") == us(9.9405)
     assert nodes.gone_us("redis-1", "c") is None
@@ -108,14 +139,14 @@ def test_fault_that_ends_a_process_proves_when(kind: str, gone_us: int) -> None:
 def test_process_whose_first_answer_took_long_is_not_the_one_that_ended() -> None:
     """Seen in a container on a busy machine: a node was asked while it was down, and its new process answered 0.4 s
     later, within the time of the restart's effect. It was taken for the old one, so nothing that it did counted."""
-    sketch = Sketch(fault_kinds=("restart",))
-    sketch.sample("redis-1", 5.0, role="primary", run_id="a")
-    sketch.samples.append(
+    past = outline(fault_kinds=("restart",))
+    past.sample("redis-1", 5.0, role="primary", run_id="a")
+    past.samples.append(
         NodeSample(node="redis-1", sent_us=us(9.8), done_us=us(10.2), role="primary", run_id="b")
     )
-    sketch.sample("redis-1", 12.0, role="primary", run_id="b")
-    sketch.event("effect", 10.1, source="fault 1", node="redis-1", fault=1, error_s=0.2)
-    nodes = facts_of(sketch.history()).ownership
+    past.sample("redis-1", 12.0, role="primary", run_id="b")
+    past.event("effect", 10.1, source="fault 1", node="redis-1", fault=1, error=0.2)
+    nodes = facts_of(past.history()).ownership
     assert nodes.gone_us("redis-1", "a") == us(10.1)
     assert nodes.gone_us("redis-1", "b") is None
     assert nodes.processes_at("redis-1", us(9.9)) == {"a", "b"}
@@ -124,21 +155,21 @@ def test_process_whose_first_answer_took_long_is_not_the_one_that_ended() -> Non
 
 def test_process_that_nobody_had_seen_is_not_known_to_have_ended() -> None:
     """The effect came before the first answer: whose it is nobody can say."""
-    sketch = Sketch(fault_kinds=("restart",))
-    sketch.sample("redis-1", 12.0, role="primary", run_id="b")
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
-    nodes = facts_of(sketch.history()).ownership
+    past = outline(fault_kinds=("restart",))
+    past.sample("redis-1", 12.0, role="primary", run_id="b")
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    nodes = facts_of(past.history()).ownership
     assert nodes.gone_us("redis-1", "b") is None
 
 
 def test_first_end_of_a_process_counts() -> None:
     """A second effect on a node whose process did not change moves nothing; another event ends nothing."""
-    sketch = Sketch(fault_kinds=("kill", "kill"))
-    sketch.sample("redis-1", 1.0, role="primary", run_id="a")
-    sketch.event("healed", 9.0, source="fault 1", node="redis-1", fault=1)
-    sketch.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
-    sketch.event("effect", 12.0, source="fault 2", node="redis-1", fault=2)
-    assert facts_of(sketch.history()).ownership.gone_us("redis-1", "a") == us(10.0)
+    past = outline(fault_kinds=("kill", "kill"))
+    past.sample("redis-1", 1.0, role="primary", run_id="a")
+    past.event("healed", 9.0, source="fault 1", node="redis-1", fault=1)
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1)
+    past.event("effect", 12.0, source="fault 2", node="redis-1", fault=2)
+    assert facts_of(past.history()).ownership.gone_us("redis-1", "a") == us(10.0)
 
 
 # ---------------------------------------------------------------- evictions
@@ -146,11 +177,11 @@ def test_first_end_of_a_process_counts() -> None:
 
 def evicting(
     *counts: tuple[float, int], memory: int = 100, limit: int = 100, run_ids: tuple[str, ...] = ()
-) -> Sketch:
+) -> Past:
     """redis-1 says at these seconds how many keys it has evicted."""
-    sketch = Sketch(faulty=False, eviction_events=False)
+    past = outline(fault_kinds=(), eviction_events=False)
     for n, (at, count) in enumerate(counts):
-        sketch.sample(
+        past.sample(
             "redis-1",
             at,
             role="primary",
@@ -159,7 +190,7 @@ def evicting(
             memory_bytes=memory,
             memory_limit_bytes=limit,
         )
-    return sketch
+    return past
 
 
 COUNTS = ((1.0, 2), (2.0, 5), (3.0, 9), (4.0, 9), (5.0, 20))
@@ -193,12 +224,12 @@ def test_evictions_count_at_the_memory_limit_only(memory: int, limit: int, count
 
 def test_memory_at_its_limit_once_is_enough() -> None:
     """Eviction makes room: the sample after it may be below."""
-    sketch = evicting((1.0, 0), (2.0, 3), (3.0, 3))
-    sketch.samples[2].memory_bytes = 10
-    assert facts_of(sketch.history()).ownership.evicted_between(1, us(1.0), us(2.5)) == ("a", 3)
-    sketch.samples[1].memory_bytes = 10
-    sketch.samples[0].memory_bytes = 100  # before: says nothing about the time that is asked for
-    assert facts_of(sketch.history()).ownership.evicted_between(1, us(1.0), us(2.5)) == ("a", 0)
+    past = evicting((1.0, 0), (2.0, 3), (3.0, 3))
+    past.samples[2].memory_bytes = 10
+    assert facts_of(past.history()).ownership.evicted_between(1, us(1.0), us(2.5)) == ("a", 3)
+    past.samples[1].memory_bytes = 10
+    past.samples[0].memory_bytes = 100  # before: says nothing about the time that is asked for
+    assert facts_of(past.history()).ownership.evicted_between(1, us(1.0), us(2.5)) == ("a", 0)
 
 
 def test_counter_of_another_process_says_nothing() -> None:
@@ -221,14 +252,14 @@ def test_counter_of_another_process_says_nothing() -> None:
 )
 def test_evictions_across_a_change_of_roles_are_not_counted(from_us: int, to_us: int, counted: bool) -> None:
     """Two nodes count apart: what one of them evicted is not to be told from what the other never had."""
-    sketch = evicting((1.0, 0), (8.0, 4), (15.0, 8))
-    for sample in list(sketch.samples):
-        sketch.sample("redis-2", sample.done_us / 1e6, run_id="c", evicted_keys=sample.evicted_keys)
-        sketch.samples[-1].memory_bytes, sketch.samples[-1].memory_limit_bytes = 100, 100
-    sketch.event("promoted", 12.0, source="redis-2", node="redis-2", error_s=0.1)
-    _, count = facts_of(sketch.history()).ownership.evicted_between(1, from_us, to_us)
+    past = evicting((1.0, 0), (8.0, 4), (15.0, 8))
+    for sample in list(past.samples):
+        past.sample("redis-2", sample.done_us / 1e6, run_id="c", evicted_keys=sample.evicted_keys)
+        past.samples[-1].memory_bytes, past.samples[-1].memory_limit_bytes = 100, 100
+    past.event("promoted", 12.0, source="redis-2", node="redis-2", error=0.1)
+    _, count = facts_of(past.history()).ownership.evicted_between(1, from_us, to_us)
     assert (count > 0) is counted
-    assert facts_of(sketch.history()).ownership.evicted_between(7, from_us, to_us) == ("", 0)
+    assert facts_of(past.history()).ownership.evicted_between(7, from_us, to_us) == ("", 0)
 
 
 @pytest.mark.parametrize(
@@ -236,28 +267,28 @@ def test_evictions_across_a_change_of_roles_are_not_counted(from_us: int, to_us:
 )
 def test_every_eviction_of_a_shard_was_heard(recorded: bool, missed: int, heard: bool) -> None:
     """Events were switched on, and whoever listened there missed none."""
-    sketch = Sketch(eviction_events=recorded)
-    sketch.event("evictions-missed", 12.0, source="redis-x", shard=missed)
-    assert facts_of(sketch.history()).ownership.evictions_by_key(1) is heard
+    past = outline(eviction_events=recorded)
+    past.event("evictions-missed", 12.0, source="redis-x", shard=missed)
+    assert facts_of(past.history()).ownership.evictions_by_key(1) is heard
 
 
 def test_listener_of_nobody_knows_where_missed_them_everywhere() -> None:
     """Without a node and a shard it may have been any."""
-    sketch = Sketch()
-    assert facts_of(sketch.history()).ownership.evictions_by_key(1)
-    sketch.event("evictions-missed", 12.0, shard=None)
-    assert not facts_of(sketch.history()).ownership.evictions_by_key(1)
+    past = outline()
+    assert facts_of(past.history()).ownership.evictions_by_key(1)
+    past.event("evictions-missed", 12.0, shard=None)
+    assert not facts_of(past.history()).ownership.evictions_by_key(1)
 
 
 def test_first_eviction_of_a_key_counts() -> None:
     """A key may be written and evicted again."""
-    sketch = Sketch()
+    past = outline()
     for at in (12.0, 14.0):
-        sketch.event("evicted", at, source="redis-1", node="redis-1", shard=None)
-    events = [event for event in sketch.history().events if event.name == "evicted"]
+        past.event("evicted", at, source="redis-1", node="redis-1", shard=None)
+    events = [event for event in past.history().events if event.name == "evicted"]
     for event in events:
         event.key = "session:{x}"
-    nodes = facts_of(replace(sketch.history(), events=tuple(events))).ownership
+    nodes = facts_of(replace(past.history(), events=tuple(events))).ownership
     assert {place: event.t_us for place, event in nodes.evicted_at.items()} == {("session:{x}", 1): us(12.0)}
 
 
@@ -274,9 +305,9 @@ def flushed(
     node: str | None = "redis-1",
     shard: int | None = None,
 ) -> History:
-    sketch = Sketch(fault_kinds=(kind,))
-    sketch.event(name, 12.0, source="fault 1", node=node, fault=1, error_s=0.5, shard=shard, detail="FLUSHDB")
-    history = sketch.history()
+    past = outline(fault_kinds=(kind,))
+    past.event(name, 12.0, source="fault 1", node=node, fault=1, error=0.5, shard=shard, detail="FLUSHDB")
+    history = past.history()
     scenario = history.plan.scenario
     (fault,) = scenario.faults
     deployment = replace(
@@ -332,11 +363,11 @@ def test_flush_of_nobody_knows_which_shard_strikes_all() -> None:
 @pytest.mark.parametrize(("node", "lost"), [("redis-1", 1), ("redis-2", 0)])
 def test_owner_that_comes_back_empty_lost_its_shard(node: str, lost: int) -> None:
     """A replica that comes back empty lost nothing: it copies its primary."""
-    sketch = Sketch()
+    past = outline()
     for at, run_id, keys in ((1.0, "a", 100), (5.0, "b", 0)):
         role = "primary" if node == "redis-1" else "replica"
-        sketch.sample(node, at, role=role, run_id=run_id, keys=keys)
-    reborn = facts_of(sketch.history()).ownership.reborn
+        past.sample(node, at, role=role, run_id=run_id, keys=keys)
+    reborn = facts_of(past.history()).ownership.reborn
     assert [(one.shard, one.by_us, one.cause) for one in reborn] == [
         (1, us(5.0), Cause.RESTARTED_EMPTY)
     ] * lost
