@@ -1,12 +1,18 @@
-"""An attempt that does what its scenario's name says, for the scheduler's tests."""
+"""An attempt that does what its scenario's name says, for the scheduler's tests.
+
+As a module it is the process of a run. `Scripted.start` makes of it what the scheduler sees of a process, in the
+process of the test: most tests are about the scheduler, and a process takes a hundred times as long.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -18,14 +24,17 @@ from harness.model.words import Verdict
 
 READY = "ready"
 """The file that says: from now on an interrupt is heard, or not, as the scenario's name has it."""
+PLACE_OF_FOLDER = -3
+"""In the command that starts a run, which ends with the folder, the run and the image."""
+TURNS = 20
+"""Of the event loop while an attempt runs: whoever may run meanwhile begins in one of them."""
 
 
 def main() -> None:
     directory = Path(sys.argv[1])
-    plan = msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
+    plan = _plan(directory)
     name = plan.scenario.name
-    began = time.time()
-    print(msgspec.json.encode(Progress(scenario=plan.label, phase="baseline")).decode(), flush=True)
+    print(_progress(plan).decode(), flush=True)
     if "quotes" in name:
         print(
             "Traceback\n  requirepass hunter2\nValueError: redis://:hunter2@192.0.2.1",
@@ -35,32 +44,90 @@ def main() -> None:
         print("cannot go on: masterauth hunter2", flush=True)
     if "killed" in name:
         os.kill(os.getpid(), signal.SIGKILL)
-    verdict = Verdict.PASS
     if "waits" in name:
         heard: list[int] = []
         signal.signal(signal.SIGINT, lambda *_: heard.append(1))
         (directory / READY).touch()
         while not heard:
             time.sleep(0.05)
-        verdict = Verdict.INCONCLUSIVE
     elif "deaf" in name:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         (directory / READY).touch()
         while True:
             signal.pause()
-    elif "unsure once" in name and not directory.name.endswith("second-run"):
+    _leave(plan, directory)
+
+
+def _plan(directory: Path) -> Plan:
+    return msgspec.json.decode((directory / "plan.json").read_bytes(), type=Plan)
+
+
+def _progress(plan: Plan) -> bytes:
+    return msgspec.json.encode(Progress(scenario=plan.label, phase="baseline"))
+
+
+def _leave(plan: Plan, directory: Path) -> None:
+    """The result that the name asks for."""
+    name, verdict = plan.scenario.name, Verdict.PASS
+    if "waits" in name or ("unsure once" in name and not directory.name.endswith("second-run")):
         verdict = Verdict.INCONCLUSIVE
     elif "fails" in name:
         verdict = Verdict.FAIL
-    if "slow" in name:
-        time.sleep(0.4)
-    (directory / "times").write_text(f"{began} {time.time()}")
     result = ScenarioResult.of(plan, verdict, "scripted")
     if "in vain" in name:
         result = replace(result, verdict=Verdict.INCONCLUSIVE, start_that_never_came="fault 2 waited")
-    if "judged" in name and "waits" not in name:
+    if "judged" in name:
         result = replace(result, judgement=Judgement(verdict=verdict, reasons=(), shows=plan.scenario.shows))
     (directory / "result.msgpack").write_bytes(msgspec.msgpack.encode(result))
+
+
+@dataclass
+class Scripted:
+    """Attempts without a process. One that is killed leaves no result, and says nothing."""
+
+    running: list[str] = field(default_factory=list)
+    beside: dict[str, set[str]] = field(default_factory=dict)
+    """Name of an attempt -> those that ran at the same time."""
+
+    async def start(self, command: Sequence[str], log: Path) -> _Attempt:
+        return _Attempt(Path(command[PLACE_OF_FOLDER]), self)
+
+
+class _Attempt:
+    def __init__(self, directory: Path, all_of: Scripted) -> None:
+        self.stdout = asyncio.StreamReader()
+        self.returncode: int | None = None
+        self._directory = directory
+        self._all = all_of
+        self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        plan = _plan(self._directory)
+        name, running, beside = plan.scenario.name, self._all.running, self._all.beside
+        running.append(name)
+        self.stdout.feed_data(_progress(plan) + b"\n")
+        for _ in range(TURNS):
+            for one in running:
+                beside.setdefault(one, set()).update(set(running) - {one})
+            await asyncio.sleep(0)
+        running.remove(name)
+        self.returncode = 0
+        if "killed" in name:
+            self.returncode = -signal.SIGKILL
+        else:
+            _leave(plan, self._directory)
+        self.stdout.feed_eof()
+
+    async def wait(self) -> int:
+        await self._running
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, signal: int, /) -> None:
+        raise AssertionError(f"an attempt without a process gets signal {signal}")
+
+    def kill(self) -> None:
+        raise AssertionError("an attempt without a process is killed")
 
 
 if __name__ == "__main__":

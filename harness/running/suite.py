@@ -18,9 +18,10 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -51,6 +52,31 @@ SECONDS_OVER_EXPECTED = 300.0
 """A run that takes this much longer than planned is stuck, and is stopped."""
 
 
+class Attempt(Protocol):
+    """The process of a run, as far as the scheduler looks at it."""
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None: ...
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+    def send_signal(self, signal: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+async def start_process(command: Sequence[str], log: Path) -> Attempt:
+    """What it says on standard error goes into the log."""
+    with log.open("ab") as said:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,  # its end tells the run that we are gone
+            stdout=asyncio.subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
+            env=_environment(),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteRequest:
     name: str
@@ -66,6 +92,8 @@ class SuiteRequest:
     """Removes what runs that had to be killed left behind."""
     run_module: str = "harness.running.one_process"
     """What is run for each scenario; tests put a scripted one here."""
+    start: Callable[[Sequence[str], Path], Awaitable[Attempt]] = start_process
+    """Starts the command of a run, whose log lies there."""
     resume: Path | None = None
     """The folder of a suite that did not come to its end; None: a new one."""
     finished: Mapping[RunKey, ScenarioResult] = field(default_factory=dict)
@@ -81,7 +109,7 @@ class _Job:
     plan: Plan
     directory: Path
     turn: int = 1
-    process: asyncio.subprocess.Process | None = None
+    process: Attempt | None = None
     started: float = 0.0
     said: str = ""
     """The last line of its output that was no progress: why it could not leave a result."""
@@ -240,15 +268,7 @@ class Suite:
         words = (str(job.directory), f"{self._run}{job.turn}", image)
         command = [*self._inside, *kit_files.command(self._request.run_module, *words)]
         job.started = time.monotonic()
-        with (job.directory / "run.log").open("ab") as log:
-            job.process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,  # its end tells the run that we are gone
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we pass it on once
-                env=_environment(),
-            )
+        job.process = await self._request.start(command, job.directory / "run.log")
 
     async def _follow(self, job: _Job) -> None:
         process = job.process

@@ -254,26 +254,33 @@ def test_answer_that_cannot_be_used_ends_the_measurement(tmp_path: Path) -> None
 
 
 WAITED_S = 0.2
-"""More than a process that sleeps waits when it starts."""
+"""More than a process that sleeps waits for a CPU."""
 
 
 def test_time_without_a_cpu_is_told_from_waiting() -> None:
     """Of two processes on one CPU each is ready and kept waiting about half of the time; one that sleeps is not."""
     cpu = str(min(os.sched_getaffinity(0)))
     busy = ["taskset", "-c", cpu, sys.executable, "-c", "while True: pass"]
-    idle = [sys.executable, "-c", "import time; time.sleep(60)"]
-    started = [subprocess.Popen(command, start_new_session=True) for command in (busy, busy, idle)]
-    try:
-        deadline_s = time.monotonic() + 30
-        while queued_s(started[0].pid) < WAITED_S and time.monotonic() < deadline_s:
-            time.sleep(0.02)
-        first, asleep = queued_s(started[0].pid), queued_s(started[2].pid)
-    finally:
-        for one in started:
-            one.kill()
-            one.wait()
-    assert first >= WAITED_S
-    assert asleep < first
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as idle:
+        assert idle.stdin is not None
+        assert idle.stdout is not None
+        idle.stdin.write(b"x")
+        idle.stdin.flush()
+        idle.stdout.read(1)  # it runs, and waits for the rest
+        at_first = queued_s(idle.pid)
+        started = [subprocess.Popen(busy, start_new_session=True) for _ in range(2)]
+        try:
+            deadline_s = time.monotonic() + 60
+            while queued_s(started[0].pid) < WAITED_S and time.monotonic() < deadline_s:
+                time.sleep(0.02)
+            waited, asleep = queued_s(started[0].pid), queued_s(idle.pid) - at_first
+        finally:
+            for one in started:
+                one.kill()
+                one.wait()
+            idle.stdin.close()
+    assert waited >= WAITED_S
+    assert asleep < WAITED_S
 
 
 def _job(mutant: Mutant) -> dict[str, object]:

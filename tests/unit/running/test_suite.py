@@ -25,10 +25,11 @@ from harness.model.words import BackendKind, TopologyKind, Verdict
 from harness.report.write import PLANNED, SUITE, write_record
 from harness.running.ground import Ground
 from harness.running.resuming import begun
-from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite
+from harness.running.suite import SuiteRequest, folder_names, point_latest, run_suite, start_process
 from lab.plans import plan_of, scenario_of
-from tests.scripted_run import READY
+from tests.scripted_run import READY, Scripted
 
+SCRIPTED = "tests.scripted_run"
 GROUND = Ground(
     backend=BackendKind.PROCESS,
     image=None,
@@ -86,11 +87,13 @@ def run(
     *plans: Plan,
     jobs: int = 2,
     cleaned: list[str] | None = None,
-    module: str = "tests.scripted_run",
+    attempts: Scripted | None = None,
+    process: str = "",
     resume: Path | None = None,
     enough: Callable[[Sequence[ScenarioResult]], str] = nothing_is_enough,
     second_runs: bool = True,
 ) -> tuple[SuiteResult, Silence]:
+    """`process`: the module that is run for each scenario; without one no process is started."""
     silence = Silence()
     request = SuiteRequest(
         name="test",
@@ -101,7 +104,8 @@ def run(
         out=out,
         header="",
         clean_up=lambda: (cleaned if cleaned is not None else []).append("cleaned") or [],  # type: ignore[func-returns-value]
-        run_module=module,
+        run_module=process,
+        start=start_process if process else (attempts or Scripted()).start,
         resume=resume,
         finished=begun(resume).finished(plans) if resume else {},
         enough=enough,
@@ -110,27 +114,22 @@ def run(
     return run_suite(request, silence), silence
 
 
-def span(suite: SuiteResult, name: str) -> tuple[float, float]:
-    folder = next(one.run_dir for one in suite.results if one.name == name)
-    began, ended = (Path(suite.directory) / folder / "times").read_text().split()
-    return float(began), float(ended)
-
-
 def test_scenarios_run_side_by_side(tmp_path: Path) -> None:
     """Two jobs overlap in time, and results come back in the order of the files."""
-    suite, _ = run(tmp_path, plan("slow one"), plan("slow two"))
-    first, second = span(suite, "slow one"), span(suite, "slow two")
-    assert max(first[0], second[0]) < min(first[1], second[1])
-    assert [one.name for one in suite.results] == ["slow one", "slow two"]
+    attempts = Scripted()
+    suite, _ = run(tmp_path, plan("one"), plan("two"), plan("three"), attempts=attempts)
+    assert "two" in attempts.beside["one"]
+    assert all(len(others) < 3 for others in attempts.beside.values())
+    assert [one.name for one in suite.results] == ["one", "two", "three"]
     assert (suite.verdict, suite.exit_code) == (Verdict.PASS, 0)
 
 
 def test_exclusive_scenarios_run_alone(tmp_path: Path) -> None:
     """What measures short times overlaps with nothing."""
-    suite, _ = run(tmp_path, plan("slow alone", exclusive=True), plan("slow one"), plan("slow two"), jobs=3)
-    alone = span(suite, "slow alone")
-    for other in ("slow one", "slow two"):
-        assert span(suite, other)[1] <= alone[0]
+    attempts = Scripted()
+    plans = (plan("alone", exclusive=True), plan("one"), plan("two"))
+    run(tmp_path, *plans, jobs=3, attempts=attempts)
+    assert attempts.beside == {"one": {"two"}, "two": {"one"}, "alone": set()}
 
 
 def test_failures_are_never_retried(tmp_path: Path) -> None:
@@ -176,7 +175,7 @@ def test_skipped_alone_is_no_success(tmp_path: Path) -> None:
 def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
     """An attempt that dies leaves no pass, and what it left behind is cleaned."""
     cleaned: list[str] = []
-    suite, _ = run(tmp_path, plan("killed"), cleaned=cleaned)
+    suite, _ = run(tmp_path, plan("killed"), cleaned=cleaned, process=SCRIPTED)
     assert (suite.results[0].verdict, suite.exit_code) == (Verdict.ERROR, 4)
     assert "ended by SIGKILL" in suite.results[0].reasons[0]
     assert cleaned == ["cleaned"]
@@ -184,7 +183,7 @@ def test_killed_attempt_is_an_environment_failure(tmp_path: Path) -> None:
 
 def test_log_of_an_attempt_keeps_no_password(tmp_path: Path) -> None:
     """It may quote a configuration, as may the last thing that the attempt said: neither reaches a report."""
-    suite, told = run(tmp_path, plan("quotes a password and is killed"))
+    suite, told = run(tmp_path, plan("quotes a password and is killed"), process=SCRIPTED)
     (result,) = suite.results
     log = (Path(suite.directory) / result.run_dir / "run.log").read_text()
     assert "requirepass <redacted>" in log
@@ -195,7 +194,7 @@ def test_log_of_an_attempt_keeps_no_password(tmp_path: Path) -> None:
 
 def test_attempt_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     """An error of the environment with its reason, the traceback in the log; no verdict."""
-    suite, _ = run(tmp_path, plan("one"), module="harness.nowhere")
+    suite, _ = run(tmp_path, plan("one"), process="harness.nowhere")
     (result,) = suite.results
     assert (result.verdict, suite.exit_code) == (Verdict.ERROR, 4)
     assert "ended with status 4 and wrote no result" in result.reasons[0]
@@ -206,7 +205,8 @@ def test_attempt_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
 def test_interrupt_lets_the_attempt_finish_and_starts_no_other(tmp_path: Path) -> None:
     """Ctrl-C once: the running one winds down, waiting ones are listed as not run, status 130."""
     threading.Thread(target=_interrupt_later, args=(tmp_path, 1), daemon=True).start()
-    suite, silence = run(tmp_path, plan("waits"), plan("never"), plan("never alone", exclusive=True), jobs=1)
+    plans = (plan("waits"), plan("never"), plan("never alone", exclusive=True))
+    suite, silence = run(tmp_path, *plans, jobs=1, process=SCRIPTED)
     assert suite.exit_code == 130
     assert [one.name for one in suite.results] == ["waits", "never", "never alone"]
     assert suite.results[0].run_dir
@@ -229,7 +229,7 @@ def test_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     cleaned: list[str] = []
     threading.Thread(target=_interrupt_later, args=(tmp_path, 2), daemon=True).start()
     began = time.monotonic()
-    suite, _ = run(tmp_path, plan("deaf"), cleaned=cleaned)
+    suite, _ = run(tmp_path, plan("deaf"), cleaned=cleaned, process=SCRIPTED)
     assert time.monotonic() - began < 60
     assert suite.exit_code == 130
     assert cleaned == ["cleaned"]
@@ -303,11 +303,11 @@ def test_a_resumed_suite_runs_what_is_not_finished(tmp_path: Path) -> None:
     """What was judged stays; what was killed runs again, and what it left keeps lying there."""
     first, _ = run(tmp_path, plan("judged one"), plan("killed"))
     folder = Path(first.directory)
-    kept = (folder / "single-judged-one" / "times").read_text()
+    kept = (folder / "single-judged-one" / "result.msgpack").stat()
     again, told = run(tmp_path, plan("judged one"), plan("killed"), resume=record(first))
     assert again.directory == first.directory
     assert [one.name for one in told.results] == ["killed"]
-    assert (folder / "single-judged-one" / "times").read_text() == kept
+    assert (folder / "single-judged-one" / "result.msgpack").stat() == kept
     assert [one.verdict for one in again.results] == [Verdict.PASS, Verdict.ERROR]
     assert (folder / "single-killed-unfinished-1" / "plan.json").exists()
 
