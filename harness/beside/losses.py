@@ -33,7 +33,7 @@ def _found(facts: Facts) -> Iterator[str]:
             )
     for back in facts.ownership.restarts:
         if back.has < back.had and _still_primary(facts, back):
-            yield f"{back.why}, and nobody had taken over"
+            yield f"{back.why}, and no replica had been promoted"
     for purpose, keys in evicted_keys(facts.history).items():
         if keys:
             yield f"{keys} keys were evicted: {purpose}"

@@ -315,7 +315,7 @@ def _pinning(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="fix what an application's configuration cannot be told: service=NAME, password=TEXT, "
+        help="a value that the application's configuration fixes: service=NAME, password=TEXT, "
         "sentinel-password=TEXT (none: without one), port=NUMBER, sentinel-port=NUMBER; may be repeated",
     )
 

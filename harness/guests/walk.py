@@ -184,7 +184,7 @@ async def _write(walker: _Walker, name: str, browser: Browser) -> None:
     value = CART if name == CART else FIELD
     if value not in walker.guest.recipes[READ].values:
         walker.walk.notes.append(
-            f"nobody looks at what {name} writes: behaviours.read.values has no {value!r}"
+            f"what {name} writes is not checked: behaviours.read.values has no {value!r}"
         )
         return
     shown = await walker.do(READ, browser, f"read, after {name}")

@@ -123,7 +123,7 @@ class Flag(OneValue):
         before = [one for one in past.changes if one.first_us <= first.done_us]
         if before and not any(one.certain or one.told == LET_IN_UNCHECKED for one in before):
             promise = min(before, key=lambda one: one.first_us)
-            says = "found {it}, and nobody had been told that it had worked"
+            says = "found {it}, although it had let nobody in"
             yield Breach(kind=self.burnt, promise=promise, looks=[first], says=says)
 
     def _of_nobody(self, past: Past) -> Iterable[Breach]:
@@ -135,7 +135,7 @@ class Flag(OneValue):
             and not any(one.first_us <= look.done_us for one in puts if _may_be(one, look))
         ]
         if looks:
-            says = "found {it}, which nobody had put there"
+            says = "found {it}, which no operation had written"
             yield Breach(kind=None, promise=None, looks=looks, says=says)
 
 

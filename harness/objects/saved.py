@@ -173,7 +173,7 @@ def _of_nobody(marks: set[str], looks: Sequence[Look]) -> Iterable[Breach]:
             kind=None,
             promise=None,
             looks=strange,
-            says="found in {it} what nobody had saved, or cannot read it",
+            says="found {it} with a value that no operation had saved, or that cannot be read",
         )
 
 

@@ -97,7 +97,7 @@ def _guest_misfit(scenario: Scenario, inventory: Inventory) -> str | None:
     if guest is None:
         return None
     if inventory.clustered:
-        return f"the guest {guest.name}: nobody outside knows which shard of a cluster has a session of it"
+        return f"the guest {guest.name}: only the cluster knows which shard has a session of it"
     return guest.misfit(scenario.workload.mix)
 
 

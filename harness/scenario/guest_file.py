@@ -71,14 +71,14 @@ def _path(text: str) -> str:
 def _of_request(text: str) -> str:
     unknown = [one for one in _BRACED.findall(text) if one not in IN_REQUESTS]
     if unknown:
-        raise Unreadable(f"nobody fills in {{{unknown[0]}}}; known: {', '.join(IN_REQUESTS)}")
+        raise Unreadable(f"unknown word {{{unknown[0]}}}; known: {', '.join(IN_REQUESTS)}")
     return text
 
 
 def _of_start(text: str) -> str:
     unknown = [one for one in _BRACED.findall(text) if one.isupper() and not AT_THE_START.fullmatch(one)]
     if unknown:
-        raise Unreadable(f"nobody fills in {{{unknown[0]}}}; known: HOST, PORT, PYTHON, REDIS_URL, …")
+        raise Unreadable(f"unknown word {{{unknown[0]}}}; known: HOST, PORT, PYTHON, REDIS_URL, …")
     if not text:
         raise Unreadable("")
     return text

@@ -73,7 +73,7 @@ def _unknown_user(given: Given) -> Iterator[Hit]:
             elif user is not None and not user.enabled:
                 yield Hit(
                     place=line.place,
-                    said=f"{who} log in as {user.name!r}, who is off ({user.file}:{user.line})",
+                    said=f"{who} log in as {user.name!r}, which is off ({user.file}:{user.line})",
                 )
 
 
@@ -106,7 +106,7 @@ def _default_off(given: Given) -> Iterator[Hit]:
             if line is not None and node.last(*login) is None:
                 yield Hit(
                     place=line.place,
-                    said=f"{node.name} logs in as default, who is off ({default.file}:{default.line})",
+                    said=f"{node.name} logs in as default, which is off ({default.file}:{default.line})",
                 )
 
 

@@ -60,7 +60,7 @@ def _out_of_reach(given: Given) -> Iterator[Hit]:
             quorum = _quorum(line)
             if quorum is None or count is None or count < 3 or quorum < count:
                 continue
-            ends = "they can never agree" if quorum > count else "one of them down, and nobody is replaced"
+            ends = "they can never agree" if quorum > count else "with one down, no primary is replaced"
             yield Hit(place=line.place, said=f"{service}: quorum {quorum} of {count} sentinels: {ends}")
 
 

@@ -368,7 +368,7 @@ class ProcessTopology:
         try:
             said = info.fields(command(self, node, "INFO", "server"))
         except (NoAnswer, ErrorReply) as error:
-            raise EnvironmentFailure(f"{node}: does not say who it is: {error}") from error
+            raise EnvironmentFailure(f"{node}: does not answer INFO: {error}") from error
         pid = self.state(node).pid
         if int(said["process_id"]) != pid:
             raise EnvironmentFailure(

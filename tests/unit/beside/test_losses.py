@@ -5,24 +5,25 @@ from __future__ import annotations
 from harness.beside.losses import NONE_SEEN, losses
 from harness.checks.facts.discarded import Discarded, discarded
 from harness.checks.facts.of_run import facts_of
-from tests.builders_metrics import Sketch
+from lab.past import Past
+from tests.builders_metrics import outline
 
 OLD = {"role": "primary", "run_id": "a", "replid": "old", "keys": 5}
 NEW = {"role": "primary", "run_id": "b", "replid": "new", "replid2": "old", "keys": 5}
 
 
-def failover(*, had: int, written: int, evicted: int = 0) -> Sketch:
+def failover(*, had: int, written: int, evicted: int = 0) -> Past:
     """redis-2 is promoted with so much of what redis-1 wrote, which is then a replica."""
-    sketch = Sketch()
-    sketch.sample("redis-1", 9, offset=written - 50, **OLD)
-    sketch.sample("redis-2", 10, offset=had, second_repl_offset=had + 1, evicted_keys=evicted, **NEW)
-    sketch.sample("redis-1", 11, offset=written, **OLD)
-    sketch.sample("redis-1", 12, role="replica", run_id="a", replid="new", offset=had + 9)
-    return sketch
+    past = outline()
+    past.sample("redis-1", 9, offset=written - 50, **OLD)
+    past.sample("redis-2", 10, offset=had, second_repl_offset=had + 1, evicted_keys=evicted, **NEW)
+    past.sample("redis-1", 11, offset=written, **OLD)
+    past.sample("redis-1", 12, role="replica", run_id="a", replid="new", offset=had + 9)
+    return past
 
 
-def told(sketch: Sketch) -> list[str]:
-    return list(losses(facts_of(sketch.history())))
+def told(past: Past) -> list[str]:
+    return list(losses(facts_of(past.history())))
 
 
 def test_what_the_successor_never_had_is_lost() -> None:
@@ -42,7 +43,7 @@ def test_successor_that_had_everything_lost_nothing() -> None:
 def test_evictions_and_a_primary_that_came_back_with_less_are_told() -> None:
     """As numbers; the stream that a restarted process left is nobody's."""
     assert told(failover(had=9, written=9, evicted=3)) == ["3 keys were evicted: sessions"]
-    sketch = Sketch()
-    sketch.sample("redis-1", 9, offset=900, **{**OLD, "keys": 118})
-    sketch.sample("redis-1", 10, offset=0, **{**OLD, "run_id": "c", "replid": "third", "keys": 0})
-    assert told(sketch) == ["redis-1 came back with 0 of 118 keys, and nobody had taken over"]
+    past = outline()
+    past.sample("redis-1", 9, offset=900, **{**OLD, "keys": 118})
+    past.sample("redis-1", 10, offset=0, **{**OLD, "run_id": "c", "replid": "third", "keys": 0})
+    assert told(past) == ["redis-1 came back with 0 of 118 keys, and no replica had been promoted"]

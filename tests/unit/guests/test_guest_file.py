@@ -74,8 +74,8 @@ def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
         ("  read: {get: /me", "  touch: {get: /me", "expected a recipe for 'read': without it"),
         ("post: /login", "post: login", "behaviours.log-in.post: expected a path such as /login, found 'login'"),
         ("post: /login", "post: /login\n    get: /login", "expected one of get, post, put, patch, delete, found 2"),
-        ('user: "{user}"', 'user: "{name}"', "nobody fills in {name}; known: user, password, value"),
-        ('"{HOST}:{PORT}"', '"{HOSTNAME}"', "nobody fills in {HOSTNAME}; known: HOST, PORT"),
+        ('user: "{user}"', 'user: "{name}"', "unknown word {name}; known: user, password, value"),
+        ('"{HOST}:{PORT}"', '"{HOSTNAME}"', "unknown word {HOSTNAME}; known: HOST, PORT"),
         ("status: [302, 303]", "status: [302, 999]", "expected a status such as 200, found '999'"),
         ("json: user.name", "json: user.name, text: x", "expected one of json, text, header, found 2"),
         ('text: \'name="csrf" value="(.+?)"\'', "text: '('", "it is no regular expression: missing )"),
@@ -113,7 +113,7 @@ def test_a_plan_says_what_a_guest_cannot_do(tmp_path: Path, capsys: pytest.Captu
     for text, said in [
         (SCENARIO, "guest a shop: "),
         (SCENARIO.replace("{read: 1}", "{read: 1, cart: 1}"), "has no recipe for cart"),
-        (SCENARIO.replace("single", "cluster"), "nobody outside knows which shard"),
+        (SCENARIO.replace("single", "cluster"), "only the cluster knows which shard"),
     ]:
         assert main(["plan", "--backend", "process", str(write(tmp_path, text, "s.yaml"))]) == 0
         assert said in capsys.readouterr().out
