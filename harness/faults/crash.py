@@ -33,7 +33,7 @@ class Crash:
         help="SIGKILL the process of a Compose project's container; its restart policy starts it again.",
         targets=targets.RUNNING,
         least_for_s=None,
-        traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.STARTS_PROCESS, Trait.ENDS_UNWARNED, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:

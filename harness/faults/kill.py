@@ -22,7 +22,7 @@ class Kill:
         name="kill",
         help="SIGKILL nodes or sentinels; `for:` starts them again with their data.",
         targets=(*targets.RUNNING, *targets.PROXIES, "paused"),
-        traits=(Trait.STOPS_PROCESS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.STOPS_PROCESS, Trait.ENDS_UNWARNED, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

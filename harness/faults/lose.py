@@ -26,7 +26,13 @@ class Lose:
         name="lose",
         help="Lose a host: every node on it is cut off and killed at once; `for:` brings it back.",
         targets=targets.HOSTS,
-        traits=(Trait.STOPS_PROCESS, Trait.CUTS_LINKS, Trait.LASTS, Trait.CAUSES_FAILOVER),
+        traits=(
+            Trait.STOPS_PROCESS,
+            Trait.ENDS_UNWARNED,
+            Trait.CUTS_LINKS,
+            Trait.LASTS,
+            Trait.CAUSES_FAILOVER,
+        ),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:

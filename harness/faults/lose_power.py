@@ -33,7 +33,7 @@ class LosePower:
         name="lose power",
         help="SIGKILL nodes, and take away what they had written that was not on the disk yet.",
         targets=(*targets.DATA_NODES, "another replica", "the old primary", "all nodes", *targets.HOSTS),
-        traits=(Trait.STOPS_PROCESS, Trait.CAUSES_FAILOVER, Trait.FORGETS_UNSYNCED),
+        traits=(Trait.STOPS_PROCESS, Trait.ENDS_UNWARNED, Trait.CAUSES_FAILOVER, Trait.FORGETS_UNSYNCED),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:

@@ -23,7 +23,7 @@ class Recreate:
         help="Remove containers of a Compose project and make them again; named volumes stay.",
         targets=(*targets.DOWN, targets.NOT_YET_RESTARTED, *targets.RUNNING),
         least_for_s=None,
-        traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.STARTS_PROCESS, Trait.ENDS_UNWARNED, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:

@@ -69,7 +69,7 @@ class Restart:
             ),
         ),
         least_for_s=None,
-        traits=(Trait.STARTS_PROCESS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.STARTS_PROCESS, Trait.ENDS_UNWARNED, Trait.CAUSES_FAILOVER),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:

@@ -10,6 +10,10 @@ from harness.model.inventory import NodePlan
 
 SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
 
+HELD_BACK_S = 2.0
+"""With `appendfsync everysec` a server does not write to its append-only file while it syncs, and answers
+all the same: for so long at most (`flushAppendOnlyFile` in its source). A kill then ends those writes."""
+
 
 def setting(node: NodePlan, name: str, otherwise: str) -> str:
     return node.setting(name, otherwise).lower()
@@ -20,6 +24,11 @@ def persistence(node: NodePlan) -> str:
     if setting(node, "appendonly", "no") == "yes":
         return LOG
     return SNAPSHOT if setting(node, "save", "") else NOTHING
+
+
+def holds_back(node: NodePlan) -> bool:
+    """Whether a write may be answered before the append-only file has it (see `HELD_BACK_S`)."""
+    return persistence(node) == LOG and setting(node, "appendfsync", "everysec") == "everysec"
 
 
 def keys_back(node: NodePlan, keys: int, keys_read: int | None) -> int:

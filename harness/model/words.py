@@ -161,6 +161,8 @@ class Trait(StrEnum):
     """Its proved effect is that the target's process is gone; it stays down until something starts it."""
     STARTS_PROCESS = "starts a process"
     """Its target runs as a new process afterwards; whatever process it was before is gone."""
+    ENDS_UNWARNED = "ends a process without warning"
+    """The target's process ends by a signal that it cannot handle: what it had not written yet is gone."""
     FREEZES_PROCESS = "freezes a process"
     """The target's process stands still, with its connections open, until it is resumed."""
     RESUMES_PROCESS = "resumes a process"

@@ -140,7 +140,12 @@ def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int,
     following = timelines.ownership.owner_after(by.node, effect.done_us)
     for reborn in timelines.ownership.reborn:
         until_us = seen_us if following is None else min(seen_us, following.from_us)
-        if reborn.shard == shard and effect.sent_us <= reborn.by_us and reborn.from_us <= until_us:
+        if (
+            reborn.shard == shard
+            and reborn.since_us <= effect.done_us
+            and effect.sent_us <= reborn.by_us
+            and reborn.from_us <= until_us
+        ):
             return Why(cause=reborn.cause, because=reborn.why)
     if following is None or following.from_us > seen_us:
         return Why(
@@ -278,8 +283,20 @@ def of_old_answer(timelines: Timelines, sight: Sight, promise: StepEffect | None
         )
     if by.standing is Standing.REPLICA:
         return _by_replica(timelines, sight, by, promise)
-    elsewhere = promise is not None and acker(timelines, promise).node not in {None, by.node}
-    if promise is not None and elsewhere and by.standing is Standing.PRIMARY and by.node is not None:
-        # It answered rightly, and never had what another node had acked.
+    if (
+        promise is not None
+        and by.standing is Standing.PRIMARY
+        and by.node is not None
+        and _another(timelines, by, promise)
+    ):
+        # It answered rightly, and did not have what another node, or the process before it, had acked.
         return of_loss(timelines, promise, sight, timelines.ownership.shards.of(by.node, sight.done_us) or 0)
     return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")
+
+
+def _another(timelines: Timelines, by: Acker, promise: StepEffect) -> bool:
+    """Another node, or another process of the same one, acked it."""
+    acked = acker(timelines, promise)
+    if acked.node == by.node:
+        return bool(acked.run_id and by.run_id) and acked.run_id != by.run_id
+    return acked.node is not None

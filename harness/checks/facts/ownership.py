@@ -16,9 +16,10 @@ from enum import StrEnum
 from itertools import pairwise
 
 from harness.checks.facts.offsets import Offsets
-from harness.checks.facts.promotions import Owner, find_owners
+from harness.checks.facts.promotions import BEFORE, Owner, find_owners
 from harness.checks.facts.restarts import find_restarts
 from harness.checks.facts.shards import Shards
+from harness.checks.facts.struck import ENDING
 from harness.model.history import History
 from harness.model.records import MEMORY_FULL_SHARE, NodeSample
 from harness.model.scenario import FaultStep
@@ -27,9 +28,6 @@ from harness.model.words import Cause, NodeRole, Trait
 
 Process = tuple[str, str]
 """A node and its run_id."""
-
-ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
-"""Once such a fault has taken effect, the process that its target was is gone."""
 
 
 class Standing(StrEnum):
@@ -49,6 +47,8 @@ class Loss:
     by_us: float
     why: str
     cause: Cause = Cause.FLUSHED
+    since_us: float = BEFORE
+    """What was confirmed before this moment did not go away."""
 
 
 class Ownership:
@@ -193,7 +193,7 @@ class Ownership:
         for one in self.restarts:
             shard = self.shards.of(one.node, one.by_us)
             if one.cause is not None and shard is not None and self.owner_at(shard, one.by_us) == one.node:
-                losses.append(Loss(shard, one.from_us, one.by_us, one.why, one.cause))
+                losses.append(Loss(shard, one.from_us, one.by_us, one.why, one.cause, one.since_us))
         return losses
 
     def _find_ends(self, history: History) -> tuple[dict[Process, float], dict[Process, float]]:

@@ -5,6 +5,8 @@ may be served before whoever started the node is told that it runs. How much cam
 everybody: what the process says that it read from its snapshot (from Redis 7.0 on), else the keys of the
 first look at which it had loaded everything.
 
+Trap: an append-only file that is synced each second lacks what was confirmed while a sync was under way.
+
 Trap: at that look users may have logged in again already, and a process that is still loading shows
 fewer keys than it will have. Neither says what came back.
 """
@@ -13,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from harness.checks.facts.struck import targets_of
+from harness.checks.facts.promotions import BEFORE
+from harness.checks.facts.struck import ENDING, targets_of
 from harness.model.history import History
 from harness.model.inventory import NodePlan
-from harness.model.persistence import LOG, SNAPSHOT, keys_back, persistence
+from harness.model.persistence import HELD_BACK_S, LOG, SNAPSHOT, holds_back, keys_back, persistence
 from harness.model.records import NodeSample
 from harness.model.words import Cause, Trait
 
@@ -41,6 +45,8 @@ class Restart:
     """What the new one came back with."""
     cause: Cause | None
     """What of the old data's loss this restart explains; None: nothing."""
+    since_us: float = BEFORE
+    """What was confirmed before this moment, it explains no loss of."""
 
     @property
     def why(self) -> str:
@@ -51,7 +57,7 @@ def find_restarts(history: History, samples: Mapping[str, Sequence[NodeSample]])
     """Of data nodes, in their order."""
     answered = {(one.node, one.run_id): one.opened_us for one in reversed(history.connections) if one.run_id}
     found = [
-        _restart(history.plan.node(node), before, lives, answered, _powerless_us(node, history))
+        _restart(history.plan.node(node), before, lives, answered, _Struck.of(node, history))
         for node, mine in samples.items()
         for before, lives in _changes(mine)
     ]
@@ -77,7 +83,7 @@ def _restart(
     before: NodeSample,
     lives: Sequence[NodeSample],
     answered: Mapping[tuple[str, str], int],
-    powerless_us: Sequence[int],
+    struck: _Struck,
 ) -> Restart:
     first = lives[0]
     first_us = answered.get((node.name, first.run_id), first.done_us)
@@ -85,6 +91,11 @@ def _restart(
     kept = persistence(node)
     read = None if kept == LOG else loaded.keys_read
     has = keys_back(node, loaded.keys, loaded.keys_read)
+    cause, since_us = _cause(kept, read, has, before.keys), BEFORE
+    if cause is None and struck.powerless(before, first):
+        cause = Cause.NOT_ON_DISK
+    elif cause is None and holds_back(node) and struck.unwarned(before, first):
+        cause, since_us = Cause.NOT_ON_DISK, before.sent_us - HELD_BACK_S * 1e6
     return Restart(
         node=node.name,
         run_id=first.run_id,
@@ -92,19 +103,39 @@ def _restart(
         by_us=first_us if before.done_us < first_us < first.done_us else first.done_us,
         had=before.keys,
         has=has,
-        cause=_cause(kept, read, has, before.keys)
-        or (
-            Cause.NOT_ON_DISK
-            if any(before.sent_us <= at_us <= first.done_us for at_us in powerless_us)
-            else None
-        ),
+        cause=cause,
+        since_us=since_us,
     )
 
 
-def _powerless_us(node: str, history: History) -> list[int]:
-    """When a fault took away what the disk did not have."""
-    numbers = history.plan.scenario.faults_with(Trait.FORGETS_UNSYNCED)
-    return [one.t_us for one in history.effects if one.fault in numbers and node in targets_of(one, history)]
+@dataclass(frozen=True, slots=True)
+class _Struck:
+    """When faults ended a process of one node, in order, and what each of them was."""
+
+    ends: tuple[tuple[int, frozenset[Trait]], ...]
+
+    @classmethod
+    def of(cls, node: str, history: History) -> Self:
+        faults = history.plan.scenario.faults_with(*ENDING)
+        return cls(
+            tuple(
+                (one.t_us, frozenset(faults[one.fault].traits))
+                for one in history.effects
+                if one.fault in faults and node in targets_of(one, history)
+            )
+        )
+
+    def powerless(self, before: NodeSample, first: NodeSample) -> bool:
+        """Meanwhile a fault took away what the disk did not have."""
+        return any(Trait.FORGETS_UNSYNCED in traits for traits in self._between(before, first))
+
+    def unwarned(self, before: NodeSample, first: NodeSample) -> bool:
+        """What ended the process gave it no time to write what it held back."""
+        ended_by = next(self._between(before, first), frozenset())
+        return Trait.ENDS_UNWARNED in ended_by
+
+    def _between(self, before: NodeSample, first: NodeSample) -> Iterator[frozenset[Trait]]:
+        return (traits for at_us, traits in self.ends if before.sent_us <= at_us <= first.done_us)
 
 
 def _cause(kept: str, read: int | None, has: int, had: int) -> Cause | None:

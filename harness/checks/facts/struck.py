@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from harness.model.history import History
 from harness.model.records import Event
+from harness.model.words import Trait
+
+ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
+"""Once such a fault has taken effect, the process that its target was is gone."""
 
 
 def targets_of(event: Event, history: History) -> list[str]:

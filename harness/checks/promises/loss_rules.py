@@ -22,7 +22,7 @@ from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.inventory import NodePlan
-from harness.model.persistence import LOG, SNAPSHOT, persistence, setting
+from harness.model.persistence import HELD_BACK_S, LOG, SNAPSHOT, holds_back, persistence, setting
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
 from harness.model.words import Discovery, NodePurpose, Trait
@@ -218,6 +218,14 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     """The same node serves again with what it had stored."""
     name = hit.node.name
     kept = persistence(hit.node)
+    if not orderly and holds_back(hit.node):
+        return Allowed(
+            f"appendfsync everysec: a write to {name}'s append-only file waits for a sync that is under way, "
+            f"{HELD_BACK_S:g} s at most",
+            bound_s=HELD_BACK_S,
+            typical_s=0.0,
+            until_us=hit.event.t_us,
+        )
     if kept == LOG:
         return Allowed(
             f"{name}'s append-only file survives the end of the process (not the loss of a machine)"
@@ -236,7 +244,8 @@ def _killed(hit: Hit) -> Allowed:
 def _without_power(hit: Hit) -> Allowed:
     """What stands for the append-only file under `kill` is the disk here."""
     allowed, sync = _killed(hit), hit.setting("appendfsync", "everysec")
-    if not hit.owned or allowed.bound_s != 0.0 or allowed.until_us is not None or sync == "always":
+    survives = _kept(hit, orderly=False)
+    if not hit.owned or allowed != survives or survives.bound_s is None or sync == "always":
         return allowed
     if sync == "no":
         return Allowed("appendfsync no: the kernel decides when something comes to the disk", bound_s=None)

@@ -97,6 +97,26 @@ def test_process_that_came_back_without_it(from_s: float, by_s: float, shard: in
     assert (of_loss(timelines, effect, seen, 1).cause is Cause.RESTARTED_EMPTY) is reborn
 
 
+def test_old_answer_of_the_process_that_came_back_without_it() -> None:
+    """The same node, but not the process that acked it: it says rightly what it has."""
+    past = Past()
+    past.reborn.append((4.0, "redis-1", 100))
+    timelines, effect, seen = written(past)
+    timelines.ownership.reborn[:] = [Loss(1, us(4.0), us(4.1), "came back", Cause.NOT_ON_DISK, us(2.9))]
+    assert of_old_answer(timelines, seen, effect) == Why(cause=Cause.NOT_ON_DISK, because="came back")
+    timelines, effect, seen = written(Past())
+    assert of_old_answer(timelines, seen, effect) == Why(because="redis-1 answered as primary")
+
+
+@pytest.mark.parametrize(("since_s", "explained"), [(2.9, True), (3.001, True), (3.001001, False)])
+def test_process_that_came_back_without_the_last_writes(since_s: float, explained: bool) -> None:
+    """What was acked before they could be lost was there."""
+    timelines, effect, seen = written(Past())
+    loss = Loss(1, us(4.0), us(4.1), "came back", Cause.NOT_ON_DISK, us(since_s))
+    timelines.ownership.reborn.append(loss)
+    assert (of_loss(timelines, effect, seen, 1).cause is Cause.NOT_ON_DISK) is explained
+
+
 @pytest.mark.parametrize(
     ("from_s", "cause"), [(4.99, Cause.RESTARTED_EMPTY), (4.990001, Cause.NOT_YET_REPLICATED)]
 )

@@ -10,7 +10,7 @@ from harness.checks.facts.of_run import facts_of
 from harness.checks.facts.restarts import Restart
 from harness.checks.run import run_checks
 from harness.model.history import History
-from harness.model.records import Connection
+from harness.model.records import Connection, Event
 from harness.model.words import Cause
 from lab.past import Past
 from lab.records import us
@@ -18,13 +18,31 @@ from tests.builders_metrics import outline
 
 SAVES = {"save": "5 1"}
 LOGS = {"appendonly": "yes"}
+ALWAYS = LOGS | {"appendfsync": "always"}
 
 
 def reborn(
-    keys: int, *, read: int | None = None, loading: bool = False, settings: dict[str, str] | None = None
+    keys: int,
+    *,
+    read: int | None = None,
+    loading: bool = False,
+    settings: dict[str, str] | None = None,
+    by: str = "kill",
+    at: float = 10.0,
 ) -> History:
     """redis-1 holds 100 keys, is gone between 10.0 and 10.2 s, and comes back as another process."""
-    past = outline()
+    past = outline(fault_kinds=(by, "restart"))
+    for fault, effect_s in ((1, at), (2, at + 0.1)):
+        past.events.append(
+            Event(
+                source=f"fault {fault}",
+                name="effect",
+                t_us=us(effect_s),
+                node="redis-1",
+                shard=1,
+                fault=fault,
+            )
+        )
     past.sample("redis-1", 9.9, role="primary", run_id="old", keys=99)
     past.sample("redis-1", 10.0, role="primary", run_id="old", keys=100)
     if loading:
@@ -73,18 +91,36 @@ def test_first_answer_to_anybody_is_the_moment(opened_s: float, by_s: float) -> 
         (49, None, SAVES, Cause.RESTARTED_EMPTY),
         (50, None, SAVES, Cause.OLDER_SNAPSHOT),
         (49, None, LOGS, Cause.RESTARTED_EMPTY),
-        (50, None, LOGS, None),
+        (50, None, LOGS, Cause.NOT_ON_DISK),
+        (50, None, ALWAYS, None),
+        (50, None, LOGS | {"appendfsync": "no"}, None),
         (60, 0, {}, Cause.RESTARTED_EMPTY),
         (60, 0, SAVES, Cause.RESTARTED_EMPTY),
         (12, 10, SAVES, Cause.OLDER_SNAPSHOT),
         (12, 1, {}, Cause.OLDER_SNAPSHOT),
-        (90, 0, LOGS, None),
+        (90, 0, ALWAYS, None),
         (40, 0, LOGS, Cause.RESTARTED_EMPTY),
     ],
 )
 def test_what_a_restart_explains(keys: int, read: int | None, settings: dict[str, str], cause: Cause) -> None:
     """By what it read from its snapshot, else by its keys; an append-only file is no snapshot."""
     assert restart(reborn(keys, read=read, settings=settings)).cause is cause
+
+
+def test_only_what_may_have_been_held_back_is_explained() -> None:
+    """With everysec a server answers for two seconds, at most, without writing."""
+    assert restart(reborn(50, settings=LOGS)).since_us == us(8.0) - 500
+    assert restart(reborn(0, settings=LOGS)).since_us == float("-inf")
+    assert restart(reborn(50, settings=SAVES)).since_us == float("-inf")
+
+
+@pytest.mark.parametrize(
+    ("by", "at", "explained"),
+    [("kill", 10.0, True), ("kill", 9.8, False), ("kill", 10.21, False), ("stop", 10.0, False)],
+)
+def test_who_was_warned_has_written_all(by: str, at: float, explained: bool) -> None:
+    """An orderly stop writes what was held back; and it is the first fault meanwhile that ended the process."""
+    assert (restart(reborn(50, settings=LOGS, by=by, at=at)).cause is Cause.NOT_ON_DISK) is explained
 
 
 def test_process_without_a_name_is_not_that_of_a_connection_without_a_name() -> None:

@@ -179,9 +179,16 @@ BOUNDS: dict[str, tuple[Callable[[], History], float | None, str]] = {
         "comes back empty",
     ),
     "killed, came back first, with an append-only file": (
-        lambda: _with(_again(_struck("kill", SINGLE), "restart", 3.0).history(), appendonly="yes"),
+        lambda: _with(
+            _again(_struck("kill", SINGLE), "restart", 3.0).history(), appendonly="yes", appendfsync="always"
+        ),
         0.0,
         "append-only file",
+    ),
+    "killed, came back first, with a file that is synced each second": (
+        lambda: _with(_again(_struck("kill", SINGLE), "restart", 3.0).history(), appendonly="yes"),
+        2.0,
+        "waits for a sync",
     ),
     "killed, with snapshots": (
         lambda: _with(_healed(_struck("kill", SINGLE), 3.0).history(), save="60 1"),

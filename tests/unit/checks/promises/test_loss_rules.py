@@ -331,12 +331,24 @@ def test_rule_says_all_of_its_answer(told: Past, answer: tuple[object, ...]) -> 
 
 
 LOG = "redis-1's append-only file survives the end of the process (not the loss of a machine)"
+HELD_BACK = "appendfsync everysec: a write to redis-1's append-only file waits for a sync that is under way, 2 s at most"
 
 
 @pytest.mark.parametrize(
     ("told", "directives", "answer"),
     [
-        (healed(past("kill", over=None), 3.0), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
+        (healed(past("kill", over=None), 3.0), {"appendonly": "yes"}, (HELD_BACK, 2.0, 0.0, 2.0)),
+        (
+            healed(past("kill", over=None), 3.0),
+            {"appendonly": "yes", "appendfsync": "always"},
+            (LOG, 0.0, None, None),
+        ),
+        (
+            healed(past("kill", over=None), 3.0),
+            {"appendonly": "yes", "appendfsync": "no"},
+            (LOG, 0.0, None, None),
+        ),
+        (healed(past("stop", over=None), 3.0), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
         (
             healed(past("kill", over=None), 3.0),
             {"save": "5 1"},
@@ -347,7 +359,7 @@ LOG = "redis-1's append-only file survives the end of the process (not the loss 
             {"save": "5 1"},
             ("redis-1 saves its data when it is stopped", 0.0, None, None),
         ),
-        (past("restart", over=None), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
+        (past("restart", over=None), {"appendonly": "yes"}, (HELD_BACK, 2.0, 0.0, 2.0)),
         (
             past("restart"),
             {"appendonly": "yes"},
@@ -358,7 +370,7 @@ LOG = "redis-1's append-only file survives the end of the process (not the loss 
                 24.0,
             ),
         ),
-        (past("restart", SINGLE), {"appendonly": "yes"}, (LOG, 0.0, None, None)),
+        (past("restart", SINGLE), {"appendonly": "yes"}, (HELD_BACK, 2.0, 0.0, 2.0)),
         (
             past("restart"),
             {"save": "5 1"},
@@ -556,4 +568,5 @@ def test_a_failover_that_another_fault_may_have_set_off_is_that_ones() -> None:
     told = healed(past("kill", over=None), 3.0)
     told.fault(3.5, "redis-1: done", "planned failover")
     told.fail_over("redis-2", 4.0)
-    assert said(allowed(directed(told.history(), appendonly="yes"))) == (LOG, 0.0, None, None)
+    always = directed(told.history(), appendonly="yes", appendfsync="always")
+    assert said(allowed(always)) == (LOG, 0.0, None, None)
