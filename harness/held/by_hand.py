@@ -30,6 +30,7 @@ from harness.model.inventory import NodePlan
 from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import HeldTopology, Login, NodeState, Topology
+from harness.model.words import NodeRole
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.ground import Ground
 from harness.running.surroundings import variables
@@ -287,7 +288,7 @@ def _condition(state: NodeState) -> str:
 def _describe(topology: Topology, stream: TextIO) -> None:
     files = of_clients(topology.secrets, topology.directory)
     flags = [f"{flag} {shlex.quote(files[name])}" for name, flag in _OF_REDIS_CLI.items() if files]
-    encrypted = "".join(f" {flag}" for flag in ("--tls", *flags)) if files else ""
+    with_tls = "".join(f" {flag}" for flag in ("--tls", *flags))
     for node in topology.plan.nodes:
         address, state = topology.address(node.name), topology.state(node.name)
         condition = _condition(state)
@@ -295,11 +296,17 @@ def _describe(topology: Topology, stream: TextIO) -> None:
         user = f" --user {login.user}" if login.user else ""
         secret = f"REDISCLI_AUTH={shlex.quote(login.password)} " if login.password else ""
         said = _role(topology, node) if condition == "running" else ""
+        encrypted = with_tls if _speaks_tls(topology, node) else ""
         print(
             f"  {node.name:<12} {condition:<8} {said:<9} "
             f"{secret}redis-cli{user}{encrypted} -h {address.host} -p {address.port}",
             file=stream,
         )
+
+
+def _speaks_tls(topology: Topology, node: NodePlan) -> bool:
+    spec = topology.plan.scenario.deployment.topology
+    return spec.clients_speak_tls if node.role is NodeRole.PROXY else spec.tls
 
 
 def _tell_way_in(command: str, stream: TextIO) -> None:
@@ -326,20 +333,21 @@ def _role(topology: Topology, node: NodePlan) -> str:
 def _snippet(topology: Topology) -> str:
     """Lines of Python that connect as an application would."""
     plan = topology.plan
+    entry = next(iter((*plan.inventory.proxies, *plan.data_nodes())))
     files = of_clients(topology.secrets, topology.directory)
     tls = "".join(f", {_OF_REDIS_PY[name]}={file!r}" for name, file in files.items())
-    tls = f", ssl=True{tls}" if files else ""
+    tls = f", ssl=True{tls}" if _speaks_tls(topology, entry) else ""
     known = _arguments(sentinel_login(plan, topology.secrets)) + tls
     login = _arguments(client_login(plan, topology.secrets)) + tls
     sentinels = [topology.address(node.name) for node in plan.sentinels()]
-    if sentinels:
+    if sentinels and not plan.inventory.proxies:
         hosts = ", ".join(f"({one.host!r}, {one.port})" for one in sentinels)
         return (
             "  from redis.sentinel import Sentinel\n"
             f"  sentinel = Sentinel([{hosts}], sentinel_kwargs=dict({known.removeprefix(', ')}))\n"
             f"  primary = sentinel.master_for({topology.service!r}{login})"
         )
-    first = topology.address(plan.data_nodes()[0].name)
+    first = topology.address(entry.name)
     client = "RedisCluster" if plan.inventory.clustered else "Redis"
     return f"  import redis; redis.{client}(host={first.host!r}, port={first.port}{login})"
 

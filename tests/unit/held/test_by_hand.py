@@ -20,6 +20,7 @@ from harness.held import by_hand, residence
 from harness.held.forms import Form
 from harness.held.ready_lines import before_lines, ready_lines
 from harness.held.residence import Residence
+from harness.model.proxy import Front, ProxyFile, ProxySpec
 from harness.model.seams import Certificates, HeldTopology, Machine
 from harness.model.words import BackendKind, TopologyKind
 from harness.running.ground import Ground
@@ -38,6 +39,28 @@ def test_password_is_on_no_list_of_processes() -> None:
     assert len(lines) == len(topology.plan.nodes)
     for line in lines:
         assert re.search(r"REDISCLI_AUTH=\S+ redis-cli -h 127\.0\.0\.1 -p \d+$", line)
+
+
+@pytest.mark.parametrize(("nodes", "front"), [(True, Front.PLAIN), (False, Front.TLS)])
+def test_lines_speak_tls_with_who_does(nodes: bool, front: Front) -> None:
+    """A proxy may end it, or begin it; who connects as an application does goes through the proxy."""
+    file = ProxyFile(name="haproxy.cfg", sections=(), servers={}, nodes_speak_tls=nodes, front=front)
+    topology = FakeTopology(process_plan("sentinel", tls=nodes, proxy=ProxySpec(file=file)))
+    made = Certificates(authority="a", node="n", node_key="nk", client="c", client_key="ck")
+    topology.secrets = replace(topology.secrets, certificates=made)
+    said = io.StringIO()
+    by_hand._describe(topology, said)
+    by_hand._tell_clients("x", topology, said)
+    topology.close()
+    lines = said.getvalue().splitlines()
+    of_nodes = [line for line in lines if line.startswith(("  redis-", "  sentinel-"))]
+    assert len(of_nodes) == 6
+    assert all(("--tls" in line) is nodes for line in of_nodes)
+    (of_proxy,) = (line for line in lines if line.startswith("  proxy-1"))
+    assert ("--tls" in of_proxy) is not nodes
+    assert ("--tls" in next(line for line in lines if "redis-cli:" in line)) is not nodes
+    assert "redis.Redis(host=" in by_hand._snippet(topology)
+    assert ("ssl=True" in by_hand._snippet(topology)) is not nodes
 
 
 def test_status_of_one_that_lost_its_containers_says_how_to_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
