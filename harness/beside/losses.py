@@ -13,8 +13,8 @@ from harness.checks.facts.restarts import Restart
 from harness.checks.measures.summary import evicted_keys
 
 NONE_SEEN = (
-    "no loss was seen: each new primary had all that the old one was seen to have, no primary came back with "
-    "less, no key was evicted"
+    "no loss was seen: each new primary had all that the old one was seen to have by then, no primary came "
+    "back with less, no key was evicted. What an old primary took afterwards is not known"
 )
 
 
@@ -28,8 +28,8 @@ def _found(facts: Facts) -> Iterator[str]:
     for one in discarded(facts.history.samples):
         if one.size_bytes:
             yield (
-                f"{one.heir} took over without the last {one.size_bytes} bytes (or more) that {one.node} had "
-                "written: what is in them is lost"
+                f"{one.heir} took over without the last {one.size_bytes} bytes (or more) of {one.node}'s "
+                "stream of replication: writes in them are lost"
             )
     for back in facts.ownership.restarts:
         if back.has < back.had and _still_primary(facts, back):
