@@ -47,4 +47,4 @@ def test_evictions_and_a_primary_that_came_back_with_less_are_told() -> None:
     past = outline()
     past.sample("redis-1", 9, offset=900, **{**OLD, "keys": 118})
     past.sample("redis-1", 10, offset=0, **{**OLD, "run_id": "c", "replid": "third", "keys": 0})
-    assert told(past) == ["redis-1 came back with 0 of 118 keys, and nobody had taken over"]
+    assert told(past) == ["redis-1 came back with 0 of 118 keys, and no replica had been promoted"]
