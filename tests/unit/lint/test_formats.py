@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from harness import cli, lint
 from harness.errors import ExitStatus
+from harness.run import Asked
 from tests.share import some
 from tests.unit.lint.cases import CASES, PROXY
 
@@ -167,6 +168,22 @@ def test_text_says_where_what_why_cure_and_proof(capsys: pytest.CaptureFixture[s
     assert sum("[unknown-directive]" in line for line in lines) == 2
     assert sum("refuses to start" in line for line in lines) == 1
     assert lines[-1] == "3 findings in 1 file: 2 errors, 1 warning"
+
+
+def test_each_proof_is_run_once_and_a_finding_stays_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scenario of each rule that found something, with the settings in question, whatever comes of it."""
+    asked: list[Asked] = []
+    monkeypatch.setattr("harness.run.run", lambda one, *_, **__: asked.append(one))
+    monkeypatch.setattr("harness.report.terminal.show", lambda *_: None)
+    text = "maxmemory 1gb\nmaxmemory-policy volatile-lru\nmaxmemory-policy volatile-lru\nmaxmemroy 1\n"
+    assert call("lint", "--prove", "--backend", "process", written(text=text)) == ExitStatus.FAILED
+    (one,) = asked
+    assert [path.name for path in one.choice.files] == ["01-cache-filled-sessions-evicted.yaml"]
+    assert one.choice.settings == ("deployment.topology.redis.maxmemory-policy=volatile-lru",)
+    assert one.backend == "process"
+    assert "proof: failover-kit run shared/01 --set" in capsys.readouterr().out
 
 
 def test_sarif_is_what_a_scanner_takes(capsys: pytest.CaptureFixture[str]) -> None:
