@@ -35,6 +35,13 @@ class Part(StrEnum):
     """Sessions or cache."""
 
 
+class Premise(StrEnum):
+    """What a deployment must have for a finding to be possible at all."""
+
+    REPLICA = "a replica"
+    EVICTION = "a memory limit and a policy that evicts"
+
+
 class OutOf(StrEnum):
     """What a finding is counted out of: what could have had it."""
 
@@ -107,6 +114,7 @@ class FindingKind(Measure):
     needs: frozenset[Need] = AUDITED
     out_of: OutOf | None = OutOf.SESSIONS
     traits: tuple[FindingTrait, ...] = ()
+    premises: frozenset[Premise] = frozenset()
     limit: Limit | None = None
     """What it is late by; None: the tightest bound of the scenario."""
 

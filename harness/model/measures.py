@@ -7,11 +7,22 @@ by name. Trap: "none seen" of something that nobody looked for is no zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.model.deployment import Deployment
-from harness.model.finding_kind import BY_SHARD, WHOLE, WITNESSED, FindingKind, Measure, Need, OutOf, Part
+from harness.model.finding_kind import (
+    BY_SHARD,
+    WHOLE,
+    WITNESSED,
+    FindingKind,
+    FindingTrait,
+    Measure,
+    Need,
+    OutOf,
+    Part,
+    Premise,
+)
 from harness.model.inventory import Inventory
 from harness.model.scenario import Expectation, FaultStep, Scenario, Workload
 from harness.model.words import NodePurpose, OperationKind, Phase
@@ -87,13 +98,16 @@ def why_not(expectation: Expectation, findings: Mapping[str, Measure], run: RunK
         _no_such_phase(expectation, name, of, run.faults)
         or _no_such_group(expectation, name, of, run)
         or _nobody_does(expectation, run.workload)
-        or _nobody_can(expectation, name, of, run)
+        or _nobody_can(expectation, name, of, findings, run)
         or _nobody_takes_over(expectation, run.inventory)
     )
 
 
-def _nobody_can(expectation: Expectation, name: str, of: Measure, run: RunKind) -> str | None:
-    """A finding of which there is none because nobody does what leads to it. To allow it does no harm."""
+def _nobody_can(
+    expectation: Expectation, name: str, of: Measure, findings: Mapping[str, Measure], run: RunKind
+) -> str | None:
+    """A finding of which there is none because nobody does what leads to it, or nothing is there that could.
+    To allow it does no harm."""
     if expectation.allows_anything or not isinstance(of, FindingKind):
         return None
     leave = "or leave this expectation out"
@@ -101,10 +115,45 @@ def _nobody_can(expectation: Expectation, name: str, of: Measure, run: RunKind) 
         return f"only an application of your own can do that; give the deployment a guest, {leave}"
     if name in run.workload.beyond:
         one_of = " or ".join(run.workload.beyond[name])
-        return f"nothing in the workload's mix can lead to it; add {one_of} to the mix, {leave}"
+        called = _called_here(of, findings, run.workload)
+        return f"nothing in the workload's mix can lead to it{called}; add {one_of} to the mix, {leave}"
+    absent = next((one for one in of.premises if not _PREMISES[one](run)), None)
+    if absent is not None:
+        return f"it needs {absent}, and the deployment has none; add it, {leave}"
     if of.out_of is OutOf.LOGOUTS and run.workload.kinds and not _logs_out(run.workload):
         return f"nobody logs out in the workload's mix; add a logout to it, {leave}"
     return None
+
+
+def _called_here(of: FindingKind, findings: Mapping[str, Measure], workload: Workload) -> str:
+    """What is lost in this mix instead: a finding about lost writes has a name for each kind of thing."""
+    if FindingTrait.LOST_WRITE not in of.traits:
+        return ""
+    others = [name for name in workload.leads_to if loses_writes(findings.get(name))]
+    return f" (what is lost here is called {' or '.join(others)})" if others else ""
+
+
+def loses_writes(of: Measure | None) -> bool:
+    return isinstance(of, FindingKind) and FindingTrait.LOST_WRITE in of.traits
+
+
+def _may_evict(run: RunKind) -> bool:
+    """A project's own nodes are asked by nobody before a run; and a fault may set a limit."""
+    if run.deployment.project is not None:
+        return True
+    settings = (str(value) for step in run.faults for value in step.options.values())
+    return any("maxmemory" in one for one in settings) or any(
+        node.setting("maxmemory", "0") != "0" and node.setting("maxmemory-policy", _KEEPS_ALL) != _KEEPS_ALL
+        for node in run.inventory.session_nodes()
+    )
+
+
+_KEEPS_ALL = "noeviction"
+
+_PREMISES: Mapping[Premise, Callable[[RunKind], bool]] = {
+    Premise.REPLICA: lambda run: run.inventory.replicas_of_a_shard > 0,
+    Premise.EVICTION: _may_evict,
+}
 
 
 def _logs_out(workload: Workload) -> bool:

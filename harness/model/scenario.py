@@ -80,6 +80,8 @@ class Declaration:
     """Behaviours: its weight in each realistic mix that it belongs to."""
     leads_to: tuple[str, ...] = ()
     """Behaviours: the findings that only a mix with it, or with another that names them, can have."""
+    shows: tuple[str, ...] = ()
+    """Behaviours: the same where whoever leads to a finding does not see it, and nobody else does."""
 
     def traits_with(self, options: Mapping[str, OptionValue]) -> tuple[Trait, ...]:
         """Of a fault with these options."""
@@ -104,13 +106,23 @@ class Vocabulary:
                 mixes.setdefault(word, {})[name] = weight
         return dict(sorted(mixes.items()))
 
-    def beyond(self, mix: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Findings that no behaviour of a mix can make -> those that can."""
+    def leads_to(self, mix: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Findings that behaviours of a mix say that they lead to -> these behaviours."""
         makers: dict[str, tuple[str, ...]] = {}
         for name, behaviour in self.behaviours.items():
-            for finding in behaviour.leads_to:
+            for finding in behaviour.leads_to if name in mix else ():
                 makers[finding] = (*makers.get(finding, ()), name)
-        return {name: by for name, by in makers.items() if not set(by) & set(mix)}
+        return makers
+
+    def beyond(self, mix: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Findings that no behaviour of a mix can make -> those that can."""
+        here = self.leads_to(mix)
+        blind = {
+            finding: tuple(name for name, one in self.behaviours.items() if finding in one.shows)
+            for finding in dict.fromkeys(chain.from_iterable(one.shows for one in self.behaviours.values()))
+        }
+        nobody_does = {name: by for name, by in self.leads_to(self.behaviours).items() if name not in here}
+        return {name: by for name, by in blind.items() if not set(by) & set(mix)} | nobody_does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +150,8 @@ class Workload:
     beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Finding that no behaviour of the mix can make -> those that can; a plan of an earlier version says
     nothing."""
+    leads_to: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Finding -> the behaviours of the mix that say that they lead to it."""
     witnesses: bool = True
     guarded_writes: bool = True
     """Field writes only if the session exists; False is the naive HSET that revives a piece of it."""

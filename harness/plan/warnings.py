@@ -8,18 +8,22 @@ fault that waits for it where no replica is left waits in vain.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
+from harness.model.finding_kind import Measure
 from harness.model.fit import LEFT_BY
 from harness.model.inventory import NodePlan
+from harness.model.measures import loses_writes, measure_named
 from harness.model.persistence import NOTHING, persistence
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep
+from harness.model.scenario import FaultStep, Scenario
 from harness.model.words import NodeRole, Trait
 from harness.plan.timeline import Expected, Pace, expected_faults
 
 
-def warnings(plan: Plan) -> Iterator[str]:
+def warnings(plan: Plan, findings: Mapping[str, Measure]) -> Iterator[str]:
+    yield from _of_other_names(plan.scenario, findings)
     faults = expected_faults(plan.scenario, plan.inventory)
     pace = Pace(plan.scenario.deployment.topology, plan.inventory)
     for number, fault in enumerate(faults):
@@ -32,6 +36,27 @@ def warnings(plan: Plan) -> Iterator[str]:
                 f"fault {fault.step.number} waits for `promoted`, and shard {shard} has no replica running "
                 "by then that could be promoted, so its start condition will probably not be met. Start a "
                 "replica before it, or add replicas"
+            )
+
+
+def _of_other_names(scenario: Scenario, findings: Mapping[str, Measure]) -> Iterator[str]:
+    """A finding about lost writes is allowed, and what some behaviour of the mix loses has another name that
+    no expectation allows: the run would fail by that."""
+    named = {measure_named(one) for one in scenario.expect}
+    makers = scenario.workload.leads_to
+    allowed = {
+        name: makers[name]
+        for one in scenario.expect
+        if (one.allows_anything or one.demands) and (name := measure_named(one)) in makers
+    }
+    allowed = {name: by for name, by in allowed.items() if loses_writes(findings.get(name))}
+    theirs = set(chain.from_iterable(allowed.values()))
+    for other, behaviours in makers.items() if allowed else ():
+        if other not in named and theirs.isdisjoint(behaviours) and loses_writes(findings.get(other)):
+            yield (
+                f"{' and '.join(allowed)} may happen, and {other} may not, as no expectation names it: "
+                f"so is a write of {' or '.join(behaviours)} called when it is lost. If that is meant to "
+                f'happen as well, write `{other}: ">= 0"`'
             )
 
 

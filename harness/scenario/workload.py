@@ -90,6 +90,7 @@ def read_workload(node: tree.Node | None, vocabulary: Vocabulary, problems: Prob
         options=options,
         kinds={name: kind for name, kind in kinds.items() if kind},
         beyond=vocabulary.beyond(values["mix"]),
+        leads_to=vocabulary.leads_to(values["mix"]),
     )
 
 

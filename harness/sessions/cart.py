@@ -34,7 +34,7 @@ class Cart:
             ),
         ),
         traffic={"shop": 20},
-        leads_to=("doubled-update",),
+        leads_to=("doubled-update", "lost-write", "lost-update"),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -20,6 +20,7 @@ class ChangeField:
         name="change-field",
         help="a new address or a new theme, the rest untouched",
         traffic={"shop": 5, "admin": 10},
+        leads_to=("lost-write", "lost-update", "torn-state", "ghost-retry"),
     )
     kind = OperationKind.WRITE
     needs_session = True

@@ -20,7 +20,7 @@ class EndSession:
     declaration = Declaration(
         name="end-session",
         help="log out, and publish it so that web servers drop their cached copies",
-        leads_to=names(ENDED.findings),
+        leads_to=("resurrected-session", "undone-by-own-write", *names(ENDED.findings)),
     )
     kind = OperationKind.LOGOUT
     needs_session = True

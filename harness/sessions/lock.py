@@ -53,7 +53,7 @@ class Lock:
             ),
         ),
         traffic={"bank": 8, "admin": 4},
-        leads_to=(LOCK.held_twice.name, "lease-overrun"),
+        leads_to=(LOCK.held_twice.name, "lease-overrun", "lost-write", "lost-update", "ghost-retry"),
     )
     kind = OperationKind.WRITE
     needs_session = True

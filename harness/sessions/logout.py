@@ -19,6 +19,7 @@ class Logout:
         name="logout",
         help="DEL the session, then take it out of the user's index",
         traffic={"shop": 3, "bank": 8, "admin": 5},
+        leads_to=("resurrected-session", "undone-by-own-write"),
     )
     kind = OperationKind.LOGOUT
     needs_session = True

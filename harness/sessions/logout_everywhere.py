@@ -27,6 +27,7 @@ class LogoutEverywhere:
             ),
         ),
         traffic={"bank": 2, "admin": 3},
+        leads_to=("escaped-logout", "resurrected-session", "undone-by-own-write"),
     )
     kind = OperationKind.LOGOUT
     needs_session = True

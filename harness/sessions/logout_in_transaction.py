@@ -14,7 +14,11 @@ from harness.sessions.request import Request
 
 
 class LogoutInTransaction:
-    declaration = Declaration(name="logout-in-transaction", help="the same, with the DEL inside MULTI/EXEC")
+    declaration = Declaration(
+        name="logout-in-transaction",
+        help="the same, with the DEL inside MULTI/EXEC",
+        leads_to=("resurrected-session", "undone-by-own-write"),
+    )
     kind = OperationKind.LOGOUT
     needs_session = True
 

@@ -11,6 +11,7 @@ its copies (`when_deaf: forget`). A well-known mistake is an option: to keep the
 
 from __future__ import annotations
 
+from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -37,6 +38,7 @@ class ReadCached:
                 words=(FORGET, KEEP),
             ),
         ),
+        shows=names(ENDED.findings),
     )
     kind = OperationKind.READ
     needs_session = True

@@ -23,8 +23,12 @@ from harness.sessions import BEHAVIOURS
 
 MEASURES = {**FINDINGS, **METRIC_MEASURES}
 GUEST = Guest(name="a guest", file="guest.yaml", folder="/", start=("serve",))
+EVICTS = {"maxmemory": "24mb", "maxmemory-policy": "allkeys-lru"}
 SPLIT = Deployment(
-    name="d", topology=TopologySpec(kind=TopologyKind.SPLIT), client=ClientProfile(), guest=GUEST
+    name="d",
+    topology=TopologySpec(kind=TopologyKind.SPLIT, redis=EVICTS),
+    client=ClientProfile(),
+    guest=GUEST,
 )
 EVERYBODY = Workload(mix=dict.fromkeys(BEHAVIOURS, 1.0))
 ISOLATE = FaultStep(
@@ -233,12 +237,57 @@ def test_what_nobody_can_do_is_not_expected() -> None:
     assert nobody == dict.fromkeys(("==", "<=", ">"), everything)
 
 
+@pytest.mark.parametrize(
+    ("finding", "topology", "can"),
+    [
+        ("replica-divergence", TopologySpec(kind=TopologyKind.SINGLE), False),
+        ("replica-divergence", TopologySpec(kind=TopologyKind.SENTINEL, replicas=1), True),
+        ("evicted-session", TopologySpec(kind=TopologyKind.SENTINEL), False),
+        ("evicted-session", TopologySpec(kind=TopologyKind.SENTINEL, redis=EVICTS), True),
+        ("evicted-session", TopologySpec(kind=TopologyKind.SENTINEL, redis={"maxmemory": "24mb"}), False),
+    ],
+)
+def test_what_the_deployment_has_no_part_for_is_not_expected(
+    finding: str, topology: TopologySpec, can: bool
+) -> None:
+    """No replica differs where there is none, and a node evicts only with a limit and a policy; a fault may
+    set a limit. To allow it does no harm."""
+    bare = replace(SPLIT, topology=topology)
+    assert (refused(expectation(finding), bare) is None) is can
+    assert refused(replace(expectation(finding), comparison=">=", bound=(Term(factor=0),)), bare) is None
+    limited = replace(ISOLATE, options={"set": "maxmemory 24mb"})
+    if finding == "evicted-session":
+        assert refused(expectation(finding), bare, faults=(limited,)) is None
+
+
+def test_what_is_lost_in_a_mix_without_session_writes_is_called_by_its_name() -> None:
+    """Lost writes of other objects have names of their own, and the refusal says them."""
+    mix = ["log-in", "save-session", "read"]
+    workload = Workload(
+        mix=dict.fromkeys(mix, 1.0), beyond=shipped().beyond(mix), leads_to=shipped().leads_to(mix)
+    )
+    said = refused(expectation("lost-write"), workload=workload) or ""
+    assert "(what is lost here is called save-lost)" in said
+    assert "add change-field or cart or lock to the mix" in said
+    silent = refused(expectation("torn-state"), workload=workload) or ""
+    assert "is called" not in silent
+
+
+def test_finding_that_nobody_sees_is_not_expected() -> None:
+    """Whoever ends a session by a message does not see whether it was heard: both must be in the mix."""
+    for mix in (["end-session"], ["read-cached"]):
+        assert "message-lost" in shipped().beyond(mix)
+    assert "message-lost" not in shipped().beyond(["end-session", "read-cached"])
+
+
 def test_findings_about_objects_name_the_behaviours_that_make_them() -> None:
     """Of each object that is kept, some behaviour says so."""
     of_objects = {kind.name for one in OBJECTS.values() for kind in one.findings}
     of_leases = {one.held_twice.name for one in LEASES.values()}
     declared = {name for by in BEHAVIOURS.values() for name in by.declaration.leads_to}
     of_others = {"doubled-update", "fixated-session", "lease-overrun", "let-in-unchecked"}
+    of_others |= {"lost-write", "lost-update", "torn-state", "ghost-retry"}
+    of_others |= {"resurrected-session", "undone-by-own-write", "escaped-logout"}
     assert declared == of_objects | of_leases | of_others
     assert declared <= FINDINGS.keys()
     assert (

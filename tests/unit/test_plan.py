@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from harness.checks.promises.table import FINDINGS
 from harness.errors import UsageError
 from harness.model.inventory import NodePlan
 from harness.model.pacing import AUDIT_WITHIN_S, audit_within_s
 from harness.model.plan import Plan
+from harness.model.scenario import Expectation, Term
 from harness.model.words import NodePurpose, NodeRole
 from harness.plan import describe
 from harness.plan.load import ACTORS_MAX
 from harness.plan.timeline import latest_end_s
+from harness.plan.warnings import warnings
 from harness.presets import inventory_of
 from tests.builders_scenario import GOOD, VOCABULARY, plan_of, read
 
@@ -265,6 +269,32 @@ def test_warning_names_the_primary_on_a_host(tmp_path: Path, target: str, node: 
     )
     told = describe(plan_of(read(tmp_path, text)), VOCABULARY)
     assert f"fault 1 restarts {node} without persistence" in told
+
+
+def test_warning_says_what_else_is_lost_under_another_name(tmp_path: Path) -> None:
+    """Where the expectations allow lost writes, and no expectation allows those of another behaviour."""
+    plan, allows = plan_of(read(tmp_path)), expectation_of("lost-write", ">=")
+    makers = {
+        "lost-write": ("change-field",),
+        "lost-update": ("change-field",),
+        "save-lost": ("save-session",),
+    }
+    workload = replace(plan.scenario.workload, leads_to=makers)
+
+    def warned(*expect: Expectation) -> list[str]:
+        scenario = replace(plan.scenario, workload=workload, faults=(), expect=expect)
+        return list(warnings(replace(plan, scenario=scenario), FINDINGS))
+
+    (one,) = warned(allows)
+    assert one.startswith("lost-write may happen, and save-lost may not, as no expectation names it")
+    assert "a write of save-session" in one
+    assert not warned(allows, expectation_of("save-lost", ">="))
+    assert not warned(expectation_of("lost-write", "=="))
+    assert not warned()
+
+
+def expectation_of(finding: str, comparison: str) -> Expectation:
+    return Expectation(text=finding, metric=finding, comparison=comparison, bound=(Term(factor=0),))
 
 
 def test_description_says_which_node_runs_another_engine(tmp_path: Path) -> None:

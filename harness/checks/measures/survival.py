@@ -112,12 +112,14 @@ def windows_without_survivor(facts: Facts, survived: Survival) -> tuple[tuple[Wi
 
 
 def _on_objects(history: History) -> Flags:
-    """Writes to what is no session, and looks on the way to one: they leave no witness, and are judged by the
-    object's own model."""
+    """Operations of behaviours that write to what is no session: they leave no witness, and are judged by the
+    object's own model. One that was never sent has no steps, and is of its behaviour all the same."""
     found = np.zeros(len(history.table), np.bool_)
     beside = Words(history.table.steps, "does").which({str(one) for one in ON_OBJECTS}.__contains__)
     found[rows_of(history.table.steps)[beside]] = True
-    return found
+    behaviours = Words(history.table.operations, "behaviour").codes
+    shown: Flags = np.isin(behaviours, np.unique(behaviours[found]))
+    return shown
 
 
 def _paired(certain: Sequence[Group], possible: Sequence[Group]) -> Iterator[tuple[str, Group, Group]]:

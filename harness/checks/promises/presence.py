@@ -23,7 +23,7 @@ from harness.checks.promises.front_door import (
 )
 from harness.checks.promises.kinds import EXPIRED_EARLY, STALE_READ
 from harness.checks.promises.lifetimes import Deadlines, may_have_ended, shortened
-from harness.model.finding_kind import FindingKind, FindingTrait, Limit, Need
+from harness.model.finding_kind import FindingKind, FindingTrait, Limit, Need, Premise
 from harness.model.judgement import Finding
 from harness.model.told import AS_NOBODY
 from harness.model.words import Cause, FindingSide, StepKind
@@ -58,6 +58,7 @@ EVICTED_SESSION = FindingKind(
     sentence="the session was evicted to free memory",
     needs=frozenset({Need.AUDIT, Need.EVICTION_EVENTS}),
     traits=(FindingTrait.LOSS, FindingTrait.BREAKS_SESSION, FindingTrait.ENDS_SESSION),
+    premises=frozenset({Premise.EVICTION}),
 )
 
 LOGGED_OUT_BY_OUTAGE = FindingKind(

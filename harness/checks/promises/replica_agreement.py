@@ -8,7 +8,7 @@ from harness.checks.facts.step_effects import Sight, State
 from harness.checks.facts.timelines import Timeline, Timelines
 from harness.checks.promises.check import Check, Counted, finding
 from harness.checks.promises.lifetimes import Deadlines
-from harness.model.finding_kind import BY_SHARD, FindingKind
+from harness.model.finding_kind import BY_SHARD, FindingKind, Premise
 from harness.model.judgement import Finding
 from harness.model.records import AuditEntry
 from harness.model.words import FindingSide, NodeRole
@@ -19,6 +19,7 @@ REPLICA_DIVERGENCE = FindingKind(
     side=FindingSide.CLOSED,
     sentence="after recovery a replica holds other data than its primary",
     parts=BY_SHARD,
+    premises=frozenset({Premise.REPLICA}),
 )
 
 PTTL_TOLERANCE_MS = 1000

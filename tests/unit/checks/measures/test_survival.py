@@ -15,7 +15,7 @@ from harness.checks.measures.survival import survival, windows_without_survivor
 from harness.checks.verdict.conclusion import why_clause
 from harness.model.history import History
 from harness.model.judgement import INFINITE, Finding, Interval, Judgement, SessionCounts, Window
-from harness.model.records import AuditEntry, AuditSummary, Step
+from harness.model.records import AuditEntry, AuditSummary, Operation, Step
 from harness.model.words import FindingSide, OperationKind, Outcome, StepKind
 from harness.report.explain import explain
 from harness.report.page import page
@@ -110,6 +110,23 @@ def test_acked_writes_that_are_gone_leave_a_gap_that_no_outage_shows() -> None:
     assert (found.group, found.failed) == ("web-1", 110)
     assert found.duration_s.low == pytest.approx(10.902, abs=1e-6)
     assert found.duration_s.high == pytest.approx(11.0, abs=1e-6)
+
+
+def test_write_to_an_object_that_was_never_sent_is_no_session_write_either() -> None:
+    """It has no steps to tell; what its behaviour does with the others tells."""
+    history = healthy(outline()).history()
+    unsent = between(history, 4.0, 15.0)
+
+    def saves(one: Operation) -> Operation:
+        if one.kind is not WRITE or one.web_server != "web-1":
+            return one
+        if one.id in unsent:
+            return msgspec.structs.replace(one, behaviour="saves", outcome=Outcome.NOT_SENT, steps=())
+        steps = tuple(msgspec.structs.replace(step, does=StepKind.PUT, witness=None) for step in one.steps)
+        return msgspec.structs.replace(one, behaviour="saves", steps=steps)
+
+    history = left(history)
+    assert longest(replace(history, operations=tuple(map(saves, history.operations)))) is None
 
 
 def test_what_is_never_lost_leaves_no_gap() -> None:
