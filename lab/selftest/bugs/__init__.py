@@ -24,6 +24,12 @@ from lab.selftest.bugs.lifetimes import (
     UndoneDelete,
 )
 from lab.selftest.bugs.lists_and_locks import DoubledLead, DoubledLock, LostIndexMember
+from lab.selftest.bugs.mistakes import (
+    BurntToken,
+    SlowUnderLock,
+    StoredForNobody,
+    UnansweredGuard,
+)
 from lab.selftest.bugs.reads import ForeignValue, StaleRead
 from lab.selftest.bugs.tallies import (
     ForgottenEvent,
@@ -64,4 +70,8 @@ BUGS: tuple[type[Bug], ...] = (
     ForgottenSave,
     SaveOverAnother,
     MutedMessage,
+    BurntToken,
+    UnansweredGuard,
+    SlowUnderLock,
+    StoredForNobody,
 )

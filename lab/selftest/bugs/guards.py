@@ -22,18 +22,18 @@ from lab.selftest.resp import OK, Command, parsed
 LIMIT = 3
 
 
-class _OfUsers(Bug):
+class OfUsers(Bug):
     """Guards go by user or token: it remembers whose session is which."""
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
-        self._session_of: dict[str, str] = {}
+        self.session_of: dict[str, str] = {}
 
     def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
-        self._session_of |= logged_in(commands)
+        self.session_of |= logged_in(commands)
 
 
-class LostRevocation(_OfUsers):
+class LostRevocation(OfUsers):
     """Answers that a token was revoked, or a user banned, and does not do it, or takes it back."""
 
     name = "lost-revocation"
@@ -49,7 +49,7 @@ class LostRevocation(_OfUsers):
         if first.name != "SET" or not first.words[1].startswith(kept.prefix):
             return None
         _, key, value, *_ = first.words
-        session = owner_of(key) if kept is REVOKED else self._session_of.get(owner_of(key))
+        session = owner_of(key) if kept is REVOKED else self.session_of.get(owner_of(key))
         if session is None:
             return None
         self.take()
@@ -79,7 +79,7 @@ class LostRevocation(_OfUsers):
         )
 
 
-class ForgottenUse(_OfUsers):
+class ForgottenUse(OfUsers):
     """Answers that a one-time token was spent, and leaves nothing of it."""
 
     name = "forgotten-use"
@@ -94,7 +94,7 @@ class ForgottenUse(_OfUsers):
         if first.name != "SET" or not first.words[1].startswith(SPENT.prefix):
             return None
         _, key, value, *_ = first.words
-        if owner_of(key) not in self._session_of.values():  # an earlier one: whose request it is nobody says
+        if owner_of(key) not in self.session_of.values():  # an earlier one: whose request it is nobody says
             return None
         self.take()
         replies = await upstream.ask(commands)
@@ -119,7 +119,7 @@ class ForgottenUse(_OfUsers):
         return operation.session == deed.session
 
 
-class ForgottenAttempts(_OfUsers):
+class ForgottenAttempts(OfUsers):
     """Forgets what a limit has counted: at the limit, or below it."""
 
     name = "forgotten-attempts"
@@ -136,7 +136,7 @@ class ForgottenAttempts(_OfUsers):
         if first.name != "EVAL" or rest or not first.words[3].startswith(ATTEMPTS.prefix):
             return None
         key = first.words[3]
-        session = self._session_of.get(owner_of(key))
+        session = self.session_of.get(owner_of(key))
         if session is None:
             return None
         self.take()
@@ -166,7 +166,7 @@ class ForgottenAttempts(_OfUsers):
         )
 
 
-class ForgottenProfile(_OfUsers):
+class ForgottenProfile(OfUsers):
     """Answers that a profile was written, and leaves the one from before, or none."""
 
     name = "forgotten-profile"
@@ -181,7 +181,7 @@ class ForgottenProfile(_OfUsers):
         if first.name != "SET" or not first.words[1].startswith(PROFILE.prefix):
             return None
         _, key, value, *_ = first.words
-        session = self._session_of.get(owner_of(key))
+        session = self.session_of.get(owner_of(key))
         if session is None:
             return None
         self.take()
@@ -216,7 +216,7 @@ class ForgottenProfile(_OfUsers):
         )
 
 
-class ForgottenStep(_OfUsers):
+class ForgottenStep(OfUsers):
     """Answers that a step of a form was entered, and takes it out again."""
 
     name = "forgotten-step"

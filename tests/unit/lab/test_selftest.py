@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,3 +250,13 @@ def test_load_goes_on_while_a_bug_waits() -> None:
 def test_every_bug_has_a_name_of_its_own() -> None:
     """`--only` and the table tell them apart."""
     assert len({bug.name for bug in BUGS}) == len({bug.title for bug in BUGS}) == len(BUGS)
+
+
+def test_every_finding_that_a_behaviour_leads_to_has_a_seeded_bug() -> None:
+    """Some bug, or a class that it builds on, names it."""
+    led_to = {
+        name for one in BEHAVIOURS.values() for name in (*one.declaration.leads_to, *one.declaration.shows)
+    }
+    sources = {inspect.getsource(each) for bug in BUGS for each in bug.__mro__ if each is not object}
+    text = "".join(sources)
+    assert {name for name in led_to if f'"{name}"' not in text} == set()
