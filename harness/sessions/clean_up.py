@@ -4,7 +4,7 @@
 one. A well-known mistake is an option: `KEYS session:*`, which goes over all keys at once while everybody
 else waits.
 
-In a cluster it goes over the node of its own session's shard.
+In a cluster each shard has keys of its own, and SCAN goes over those of one node: it is asked of every shard.
 """
 
 from __future__ import annotations
@@ -49,22 +49,28 @@ class CleanUp:
     needs_session = True
 
     async def carry_out(self, request: Request) -> str:
-        if request.options.get("keys", False):
-            step, found = await _listed(request, ("KEYS", PATTERN))
-            return await _mend(request, step, found)
-        piece, cursor = str(request.options.get("piece", PIECE)), "0"
-        for _ in range(max(1, int(request.options.get("pieces", PIECES)))):
-            step, answer = await _listed(request, ("SCAN", cursor, "MATCH", PATTERN, "COUNT", piece))
-            found = answer[1] if len(answer) > 1 and isinstance(answer[1], list) else []
-            told = await _mend(request, step, found)
-            cursor = str(answer[0]) if answer else "0"
-            if told != OK or cursor == "0":
-                return told
-        return OK
+        told = [await _clean(request, shard) for shard in request.rules.shards or (request.session.key,)]
+        return next((one for one in told if one != OK), OK)
 
 
-async def _listed(request: Request, command: Command) -> tuple[Step, list[object]]:
-    step = request.step(StepKind.LOOK, request.session.key, deciding=True)
+async def _clean(request: Request, shard: str) -> str:
+    """Go over one shard, by a key of it."""
+    if request.options.get("keys", False):
+        step, found = await _listed(request, shard, ("KEYS", PATTERN))
+        return await _mend(request, step, found)
+    piece, cursor = str(request.options.get("piece", PIECE)), "0"
+    for _ in range(max(1, int(request.options.get("pieces", PIECES)))):
+        step, answer = await _listed(request, shard, ("SCAN", cursor, "MATCH", PATTERN, "COUNT", piece))
+        found = answer[1] if len(answer) > 1 and isinstance(answer[1], list) else []
+        told = await _mend(request, step, found)
+        cursor = str(answer[0]) if answer else "0"
+        if told != OK or cursor == "0":
+            return told
+    return OK
+
+
+async def _listed(request: Request, shard: str, command: Command) -> tuple[Step, list[object]]:
+    step = request.step(StepKind.LOOK, shard, deciding=True)
     answer = await request.alone(step, command)
     listed = answer[0] if answer else []
     return step, listed if isinstance(listed, list) else []

@@ -33,6 +33,8 @@ from harness.sessions.web_server import WebServer
 
 STARTS_WITHIN_S = 15.0
 START_AGAIN_S = 0.1
+SHARD_KEYS = 1000
+"""Keys that are looked at for one of each shard: far more than there are shards."""
 
 
 class Fleet:
@@ -71,6 +73,7 @@ class Fleet:
         client = self._servers[0].client
         if isinstance(client, ClusterClient):
             self._shard_of_slot = [self._shard_at(client.primary_of_slot(slot)) for slot in range(SLOTS)]
+            self._rules = replace(self._rules, shards=self._a_key_of_each_shard())
 
     def _shard_of(self, client: Client, node: str) -> int:
         """The shard whose slots the client expects there: a node may lead another one than was planned."""
@@ -88,6 +91,10 @@ class Fleet:
     def shard_of_key(self, key: str) -> int:
         """As slots were assigned at the start: a failover moves no slot to another shard."""
         return self._shard_of_slot[slot(key)] if self._shard_of_slot else 1
+
+    def _a_key_of_each_shard(self) -> tuple[str, ...]:
+        keys = {self.shard_of_key(key): key for key in map("shard:{{{}}}".format, range(SHARD_KEYS))}
+        return tuple(keys[shard] for shard in sorted(keys))
 
     def serving(self, index: int) -> WebServer:
         """The web server a request goes to; its own choice if none is in service."""

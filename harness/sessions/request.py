@@ -74,6 +74,8 @@ class Rules:
     guarded_writes: bool
     transactions: bool
     cluster: bool
+    shards: tuple[str, ...] = ()
+    """Cluster: a key of each shard, for commands that go over the keys of one node."""
     wait_replicas: int
     wait_timeout_ms: int
 
