@@ -28,7 +28,7 @@ from harness.objects.kind import ObjectKind
 from harness.objects.lease import LEADER, LOCK, Lease
 from harness.objects.listed import FORM
 from harness.objects.message import ENDED
-from harness.objects.saved import SAVED
+from harness.objects.saved import OF_DJANGO, OF_LARAVEL, SAVED
 from harness.objects.tally import ONLINE, ONLINE_NAIVE, STATISTICS
 from harness.objects.unused import UNUSED
 
@@ -43,6 +43,8 @@ OBJECTS: Mapping[str, ObjectKind] = {
         FORM,
         ADDRESS,
         SAVED,
+        OF_LARAVEL,
+        OF_DJANGO,
         ONLINE,
         ONLINE_NAIVE,
         STATISTICS,

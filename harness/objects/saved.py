@@ -187,4 +187,11 @@ def _ends_us(past: Past, save: Change) -> float:
 
 
 SAVED = Document(prefix="sess:", what="the saved session")
-"""The session of one login as one value."""
+"""The session of one login as one value, under the key that connect-redis gives it."""
+
+OF_LARAVEL = Document(prefix="laravel_database_laravel_cache_:", what="the saved session")
+OF_DJANGO = Document(prefix=":1:django.contrib.sessions.cache", what="the saved session")
+"""The same under the keys of these frameworks, with their settings left as they are. That of Flask-Session is
+`session:`, which is the key of the session that a log-in makes here."""
+
+SHAPES: Mapping[str, Document] = {"connect-redis": SAVED, "laravel": OF_LARAVEL, "django": OF_DJANGO}

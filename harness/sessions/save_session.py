@@ -18,12 +18,13 @@ from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.objects.kind import VALUE
-from harness.objects.saved import FORMS, PLAIN, SAVED, UNREADABLE, marks_in, packed
+from harness.objects.saved import FORMS, PLAIN, SAVED, SHAPES, UNREADABLE, Document, marks_in, packed
 from harness.sessions.commands import SAVE_UNCHANGED
 from harness.sessions.flags import set_for
 from harness.sessions.request import ERROR, TRY_LATER, Request, told_by
 
 WORK_S, TRIES, LIVES_S = 0.02, 6, 1800.0
+CONNECT_REDIS = "connect-redis"
 
 
 class SaveSession:
@@ -62,6 +63,13 @@ class SaveSession:
                 help="how long a session is kept that nobody saves",
                 default=LIVES_S,
             ),
+            Option(
+                name="keys",
+                type=OptionType.WORD,
+                help="whose keys: what they begin with",
+                default=CONNECT_REDIS,
+                words=tuple(SHAPES),
+            ),
         ),
         leads_to=names(SAVED.findings),
     )
@@ -69,8 +77,9 @@ class SaveSession:
     needs_session = True
 
     async def carry_out(self, request: Request) -> str:
+        kept = SHAPES[str(request.options.get("keys", CONNECT_REDIS))]
         for _ in range(max(1, int(request.options.get("tries", TRIES)))):
-            look = request.step_on(SAVED, request.session.id, StepKind.LOOK)
+            look = request.step_on(kept, request.session.id, StepKind.LOOK)
             value = await _read(request, look)
             if value is None:
                 return told_by(look.outcome)
@@ -78,7 +87,7 @@ class SaveSession:
             if UNREADABLE in marks:
                 return ERROR
             await asyncio.sleep(float(request.options.get("work", WORK_S)))
-            saved = await _save(request, value, [*marks, str(request.operation)])
+            saved = await _save(request, kept, value, [*marks, str(request.operation)])
             if saved.outcome is not Outcome.ACKED or saved.effective is not False:
                 return told_by(saved.outcome)
             saved.deciding = False  # somebody else was faster: the next try decides
@@ -98,8 +107,8 @@ async def _read(request: Request, step: Step) -> str | None:
     return value
 
 
-async def _save(request: Request, before: str, marks: list[str]) -> Step:
-    step = request.step_on(SAVED, request.session.id, StepKind.PUT, deciding=True)
+async def _save(request: Request, kept: Document, before: str, marks: list[str]) -> Step:
+    step = request.step_on(kept, request.session.id, StepKind.PUT, deciding=True)
     step.wrote = {VALUE: " ".join(marks)}
     step.ttl_ms = round(float(request.options.get("lifetime", LIVES_S)) * 1000)
     value = packed(marks, str(request.options.get("form", PLAIN)))
