@@ -99,6 +99,8 @@ class TopologySpec:
 LONGEST_BACKOFF_S = 1.0
 """Limit for the pause before an application's retry, however often it was doubled."""
 
+_NO_LIMIT = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
@@ -120,12 +122,19 @@ class ClientProfile:
     time after a newer write."""
     max_connections: int = 50
     """Per web server; a request that finds none free waits for one, as BlockingConnectionPool does."""
+    bounded: bool = True
+    """False: it opens a connection whenever none is free, whatever `max_connections` says."""
     connect_per_request: float = 0.0
     """Share of the web servers, the last ones, that open a connection for each request; the others pool."""
     read_from_replicas: bool = False
     wait_replicas: int = 0
     """WAIT after the deciding write of each operation, on the same connection; 0: no WAIT."""
     wait_timeout_s: float = 0.1
+
+    @property
+    def most_connections(self) -> int:
+        """How many a web server's pool really opens."""
+        return self.max_connections if self.bounded else _NO_LIMIT
 
     def without_pool(self, web_servers: Sequence[str]) -> tuple[str, ...]:
         """The web servers that open a connection for each request; of any share at least one."""

@@ -178,7 +178,8 @@ def _client(scenario: Scenario) -> str:
         f"              retries: library {client.library_retries}, application {client.application_retries} "
         f"with a pause of {client.retry_backoff_s:g} s that doubles up to {LONGEST_BACKOFF_S:g} s"
         f"{'' if client.repeat_writes else '; a write without a reply is not repeated'}\n"
-        f"              at most {client.max_connections} connections per web server, "
+        f"              {'at most' if client.bounded else 'no limit to connections, meant are'} "
+        f"{client.max_connections} connections per web server, "
         f"reads from {'replicas too' if client.read_from_replicas else 'primaries only'}, "
         f"WAIT {f'for {waits}' if client.wait_replicas else 'not used'}"
     )

@@ -232,6 +232,11 @@ CLIENT_FIELDS = (
     ),
     Field(key="max_connections", reader=count(1), help="connections of one web server"),
     Field(
+        key="bounded",
+        reader=FLAG,
+        help="false: open a connection whenever none is free, beyond max_connections: a known mistake",
+    ),
+    Field(
         key="connect_per_request",
         reader=SHARE,
         help="share of the web servers that open a connection for each request instead of pooling",

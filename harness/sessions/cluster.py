@@ -48,7 +48,7 @@ class ClusterClient:
         self._client = RedisCluster(
             startup_nodes=[ClusterNode(seed.host, seed.port) for seed in around.seeds],
             require_full_coverage=False,
-            max_connections=around.profile.max_connections + SPARE_CONNECTIONS,
+            max_connections=around.profile.most_connections + SPARE_CONNECTIONS,
             load_balancing_strategy=_BALANCED if around.profile.read_from_replicas else None,
             **arguments,
         )

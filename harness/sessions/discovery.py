@@ -136,7 +136,7 @@ def redis_at(address: Address, around: Surroundings, wire: Wire) -> Redis:
         Redis.from_pool(
             pool_of(around)(
                 connection_class=RecordedConnection,
-                max_connections=around.profile.max_connections,
+                max_connections=around.profile.most_connections,
                 host=address.host,
                 port=address.port,
                 **connection_arguments(around, wire),
@@ -214,7 +214,7 @@ class ProxiedClient:
         first = around.proxies[0]
         pool = pool_of(around)(
             connection_class=ProxiedConnection,
-            max_connections=around.profile.max_connections,
+            max_connections=around.profile.most_connections,
             host=first.host,
             port=first.port,
             proxies=around.proxies,
@@ -273,7 +273,7 @@ class SentinelClient:
         arguments = {
             "connection_pool_class": LeanSentinelPool if around.pools else RequestSentinelPool,
             "connection_class": RecordedSentinelConnection,
-            "max_connections": around.profile.max_connections,
+            "max_connections": around.profile.most_connections,
             **connection_arguments(around, wire),
         }
         self._redis = with_raw_replies(self._sentinel.master_for(around.service, **arguments))

@@ -52,7 +52,7 @@ class Store:
         self._client = client
         self._profile = profile
         self._wire = wire
-        self._free = asyncio.Semaphore(profile.max_connections)
+        self._free = asyncio.Semaphore(profile.most_connections)
         self.remembered: dict[str, bool] = {}
         """What behaviours keep in mind between requests, as a cache in the process does."""
         self.now_us = wire.now_us

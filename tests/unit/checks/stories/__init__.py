@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.past import Past
-from tests.unit.checks.stories import guests, locks, objects
+from tests.unit.checks.stories import guests, locks, objects, topology
 from tests.unit.checks.stories.acked_writes import (
     added_once,
     doubled_by_value,
@@ -255,6 +255,7 @@ BAD: dict[str, list[Story]] = {
     "logged-out-by-outage": [outage],
     "replica-divergence": [diverged],
     "no-recovery": [not_recovered],
+    "connection-storm": [topology.connections_piled_up],
     "over-budget": [over_budget],
     "unexplained": [
         trace_of_a_refused_write,
@@ -326,6 +327,7 @@ GOOD: dict[str, list[Story]] = {
     "logged-out-by-outage": [stayed_away],
     "replica-divergence": [kept_session],
     "no-recovery": [kept_session],
+    "connection-storm": [topology.connections_in_turn],
     "over-budget": [refused_in_time],
     "unexplained": [unknown_write, locks.lock_of_nobody_known, objects.revocation_without_an_answer],
     "revocation-lost": [

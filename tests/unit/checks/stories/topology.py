@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import count
+
+from harness.model.records import Connection
 from harness.model.words import TopologyKind
 from lab.past import Past
+from lab.records import us
 
 
 def diverged() -> Past:
@@ -46,6 +50,40 @@ def not_recovered() -> Past:
     past.log_in("ann", 1.0)
     past.fault(2.0)
     return past
+
+
+def connections_piled_up() -> Past:
+    """Fifty are allowed; while a node does not answer, each request opens one."""
+    past = Past()
+    past.log_in("ann", 1.0)
+    past.connections += [*open_between("web-1", 2.0, 4.0, 40), *open_between("web-1", 3.0, 5.0, 40)]
+    return past
+
+
+def connections_in_turn() -> Past:
+    """As many, but never more than the limit at the same time; and as many on another web server."""
+    past = Past()
+    past.log_in("ann", 1.0)
+    past.connections += [*open_between("web-1", 2.0, 3.0, 40), *open_between("web-1", 3.0, 5.0, 40)]
+    past.connections += open_between("web-2", 2.0, 5.0, 57)
+    return past
+
+
+def open_between(web_server: str, since_s: float, until_s: float, many: int) -> list[Connection]:
+    return [
+        Connection(
+            id=next(_NUMBERS),
+            web_server=web_server,
+            node="redis-1",
+            role="primary",
+            opened_us=us(since_s),
+            closed_us=us(until_s),
+        )
+        for _ in range(many)
+    ]
+
+
+_NUMBERS = count(10_000)
 
 
 def over_budget() -> Past:

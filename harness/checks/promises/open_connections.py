@@ -1,0 +1,97 @@
+"""The finding connection-storm: a web server had more connections open at once than its pool may hold.
+
+A pool that is bounded keeps its limit through an outage: whoever finds no connection free waits. One that
+opens another whenever none is free opens one for every request that arrives while a node does not answer,
+until the node refuses everybody.
+
+Trap: redis-py's cluster client keeps a pool for each node, and opens connections of its own for slot maps. So
+connections are counted node by node, and a few beyond the limit say nothing. A web server without a pool has
+no limit to keep.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from harness.checks.facts.step_effects import FOREVER
+from harness.checks.facts.timelines import Timelines
+from harness.checks.promises.check import Check, Counted
+from harness.model.finding_kind import FindingKind, FindingTrait, Part
+from harness.model.judgement import Finding
+from harness.model.records import Connection
+from harness.model.words import Cause, FindingSide, NodeRole
+
+SPARE = 8
+"""What a client library opens for itself."""
+
+CONNECTION_STORM = FindingKind(
+    name="connection-storm",
+    side=FindingSide.CLOSED,
+    sentence="a web server opened more connections than its pool may hold",
+    needs=frozenset(),
+    parts=frozenset({Part.PHASE, Part.WEB_SERVER}),
+    out_of=None,
+    traits=(FindingTrait.SURE_AT_THE_END,),
+)
+
+
+def judge_connections(timelines: Timelines) -> Counted:
+    plan = timelines.history.plan
+    client = plan.scenario.deployment.client
+    without_pool = set(client.without_pool(plan.web_servers))
+    opened: dict[tuple[str, str], list[Connection]] = defaultdict(list)
+    for one in timelines.history.connections:
+        if one.web_server not in without_pool and one.role in {NodeRole.PRIMARY, NodeRole.REPLICA}:
+            opened[one.web_server, one.node].append(one)
+    worst: dict[str, tuple[int, int, str]] = {}
+    for (web_server, node), connections in opened.items():
+        if len(connections) > client.max_connections + SPARE:
+            many, at_us = most_at_once(connections)
+            worst[web_server] = max(worst.get(web_server, (0, 0, "")), (many, at_us, node))
+    limit = client.max_connections
+    return Counted(
+        findings=[
+            _finding(timelines, web_server, node, many, at_us, limit)
+            for web_server, (many, at_us, node) in worst.items()
+            if many > limit + SPARE
+        ]
+    )
+
+
+def most_at_once(connections: Iterable[Connection]) -> tuple[int, int]:
+    """How many were open at the same time, and since when. What closes at a moment makes room for what is
+    opened then."""
+    changes = [(float(one.opened_us), 1) for one in connections]
+    changes += [(FOREVER if one.closed_us is None else float(one.closed_us), -1) for one in connections]
+    most, now, since_us = 0, 0, 0
+    for at_us, change in sorted(changes):
+        now += change
+        if now > most:
+            most, since_us = now, int(at_us)
+    return most, since_us
+
+
+def _finding(  # noqa: PLR0917 - what one web server had
+    timelines: Timelines, web_server: str, node: str, many: int, at_us: int, limit: int
+) -> Finding:
+    at_s = (at_us - timelines.facts.landmarks.zero_us) / 1e6
+    return Finding(
+        name=CONNECTION_STORM.name,
+        side=CONNECTION_STORM.side,
+        cause=Cause.NOT_DETERMINED,
+        sentence=f"{web_server} had {many} connections to {node} open at once at {at_s:+.2f} s; its pool"
+        f" is to hold {limit}.",
+        web_server=web_server,
+        node=node,
+        t_us=at_us,
+        seen_us=at_us,
+        observations=many,
+    )
+
+
+CHECK = Check(
+    promise="A web server opens no more connections than its pool may hold, through an outage too.",
+    kinds=(CONNECTION_STORM,),
+    find=judge_connections,
+)
