@@ -12,6 +12,10 @@ LET_IN_UNCHECKED = "let in unchecked"
 """Told of a user whom the application let in although Redis did not answer what it had to be asked."""
 
 
+FROM_MEMORY = "memory"
+"""In the place of a step's command: a web server looked at what it keeps itself, and asked nobody."""
+
+
 FRONT_DOOR = "front door"
 """Who answers the audit where an application of somebody's own is asked for each session, by its cookie."""
 

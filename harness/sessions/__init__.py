@@ -22,6 +22,7 @@ From the wire up to what a behaviour works with:
 The behaviours; each module says its promise:
 
     read                   read the session
+    use_copy               work on a copy for the length of a request
     read_cached            read a copy in the web server's memory
     log_in                 log in
     touch                  slide the idle timeout
@@ -97,6 +98,7 @@ from harness.sessions.save_session import SaveSession
 from harness.sessions.token_request import TokenRequest
 from harness.sessions.touch import Touch
 from harness.sessions.try_password import TryPassword
+from harness.sessions.use_copy import UseCopy
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
     one.declaration.name: one
@@ -128,6 +130,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         SaveSession(),
         GreetVisitor(),
         EndSession(),
+        UseCopy(),
         ReadCached(),
         CleanUp(),
     )

@@ -26,6 +26,8 @@ class Hearing:
         """Session -> what the message said."""
         self.cached: dict[str, str] = {}
         """Session -> its user."""
+        self.copies: dict[str, dict[str, str]] = {}
+        """Session -> its fields, where an application keeps them for later requests and nobody tells it."""
         self.listen: Callable[[], Awaitable[None]] | None = None
         """Sets up the line, unless it is there. None: nothing to listen to."""
 

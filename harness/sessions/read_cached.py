@@ -14,7 +14,7 @@ from __future__ import annotations
 from harness.model.finding_kind import names
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
-from harness.model.words import OperationKind, Outcome, StepKind
+from harness.model.words import FROM_MEMORY, OperationKind, Outcome, StepKind
 from harness.objects.kind import VALUE
 from harness.objects.message import ENDED
 from harness.redis_wire.keys import session_key
@@ -68,7 +68,7 @@ def _session(request: Request) -> Session:
 
 def _looked_up(request: Request, step: Step, says: str | None) -> None:
     """In memory: nobody else was asked."""
-    step.command, step.outcome = "memory", Outcome.ACKED
+    step.command, step.outcome = FROM_MEMORY, Outcome.ACKED
     step.sent_us = step.done_us = request.now_us()
     step.saw = {} if says is None else {VALUE: says}
 

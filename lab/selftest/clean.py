@@ -40,6 +40,7 @@ BESIDE = {
     "save-session": 4.0,
     "greet-visitor": 2.0,
     "end-session": 2.0,
+    "use-copy": 3.0,
     "read-cached": 5.0,
     "clean-up": 1.0,
 }

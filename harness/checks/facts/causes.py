@@ -19,7 +19,7 @@ from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
-from harness.model.words import Cause, NodeRole
+from harness.model.words import FROM_MEMORY, Cause, NodeRole
 
 STALE = frozenset({Standing.DEPOSED, Standing.REPLICA, Standing.CHANGING})
 """Whoever answers as one of these may show what was there before."""
@@ -272,6 +272,9 @@ def _at_promotion(heir: Owner | None) -> Cause:
 
 def of_old_answer(timelines: Timelines, sight: Sight, promise: StepEffect | None) -> Why:
     """Why somebody was shown something that was no longer so. `promise`: what had changed it."""
+    if sight.step is not None and sight.step.command == FROM_MEMORY and sight.operation is not None:
+        because = f"{sight.operation.web_server} looked at a copy in its own memory"
+        return Why(cause=Cause.APPLICATION_RACE, because=because)
     by = watcher(timelines, sight)
     taken = None if by.node is None else timelines.ownership.owner_after(by.node, sight.done_us)
     if by.standing is Standing.DEPOSED:

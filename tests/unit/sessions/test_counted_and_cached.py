@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from harness.model.words import Outcome, StepKind
+from harness.model.words import FROM_MEMORY, Outcome, StepKind
+from harness.objects import object_of
 from harness.objects.kind import AT, TOTAL, UNTIL, VALUE
-from harness.objects.saved import UNREADABLE, packed
+from harness.objects.saved import SHAPES, UNREADABLE, packed
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, error
 from harness.sessions.hearing import CHANNEL, Hearing
 from harness.sessions.listening import AGAIN_S
 from harness.sessions.request import Session
-from tests.unit.sessions.test_attempts import SESSION, WHOLE, Bench, run
+from tests.unit.sessions.test_attempts import RULES, SESSION, WHOLE, Bench, run
 
 OK, NIL, ONE, ZERO = b"+OK\r\n", b"$-1\r\n", b":1\r\n", b":0\r\n"
 PTTL = b":5000\r\n"
@@ -252,6 +254,43 @@ def test_copy_that_was_under_way_when_its_session_ended_is_not_kept() -> None:
     assert (hearing.cached, hearing.stale()) == ({}, False)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_copy_is_kept_for_later_requests_only_by_mistake(shared: bool) -> None:
+    """Each request looks at Redis itself; with the mistake at what an earlier one saw, with what that wrote."""
+
+    async def scenario() -> None:
+        answers: dict[str, Answer] = {"HGETALL": WHOLE, "PTTL": PTTL, "EVAL": b"*3\r\n:1\r\n:0\r\n:2\r\n"}
+        async with ScriptedServer(lambda command: answers[command[0]]) as redis:
+            bench = Bench(redis.port)
+            first = await bench.carry_out("use-copy", dice=0, shared=shared, work=0.0)
+            assert bench.told == "ok"
+            assert [one.does for one in first.steps] == [StepKind.READ, StepKind.WRITE]
+            assert (first.steps[0].saw or {}).get("theme") != first.steps[1].wrote["theme"]
+            again = await bench.carry_out("use-copy", dice=0xF, shared=shared, work=0.0)
+            (looked,) = again.steps
+            assert looked.outcome is Outcome.ACKED
+            assert (looked.command == FROM_MEMORY) is shared
+            assert ((looked.saw or {}).get("theme") == first.steps[1].wrote["theme"]) is shared
+            assert len([one for one in redis.received if one[0] == "HGETALL"]) == 2 - shared
+            await bench.server.close()
+
+    run(scenario)
+
+
+def test_copy_of_a_session_that_is_gone_is_dropped() -> None:
+    """The guard found none: the user is asked to log in, and nobody is served from the copy any more."""
+
+    async def scenario() -> None:
+        answers: dict[str, Answer] = {"HGETALL": WHOLE, "PTTL": PTTL, "EVAL": b"*1\r\n:0\r\n"}
+        async with ScriptedServer(lambda command: answers[command[0]]) as redis:
+            bench = Bench(redis.port)
+            await bench.carry_out("use-copy", dice=0, shared=True, work=0.0)
+            assert (bench.told, bench.server.store.hearing.copies) == ("please log in", {})
+            await bench.server.close()
+
+    run(scenario)
+
+
 def scan(cursor: str, *keys: str) -> bytes:
     return b"*2\r\n" + bulk(cursor) + array(*keys)
 
@@ -276,6 +315,32 @@ def test_clean_up_goes_on_until_the_cursor_is_back() -> None:
             touched = [one for one in request.steps if one.does is StepKind.TOUCH]
             assert [(one.session, one.effective, one.ttl_ms) for one in touched] == [("a", True, 60_000)] * 2
             assert request.steps[0].reply == "1 of 1 without a timeout"
+            await bench.server.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_saved_session_lies_under_the_keys_of_a_framework(shape: str) -> None:
+    """As that framework would name it; the audit knows each of them."""
+    told = Told("save-session", {"GET": bulk(packed(["1"], "plain")), "EVAL": ONE}, keys=shape)
+    key = SHAPES[shape].key(SESSION.id)
+    assert told.asked[0] == ["GET", key]
+    assert object_of(key) is SHAPES[shape]
+
+
+def test_clean_up_of_a_cluster_asks_every_shard() -> None:
+    """Each by a key of its own: SCAN goes over the keys of one node."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(lambda _: scan("0")) as redis:
+            bench = Bench(redis.port)
+            request = await bench.carry_out(
+                "clean-up", rules=replace(RULES, shards=("shard:{1}", "shard:{5}"))
+            )
+            assert [one.key for one in request.steps] == ["shard:{1}", "shard:{5}"]
+            assert all(one.does is StepKind.LOOK and one.deciding for one in request.steps)
+            assert bench.told == "ok"
             await bench.server.close()
 
     run(scenario)
