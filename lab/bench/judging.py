@@ -27,6 +27,7 @@ SMALL, MIDDLE, LARGE = 100_000, 1_000_000, 10_000_000
 BROKEN_SHARE = 0.01
 AT_MOST_S = 3.0
 AT_MOST_MB = 600.0
+LARGE_AT_MOST_MB = 1200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,15 @@ def rows(folder: Path, *, repetitions: int, largest: int) -> list[Row]:
     if largest > MIDDLE:
         large = best(_made(folder, largest), repetitions)
         _expect(f"clean, {largest:,} operations", large.findings, 0)
+        found.append(
+            Row(
+                name=f"judging {largest:,} operations: peak memory",
+                measured=large.peak_mb,
+                at_most=LARGE_AT_MOST_MB,
+                unit="MB",
+                note="largest resident size of the whole process",
+            )
+        )
         found.append(_marginal(small, middle, large, largest))
     return found
 
