@@ -22,11 +22,11 @@ From the wire up to what a behaviour works with:
 The behaviours; each module says its promise:
 
     read                   read the session
-    use_copy               work on a copy for the length of a request
     read_cached            read a copy in the web server's memory
     log_in                 log in
     touch                  slide the idle timeout
     change_field           change a field
+    use_copy               work on a copy for the length of a request
     save_session           save the session as a whole
     cart                   add to a cart, and remove
     lock                   change the session under a lock

@@ -269,7 +269,7 @@ def test_what_is_lost_in_a_mix_without_session_writes_is_called_by_its_name() ->
     )
     said = refused(expectation("lost-write"), workload=workload) or ""
     assert "(what is lost here is called save-lost)" in said
-    assert "add change-field or cart or lock to the mix" in said
+    assert "add change-field or cart or lock or use-copy to the mix" in said
     silent = refused(expectation("torn-state"), workload=workload) or ""
     assert "is called" not in silent
 

@@ -17,6 +17,7 @@ A check finds where its promise was broken, and counts what it could not decide.
     exact_objects      flags and counters as registers: is there any order that explains all?
     kept_objects       what is kept beside sessions holds as long as promised
     let_in             nobody is let in without having been checked
+    open_connections   a web server opens no more connections than its pool may hold
     refused_logins     while sessions can be read, new users can log in
     replica_agreement  after recovery a replica holds what its primary holds
     recovery_limit     the topology recovers within its limit

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from harness.checks.facts.step_effects import FOREVER
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
 from harness.model.judgement import Finding
 from harness.model.records import Connection
+from harness.model.times import FOREVER
 from harness.model.words import Cause, FindingSide, NodeRole
 
 SPARE = 8
