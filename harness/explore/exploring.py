@@ -158,6 +158,9 @@ class _Exploration:
             expect=expectations(self.request.expect, self.request.vocabulary.findings),
             vocabulary=self.request.vocabulary,
         )
+        if self._tried(without_fault(space)) is not None:  # a single node has no replica that could differ
+            findings = self.request.vocabulary.findings
+            space = replace(space, expect=expectations(self.request.expect, findings, premises=False))
         if problem := self._tried(without_fault(space)):
             raise UsageError(f"explore {self.request.kind}: {problem}")
         targets: dict[str, list[str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from harness.errors import UsageError
-from harness.model.finding_kind import Measure
+from harness.model.finding_kind import FindingKind, Measure
 
 _SHOWN = 100
 """Of what somebody typed; a whole file may have come with it."""
@@ -22,16 +22,24 @@ NEVER = (
 user's session, nodes that stay apart though all of them are back."""
 
 
-def expectations(given: Iterable[str], findings: Mapping[str, Measure]) -> dict[str, str]:
-    """Of every drawn scenario. What is given (`metric: bound`) must hold besides, and wins.
+def expectations(
+    given: Iterable[str], findings: Mapping[str, Measure], *, premises: bool = True
+) -> dict[str, str]:
+    """Of every drawn scenario. What is given (`metric: bound`) must hold besides, and wins. `premises` False:
+    a finding that calls for a part of a deployment is allowed, as this one may not have it.
 
     Raises:
         UsageError: one is written in another way.
     """
-    allowed = {name: "0" if name in NEVER else ">= 0" for name in findings}
+    never = {name for name in NEVER if premises or not _calls_for_something(findings.get(name))}
+    allowed = {name: "0" if name in never else ">= 0" for name in findings}
     for text in given:
         metric, colon, bound = text.partition(":")
         if not colon or not metric.strip() or not bound.strip():
             raise UsageError(f"--expect {text[:_SHOWN]!r}: expected metric: bound, such as 'lost-write: 0'")
         allowed[metric.strip()] = bound.strip()
     return allowed
+
+
+def _calls_for_something(of: Measure | None) -> bool:
+    return isinstance(of, FindingKind) and bool(of.premises)

@@ -144,7 +144,7 @@ def _may_evict(run: RunKind) -> bool:
     settings = (str(value) for step in run.faults for value in step.options.values())
     return any("maxmemory" in one for one in settings) or any(
         node.setting("maxmemory", "0") != "0" and node.setting("maxmemory-policy", _KEEPS_ALL) != _KEEPS_ALL
-        for node in run.inventory.session_nodes()
+        for node in run.inventory.data_nodes
     )
 
 

@@ -176,6 +176,14 @@ def test_what_is_expected_besides_wins() -> None:
     assert found["stale-read"] == ">= 0"
 
 
+def test_deployment_without_a_part_is_not_asked_for_what_calls_for_it() -> None:
+    """A single node has no replica that could differ; everything else stays forbidden."""
+    whole = expectations((), shipped().findings)
+    bare = expectations((), shipped().findings, premises=False)
+    assert {name for name in whole if whole[name] != bare[name]} == {"replica-divergence"}
+    assert bare["replica-divergence"] == ">= 0"
+
+
 @pytest.mark.parametrize("text", ["lost-write", ": 0", "lost-write:", "", "[" * 20_000])
 def test_an_expectation_without_metric_or_bound_is_refused(text: str) -> None:
     """By what was typed, or its beginning."""
