@@ -78,6 +78,13 @@ class FakeNode:
         self.ahead_s = 0.0
         """Of its clock."""
         self.obstructed = False
+        self.full = False
+        """Its volume."""
+        self.slot_keys: dict[int, list[str]] = {}
+        self.slots: set[int] = set()
+        """A cluster's slots that it owns, and those on the move; empty until a test fills them."""
+        self.moving: dict[int, str] = {}
+        self.asked = 0
         self.follows: tuple[str, str] | None = None
         self._flowing = threading.Event()
         self._flowing.set()
@@ -190,11 +197,13 @@ class FakeNode:
                 f"maxmemory_policy:{self.policy}",
             ],
             "stats": [f"evicted_keys:{self.evicted}"],
+            "errorstats": [f"errorstat_ASK:count={self.asked}"] if self.asked else [],
             "persistence": [
                 "loading:0",
                 "aof_enabled:0",
                 "rdb_bgsave_in_progress:0",
-                f"rdb_last_bgsave_status:{'err' if self.obstructed else 'ok'}",
+                f"rdb_last_bgsave_status:{'err' if self.obstructed or self.full else 'ok'}",
+                f"aof_last_write_status:{'err' if self.full else 'ok'}",
                 "rdb_changes_since_last_save:5",
                 f"rdb_saves:{self.snapshots}",
                 f"rdb_last_load_keys_loaded:{self.loaded_from_disk}",
@@ -292,7 +301,7 @@ class FakeNode:
         return b"+OK\r\n"
 
     def _ping(self, words: list[str], database: int) -> bytes:
-        return b"-MISCONF no snapshot\r\n" if self.obstructed else b"+PONG\r\n"
+        return b"-MISCONF no snapshot\r\n" if self.obstructed or self.full else b"+PONG\r\n"
 
     def _monitor(self, words: list[str], database: int) -> bytes:
         return b"+OK\r\n+1 [0 127.0.0.1:1] ping\r\n"
@@ -331,12 +340,47 @@ class FakeNode:
                 return b"+OK\r\n"
             case "INFO":
                 return _bulk(f"cluster_state:ok\r\ncluster_my_epoch:{self.epoch}\r\n")
+            case "COUNTKEYSINSLOT":
+                return b":%d\r\n" % len(self.slot_keys.get(int(words[1]), []))
+            case "GETKEYSINSLOT":
+                keys = self.slot_keys.get(int(words[1]), [])[: int(words[2])]
+                return b"*%d\r\n" % len(keys) + b"".join(map(_bulk, keys))
+            case "SETSLOT":
+                return self._set_slot(int(words[1]), *words[2:])
             case _:
                 lines = [
-                    f"id 127.0.0.1:{node.port}@1,host master - 0 99999999999999 1 connected"
+                    f"{node._identity(self)} 127.0.0.1:{node.port}@1,host {node._flags(self)} - 0 99999999999999 "
+                    f"1 connected {node._slots_said(self)}".rstrip()
                     for node in self.topology.nodes.values()
                 ]
                 return _bulk("\n".join(lines))
+
+    def _identity(self, asked: FakeNode) -> str:
+        return self.plan.name if asked.slots else "id"
+
+    def _flags(self, asked: FakeNode) -> str:
+        return "myself,master" if self is asked and asked.slots else "master"
+
+    def _slots_said(self, asked: FakeNode) -> str:
+        moving = [f"[{slot}{mark}id]" for slot, mark in self.moving.items()] if self is asked else []
+        return " ".join([*map(str, sorted(self.slots)), *moving])
+
+    def _set_slot(self, slot: int, state: str, other: str) -> bytes:
+        if state == "NODE":
+            self.moving.pop(slot, None)
+            for name, node in self.topology.nodes.items():
+                (node.slots.add if name == other else node.slots.discard)(slot)
+        else:
+            self.moving[slot] = "-<-" if state == "IMPORTING" else "->-"
+        return b"+OK\r\n"
+
+    def _migrate(self, words: list[str], database: int) -> bytes:
+        target = next(node for node in self.topology.nodes.values() if str(node.port) == words[1])
+        for key in words[words.index("KEYS") + 1 :]:
+            slot = next(slot for slot, keys in self.slot_keys.items() if key in keys)
+            self.slot_keys[slot].remove(key)
+            target.slot_keys.setdefault(slot, []).append(key)
+        return b"+OK\r\n"
 
 
 def _bulk(text: str) -> bytes:
@@ -427,6 +471,10 @@ class FakeTopology:
         self._does("change", f"{node} {'; '.join((*lines, *filter(None, (engine,))))}")
         self.nodes[node].version = "9.1.0" if engine else self.nodes[node].version
 
+    def move(self, node: str, *, abandoned: bool) -> Address:
+        self._does("move", f"{node} {'to an abandoned address' if abandoned else ''}".rstrip())
+        return Address("127.0.0.9", self.nodes[node].port)
+
     def set_clock(self, node: str, ahead_s: float) -> None:
         if self._does("set clock", node):
             self.nodes[node].ahead_s = ahead_s
@@ -439,6 +487,13 @@ class FakeTopology:
 
     def first_unsynced(self, file: Path) -> int | None:
         return self.unsynced.get(file)
+
+    def refuse_writes(self, node: str) -> None:
+        self.nodes[node].full = self._does("refuse writes", node)
+
+    def allow_writes(self, node: str) -> None:
+        self._does("allow writes", node)
+        self.nodes[node].full = False
 
     def obstruct(self, node: str) -> None:
         self.nodes[node].obstructed = self._does("obstruct", node)

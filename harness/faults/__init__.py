@@ -35,6 +35,7 @@ The faults, the template first:
     hand_over            the same by FAILOVER
     reattach             REPLICAOF behind everybody's back
     reset_sentinels      SENTINEL RESET
+    reshard              slots move to another shard
     config_set           somebody changes a setting
     pause_clients        CLIENT PAUSE
     disconnect_clients   CLIENT KILL
@@ -46,6 +47,7 @@ The faults, the template first:
     flush                FLUSHALL on the wrong instance
     save_snapshot        BGSAVE by hand
     fail_snapshots       snapshots that cannot be written
+    fill_volume          nothing can be written to files
     kill_web_server      a process of the application dies
     pause_web_server     it freezes
     skew_clock           the clock of a node is wrong
@@ -69,6 +71,7 @@ from harness.faults.disconnect_clients import DisconnectClients
 from harness.faults.exhaust_connections import ExhaustConnections
 from harness.faults.fail_snapshots import FailSnapshots
 from harness.faults.fill_cache import Fill, FillCache
+from harness.faults.fill_volume import FillVolume
 from harness.faults.flush import Flush
 from harness.faults.hand_over import HandOver
 from harness.faults.isolate import Isolate
@@ -86,6 +89,7 @@ from harness.faults.planned_failover import PlannedFailover
 from harness.faults.reattach import Reattach
 from harness.faults.recreate import Recreate
 from harness.faults.reset_sentinels import ResetSentinels
+from harness.faults.reshard import Reshard
 from harness.faults.restart import Restart
 from harness.faults.resume import Resume
 from harness.faults.save_snapshot import SaveSnapshot
@@ -115,6 +119,7 @@ FAULTS: Mapping[str, Fault] = {
     "hand over": HandOver(),
     "reattach": Reattach(),
     "reset sentinels": ResetSentinels(),
+    "reshard": Reshard(),
     "config set": ConfigSet(),
     "disconnect clients": DisconnectClients(),
     "pause clients": PauseClients(),
@@ -127,6 +132,7 @@ FAULTS: Mapping[str, Fault] = {
     "flush": Flush(),
     "save snapshot": SaveSnapshot(),
     "fail snapshots": FailSnapshots(),
+    "fill volume": FillVolume(),
     "skew clock": SkewClock(),
     "kill web server": KillWebServer(),
     "pause web server": PauseWebServer(),

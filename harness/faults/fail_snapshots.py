@@ -65,9 +65,9 @@ class FailSnapshots:
 
 def _failed(node: str, scene: FaultScene) -> str:
     with own_nodes.connect(scene, node) as connection:
-        if _saved(connection, scene) == "ok":
+        if saved(connection, scene) == "ok":
             raise NoEffect(f"{node} wrote its snapshot all the same")
-        said = _pinged(connection)
+        said = pinged(connection)
         harmless = f", so nothing follows from it: {_HARMLESS}" if said == "PONG" else ""
         return f"{node} could not write its snapshot; it answers PING with {said}{harmless}"
 
@@ -75,19 +75,20 @@ def _failed(node: str, scene: FaultScene) -> str:
 def _mended(node: str, scene: FaultScene) -> str:
     try:
         with own_nodes.connect(scene, node) as connection:
-            return f"last snapshot of {node}: {_saved(connection, scene)}, PING: {_pinged(connection)}"
+            return f"last snapshot of {node}: {saved(connection, scene)}, PING: {pinged(connection)}"
     except NoAnswer:
         return f"{node} does not answer"
 
 
-def _saved(connection: Connection, scene: FaultScene) -> str:
+def saved(connection: Connection, scene: FaultScene) -> str:
     """Have it write a snapshot, and say what became of it: `ok` or `err`."""
     snapshots_at_rest(connection, scene)
     connection.call("BGSAVE")
     return snapshots_at_rest(connection, scene)["rdb_last_bgsave_status"]
 
 
-def _pinged(connection: Connection) -> str:
+def pinged(connection: Connection) -> str:
+    """What a node answers to PING: PONG, or why not."""
     try:
         return str(connection.call("PING"))
     except ErrorReply as refused:

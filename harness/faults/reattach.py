@@ -25,7 +25,7 @@ class Reattach:
     declaration = Declaration(
         name="reattach",
         help="REPLICAOF by hand: a node follows another one, or nobody.",
-        targets=(*targets.PRIMARIES, *targets.REPLICAS),
+        targets=(*targets.PRIMARIES, *targets.REPLICAS, "the old primary"),
         options=(
             Option(
                 name="to",

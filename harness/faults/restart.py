@@ -21,12 +21,13 @@ from harness.faults.moment import noted
 from harness.model.persistence import keys_back
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
-from harness.model.seams import Changeable, Effect, FaultScene, Machine
+from harness.model.seams import Changeable, Effect, FaultScene, Machine, Movable
 from harness.model.words import NodeRole, Trait
 from harness.redis_wire import info
 from harness.redis_wire.blocking import Connection
 
 _LOADING_S = 30.0
+_SAME, _ABANDONED = "same", "abandoned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,14 @@ class Restart:
                 default="",
             ),
             Option(
+                name="address",
+                type=OptionType.WORD,
+                help="where it listens then: as before, at an address that nobody had, or at one that "
+                "another node has given up",
+                default=_SAME,
+                words=(_SAME, "new", _ABANDONED),
+            ),
+            Option(
                 name="reversed",
                 type=OptionType.FLAG,
                 help="several nodes in the other order than they were killed",
@@ -81,6 +90,8 @@ class Restart:
             return "a container comes back with its image; nodes as processes can change their engine"
         if step.options.get("redis") and "sentinel" in step.target:
             return "redis: its directives are for nodes with data"
+        if step.options.get("address", _SAME) != _SAME and (reason := _why_not_moved(step, machine)):
+            return f"address: {reason}"
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
@@ -111,7 +122,7 @@ def _restart(node: str, step: FaultStep, scene: FaultScene) -> _Restarted:
         with watched(scene, [node]) as departure:
             scene.topology.kill(node)
             stopped_us, error_us = departure.when([node])
-    changed = _change(node, step, scene)
+    changed = _change(node, step, scene) + _moved(node, step, scene)
     with awaited(scene, node) as arrival:
         scene.topology.start(node, empty=empty)
         up_us, up_error_us = arrival.when()
@@ -141,6 +152,27 @@ def _change(node: str, step: FaultStep, scene: FaultScene) -> str:
         assert isinstance(topology, Changeable), "asked in `fits`"
         topology.change(node, lines=lines, engine=engine)
     return f", started with {', '.join(lines)}" if lines else ""
+
+
+def _why_not_moved(step: FaultStep, machine: Machine) -> str | None:
+    if not machine.programs:
+        return "containers of a run keep theirs; `recreate` in your own Compose project shows others"
+    if not machine.network_faults:
+        return f"nodes need networks of their own: {machine.why_no_network_faults}"
+    without_data = {"sentinel", "sentinels", "everything"} & set(step.target.split())
+    return "sentinels and proxies keep theirs" if without_data else None
+
+
+def _moved(node: str, step: FaultStep, scene: FaultScene) -> str:
+    """Give it another address, as far as the fault wants that; says which."""
+    wanted = step.options.get("address", _SAME)
+    if wanted == _SAME:
+        return ""
+    topology, before = scene.topology, scene.topology.address(node).host
+    assert isinstance(topology, Movable), "asked in `fits`"
+    if scene.plan.node(node).role in {NodeRole.SENTINEL, NodeRole.PROXY}:
+        raise NoEffect(f"{node} keeps its address: only nodes with data can move")
+    return f", at {topology.move(node, abandoned=wanted == _ABANDONED).host} in the place of {before}"
 
 
 def _started_again(node: str, scene: FaultScene) -> _Restarted:

@@ -31,7 +31,7 @@ from harness.faults.director import Director
 from harness.held import residence, undo_record
 from harness.held.residence import Residence
 from harness.held.undo_record import Noted, UndoRecord
-from harness.model.seams import Backend, HeldTopology, Machine, NodeCommand, Spoilable
+from harness.model.seams import Backend, Fillable, HeldTopology, Machine, NodeCommand, Spoilable
 from harness.observe import Observers
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
 from harness.running.vocabulary import shipped
@@ -147,6 +147,12 @@ def _let_go_on(node: str, topology: HeldTopology, machine: Machine) -> list[str]
         topology.resume(node)
     if isinstance(topology, Spoilable) and not machine.own_containers and topology.plan.node(node).holds_data:
         topology.clear(node)
+    if (
+        isinstance(topology, Fillable)
+        and not machine.why_no_full_volume
+        and topology.plan.node(node).holds_data
+    ):
+        topology.allow_writes(node)
     return [f"{node} was paused by an earlier control process: it goes on"] if resumed else []
 
 

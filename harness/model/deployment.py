@@ -50,6 +50,10 @@ class TopologySpec:
     allow_reads_when_down: bool = False
     service: str = SERVICE
     """The name by which sentinels know the primary."""
+    one_sentinel_id: bool = False
+    """All sentinels have one id, as where somebody copied the file of one of them."""
+    given_shard_ids: bool = False
+    """Nodes of a cluster begin with a file that names their shard, as where an operator writes it."""
     sentinels_as_written: bool = False
     """The user's own sentinel.conf says how sentinels log in at data nodes, also by saying nothing."""
     tls: bool = False

@@ -454,6 +454,23 @@ class Spoilable(Protocol):
 
 
 @runtime_checkable
+class Fillable(Protocol):
+    """The optional power of a topology that can refuse what a node writes to files, as a full volume does."""
+
+    def refuse_writes(self, node: str) -> None:
+        """To the process that runs, and to those that are started in its place; reading goes on.
+
+        Raises:
+            NoEffect: this process would end at once, which no full volume makes it do.
+        """
+        ...
+
+    def allow_writes(self, node: str) -> None:
+        """Also to a node that is down; idempotent."""
+        ...
+
+
+@runtime_checkable
 class Changeable(Protocol):
     """The optional power of a topology whose nodes can be started as something else than they were."""
 
@@ -463,6 +480,20 @@ class Changeable(Protocol):
 
         Raises:
             EnvironmentFailure: there is no such engine here.
+        """
+        ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """The optional power of a topology whose nodes can come back under another address."""
+
+    def move(self, node: str, *, abandoned: bool) -> Address:
+        """Of a node that is down: what it has from its next start on. `abandoned`: one that another node
+        has given up; otherwise one that nobody had.
+
+        Raises:
+            NoEffect: it has to keep the address that it has.
         """
         ...
 
@@ -658,6 +689,8 @@ class Machine:
     """Why no node can have a clock of its own here; empty: nodes can, of some engines."""
     why_no_power_loss: str = ""
     """Why nobody can say here what of a node's files is on the disk; empty: it can be said."""
+    why_no_full_volume: str = ""
+    """Why no node can be refused what it writes to files; empty: nodes can."""
     cpus: int = 1
 
     def on_loopback(self, why: str) -> Machine:

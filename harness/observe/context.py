@@ -58,9 +58,7 @@ def context_of(
         clock=clock,
         record=record,
         addresses=addresses,
-        directory=Directory(
-            {(at.host, at.port): name for name, at in addresses.items()}, otherwise=topology.node_at
-        ),
+        directory=Directory({}, otherwise=topology.node_at),
         source=topology.observer(),
         secrets=topology.secrets,
         service=topology.service,

@@ -59,11 +59,14 @@ class ClusterView:
         return next(owners, "")
 
     def slot_of(self, node: str) -> int | None:
-        """A slot of the shard that it takes this node to belong to: the node's own, else its primary's."""
+        """A slot of the shard that it takes this node to belong to: the node's own, else its primary's. Of
+        the longest range, since a few slots of another shard may be there while they are moved about."""
         known = self.nodes.get(node)
         if known is not None and not known.ranges:
             known = self.nodes.get(known.replica_of)
-        return known.ranges[0][0] if known is not None and known.ranges else None
+        if known is None or not known.ranges:
+            return None
+        return max(known.ranges, key=lambda one: one[1] - one[0])[0]
 
 
 def _has(node: ClusterNode, slot: int) -> bool:

@@ -33,7 +33,9 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     epoch: int
     connected: bool
     slots: tuple[tuple[int, int], ...]
-    """Ranges, first and last inclusive; slots on the move are left out."""
+    """Ranges, first and last inclusive."""
+    moving: frozenset[int] = frozenset()
+    """Slots on their way from or to the node that was asked, which alone says so."""
 
 
 def rows(text: str) -> Iterator[ClusterRow]:
@@ -69,6 +71,7 @@ def _row(  # noqa: PLR0917  the columns of the line
         epoch=int(epoch),
         connected=link == "connected",
         slots=tuple(_range(slot) for slot in slots if not slot.startswith("[")),
+        moving=frozenset(_moving(slot) for slot in slots if slot.startswith("[")),
     )
 
 
@@ -81,3 +84,8 @@ def _role(flags: frozenset[str]) -> NodeRole | None:
 def _range(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
     return int(first), int(last or first)
+
+
+def _moving(text: str) -> int:
+    """`[93-<-identity]` comes in, `[93->-identity]` goes out."""
+    return int(text[1:].partition("-")[0])

@@ -103,6 +103,11 @@ def _sentinel_fields(fewest: int) -> tuple[Field, ...]:
             reader=POSITIVE_DURATION,
             help="Sentinel's limit for each part of a failover; a second one waits twice as long",
         ),
+        Field(
+            key="one_sentinel_id",
+            reader=FLAG,
+            help="all sentinels have the same `sentinel myid`, as when one file was copied to all of them",
+        ),
         Field(key="parallel_syncs", reader=count(1, 5), help="replicas that resync at a time"),
         _REPLICA,
         Field(
@@ -149,6 +154,11 @@ _CLUSTER_FIELDS = (
         help="refuse everything while any slot has no node",
     ),
     Field(key="allow_reads_when_down", reader=FLAG, help="cluster-allow-reads-when-down"),
+    Field(
+        key="given_shard_ids",
+        reader=FLAG,
+        help="nodes begin with a nodes.conf that has the id of their shard, as some operators write it",
+    ),
     _REPLICA,
 )
 

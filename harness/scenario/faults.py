@@ -55,6 +55,8 @@ Pair = tuple[tree.Node, tree.Node]
 """A key's own node, for its line, and its value."""
 
 _GRAMMAR = ("after", "when", "for", "repeat", "every")
+_ANOTHER_EACH_TIME = frozenset({"another replica", "not yet restarted"})
+"""Targets that no earlier fault of the list acted on: turns of a fault on these may overlap."""
 _PLACEHOLDERS = {
     "shard N": r"shard \d+",
     "web-N": r"web-\d+",
@@ -167,6 +169,11 @@ def _read_item(
     turns, every_s = _read_repeat(item, path, pairs, problems)
     if start is None or for_s is INVALID or target is None:
         return None
+    if turns > 1 and isinstance(for_s, float) and every_s <= for_s and target not in _ANOTHER_EACH_TIME:
+        reason = (
+            f"expected more than `for: {for_s:g}s`, found {every_s:g} s: the next one would strike too early"
+        )
+        problems.add(pairs["every"][0], f"{path}.every", reason)
     step = FaultStep(
         number=number,
         kind=kinds[0],

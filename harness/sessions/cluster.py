@@ -11,6 +11,7 @@ failed exchange makes the next one refresh it first, as a failed single command 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -114,14 +115,11 @@ class ClusterClient:
         nodes = self._client.nodes_manager.slots_cache.get(slot)
         return (str(nodes[0].host), int(nodes[0].port)) if nodes else None
 
-    def slot_at(self, host: str, port: int) -> int | None:
-        """A slot that it takes this node to be the primary of; None: of none."""
-        served = (
-            slot
-            for slot, nodes in self._client.nodes_manager.slots_cache.items()
-            if nodes and (str(nodes[0].host), int(nodes[0].port)) == (host, port)
-        )
-        return next(served, None)
+    def slots_at(self, host: str, port: int) -> Iterator[int]:
+        """The slots that it takes this node to be the primary of."""
+        for slot, nodes in self._client.nodes_manager.slots_cache.items():
+            if nodes and (str(nodes[0].host), int(nodes[0].port)) == (host, port):
+                yield slot
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -76,12 +77,13 @@ class Fleet:
             self._rules = replace(self._rules, shards=self._a_key_of_each_shard())
 
     def _shard_of(self, client: Client, node: str) -> int:
-        """The shard whose slots the client expects there: a node may lead another one than was planned."""
+        """The shard whose slots the client expects there, or most of them: a node may lead another one than
+        was planned, and a few slots may be on the move."""
         if isinstance(client, ClusterClient) and self._shard_of_slot:
             at = self._topology.address(node)
-            slot = client.slot_at(at.host, at.port)
-            if slot is not None:
-                return self._shard_of_slot[slot]
+            shards = Counter(self._shard_of_slot[slot] for slot in client.slots_at(at.host, at.port))
+            if shards:
+                return shards.most_common(1)[0][0]
         return self._shard_of_node.get(node, 1)
 
     def _shard_at(self, address: tuple[str, int] | None) -> int:
@@ -89,7 +91,8 @@ class Fleet:
         return self._shard_of_node.get(node or "", 1)
 
     def shard_of_key(self, key: str) -> int:
-        """As slots were assigned at the start: a failover moves no slot to another shard."""
+        """As slots were assigned at the start: a failover moves no slot to another shard, and what a fault
+        moves comes back."""
         return self._shard_of_slot[slot(key)] if self._shard_of_slot else 1
 
     def _a_key_of_each_shard(self) -> tuple[str, ...]:

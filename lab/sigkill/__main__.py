@@ -1,13 +1,13 @@
 """`python -m lab.sigkill`: SIGKILL in the middle of every fault, on every backend, and what `clean` leaves.
 
 A fault takes about ten seconds on a backend. Faults that need a project of somebody's own run against the one
-that is named.
+that is named. A command that is broken off goes on where it was; `--again` begins anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -25,20 +25,37 @@ from harness.running.ground import Ground, choose_ground
 from harness.running.selection import Choice, choose
 from harness.running.vocabulary import shipped
 from lab.rows import RUNS, report
-from lab.sigkill.example import examples, first_that_fits
+from lab.sigkill.example import Example, examples, first_that_fits
+from lab.sigkill.kept import keep, kept
 from lab.sigkill.table import markdown, rows
 from lab.sigkill.trial import Outcome, tried
+
+IN_A_PROJECT = "compose"
+"""In the place of a backend: a project of somebody's own."""
 
 
 def main() -> int:
     given = _parser().parse_args()
-    folder = given.out / f"sigkill-{secrets.token_hex(3)}"
-    found = list(outcomes(given.fault or list(FAULTS), given.backend, folder))
+    folder: Path = given.out / "sigkill"
+    if given.again:
+        shutil.rmtree(folder, ignore_errors=True)
+    wanted = given.fault or list(FAULTS)
+    done = {(one.fault, one.backend): one for one in kept(folder)}
+    skipped = []
+    for backend in given.backend or [BackendKind.PROCESS, BackendKind.DOCKER]:
+        left = [fault for fault in wanted if (fault, backend) not in done]
+        for one in outcomes(left, [backend], folder):
+            if one.skipped:
+                skipped.append(one)
+            else:
+                done[one.fault, one.backend] = one
     if given.compose:
         words = ["--compose", str(given.compose.resolve())]
         words += [word for image in given.image for word in ("--image", image)]
-        needing = dict.fromkeys(one.fault for one in found if ONLY_A_PROJECT in one.skipped)
-        found += in_a_project(list(needing), words, folder)
+        needing = dict.fromkeys(one.fault for one in skipped if ONLY_A_PROJECT in one.skipped)
+        left = [fault for fault in needing if (fault, IN_A_PROJECT) not in done]
+        done |= {(one.fault, one.backend): one for one in in_a_project(left, words, folder)}
+    found = sorted([*done.values(), *skipped], key=lambda one: list(FAULTS).index(one.fault))
     status = report("sigkill", rows(found), directory=given.out, title=f"\nruns in {folder}")
     print(f"\n{markdown(found)}")
     return status
@@ -54,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--compose", type=Path, help="a Compose project, for the faults that need one of somebody's own"
     )
     parser.add_argument("--image", action="append", default=[], help="as of `run`; repeatable")
+    parser.add_argument("--again", action="store_true", help="forget what was tried before")
     parser.add_argument("--out", type=Path, default=RUNS)
     return parser
 
@@ -67,7 +85,7 @@ def outcomes(faults: list[str], backends: list[str] | None, folder: Path) -> Ite
             if example is None:
                 yield Outcome(fault=fault, backend=backend, skipped=reason)
                 continue
-            outcome = tried(example, backend, (), (folder / f"{fault}-{backend}".replace(" ", "-")).resolve())
+            outcome = _kept(example, backend, (), folder)
             print(f"{fault} on {backend}: {outcome.proof or outcome.failure}; left: {list(outcome.left)}")
             yield outcome
 
@@ -78,10 +96,18 @@ def in_a_project(faults: list[str], words: Sequence[str], folder: Path) -> Itera
         example = next(
             one for one in examples(fault, shipped()) if one.document["faults"][-1][fault] == "primary"
         )
-        place = (folder / f"{fault}-compose".replace(" ", "-")).resolve()
-        outcome = tried(example, "compose", words, place)
+        outcome = _kept(example, IN_A_PROJECT, words, folder)
         print(f"{fault} in a project: {outcome.proof or outcome.failure}; left: {list(outcome.left)}")
         yield outcome
+
+
+def _kept(example: Example, backend: str, words: Sequence[str], folder: Path) -> Outcome:
+    """One trial, in a folder of its own. What an earlier one left when it was broken off is removed."""
+    place = (folder / f"{example.fault}-{backend}".replace(" ", "-")).resolve()
+    shutil.rmtree(place, ignore_errors=True)
+    outcome = tried(example, backend, words, place)
+    keep(outcome, place)
+    return outcome
 
 
 def misfits(ground: Ground) -> Callable[[Document], str | None]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from harness.errors import NoEffect
 from harness.model.plan import Plan
 from harness.model.seams import FaultScene
 from harness.model.words import NodeRole, TopologyKind
+from harness.redis_wire.keys import slot
 from harness.redis_wire.protocol import ErrorReply
 from harness.topology.process import backend as process
 from tests.builders_faults import ask, heal, inject, plan_of, role, scene_on, talk
@@ -49,6 +51,7 @@ def test_commands_on_one_instance(tmp_path: Path) -> None:
         _watched(scene)
         _snapshot(scene)
         _no_snapshot(scene)
+        _full_volume(scene)
         _buffers(scene)
         _full(scene)
 
@@ -146,6 +149,30 @@ def _no_snapshot(scene: FaultScene) -> None:
     heal(scene, points, "config set", options=options, number=8)
 
 
+def _full_volume(scene: FaultScene) -> None:
+    """What was confirmed is still there; with an append-only file nothing more is confirmed until there is room."""
+    ask(scene.topology, "redis-1", "CONFIG", "SET", "appendonly", "yes")
+    wait_until(
+        lambda: (
+            ask(scene.topology, "redis-1", "SET", "b", "1") == "OK"
+            and "aof_rewrite_in_progress:0" in ask(scene.topology, "redis-1", "INFO", "persistence")
+        ),
+        within_s=10,
+        waiting_for="the append-only file",
+    )
+    effect = inject(scene, "fill volume")
+    with pytest.raises(ErrorReply, match="MISCONF"):
+        wait_until(
+            lambda: ask(scene.topology, "redis-1", "SET", "b", "2") != "OK",
+            within_s=10,
+            waiting_for="a write to be refused",
+        )
+    assert ask(scene.topology, "redis-1", "GET", "a") == "1"
+    assert "PING: PONG" in str(heal(scene, effect, "fill volume"))
+    assert ask(scene.topology, "redis-1", "SET", "b", "3") == "OK"
+    ask(scene.topology, "redis-1", "CONFIG", "SET", "appendonly", "no")
+
+
 def _buffers(scene: FaultScene) -> None:
     def used() -> int:
         with talk(scene.topology, "redis-1") as client:
@@ -228,3 +255,35 @@ def test_replica_comes_back_as_another_engine(tmp_path: Path) -> None:
             within_s=10,
             waiting_for="the key on the new engine",
         )
+
+
+def test_slots_move_and_come_back(tmp_path: Path) -> None:
+    """Half of a slot's keys are gone, and its owner says where to; healed, all are where they were."""
+    plan = plan_of(TopologyKind.CLUSTER)
+    tag = next(f"{{{n}}}" for n in count() if plan.inventory.shard_of_slot(slot(f"{{{n}}}")) == 1)
+    keys = [f"{tag}{n}" for n in range(6)]
+    with scene_of(plan, tmp_path) as scene:
+        topology = scene.topology
+        for key in keys:
+            ask(topology, "redis-1", "SET", key, key)
+        effect = inject(scene, "reshard", options={"until": "halfway"})
+        moved = [key for key in keys if _elsewhere(scene, key)]
+        assert len(moved) == 3
+        with talk(topology, "redis-2") as other:
+            assert other.call_all([("ASKING",), ("GET", moved[0])])[1] == moved[0]
+        heal(scene, effect, "reshard", options={"until": "halfway"})
+        assert [ask(topology, "redis-1", "GET", key) for key in keys] == keys
+        whole = inject(scene, "reshard", options={"to": 3})
+        with pytest.raises(ErrorReply, match="MOVED"):
+            ask(topology, "redis-1", "GET", keys[0])
+        assert ask(topology, "redis-3", "GET", keys[0]) == keys[0]
+        heal(scene, whole, "reshard", options={"to": 3})
+        assert [ask(topology, "redis-1", "GET", key) for key in keys] == keys
+
+
+def _elsewhere(scene: FaultScene, key: str) -> bool:
+    try:
+        ask(scene.topology, "redis-1", "GET", key)
+    except ErrorReply as refused:
+        return refused.code == "ASK"
+    return False

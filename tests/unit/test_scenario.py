@@ -162,6 +162,14 @@ def test_repeated_fault_is_several_faults(tmp_path: Path) -> None:
     ]
 
 
+def test_turns_of_a_repeated_fault_must_not_overlap(tmp_path: Path) -> None:
+    """A node that is frozen cannot be frozen again."""
+    pause = "{after: 4s, pause: primary, for: 5s, repeat: 2, every: 5s}"
+    with pytest.raises(UsageError, match=r"every: expected more than `for: 5s`, found 5 s"):
+        repeated(tmp_path, pause)
+    assert len(repeated(tmp_path, pause.replace("every: 5s", "every: 6s"))) == 2
+
+
 def test_fault_after_a_repeated_one_means_its_last_turn(tmp_path: Path) -> None:
     """Items of the list are counted as they are written."""
     faults = "{after: 1s, restart: replica, repeat: 3, every: 1s}, {after: fault 1 + 2s, kill: primary}"

@@ -84,6 +84,15 @@ def test_shipped_promises_tolerate_no_finding() -> None:
             assert all(one.comparison == "==" and not one.bound[0].factor for one in findings), path
 
 
+def test_turns_on_another_node_each_time_may_overlap(tmp_path: Path) -> None:
+    """Nothing that an earlier turn holds is struck again."""
+    text = (ROOT / "scenarios/sentinel/02-primary-paused-past-down-after.yaml").read_text(encoding="utf-8")
+    item = "{after: 3s, pause: another replica, for: 5s, repeat: 2, every: 1s}"
+    file = tmp_path / "s.yaml"
+    file.write_text(re.sub(r"faults:\n(  - .*\n)+", f"faults: [{item}]\n", text), encoding="utf-8")
+    assert len(load(file, shipped()).faults) == 2
+
+
 def test_core_scenarios_allow_what_their_clients_do_on_a_slow_machine() -> None:
     """A client that repeats unanswered writes executes them at least once, and an old attempt may land after a
     newer write. Either the file names the findings of that, or its client does not repeat such writes."""

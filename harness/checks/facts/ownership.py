@@ -21,7 +21,7 @@ from harness.checks.facts.restarts import find_restarts
 from harness.checks.facts.shards import Shards
 from harness.checks.facts.struck import ENDING
 from harness.model.history import History
-from harness.model.records import MEMORY_FULL_SHARE, NodeSample
+from harness.model.records import NodeSample
 from harness.model.scenario import FaultStep
 from harness.model.times import FOREVER
 from harness.model.words import Cause, NodeRole, Trait
@@ -160,14 +160,18 @@ class Ownership:
         return next((one.node for one in reversed(self.owners.get(shard, ())) if one.by_us <= t_us), None)
 
     def evicted_between(self, shard: int, from_us: float, to_us: float) -> tuple[str, int]:
-        """(run_id, keys evicted by then) of a shard's primary whose memory was at its limit, if the
-        shard had no change of roles meanwhile; else 0 keys."""
+        """(run_id, keys evicted by then) of a shard's primary whose memory has a limit, if the shard had no
+        change of roles meanwhile; else 0 keys.
+
+        A node counts an eviction only while its memory is over the limit, so its count is proof enough.
+        Samples need not show it: a node that was frozen takes hundreds of connections at once, each with
+        buffers (50 kB in Redis 6.2), evicts for them, and has let go of them before anybody looks."""
         node = self.owner_at(shard, to_us)
         if node is None or any(
             from_us <= owner.by_us and owner.from_us <= to_us for owner in self.owners[shard]
         ):
             return "", 0
-        before, after, full, run_id = 0, 0, False, ""
+        before, after, limited, run_id = 0, 0, False, ""
         for sample in self._samples.get(node, ()):
             if sample.done_us <= from_us:
                 before = sample.evicted_keys
@@ -175,11 +179,11 @@ class Ownership:
                 return "", 0
             else:
                 after = max(after, sample.evicted_keys)
-                full |= 0 < MEMORY_FULL_SHARE * sample.memory_limit_bytes <= sample.memory_bytes
+                limited |= sample.memory_limit_bytes > 0
                 run_id = sample.run_id
                 if sample.sent_us >= to_us:
                     break
-        return run_id, max(0, after - before) if full else 0
+        return run_id, max(0, after - before) if limited else 0
 
     def failovers(self, since_us: float, shard: int | None = None) -> list[Owner]:
         """Who took a shard over from another node from then on, in order; of one shard, or all."""

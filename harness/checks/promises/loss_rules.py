@@ -504,6 +504,10 @@ def _cut(hit: Hit) -> Allowed:
     return Allowed(f"{hit.node.name} keeps what it has until another fault takes it away")
 
 
+def _moved(hit: Hit) -> Allowed:
+    return Allowed(f"a key leaves {hit.node.name} once the other shard's primary has it")
+
+
 def _at_another_time(hit: Hit) -> Allowed:
     return Allowed(f"keys end by the clock of {hit.node.name} wherever it leads", bound_s=None)
 
@@ -535,6 +539,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "hand over": _by_primary,
     "reattach": _reattached,
     "reset sentinels": _cut,
+    "reshard": _moved,
     "config set": _set_anew,
     "disconnect clients": _cut,
     "pause clients": _kept_waiting,
@@ -547,6 +552,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "flush": _flushed,
     "save snapshot": _nothing,
     "fail snapshots": _refusing,
+    "fill volume": _refusing,
     "skew clock": _at_another_time,
     "kill web server": _nothing,
     "pause web server": _nothing,

@@ -7,6 +7,7 @@ proxies          their configuration, and when they are ready
 configuration    the text that nodes start with
 control          how backends talk to a node
 readiness        forms a topology, and says when it is ready
+full_volume      nothing can be written to files
 unsynced         what of a file is not on the disk yet
 processes        which process it is, whether it lives, its end
 keeper           a process that owns a held topology

@@ -26,6 +26,7 @@ from harness.model.seams import Address, Secrets, shard_primary
 from harness.model.words import NodePurpose, NodeRole
 from harness.topology.base import certificates, proxies
 
+ONE_FOR_ALL = "all sentinels"
 _AT_THE_GUARDED = frozenset({"sentinel auth-pass", "sentinel auth-user"})
 
 
@@ -62,8 +63,18 @@ def kit_file_name(node: NodePlan) -> str:
 
 
 def sentinel_id(name: str, secrets: Secrets) -> str:
-    """The run id of a sentinel: 40 hex digits, chosen beforehand so that others can be told of it."""
+    """The run id of a sentinel: 40 hex digits, chosen beforehand so that others can be told of it. Ids of a
+    cluster's nodes and shards are made alike, where they are given."""
     return hashlib.sha1(f"{secrets.sentinel}/{name}".encode(), usedforsecurity=False).hexdigest()
+
+
+def first_nodes_file(node: NodePlan, plan: Plan, secrets: Secrets) -> str | None:
+    """The nodes.conf with which a member of a cluster begins; None: it writes its own."""
+    if not (node.cluster and plan.scenario.deployment.topology.given_shard_ids):
+        return None
+    identity, shard = sentinel_id(node.name, secrets), sentinel_id(f"shard {node.shard}", secrets)
+    known = f"{identity} :0@0,,tls-port=0,shard-id={shard} myself,master - 0 0 0 connected"
+    return f"{known}\nvars currentEpoch 0 lastVoteEpoch 0\n"
 
 
 def redact(text: str, secrets: Secrets) -> str:
@@ -134,7 +145,7 @@ def _sentinel_lines(
 ) -> Iterator[str]:
     spec = plan.scenario.deployment.topology
     primary = addresses[shard_primary(plan, 1).name]
-    yield f"sentinel myid {sentinel_id(node.name, secrets)}"
+    yield f"sentinel myid {sentinel_id(ONE_FOR_ALL if spec.one_sentinel_id else node.name, secrets)}"
     service = spec.service
     yield f"sentinel monitor {service} {primary.host} {primary.port} {spec.effective_quorum}"
     yield from _logins_of_a_sentinel(node, plan, secrets)

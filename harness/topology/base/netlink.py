@@ -26,7 +26,8 @@ _ERROR = 2
 _HEADER = struct.Struct("=IHHII")
 
 # linux/rtnetlink.h
-_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _NEW_ROUTE, _NEW_RULE, _DELETE_RULE = 16, 17, 20, 24, 32, 33
+_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _DELETE_ADDRESS, _NEW_ROUTE = 16, 17, 20, 21, 24
+_NEW_RULE, _DELETE_RULE = 32, 33
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _ROUTE_TO, _ROUTE_LINK, _ROUTE_SOURCE = 1, 4, 7
 _MAIN_TABLE, _STATIC, _ON_LINK, _UNICAST = 254, 4, 253, 1
@@ -101,10 +102,17 @@ class Netlink:
         self._send(_DELETE_LINK, 0, _LINK.pack(0, 0, index, 0, 0))
 
     def add_address(self, index: int, address: str, prefix_length: int) -> None:
+        self._address(_NEW_ADDRESS, index, address, prefix_length)
+
+    def delete_address(self, index: int, address: str, prefix_length: int) -> None:
+        self._address(_DELETE_ADDRESS, index, address, prefix_length)
+
+    def _address(self, message: int, index: int, address: str, prefix_length: int) -> None:
         packed = IPv4Address(address).packed
         body = _ADDRESS.pack(socket.AF_INET, prefix_length, 0, 0, index)
         attributes = _attribute(_ADDRESS_LOCAL, packed) + _attribute(_ADDRESS_PEER, packed)
-        self._send(_NEW_ADDRESS, _CREATE | _EXCLUSIVE, body + attributes)
+        flags = _CREATE | _EXCLUSIVE if message == _NEW_ADDRESS else 0
+        self._send(message, flags, body + attributes)
 
     def go_from(self, address: str, to: str, index: int) -> None:
         """What nobody binds, and is sent to one host over a link, goes from this address."""

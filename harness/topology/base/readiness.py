@@ -120,8 +120,8 @@ def _await(
 def _missing(controls: Controls, topology: Topology) -> Iterator[str]:
     plan = topology.plan
     yield from _replication(controls, plan)
-    if plan.inventory.clustered:
-        yield from _cluster_views(controls, topology)
+    if plan.inventory.clustered and not plan.scenario.deployment.topology.given_shard_ids:
+        yield from _cluster_views(controls, topology)  # which may never be right where shards have given ids
     for guard in plan.sentinels():
         yield from _sentinel_view(controls, topology, guard)
     for proxy in plan.inventory.proxies:
@@ -189,6 +189,8 @@ def _introduce_sentinels(controls: Controls, topology: Topology) -> None:
     They would do so themselves, 2 s later. Known from their configuration they would find the first of
     each other not yet listening, and try again only after a second.
     """
+    if topology.plan.scenario.deployment.topology.one_sentinel_id:
+        return  # each takes what the others say for its own words
     primary = topology.address(shard_primary(topology.plan, 1).name)
     for name, other in permutations([node.name for node in topology.plan.sentinels()], 2):
         introduction = sentinel.introduction(
@@ -213,6 +215,8 @@ def _sentinel_view(controls: Controls, topology: Topology, asked: NodePlan) -> I
         yield f"{asked.name} sees the primary as {seen}"
     expected = {node.name for node in plan.data_nodes() if node.role is NodeRole.REPLICA and node.shard == 1}
     yield from _unlike(asked.name, topology, expected, NodeRole.REPLICA, map(sentinel.watched, replicas))
+    if plan.scenario.deployment.topology.one_sentinel_id:
+        return
     others = {node.name for node in plan.sentinels()} - {asked.name}
     yield from _unlike(asked.name, topology, others, NodeRole.SENTINEL, map(sentinel.watched, sentinels))
 

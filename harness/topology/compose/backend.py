@@ -50,6 +50,7 @@ def machine(*, beside_command: bool = False) -> Machine:
         docker.machine(beside_command=beside_command),
         backend=KIND,
         own_containers=True,
+        why_no_full_volume="the nodes of a Compose project do not ignore the signal that comes with it",
         why_no_power_loss="the kit does not know where a Compose project keeps its data",
     )
 

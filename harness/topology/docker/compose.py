@@ -29,7 +29,7 @@ from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import NodePurpose, NodeRole
-from harness.topology.base.configuration import kit_file, render, sentinel_id
+from harness.topology.base.configuration import ONE_FOR_ALL, kit_file, render, sentinel_id
 from harness.topology.base.processes import owner_mark
 
 DATA_DIRECTORY = "/data"
@@ -74,7 +74,8 @@ def effective(
     services = {}
     for node in plan.nodes:
         text = render(node, plan, addresses=addresses, secrets=named, directory=DATA_DIRECTORY)
-        text = text.replace(sentinel_id(node.name, named), sentinel_id(node.name, secrets))
+        for name in (node.name, ONE_FOR_ALL):
+            text = text.replace(sentinel_id(name, named), sentinel_id(name, secrets))
         services[node.name] = _service(
             _template(node, template["services"]),
             image=proxy_image if node.role is NodeRole.PROXY else images.get(node.engine or "", image),

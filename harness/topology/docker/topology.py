@@ -30,8 +30,8 @@ from harness.model.seams import Address, NodeState, Secrets, Source
 from harness.model.words import BackendKind
 from harness.redis_wire import info
 from harness.redis_wire.protocol import ErrorReply, NoAnswer
-from harness.topology.base import certificates, unsynced
-from harness.topology.base.configuration import redact, render
+from harness.topology.base import certificates, full_volume, unsynced
+from harness.topology.base.configuration import first_nodes_file, redact, render
 from harness.topology.base.control import Controls
 from harness.topology.base.cuts import listens
 from harness.topology.base.keeper import Keeper
@@ -95,6 +95,8 @@ class DockerTopology:
         self._record = record
         self._containers: dict[str, str] = {}
         self._at_the_end = contextlib.ExitStack()
+        self._full: set[str] = set()
+        """Nodes whose volume is full."""
         self._beside_command = False
         """A command that somebody runs has an address of its own on the nodes' network."""
 
@@ -184,6 +186,8 @@ class DockerTopology:
         )
         directory, _, name = compose.CONFIGURATION_FILE.rpartition("/")
         daemon.put_file(self._inspected(node), directory, name, f"{text}\n".encode())
+        if (known := first_nodes_file(self.plan.node(node), self.plan, self.secrets)) is not None:
+            daemon.put_file(self._inspected(node), directory, "nodes.conf", known.encode())
         if self.secrets.certificates is not None:
             of_this_node = certificates.files(self.secrets.certificates, self.plan.node(node).role)
             for file, content in of_this_node.items():
@@ -347,6 +351,8 @@ class DockerTopology:
             daemon.put_file(container, compose.DATA_DIRECTORY, "empty")
         with translated(f"starting {node}"):
             container.start()
+        if node in self._full:
+            self.refuse_writes(node)
         self.links.restore(node)
         self._until_it_answers(node)
 
@@ -367,6 +373,16 @@ class DockerTopology:
 
     def first_unsynced(self, file: Path) -> int | None:
         return unsynced.first_unsynced(file)
+
+    def refuse_writes(self, node: str) -> None:
+        self._full.add(node)
+        if (pid := self.state(node).pid) is not None:
+            full_volume.refuse(pid, node)
+
+    def allow_writes(self, node: str) -> None:
+        self._full.discard(node)
+        if (pid := self.state(node).pid) is not None:
+            full_volume.allow(pid, node)
 
     def obstruct(self, node: str) -> None:
         self._carried_out(

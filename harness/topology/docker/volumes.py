@@ -30,6 +30,15 @@ def why_no_power_loss() -> str:
     return unsynced.why_not(place) if place.is_dir() else f"the engine's files are not here: no {place}"
 
 
+def why_no_full_volume() -> str:
+    """Why a container cannot be refused what it writes; empty: it can."""
+    if os.geteuid():
+        return "only root can limit the processes of containers"
+    if not daemon.endpoint().startswith("unix://"):
+        return "the engine, and so its processes, is on another machine"
+    return ""
+
+
 def data_files(container: Any, folder: str) -> list[Path]:
     """What a node reads when it starts, of the volume that its container has at this folder."""
     places = [Path(one["Source"]) for one in container.attrs["Mounts"] if one["Destination"] == folder]

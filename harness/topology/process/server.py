@@ -20,6 +20,7 @@ from types import MappingProxyType
 from harness.clock import RunClock, WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
 from harness.model.seams import NodeState
+from harness.topology.base import full_volume
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.processes import ProcessIdentity, alive, forget_child, identity, stopped
 from harness.topology.process import own_clock
@@ -59,6 +60,8 @@ class Server:
         self._child: subprocess.Popen[bytes] | None = None
         self._process = process
         self._environment = environment
+        self._full = False
+        """Its volume; whatever is started then can write nothing."""
 
     def spawn(self) -> ProcessIdentity:
         """Start the program; it may still fail on its own."""
@@ -71,6 +74,8 @@ class Server:
                 f"{self._node}: {self._command[0]} cannot be started: {error}"
             ) from error
         self._forget()
+        if self._full:
+            full_volume.refuse(child.pid, self._node)
         # Of a child that is over already only the exit status is left; `state` says so.
         process = identity(child.pid) or ProcessIdentity(child.pid, "")
         self._process = process
@@ -122,6 +127,17 @@ class Server:
         self._signal(signal.SIGCONT)
         self._until(lambda: not self.state().paused, _SIGNAL_WITHIN_S, "to run again")
 
+    def refuse_writes(self) -> None:
+        """Let it, and whatever is started in its place, write nothing to files."""
+        if (pid := self.state().pid) is not None:
+            full_volume.refuse(pid, self._node)
+        self._full = True
+
+    def allow_writes(self) -> None:
+        self._full = False
+        if (pid := self.state().pid) is not None:
+            full_volume.allow(pid, self._node)
+
     def end(self) -> None:
         """Kill it if it runs."""
         if self.state().running:
@@ -156,6 +172,7 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                restore_signals=False,  # so SIGXFSZ stays ignored, as Python has it: see full_volume
                 umask=0o077,  # a server rewrites its configuration for everybody to read, passwords too
             )
 

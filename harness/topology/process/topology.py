@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.clock import WaitExpired, wait_until
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, NoEffect
 from harness.model.engine import SEPARATOR
 from harness.model.inventory import KEPT_SNAPSHOT_FILE, SNAPSHOT_FILE, NodePlan
 from harness.model.links import LinkRule
@@ -164,6 +164,14 @@ class ProcessTopology:
             program = server_programs.find(wanted=engine).path
             self._servers[node].become(_command(self.plan.node(node), program, file))
 
+    def move(self, node: str, *, abandoned: bool) -> Address:
+        if self.held or not isinstance(self._wiring, Network):
+            raise NoEffect(f"{node} keeps its address: whoever finds this topology again would not know it")
+        moved = self._wiring.move(node, abandoned=abandoned)
+        self._names[moved.host, moved.port] = node
+        self.change(node, lines=[f"bind {moved.host}"])
+        return moved
+
     def set_clock(self, node: str, ahead_s: float) -> None:
         own_clock.set_ahead(self._clock(node), ahead_s)
 
@@ -178,6 +186,12 @@ class ProcessTopology:
 
     def first_unsynced(self, file: Path) -> int | None:
         return unsynced.first_unsynced(file)
+
+    def refuse_writes(self, node: str) -> None:
+        self._servers[node].refuse_writes()
+
+    def allow_writes(self, node: str) -> None:
+        self._servers[node].allow_writes()
 
     def obstruct(self, node: str) -> None:
         place = self._folder(node) / "data" / SNAPSHOT_FILE
@@ -247,6 +261,8 @@ class ProcessTopology:
                 file = self._configuration_file(node)
                 file.touch(mode=0o600)
                 file.write_text(text, encoding="utf-8")
+                if (known := configuration.first_nodes_file(node, self.plan, self.secrets)) is not None:
+                    (data / "nodes.conf").write_text(known, encoding="ascii")
             except OSError as error:
                 raise EnvironmentFailure(f"{data.parent}: cannot write the node's files: {error}") from error
 

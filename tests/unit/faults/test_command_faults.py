@@ -404,7 +404,7 @@ def test_fail_snapshots_is_proved_by_the_one_that_failed(world: FakeWorld) -> No
 
 def test_fail_snapshots_says_where_nothing_follows(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node without save points works on; nobody should take that for a promise about full volumes."""
-    monkeypatch.setattr(fail_snapshots, "_pinged", lambda _connection: "PONG")
+    monkeypatch.setattr(fail_snapshots, "pinged", lambda _connection: "PONG")
     effect = inject(world, "fail snapshots")
     assert "answers PING with PONG, so nothing follows from it: it has no save point" in effect.proof
     heal(world, effect, "fail snapshots")
@@ -416,6 +416,95 @@ def test_fail_snapshots_that_lets_one_through_has_no_effect(world: FakeWorld) ->
     with pytest.raises(NoEffect, match="wrote its snapshot all the same"):
         inject(world, "fail snapshots")
     assert world.topology.did[-1] == "clear redis-1"
+
+
+def test_fill_volume_is_proved_by_what_the_node_says(world: FakeWorld) -> None:
+    """Neither a snapshot nor its append-only file can be written, until it is healed."""
+    effect = inject(world, "fill volume")
+    assert effect.proof == (
+        "redis-1 can write nothing to its volume: snapshot err, append-only file err; "
+        "it answers PING with MISCONF"
+    )
+    assert heal(world, effect, "fill volume") == "last snapshot of redis-1: ok, PING: PONG"
+    assert world.topology.did == ["refuse writes redis-1", "allow writes redis-1"]
+
+
+def test_fill_volume_that_lets_a_snapshot_through_has_no_effect(world: FakeWorld) -> None:
+    """And nothing is refused any more."""
+    world.topology.broken.add("refuse writes")
+    with pytest.raises(NoEffect, match="wrote a snapshot all the same"):
+        inject(world, "fill volume")
+    assert world.topology.did[-1] == "allow writes redis-1"
+
+
+def test_fill_volume_may_end_a_node(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has promised that every write is on the disk; healed, there is nothing to ask."""
+
+    def ends(connection: Any, _scene: Any) -> str:
+        world.topology.kill("redis-1")
+        return str(connection.call("PING"))
+
+    monkeypatch.setattr("harness.faults.fill_volume.saved", ends)
+    effect = inject(world, "fill volume")
+    assert effect.proof == "redis-1 could write nothing to its volume, and ended with exit code -9"
+    assert heal(world, effect, "fill volume") == "the node is down"
+
+
+# --- slots
+
+
+@pytest.fixture
+def cluster() -> Iterator[FakeWorld]:
+    """Shards 1 and 2 have some slots with keys, the first of shard 1 too."""
+    made = fake_world(make_plan(TopologyKind.CLUSTER))
+    first, second = made.topology.nodes["redis-1"], made.topology.nodes["redis-2"]
+    first.slots, second.slots = set(range(5461)), set(range(5461, 10923))
+    first.slot_keys = {0: ["z"], 7: ["a", "b", "c"], 9: ["d"]}
+    try:
+        yield made
+    finally:
+        made.topology.close()
+
+
+def test_reshard_moves_slots_that_hold_keys_and_brings_them_back(cluster: FakeWorld) -> None:
+    """All but the first one of the shard, by which it is known."""
+    first, second = cluster.topology.nodes["redis-1"], cluster.topology.nodes["redis-2"]
+    effect = inject(cluster, "reshard")
+    assert effect.proof.startswith("4 keys of 2 slots of redis-1 moved to redis-2 in ")
+    assert {7, 9} <= second.slots
+    assert (first.slot_keys[0], first.slot_keys[7], second.slot_keys[7]) == (["z"], [], ["a", "b", "c"])
+    first.asked, second.slot_keys[7] = 3, ["a", "b", "new"]
+    said = heal(cluster, effect, "reshard")
+    assert said.startswith("2 slots with 4 keys are at redis-1 again, which has answered 3 commands with ASK")
+    assert (first.slot_keys[7], second.slot_keys[7]) == (["a", "b", "new"], [])
+    assert first.slots == set(range(5461))
+
+
+def test_reshard_halfway_leaves_every_slot_on_the_move(cluster: FakeWorld) -> None:
+    """Half of its keys are there; healed, all are back, and nothing is on the move."""
+    first, second = cluster.topology.nodes["redis-1"], cluster.topology.nodes["redis-2"]
+    options = {"until": "halfway", "slots": 1}
+    effect = inject(cluster, "reshard", options=options)
+    assert "2 keys of 1 slots of redis-1 moved to redis-2" in effect.proof
+    assert (first.slot_keys[7], second.slot_keys[7]) == (["c"], ["a", "b"])
+    assert (first.moving, second.moving) == ({7: "->-"}, {7: "-<-"})
+    heal(cluster, effect, "reshard", options=options)
+    assert (sorted(first.slot_keys[7]), first.moving, second.moving) == (["a", "b", "c"], {}, {})
+
+
+def test_reshard_without_keys_has_no_effect(cluster: FakeWorld) -> None:
+    """Nobody asks for what is nowhere."""
+    cluster.topology.nodes["redis-1"].slot_keys = {0: ["z"]}
+    with pytest.raises(NoEffect, match="no slot of redis-1 but its first one holds a key"):
+        inject(cluster, "reshard")
+
+
+def test_reshard_that_is_not_believed_has_no_effect(cluster: FakeWorld) -> None:
+    """The other node must say that the slots are its own."""
+    for node in cluster.topology.nodes.values():
+        node._set_slot = lambda *_: b"+OK\r\n"  # type: ignore[method-assign] # deaf to it
+    with pytest.raises(NoEffect, match="but it says that it owns 0 of them"):
+        inject(cluster, "reshard")
 
 
 # --- fits

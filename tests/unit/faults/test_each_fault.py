@@ -324,6 +324,14 @@ def test_restart_with_other_settings_and_another_engine(worlds: Worlds) -> None:
         ({"engine": "valkey-9.1"}, "replica", MACHINE, "nodes as processes can change their engine"),
         ({"redis": "appendonly yes"}, "sentinel", MACHINE, "for nodes with data"),
         ({"redis": "appendonly yes"}, "primary", replace(MACHINE, own_containers=True), "change its files"),
+        ({"address": "new"}, "primary", MACHINE, "containers of a run keep theirs"),
+        (
+            {"address": "new"},
+            "primary",
+            replace(NO_NETWORK, programs=True),
+            "networks of their own: not root",
+        ),
+        ({"address": "new"}, "all sentinels", replace(MACHINE, programs=True), "sentinels and proxies keep"),
     ],
 )
 def test_restart_changes_only_what_the_kit_starts(
@@ -334,6 +342,18 @@ def test_restart_changes_only_what_the_kit_starts(
     assert reason in str(FAULTS["restart"].fits(asked, make_plan(), machine))
     able = replace(MACHINE, programs=True)
     assert FAULTS["restart"].fits(step("restart", options=options), make_plan(), able) is None
+
+
+def test_restart_under_another_address(worlds: Worlds) -> None:
+    """It moves while it is down; what has no data does not move."""
+    world = worlds(make_plan())
+    effect = inject(world, "restart", options={"address": "new"})
+    assert world.topology.did == ["kill redis-1", "move redis-1", "start redis-1"]
+    assert ", at 127.0.0.9 in the place of 127.0.0.1" in effect.proof
+    inject(world, "restart", "replica", options={"address": "abandoned"})
+    assert "move redis-2 to an abandoned address" in world.topology.did
+    with pytest.raises(NoEffect, match="sentinel-1 keeps its address"):
+        inject(world, "restart", "sentinel", options={"address": "new"})
 
 
 def test_restart_in_the_other_order(worlds: Worlds) -> None:
@@ -1227,6 +1247,10 @@ def test_lose_power_takes_nothing_that_was_confirmed_after_its_sync(
         ("save snapshot", "cache", make_plan(), MACHINE, "no cache"),
         ("fail snapshots", "cache", make_plan(), MACHINE, "no cache"),
         ("fail snapshots", "primary", make_plan(), OWN, "a Compose project keeps its snapshots"),
+        ("fill volume", "cache", make_plan(), MACHINE, "no cache"),
+        ("fill volume", "primary", make_plan(), replace(MACHINE, why_no_full_volume="not root"), "not root"),
+        ("reshard", "primary", make_plan(), MACHINE, "only a cluster has slots"),
+        ("reshard", "primary", make_plan(TopologyKind.CLUSTER), MACHINE, "half-moved slots"),
         ("fill", "cache", make_plan(), MACHINE, "no cache"),
         ("fill cache", "cache", make_plan(), MACHINE, "no cache"),
         ("flush", "cache", make_plan(TopologyKind.CLUSTER), MACHINE, "no cache"),
@@ -1265,6 +1289,8 @@ def test_fits_names_what_is_missing(
         ("kill web server", "web-1", make_plan()),
         ("nothing", "primary", make_plan(TopologyKind.SINGLE)),
         ("lose power", "primary", make_plan(TopologyKind.SINGLE)),
+        ("reshard", "primary", make_plan(TopologyKind.CLUSTER, step("reshard"))),
+        ("fill volume", "primary", make_plan()),
     ],
 )
 def test_fits_says_nothing_where_it_can_be_done(kind: str, target: str, plan: Plan) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.faults import FAULTS
 from harness.running.vocabulary import shipped
 from lab.sigkill.example import examples, first_that_fits
+from lab.sigkill.kept import keep, kept
 from lab.sigkill.table import markdown, rows
 from lab.sigkill.trial import Outcome
 
@@ -31,6 +34,15 @@ def test_first_example_that_can_be_run_is_taken() -> None:
     assert reason == ""
     said = iter(["", "no room", "too old"])
     assert first_that_fits("kill", shipped(), lambda _: next(said, "")) == (None, "no room")
+
+
+def test_what_was_tried_is_kept(tmp_path: Path) -> None:
+    """One that was broken off has written nothing, so it is tried again."""
+    done = Outcome(fault="kill", backend="docker", proof="gone", left=["process 7"])
+    (tmp_path / "kill-docker").mkdir()
+    (tmp_path / "slow-docker").mkdir()
+    keep(done, tmp_path / "kill-docker")
+    assert list(kept(tmp_path)) == [done]
 
 
 def test_what_is_left_and_no_effect_miss_the_bound() -> None:

@@ -156,6 +156,12 @@ def test_node_belongs_where_its_slots_or_its_primarys_are() -> None:
     assert [seen.slot_of(name) for name in ("redis-3", "redis-8", "redis-5")] == [None, None, None]
 
 
+def test_slots_that_are_moved_about_change_nobodys_shard() -> None:
+    """A node belongs where most of its slots are."""
+    seen = slotted(**{"redis-1": ((0, 9), (15, 19)), "redis-2": ((10, 12), (30, 60))})
+    assert [seen.slot_of(name) for name in ("redis-1", "redis-2")] == [0, 30]
+
+
 def test_cluster_epoch_is_read_where_there_is_one() -> None:
     """CLUSTER INFO's current epoch; None for a reply without."""
     assert views.cluster_epoch("cluster_state:ok\r\ncluster_current_epoch:6\r\n") == 6

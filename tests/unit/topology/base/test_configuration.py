@@ -15,7 +15,14 @@ from harness.model.pins import Pins
 from harness.model.plan import Plan
 from harness.model.seams import Address, Secrets
 from harness.model.words import TopologyKind
-from harness.topology.base.configuration import kit_file, kit_file_name, redact, render, sentinel_id
+from harness.topology.base.configuration import (
+    first_nodes_file,
+    kit_file,
+    kit_file_name,
+    redact,
+    render,
+    sentinel_id,
+)
 from tests import server_grammar
 from tests.builders_topology import process_plan
 
@@ -93,6 +100,20 @@ def test_sentinel_guards_the_runs_primary_with_the_topologys_numbers() -> None:
         "sentinel known-replica sessions 198.18.0.3 6379",
         f"sentinel myid {sentinel_id('sentinel-1', SECRETS)}",
     } <= set(lines)
+
+
+def test_ids_that_somebody_wrote_beforehand() -> None:
+    """One for all sentinels; those of shards, in the file that a node of a cluster begins with."""
+    plan = process_plan("sentinel", one_sentinel_id=True)
+    ids = {last(rendered(plan, name), "sentinel myid") for name in ("sentinel-1", "sentinel-2")}
+    assert len(ids) == 1
+    own = process_plan("cluster")
+    assert first_nodes_file(own.nodes[0], own, SECRETS) is None
+    written = process_plan("cluster", given_shard_ids=True)
+    files = [str(first_nodes_file(node, written, SECRETS)) for node in written.nodes]
+    shards = [re.findall(r"shard-id=([0-9a-f]{40}) myself,master", text) for text in files]
+    assert len({one for (one,) in shards}) == 3
+    assert len({text[:40] for text in files}) == len(files)
 
 
 def test_sentinels_of_a_split_do_not_know_the_cache() -> None:
