@@ -93,6 +93,21 @@ def test_turns_on_another_node_each_time_may_overlap(tmp_path: Path) -> None:
     assert len(load(file, shipped()).faults) == 2
 
 
+REPORTS = """
+    activepieces/activepieces#14619 apecloud/kubeblocks#10753 appsmithorg/appsmith#9112 bitnami/charts#13021 bitnami/charts#5418
+    chideat/valkey-operator#98 istio-ecosystem/authservice#325 langfuse/langfuse#13880 redis/redis#10328 redis/redis#10729
+    redis/redis#12484 redis/redis#12570 redis/redis#12762 redis/redis#1297 redis/redis#13244 redis/redis#1821 redis/redis#2025
+    redis/redis#2989 redis/redis#3852 redis/redis#5742 redis/redis#6062 redis/redis#6871 redis/redis#8696 valkey-io/valkey#1091
+    valkey-io/valkey#1291 valkey-io/valkey#1292 valkey-io/valkey#2779 valkey-io/valkey#4066
+"""
+
+
+def test_catalogue_has_every_report() -> None:
+    """`make repro BUG=` brings each of them here; a report leaves only with a reason."""
+    told = {bug for _, scenario in _scenarios() for bug in scenario.bugs}
+    assert set(REPORTS.split()) - told == set()
+
+
 def test_core_scenarios_allow_what_their_clients_do_on_a_slow_machine() -> None:
     """A client that repeats unanswered writes executes them at least once, and an old attempt may land after a
     newer write. Either the file names the findings of that, or its client does not repeat such writes."""
