@@ -43,3 +43,5 @@ def _network(machine: Machine, stream: TextIO) -> None:
     print(f"  clocks of nodes (skew clock): {said}", file=stream)
     power = machine.why_no_power_loss
     print(f"  what is not on the disk (lose power): {f'no: {power}' if power else 'yes'}", file=stream)
+    full = machine.why_no_full_volume
+    print(f"  full volumes (fill volume): {f'no: {full}' if full else 'yes'}", file=stream)

@@ -58,3 +58,37 @@ def test_orderly_stop_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
             assert node.state().running is not gone
         finally:
             node.end()
+
+
+WRITES = """import errno, os, time
+while not os.path.exists('go'): time.sleep(0.01)
+try: os.write(os.open('f', os.O_CREAT | os.O_WRONLY), b'x')
+except OSError as problem: os._exit(7 if problem.errno == errno.EFBIG else 8)
+"""
+
+
+def test_volume_is_full_for_one_node_and_what_is_started_in_its_place(tmp_path: Path) -> None:
+    """It is told so, and not ended by the signal; until there is room again."""
+    command, go = [sys.executable, "-I", "-c", WRITES], tmp_path / "go"
+    node = server.Server(
+        "redis-1", command=command, directory=tmp_path, log=tmp_path / "log.txt", namespace=None
+    )
+
+    def ended() -> int | None:
+        go.touch()
+        wait_until(lambda: not node.state().running, within_s=30, waiting_for="it to write")
+        go.unlink()
+        return node.state().exit_code
+
+    try:
+        node.spawn()
+        node.refuse_writes()
+        assert ended() == 7
+        node.spawn()
+        assert ended() == 7
+        node.allow_writes()
+        node.spawn()
+        assert ended() == 0
+        assert (tmp_path / "f").read_text() == "x"
+    finally:
+        node.end()
