@@ -43,6 +43,7 @@ METRIC_MEASURES: Mapping[str, Measure] = {
     "not_sent": Measure(),
     "share": Measure(),
     "loss window": Measure(needs=WITNESSED),
+    "recovery point": Measure(needs=WITNESSED),
     "failovers": Measure(parts=BY_SHARD),
     "evicted keys": Measure(parts=frozenset({Part.STORE})),
     "at risk": Measure(parts=WHOLE),

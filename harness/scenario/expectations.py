@@ -60,6 +60,9 @@ METRICS: Mapping[str, Metric] = {
     "loss window": Metric(
         unit="s", timing=True, help="from the first fault's effect to the last lost acked write"
     ),
+    "recovery point": Metric(
+        unit="s", timing=True, help="from the earliest lost acked write to the first fault's effect"
+    ),
     "failovers": Metric(help="promotions seen"),
     "evicted keys": Metric(help="keys evicted; usually `on sessions` or `on cache`"),
     "at risk": Metric(help="sessions with an acked log-in or write between the effect and recovery"),

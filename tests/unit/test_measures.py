@@ -129,7 +129,7 @@ WITHOUT = {
     Need.WITNESSES: (
         SPLIT,
         replace(EVERYBODY, witnesses=False),
-        {"lost-write", "doubled-update", "ghost-retry", "over-budget", "loss window"},
+        {"lost-write", "doubled-update", "ghost-retry", "over-budget", "loss window", "recovery point"},
     ),
     Need.GUARDED_WRITES: (SPLIT, replace(EVERYBODY, guarded_writes=False), {"unexplained"}),
     Need.PRIMARY_READS: (

@@ -82,7 +82,7 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
         by_second=_by_second(traffic),
         lag_at_fault_bytes=lag_at_fault_bytes(facts),
         loss_window_s=loss_window_s(findings, landmarks),
-        lost_before_s=lost_before_s(findings, landmarks),
+        lost_before_s=before.high if (before := recovery_point_s(findings, landmarks)) else 0.0,
         loss_budgets=loss_budgets(facts),
         writes_acked_after_fault=len(_in_danger(WRITES, facts, Scope(), lost)),
         writes_lost=len(lost),
@@ -130,12 +130,16 @@ def _lost_at_us(findings: Iterable[Finding]) -> list[int]:
     return [one.t_us for one in findings if one.name in lost and one.t_us is not None]
 
 
-def lost_before_s(findings: Iterable[Finding], landmarks: Landmarks) -> float:
-    """How long before the first fault's effect the earliest lost write was acked."""
-    if landmarks.fault_us is None:
-        return 0.0
+def recovery_point_s(findings: Iterable[Finding], landmarks: Landmarks) -> Interval | None:
+    """From the ack of the first lost write to the first fault's effect; None: nothing lost, or no fault."""
     acked = _lost_at_us(findings)
-    return max(0, landmarks.fault_us - min(acked, default=landmarks.fault_us)) / 1e6
+    if not acked or landmarks.fault_us is None:
+        return None
+    before_us = landmarks.fault_us - min(acked)
+    return Interval(
+        low=max(0, before_us - landmarks.fault_error_us) / 1e6,
+        high=max(0, before_us) / 1e6,
+    )
 
 
 def lag_at_fault_bytes(facts: Facts) -> int | None:

@@ -138,11 +138,13 @@ def _budget(hit: Hit, allowed: Allowed, zero_us: int) -> LossBudget:
     )
     if allowed.until_us is None:
         return budget
-    copied_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
+    since_us = allowed.since_us
+    if since_us is None:
+        since_us = copied_until_us(hit.facts, hit.node, hit.successor, hit.since_us)
     return replace(
         budget,
         effect_s=(hit.event.t_us - zero_us) / 1e6,
-        from_s=None if copied_us is None else (copied_us - zero_us) / 1e6,
+        from_s=None if since_us is None else (since_us - zero_us) / 1e6,
         until_s=(allowed.until_us - zero_us) / 1e6,
     )
 

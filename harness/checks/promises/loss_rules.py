@@ -55,6 +55,8 @@ class Allowed:
     bound_s: float | None = 0.0
     typical_s: float | None = None
     until_us: float | None = None
+    since_us: float | None = None
+    """What was acked before this moment, it allows no loss of; None: of what the successor had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +227,7 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
             bound_s=HELD_BACK_S,
             typical_s=0.0,
             until_us=hit.event.t_us,
+            since_us=hit.since_us - HELD_BACK_S * 1e6,
         )
     if kept == LOG:
         return Allowed(
@@ -254,6 +257,7 @@ def _without_power(hit: Hit) -> Allowed:
         bound_s=SYNCED_S,
         typical_s=SYNCED_USUALLY_S,
         until_us=hit.event.t_us,
+        since_us=hit.since_us - SYNCED_S * 1e6,
     )
 
 

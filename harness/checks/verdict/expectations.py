@@ -24,7 +24,13 @@ from harness.checks.measures.availability import Group, groups_of, late_us, long
 from harness.checks.measures.bounds import bounds_of, budget_of
 from harness.checks.measures.latency import acked_waits_us, percentile
 from harness.checks.measures.scope import Membership, Scope, scope_of
-from harness.checks.measures.summary import loss_window_s, lost_operations, share, unread_evictions
+from harness.checks.measures.summary import (
+    loss_window_s,
+    lost_operations,
+    recovery_point_s,
+    share,
+    unread_evictions,
+)
 from harness.checks.measures.survival import survival
 from harness.checks.promises.table import FINDINGS, measure_of
 from harness.checks.verdict.evidence import Affects, Evidence
@@ -41,6 +47,12 @@ from harness.model.words import OperationKind, Outcome, Phase, Shows
 ANYTHING = Interval(low=0, high=INFINITE)
 ANY_SHARE = Interval(low=0, high=100)
 NONE = Interval(low=0, high=0)
+
+LOSS_TIMES: Mapping[str, Callable[[Iterable[Finding], Landmarks], Interval | None]] = {
+    "loss window": loss_window_s,
+    "recovery point": recovery_point_s,
+}
+"""Metrics that are a time between a fault's effect and writes that are lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +194,13 @@ def widened(expectation: Expectation, interval: Interval, evidence: Evidence) ->
     metric, of = expectation.metric, finding_named(expectation)
     if measure_named(expectation) == SURVIVING_WRITE:
         return _widened_survival(interval, evidence)
-    if of is None and metric != "loss window":
+    if of is None and metric not in LOSS_TIMES:
         return _widened_traffic(metric, interval, evidence)
     if metric == of:
         interval, why = widened_count(of, interval, evidence)
     else:
         interval, why = _widened_loss(metric, of, interval, evidence)
-    if metric == "loss window" or _is(of, FindingTrait.LOSS):
+    if metric in LOSS_TIMES or _is(of, FindingTrait.LOSS):
         gaps = evidence.about(Affects.LOSS)
         if gaps:
             return _open(interval, metric), why or gaps[0]
@@ -223,7 +235,7 @@ def _unseen(measure: str, evidence: Evidence) -> tuple[str, ...]:
 def _widened_loss(
     metric: str, of: str | None, interval: Interval, evidence: Evidence
 ) -> tuple[Interval, str]:
-    """A share of findings, or the loss window: both need all of the traffic to be known."""
+    """A share of findings, or a time of lost writes: both need all of the traffic to be known."""
     void = evidence.about(Affects.ALL, Affects.UPPER)
     void += evidence.about(Affects.TTL) if _is(of, FindingTrait.OF_DEADLINES) else ()
     if void:
@@ -407,13 +419,12 @@ def _share(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     return Measured(interval, text=share_text(had, could) if interval.exact else "")
 
 
-def _loss_window(expectation: Expectation, scope: Scope, case: Case) -> Measured:
+def _lost_writes(expectation: Expectation, scope: Scope, case: Case) -> Measured:
     """Losses of which nobody knows whether they belong there count at the upper end only."""
-    del expectation
-    landmarks = case.landmarks
+    time_s, landmarks = LOSS_TIMES[expectation.metric], case.landmarks
     where = [(one, scope.finding(one, landmarks)) for one in case.findings]
-    certain = loss_window_s([one for one, member in where if member is Membership.IN], landmarks)
-    at_most = loss_window_s([one for one, member in where if member is not Membership.OUT], landmarks)
+    certain = time_s([one for one, member in where if member is Membership.IN], landmarks)
+    at_most = time_s([one for one, member in where if member is not Membership.OUT], landmarks)
     if at_most is None:
         return Measured(NONE, text="nothing lost")
     return Measured(Interval(low=0.0 if certain is None else certain.low, high=at_most.high))
@@ -451,7 +462,8 @@ METRICS: Mapping[str, Callable[[Expectation, Scope, Case], Measured]] = {
     "unknown": _outcomes,
     "not_sent": _outcomes,
     "share": _share,
-    "loss window": _loss_window,
+    "loss window": _lost_writes,
+    "recovery point": _lost_writes,
     "failovers": _failovers,
     "evicted keys": _evicted_keys,
     "at risk": _at_risk,

@@ -10,7 +10,13 @@ import pytest
 
 from harness.checks.facts.of_run import facts_of
 from harness.checks.measures.scope import Scope
-from harness.checks.measures.summary import lost_operations, measure, share, unread_evictions
+from harness.checks.measures.summary import (
+    lost_operations,
+    measure,
+    recovery_point_s,
+    share,
+    unread_evictions,
+)
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.words import FindingSide, OperationKind, Outcome, Phase
 from lab.past import Past
@@ -186,6 +192,16 @@ def test_loss_window_ends_with_the_last_and_begins_with_the_first(
     )
     assert metrics.loss_window_s == Interval(low=pytest.approx(low), high=pytest.approx(high))  # type: ignore[arg-type]
     assert metrics.lost_before_s == pytest.approx(before_s)
+
+
+def test_recovery_point_is_known_as_well_as_the_effect() -> None:
+    """It took effect between 9.75 and 10 s."""
+    past = outline()
+    past.event("effect", 10.0, error=0.25, fault=1, node="redis-1")
+    landmarks = facts_of(past.history()).landmarks
+    assert recovery_point_s([_lost(t_s=9.5), _lost(t_s=12.0)], landmarks) == Interval(low=0.25, high=0.5)
+    assert recovery_point_s([_lost(t_s=9.875)], landmarks) == Interval(low=0, high=0.125)
+    assert recovery_point_s([], landmarks) is None
 
 
 def test_run_without_a_fault_has_no_loss_window() -> None:

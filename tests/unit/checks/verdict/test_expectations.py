@@ -414,6 +414,20 @@ def test_loss_window_runs_to_the_last_lost_write() -> None:
     assert (many.met, many.measured) == (False, "4.50 s")
 
 
+def test_recovery_point_lies_at_the_earliest_lost_write() -> None:
+    """How long before the first effect it was acked; what was lost after it alone puts nobody back."""
+    bound = expect("recovery point: <= 1s", 1, unit="s", comparison="<=")
+    history = dangerous(expectations=[bound]).history()
+    (none,) = results(history)
+    assert (none.met, none.measured) == (True, "nothing lost")
+    (some,) = results(history, lost(1, 9.5), lost(2, 9.75), lost(3, 12.0))
+    assert (some.met, some.measured) == (True, "500 ms")
+    (many,) = results(history, lost(1, 8.5), lost(2, 12.0))
+    assert (many.met, many.measured) == (False, "1.50 s")
+    (later,) = results(history, lost(1, 12.0))
+    assert (later.met, later.measured) == (True, "0 s")
+
+
 def test_undecidable_findings_widen_upwards() -> None:
     """Zero proved with two undecidable is no zero; more than zero proved is no less for it."""
     none = expect("lost-write: 0", 0)

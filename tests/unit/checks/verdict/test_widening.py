@@ -41,6 +41,7 @@ LATE = expect("outlived-timeout: 0", 0)[0]
 SHARE = expect("share(lost-write): > 1", 1, unit="%", arguments=("lost-write",))[0]
 SHARE_EARLY = expect("share(expired-early): > 1", 1, unit="%", arguments=("expired-early",))[0]
 WINDOW = expect("loss window: < 1s", 1, unit="s")[0]
+POINT = expect("recovery point: < 1s", 1, unit="s")[0]
 OUTAGE = expect("outage(login): < 1s", 1, unit="s", arguments=("login",))[0]
 LATENCY = expect("latency(login, p99): < 1s", 1, unit="s", arguments=("login", "p99"))[0]
 FAILOVERS = expect("failovers: 1", 1)[0]
@@ -78,6 +79,8 @@ FAILOVERS = expect("failovers: 1", 1)[0]
         (WINDOW, Affects.AUDIT, OPEN),
         (WINDOW, Affects.LOSS, OPEN),
         (WINDOW, Affects.TTL, TWO),
+        (POINT, Affects.ALL, ANYTHING),
+        (POINT, Affects.LOSS, OPEN),
         (OUTAGE, Affects.ALL, ANYTHING),
         (OUTAGE, Affects.UPPER, OPEN),
         (OUTAGE, Affects.AUDIT, TWO),
