@@ -61,9 +61,11 @@ _KEY = base64.urlsafe_b64encode(b"an application's configured key.")
 """Of every run the same: what is under test is a store, not a secret."""
 
 
-def packed(marks: Sequence[str], form: str) -> str:
-    """A session with these marks, as it is stored. Text in every form, because clients decode."""
-    text = json.dumps({_MARKS: list(marks), "rest": _REST})
+def packed(marks: Sequence[str], form: str, *, payload: int = 0) -> str:
+    """A session with these marks, as it is stored, with `payload` bytes of other content at the least. Text
+    in every form, because clients decode."""
+    rest = " ".join([_REST] * max(1, -(-payload // (len(_REST) + 1))))
+    text = json.dumps({_MARKS: list(marks), "rest": rest})
     if form == COMPRESSED:
         return _COMPRESSED + base64.b85encode(zlib.compress(text.encode(), 6)).decode()
     if form == SEALED:

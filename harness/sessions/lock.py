@@ -4,7 +4,8 @@
 the session, work for a while, write what follows from what was read if the lease still runs, and
 release (see `leases`). The release deletes the lock only if it still holds this operation's token. Two
 well-known mistakes are options: to write without looking at the clock, and to release with a plain DEL, which
-after the lease has run out deletes somebody else's lock.
+after the lease has run out deletes somebody else's lock. What to do when Redis grants no lock because it does
+not answer is the application's choice: option `when_unreachable`; `let-in` works without one.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import asyncio
 from math import inf
 
 from harness.model.scenario import Declaration, Option, OptionType
-from harness.model.words import OperationKind, Outcome, StepKind
+from harness.model.words import LET_IN_UNCHECKED, OperationKind, Outcome, StepKind
 from harness.objects.lease import LOCK
 from harness.sessions.exchange import Command
+from harness.sessions.guard import LET_IN, REFUSE, when_unreachable
 from harness.sessions.leases import acquire, milliseconds, release
 from harness.sessions.read import read_back
 from harness.sessions.request import OK, PLEASE_LOG_IN, TRY_LATER, Request, told_by
@@ -51,9 +53,17 @@ class Lock:
                 help="release with a plain DEL, whoever holds the lock by then",
                 default=False,
             ),
+            when_unreachable(stale=False),
         ),
         traffic={"bank": 8, "admin": 4},
-        leads_to=(LOCK.held_twice.name, "lease-overrun", "lost-write", "lost-update", "ghost-retry"),
+        leads_to=(
+            LOCK.held_twice.name,
+            "let-in-unchecked",
+            "lease-overrun",
+            "lost-write",
+            "lost-update",
+            "ghost-retry",
+        ),
     )
     kind = OperationKind.WRITE
     needs_session = True
@@ -72,6 +82,9 @@ class Lock:
             return told
         if acquired.outcome is Outcome.UNKNOWN and not naive:
             await release(request, lock)
+        if request.options.get("when_unreachable", REFUSE) == LET_IN:
+            told = await _work(request, inf)
+            return LET_IN_UNCHECKED if told == OK else told
         return told_by(acquired.outcome)
 
 

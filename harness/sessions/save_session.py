@@ -58,6 +58,12 @@ class SaveSession:
                 words=FORMS,
             ),
             Option(
+                name="payload",
+                type=OptionType.SIZE,
+                help="how much a session holds besides what requests change",
+                default=0,
+            ),
+            Option(
                 name="lifetime",
                 type=OptionType.DURATION,
                 help="how long a session is kept that nobody saves",
@@ -111,7 +117,8 @@ async def _save(request: Request, kept: Document, before: str, marks: list[str])
     step = request.step_on(kept, request.session.id, StepKind.PUT, deciding=True)
     step.wrote = {VALUE: " ".join(marks)}
     step.ttl_ms = round(float(request.options.get("lifetime", LIVES_S)) * 1000)
-    value = packed(marks, str(request.options.get("form", PLAIN)))
+    form, payload = str(request.options.get("form", PLAIN)), int(request.options.get("payload", 0))
+    value = packed(marks, form, payload=payload)
     if not request.options.get("compare", True):
         if await request.alone(step, set_for(step.key, value, step.ttl_ms)) is not None:
             step.effective = True

@@ -11,7 +11,7 @@ import pytest
 from harness.model.words import FROM_MEMORY, Outcome, StepKind
 from harness.objects import object_of
 from harness.objects.kind import AT, TOTAL, UNTIL, VALUE
-from harness.objects.saved import SHAPES, UNREADABLE, packed
+from harness.objects.saved import SHAPES, UNREADABLE, marks_in, packed
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, error
 from harness.sessions.hearing import CHANNEL, Hearing
 from harness.sessions.listening import AGAIN_S
@@ -327,6 +327,14 @@ def test_saved_session_lies_under_the_keys_of_a_framework(shape: str) -> None:
     key = SHAPES[shape].key(SESSION.id)
     assert told.asked[0] == ["GET", key]
     assert object_of(key) is SHAPES[shape]
+
+
+def test_saved_session_is_as_large_as_asked() -> None:
+    """At the least, before it is compressed."""
+    told = Told("save-session", {"GET": NIL, "EVAL": ONE}, payload=5000, work=0.0)
+    value = told.asked[-1][5]
+    assert 5000 <= len(value) < 5200
+    assert marks_in(value) == ["7"]
 
 
 def test_clean_up_of_a_cluster_asks_every_shard() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.model.words import Outcome, StepKind
+from harness.model.words import LET_IN_UNCHECKED, Outcome, StepKind
 from harness.objects import lease
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from harness.sessions.commands import RELEASE
@@ -142,6 +142,15 @@ def test_release_that_finds_nothing_says_so() -> None:
     told = Told(Locks(OK, release=ZERO))
     assert told.told == "ok"
     assert told.steps[-1] == (StepKind.RELEASE, Outcome.ACKED, False)
+
+
+def test_work_without_a_lock_that_nobody_granted_is_told_as_such() -> None:
+    """Only where the application chose so; the session is read and written all the same."""
+    refused = b"-OOM command not allowed\r\n"
+    told = Told(Locks(refused), when_unreachable="let-in")
+    assert told.told == LET_IN_UNCHECKED
+    assert [one.does for one in told.request.steps] == [StepKind.ACQUIRE, StepKind.READ, StepKind.WRITE]
+    assert Told(Locks(refused)).told == "try later"
 
 
 def test_refused_lock_is_no_lock() -> None:
