@@ -188,6 +188,12 @@ guests: setup guest-environments ## Each application in guests/ through each fau
 	@.venv/bin/python -m lab.guests --write $(call each,GUEST,--guest) $(call each,SCENARIO,--fault) \
 		$(call given,SEED,--seed) $(call given,JOBS,--jobs) $(if $(strip $(value OUT)),--into $(call quoted,OUT)/guests)
 
+.PHONY: client-conformance
+client-conformance: setup ## Each client library and tested version against the table of outcomes, on real nodes; CLIENTS=redis-py-threads=6.4.0 for one
+	@.venv/bin/python -m harness.libraries.environments $(call quoted,CLIENTS) | sh -e
+	@CLIENTS="$$(.venv/bin/python -m harness.libraries.environments --names $(call quoted,CLIENTS))" \
+		.venv/bin/pytest -q tests/integration/test_sessions_outcome_table.py
+
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)
 	@bash compose/docker-engine.sh

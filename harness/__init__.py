@@ -13,6 +13,7 @@ Read the package in the order the data flows:
     model/       the nouns: scenarios, plans, records, findings, and the seams between the stages
     presets/     kinds of topology: each makes the inventory of its nodes
     redis_wire/  how a Redis or Sentinel process is talked to: commands, replies, roles, keys
+    libraries/   client libraries of somebody else's, each in a process of its own
     objects/     what is kept in Redis beside sessions: its key, its audit, its model, its findings
     application  the seam between the load and the application that it drives
     scenario/    1  YAML text -> Scenario                       (pure)

@@ -11,6 +11,7 @@ from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Machine
+from harness.model.words import Trait
 
 
 class KillWebServer:
@@ -18,6 +19,7 @@ class KillWebServer:
         name="kill web server",
         help="Abort a web server's connections and take it out of service; `for:` starts it again.",
         targets=("web-N",),
+        traits=(Trait.NEEDS_OTHER_WEB_SERVER,),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

@@ -19,7 +19,7 @@ class PauseWebServer:
         name="pause web server",
         help="Freeze a web server of a guest with its workers and connections; healed by resuming it.",
         targets=("web-N",),
-        traits=(Trait.LASTS,),
+        traits=(Trait.LASTS, Trait.NEEDS_GUEST),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:  # noqa: ARG002 - the protocol's

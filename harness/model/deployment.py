@@ -111,6 +111,8 @@ class ClientProfile:
     """What the application configures. Times in seconds."""
 
     library: str = "redis-py-asyncio"
+    version: str = ""
+    """Of the library, in an environment of its own; empty: the kit's, or the one that is usual."""
     discovery: Discovery = Discovery.ON_ERROR
     user: str = ""
     """The name with which it logs in at data nodes; empty: as the default user."""
@@ -139,6 +141,11 @@ class ClientProfile:
     def most_connections(self) -> int:
         """How many a web server's pool really opens."""
         return self.max_connections if self.bounded else _NO_LIMIT
+
+    @property
+    def named(self) -> str:
+        """The library, with its version where that is asked for."""
+        return f"{self.library} {self.version}".strip()
 
     def without_pool(self, web_servers: Sequence[str]) -> tuple[str, ...]:
         """The web servers that open a connection for each request; of any share at least one."""

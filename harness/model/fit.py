@@ -67,6 +67,17 @@ def misfit(step: FaultStep, inventory: Inventory) -> str | None:
     return missing_host(step.target, inventory) or missing_shard(step.target, inventory)
 
 
+def application_misfit(step: FaultStep, deployment: Deployment, workload: Workload) -> str | None:
+    """Why this fault has nothing to act upon in this application; None: it has."""
+    if workload.application:
+        return None
+    if Trait.NEEDS_GUEST in step.traits and deployment.guest is None:
+        return f"{step.kind} needs a guest, whose web servers are processes; the deployment names none"
+    if Trait.NEEDS_OTHER_WEB_SERVER in step.traits and workload.web_servers < 2:
+        return "there is only one web server, so no other could serve the users"
+    return None
+
+
 def missing_host(target: str, inventory: Inventory) -> str | None:
     """Why there is no such host; None: there is, or the target names none."""
     match = re.match(r"(host|zone) (\S+)", target)

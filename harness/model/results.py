@@ -120,7 +120,7 @@ class ScenarioResult:
             backend=plan.backend,
             engine="",
             engine_asked=deployment.engine or "",
-            client=f"{client.library} {client.discovery}",
+            client=f"{client.named} {client.discovery}",
             timing=deployment.timing,
             seed=plan.seed,
             variant=plan.variant,

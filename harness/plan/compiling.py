@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from harness.errors import UsageError
 from harness.model.finding_kind import Measure
-from harness.model.fit import LOSS_BUDGET, misfit, missing_shard, settings_s, web_server_names
+from harness.model.fit import (
+    LOSS_BUDGET,
+    application_misfit,
+    misfit,
+    missing_shard,
+    settings_s,
+    web_server_names,
+)
 from harness.model.inventory import Inventory
 from harness.model.measures import RunKind, why_not
 from harness.model.plan import Plan, PlannedBound
@@ -88,7 +95,10 @@ def _deployment_misfit(
         reason = missing_shard(expectation.on or "", inventory) or why_not(expectation, findings, of)
         if reason:
             return f"'{expectation.text}': {reason}"
-    reasons = (misfit(step, inventory) for step in scenario.faults)
+    reasons = (
+        misfit(step, inventory) or application_misfit(step, scenario.deployment, scenario.workload)
+        for step in scenario.faults
+    )
     return next((reason for reason in reasons if reason), None)
 
 

@@ -172,7 +172,7 @@ def _client(scenario: Scenario) -> str:
         )
     waits = f"{client.wait_replicas} replicas within {client.wait_timeout_s:g} s after each write"
     return (
-        f"{client.library}, discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"
+        f"{client.named}, discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"
         f"              timeouts: socket {client.socket_timeout_s:g} s, "
         f"connect {client.connect_timeout_s:g} s, sentinel {client.sentinel_timeout_s:g} s\n"
         f"              retries: library {client.library_retries}, application {client.application_retries} "

@@ -11,7 +11,7 @@ from harness.model.plan import Plan
 from harness.model.scenario import Scenario
 from harness.model.seams import Backend, Machine
 from harness.model.words import BackendKind
-from harness.running.guest_needs import needed_by
+from harness.running.guest_needs import library_of, needed_by
 from harness.running.selection import engines_of
 from harness.topology.backends import OF_GUESTS, OF_PROJECTS, backend_of, every_backend
 from harness.topology.docker import image
@@ -42,7 +42,7 @@ class Ground:
         named = (engine for engine in engines_of([plan.scenario]) if engine is not None)
         missing = next((self.missing[engine] for engine in named if engine in self.missing), None)
         guest = plan.scenario.deployment.guest
-        needed = needed_by(guest) if guest else None
+        needed = needed_by(guest) if guest else library_of(plan.scenario.deployment.client)
         return missing or backend_of(self.backend).fits(plan) or needed
 
 

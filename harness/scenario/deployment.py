@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from harness.libraries import INSIDE, LIBRARIES, apart
 from harness.model.credentials import users_of, without_secrets
 from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.directive_table import TLS_FILES
@@ -38,6 +39,7 @@ from harness.scenario.values import (
     DURATION,
     ENGINE,
     FLAG,
+    OF_LIBRARY,
     POSITIVE_DURATION,
     SHARE,
     TEXT,
@@ -202,7 +204,12 @@ TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
 }
 
 CLIENT_FIELDS = (
-    Field(key="library", reader=word(("redis-py-asyncio",)), help="the client library"),
+    Field(key="library", reader=word(tuple(dict.fromkeys((INSIDE, *LIBRARIES)))), help="the client library"),
+    Field(
+        key="version",
+        reader=OF_LIBRARY,
+        help="version of the library, in an environment of its own; default: the one that the kit has",
+    ),
     Field(
         key="discovery",
         reader=word(tuple(Discovery), Discovery),
@@ -485,6 +492,8 @@ def _read_client(
         problems.add(node, f"{path}.discovery", message)
     if client.read_from_replicas and not replicas:
         problems.add(node, f"{path}.read_from_replicas", "there is no replica to read from")
+    if refused := _why_not_apart(client, topology, clustered=inventory.clustered):
+        problems.add(node, f"{path}.library", refused)
     known = users_of({**topology.redis, **topology.primary})
     if client.user and client.user not in known:
         found = ", ".join(sorted(known)) or "none"
@@ -501,6 +510,27 @@ def _read_client(
         )
         problems.add(node, f"{path}.wait_timeout", message)
     return client
+
+
+def _why_not_apart(client: ClientProfile, topology: TopologySpec, *, clustered: bool) -> str:
+    """Why a library in a process of its own cannot be such a client; empty: it can."""
+    library = apart(client.library, client.version)
+    if library is None:
+        return ""
+    discoveries = ", ".join(sorted(library.discoveries))
+    cannot = {
+        f"discovery {client.discovery}; legal: {discoveries}": client.discovery not in library.discoveries,
+        "a cluster": clustered and not library.clusters,
+        "TLS": topology.tls,
+        "read_from_replicas": client.read_from_replicas,
+        "connect_per_request": client.connect_per_request > 0,
+    }
+    refused = ", ".join(what for what, asked in cannot.items() if asked)
+    return (
+        f"the kit runs {client.named} in a process of its own, and there not with {refused}"
+        if refused
+        else ""
+    )
 
 
 def deployment_schema() -> Schema:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.model.fit import APPLICATION, LEFT_BY, misfit, missing_web_server
+from harness.model.fit import APPLICATION, LEFT_BY, application_misfit, misfit, missing_web_server
 from harness.model.scenario import (
     Declaration,
     FaultStep,
@@ -85,7 +85,8 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
             continue
         step = read.step
         path = f"faults.{index}.{step.kind}"
-        if reason := misfit(step, around.inventory):
+        reason = misfit(step, around.inventory)
+        if reason := reason or application_misfit(step, around.deployment, around.workload):
             problems.add(item, path, reason)
         left_by = LEFT_BY.get(step.target)
         if left_by and not any(left_by in other.traits for other in steps):

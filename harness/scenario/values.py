@@ -329,6 +329,20 @@ ENGINE = One(
 )
 
 
+def _of_library(text: str) -> str:
+    if not re.fullmatch(LIBRARY_VERSION, text):
+        raise Unreadable("numbers with dots")
+    return text
+
+
+LIBRARY_VERSION = r"[0-9]+(\.[0-9]+)*([a-z]+[0-9]+)?"
+OF_LIBRARY = One(
+    "a version such as 6.4.0",
+    _of_library,
+    {"oneOf": [{"type": "number"}, {"type": "string", "pattern": f"^{LIBRARY_VERSION}$"}]},
+)
+
+
 def _report(text: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", text):
         raise Unreadable("owner, repository and number")

@@ -11,6 +11,7 @@ From the wire up to what a behaviour works with:
     subscription           what a subscription says while its line is alive
     discovery              how a web server finds the primary
     cluster                the same in a cluster
+    apart                  a client library in a process of its own: this end of it
     listening              the line on which it hears
     store                  the bounded pool, the client library, retries
     commands               scripts and commands that several behaviours send

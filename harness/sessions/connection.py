@@ -20,7 +20,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from hiredis import pack_command as pack
@@ -56,6 +56,17 @@ class Unconfirmed(ResponseError):
     """
 
 
+class Opened(Protocol):
+    """An open connection of a web server."""
+
+    entry: records.Connection | None
+    seen_as: str | None
+
+    def far_end(self) -> tuple[str, int]: ...
+    def local_port(self) -> int | None: ...
+    def abort(self) -> None: ...
+
+
 class Wire:
     """What all connections of one web server share."""
 
@@ -77,7 +88,7 @@ class Wire:
         self.tls = tls
         """None: nodes speak plain TCP."""
         self.alive = True
-        self.open: dict[int, RecordedConnection] = {}
+        self.open: dict[int, Opened] = {}
         self.unanswered: dict[int, records.Connection] = {}
         """Connections, closed or about to be, with an attempt that got no reply."""
         self.peak = 0
@@ -95,8 +106,14 @@ class Wire:
         node = self._node_at(host, port)
         return self._address_of(node).host if node else host
 
-    def opened(self, connection: RecordedConnection, opened_us: int, facts: Mapping[str, str]) -> int:
-        number = next(self._next_id)
+    def number(self) -> int:
+        """Of a connection, as the run counts them."""
+        return next(self._next_id)
+
+    def opened(
+        self, connection: Opened, opened_us: int, facts: Mapping[str, str], number: int | None = None
+    ) -> int:
+        number = number or self.number()
         entry = records.Connection(
             id=number,
             web_server=self.web_server,

@@ -63,6 +63,11 @@ class Surroundings:
     pools: bool = True
     """False: it opens a connection for each request."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether it asks sentinels where the primary is."""
+        return bool(self.sentinels) and self.profile.discovery is not Discovery.FIXED_ADDRESS
+
 
 class Client(Protocol):
     async def start(self) -> None: ...

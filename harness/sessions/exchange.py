@@ -44,6 +44,10 @@ class Refused:
         return f"Refused({self.text!r})"
 
 
+class Raised(OSError):
+    """What a library raised in a process of its own, in its words."""
+
+
 class Shape(Enum):
     PLAIN = auto()
     """Commands on their own, each with its own outcome."""

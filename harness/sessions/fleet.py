@@ -28,7 +28,7 @@ from harness.redis_wire.keys import session_key, slot, witness_key
 from harness.sessions import BEHAVIOURS, log_in_of
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.discovery import Client, Surroundings
-from harness.sessions.exchange import CURRENT, Recording
+from harness.sessions.exchange import CURRENT, Raised, Recording
 from harness.sessions.request import Behaviour, Request, Rules
 from harness.sessions.web_server import WebServer
 
@@ -252,7 +252,7 @@ async def started(name: str, start: Callable[[], Awaitable[None]], within_s: flo
     while True:
         try:
             await start()
-        except RedisError as problem:
+        except (RedisError, Raised) as problem:
             if loop.time() >= ends_at_s:
                 raise EnvironmentFailure(
                     f"{name}: expected its client to find its nodes within {within_s:g} s, as the topology "

@@ -15,7 +15,7 @@ from harness.costly import redis_errors
 from harness.model.records import MIXED_UP
 from harness.model.words import Outcome, StepKind
 from harness.redis_wire.refusals import may_have_run
-from harness.sessions.exchange import Carried, Exchange, Part, Refused, Shape
+from harness.sessions.exchange import Carried, Exchange, Part, Raised, Refused, Shape
 
 _MISSING = object()
 
@@ -187,6 +187,8 @@ def _error(replies: list[object], exchange: Exchange) -> str | None:
 def failure_text(failure: BaseException) -> str:
     """What a client got instead of a reply. What Python says of code that met a closed connection, such as
     `'NoneType' object has no attribute ...`, tells nobody anything."""
+    if isinstance(failure, Raised):
+        return str(failure)
     name = type(failure).__name__
     if isinstance(failure, _OF_CODE) and not isinstance(failure, redis_errors.RedisError):
         return f"the client library failed inside itself ({name})"

@@ -140,6 +140,10 @@ class Store:
             for carried in exchange.carried
         )
 
+    async def start(self) -> None:
+        """Raises what the client library raises where it finds no way in."""
+        await self._client.start()
+
     async def close(self) -> None:
         """Close what the client library pools. It gives up on a connection that does not close in time (a
         node that was cut off, a busy host); the web server aborts all that are left."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from harness.clock import Clock
+from harness.libraries import apart
+from harness.libraries.environments import python_of
 from harness.model import records
 from harness.model.seams import Address, Recorder, Source
 from harness.redis_wire.tls import context_of
+from harness.sessions.apart import ApartClient
 from harness.sessions.cluster import ClusterClient
 from harness.sessions.connection import Wire
 from harness.sessions.discovery import Client, Surroundings, client_for
@@ -63,11 +66,7 @@ class WebServer:
         )
         self.wire.unanswered = self._unanswered
         self.wire.on_open = self._notice_redirection
-        self.client: Client = (
-            ClusterClient(self._around, self.wire)
-            if self._around.cluster
-            else client_for(self._around, self.wire)
-        )
+        self.client = client_of(self._around, self.wire)
         self.store = Store(self.client, self._around.profile, self.wire)
         self._listener = Listener(self._around, self.wire, self.store.hearing)
 
@@ -83,7 +82,7 @@ class WebServer:
         """Find the primary. After `kill`: a new process, with nothing of the old one's knowledge."""
         if not self.wire.alive:
             self._boot()
-        await self.client.start()
+        await self.store.start()
 
     async def kill(self) -> int:
         """Reset every connection and stay down; returns how many were open."""
@@ -116,3 +115,12 @@ class WebServer:
                     detail=f"from {before} to {connection.node}",
                 )
             )
+
+
+def client_of(around: Surroundings, wire: Wire) -> Client:
+    """The client library that a profile names, in a process of its own where it has one."""
+    profile = around.profile
+    library = apart(profile.library, profile.version)
+    if library is not None:
+        return ApartClient(around, wire, library, python_of(library, profile.version))
+    return ClusterClient(around, wire) if around.cluster else client_for(around, wire)

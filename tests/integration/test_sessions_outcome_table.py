@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,19 @@ import pytest
 import redis
 
 from harness.clock import RunClock, wait_until
+from harness.libraries import INSIDE, apart
+from harness.libraries.environments import missing
 from harness.model.deployment import ClientProfile
 from harness.model.records import Step
 from harness.model.seams import Address, Login, Source
 from harness.model.words import Outcome, StepKind
 from harness.sessions.commands import atomically
 from harness.sessions.connection import Wire
-from harness.sessions.discovery import AddressedClient, Surroundings
+from harness.sessions.discovery import Surroundings
 from harness.sessions.exchange import CURRENT, Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import settle
 from harness.sessions.store import Store
+from harness.sessions.web_server import client_of
 from tests.builders_sessions import (
     PASSWORD,
     SERVER,
@@ -47,6 +51,53 @@ GUARDED = (atomically("s", [HSET, ("RPUSH", WITNESS, "7")], guarded=True),)
 REJECTED, UNKNOWN, ACKED = Outcome.REJECTED, Outcome.UNKNOWN, Outcome.ACKED
 
 
+OWN = ""
+"""The kit's own client."""
+ASKED = [name for name in os.environ.get("CLIENTS", "").split(",") if name]
+"""Client libraries that are held to the table: `NAME` or `NAME=VERSION`. `make client-conformance` asks for all."""
+BY: ContextVar[tuple[str, str]] = ContextVar("the library, and its version")
+
+
+@pytest.fixture(autouse=True, params=[OWN, *ASKED])
+def by(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each row, for the kit's own client and for every library that is asked for."""
+    name, _, version = request.param.partition("=")
+    library = apart(name, version) if name else None
+    if library is not None and (reason := missing(library, version)):
+        pytest.skip(reason)
+    token = BY.set((name or INSIDE, version))
+    yield
+    BY.reset(token)
+
+
+def store_at(node: Node, password: str, timeout_s: float) -> Store:
+    """A web server's store on one node, by the client that a row is about."""
+    name, version = BY.get()
+    wire = Wire(
+        web_server="web-1",
+        source=Source(),
+        node_at=lambda _, __: node.name,
+        record=lambda _: None,
+        clock=RunClock(),
+        next_id=itertools.count(1),
+    )
+    profile = ClientProfile(
+        library=name,
+        version=version,
+        socket_timeout_s=timeout_s,
+        connect_timeout_s=timeout_s,
+        application_retries=0,
+    )
+    around = Surroundings(
+        profile=profile,
+        login=Login(password=password),
+        sentinel_login=Login(password=""),
+        service="",
+        primary=Address("127.0.0.1", node.port),
+    )
+    return Store(client_of(around, wire), profile, wire)
+
+
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
     with single(tmp_path) as found:
@@ -64,25 +115,8 @@ def sent(
     """Send commands as one step, by the same client and connection as a web server's."""
 
     async def send() -> Step:
-        wire = Wire(
-            web_server="web-1",
-            source=Source(),
-            node_at=lambda _, __: node.name,
-            record=lambda _: None,
-            clock=RunClock(),
-            next_id=itertools.count(1),
-        )
-        profile = ClientProfile(
-            socket_timeout_s=timeout_s, connect_timeout_s=timeout_s, application_retries=0
-        )
-        around = Surroundings(
-            profile=profile,
-            login=Login(password=password),
-            sentinel_login=Login(password=""),
-            service="",
-            primary=Address("127.0.0.1", node.port),
-        )
-        store = Store(AddressedClient(around, wire), profile, wire)
+        store = store_at(node, password, timeout_s)
+        await store.start()
         step = Step(n=1, does=StepKind.WRITE, command="", key=KEY)
         names = tuple(c[0] for c in commands[1:-1]) if shape is Shape.GROUP else ()
         exchange = Exchange(KEY, commands, (Part(step, shape, tuple(range(len(commands))), names),))
@@ -254,24 +288,8 @@ def test_write_to_a_paused_server_is_unknown_and_happens_when_it_resumes(local: 
     with_session(client)
 
     async def through_one_connection() -> Step:
-        wire = Wire(
-            web_server="web-1",
-            source=Source(),
-            node_at=lambda _, __: node.name,
-            record=lambda _: None,
-            clock=RunClock(),
-            next_id=itertools.count(1),
-        )
-        profile = ClientProfile(socket_timeout_s=0.3, connect_timeout_s=0.3, application_retries=0)
-        login = Login(password=PASSWORD)
-        around = Surroundings(
-            profile=profile,
-            login=login,
-            sentinel_login=login,
-            service="",
-            primary=Address("127.0.0.1", node.port),
-        )
-        store = Store(AddressedClient(around, wire), profile, wire)
+        store = store_at(node, PASSWORD, 0.3)
+        await store.start()
         recording = Recording()
         CURRENT.set(recording)
         for paused in (False, True):

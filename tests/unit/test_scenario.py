@@ -422,6 +422,55 @@ def test_single_node_has_nothing_to_fail_over_to(fault: str, tmp_path: Path) -> 
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("fault", "web_servers", "message"),
+    [
+        ("pause web server: web-1", 3, "pause web server needs a guest, whose web servers are processes"),
+        ("kill web server: web-1", 1, "there is only one web server, so no other could serve the users"),
+    ],
+)
+def test_fault_on_a_web_server_that_cannot_be_is_refused(
+    fault: str, web_servers: int, message: str, tmp_path: Path
+) -> None:
+    """While the file is read, once, with its line; nobody waits for a run that is skipped."""
+    text = GOOD.replace("kill: primary", fault)
+    text = text.replace("workload:", f"workload:\n  web_servers: {web_servers}")
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=rf"s\.yaml:\d+: faults\.0\..*{message}") as caught:
+        load(path, shipped())
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("client", "topology", "message"),
+    [
+        (
+            "discovery: follow-events",
+            "kind: sentinel",
+            "not with discovery follow-events; legal: fixed-address",
+        ),
+        ("read_from_replicas: true", "kind: sentinel", "not with read_from_replicas"),
+        ("connect_per_request: 0.5", "kind: sentinel", "not with connect_per_request"),
+        ("version: latest", "kind: sentinel", "expected a version such as 6.4.0"),
+        ("discovery: on-error", "kind: sentinel, tls: true", "not with TLS"),
+    ],
+)
+def test_library_is_not_asked_for_what_it_cannot_be(
+    client: str, topology: str, message: str, tmp_path: Path
+) -> None:
+    """In a process of its own it is as its documentation sets it up, and no more."""
+    text = GOOD.replace("kind: sentinel}", f"{topology}}}\n  client: {{library: redis-py-threads, {client}}}")
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path, text)
+
+
+def test_version_makes_another_client_of_the_same_library(tmp_path: Path) -> None:
+    """As results call it."""
+    text = GOOD.replace("kind: sentinel}", "kind: sentinel}\n  client: {version: 5.3}")
+    assert read(tmp_path, text).deployment.client.named == "redis-py-asyncio 5.3"
+
+
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     """Nobody should have to repair a file one line at a time."""
     text = GOOD.replace("rate: 100/s", "rate: 100").replace("kill: primary", "kill: nobody")

@@ -16,6 +16,7 @@ from harness.model.seams import Address, Login, Source
 from harness.model.words import Outcome
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from harness.sessions import BEHAVIOURS
+from harness.sessions.connection import RecordedConnection
 from harness.sessions.discovery import Surroundings
 from harness.sessions.exchange import CURRENT, Exchange, Recording
 from harness.sessions.request import Request, Rules, Session
@@ -516,6 +517,7 @@ def test_write_on_a_connection_closed_meanwhile_is_rejected() -> None:
             bench = Bench(redis.port)
             await bench.carry_out("read")
             (connection,) = bench.server.wire.open.values()
+            assert isinstance(connection, RecordedConnection)
             recording, exchange = Recording(), Exchange("k", (("PING",),), ())
             recording.exchange = exchange
             CURRENT.set(recording)
@@ -542,6 +544,7 @@ def test_connection_closed_by_another_task_is_a_lost_one(monkeypatch: pytest.Mon
             bench = Bench(redis.port)
             await bench.carry_out("read")
             (connection,) = bench.server.wire.open.values()
+            assert isinstance(connection, RecordedConnection)
             CURRENT.set(None)
             monkeypatch.setattr(
                 "redis.asyncio.connection.AbstractConnection.send_packed_command", disconnected
