@@ -8,11 +8,12 @@ import pytest
 
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.timelines import Timelines
+from harness.checks.judge import judge
 from harness.checks.run import run_checks
 from harness.model.history import History
 from harness.model.judgement import Finding
-from harness.model.records import Attempt, ForensicEntry, ForensicReading
-from harness.model.words import Cause
+from harness.model.records import Attempt, ForensicEntry, ForensicReading, Step
+from harness.model.words import FROM_MEMORY, Cause
 from lab.past import Past
 from lab.records import us
 from tests.unit.checks import stories
@@ -358,3 +359,19 @@ def test_replica_that_lacked_it_says_nothing_of_when_it_was_lost() -> None:
     past.fail_over("redis-2", 4.0)
     past.read(ann, 6.0)
     assert _found(past, "lost-session").cause is Cause.NOT_YET_REPLICATED
+
+
+def test_copy_in_a_web_servers_own_memory_is_the_applications_doing() -> None:
+    """Nobody was asked, so no node answered wrongly."""
+
+    def from_memory(step: Step) -> None:
+        step.command, step.attempts, step.pttl_ms = FROM_MEMORY, (), None
+
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.change(ann, 2.0)
+    past.read(ann, 3.0, executed=1.5, forge=from_memory)
+    past.read(ann, 4.0)
+    (found,) = judge(past.history()).findings
+    assert (found.name, found.cause) == ("stale-read", Cause.APPLICATION_RACE)
+    assert found.because == "web-1 looked at a copy in its own memory"
