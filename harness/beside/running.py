@@ -137,6 +137,12 @@ def _partitions(topology: Topology, machine: Machine, join: str | None) -> Itera
     if not machine.network_faults:
         refused = ", ".join(refused_by(machine, topology.plan))
         yield f"{refused} cannot be injected: {machine.why_no_network_faults}"
+    elif topology.plan.scenario.deployment.project is not None:
+        yield (
+            "partitions do not reach the command, which reaches every node: beside a Compose project it has "
+            "no address of its own. Faults reach an application that is a service of the project: `service "
+            "NAME`"
+        )
     elif topology.source(APPLICATION).ports is not None:
         yield (
             f"partitions reach {join or 'a container that joins'}, and not the command, which reaches every "

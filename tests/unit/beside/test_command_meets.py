@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from harness.beside.running import RECOVERED_WITHIN_S, met
+from harness.beside.running import RECOVERED_WITHIN_S, _partitions, met
 from harness.faults.director import DirectorReport, StepReport, StepStatus
+from harness.model.deployment import Project
 from harness.model.pacing import RECOVERED_FOR_S
-from harness.model.seams import Effect
+from harness.model.seams import Effect, Machine
+from harness.model.words import BackendKind
 from harness.plan.timeline import DEMOTION_S
+from tests.builders_topology import process_plan
+from tests.fakes import FakeTopology
 
 ENDED_US = 5_000_000
 
@@ -49,3 +55,17 @@ def test_fault_that_came_too_late_says_by_how_much() -> None:
 def test_nodes_are_watched_for_as_long_as_sentinels_leave_an_old_primary_alone() -> None:
     """A command may end as soon as it has been started again; what follows is no trouble."""
     assert RECOVERED_WITHIN_S > DEMOTION_S + RECOVERED_FOR_S
+
+
+def test_command_beside_a_project_is_told_that_partitions_do_not_reach_it() -> None:
+    """Whoever is root and has an engine is not told to get them."""
+    plan = process_plan("sentinel")
+    deployment = replace(plan.scenario.deployment, project=Project(file="docker-compose.yml"))
+    plan = replace(plan, scenario=replace(plan.scenario, deployment=deployment))
+    topology = FakeTopology(plan)
+    machine = Machine(backend=BackendKind.PROCESS, network_faults=True)
+    (line,) = _partitions(topology, machine, None)
+    topology.close()
+    assert line.startswith(
+        "partitions do not reach the command, which reaches every node: beside a Compose project"
+    )
