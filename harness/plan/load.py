@@ -26,11 +26,17 @@ def longest_client_wait_s(deployment: Deployment, inventory: Inventory) -> float
     finding_s = client.sentinel_timeout_s * len(inventory.sentinels)
     free_s = client.socket_timeout_s  # as long as the application waits for one of the pool
     sent_s = max(client.connect_timeout_s, client.socket_timeout_s) * (client.library_retries + 1)
-    return tries * (free_s + finding_s + sent_s) + _backoffs_s(client)
+    return tries * (free_s + finding_s + sent_s + _library_backoffs_s(client)) + _backoffs_s(client)
 
 
 def _backoffs_s(client: ClientProfile) -> float:
     pauses = (client.retry_backoff_s * (1 << n) for n in range(client.application_retries))
+    return sum(min(pause_s, LONGEST_BACKOFF_S) for pause_s in pauses)
+
+
+def _library_backoffs_s(client: ClientProfile) -> float:
+    """The pauses between retries of the library, which begin with the application's own and double as well."""
+    pauses = (client.retry_backoff_s * (1 << n) for n in range(client.library_retries))
     return sum(min(pause_s, LONGEST_BACKOFF_S) for pause_s in pauses)
 
 

@@ -104,7 +104,7 @@ def test_actors_cover_the_longest_wait(tmp_path: Path) -> None:
         "{kind: sentinel}", f"{{kind: sentinel}}\n  client: {{{client}, sentinel_timeout: 200ms}}"
     )
     plan = plan_of(read(tmp_path, text))
-    assert plan.longest_client_wait_s == pytest.approx(3 * (1.0 + 2 * 1.0 + 3 * 0.2) + 0.1 + 0.2)
+    assert plan.longest_client_wait_s == pytest.approx(3 * (1.0 + 2 * 1.0 + 3 * 0.2 + 0.1) + 0.1 + 0.2)
     assert plan.actors >= 100 * plan.longest_client_wait_s
 
 
