@@ -199,7 +199,7 @@ def test_plan_tells_how_long_it_may_take(capsys: pytest.CaptureFixture[str]) -> 
         ("cut replication: primary, for: 3s", "1. cut replication primary, for 3 s (after 5 s)"),
         ("pause: primary", "1. pause primary, until the run ends or something resumes it (after 5 s)"),
         ("kill: primary", "1. kill primary (after 5 s)"),
-        ("restart: primary", "1. restart primary, data keep (after 5 s)"),
+        ("restart: primary", "1. restart primary, data keep, address same (after 5 s)"),
     ],
 )
 def test_plan_tells_when_a_fault_ends(fault: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
