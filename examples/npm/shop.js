@@ -32,29 +32,31 @@ export class SessionStore {
 
   async logIn(user) {
     const session = randomUUID();
-    await patiently(() => this.redis.set(`session:${session}`, user, "EX", 3600));
+    await this.patiently(() => this.redis.set(`session:${session}`, user, "EX", 3600));
     return session;
   }
 
   userOf(session) {
-    return patiently(() => this.redis.get(`session:${session}`));
+    return this.patiently(() => this.redis.get(`session:${session}`));
   }
 
   // Whether a replica has what was written.
   async copied() {
     return (await this.redis.wait(1, 400)) >= 1;
   }
-}
 
-// A failover takes some seconds.
-async function patiently(ask) {
-  const giveUp = Date.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (problem) {
-      if (Date.now() > giveUp) throw problem;
-      await pause(100);
+  // A failover takes some seconds.
+  async patiently(ask) {
+    const giveUp = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (problem) {
+        if (Date.now() > giveUp) throw problem;
+        // ioredis ends for good if a failover is announced while it connects.
+        if (this.redis.status === "end") this.redis.connect().catch(() => {});
+        await pause(100);
+      }
     }
   }
 }
