@@ -7,6 +7,7 @@ each failover in a report are what happened.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
@@ -23,6 +24,8 @@ _WIDTH = 110
 _VOTES_S = 1.5
 """From suspicion to promotion: sentinels wait up to a second by chance before they ask for votes."""
 _MIN_REPLICAS_S = 1.0
+_TILT_AFTER_S = 2.0
+"""A sentinel whose timer is later than that does not believe what it sees."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -147,7 +150,28 @@ class _Course:
             return "every replica has replica-priority 0"
         if any(node.setting("rename-command", "").upper().startswith("CONFIG") for node in replicas):
             return "CONFIG has another name, and a promotion needs it"
-        return ""
+        if self._topology.one_sentinel_id:
+            return "all sentinels have one id, so none of them knows another that agrees"
+        if self._topology.given_shard_ids:
+            return "the others take its replica for a primary without slots, where ids of shards were given"
+        if any(map(_in_tilt, struck)):
+            still = f"sentinels that stood still for longer than {_TILT_AFTER_S:g} s"
+            return f"{still} act on nothing for 30 s (TILT)"
+        return self._no_replica_left(fault, struck)
+
+    def _no_replica_left(self, fault: Expected, struck: Sequence[Expected]) -> str:
+        """Where every replica of the shard was stopped as well; empty: one is left."""
+        shard = _shard_of(fault.step.target)
+        replicas = len(self._plan.inventory.session_nodes(shard)) - 1
+        gone = sum(
+            replicas if one.step.target == "all replicas" else 1
+            for one in struck
+            if Trait.STOPS_PROCESS in one.step.traits
+            and one.healed_s is None
+            and one.step.target.split()[-1] in {"replica", "replicas"}
+            and _shard_of(one.step.target) == shard
+        )
+        return "every replica that it had is down" if replicas and gone >= replicas else ""
 
     def _voters_down(self, fault: Expected) -> int:
         step = fault.step
@@ -248,3 +272,14 @@ def _why_kept(node: NodePlan, step: FaultStep) -> str:
     return {LOG: "it has an append-only file", SNAPSHOT: "it has save points and no append-only file"}.get(
         persistence(node), "it keeps nothing on disk, unless a snapshot was saved by hand"
     )
+
+
+def _in_tilt(fault: Expected) -> bool:
+    step = fault.step
+    frozen = Trait.FREEZES_PROCESS in step.traits and step.target in {"all sentinels", "majority"}
+    return frozen and step.for_s is not None and step.for_s > _TILT_AFTER_S
+
+
+def _shard_of(target: str) -> int:
+    found = re.match(r"shard (\d+) ", target)
+    return int(found[1]) if found else 1
