@@ -471,8 +471,8 @@ class FakeTopology:
         self._does("change", f"{node} {'; '.join((*lines, *filter(None, (engine,))))}")
         self.nodes[node].version = "9.1.0" if engine else self.nodes[node].version
 
-    def move(self, node: str) -> Address:
-        self._does("move", node)
+    def move(self, node: str, *, abandoned: bool) -> Address:
+        self._does("move", f"{node} {'to an abandoned address' if abandoned else ''}".rstrip())
         return Address("127.0.0.9", self.nodes[node].port)
 
     def set_clock(self, node: str, ahead_s: float) -> None:

@@ -27,7 +27,7 @@ from harness.redis_wire import info
 from harness.redis_wire.blocking import Connection
 
 _LOADING_S = 30.0
-_SAME = "same"
+_SAME, _ABANDONED = "same", "abandoned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +65,10 @@ class Restart:
             Option(
                 name="address",
                 type=OptionType.WORD,
-                help="where it listens then: as before, or at an address that nobody had",
+                help="where it listens then: as before, at an address that nobody had, or at one that "
+                "another node has given up",
                 default=_SAME,
-                words=(_SAME, "new"),
+                words=(_SAME, "new", _ABANDONED),
             ),
             Option(
                 name="reversed",
@@ -164,13 +165,14 @@ def _why_not_moved(step: FaultStep, machine: Machine) -> str | None:
 
 def _moved(node: str, step: FaultStep, scene: FaultScene) -> str:
     """Give it another address, as far as the fault wants that; says which."""
-    if step.options.get("address", _SAME) == _SAME:
+    wanted = step.options.get("address", _SAME)
+    if wanted == _SAME:
         return ""
     topology, before = scene.topology, scene.topology.address(node).host
     assert isinstance(topology, Movable), "asked in `fits`"
     if scene.plan.node(node).role in {NodeRole.SENTINEL, NodeRole.PROXY}:
         raise NoEffect(f"{node} keeps its address: only nodes with data can move")
-    return f", at {topology.move(node).host} in the place of {before}"
+    return f", at {topology.move(node, abandoned=wanted == _ABANDONED).host} in the place of {before}"
 
 
 def _started_again(node: str, scene: FaultScene) -> _Restarted:

@@ -488,8 +488,9 @@ class Changeable(Protocol):
 class Movable(Protocol):
     """The optional power of a topology whose nodes can come back under another address."""
 
-    def move(self, node: str) -> Address:
-        """Of a node that is down: what it has from its next start on, an address that nobody had.
+    def move(self, node: str, *, abandoned: bool) -> Address:
+        """Of a node that is down: what it has from its next start on. `abandoned`: one that another node
+        has given up; otherwise one that nobody had.
 
         Raises:
             NoEffect: it has to keep the address that it has.

@@ -86,9 +86,10 @@ def test_restart_keeps_or_empties(tmp_path: Path) -> None:
 
 @needs_network
 def test_node_returns_under_another_address(tmp_path: Path) -> None:
-    """It is found there, by the kit and by its primary."""
+    """Its replica finds it no more; another node takes what it has given up, and is taken for it."""
     with scene_of(plan_of(TopologyKind.SENTINEL), tmp_path) as scene:
         topology = scene.topology
+        before = topology.address("redis-1")
         effect = inject(scene, "restart", "replica", options={"address": "new"})
         moved = topology.address("redis-2")
         assert f"at {moved.host} in the place of " in effect.proof
@@ -99,6 +100,12 @@ def test_node_returns_under_another_address(tmp_path: Path) -> None:
             within_s=10,
             waiting_for="its primary to know it",
         )
+        killed = inject(scene, "kill")
+        later = replace(scene, resolved={1: killed.targets})
+        inject(later, "restart", "killed", number=2, options={"address": "abandoned"})
+        assert topology.address("redis-1").host not in {before.host, moved.host}
+        assert topology.node_at(topology.address("redis-1").host, before.port) == "redis-1"
+        assert answers(topology, "redis-1")
 
 
 def test_sentinel_topology_faults(tmp_path: Path) -> None:

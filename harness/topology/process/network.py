@@ -102,8 +102,8 @@ class Network:
         self._joined = joined
         last = [JOINED] if joined else []
         self._hosts = dict(hosts(subnet, [*(node.name for node in plan.nodes), *plan.web_servers, *last]))
-        self._given_up: set[str] = set()
-        """Addresses that nodes had. Nobody gets them again: others know for a while whose they were."""
+        self._left: dict[str, str] = {}
+        """Addresses that nodes have given up -> who had them."""
         self._cuts = Cuts(cuts)
         self._slow = SlowLinks(self._again, self._hosts.__getitem__)
         self._reservation: socket.socket | None = None
@@ -158,28 +158,37 @@ class Network:
             kept[JOINED] = self._joined.descriptor
         return kept | ({RESERVATION: self._reservation.fileno()} if self._reservation else {})
 
-    def move(self, node: str) -> Address:
-        """Give a node that is down an address in the run's network that nobody had.
+    def move(self, node: str, *, abandoned: bool) -> Address:
+        """Give a node that is down another address in the run's network: one that nobody had, or one that
+        another node has given up.
 
         Raises:
-            NoEffect: rules for links are in force, which go by addresses.
+            NoEffect: rules for links are in force, which go by addresses; or no address was given up.
         """
         if self._cuts.recorded():
             raise NoEffect(f"{node} keeps its address: links are cut, and cuts go by addresses")
-        old, new = self._hosts[node], self._never_used()
+        old = self._hosts[node]
+        new = self._abandoned(node) if abandoned else self._never_used()
         namespace = self._namespaces[node]
         index = namespace.run(lambda: socket.if_nametoindex("eth0"))
         namespace.netlink.delete_address(index, old, PREFIX_LENGTH)
         namespace.netlink.add_address(index, new, PREFIX_LENGTH)
-        self._given_up.add(old)
+        self._left[old] = node
+        self._left.pop(new, None)
         self._hosts[node] = new
         self._addresses[node] = Address(new, self._addresses[node].port)
         self._reached[node] = self._addresses[node]
         return self._addresses[node]
 
     def _never_used(self) -> str:
-        used = {*self._hosts.values(), *self._given_up}
+        used = {*self._hosts.values(), *self._left}
         return next(host for host in map(str, reversed(list(self.subnet.hosts()))) if host not in used)
+
+    def _abandoned(self, node: str) -> str:
+        found = next((host for host, had in self._left.items() if had != node), None)
+        if found is None:
+            raise NoEffect(f"no other node has given up an address that {node} could take")
+        return found
 
     def cuts(self) -> Recorded:
         """The flows that are cut now, for each fault."""

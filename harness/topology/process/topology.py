@@ -164,10 +164,10 @@ class ProcessTopology:
             program = server_programs.find(wanted=engine).path
             self._servers[node].become(_command(self.plan.node(node), program, file))
 
-    def move(self, node: str) -> Address:
+    def move(self, node: str, *, abandoned: bool) -> Address:
         if self.held or not isinstance(self._wiring, Network):
             raise NoEffect(f"{node} keeps its address: whoever finds this topology again would not know it")
-        moved = self._wiring.move(node)
+        moved = self._wiring.move(node, abandoned=abandoned)
         self._names[moved.host, moved.port] = node
         self.change(node, lines=[f"bind {moved.host}"])
         return moved

@@ -350,6 +350,8 @@ def test_restart_under_another_address(worlds: Worlds) -> None:
     effect = inject(world, "restart", options={"address": "new"})
     assert world.topology.did == ["kill redis-1", "move redis-1", "start redis-1"]
     assert ", at 127.0.0.9 in the place of 127.0.0.1" in effect.proof
+    inject(world, "restart", "replica", options={"address": "abandoned"})
+    assert "move redis-2 to an abandoned address" in world.topology.did
     with pytest.raises(NoEffect, match="sentinel-1 keeps its address"):
         inject(world, "restart", "sentinel", options={"address": "new"})
 
