@@ -192,7 +192,7 @@ guests: setup guest-environments ## Each application in guests/ through each fau
 client-conformance: setup ## Each client library and tested version against the table of outcomes, on real nodes; CLIENTS=redis-py-threads=6.4.0 for one
 	@.venv/bin/python -m harness.libraries.environments $(call quoted,CLIENTS) | sh -e
 	@CLIENTS="$$(.venv/bin/python -m harness.libraries.environments --names $(call quoted,CLIENTS))" \
-		.venv/bin/pytest -q tests/integration/test_sessions_outcome_table.py
+		.venv/bin/pytest -q tests/integration/test_sessions_outcome_table.py tests/integration/test_client_libraries.py
 
 .PHONY: docker-engine
 docker-engine: ## Install and start a Docker engine on a Debian machine that has none (as root)
