@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.credentials import has_own
 from harness.model.inventory import SLOTS, NodePlan
 from harness.model.plan import Plan
 from harness.model.seams import Topology, shard_primary
@@ -113,8 +114,20 @@ def _await(
             if (said := refused_login(log))
         )
         raise EnvironmentFailure(
-            f"waited {within_s:g} s for {waiting_for}; still missing: {'; '.join(last)}{refused}\n{shown}"
+            f"waited {within_s:g} s for {waiting_for}{_locked_out(topology.plan, last)}; "
+            f"still missing: {'; '.join(last)}{refused}\n{shown}"
         ) from error
+
+
+def _locked_out(plan: Plan, said: Iterable[str]) -> str:
+    """Where somebody's own files say how sentinels log in, and these take a primary for dead that answers."""
+    dead = any("sees the primary as" in one and "disconnected" in one for one in said)
+    if not dead or not has_own(plan.data_nodes()):
+        return ""
+    return (
+        "; sentinels do not get in where the kit does: expected `sentinel auth-pass` (and `auth-user`) of "
+        "your files to fit the data nodes"
+    )
 
 
 def _missing(controls: Controls, topology: Topology) -> Iterator[str]:

@@ -274,3 +274,14 @@ def test_replica_that_its_primary_refuses_is_named_before_the_logs() -> None:
         "still missing: redis-2 is not attached; "
         "redis-2 cannot log in at its primary: NOAUTH Authentication required."
     )
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_sentinels_without_the_password_of_the_nodes_are_named_first(own: bool) -> None:
+    """No log says it: a sentinel that is refused takes the primary for dead."""
+    directives = {"requirepass": "own-secret-1"} if own else {}
+    topology = cast("Topology", Logged(process_plan("sentinel", redis=directives), {}))
+    said = "sentinel-1 sees the primary as 198.18.0.2:6379 s_down,master,disconnected"
+    with pytest.raises(EnvironmentFailure) as raised:
+        readiness._await(topology, 0.0, "the topology to be ready", lambda: iter([said]))
+    assert ("expected `sentinel auth-pass`" in str(raised.value)) is own
