@@ -17,6 +17,9 @@ from harness.model.records import Attempt, Connection, Step
 from harness.model.words import OperationKind
 from harness.objects.kind import ObjectKind
 
+THEMES = ("light", "dark", "contrast")
+"""What a user may choose, whoever the application is."""
+
 
 @dataclass(slots=True)
 class Session:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from harness.application import THEMES
+
 ITEMS = 6
-THEMES = ("light", "dark", "contrast")
 PASSWORD = "failover"
 
 _BRACED = re.compile(r"\{([a-z]+)\}")

@@ -17,10 +17,10 @@ from harness.clock import Clock
 from harness.model.records import ClockPair
 from harness.model.seams import Recorder
 from harness.observe.context import every
+from harness.observe.loop_ticks import TICK_S
 from harness.observe.node_waits import Waited
 
 CLOCKS_EVERY_S = 1.0
-TICK_S = 0.01
 BEHIND_S = 0.02
 """A loop that is this late with a timer is behind: twice as late as it looks. Less is what one turn takes."""
 PRESSURE = Path("/proc/pressure/cpu")

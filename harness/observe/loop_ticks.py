@@ -15,6 +15,7 @@ from harness.clock import Clock
 HEARD_WITHIN_US = 20_000
 """On a loop that is on time."""
 TICK_S = 0.01
+"""Between two looks at whether the loop still turns."""
 _TURNS = 3
 """The last tick may be of the turn under way, the one before of the turn before, after it had looked."""
 

@@ -8,10 +8,11 @@ a TTL; it shows by counting every field as new.
 
 from __future__ import annotations
 
+from harness.application import THEMES
 from harness.model.scenario import Declaration
 from harness.model.words import OperationKind, Outcome, StepKind
 from harness.sessions.exchange import Command
-from harness.sessions.log_in import THEMES, address
+from harness.sessions.log_in import address
 from harness.sessions.request import OK, PLEASE_LOG_IN, Request, told_by
 
 

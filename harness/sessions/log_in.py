@@ -8,6 +8,7 @@ that one is lost, the session never ends.
 
 from __future__ import annotations
 
+from harness.application import THEMES
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
@@ -15,8 +16,6 @@ from harness.redis_wire.keys import index_key
 from harness.sessions.commands import WITNESS_OUTLIVES_S, expire
 from harness.sessions.exchange import Command
 from harness.sessions.request import OK, Request, told_by
-
-THEMES = ("light", "dark", "contrast")
 
 
 class LogIn:

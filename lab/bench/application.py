@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from harness.application import THEMES
 from harness.model.records import Attempt, Operation, Step
 from harness.model.words import OperationKind, Outcome, Phase, StepKind
 from harness.redis_wire.keys import index_key, session_key
@@ -19,8 +20,6 @@ CONNECTIONS_PER_WEB_SERVER = 10
 IDLE_TIMEOUT_S = 86_400
 BREAKS_AFTER = 20
 """Operations on a session before it is lost or loses a write."""
-
-_THEMES = ("light", "dark", "contrast")
 
 
 @dataclass(slots=True)
@@ -60,7 +59,7 @@ class Application:
             "created": f"{number}:{dice % 1_000_000}",
             "ip": address,
             "agent": address,
-            "theme": f"{number}:{_THEMES[dice % 3]}",
+            "theme": f"{number}:{THEMES[dice % 3]}",
         }
         live = Live(
             sid=sid,
@@ -117,7 +116,7 @@ class Application:
             moved = f"{number}:192.0.2.{dice >> 8}"
             wrote = {"ip": moved, "agent": moved}
         else:
-            wrote = {"theme": f"{number}:{_THEMES[dice % 3]}"}
+            wrote = {"theme": f"{number}:{THEMES[dice % 3]}"}
         step = self._write(StepKind.WRITE, "HSET", live, number)
         step.wrote = wrote
         if live.breaks == "write-lost" and live.operations > BREAKS_AFTER:

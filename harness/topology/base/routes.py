@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+PREFIX_LENGTH = 24
+"""Of a run's own subnet."""
 ROUTES = Path("/proc/net/route")
 
 

@@ -19,13 +19,11 @@ from random import SystemRandom
 
 from harness.errors import EnvironmentFailure
 from harness.topology.base.netlink import Netlink
-from harness.topology.base.routes import ROUTES, occupied
+from harness.topology.base.routes import PREFIX_LENGTH, ROUTES, occupied
 
 FIRST_WEB_PORT = 10000
 PORTS_PER_WEB_SERVER = 2000
 """Every connection and every reconnection takes one, and each is in TIME_WAIT for a minute."""
-
-PREFIX_LENGTH = 24
 
 _FEWEST_PORTS = 200
 _POOLS = (IPv4Network("10.64.0.0/10"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))

@@ -38,14 +38,12 @@ from harness.model.words import NodeRole
 from harness.topology.base.cuts import DISCARD_PORT, Cuts, Recorded, listens, ports_of
 from harness.topology.base.namespaces import Namespace
 from harness.topology.base.netlink import Packets
-from harness.topology.base.routes import ROUTES, occupied
+from harness.topology.base.routes import PREFIX_LENGTH, ROUTES, occupied
 from harness.topology.base.slow_links import SlowLinks
 from harness.topology.process.run_record import RESERVATION
 
 POOLS = (IPv4Network("198.18.0.0/15"), IPv4Network("10.192.0.0/14"))
 """Where subnets come from. The first is set aside for tests of network devices (RFC 2544)."""
-
-PREFIX_LENGTH = 24
 
 WEB_PORT = 8000
 """Where each web server of a guest listens, at its own address."""

@@ -111,6 +111,15 @@ def test_fault_that_ended_a_process_tells_which_answered(
     assert facts_of(past.history()).ownership.answering("redis-1", us(sent_s), us(done_s)) == may_be
 
 
+def test_process_that_does_not_say_its_name_is_not_known_to_be_gone() -> None:
+    """What answers without a name after the effect may be another one."""
+    past = outline()
+    for at in (1.0, 9.0, 12.0):
+        past.sample("redis-1", at, role="primary")
+    past.event("effect", 10.0, source="fault 1", node="redis-1", fault=1, error=0.05)
+    assert facts_of(past.history()).ownership.answering("redis-1", us(11.0), us(11.1)) == [""]
+
+
 def test_process_is_gone_once_another_answered() -> None:
     """By the answer of the next process; one that nobody knows by its run id never is."""
     nodes = lives((1.0, ""), (2.0, "b"), (3.0, "c"), (4.0, "c"))
