@@ -24,7 +24,7 @@ from harness.model.results import Progress, ScenarioResult
 from harness.model.words import Verdict
 from harness.output import told_of_crash
 from harness.report.explain import explain
-from harness.run import Asked, run
+from harness.run import RunRequest, run
 from harness.running.selection import Choice
 
 
@@ -47,7 +47,7 @@ def run_one(
     """
     if engine is not None and not is_engine_name(engine):
         raise UsageError(f"expected an engine such as redis-7.0 or valkey-9.1, found {engine[:40]!r}")
-    asked = Asked(
+    asked = RunRequest(
         choice=Choice(files=(path,), engines=(engine,) if engine else ()),
         name="pytest",
         backend=backend,

@@ -30,7 +30,7 @@ from harness.running.suite import SuiteRequest, point_latest, run_suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RunRequest:
     """What somebody asks for, on the command line or through pytest."""
 
     choice: Choice
@@ -65,7 +65,7 @@ class NotWritten(EnvironmentFailure):
         self.suite = suite
 
 
-def run(asked: Asked, display: Display, warn: Callable[[str], None]) -> SuiteResult:
+def run(asked: RunRequest, display: Display, warn: Callable[[str], None]) -> SuiteResult:
     """Run everything that was asked for, and leave the report in the suite's folder.
 
     Raises:

@@ -89,11 +89,11 @@ class Scripted:
     beside: dict[str, set[str]] = field(default_factory=dict)
     """Name of an attempt -> those that ran at the same time."""
 
-    async def start(self, command: Sequence[str], log: Path) -> _Attempt:
-        return _Attempt(Path(command[PLACE_OF_FOLDER]), self)
+    async def start(self, command: Sequence[str], log: Path) -> _Unreal:
+        return _Unreal(Path(command[PLACE_OF_FOLDER]), self)
 
 
-class _Attempt:
+class _Unreal:
     def __init__(self, directory: Path, all_of: Scripted) -> None:
         self.stdout = asyncio.StreamReader()
         self.returncode: int | None = None

@@ -34,10 +34,10 @@ def carry_out(options: argparse.Namespace) -> int:
 
 def _prove(proofs: Sequence[lint.Proof], options: argparse.Namespace) -> None:
     """Run the scenarios that show what was found. A finding stays a finding, whatever they end with."""
-    from harness.run import Asked, run  # noqa: PLC0415 - most of a second, for nothing where nobody proves
+    from harness.run import RunRequest, run  # noqa: PLC0415 - most of a second, for nothing where nobody proves
 
     for proof in proofs:
         say(f"\nproof: {proof.command}")
         choice = Given(scenarios=(proof.scenario,)).choice(suite="all", settings=proof.settings)
-        asked = Asked(choice=choice, name="selected", backend=options.backend, out=Path(options.out))
+        asked = RunRequest(choice=choice, name="selected", backend=options.backend, out=Path(options.out))
         terminal.show(run(asked, terminal.display(sys.stdout), warn=note), sys.stdout)

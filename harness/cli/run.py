@@ -11,7 +11,7 @@ from harness.cli.choice import choice_of, given_in, suite_of
 from harness.cli.pipeline import tell_pipeline
 from harness.errors import UsageError
 from harness.report import terminal
-from harness.run import Asked, NotWritten, run
+from harness.run import NotWritten, RunRequest, run
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -25,8 +25,8 @@ def carry_out(options: argparse.Namespace) -> int:
     return shown(asked_for(options))
 
 
-def asked_for(options: argparse.Namespace) -> Asked:
-    asked = Asked(
+def asked_for(options: argparse.Namespace) -> RunRequest:
+    asked = RunRequest(
         choice=choice_of(options),
         name=_name(options),
         backend=options.backend,
@@ -42,7 +42,7 @@ def asked_for(options: argparse.Namespace) -> Asked:
     return asked
 
 
-def shown(asked: Asked) -> int:
+def shown(asked: RunRequest) -> int:
     """Run it, and show what came of it."""
     try:
         suite = run(asked, terminal.display(sys.stdout), warn=output.note)

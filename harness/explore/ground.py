@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.model.results import Display, SuiteResult
-from harness.run import Asked, run
+from harness.run import RunRequest, run
 from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground
 from harness.running.selection import Choice, choose
@@ -39,7 +39,7 @@ class OnNodes:
         return next((plan.skip for plan in plans if plan.skip), None)
 
     def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult:
-        asked = Asked(
+        asked = RunRequest(
             choice=self._choice(files, repeat),
             name="explore",
             backend=self.backend,

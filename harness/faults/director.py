@@ -25,7 +25,7 @@ from enum import StrEnum
 from harness.clock import WaitExpired, wait_until
 from harness.errors import Interrupted, KitError, NoEffect
 from harness.faults import FAULTS
-from harness.faults.timing import FOREVER_S, LOOK_EVERY_S, Past, await_start
+from harness.faults.timing import FOREVER_S, LOOK_EVERY_S, SoFar, await_start
 from harness.model.plan import Plan
 from harness.model.records import Event
 from harness.model.scenario import FaultStep
@@ -108,7 +108,7 @@ class Director:
             step.number: StepReport(number=step.number, kind=step.kind, target=step.target)
             for step in self._steps
         }
-        self._past = Past(began_us=0)
+        self._so_far = SoFar(began_us=0)
         self._standing: dict[int, Effect] = {}
         """Effects not healed yet, in the order in which they were proved."""
         self._looked_at: set[int] = set()
@@ -155,7 +155,7 @@ class Director:
         """
         with self._lock:
             number = max(self._reports, default=0) + 1
-            step = read(number, self._now_us() - self._past.began_us)
+            step = read(number, self._now_us() - self._so_far.began_us)
             if self._over or not self._attended.is_set():
                 raise Interrupted("expected a run that goes on, found that it is ending: no fault starts now")
             self._steps = (*self._steps, step)
@@ -210,7 +210,7 @@ class Director:
 
     def _begin(self, stop: threading.Event) -> None:
         self._stop = stop
-        self._past.began_us = self._now_us()
+        self._so_far.began_us = self._now_us()
 
     def _end(self) -> None:
         self._heal_everything()
@@ -219,7 +219,7 @@ class Director:
 
     def _report(self) -> DirectorReport:
         return DirectorReport(
-            began_us=self._past.began_us,
+            began_us=self._so_far.began_us,
             ended_us=self._now_us(),
             steps=self.reports(),
             interrupted=self._stop.is_set(),
@@ -247,7 +247,7 @@ class Director:
     def _started(self, step: FaultStep) -> Effect | None:
         """Its effect, once its start has come; None: it had none."""
         try:
-            await_start(step, self._past, self._scene, self._scenario.settle_within_s)
+            await_start(step, self._so_far, self._scene, self._scenario.settle_within_s)
             return self._inject(step)
         except (*WITHOUT_EFFECT, Interrupted) as nothing:
             self._report_no_effect(step, str(nothing))
@@ -281,7 +281,7 @@ class Director:
                 node=effect.targets[0],
                 detail=f"{', '.join(effect.targets)}: {effect.proof}",
             )
-            self._past.took_effect(step.number, effect)
+            self._so_far.took_effect(step.number, effect)
         if self._faults[step.kind].declaration.least_for_s is None:  # over at once
             self._scene.forget_undo(step.number)
         return effect
@@ -290,7 +290,7 @@ class Director:
         self._scene.forget_undo(step.number)
         self._note(step, reason=reason)
         self._event(step, "no-effect", self._now_us(), detail=reason)
-        self._past.had_no_effect(step.number, reason)
+        self._so_far.had_no_effect(step.number, reason)
 
     def _heal(self, step: FaultStep) -> None:
         """Heal a fault unless somebody did; what goes wrong is written down, and other heals follow."""
@@ -316,7 +316,7 @@ class Director:
             self._event(
                 step, "healed", now_us, error_us=now_us - began_us, node=effect.targets[0], detail=proof
             )
-            self._past.healed(step.number, now_us)
+            self._so_far.healed(step.number, now_us)
         self._take_last_look(step, effect)
 
     def _to_undo(self, step: FaultStep) -> bool:
@@ -354,7 +354,7 @@ class Director:
         duration_s = self._scenario.duration_s
         now_us = self._now_us()
         limit_s = self._scenario.settle_within_s if duration_s is None else duration_s
-        since_us = now_us if duration_s is None else self._past.began_us
+        since_us = now_us if duration_s is None else self._so_far.began_us
         self._wait_until_us(since_us + int(limit_s * 1e6), unless=lambda: not self._any_in_force())
 
     def _any_in_force(self) -> bool:

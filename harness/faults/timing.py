@@ -32,7 +32,7 @@ FOREVER_S = 24 * 3600.0
 
 
 @dataclass(slots=True)
-class Past:
+class SoFar:
     """What has become of the faults so far. Written by their threads, each its own entry."""
 
     began_us: int
@@ -71,39 +71,44 @@ class Past:
         return min((at_us for at_us in self._healed_us if at_us >= since_us), default=None)
 
 
-def await_start(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) -> None:
+def await_start(step: FaultStep, so_far: SoFar, scene: FaultScene, limit_s: float) -> None:
     """Return when the fault is due: its start has come, and so has its turn among those with the same start.
 
     Raises:
         NoEffect: its start did not come within the limit.
         Interrupted: the run is to end.
     """
-    _await_moment(step, past, scene, limit_s)
+    _await_moment(step, so_far, scene, limit_s)
     for other in scene.plan.scenario.faults:
         if other.number < step.number and other.start == step.start:
             _await(
-                partial(past.was_done, other.number),
+                partial(so_far.was_done, other.number),
                 f"fault {other.number}, first in the list",
                 FOREVER_S,
                 scene,
             )
 
 
-def _await_moment(step: FaultStep, past: Past, scene: FaultScene, limit_s: float) -> None:
+def _await_moment(step: FaultStep, so_far: SoFar, scene: FaultScene, limit_s: float) -> None:
     start = step.start
     if start.after_s is not None:
-        _until(past.began_us + int(start.after_s * 1e6), scene)
+        _until(so_far.began_us + int(start.after_s * 1e6), scene)
         return
     names_a_fault = (start.event or "").startswith("fault ")
-    earliest_us, proved_us = (past.began_us,) * 2 if names_a_fault else _previous_effect(step, past, scene)
+    earliest_us, proved_us = (
+        (so_far.began_us,) * 2 if names_a_fault else _previous_effect(step, so_far, scene)
+    )
     limit_s = limit_s or _DEFAULT_LIMIT_S
     if start.event is not None:
         seen_us = _await(
-            lambda: _event_us(str(start.event), earliest_us, past, scene), f"`{start.event}`", limit_s, scene
+            lambda: _event_us(str(start.event), earliest_us, so_far, scene),
+            f"`{start.event}`",
+            limit_s,
+            scene,
         )
         _until(seen_us + int(start.offset_s * 1e6), scene)
     elif start.acked is not None:
-        _await(lambda: _acked(step, proved_us, past, scene), _condition(start), limit_s, scene)
+        _await(lambda: _acked(step, proved_us, so_far, scene), _condition(start), limit_s, scene)
     elif start.replica_lag_bytes is not None:
         bytes_behind = start.replica_lag_bytes
         shard = targets.parse(step.target).shard
@@ -115,42 +120,42 @@ def _await_moment(step: FaultStep, past: Past, scene: FaultScene, limit_s: float
         )
 
 
-def _previous_effect(step: FaultStep, past: Past, scene: FaultScene) -> tuple[int, int]:
+def _previous_effect(step: FaultStep, so_far: SoFar, scene: FaultScene) -> tuple[int, int]:
     """When the previous fault's effect began at the earliest, and when it was proved.
 
     An event that it caused may come before its proof; what was acked before it may be replicated.
     """
     if step.number == 1:
-        return past.began_us, past.began_us
+        return so_far.began_us, so_far.began_us
     effect = _await(
-        lambda: past.effect_of(step.number - 1), f"fault {step.number - 1} to take effect", FOREVER_S, scene
+        lambda: so_far.effect_of(step.number - 1), f"fault {step.number - 1} to take effect", FOREVER_S, scene
     )
     return effect.at_us - effect.error_us, effect.at_us
 
 
-def _event_us(event: str, since_us: int, past: Past, scene: FaultScene) -> int | None:
+def _event_us(event: str, since_us: int, so_far: SoFar, scene: FaultScene) -> int | None:
     if event.startswith("fault "):
-        effect = past.effect_of(int(event.removeprefix("fault ")))
+        effect = so_far.effect_of(int(event.removeprefix("fault ")))
         return effect.at_us if effect is not None else None
     if event == "healed":
-        return past.first_healed_us(since_us)
+        return so_far.first_healed_us(since_us)
     return scene.observed.first_event_us(event, since_us)
 
 
-def _acked(step: FaultStep, since_us: int, past: Past, scene: FaultScene) -> bool:
+def _acked(step: FaultStep, since_us: int, so_far: SoFar, scene: FaultScene) -> bool:
     start = step.start
     if scene.observed.acked_since(str(start.acked), since_us) < start.times:
         return False
-    return not start.unreplicated or _unreplicated(step, past, scene)
+    return not start.unreplicated or _unreplicated(step, so_far, scene)
 
 
-def _unreplicated(step: FaultStep, past: Past, scene: FaultScene) -> bool:
+def _unreplicated(step: FaultStep, so_far: SoFar, scene: FaultScene) -> bool:
     """Whether the shard's primary has acknowledged something that no replica of it has."""
     before = {other.number: other for other in scene.plan.scenario.faults if other.number < step.number}
     shard = targets.parse(step.target).shard
     for other in before.values():
         cuts = Trait.CUTS_REPLICATION in other.traits and targets.parse(other.target).shard == shard
-        if cuts and other.number in past.standing:
+        if cuts and other.number in so_far.standing:
             return True
     primary = scene.observed.views().get(scene.observed.primary_of(shard) or "")
     return primary is not None and all(has < primary.offset for has in primary.replica_offsets.values())

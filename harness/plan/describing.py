@@ -102,9 +102,9 @@ def _lines(plan: Plan, vocabulary: Vocabulary) -> Iterator[str]:
 def _deployment(plan: Plan) -> Iterator[str]:
     deployment = plan.scenario.deployment
     topology = deployment.topology
+    named = topology.kind if deployment.name == topology.kind else f"{deployment.name}: {topology.kind}"
     yield (
-        f"  deployment  {deployment.name}: {topology.kind}, backend {plan.backend}, "
-        f"timing profile {deployment.timing}, seed {plan.seed}"
+        f"  deployment  {named}, backend {plan.backend}, timing profile {deployment.timing}, seed {plan.seed}"
     )
     for node in plan.nodes:
         yield f"    {node.name:<12} {_node(node)}"

@@ -52,7 +52,7 @@ SECONDS_OVER_EXPECTED = 300.0
 """A run that takes this much longer than planned is stuck, and is stopped."""
 
 
-class Attempt(Protocol):
+class RunProcess(Protocol):
     """The process of a run, as far as the scheduler looks at it."""
 
     @property
@@ -64,7 +64,7 @@ class Attempt(Protocol):
     def kill(self) -> None: ...
 
 
-async def start_process(command: Sequence[str], log: Path) -> Attempt:
+async def start_process(command: Sequence[str], log: Path) -> RunProcess:
     """What it says on standard error goes into the log."""
     with log.open("ab") as said:
         return await asyncio.create_subprocess_exec(
@@ -92,7 +92,7 @@ class SuiteRequest:
     """Removes what runs that had to be killed left behind."""
     run_module: str = "harness.running.one_process"
     """What is run for each scenario; tests put a scripted one here."""
-    start: Callable[[Sequence[str], Path], Awaitable[Attempt]] = start_process
+    start: Callable[[Sequence[str], Path], Awaitable[RunProcess]] = start_process
     """Starts the command of a run, whose log lies there."""
     resume: Path | None = None
     """The folder of a suite that did not come to its end; None: a new one."""
@@ -109,7 +109,7 @@ class _Job:
     plan: Plan
     directory: Path
     turn: int = 1
-    process: Attempt | None = None
+    process: RunProcess | None = None
     started: float = 0.0
     said: str = ""
     """The last line of its output that was no progress: why it could not leave a result."""

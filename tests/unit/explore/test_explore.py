@@ -22,7 +22,7 @@ from harness.explore.shrink import smaller
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, TopologyKind, Verdict
-from harness.run import Asked
+from harness.run import RunRequest
 from harness.running.ground import Ground
 from harness.running.vocabulary import shipped
 from tests.builders_results import result, suite
@@ -280,7 +280,7 @@ def test_an_exploration_ends_when_its_time_is_up(tmp_path: Path) -> None:
 
 def test_nothing_runs_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What decided nothing would be run again after the time is up."""
-    asked: list[Asked] = []
+    asked: list[RunRequest] = []
     monkeypatch.setattr(explore_ground, "run", lambda one, *_, **__: asked.append(one))
     machine = Machine(backend=BackendKind.PROCESS, network_faults=True, cpus=2)
     ground = explore_ground.OnNodes(
