@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.costly import np, pa, pc, pq
 from harness.history.files import HALF, TABLES, unpacked_at_most
@@ -32,6 +32,8 @@ about 100 MB at most."""
 OVERLAP_OPERATIONS = 8_192
 """Held back for the next group, in case one that began earlier is still to come."""
 
+SMALL_BYTES = 1 << 19
+"""A run whose files are no larger is read at once: most runs of half a minute are."""
 _READERS = 2
 
 _ROWS_ALWAYS = 100_000
@@ -119,7 +121,10 @@ def read_tables(directory: Path, *, in_memory: bool = True) -> OperationTable:
     Raises:
         OSError, ValueError: a file is missing or damaged (pyarrow's errors derive from these).
     """
-    read = _read if in_memory else partial(_on_disk, ReadAhead(directory, _column))
+    if all((directory / name).stat().st_size <= SMALL_BYTES for name in TABLES):
+        read: Callable[[Path, Sequence[str]], Any] = _whole
+    else:
+        read = _read if in_memory else partial(_on_disk, ReadAhead(directory, _column))
     operations, steps, attempts = (
         read(directory / name, table.column_names)
         for name, table in zip(TABLES, _parts(OperationTable.of(())), strict=True)
@@ -189,6 +194,16 @@ def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
     new[kept[order]] = np.arange(len(order))
     indices = pa.array(new[codes], pa.int32(), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, texts.take(pa.array(order)))
+
+
+def _whole(path: Path, columns: Sequence[str]) -> pa.Table:
+    """All columns in one go: to open a small file for each takes longer than to read it."""
+    _complete(path, columns)
+    file = pq.ParquetFile(path, memory_map=False)
+    table = file.read(columns=list(columns), use_threads=False)
+    if len(table) != file.metadata.num_rows:
+        raise ValueError(f"expected {file.metadata.num_rows} rows, found {len(table)}")
+    return table.unify_dictionaries().combine_chunks().select(list(columns))
 
 
 def _read(path: Path, columns: Sequence[str]) -> pa.Table:

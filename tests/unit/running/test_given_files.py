@@ -186,7 +186,7 @@ def test_version_of_an_installed_kit_is_its_packages(monkeypatch: pytest.MonkeyP
     """Also where a stranger's pyproject.toml lies beside the package."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "theirs"\nversion = "9.9"\n')
     monkeypatch.setattr(version, "__file__", str(tmp_path / "harness" / "version.py"))
-    monkeypatch.setattr(version, "version", lambda name: f"of {name}")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"of {name}")
     assert version.kit_version() == "of redis-failover-kit"
 
 

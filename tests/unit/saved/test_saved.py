@@ -276,6 +276,35 @@ def test_damaged_scenario_is_inconclusive_and_listed(
         assert "cannot be judged" in (run / "hurt" / "index.html").read_text()
 
 
+@pytest.fixture
+def long_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run is read like a long one: each column when it is asked for."""
+    monkeypatch.setattr("harness.history.columns.SMALL_BYTES", 0)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("story", [stories.logged_out, stories.lost_session, stories.over_budget])
+def test_long_run_is_judged_like_a_short_one(
+    story: Callable[[], Past], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Columns that are read one by one say the same as a file that is read at once."""
+    short = judge_folder(closed_attempt(tmp_path / "short", story)).judgement
+    request.getfixturevalue("long_run")
+    assert judge_folder(closed_attempt(tmp_path / "long", story)).judgement == short
+
+
+@pytest.mark.usefixtures("long_run")
+@pytest.mark.parametrize("name", ["operations", "steps", "attempts"])
+def test_file_that_changes_while_a_long_run_is_read_is_damage(name: str, tmp_path: Path) -> None:
+    """Its columns are read later than it is looked at."""
+    folder = closed_attempt(tmp_path / "run", stories.logged_out)
+    table = getattr(read_run(folder, in_memory=False).table, name)
+    column = table.column_names[-1]
+    (folder / f"{name}.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=f"column {column} cannot be read"):
+        table[column]
+
+
 def test_bug_in_judging_one_scenario_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
