@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 
+from harness.application import THEMES
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import FROM_MEMORY, OperationKind, Outcome, StepKind
-from harness.sessions.log_in import THEMES
 from harness.sessions.read import read_back, told_by_seen
 from harness.sessions.request import OK, PLEASE_LOG_IN, Request, told_by
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from harness import cli, lint
 from harness.errors import ExitStatus
-from harness.run import Asked
+from harness.run import RunRequest
 from tests.share import some
 from tests.unit.lint.cases import CASES, PROXY
 
@@ -174,7 +174,7 @@ def test_each_proof_is_run_once_and_a_finding_stays_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The scenario of each rule that found something, with the settings in question, whatever comes of it."""
-    asked: list[Asked] = []
+    asked: list[RunRequest] = []
     monkeypatch.setattr("harness.run.run", lambda one, *_, **__: asked.append(one))
     monkeypatch.setattr("harness.report.terminal.show", lambda *_: None)
     text = "maxmemory 1gb\nmaxmemory-policy volatile-lru\nmaxmemory-policy volatile-lru\nmaxmemroy 1\n"
