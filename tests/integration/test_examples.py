@@ -40,6 +40,61 @@ def test_npm_suite_runs_beside_nodes_and_breaks_them_by_calls(
     assert not list(processes_of(kit.runs))
 
 
+ENDED = r"""
+import net from "node:net";
+import { connect, SessionStore } from "./shop.js";
+const bulk = (text) => `$${text.length}\r\n${text}\r\n`;
+const pause = (ms) => new Promise((over) => setTimeout(over, ms));
+const server = (answer) => new Promise((up) => {
+  const it = net.createServer((client) => {
+    client.on("error", () => {});
+    client.on("data", (sent) => {
+      const words = sent.toString().split("\r\n");
+      for (let at = 0; words[at].startsWith("*"); at += 1 + 2 * words[at].slice(1)) {
+        answer(`${words[at + 2]} ${words[at + 4] ?? ""}`.toLowerCase(), client);
+      }
+    });
+  });
+  it.listen(0, "127.0.0.1", () => up(it));
+});
+const primary = await server((asked, client) => client.write(asked.startsWith("info") ? bulk("role:master") : "+OK\r\n"));
+let late = 0;
+const sentinel = await server(async (asked, client) => {
+  if (asked.startsWith("sentinel get-master")) {
+    await pause(late);
+    client.write(`*2\r\n${bulk("127.0.0.1")}${bulk(String(primary.address().port))}`);
+  } else if (asked.startsWith("subscribe")) client.write(`*3\r\n${bulk("subscribe")}${bulk("+switch-master")}:1\r\n`);
+  else client.write(asked.startsWith("sentinel") ? "*0\r\n" : "+OK\r\n");
+});
+const redis = connect({ REDIS_SENTINELS: `127.0.0.1:${sentinel.address().port}`, REDIS_SERVICE: "s" });
+const store = new SessionStore(redis);
+await store.logIn("ann");
+late = 1000;
+redis.stream.destroy();
+while (redis.status !== "connecting") await pause(10);
+redis.connector.disconnect(); // as its failover detector does
+while (redis.status === "connecting") await pause(10);
+console.log(redis.status);
+late = 0;
+await store.logIn("bob");
+console.log(redis.status);
+process.exit(0);
+"""
+
+
+def test_client_that_ended_is_started_again(tmp_path: Path, npm_modules: NpmModules) -> None:
+    """A failover that is announced while ioredis connects ends it for good; users of the shop do not notice."""
+    if npm_modules.folder is None:
+        pytest.skip(npm_modules.missing)
+    shutil.copytree(ROOT / "examples" / "npm", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "node_modules").symlink_to(npm_modules.folder)
+    (tmp_path / "ended.mjs").write_text(ENDED, encoding="utf-8")
+    ran = subprocess.run(
+        ["node", "ended.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert ran.stdout.split() == ["end", "ready"], ran.stderr
+
+
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
     shutil.copytree(ROOT / "examples" / "pytest", tmp_path, dirs_exist_ok=True)
