@@ -35,7 +35,7 @@ def _backoffs_s(client: ClientProfile) -> float:
 
 
 def _library_backoffs_s(client: ClientProfile) -> float:
-    """The pauses between retries of the library, which begin with the application's own and double as well."""
+    """The pauses between retries of the library; they begin with the application's own and double as well."""
     pauses = (client.retry_backoff_s * (1 << n) for n in range(client.library_retries))
     return sum(min(pause_s, LONGEST_BACKOFF_S) for pause_s in pauses)
 

@@ -112,14 +112,14 @@ def _restart(
 class _Struck:
     """When faults ended a process of one node, in order, and what each of them was."""
 
-    ends: tuple[tuple[int, frozenset[Trait]], ...]
+    ends: tuple[tuple[int, tuple[Trait, ...]], ...]
 
     @classmethod
     def of(cls, node: str, history: History) -> Self:
         faults = history.plan.scenario.faults_with(*ENDING)
         return cls(
             tuple(
-                (one.t_us, frozenset(faults[one.fault].traits))
+                (one.t_us, faults[one.fault].traits)
                 for one in history.effects
                 if one.fault in faults and node in targets_of(one, history)
             )
@@ -131,10 +131,9 @@ class _Struck:
 
     def unwarned(self, before: NodeSample, first: NodeSample) -> bool:
         """What ended the process gave it no time to write what it held back."""
-        ended_by = next(self._between(before, first), frozenset())
-        return Trait.ENDS_UNWARNED in ended_by
+        return Trait.ENDS_UNWARNED in next(self._between(before, first), ())
 
-    def _between(self, before: NodeSample, first: NodeSample) -> Iterator[frozenset[Trait]]:
+    def _between(self, before: NodeSample, first: NodeSample) -> Iterator[tuple[Trait, ...]]:
         return (traits for at_us, traits in self.ends if before.sent_us <= at_us <= first.done_us)
 
 

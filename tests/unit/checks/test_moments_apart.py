@@ -68,12 +68,15 @@ def test_evictions_are_those_of_one_process() -> None:
     assert nodes.evicted_between(1, us(1.0), us(2.2)) == ("redis-1-life-0", 1)
 
 
-def test_evictions_are_none_where_memory_was_never_full() -> None:
-    """What went while there was room did not go for want of memory."""
+@pytest.mark.parametrize(("memory", "counted"), [({"memory_bytes": 50}, 1), ({"memory_limit_bytes": 0}, 0)])
+def test_evictions_need_a_limit_and_no_sample_that_shows_full_memory(
+    memory: dict[str, int], counted: int
+) -> None:
+    """Buffers of many connections are gone again before anybody looks; without a limit nothing is evicted."""
     history = _evictions().history()
-    samples = tuple(changed(one, memory_bytes=50) for one in history.samples)
-    roomy = Timelines(replace(history, samples=samples))
-    assert roomy.ownership.evicted_between(1, us(1.0), us(3.0)) == ("redis-1-life-0", 0)
+    samples = tuple(changed(one, **memory) for one in history.samples)
+    timelines = Timelines(replace(history, samples=samples))
+    assert timelines.ownership.evicted_between(1, us(1.0), us(3.0)) == ("redis-1-life-0", counted)
 
 
 # ---------------------------------------------------------------- a deadline that is still open

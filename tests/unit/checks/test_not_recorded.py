@@ -114,7 +114,8 @@ def test_what_was_proved_stays_proved() -> None:
 def test_evictions_that_nobody_named(evicted: int, events: bool, verdict: Verdict, named: bool) -> None:
     """Keys were evicted and which was not recorded: whether a session was among them is not known."""
     none = expect("evicted-session: 0", 0)
-    past = healthy(outline(expectations=[none] if named else [], eviction_events=events))
+    limit = {"redis-1": {"maxmemory": "24mb", "maxmemory-policy": "allkeys-lru"}}
+    past = healthy(outline(settings=limit, expectations=[none] if named else [], eviction_events=events))
     past.sample("redis-1", 19.0, role="primary", run_id="a", evicted_keys=evicted)
     judgement = judged(past.history())
     assert judgement.verdict is verdict

@@ -116,11 +116,25 @@ def test_only_what_may_have_been_held_back_is_explained() -> None:
 
 @pytest.mark.parametrize(
     ("by", "at", "explained"),
-    [("kill", 10.0, True), ("kill", 9.8, False), ("kill", 10.21, False), ("stop", 10.0, False)],
+    [
+        ("kill", 10.0, True),
+        ("kill", 9.8, False),
+        ("kill", 10.2, True),
+        ("kill", 10.200001, False),
+        ("stop", 10.0, False),
+    ],
 )
 def test_who_was_warned_has_written_all(by: str, at: float, explained: bool) -> None:
     """An orderly stop writes what was held back; and it is the first fault meanwhile that ended the process."""
     assert (restart(reborn(50, settings=LOGS, by=by, at=at)).cause is Cause.NOT_ON_DISK) is explained
+
+
+def test_without_power_all_that_was_not_synced_may_be_gone() -> None:
+    """However long ago it was confirmed, and whatever Redis held back; without a fault nothing is explained."""
+    for settings in (LOGS, ALWAYS):
+        found = restart(reborn(50, settings=settings, by="lose power"))
+        assert (found.cause, found.since_us) == (Cause.NOT_ON_DISK, float("-inf"))
+    assert restart(reborn(50, settings=ALWAYS)).cause is None
 
 
 def test_process_without_a_name_is_not_that_of_a_connection_without_a_name() -> None:
