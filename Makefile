@@ -129,6 +129,10 @@ pressure: setup ## The suite five times while every core is kept busy by somethi
 sigkill: setup ## SIGKILL in the middle of every fault on every backend, then clean: is anything left? Fifteen minutes
 	@.venv/bin/python -m lab.sigkill $(call given,OUT,--out) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: test-machines
+test-machines: .venv/.develop ## Several Docker engines on this machine, one swarm: tests of nodes on several hosts. Five minutes
+	@.venv/bin/python -m lab.machines
+
 .PHONY: engines
 engines: setup ## The smoke suite on every Redis and Valkey that can be had here, one table at the end
 	@.venv/bin/python -m lab.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \

@@ -55,6 +55,10 @@ class EnvironmentFailure(KitError):
     exit_code = ExitStatus.ENVIRONMENT
 
 
+class HostVanished(EnvironmentFailure):
+    """A host of the run answered, and then no more: the run is INCONCLUSIVE, whatever its topology did."""
+
+
 class NoEffect(KitError):
     """A fault was requested and its effect was not observed: the run is INCONCLUSIVE."""
 

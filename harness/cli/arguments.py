@@ -268,7 +268,10 @@ def _exploring(verb: Verb) -> None:
 def _housekeeping(verb: Verb) -> None:
     complete = verb("completion", "completion:carry_out", "print a completion script for a shell")
     complete.add_argument("shell", choices=SHELLS)
-    verb("clean", "machine:clean", "remove processes and containers that a killed harness left; results stay")
+    cleaning = verb(
+        "clean", "machine:clean", "remove processes and containers that a killed harness left; results stay"
+    )
+    _hosts(cleaning)
     prune = verb("prune", "saved:prune", "remove old results")
     prune.add_argument("--out", type=_path, default="runs", help="folder of results (default: runs)")
     prune.add_argument("--keep", type=_positive, default=10, help="how many to keep (default: 10)")
@@ -394,8 +397,22 @@ def _many(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _hosts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hosts",
+        metavar="NAME=ENGINE,…",
+        help="of --backend machines: each host and its Docker engine, e.g. a=ssh://ops@a,b=context:b",
+    )
+    parser.add_argument(
+        "--allow-remote-engine",
+        action="store_true",
+        help="nodes may run on Docker engines of other machines, where faults kill and fill",
+    )
+
+
 def _settings_of_nodes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="default: auto")
+    _hosts(parser)
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting")
 
 

@@ -7,6 +7,7 @@ traceback goes into a file.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from failover_kit.start import why_not
 from harness import output
 from harness.cli.arguments import parser
 from harness.errors import EnvironmentFailure, ExitStatus, KitError, UsageError
+from harness.model.hosts import ALLOW_REMOTE, NAMED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +36,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         _check_ground(sys.argv[1:] if arguments is None else arguments)
         options = parser().parse_args(arguments)
+        _let_every_process_know(options)
         return _imported(options.verb)(options)
     except KitError as problem:
         output.complain(str(problem))
@@ -63,6 +66,14 @@ def _check_ground(arguments: Sequence[str]) -> None:
         raise EnvironmentFailure(
             "the current folder does not exist any more: cd to another folder"
         ) from problem
+
+
+def _let_every_process_know(options: argparse.Namespace) -> None:
+    """Each run is a process of its own, and asks the hosts itself."""
+    if getattr(options, "allow_remote_engine", False):
+        os.environ[ALLOW_REMOTE] = "1"
+    if hosts := getattr(options, "hosts", None):
+        os.environ[NAMED] = hosts
 
 
 def _imported(verb: str) -> Callable[[argparse.Namespace], int]:

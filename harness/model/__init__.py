@@ -19,6 +19,7 @@ pins               what of the nodes is fixed
 links              rules for links
 proxy              the proxies before the nodes
 guest              an application of somebody's own
+hosts              how a host and its engine are written
 deployment         what a team would decide
 scenario           what a file says
 fit                which settings and targets a topology has

@@ -184,3 +184,5 @@ class Deployment:
     """The application that runs in the place of `client`; None: the kit's own session client."""
     project: Project | None = None
     """Where the nodes come from instead; `topology` then says what was seen of their settings."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Host -> the engine there, `ssh://ops@a` or `context:a`. Empty: all nodes are on this machine."""

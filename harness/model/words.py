@@ -35,6 +35,8 @@ class BackendKind(StrEnum):
     PROCESS = "process"
     COMPOSE = "compose"
     """Containers of a user's own Compose project."""
+    MACHINES = "machines"
+    """Containers of several engines, one on each host."""
 
 
 class NodeRole(StrEnum):

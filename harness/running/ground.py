@@ -13,7 +13,7 @@ from harness.model.seams import Backend, Machine
 from harness.model.words import BackendKind
 from harness.running.guest_needs import library_of, needed_by
 from harness.running.selection import engines_of
-from harness.topology.backends import OF_GUESTS, OF_PROJECTS, backend_of, every_backend
+from harness.topology.backends import OF_GUESTS, OF_HOSTS, OF_PROJECTS, backend_of, every_backend
 from harness.topology.docker import image
 
 AUTO = "auto"
@@ -58,6 +58,8 @@ def ground_of(
     """
     own = next((one.deployment.project for one in scenarios if one.deployment.project), None)
     if own is None:
+        if wanted in {AUTO, OF_HOSTS} and any(one.deployment.hosts for one in scenarios):
+            return _on_hosts(scenarios)
         if wanted == AUTO and (guests or any(one.deployment.guest for one in scenarios)):
             wanted = OF_GUESTS
         return choose_ground(wanted, engines_of(scenarios), beside_command=beside_command)
@@ -71,6 +73,22 @@ def ground_of(
         image=None,
         machine=backend.machine(beside_command=beside_command),
         said=f"{backend.KIND}: {own.file}",
+    )
+
+
+def _on_hosts(scenarios: Sequence[Scenario]) -> Ground:
+    """What the hosts of deployments have is asked when they are used.
+
+    Raises:
+        UsageError: another scenario names no hosts.
+        EnvironmentFailure: no image for nodes can be had.
+    """
+    if without := next((one for one in scenarios if not one.deployment.hosts), None):
+        raise UsageError(
+            f"{without.file or without.name}: expected `hosts` in its deployment, found none; run it alone"
+        )
+    return _ground(
+        backend_of(OF_HOSTS), "hosts of the deployment", engines_of(scenarios), beside_command=False
     )
 
 

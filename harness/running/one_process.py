@@ -20,7 +20,7 @@ from types import FrameType
 
 import msgspec
 
-from harness.errors import EnvironmentFailure, Interrupted, KitError
+from harness.errors import EnvironmentFailure, HostVanished, Interrupted, KitError
 from harness.model.plan import Plan
 from harness.model.redaction import redacted, without_url_passwords
 from harness.model.results import Progress, ScenarioResult
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
             tell=_tell,
             stop=stop,
         )
-    except Interrupted as problem:
+    except (HostVanished, Interrupted) as problem:
         result = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, str(problem))
     except KitError as problem:
         result = ScenarioResult.of(plan, Verdict.ERROR, without_url_passwords(str(problem)))

@@ -16,6 +16,7 @@
     haproxy_file      somebody's own haproxy.cfg, with the run's nodes
     user_files        a redis.conf, sentinel.conf and users.acl that a deployment names
     node_settings     settings of single nodes
+    hosts             the engines on which a deployment's nodes are
     guest_file        how somebody's own application is started, and talked to
     deployment        what a team decides
     project           the same, of somebody's Compose project

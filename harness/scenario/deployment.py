@@ -22,6 +22,7 @@ from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable, Written
 from harness.scenario.guest_file import GuestFile
 from harness.scenario.haproxy_file import Around, NodesTls
+from harness.scenario.hosts import ENGINES, placed_on, read_engines
 from harness.scenario.node_settings import HOSTS, NODES, ZONES, read_hosts, read_nodes
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
@@ -288,6 +289,7 @@ DEPLOYMENT_FIELDS = (
         help="the Redis nodes and their settings",
     ),
     Field(key="client", reader=Later(table_schema(CLIENT_FIELDS)), help="what the application configures"),
+    ENGINES,
     Field(
         key="guest",
         reader=GuestFile(),
@@ -309,7 +311,18 @@ def read_deployment(
     client = _read_client(values.get("client"), f"{below}client", topology, problems)
     if {"client", "guest"} <= values.keys():
         problems.add(node, f"{below}guest", "expected either 'client' or 'guest', found both")
+    engines: dict[str, str] = {}
+    if ENGINES.key in values:
+        engines = read_engines(values[ENGINES.key], f"{below}{ENGINES.key}", problems)
+        if strange := sorted(topology.hosts.keys() - engines.keys()):
+            problems.add(
+                values[ENGINES.key],
+                f"{below}{ENGINES.key}",
+                f"expected an engine for each host of the topology, found none for {', '.join(strange)}",
+            )
+        topology = placed_on(topology, engines) if engines and not strange else topology
     return Deployment(
+        hosts=engines,
         name=values.get("name", topology.kind.value),
         topology=topology,
         client=client,

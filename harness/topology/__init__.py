@@ -7,6 +7,7 @@ Reading order:
     process/    runs nodes as server processes, each in a network namespace of its own
     docker/     runs nodes as containers
     compose/    runs a user's own Compose project, with the means of `docker`
+    machines/   runs nodes as containers of several engines, with the means of `docker`
 
-Backends know `base` and never each other, but for `compose`, whose nodes are containers too.
+Backends know `base` and never each other, but for the last two, whose nodes are containers too.
 """

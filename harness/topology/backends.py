@@ -24,11 +24,16 @@ BACKENDS: Mapping[BackendKind, str] = {
     BackendKind.DOCKER: "harness.topology.docker.backend",
     BackendKind.PROCESS: "harness.topology.process.backend",
     BackendKind.COMPOSE: "harness.topology.compose.backend",
+    BackendKind.MACHINES: "harness.topology.machines.backend",
 }
-"""In the order in which `auto` tries them. The last is for deployments that bring nodes of their own."""
+"""In the order in which `auto` tries them. The third is for deployments that bring nodes of their own, the
+last for those whose nodes are on several hosts."""
 
 OF_PROJECTS = BackendKind.COMPOSE
 """Runs the nodes of deployments that name a Compose project."""
+
+OF_HOSTS = BackendKind.MACHINES
+"""Runs the nodes of deployments that name hosts."""
 
 OF_GUESTS = BackendKind.PROCESS
 """Runs the web servers of deployments with an application of somebody's own."""

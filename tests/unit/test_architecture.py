@@ -145,9 +145,10 @@ def test_a_backend_knows_only_what_both_share(backend: str) -> None:
     for path in sorted((PACKAGE / "topology" / backend).glob("*.py")):
         parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
         assert parts <= {"base", backend}, f"{path} imports {parts}"
-    for path in sorted((PACKAGE / "topology" / "compose").glob("*.py")):
-        parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
-        assert parts <= {"base", "docker", "compose"}, f"{path} imports {parts}"
+    for containers in ("compose", "machines"):
+        for path in sorted((PACKAGE / "topology" / containers).glob("*.py")):
+            parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
+            assert parts <= {"base", "docker", containers}, f"{path} imports {parts}"
     for path in sorted((PACKAGE / "topology" / "base").glob("*.py")):
         parts = {name.split(".")[2] for name in _imported(path) if name.startswith("harness.topology.")}
         assert parts <= {"base"}, f"{path} imports {parts}"

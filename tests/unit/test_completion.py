@@ -48,6 +48,7 @@ def completed(folder: Path, *words: str) -> list[str]:
                 "auto",
                 "compose",
                 "docker",
+                "machines",
                 "process",
             ),
         ),

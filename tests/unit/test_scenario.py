@@ -771,3 +771,63 @@ def test_wrong_hosts_are_refused_where_they_are(tmp_path: Path, hosts: str, targ
     """With what there is."""
     with pytest.raises(UsageError, match=said):
         read(tmp_path, HOSTS.replace("HOSTS", hosts).replace("TARGET", target))
+
+
+ENGINES = """\
+scenario: 1
+name: two engines
+shows: promise
+tags: [core]
+deployment:
+  topology: {kind: sentinel}
+  hosts: ENGINES
+workload: {mix: {read: 1}}
+faults:
+  - {after: 4s, kill: host of primary}
+"""
+
+
+def test_hosts_of_a_deployment_say_where_their_engines_are(tmp_path: Path) -> None:
+    """Every node is on one of them, a primary and its replicas apart; so a fault can strike a host."""
+    written = ENGINES.replace("ENGINES", "{rack-1: {engine: ssh://ops@a}, rack-2: {engine: 'context:b'}}")
+    deployment = read(tmp_path, written).deployment
+    assert deployment.hosts == {"rack-1": "ssh://ops@a", "rack-2": "context:b"}
+    assert deployment.topology.hosts == {
+        "rack-1": ("redis-1", "redis-3", "sentinel-1", "sentinel-3"),
+        "rack-2": ("redis-2", "sentinel-2"),
+    }
+
+
+def test_zones_and_hosts_of_a_topology_go_to_the_engines(tmp_path: Path) -> None:
+    """What is written keeps its place; zones are hosts by another name."""
+    engines = "{a: {engine: unix:///a}, b: {engine: unix:///b}}"
+    written = ENGINES.replace("ENGINES", engines)
+    here = read(
+        tmp_path, written.replace("sentinel}", "sentinel, hosts: {b: [redis-1]}}")
+    ).deployment.topology
+    assert "redis-1" in here.hosts["b"]
+    zones = read(tmp_path, written.replace("sentinel}", "sentinel, zones: 2}")).deployment.topology
+    assert (zones.hosts["a"][0], zones.hosts["b"][0], zones.zones) == ("redis-1", "redis-2", 0)
+
+
+@pytest.mark.parametrize(
+    ("engines", "said"),
+    [
+        ("{a: ssh://ops@a}", "a mapping"),
+        ("{a: {engine: here}}", r"hosts.a.engine: expected ssh://USER@HOST"),
+        ("{a: {}}", r"hosts.a.engine: expected ssh://USER@HOST"),
+        ("{A: {engine: unix:///a}}", "small letters"),
+        ("{a: {engine: unix:///a, image: x}}", "nothing but engine, found image"),
+    ],
+)
+def test_wrong_engines_of_hosts_are_refused_where_they_are(tmp_path: Path, engines: str, said: str) -> None:
+    """With what would be right."""
+    with pytest.raises(UsageError, match=rf":7: .*{said}"):
+        read(tmp_path, ENGINES.replace("ENGINES", engines))
+
+
+def test_a_host_of_the_topology_without_an_engine_is_refused(tmp_path: Path) -> None:
+    """Its nodes could be nowhere."""
+    written = ENGINES.replace("ENGINES", "{a: {engine: unix:///a}}")
+    with pytest.raises(UsageError, match="found none for b"):
+        read(tmp_path, written.replace("sentinel}", "sentinel, hosts: {b: [redis-1]}}"))

@@ -33,9 +33,9 @@ def forget_child(child: subprocess.Popen[bytes]) -> None:
     child.returncode = 0
 
 
-def owner_mark() -> dict[str, str]:
-    """For the environment of a helper that would go on alone after a SIGKILL of this process."""
-    own = this_process()
+def owner_mark(owner: ProcessIdentity | None = None) -> dict[str, str]:
+    """For the environment of a helper that would go on alone after a SIGKILL of its owner; None: this one."""
+    own = owner or this_process()
     return {_OWNER: f"{pid_namespace()} {own.pid} {own.started}"}
 
 

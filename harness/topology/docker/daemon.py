@@ -29,10 +29,9 @@ import requests.exceptions
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import EnvironmentFailure, UsageError
+from harness.model.hosts import ALLOW_REMOTE
 from harness.topology.base import processes
 from harness.topology.docker import compose
-
-ALLOW_REMOTE = "FAILOVER_KIT_ALLOW_REMOTE"
 
 LABEL = "failover-kit"
 RUN_LABEL = f"{LABEL}.run"
@@ -77,16 +76,25 @@ def connect() -> Any:
     Raises:
         EnvironmentFailure: no engine, one that does not answer, or one on another machine.
     """
-    where = endpoint()
+    return connect_to(endpoint())
+
+
+def connect_to(where: str) -> Any:
+    """A client of the engine at an address; as `connect`."""
     if not _is_here(where) and os.environ.get(ALLOW_REMOTE) != "1":
         raise EnvironmentFailure(
             f"Docker engine {where}: expected one on this machine, found an address that may lead elsewhere. "
-            f"Faults kill and fill: unset DOCKER_HOST, or ask for a remote engine with {ALLOW_REMOTE}=1"
+            "Faults kill and fill: unset DOCKER_HOST, or ask for a remote engine with --allow-remote-engine "
+            f"or {ALLOW_REMOTE}=1"
         )
     try:
         _knock(where)
         client = docker.DockerClient(
-            base_url=where, version="auto", timeout=int(ANSWER_S), max_pool_size=2 * _THREADS
+            base_url=where,
+            version="auto",
+            timeout=int(ANSWER_S),
+            max_pool_size=2 * _THREADS,
+            use_ssh_client=where.startswith("ssh://"),
         )
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EnvironmentFailure(
@@ -167,11 +175,12 @@ def labels(run: str, owner: processes.ProcessIdentity) -> dict[str, str]:
     }
 
 
-def owner_alive(found: Mapping[str, str]) -> bool:
-    """Whether the process that the labels name still runs. One that cannot be judged counts as alive."""
+def owner_alive(found: Mapping[str, str], *, shared: bool | None = None) -> bool:
+    """Whether the process that the labels name still runs. One that cannot be judged counts as alive.
+    `shared`: other machines may command this engine too; None: if it is elsewhere."""
     if found.get(_BOOT_LABEL) != processes.boot_id():
         # On an engine elsewhere it may be a process of another machine.
-        return not _is_here(endpoint())
+        return not _is_here(endpoint()) if shared is None else shared
     if found.get(_NAMESPACE_LABEL) != processes.pid_namespace():
         return True
     pid = found.get(_PID_LABEL, "")
@@ -180,9 +189,9 @@ def owner_alive(found: Mapping[str, str]) -> bool:
     return processes.may_live(processes.ProcessIdentity(int(pid), found.get(_STARTED_LABEL, "")))
 
 
-def leftovers(client: Any, held: Collection[str]) -> tuple[Leftover, ...]:
+def leftovers(client: Any, held: Collection[str], *, shared: bool | None = None) -> tuple[Leftover, ...]:
     """What dead owners left, containers first: a network can go only after them. `held`: projects that
-    live on without an owner, on purpose."""
+    live on without an owner, on purpose. `shared`: as of `owner_alive`."""
     with translated("looking for what killed runs left"):
         found = [("container", one, _name(one)) for one in containers(client, RUN_LABEL)]
         found += [("network", one, one.name) for one in client.networks.list(filters={"label": RUN_LABEL})]
@@ -190,7 +199,7 @@ def leftovers(client: Any, held: Collection[str]) -> tuple[Leftover, ...]:
     return tuple(
         Leftover(kind=kind, name=name, identity=one.id, run=marks.get(RUN_LABEL, ""))
         for kind, one, name in found
-        if not owner_alive(marks := labels_of(one)) and marks.get(PROJECT_LABEL) not in held
+        if not owner_alive(marks := labels_of(one), shared=shared) and marks.get(PROJECT_LABEL) not in held
     )
 
 

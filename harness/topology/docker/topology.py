@@ -161,7 +161,7 @@ class DockerTopology:
             try:
                 compose.compose(file, "create", project=self.project, environment=environment)
             except EnvironmentFailure as problem:
-                if not _TAKEN.search(str(problem)) or attempt == _SUBNETS_TRIED:
+                if not is_taken(problem) or attempt == _SUBNETS_TRIED:
                     raise
                 daemon.remove(self._client, self._label)
             else:
@@ -512,6 +512,11 @@ class DockerTopology:
                 f"{node}: expected to start, ended with exit code {self.state(node).exit_code}. "
                 f"Its log ends:\n{self.logs(node, _LOG_LINES)}"
             )
+
+
+def is_taken(problem: EnvironmentFailure) -> bool:
+    """Whether an engine refused a network because somebody has its addresses."""
+    return _TAKEN.search(str(problem)) is not None
 
 
 def _is_here(host: str) -> bool:

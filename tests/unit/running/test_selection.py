@@ -17,7 +17,7 @@ from harness.model.seams import Machine
 from harness.model.words import BackendKind
 from harness.running import selection
 from harness.running.compiling import compile_all, compile_chosen
-from harness.running.ground import Ground, choose_ground, ground_for_planning
+from harness.running.ground import Ground, choose_ground, ground_for_planning, ground_of
 from harness.running.selection import Choice
 from harness.topology.docker.image import ImageChoice
 from lab.rows import ROOT
@@ -446,3 +446,18 @@ def test_planning_builds_and_pulls_nothing(engine: Engine, monkeypatch: pytest.M
     monkeypatch.setattr("harness.topology.docker.backend.choose_image", never)
     assert ground_for_planning("auto").backend is BackendKind.DOCKER
     assert ground_for_planning("process").backend is BackendKind.PROCESS
+
+
+@pytest.mark.parametrize("wanted", ["auto", "machines"])
+def test_a_deployment_that_names_hosts_runs_on_them(
+    wanted: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And not on this machine; a scenario without hosts is no part of such a suite."""
+    engine(None)
+    monkeypatch.setattr("harness.topology.docker.backend.choose_image", _no_valkey)
+    near, far = _deployed_on(tmp_path, None, "redis-8.0")
+    far = replace(far, deployment=replace(far.deployment, hosts={"a": "unix:///a"}))
+    assert ground_of(wanted, [far]).backend is BackendKind.MACHINES
+    assert ground_of("docker", [far]).backend is BackendKind.DOCKER
+    with pytest.raises(UsageError, match="expected `hosts`"):
+        ground_of(wanted, [near, far])

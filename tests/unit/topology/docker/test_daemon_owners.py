@@ -14,6 +14,7 @@ import pytest
 
 from harness.clock import wait_until
 from harness.errors import EnvironmentFailure
+from harness.model.hosts import ALLOW_REMOTE
 from harness.topology.base import processes, state_files
 from harness.topology.base.keeper import Keeper
 from harness.topology.docker import daemon, held_record
@@ -100,7 +101,7 @@ def test_a_keeper_that_was_not_told_to_stay_ends_with_its_harness() -> None:
 @pytest.mark.parametrize("address", ["tcp://192.0.2.1:2375", "ssh://somebody@192.0.2.1"])
 def test_a_remote_engine_is_refused_unless_asked_for(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is sent to it."""
-    monkeypatch.delenv(daemon.ALLOW_REMOTE, raising=False)
+    monkeypatch.delenv(ALLOW_REMOTE, raising=False)
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EnvironmentFailure, match=f"{address}: expected one on this machine.*ALLOW_REMOTE=1"):
         daemon.connect()
@@ -108,7 +109,7 @@ def test_a_remote_engine_is_refused_unless_asked_for(address: str, monkeypatch: 
 
 def test_a_remote_engine_that_was_asked_for_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Port 1 of this machine answers nothing, and that is what the message says."""
-    monkeypatch.setenv(daemon.ALLOW_REMOTE, "1")
+    monkeypatch.setenv(ALLOW_REMOTE, "1")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     with pytest.raises(EnvironmentFailure, match=r"expected an answer, found: .*[Rr]efused"):
         daemon.connect()

@@ -1,0 +1,47 @@
+"""Links between nodes of several hosts, and between them and web servers, cut where a node's network is kept.
+
+The means are those of one engine: DROP rules at both ends of a link. Only the place is another one: the
+container that keeps the node's network is asked to set them, through the engine of its host. So they reach
+a host that this machine cannot enter, and the way by which the hosts are commanded is never cut: rules are
+about addresses of the nodes' network alone.
+
+The trap: rules outlive a node's process. They are set and lifted whether it runs or not, else a node that was
+dead when its cut was mended would come back cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.errors import EnvironmentFailure
+from harness.topology.docker.daemon import NODE_LABEL
+from harness.topology.docker.links import Links
+from harness.topology.machines.hosts import Host
+
+_OF_A_CONTAINER = "container:"
+
+
+class HostLinks(Links):
+    """The links of one run."""
+
+    def __init__(self, client: Any, *, host: Callable[[str], Host], **more: Any) -> None:
+        """`host`: the one that a node is on. `more`: as of `Links`."""
+        super().__init__(client, labels={}, **more)
+        self._host = host
+
+    def _run(self, container: Any, script: str) -> str:
+        keeper = str(container.attrs["HostConfig"]["NetworkMode"]).removeprefix(_OF_A_CONTAINER)
+        host = self._host(container.labels[NODE_LABEL])
+        api = host.client.api
+        with host.asked(f"setting rules of {container.name}"):
+            begun = api.exec_create(keeper, ["bash", "-euc", script], user="root")
+            out, err = api.exec_start(begun["Id"], demux=True)
+            status = api.exec_inspect(begun["Id"])["ExitCode"]
+        said = (out or b"").decode(errors="replace")
+        if status != 0:
+            complaint = (err or b"").decode(errors="replace").strip()
+            raise EnvironmentFailure(
+                f"rules of {container.name}: expected them to be taken, found: {complaint or said.strip()}"
+            )
+        return said

@@ -1,0 +1,284 @@
+"""A running topology of containers on several hosts.
+
+What is done to a node is what one engine does to it, by the client of its host. What differs is where things
+are: the network leads over all hosts, what keeps a node's address and rules is a container of its own, and
+this machine reaches the nodes through a relay.
+
+The trap: everything is asked of engines that may be far away, and one may be gone. Then the machine failed
+and not the topology: the run says which host, and what can still be reached is removed.
+"""
+
+from __future__ import annotations
+
+import secrets as random_secrets
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EnvironmentFailure
+from harness.model.plan import Plan
+from harness.model.seams import NodeState, Secrets, Source
+from harness.model.words import BackendKind
+from harness.presets.placing import over
+from harness.topology.base import certificates
+from harness.topology.base.cuts import listens
+from harness.topology.base.keeper import Keeper
+from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
+from harness.topology.docker import compose, daemon
+from harness.topology.docker.addresses import free_subnet, web_ports
+from harness.topology.docker.daemon import in_parallel
+from harness.topology.docker.image import DEBIAN_IMAGES, any_debian_image, choose_image, proxy_image
+from harness.topology.docker.topology import DockerTopology, is_taken
+from harness.topology.machines import images, overlay, record, tunnel
+from harness.topology.machines.hosts import Host
+from harness.topology.machines.links import HostLinks
+from harness.topology.machines.overlay import Ground
+from harness.topology.machines.record import Record
+
+NO_FILES = "a node's files are on another machine, which alone knows what is on its disk"
+
+_SUBNETS_TRIED = 12
+_OF_CONTROLLER, _SPARE = 240, 241
+
+
+class MachinesTopology(DockerTopology):
+    """Running containers on several hosts; see `harness.model.seams.Topology`."""
+
+    backend = BackendKind.MACHINES
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        run: str,
+        project: str,
+        directory: Path,
+        secrets: Secrets,
+        hosts: Mapping[str, Host],
+        leading: Host,
+        owner: ProcessIdentity,
+        keeper: Keeper | None = None,
+        record: Path | None = None,
+    ) -> None:
+        """`leading`: the host whose engine can make networks."""
+        super().__init__(
+            plan=plan,
+            run=run,
+            project=project,
+            directory=directory,
+            secrets=secrets,
+            client=leading.client,
+            owner=owner,
+            keeper=keeper,
+            record=record,
+        )
+        self._hosts = hosts
+        self._leading = leading
+        self._on = {node: hosts[host] for node, host in over(plan.nodes, tuple(hosts)).items()}
+        self.way: ProcessIdentity | None = None
+        """The process through which this machine reaches the nodes."""
+
+    # -- From nothing to running, and back
+
+    def create(self, image: str) -> None:
+        """Network, relay and containers, and the way to them; no node is started."""
+        waiting = _with_tools(image)
+        labels = {**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project}
+        services = compose.effective(
+            self.plan,
+            project=self.project,
+            image=image,
+            images={engine: choose_image(engine).name for engine in self.plan.inventory.engines},
+            proxy_image=proxy_image() if self.plan.inventory.proxies else "",
+            labels=labels,
+            secrets=self.secrets,
+        )["services"]
+        images.carry({waiting, *(str(one["image"]) for one in services.values())}, self._hosts)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        subnet = self._networked(labels)
+        ground = Ground(
+            network=self.network, image=waiting, labels=labels, controller=f"{subnet}.{_OF_CONTROLLER}"
+        )
+        self._populate(ground, subnet, services)
+        self.find(subnet)
+        self.secrets = certificates.naming(self.secrets, self._addresses.values())
+        certificates.hand_out(self.secrets, self.directory)
+        in_parallel(self._configure, [node.name for node in self.plan.nodes])
+
+    def _networked(self, labels: Mapping[str, str]) -> str:
+        """Make the network; returns its subnet."""
+        for attempt in range(1, _SUBNETS_TRIED + 1):
+            subnet = free_subnet()
+            try:
+                overlay.make_network(self._leading, self.network, subnet, labels)
+            except EnvironmentFailure as problem:
+                if not is_taken(problem) or attempt == _SUBNETS_TRIED:
+                    raise
+            else:
+                break
+        return subnet
+
+    def _populate(self, ground: Ground, subnet: str, services: Mapping[str, Any]) -> None:
+        addresses = compose.addresses_in(subnet, self.plan)
+
+        def made(node: str) -> None:
+            host = self._on[node]
+            keeper = overlay.keep_network(host, ground, node, addresses[node].host)
+            overlay.make_node(host, node, keeper, services[node], ground.labels)
+
+        def connected(_: str) -> None:
+            relay = overlay.make_relay(self._leading, ground)
+            request = tunnel.Request(
+                device=f"kit{random_secrets.token_hex(5)}",
+                own=ground.controller,
+                spare=f"{subnet}.{_SPARE}",
+                engine=self._leading.where,
+                relay=relay,
+                nodes=[at.host for at in addresses.values()],
+                owner=self._owner,
+            )
+            self.way = tunnel.start(request, self.directory)
+
+        # The relay starts with the others: each takes seconds to join the network.
+        tasks = [(connected, ""), *((made, node) for node in services)]
+        in_parallel(lambda task: task[0](task[1]), tasks)
+
+    def find(self, subnet: str) -> None:
+        self._subnet = subnet
+        self._addresses = compose.addresses_in(subnet, self.plan)
+        self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
+        own = f"{subnet}.{_OF_CONTROLLER}"
+        ports = web_ports(len(self.plan.web_servers))
+        self._sources = {
+            name: Source(host=own, ports=own_ports)
+            for name, own_ports in zip(self.plan.web_servers, ports, strict=True)
+        }
+        self._containers = {}
+        for host in self._hosts.values():
+            with host.asked("listing the nodes' containers"):
+                found = daemon.containers(host.client, self._label)
+            marks = ((daemon.labels_of(one), one.id) for one in found)
+            self._containers |= {of[daemon.NODE_LABEL]: one for of, one in marks if daemon.NODE_LABEL in of}
+        self.links = HostLinks(
+            self._client,
+            host=self._on.__getitem__,
+            addresses=self._addresses,
+            sources=self._sources,
+            look=self._inspected,  # what has the rules of a dead node lives on
+            listening=listens(self.plan.nodes, self._addresses),
+        )
+        self._at_the_end.callback(self.links.close)
+        if self.held:
+            self.engine = self._identified()
+
+    def hold(self) -> Path:
+        assert self.way is not None, "nodes that can be reached"
+        found = Record(
+            run=self.run,
+            project=self.project,
+            directory=str(self.directory),
+            boot=boot_id(),
+            subnet=self._subnet,
+            cuts=self.links.cuts.recorded(),
+            secrets=self.secrets,
+            plan=self.plan,
+            engines={name: host.where for name, host in self._hosts.items()},
+            keeper=self._owner,
+            tunnel=self.way,
+        )
+        if self._record is None:
+            self._record = record.save_first(found)
+        else:
+            record.save(self._record, found)
+        if self._keeper:  # last: see the same of one engine
+            self._keeper.stay()
+        return self._record
+
+    def let_go(self) -> None:
+        self._at_the_end.close()
+        for host in self._hosts.values():
+            host.client.close()
+
+    def close(self) -> None:
+        """Remove what is on any host that answers, and the way there. Idempotent.
+
+        Raises:
+            EnvironmentFailure: a host did not answer, or something stays.
+        """
+        with ExitStack() as at_last:
+            at_last.callback(self.let_go)
+            if self._owner != this_process():
+                at_last.callback(end, self._owner)
+            if self._keeper:
+                at_last.callback(self._keeper.end)
+            if self._record is not None:
+                at_last.callback(self._record.unlink, missing_ok=True)
+            if self.way is not None:
+                at_last.callback(end, self.way)
+            certificates.take_back(self.directory)
+            overlay.remove(self._hosts.values(), self._label)
+
+    # -- What stands where
+
+    def state(self, node: str) -> NodeState:
+        found = self._inspected(node).attrs["State"]
+        running = bool(found["Running"])
+        return NodeState(
+            running=running,
+            paused=bool(found["Paused"]),
+            exit_code=None if running else int(found["ExitCode"]),
+        )
+
+    def host_of(self, node: str) -> str:
+        """The name of the host that a node is on."""
+        return self._on[node].name
+
+    def observer(self) -> Source:
+        # Any port that the kernel gives: its range lies above those of the web servers.
+        return Source()
+
+    @property
+    def free_address(self) -> str:
+        """A container of somebody else's would have to be on one of the hosts."""
+        return ""
+
+    # -- What nobody can say of files elsewhere
+
+    def data_files(self, node: str) -> Sequence[Path]:  # noqa: ARG002 - the protocol's
+        return ()
+
+    def why_no_power_loss(self, node: str) -> str:  # noqa: ARG002 - the protocol's
+        return NO_FILES
+
+    # -- Helpers
+
+    def _inspected(self, node: str) -> Any:
+        host = self._on[node]
+        try:
+            with host.asked(f"looking at {node}"):
+                return host.client.containers.get(self._containers[node])
+        except KeyError as error:
+            raise EnvironmentFailure(f"{node}: expected a container of this run, found none") from error
+
+    def collect(self, into: Path) -> None:
+        """Of the hosts that answer."""
+        for node in list(self._containers):
+            try:
+                self.state(node)
+            except EnvironmentFailure:
+                with suppress(KeyError):
+                    del self._containers[node]
+        super().collect(into)
+
+
+def _with_tools(image: str) -> str:
+    """An image with iptables and perl: the nodes' own if it is one, so that hosts need no other."""
+    if image in {one.tag for one in DEBIAN_IMAGES.values()}:
+        return image
+    found = any_debian_image()
+    if found is None:
+        raise EnvironmentFailure(
+            "what keeps a node's network needs an image with iptables and perl: 'make image' builds one"
+        )
+    return found

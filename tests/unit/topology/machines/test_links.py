@@ -1,0 +1,163 @@
+"""Rules are set where a node's network is kept; images go to hosts that lack them. Scripted engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker.errors
+import pytest
+import requests.exceptions
+
+from harness.errors import EnvironmentFailure, HostVanished
+from harness.model.links import LinkRule
+from harness.model.seams import Address, Secrets, Source
+from harness.model.words import TopologyKind
+from harness.topology.base.processes import this_process
+from harness.topology.docker import daemon
+from harness.topology.machines import images
+from harness.topology.machines.hosts import Host
+from harness.topology.machines.links import HostLinks
+from harness.topology.machines.topology import MachinesTopology
+from tests.fakes import make_plan
+
+NODES = {"redis-1": Address("10.1.1.11", 6379), "redis-2": Address("10.1.1.12", 6379)}
+TABLE = "[2:120] -A OUTPUT -d 10.1.1.12/32 -j DROP\n"
+
+
+class Api:
+    """Runs what it is asked to, in a container that keeps a network."""
+
+    def __init__(self, said: bytes = TABLE.encode(), status: int = 0) -> None:
+        self.said, self.status = said, status
+        self.asked: list[tuple[str, str]] = []
+        self.gone = False
+
+    def exec_create(self, container: str, command: list[str], **_: object) -> dict[str, str]:
+        if self.gone:
+            raise requests.exceptions.ConnectionError("no answer")
+        self.asked.append((container, command[-1]))
+        return {"Id": "x"}
+
+    def exec_start(self, _: str, **__: object) -> tuple[bytes | None, bytes | None]:
+        return (None, b"no chain") if self.status else (self.said, None)
+
+    def exec_inspect(self, _: str) -> dict[str, int]:
+        return {"ExitCode": self.status}
+
+
+def links(api: Api) -> HostLinks:
+    host = Host(name="b", where="unix:///b", client=SimpleNamespace(api=api))
+
+    def container(node: str) -> Any:
+        return SimpleNamespace(
+            name=f"x-{node}",
+            labels={daemon.NODE_LABEL: node},
+            attrs={"HostConfig": {"NetworkMode": f"container:keeps-{node}"}},
+        )
+
+    return HostLinks(
+        None,
+        host=lambda _: host,
+        addresses=NODES,
+        sources={"web-1": Source(host="10.1.1.240", ports=(10000, 10999))},
+        look=container,
+    )
+
+
+def test_rules_are_set_by_what_keeps_the_network() -> None:
+    """Not by the node's container, whose image need not have a tool for it."""
+    api = Api()
+    proof = links(api).apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
+    assert proof == "packets dropped: redis-1 - redis-2 2"
+    assert {container for container, _ in api.asked} == {"keeps-redis-1", "keeps-redis-2"}
+    assert any("-d 10.1.1.12/32 -j DROP" in script for _, script in api.asked)
+
+
+class Dead:
+    """A host's client, whose containers of nodes have all ended."""
+
+    def __init__(self, api: Api, nodes: list[str]) -> None:
+        self.api = api
+        self.containers = self
+        self.nodes = nodes
+
+    def list(self, **_: object) -> list[Any]:
+        return [SimpleNamespace(id=node, attrs={"Labels": {daemon.NODE_LABEL: node}}) for node in self.nodes]
+
+    def get(self, node: str) -> Any:
+        attrs = {
+            "State": {"Running": False},
+            "HostConfig": {"NetworkMode": f"container:keeps-{node}"},
+        }
+        return SimpleNamespace(name=node, labels={daemon.NODE_LABEL: node}, attrs=attrs)
+
+
+def test_rules_of_a_dead_node_are_lifted_too(tmp_path: Path) -> None:
+    """It would come back cut off: what has them does not die with it."""
+    plan = make_plan(TopologyKind.SENTINEL)
+    api = Api(f"{TABLE}[2:120] -A OUTPUT -d 10.1.1.11/32 -j DROP\n".encode())
+    host = Host(name="a", where="unix:///a", client=Dead(api, [node.name for node in plan.nodes]))
+    topology = MachinesTopology(
+        plan=plan, run="x", project="x", directory=tmp_path, secrets=Secrets(redis="", sentinel=""),
+        hosts={"a": host}, leading=host, owner=this_process(),
+    )  # fmt: skip
+    topology.find("10.1.1")
+    topology.apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
+    api.asked.clear()
+    topology.mend(by=1)
+    assert sorted(container for container, _ in api.asked) == ["keeps-redis-1", "keeps-redis-2"]
+    assert not any("-j DROP" in script for _, script in api.asked)
+
+
+def test_rules_that_are_not_taken_are_no_effect() -> None:
+    """What was said there is said here."""
+    with pytest.raises(EnvironmentFailure, match="expected them to be taken, found: no chain"):
+        links(Api(status=2)).apply(LinkRule(["redis-1"], ["redis-2"]), by=1)
+
+
+def test_a_host_that_does_not_answer_any_more_has_vanished() -> None:
+    """Then nothing can be said of the run."""
+    api = Api()
+    api.gone = True
+    with pytest.raises(HostVanished, match=r"host b \(unix:///b\), setting rules of x-redis-1"):
+        links(api).run_at("redis-1", "true")
+
+
+class Images:
+    def __init__(self, *names: str) -> None:
+        self.names = set(names)
+
+    def get(self, name: str) -> Any:
+        if name not in self.names:
+            raise docker.errors.ImageNotFound("no such image", explanation="no such image")
+        return SimpleNamespace(save=lambda **_: [name.encode()])
+
+
+def lacking(here: Images, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Host], list[bytes]]:
+    """Two hosts, of which the second has nothing; what it is given."""
+    own = SimpleNamespace(images=here, api=SimpleNamespace(timeout=1), close=lambda: None)
+    monkeypatch.setattr(daemon, "connect", lambda: own)
+    given: list[bytes] = []
+    api = SimpleNamespace(timeout=1, load_image=given.extend)
+    first, second = Images("node", "proxy"), Images()
+    hosts = {
+        name: Host(name=name, where=name, client=SimpleNamespace(images=there, api=api))
+        for name, there in (("a", first), ("b", second))
+    }
+    return hosts, given
+
+
+def test_an_image_is_carried_to_hosts_that_lack_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each, and to nobody else."""
+    hosts, given = lacking(Images("node", "proxy"), monkeypatch)
+    images.carry(["node", "proxy"], hosts)
+    assert given == [b"node", b"proxy"]
+
+
+def test_an_image_that_nobody_has_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the host that lacks it."""
+    hosts, _ = lacking(Images(), monkeypatch)
+    with pytest.raises(EnvironmentFailure, match="host b: expected image node"):
+        images.carry(["node"], hosts)
