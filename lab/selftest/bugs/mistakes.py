@@ -22,7 +22,8 @@ from lab.selftest.proxy import Upstream
 from lab.selftest.resp import OK, Command, parsed
 
 LOADING = b"-LOADING Redis is loading the dataset in memory\r\n"
-LEASE_S = 0.3
+LEASE_S, SLOW_S = 2.5, 3.0
+"""Longer than a busy machine keeps the holder of a lock waiting."""
 
 
 class BurntToken(OfUsers):
@@ -33,9 +34,7 @@ class BurntToken(OfUsers):
 
     @classmethod
     def setting(cls, seed: int) -> Setting:
-        return Setting(
-            mix={"read": 30.0, "log-in": 10.0, "remember-me": 60.0}, users=12, socket_timeout_s=0.5
-        )
+        return Setting(mix={"read": 30.0, "log-in": 10.0, "remember-me": 60.0}, users=12)
 
     async def misbehave(self, commands: list[Command], upstream: Upstream) -> Sequence[bytes] | None:
         first = commands[0]
@@ -104,7 +103,8 @@ class SlowUnderLock(Bug):
     @classmethod
     def setting(cls, seed: int) -> Setting:
         options = {"lock": {"lease": f"{LEASE_S * 1000:.0f}ms", "hold": "1ms", "check_lease": "false"}}
-        return Setting(mix={"log-in": 10.0, "change-field": 50.0, "lock": 40.0}, users=200, options=options)
+        mix = {"log-in": 10.0, "change-field": 75.0, "lock": 15.0}
+        return Setting(mix=mix, users=200, socket_timeout_s=4 * SLOW_S, options=options)
 
     def notice(self, commands: list[Command], replies: Sequence[bytes]) -> None:
         """Whoever gets a lock reads its session next; nobody else reads."""
@@ -118,11 +118,11 @@ class SlowUnderLock(Bug):
             return None
         self.take()
         replies = await upstream.ask(commands)
-        await asyncio.sleep(LEASE_S * 2)
+        await asyncio.sleep(SLOW_S)
         self.done(
             Deed(
                 session=first.session,
-                did=f"HGETALL of {first.words[1]} answered after {LEASE_S * 2:g} s",
+                did=f"HGETALL of {first.words[1]} answered after {SLOW_S:g} s",
                 names=one_of("lease-overrun"),
                 cause=Cause.APPLICATION_RACE,
                 begun_us=self.now_us(),
@@ -131,7 +131,7 @@ class SlowUnderLock(Bug):
         return replies
 
     def has_bitten(self, past: History) -> bool:
-        """Nobody else may have had the lock meanwhile: what that costs is another finding."""
+        """Nobody else may have had the lock: what that costs is another finding."""
         return bool(self.deeds) and all(_alone(past, deed) for deed in self.deeds)
 
 
@@ -171,7 +171,6 @@ class StoredForNobody(Bug):
 
 
 def _alone(past: History, deed: Deed) -> bool:
-    since_us = deed.at_us - LEASE_S * 3e6
     holders = [
         step
         for operation in past.operations
@@ -180,6 +179,5 @@ def _alone(past: History, deed: Deed) -> bool:
         and step.does is StepKind.ACQUIRE
         and step.outcome is not Outcome.REJECTED
         and step.effective is not False
-        and since_us < (step.sent_us or 0) < deed.at_us + LEASE_S * 1e6
     ]
     return len(holders) == 1
