@@ -1,6 +1,6 @@
 """Measuring instruments: how the kit is measured itself. Nothing in `harness` or `failover_kit` knows them.
 
-    past          a small model of nodes that writes histories: `Past` and what it is made of
+    past/         a small model of nodes that writes histories: `Past` and what it is made of
     records       the records that such histories are made of
     plans         the scenario and the plan that they are about
     rows          what a measurement ends with: a table, a file, an exit status
