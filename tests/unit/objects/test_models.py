@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import permutations, product
 
 import pytest
 
@@ -71,24 +70,20 @@ def carried_out(store: Store, act: Act, now: int) -> Store | None:
 
 def possible(acts: Sequence[Act]) -> bool:
     """Whether any order, at any moments, explains all that was seen."""
-    free = [n for n, one in enumerate(acts) if not one.must]
-    for chosen in product((True, False), repeat=len(free)):
-        left_out = {n for n, kept in zip(free, chosen, strict=True) if not kept}
-        some = [one for n, one in enumerate(acts) if n not in left_out]
-        if any(_explains(order, (None, FOREVER), 0) for order in permutations(some)):
-            return True
-    return False
 
-
-def _explains(order: Sequence[Act], store: Store, now: int) -> bool:
-    if not order:
-        return True
-    first, rest = order[0], order[1:]
-    for at in range(max(now, first.at[0]), first.at[1] + 1):
-        after = carried_out(store, first, at)
-        if after is not None and _explains(rest, after, at):
+    @cache
+    def explains(left: frozenset[int], store: Store, now: int) -> bool:
+        if not any(acts[n].must for n in left):
             return True
-    return False
+        for n in left:
+            earliest, latest = acts[n].at
+            for at in range(max(now, earliest), latest + 1):
+                after = carried_out(store, acts[n], at)
+                if after is not None and explains(left - {n}, after, at):
+                    return True
+        return False
+
+    return explains(frozenset(range(len(acts))), (None, FOREVER), 0)
 
 
 def flags(dice: random.Random) -> tuple[list[Act], Past]:
