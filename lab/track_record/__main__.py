@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.errors import ExitStatus
 from harness.model.scenario import Scenario
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
@@ -31,6 +32,9 @@ def main() -> int:
     parser.add_argument("results", type=Path, nargs="*", help="they add to what README says already")
     parser.add_argument("--write", action="store_true", help="into README")
     given = parser.parse_args()
+    if unread := [str(path) for path in given.results if not _file(path).is_file()]:
+        print(f"{', '.join(unread)}: expected a results folder or a summary.json", file=sys.stderr)
+        return ExitStatus.USAGE
     scenarios = dict(shipped_scenarios())
     reports = {name: one for name, one in scenarios.items() if one.bugs}
     text = README.read_text(encoding="utf-8")
@@ -52,8 +56,11 @@ def shipped_scenarios() -> Iterator[tuple[str, Scenario]]:
 
 
 def _summary(path: Path) -> Mapping[str, Any]:
-    file = path / "summary.json" if path.is_dir() else path
-    return dict(json.loads(file.read_text(encoding="utf-8")))
+    return dict(json.loads(_file(path).read_text(encoding="utf-8")))
+
+
+def _file(path: Path) -> Path:
+    return path / "summary.json" if path.is_dir() else path
 
 
 if __name__ == "__main__":

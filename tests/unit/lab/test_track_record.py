@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from harness.running.selection import scenario_files
 from harness.running.vocabulary import shipped
 from harness.scenario import load
-from lab.track_record.__main__ import CATALOGUE_PAGE, README, shipped_scenarios
+from lab.track_record.__main__ import CATALOGUE_PAGE, README, main, shipped_scenarios
 from lab.track_record.table import (
     CATALOGUE_HEAD,
     HEAD,
@@ -82,3 +84,14 @@ def test_readme_and_the_catalogue_are_up_to_date() -> None:
     page = CATALOGUE_PAGE.read_text(encoding="utf-8")
     rows = [*CATALOGUE_HEAD, *catalogue(scenarios)]
     assert MADE.of(page) == "\n".join(rows), "run: make track-record"
+
+
+def test_folder_without_results_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """README stays as it is."""
+    before = README.read_text(encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["track_record", "--write", str(tmp_path)])
+    assert main() == 2
+    assert capsys.readouterr().err == f"{tmp_path}: expected a results folder or a summary.json\n"
+    assert README.read_text(encoding="utf-8") == before
