@@ -61,7 +61,9 @@ METRICS: Mapping[str, Metric] = {
         unit="s", timing=True, help="from the first fault's effect to the last lost acked write"
     ),
     "recovery point": Metric(
-        unit="s", timing=True, help="from the earliest lost acked write to the first fault's effect"
+        unit="s",
+        timing=True,
+        help="from a lost acked write to the fault's effect that took it away, the longest",
     ),
     "failovers": Metric(help="promotions seen"),
     "evicted keys": Metric(help="keys evicted; usually `on sessions` or `on cache`"),

@@ -8,7 +8,9 @@ report count from the FIRST fault's proved effect, the steps of a failover from 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
 
 from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.ownership import Ownership
@@ -30,6 +32,10 @@ class Landmarks:
     fault_us: int | None
     """The first fault's proved effect; None: no fault took effect."""
     fault_error_us: int = 0
+    effects_us: tuple[tuple[int, int], ...] = ()
+    """All proved effects: the earliest and the latest moment of each, in the order of the latter."""
+    taken_over_us: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    """Shard -> by when another node was its primary, in order."""
     danger_us: tuple[int, int] | None
     """From when to when acked writes were in danger; None without a fault. From the earliest at which a fault
     may have taken effect to the last effect, promotion, demotion or healing of a lasting fault."""
@@ -68,6 +74,13 @@ def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
         zero_us=history.zero_us,
         fault_us=None if first is None else first.t_us,
         fault_error_us=0 if first is None else first.error_us,
+        effects_us=tuple(
+            sorted(((one.t_us - one.error_us, one.t_us) for one in history.effects), key=itemgetter(1))
+        ),
+        taken_over_us={
+            shard: tuple(owner.by_us for before, owner in pairwise(owners) if owner.node != before.node)
+            for shard, owners in ownership.owners.items()
+        },
         danger_us=danger_us,
         recovered_us=_recovered_us(history, spans, danger_us, workload_ends_us),
         given_up=_given_up(history),

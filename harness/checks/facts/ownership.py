@@ -164,8 +164,7 @@ class Ownership:
         change of roles meanwhile; else 0 keys.
 
         A node counts an eviction only while its memory is over the limit, so its count is proof enough.
-        Samples need not show it: a node that was frozen takes hundreds of connections at once, each with
-        buffers (50 kB in Redis 6.2), evicts for them, and has let go of them before anybody looks."""
+        Samples need not show it: they look at moments, and what filled the memory may be gone by the next."""
         node = self.owner_at(shard, to_us)
         if node is None or any(
             from_us <= owner.by_us and owner.from_us <= to_us for owner in self.owners[shard]

@@ -56,11 +56,13 @@ class Restart:
 def find_restarts(history: History, samples: Mapping[str, Sequence[NodeSample]]) -> tuple[Restart, ...]:
     """Of data nodes, in their order."""
     answered = {(one.node, one.run_id): one.opened_us for one in reversed(history.connections) if one.run_id}
-    found = [
-        _restart(history.plan.node(node), before, lives, answered, _Struck.of(node, history))
-        for node, mine in samples.items()
-        for before, lives in _changes(mine)
-    ]
+    found: list[Restart] = []
+    for node, mine in samples.items():
+        changes = list(_changes(mine))
+        struck = _Struck.of(node, history, changes)
+        found += [
+            _restart(history.plan.node(node), before, lives, answered, struck) for before, lives in changes
+        ]
     return tuple(sorted(found, key=lambda one: one.by_us))
 
 
@@ -112,18 +114,26 @@ def _restart(
 class _Struck:
     """When faults ended a process of one node, in order, and what each of them was."""
 
-    ends: tuple[tuple[int, tuple[Trait, ...]], ...]
+    ends: tuple[tuple[float, float, tuple[Trait, ...]], ...]
+    """Not before, not after, and what it does."""
 
     @classmethod
-    def of(cls, node: str, history: History) -> Self:
+    def of(
+        cls, node: str, history: History, changes: Sequence[tuple[NodeSample, Sequence[NodeSample]]]
+    ) -> Self:
+        """Trap: an effect on several nodes that are restarted in turn has the moment of the first of them."""
         faults = history.plan.scenario.faults_with(*ENDING)
-        return cls(
-            tuple(
-                (one.t_us, faults[one.fault].traits)
-                for one in history.effects
-                if one.fault in faults and node in targets_of(one, history)
-            )
-        )
+        ends: list[tuple[float, float, tuple[Trait, ...]]] = []
+        for one in history.effects:
+            targets = targets_of(one, history)
+            if one.fault not in faults or node not in targets:
+                continue
+            from_us, by_us = one.t_us - one.error_us, float(one.t_us)
+            if len(targets) > 1 and Trait.STARTS_PROCESS in faults[one.fault].traits:
+                mine = next((before for before, lives in changes if lives[0].done_us >= from_us), None)
+                by_us = max(by_us, by_us if mine is None else mine.sent_us)
+            ends.append((from_us, by_us, faults[one.fault].traits))
+        return cls(tuple(ends))
 
     def powerless(self, before: NodeSample, first: NodeSample) -> bool:
         """Meanwhile a fault took away what the disk did not have."""
@@ -134,7 +144,11 @@ class _Struck:
         return Trait.ENDS_UNWARNED in next(self._between(before, first), ())
 
     def _between(self, before: NodeSample, first: NodeSample) -> Iterator[tuple[Trait, ...]]:
-        return (traits for at_us, traits in self.ends if before.sent_us <= at_us <= first.done_us)
+        return (
+            traits
+            for from_us, by_us, traits in self.ends
+            if from_us <= first.done_us and before.sent_us <= by_us
+        )
 
 
 def _cause(kept: str, read: int | None, has: int, had: int) -> Cause | None:

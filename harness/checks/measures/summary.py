@@ -29,7 +29,8 @@ from harness.model.finding_kind import FindingTrait, OutOf
 from harness.model.history import History
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
 from harness.model.records import NodeSample
-from harness.model.words import NodeRole, OperationKind, Outcome, Phase
+from harness.model.times import NEVER
+from harness.model.words import Cause, NodeRole, OperationKind, Outcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def measure(facts: Facts, findings: Sequence[Finding], sessions: SessionCounts) 
         by_second=_by_second(traffic),
         lag_at_fault_bytes=lag_at_fault_bytes(facts),
         loss_window_s=loss_window_s(findings, landmarks),
-        lost_before_s=before.high if (before := recovery_point_s(findings, landmarks)) else 0.0,
+        lost_before_s=lost_before_s(findings, landmarks),
         loss_budgets=loss_budgets(facts),
         writes_acked_after_fault=len(_in_danger(WRITES, facts, Scope(), lost)),
         writes_lost=len(lost),
@@ -130,16 +131,45 @@ def _lost_at_us(findings: Iterable[Finding]) -> list[int]:
     return [one.t_us for one in findings if one.name in lost and one.t_us is not None]
 
 
+def lost_before_s(findings: Iterable[Finding], landmarks: Landmarks) -> float:
+    """How long before the first fault's effect the first lost write was acked."""
+    if landmarks.fault_us is None:
+        return 0.0
+    return max(0, landmarks.fault_us - min(_lost_at_us(findings), default=landmarks.fault_us)) / 1e6
+
+
 def recovery_point_s(findings: Iterable[Finding], landmarks: Landmarks) -> Interval | None:
-    """From the ack of the first lost write to the first fault's effect; None: nothing lost, or no fault."""
-    acked = _lost_at_us(findings)
-    if not acked or landmarks.fault_us is None:
+    """The longest time from a lost write's ack to the fault's effect that put its user back; None: nothing
+    lost, or no fault.
+
+    Of what was acked before any fault, to the first one. Trap: later faults take writes away that were acked
+    between faults, such as all that a slow replica never had when its primary was killed."""
+    names = having(FindingTrait.LOST_WRITE)
+    lost = [one for one in findings if one.name in names and one.t_us is not None]
+    if not lost or landmarks.fault_us is None:
         return None
-    before_us = landmarks.fault_us - min(acked)
-    return Interval(
-        low=max(0, before_us - landmarks.fault_error_us) / 1e6,
-        high=max(0, before_us) / 1e6,
-    )
+    spans = [_put_back_us(one, one.t_us or 0, landmarks) for one in lost]
+    return Interval(low=max(low for low, _ in spans) / 1e6, high=max(high for _, high in spans) / 1e6)
+
+
+_WITH_A_PROMOTION = (Cause.NOT_YET_REPLICATED, Cause.AT_PROMOTION)
+_TAKEN_BACK = (Cause.RESTARTED_EMPTY, Cause.OLDER_SNAPSHOT, Cause.NOT_ON_DISK, Cause.FLUSHED)
+
+
+def _put_back_us(lost: Finding, acked_us: int, landmarks: Landmarks) -> tuple[float, float]:
+    """How far, at least and at most. Losing what was acked after the fault, as at a primary that was deposed,
+    puts nobody back."""
+    following = next((one for one in landmarks.effects_us if one[1] >= acked_us), None)
+    if following is None:
+        return 0, 0
+    from_us, by_us = following
+    span = max(0, from_us - acked_us), by_us - acked_us
+    if acked_us <= (landmarks.fault_us or 0) or lost.cause in _TAKEN_BACK:
+        return span
+    if lost.cause in _WITH_A_PROMOTION:
+        taken = landmarks.taken_over_us.get(lost.shard or 0, ())
+        return span if from_us <= next((one for one in taken if one >= acked_us), NEVER) else (0, 0)
+    return (0, span[1]) if lost.cause is Cause.NOT_DETERMINED else (0, 0)
 
 
 def lag_at_fault_bytes(facts: Facts) -> int | None:

@@ -12,11 +12,12 @@ Trap: the bounds hold for the nodes' own timers; on a starved host these are lat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.promotions import NOTICED, PUBLISHED, Owner
+from harness.checks.facts.restarts import Restart
 from harness.checks.facts.struck import targets_of
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
@@ -153,6 +154,29 @@ class Hit:
             ends += self.struck(Trait.STARTS_PROCESS)
         return min((t for t in ends if t >= self.event.t_us), default=None)
 
+    @property
+    def restart(self) -> Restart | None:
+        """The end of the process that it struck, as the observers saw it."""
+        return next(
+            (
+                one
+                for one in self.ownership.restarts
+                if one.node == self.node.name and one.by_us >= self.since_us
+            ),
+            None,
+        )
+
+    @property
+    def was_down(self) -> bool:
+        """An earlier fault had ended its process, and nothing had started it again."""
+        stops = self.history.plan.scenario.faults_with(Trait.STOPS_PROCESS)
+        starts = [
+            *self.struck(Trait.STARTS_PROCESS),
+            *(t for one in stops for t in self.times("healed", one)),
+        ]
+        stopped_us = max((t for t in self.struck(Trait.STOPS_PROCESS) if t < self.event.t_us), default=None)
+        return stopped_us is not None and not any(stopped_us <= t < self.event.t_us for t in starts)
+
     def setting(self, name: str, otherwise: str) -> str:
         return setting(self.node, name, otherwise)
 
@@ -220,19 +244,14 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     """The same node serves again with what it had stored."""
     name = hit.node.name
     kept = persistence(hit.node)
-    if not orderly and holds_back(hit.node):
-        return Allowed(
-            f"appendfsync everysec: a write to {name}'s append-only file waits for a sync that is under way, "
-            f"{HELD_BACK_S:g} s at most",
-            bound_s=HELD_BACK_S,
-            typical_s=0.0,
-            until_us=hit.event.t_us,
-            since_us=hit.since_us - HELD_BACK_S * 1e6,
-        )
     if kept == LOG:
-        return Allowed(
-            f"{name}'s append-only file survives the end of the process (not the loss of a machine)"
-        )
+        if Trait.FORGETS_UNSYNCED in hit.step.traits:
+            return _synced(hit)
+        if not orderly and holds_back(hit.node):
+            said = f"a write to {name}'s append-only file waits for a sync that is under way"
+            said = f"appendfsync everysec: {said}, {HELD_BACK_S:g} s at most"
+            return _last_writes(hit, HELD_BACK_S, 0.0, said)
+        return _in_file(hit)
     if kept == SNAPSHOT:
         if orderly:
             return Allowed(f"{name} saves its data when it is stopped")
@@ -240,25 +259,41 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     return Allowed(f"{name} has no persistence, so it comes back empty", bound_s=None)
 
 
-def _killed(hit: Hit) -> Allowed:
-    return _gone(hit, orderly=False)
+def _in_file(hit: Hit) -> Allowed:
+    return Allowed(
+        f"{hit.node.name}'s append-only file survives the end of the process (not the loss of a machine)"
+    )
 
 
-def _without_power(hit: Hit) -> Allowed:
+def _synced(hit: Hit) -> Allowed:
     """What stands for the append-only file under `kill` is the disk here."""
-    allowed, sync = _killed(hit), hit.setting("appendfsync", "everysec")
-    survives = _kept(hit, orderly=False)
-    if not hit.owned or allowed != survives or survives.bound_s is None or sync == "always":
-        return allowed
+    sync = hit.setting("appendfsync", "everysec")
+    if sync == "always":
+        return _in_file(hit)
     if sync == "no":
         return Allowed("appendfsync no: the kernel decides when something comes to the disk", bound_s=None)
+    said = f"{hit.node.name}'s append-only file was synced at most {SYNCED_S:g} s ago"
+    return _last_writes(hit, SYNCED_S, SYNCED_USUALLY_S, f"appendfsync everysec: {said}")
+
+
+def _last_writes(hit: Hit, bound_s: float, usual_s: float, derivation: str) -> Allowed:
+    """Of the process that ended, what was acked in its last seconds. One that had been frozen, or that waited
+    for its disk, had spent these before: they count back from its last answer. And of several nodes that are
+    restarted in turn, each has a moment of its own."""
+    seen = hit.restart
+    awake_us = hit.since_us if seen is None else seen.from_us
+    until_us = hit.event.t_us if seen is None or awake_us <= hit.event.t_us else seen.by_us
     return Allowed(
-        f"appendfsync everysec: {hit.node.name}'s append-only file was synced at most {SYNCED_S:g} s ago",
-        bound_s=SYNCED_S,
-        typical_s=SYNCED_USUALLY_S,
-        until_us=hit.event.t_us,
-        since_us=hit.since_us - SYNCED_S * 1e6,
+        derivation=derivation,
+        bound_s=max(bound_s, (until_us - hit.event.t_us) / 1e6),
+        typical_s=usual_s,
+        until_us=until_us,
+        since_us=awake_us - bound_s * 1e6,
     )
+
+
+def _killed(hit: Hit) -> Allowed:
+    return _gone(hit, orderly=False)
 
 
 def _stopped(hit: Hit) -> Allowed:
@@ -284,14 +319,23 @@ def _unless_replaced(hit: Hit, kept: Allowed, what: str) -> Allowed:
     taken = hit.successor
     if kept.bound_s is None or taken is None or not hit.guarded:
         return kept
-    return _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
+    late = _demoted_after(hit, taken.by_us, f"{what} to {taken.node}")
+    if kept.since_us is None:
+        return late
+    # Whoever followed it again was given what it had come back with.
+    copied_us = copied_until_us(hit.facts, hit.node, taken, hit.since_us)
+    return replace(late, since_us=None if copied_us is None else min(copied_us, kept.since_us))
 
 
 def _restarted(hit: Hit) -> Allowed:
     if hit.owned:
         if hit.step.options.get("data", "keep") == "empty":
             return Allowed(f"{hit.node.name} came back empty on purpose", bound_s=None)
-        return _unless_replaced(hit, _kept(hit, orderly=False), "its failover")
+        if hit.was_down:
+            kept = Allowed(f"{hit.node.name} was down: counted with what had ended it")
+        else:
+            kept = _kept(hit, orderly=False)
+        return _unless_replaced(hit, kept, "its failover")
     if not hit.replaced:
         return _not_primary(hit)
     if hit.in_cluster:
@@ -528,7 +572,7 @@ RULES: Mapping[str, Callable[[Hit], Allowed]] = {
     "kill": _killed,
     "stop": _stopped,
     "restart": _restarted,
-    "lose power": _without_power,
+    "lose power": _killed,
     "crash": _restarted,
     "recreate": _recreated,
     "silence dns": _unheard,

@@ -6,7 +6,8 @@ until the node refuses everybody.
 
 Trap: redis-py's cluster client keeps a pool for each node, and opens connections of its own for slot maps. So
 connections are counted node by node, and a few beyond the limit say nothing. A web server without a pool has
-no limit to keep.
+no limit to keep. One that reads from replicas has a second pool for that, and a replica that was promoted is
+in both.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ CONNECTION_STORM = FindingKind(
 def judge_connections(timelines: Timelines) -> Counted:
     plan = timelines.history.plan
     client = plan.scenario.deployment.client
+    limit = client.max_connections * (2 if client.read_from_replicas else 1)
     without_pool = set(client.without_pool(plan.web_servers))
     opened: dict[tuple[str, str], list[Connection]] = defaultdict(list)
     for one in timelines.history.connections:
@@ -46,10 +48,9 @@ def judge_connections(timelines: Timelines) -> Counted:
             opened[one.web_server, one.node].append(one)
     worst: dict[str, tuple[int, int, str]] = {}
     for (web_server, node), connections in opened.items():
-        if len(connections) > client.max_connections + SPARE:
+        if len(connections) > limit + SPARE:
             many, at_us = most_at_once(connections)
             worst[web_server] = max(worst.get(web_server, (0, 0, "")), (many, at_us, node))
-    limit = client.max_connections
     return Counted(
         findings=[
             _finding(timelines, web_server, node, many, at_us, limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from harness.checks.facts.of_run import facts_of
@@ -29,6 +30,8 @@ def reborn(
     settings: dict[str, str] | None = None,
     by: str = "kill",
     at: float = 10.0,
+    error: float = 0.0,
+    detail: str = "",
 ) -> History:
     """redis-1 holds 100 keys, is gone between 10.0 and 10.2 s, and comes back as another process."""
     past = outline(fault_kinds=(by, "restart"))
@@ -38,9 +41,11 @@ def reborn(
                 source=f"fault {fault}",
                 name="effect",
                 t_us=us(effect_s),
+                error_us=us(error),
                 node="redis-1",
                 shard=1,
                 fault=fault,
+                detail=detail,
             )
         )
     past.sample("redis-1", 9.9, role="primary", run_id="old", keys=99)
@@ -127,6 +132,43 @@ def test_only_what_may_have_been_held_back_is_explained() -> None:
 def test_who_was_warned_has_written_all(by: str, at: float, explained: bool) -> None:
     """An orderly stop writes what was held back; and it is the first fault meanwhile that ended the process."""
     assert (restart(reborn(50, settings=LOGS, by=by, at=at)).cause is Cause.NOT_ON_DISK) is explained
+
+
+@pytest.mark.parametrize(("at", "explained"), [(10.2, True), (10.7, True), (10.700001, False)])
+def test_effect_that_is_not_known_to_a_moment_may_have_come_before(at: float, explained: bool) -> None:
+    """It is half a second wide, and the new process was seen at 10.2 s."""
+    found = restart(reborn(50, settings=LOGS, by="kill", at=at, error=0.5))
+    assert (found.cause is Cause.NOT_ON_DISK) is explained
+
+
+@pytest.mark.parametrize(
+    ("by", "detail", "at", "explained"),
+    [
+        ("restart", "redis-2, redis-1: done", 6.0, True),
+        ("restart", "redis-2, redis-1: done", 10.2, True),
+        ("restart", "redis-2, redis-1: done", 10.200001, False),
+        ("restart", "redis-1: done", 6.0, False),
+        ("kill", "redis-2, redis-1: done", 6.0, False),
+        ("restart", "redis-2, redis-3: done", 6.0, False),
+    ],
+)
+def test_nodes_that_are_restarted_in_turn(by: str, detail: str, at: float, explained: bool) -> None:
+    """The effect has the moment of the first of them; those that are killed are killed at once."""
+    history = reborn(50, settings=LOGS, by=by, at=at, detail=detail)
+    alone = replace(history, events=tuple(one for one in history.events if one.fault != 2))
+    assert (restart(alone).cause is Cause.NOT_ON_DISK) is explained
+
+
+def test_restart_in_turn_explains_one_restart_of_each_node() -> None:
+    """Whatever ended the process after that, this did not."""
+    history = reborn(50, settings=LOGS, by="restart", at=6.0, detail="redis-2, redis-1: done")
+    (last,) = (one for one in history.samples if one.node == "redis-1" and one.done_us == us(10.3))
+    again = msgspec.structs.replace(last, run_id="third", sent_us=us(12.0), done_us=us(12.1), keys=120)
+    alone = tuple(one for one in history.events if one.fault != 2)
+    first, second = facts_of(
+        replace(history, events=alone, samples=(*history.samples, again))
+    ).ownership.restarts
+    assert (first.cause, second.cause) == (Cause.NOT_ON_DISK, None)
 
 
 def test_without_power_all_that_was_not_synced_may_be_gone() -> None:

@@ -18,7 +18,7 @@ from harness.checks.measures.summary import (
     unread_evictions,
 )
 from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
-from harness.model.words import FindingSide, OperationKind, Outcome, Phase
+from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase
 from lab.past import Past
 from lab.records import us
 from tests.builders_metrics import outline
@@ -202,6 +202,54 @@ def test_recovery_point_is_known_as_well_as_the_effect() -> None:
     assert recovery_point_s([_lost(t_s=9.5), _lost(t_s=12.0)], landmarks) == Interval(low=0.25, high=0.5)
     assert recovery_point_s([_lost(t_s=9.875)], landmarks) == Interval(low=0, high=0.125)
     assert recovery_point_s([], landmarks) is None
+
+
+BACK = Interval(low=8.0, high=8.5)
+
+
+@pytest.mark.parametrize(
+    ("cause", "promoted_s", "point"),
+    [
+        (Cause.OLDER_SNAPSHOT, None, BACK),
+        (Cause.RESTARTED_EMPTY, None, BACK),
+        (Cause.NOT_ON_DISK, None, BACK),
+        (Cause.FLUSHED, None, BACK),
+        (Cause.NOT_YET_REPLICATED, 21.0, BACK),
+        (Cause.AT_PROMOTION, 21.0, BACK),
+        (Cause.NOT_YET_REPLICATED, 19.5, BACK),
+        (Cause.NOT_YET_REPLICATED, 19.499, Interval(low=0, high=0)),
+        (Cause.NOT_YET_REPLICATED, None, Interval(low=0, high=0)),
+        (Cause.SPLIT_BRAIN, 21.0, Interval(low=0, high=0)),
+        (Cause.APPLICATION_RACE, None, Interval(low=0, high=0)),
+        (Cause.NOT_DETERMINED, None, Interval(low=0, high=8.5)),
+    ],
+)
+def test_recovery_point_of_what_a_later_fault_took_away(
+    cause: Cause, promoted_s: float | None, point: Interval
+) -> None:
+    """A slow replica from 10 s on, and the primary killed between 19.5 and 20 s: what was acked at 11.5 s is
+    8 s back. What was lost with a promotion before the kill, the kill did not take."""
+    past = outline(fault_kinds=("slow", "kill"))
+    past.event("effect", 10.0, fault=1, node="redis-1")
+    past.event("effect", 20.0, error=0.5, fault=2, node="redis-1")
+    landmarks = facts_of(past.history()).landmarks
+    taken = {1: (us(11.0), us(promoted_s)) if promoted_s else (us(11.0),), 2: (us(25.0),)}
+    lost = replace(_lost(t_s=11.5), cause=cause, shard=1)
+    assert recovery_point_s([lost], replace(landmarks, taken_over_us=taken)) == point
+
+
+def test_landmarks_know_all_effects_and_who_took_over() -> None:
+    """In their order; a node that stays primary takes nothing over."""
+    told = Past(guarded_by_sentinels=True)
+    told.log_in("ann", 1.0)
+    told.fault(2.0, "redis-1: gone")
+    told.fault(8.0, "redis-2: gone", target="replica")
+    told.events[-1].error_us = us(0.5)
+    told.fail_over("redis-2", 4.0)
+    landmarks = facts_of(told.history()).landmarks
+    assert landmarks.effects_us == ((us(2.0), us(2.0)), (us(7.5), us(8.0)))
+    assert {shard: len(taken) for shard, taken in landmarks.taken_over_us.items()} == {1: 1}
+    assert landmarks.taken_over_us[1][0] == pytest.approx(us(4.0), abs=us(0.02))
 
 
 def test_run_without_a_fault_has_no_loss_window() -> None:

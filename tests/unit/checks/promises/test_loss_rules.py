@@ -570,3 +570,109 @@ def test_a_failover_that_another_fault_may_have_set_off_is_that_ones() -> None:
     told.fail_over("redis-2", 4.0)
     always = directed(told.history(), appendonly="yes", appendfsync="always")
     assert said(allowed(always)) == (LOG, 0.0, None, None)
+
+
+# ---------------------------------------------------------------- what an append-only file lacks
+
+
+def edges(one: Allowed) -> tuple[float | None, float | None]:
+    """From when to when, in seconds of the run."""
+    return (
+        None if one.since_us is None else round(one.since_us / 1e6, 6),
+        None if one.until_us is None else round(one.until_us / 1e6, 6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "appendfsync", "since_s"),
+    [
+        ("kill", "everysec", 0.0),
+        ("kill", "always", None),
+        ("kill", "no", None),
+        ("lose power", "everysec", -1.0),
+        ("lose power", "always", None),
+        ("stop", "everysec", None),
+        ("restart", "everysec", 0.0),
+    ],
+)
+def test_whoever_followed_it_again_has_what_it_came_back_with(
+    kind: str, appendfsync: str, since_s: float | None
+) -> None:
+    """A late failover gives back nothing of what the file lacked; else the successor had what it had copied."""
+    told = past(kind) if kind == "restart" else healed(past(kind, over=4.0), 3.0)
+    answer = allowed(directed(told.history(), appendonly="yes", appendfsync=appendfsync))
+    assert edges(answer) == (since_s, 24.0)
+
+
+def test_what_nobody_synced_is_gone_with_a_late_failover_too() -> None:
+    """The kernel decides; a promotion afterwards does not bound that."""
+    told = healed(past("lose power", over=4.0), 3.0)
+    answer = allowed(directed(told.history(), appendonly="yes", appendfsync="no"))
+    assert (answer.bound_s, answer.until_us) == (None, None)
+
+
+def test_where_nobody_knows_what_was_copied_a_late_failover_has_no_first_moment() -> None:
+    """What the file lacked is no first moment then."""
+    told = healed(past("kill", over=4.0), 3.0)
+    history = replace(told.history(), samples=())
+    assert allowed(directed(history, appendonly="yes")).since_us is None
+
+
+DOWN = "redis-1 was down: counted with what had ended it"
+
+
+@pytest.mark.parametrize(("by", "answer"), [("kill", HELD_BACK), ("stop", LOG)])
+def test_start_of_a_node_that_was_down_costs_nothing_itself(by: str, answer: str) -> None:
+    """What ended its process is what may have cost something: an orderly stop did not."""
+    told = past(by, over=None)
+    told.fault(2.5, "redis-1: again", "restart", target="killed")
+    history = directed(told.history(), appendonly="yes")
+    assert said(allowed(history, fault=2)) == (DOWN, 0.0, None, None)
+    assert allowed(history).derivation == answer
+
+
+@pytest.mark.parametrize("again", ["healed", "restart"])
+def test_start_of_a_node_that_is_up_again_ends_a_process(again: str) -> None:
+    """Whoever healed it or started it before: it was up."""
+    told = past("stop", over=None)
+    if again == "healed":
+        healed(told, 2.5)
+    else:
+        told.fault(2.5, "redis-1: again", "restart", target="killed")
+    told.fault(6.0, "redis-1: again", "restart")
+    answer = allowed(directed(told.history(), appendonly="yes"), fault=len(told.faults))
+    assert (said(answer), edges(answer)) == ((HELD_BACK, 2.0, 0.0, 6.0), (4.0, 6.0))
+
+
+def reborn_at(told: Past, last_s: float, first_s: float) -> History:
+    """redis-1 is seen for the last time, and then as another process."""
+    told.reborn.append((first_s, "redis-1", 100))
+    history = directed(told.history(), appendonly="yes")
+    unseen = (us(last_s), us(first_s))
+    samples = (
+        one for one in history.samples if one.node != "redis-1" or not unseen[0] < one.sent_us < unseen[1]
+    )
+    return replace(history, samples=tuple(samples))
+
+
+def test_what_a_frozen_process_held_back_counts_from_its_last_answer() -> None:
+    """It was frozen at 2 s and killed at 8 s: what it held back is as old as the freezing."""
+    told = past("pause", over=None)
+    told.fault(8.0, "redis-1: gone", "kill", target="paused")
+    answer = allowed(healed(told, 9.0, fault=2) and reborn_at(told, 2.0, 9.0), fault=2)
+    since_s, until_s = edges(answer)
+    assert (answer.derivation, until_s) == (HELD_BACK, 8.0)
+    assert since_s is not None
+    assert -0.1 < since_s <= 0.0
+
+
+def test_each_node_that_is_restarted_in_turn_has_its_own_moment() -> None:
+    """The effect is that of the first of them, at 2 s; redis-1 had its turn at 6 s."""
+    told = past("restart", over=None, detail="redis-2, redis-1: done")
+    answer = allowed(reborn_at(told, 6.0, 6.5))
+    since_s, until_s = edges(answer)
+    assert since_s is not None
+    assert until_s is not None
+    assert 3.9 < since_s <= 4.0
+    assert 6.0 < until_s < 6.7
+    assert answer.bound_s == pytest.approx(until_s - 2.0)

@@ -1,0 +1,66 @@
+"""connection-storm: whose connections count towards which limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.checks.facts.timelines import Timelines
+from harness.checks.promises.open_connections import judge_connections, most_at_once
+from harness.model.records import Connection
+from lab.records import us
+from tests.builders_metrics import outline
+
+POOL, SPARE = 50, 8
+
+
+def opened(
+    count: int, *, at: float = 11.0, closed: float | None = None, node: str = "redis-2"
+) -> list[Connection]:
+    return [
+        Connection(
+            id=n,
+            web_server="web-1",
+            node=node,
+            role="primary",
+            opened_us=us(at),
+            closed_us=None if closed is None else us(closed),
+        )
+        for n in range(count)
+    ]
+
+
+def counts(connections: list[Connection], *, replicas: bool = False) -> list[int | None]:
+    history = outline().history()
+    plan = history.plan
+    deployment = plan.scenario.deployment
+    deployment = replace(deployment, client=replace(deployment.client, read_from_replicas=replicas))
+    plan = replace(plan, scenario=replace(plan.scenario, deployment=deployment))
+    found = judge_connections(Timelines(replace(history, plan=plan, connections=tuple(connections))))
+    return [one.observations for one in found.findings]
+
+
+@pytest.mark.parametrize(
+    ("count", "replicas", "found"),
+    [
+        (POOL + SPARE, False, []),
+        (POOL + SPARE + 1, False, [POOL + SPARE + 1]),
+        (POOL + SPARE + 1, True, []),
+        (2 * POOL + SPARE, True, []),
+        (2 * POOL + SPARE + 1, True, [2 * POOL + SPARE + 1]),
+    ],
+)
+def test_replica_that_was_promoted_is_in_the_pool_of_readers_too(
+    count: int, replicas: bool, found: list[int]
+) -> None:
+    """The readers' connections stay open when writers come."""
+    assert counts(opened(count), replicas=replicas) == found
+
+
+def test_nodes_and_generations_are_counted_apart() -> None:
+    """What was closed when others were opened was never open at once with them."""
+    assert counts([*opened(POOL), *opened(POOL, node="redis-1")]) == []
+    assert counts([*opened(POOL, closed=12.0), *opened(POOL, at=12.0)]) == []
+    assert counts([*opened(POOL, closed=12.001), *opened(POOL, at=12.0)]) == [2 * POOL]
+    assert most_at_once([*opened(1, at=1.0, closed=3.0), *opened(2, at=2.0)]) == (3, us(2.0))
