@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from harness.checks.facts.offsets import Side, Span, side
 from harness.checks.facts.ownership import Standing
 from harness.checks.facts.promotions import Owner
-from harness.checks.facts.step_effects import Sight, StepEffect
+from harness.checks.facts.step_effects import Sight, State, StepEffect
 from harness.checks.facts.timelines import Timelines
 from harness.model.words import FROM_MEMORY, Cause, NodeRole
 
@@ -145,6 +145,7 @@ def _lost_after(timelines: Timelines, effect: StepEffect, by: Acker, shard: int,
             and reborn.since_us <= effect.done_us
             and effect.sent_us <= reborn.by_us
             and reborn.from_us <= until_us
+            and not _seen_since(timelines, effect, reborn.by_us, seen_us)
         ):
             return Why(cause=reborn.cause, because=reborn.why)
     if following is None or following.from_us > seen_us:
@@ -295,6 +296,21 @@ def of_old_answer(timelines: Timelines, sight: Sight, promise: StepEffect | None
         # It answered rightly, and did not have what another node, or the process before it, had acked.
         return of_loss(timelines, promise, sight, timelines.ownership.shards.of(by.node, sight.done_us) or 0)
     return Why(because="" if by.node is None else f"{by.node} answered as {by.role or 'an unknown node'}")
+
+
+def _seen_since(timelines: Timelines, effect: StepEffect, from_us: float, to_us: float) -> bool:
+    """Whether a session that somebody logged in was shown in between, by who had the right to: whatever
+    happened before did not take it away."""
+    timeline = timelines.sessions.get(effect.operation.session)
+    if timeline is None or effect is not timeline.created:
+        return False
+    return any(
+        from_us < one.sent_us
+        and one.done_us <= to_us
+        and one.state is State.PRESENT
+        and watcher(timelines, one).standing is Standing.PRIMARY
+        for one in timeline.sights
+    )
 
 
 def _another(timelines: Timelines, by: Acker, promise: StepEffect) -> bool:

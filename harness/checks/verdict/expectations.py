@@ -32,7 +32,7 @@ from harness.checks.measures.summary import (
     unread_evictions,
 )
 from harness.checks.measures.survival import survival
-from harness.checks.promises.table import FINDINGS, measure_of
+from harness.checks.promises.table import FINDINGS, having, measure_of
 from harness.checks.verdict.evidence import Affects, Evidence
 from harness.checks.wording import WINDOWS, interval_text, seconds_text, share_text
 from harness.costly import np
@@ -53,6 +53,7 @@ LOSS_TIMES: Mapping[str, Callable[[Iterable[Finding], Landmarks], Interval | Non
     "recovery point": recovery_point_s,
 }
 """Metrics that are a time between a fault's effect and writes that are lost."""
+LOST = having(FindingTrait.LOST_WRITE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,9 +426,13 @@ def _lost_writes(expectation: Expectation, scope: Scope, case: Case) -> Measured
     where = [(one, scope.finding(one, landmarks)) for one in case.findings]
     certain = time_s([one for one, member in where if member is Membership.IN], landmarks)
     at_most = time_s([one for one, member in where if member is not Membership.OUT], landmarks)
+    low = 0.0 if certain is None else certain.low
+    undecided = sum(case.counts[one].high - case.counts[one].low for one in LOST if one in case.counts)
+    if undecided:
+        return Measured(Interval(low=low, high=INFINITE), why=f"{undecided:g} losses cannot be decided")
     if at_most is None:
         return Measured(NONE, text="nothing lost")
-    return Measured(Interval(low=0.0 if certain is None else certain.low, high=at_most.high))
+    return Measured(Interval(low=low, high=at_most.high))
 
 
 def _failovers(expectation: Expectation, scope: Scope, case: Case) -> Measured:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.checks.facts.causes import Why, acker, discarded, of_loss, of_old_answer, watcher
+from harness.checks.facts import causes
+from harness.checks.facts.causes import Acker, Why, acker, discarded, of_loss, of_old_answer, watcher
 from harness.checks.facts.ownership import Loss, Standing
 from harness.checks.facts.step_effects import Sight, StepEffect
 from harness.checks.facts.timelines import Timelines
@@ -416,3 +417,52 @@ def test_old_answer_of_a_replica_is_not_determined_if_nobody_knows_which_process
         timelines, effect, seen = timelines_of(history)
         found = of_old_answer(timelines, seen, effect)
         assert (found.cause, "redis-3, a replica, answered" in found.because) == (cause, True)
+
+
+@pytest.mark.parametrize(
+    ("looked", "back", "explained"),
+    [(3.0, 4.0, True), (5.0, 4.0, False), (4.1, 4.1, True), (4.100001, 4.1, False), (7.0, 4.0, False)],
+)
+def test_restart_after_which_the_session_was_shown_did_not_take_it(
+    looked: float, back: float, explained: bool
+) -> None:
+    """Whoever had the right to show it did; it went for another reason later."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, looked)
+    past.lose(ann, 8.0)
+    past.read(ann, 9.0)
+    timelines = Timelines(past.history())
+    (timeline,) = timelines.sessions.values()
+    seen = next(one for one in timeline.sights if one.sent_us == us(9.0))
+    timelines.ownership.reborn[:] = [Loss(1, us(back - 0.1), us(back), "came back", Cause.NOT_ON_DISK)]
+    assert timeline.created is not None
+    assert (of_loss(timelines, timeline.created, seen, 1).cause is Cause.NOT_ON_DISK) is explained
+
+
+@pytest.mark.parametrize(
+    ("standing", "answered", "explained"),
+    [
+        (Standing.PRIMARY, 8.0, False),
+        (Standing.DEPOSED, 8.0, True),
+        (Standing.REPLICA, 8.0, True),
+        (Standing.UNKNOWN, 8.0, True),
+        (Standing.PRIMARY, 4.9, True),
+    ],
+)
+def test_who_may_show_the_past_says_nothing_of_a_restart(
+    standing: Standing, answered: float, explained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a look that was answered after the one that missed it."""
+    past = Past()
+    ann = past.log_in("ann", 1.0)
+    past.read(ann, 5.0)
+    timelines = Timelines(past.history())
+    (timeline,) = timelines.sessions.values()
+    seen = next(one for one in timeline.sights if one.sent_us == us(5.0))
+    timeline.sights[:] = [seen]
+    timelines.ownership.reborn[:] = [Loss(1, us(3.9), us(4.0), "came back", Cause.NOT_ON_DISK)]
+    monkeypatch.setattr(causes, "watcher", lambda *_: Acker(standing=standing))
+    assert timeline.created is not None
+    found = of_loss(timelines, timeline.created, replace(seen, done_us=us(answered)), 1)
+    assert (found.cause is Cause.NOT_ON_DISK) is explained

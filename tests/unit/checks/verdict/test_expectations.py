@@ -428,6 +428,20 @@ def test_recovery_point_lies_at_the_earliest_lost_write() -> None:
     assert (later.met, later.measured) == (True, "0 s")
 
 
+@pytest.mark.parametrize("metric", ["loss window", "recovery point"])
+def test_when_losses_were_is_open_where_it_is_undecided_whether_there_were_more(metric: str) -> None:
+    """The report says that it is not known; so nothing is met by it. What is proved may be too much already."""
+    bound = expect(f"{metric}: <= 1s", 1, unit="s", comparison="<=")
+    history = dangerous(expectations=[bound]).history()
+    (none,) = results(history, undecidable=2)
+    assert (none.met, none.low, none.high) == (None, 0, INFINITE)
+    assert "4 losses cannot be decided" in none.why
+    (some,) = results(history, lost(1, 9.5), lost(2, 10.5), undecidable=1)
+    assert (some.met, some.low) == (None, 0.5)
+    (much,) = results(history, lost(1, 8.5), lost(2, 11.5), undecidable=1)
+    assert (much.met, much.low) == (False, 1.5)
+
+
 def test_undecidable_findings_widen_upwards() -> None:
     """Zero proved with two undecidable is no zero; more than zero proved is no less for it."""
     none = expect("lost-write: 0", 0)
