@@ -19,7 +19,8 @@ from failover_kit.start import why_not
 from harness import output
 from harness.cli.arguments import parser
 from harness.errors import EnvironmentFailure, ExitStatus, KitError, UsageError
-from harness.model.hosts import ALLOW_REMOTE, NAMED
+from harness.model.hosts import ALLOW_REMOTE, BACKEND, NAMED
+from harness.model.hosts import read as read_hosts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,8 +73,17 @@ def _let_every_process_know(options: argparse.Namespace) -> None:
     """Each run is a process of its own, and asks the hosts itself."""
     if getattr(options, "allow_remote_engine", False):
         os.environ[ALLOW_REMOTE] = "1"
-    if hosts := getattr(options, "hosts", None):
-        os.environ[NAMED] = hosts
+    hosts = getattr(options, "hosts", None)
+    if hosts is None:
+        return
+    if not read_hosts(hosts, "--hosts"):
+        raise UsageError(f"--hosts: expected NAME=ENGINE for each host, found {hosts!r}")
+    backend = getattr(options, "backend", BACKEND)
+    if backend != BACKEND:
+        raise UsageError(
+            f"--hosts: expected --backend {BACKEND}, found --backend {backend}, which asks no other host"
+        )
+    os.environ[NAMED] = hosts
 
 
 def _imported(verb: str) -> Callable[[argparse.Namespace], int]:

@@ -7,7 +7,7 @@ import re
 from harness.errors import UsageError
 from harness.model.words import BackendKind
 
-BACKENDS = ("auto", *sorted(BackendKind))
+BACKENDS = ("auto", *sorted(kind.value for kind in BackendKind))
 
 SUITES = ("smoke", "core", "catalogue", "all")
 

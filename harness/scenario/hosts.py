@@ -48,7 +48,11 @@ def read_engines(node: tree.Node, path: str, problems: Problems) -> dict[str, st
     for name, key, value in entries(node, path, problems):
         below = f"{path}.{tree.shortened(name)}"
         if not NAME.fullmatch(name):
-            problems.add(key, below, "expected a name of small letters, digits and hyphens")
+            problems.add(
+                key,
+                below,
+                f"expected a name of small letters, digits and hyphens, found {tree.shortened(name)!r}",
+            )
             continue
         given = {word: one for word, _, one in entries(value, below, problems)}
         engine = given.pop(_ENGINE, None)
@@ -58,11 +62,18 @@ def read_engines(node: tree.Node, path: str, problems: Problems) -> dict[str, st
             problems.add(
                 engine or value,
                 f"{below}.{_ENGINE}",
-                "expected ssh://USER@HOST, tcp://HOST:PORT, unix:///PATH or context:NAME",
+                "expected ssh://USER@HOST, tcp://HOST:PORT, unix:///PATH or context:NAME, found "
+                + _found(engine),
             )
             continue
         found[name] = engine.value
     return found
+
+
+def _found(engine: tree.Node | None) -> str:
+    if engine is None:
+        return "nothing"
+    return repr(tree.shortened(engine.value)) if isinstance(engine, tree.Scalar) else "something else"
 
 
 def placed_on(topology: TopologySpec, engines: Mapping[str, str]) -> TopologySpec:

@@ -98,17 +98,24 @@ def connect_to(where: str) -> Any:
         )
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EnvironmentFailure(
-            f"Docker engine {where}: expected an answer, found: {_short(error)}. {_advice(error)}"
+            f"Docker engine {where}: expected an answer, found: {_short(error)}. {_advice(where, error)}"
         ) from error
     return client
 
 
-def _advice(error: Exception) -> str:
+def _advice(where: str, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return (
             "It runs, but not for this user. Use the process backend, or as root "
             "'usermod -aG docker USER' and log in again; who is in that group can do all that root can"
         )
+    if where.startswith("ssh://"):
+        return (
+            "Addresses with ssh need the Python package paramiko, which is not among the kit's own, and a "
+            "login without a question: 'ssh HOST docker version' must answer"
+        )
+    if not _is_here(where):
+        return "Start it there, and let it listen at that address"
     return "Start it, or on a Debian machine run 'make docker-engine' as root"
 
 
@@ -121,6 +128,8 @@ def _knock(where: str) -> None:
             knock.connect(rest)
     elif scheme == "tcp":
         host, _, port = rest.rstrip("/").rpartition(":")
+        if not (port.isdecimal() and int(port) < 65536):
+            raise OSError("an address without a port; it is tcp://HOST:PORT, usually with port 2375 or 2376")
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import requests.exceptions
 
-from harness.errors import EnvironmentFailure, HostVanished, UsageError
-from harness.model.hosts import ENGINE, NAME, NAMED
+from harness.errors import EnvironmentFailure, HostVanished
+from harness.model.hosts import NAMED, read
 from harness.topology.docker import daemon
 from harness.topology.docker.daemon import in_parallel, translated
 
@@ -35,17 +35,7 @@ def named() -> dict[str, str]:
     Raises:
         UsageError: it cannot be read.
     """
-    text = os.environ.get(NAMED, "").strip()
-    found: dict[str, str] = {}
-    for one in (pair.strip() for pair in text.split(",") if pair.strip()):
-        name, _, engine = one.partition("=")
-        if not NAME.fullmatch(name) or not ENGINE.fullmatch(engine) or name in found:
-            raise UsageError(
-                f"{NAMED}: expected NAME=ENGINE for each host, such as a=ssh://ops@a,b=context:b, found "
-                f"{one!r}"
-            )
-        found[name] = engine
-    return found
+    return read(os.environ.get(NAMED, ""), NAMED)
 
 
 def endpoint_of(engine: str) -> str:

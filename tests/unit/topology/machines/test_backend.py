@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -112,10 +113,51 @@ def test_hosts_on_the_command_line_are_known_to_every_process(
     monkeypatch.setenv(ALLOW_REMOTE, "")
     file = tmp_path / "quiet.yaml"
     file.write_text(QUIET, encoding="utf-8")
-    words = ["run", "--backend", "machines", "--hosts", "a=tcp", "--allow-remote-engine", str(file)]
+    words = [
+        "run",
+        "--backend",
+        "machines",
+        "--hosts",
+        "a=unix:///nobody",
+        "--allow-remote-engine",
+        str(file),
+    ]
     assert main(words) == ExitStatus.ENVIRONMENT
-    assert "expected NAME=ENGINE for each host" in capsys.readouterr().err
-    assert (os.environ[NAMED], os.environ[ALLOW_REMOTE]) == ("a=tcp", "1")
+    assert "--backend machines" in capsys.readouterr().err
+    assert (os.environ[NAMED], os.environ[ALLOW_REMOTE]) == ("a=unix:///nobody", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ("--hosts", "foo"),
+            "--hosts: expected NAME=ENGINE for each host, such as a=ssh://ops@a,b=context:b",
+        ),
+        (("--backend", "machines", "--hosts", ","), "--hosts: expected NAME=ENGINE for each host, found ','"),
+        (("--hosts", "a=unix:///x,a=unix:///y"), "--hosts: expected a name for each host, found 'a' twice"),
+        (("--hosts", "a=unix:///x"), "--hosts: expected --backend machines, found --backend auto"),
+        (("--backend", "process", "--hosts", "a=unix:///x"), "found --backend process"),
+        (("--backend", "machine"), "(choose from 'auto', 'compose', 'docker', 'machines', 'process')"),
+    ],
+)
+def test_hosts_that_nobody_would_use_are_refused(
+    words: Sequence[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nodes would be started elsewhere than the command says."""
+    monkeypatch.setenv(NAMED, "")
+    file = tmp_path / "quiet.yaml"
+    file.write_text(QUIET, encoding="utf-8")
+    try:
+        status = main(["run", *words, str(file)])
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    assert status == ExitStatus.USAGE
+    assert expected in capsys.readouterr().err
 
 
 def test_what_waits_runs_the_nodes_own_image_if_it_can(monkeypatch: pytest.MonkeyPatch) -> None:

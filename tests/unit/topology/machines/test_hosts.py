@@ -43,7 +43,7 @@ def test_no_hosts_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_hosts_that_cannot_be_read_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the pair that is wrong."""
     monkeypatch.setenv(NAMED, text)
-    with pytest.raises(UsageError, match="expected NAME=ENGINE"):
+    with pytest.raises(UsageError, match=r"expected NAME=ENGINE|found 'a' twice"):
         hosts.named()
 
 
@@ -115,3 +115,23 @@ def test_what_an_engine_says_comes_with_its_host() -> None:
         host("a", SWARM).asked("making a network"),
     ):
         raise docker.errors.APIError("x", explanation="no")
+
+
+@pytest.mark.parametrize(
+    ("engine", "advice"),
+    [
+        ("ssh://ops@192.0.2.1", "need the Python package paramiko"),
+        ("tcp://192.0.2.1", "found: an address without a port; it is tcp://HOST:PORT"),
+        ("tcp://192.0.2.1:99999", "found: an address without a port"),
+        ("tcp://127.0.0.1:1", "Start it there, and let it listen at that address"),
+        ("unix:///nobody", "run 'make docker-engine' as root"),
+    ],
+)
+def test_engine_that_is_not_reached_says_what_helps_there(
+    engine: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What helps on this machine helps nobody whose engine is on another one."""
+    monkeypatch.setenv(ALLOW_REMOTE, "1")
+    with pytest.raises(EnvironmentFailure) as refused, hosts.connected({"a": engine}):
+        pass
+    assert advice in str(refused.value)
