@@ -40,7 +40,7 @@ class FillVolume:
         help="A node can write nothing to its files, as on a full volume: it refuses writes, or ends.",
         targets=targets.DATA_NODES,
         least_for_s=_LEAST_S,
-        traits=(Trait.LASTS, Trait.CAUSES_FAILOVER),
+        traits=(Trait.LASTS, Trait.CAUSES_FAILOVER, Trait.FILLS_VOLUME),
     )
 
     def fits(self, step: FaultStep, plan: Plan, machine: Machine) -> str | None:

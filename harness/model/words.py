@@ -194,6 +194,8 @@ class Trait(StrEnum):
     """Its targets must have been started with a clock that is theirs alone."""
     FORGETS_UNSYNCED = "forgets what is not on the disk"
     """What its target wrote and the disk did not have yet is gone."""
+    FILLS_VOLUME = "fills a volume"
+    """Its target can write nothing to its files; one that keeps none goes on as before."""
     EMPTIES_DATABASE = "empties a database"
     """What the target held is gone at its effect, however old."""
 

@@ -203,7 +203,7 @@ def _workload(plan: Plan) -> str:
 def _fault(fault: Expected, vocabulary: Vocabulary) -> str:
     step = fault.step
     said = [" ".join(filter(None, (f"{step.number}. {step.kind}", step.target)))]
-    said += _options(step, vocabulary)
+    said += options_of(step, vocabulary)
     if step.for_s is not None:
         said.append(f"for {step.for_s:g} s")
     elif Trait.LASTS in step.traits:
@@ -212,7 +212,7 @@ def _fault(fault: Expected, vocabulary: Vocabulary) -> str:
     return ", ".join(said) + f" ({_start(step.start)})"
 
 
-def _options(step: FaultStep, vocabulary: Vocabulary) -> Iterator[str]:
+def options_of(step: FaultStep, vocabulary: Vocabulary) -> Iterator[str]:
     """With their units; those that are left out of account when they are at their default, such as `ttl: 0`,
     are not said."""
     for option in vocabulary.faults[step.kind].options if step.kind in vocabulary.faults else ():

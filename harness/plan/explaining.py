@@ -14,10 +14,11 @@ from textwrap import fill
 
 from harness.model.fit import LEFT_BY
 from harness.model.inventory import NodePlan
-from harness.model.persistence import LOG, SNAPSHOT, persistence
+from harness.model.persistence import LOG, NOTHING, SNAPSHOT, persistence, setting
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, Vocabulary
 from harness.model.words import Discovery, NodeRole, Trait
+from harness.plan.describing import options_of
 from harness.plan.timeline import DEMOTION_S, Expected, Pace, expected_faults, latest_end_s
 
 _WIDTH = 110
@@ -86,14 +87,19 @@ class _Course:
 
     def of(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
         step, at_s = fault.step, fault.start_s
-        said = f"fault {step.number}: {' '.join(filter(None, (step.kind, step.target)))}"
+        struck = f"fault {step.number}: {' '.join(filter(None, (step.kind, step.target)))}"
+        said = ", ".join((struck, *options_of(step, self._vocabulary)))
         declared = self._vocabulary.faults.get(step.kind)
         yield _Line(at_s, 1, f"{said} ({declared.help.rstrip('.')})" if declared else said, "")
         yield from self._of_its_data(fault)
         if Trait.HANDS_OVER in step.traits:
             yield from self._handed_over(at_s)
         elif self._takes_primary(fault):
-            yield from self._failover(fault, others)
+            unnoticed = self._full_volume_unnoticed() if Trait.FILLS_VOLUME in step.traits else None
+            if unnoticed:
+                yield _Line(at_s, 2, *unnoticed)
+            else:
+                yield from self._failover(fault, others)
         if fault.healed_s is not None:
             yield from self._healed(fault)
 
@@ -105,6 +111,20 @@ class _Course:
         if not {"primary", "everything"} & set(step.target.split()) or "old" in step.target.split():
             return False
         return step.for_s is None or step.for_s > self._pace.suspicion_s
+
+    def _full_volume_unnoticed(self) -> tuple[str, str] | None:
+        """What becomes of a node that nobody replaces although its volume is full; None: it is replaced."""
+        node = self._first_primary()
+        kept = persistence(node)
+        if kept == NOTHING:
+            return "the node answers as before", "it keeps no data on disk"
+        ends = kept == LOG and setting(node, "appendfsync", "everysec") == "always"
+        if self._plan.inventory.clustered and not ends:
+            return (
+                "the node refuses writes, and no replica takes its place",
+                "it still answers the other nodes; it ends where it has to note a change of the cluster",
+            )
+        return None
 
     def _failover(self, fault: Expected, others: Sequence[Expected]) -> Iterator[_Line]:
         at_s = fault.start_s

@@ -51,6 +51,9 @@ def said(name: str, *overrides: str) -> str:
         ("cluster/36", "nobody is promoted because every replica that it had is down"),
         ("sentinel/58", "~ 14.0 s fault 1 is healed because it lasts 10 s"),
         ("cluster/33", "Move slots to another shard while clients use them"),
+        ("cluster/33", "fault 1: reshard shard 1 primary, to 2, slots 40, until moved"),
+        ("sentinel/62", "fault 2: restart killed, data empty, address new"),
+        ("sentinel/58", "sentinels suspect the primary because down_after is"),
         ("single/04", "the node comes back with its last snapshot because it has save points"),
         ("single/03", "compare single/02"),
         ("cluster/01", "the other nodes suspect the primary because node_timeout is 2 s"),
@@ -79,3 +82,17 @@ def test_explanation_is_in_order() -> None:
     times = [float(one) for one in re.findall(r"~ *([0-9.]+) s", said("sentinel/06"))]
     assert times == sorted(times)
     assert len(times) > 4
+
+
+@pytest.mark.parametrize(
+    ("redis", "expected"),
+    [
+        ("{appendonly: 'no'}", "the node answers as before because it keeps no data on disk"),
+        ("{appendonly: 'yes'}", "the node refuses writes, and no replica takes its place"),
+        ("{appendonly: 'yes', appendfsync: always}", "a replica is promoted because the majority"),
+    ],
+)
+def test_full_volume_replaces_who_is_missed(redis: str, expected: str) -> None:
+    """A node without files loses nothing by it, and one of a cluster still answers the others."""
+    fault = "faults=[{after: 3s, fill volume: primary, for: 10s}]"
+    assert expected in said("cluster/01", f"deployment.topology.redis={redis}", fault, "expect={}")
