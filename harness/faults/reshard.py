@@ -60,7 +60,11 @@ class Reshard:
                 name="to", type=OptionType.COUNT, help="the shard that gets them; the next one", default=0
             ),
             Option(
-                name="slots", type=OptionType.COUNT, help="how many, of those that hold keys", default=_SLOTS
+                name="slots",
+                type=OptionType.COUNT,
+                help="how many, of those that hold keys",
+                default=_SLOTS,
+                least=1,
             ),
             Option(
                 name="until",
@@ -81,7 +85,11 @@ class Reshard:
             return "only a cluster has slots"
         source, target = _shards(step, plan)
         if not 1 <= target <= plan.inventory.shards or source == target:
-            return f"slots of shard {source} cannot move to shard {target} of {plan.inventory.shards}"
+            others = [shard for shard in range(1, plan.inventory.shards + 1) if shard != source]
+            return (
+                f"to: expected another shard than {source}, one of {', '.join(map(str, others)) or 'none'}, "
+                f"found {target}"
+            )
         if step not in plan.scenario.faults:
             return (
                 "if the kit died, a cluster that is held would keep half-moved slots; a scenario can have it"

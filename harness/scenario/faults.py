@@ -367,7 +367,7 @@ class OptionsReader:
             read = option_reader(legal[key]).read(value, f"{path}.{key}", problems)
             if self.workload.application and read == "web-1":  # what the command takes the place of
                 read = APPLICATION
-            if isinstance(read, float) and (too_small := _too_small(legal[key], read)):
+            if isinstance(read, int | float) and (too_small := _too_small(legal[key], read)):
                 problems.expected(value, f"{path}.{key}", too_small)
                 continue
             if read is not INVALID:

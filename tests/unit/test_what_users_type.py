@@ -89,6 +89,11 @@ REFUSED = {
         7,
         "faults.0.by: expected at least 1s, so that its effect can be proved, found '10ms'",
     ),
+    "no slots to move": (
+        {"kill: primary": "reshard: primary, slots: 0"},
+        7,
+        "faults.0.slots: expected at least 1, so that its effect can be proved, found '0'",
+    ),
     "a setting that no engine has": (
         {"kill: primary": "config set: primary, directive: maxmemry, value: 1"},
         7,

@@ -1272,6 +1272,14 @@ def test_fits_names_what_is_missing(
     assert reason in str(FAULTS[kind].fits(step(kind, target), plan, machine))
 
 
+@pytest.mark.parametrize("to", [1, 9])
+def test_slots_move_to_another_shard_that_exists(to: int) -> None:
+    """The reason says which do."""
+    moving = step("reshard", "shard 1 primary", options={"to": to})
+    reason = FAULTS["reshard"].fits(moving, make_plan(TopologyKind.CLUSTER, moving), MACHINE)
+    assert reason == f"to: expected another shard than 1, one of 2, 3, found {to}"
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "plan"),
     [
