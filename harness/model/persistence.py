@@ -12,7 +12,8 @@ SNAPSHOT, LOG, NOTHING = "snapshot", "append-only file", "no persistence"
 
 HELD_BACK_S = 2.0
 """With `appendfsync everysec` a server does not write to its append-only file while it syncs, and answers
-all the same: for so long at most (`flushAppendOnlyFile` in its source). A kill then ends those writes."""
+all the same: for so long at most (`flushAppendOnlyFile` in its source); then it waits for its disk, and
+answers nobody. A kill ends those writes."""
 
 
 def setting(node: NodePlan, name: str, otherwise: str) -> str:

@@ -268,6 +268,8 @@ def _in_file(hit: Hit) -> Allowed:
 def _synced(hit: Hit) -> Allowed:
     """What stands for the append-only file under `kill` is the disk here."""
     sync = hit.setting("appendfsync", "everysec")
+    if hit.setting("no-appendfsync-on-rewrite", "no") == "yes":
+        return Allowed("no-appendfsync-on-rewrite: nothing is synced while a file is rewritten", bound_s=None)
     if sync == "always":
         return _in_file(hit)
     if sync == "no":

@@ -611,6 +611,22 @@ def test_what_nobody_synced_is_gone_with_a_late_failover_too() -> None:
     assert (answer.bound_s, answer.until_us) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("appendfsync", "kind", "bound_s"),
+    [("everysec", "lose power", None), ("always", "lose power", None), ("everysec", "kill", 2.0)],
+)
+def test_what_is_not_synced_during_a_rewrite_has_no_bound(
+    appendfsync: str, kind: str, bound_s: float | None
+) -> None:
+    """Of a loss of power, whatever appendfsync says; a kill leaves the kernel what was written."""
+    settings = {
+        "appendonly": "yes",
+        "appendfsync": appendfsync,
+        "no-appendfsync-on-rewrite": "yes",
+    }
+    assert allowed(directed(healed(past(kind, over=None), 3.0).history(), **settings)).bound_s == bound_s
+
+
 def test_where_nobody_knows_what_was_copied_a_late_failover_has_no_first_moment() -> None:
     """What the file lacked is no first moment then."""
     told = healed(past("kill", over=4.0), 3.0)
