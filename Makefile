@@ -194,7 +194,7 @@ guests: setup guest-environments ## Each application in guests/ through each fau
 
 .PHONY: client-conformance
 client-conformance: setup ## Each client library and tested version against the table of outcomes, on real nodes; CLIENTS=redis-py-threads=6.4.0 for one
-	@.venv/bin/python -m harness.libraries.environments $(call quoted,CLIENTS) | sh -e
+	@commands="$$(.venv/bin/python -m harness.libraries.environments $(call quoted,CLIENTS))" && sh -ec "$$commands"
 	@CLIENTS="$$(.venv/bin/python -m harness.libraries.environments --names $(call quoted,CLIENTS))" \
 		.venv/bin/pytest -q tests/integration/test_sessions_outcome_table.py tests/integration/test_client_libraries.py
 

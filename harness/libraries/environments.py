@@ -10,11 +10,14 @@ by itself: a run whose environment is missing is skipped with the command that m
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.libraries.library import Declaration
+from harness.model.command_words import LIBRARY_VERSION
 
 
 def python_of(library: Declaration, version: str) -> Path:
@@ -27,7 +30,7 @@ def missing(library: Declaration, version: str) -> str | None:
     """Why this version cannot be used here, with the command that changes it; None: it can."""
     folder = _folder(library, version)
     wanted = version or library.version
-    if folder is None or any(folder.glob(f"lib/python*/site-packages/{_of_package(library, wanted)}")):
+    if folder is None or _is_there(folder, library, wanted):
         return None
     makes = _makes(library, version)
     return f"the client {library.name} {wanted} is not on this machine; to install it: {makes}"
@@ -48,23 +51,39 @@ def _folder(library: Declaration, version: str) -> Path | None:
     return cache / "redis-failover-kit" / "clients" / f"{library.package}-{wanted}"
 
 
-def _of_package(library: Declaration, version: str) -> str:
-    """What pip leaves of an installed package."""
-    return f"{library.package.replace('-', '_')}-{version}.dist-info"
+def _is_there(folder: Path, library: Declaration, version: str) -> bool:
+    """By what pip leaves of an installed package. It takes 6, 6.0 and 6.0.0 for one version."""
+    package = library.package.replace("-", "_")
+    alike = (version, f"{version}.0", f"{version}.0.0")
+    return any(any(folder.glob(f"lib/python*/site-packages/{package}-{one}.dist-info")) for one in alike)
 
 
 def main(asked: Sequence[str], libraries: Mapping[str, Declaration]) -> str:
     """What to print: commands of a shell, or names."""
     names = [word for word in asked if not word.startswith("-")]
     known = [(one, version) for one in libraries.values() for version in one.tested]
-    wanted = [(libraries[name.partition("=")[0]], name.partition("=")[2]) for name in names] or known
+    wanted = [_asked(name, libraries) for name in names] or known
     if "--names" in asked:
         return ",".join(f"{one.name}={version}" if version else one.name for one, version in wanted)
     commands = [_makes(one, version) for one, version in wanted if missing(one, version)]
     return "\n".join(dict.fromkeys(commands))
 
 
+def _asked(text: str, libraries: Mapping[str, Declaration]) -> tuple[Declaration, str]:
+    name, _, version = text.partition("=")
+    if name not in libraries:
+        raise UsageError(
+            f"CLIENTS: expected NAME or NAME=VERSION with a name of {', '.join(libraries)}, found {text!r}"
+        )
+    if version and not re.fullmatch(LIBRARY_VERSION, version):
+        raise UsageError(f"CLIENTS: {name}: expected a version such as 6.4.0, found {version!r}")
+    return libraries[name], version
+
+
 if __name__ == "__main__":
     from harness.libraries import LIBRARIES
 
-    sys.stdout.write(main(" ".join(sys.argv[1:]).replace(",", " ").split(), LIBRARIES) + "\n")
+    try:
+        sys.stdout.write(main(" ".join(sys.argv[1:]).replace(",", " ").split(), LIBRARIES) + "\n")
+    except UsageError as problem:
+        sys.exit(str(problem))

@@ -9,6 +9,9 @@ from harness.model.words import BackendKind
 
 BACKENDS = ("auto", *sorted(kind.value for kind in BackendKind))
 
+LIBRARY_VERSION = r"[0-9]+(\.[0-9]+)*([a-z]+[0-9]+)?"
+"""Of a client library: 6.4.0, 7.0.0b1. It becomes a word of a shell command."""
+
 SUITES = ("smoke", "core", "catalogue", "all")
 
 SEED_MAX = 2**63 - 1

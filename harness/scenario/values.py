@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from harness.model.command_words import LIBRARY_VERSION
 from harness.model.engine import is_engine_name
 from harness.scenario import tree
 from harness.scenario.problems import Problems, choices
@@ -335,7 +336,6 @@ def _of_library(text: str) -> str:
     return text
 
 
-LIBRARY_VERSION = r"[0-9]+(\.[0-9]+)*([a-z]+[0-9]+)?"
 OF_LIBRARY = One(
     "a version such as 6.4.0",
     _of_library,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import UsageError
 from harness.libraries import INSIDE, LIBRARIES, apart
 from harness.libraries.environments import main, missing, python_of
 
@@ -55,3 +56,30 @@ def test_only_the_kits_own_client_has_no_process_of_its_own() -> None:
     assert apart(INSIDE, "") is None
     assert apart(INSIDE, "6.4.0") is LIBRARIES[INSIDE]
     assert all(apart(name, "") is one for name, one in LIBRARIES.items() if name != INSIDE)
+
+
+@pytest.mark.parametrize("said", ["6", "6.2", "6.2.0"])
+def test_version_is_there_as_pip_writes_it(
+    said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Pip installs 6.0.0 for 6."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    whole = f"{said}.0.0"[:5]
+    clients = tmp_path / "redis-failover-kit" / "clients"
+    (clients / f"redis-{said}" / "lib/python3.11/site-packages" / f"redis-{whole}.dist-info").mkdir(
+        parents=True
+    )
+    assert missing(LIBRARIES["redis-py-threads"], said) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("nonsense", r"^CLIENTS: expected NAME or NAME=VERSION with a name of redis-py.*, found 'nonsense'$"),
+        ("redis-py-threads=6;reboot", "expected a version such as 6.4.0, found '6;reboot'"),
+    ],
+)
+def test_clients_that_nobody_has_are_refused(asked: str, expected: str) -> None:
+    """What is printed goes to a shell."""
+    with pytest.raises(UsageError, match=expected):
+        main([asked], LIBRARIES)
