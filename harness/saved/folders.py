@@ -44,8 +44,18 @@ def run_folders(run: Path) -> list[Path]:
         return [run]
     found = [folder for folder in folders_in(run) if is_run(folder)]
     if not found:
-        raise UsageError(f"{run}: expected a results folder with a history in it, found none")
+        below = [folder for folder in folders_in(run) if _holds_runs(folder)]
+        hint = f"; {near(below[-1])} is one" if below else ""
+        raise UsageError(f"{run}: expected a results folder with a history in it, found none{hint}")
     return found
+
+
+def _holds_runs(folder: Path) -> bool:
+    """A folder that may not be looked into holds none."""
+    try:
+        return any(map(is_run, folders_in(folder)))
+    except OSError:
+        return False
 
 
 def folders_in(out: Path) -> Iterator[Path]:

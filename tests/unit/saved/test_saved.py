@@ -32,6 +32,7 @@ from harness.report.node_logs import LogLine
 from harness.report.page import page as whole_page
 from harness.report.write import PLANNED, write_record, write_suite
 from harness.safe_files import is_file, is_folder
+from harness.saved.folders import run_folders
 from harness.saved.judging import judge_folder, read_run
 from lab.past import Past, as_lines, records_of
 from tests.builders_results import suite
@@ -591,3 +592,13 @@ def test_prune_touches_nothing_that_is_no_result(tmp_path: Path) -> None:
 def test_prune_of_a_folder_that_is_not_there_removes_nothing(tmp_path: Path) -> None:
     """Saying so is enough."""
     assert saved.prune(tmp_path / "nowhere", keep=1)[0].startswith("nothing to remove")
+
+
+def test_folder_of_results_folders_names_one(tmp_path: Path) -> None:
+    """`judge runs`: what was meant is below it."""
+    for name in ("20260101-smoke", "20260102-smoke"):
+        run = tmp_path / name / "quiet"
+        run.mkdir(parents=True)
+        (run / "history.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"found none; .*20260102-smoke is one$"):
+        run_folders(tmp_path)
