@@ -647,6 +647,14 @@ def test_start_of_a_node_that_was_down_costs_nothing_itself(by: str, answer: str
     assert allowed(history).derivation == answer
 
 
+@pytest.mark.parametrize(("again", "down"), [(2.0, False), (2.000001, True)])
+def test_node_was_down_if_it_was_ended_before(again: float, down: bool) -> None:
+    """Of two faults at one moment nobody knows which came first."""
+    told = past("stop", over=None)
+    told.fault(again, "redis-1: again", "restart")
+    assert hit(told, fault=2).was_down is down
+
+
 @pytest.mark.parametrize("again", ["healed", "restart"])
 def test_start_of_a_node_that_is_up_again_ends_a_process(again: str) -> None:
     """Whoever healed it or started it before: it was up."""
