@@ -19,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
+from harness.errors import EnvironmentFailure
 from harness.kit_files import command
 from harness.topology.base.namespaces import CLONE_NEWNET, CLONE_NEWUSER, enter, unshare
 from harness.topology.base.netlink import Netlink
@@ -28,7 +29,11 @@ _TRIAL_WITHIN_S = 10.0
 
 
 def needs_user_namespace() -> bool:
-    """Whether this process may not make networks itself, but could inside a user namespace."""
+    """Whether this process may not make networks itself, but could inside a user namespace.
+
+    Raises:
+        EnvironmentFailure: the machine is too busy to try it.
+    """
     if sys.platform != "linux" or _INSIDE in os.environ:
         return False
     return not _trial("network") and _trial("user")
@@ -95,13 +100,19 @@ def _enter_those_of(process: int) -> None:
 
 def _trial(kind: str) -> bool:
     # In a process of its own: this one has threads, and should stay where it is.
-    done = subprocess.run(
-        command(__name__, kind),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=_TRIAL_WITHIN_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command(__name__, kind),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TRIAL_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise EnvironmentFailure(
+            f"whether this user may make a {kind} namespace: expected an answer within {_TRIAL_WITHIN_S:g} s, got "
+            "none; this machine is too busy to run anything, so try again when it is not"
+        ) from late
     return done.returncode == 0
 
 
