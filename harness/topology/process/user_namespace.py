@@ -110,8 +110,8 @@ def _trial(kind: str) -> bool:
         )
     except subprocess.TimeoutExpired as late:
         raise EnvironmentFailure(
-            f"whether this user may make a {kind} namespace: expected an answer within {_TRIAL_WITHIN_S:g} s, "
-            "got none; this machine is too busy to run anything, so try again when it is not"
+            f"whether this user may make a {kind} namespace: expected an answer within {_TRIAL_WITHIN_S:g} s,"
+            " got none; this machine is too busy to run anything, so try again when it is not"
         ) from late
     return done.returncode == 0
 
