@@ -33,6 +33,9 @@ from tests.unit.faults import test_command_faults
 MACHINE = Machine(backend=BackendKind.PROCESS, network_faults=True)
 NO_NETWORK = Machine(backend=BackendKind.PROCESS, network_faults=False, why_no_network_faults="not root")
 
+CAUGHT_UP = {"redis-2": 1000, "redis-3": 400}
+"""Replica -> the offset that it has acknowledged: one has all that its primary wrote."""
+
 
 def skewed_plan() -> Plan:
     """Its nodes are started with clocks of their own."""
@@ -442,6 +445,7 @@ def test_cut_is_healed_and_says_who_is_heard_again(
     """Clients speak when they have something to say; nodes talk all the time."""
     world = worlds(make_plan())
     effect = inject(world, "cut", options=options)
+    world.topology.nodes["redis-1"].replica_offsets = CAUGHT_UP
     assert said in str(FAULTS["cut"].heal(step("cut", options=options), effect, world.scene))
     assert world.topology.did[1:] == ["mend fault 1"]
 
@@ -715,7 +719,7 @@ def test_cut_replication_heals_when_a_replica_has_caught_up(worlds: Worlds) -> N
     """Judged by offsets, not by links."""
     world = worlds(make_plan())
     effect = inject(world, "cut replication")
-    world.topology.nodes["redis-1"].replica_offsets = {"redis-2": 1000, "redis-3": 400}
+    world.topology.nodes["redis-1"].replica_offsets = CAUGHT_UP
     healed = FAULTS["cut replication"].heal(step("cut replication"), effect, world.scene)
     assert "had a message from its replicas" in str(healed)
     assert world.topology.did == ["cut redis-1 | redis-2 redis-3", "mend fault 1"]
@@ -726,6 +730,7 @@ def test_healing_mends_the_cuts_of_its_own_fault_only(worlds: Worlds, kind: str)
     """Another fault may have cut the same links, and still stand."""
     world = worlds(make_plan())
     first, second = (inject(world, kind, number=number) for number in (1, 2))
+    world.topology.nodes["redis-1"].replica_offsets = CAUGHT_UP
     FAULTS[kind].heal(step(kind, number=1), first, world.scene)
     assert world.topology.cuts == {2}
     FAULTS[kind].heal(step(kind, number=2), second, world.scene)
