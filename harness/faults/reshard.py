@@ -108,8 +108,7 @@ class Reshard:
             said = f"{moved} keys of {len(slots)} slots of {source.node} moved to {target.node}"
             if not moved:
                 raise NoEffect(f"{said}: expected at least one")
-            now = _itself(target.connection)
-            whole = sum(_has(now, slot) for slot in slots)
+            whole = len(_owned(_itself(target.connection)).intersection(slots))
             if not half and whole < len(slots):
                 raise NoEffect(f"{said}, but it says that it owns {whole} of them")
             proof = f"{said} in {took_s:.2f} s, which owns {whole} of these slots"
@@ -120,13 +119,11 @@ class Reshard:
         with ExitStack() as closing:
             source, target = _ends(source_shard, target_shard, scene, closing)
             first, last = scene.plan.inventory.slot_range(source_shard)
-            away = [
-                slot
-                for slot in range(first, last + 1)
-                if _has(target.row, slot) or slot in target.row.moving or slot in source.row.moving
-            ]
+            there = _owned(target.row)
+            elsewhere = there.union(target.row.moving, source.row.moving)
+            away = sorted(elsewhere.intersection(range(first, last + 1)))
             for slot in away:
-                if not _has(target.row, slot):  # half of it is there: bring it there first, then back
+                if slot not in there:  # half of it is there: bring it there first, then back
                     _move(slot, source, target, scene, half=False)
             back = sum(_move(slot, target, source, scene, half=False) for slot in away)
             return (
@@ -159,8 +156,8 @@ def _itself(connection: Connection) -> ClusterRow:
     return next(row for row in rows if row.itself)
 
 
-def _has(row: ClusterRow, slot: int) -> bool:
-    return any(first <= slot <= last for first, last in row.slots)
+def _owned(row: ClusterRow) -> set[int]:
+    return {slot for first, last in row.slots for slot in range(first, last + 1)}
 
 
 def _with_keys(source: _End, shard: int, most: int, scene: FaultScene) -> list[int]:
