@@ -8,6 +8,7 @@ what it takes to act on them again. It has the run's passwords, so only this use
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +21,9 @@ from harness.topology.base.state_files import state_directories, write_first, wr
 
 
 class HeldRecord(msgspec.Struct, kw_only=True):
+    PREFIX: ClassVar[str] = "docker-"
+    """How the names of its files begin."""
+
     run: str
     project: str
     directory: str
@@ -33,51 +37,61 @@ class HeldRecord(msgspec.Struct, kw_only=True):
     version of the kit."""
 
 
+Some = TypeVar("Some", bound=HeldRecord)
+
+
 def save_first(record: HeldRecord) -> Path:
     """Write the record of a topology that is held from now on; returns its path."""
-    return write_first(f"docker-{record.project.removeprefix('failover-kit-')}.json", record)
+    return write_first(f"{record.PREFIX}{record.project.removeprefix('failover-kit-')}.json", record)
 
 
 def save(path: Path, record: HeldRecord) -> None:
     write_record(path, record)
 
 
-def read(path: Path) -> HeldRecord:
-    """What `save` wrote.
+class HeldRecords(Generic[Some]):
+    """The records of one kind, of this user on this machine."""
 
-    Raises:
-        EnvironmentFailure: there is no such topology any more.
-    """
-    record = _readable(path)
-    if record is None:
-        raise EnvironmentFailure(f"{path}: expected a held topology, found it taken down")
-    return record
+    def __init__(self, kind: type[Some]) -> None:
+        self._kind = kind
 
+    def read(self, path: Path) -> Some:
+        """What `save` wrote.
 
-def records() -> dict[Path, HeldRecord]:
-    """All of this user on this machine. Stale are those of an earlier boot, whose containers do not run, and
-    those without their keeper, which `clean` removes."""
-    return {path: record for path, record in _found().items() if _in_force(record)}
+        Raises:
+            EnvironmentFailure: there is no such topology any more.
+        """
+        record = self._readable(path)
+        if record is None:
+            raise EnvironmentFailure(f"{path}: expected a held topology, found it taken down")
+        return record
 
+    def held(self) -> dict[Path, Some]:
+        """Not the stale ones: of an earlier boot, whose containers do not run, or without their keeper, whom
+        `clean` removes."""
+        return {path: record for path, record in self._found().items() if _in_force(record)}
 
-def remove_stale() -> None:
-    """Records of topologies that are no longer held: nothing needs the passwords in them any more."""
-    for path, record in _found().items():
-        if not _in_force(record):
-            path.unlink(missing_ok=True)
+    def remove_stale(self) -> None:
+        """Of topologies that are no longer held: nothing needs the passwords in them any more."""
+        for path, record in self._found().items():
+            if not _in_force(record):
+                path.unlink(missing_ok=True)
 
+    def _found(self) -> dict[Path, Some]:
+        names = f"{self._kind.PREFIX}*.json"
+        files = sorted(path for place in state_directories() for path in place.glob(names))
+        return {path: record for path in files if (record := self._readable(path))}
 
-def _found() -> dict[Path, HeldRecord]:
-    files = sorted(path for place in state_directories() for path in place.glob("docker-*.json"))
-    return {path: record for path in files if (record := _readable(path))}
+    def _readable(self, path: Path) -> Some | None:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=self._kind)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
 
 
 def _in_force(record: HeldRecord) -> bool:
     return record.boot == boot_id() and (record.keeper is None or may_live(record.keeper))
 
 
-def _readable(path: Path) -> HeldRecord | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=HeldRecord)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
+_RECORDS = HeldRecords(HeldRecord)
+read, records, remove_stale = _RECORDS.read, _RECORDS.held, _RECORDS.remove_stale

@@ -199,12 +199,21 @@ class DockerTopology:
         self._subnet = subnet
         self._addresses = compose.addresses_in(subnet, self.plan)
         self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
-        self._beside_command = self._is_beside_command() and _is_here(of_command(subnet))
         self._sources = self._sources_in(subnet)
+        self._containers = self._listed()
+        self.links = self._linked(subnet)
+        self._at_the_end.callback(self.links.close)
+        if self.held:
+            self.engine = self._identified()
+
+    def _listed(self) -> dict[str, str]:
+        """Node -> its container."""
         with translated("listing the nodes' containers"):
             found = daemon.containers(self._client, self._label)
-        self._containers = {daemon.labels_of(one)[daemon.NODE_LABEL]: one.id for one in found}
-        self.links = Links(
+        return {daemon.labels_of(one)[daemon.NODE_LABEL]: one.id for one in found}
+
+    def _linked(self, subnet: str) -> Links:
+        return Links(
             self._client,
             labels={**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project},
             addresses=self._addresses,
@@ -213,11 +222,9 @@ class DockerTopology:
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
         )
-        self._at_the_end.callback(self.links.close)
-        if self.held:
-            self.engine = self._identified()
 
     def _sources_in(self, subnet: str) -> dict[str, Source]:
+        self._beside_command = self._is_beside_command() and _is_here(of_command(subnet))
         if self._beside_command:
             return {APPLICATION: Source(host=of_command(subnet))}
         ports = web_ports(len(self.plan.web_servers))
@@ -269,7 +276,17 @@ class DockerTopology:
         changed later, and go wherever the record does not.
         """
         assert self._record or self._keeper
-        record = HeldRecord(
+        record = self._to_hold()
+        if self._record is None:
+            self._record = held_record.save_first(record)
+        else:
+            held_record.save(self._record, record)
+        if self._keeper:  # last: killed before, this leaves a record without a keeper, which `clean` removes
+            self._keeper.stay()
+        return self._record
+
+    def _to_hold(self) -> HeldRecord:
+        return HeldRecord(
             run=self.run,
             project=self.project,
             directory=str(self.directory),
@@ -280,13 +297,6 @@ class DockerTopology:
             plan=self.plan,
             keeper=None if self._owner == this_process() else self._owner,
         )
-        if self._record is None:
-            self._record = held_record.save_first(record)
-        else:
-            held_record.save(self._record, record)
-        if self._keeper:  # last: killed before, this leaves a record without a keeper, which `clean` removes
-            self._keeper.stay()
-        return self._record
 
     def close(self) -> None:
         """Remove containers, volumes, network and record. Idempotent."""

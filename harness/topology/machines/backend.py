@@ -35,6 +35,9 @@ from harness.topology.machines.topology import NO_FILES, MachinesTopology
 
 KIND = BackendKind.MACHINES
 
+# Containers are made by engines, from wherever these are asked, and can be reached from all of this machine.
+beside, enter, inside, way_in = one_engine.beside, one_engine.enter, one_engine.inside, one_engine.way_in
+
 
 def unavailable() -> str | None:
     """Why it cannot work here, with the hosts that the environment names; None: it can."""
@@ -172,7 +175,7 @@ def attach(record: Path) -> MachinesTopology:
             secrets=found.secrets,
             hosts=hosts,
             leading=known.manager(hosts),
-            owner=found.keeper,
+            owner=found.keeper or processes.this_process(),
             record=record,
         )
         topology.way = found.tunnel
@@ -187,24 +190,6 @@ _read = record.read
 
 def held() -> list[Path]:
     return list(record.records())
-
-
-def inside() -> list[str]:
-    """None: the engines make nodes, from wherever they are asked."""
-    return []
-
-
-def enter() -> None:
-    """Containers are made by the engines: any process may ask them."""
-
-
-def beside(record: Path, command: Sequence[str]) -> list[str] | None:  # noqa: ARG001 - the protocol's
-    """The way to the nodes is there for every process of this machine."""
-    return None
-
-
-def way_in(record: Path) -> str:  # noqa: ARG001 - the protocol's
-    return ""
 
 
 def leftovers() -> tuple[Leftover, ...]:

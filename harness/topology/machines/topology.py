@@ -16,6 +16,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from harness.errors import EnvironmentFailure
 from harness.model.plan import Plan
 from harness.model.seams import NodeState, Secrets, Source
@@ -24,13 +26,13 @@ from harness.presets.placing import over
 from harness.topology.base import certificates
 from harness.topology.base.cuts import listens
 from harness.topology.base.keeper import Keeper
-from harness.topology.base.processes import ProcessIdentity, boot_id, end, this_process
+from harness.topology.base.processes import ProcessIdentity, end, this_process
 from harness.topology.docker import compose, daemon
 from harness.topology.docker.addresses import free_subnet, web_ports
 from harness.topology.docker.daemon import in_parallel
 from harness.topology.docker.image import DEBIAN_IMAGES, any_debian_image, choose_image, proxy_image
 from harness.topology.docker.topology import DockerTopology, is_taken
-from harness.topology.machines import images, overlay, record, tunnel
+from harness.topology.machines import images, overlay, tunnel
 from harness.topology.machines.hosts import Host
 from harness.topology.machines.links import HostLinks
 from harness.topology.machines.overlay import Ground
@@ -144,23 +146,25 @@ class MachinesTopology(DockerTopology):
         tasks = [(connected, ""), *((made, node) for node in services)]
         in_parallel(lambda task: task[0](task[1]), tasks)
 
-    def find(self, subnet: str) -> None:
-        self._subnet = subnet
-        self._addresses = compose.addresses_in(subnet, self.plan)
-        self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
+    def _sources_in(self, subnet: str) -> dict[str, Source]:
         own = f"{subnet}.{_OF_CONTROLLER}"
         ports = web_ports(len(self.plan.web_servers))
-        self._sources = {
+        return {
             name: Source(host=own, ports=own_ports)
             for name, own_ports in zip(self.plan.web_servers, ports, strict=True)
         }
-        self._containers = {}
+
+    def _listed(self) -> dict[str, str]:
+        listed: dict[str, str] = {}
         for host in self._hosts.values():
             with host.asked("listing the nodes' containers"):
                 found = daemon.containers(host.client, self._label)
             marks = ((daemon.labels_of(one), one.id) for one in found)
-            self._containers |= {of[daemon.NODE_LABEL]: one for of, one in marks if daemon.NODE_LABEL in of}
-        self.links = HostLinks(
+            listed |= {of[daemon.NODE_LABEL]: one for of, one in marks if daemon.NODE_LABEL in of}
+        return listed
+
+    def _linked(self, subnet: str) -> HostLinks:  # noqa: ARG002 - a command has no address of its own here
+        return HostLinks(
             self._client,
             host=self._on.__getitem__,
             addresses=self._addresses,
@@ -168,32 +172,14 @@ class MachinesTopology(DockerTopology):
             look=self._inspected,  # what has the rules of a dead node lives on
             listening=listens(self.plan.nodes, self._addresses),
         )
-        self._at_the_end.callback(self.links.close)
-        if self.held:
-            self.engine = self._identified()
 
-    def hold(self) -> Path:
+    def _to_hold(self) -> Record:
         assert self.way is not None, "nodes that can be reached"
-        found = Record(
-            run=self.run,
-            project=self.project,
-            directory=str(self.directory),
-            boot=boot_id(),
-            subnet=self._subnet,
-            cuts=self.links.cuts.recorded(),
-            secrets=self.secrets,
-            plan=self.plan,
+        return Record(
+            **structs.asdict(super()._to_hold()),
             engines={name: host.where for name, host in self._hosts.items()},
-            keeper=self._owner,
             tunnel=self.way,
         )
-        if self._record is None:
-            self._record = record.save_first(found)
-        else:
-            record.save(self._record, found)
-        if self._keeper:  # last: see the same of one engine
-            self._keeper.stay()
-        return self._record
 
     def let_go(self) -> None:
         self._at_the_end.close()
@@ -233,10 +219,6 @@ class MachinesTopology(DockerTopology):
     def host_of(self, node: str) -> str:
         """The name of the host that a node is on."""
         return self._on[node].name
-
-    def observer(self) -> Source:
-        # Any port that the kernel gives: its range lies above those of the web servers.
-        return Source()
 
     @property
     def free_address(self) -> str:
