@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
@@ -163,10 +164,7 @@ def _owned(row: ClusterRow) -> set[int]:
 def _with_keys(source: _End, shard: int, most: int, scene: FaultScene) -> list[int]:
     """Slots of a shard that hold keys, but not its first one: by that one observers know who leads."""
     first, last = scene.plan.inventory.slot_range(shard)
-    found: list[int] = []
-    for slot in range(first + 1, last + 1):
-        if len(found) < most and source.count(slot):
-            found.append(slot)
+    found = list(islice(filter(source.count, range(first + 1, last + 1)), most))
     if not found:
         raise NoEffect(f"no slot of {source.node} but its first one holds a key")
     return found
