@@ -127,8 +127,13 @@ def loss_window_s(findings: Iterable[Finding], landmarks: Landmarks) -> Interval
 
 def _lost_at_us(findings: Iterable[Finding]) -> list[int]:
     """When the lost writes had been acked."""
+    return [acked_us for _, acked_us in _lost_writes(findings)]
+
+
+def _lost_writes(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
+    """Each with the moment of its ack."""
     lost = having(FindingTrait.LOST_WRITE)
-    return [one.t_us for one in findings if one.name in lost and one.t_us is not None]
+    return [(one, one.t_us) for one in findings if one.name in lost and one.t_us is not None]
 
 
 def lost_before_s(findings: Iterable[Finding], landmarks: Landmarks) -> float:
@@ -144,11 +149,10 @@ def recovery_point_s(findings: Iterable[Finding], landmarks: Landmarks) -> Inter
 
     Of what was acked before any fault, to the first one. Trap: later faults take writes away that were acked
     between faults, such as all that a slow replica never had when its primary was killed."""
-    names = having(FindingTrait.LOST_WRITE)
-    lost = [one for one in findings if one.name in names and one.t_us is not None]
+    lost = _lost_writes(findings)
     if not lost or landmarks.fault_us is None:
         return None
-    spans = [_put_back_us(one, one.t_us or 0, landmarks) for one in lost]
+    spans = [_put_back_us(one, acked_us, landmarks) for one, acked_us in lost]
     return Interval(low=max(low for low, _ in spans) / 1e6, high=max(high for _, high in spans) / 1e6)
 
 
