@@ -208,7 +208,7 @@ RULES = (
         cure="Remove the line: every sentinel makes an id of its own at its first start.",
         kinds=(FileKind.SENTINEL_CONF, FileKind.COMPOSE),
         look=_shared_id,
-        no_proof="the kit gives each of its sentinels an id of its own",
+        proof=Proof("sentinel/59"),
     ),
     Rule(
         name="down-after-too-short",
