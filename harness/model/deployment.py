@@ -11,7 +11,7 @@ from harness.model.directives import LeftOut, Lines, left_out_of
 from harness.model.guest import Guest
 from harness.model.inventory import NodePlan
 from harness.model.proxy import Front, ProxySpec
-from harness.model.words import SERVICE, Discovery, TopologyKind
+from harness.model.words import SERVICE, Discovery, TooFew, TopologyKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +136,8 @@ class ClientProfile:
     wait_replicas: int = 0
     """WAIT after the deciding write of each operation, on the same connection; 0: no WAIT."""
     wait_timeout_s: float = 0.1
+    too_few: TooFew = TooFew.IGNORE
+    """What the application makes of a write that WAIT counted on too few replicas."""
 
     @property
     def most_connections(self) -> int:

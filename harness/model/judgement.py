@@ -50,6 +50,8 @@ class Finding:
     seen_us: int | None = None
     """When it was first observed broken."""
     observations: int = 1
+    waited: bool | None = None
+    """Whether WAIT had counted enough replicas for the promise; None: nobody asked for any."""
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -57,6 +57,19 @@ ARGUMENT_MEASURES: Mapping[str, Measure] = {SURVIVING_WRITE: Measure(needs=WITNE
 """Arguments of metrics that need more than their metric does."""
 
 
+WAITED = {"waited": True, "not waited": False}
+"""Arguments of findings about what was acked: by what WAIT had answered. `lost-write(waited)`."""
+
+
+def takes_waited(of: Measure | None) -> bool:
+    """Whether it is about something that was acked, and that the client could have waited for."""
+    if not isinstance(of, FindingKind):
+        return False
+    return of.out_of is OutOf.LOGOUTS or not {FindingTrait.LOST_WRITE, FindingTrait.LOSS}.isdisjoint(
+        of.traits
+    )
+
+
 def measure_named(expectation: Expectation) -> str:
     """The finding or metric that decides what an expectation needs."""
     if expectation.metric == "share":
@@ -95,6 +108,8 @@ def why_not(expectation: Expectation, findings: Mapping[str, Measure], run: RunK
     missing = next((one for one in Need if one in of.needs & off), None)
     if missing is not None:
         return f"{name} needs {missing}, and {_SWITCHED_OFF[missing]}"
+    if not WAITED.keys().isdisjoint(expectation.arguments) and not run.deployment.client.wait_replicas:
+        return "the client does not WAIT; give it `wait: {replicas: 1}`, or leave this expectation out"
     return (
         _no_such_phase(expectation, name, of, run.faults)
         or _no_such_group(expectation, name, of, run)

@@ -99,6 +99,14 @@ class Discovery(StrEnum):
     """It knows proxies only; these know the primary."""
 
 
+class TooFew(StrEnum):
+    """What an application makes of a write that WAIT counted on too few replicas."""
+
+    IGNORE = "ignore"
+    TRY_AGAIN = "try-again"
+    """It tells its user to try again: nothing is promised, whatever becomes of the write."""
+
+
 class Arrivals(StrEnum):
     POISSON = "poisson"
     CONSTANT = "constant"

@@ -10,7 +10,7 @@ from harness.model.fit import LOSS_BUDGET
 from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
 from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary
-from harness.model.words import SERVICE, Trait
+from harness.model.words import SERVICE, TooFew, Trait
 from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults, latest_end_s
 from harness.plan.warnings import warnings
@@ -171,6 +171,8 @@ def _client(scenario: Scenario) -> str:
             f"              a browser waits {guest.timeout_s:g} s for an answer"
         )
     waits = f"{client.wait_replicas} replicas within {client.wait_timeout_s:g} s after each write"
+    if client.too_few is TooFew.TRY_AGAIN:
+        waits += ", and with too few the user is told to try again"
     return (
         f"{client.named}, discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"
         f"              timeouts: socket {client.socket_timeout_s:g} s, "

@@ -16,7 +16,7 @@ from harness.model.deployment import ClientProfile, Deployment, TopologySpec
 from harness.model.directive_table import TLS_FILES
 from harness.model.directives import LeftOut
 from harness.model.proxy import Balance, ProxyProgram, ProxyShape, ProxySpec
-from harness.model.words import Discovery, TopologyKind
+from harness.model.words import Discovery, TooFew, TopologyKind
 from harness.presets import of_topology
 from harness.scenario import tree
 from harness.scenario.directives import Directives, DirectiveTable, Written
@@ -204,6 +204,28 @@ TOPOLOGY_FIELDS: Mapping[TopologyKind, tuple[Field, ...]] = {
     ),
 }
 
+
+def _of_wait(replicas: str, within: str, too_few: str) -> tuple[Field, ...]:
+    """The settings of WAIT, by these keys."""
+    return (
+        Field(
+            key=replicas,
+            attribute="wait_replicas",
+            reader=count(0, 5),
+            help="WAIT for this many replicas after each write",
+        ),
+        Field(key=within, attribute="wait_timeout_s", reader=POSITIVE_DURATION, help="how long WAIT waits"),
+        Field(
+            key=too_few,
+            attribute="too_few",
+            reader=word(tuple(TooFew), TooFew),
+            help="what the application makes of a write that WAIT counted on too few replicas",
+        ),
+    )
+
+
+_WAIT_FIELDS = _of_wait("replicas", "within", "too_few")
+
 CLIENT_FIELDS = (
     Field(key="library", reader=word(tuple(dict.fromkeys((INSIDE, *LIBRARIES)))), help="the client library"),
     Field(
@@ -260,12 +282,11 @@ CLIENT_FIELDS = (
         help="share of the web servers that open a connection for each request instead of pooling",
     ),
     Field(key="read_from_replicas", reader=FLAG, help="reads go to replicas too"),
-    Field(key="wait_replicas", reader=count(0, 5), help="WAIT for this many replicas after each write"),
+    *_of_wait("wait_replicas", "wait_timeout", "wait_too_few"),
     Field(
-        key="wait_timeout",
-        attribute="wait_timeout_s",
-        reader=POSITIVE_DURATION,
-        help="how long WAIT waits",
+        key="wait",
+        reader=Later(table_schema(_WAIT_FIELDS)),
+        help="the same three as a table: `wait: {replicas: 1, within: 100ms, too_few: try-again}`",
     ),
 )
 
@@ -482,6 +503,7 @@ def _read_client(
     if node is None:
         return ClientProfile(discovery=default)
     values = read_table(node, path, CLIENT_FIELDS, problems)
+    values |= _read_wait(values.pop("wait", None), f"{path}.wait", values, problems)
     client = ClientProfile(**{"discovery": default, **values})
     replicas = inventory.replicas_of_a_shard
     through = client.discovery is Discovery.THROUGH_PROXY
@@ -523,6 +545,18 @@ def _read_client(
         )
         problems.add(node, f"{path}.wait_timeout", message)
     return client
+
+
+def _read_wait(
+    node: tree.Node | None, path: str, beside: Mapping[str, Any], problems: Problems
+) -> dict[str, Any]:
+    """`wait` as a table of its own. The same said beside it as well is a contradiction."""
+    if node is None:
+        return {}
+    values = read_table(node, path, _WAIT_FIELDS, problems)
+    if twice := [field.key for field in _WAIT_FIELDS if field.name in values.keys() & beside.keys()]:
+        problems.add(node, path, f"{', '.join(twice)} of WAIT is said twice: here and beside it")
+    return values
 
 
 def _why_not_apart(client: ClientProfile, topology: TopologySpec, *, clustered: bool) -> str:

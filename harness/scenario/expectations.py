@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from harness.model.engine import is_condition
 from harness.model.fit import BOUND_SETTINGS, LOSS_BUDGET, missing_shard, missing_web_server, settings_s
-from harness.model.measures import SIDES, SURVIVING_WRITE, why_not
+from harness.model.measures import SIDES, SURVIVING_WRITE, WAITED, takes_waited, why_not
 from harness.model.scenario import Expectation, Term, Vocabulary
 from harness.model.words import NodePurpose, OperationKind, Phase
 from harness.scenario import tree
@@ -149,6 +149,8 @@ def _metric(name: str, vocabulary: Vocabulary) -> str:
 
 def _arguments(metric: str, text: str | None, shape: Metric, vocabulary: Vocabulary) -> tuple[str, ...]:
     given = tuple(part.strip() for part in text.split(",")) if text else ()
+    if len(given) == 1 and takes_waited(vocabulary.findings.get(metric)):
+        return (_argument(given[0], "answer of WAIT", tuple(WAITED)),)
     if len(given) != len(shape.arguments):
         wanted = (
             f"{metric}({', '.join(shape.arguments)})" if shape.arguments else f"{metric} without arguments"

@@ -22,6 +22,7 @@ from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
 from harness.model.records import Attempt, Connection, Step
 from harness.model.seams import OwnContainers, Recorder, Topology
+from harness.model.told import ERROR, TRY_LATER
 from harness.model.words import NodePurpose, NodeRole, OperationKind
 from harness.objects.kind import ObjectKind
 from harness.redis_wire.keys import session_key, slot, witness_key
@@ -204,7 +205,8 @@ class StoreOperation:
 
     async def carry_out(self) -> str:
         CURRENT.set(self._recording)
-        return await self._behaviour.carry_out(self._request)
+        told = await self._behaviour.carry_out(self._request)
+        return TRY_LATER if self._request.too_few and told == ERROR else told
 
     async def over(self) -> None:
         await self._recording.over()
@@ -220,6 +222,7 @@ def _rules(plan: Plan, *, cluster: bool) -> Rules:
         cluster=cluster,
         wait_replicas=client.wait_replicas,
         wait_timeout_ms=round(client.wait_timeout_s * 1000),
+        too_few=client.too_few,
     )
 
 

@@ -25,7 +25,7 @@ from harness.model.told import (
     WRONG_USER,
     told_by,
 )
-from harness.model.words import OperationKind, Outcome, StepKind
+from harness.model.words import OperationKind, Outcome, StepKind, TooFew
 from harness.objects.kind import CHANGES, ObjectKind
 from harness.sessions import commands as redis_commands
 from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
@@ -78,6 +78,7 @@ class Rules:
     """Cluster: a key of each shard, for commands that go over the keys of one node."""
     wait_replicas: int
     wait_timeout_ms: int
+    too_few: TooFew = TooFew.IGNORE
 
 
 class Request:
@@ -96,6 +97,7 @@ class Request:
         "rules",
         "session",
         "steps",
+        "too_few",
         "user",
     )
 
@@ -129,6 +131,8 @@ class Request:
         """Objects that steps of this operation change, and their keys: the audit reads them."""
         self.about: str | None = None
         """The key that decides, where that is no session's."""
+        self.too_few = False
+        """WAIT counted too few replicas, and the application tells its user to try again."""
         self._store = store
         self._recording = recording
 
@@ -235,7 +239,7 @@ class Request:
             parts.append(Part(step, Shape.PLAIN, tuple(range(len(sent), len(sent) + len(main))), names))
             sent.extend(main)
         exchange = await self._exchange(each[0][0].key, tuple(sent), tuple(parts))
-        return [settle(part, exchange) for part in parts]
+        return [self._settled(part, exchange) for part in parts]
 
     async def _send(
         self,
@@ -247,7 +251,18 @@ class Request:
         reading: bool = False,
     ) -> list[object] | None:
         exchange = await self._exchange(key, sent, parts, repeat_unanswered, reading=reading)
-        return settle(parts[0], exchange)
+        return self._settled(parts[0], exchange)
+
+    def _settled(self, part: Part, exchange: Exchange) -> list[object] | None:
+        """What was answered; None as well where the application does not confirm what too few replicas have.
+        The primary has it all the same, so it may last: nobody was promised anything."""
+        answer, step = settle(part, exchange), part.step
+        needed, got = step.wait_needed or 0, step.wait_got or 0
+        if got >= needed or step.outcome is not Outcome.ACKED or self.rules.too_few is TooFew.IGNORE:
+            return answer
+        step.outcome, step.error = Outcome.UNKNOWN, f"WAIT counted {got} of {needed} replicas"
+        self.too_few = True
+        return None
 
     async def _exchange(
         self,

@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.faults import FAULTS
 from harness.model.deployment import NodeSettings
 from harness.model.scenario import FaultStep, Start, Term
-from harness.model.words import Arrivals, Discovery, Phase, Shows, TopologyKind, Trait
+from harness.model.words import Arrivals, Discovery, Phase, Shows, TooFew, TopologyKind, Trait
 from harness.presets import of_topology
 from harness.running.selection import engines_of
 from harness.running.vocabulary import shipped
@@ -497,6 +497,30 @@ def test_wait_that_outlasts_the_client_is_refused(tmp_path: Path) -> None:
         read(tmp_path, text)
     read(tmp_path, text.replace("wait_timeout: 200ms", "wait_timeout: 199ms"))
     read(tmp_path, text.replace("wait_replicas: 1", "wait_replicas: 0"))
+
+
+def test_wait_can_be_said_as_a_table(tmp_path: Path) -> None:
+    """The same three settings under `wait`; twice is a contradiction."""
+    client = "client: {wait: {replicas: 1, within: 50ms, too_few: try-again}}"
+    text = GOOD.replace("kind: sentinel}", f"kind: sentinel}}\n  {client}")
+    read_client = read(tmp_path, text).deployment.client
+    assert (read_client.wait_replicas, read_client.wait_timeout_s) == (1, 0.05)
+    assert read_client.too_few is TooFew.TRY_AGAIN
+    with pytest.raises(UsageError, match="replicas of WAIT is said twice: here and beside it"):
+        read(tmp_path, text.replace("client: {", "client: {wait_replicas: 1, "))
+
+
+def test_findings_can_be_counted_by_what_wait_had_said(tmp_path: Path) -> None:
+    """Only of something that was acked, and only where the client waits."""
+    text = GOOD.replace("kind: sentinel}", "kind: sentinel}\n  client: {wait: {replicas: 1}}")
+    text += "  lost-session(not waited): 0\n"
+    assert read(tmp_path, text).expect[-1].arguments == ("not waited",)
+    with pytest.raises(UsageError, match=r"the client does not WAIT; give it `wait: \{replicas: 1\}`"):
+        read(tmp_path, text.replace("  client: {wait: {replicas: 1}}\n", ""))
+    with pytest.raises(UsageError, match="expected no-recovery without arguments"):
+        read(tmp_path, text.replace("lost-session(", "no-recovery("))
+    with pytest.raises(UsageError, match="unknown answer of WAIT 'waitd'; did you mean 'waited'"):
+        read(tmp_path, text.replace("not waited", "waitd"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`in <phase>` and `on <group>` of an expectation: which operations and findings it is about.
+"""`(waited)`, `in <phase>` and `on <group>` of an expectation: which operations and findings it is about.
 
 Groups: `web-N`, `shard N`, `with-primary` and `rest` (sides of a partition), `sessions`, `cache`.
 Trap: a finding whose web server or shard is not known may or may not belong to a group. It then
@@ -17,7 +17,7 @@ from harness.checks.promises.table import having
 from harness.costly import np
 from harness.model.finding_kind import FindingTrait
 from harness.model.judgement import Finding
-from harness.model.measures import SIDES
+from harness.model.measures import SIDES, WAITED
 from harness.model.scenario import Expectation
 from harness.model.words import NodePurpose, Phase
 
@@ -32,10 +32,12 @@ class Membership(Enum):
 class Scope:
     phase: Phase | None = None
     on: str | None = None
+    waited: bool | None = None
+    """Findings whose promise WAIT had counted on enough replicas, or on too few; None: either."""
 
     @property
     def everything(self) -> bool:
-        return self.phase is None and self.on in {None, NodePurpose.SESSIONS}
+        return self.phase is None and self.waited is None and self.on in {None, NodePurpose.SESSIONS}
 
     @property
     def shard(self) -> int | None:
@@ -58,7 +60,7 @@ class Scope:
     def finding(self, finding: Finding, landmarks: Landmarks) -> Membership:
         """A finding lies in the phase in which its promise was made. Of one that stands for several the
         first alone is known, so the others may lie elsewhere."""
-        answers = {self._in_phase(finding, landmarks), self._in_group(finding)}
+        answers = {self._in_phase(finding, landmarks), self._in_group(finding), self._in_waited(finding)}
         if Membership.OUT in answers:
             several = finding.observations > 1 and finding.name in having(FindingTrait.ONE_PER_SESSION)
             return Membership.UNKNOWN if several else Membership.OUT
@@ -72,6 +74,9 @@ class Scope:
             return Membership.UNKNOWN
         return Membership.IN if landmarks.phase_at(t_us) is self.phase else Membership.OUT
 
+    def _in_waited(self, finding: Finding) -> Membership:
+        return Membership.IN if self.waited in {None, finding.waited} else Membership.OUT
+
     def _in_group(self, finding: Finding) -> Membership:
         if self.on is None or self.on == NodePurpose.SESSIONS:
             return Membership.IN
@@ -84,4 +89,5 @@ class Scope:
 
 
 def scope_of(expectation: Expectation) -> Scope:
-    return Scope(phase=expectation.phase, on=expectation.on)
+    waited = next((WAITED[one] for one in expectation.arguments if one in WAITED), None)
+    return Scope(phase=expectation.phase, on=expectation.on, waited=waited)

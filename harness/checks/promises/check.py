@@ -87,15 +87,21 @@ def finding(
         t_us=int(promise.done_us) if acked and promise is not None else None,
         seen_us=None if seen is None else int(seen.done_us),
         observations=observations,
+        waited=None if promise is None else _waited(promise),
     )
+
+
+def _waited(promise: StepEffect) -> bool | None:
+    needed = promise.step.wait_needed
+    return (promise.step.wait_got or 0) >= needed if needed else None
 
 
 def _warned(promise: StepEffect | None) -> str:
     """Where the application asked for replicas, and had fewer: it need not have said that it was done."""
-    if promise is None or not promise.certain or not promise.step.wait_needed:
+    if promise is None or not promise.certain or _waited(promise) is not False:
         return ""
-    needed, got = promise.step.wait_needed, promise.step.wait_got or 0
-    return "" if got >= needed else f" WAIT had counted {got} of {needed} replicas by then."
+    step = promise.step
+    return f" WAIT had counted {step.wait_got or 0} of {step.wait_needed} replicas by then."
 
 
 def _capital(sentence: str) -> str:

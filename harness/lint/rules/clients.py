@@ -40,13 +40,18 @@ def _fixed(given: Given) -> Iterator[Hit]:
 def _wait(given: Given) -> Iterator[Hit]:
     """Asked of the text: such a file is refused, so there is no deployment to ask."""
     for file in given.kit_files:
-        if int(file.values.get(file.key("client.wait_replicas"), "0") or 0) < 1:
+        replicas, within = (
+            ("wait.replicas", "wait.within")
+            if file.key("client.wait.replicas") in file.values
+            else ("wait_replicas", "wait_timeout")
+        )
+        if int(file.values.get(file.key(f"client.{replicas}"), "0") or 0) < 1:
             continue
-        wait_s = _written_s(file, "wait_timeout", ClientProfile().wait_timeout_s)
+        wait_s = _written_s(file, within, ClientProfile().wait_timeout_s)
         socket_s = _written_s(file, "socket_timeout", ClientProfile().socket_timeout_s)
         if wait_s is not None and socket_s is not None and wait_s >= socket_s:
             yield Hit(
-                place=file.at(file.key("client.wait_timeout"), file.key("client.socket_timeout")),
+                place=file.at(file.key(f"client.{within}"), file.key("client.socket_timeout")),
                 said=f"WAIT may take {wait_s:g} s, and the client hangs up after {socket_s:g} s",
             )
 

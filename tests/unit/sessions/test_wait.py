@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.model.words import Outcome
+from harness.model.words import Outcome, TooFew
 from harness.redis_wire.scripted import Answer, ScriptedServer, array, in_turn
 from tests.unit.sessions.test_attempts import QUICK, RULES, SESSION, WHOLE, Bench, results, run
 
@@ -53,6 +53,33 @@ def test_write_that_was_answered_is_not_sent_again_for_its_wait(
             assert (deleted.wait_needed, deleted.wait_got) == (1, got)
             assert bench.recording.attempts[0].result == result
             assert bench.told == "signed out"
+            await bench.server.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("too_few", "wait", "outcome"),
+    [
+        (TooFew.IGNORE, b":0\r\n", Outcome.ACKED),
+        (TooFew.TRY_AGAIN, b":0\r\n", Outcome.UNKNOWN),
+        (TooFew.TRY_AGAIN, UNBLOCKED, Outcome.UNKNOWN),
+        (TooFew.TRY_AGAIN, b":1\r\n", Outcome.ACKED),
+    ],
+)
+def test_write_that_too_few_replicas_have_is_promised_only_where_that_is_ignored(
+    too_few: TooFew, wait: Answer, outcome: Outcome
+) -> None:
+    """With `try-again` nobody is told that he is signed out, and nothing is sent again."""
+
+    async def scenario() -> None:
+        async with ScriptedServer(_told_to_wait(wait)) as redis:
+            bench = Bench(redis.port, profile=PATIENT)
+            request = await bench.carry_out("logout", rules=replace(WAITING, too_few=too_few))
+            assert sum(command[0] == "DEL" for command in redis.received) == 1
+            assert request.steps[0].outcome is outcome
+            assert request.too_few is (outcome is Outcome.UNKNOWN)
+            assert (bench.told == "signed out") is (outcome is Outcome.ACKED)
             await bench.server.close()
 
     run(scenario)

@@ -31,3 +31,4 @@ def test_logout_that_came_undone_says_how_many_replicas_had_it(
     findings = run_checks(history)[0]
     (found,) = [one for one in findings if one.name == "resurrected-session"]
     assert found.sentence.partition(" WAIT")[2] == says.removeprefix(" WAIT")
+    assert found.waited is (None if needed is None else not says)

@@ -248,6 +248,27 @@ def test_expectation_in_a_phase_allows_nothing_in_another() -> None:
     assert judged(run(there), [finding(t_s=11.0), finding(n=2, t_s=3.0)]).verdict is Verdict.FAIL
 
 
+def test_expectation_on_what_wait_had_counted_allows_nothing_else() -> None:
+    """`lost-write(waited)` counts writes that enough replicas had, and says nothing of the others."""
+    waited = expect("lost-write(waited): > 0", 0, arguments=("waited",), comparison=">")
+    history = _waiting(run(waited))
+    had, had_not = replace(finding(), waited=True), replace(finding(n=2), waited=False)
+    assert judged(history, [had]).verdict is Verdict.PASS
+    assert judged(history, [had, had_not]).verdict is Verdict.FAIL
+    judgement = judged(history, [had_not])
+    assert judgement.expectations[0].measured == "0"
+    none = expect("lost-write(waited): 0", 0, arguments=("waited",))
+    assert judged(run(none)).verdict is Verdict.INCONCLUSIVE
+
+
+def _waiting(history: History) -> History:
+    """The same, by a client that waits for one replica."""
+    scenario = history.plan.scenario
+    client = replace(scenario.deployment.client, wait_replicas=1)
+    scenario = replace(scenario, deployment=replace(scenario.deployment, client=client))
+    return replace(history, plan=replace(history.plan, scenario=scenario))
+
+
 def test_share_names_its_finding() -> None:
     """`share(lost-write)` is about lost-write: nothing else has to name it."""
     share = expect("share(lost-write): > 0%", 0, unit="%", arguments=("lost-write",), comparison=">")
