@@ -239,7 +239,10 @@ def _exploring(verb: Verb) -> None:
         "try random schedules of faults until a promise breaks, and find the smallest that breaks it",
     )
     exploring.add_argument(
-        "target", type=_path, help="single, sentinel, cluster, split, shared; or a deployment file"
+        "target",
+        nargs="+",
+        type=_path,
+        help="single, sentinel, cluster, split, shared; or a deployment file; several share the time",
     )
     exploring.add_argument(
         "--minutes",

@@ -1,27 +1,56 @@
-"""`explore`: random schedules until a promise breaks, then the smallest that still breaks it."""
+"""`explore`: random schedules until a promise breaks, then the smallest that still breaks it.
+
+Several topologies share the time: what one does not use, because a promise broke early, the next ones have.
+"""
 
 from __future__ import annotations
 
 import argparse
 import secrets
+import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness import output
 from harness import scenario as reading
 from harness.beside import is_kind, nodes_of
-from harness.errors import UsageError
+from harness.errors import ExitStatus, UsageError
 from harness.explore import Found, OnNodes, Request, explore
 from harness.presets import inventory_of
 from harness.report import terminal
 from harness.running.ground import ground_of
 from harness.running.vocabulary import shipped
 
+_DOUBTS_SHOWN = 3
+"""Reasons for which runs decided nothing."""
+
 
 def carry_out(options: argparse.Namespace) -> int:
-    own = _own_deployment(options.target)
-    scenario = nodes_of(options.target, settings=options.set, engine=options.engine)
+    targets: list[str] = options.target
+    ends_s = time.monotonic() + 60 * options.minutes
+    seed = options.seed if options.seed is not None else secrets.randbelow(2**31)
+    explorations = [_prepared(target, options, seed) for target in targets]  # what is wrong is said first
+    found: list[tuple[str, Found]] = []
+    for n, (target, (request, nodes, folder)) in enumerate(zip(targets, explorations, strict=True)):
+        minutes = max(0.0, ends_s - time.monotonic()) / 60 / (len(targets) - n)  # what others left, too
+        output.say(f"explore {target}: seed {seed}, runs start for {minutes:.3g} min")
+        one = explore(replace(request, minutes=minutes), nodes, folder, output.say)
+        found.append((target, one))
+        for line in said(one):
+            output.say(line)
+        if one.interrupted:
+            break
+    for line in summary(found) if len(targets) > 1 else ():
+        output.say(line)
+    return status_of([one for _, one in found])
+
+
+def _prepared(target: str, options: argparse.Namespace, seed: int) -> tuple[Request, OnNodes, Path]:
+    own = _own_deployment(target)
+    scenario = nodes_of(target, settings=options.set, engine=options.engine)
     deployment = scenario.deployment
     request = Request(
         kind=deployment.topology.kind,
@@ -29,7 +58,7 @@ def carry_out(options: argparse.Namespace) -> int:
         shards=inventory_of(deployment).shards,
         expect=tuple(options.expect),
         minutes=options.minutes,
-        seed=options.seed if options.seed is not None else secrets.randbelow(2**31),
+        seed=seed,
         vocabulary=shipped(),
     )
     folder = Path(options.out) / f"explore-{request.kind}-{secrets.token_hex(3)}"
@@ -40,16 +69,12 @@ def carry_out(options: argparse.Namespace) -> int:
         deployment=own,
         settings=tuple(options.set),
         engine=options.engine,
-        seed=request.seed,
+        seed=seed,
         jobs=options.jobs or max(1, ground.machine.cpus),
         out=folder / "runs",
         display=terminal.display(sys.stdout),
     )
-    output.say(f"explore {options.target}: seed {request.seed}, runs start for {request.minutes:g} min")
-    found = explore(request, nodes, folder, output.say)
-    for line in said(found):
-        output.say(line)
-    return found.status
+    return request, nodes, folder
 
 
 def _own_deployment(target: str) -> Path | None:
@@ -65,16 +90,67 @@ def _own_deployment(target: str) -> Path | None:
 
 
 def said(found: Found) -> Iterator[str]:
-    undecided = f", {found.undecided} of them undecided" if found.undecided else ""
-    yield f"explore: {found.runs} runs{undecided}, in {found.folder}"
+    """What one exploration came to."""
+    yield f"explore: {_counted(found)}, in {found.folder}"
+    for doubt in found.doubts[:_DOUBTS_SHOWN]:
+        yield f"  undecided in {doubt.runs}: {doubt.reason}"
+        yield f"    for example:  {_replay(doubt.example)}"
+    if len(found.doubts) > _DOUBTS_SHOWN:
+        yield f"  undecided in {sum(one.runs for one in found.doubts[_DOUBTS_SHOWN:])} for other reasons"
     if found.broken is None or found.file is None:
-        if found.doubt:
-            yield f"  undecided, for example: {found.doubt}"
-        yield "no promise was broken" if found.undecided < found.runs else "no run decided anything"
+        yield _nothing(found)
         return
-    times, of = found.seen
     yield f"broken: {found.broken.why or '; '.join(found.broken.reasons)}"
-    yield f"the smallest schedule that breaks it, in {times} of {of} runs: {found.file}"
+    if found.broken_in is not None:
+        yield f"  that run again:  {_replay(found.broken_in)}"
+    yield f"the smallest schedule that breaks it{_again(found)}: {found.file}"
     if not found.whole:
         yield "  the time ended before the kit had tried to leave out everything: give it more with --minutes"
-    yield f"  repeat it:  failover-kit run {found.file} --repeat 10"
+    yield f"  repeat it:  {shlex.join(['failover-kit', 'run', str(found.file), '--repeat', '10'])}"
+
+
+def summary(explored: Sequence[tuple[str, Found]]) -> Iterator[str]:
+    """A line for each of several explorations, and how to repeat what broke."""
+    runs, undecided = (
+        sum(numbers) for numbers in zip(*((one.runs, one.undecided) for _, one in explored), strict=True)
+    )
+    broken = sum(one.broken is not None for _, one in explored)
+    yield ""
+    yield f"all: {runs} runs, {undecided} of them undecided, a promise broken on {broken} of {len(explored)}"
+    width = max(len(target) for target, _ in explored)
+    for target, one in explored:
+        if one.broken is None:
+            yield f"  {target:<{width}}  {_counted(one)}: {_nothing(one)}"
+            continue
+        yield f"  {target:<{width}}  {_counted(one)}: {one.broken.why or '; '.join(one.broken.reasons)}"
+        if one.broken_in is not None:
+            yield f"  {'':<{width}}    {_replay(one.broken_in)}"
+        yield f"  {'':<{width}}    {shlex.join(['failover-kit', 'run', str(one.file), '--repeat', '10'])}"
+
+
+def status_of(found: Sequence[Found]) -> ExitStatus:
+    """A broken promise counts most, then that the user stopped it; then a topology on which no run decided
+    anything, whatever the others came to."""
+    statuses = {one.status for one in found}
+    order = (ExitStatus.FAILED, ExitStatus.INTERRUPTED, ExitStatus.INCONCLUSIVE)
+    return next((one for one in order if one in statuses), ExitStatus.PASSED)
+
+
+def _counted(found: Found) -> str:
+    runs = f"{found.runs} run{'' if found.runs == 1 else 's'}"
+    return f"{runs}, {found.undecided} of them undecided" if found.undecided else runs
+
+
+def _nothing(found: Found) -> str:
+    if not found.runs:
+        return "no run was started: give it more with --minutes"
+    return "no promise was broken" if found.undecided < found.runs else "no run decided anything"
+
+
+def _again(found: Found) -> str:
+    times, of = found.again
+    return f", in {times} of {of} more runs" if of else ""
+
+
+def _replay(folder: Path) -> str:
+    return shlex.join(["failover-kit", "replay", str(folder)])

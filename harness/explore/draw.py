@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from harness.model.fit import LEFT_BY
 from harness.model.scenario import Declaration, Option, OptionType, OptionValue, Vocabulary
 from harness.model.words import OperationKind, Trait
 
@@ -105,9 +106,18 @@ def single_faults(space: Space) -> Iterator[tuple[str, str, Document]]:
             continue
         with_one = [replace(kind, options=(*required, replace(one, default=None))) for one in optional]
         for target in _possible_targets(kind, space):
+            before = [{"after": "1s", name: "primary"} for name in _leaving(target, space)]
             for variant in (replace(kind, options=required), *with_one):
                 fault = _fault(variant, (target,), random.Random(0), FIRST_FAULT_S[0])
-                yield kind.name, target, _document("one fault", {}, always(space.vocabulary), [fault], space)
+                faults = [*before, fault]
+                yield kind.name, target, _document("one fault", {}, always(space.vocabulary), faults, space)
+
+
+def _leaving(target: str, space: Space) -> list[str]:
+    """The fault that has to come before one with this target, if one has to: the first that does."""
+    trait = LEFT_BY.get(target)
+    some = (one.name for one in space.vocabulary.faults.values() if trait in one.traits)
+    return list(islice(some, 1)) if trait else []
 
 
 def single_settings(space: Space) -> Iterator[tuple[str, Document]]:
@@ -166,17 +176,30 @@ def _faults(space: Space, dice: random.Random) -> list[Document]:
     found: list[Document] = []
     free_s: dict[str, float] = {}
     """Whom a fault strikes -> when somebody answers to that word again."""
+    left_s: dict[Trait | None, float] = {}
+    """What earlier faults may have left behind -> from when on it is there."""
     for _ in range(dice.randint(1, FAULTS_AT_MOST)):
-        kind = dice.choice(swarm)
-        fault = _fault(kind, space.targets[kind.name], dice, at_s)
-        struck = _struck_by(str(fault[kind.name]))
+        usable = [kind for kind in swarm if _there(kind, space, left_s)]
+        kind = dice.choice(usable or [kind for kind in kinds if _there(kind, space, left_s)])
+        fault = _fault(kind, _there(kind, space, left_s), dice, at_s)
+        target = str(fault[kind.name])
+        struck = _struck_by(target)
         at_s = max(
-            [at_s, *(free for who, free in free_s.items() if who == _ANYBODY or struck & {who, _ANYBODY})]
+            at_s,
+            left_s.get(LEFT_BY.get(target), 0.0),
+            *(free for who, free in free_s.items() if who == _ANYBODY or struck & {who, _ANYBODY}),
         )
         found.append({**fault, "after": _seconds(at_s)})
         free_s |= dict.fromkeys(struck, at_s + _struck_for_s(kind, fault, space))
+        if Trait.CAUSES_FAILOVER in kind.traits_with(_options_of(kind, fault)):
+            left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + REPLACED_S)
         at_s += dice.uniform(*BETWEEN_S)
     return found
+
+
+def _there(kind: Declaration, space: Space, left_s: Mapping[Trait | None, float]) -> list[str]:
+    """The targets that a fault can have by now: some are only there after another fault."""
+    return [one for one in space.targets[kind.name] if one not in LEFT_BY or LEFT_BY[one] in left_s]
 
 
 def _struck_by(target: str) -> set[str]:
@@ -192,11 +215,14 @@ def _struck_for_s(kind: Declaration, fault: Document, space: Space) -> float:
     """How long the next fault on the same has nothing to act upon: until this one is over, or until another
     node has taken the place of the one that it struck."""
     for_s = float(str(fault.get("for", "0ms")).removesuffix("ms")) / 1000
-    options = {name: value for name, value in fault.items() if name not in {"after", "for", kind.name}}
     replaced = any("replica" in target for targets in space.targets.values() for target in targets)
-    if not replaced or Trait.CAUSES_FAILOVER not in kind.traits_with(options):
+    if not replaced or Trait.CAUSES_FAILOVER not in kind.traits_with(_options_of(kind, fault)):
         return for_s
     return REPLACED_S if Trait.HANDS_OVER in kind.traits else min(for_s, REPLACED_S)
+
+
+def _options_of(kind: Declaration, fault: Document) -> Document:
+    return {name: value for name, value in fault.items() if name not in {"after", "for", kind.name}}
 
 
 def _possible_targets(kind: Declaration, space: Space) -> list[str]:
@@ -204,7 +230,8 @@ def _possible_targets(kind: Declaration, space: Space) -> list[str]:
     return [
         one.replace("N", str(number))
         for one in kind.targets
-        if not one.startswith(("host ", "zone ", "service ")) and one not in {"killed", "paused"}
+        if not one.startswith(("host ", "zone ", "service "))
+        and LEFT_BY.get(one) in {None, Trait.CAUSES_FAILOVER}
         for number in (range(1, space.shards + 1) if " N" in one else (1,))
     ]
 

@@ -1,12 +1,14 @@
 """Draws run until one breaks a promise, or time is up; then the schedule is made smaller.
 
 Trap: what broke once need not break again. A smaller schedule counts as breaking if any of a few runs
-does, so the smallest that is found is true, and may not be the smallest there is.
+does, so the smallest that is found is true, and may not be the smallest there is. How often it breaks is
+counted in runs of their own: that it broke when it was chosen says little.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +20,7 @@ import yaml
 from harness.errors import ExitStatus, UsageError
 from harness.explore.draw import Document, Space, always, draw, single_faults, single_settings, without_fault
 from harness.explore.promises import expectations
-from harness.explore.shrink import smaller
+from harness.explore.shrink import groups, without
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.scenario import Vocabulary
 from harness.model.words import Verdict
@@ -29,7 +31,7 @@ DRAWN, TRIED, SMALLEST = "drawn", "tried.yaml", "smallest.yaml"
 DRAWS_AT_MOST = 2000
 """In a row that nobody can run; beyond, nothing fits together here."""
 TRIES = 3
-"""Runs of a smaller schedule, of which one must break."""
+"""Runs of a smaller schedule, of which one must break; and of the smallest, once it is there."""
 
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -51,21 +53,33 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A reason for which runs decided nothing."""
+
+    reason: str
+    runs: int
+    example: Path
+    """The folder of one of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What an exploration came to."""
 
     folder: Path
     runs: int
     undecided: int
-    doubt: str = ""
-    """Why one of the runs decided nothing."""
+    doubts: tuple[Doubt, ...] = ()
+    """Why runs decided nothing; the most frequent reason first."""
     interrupted: bool = False
     broken: ScenarioResult | None = None
     """The run that broke a promise first; None: none did."""
+    broken_in: Path | None = None
+    """Its folder."""
     file: Path | None = None
     """The smallest scenario that still breaks it."""
-    seen: tuple[int, int] = (0, 0)
-    """In how many of how many runs that scenario broke it."""
+    again: tuple[int, int] = (0, 0)
+    """In how many of how many runs more that scenario broke it."""
     whole: bool = True
     """False: time was up before everything was left out that could be."""
 
@@ -108,8 +122,11 @@ class _Exploration:
     ends_s: float = field(init=False)
     runs: int = 0
     undecided: int = 0
-    doubt: str = ""
     interrupted: bool = False
+    suite: Path = Path()
+    """The folder of the last runs."""
+    doubts: dict[str, list[Path]] = field(default_factory=dict)
+    """Reason -> the folders of the runs that decided nothing for it."""
 
     def __post_init__(self) -> None:
         self.ends_s = time.monotonic() + 60 * self.request.minutes
@@ -193,43 +210,83 @@ class _Exploration:
         self.runs += len(suite.results)
         undecided = [one for one in suite.results if one.verdict not in {Verdict.PASS, Verdict.FAIL}]
         self.undecided += len(undecided)
-        self.doubt = self.doubt or next((one.reasons[0] for one in undecided if one.reasons), "")
+        for one in undecided:
+            if one.reasons:
+                self.doubts.setdefault(_in_general(one.reasons[0]), []).append(
+                    Path(suite.directory, one.run_dir)
+                )
+        self.suite = Path(suite.directory)
         return suite.results
 
     def _made_smaller(self, broken: ScenarioResult, document: Document) -> Found:
         self.tell(f"explore: {broken.name} broke a promise: {broken.why}; now the smallest that does")
-        needed = always(self.request.vocabulary)
-        best, seen, whole = document, (1, 1), True
-        candidates = smaller(best, needed)
-        while (candidate := next(candidates, None)) is not None:
-            if self._over():
-                whole = False
-                break
-            times, of = self._breaks(candidate)
-            if times:
-                best, seen = candidate, (times, of)
-                candidates = smaller(best, needed)
-                self.tell(f"explore: still broken in {times} of {of} runs with less")
+        broken_in = self.suite / broken.run_dir
+        smallest, whole = self._smallest(document)
         file = self.folder / SMALLEST
-        write_file(file, _text({**best, "name": f"{document['name']}, made smaller"}))
-        return replace(self._found(), broken=broken, file=file, seen=seen, whole=whole)
+        write_file(file, _text({**smallest, "name": f"{document['name']}, made smaller"}))
+        again = () if self._over() else self._run([file.resolve()], repeat=TRIES)
+        return replace(
+            self._found(),
+            broken=broken,
+            broken_in=broken_in,
+            file=file,
+            again=(sum(one.verdict is Verdict.FAIL for one in again), len(again)),
+            whole=whole,
+        )
 
-    def _breaks(self, document: Document) -> tuple[int, int]:
-        """In how many of how many runs it breaks a promise. One that cannot be run breaks none."""
-        file = self._written(f"smaller-{self.runs:04}.yaml", document)
-        if self.ground.why_not(file) is not None:
-            return 0, 0
-        results = self._run([file], repeat=TRIES)
-        return sum(one.verdict is Verdict.FAIL for one in results), len(results)
+    def _smallest(self, document: Document) -> tuple[Document, bool]:
+        """What is left when nothing more can be left out, and whether the time was enough to try all of it.
+        Every group of parts is tried once before one is tried again."""
+        in_vain = 0
+        while in_vain < TRIES:
+            before, pending = document, list(groups(document, always(self.request.vocabulary)))
+            while pending:
+                if self._over():
+                    return document, False
+                batch, pending = pending[: self.ground.jobs], pending[self.ground.jobs :]
+                breaking = self._first_that_breaks([without(document, group) for group in batch])
+                if breaking is not None:
+                    n, document = breaking
+                    self.tell(f"explore: still broken with {_size(document)}")
+                    pending = [*batch[n + 1 :], *pending]
+            in_vain = in_vain + 1 if document is before else 0
+        return document, True
+
+    def _first_that_breaks(self, candidates: Sequence[Document | None]) -> tuple[int, Document] | None:
+        """Run side by side. One that cannot be run breaks nothing."""
+        written = {
+            self._written(f"smaller-{self.runs:04}-{n}.yaml", one): (n, one)
+            for n, one in enumerate(candidates)
+            if one is not None
+        }
+        files = [file for file in written if self.ground.why_not(file) is None]
+        results = self._run(files, repeat=1) if files else ()
+        broken = [written[Path(one.file).resolve()] for one in results if one.verdict is Verdict.FAIL]
+        return min(broken, key=lambda one: one[0], default=None)
 
     def _found(self) -> Found:
         return Found(
             folder=self.folder,
             runs=self.runs,
             undecided=self.undecided,
-            doubt=self.doubt,
+            doubts=tuple(
+                Doubt(reason=reason, runs=len(folders), example=folders[0])
+                for reason, folders in sorted(self.doubts.items(), key=lambda one: -len(one[1]))
+            ),
             interrupted=self.interrupted,
         )
+
+
+def _size(document: Document) -> str:
+    """What a schedule still consists of, in a few words."""
+    count = len(document["faults"])
+    kinds = ", ".join(str(list(fault)[1]) for fault in document["faults"])
+    return f"{count} fault{'s' if count > 1 else ''} ({kinds}), {len(document['workload']['mix'])} behaviours"
+
+
+def _in_general(reason: str) -> str:
+    """The same for every run with this reason: without what was last seen, and without the fault's number."""
+    return re.sub(r"^fault \d+ ", "fault ", reason.partition("; last seen")[0])
 
 
 def _text(document: Document) -> bytes:

@@ -121,14 +121,13 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
     match target.what:
         case "replica" | "replica[lag=max]" | "all replicas" | "another replica":
             return None if len(nodes) > 1 else f"shard {target.shard} has no replicas"
-        case "sentinel" | "all sentinels" | "sentinel leader":
+        case "sentinel" | "all sentinels":
             return None if plan.sentinels() else "the deployment has no sentinels"
+        case "sentinel leader" if not plan.sentinels():
+            return "the deployment has no sentinels"
         case "minority" | "majority" as share:
             enough = len(_voters(plan)) >= (3 if share == "minority" else 1)
             return None if enough else f"there is no {share} of {len(_voters(plan))} voters"
-        case "the old primary":
-            before = _earlier(step, plan, Trait.CAUSES_FAILOVER)
-            return None if before else "no earlier fault may cause a failover"
         case "proxy" | "all proxies":
             return None if plan.inventory.proxies else "the deployment has no proxy"
         case "cache":
@@ -141,7 +140,7 @@ def fits(step: FaultStep, plan: Plan) -> str | None:
                 return f"{step.target}: only a Compose project has services"
             known = bool(_of_service(step.target, plan))
             return None if known else f"there is no {step.target}, only {', '.join(_names(plan))}"
-        case "killed" | "one of killed" | "paused" as word:
+        case word if word in LEFT_BY:
             left_by = LEFT_BY[word]
             return None if _earlier(step, plan, left_by) else f"no earlier fault {left_by}"
     return None

@@ -28,6 +28,8 @@ LEFT_BY = {
     "killed": Trait.STOPS_PROCESS,
     "one of killed": Trait.STOPS_PROCESS,
     "paused": Trait.FREEZES_PROCESS,
+    "the old primary": Trait.CAUSES_FAILOVER,
+    "sentinel leader": Trait.CAUSES_FAILOVER,
 }
 """Targets that an earlier fault must have left behind -> what kind of fault does."""
 

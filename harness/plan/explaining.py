@@ -257,7 +257,7 @@ class _Course:
 
     def _of_its_data(self, fault: Expected) -> Iterator[_Line]:
         step, at_s = fault.step, fault.start_s
-        if Trait.STARTS_PROCESS in step.traits and LEFT_BY.get(step.target) is None:
+        if Trait.STARTS_PROCESS in step.traits and LEFT_BY.get(step.target) is not Trait.STOPS_PROCESS:
             node = self._first_primary()
             yield _Line(at_s + 0.1, 2, f"the node comes back with {_kept(node, step)}", _why_kept(node, step))
         if Trait.CUTS_REPLICATION in step.traits or Trait.CUTS_LINKS in step.traits:

@@ -23,7 +23,7 @@ from harness.model.scenario import (
     Vocabulary,
     Workload,
 )
-from harness.model.words import ANNOUNCED, EVENTS
+from harness.model.words import ANNOUNCED, EVENTS, Trait
 from harness.scenario import tree
 from harness.scenario.directives import ConfigurationLines
 from harness.scenario.problems import Problems, choices
@@ -49,6 +49,8 @@ from harness.scenario.values import (
 )
 
 FAULTS_MAX = 100
+NAMED_AT_MOST = 4
+"""Faults that a message lists; more are named by what they have in common."""
 """Each has a thread of its own while it waits."""
 
 Pair = tuple[tree.Node, tree.Node]
@@ -90,15 +92,19 @@ def read_faults(node: tree.Node | None, around: Surroundings, problems: Problems
             problems.add(item, path, reason)
         left_by = LEFT_BY.get(step.target)
         if left_by and not any(left_by in other.traits for other in steps):
-            leaving = [name for name, one in around.vocabulary.faults.items() if left_by in one.traits]
-            problems.add(
-                item, path, f"no node is {step.target} at that time: no {' or '.join(leaving)} comes before"
-            )
+            missing = _that_leaves(left_by, around)
+            problems.add(item, path, f"no node is {step.target} at that time: no {missing} comes before")
         steps += _turns(replace(step, start=_renumbered(step.start, numbers)), read, len(steps))
         numbers.append(len(steps))
     if len(steps) > FAULTS_MAX:
         problems.add(node, "faults", f"expected at most {FAULTS_MAX} faults, found {len(steps)} with repeats")
     return tuple(steps)
+
+
+def _that_leaves(trait: Trait, around: Surroundings) -> str:
+    """What kind of fault has this trait: by name, where only a few have it."""
+    names = [name for name, one in around.vocabulary.faults.items() if trait in one.traits]
+    return " or ".join(names) if len(names) <= NAMED_AT_MOST else f"fault that {trait}"
 
 
 def read_fault(item: tree.Node, number: int, around: Surroundings, problems: Problems) -> FaultStep | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +13,13 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
-from harness.cli.explore import said
+from harness.cli.explore import said, status_of, summary
 from harness.errors import ExitStatus, UsageError
 from harness.explore import ground as explore_ground
 from harness.explore.draw import FAULTS_AT_MOST, REPLACED_S, Document, Space, always, draw, single_faults
 from harness.explore.exploring import TRIES, Found, Request, explore
 from harness.explore.promises import NEVER, expectations
-from harness.explore.shrink import smaller
+from harness.explore.shrink import groups, without
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.model.seams import Machine
 from harness.model.words import BackendKind, TopologyKind, Verdict
@@ -150,22 +151,48 @@ def test_settings_that_the_topology_has_are_drawn() -> None:
     assert not any("replicas" in one["topology"] for one in seen)
 
 
-def test_smaller_schedules_leave_out_one_thing() -> None:
+def test_parts_are_left_out_faults_first_and_then_everything_else_at_once() -> None:
     """Never the last fault, the kind of the topology, or what every run needs."""
     document = next(
         one
         for seed in range(99)
-        if len((one := drawn(seed))["faults"]) == 3 and one["deployment"].get("client")
+        if len((one := drawn(seed))["faults"]) == 3
+        and one["deployment"].get("client")
+        and len(one["deployment"]["topology"]) > 1
     )
-    found = list(smaller(document, ALWAYS))
-    assert [len(one["faults"]) for one in found[:4]] == [2, 2, 2, 3]
-    assert all(one != document for one in found)
-    for one in found:
+    tried = list(groups(document, ALWAYS))
+    made = [made for group in tried if (made := without(document, group)) is not None]
+    assert len(made) == len(tried)
+    assert [len(one["faults"]) for one in made[:4]] == [2, 2, 2, 3]
+    assert made[0]["faults"] == document["faults"][:2]
+    assert made[3] == {
+        **document,
+        "deployment": {"topology": {"kind": "sentinel"}},
+        "workload": {**document["workload"], "mix": ALWAYS},
+        "faults": [
+            {key: value for key, value in fault.items() if key in {"after", "for", kind}}
+            for fault, kind in zip(document["faults"], kinds(document), strict=True)
+        ],
+    }
+    for one in made:
+        assert one != document
         assert one["faults"]
         assert one["deployment"]["topology"]["kind"] == "sentinel"
         assert ALWAYS.items() <= one["workload"]["mix"].items()
-    single = {**document, "faults": [{"after": "3000ms", "kill": "primary", "for": "2000ms"}]}
-    assert all(one["faults"] == single["faults"] for one in smaller(single, ALWAYS))
+
+
+def test_what_is_gone_already_is_left_out_no_more() -> None:
+    """A group that was made before may have lost some of its parts, or all."""
+    document = next(one for seed in range(99) if len((one := drawn(seed))["faults"]) == 2)
+    last, first, everything_else, *_ = groups(document, ALWAYS)
+    one_left = without(document, last)
+    assert one_left is not None
+    assert without(one_left, last) is None
+    assert without(one_left, first) is None  # no fault would be left
+    smallest = without(one_left, everything_else)
+    assert smallest is not None
+    assert not list(groups(smallest, ALWAYS))
+    assert without(smallest, everything_else) is None
 
 
 def test_what_is_expected_besides_wins() -> None:
@@ -255,19 +282,25 @@ def test_the_smallest_schedule_that_breaks_is_written(tmp_path: Path) -> None:
     assert sorted(kinds(smallest)) == ["isolate", "kill"]
     assert smallest["deployment"] == {"topology": {"kind": "sentinel"}}
     assert smallest["workload"]["mix"] == ALWAYS
-    assert found.seen == (TRIES, TRIES)
+    assert found.again == (TRIES, TRIES)
     assert found.whole
     assert "broke a promise" in "\n".join(told)
 
 
 def test_a_schedule_that_breaks_now_and_then_is_made_smaller_too(tmp_path: Path) -> None:
-    """One of a few runs is enough."""
-    count = iter(range(10**6))
-    broken = needs("kill")
-    found, _ = explored(Scripted(lambda document: broken(document) and next(count) % TRIES == 0), tmp_path)
+    """One of a few runs is enough: here each smaller one breaks in every run but its first."""
+    broken, ran = needs("kill"), Counter[str]()
+
+    def now_and_then(document: Document) -> bool:
+        ran[str(document)] += broken(document)
+        return broken(document) and (len(+ran) == 1 or ran[str(document)] > 1)
+
+    found, _ = explored(Scripted(now_and_then), tmp_path)
     assert found.file is not None
-    assert kinds(_read(found.file)) == ["kill"]
-    assert found.seen == (1, TRIES)
+    smallest = _read(found.file)
+    assert kinds(smallest) == ["kill"]
+    assert smallest["workload"]["mix"] == ALWAYS
+    assert found.again == (TRIES - 1, TRIES)
 
 
 def test_an_exploration_ends_when_its_time_is_up(tmp_path: Path) -> None:
@@ -302,14 +335,17 @@ def test_runs_that_decide_nothing_are_counted(tmp_path: Path) -> None:
     """They are no success."""
     found, _ = explored(Scripted(lambda _: False, verdict=Verdict.INCONCLUSIVE), tmp_path, minutes=0.005)
     assert found.undecided == found.runs > 0
-    *_, example, last = said(found)
-    assert example == "  undecided, for example: a fault found nothing"
+    [doubt] = found.doubts
+    assert (doubt.reason, doubt.runs) == ("a fault found nothing", found.runs)
+    *_, reason, example, last = said(found)
+    assert reason == f"  undecided in {found.runs}: a fault found nothing"
+    assert example == f"    for example:  failover-kit replay {doubt.example}"
     assert last == "no run decided anything"
 
 
 def test_runs_without_a_broken_promise_are_said(tmp_path: Path) -> None:
     """As far as they decided anything."""
-    *_, last = said(Found(folder=tmp_path, runs=9, undecided=8, doubt="it was busy"))
+    *_, last = said(Found(folder=tmp_path, runs=9, undecided=8))
     assert last == "no promise was broken"
 
 
@@ -358,3 +394,80 @@ def test_an_expectation_that_no_run_decides_is_refused_first(tmp_path: Path) -> 
 
     with pytest.raises(UsageError, match=r"explore sentinel: expect\.outage\(x\): unknown metric"):
         explored(Undecidable(lambda _: False), tmp_path)
+
+
+def test_several_explorations_end_with_one_table() -> None:
+    """Each with its runs, and what broke with the command that repeats it."""
+    whole = Found(folder=Path("x"), runs=9, undecided=2)
+    broken = Found(
+        folder=Path("y"),
+        runs=4,
+        undecided=0,
+        broken=replace(result(Verdict.FAIL), why="lost more"),
+        broken_in=Path("runs/draw 1"),
+        file=Path("y/smallest.yaml"),
+    )
+    assert list(summary([("split", whole), ("cluster", broken)])) == [
+        "",
+        "all: 13 runs, 2 of them undecided, a promise broken on 1 of 2",
+        "  split    9 runs, 2 of them undecided: no promise was broken",
+        "  cluster  4 runs: lost more",
+        "             failover-kit replay 'runs/draw 1'",
+        "             failover-kit run y/smallest.yaml --repeat 10",
+    ]
+    assert status_of([whole, broken]) == ExitStatus.FAILED
+    assert status_of([whole, replace(whole, undecided=9)]) == ExitStatus.INCONCLUSIVE
+    assert status_of([whole, whole]) == ExitStatus.PASSED
+
+
+def test_what_is_found_says_how_to_repeat_it() -> None:
+    """The run that broke, the smallest schedule, and how often that one breaks."""
+    found = Found(
+        folder=Path("y"),
+        runs=4,
+        undecided=0,
+        broken=replace(result(Verdict.FAIL), why="lost more"),
+        broken_in=Path("runs/draw 1"),
+        file=Path("y/smallest.yaml"),
+        again=(2, 3),
+        whole=False,
+    )
+    assert list(said(found)) == [
+        "explore: 4 runs, in y",
+        "broken: lost more",
+        "  that run again:  failover-kit replay 'runs/draw 1'",
+        "the smallest schedule that breaks it, in 2 of 3 more runs: y/smallest.yaml",
+        "  the time ended before the kit had tried to leave out everything: give it more with --minutes",
+        "  repeat it:  failover-kit run y/smallest.yaml --repeat 10",
+    ]
+
+
+def test_reasons_of_undecided_runs_are_put_together(tmp_path: Path) -> None:
+    """Whatever the fault's number was, and whatever the nodes looked like."""
+
+    class Doubtful(Scripted):
+        def _result(self, file: Path) -> ScenarioResult:
+            made = super()._result(file)
+            return replace(
+                made, reasons=(f"fault {len(self.ran)} (kill) had none; last seen: {len(self.ran)}",)
+            )
+
+    found, _ = explored(Doubtful(lambda _: False, verdict=Verdict.INCONCLUSIVE), tmp_path, minutes=0.005)
+    assert [(one.reason, one.runs) for one in found.doubts] == [("fault (kill) had none", found.runs)]
+
+
+def test_what_another_fault_must_leave_comes_after_it() -> None:
+    """The sentinel that led an election, and the primary that was replaced."""
+    later = ("sentinel leader", "the old primary")
+    space = replace(SPACE, targets={"kill": ("primary", *later), "pause": later})
+    seen = set()
+    for seed in range(200):
+        faults = drawn(seed, space)["faults"]
+        for n, (fault, kind) in enumerate(zip(faults, kinds({"faults": faults}), strict=True)):
+            if fault[kind] in later:
+                seen.add(fault[kind])
+                first = next(one for one in faults[:n] if one.get("kill") == "primary")
+                assert _ms(fault["after"]) - _ms(first["after"]) >= 1000 * REPLACED_S
+    assert seen == set(later)
+    tried = {target: one["faults"] for kind, target, one in single_faults(SPACE) if kind == "kill"}
+    assert [len(tried[target]) for target in ("primary", *later)] == [1, 2, 2]
