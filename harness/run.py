@@ -55,6 +55,8 @@ class RunRequest:
     """What decides nothing is run once more."""
     same_as: SavedRun | None = None
     """A saved run whose plan it must be."""
+    command: str = ""
+    """As it was typed, without secrets; empty: it was no command."""
 
 
 class NotWritten(EnvironmentFailure):
@@ -95,6 +97,8 @@ def run(asked: RunRequest, display: Display, warn: Callable[[str], None]) -> Sui
             resume=asked.resume,
             finished=before.finished(plans) if before else {},
             second_runs=asked.second_runs,
+            command=asked.command,
+            matrix=asked.choice.matrix,
             enough=partial(sure_enough, asked.until_sure) if asked.until_sure else nothing_is_enough,
         ),
         display,

@@ -37,6 +37,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         _check_ground(sys.argv[1:] if arguments is None else arguments)
         options = parser().parse_args(arguments)
+        options.words = tuple(sys.argv[1:] if arguments is None else arguments)
         _let_every_process_know(options)
         return _imported(options.verb)(options)
     except KitError as problem:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import output
@@ -11,7 +13,9 @@ from harness.cli.choice import choice_of, given_in, suite_of
 from harness.cli.pipeline import tell_pipeline
 from harness.errors import UsageError
 from harness.report import terminal
+from harness.report.explain import KIT
 from harness.run import NotWritten, RunRequest, run
+from harness.scenario.overrides import without_secrets
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -36,10 +40,17 @@ def asked_for(options: argparse.Namespace) -> RunRequest:
         shard=options.shard,
         resume=Path(options.resume) if options.resume else None,
         until_sure=options.until_sure,
+        command=_as_typed(getattr(options, "words", ())),
     )
     if asked.until_sure and asked.choice.repeat == 1:
         raise UsageError("--until-sure: expected --repeat N beside it, the most runs of each, found none")
     return asked
+
+
+def _as_typed(words: Sequence[str]) -> str:
+    """What a page may show; empty: nobody typed it."""
+    told = (without_secrets(one) if "=" in one else one for one in words)
+    return shlex.join([KIT, *told]) if words else ""
 
 
 def shown(asked: RunRequest) -> int:

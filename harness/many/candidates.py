@@ -35,11 +35,22 @@ class Beaten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the data nodes of a candidate used together, in the run in which they used most."""
+
+    most_bytes: int
+    cell: Cell
+    """With that run."""
+    runs: int
+    """How many runs say what they used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     label: str
     nodes: int
-    memory_bytes: int | None
-    """What its data nodes used together in the run in which they used most; None: no run says."""
+    memory: Memory | None
+    """None: no run says."""
     cells: tuple[Cell, ...]
     kept: Rate
     """Of all decided runs of promises."""
@@ -55,6 +66,11 @@ class Candidate:
             for one in self.cells
             if (one.first.shows is Shows.WEAKNESS and one.kept.seen) or one.verdict is Verdict.FAIL
         )
+
+    @property
+    def undecided(self) -> tuple[Cell, ...]:
+        """Of which no run was decided: nothing is known of them."""
+        return tuple(one for one in self.cells if not one.kept.runs)
 
 
 def candidates_of(cells: Sequence[Cell]) -> tuple[Candidate, ...]:
@@ -81,7 +97,7 @@ def _candidate(key: tuple[str, ...], cells: tuple[Cell, ...]) -> Candidate:
     return Candidate(
         label=", ".join(key),
         nodes=max(run.nodes for run in _runs(cells)),
-        memory_bytes=max(filter(None, map(_memory_bytes, _runs(cells))), default=None),
+        memory=_memory(cells),
         cells=cells,
         kept=rate(sum(one.kept.seen for one in promises), sum(one.kept.runs for one in promises)),
         worst={name: _worst(name, promises or cells) for name in names if _measured(name, promises or cells)},
@@ -90,6 +106,14 @@ def _candidate(key: tuple[str, ...], cells: tuple[Cell, ...]) -> Candidate:
 
 def _runs(cells: Sequence[Cell]) -> Iterator[ScenarioResult]:
     return (run for cell in cells for run in cell.runs)
+
+
+def _memory(cells: Sequence[Cell]) -> Memory | None:
+    said = [(used, cell) for cell in cells for run in cell.runs if (used := _memory_bytes(run))]
+    if not said:
+        return None
+    most, cell = max(said, key=lambda one: one[0])
+    return Memory(most_bytes=most, cell=cell, runs=len(said))
 
 
 def _memory_bytes(run: ScenarioResult) -> int | None:

@@ -53,7 +53,9 @@ def _findings(runs: Sequence[ScenarioResult]) -> dict[str, Rate]:
 def _spread(figure: Figure, runs: Sequence[ScenarioResult]) -> Spread | None:
     """None: no run measured it."""
     values = [
-        value for one in runs if one.judgement is not None and (value := figure.of(one.judgement)) is not None
+        value
+        for one in runs
+        if one.judgement is not None and (value := figure.seen_in(one.judgement)) is not None
     ]
     if not values:
         return None

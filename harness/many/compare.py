@@ -16,7 +16,8 @@ from harness.many.statistics import median
 from harness.many.summary import CellSummary, Figures, Seen, Summary
 from harness.model.cells import CONFIDENCE
 from harness.model.judgement import Interval
-from harness.model.words import Shows
+from harness.model.plan import shared_label
+from harness.model.words import Shows, Verdict
 
 DOUBT = 1 - CONFIDENCE
 
@@ -63,6 +64,9 @@ class Compared:
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     """Cells without a counterpart."""
+    undecided_before: tuple[str, ...] = ()
+    undecided_after: tuple[str, ...] = ()
+    """Cells with a counterpart of which no run was decided on that side: what they keep is not known."""
 
     @property
     def worse(self) -> tuple[Comparison, ...]:
@@ -91,7 +95,13 @@ def compare(before: Summary, after: Summary) -> Compared:
         ),
         only_before=tuple(one.name for one in before.cells if id(one) not in paired),
         only_after=tuple(one.name for one in after.cells if id(one) not in paired),
+        undecided_before=tuple(one.name for one, _ in pairs if _is_undecided(one)),
+        undecided_after=tuple(one.name for _, one in pairs if _is_undecided(one)),
     )
+
+
+def _is_undecided(cell: CellSummary) -> bool:
+    return not cell.kept.runs and cell.verdict != Verdict.SKIPPED
 
 
 def _names(cells: Sequence[CellSummary]) -> str:
@@ -149,13 +159,14 @@ def _differing(
 
 def _compared(before: CellSummary, after: CellSummary) -> Iterator[Comparison]:
     promise = before.shows == Shows.PROMISE
-    yield _rates(before.name, KEPT if promise else SHOWN, before.kept, after.kept, more_is_better=promise)
-    for name in sorted({*before.findings, *after.findings}):
-        left, right = (_seen(cell, name) for cell in (before, after))
-        yield _rates(before.name, name, left, right)
-    for name, figures in before.figures.items():
-        if name in after.figures:
-            yield _figures(before.name, name, figures, after.figures[name])
+    name = shared_label(before.name, after.name)
+    yield _rates(name, KEPT if promise else SHOWN, before.kept, after.kept, more_is_better=promise)
+    for what in sorted({*before.findings, *after.findings}):
+        left, right = (_seen(cell, what) for cell in (before, after))
+        yield _rates(name, what, left, right)
+    for what, figures in before.figures.items():
+        if what in after.figures:
+            yield _figures(name, what, figures, after.figures[what])
 
 
 def _seen(cell: CellSummary, finding: str) -> Seen:

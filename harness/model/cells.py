@@ -70,6 +70,11 @@ class Cell:
         return next((one for one in order if one in seen), Verdict.SKIPPED)
 
     @property
+    def late(self) -> int:
+        """Runs whose machine was late by too much for the time-outs: their times are in no spread."""
+        return sum(one.judgement is not None and bool(one.judgement.metrics.starved) for one in self.runs)
+
+    @property
     def odd(self) -> tuple[ScenarioResult, ...]:
         """The runs that were not kept."""
         return tuple(one for one in self.runs if one.verdict is Verdict.FAIL)

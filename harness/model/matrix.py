@@ -19,3 +19,6 @@ class Matrix:
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Path -> values: every combination is run."""
     repeat: int = 1
+    fingerprint: str = ""
+    """The same for every copy of the file on other machines, however often it repeats and whatever it is
+    called."""

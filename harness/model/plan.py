@@ -118,3 +118,16 @@ def setting_in_short(setting: str) -> str:
 def labelled(name: str, variant: str) -> str:
     """`primary killed (ours, redis-7.0)`; the name alone where nothing must be told apart."""
     return f"{name} ({variant})" if variant else name
+
+
+def shared_label(one: str, other: str) -> str:
+    """Of two labels of the same scenario, without what tells the two apart."""
+    name, opened, rest = one.rpartition(" (")
+    if one == other or not opened or not other.startswith(f"{name} ("):
+        return one
+    theirs = _told(other.removeprefix(f"{name} ("))
+    return labelled(name, ", ".join(part for part in _told(rest) if part in theirs))
+
+
+def _told(rest: str) -> list[str]:
+    return rest.removesuffix(")").split(", ")

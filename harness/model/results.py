@@ -225,6 +225,11 @@ class SuiteResult:
     seed: int
     kit: str = ""
     """The kit's version; empty: a suite from before it was kept."""
+    commands: tuple[str, ...] = ()
+    """What made it, as it was typed and without secrets; several: of the parts that were merged. None: no
+    command made it, or it is from before they were kept."""
+    matrix: str = ""
+    """What its matrix runs in every combination, as a fingerprint; empty: no matrix, or none was kept."""
     verdict: Verdict
     exit_code: int
     results: tuple[ScenarioResult, ...] = field(default_factory=tuple)

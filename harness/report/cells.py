@@ -19,7 +19,8 @@ from harness.report.words import first_line, seconds
 from harness.visible import one_line
 
 TITLE = (
-    "Repeated runs: the share of runs and the median of each figure; smallest and largest in parentheses. "
+    "Repeated runs: the share of runs and the median of each figure. In brackets, from 6 runs on: where the "
+    "median of all such runs lies; in parentheses: the smallest and the largest. "
     f"Intervals hold at {CONFIDENCE:.0%}."
 )
 COLUMNS = (
@@ -113,12 +114,16 @@ def _percent(share: float) -> str:
 
 
 def spread_text(spread: Spread | None) -> str:
-    """`4.9 s (4.7 s to 6.2 s)`; the median alone where all runs measured the same."""
+    """`4.9 s [4.8 s to 5.3 s] (4.7 s to 6.2 s)`: where the median of all such runs lies, if they are enough
+    to say, and the range; the median alone where all runs measured the same."""
     if spread is None:
         return "–"
     median = interval_text(spread.median, spread.unit)
     whole = interval_text(spread.range, spread.unit)
-    return median if whole == median else f"{median} ({whole})"
+    if whole == median:
+        return median
+    within = spread.median_within
+    return f"{median}{f' [{interval_text(within, spread.unit)}]' if within else ''} ({whole})"
 
 
 def interval_text(interval: Interval, unit: str) -> str:
@@ -141,6 +146,8 @@ def _why(cell: Cell) -> list[str]:
     undecided = sum(one.verdict is Verdict.INCONCLUSIVE for one in cell.runs)
     failed = sum(one.verdict is Verdict.ERROR for one in cell.runs)
     parts = [f"{count} {word}" for count, word in ((undecided, "inconclusive"), (failed, "error")) if count]
+    if cell.late and len(cell.runs) > 1:
+        parts.append(f"no times of {cell.late} on a late machine")
     if cell.odd:
         parts += ["the one: " + _run(cell.odd[0])] if len(cell.odd) == 1 else [_some(cell.odd)]
     parts += [

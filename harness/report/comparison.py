@@ -40,9 +40,11 @@ def show_comparison(compared: Compared, names: tuple[str, str], stream: TextIO) 
         drawn.add_column(
             column, ratio=3 if column == "scenario" else None, no_wrap=column in {"", "p", "runs"}
         )
-    for one in told(compared.comparisons):
+    rows = told(compared.comparisons)
+    for one in rows:
         drawn.add_row(*row(one))
-    console.print(drawn)
+    if rows:
+        console.print(drawn)
     for line in _afterword(compared):
         console.print(line, highlight=False)
 
@@ -71,7 +73,12 @@ def _preamble(compared: Compared, names: tuple[str, str]) -> Iterator[str]:
 
 def _afterword(compared: Compared) -> Iterator[str]:
     yield HOW.format(count=len(compared.comparisons))
-    for title, names in (("only before", compared.only_before), ("only after", compared.only_after)):
+    for title, names in (
+        ("only before", compared.only_before),
+        ("only after", compared.only_after),
+        ("not decided before", compared.undecided_before),
+        ("not decided after", compared.undecided_after),
+    ):
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             yield one_line(f"{title}: {', '.join(names[:NAMED])}{more}")

@@ -49,8 +49,13 @@ class Row:
     kept: str
     share: str
     figures: tuple[Figure, ...]
+    memory_link: str
+    """An anchor, as of a figure; empty: no run says."""
     beaten: tuple[str, ...]
     weaknesses: tuple[str, ...]
+    undecided: tuple[str, ...]
+    runs: tuple[tuple[str, str], ...]
+    """What it ran: the scenario with its verdict, and the anchor of its runs."""
 
 
 def decision(suite: SuiteResult, cells: Sequence[Cell]) -> str:
@@ -71,6 +76,8 @@ def decision(suite: SuiteResult, cells: Sequence[Cell]) -> str:
             ],
             skipped=[one for one in cells if one.verdict is Verdict.SKIPPED],
             confidence=f"{CONFIDENCE:.0%}",
+            late=sum(one.late for one in cells),
+            judged=sum(run.judgement is not None for one in cells for run in one.runs),
         )
     )
 
@@ -79,14 +86,20 @@ def row(candidate: Candidate, numbers: dict[int, int]) -> Row:
     """`numbers`: the anchor of each cell, by its identity: two may have the same name."""
     return Row(
         candidate=candidate,
-        kept=f"{candidate.kept.seen} of {candidate.kept.runs}" if candidate.kept.runs else "–",
+        kept=f"{candidate.kept.seen} of {candidate.kept.runs}" if candidate.kept.runs else "not decided",
         share=share_text(candidate.kept),
         figures=tuple(_figures(candidate, numbers)),
+        memory_link=f"cell-{numbers[id(candidate.memory.cell)]}" if candidate.memory else "",
         beaten=tuple(
             f"{one.by}: better in {'; '.join(one.where)}; worse in nothing beyond chance"
             for one in candidate.beaten
         ),
         weaknesses=tuple(_weakness(one) for one in candidate.weaknesses),
+        undecided=tuple(_undecided(one) for one in candidate.undecided),
+        runs=tuple(
+            (one_line(f"{one.first.name}: {verdict_of(one)}"), f"cell-{numbers[id(one)]}")
+            for one in candidate.cells
+        ),
     )
 
 
@@ -112,11 +125,17 @@ def _weakness(cell: Cell) -> str:
     return one_line(f"{cell.first.name} ({verdict_of(cell)}).{advice}")
 
 
+def _undecided(cell: Cell) -> str:
+    """Why, of its first run; the others are among the runs."""
+    return one_line(": ".join(filter(None, [cell.first.name, cell.first.why])))
+
+
 def in_short(candidates: Sequence[Candidate]) -> list[str]:
     """For a terminal: one line a candidate, and what beats it."""
     lines = []
     for one in candidates:
-        said = [f"promises kept in {one.kept.seen} of {one.kept.runs} runs"]
+        kept = f"promises kept in {one.kept.seen} of {one.kept.runs} runs"
+        said = [kept if one.kept.runs else "promises not decided by any run"]
         for name in ("longest outage", "no surviving write"):
             worst = one.worst.get(name)
             said.append(f"{name} {spread_text(worst.spread) if worst else '–'}")

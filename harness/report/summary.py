@@ -23,6 +23,8 @@ def summary(suite: SuiteResult) -> dict[str, Any]:
         "kit": suite.kit,
         "verdict": suite.verdict,
         "exit_code": suite.exit_code,
+        "commands": list(suite.commands),
+        "matrix": suite.matrix,
         "suite": suite.suite,
         "run": suite.run,
         "backend": suite.backend,

@@ -10,7 +10,7 @@ takes (a folder, a glob, a part of a shipped name) may be a plain argument too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import scenario as reading
@@ -80,13 +80,14 @@ def choice_of_matrix(matrix: Matrix, repeat: int | None) -> Choice:
         UsageError: nothing matches one of its scenarios.
     """
     given = Given(scenarios=matrix.scenarios, deployments=matrix.deployments)
-    return given.choice(
+    choice = given.choice(
         suite="all",
         settings=[f"{path}={value}" for path, value in matrix.settings.items()],
         engines=matrix.engines,
         vary=[Varied(path=path, values=values) for path, values in matrix.vary.items()],
         repeat=repeat or matrix.repeat,
     )
+    return replace(choice, matrix=matrix.fingerprint)
 
 
 def sorted_out(

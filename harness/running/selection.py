@@ -75,6 +75,8 @@ class Choice:
     """How many runs of each, with different seeds."""
     images: tuple[str, ...] = ()
     """`service=image`, for deployments that are Compose projects."""
+    matrix: str = ""
+    """The fingerprint of the matrix file that names all this; empty: none does."""
 
     def variations(self) -> tuple[Variation, ...]:
         deployments, engines = (
@@ -279,7 +281,7 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
         try:
             scenarios = read(variation, (*choice.settings, *variation.varied))
         except UsageError as problem:
-            problems += str(problem).splitlines()
+            problems += [_as_asked(line, choice) for line in str(problem).splitlines()]
             continue
         changed = (*changes, *variation.options())
         varied = tuple(map(without_secrets, variation.varied))
@@ -290,6 +292,16 @@ def _varied(choice: Choice, read: Callable[[Variation, Sequence[str]], list[Scen
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))  # what all variations share is said once
     return chosen
+
+
+def _as_asked(line: str, choice: Choice) -> str:
+    """A problem with a setting, by the option that asked for it; a key alone, where a path is needed, with
+    the path that ends so."""
+    for one in choice.vary:
+        line = re.sub(rf"^--set (?={re.escape(one.path)}(: |$))", "--vary ", line)
+    key = re.match(r"--(?:set|vary) (\w+): unknown key '\1'(?=; legal:)", line)
+    near = reading.settings_called(key[1], shipped()) if key else ()
+    return line if key is None or not near else f"{key[0]}; did you mean {near[0]!r}?{line[key.end() :]}"
 
 
 def engines_of(scenarios: Sequence[Scenario]) -> tuple[str | None, ...]:

@@ -102,6 +102,10 @@ class SuiteRequest:
     """From the results of a cell so far: why no more of its runs are needed; empty: they are."""
     second_runs: bool = True
     """What decides nothing is run once more."""
+    command: str = ""
+    """As it was typed; empty: it was no command."""
+    matrix: str = ""
+    """The fingerprint of the matrix that names the plans; empty: none does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -173,6 +177,8 @@ class Suite:
             jobs=self._request.jobs,
             seed=self._request.seed,
             kit=kit_version(),
+            commands=tuple(filter(None, [self._request.command])),
+            matrix=self._request.matrix,
             verdict=verdict,
             exit_code=exit_code,
             results=tuple(results),

@@ -71,6 +71,8 @@ def _merged(suites: Sequence[SuiteResult], directory: str, run: str) -> SuiteRes
         started_wall_us=min(suite.started_wall_us for suite in suites),
         wall_s=sum(suite.wall_s for suite in suites),
         engine=", ".join(dict.fromkeys(engines)),
+        commands=tuple(dict.fromkeys(command for suite in suites for command in suite.commands)),
+        matrix=next(filter(None, (suite.matrix for suite in suites)), ""),
         interrupted=any(suite.interrupted for suite in suites),
         incomplete="; ".join(missing),
     )
@@ -80,6 +82,12 @@ def _check_comparable(suites: Sequence[SuiteResult]) -> None:
     for name, of in _ALIKE:
         if len(values := {of(suite) for suite in suites}) > 1:
             raise UsageError(f"merge: expected one {name}, found {' and '.join(sorted(values)) or 'none'}")
+    if len(matrices := {suite.matrix: suite for suite in suites if suite.matrix}) > 1:
+        names = [near(Path(suite.directory)) for suite in matrices.values()]
+        raise UsageError(
+            f"merge: expected parts of one matrix, found parts of {len(matrices)}: the matrix of {names[0]} "
+            f"names other scenarios, deployments, engines or settings than that of {' and '.join(names[1:])}"
+        )
     runs = [one for suite in suites for one in suite.results]
     unnamed = {one.engine for one in runs if not one.engine_asked and one.engine}
     if len(unnamed) > 1:

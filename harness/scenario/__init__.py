@@ -44,7 +44,7 @@ from harness.scenario.reading import (
     scenario_of,
     scenario_of_kind,
 )
-from harness.scenario.schema import scenario_schema
+from harness.scenario.schema import scenario_schema, settings_called
 
 __all__ = [
     "METRICS",
@@ -62,4 +62,5 @@ __all__ = [
     "scenario_of",
     "scenario_of_kind",
     "scenario_schema",
+    "settings_called",
 ]

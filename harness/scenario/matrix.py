@@ -6,9 +6,12 @@ shipped name, say.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from harness.model.matrix import Matrix
 from harness.scenario import tree
@@ -58,7 +61,14 @@ def load_matrix(path: Path) -> Matrix:
         matrix,
         scenarios=tuple(_beside(path, one) for one in matrix.scenarios),
         deployments=tuple(_beside(path, one) for one in matrix.deployments),
+        fingerprint=_fingerprint(matrix),
     )
+
+
+def _fingerprint(matrix: Matrix) -> str:
+    """Of what it names, as written: where its files lie is another place on another machine."""
+    named = (matrix.scenarios, matrix.deployments, matrix.engines, matrix.settings, matrix.vary)
+    return hashlib.blake2b(msgspec.json.encode(named, order="deterministic"), digest_size=6).hexdigest()
 
 
 def _check(root: tree.Node, values: dict[str, Any], problems: Problems) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import yaml
 
@@ -19,6 +20,10 @@ from harness.scenario import tree
 
 TABLES = frozenset({"redis", "primary", "replica", "cache", "sentinel"})
 """Of directives, in a topology."""
+
+PROFILE = "timing"
+OF_THE_PROFILE = frozenset({"down_after", "failover_timeout", "node_timeout"})
+"""Keys of a topology whose defaults the profile says."""
 
 
 def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
@@ -39,7 +44,32 @@ def apply(root: tree.Node, overrides: Sequence[str]) -> tree.Node:
         if reason := tree.unfit(given):
             raise UsageError(f"--set {tree.shortened(override)}: {reason}")
         root = _replace(root, segments, _value(value.strip(), override), override)
+    return _with_the_times_of_its_profile(root, {one.partition("=")[0].strip() for one in overrides})
+
+
+def _with_the_times_of_its_profile(root: tree.Node, changed: AbstractSet[str]) -> tree.Node:
+    """A profile that the command names takes the place of the times that the file says: or two profiles
+    would be one and the same run. A time that the command names as well stays."""
+    for above in ("deployment.", ""):
+        if f"{above}{PROFILE}" in changed:
+            path = f"{above}topology"
+            dropped = {key for key in OF_THE_PROFILE if f"{path}.{key}" not in changed}
+            root = _without(root, path.split("."), dropped)
     return root
+
+
+def _without(node: tree.Node, segments: Sequence[str], keys: AbstractSet[str]) -> tree.Node:
+    """The same without these keys of a mapping below."""
+    if not isinstance(node, tree.Mapping):
+        return node
+    if not segments:
+        pairs = [(key, below) for key, below in node.value if key.value not in keys]
+    else:
+        first, *rest = segments
+        pairs = [
+            (key, _without(below, rest, keys) if key.value == first else below) for key, below in node.value
+        ]
+    return tree.Mapping(node.tag, pairs, node.start_mark, node.end_mark)
 
 
 def with_engine(overrides: Sequence[str], engine: str | None) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ generated from the same fields that the reader uses, and docs/scenario.schema.js
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from harness.model.scenario import Declaration, Vocabulary
@@ -48,6 +50,19 @@ def scenario_schema(vocabulary: Vocabulary) -> Schema:
         "title": "Redis failover scenario",
         **schema,
     }
+
+
+def settings_called(key: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Paths, as `--set` takes them, that end with this key or with the nearest one that there is."""
+    paths = list(_paths(scenario_schema(vocabulary)))
+    near = get_close_matches(key, {one.rpartition(".")[2] for one in paths}, n=1)
+    return tuple(one for one in paths if [one.rpartition(".")[2]] == near)
+
+
+def _paths(schema: Schema, above: str = "") -> Iterator[str]:
+    for key, below in schema.get("properties", {}).items():
+        yield f"{above}{key}"
+        yield from _paths(below, f"{above}{key}.")
 
 
 def _fault(declaration: Declaration, vocabulary: Vocabulary) -> Schema:

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from harness.cli import main
+from harness.cli.arguments import parser
+from harness.cli.run import asked_for
 from harness.errors import UsageError
 from harness.running.given_files import choice_of_matrix
 from harness.scenario import load_matrix, matrix_schema
@@ -56,6 +58,16 @@ def test_files_are_named_as_seen_from_the_matrix() -> None:
     write("x", "folder/mine.yaml")
     matrix = load_matrix(write(MATRIX, "folder/m.yaml"))
     assert matrix.scenarios == ("sentinel/01", "cluster/01", "folder/mine.yaml")
+
+
+def test_copies_of_a_matrix_have_one_fingerprint() -> None:
+    """Wherever they lie, however they are called and however often they repeat; another question has another."""
+    write("x", "folder/mine.yaml")
+    one = load_matrix(write(MATRIX)).fingerprint
+    assert one == load_matrix(write(MATRIX, "folder/m.yaml")).fingerprint
+    assert one == load_matrix(write(MATRIX.replace("repeat: 3", "repeat: 5"))).fingerprint
+    assert one != load_matrix(write(MATRIX.replace("50/s", "60/s"))).fingerprint
+    assert choice_of_matrix(load_matrix(write(MATRIX.replace(", mine.yaml", ""))), None).matrix
 
 
 @pytest.mark.parametrize(
@@ -106,6 +118,61 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest_word(
     write(MATRIX.replace(", mine.yaml", "").replace("deployment.timing", "deployment.timming"))
     assert main(["plan", "--backend", "process", "m.yaml"]) == 2
     assert "did you mean 'timing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (
+            "down_after=1s,2s",
+            "--vary down_after: unknown key 'down_after'; did you mean 'deployment.topology.down",
+        ),
+        ("workload.rat=1/s,2/s", "--vary workload.rat: workload: unknown key 'rat'; did you mean 'rate'?"),
+    ],
+)
+def test_a_varied_setting_that_does_not_exist_is_refused_by_its_option(
+    asked: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key without its path is answered with the path."""
+    assert main(["plan", "--backend", "process", "sentinel/01", "--vary", asked]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "down_after"),
+    [
+        (["--set", "deployment.timing=article"], "5 s"),
+        (["--set", "deployment.timing=article", "--set", "deployment.topology.down_after=2s"], "2 s"),
+        (["--set", "workload.rate=9/s"], "1.2 s"),
+    ],
+)
+def test_a_profile_that_is_asked_for_takes_the_place_of_the_files_own_times(
+    words: list[str], down_after: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two profiles would be the same run twice; what is asked for as well stays."""
+    assert main(["plan", "--backend", "process", "sentinel/01", *words]) == 0
+    assert f"down-after {down_after}," in capsys.readouterr().out
+    ours = write("deployment: 1\nname: ours\ntopology: {kind: sentinel, down_after: 9s}\n", "ours.yaml")
+    assert main(["plan", "--backend", "process", "sentinel/01", "--deployment", str(ours), *words]) == 0
+    expected = "9 s" if "rate" in words[-1] else down_after
+    assert f"down-after {expected}," in capsys.readouterr().out
+
+
+def test_results_know_the_command_that_made_them() -> None:
+    """As it was typed, without secrets; a matrix has its fingerprint."""
+    path = write(MATRIX.replace(", mine.yaml", ""))
+    for words, command in (
+        (["run", str(path), "--seed", "1"], f"failover-kit run {path} --seed 1"),
+        (
+            ["run", "sentinel/01", "--set", "deployment.topology.redis.requirepass=abc"],
+            "failover-kit run sentinel/01 --set 'deployment.topology.redis.requirepass=<redacted>'",
+        ),
+    ):
+        options = parser().parse_args(words)
+        assert asked_for(options).command == ""
+        options.words = words
+        assert asked_for(options).command == command
+        assert bool(asked_for(options).choice.matrix) is (words[1] == str(path))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from harness.many.cells import cells_of
 from harness.model.judgement import Interval, Window
 from harness.model.results import ScenarioResult
 from harness.model.words import Shows, Verdict
-from harness.report.decision import decision
+from harness.report.cells import cell_row
+from harness.report.decision import decision, in_short
 from harness.report.explain import repeat_command
 from harness.report.write import write_suite
 from tests.builders_results import judgement, result, suite
@@ -112,7 +113,8 @@ def test_figures_are_those_of_the_worst_promise() -> None:
     )
     assert one.worst["longest outage"].spread.median == Interval(low=8, high=8)
     assert (one.kept.seen, one.kept.runs, one.nodes) == (4, 4, 6)
-    assert one.memory_bytes == (5 << 20) + 1
+    assert one.memory is not None
+    assert (one.memory.most_bytes, one.memory.runs, len(one.memory.cell.runs)) == ((5 << 20) + 1, 6, 2)
     assert [cell.first.file for cell in one.weaknesses] == ["c.yaml"]
 
 
@@ -120,7 +122,7 @@ def test_the_page_links_every_figure_to_its_runs() -> None:
     """A reader who distrusts a cell gets its histories; a skipped cell is listed."""
     results = [*runs("sentinel", *FAST), *runs("cluster", *SLOW)]
     skipped = replace(result(Verdict.SKIPPED), name="other", file="x", why="no proxy here")
-    whole = suite(*results, skipped)
+    whole = replace(suite(*results, skipped), commands=("failover-kit run m.yaml",))
     html = decision(whole, cells_of(whole.results))
     for one in results:
         assert f'href="./{one.run_dir}/index.html"' in html
@@ -128,9 +130,40 @@ def test_the_page_links_every_figure_to_its_runs() -> None:
     assert 'id="cell-1"' in html
     assert f"<code>{escape(repeat_command(results[0]))}</code>" in html
     assert "Beaten by" in html
-    assert '<td data-column="memory">5.0 MiB</td>' in html
+    assert '<a href="#cell-1">5.0 MiB</a><br><span class="dim">most of 8</span>' in html
+    assert '<a href="#choice-1">8 of 8</a>' in html
+    assert 'id="choice-1"' in html
+    assert "4.3 s [4.0 s to 4.7 s] (4.0 s to 4.7 s)" in html
+    assert "Made by <code>failover-kit run m.yaml</code>" in html
     assert "no proxy here" in html
     assert "http" not in html.replace("http-equiv", "")
+
+
+def test_what_no_run_decided_is_said_on_the_page() -> None:
+    """It is no promise that held."""
+    results = [replace(one, why="damaged") for one in runs("sentinel", 1, verdict=Verdict.INCONCLUSIVE)]
+    cells = cells_of(results)
+    html = decision(suite(*results), cells)
+    assert "Not decided:" in html
+    assert "primary killed: damaged" in html
+    assert "No promise was broken" not in html
+    assert "promises not decided by any run" in in_short(candidates_of(cells))[0]
+
+
+def test_times_of_a_late_machine_are_left_out() -> None:
+    """They would be shorter elsewhere; how many users were put out is what it is."""
+    quick, late = runs("sentinel", 1), runs("sentinel", 0, 50)[1:]
+    (slow,) = late
+    assert slow.judgement is not None
+    metrics = replace(slow.judgement.metrics, starved="260 ms late")
+    late = [replace(slow, judgement=replace(slow.judgement, metrics=metrics))]
+    whole = suite(*quick, *late)
+    (cell,) = cells_of(whole.results)
+    found = {one.name: len(one.values) for one in cell.spreads}
+    assert (cell.late, found["longest outage"], found["refused"], found["logged out"]) == (1, 1, 1, 2)
+    assert "no times of 1 on a late machine" in cell_row(cell).why
+    assert "In 1 of 2 runs this machine was late" in decision(whole, (cell,))
+    assert "this machine was late" not in decision(suite(*quick), cells_of(quick))
 
 
 def test_the_command_writes_the_page_beside_the_runs(
@@ -143,7 +176,7 @@ def test_the_command_writes_the_page_beside_the_runs(
     assert main(["decide", str(folder)]) == 0
     said = capsys.readouterr().out
     assert (
-        "sentinel, Redis 7.0.15: promises kept in 8 of 8 runs; longest outage 4.3 s (4.0 s to 4.7 s); "
+        "sentinel, Redis 7.0.15: promises kept in 8 of 8 runs; longest outage 4.3 s [4.0 s to 4.7 s] (4.0 s to 4.7 s); "
         "no surviving write " in said
     )
     assert "  beaten by cluster, Redis 7.0.15: longest outage (primary killed)" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -17,7 +18,8 @@ from harness.many.compare import Compared, Comparison, Sense, compare
 from harness.many.difference import corrected, of_figures, of_rates
 from harness.many.summary import Summary, read_summary
 from harness.model.judgement import Interval
-from harness.report.comparison import MARKDOWN_LINES, NAMED, markdown
+from harness.model.plan import shared_label
+from harness.report.comparison import MARKDOWN_LINES, NAMED, markdown, show_comparison
 from tests.share import times
 
 
@@ -170,6 +172,39 @@ def test_suites_may_differ_in_one_thing_as_a_whole() -> None:
         assert len(compare(summary(*cells[0]), summary(*cells[1])).comparisons) == 2
     different = compare(summary(engine="Redis 7.0.15"), summary(engine="Valkey 9.1.2"))
     assert different.differs == ("engine: Redis 7.0.15 → Valkey 9.1.2",)
+
+
+def test_a_cell_is_called_by_what_both_sides_have_in_common() -> None:
+    """The engine that is compared is no part of its name; the deployment that both have is."""
+    left = cell(name="killed (ours, redis-7.0)", engine_asked="redis-7.0")
+    right = cell(name="killed (ours, valkey-9.1)", engine_asked="valkey-9.1")
+    assert {one.cell for one in compare(summary(left), summary(right)).comparisons} == {"killed (ours)"}
+    for one, other, shared in (
+        ("a (b)", "a (c)", "a"),
+        ("a (b)", "a (b)", "a (b)"),
+        ("a", "a (c)", "a"),
+        ("a (b)", "c (b)", "a (b)"),
+    ):
+        assert shared_label(one, other) == shared
+
+
+def test_cells_that_one_side_has_not_decided_are_listed() -> None:
+    """Nothing about them is the same; what was skipped was not asked."""
+    nothing = {"kept": {"seen": 0, "runs": 0}, "verdict": "INCONCLUSIVE"}
+    found = compare(
+        summary(cell(), cell(file="x", name="x", kept={"seen": 0, "runs": 0}, verdict="SKIPPED")),
+        summary(cell(**nothing), cell(file="x", name="x")),
+    )
+    assert (found.undecided_before, found.undecided_after) == ((), ("primary killed",))
+    assert "not decided after: primary killed" in markdown(found, ("a", "b"))
+
+
+def test_two_that_are_alike_have_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A head without a row says nothing."""
+    show_comparison(compare(summary(), summary()), ("a", "b"), sys.stdout)
+    said = capsys.readouterr().out
+    assert "1 the same" in said
+    assert "scenario" not in said
 
 
 def test_cells_without_a_counterpart_are_listed() -> None:

@@ -26,7 +26,10 @@ def part(folder: Path, *results: ScenarioResult, **members: Any) -> Path:
             (run / "history.jsonl").write_text(f"seed {one.seed}\n")
             (run / "link").symlink_to("/etc/passwd")
     folder.mkdir(exist_ok=True)
-    write_suite(replace(suite(*results), directory=str(folder), kit="1", **members))
+    whole = replace(
+        suite(*results), directory=str(folder), kit="1", matrix="m", commands=(f"run {folder.name}",)
+    )
+    write_suite(replace(whole, **members))
     return folder
 
 
@@ -43,6 +46,7 @@ def test_shards_become_one_suite(tmp_path: Path) -> None:
     assert [(one / "history.jsonl").read_text() for one in folders] == ["seed 1\n", "seed 2\n"]
     (cell,) = cells_of(load(Path(merged.directory)).results)
     assert (cell.kept.seen, cell.kept.runs) == (2, 2)
+    assert (merged.commands, merged.matrix) == (("run a", "run b"), "m")
     after = sorted(path.read_bytes() for one in parts for path in one.rglob("*") if path.is_file())
     assert [one for one in before if one in after] == before
 
@@ -61,6 +65,7 @@ def test_links_in_a_part_are_not_followed(tmp_path: Path) -> None:
         ({"timing": "production"}, {}, "expected one timing, found fast and production"),
         ({}, {"engine": "Valkey 9.1.2"}, "expected runs on one engine, found Redis 7.0.15 and Valkey 9.1.2"),
         ({}, {"seed": 1}, "expected each run once"),
+        ({"matrix": "other"}, {}, "expected parts of one matrix, found parts of 2"),
     ],
 )
 def test_what_is_not_comparable_is_refused(
