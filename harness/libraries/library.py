@@ -51,6 +51,7 @@ class Settings:
     connect_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.3
     retries: int = 0
+    sentinel_retries: int = 0
     retry_backoff_s: float = 0.1
     max_connections: int = 50
     source_host: str | None = None

@@ -68,7 +68,7 @@ def _client(settings: Settings) -> Any:
     if not settings.sentinels:
         host, port = settings.primary
         return redis.Redis(host=host, port=port, **known)
-    asked = sentinel_arguments(settings, Retry(NoBackoff(), 0))
+    asked = sentinel_arguments(settings, Retry(sentinel_backoff(settings), settings.sentinel_retries))
     return Sentinel(settings.sentinels, sentinel_kwargs=asked).master_for(settings.service, **known)
 
 
@@ -88,7 +88,7 @@ def arguments(settings: Settings, retry: Any) -> dict[str, Any]:
 
 
 def sentinel_arguments(settings: Settings, retry: Any) -> dict[str, Any]:
-    """Of the clients that ask sentinels: short time-outs, no retries."""
+    """Of the clients that ask sentinels."""
     return {
         "socket_timeout": settings.sentinel_timeout_s,
         "socket_connect_timeout": settings.sentinel_timeout_s,
@@ -97,10 +97,15 @@ def sentinel_arguments(settings: Settings, retry: Any) -> dict[str, Any]:
     }
 
 
-def backoff_of(settings: Settings, retries: int | None = None) -> Any:
-    if (settings.retries if retries is None else retries) == 0:
+def backoff_of(settings: Settings) -> Any:
+    if settings.retries == 0:
         return NoBackoff()
     return ExponentialBackoff(cap=1.0, base=settings.retry_backoff_s / 2)
+
+
+def sentinel_backoff(settings: Settings) -> Any:
+    """As the library's own defaults have it."""
+    return ExponentialBackoff(cap=1.0, base=0.01) if settings.sentinel_retries else NoBackoff()
 
 
 def where(client: Any, command: Command, key: str) -> dict[str, Any]:

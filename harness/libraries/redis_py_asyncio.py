@@ -16,6 +16,7 @@ from harness.libraries.redis_py import (
     backoff_of,
     raised_if_lost,
     sentinel_arguments,
+    sentinel_backoff,
     where,
     without_callbacks,
 )
@@ -62,5 +63,5 @@ def _client(settings: Settings) -> Any:
     if not settings.sentinels:
         host, port = settings.primary
         return Redis(host=host, port=port, **known)
-    asked = sentinel_arguments(settings, Retry(backoff_of(settings, 0), 0))
+    asked = sentinel_arguments(settings, Retry(sentinel_backoff(settings), settings.sentinel_retries))
     return Sentinel(settings.sentinels, sentinel_kwargs=asked).master_for(settings.service, **known)

@@ -103,6 +103,9 @@ class TopologySpec:
 LONGEST_BACKOFF_S = 1.0
 """Limit for the pause before an application's retry, however often it was doubled."""
 
+SENTINEL_BACKOFF_S = 0.01
+"""First pause of redis-py between two questions to the same sentinel; doubled up to `LONGEST_BACKOFF_S`."""
+
 _NO_LIMIT = 1_000_000
 
 
@@ -110,6 +113,8 @@ _NO_LIMIT = 1_000_000
 class ClientProfile:
     """What the application configures. Times in seconds."""
 
+    profile: str = ""
+    """The word by which its other settings were chosen; empty: none."""
     library: str = "redis-py-asyncio"
     version: str = ""
     """Of the library, in an environment of its own; empty: the kit's, or the one that is usual."""
@@ -120,6 +125,8 @@ class ClientProfile:
     connect_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.3
     library_retries: int = 0
+    sentinel_retries: int = 0
+    """Of the library's clients that ask sentinels: each sentinel is asked so many times more."""
     application_retries: int = 3
     retry_backoff_s: float = 0.1
     """Pause before each application retry; doubled each time up to `LONGEST_BACKOFF_S`."""

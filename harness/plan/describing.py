@@ -174,10 +174,12 @@ def _client(scenario: Scenario) -> str:
     if client.too_few is TooFew.TRY_AGAIN:
         waits += ", and with too few the user is told to try again"
     return (
-        f"{client.named}, discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"
+        f"{client.named}{f', profile {client.profile}' if client.profile else ''}, "
+        f"discovery {client.discovery}{f', user {client.user}' if client.user else ''}\n"
         f"              timeouts: socket {client.socket_timeout_s:g} s, "
         f"connect {client.connect_timeout_s:g} s, sentinel {client.sentinel_timeout_s:g} s\n"
-        f"              retries: library {client.library_retries}, application {client.application_retries} "
+        f"              retries: library {client.library_retries}, each sentinel {client.sentinel_retries}, "
+        f"application {client.application_retries} "
         f"with a pause of {client.retry_backoff_s:g} s that doubles up to {LONGEST_BACKOFF_S:g} s"
         f"{'' if client.repeat_writes else '; a write without a reply is not repeated'}\n"
         f"              {'at most' if client.bounded else 'no limit to connections, meant are'} "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from harness.model.deployment import LONGEST_BACKOFF_S, ClientProfile, Deployment
+from harness.model.deployment import LONGEST_BACKOFF_S, SENTINEL_BACKOFF_S, ClientProfile, Deployment
 from harness.model.inventory import Inventory
 from harness.model.scenario import Workload
 
@@ -23,7 +23,9 @@ def longest_client_wait_s(deployment: Deployment, inventory: Inventory) -> float
         return deployment.guest.longest_wait_s
     client = deployment.client
     tries = client.application_retries + 1
-    finding_s = client.sentinel_timeout_s * len(inventory.sentinels)
+    asked = client.sentinel_retries + 1
+    pauses_s = sum(min(SENTINEL_BACKOFF_S * (1 << n), LONGEST_BACKOFF_S) for n in range(asked - 1))
+    finding_s = (client.sentinel_timeout_s * asked + pauses_s) * len(inventory.sentinels)
     free_s = client.socket_timeout_s  # as long as the application waits for one of the pool
     sent_s = max(client.connect_timeout_s, client.socket_timeout_s) * (client.library_retries + 1)
     return tries * (free_s + finding_s + sent_s + _library_backoffs_s(client)) + _backoffs_s(client)

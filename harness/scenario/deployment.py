@@ -226,7 +226,29 @@ def _of_wait(replicas: str, within: str, too_few: str) -> tuple[Field, ...]:
 
 _WAIT_FIELDS = _of_wait("replicas", "within", "too_few")
 
+LIBRARY_DEFAULTS: Mapping[str, Any] = {
+    "socket_timeout_s": 5.0,
+    "connect_timeout_s": 5.0,
+    "sentinel_timeout_s": 5.0,
+    "sentinel_retries": 10,
+    "application_retries": 0,
+    "max_connections": 100,
+}
+"""Of redis-py 8: what its clients do where an application sets nothing."""
+RETRIES_OF_REDIS = 10
+"""Of `Redis()` and `RedisCluster()`. `master_for` has none."""
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "tuned": {},  # the model's own defaults
+    "library-defaults": LIBRARY_DEFAULTS,
+    "naive": {**LIBRARY_DEFAULTS, "library_retries": RETRIES_OF_REDIS},
+}
+
 CLIENT_FIELDS = (
+    Field(
+        key="profile",
+        reader=word(tuple(PROFILES)),
+        help="defaults of the settings below: tuned, what the library does where nothing is set, or naive",
+    ),
     Field(key="library", reader=word(tuple(dict.fromkeys((INSIDE, *LIBRARIES)))), help="the client library"),
     Field(
         key="version",
@@ -258,6 +280,11 @@ CLIENT_FIELDS = (
         help="how long one sentinel is asked",
     ),
     Field(key="library_retries", reader=count(0, 100), help="retries inside the client library"),
+    Field(
+        key="sentinel_retries",
+        reader=count(0, 100),
+        help="retries of the library's clients that ask sentinels, each of them",
+    ),
     Field(key="application_retries", reader=count(0, 100), help="retries of the application around it"),
     Field(
         key="retry_backoff",
@@ -502,8 +529,7 @@ def _read_client(
         default = Discovery.THROUGH_PROXY
     if node is None:
         return ClientProfile(discovery=default)
-    values = read_table(node, path, CLIENT_FIELDS, problems)
-    values |= _read_wait(values.pop("wait", None), f"{path}.wait", values, problems)
+    values = client_settings(node, path, problems, knows_sentinels=bool(inventory.sentinels))
     client = ClientProfile(**{"discovery": default, **values})
     replicas = inventory.replicas_of_a_shard
     through = client.discovery is Discovery.THROUGH_PROXY
@@ -545,6 +571,19 @@ def _read_client(
         )
         problems.add(node, f"{path}.wait_timeout", message)
     return client
+
+
+def client_settings(
+    node: tree.Node, path: str, problems: Problems, *, knows_sentinels: bool
+) -> dict[str, Any]:
+    """What is written, and what the profile chooses: a library retries by itself only where its client was
+    made without sentinels."""
+    values = read_table(node, path, CLIENT_FIELDS, problems)
+    values |= _read_wait(values.pop("wait", None), f"{path}.wait", values, problems)
+    chosen = dict(PROFILES.get(values.get("profile", ""), {}))
+    if chosen and not knows_sentinels:
+        chosen["library_retries"] = RETRIES_OF_REDIS
+    return {**chosen, **values}
 
 
 def _read_wait(

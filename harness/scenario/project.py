@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.model.deployment import ClientProfile, Deployment, Project, TopologySpec
 from harness.model.words import TopologyKind
 from harness.scenario import tree
-from harness.scenario.deployment import CLIENT_FIELDS
+from harness.scenario.deployment import CLIENT_FIELDS, client_settings
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import ENGINE, TEXT, Later, Named
@@ -54,7 +54,9 @@ def has_project(root: tree.Node) -> bool:
 def read_project(root: tree.Node, file: Path, problems: Problems, *, extra: tuple[Field, ...]) -> Deployment:
     """What a deployment file with `compose:` says."""
     values = read_table(root, "", (*extra, *PROJECT_FIELDS), problems)
-    client = read_table(values["client"], "client", CLIENT_FIELDS, problems) if "client" in values else {}
+    client = {}
+    if "client" in values:
+        client = client_settings(values["client"], "client", problems, knows_sentinels=True)
     named = file.parent / values.get(COMPOSE_KEY, "")
     deployment = of_compose_file(named)
     client = {"connect_per_request": CONNECTS_ANEW, **client}

@@ -183,6 +183,7 @@ class ApartClient:
             connect_timeout_s=profile.connect_timeout_s,
             sentinel_timeout_s=profile.sentinel_timeout_s,
             retries=profile.library_retries,
+            sentinel_retries=profile.sentinel_retries,
             retry_backoff_s=profile.retry_backoff_s,
             max_connections=profile.most_connections,
             source_host=source.host,

@@ -23,7 +23,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from harness.model.deployment import ClientProfile
+from harness.model.deployment import LONGEST_BACKOFF_S, SENTINEL_BACKOFF_S, ClientProfile
 from harness.model.seams import Address, Login
 from harness.model.words import Discovery
 from harness.sessions.connection import (
@@ -103,6 +103,14 @@ def library_retry(profile: ClientProfile) -> Retry:
     return Retry(ExponentialBackoff(cap=1.0, base=profile.retry_backoff_s / 2), profile.library_retries)
 
 
+def sentinel_retry(profile: ClientProfile) -> Retry:
+    """As redis-py's own default of the clients that ask sentinels, with the number of the profile."""
+    if profile.sentinel_retries == 0:
+        return Retry(NoBackoff(), 0)
+    backoff = ExponentialBackoff(cap=LONGEST_BACKOFF_S, base=SENTINEL_BACKOFF_S)
+    return Retry(backoff, profile.sentinel_retries)
+
+
 def client_for(around: Surroundings, wire: Wire) -> Client:
     """The client that the profile's discovery mode asks for; single nodes have only one mode."""
     if around.profile.discovery is Discovery.THROUGH_PROXY:
@@ -161,7 +169,7 @@ def with_raw_replies(redis: Redis) -> Redis:
 
 
 def sentinel_client(address: Address, around: Surroundings, wire: Wire) -> Redis:
-    """A client of one sentinel: short time-outs, no retries, from the web server's own source."""
+    """A client of one sentinel, from the web server's own source."""
     timeout_s = around.profile.sentinel_timeout_s
     return Redis.from_pool(
         ConnectionPool(
@@ -172,7 +180,7 @@ def sentinel_client(address: Address, around: Surroundings, wire: Wire) -> Redis
             password=around.sentinel_login.password or None,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
+            retry=sentinel_retry(around.profile),
             protocol=2,
         )
     )

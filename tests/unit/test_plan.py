@@ -108,6 +108,14 @@ def test_actors_cover_the_longest_wait(tmp_path: Path) -> None:
     assert plan.actors >= 100 * plan.longest_client_wait_s
 
 
+def test_actors_cover_sentinels_that_are_asked_again(tmp_path: Path) -> None:
+    """Each of three sentinels three times, with pauses of 10 and 20 ms between."""
+    client = "application_retries: 0, socket_timeout: 1s, sentinel_timeout: 200ms, sentinel_retries: 2"
+    text = GOOD.replace("{kind: sentinel}", f"{{kind: sentinel}}\n  client: {{{client}}}")
+    waits_s = plan_of(read(tmp_path, text)).longest_client_wait_s
+    assert waits_s == pytest.approx(1.0 + 1.0 + 3 * (3 * 0.2 + 0.03))
+
+
 def test_actors_cover_the_users(tmp_path: Path) -> None:
     """A slow load with many users still has an actor for each of them."""
     assert plan_of(read(tmp_path, overrides=["workload.rate=1/s", "workload.users=900"])).actors == 900

@@ -510,6 +510,37 @@ def test_wait_can_be_said_as_a_table(tmp_path: Path) -> None:
         read(tmp_path, text.replace("client: {", "client: {wait_replicas: 1, "))
 
 
+@pytest.mark.parametrize(
+    ("kind", "profile", "chosen"),
+    [
+        ("sentinel", "tuned", (0, 0, 0.5)),
+        ("sentinel", "library-defaults", (0, 10, 5.0)),
+        ("sentinel", "naive", (10, 10, 5.0)),
+        ("cluster", "library-defaults", (10, 10, 5.0)),
+        ("single", "naive", (10, 10, 5.0)),
+        ("single", "tuned", (0, 0, 0.5)),
+    ],
+)
+def test_profile_of_a_client_is_a_word_for_its_defaults(
+    tmp_path: Path, kind: str, profile: str, chosen: tuple[int, int, float]
+) -> None:
+    """A client of sentinels is made by `master_for`, which does not retry by itself."""
+    text = GOOD.replace("kind: sentinel}", f"kind: {kind}}}\n  client: {{profile: {profile}}}")
+    text = text.replace("down_after + 4s", "4s")
+    client = read(tmp_path, text).deployment.client
+    assert (client.library_retries, client.sentinel_retries, client.socket_timeout_s) == chosen
+
+
+def test_setting_beside_a_profile_wins(tmp_path: Path) -> None:
+    """The word is for what nobody says."""
+    client = "client: {socket_timeout: 2s, profile: naive, library_retries: 3}"
+    read_client = read(
+        tmp_path, GOOD.replace("kind: sentinel}", f"kind: sentinel}}\n  {client}")
+    ).deployment.client
+    assert (read_client.socket_timeout_s, read_client.library_retries) == (2.0, 3)
+    assert read_client.connect_timeout_s == 5.0
+
+
 def test_findings_can_be_counted_by_what_wait_had_said(tmp_path: Path) -> None:
     """Only of something that was acked, and only where the client waits."""
     text = GOOD.replace("kind: sentinel}", "kind: sentinel}\n  client: {wait: {replicas: 1}}")
@@ -517,8 +548,8 @@ def test_findings_can_be_counted_by_what_wait_had_said(tmp_path: Path) -> None:
     assert read(tmp_path, text).expect[-1].arguments == ("not waited",)
     with pytest.raises(UsageError, match=r"the client does not WAIT; give it `wait: \{replicas: 1\}`"):
         read(tmp_path, text.replace("  client: {wait: {replicas: 1}}\n", ""))
-    with pytest.raises(UsageError, match="expected no-recovery without arguments"):
-        read(tmp_path, text.replace("lost-session(", "no-recovery("))
+    with pytest.raises(UsageError, match="expected stale-read without arguments"):
+        read(tmp_path, text.replace("lost-session(", "stale-read("))
     with pytest.raises(UsageError, match="unknown answer of WAIT 'waitd'; did you mean 'waited'"):
         read(tmp_path, text.replace("not waited", "waitd"))
 
