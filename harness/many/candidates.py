@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.many.difference import Difference, Direction, between_figures, between_shares, corrected
+from harness.many.figures import FIGURES
 from harness.many.statistics import rate
 from harness.model.cells import CONFIDENCE, Cell, Rate, Spread
 from harness.model.plan import setting_in_short
@@ -55,7 +56,9 @@ class Candidate:
     kept: Rate
     """Of all decided runs of promises."""
     worst: dict[str, Worst]
-    """Figure -> where it was worst; figures that no run measured are left out."""
+    """Figure -> where it was worst; figures that no run measured are left out, and those of `late`."""
+    late: frozenset[str] = frozenset()
+    """Figures that no run of some promise has, as its machine was late: where they are worst is not known."""
     beaten: tuple[Beaten, ...] = ()
 
     @property
@@ -93,14 +96,21 @@ def _key(cell: Cell) -> tuple[str, ...]:
 
 def _candidate(key: tuple[str, ...], cells: tuple[Cell, ...]) -> Candidate:
     promises = [one for one in cells if one.first.shows is Shows.PROMISE]
-    names = dict.fromkeys(spread.name for cell in cells for spread in cell.spreads)
+    of_figures = promises or cells
+    late = frozenset(
+        one.name
+        for one in FIGURES
+        if one.takes_time and any(_left_out(one.name, cell) for cell in of_figures)
+    )
+    names = {spread.name for cell in of_figures for spread in cell.spreads} - late
     return Candidate(
         label=", ".join(key),
         nodes=max(run.nodes for run in _runs(cells)),
         memory=_memory(cells),
         cells=cells,
         kept=rate(sum(one.kept.seen for one in promises), sum(one.kept.runs for one in promises)),
-        worst={name: _worst(name, promises or cells) for name in names if _measured(name, promises or cells)},
+        worst={one.name: _worst(one.name, of_figures) for one in FIGURES if one.name in names},
+        late=late,
     )
 
 
@@ -120,8 +130,9 @@ def _memory_bytes(run: ScenarioResult) -> int | None:
     return run.judgement.metrics.memory_bytes if run.judgement else None
 
 
-def _measured(name: str, cells: Sequence[Cell]) -> bool:
-    return any(spread.name == name for cell in cells for spread in cell.spreads)
+def _left_out(name: str, cell: Cell) -> bool:
+    """Whether all runs that may have measured it had a late machine."""
+    return cell.late > 0 and all(spread.name != name for spread in cell.spreads)
 
 
 def _worst(name: str, cells: Sequence[Cell]) -> Worst:

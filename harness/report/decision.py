@@ -31,6 +31,9 @@ FIGURES = (
 )
 """Title of the column, name of the figure."""
 
+LATE = "late machine"
+"""In the place of a figure."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -110,7 +113,7 @@ def _figures(candidate: Candidate, numbers: dict[int, int]) -> list[Figure]:
         found.append(
             Figure(
                 title=title,
-                text=spread_text(worst.spread if worst else None),
+                text=LATE if name in candidate.late else spread_text(worst.spread if worst else None),
                 runs=len(worst.spread.values) if worst else 0,
                 where=worst.cell.first.name if worst else "",
                 link=f"cell-{numbers[id(worst.cell)]}" if worst else "",
@@ -138,7 +141,8 @@ def in_short(candidates: Sequence[Candidate]) -> list[str]:
         said = [kept if one.kept.runs else "promises not decided by any run"]
         for name in ("longest outage", "no surviving write"):
             worst = one.worst.get(name)
-            said.append(f"{name} {spread_text(worst.spread) if worst else '–'}")
+            told = f"not known, {LATE}" if name in one.late else spread_text(worst.spread if worst else None)
+            said.append(f"{name} {told}")
         lines.append(one_line(f"{one.label}: {'; '.join(said)}"))
         lines += [one_line(f"  beaten by {beaten.by}: {'; '.join(beaten.where)}") for beaten in one.beaten]
     return lines

@@ -163,6 +163,23 @@ def test_times_of_a_late_machine_are_left_out() -> None:
     assert (cell.late, found["longest outage"], found["refused"], found["logged out"]) == (1, 1, 1, 2)
     assert "no times of 1 on a late machine" in cell_row(cell).why
     assert "In 1 of 2 runs this machine was late" in decision(whole, (cell,))
+    assert candidates_of((cell,))[0].worst["longest outage"].spread.median.high == 1
+
+
+def test_where_a_choice_is_worst_is_not_known_while_a_promise_has_no_times() -> None:
+    """The one that has them may be the harmless one."""
+    (slow,) = runs("sentinel", 50, file="other.yaml")
+    assert slow.judgement is not None
+    metrics = replace(slow.judgement.metrics, starved="260 ms late")
+    late = replace(slow, judgement=replace(slow.judgement, metrics=metrics))
+    quick = runs("sentinel", 1)
+    whole = suite(*quick, late)
+    cells = cells_of(whole.results)
+    (one,) = candidates_of(cells)
+    assert "longest outage" not in one.worst
+    assert "logged out" in one.worst
+    assert "longest outage not known, late machine;" in in_short([one])[0]
+    assert '<span class="dim">late machine</span>' in decision(whole, cells)
     assert "this machine was late" not in decision(suite(*quick), cells_of(quick))
 
 
