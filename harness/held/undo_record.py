@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from harness.errors import NoEffect
 from harness.model.scenario import FaultStep
 from harness.model.seams import NodeCommand
 from harness.topology.base.state_files import state_directories, write_record
@@ -41,19 +43,33 @@ class UndoRecord:
         self._faults: dict[int, Noted] = {}
 
     def note(self, step: FaultStep, commands: Sequence[NodeCommand]) -> None:
+        """
+        Raises:
+            NoEffect: it cannot be written, so the fault must not act.
+        """
         with self._lock:
             known = self._faults.get(step.number, Noted(said=f"{step.kind}: {step.target}"))
             more = (*reversed(commands), *known.commands)
-            self._faults[step.number] = Noted(said=known.said, commands=more)
-            self._write()
+            faults = {**self._faults, step.number: Noted(said=known.said, commands=more)}
+            try:
+                write_record(self._path, _Written(faults=faults))
+            except OSError as problem:
+                raise NoEffect(
+                    f"{self._path}: expected to write down how {step.kind} is taken back before it acts, "
+                    f"found: {problem.strerror or problem}; make room there and try again"
+                ) from problem
+            self._faults = faults
 
     def forget(self, number: int) -> None:
+        """On a full disk the fault may stay in the file: to take it back once more changes nothing."""
         with self._lock:
-            if self._faults.pop(number, None) is not None:
-                self._write()
-
-    def _write(self) -> None:
-        write_record(self._path, _Written(faults=self._faults))
+            if self._faults.pop(number, None) is None:
+                return
+            with suppress(OSError):
+                if self._faults:
+                    write_record(self._path, _Written(faults=self._faults))
+                else:
+                    self._path.unlink(missing_ok=True)
 
 
 def file_of(record: Path) -> Path:

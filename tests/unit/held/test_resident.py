@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
+from unittest.mock import MagicMock
 
 import pytest
 
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, NoEffect
 from harness.held import resident, undo_record
 from harness.held.resident import undo_what_another_left
 from harness.held.undo_record import Noted
@@ -108,3 +110,30 @@ def test_undo_record_says_what_is_in_effect(tmp_path: Path) -> None:
     ]
     undo_record.remove(record)
     assert not list(tmp_path.iterdir())
+
+
+def test_fault_does_not_act_if_its_undo_record_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk. What was in effect before is still known, and a fault that is over is forgotten."""
+    record = tmp_path / "process-1.json"
+    written = undo_record.UndoRecord(record)
+    commands = [NodeCommand("redis-1", ("CLIENT", "UNPAUSE"))]
+    written.note(step("pause clients", number=1), commands)
+    written.note(step("pause clients", number=2), commands)
+    before = undo_record.left(record)
+    with monkeypatch.context() as full:
+        full.setattr(
+            undo_record, "write_record", MagicMock(side_effect=OSError(errno.ENOSPC, "No space left"))
+        )
+        with pytest.raises(
+            NoEffect, match=r"undo-process-1.*config set is taken back.*No space left; make room"
+        ):
+            written.note(step("config set", number=3), commands)
+        assert undo_record.left(record) == before
+        written.forget(2)
+        assert undo_record.left(record) == before
+        written.forget(1)
+    assert not list(tmp_path.iterdir())
+    written.note(step("config set", number=4), commands)
+    assert [one.said for one in undo_record.left(record)] == ["config set: primary"]
