@@ -20,7 +20,7 @@ from harness.model.words import OperationKind, Trait
 
 Document = dict[str, Any]
 
-_ANYBODY = "anybody"
+_ANYBODY, _PRIMARY, _REPLICA = "anybody", " primary", " replica"
 
 FAULTS_AT_MOST = 4
 FIRST_FAULT_S = (3.0, 5.0)
@@ -29,6 +29,8 @@ LASTS_S = (1.0, 9.0)
 REPLACED_S = 5.0
 """By then another node leads in the place of one that is gone, if one can: the longest `down_after` and
 `node_timeout` of `SETTINGS`, and an election."""
+COMES_BACK_S = 2.0
+"""A process that starts has loaded its data and is in touch with its primary by then."""
 RATE = "120/s"
 USERS = 150
 SETTLE_WITHIN = "60s"
@@ -190,7 +192,9 @@ def _faults(space: Space, dice: random.Random) -> list[Document]:
             *(free for who, free in free_s.items() if who == _ANYBODY or struck & {who, _ANYBODY}),
         )
         found.append({**fault, "after": _seconds(at_s)})
-        free_s |= dict.fromkeys(struck, at_s + _struck_for_s(kind, fault, space))
+        held = {who for who, free in free_s.items() if free > at_s}
+        for who, for_s in _struck_for_s(kind, fault, struck, held, space).items():
+            free_s[who] = max(free_s.get(who, 0.0), at_s + for_s)
         if Trait.CAUSES_FAILOVER in kind.traits_with(_options_of(kind, fault)):
             left_s.setdefault(Trait.CAUSES_FAILOVER, at_s + REPLACED_S)
         at_s += dice.uniform(*BETWEEN_S)
@@ -203,22 +207,34 @@ def _there(kind: Declaration, space: Space, left_s: Mapping[Trait | None, float]
 
 
 def _struck_by(target: str) -> set[str]:
-    """Whom a fault on this target strikes, as words that another target may mean as well."""
-    shard = f"shard {found[1]} " if (found := re.match(r"shard (\d+) ", target)) else ""
-    for role in ("sentinel", "replica", "primary", "web"):
-        if role in target and "old" not in target:
-            return {f"{shard}{role}"}
-    return {_ANYBODY}
+    """Whom a fault on this target strikes, as words that another target may mean as well. Without a shard the
+    first one is meant."""
+    found = re.match(r"shard (\d+) ", target)
+    for role in (_REPLICA, _PRIMARY):
+        if role.strip() in target and "old" not in target:
+            return {f"shard {found[1] if found else 1}{role}"}
+    return next(({role} for role in ("sentinel", "web") if role in target), {_ANYBODY})
 
 
-def _struck_for_s(kind: Declaration, fault: Document, space: Space) -> float:
-    """How long the next fault on the same has nothing to act upon: until this one is over, or until another
-    node has taken the place of the one that it struck."""
+def _struck_for_s(
+    kind: Declaration, fault: Document, struck: set[str], held: set[str], space: Space
+) -> dict[str, float]:
+    """How long the next fault on each has nothing to act upon: until this one is over, or until another node
+    has taken the place of the primary that it struck. Then there is a replica less until this one is over.
+    Nobody takes a primary's place while the replicas are `held`."""
     for_s = float(str(fault.get("for", "0ms")).removesuffix("ms")) / 1000
+    if {Trait.STOPS_PROCESS, Trait.STARTS_PROCESS} & set(kind.traits):
+        for_s += COMES_BACK_S
+    found = dict.fromkeys(struck, for_s)
     replaced = any("replica" in target for targets in space.targets.values() for target in targets)
     if not replaced or Trait.CAUSES_FAILOVER not in kind.traits_with(_options_of(kind, fault)):
-        return for_s
-    return REPLACED_S if Trait.HANDS_OVER in kind.traits else min(for_s, REPLACED_S)
+        return found
+    for primary in (who for who in struck if who.endswith(_PRIMARY)):
+        replica = f"{primary.removesuffix(_PRIMARY)}{_REPLICA}"
+        found[replica] = max(for_s, REPLACED_S) + COMES_BACK_S
+        if replica not in held:
+            found[primary] = REPLACED_S if Trait.HANDS_OVER in kind.traits else min(for_s, REPLACED_S)
+    return found
 
 
 def _options_of(kind: Declaration, fault: Document) -> Document:

@@ -84,21 +84,49 @@ def test_a_draw_is_made_of_what_is_declared() -> None:
 
 
 def test_nobody_is_struck_while_another_fault_holds_it() -> None:
-    """Such a fault has no effect, and its run decides nothing. Another node may lead after a failover."""
-    pairs = 0
+    """Such a fault has no effect, and its run decides nothing. Another node may lead after a failover, and then
+    a replica is missing until the old primary is back. Without a shard the first one is meant."""
+    targets = {
+        "kill": ("primary", "shard 1 primary"),
+        "pause": ("replica", "shard 1 replica", "all replicas"),
+        "slow": ("sentinel", "shard 2 replica"),
+    }
+    space, pairs = replace(SPACE, targets=targets), Counter[tuple[str, str]]()
     for seed in range(300):
-        faults = drawn(seed)["faults"]
-        for earlier, later in itertools.pairwise(faults):
-            (first, one), (second, other) = (
-                next((kind, fault[kind]) for kind in shipped().faults if kind in fault)
-                for fault in (earlier, later)
-            )
-            if one != other or "for" not in earlier:
-                continue
-            pairs += 1
-            apart_s = _ms(later["after"]) - _ms(earlier["after"])
-            assert apart_s >= min(_ms(earlier["for"]), 1000 * REPLACED_S), (first, second, faults)
-    assert pairs > 20
+        faults = drawn(seed, space)["faults"]
+        for earlier, later in itertools.combinations(faults, 2):
+            first, second = (next(iter({"kill", "pause", "slow"} & set(one))) for one in (earlier, later))
+            pairs[first, second] += 1
+            over_ms = _ms(earlier["after"]) + _ms(earlier["for"])
+            if (first, second) == ("kill", "pause"):
+                assert _ms(later["after"]) >= max(over_ms, _ms(earlier["after"]) + 1000 * REPLACED_S)
+            elif (first, second) == ("pause", "pause"):
+                assert _ms(later["after"]) >= over_ms
+            elif (first, second) == ("kill", "kill"):
+                assert _ms(later["after"]) >= min(over_ms, _ms(earlier["after"]) + 1000 * REPLACED_S)
+    assert len(pairs) == 9
+    assert any(
+        _ms(later["after"]) < _ms(earlier["after"]) + _ms(earlier["for"])
+        for seed in range(100)
+        for earlier, later in itertools.pairwise(drawn(seed, space)["faults"])
+    )  # faults on others overlap
+
+
+def test_nobody_takes_the_place_of_a_primary_while_the_replicas_are_held() -> None:
+    """So the next fault on a primary comes when the one before is over."""
+    targets = {"kill": ("primary",), "pause": ("all replicas",)}
+    seen = 0
+    for seed in range(300):
+        faults = drawn(seed, replace(SPACE, targets=targets))["faults"]
+        for replicas, one, other in zip(faults, faults[1:], faults[2:], strict=False):
+            if [next(iter({"kill", "pause"} & set(each))) for each in (replicas, one, other)] == [
+                "pause",
+                "kill",
+                "kill",
+            ] and _ms(replicas["after"]) + _ms(replicas["for"]) > _ms(one["after"]):
+                seen += 1
+                assert _ms(other["after"]) >= _ms(one["after"]) + _ms(one["for"])
+    assert seen
 
 
 def _ms(text: str) -> int:
