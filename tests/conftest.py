@@ -19,12 +19,19 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from tests import scratch
+
 WANTED_BY_PYARROW = "dateutil"
 if find_spec(WANTED_BY_PYARROW) is None:
     sys.modules[WANTED_BY_PYARROW] = None  # type: ignore[assignment] # known to be missing
 
 NEW_OBJECTS = 50_000
 """Made since the last look, before the next; Python looks after 700."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scratch(tmp_path_factory: pytest.TempPathFactory) -> None:
+    scratch.use(tmp_path_factory)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -72,6 +72,8 @@ def main() -> int:
                 answer = (collected.ask(job) if collected else None) or _mutant(copy, job)
             print(json.dumps(answer), flush=True)
     finally:
+        for again in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is for all of a terminal's processes, and
+            signal.signal(again, signal.SIG_IGN)  # whoever started this one ends it, too
         if collected is not None:
             collected.close()
         shutil.rmtree(copy, ignore_errors=True)
@@ -408,4 +410,7 @@ class _Watch:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # whoever started it says what became of the measurement
+        sys.exit(130)

@@ -241,8 +241,10 @@ def test_workers_tell_killed_from_survived_and_leave_the_project_as_it_was(tmp_p
     assert not copy.exists()
 
 
-def test_answer_that_cannot_be_used_ends_the_measurement(tmp_path: Path) -> None:
-    """It must not end one thread and leave a result that lacks a part."""
+def test_answer_that_cannot_be_used_ends_the_measurement(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It must not end one thread and leave a result that lacks a part. Workers end without a word."""
     (tmp_path / "project").mkdir()
 
     def note(_: int, answer: Mapping[str, object]) -> None:
@@ -251,6 +253,7 @@ def test_answer_that_cannot_be_used_ends_the_measurement(tmp_path: Path) -> None
 
     with pytest.raises(LookupError, match="KeyError: 'sources'"), Crew(tmp_path / "project", 1) as crew:
         crew.work([{"do": "reach", "files": ["nothing.py"], "cpu_s": 20}], note)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 WAITED_S = 0.2

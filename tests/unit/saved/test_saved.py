@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import gzip
 import os
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -36,6 +34,7 @@ from harness.saved.folders import run_folders
 from harness.saved.judging import judge_folder, read_run
 from lab.past import Past, as_lines, records_of
 from tests.builders_results import suite
+from tests.scratch import new_folder
 from tests.share import some, times
 from tests.unit.checks import stories
 
@@ -64,8 +63,7 @@ def closed_attempt(folder: Path, story: Callable[[], Past] = stories.lost_sessio
 def _closed(story: Callable[[], Past]) -> Path:
     """A copy is made sooner than a run is written."""
     past = story()
-    folder = Path(tempfile.mkdtemp(prefix="failover-kit-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = new_folder("closed")
     history.write_plan(folder, past.plan())
     recorder = history.Recorder(folder, RunClock(), secrets=Secrets(redis="", sentinel=""))
     *records, closing = records_of(past.history())
@@ -236,8 +234,7 @@ DAMAGES: dict[str, Damage] = {
 @cache
 def _pair(story: Callable[[], Past]) -> Path:
     """A suite of two: `whole`, and `hurt`, whose story this is."""
-    run = Path(tempfile.mkdtemp(prefix="failover-kit-tests-")) / "run"
-    atexit.register(shutil.rmtree, run.parent, ignore_errors=True)
+    run = new_folder("pair") / "run"
     whole = judge_folder(closed_attempt(run / "whole", stories.logged_out))
     hurt = judge_folder(closed_attempt(run / "hurt", story))
     return saved_suite(run, whole, hurt)
