@@ -129,6 +129,10 @@ pressure: setup ## The suite five times while every core is kept busy by somethi
 sigkill: setup ## SIGKILL in the middle of every fault on every backend, then clean: is anything left? Fifteen minutes
 	@.venv/bin/python -m lab.sigkill $(call given,OUT,--out) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: weakness
+weakness: setup ## Does explore find seeded weaknesses on every topology, and make them small? An hour and a half at most
+	@.venv/bin/python -m lab.weakness $(call given,SEED,--seed) $(call given,JOBS,--jobs) $(call given,OUT,--out)
+
 .PHONY: test-machines
 test-machines: .venv/.develop ## Several Docker engines on this machine, one swarm: tests of nodes on several hosts. Five minutes
 	@.venv/bin/python -m lab.machines

@@ -14,6 +14,7 @@
     bench/        what the kit costs                                                (real nodes)
     pressure/     the suite while every core is kept busy                           (real nodes)
     sigkill/      SIGKILL in the middle of every fault, then `clean`: is anything left? (real nodes)
+    weakness/     deployments with a seeded weakness: does `explore` find it?       (real nodes)
     machines/     the machines backend over several engines on this machine         (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
     wait/         what WAIT on logouts and revocations costs and saves                   (real nodes)

@@ -407,6 +407,7 @@ REAL_TIME = {
     "control/test_live.py": "faults in a director's threads",
     "control/test_server.py": "calls over a socket, from another thread",
     "lab/test_mutation.py": "how long the kernel kept a process from running",
+    "lab/test_weakness.py": "a proxy between two sockets of this process",
     "redis_wire/test_tls.py": "a loop that shakes hands with a server in a thread",
     "running/test_suite.py": "two interrupts, apart, for a process",
 }

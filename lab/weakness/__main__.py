@@ -1,0 +1,129 @@
+"""`python -m lab.weakness`: explores deployments with a seeded weakness, until each is found and made small.
+
+Each takes ten minutes at most. A weakness counts if a schedule of at most two faults is left that breaks the
+promise. `--kind` and `--only` choose some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.explore import Found, OnNodes, Request, explore
+from harness.model.words import BackendKind, TopologyKind
+from harness.presets import inventory_of
+from harness.report import terminal
+from harness.running.ground import ground_of
+from harness.running.vocabulary import shipped
+from harness.safe_files import make_folder, write_file
+from harness.scenario import scenario_of
+from lab.rows import ROOT, RUNS, Row, report
+from lab.weakness.ground import Misbehaving
+from lab.weakness.table import WEAKNESSES, Weakness
+
+MINUTES = 10.0
+FAULTS_AT_MOST = 2
+
+
+@dataclass(slots=True)
+class Told:
+    """What an exploration says, with the time of its first broken promise."""
+
+    began_s: float = field(default_factory=time.monotonic)
+    broken_s: float | None = None
+
+    def tell(self, text: str) -> None:
+        print(text, flush=True)
+        if self.broken_s is None and "broke a promise" in text:
+            self.broken_s = time.monotonic() - self.began_s
+
+
+def main(arguments: list[str]) -> int:
+    given = _parser().parse_args(arguments)
+    os.environ["PYTHONPATH"] = str(ROOT)  # runs are processes of their own
+    chosen = [
+        one
+        for one in WEAKNESSES
+        if one.kind in (given.kind or TopologyKind) and any(word in one.name for word in given.only or [""])
+    ]
+    rows = [row_of(one, *explored(one, given)) for one in chosen]
+    return report("weakness", rows, directory=given.out, title=f"\nseeded weaknesses, seed {given.seed}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab.weakness", description=__doc__)
+    parser.add_argument("--kind", action="append", choices=[str(one) for one in TopologyKind])
+    parser.add_argument("--only", action="append", help="a part of a weakness' name; repeatable")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="for each (default: 10)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="schedules side by side (default: 1)")
+    parser.add_argument("--out", type=Path, default=RUNS)
+    return parser
+
+
+def explored(weakness: Weakness, given: argparse.Namespace) -> tuple[Found, Told]:
+    folder: Path = given.out / f"weakness-{weakness.kind}-{secrets.token_hex(3)}"
+    make_folder(folder)
+    file = folder.resolve() / "deployment.yaml"
+    write_file(file, yaml.safe_dump(weakness.document, sort_keys=False).encode())
+    scenario = scenario_of(file)
+    request = Request(
+        kind=weakness.kind,
+        own_deployment=not weakness.bug,
+        shards=inventory_of(scenario.deployment).shards,
+        expect=weakness.expect,
+        minutes=given.minutes,
+        seed=given.seed,
+        vocabulary=shipped(),
+    )
+    kind_of_ground: Callable[..., OnNodes] = Misbehaving if weakness.bug else OnNodes
+    nodes = kind_of_ground(
+        ground=ground_of(BackendKind.PROCESS, [scenario]),
+        backend=str(BackendKind.PROCESS),
+        deployment=None if weakness.bug else file,
+        settings=(),
+        engine=None,
+        seed=given.seed,
+        jobs=given.jobs,
+        out=folder / "runs",
+        display=terminal.display(sys.stdout),
+    )
+    print(f"{weakness.label}: seed {given.seed}, {given.minutes:g} min", flush=True)
+    told = Told()
+    return explore(request, nodes, folder, told.tell), told
+
+
+def row_of(weakness: Weakness, found: Found, told: Told) -> Row:
+    """How many faults are left in the smallest schedule; 0: no promise was broken."""
+    took_s = time.monotonic() - told.began_s
+    runs = f"{found.runs} runs, {found.undecided} undecided, {took_s:.0f} s"
+    if found.file is None or told.broken_s is None:
+        return Row(
+            name=weakness.label, measured=0, at_least=1, at_most=FAULTS_AT_MOST, unit="faults", note=runs
+        )
+    smallest: dict[str, Any] = yaml.safe_load(found.file.read_text(encoding="utf-8"))
+    faults = smallest["faults"]
+    times, of = found.again
+    return Row(
+        name=weakness.label,
+        measured=len(faults),
+        at_least=1,
+        at_most=FAULTS_AT_MOST,
+        unit="faults",
+        note=f"broken after {told.broken_s:.0f} s; {runs}; again in {times} of {of}; "
+        + "; ".join(" ".join(f"{key} {value}" for key, value in fault.items()) for fault in faults)
+        + f"; {found.file}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
