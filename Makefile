@@ -142,6 +142,12 @@ engines: setup ## The smoke suite on every Redis and Valkey that can be had here
 	@.venv/bin/python -m lab.engines $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \
 		$(if $(filter docker process,$(BACKEND)),--backend $(BACKEND))
 
+.PHONY: catalogue
+catalogue: setup ## Every scenario on every engine that is here: docs/catalogue-on-engines.md. Forty minutes each; goes on after a stop
+	@.venv/bin/python -m lab.catalogue $(call each,ENGINE,--engine) $(call given,JOBS,--jobs) \
+		$(if $(strip $(value OUT)),--out $(call quoted,OUT)/catalogue) $(if $(filter docker process,$(BACKEND)),--backend $(BACKEND)) \
+		$(if $(filter command environment,$(origin RUN)),--results $(call quoted,RUN))
+
 .PHONY: haproxy
 haproxy: setup ## What shapes of HAProxy lose under the same faults, five runs of each, one table. An hour
 	@.venv/bin/python -m lab.haproxy $(call given,SCENARIO,--scenario) $(call given,OUT,--out) \

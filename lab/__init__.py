@@ -17,6 +17,7 @@
     weakness/     deployments with a seeded weakness: does `explore` find it?       (real nodes)
     machines/     the machines backend over several engines on this machine         (real nodes)
     engines/      the smoke suite on each engine that can be had here               (real nodes)
+    catalogue/    every shipped scenario on every engine, as one table              (real nodes)
     wait/         what WAIT on logouts and revocations costs and saves                   (real nodes)
     claims/       what articles say, decided by runs                                (real nodes)
     survival/     every topology under every fault on every engine                  (real nodes)

@@ -23,7 +23,7 @@ from lab.rows import ROOT, RUNS, report
 
 def main() -> int:
     given = _parser().parse_args()
-    here, missing = _engines(given.backend)
+    here, missing = engines_here(given.backend)
     wanted = [one for one in here if not given.engine or one[1] in given.engine]
     folder = given.out / f"engines-{secrets.token_hex(3)}"
     found = [_run(given, backend, name, folder / f"{name}-{backend}") for backend, name in wanted]
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _engines(backend: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def engines_here(backend: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Backend and name of each engine that is here, and the others with the reason."""
     here: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []

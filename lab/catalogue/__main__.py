@@ -1,0 +1,119 @@
+"""`python -m lab.catalogue`: every shipped scenario on every engine that is here, and the table of them.
+
+An engine takes about forty minutes on two cores. The same command goes on where it was broken off, and
+begins nothing after `--minutes`. `--results FOLDER…` runs nothing: it adds results that are there already.
+Both write docs/catalogue-on-engines.json and the table of docs/catalogue-on-engines.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.clock import RunClock
+from harness.errors import ExitStatus
+from harness.model.scenario import Scenario
+from harness.safe_files import write_file
+from lab.catalogue.record import OneRun, Record, runs_of
+from lab.catalogue.table import page
+from lab.engines.__main__ import engines_here
+from lab.published import MadePart, encoded, today
+from lab.rows import ROOT, RUNS
+from lab.track_record.__main__ import shipped_scenarios
+
+RECORD = ROOT / "docs" / "catalogue-on-engines.json"
+PAGE = ROOT / "docs" / "catalogue-on-engines.md"
+MADE = MadePart("<!-- made by make catalogue -->", "<!-- end -->")
+WIND_DOWN_S = 120.0
+"""A command that was interrupted heals, collects and stops its nodes for at most a minute, and reports."""
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    if unread := [str(one) for one in given.results if not (one / "summary.json").is_file()]:
+        print(f"{', '.join(unread)}: expected a results folder with a summary.json", file=sys.stderr)
+        return ExitStatus.USAGE
+    if given.results:
+        _publish(run for folder in given.results for run in _runs(folder))
+        return ExitStatus.PASSED
+    here, missing = engines_here(given.backend)
+    for name, why in missing:
+        print(f"{name}: not here: {why}")
+    clock = RunClock()
+    for backend, engine in here:
+        left_s = 60 * given.minutes - clock.now_us() / 1e6
+        if left_s > 0 and (not given.engine or engine in given.engine):
+            out = given.out / f"{engine}-{backend}"
+            _run(given, backend, engine, out, left_s)
+            _publish(_runs(_begun(out)))
+    return ExitStatus.PASSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab.catalogue", description=__doc__)
+    parser.add_argument("--backend", choices=("all", "docker", "process"), default="all")
+    parser.add_argument("--engine", action="append", help="only this one, e.g. valkey-9.1; repeatable")
+    parser.add_argument("--suite", default="all", help="or catalogue, core, smoke")
+    parser.add_argument("--minutes", type=float, default=600.0, help="begin nothing after so many")
+    parser.add_argument("--jobs", type=int, help="how many runs side by side; default: one per CPU")
+    parser.add_argument("--results", type=Path, nargs="+", default=[], help="run nothing, add these")
+    parser.add_argument("--out", type=Path, default=RUNS / "catalogue", help="goes on with what is there")
+    return parser
+
+
+def _run(given: argparse.Namespace, backend: str, engine: str, out: Path, left_s: float) -> None:
+    command = [sys.executable, "-m", "harness", "run", "--suite", given.suite, "--backend", backend]
+    command += ["--engine", engine, "--seed", "1", "--out", str(out)]
+    command += ["--jobs", str(given.jobs)] if given.jobs else []
+    begun = _begun(out)
+    command += ["--resume", str(begun)] if begun else []
+    with subprocess.Popen(command, cwd=ROOT) as running:
+        try:
+            status = running.wait(left_s)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)
+            running.wait(WIND_DOWN_S)
+            return
+    if begun and status == ExitStatus.USAGE:  # the kit or a scenario has changed since
+        print(f"{begun}: begins anew", file=sys.stderr)
+        begun.rename(begun.with_name(f"earlier-{begun.name}"))
+        _run(given, backend, engine, out, left_s)
+
+
+def _begun(out: Path) -> Path | None:
+    """The newest folder of results there; `earlier-…` are not gone on with."""
+    return max(out.glob("[0-9]*"), default=None)
+
+
+def _runs(folder: Path | None) -> Iterator[OneRun]:
+    summary = None if folder is None else folder / "summary.json"
+    if summary is not None and summary.is_file():
+        yield from runs_of(json.loads(summary.read_text(encoding="utf-8")), _measured_on(summary.parent))
+
+
+def _measured_on(folder: Path) -> str:
+    """Folders of results begin with the time of the run, in UTC."""
+    named = re.match(r"(\d{4})(\d\d)(\d\d)-", folder.resolve().name)
+    return "-".join(named.groups()) if named else today()
+
+
+def _publish(runs: Iterator[OneRun]) -> None:
+    before = msgspec.json.decode(RECORD.read_bytes(), type=Record) if RECORD.exists() else Record()
+    scenarios: dict[str, Scenario] = dict(sorted(shipped_scenarios()))
+    record = before.with_runs(runs).of_shipped(scenarios)
+    write_file(RECORD, encoded(record))
+    made = page(record, {name: one.shows for name, one in scenarios.items()})
+    write_file(PAGE, MADE.into(PAGE.read_text(encoding="utf-8"), "\n".join(made)).encode())
+    print(f"{PAGE.relative_to(ROOT)}: written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
