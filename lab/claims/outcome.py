@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from harness.checks.verdict.expectations import NOTHING_LOST
 from harness.many.statistics import rate
 from harness.model.cells import Rate
 from harness.model.results import ScenarioResult
@@ -53,9 +54,14 @@ class Checked(msgspec.Struct, kw_only=True, frozen=True):
         return rate(sum(bool(run.met) for run in self.decided), len(self.decided))
 
     @property
+    def untried(self) -> bool:
+        """A bound on what is lost, and nothing was lost in any run: that says nothing about the bound."""
+        return bool(self.decided) and all(NOTHING_LOST in run.measured.values() for run in self.decided)
+
+    @property
     def holds(self) -> bool | None:
-        """Whether it was met in every run that was decided; None: too few were."""
-        if len(self.decided) < FEWEST:
+        """Whether it was met in every run that was decided; None: too few were, or they did not try it."""
+        if len(self.decided) < FEWEST or self.untried:
             return None
         return self.held.seen == self.held.runs
 

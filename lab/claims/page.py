@@ -71,7 +71,8 @@ def _evidence(lead: str, check: Check, record: Record) -> Iterator[str]:
         return
     engines = ", ".join(dict.fromkeys(f"{run.engine} ({run.backend})" for run in found.decided))
     measured = "; ".join(_span(found, metric, bound) for metric, bound in check.expect.items())
-    yield f"- {lead}{_held(found)} {measured}. On {engines}. `{_command(check)}`"
+    aside = " That does not decide it: the bound is about what is lost." if found.untried else ""
+    yield f"- {lead}{_held(found)} {measured}.{aside} On {engines}. `{_command(check)}`"
 
 
 def _held(found: Checked) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter
 
 from harness.checks.columns.traffic import traffic_of
 from harness.checks.facts.ownership import Ownership
@@ -34,6 +34,8 @@ class Landmarks:
     fault_error_us: int = 0
     effects_us: tuple[tuple[int, int], ...] = ()
     """All proved effects: the earliest and the latest moment of each, in the order of the latter."""
+    effects_of: tuple[int | None, ...] = ()
+    """The number of the fault of each, in the same order."""
     taken_over_us: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     """Shard -> by when another node was its primary, in order."""
     danger_us: tuple[int, int] | None
@@ -69,14 +71,14 @@ def find_landmarks(history: History, ownership: Ownership) -> Landmarks:
     spans = _spans(history, ends_us)
     workload_ends_us = spans[Phase.AUDIT][0] if Phase.AUDIT in spans else ends_us
     first, danger_us = history.first_effect, _danger_us(history, ownership)
+    effects = sorted(history.effects, key=attrgetter("t_us"))
     return Landmarks(
         begin_us=history.begin_us,
         zero_us=history.zero_us,
         fault_us=None if first is None else first.t_us,
         fault_error_us=0 if first is None else first.error_us,
-        effects_us=tuple(
-            sorted(((one.t_us - one.error_us, one.t_us) for one in history.effects), key=itemgetter(1))
-        ),
+        effects_us=tuple((one.t_us - one.error_us, one.t_us) for one in effects),
+        effects_of=tuple(one.fault for one in effects),
         taken_over_us={
             shard: tuple(owner.by_us for before, owner in pairwise(owners) if owner.node != before.node)
             for shard, owners in ownership.owners.items()

@@ -8,7 +8,7 @@ the share smaller). So it is what was in danger, plus any finding that lies outs
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.checks.columns.arrays import NONE, Flags, Integers, Words
@@ -27,7 +27,7 @@ from harness.checks.promises.table import FINDINGS, having
 from harness.costly import np
 from harness.model.finding_kind import FindingTrait, OutOf
 from harness.model.history import History
-from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
+from harness.model.judgement import Finding, Interval, LossBudget, Metrics, SessionCounts
 from harness.model.records import NodeSample
 from harness.model.times import NEVER
 from harness.model.words import Cause, NodeRole, OperationKind, Outcome, Phase
@@ -143,16 +143,21 @@ def lost_before_s(findings: Iterable[Finding], landmarks: Landmarks) -> float:
     return max(0, landmarks.fault_us - min(_lost_at_us(findings), default=landmarks.fault_us)) / 1e6
 
 
-def recovery_point_s(findings: Iterable[Finding], landmarks: Landmarks) -> Interval | None:
+def recovery_point_s(
+    findings: Iterable[Finding], landmarks: Landmarks, budgets: Iterable[LossBudget] = ()
+) -> Interval | None:
     """The longest time from a lost write's ack to the fault's effect that put its user back; None: nothing
     lost, or no fault.
+
+    A fault that cannot cost anything, by its budgets, did not do it: up to the next one it may be longer.
 
     Of what was acked before any fault, to the first one. Trap: later faults take writes away that were acked
     between faults, such as all that a slow replica never had when its primary was killed."""
     lost = _lost_writes(findings)
     if not lost or landmarks.fault_us is None:
         return None
-    spans = [_put_back_us(one, acked_us, landmarks) for one, acked_us in lost]
+    harmless = _harmless(budgets)
+    spans = [_put_back_us(one, acked_us, landmarks, harmless) for one, acked_us in lost]
     return Interval(low=max(low for low, _ in spans) / 1e6, high=max(high for _, high in spans) / 1e6)
 
 
@@ -160,13 +165,23 @@ _WITH_A_PROMOTION = (Cause.NOT_YET_REPLICATED, Cause.AT_PROMOTION)
 _TAKEN_BACK = (Cause.RESTARTED_EMPTY, Cause.OLDER_SNAPSHOT, Cause.NOT_ON_DISK, Cause.FLUSHED)
 
 
-def _put_back_us(lost: Finding, acked_us: int, landmarks: Landmarks) -> tuple[float, float]:
+def _harmless(budgets: Iterable[LossBudget]) -> set[int | None]:
+    """Faults none of whose effects may cost anything."""
+    budgets = tuple(budgets)
+    return {one.fault for one in budgets} - {one.fault for one in budgets if one.bound_s != 0}
+
+
+def _put_back_us(
+    lost: Finding, acked_us: int, landmarks: Landmarks, harmless: Container[int | None]
+) -> tuple[float, float]:
     """How far, at least and at most. Losing what was acked after the fault, as at a primary that was deposed,
     puts nobody back."""
-    following = next((one for one in landmarks.effects_us if one[1] >= acked_us), None)
-    if following is None:
+    effects = zip(landmarks.effects_us, landmarks.effects_of, strict=True)
+    later = [(moment, fault) for moment, fault in effects if moment[1] >= acked_us]
+    if not later:
         return 0, 0
-    from_us, by_us = following
+    from_us, by_us = later[0][0]
+    _, by_us = next((moment for moment, fault in later if fault not in harmless), (from_us, by_us))
     span = max(0, from_us - acked_us), by_us - acked_us
     if acked_us <= (landmarks.fault_us or 0) or lost.cause in _TAKEN_BACK:
         return span

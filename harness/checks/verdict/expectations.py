@@ -39,7 +39,7 @@ from harness.costly import np
 from harness.model.engine import applies
 from harness.model.finding_kind import FindingTrait, Need
 from harness.model.history import History
-from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, Metrics
+from harness.model.judgement import INFINITE, ExpectationResult, Finding, Interval, LossBudget, Metrics
 from harness.model.measures import SIDES, SURVIVING_WRITE, RunKind, measure_named, why_not
 from harness.model.scenario import Expectation
 from harness.model.words import OperationKind, Outcome, Phase, Shows
@@ -48,11 +48,15 @@ ANYTHING = Interval(low=0, high=INFINITE)
 ANY_SHARE = Interval(low=0, high=100)
 NONE = Interval(low=0, high=0)
 
-LOSS_TIMES: Mapping[str, Callable[[Iterable[Finding], Landmarks], Interval | None]] = {
-    "loss window": loss_window_s,
+LossTime = Callable[[Iterable[Finding], Landmarks, Iterable[LossBudget]], Interval | None]
+
+LOSS_TIMES: Mapping[str, LossTime] = {
+    "loss window": lambda findings, landmarks, _: loss_window_s(findings, landmarks),
     "recovery point": recovery_point_s,
 }
 """Metrics that are a time between a fault's effect and writes that are lost."""
+NOTHING_LOST = "nothing lost"
+"""What was measured of them then."""
 LOST = having(FindingTrait.LOST_WRITE)
 
 
@@ -424,14 +428,15 @@ def _lost_writes(expectation: Expectation, scope: Scope, case: Case) -> Measured
     """Losses of which nobody knows whether they belong there count at the upper end only."""
     time_s, landmarks = LOSS_TIMES[expectation.metric], case.landmarks
     where = [(one, scope.finding(one, landmarks)) for one in case.findings]
-    certain = time_s([one for one, member in where if member is Membership.IN], landmarks)
-    at_most = time_s([one for one, member in where if member is not Membership.OUT], landmarks)
+    budgets = case.metrics.loss_budgets
+    certain = time_s([one for one, member in where if member is Membership.IN], landmarks, budgets)
+    at_most = time_s([one for one, member in where if member is not Membership.OUT], landmarks, budgets)
     low = 0.0 if certain is None else certain.low
     undecided = sum(case.counts[one].high - case.counts[one].low for one in LOST if one in case.counts)
     if undecided:
         return Measured(Interval(low=low, high=INFINITE), why=f"{undecided:g} losses cannot be decided")
     if at_most is None:
-        return Measured(NONE, text="nothing lost")
+        return Measured(NONE, text=NOTHING_LOST)
     return Measured(Interval(low=low, high=at_most.high))
 
 

@@ -60,6 +60,19 @@ def test_one_run_refutes_a_statement(runs: list[Measured], said: Answer) -> None
     assert answer(STATEMENT, record((CHECK, runs))) is said
 
 
+def test_a_bound_on_losses_is_not_decided_by_runs_without_any() -> None:
+    """It held in all of them, and was not tried in one; a single loss tries it."""
+    check = Check(scenario="single/02", expect={"recovery point": "<= 1s"})
+    bound = Statement(claim="At most a second is lost.", said_by="vendors", check=check)
+    nothing = [msgspec.structs.replace(run(True), measured={"recovery point": "nothing lost"})] * 3
+    some = msgspec.structs.replace(run(True), measured={"recovery point": "400 ms"})
+    for one in nothing:
+        one.order["recovery point"] = 0
+    assert answer(bound, record((check, nothing))) is Answer.NOT_DECIDED
+    assert "That does not decide it" in page([bound], record((check, nothing)))
+    assert answer(bound, record((check, [*nothing, some]))) is Answer.TRUE
+
+
 def test_a_condition_counts_where_the_statement_is_refuted() -> None:
     """True only if, false under the condition as well, or not decided there."""
     refuted = (CHECK, [run(False, 9)] * 3)

@@ -17,7 +17,7 @@ from harness.checks.measures.summary import (
     share,
     unread_evictions,
 )
-from harness.model.judgement import Finding, Interval, Metrics, SessionCounts
+from harness.model.judgement import Finding, Interval, LossBudget, Metrics, SessionCounts
 from harness.model.words import Cause, FindingSide, OperationKind, Outcome, Phase
 from lab.past import Past
 from lab.records import us
@@ -236,6 +236,30 @@ def test_recovery_point_of_what_a_later_fault_took_away(
     taken = {1: (us(11.0), us(promoted_s)) if promoted_s else (us(11.0),), 2: (us(25.0),)}
     lost = replace(_lost(t_s=11.5), cause=cause, shard=1)
     assert recovery_point_s([lost], replace(landmarks, taken_over_us=taken)) == point
+
+
+@pytest.mark.parametrize(
+    ("bounds", "point"),
+    [
+        ({1: 0.0, 2: 5.0}, Interval(low=0.5, high=10.5)),
+        ({1: 0.0, 2: 0.0}, Interval(low=0.5, high=0.5)),
+        ({1: None, 2: 5.0}, Interval(low=0.5, high=0.5)),
+        ({}, Interval(low=0.5, high=0.5)),
+    ],
+)
+def test_a_fault_that_cannot_cost_anything_ends_no_recovery_point(
+    bounds: dict[int, float | None], point: Interval
+) -> None:
+    """Monitored at 10 s, killed at 20 s: what was acked at 9.5 s and is lost went with the kill."""
+    past = outline(fault_kinds=("monitor", "kill"))
+    past.event("effect", 10.0, fault=1, node="redis-1")
+    past.event("effect", 20.0, fault=2, node="redis-1")
+    landmarks = facts_of(past.history()).landmarks
+    budgets = [
+        LossBudget(fault=fault, what="", shard=1, bound_s=bound, derivation="")
+        for fault, bound in bounds.items()
+    ]
+    assert recovery_point_s([_lost(t_s=9.5)], landmarks, budgets) == point
 
 
 def test_landmarks_know_all_effects_and_who_took_over() -> None:
