@@ -49,9 +49,9 @@ from harness.scenario.values import (
 )
 
 FAULTS_MAX = 100
+"""Each has a thread of its own while it waits."""
 NAMED_AT_MOST = 4
 """Faults that a message lists; more are named by what they have in common."""
-"""Each has a thread of its own while it waits."""
 
 Pair = tuple[tree.Node, tree.Node]
 """A key's own node, for its line, and its value."""
