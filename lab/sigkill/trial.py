@@ -1,7 +1,7 @@
 """One fault: run by the kit's own command, killed while it is in effect, cleaned up by the kit's own command.
 
 The harness and the process of its attempt get SIGKILL at once, as from somebody who has enough of it; nodes
-and helpers have sessions of their own and live on.
+and helpers have sessions of their own and live on. The first `clean` gets SIGKILL in its middle as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from lab.sigkill.example import Example
 EFFECT_WITHIN_S = 150.0
 _GONE_WITHIN_S = 30.0
 _CLEAN_WITHIN_S = 180.0
+_LOOK_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +75,14 @@ def tried(example: Example, backend: str, words: Sequence[str], folder: Path) ->
         running = traces.processes(state)
         links, run = traces.links(running), _run_of(folder)
         _kill(harness)
+
+    def found() -> list[str]:
+        return traces.left(folder, state, links, run)
+
+    clean = [*kit, "clean"]
+    _kill_in_its_middle(clean, folder, environment, found)
     cleaned = subprocess.run(
-        [*kit, "clean"],
+        clean,
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -83,18 +91,31 @@ def tried(example: Example, backend: str, words: Sequence[str], folder: Path) ->
         check=False,
     )
     (folder / "clean.log").write_text(cleaned.stdout + cleaned.stderr, encoding="utf-8")
-
-    def gone() -> bool:
-        return not traces.left(folder, state, links, run)
-
     try:
-        wait_until(gone, within_s=_GONE_WITHIN_S, waiting_for="all to be gone")
+        wait_until(lambda: not found(), within_s=_GONE_WITHIN_S, waiting_for="all to be gone")
         left = []
     except WaitExpired:
-        left = traces.left(folder, state, links, run)
+        left = found()
     if cleaned.returncode:
         left.append(f"clean ended with {cleaned.returncode}")
     return Outcome(fault=example.fault, backend=backend, proof=proof, failure=failure, left=left)
+
+
+def _kill_in_its_middle(
+    clean: Sequence[str], folder: Path, environment: Mapping[str, str], found: Callable[[], list[str]]
+) -> None:
+    """SIGKILL for `clean` as well, as soon as it has removed something."""
+    before = len(found())
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(clean, cwd=folder, env=environment, stdout=quiet, stderr=quiet) as first:
+        with suppress(WaitExpired):
+            wait_until(
+                lambda: len(found()) < before or first.poll() is not None,
+                within_s=_CLEAN_WITHIN_S,
+                waiting_for="clean to have removed something",
+                every_s=_LOOK_EVERY_S,
+            )
+        first.kill()
 
 
 def _effect(number: int, harness: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:

@@ -11,14 +11,13 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.explore import Found, OnNodes, Request, explore
+from harness.explore import Found, Request, explore
 from harness.model.words import BackendKind, TopologyKind
 from harness.presets import inventory_of
 from harness.report import terminal
@@ -27,6 +26,7 @@ from harness.running.vocabulary import shipped
 from harness.safe_files import make_folder, write_file
 from harness.scenario import scenario_of
 from lab.rows import ROOT, RUNS, Row, report
+from lab.weakness.behind import VARIABLE
 from lab.weakness.ground import Misbehaving
 from lab.weakness.table import WEAKNESSES, Weakness
 
@@ -49,7 +49,7 @@ class Told:
 
 def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
-    os.environ["PYTHONPATH"] = str(ROOT)  # runs are processes of their own
+    os.environ["PYTHONPATH"] = str(ROOT)
     chosen = [
         one
         for one in WEAKNESSES
@@ -78,18 +78,18 @@ def explored(weakness: Weakness, given: argparse.Namespace) -> tuple[Found, Told
     scenario = scenario_of(file)
     request = Request(
         kind=weakness.kind,
-        own_deployment=not weakness.bug,
+        own_deployment=bool(weakness.off),
         shards=inventory_of(scenario.deployment).shards,
         expect=weakness.expect,
         minutes=given.minutes,
         seed=given.seed,
         vocabulary=shipped(),
     )
-    kind_of_ground: Callable[..., OnNodes] = Misbehaving if weakness.bug else OnNodes
-    nodes = kind_of_ground(
+    os.environ[VARIABLE] = weakness.label  # runs are processes of their own
+    nodes = Misbehaving(
         ground=ground_of(BackendKind.PROCESS, [scenario]),
         backend=str(BackendKind.PROCESS),
-        deployment=None if weakness.bug else file,
+        deployment=file if weakness.off else None,
         settings=(),
         engine=None,
         seed=given.seed,

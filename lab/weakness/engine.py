@@ -13,11 +13,12 @@ import asyncio
 import contextlib
 import itertools
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import redis
 
+from harness.model.inventory import NodePlan
 from harness.model.seams import Source, Topology
 from harness.redis_wire import info
 from harness.redis_wire.keys import session_key, witness_key
@@ -114,14 +115,21 @@ def stand_before(topology: Topology) -> None:
 
 def leading(topology: Topology) -> set[str]:
     """The run_ids of the nodes that lead now."""
-    found = set()
+    said = [_asked(topology, node, "INFO") for node in topology.plan.data_nodes()]
+    return {one["run_id"] for one in said if one["role"] == "master"}
+
+
+def switch_off(topology: Topology, directives: Mapping[str, str]) -> None:
+    """Give all data nodes other settings than their deployment says."""
     for node in topology.plan.data_nodes():
-        at = topology.address(node.name)
-        with redis.Redis(at.host, at.port, password=topology.secrets.redis, decode_responses=True) as asked:
-            said: dict[str, str] = asked.info("everything")
-            if said["role"] == "master":
-                found.add(said["run_id"])
-    return found
+        for directive, value in directives.items():
+            _asked(topology, node, "CONFIG", "SET", directive, value)
+
+
+def _asked(topology: Topology, node: NodePlan, *command: str) -> Any:
+    at = topology.address(node.name)
+    with redis.Redis(at.host, at.port, password=topology.secrets.redis, decode_responses=True) as client:
+        return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -1,4 +1,4 @@
-"""What an exploration runs on when the engine misbehaves: the road of every run, in another process."""
+"""What an exploration of a weakness runs on: the road of every run, in another process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODULE = "lab.weakness.behind"
 
 
 class Misbehaving(OnNodes):
-    """Schedules against nodes that clients reach through a sleeping bug."""
+    """Schedules against nodes with a weakness."""
 
     def run(self, files: Sequence[Path], *, repeat: int) -> SuiteResult:
         plans = compile_chosen(

@@ -18,7 +18,7 @@ from harness.scenario import load_deployment
 from lab.selftest.resp import Command, encoded, messages
 from lab.weakness.__main__ import Told, row_of
 from lab.weakness.engine import EVERY, Sleeping, pair
-from lab.weakness.table import WEAKNESSES, Weakness
+from lab.weakness.table import WEAKNESSES, Weakness, labelled
 from tests.builders_results import result
 
 SID = "ab" * 16
@@ -28,19 +28,21 @@ FIRST, LATER = "1" * 40, "2" * 40
 def test_every_topology_has_a_weak_setting_and_a_bug() -> None:
     """Each topology must be explored with both."""
     for kind in TopologyKind:
-        assert sorted(one.bug for one in WEAKNESSES if one.kind is kind) == [False, True]
+        assert sorted(bool(one.off) for one in WEAKNESSES if one.kind is kind) == [False, True]
     assert len({one.label for one in WEAKNESSES}) == len(WEAKNESSES)
 
 
 @pytest.mark.parametrize("weakness", WEAKNESSES, ids=lambda one: one.label)
 def test_a_weakness_is_a_deployment_and_a_promise(weakness: Weakness, tmp_path: Path) -> None:
-    """What mends it is a setting that it does not have."""
+    """What is switched off is what the deployment says."""
     file = tmp_path / "weak.yaml"
     file.write_text(yaml.safe_dump(weakness.document))
     topology = load_deployment(file).topology
     assert topology.kind is weakness.kind
     expectations(weakness.expect, shipped().findings)
-    assert weakness.bug or not weakness.mended.items() <= topology.redis.items()
+    assert labelled(weakness.label) is weakness
+    assert weakness.off.keys() <= topology.redis.keys()
+    assert not weakness.off.items() & topology.redis.items()
 
 
 class Node:
