@@ -7,7 +7,7 @@ kernel keep no time, so the same plan may come to another verdict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ _OPTIONS = {"--set", "--engine", "--deployment", "--compose", "--image"}
 """What a result may add to the command that repeats it."""
 _OF_ITS_SUITE = {"variant", "repeated", "varied", "changed"}
 """Parts of a plan that say what else ran beside it."""
+_SHOWN = 5
+"""Parts of a plan that are not the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +45,11 @@ class SavedRun:
             raise UsageError(f"{self.folder}: expected one run, found that its command means {len(plans)}")
         differing = sorted(_differing(self.plan, as_kept(plans[0])))
         if differing:
+            more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
             raise UsageError(
-                f"{self.folder}: expected the plan of this run, found another in {', '.join(differing)}: the "
-                "scenario, its deployment, this machine or the kit has changed since"
+                f"{self.folder}: expected the plan of this run, found another in "
+                f"{', '.join(differing[:_SHOWN])}{more}: the scenario, its deployment, this machine or the kit "
+                "has changed since"
             )
 
 
@@ -76,12 +80,13 @@ def saved_run(folder: Path) -> SavedRun:
     return SavedRun(folder=folder, plan=plan, words=(*words, *result.changed))
 
 
-def _differing(kept: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
-    """The parts of a plan that are not the same, those of its scenario by their own names."""
-    differing = {key for key in kept.keys() | now.keys() if kept.get(key) != now.get(key)} - _OF_ITS_SUITE
-    if "scenario" not in differing:
-        return differing
-    before, after = kept.get("scenario") or {}, now.get("scenario") or {}
-    return differing - {"scenario"} | {
-        f"scenario.{key}" for key in before.keys() | after.keys() if before.get(key) != after.get(key)
-    }
+def _differing(kept: Mapping[str, Any], now: Mapping[str, Any], inside: str = "") -> Iterator[str]:
+    """The parts of a plan that are not the same, each by its path: `scenario.deployment.client.library`."""
+    for key in kept.keys() | now.keys():
+        before, after = kept.get(key), now.get(key)
+        if before == after or (not inside and key in _OF_ITS_SUITE):
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _differing(before, after, f"{inside}{key}.")
+        else:
+            yield f"{inside}{key}"

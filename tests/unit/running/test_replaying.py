@@ -52,6 +52,10 @@ def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
         saved.check([changed])
     with pytest.raises(UsageError, match="another in nodes, seed"):
         saved.check([replace(plan, seed=8, nodes=plan.nodes[:2])])
+    topology = replace(plan.scenario.deployment.topology, down_after_s=9.0)
+    deeper = replace(plan.scenario, deployment=replace(plan.scenario.deployment, topology=topology))
+    with pytest.raises(UsageError, match=r"another in scenario\.deployment\.topology\.down_after_s: the"):
+        saved.check([replace(plan, scenario=deeper)])
     with pytest.raises(UsageError, match="its command means 2"):
         saved.check([plan, plan])
 
