@@ -48,8 +48,8 @@ class SavedRun:
             more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
             raise UsageError(
                 f"{self.folder}: expected the plan of this run, found another in "
-                f"{', '.join(differing[:_SHOWN])}{more}: the scenario, its deployment, this machine or the kit "
-                "has changed since"
+                f"{', '.join(differing[:_SHOWN])}{more}: the scenario, its deployment, this machine or the "
+                "kit has changed since"
             )
 
 
