@@ -12,6 +12,7 @@ sums). Trap: an effect's extra attempts may each take effect as well, so each is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -67,16 +68,21 @@ def judge_exactly(timelines: Timelines, named: Collection[str | None]) -> Counte
 
 
 def _perhaps_lost(timelines: Timelines, timeline: Timeline) -> bool:
-    """Whether a failover, an emptied node or a flush may have taken something acked: then no order of what
-    was acked need explain what was answered, and who lost what is for the other checks to say."""
-    acked = (
-        one
-        for one in (*timeline.creations, *timeline.writes, *timeline.destroys)
-        if one.step.outcome is Outcome.ACKED
-    )
+    """Whether a failover, an emptied node or a flush may have taken what was executed: then no order
+    need explain what was answered, and who lost what is for the other checks to say."""
+    executed = map(_if_executed, (*timeline.creations, *timeline.writes, *timeline.destroys))
     return any(
-        of_loss(timelines, one, None, timeline.shard).cause is not Cause.NOT_DETERMINED for one in acked
+        of_loss(timelines, one, None, timeline.shard).cause is not Cause.NOT_DETERMINED for one in executed
     )
+
+
+def _if_executed(effect: StepEffect) -> StepEffect:
+    """What nobody answered, as if it had been executed while somebody waited for it: a read may have shown it
+    before it was lost."""
+    waited_us = effect.operation.done_us
+    if effect.step.outcome is Outcome.ACKED or waited_us is None:
+        return effect
+    return replace(effect, done_us=waited_us)
 
 
 def _out_of_order(timelines: Timelines, timeline: Timeline, stuck: Sequence[Deed]) -> Finding:

@@ -239,6 +239,22 @@ def test_what_a_failover_took_is_no_contradiction() -> None:
     assert counts["unexplained"].high >= 1
 
 
+def test_what_nobody_answered_may_be_lost_as_well() -> None:
+    """Ann's change got no answer and was read; the failover took it, though nothing that was acked."""
+    past = Past()
+    ann = past.log_in("ann", 0.5)
+    past.cut_off("redis-2", 3.0)
+    past.add(ann, 3.5, outcome="unknown")
+    past.read(ann, 4.3)
+    past.fault(4.6)
+    kept = Timelines(past.history())
+    past.fail_over("redis-2", 5.4)
+    timelines = Timelines(past.history())
+    for lost, of in ((False, kept), (True, timelines)):
+        (timeline,) = of.sessions.values()
+        assert one_register._perhaps_lost(of, replace(timeline, creations=[])) is lost
+
+
 # ---------------------------------------------------------------- the quick proof, on each side of each moment
 
 
