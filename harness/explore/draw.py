@@ -60,6 +60,7 @@ _VALUES: Mapping[OptionType, Sequence[str]] = {
     OptionType.DURATION: ("20ms", "100ms", "400ms", "1s", "3s"),
     OptionType.SIZE: ("1kB", "20kB", "1MB"),
     OptionType.COUNT: ("1", "10", "100"),
+    OptionType.SHARD: ("0",),
     OptionType.FACTOR: ("0.5", "1", "2"),
     OptionType.SHARE: ("5%", "20%", "60%"),
     OptionType.WEB_SERVER: ("web-1",),

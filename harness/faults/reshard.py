@@ -19,6 +19,7 @@ from harness.errors import NoEffect
 from harness.faults import own_nodes, targets
 from harness.faults.moment import noted
 from harness.model.credentials import kit_login
+from harness.model.fit import no_other_shard
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, Machine
@@ -58,7 +59,7 @@ class Reshard:
         targets=targets.PRIMARIES,
         options=(
             Option(
-                name="to", type=OptionType.COUNT, help="the shard that gets them; the next one", default=0
+                name="to", type=OptionType.SHARD, help="the shard that gets them; the next one", default=0
             ),
             Option(
                 name="slots",
@@ -85,12 +86,8 @@ class Reshard:
         if not plan.inventory.clustered:
             return "only a cluster has slots"
         source, target = _shards(step, plan)
-        if not 1 <= target <= plan.inventory.shards or source == target:
-            others = [shard for shard in range(1, plan.inventory.shards + 1) if shard != source]
-            return (
-                f"to: expected another shard than {source}, one of {', '.join(map(str, others)) or 'none'}, "
-                f"found {target}"
-            )
+        if refused := no_other_shard(source, target, plan.inventory):
+            return f"to: {refused}"
         if step not in plan.scenario.faults:
             return (
                 "if the kit died, a cluster that is held would keep half-moved slots; a scenario can have it"

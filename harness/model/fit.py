@@ -102,6 +102,21 @@ def missing_shard(words: str, inventory: Inventory) -> str | None:
     return f"there is no shard {match[1]}; this {inventory.called} topology has {only}"
 
 
+def no_other_shard(source: int, wanted: int, inventory: Inventory) -> str | None:
+    """Why nothing can move there from this shard; None: it can."""
+    others = [shard for shard in range(1, inventory.shards + 1) if shard != source]
+    if wanted in others:
+        return None
+    legal = ", ".join(map(str, others)) or "none"
+    return f"expected another shard than {source}, one of {legal}, found {wanted}"
+
+
+def shard_of_target(target: str) -> int:
+    """Of `shard 2 primary`; whoever names none means the first."""
+    match = re.search(r"\bshard (\d+)\b", target)
+    return int(match[1]) if match else 1
+
+
 def missing_web_server(words: str, workload: Workload) -> str | None:
     """Why a web server does not exist that is named there; None: it does, or none is named."""
     names = web_server_names(workload)

@@ -22,6 +22,8 @@ class OptionType(StrEnum):
     SIZE = "size"
     """`10MB`, `64KiB`; kept in bytes, int."""
     COUNT = "count"
+    SHARD = "shard"
+    """The number of another shard than the target's; 0: the next one."""
     FACTOR = "factor"
     SHARE = "share"
     """`10%`; kept as a part of 1, float."""

@@ -12,7 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.model.fit import APPLICATION, LEFT_BY, application_misfit, misfit, missing_web_server
+from harness.model.fit import (
+    APPLICATION,
+    LEFT_BY,
+    application_misfit,
+    misfit,
+    missing_web_server,
+    no_other_shard,
+    shard_of_target,
+)
 from harness.model.scenario import (
     Declaration,
     FaultStep,
@@ -173,6 +181,10 @@ def _read_item(
             where = f"{path}.{option.name}"
             reason = f"{chosen} is for a cluster only; in a {inventory.called} topology leave it out"
             problems.add(options[option.name][0], where, reason)
+        if option.type is OptionType.SHARD and option.name in options and isinstance(chosen, int) and chosen:
+            refused = no_other_shard(shard_of_target(target or ""), chosen, inventory)
+            if inventory.clustered and refused:
+                problems.add(options[option.name][0], f"{path}.{option.name}", refused)
     turns, every_s = _read_repeat(item, path, pairs, problems)
     if start is None or for_s is INVALID or target is None:
         return None
@@ -445,6 +457,7 @@ _OPTION_READERS: Mapping[OptionType, Reader] = {
     OptionType.DURATION: DURATION,
     OptionType.SIZE: SIZE,
     OptionType.COUNT: count(),
+    OptionType.SHARD: count(),
     OptionType.FACTOR: FACTOR,
     OptionType.SHARE: SHARE,
     OptionType.FLAG: FLAG,

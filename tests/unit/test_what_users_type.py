@@ -94,6 +94,11 @@ REFUSED = {
         7,
         "faults.0.slots: expected at least 1, so that its effect can be proved, found '0'",
     ),
+    "a shard that is not there": (
+        {"kind: sentinel": "kind: cluster", "kill: primary": "reshard: primary, to: 9"},
+        7,
+        "faults.0.to: expected another shard than 1, one of 2, 3, found 9",
+    ),
     "a setting that no engine has": (
         {"kill: primary": "config set: primary, directive: maxmemry, value: 1"},
         7,
