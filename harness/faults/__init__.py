@@ -12,6 +12,7 @@ fault starts as a copy of `noop`. What they share:
     applied_link         a rule for links put in force, with its proof
     healed_link          the proof that packets pass again
     kept                 what stays open until a fault is healed
+    on_each_node         a fault that is kept on each of its nodes
     filler               a fast writer of keys
 
 The faults, the template first:

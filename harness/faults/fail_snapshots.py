@@ -11,12 +11,8 @@ snapshot.
 
 from __future__ import annotations
 
-from functools import partial
-
 from harness.errors import NoEffect
-from harness.faults import own_nodes, targets
-from harness.faults.kept import keeping, let_go
-from harness.faults.moment import noted
+from harness.faults import on_each_node, own_nodes, targets
 from harness.faults.save_snapshot import snapshots_at_rest
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
@@ -44,23 +40,16 @@ class FailSnapshots:
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
-        nodes, topology = targets.resolve(step.target, scene), scene.topology
+        topology = scene.topology
         assert isinstance(topology, Spoilable), "asked in `fits`"
-        with noted(scene) as moment, keeping(step, scene) as kept:
-            for node in nodes:
-                own_nodes.check(scene, node)
-                kept.callback(partial(topology.clear, node))
-                topology.obstruct(node)
-            said = [_failed(node, scene) for node in nodes]
-        return moment.effect(nodes, "; ".join(said))
+        do, undo = topology.obstruct, topology.clear
+        return on_each_node.keep(step, scene, do=do, undo=undo, proof=_failed)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
-        let_go(step, scene)
-        up = targets.running(effect.targets, scene)
-        return "; ".join(_mended(node, scene) for node in up) or "the node is down"
+        return on_each_node.mend(step, effect, scene, proof=_mended)
 
     def in_force(self, effect: Effect, scene: FaultScene) -> bool:
-        return bool(targets.running(effect.targets, scene))
+        return on_each_node.in_force(effect, scene)
 
 
 def _failed(node: str, scene: FaultScene) -> str:

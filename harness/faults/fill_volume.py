@@ -13,14 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from harness.clock import WaitExpired, wait_until
 from harness.errors import NoEffect
-from harness.faults import own_nodes, targets
+from harness.faults import on_each_node, own_nodes, targets
 from harness.faults.fail_snapshots import pinged, saved
-from harness.faults.kept import keeping, let_go
-from harness.faults.moment import noted
 from harness.model.plan import Plan
 from harness.model.scenario import Declaration, FaultStep
 from harness.model.seams import Effect, FaultScene, Fillable, Machine
@@ -49,22 +46,15 @@ class FillVolume:
         return targets.fits(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
-        nodes = targets.resolve(step.target, scene)
-        with noted(scene) as moment, keeping(step, scene) as kept:
-            for node in nodes:
-                own_nodes.check(scene, node)
-                kept.callback(partial(_volumes(scene).allow_writes, node))
-                _volumes(scene).refuse_writes(node)
-            said = [_refused(node, scene) for node in nodes]
-        return moment.effect(nodes, "; ".join(said))
+        volumes = _volumes(scene)
+        do, undo = volumes.refuse_writes, volumes.allow_writes
+        return on_each_node.keep(step, scene, do=do, undo=undo, proof=_refused)
 
     def heal(self, step: FaultStep, effect: Effect, scene: FaultScene) -> str | None:
-        let_go(step, scene)
-        up = targets.running(effect.targets, scene)
-        return "; ".join(_writes_again(node, scene) for node in up) or "the node is down"
+        return on_each_node.mend(step, effect, scene, proof=_writes_again)
 
     def in_force(self, effect: Effect, scene: FaultScene) -> bool:
-        return bool(targets.running(effect.targets, scene))
+        return on_each_node.in_force(effect, scene)
 
 
 def _volumes(scene: FaultScene) -> Fillable:

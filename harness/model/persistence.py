@@ -32,6 +32,12 @@ def holds_back(node: NodePlan) -> bool:
     return persistence(node) == LOG and setting(node, "appendfsync", "everysec") == "everysec"
 
 
+def waits_in_memory(node: NodePlan) -> bool:
+    """Whether a write may be answered although the append-only file cannot take it. With `always` the server
+    ends instead."""
+    return persistence(node) == LOG and setting(node, "appendfsync", "everysec") != "always"
+
+
 def keys_back(node: NodePlan, keys: int, keys_read: int | None) -> int:
     """What a process came back with: what it read from its snapshot, where it says so (from Redis 7.0 on;
     it counts nothing of an append-only file), else its keys once it had loaded."""

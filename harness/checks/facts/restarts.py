@@ -18,10 +18,18 @@ from dataclasses import dataclass
 from typing import Self
 
 from harness.checks.facts.promotions import BEFORE
-from harness.checks.facts.struck import ENDING, targets_of
+from harness.checks.facts.struck import ENDING, full_since_us, targets_of
 from harness.model.history import History
 from harness.model.inventory import NodePlan
-from harness.model.persistence import HELD_BACK_S, LOG, SNAPSHOT, holds_back, keys_back, persistence
+from harness.model.persistence import (
+    HELD_BACK_S,
+    LOG,
+    SNAPSHOT,
+    holds_back,
+    keys_back,
+    persistence,
+    waits_in_memory,
+)
 from harness.model.records import NodeSample
 from harness.model.words import Cause, Trait
 
@@ -94,10 +102,13 @@ def _restart(
     read = None if kept == LOG else loaded.keys_read
     has = keys_back(node, loaded.keys, loaded.keys_read)
     cause, since_us = _cause(kept, read, has, before.keys), BEFORE
+    full_us = struck.full_since_us(before)
     if cause is None and struck.powerless(before, first):
         cause = Cause.NOT_ON_DISK
     elif cause is None and holds_back(node) and struck.unwarned(before, first):
         cause, since_us = Cause.NOT_ON_DISK, before.sent_us - HELD_BACK_S * 1e6
+    if full_us is not None and waits_in_memory(node) and (cause is None or since_us > BEFORE):
+        cause, since_us = Cause.NOT_ON_DISK, min(before.sent_us, full_us) - HELD_BACK_S * 1e6
     return Restart(
         node=node.name,
         run_id=first.run_id,
@@ -116,6 +127,8 @@ class _Struck:
 
     ends: tuple[tuple[float, float, tuple[Trait, ...]], ...]
     """Not before, not after, and what it does."""
+    node: str
+    history: History
 
     @classmethod
     def of(
@@ -133,7 +146,11 @@ class _Struck:
                 mine = next((before for before, lives in changes if lives[0].done_us >= from_us), None)
                 by_us = max(by_us, by_us if mine is None else mine.sent_us)
             ends.append((from_us, by_us, faults[one.fault].traits))
-        return cls(tuple(ends))
+        return cls(tuple(ends), node, history)
+
+    def full_since_us(self, before: NodeSample) -> float | None:
+        """Since when the process that ended could not write to its files; None: it could."""
+        return full_since_us(self.node, self.history, before.done_us)
 
     def powerless(self, before: NodeSample, first: NodeSample) -> bool:
         """Meanwhile a fault took away what the disk did not have."""

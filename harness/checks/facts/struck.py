@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.model.history import History
 from harness.model.records import Event
+from harness.model.times import FOREVER
 from harness.model.words import Trait
 
 ENDING = (Trait.STOPS_PROCESS, Trait.STARTS_PROCESS)
@@ -15,3 +16,18 @@ def targets_of(event: Event, history: History) -> list[str]:
     named = event.detail.partition(":")[0].split(", ")
     known = {node.name for node in history.plan.nodes}
     return [name for name in named if name in known] or [one for one in (event.node,) if one in known]
+
+
+def full_since_us(node: str, history: History, at_us: float) -> float | None:
+    """Since when a node could not write to its files at that moment; None: it could. What it confirmed since
+    then waits in its memory, however long it has been full."""
+    filling = history.plan.scenario.faults_with(Trait.FILLS_VOLUME)
+    healed_us = {one.fault: one.t_us for one in history.events if one.name == "healed"}
+    begun = (
+        one.t_us - one.error_us
+        for one in history.effects
+        if one.fault in filling
+        and node in targets_of(one, history)
+        and one.t_us - one.error_us <= at_us <= healed_us.get(one.fault, FOREVER)
+    )
+    return min(begun, default=None)

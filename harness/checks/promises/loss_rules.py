@@ -18,12 +18,20 @@ from harness.checks.facts.of_run import Facts
 from harness.checks.facts.ownership import Ownership
 from harness.checks.facts.promotions import NOTICED, PUBLISHED, Owner
 from harness.checks.facts.restarts import Restart
-from harness.checks.facts.struck import targets_of
+from harness.checks.facts.struck import full_since_us, targets_of
 from harness.checks.wording import seconds_text
 from harness.model.deployment import TopologySpec
 from harness.model.history import History
 from harness.model.inventory import NodePlan
-from harness.model.persistence import HELD_BACK_S, LOG, SNAPSHOT, holds_back, persistence, setting
+from harness.model.persistence import (
+    HELD_BACK_S,
+    LOG,
+    SNAPSHOT,
+    holds_back,
+    persistence,
+    setting,
+    waits_in_memory,
+)
 from harness.model.records import Event, NodeSample
 from harness.model.scenario import FaultStep
 from harness.model.words import Discovery, NodePurpose, Trait
@@ -247,6 +255,11 @@ def _kept(hit: Hit, *, orderly: bool) -> Allowed:
     if kept == LOG:
         if Trait.FORGETS_UNSYNCED in hit.step.traits:
             return _synced(hit)
+        full_us = full_since_us(name, hit.history, hit.since_us)
+        if full_us is not None and waits_in_memory(hit.node):
+            said = f"{name}'s volume was full: what it confirmed waits in its memory, however long that lasts"
+            waiting = _last_writes(hit, HELD_BACK_S, 0.0, said)
+            return replace(waiting, since_us=full_us - HELD_BACK_S * 1e6)
         if not orderly and holds_back(hit.node):
             said = f"a write to {name}'s append-only file waits for a sync that is under way"
             said = f"appendfsync everysec: {said}, {HELD_BACK_S:g} s at most"

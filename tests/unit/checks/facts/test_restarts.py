@@ -119,6 +119,15 @@ def test_only_what_may_have_been_held_back_is_explained() -> None:
     assert restart(reborn(50, settings=SAVES)).since_us == float("-inf")
 
 
+def test_what_a_full_volume_held_back_is_explained_however_old_it_is() -> None:
+    """Full since 6 s: whatever ended the process, with or without a warning. With `always` the server ends."""
+    found = restart(reborn(50, settings=LOGS, by="fill volume", at=6.0))
+    assert (found.cause, found.since_us) == (Cause.NOT_ON_DISK, us(4.0))
+    assert restart(reborn(50, settings=ALWAYS, by="fill volume", at=6.0)).cause is None
+    assert restart(reborn(50, by="fill volume", at=6.0)).cause is None
+    assert restart(reborn(0, settings=LOGS, by="fill volume", at=6.0)).cause is Cause.RESTARTED_EMPTY
+
+
 @pytest.mark.parametrize(
     ("by", "at", "explained"),
     [

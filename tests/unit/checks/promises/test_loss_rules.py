@@ -604,6 +604,24 @@ def test_whoever_followed_it_again_has_what_it_came_back_with(
     assert edges(answer) == (since_s, 24.0)
 
 
+@pytest.mark.parametrize(
+    ("appendfsync", "mended_s", "since_s"),
+    [("everysec", None, 0.0), ("no", None, 0.0), ("everysec", 6.0, 6.0), ("always", None, None)],
+)
+def test_what_a_full_volume_held_back_is_older_than_two_seconds(
+    appendfsync: str, mended_s: float | None, since_s: float | None
+) -> None:
+    """Full since 2 s and killed at 8 s: nothing of what was confirmed since came to the file, unless it was
+    mended before."""
+    told = past("fill volume", TopologyKind.SINGLE, over=None)
+    if mended_s is not None:
+        healed(told, mended_s)
+    told.fault(8.0, "redis-1: done", "kill")
+    told.event("healed", 9.0, source="fault 2", fault=2, node="redis-1")
+    answer = allowed(directed(told.history(), appendonly="yes", appendfsync=appendfsync), fault=2)
+    assert edges(answer)[0] == since_s
+
+
 def test_what_nobody_synced_is_gone_with_a_late_failover_too() -> None:
     """The kernel decides; a promotion afterwards does not bound that."""
     told = healed(past("lose power", over=4.0), 3.0)
