@@ -129,7 +129,7 @@ def switch_off(topology: Topology, directives: Mapping[str, str]) -> None:
 def _asked(topology: Topology, node: NodePlan, *command: str) -> Any:
     at = topology.address(node.name)
     with redis.Redis(at.host, at.port, password=topology.secrets.redis, decode_responses=True) as client:
-        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return client.execute_command(*command)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
