@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from harness.model.records import Attempt, Connection, Step
 from harness.model.words import OperationKind
-from harness.objects.kind import ObjectKind
+from harness.objects.kind import KeptObject, ObjectKind
 
 THEMES = ("light", "dark", "contrast")
 """What a user may choose, whoever the application is."""
@@ -158,6 +158,10 @@ class Application(Protocol):
     def connections_peak(self) -> int: ...
     async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:
         """Ask for every session at the front door, and record what it shows. False: the nodes tell."""
+        ...
+
+    def at_back_door(self, sessions: Sequence[Session]) -> list[KeptObject]:
+        """After `audit`: the keys of the sessions in Redis, as far as they are known only now."""
         ...
 
     async def close(self) -> None: ...

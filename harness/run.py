@@ -85,6 +85,9 @@ def run(asked: RunRequest, display: Display, warn: Callable[[str], None]) -> Sui
     if asked.shard:
         plans = part_of(plans, *asked.shard)
     _warn_of_what_is_left_out(plans, warn)
+    of_users = (plan.run_by_user for plan in plans)
+    for said in dict.fromkeys(guest.to_be_started for guest in of_users if guest is not None):
+        warn(said)
     suite = run_suite(
         SuiteRequest(
             name=asked.name,

@@ -61,7 +61,7 @@ def _with_ground(chosen: Sequence[Chosen], backend: str) -> tuple[list[Chosen], 
 
 
 def _without_nodes(backend: str, scenarios: Sequence[Scenario]) -> Ground:
-    return ground_for_planning(backend, guests=any(one.deployment.guest for one in scenarios))
+    return ground_for_planning(backend, scenarios)
 
 
 def _fitting(plan: Plan, seed: int, ground: Ground) -> list[str]:

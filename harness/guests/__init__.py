@@ -2,8 +2,10 @@
 
     words        what is filled into requests, and what it stands for in a history
     answers      one answer, and how it is recognised                       (pure)
+    back_door    from a session's cookie to its key in Redis            (pure)
     browser      a user's browser: its cookies, its patience; the HTTP client
-    web_server   one process of the application, and when it serves
+    elsewhere    a web server that its user runs
+    web_server   one web server of the application, and when it serves
     operation    one behaviour: a request, and the steps that came of its answer
     walk         through the recipes on a healthy topology: what was understood?
     front_door   after recovery: every session asked for once more, by its cookie

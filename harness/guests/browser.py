@@ -111,6 +111,8 @@ class Heard:
     answer: Answer | None = None
     trouble: str = ""
     """Why there is no answer."""
+    replaced: bool = False
+    """The answer gave the browser another session's cookie in the place of the one that it had."""
     forgot: bool = False
     """The answer told the browser to drop the session's cookie."""
 
@@ -124,6 +126,8 @@ class Browser:
         self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False, treat_as_secure_origin=ORIGIN)
         self.kept: dict[str, str] = {}
         """The last cookies that had the session's among them: whoever copied them still has them."""
+        self.proved: dict[str, str] = {}
+        """The last cookies for which a page showed the user. The application may have replaced them since."""
 
     @property
     def has_session(self) -> bool:
@@ -159,10 +163,16 @@ class Browser:
             self._token = token if isinstance(token, str) and token else self._token
         return heard
 
-    async def with_kept(self, address: Address, recipe: Recipe) -> Heard:
-        """Ask with the last cookies of the session, whatever the application told the browser since."""
+    @property
+    def copies(self) -> tuple[dict[str, str], ...]:
+        """What somebody may have copied: the last cookies of the session, and those before that worked."""
+        earlier = () if self.proved == self.kept else (self.proved,)
+        return tuple(one for one in (self.kept, *earlier) if one)
+
+    async def with_copy(self, address: Address, recipe: Recipe, cookies: Mapping[str, str]) -> Heard:
+        """Ask with copied cookies, whatever the application told the browser since."""
         heard = Heard()
-        await self._send(address, recipe, {}, heard, self.kept)
+        await self._send(address, recipe, {}, heard, cookies)
         return heard
 
     async def _send(
@@ -213,6 +223,8 @@ class Browser:
         if has or self._token:
             self.kept = now
         heard.forgot = heard.forgot or (had and not has and not self._token)
+        named = self._cookie if had and has else ""
+        heard.replaced = heard.replaced or (bool(named) and before.get(named) != now.get(named))
 
     def _cookies(self) -> dict[str, str]:
         return {name: one.value for name, one in self._jar.filter_cookies(ORIGIN).items()}

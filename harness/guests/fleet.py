@@ -14,15 +14,18 @@ from typing import Any
 from harness.application import Asked, Server, Session, Sides, in_service
 from harness.clock import Clock
 from harness.errors import EnvironmentFailure
+from harness.guests.back_door import Nodes, key_in
 from harness.guests.browser import Browser, Client
-from harness.guests.front_door import ask_at_the_door
+from harness.guests.front_door import ask_at_the_door, shut
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import understands
 from harness.guests.web_server import Fill, GuestServer
-from harness.model.guest import BEHAVIOURS, LOG_IN, Guest
-from harness.model.records import Connection, Event
+from harness.model.guest import BEHAVIOURS, LOG_IN, Guest, RunAs
+from harness.model.records import WEB_SERVER_STUCK, Connection, Event
 from harness.model.seams import Recorder, WebProcess
 from harness.model.words import OperationKind
+from harness.objects.guest_session import GUEST_SESSION
+from harness.objects.kind import KeptObject
 from harness.tasks import end
 
 LOOK_EVERY_S = 0.1
@@ -43,8 +46,11 @@ class GuestFleet:
         fill: Fill,
         record: Recorder,
         clock: Clock,
+        nodes: Nodes | None = None,
     ) -> None:
+        """`nodes` None: nobody asks where the sessions are kept."""
         self._guest = guest
+        self._nodes = nodes
         self._record = record
         self._clock = clock
         self._servers = [
@@ -76,7 +82,7 @@ class GuestFleet:
         self._client = Client(self._clock, timeout_s=self._guest.timeout_s)
         await asyncio.gather(*(server.start() for server in self._servers))
         await asyncio.gather(*(server.serves(self.client) for server in self._servers))
-        if problem := await understands(self._guest, self._servers[0], self.client):
+        if problem := await understands(self._guest, self._servers[0], self.client, self._nodes):
             raise EnvironmentFailure(f"{problem}; try: failover-kit guest check {self._guest.file}")
         self._keep(self._watch())
 
@@ -130,6 +136,7 @@ class GuestFleet:
         return self.client.peak
 
     async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:
+        await asyncio.gather(*(self._start_the_stuck_anew(one) for one in self._servers if one.alive))
         await ask_at_the_door(
             self._guest,
             [(one, self._browsers[one.id]) for one in sessions if one.id in self._browsers],
@@ -140,11 +147,30 @@ class GuestFleet:
         )
         return True
 
+    def at_back_door(self, sessions: Sequence[Session]) -> list[KeptObject]:
+        browsers = (self._browsers[one.id] for one in sessions if one.id in self._browsers)
+        keys = dict.fromkeys(key_in(self._guest, browser.kept) for browser in browsers)
+        return [KeptObject(GUEST_SESSION, key, 1) for key in keys if key]
+
     async def close(self) -> None:
         await end(self._tasks)
         await asyncio.gather(*(server.end() for server in self._servers))
         if self._client is not None:
             await self._client.close()
+
+    async def _start_the_stuck_anew(self, server: GuestServer) -> None:
+        """Whoever lets nobody in, although Redis is well again, is tried once more as a new process."""
+        if self._guest.run_as is RunAs.ADDRESS or not (why := await shut(self._guest, server, self.client)):
+            return
+        try:
+            await server.kill()
+            await server.start()
+            await server.serves(self.client)
+        except EnvironmentFailure as problem:
+            self._tell(server, "web-server-out", str(problem))
+            return
+        if not await shut(self._guest, server, self.client):
+            self._tell(server, WEB_SERVER_STUCK, f"a log-in before: {why}")
 
     def _named(self, name: str) -> GuestServer:
         return next(server for server in self._servers if server.name == name)

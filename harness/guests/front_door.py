@@ -1,9 +1,12 @@
 """After recovery: every session that was ever made is asked for once more at the front door, by its cookie.
 
 This takes the place of the nodes' audit, as nobody but the application knows how it keeps a session. The
-cookie is the last that the session had, also where the application told the browser to forget it: a session
-that lets its user in by it is there. One answer may be wrong, so a session that is not there is asked for
+cookie is the last that the session had, also where the application told the browser to forget it; and the one
+before it that worked, where the application replaced that one. A session that lets its user in by either is
+there. One answer may be wrong, so a session that is not there is asked for
 again. An answer that is none leaves the session undecided.
+
+Before that each web server is asked for a log-in. `shut` says which lets nobody in although Redis is well.
 """
 
 from __future__ import annotations
@@ -14,17 +17,37 @@ from collections.abc import Iterator, Sequence
 
 from harness.application import Session
 from harness.clock import Clock
-from harness.guests.browser import Browser
+from harness.guests.browser import Browser, Client
 from harness.guests.operation import understood
 from harness.guests.web_server import GuestServer
-from harness.model.guest import READ, Guest
+from harness.guests.words import words_of
+from harness.model.guest import LOG_IN, READ, Guest
 from harness.model.records import AuditEntry, AuditSummary
 from harness.model.seams import Recorder
+from harness.model.told import OK
 from harness.model.words import FRONT_DOOR, NodeRole, Outcome
 
 AT_ONCE = 16
+NEWCOMER = "newcomer"
+"""A user whom the load does not know."""
+AGAIN_S = 0.5
 TRIES = 3
 """Of one session: an application may need a request or two to find its way back."""
+
+
+async def shut(guest: Guest, server: GuestServer, client: Client) -> str:
+    """Why a web server lets nobody in, by a few log-ins; empty: it does."""
+    said = ""
+    for number in range(1, TRIES + 1):
+        browser = Browser(client, cookie=guest.cookie, token=guest.token)
+        recipe = guest.recipes[LOG_IN]
+        heard = await browser.do(server.address, recipe, words_of(NEWCOMER, number, 0))
+        meant = understood(guest, recipe, heard, Session("door", NEWCOMER, number, 1, "door", ""))
+        if meant.told == OK and browser.has_session:
+            return ""
+        said = meant.trouble or meant.told
+        await asyncio.sleep(AGAIN_S)
+    return said
 
 
 async def ask_at_the_door(
@@ -67,9 +90,10 @@ async def _asked(
         sent_us=clock.now_us(),
         done_us=clock.now_us(),
     )
-    for _ in range(TRIES):
+    copies = browser.copies or ({},)
+    for cookies in copies * TRIES:
         entry.sent_us = clock.now_us()
-        heard = await browser.with_kept(next(doors).address, guest.recipes[READ])
+        heard = await browser.with_copy(next(doors).address, guest.recipes[READ], cookies)
         meant = understood(guest, guest.recipes[READ], heard, session)
         entry.done_us = clock.now_us()
         if meant.outcome is Outcome.ACKED and meant.saw is not None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from harness.application import Asked, Session
 from harness.guests import words as texts
 from harness.guests.answers import Answer, as_text, found_in, is_so
+from harness.guests.back_door import key_in
 from harness.guests.browser import Browser, Heard
 from harness.guests.web_server import GuestServer
 from harness.model.attempt_results import CONNECT_FAILED, TIMEOUT
@@ -182,10 +183,22 @@ class GuestOperation:
                 step.effective = False
         if meant.outcome is Outcome.ACKED and answer is not None:
             self._note_total(recipe, answer)
-        if self._heard.forgot and self._kind is not OperationKind.LOGOUT:
+        if self._kind is OperationKind.LOGIN and meant.outcome is Outcome.ACKED:
+            self._note_key()
+        if self._kind is OperationKind.READ and meant.told == OK:
+            self._browser.proved = self._browser.kept
+        replaced = self._heard.replaced and meant.told in PUT_OUT
+        if (self._heard.forgot or replaced) and self._kind is not OperationKind.LOGOUT:
             self._note_forgotten()
         signed_out = self._kind is OperationKind.LOGOUT and meant.told == OK
         return SIGNED_OUT if signed_out else meant.told
+
+    def _note_key(self) -> None:
+        """The key that the application gave the session, known by its cookie alone."""
+        if (key := key_in(self._guest, self._browser.kept)) is not None:
+            self._asked.session.key = key
+            for step in self.steps:
+                step.key = key
 
     def _note_total(self, recipe: Recipe, answer: Answer) -> None:
         step = self.steps[0]

@@ -7,23 +7,31 @@ before there is a load, and never a finding.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.application import Session
 from harness.guests import words as texts
-from harness.guests.browser import Browser, Client
+from harness.guests.back_door import Nodes, key_in
+from harness.guests.browser import Browser, Client, Heard
 from harness.guests.operation import Understood, understood
 from harness.guests.web_server import GuestServer
 from harness.model.attempt_results import TIMEOUT
-from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest
+from harness.model.guest import BEHAVIOURS, CART, FIELD, LOG_IN, LOGOUT, READ, Guest, Recipe, RunAs
 from harness.model.told import OK, PUT_OUT
 from harness.model.words import OperationKind, Outcome
 
 USER = "kit"
+ASK_AGAIN_S = 0.5
 ENDS_WITHIN_S = 2.0
 """A process whose connections broke because it died is over by then."""
 _DICE = 0x10300
+_SHOWN = 60
+_KEPT_ELSEWHERE = (
+    "expected that it leaves a key in this run's Redis, found none: the application keeps its sessions "
+    "elsewhere, or in another Redis; it learns where this one is from REDIS_URL"
+)
 _NO_TOKEN = (400, 403, 419, 422)
 """What frameworks answer to a form without its CSRF token."""
 
@@ -49,10 +57,16 @@ class Walk:
 
 class _Walker:
     def __init__(
-        self, guest: Guest, server: GuestServer, client: Client, tell: Callable[[Line], None]
+        self,
+        guest: Guest,
+        server: GuestServer,
+        client: Client,
+        nodes: Nodes | None,
+        tell: Callable[[Line], None],
     ) -> None:
         self.walk = Walk()
         self.guest = guest
+        self._nodes = nodes
         self._server = server
         self._client = client
         self._tell = tell
@@ -90,11 +104,43 @@ class _Walker:
     async def copied(self, browser: Browser) -> Understood:
         """Read with the cookies that the browser had before it was signed out."""
         recipe = self.guest.recipes[READ]
-        heard = await browser.with_kept(self._server.address, recipe)
-        meant = understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", ""))
+        meant, heard = await self._by_copy(browser, recipe)
         answered = heard.answer.said if heard.answer is not None else "no answer"
         self._note(Line("read, by a copied cookie", f"GET {recipe.path}", answered, _said(meant)))
         return meant
+
+    async def _by_copy(self, browser: Browser, recipe: Recipe) -> tuple[Understood, Heard]:
+        """What each copy of its cookies shows, until the user is seen."""
+        for cookies in browser.copies or ({},):
+            heard = await browser.with_copy(self._server.address, recipe, cookies)
+            meant = understood(self.guest, recipe, heard, Session("walk", USER, 1, 1, "walk", ""))
+            if meant.told == OK:
+                break
+        return meant, heard
+
+    async def keys(self) -> int | None:
+        """How many keys Redis has; None: nobody asks."""
+        return None if self._nodes is None else await asyncio.to_thread(self._nodes.keys)
+
+    async def key_of(self, browser: Browser, what: str, *, expected: bool) -> None:
+        """Look for the key of a session, where the file says which it is."""
+        if self._nodes is None or self.guest.back_door is None:
+            return
+        key = key_in(self.guest, browser.kept)
+        left_ms = -2 if key is None else await asyncio.to_thread(self._nodes.left_ms, key)
+        there = left_ms != -2
+        ends = "never ends" if left_ms == -1 else f"ends in {left_ms / 1000:.0f} s"
+        meant = f"there, {ends}" if there else "not there"
+        self._note(Line(what, f"PTTL {key}"[:_SHOWN], str(left_ms), meant))
+        if there is expected:
+            return
+        if not expected:
+            self.walk.notes.append(f"{what}: {key} is still there")
+            return
+        said = f"{key} is not there" if key else "the cookie has no id that 'id' finds"
+        self.walk.problems.append(
+            f"{self.guest.file}: back_door: expected the key of the session after a log-in, found that {said}"
+        )
 
     def _note(self, line: Line) -> None:
         self.walk.lines.append(line)
@@ -119,6 +165,7 @@ def _said(meant: Understood) -> str:
 
 async def begin(walker: _Walker) -> Browser | None:
     """Nobody, a log-in, and the page that names the user. None: nothing further can be tried."""
+    keys = await walker.keys()
     nobody = await walker.do(READ, walker.browser(), "read, without a log-in")
     if nobody.outcome is not Outcome.ACKED:
         walker.wrong(
@@ -143,14 +190,24 @@ async def begin(walker: _Walker) -> Browser | None:
     if shown.told != OK:
         walker.wrong(READ, f"a page that names the user {USER!r} after the log-in", shown)
         return None
+    if keys is not None and await walker.keys() == keys:
+        walker.problem(LOG_IN, _KEPT_ELSEWHERE)
+        return None
+    await walker.key_of(browser, "back door, after log-in", expected=True)
     return browser
 
 
 async def walk_through(
-    guest: Guest, server: GuestServer, client: Client, tell: Callable[[Line], None] = lambda _: None
+    guest: Guest,
+    server: GuestServer,
+    client: Client,
+    *,
+    nodes: Nodes | None = None,
+    tell: Callable[[Line], None] = lambda _: None,
 ) -> Walk:
-    """Every recipe once, in an order in which each can be checked by the next."""
-    walker = _Walker(guest, server, client, tell)
+    """Every recipe once, in an order in which each can be checked by the next. `nodes` None: where the
+    sessions are kept is not asked."""
+    walker = _Walker(guest, server, client, nodes, tell)
     browser = await begin(walker)
     if browser is None or walker.walk.problems:
         return walker.walk
@@ -166,11 +223,19 @@ async def walk_through(
     return walker.walk
 
 
-async def understands(guest: Guest, server: GuestServer, client: Client) -> str:
-    """Why the guest cannot be judged, by its first pages alone; empty: it can."""
-    walker = _Walker(guest, server, client, lambda _: None)
-    await begin(walker)
-    return next(iter(walker.walk.problems), "")
+async def understands(guest: Guest, server: GuestServer, client: Client, nodes: Nodes | None = None) -> str:
+    """Why the guest cannot be judged, by its first pages alone; empty: it can. What its user runs may still
+    be the application of another run, so it is asked until its time is over."""
+    loop = asyncio.get_running_loop()
+    patient = guest.run_as is RunAs.ADDRESS
+    ends_at_s = loop.time() + (guest.ready.within_s if patient else 0.0)
+    while True:
+        walker = _Walker(guest, server, client, nodes, lambda _: None)
+        await begin(walker)
+        problem = next(iter(walker.walk.problems), "")
+        if not problem or loop.time() >= ends_at_s:
+            return problem
+        await asyncio.sleep(ASK_AGAIN_S)
 
 
 async def _write(walker: _Walker, name: str, browser: Browser) -> None:
@@ -208,6 +273,7 @@ async def _end(walker: _Walker, name: str) -> None:
         after = await walker.do(READ, browser, f"read, after {name}")
         if after.told not in PUT_OUT:
             walker.wrong(name, "that the user is not logged in afterwards", after)
+    await walker.key_of(browsers[0], f"back door, after {name}", expected=False)
     copied = await walker.copied(browsers[0])
     if copied.told not in PUT_OUT:
         walker.walk.notes.append(

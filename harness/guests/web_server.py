@@ -1,4 +1,4 @@
-"""One web server of a guest: a process of the application, at an address of its own.
+"""One web server of a guest: a process, a container or what its user runs, at an address of its own.
 
 Trap: a process that runs does not serve yet, and one that serves may die at any time. The balancer asks
 `alive`, which is whether it runs.
@@ -13,11 +13,18 @@ from pathlib import Path
 from harness.costly import aiohttp
 from harness.errors import EnvironmentFailure
 from harness.guests.browser import Client
-from harness.model.guest import Guest
+from harness.model.guest import Guest, RunAs
 from harness.model.seams import Address, WebProcess
 
 ASK_AGAIN_S = 0.05
 LAST_LINES = 12
+
+_WHO_LISTENS = {
+    RunAs.PROCESS: "does its command use {HOST} and {PORT}?",
+    RunAs.CONTAINER: "does it listen at 0.0.0.0 and at the `port` of `container`?",
+    RunAs.SERVICE: "does it listen at 0.0.0.0 and at the `port` of `service`?",
+    RunAs.ADDRESS: "start it there, with the variables of its `environment_file`",
+}
 
 Fill = Callable[[str, Address], str]
 """A text of the guest file with what its placeholders stand for, for a web server at an address."""
@@ -66,9 +73,11 @@ class GuestServer:
         """Start the process; it need not serve yet."""
         guest, at = self._guest, self.address
         own = {name: self._fill(text, at) for name, text in guest.environment.items()}
-        places = {"HOST": at.host, "PORT": str(at.port), "GUEST_FOLDER": str(self._process.folder)}
+        places = {"HOST": at.host, "PORT": str(at.port), "WEB_SERVER": self.name}
+        if self._process.folder is not None:
+            places["GUEST_FOLDER"] = str(self._process.folder)
         environment = {**self._environment, **places, **own}
-        command = [self._fill(word, at) for word in guest.start]
+        command = [self._fill(word, at) for word in guest.command]
         self._in_service = False
         await asyncio.to_thread(self._process.start, command, environment, Path(guest.folder))
         self._expected = True
@@ -86,13 +95,13 @@ class GuestServer:
             if not self._process.running:
                 self._expected = False
                 raise EnvironmentFailure(
-                    f"{self._who}: expected its command to serve at {self._where}, found that it ended with "
+                    f"{self._who}: expected its command to serve at {self.where}, found that it ended with "
                     f"status {self._process.exit_status}; {self._last_words()}"
                 )
             try:
                 answer, _ = await client.ask(self.address, "get", ready.get, headers={})
             except aiohttp.ClientConnectorError:
-                said = "nothing listens there; does its command use {HOST} and {PORT}?"
+                said = f"nothing listens there; {_WHO_LISTENS[self._guest.run_as]}"
             except (aiohttp.ClientError, TimeoutError) as problem:
                 said = f"no whole answer to {ready.get} ({problem or 'it takes too long'})"
             else:
@@ -102,7 +111,7 @@ class GuestServer:
                 said = f"{ready.get} answers {answer.said}"
             if loop.time() > ends_at_s:
                 raise EnvironmentFailure(
-                    f"{self._who}: expected an answer at {self._where} within {ready.within_s:g} s, found: "
+                    f"{self._who}: expected an answer at {self.where} within {ready.within_s:g} s, found: "
                     f"{said}; {self._last_words()}"
                 )
             await asyncio.sleep(ASK_AGAIN_S)
@@ -126,9 +135,11 @@ class GuestServer:
         return f"{self._guest.file}: {self.name}"
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         return f"{self.address.host}:{self.address.port}"
 
     def _last_words(self) -> str:
         text = self._process.last_lines(LAST_LINES)
+        if self._guest.run_as is RunAs.ADDRESS:
+            return "the kit does not see what it prints"
         return f"it printed last:\n{text}" if text else "it printed nothing"

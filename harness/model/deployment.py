@@ -176,6 +176,8 @@ class Project:
     """How clients find the primary, where the user says so; None: as its nodes and proxies suggest."""
     nodes: tuple[NodePlan, ...] = ()
     """As they were when the project was looked at; empty: it has not been."""
+    web_servers: int = 0
+    """Containers of the service that is the deployment's guest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

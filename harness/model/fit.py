@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from harness.model.deployment import Deployment
+from harness.model.guest import RunAs
 from harness.model.inventory import Inventory
 from harness.model.scenario import FaultStep, Workload
 from harness.model.words import Trait
@@ -75,9 +76,18 @@ def application_misfit(step: FaultStep, deployment: Deployment, workload: Worklo
         return None
     if Trait.NEEDS_GUEST in step.traits and deployment.guest is None:
         return f"{step.kind} needs a guest, whose web servers are processes; the deployment names none"
+    guest = deployment.guest
+    if guest is not None and guest.run_as is RunAs.ADDRESS and (named := _web_server_named(step)):
+        return f"{step.kind} acts upon {named}, which you run: the kit can neither end nor cut it off"
     if Trait.NEEDS_OTHER_WEB_SERVER in step.traits and workload.web_servers < 2:
         return "there is only one web server, so no other could serve the users"
     return None
+
+
+def _web_server_named(step: FaultStep) -> str:
+    """The web server that a fault names, as its target or in an option; empty: none."""
+    words = (step.target, *(one for one in step.options.values() if isinstance(one, str)))
+    return next((one for one in words if re.fullmatch(r"web-\d+", one)), "")
 
 
 def missing_host(target: str, inventory: Inventory) -> str | None:

@@ -3,12 +3,16 @@
 `harness.scenario` makes one from a guest file; it is a part of the deployment, in the place of the kit's own
 session client. `harness.guests` starts the application and talks to it. Nobody else knows HTTP: what comes of
 a request is an operation like any other.
+
+A web server is a process of this machine, a container, a service of the deployment's Compose project, or
+something that its user runs at an address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from harness.model.words import OperationKind
 
@@ -102,18 +106,74 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackDoor:
+    """Under which key of Redis the application keeps a session."""
+
+    key: str
+    """With `{id}` or `{id_sha256}`."""
+    id: str = ""
+    """A regular expression that finds the id in the cookie, decoded; empty: all of the cookie."""
+
+
+class RunAs(StrEnum):
+    """What a web server of a guest is. Each is the key of a guest file that says so."""
+
+    PROCESS = "start"
+    CONTAINER = "container"
+    SERVICE = "service"
+    ADDRESS = "address"
+
+
+IN_WORDS: Mapping[RunAs, str] = {
+    RunAs.PROCESS: "processes of this machine",
+    RunAs.CONTAINER: "containers of the kit",
+    RunAs.SERVICE: "containers of a Compose project",
+    RunAs.ADDRESS: "run by you on this machine",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What one web server in a container is made of."""
+
+    image: str
+    port: int = 8000
+    """Where it is to listen, at every address of its own."""
+    command: tuple[str, ...] = ()
+    """Empty: that of the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The service of the deployment's Compose project that is the application."""
+
+    name: str
+    port: int = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
     name: str
     file: str
     folder: str
     """Where the application is started."""
-    start: tuple[str, ...]
+    start: tuple[str, ...] = ()
+    container: Container | None = None
+    service: Service | None = None
+    addresses: tuple[tuple[str, int], ...] = ()
+    """Host and port of each web server that its user runs."""
+    environment_file: str = ""
+    """Where the kit writes the variables for an application that its user starts; empty: nowhere."""
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
     """A program or file that must be there -> the line that installs it."""
     ready: Ready = field(default_factory=Ready)
     cookie: str = ""
     """The name of the cookie that makes a session; empty: any that log-in sets."""
+    connections: int | None = None
+    """The most connections to one node of Redis that a web server is meant to have; None: nobody says."""
+    back_door: BackDoor | None = None
+    """None: nobody but the application knows how it keeps a session."""
     token: Place | None = None
     """Where the answer to a log-in has a bearer token; None: sessions are kept by cookie."""
     timeout_s: float = 10.0
@@ -121,6 +181,37 @@ class Guest:
     please_log_in: Sign = field(default_factory=lambda: Sign(status=(401,)))
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     """Behaviour -> how it is asked for."""
+
+    @property
+    def run_as(self) -> RunAs:
+        if self.container is not None:
+            return RunAs.CONTAINER
+        if self.service is not None:
+            return RunAs.SERVICE
+        return RunAs.ADDRESS if self.addresses else RunAs.PROCESS
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What one web server is started with; empty: the kit does not say."""
+        return self.start if self.container is None else self.container.command
+
+    @property
+    def described(self) -> str:
+        """What a web server is, for people."""
+        if self.container is not None:
+            return f"a container of {self.container.image}, port {self.container.port}"
+        if self.service is not None:
+            return f"a container of the service {self.service.name}, port {self.service.port}"
+        if self.addresses:
+            return f"run by you at {', '.join(f'{host}:{port}' for host, port in self.addresses)}"
+        return " ".join(self.start)
+
+    @property
+    def to_be_started(self) -> str:
+        """What its user has to do, where they run it."""
+        how = f" with the variables of {self.environment_file}" if self.environment_file else ""
+        within = f"within {self.ready.within_s:g} s of each run's beginning"
+        return f"{self.name} is {self.described}: start it{how}, {within}"
 
     @property
     def longest_wait_s(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from harness.model.guest import Guest, RunAs
 from harness.model.inventory import Inventory, NodePlan
 from harness.model.scenario import Scenario
 from harness.model.words import BackendKind
@@ -87,8 +88,22 @@ class Plan:
 
     @property
     def guests(self) -> tuple[str, ...]:
-        """The web servers that are processes of a user's own application; none: the kit's client runs."""
-        return () if self.scenario.deployment.guest is None else self.web_servers
+        """The web servers of a user's own application that the kit runs; none: the kit's client is the
+        application, or the user runs it."""
+        guest = self.scenario.deployment.guest
+        return () if guest is None or guest.run_as is RunAs.ADDRESS else self.web_servers
+
+    @property
+    def run_by_user(self) -> Guest | None:
+        """The application that its user runs; None: the kit runs everything."""
+        guest = self.scenario.deployment.guest
+        return guest if guest is not None and guest.run_as is RunAs.ADDRESS else None
+
+    @property
+    def exclusive(self) -> bool:
+        """No other run may be under way beside it: it measures short times, or an application that its user
+        runs can have the nodes of one run only."""
+        return self.scenario.exclusive or self.run_by_user is not None
 
     @property
     def inventory(self) -> Inventory:

@@ -193,11 +193,17 @@ class NodeSample(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ty
     memory_limit_bytes: int = 0
     epoch: int | None = None
     keys: int = 0
+    clients: int | None = None
+    """Connections of clients, those of the kit too; None: not asked, as the kit's client counts its own."""
     keys_read: int | None = None
     """Keys that this process read from a snapshot when it started; None: it does not say (before 7.0)."""
     error: str | None = None
 
 
+WEB_SERVER_STUCK = "web-server-stuck"
+"""The event that a web server let nobody in after recovery, and did once it was started anew."""
+BACK_DOOR_UNREAD = "back-door-unread"
+"""The event that says why the keys of an application were not audited on the nodes."""
 PROXY_SAYS = "proxy-says"
 """The event in which a proxy has other nodes for UP than before."""
 

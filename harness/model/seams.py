@@ -218,8 +218,8 @@ class WebProcess(Protocol):
         ...
 
     @property
-    def folder(self) -> Path:
-        """For files of the application; all web servers of a run share it."""
+    def folder(self) -> Path | None:
+        """For files of the application; all web servers of a run share it. None: they have none."""
         ...
 
     @property

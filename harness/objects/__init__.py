@@ -8,6 +8,7 @@
     saved     a session as one value that is saved whole
     message   what all web servers are told: a session has ended
     unused    a session that is stored for nobody
+    guest_session  the key of a session of somebody's own application; it is only audited
     lease     one at a time may hold it, for a while: a lock, the lead of a job
 
 An object brings everything that the kit must know of it: its key, how the audit reads it, what may be seen

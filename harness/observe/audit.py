@@ -14,11 +14,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol, TypedDict, TypeVar
 
 from harness.clock import Clock
-from harness.model.records import AuditEntry, AuditSummary, Bracket, ForensicEntry, ObjectEntry
+from harness.model.records import (
+    BACK_DOOR_UNREAD,
+    AuditEntry,
+    AuditSummary,
+    Bracket,
+    Event,
+    ForensicEntry,
+    ObjectEntry,
+    Record,
+)
 from harness.model.words import NodeRole
 from harness.objects.kind import KeptObject
 from harness.observe.context import ObserverContext
@@ -32,6 +42,8 @@ from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply
 T = TypeVar("T")
 
 PASSES = 3
+AT_THE_DOOR = 1
+"""The pass in which the front door of an application is asked."""
 BATCH = 100
 """Sessions per round trip: about a millisecond of the node's time."""
 
@@ -78,6 +90,28 @@ async def audit(
         reader.close()
     context.record(summary)
     return summary
+
+
+async def audit_keys(context: ObserverContext, keys: Sequence[KeptObject], *, within_s: float) -> None:
+    """Record the keys of an application on every node, as a part of the audit at its front door. Only a pass
+    counts during which nothing changed; without any, an event says why."""
+    seen: list[Record] = []
+    reader = _Audit(replace(context, record=seen.append), (), keys)
+    try:
+        async with asyncio.timeout(within_s):
+            summary = await reader.run()
+    except TimeoutError:
+        summary = AuditSummary(passes=reader.passes, reason=f"it was not finished within {within_s:g} s")
+    finally:
+        reader.close()
+    if summary.valid_pass is None:
+        context.record(
+            Event(source="audit", name=BACK_DOOR_UNREAD, t_us=context.clock.now_us(), detail=summary.reason)
+        )
+    for entry in seen:
+        if isinstance(entry, ObjectEntry) and entry.pass_n == summary.valid_pass:
+            entry.pass_n = AT_THE_DOOR
+            context.record(entry)
 
 
 class _Audit:

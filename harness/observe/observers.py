@@ -16,7 +16,7 @@ from harness.model.records import AuditSummary, Connection
 from harness.model.seams import Recorder, Topology
 from harness.model.words import NodeRole
 from harness.objects.kind import KeptObject
-from harness.observe.audit import AuditedSession, audit
+from harness.observe.audit import AuditedSession, audit, audit_keys
 from harness.observe.barrier import Barrier
 from harness.observe.context import ObserverContext, context_of
 from harness.observe.deposed import DeposedWatch
@@ -159,6 +159,12 @@ class Observers:
         """Record what every node holds of every session and object. The load must have stopped."""
         self._raise_crash(self._tasks)
         return await audit(self._context, sessions, objects, within_s=within_s)
+
+    async def back_door(self, keys: Sequence[KeptObject], *, within_s: float = AUDIT_WITHIN_S) -> None:
+        """Record what every node holds under the keys of an application, which was audited at its front door.
+        The load must have stopped."""
+        self._raise_crash(self._tasks)
+        await audit_keys(self._context, keys, within_s=within_s)
 
     @staticmethod
     def _raise_crash(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -16,6 +16,7 @@ from harness.model.records import NodeSample
 from harness.observe.context import ObserverContext, every
 from harness.observe.topology_view import clustered
 from harness.observe.views import (
+    SECTION_OF_CLIENTS,
     SECTIONS,
     ClusterView,
     SentinelView,
@@ -35,7 +36,6 @@ ASK_SENTINEL_EVERY_S = 0.1
 ANSWER_WITHIN_S = 0.5
 """A healthy node answers in a millisecond; on a busy machine a hundred. Longer counts as silent."""
 
-_INFO: tuple[Command, ...] = tuple(("INFO", section) for section in SECTIONS)
 _CLUSTER: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLUSTER", "NODES"))
 
 
@@ -58,18 +58,21 @@ class NodeSampler:
         self._connection = context.connection(node)
         self._run_id = ""
         self._asks_cluster = clustered(context.plan)
+        guest = context.plan.scenario.deployment.guest
+        counted = (SECTION_OF_CLIENTS,) if guest is not None and guest.connections is not None else ()
+        self._info: tuple[Command, ...] = tuple(("INFO", section) for section in (*SECTIONS, *counted))
 
     async def ask(self, within_s: float = ANSWER_WITHIN_S) -> NodeAnswer:
         now_us = self._context.clock.now_us
         first: tuple[Command, ...] = () if self._connection.is_open else (("INFO", "server"),)
-        commands = (*first, *_INFO, *(_CLUSTER if self._asks_cluster else ()))
+        commands = (*first, *self._info, *(_CLUSTER if self._asks_cluster else ()))
         sent_us = now_us()
         try:
             replies = await self._connection.ask(*commands, within_s=within_s)
         except NoAnswer as silence:
             return self._silent(sent_us, str(silence))
         done_us = now_us()
-        sections = replies[: len(first) + len(_INFO)]
+        sections = replies[: len(first) + len(self._info)]
         if refused := next((reply for reply in sections if isinstance(reply, ErrorReply)), None):
             self._connection.close()
             return self._silent(sent_us, str(refused))
@@ -81,7 +84,7 @@ class NodeSampler:
         self._connection.close()
 
     def _seen(self, replies: list[Reply], sent_us: int, done_us: int) -> NodeAnswer:
-        said = info.fields("".join(replies[: len(SECTIONS)]))
+        said = info.fields("".join(replies[: len(self._info)]))
         cluster = epoch = None
         if self._asks_cluster:
             about, nodes = replies[-2:]  # refused while the node loads its data: no view then

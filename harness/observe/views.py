@@ -15,6 +15,8 @@ from harness.redis_wire import cluster, info, sentinel
 
 SECTIONS = ("replication", "stats", "memory", "keyspace", "persistence")
 """The sections of INFO that `node_sample` reads."""
+SECTION_OF_CLIENTS = "clients"
+"""It reads this one as well, where it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def node_sample(
         memory_bytes=int(said.get("used_memory", 0)),
         memory_limit_bytes=int(said.get("maxmemory", 0)),
         keys=info.keys(said),
+        clients=int(many) if (many := said.get("connected_clients")) is not None else None,
         keys_read=int(read) if (read := said.get("rdb_last_load_keys_loaded")) is not None else None,
         epoch=epoch,
         shard=shard,

@@ -15,6 +15,7 @@ from harness.model.fit import (
     settings_s,
     web_server_names,
 )
+from harness.model.guest import Guest, RunAs
 from harness.model.inventory import Inventory
 from harness.model.measures import RunKind, why_not
 from harness.model.plan import Plan, PlannedBound
@@ -108,7 +109,26 @@ def _guest_misfit(scenario: Scenario, inventory: Inventory) -> str | None:
         return None
     if inventory.clustered:
         return f"the guest {guest.name}: only the cluster knows which shard has a session of it"
-    return guest.misfit(scenario.workload.mix)
+    return guest.misfit(scenario.workload.mix) or _web_server_misfit(scenario, guest)
+
+
+def _web_server_misfit(scenario: Scenario, guest: Guest) -> str | None:
+    """Why a guest has not as many web servers as the workload; None: it has."""
+    wanted, project = scenario.workload.web_servers, scenario.deployment.project
+    if guest.run_as is RunAs.ADDRESS:
+        there, what = len(guest.addresses), "addresses"
+    elif guest.run_as is not RunAs.SERVICE:
+        return None
+    elif project is None:
+        return f"the guest {guest.name} is a service of a Compose project, and the deployment has none"
+    else:
+        there, what = project.web_servers, "containers of its service"
+    if there == wanted:
+        return None
+    return (
+        f"the guest {guest.name} has {there} {what}, and the workload {wanted} web servers; "
+        f"--set workload.web_servers={there}"
+    )
 
 
 def _machine_misfit(plan: Plan, machine: Machine, fits: Mapping[str, FaultFits]) -> str | None:

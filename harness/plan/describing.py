@@ -167,7 +167,7 @@ def _client(scenario: Scenario) -> str:
     if guest is not None:
         return (
             f"guest {guest.name}: {guest.file}\n"
-            f"              a web server is: {' '.join(guest.start)}\n"
+            f"              a web server is: {guest.described}\n"
             f"              a browser waits {guest.timeout_s:g} s for an answer"
         )
     waits = f"{client.wait_replicas} replicas within {client.wait_timeout_s:g} s after each write"

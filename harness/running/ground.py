@@ -13,7 +13,14 @@ from harness.model.seams import Backend, Machine
 from harness.model.words import BackendKind
 from harness.running.guest_needs import library_of, needed_by
 from harness.running.selection import engines_of
-from harness.topology.backends import OF_GUESTS, OF_HOSTS, OF_PROJECTS, backend_of, every_backend
+from harness.topology.backends import (
+    OF_GUESTS,
+    OF_HOSTS,
+    OF_PROJECTS,
+    backend_of,
+    every_backend,
+    why_not_beside,
+)
 from harness.topology.docker import image
 
 AUTO = "auto"
@@ -42,15 +49,14 @@ class Ground:
         named = (engine for engine in engines_of([plan.scenario]) if engine is not None)
         missing = next((self.missing[engine] for engine in named if engine in self.missing), None)
         guest = plan.scenario.deployment.guest
+        if guest and (reason := why_not_beside(guest, self.backend)):
+            return reason
         needed = needed_by(guest) if guest else library_of(plan.scenario.deployment.client)
         return missing or backend_of(self.backend).fits(plan) or needed
 
 
-def ground_of(
-    wanted: str, scenarios: Sequence[Scenario], *, beside_command: bool = False, guests: bool = False
-) -> Ground:
+def ground_of(wanted: str, scenarios: Sequence[Scenario], *, beside_command: bool = False) -> Ground:
     """What the nodes of these scenarios will stand on: their Compose projects, or what `choose_ground` says.
-    `guests`: there will be web servers of a guest, also where no scenario names one.
 
     Raises:
         UsageError: another backend is asked for, and a project brings its own.
@@ -60,9 +66,9 @@ def ground_of(
     if own is None:
         if wanted in {AUTO, OF_HOSTS} and any(one.deployment.hosts for one in scenarios):
             return _on_hosts(scenarios)
-        if wanted == AUTO and (guests or any(one.deployment.guest for one in scenarios)):
-            wanted = OF_GUESTS
-        return choose_ground(wanted, engines_of(scenarios), beside_command=beside_command)
+        return choose_ground(
+            _for_guest(wanted, scenarios), engines_of(scenarios), beside_command=beside_command
+        )
     backend = backend_of(OF_PROJECTS)
     if wanted not in {AUTO, backend.KIND}:
         raise UsageError(
@@ -74,6 +80,12 @@ def ground_of(
         machine=backend.machine(beside_command=beside_command),
         said=f"{backend.KIND}: {own.file}",
     )
+
+
+def _for_guest(wanted: str, scenarios: Sequence[Scenario]) -> str:
+    """The backend that the first guest of these scenarios needs, where none is asked for."""
+    guest = next((one.deployment.guest for one in scenarios if one.deployment.guest), None)
+    return OF_GUESTS[guest.run_as] if guest is not None and wanted == AUTO else wanted
 
 
 def _on_hosts(scenarios: Sequence[Scenario]) -> Ground:
@@ -159,9 +171,9 @@ def enter_own_network(ground: Ground) -> None:
     raise EnvironmentFailure(f"--own-network: {backend.machine().why_no_network_faults}")
 
 
-def ground_for_planning(wanted: str, *, guests: bool = False) -> Ground:
+def ground_for_planning(wanted: str, scenarios: Sequence[Scenario] = ()) -> Ground:
     """Like `ground_of`, but builds and pulls nothing: plans are made without nodes."""
-    wanted = OF_GUESTS if guests and wanted == AUTO else wanted
+    wanted = _for_guest(wanted, scenarios)
     able = (one for one in every_backend() if one.unavailable() is None)
     backend = next(able) if wanted == AUTO else backend_of(BackendKind(wanted))
     return Ground(

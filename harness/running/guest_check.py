@@ -10,17 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.clock import RunClock
-from harness.errors import EnvironmentFailure, ExitStatus, UsageError
+from harness.errors import ExitStatus, UsageError
 from harness.guests.browser import Client
-from harness.guests.walk import Line, Walk, walk_through
+from harness.guests.walk import Line, Walk, understands, walk_through
 from harness.guests.web_server import GuestServer
-from harness.model.guest import Guest
+from harness.model.guest import Guest, RunAs
+from harness.model.plan import Plan
 from harness.model.scenario import Scenario, Workload
-from harness.model.seams import Hosting, Topology
+from harness.model.seams import Topology
 from harness.running.compiling import compile_all
 from harness.running.ground import Ground
 from harness.running.guest_needs import needed_by
-from harness.running.guest_servers import environment, filling
+from harness.running.guest_servers import environment, filling, nodes_of, places
 from harness.topology.backends import up
 
 Say = Callable[[str], None]
@@ -39,11 +40,12 @@ def check_guest(guest: Guest, nodes: Scenario, ground: Ground, say: Say) -> int:
     """
     if why := needed_by(guest):
         raise UsageError(f"{guest.file}: {why}")
+    project = nodes.deployment.project
+    servers = len(guest.addresses) or (project.web_servers if project else 0) or 1
     scenario = replace(
         nodes,
         faults=(),
-        deployment=replace(nodes.deployment, guest=guest),
-        workload=Workload(mix=dict.fromkeys(guest.recipes, 1.0), web_servers=1, witnesses=False),
+        workload=Workload(mix=dict.fromkeys(guest.recipes, 1.0), web_servers=servers, witnesses=False),
     )
     (plan,) = compile_all([scenario], seed=0, ground=ground)
     if plan.skip is not None:
@@ -60,22 +62,26 @@ def check_guest(guest: Guest, nodes: Scenario, ground: Ground, say: Say) -> int:
         ) as topology,
     ):
         say(f"guest {guest.name}, beside {plan.inventory.called} with {topology.engine} ({ground.said})")
-        walk = asyncio.run(_walked(guest, topology, plan.guests[0], say))
+        walk = asyncio.run(_walked(guest, topology, plan, say))
     return _concluded(walk, say)
 
 
-async def _walked(guest: Guest, topology: Topology, name: str, say: Say) -> Walk:
-    if not isinstance(topology, Hosting):
-        raise EnvironmentFailure(f"{guest.file}: a guest needs the process backend: --backend process")
+async def _walked(guest: Guest, topology: Topology, plan: Plan, say: Say) -> Walk:
+    name, process = next(iter(places(guest, plan, topology).items()))
     clock = RunClock()
     client = Client(clock, timeout_s=guest.timeout_s)
-    server = GuestServer(name, topology.web_process(name), guest, environment(topology), filling(topology))
+    server = GuestServer(name, process, guest, environment(guest, topology), filling(topology))
     try:
+        if guest.run_as is RunAs.ADDRESS:
+            say(f"  {guest.to_be_started}")
         await server.start()
         await server.serves(client)
-        at = server.address
-        say(f"  {name} serves at {at.host}:{at.port} after {clock.now_us() / 1e6:.1f} s")
-        return await walk_through(guest, server, client, lambda line: say(_as_text(line)))
+        say(f"  {name} serves at {server.where} after {clock.now_us() / 1e6:.1f} s")
+        if guest.run_as is RunAs.ADDRESS:
+            await understands(guest, server, client, nodes_of(topology))
+        return await walk_through(
+            guest, server, client, nodes=nodes_of(topology), tell=lambda line: say(_as_text(line))
+        )
     finally:
         await server.end()
         await client.close()

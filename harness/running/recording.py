@@ -204,9 +204,14 @@ class _Recording:
         )
 
     async def _audit(self) -> None:
-        """At the front door of a guest; else on the nodes, once nobody writes any more."""
+        """At the front door of a guest, and then at its back door, if the keys are known; else on the nodes,
+        once nobody writes any more."""
         engine = self._engine
         if await self._unless_stopped(engine.audit(within_s=self._audit_within_s())):
+            if keys := engine.at_back_door():
+                await engine.close()
+                await self._unless_stopped(self._observers.settle())
+                await self._unless_stopped(self._observers.back_door(keys, within_s=self._audit_within_s()))
             return
         await engine.close()
         await self._unless_stopped(self._observers.settle())

@@ -202,12 +202,12 @@ class Suite:
                 runnable.append(_Job(plan, self._folders[plan.key]))
             else:
                 results[plan.key] = self._note(ScenarioResult.skipped(plan))
-        together = [job for job in runnable if not job.plan.scenario.exclusive]
+        together = [job for job in runnable if not job.plan.exclusive]
         turns = _turns(plans)
         together.sort(key=lambda job: (turns[job.plan.key], -job.plan.expected_s))
         await self._side_by_side(together, results)
         for job in runnable:
-            if job.plan.scenario.exclusive and not self._interrupts:
+            if job.plan.exclusive and not self._interrupts:
                 results[job.plan.key] = self._note(await self._needed(job, results))
         await self._retry_inconclusive(results)
         return [results.get(plan.key) or _never_began(plan) for plan in plans]

@@ -19,11 +19,15 @@ from harness.model.guest import (
     METHODS,
     READ,
     VALUES,
+    BackDoor,
+    Container,
     Csrf,
     Guest,
     Place,
     Ready,
     Recipe,
+    RunAs,
+    Service,
     Sign,
 )
 from harness.scenario import tree
@@ -39,6 +43,7 @@ from harness.scenario.values import (
     One,
     Schema,
     Unreadable,
+    count,
 )
 
 IN_REQUESTS = ("user", "password", "value", "item", "quantity", "csrf")
@@ -48,6 +53,7 @@ AT_THE_START = re.compile(r"HOST|PORT|PYTHON|(?:REDIS|FAILOVER)_[A-Z_]+")
 
 _BRACED = re.compile(r"\{([A-Za-z_]+)\}")
 _STATUS_FIRST, _STATUS_LAST = 100, 599
+_PORTS = 65_536
 _SAFE = "[^\\s\\x00-\\x1f\\x7f]"
 
 
@@ -115,9 +121,36 @@ def _unreadable() -> str:
     raise Unreadable("")
 
 
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < _PORTS:
+        raise Unreadable("")
+    return int(text)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Of this machine only: the load must never go to somebody else's."""
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(r"localhost|127(\.[0-9]{1,3}){3}", host):
+        raise Unreadable("what you run must listen on this machine: 127.0.0.1 or localhost")
+    return ("127.0.0.1" if host == "localhost" else host), _port(port)
+
+
+_PORT = One("a port such as 8000", _port, {"type": "integer", "minimum": 1, "maximum": 65535})
+_ADDRESS = One(
+    "an address such as 127.0.0.1:8000",
+    _address,
+    {"type": "string", "pattern": "^(localhost|127\\.[0-9.]+):[0-9]+$"},
+)
+_FILE_NAME = One(
+    "a file name such as redis.env",
+    lambda text: text if re.fullmatch(r"[\w.-]+", text) and text not in {".", ".."} else _unreadable(),
+    {"type": "string", "pattern": "^[A-Za-z0-9_.-]+$"},
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _OneOrMany:
-    """A status, or a list of them."""
+    """One, or a list of them."""
 
     of: One
 
@@ -194,6 +227,43 @@ _READY = _Part(
 )
 
 
+_CONTAINER = _Part(
+    (
+        Field(key="image", reader=TEXT, required=True, help="an image that is on this machine"),
+        Field(key="port", reader=_PORT, help="where it listens; default 8000"),
+        Field(key="command", reader=Many(_STARTED), help="in the place of the image's own command"),
+    ),
+    Container,
+)
+_SERVICE = _Part(
+    (
+        Field(key="name", reader=TEXT, required=True, help="a service of the deployment's Compose project"),
+        Field(key="port", reader=_PORT, help="where it listens; default 8000"),
+    ),
+    Service,
+)
+
+
+def _key(text: str) -> str:
+    if not re.search(r"\{id(_sha256)?\}", text):
+        raise Unreadable("it has {id} or {id_sha256} where the id of the session is")
+    return text
+
+
+_BACK_DOOR = _Part(
+    (
+        Field(
+            key="key",
+            reader=One("a key such as sess:{id}", _key, {"type": "string"}),
+            required=True,
+            help="the key of a session",
+        ),
+        Field(key="id", reader=_PATTERN, help="what of the cookie is the id; default: all of it"),
+    ),
+    BackDoor,
+)
+
+
 def _one_method(values: Mapping[str, Any]) -> str | None:
     given = [name for name in METHODS if name in values]
     if len(given) != 1:
@@ -237,8 +307,24 @@ GUEST_FIELDS = (
     Field(
         key="start",
         reader=Many(_STARTED),
-        required=True,
         help="the command of one web server, which listens at {HOST}:{PORT}",
+    ),
+    Field(key=RunAs.CONTAINER, reader=_CONTAINER, help="each web server is a container of this image"),
+    Field(
+        key=RunAs.SERVICE,
+        reader=_SERVICE,
+        help="the web servers are the containers of a service of your project",
+    ),
+    Field(
+        key=RunAs.ADDRESS,
+        attribute="addresses",
+        reader=_OneOrMany(_ADDRESS),
+        help="you run the web servers on this machine, at this address, or at several",
+    ),
+    Field(
+        key="environment_file",
+        reader=_FILE_NAME,
+        help="with `address`: a file beside this one, into which the kit writes the variables of each run",
     ),
     Field(
         key="environment",
@@ -252,6 +338,16 @@ GUEST_FIELDS = (
     ),
     Field(key="ready", reader=_READY, help="when a web server serves"),
     Field(key="cookie", reader=TEXT, help="the cookie that makes a session; default: any that log-in sets"),
+    Field(
+        key="connections",
+        reader=count(1, 10_000),
+        help="the most connections to one node of Redis that a web server is meant to have: its pool",
+    ),
+    Field(
+        key="back_door",
+        reader=_BACK_DOOR,
+        help="the key of a session in Redis, so that nodes are audited too",
+    ),
     Field(key="token", reader=_PLACE, help="where the answer to a log-in has a bearer token"),
     Field(
         key="timeout",
@@ -289,6 +385,7 @@ def load_guest(path: Path) -> Guest:
 def _check(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> None:
     if values.get("start") == ():
         problems.add(root, "start", "expected a program and its arguments, found nothing")
+    _check_who_runs_it(root, values, problems)
     recipes: Mapping[str, Recipe] = values.get("recipes", {})
     if "recipes" not in values:
         return
@@ -297,11 +394,30 @@ def _check(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> No
             problems.add(
                 root, "behaviours", f"expected a recipe for {name!r}: without it nothing can be judged"
             )
+    if "back_door" in values and "token" in values:
+        problems.add(root, "back_door", "expected sessions that are kept by cookie, found 'token'")
     if READ in recipes and recipes[READ].user is None:
         problems.add(
             root,
             "behaviours.read",
             "expected 'user', where the page names the user: a page that names nobody proves nothing",
+        )
+
+
+def _check_who_runs_it(root: tree.Node, values: Mapping[str, Any], problems: Problems) -> None:
+    keys = [key.value for key, _ in root.value] if isinstance(root, tree.Mapping) else []
+    ways = [str(way) for way in RunAs if way in keys]
+    if len(ways) != 1:
+        found = ", ".join(ways) or "none of them"
+        problems.add(root, "", f"expected one of {', '.join(RunAs)}: what a web server is; found {found}")
+        return
+    (way,) = ways
+    if way in {RunAs.SERVICE, RunAs.ADDRESS} and values.get("environment"):
+        whose = "your project" if way == RunAs.SERVICE else "you"
+        problems.add(root, "environment", f"with '{way}' it is {whose} who sets the variables; leave it out")
+    if way != RunAs.ADDRESS and "environment_file" in values:
+        problems.add(
+            root, "environment_file", "expected 'address' beside it: the kit starts this application"
         )
 
 

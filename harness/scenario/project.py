@@ -13,6 +13,7 @@ from harness.model.deployment import ClientProfile, Deployment, Project, Topolog
 from harness.model.words import TopologyKind
 from harness.scenario import tree
 from harness.scenario.deployment import CLIENT_FIELDS, client_settings
+from harness.scenario.guest_file import GuestFile
 from harness.scenario.problems import Problems
 from harness.scenario.table import Field, read_table, table_schema
 from harness.scenario.values import ENGINE, TEXT, Later, Named
@@ -43,6 +44,11 @@ PROJECT_FIELDS = (
     Field(key="name", reader=TEXT, help="how reports call it; default: the folder of the Compose file"),
     Field(key="engine", reader=ENGINE, help="the engine that its nodes must run, by name"),
     Field(key="client", reader=Later(table_schema(CLIENT_FIELDS)), help="what the application configures"),
+    Field(
+        key="guest",
+        reader=GuestFile(),
+        help="your own application in the place of the client: its guest file, a path from here",
+    ),
 )
 
 
@@ -57,6 +63,8 @@ def read_project(root: tree.Node, file: Path, problems: Problems, *, extra: tupl
     client = {}
     if "client" in values:
         client = client_settings(values["client"], "client", problems, knows_sentinels=True)
+    if {"client", "guest"} <= values.keys():
+        problems.add(root, "guest", "expected either 'client' or 'guest', found both")
     named = file.parent / values.get(COMPOSE_KEY, "")
     deployment = of_compose_file(named)
     client = {"connect_per_request": CONNECTS_ANEW, **client}
@@ -65,6 +73,7 @@ def read_project(root: tree.Node, file: Path, problems: Problems, *, extra: tupl
         name=values.get("name", deployment.name),
         engine=values.get("engine"),
         client=ClientProfile(**client),
+        guest=values.get("guest"),
         project=Project(
             file=str(named),
             images=values.get("images", {}),

@@ -337,6 +337,10 @@ class LoadEngine:
         """Ask for every session at the front door, where an application has one. False: the nodes tell."""
         return await self._fleet.audit(self.sessions(), within_s=within_s)
 
+    def at_back_door(self) -> list[KeptObject]:
+        """The keys of an application's sessions that the nodes are asked for besides."""
+        return self._fleet.at_back_door(self.sessions())
+
     # ---------------------------------------------------------------- what others may ask
 
     def acked_since(self, behaviour: str, since_us: int) -> int:

@@ -24,7 +24,7 @@ from harness.model.records import Attempt, Connection, Step
 from harness.model.seams import OwnContainers, Recorder, Topology
 from harness.model.told import ERROR, TRY_LATER
 from harness.model.words import NodePurpose, NodeRole, OperationKind
-from harness.objects.kind import ObjectKind
+from harness.objects.kind import KeptObject, ObjectKind
 from harness.redis_wire.keys import session_key, slot, witness_key
 from harness.sessions import BEHAVIOURS, log_in_of
 from harness.sessions.cluster import ClusterClient
@@ -156,6 +156,9 @@ class Fleet:
 
     async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:  # noqa: ARG002 - the nodes tell
         return False
+
+    def at_back_door(self, sessions: Sequence[Session]) -> list[KeptObject]:  # noqa: ARG002 - the nodes tell
+        return []
 
     def unanswered(self) -> list[Connection]:
         """Closed connections with an attempt that never got its reply."""

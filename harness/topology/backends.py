@@ -15,6 +15,7 @@ from typing import cast
 
 from harness.errors import EnvironmentFailure
 from harness.model.engine import is_named
+from harness.model.guest import IN_WORDS, Guest, RunAs
 from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Backend, ProjectBackend, Topology
@@ -35,8 +36,22 @@ OF_PROJECTS = BackendKind.COMPOSE
 OF_HOSTS = BackendKind.MACHINES
 """Runs the nodes of deployments that name hosts."""
 
-OF_GUESTS = BackendKind.PROCESS
-"""Runs the web servers of deployments with an application of somebody's own."""
+
+OF_GUESTS: Mapping[RunAs, BackendKind] = {
+    RunAs.PROCESS: BackendKind.PROCESS,
+    RunAs.CONTAINER: BackendKind.DOCKER,
+    RunAs.SERVICE: BackendKind.COMPOSE,
+    RunAs.ADDRESS: BackendKind.PROCESS,
+}
+"""Runs nodes that such web servers of an application of somebody's own can reach."""
+
+
+def why_not_beside(guest: Guest, kind: BackendKind) -> str | None:
+    """Why a guest's web servers cannot reach the nodes of a backend; None: they can."""
+    wanted = OF_GUESTS[guest.run_as]
+    if kind is wanted:
+        return None
+    return f"the web servers of {guest.name} are {IN_WORDS[guest.run_as]}: --backend {wanted}"
 
 
 def backend_of(kind: BackendKind) -> Backend:

@@ -8,11 +8,13 @@ page that is wrong each time it is asked for would be a session that is gone.
 import json
 import os
 import secrets
+import socket
 import threading
 import time
 from collections import Counter
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,26 +22,49 @@ BUG = os.environ.get("BUG", "")
 PATIENCE_S = 2.0
 EVERY, FROM = 7, 5
 
+POOL, AT_ONCE = 4, 4
+LET_IN = 25
+"""Log-ins before the door is shut: all users are in by then."""
+KEPT = Path(os.environ.get("GUEST_FOLDER", ".")) / "sessions.json"
+"""Where sessions outlive the process, for the one bug after which it is started anew."""
+
 sessions: dict[str, dict[str, Any]] = {}
+pool: list[socket.socket] = []
 seen: Counter[str] = Counter()
 struck: set[str] = set()
 lock = threading.Lock()
 
 
-def strikes(bug: str, sid: str = "") -> bool:
+def strikes(bug: str, sid: str = "", *, every: int = EVERY) -> bool:
     """Whether this is a request that the bug strikes."""
     if bug != BUG:
         return False
     with lock:
         seen[bug] += 1
-        strike = seen[bug] > FROM and seen[bug] % EVERY == 0 and sid not in struck
+        strike = seen[bug] > FROM and seen[bug] % every == 0 and sid not in struck
         if strike and sid:
             struck.add(sid)
         return strike
 
 
+def keep() -> None:
+    if BUG == "shut for good":
+        with lock:
+            KEPT.write_text(json.dumps(sessions))
+
+
+def connect() -> None:
+    """As a client library does: to what stands for Redis here, from a pool that has a limit."""
+    if "STORE_PORT" not in os.environ:
+        return
+    wanted = AT_ONCE if strikes("connects without end", every=1) else len(pool) < POOL
+    store = (os.environ["HOST"], int(os.environ["STORE_PORT"]))
+    pool.extend(socket.create_connection(store) for _ in range(wanted))
+
+
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        connect()
         if self.path != "/me":
             self.answer({"ok": True})
             return
@@ -64,26 +89,33 @@ class Pages(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         form = {name: one[0] for name, one in parse_qs(self.rfile.read(length).decode()).items()}
+        if self.path == "/login" and strikes("shut for good", every=1) and seen[BUG] > LET_IN:
+            self.answer({"error": "store"}, status=500)
+            return
         if self.path == "/login":
             sid = secrets.token_hex(16)
             if not strikes("log-in not stored"):
                 sessions[sid] = {"user": form["user"], "theme": "light", "cart": {}}
+            keep()
             self.answer({}, cookie=f"sid={sid}; Path=/; HttpOnly")
             return
         session = self.session()
         if session is None:
             self.answer({}, status=401)
         elif self.path == "/theme":
-            if not strikes("field not stored"):
+            if not strikes("field not stored", every=2):
                 session["theme"] = form["theme"]
+            keep()
             self.answer({})
         elif self.path == "/cart":
-            amount = int(form["quantity"]) * (2 if strikes("added twice") else 1)
+            amount = int(form["quantity"]) * (2 if strikes("added twice", every=2) else 1)
             session["cart"][form["item"]] = session["cart"].get(form["item"], 0) + amount
+            keep()
             self.answer({})
         elif self.path == "/logout":
-            if not strikes("logout not stored"):
+            if not strikes("logout not stored", every=2):
                 sessions.pop(self.sid(), None)
+            keep()
             self.answer({}, cookie="sid=; Path=/; Max-Age=0")
 
     def sid(self) -> str:
@@ -112,4 +144,6 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
+    if KEPT.exists():
+        sessions.update(json.loads(KEPT.read_text()))
     Server((os.environ["HOST"], int(os.environ["PORT"])), Pages).serve_forever()

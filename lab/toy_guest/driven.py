@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from harness.model.records import (
 )
 from harness.model.scenario import Workload
 from harness.model.seams import Address, Topology
-from harness.model.words import NodeRole, Phase, TopologyKind
+from harness.model.words import NodeRole, Outcome, Phase, TopologyKind
 from harness.scenario import load_guest
 from harness.sessions.engine import LoadEngine
 from harness.topology.process.web_process import WebProcess
@@ -42,7 +43,11 @@ GUEST = Path(__file__).parent / "guest.yaml"
 NODE = "redis-1"
 MIX = {"log-in": 15.0, "read": 50.0, "change-field": 15.0, "cart": 15.0, "logout": 15.0}
 WEB = "web-1"
+OWN = 3
+"""Connections of the kit."""
 AUDITED_WITHIN_S = 60.0
+CHANCES, LATEST_S = 150, 60.0
+"""Requests that are answered as promised, and how long is waited for them at most."""
 
 
 def free_port() -> int:
@@ -65,6 +70,7 @@ def history_of(
     browsers, instead of the guest file's."""
     plan = _plan(rate_per_s, patience_s)
     clock, written = RunClock(), list[Record]()
+    store = Store(clock.now_us)
     process = WebProcess(
         WEB,
         Address("127.0.0.1", port),
@@ -73,10 +79,10 @@ def history_of(
         note=lambda *_: None,
     )
     try:
-        asyncio.run(_driven(plan, process, written, clock, bug, seconds))
+        asyncio.run(_driven(plan, process, written, clock, store, bug, seconds))
     finally:
         process.end()
-    return _history(plan, written, clock.now_us())
+    return _history(plan, written, store, clock.now_us())
 
 
 def _plan(rate_per_s: float, patience_s: float | None) -> Plan:
@@ -91,14 +97,21 @@ def _plan(rate_per_s: float, patience_s: float | None) -> Plan:
 
 
 async def _driven(  # noqa: PLR0917 - all that one run is made of
-    plan: Plan, process: WebProcess, written: list[Record], clock: RunClock, bug: str, seconds: float
+    plan: Plan,
+    process: WebProcess,
+    written: list[Record],
+    clock: RunClock,
+    store: Store,
+    bug: str,
+    seconds: float,
 ) -> None:
     guest = plan.scenario.deployment.guest
     assert guest is not None
+    door = await asyncio.start_server(store.serve, "127.0.0.1", 0)
     fleet = GuestFleet(
         guest,
         {WEB: process},
-        environment={"BUG": bug},
+        environment={"BUG": bug, "STORE_PORT": str(door.sockets[0].getsockname()[1])},
         fill=lambda text, _: text.replace("{PYTHON}", sys.executable),
         record=written.append,
         clock=clock,
@@ -116,15 +129,50 @@ async def _driven(  # noqa: PLR0917 - all that one run is made of
         await engine.seed()
         enter(Phase.BASELINE)
         finished = asyncio.Event()
-        asyncio.get_running_loop().call_later(seconds, finished.set)
+        ending = asyncio.create_task(_end_after(seconds, written, finished))
         await engine.drive(finished)
+        await ending
         enter(Phase.AUDIT)
         await engine.audit(within_s=AUDITED_WITHIN_S)
     finally:
         await engine.close()
+        door.close()
 
 
-def _history(plan: Plan, written: list[Record], end_us: int) -> History:
+async def _end_after(seconds: float, written: list[Record], finished: asyncio.Event) -> None:
+    """Not before every bug had its chances, however slow the machine is."""
+    await asyncio.sleep(seconds)
+    for _ in range(round(LATEST_S / 0.1)):
+        if sum(isinstance(one, Operation) and one.outcome is Outcome.ACKED for one in written) >= CHANCES:
+            break
+        await asyncio.sleep(0.1)
+    finished.set()
+
+
+class Store:
+    """What stands for Redis: nothing is kept there, but who is connected is counted."""
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        self._now_us = now_us
+        self._open = 0
+        self._counted = [(0, 0)]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._change(1)
+        await reader.read()
+        self._change(-1)
+        writer.close()
+
+    def open_at(self, t_us: int) -> int:
+        """How many connections were open then."""
+        return [many for at_us, many in self._counted if at_us <= t_us][-1]
+
+    def _change(self, by: int) -> None:
+        self._open += by
+        self._counted.append((self._now_us(), self._open))
+
+
+def _history(plan: Plan, written: list[Record], store: Store, end_us: int) -> History:
     def of(kind: type[Any]) -> tuple[Any, ...]:
         return tuple(one for one in written if isinstance(one, kind))
 
@@ -138,7 +186,14 @@ def _history(plan: Plan, written: list[Record], end_us: int) -> History:
         audit=of(AuditEntry),
         audit_summary=next(iter(of(AuditSummary)), None),
         samples=tuple(
-            NodeSample(node=NODE, sent_us=at, done_us=at + 500, run_id="life", role=str(NodeRole.PRIMARY))
+            NodeSample(
+                node=NODE,
+                sent_us=at,
+                done_us=at + 500,
+                run_id="life",
+                role=str(NodeRole.PRIMARY),
+                clients=OWN + store.open_at(at),
+            )
             for at in seconds
         ),
         clocks=tuple(ClockPair(t_us=at, wall_us=at) for at in seconds if at % 1_000_000 == 0),

@@ -35,6 +35,8 @@ from lab.toy_guest.driven import GUEST, history_of
 from tests.builders_sessions import free_port, until
 
 SECONDS = 2.5
+PATIENCE_S = 60.0
+"""Of browsers, where no request is meant to hang: how busy the machine is must decide nothing."""
 FOUND = {
     "": set[str](),
     "cookie deleted": {"cookie-deleted"},
@@ -42,9 +44,12 @@ FOUND = {
     "log-in not stored": {"told-ok-then-lost"},
     "another user": {"foreign-session"},
     "field not stored": {"lost-update"},
+    "added twice": {"doubled-update"},
     "logout not stored": {"resurrected-session"},
     "hangs": {"hung-request"},
     "dies": {"app-died"},
+    "connects without end": {"connection-storm"},
+    "shut for good": {"needs-restart"},
     "error page": set[str](),
 }
 """What is wrong with the toy -> the findings. An error page is an outage, and no finding."""
@@ -119,7 +124,8 @@ def test_a_paused_web_server_answers_once_it_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("bug", "expected"), FOUND.items(), ids=lambda one: str(one) or "none")
 def test_a_bug_of_the_toy_is_named(bug: str, expected: set[str], tmp_path: Path) -> None:
     """Each bug under its own name, and nothing else."""
-    history = history_of(bug, free_port(), tmp_path, seconds=SECONDS)
+    patience_s = None if bug == "hangs" else PATIENCE_S
+    history = history_of(bug, free_port(), tmp_path, seconds=SECONDS, patience_s=patience_s)
     findings, counts, _, crashed = run_checks(history)
     assert not crashed
     told = Counter(f"{one.name}: {one.sentence}" for one in findings)
@@ -129,7 +135,7 @@ def test_a_bug_of_the_toy_is_named(bug: str, expected: set[str], tmp_path: Path)
     if bug == "error page":
         assert outcomes[Outcome.UNKNOWN] > 2
     if not bug:
-        assert outcomes.keys() == {Outcome.ACKED}
+        assert outcomes.keys() <= {Outcome.ACKED, Outcome.NOT_SENT}
         assert all(one.high == 0 for one in counts.values())
 
 

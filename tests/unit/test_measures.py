@@ -166,7 +166,7 @@ def test_share_is_of_what_its_finding_can_tell() -> None:
     assert "phase" in (refused(expectation("share", "refused-login", phase=Phase.FAULT)) or "")
     unshared = {name for name in FINDINGS if refused(expectation("share", name)) is not None}
     assert unshared == {name for name, kind in FINDINGS.items() if kind.out_of is None}
-    assert unshared == {"app-died", "connection-storm", "no-recovery", "over-budget"}
+    assert unshared == {"app-died", "connection-storm", "needs-restart", "no-recovery", "over-budget"}
 
 
 @pytest.mark.parametrize(("kind", "on"), list(product(TopologyKind, ("sessions", "cache"))))

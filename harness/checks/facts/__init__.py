@@ -17,6 +17,7 @@ no_successor       why a primary that was struck had no successor
 unserved           when a shard had no primary at all
 failovers          each failover broken into its steps
 timelines          per session: everything that was done to it and seen of it
+back_door          what nodes held of the sessions of somebody's own application
 object_pasts       per key of another object: the same
 causes             why an acknowledged write is gone
 replayed_timeouts  when a replica executed an EXPIRE, on engines before Redis 7.0

@@ -20,7 +20,7 @@ from harness.checks.promises.check import Check, Counted
 from harness.costly import np
 from harness.model.finding_kind import FindingKind, FindingTrait, OutOf
 from harness.model.judgement import Finding
-from harness.model.records import Event, Operation
+from harness.model.records import WEB_SERVER_STUCK, Event, Operation
 from harness.model.told import NO_ANSWER
 from harness.model.words import Cause, FindingSide, Outcome, StepKind
 
@@ -70,6 +70,16 @@ APP_DIED = FindingKind(
     traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.SURE_AT_THE_END),
 )
 
+NEEDS_RESTART = FindingKind(
+    name="needs-restart",
+    side=FindingSide.CLOSED,
+    sentence="a web server let nobody in although Redis was well again, until it was started anew",
+    needs=frozenset(),
+    out_of=None,
+    of_guest=True,
+    traits=(FindingTrait.OF_AVAILABILITY, FindingTrait.SURE_AT_THE_END),
+)
+
 
 def out_of_sight(timelines: Timelines, looks: Sequence[Sight]) -> FindingKind | None:
     """What it is that these looks did not find a session that was there; None: an old answer."""
@@ -92,7 +102,7 @@ def _made_forget(sight: Sight) -> bool:
 def judge_answers(timelines: Timelines) -> Counted:
     if not timelines.of_guest:
         return Counted()
-    return Counted(findings=[*_hung(timelines), *_died(timelines)])
+    return Counted(findings=[*_hung(timelines), *_died(timelines), *_stuck(timelines)])
 
 
 def _hung(timelines: Timelines) -> list[Finding]:
@@ -138,6 +148,27 @@ def _died(timelines: Timelines) -> list[Finding]:
     return [_death(event) for event in timelines.facts.history.events if event.name == "web-server-died"]
 
 
+def _stuck(timelines: Timelines) -> list[Finding]:
+    """Of a topology that did not recover nobody knows what its web servers were waiting for."""
+    closing = timelines.history.closing
+    if closing is None or closing.not_recovered:
+        return []
+    return [
+        Finding(
+            name=NEEDS_RESTART.name,
+            side=NEEDS_RESTART.side,
+            cause=Cause.NOT_DETERMINED,
+            because=event.detail,
+            sentence=f"{event.source} let nobody in after Redis was well again; started anew it did.",
+            web_server=event.source,
+            t_us=event.t_us,
+            seen_us=event.t_us,
+        )
+        for event in timelines.history.events
+        if event.name == WEB_SERVER_STUCK
+    ]
+
+
 def _death(event: Event) -> Finding:
     return Finding(
         name=APP_DIED.name,
@@ -152,7 +183,7 @@ def _death(event: Event) -> Finding:
 
 
 CHECK = Check(
-    promise="Every request is answered, and no web server ends by itself.",
-    kinds=(HUNG_REQUEST, APP_DIED),
+    promise="Every request is answered, and no web server ends by itself or has to be started anew.",
+    kinds=(HUNG_REQUEST, APP_DIED, NEEDS_RESTART),
     find=judge_answers,
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
+from harness.checks.facts.back_door import keys_on_nodes
 from harness.checks.facts.causes import discarded, of_loss, of_old_answer
 from harness.checks.facts.replayed_timeouts import replayed_us
 from harness.checks.facts.step_effects import Sight, State, StepEffect
@@ -153,7 +154,27 @@ def judge_deadlines(timelines: Timelines) -> Counted:
         immortal = [one for one in findings if one.name == IMMORTAL_SESSION.name]
         undecidable.pop(IMMORTAL_SESSION.name, None)
         return Counted(findings=immortal, undecidable=undecidable)
-    return Counted(findings=findings)
+    return Counted(findings=[*findings, *_without_end(timelines)])
+
+
+def _without_end(timelines: Timelines) -> list[Finding]:
+    """Of an application's own keys: those without an end, where it gives an end to others. One that gives
+    none to anybody means it."""
+    there = [one for one in keys_on_nodes(timelines) if one.there]
+    endless = [one for one in there if one.never_ends]
+    if len(endless) == len(there):
+        return []
+    return [
+        finding(
+            timelines,
+            IMMORTAL_SESSION,
+            one.timeline,
+            promise=one.timeline.created,
+            sentence=f"{one.timeline.named} has no timeout and never expires: {one.primary.node} holds its"
+            f" key without one, and {len(there) - len(endless)} keys of others with one.",
+        )
+        for one in endless
+    ]
 
 
 def _session(timelines: Timelines, timeline: Timeline) -> list[Finding]:

@@ -4,6 +4,10 @@ A pool that is bounded keeps its limit through an outage: whoever finds no conne
 opens another whenever none is free opens one for every request that arrives while a node does not answer,
 until the node refuses everybody.
 
+Nobody sees the connections of somebody else's application one by one. So each node is asked how many clients
+it has; what it had before the application began are the kit's own. The web servers of a guest are counted
+together, if its guest file says how many connections each is meant to have.
+
 Trap: redis-py's cluster client keeps a pool for each node, and opens connections of its own for slot maps. So
 connections are counted node by node, and a few beyond the limit say nothing. A web server without a pool has
 no limit to keep. One that reads from replicas has a second pool for that, and a replica that was promoted is
@@ -18,8 +22,9 @@ from collections.abc import Iterable
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.check import Check, Counted
 from harness.model.finding_kind import FindingKind, FindingTrait, Part
+from harness.model.guest import Guest
 from harness.model.judgement import Finding
-from harness.model.records import Connection
+from harness.model.records import Connection, NodeSample
 from harness.model.times import FOREVER
 from harness.model.words import Cause, FindingSide, NodeRole
 
@@ -39,6 +44,8 @@ CONNECTION_STORM = FindingKind(
 
 def judge_connections(timelines: Timelines) -> Counted:
     plan = timelines.history.plan
+    if plan.scenario.deployment.guest is not None:
+        return Counted(findings=_of_guest(timelines, plan.scenario.deployment.guest))
     client = plan.scenario.deployment.client
     limit = client.max_connections * (2 if client.read_from_replicas else 1)
     without_pool = set(client.without_pool(plan.web_servers))
@@ -58,6 +65,43 @@ def judge_connections(timelines: Timelines) -> Counted:
             if many > limit + SPARE
         ]
     )
+
+
+def _of_guest(timelines: Timelines, guest: Guest) -> list[Finding]:
+    if guest.connections is None:
+        return []
+    servers = timelines.history.plan.web_servers
+    limit = guest.connections * len(servers)
+    worst: dict[str, tuple[int, int]] = {}
+    for node, samples in _counted(timelines).items():
+        own = samples[0].clients or 0
+        many, at = max(((one.clients or 0) - own, -one.sent_us) for one in samples)
+        worst[node] = (many, -at)
+    return [
+        Finding(
+            name=CONNECTION_STORM.name,
+            side=CONNECTION_STORM.side,
+            cause=Cause.NOT_DETERMINED,
+            sentence=f"{guest.name} had {many} connections to {node} open at once at"
+            f" {(at_us - timelines.facts.landmarks.zero_us) / 1e6:+.2f} s; its {len(servers)} web servers are"
+            f" meant to have {guest.connections} each.",
+            node=node,
+            t_us=at_us,
+            seen_us=at_us,
+            observations=many,
+        )
+        for node, (many, at_us) in worst.items()
+        if many > limit + SPARE
+    ]
+
+
+def _counted(timelines: Timelines) -> dict[str, list[NodeSample]]:
+    """Node -> what it said of its clients, oldest first."""
+    said: dict[str, list[NodeSample]] = defaultdict(list)
+    for one in timelines.history.samples:
+        if one.clients is not None:
+            said[one.node].append(one)
+    return said
 
 
 def most_at_once(connections: Iterable[Connection]) -> tuple[int, int]:

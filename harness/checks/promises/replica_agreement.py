@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.checks.facts.back_door import apart, keys_on_nodes
 from harness.checks.facts.causes import Why
 from harness.checks.facts.replayed_timeouts import expires_relatively
 from harness.checks.facts.step_effects import Sight, State
@@ -50,7 +51,37 @@ def judge_replicas(timelines: Timelines) -> Counted:
                 undecidable += 1
         if differing:
             findings.append(_diverged(timelines, timeline, primary, differing))
-    return Counted(findings=findings, undecidable={REPLICA_DIVERGENCE.name: undecidable})
+    of_keys, unsettled = _at_the_back_door(timelines, settled=settled)
+    return Counted(
+        findings=[*findings, *of_keys], undecidable={REPLICA_DIVERGENCE.name: undecidable + unsettled}
+    )
+
+
+def _at_the_back_door(timelines: Timelines, *, settled: bool) -> tuple[list[Finding], int]:
+    """The same of an application's keys; and how many answers decide nothing."""
+    findings, undecidable = [], 0
+    for one in keys_on_nodes(timelines):
+        differing = [(other, how) for other in one.others if (how := apart(one.primary, other))]
+        undecidable += sum(other.saw is None for other in one.others)
+        if not differing:
+            continue
+        replica, how = differing[0]
+        if not settled or replica.role != NodeRole.REPLICA:
+            undecidable += 1
+            continue
+        findings.append(
+            finding(
+                timelines,
+                REPLICA_DIVERGENCE,
+                one.timeline,
+                promise=one.timeline.created,
+                why=Why(because=how),
+                sentence=f"After recovery {replica.node} and its primary {one.primary.node} hold different"
+                f" data of {one.timeline.named}: {how}.",
+                observations=len(differing),
+            )
+        )
+    return findings, undecidable
 
 
 def _settled(timelines: Timelines) -> bool:

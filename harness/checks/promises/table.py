@@ -64,9 +64,11 @@ def _of_registers(timelines: Timelines, found: Sequence[Finding]) -> Counted:
 
 
 def _of_budgets(timelines: Timelines, found: Sequence[Finding]) -> Counted:
-    """What two requests of a user's own application took from each other no fault has cost."""
+    """What two requests of an application took from each other no fault has cost. Nor has it cost what a
+    guest said that it had saved, if no node explains why it is gone."""
     lost = having(FindingTrait.LOST_WRITE)
-    by_nodes = [one for one in found if one.name in lost and one.cause is not Cause.APPLICATION_RACE]
+    own = {Cause.APPLICATION_RACE, *([Cause.NOT_DETERMINED] if timelines.of_guest else [])}
+    by_nodes = [one for one in found if one.name in lost and one.cause not in own]
     return loss_budget.judge_budget(timelines, by_nodes)
 
 

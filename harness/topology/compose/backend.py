@@ -19,10 +19,11 @@ from pathlib import Path
 
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.deployment import Deployment, Project, TopologySpec
+from harness.model.guest import Guest
 from harness.model.pins import FREE, Pins
 from harness.model.plan import Plan
 from harness.model.seams import Machine, Supply, Survey
-from harness.model.words import BackendKind, Discovery, TopologyKind
+from harness.model.words import BackendKind, Discovery, NodeRole, TopologyKind
 from harness.topology.base import processes
 from harness.topology.compose import adopted, reading
 from harness.topology.compose.adopted import Change
@@ -56,8 +57,6 @@ def machine(*, beside_command: bool = False) -> Machine:
 
 
 def fits(plan: Plan) -> str | None:
-    if plan.guests:
-        return "a guest's web servers are processes of this machine: --backend process"
     own = plan.scenario.deployment.project
     return None if own is not None else "the compose backend runs projects of your own, and this is none"
 
@@ -107,7 +106,29 @@ def with_nodes(deployment: Deployment, own: Project, found: Found) -> Deployment
     client = replace(deployment.client, discovery=_discovery(own, found))
     if found.kind is TopologyKind.CLUSTER:
         client = replace(client, connect_per_request=0.0)  # a cluster client keeps its connections
-    return replace(deployment, project=replace(own, nodes=found.nodes), topology=topology, client=client)
+    own = _with_guest(deployment.guest, own, found)
+    return replace(deployment, project=own, topology=topology, client=client)
+
+
+def _with_guest(guest: Guest | None, own: Project, found: Found) -> Project:
+    """The project with its nodes. A service that is the application is none of them: its containers are web
+    servers.
+
+    Raises:
+        UsageError: the project has no such service, or it does not run.
+    """
+    if guest is None or guest.service is None:
+        return replace(own, nodes=found.nodes)
+    members = found.of_service(guest.service.name)
+    if not members:
+        there = ", ".join(sorted({one.service for one in found.members}))
+        raise UsageError(
+            f"{guest.file}: service: expected a service of {own.file} whose containers run ({there}), found "
+            f"{guest.service.name!r}"
+        )
+    names = {one.name for one in members}
+    nodes = tuple(node for node in found.nodes if node.role is not NodeRole.OTHER or node.name not in names)
+    return replace(own, nodes=nodes, web_servers=len(members))
 
 
 def _discovery(own: Project, found: Found) -> Discovery:

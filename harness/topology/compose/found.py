@@ -91,6 +91,11 @@ class Found:
         name = spoken.member if spoken else node
         return next(member for member in self.members if member.name == name)
 
+    def of_service(self, service: str) -> tuple[Member, ...]:
+        """The containers of a service that run, in the order of their numbers."""
+        own = [one for one in self.members if one.service == service and one.running]
+        return tuple(sorted(own, key=lambda one: (len(one.name), one.name)))
+
     def with_member(self, member: Member) -> Found:
         """The same with a container as it is now."""
         members = tuple(member if one.name == member.name else one for one in self.members)

@@ -13,9 +13,11 @@ import os
 import re
 import shutil
 import signal
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from harness.topology.docker.addresses import web_ports
 from harness.topology.docker.daemon import translated
 from harness.topology.docker.links import Links
 from harness.topology.docker.topology import DockerTopology
+from harness.topology.docker.web_container import WebContainer
 
 _COLLECTED_LINES = 20_000
 _GONE_WITHIN_S = 10.0
@@ -69,6 +72,7 @@ class ProjectTopology(DockerTopology):
             owner=owner,
         )
         self._found: Found
+        self._web_addresses: dict[str, Address] = {}
         self._pids: dict[str, tuple[str, int | None]] = {}
         """Node -> when its container started, and its own process then."""
 
@@ -106,21 +110,63 @@ class ProjectTopology(DockerTopology):
         spoken = {one.name: one for one in found.spoken}
         self._containers = {node.name: found.member_of(node.name).container for node in self.plan.nodes}
         self._addresses = {node.name: _address(found, spoken, node.name) for node in self.plan.nodes}
-        gateway = self._gateway()
-        ports = web_ports(len(self.plan.web_servers))
-        self._sources = {
-            name: Source(host=gateway, ports=own)
-            for name, own in zip(self.plan.web_servers, ports, strict=True)
-        }
+        self._web = self._web_of(found)
+        self._web_addresses = {name: one.address for name, one in self._web.items()}
+        self._sources = self._sources_of_web()
         self.links = Links(
             self._client,
             labels={**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project},
-            addresses=self._addresses,
-            sources=self._sources,
+            addresses=ChainMap(self._addresses, self._web_addresses),
+            sources={} if self._web else self._sources,
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
         )
         self._at_the_end.callback(self.links.close)
+
+    def _web_of(self, found: Found) -> dict[str, WebContainer]:
+        """The web servers of a guest that is a service of the project: its containers, by their numbers.
+
+        Raises:
+            EnvironmentFailure: there are fewer now than when the project was looked at.
+        """
+        guest = self.plan.scenario.deployment.guest
+        if guest is None or guest.service is None:
+            return {}
+        members = found.of_service(guest.service.name)
+        if len(members) < len(self.plan.guests):
+            raise EnvironmentFailure(
+                f"{guest.file}: expected {len(self.plan.guests)} containers of the service "
+                f"{guest.service.name}, found {len(members)}"
+            )
+        self._web_made = {
+            name: member.container for name, member in zip(self.plan.guests, members, strict=False)
+        }
+        return {
+            name: WebContainer(
+                name,
+                Address(member.addresses[0] if member.addresses else "", guest.service.port),
+                find=partial(self._web_found, name),
+                make=None,
+                moved=self._web_moved,
+                secrets=lambda: self.secrets,
+            )
+            for name, member in zip(self.plan.guests, members, strict=False)
+        }
+
+    def _web_moved(self, name: str, address: Address) -> None:
+        moved = self._web_addresses[name] != address
+        self._web_addresses[name] = address
+        self.links.restore(name, moved=moved)
+
+    def _sources_of_web(self) -> dict[str, Source]:
+        if self._web:
+            return {name: Source(host=one.host) for name, one in self._web_addresses.items()}
+        gateway = self._gateway()
+        ports = web_ports(len(self.plan.web_servers))
+        return {
+            name: Source(host=gateway, ports=own)
+            for name, own in zip(self.plan.web_servers, ports, strict=True)
+        }
 
     def _gateway(self) -> str:
         """Where the web servers are: the address of this machine on the network of the first node."""

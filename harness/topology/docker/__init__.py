@@ -6,6 +6,7 @@ image        what the containers run
 addresses    where a run's containers live
 links        how their links are cut
 volumes      where their files lie, and what of them is on the disk
+web_container  one web server of a user's own application
 held_record  what outlives the harness
 topology     the running thing
 backend      its face

@@ -18,6 +18,8 @@ from pathlib import Path
 from random import SystemRandom
 
 from harness.errors import EnvironmentFailure
+from harness.model.plan import Plan
+from harness.model.seams import Address
 from harness.topology.base.netlink import Netlink
 from harness.topology.base.routes import PREFIX_LENGTH, ROUTES, occupied
 
@@ -26,6 +28,8 @@ PORTS_PER_WEB_SERVER = 2000
 """Every connection and every reconnection takes one, and each is in TIME_WAIT for a minute."""
 
 _FEWEST_PORTS = 200
+_FIRST_WEB_HOST = 231
+"""Above those of nodes and proxies; a workload has twenty web servers at most."""
 _POOLS = (IPv4Network("10.64.0.0/10"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
 _BY_HAND = IPv4Network("10.99.0.0/16")
 """The subnets of the files in compose/."""
@@ -69,6 +73,17 @@ def web_ports(count: int) -> list[tuple[int, int]]:
             f"ports of their own, found {text.strip()!r}"
         )
     return [(first, first + each - 1) for first in range(FIRST_WEB_PORT, FIRST_WEB_PORT + each * count, each)]
+
+
+def web_addresses(subnet: str, plan: Plan) -> dict[str, Address]:
+    """Where each web server of a guest in containers listens."""
+    guest = plan.scenario.deployment.guest
+    if guest is None or guest.container is None:
+        return {}
+    port = guest.container.port
+    return {
+        name: Address(f"{subnet}.{_FIRST_WEB_HOST + number}", port) for number, name in enumerate(plan.guests)
+    }
 
 
 def give_own_address(bridge: str, subnet: str, nodes: Iterable[str]) -> bool:

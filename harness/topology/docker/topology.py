@@ -14,8 +14,9 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,14 @@ from harness.topology.docker.addresses import (
     of_command,
     of_container,
     of_observer,
+    web_addresses,
     web_ports,
 )
 from harness.topology.docker.daemon import in_parallel, translated
 from harness.topology.docker.held_record import HeldRecord
 from harness.topology.docker.image import choose_image, proxy_image
 from harness.topology.docker.links import Links, is_ours
+from harness.topology.docker.web_container import WebContainer
 
 GONE_WITHIN_S = 10.0
 ANSWERS_WITHIN_S = 20.0
@@ -94,6 +97,9 @@ class DockerTopology:
         self._keeper = keeper
         self._record = record
         self._containers: dict[str, str] = {}
+        self._web: dict[str, WebContainer] = {}
+        self._web_made: dict[str, str] = {}
+        """Web server of a guest -> its container, once it is made."""
         self._at_the_end = contextlib.ExitStack()
         self._full: set[str] = set()
         """Nodes whose volume is full."""
@@ -118,6 +124,9 @@ class DockerTopology:
 
     def source(self, web_server: str) -> Source:
         return self._sources[web_server]
+
+    def web_process(self, web_server: str) -> WebContainer:
+        return self._web[web_server]
 
     def observer(self) -> Source:
         if self._beside_command:
@@ -201,6 +210,7 @@ class DockerTopology:
         self._names = {(where.host, where.port): name for name, where in self._addresses.items()}
         self._sources = self._sources_in(subnet)
         self._containers = self._listed()
+        self._web = self._web_containers(subnet)
         self.links = self._linked(subnet)
         self._at_the_end.callback(self.links.close)
         if self.held:
@@ -216,8 +226,8 @@ class DockerTopology:
         return Links(
             self._client,
             labels={**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project},
-            addresses=self._addresses,
-            sources=self._sources,
+            addresses={**self._addresses, **{name: one.address for name, one in self._web.items()}},
+            sources={} if self._web else self._sources,
             more_hosts={APPLICATION: (of_container(subnet),)} if self._is_beside_command() else {},
             look=self._running,
             listening=listens(self.plan.nodes, self._addresses),
@@ -227,11 +237,56 @@ class DockerTopology:
         self._beside_command = self._is_beside_command() and _is_here(of_command(subnet))
         if self._beside_command:
             return {APPLICATION: Source(host=of_command(subnet))}
+        if self.plan.guests:
+            return {name: Source(host=one.host) for name, one in web_addresses(subnet, self.plan).items()}
         ports = web_ports(len(self.plan.web_servers))
         return {
             name: Source(host=of_observer(subnet), ports=own)
             for name, own in zip(self.plan.web_servers, ports, strict=True)
         }
+
+    def _web_containers(self, subnet: str) -> dict[str, WebContainer]:
+        """The places for the containers of a guest; each is made at its first start."""
+        return {
+            name: WebContainer(
+                name,
+                address,
+                find=partial(self._web_found, name),
+                make=partial(self._web_made_at, name, address),
+                moved=lambda name, _: self.links.restore(name),
+                secrets=lambda: self.secrets,
+            )
+            for name, address in web_addresses(subnet, self.plan).items()
+        }
+
+    def _web_found(self, name: str) -> Any | None:
+        if name not in self._web_made:
+            return None
+        with translated(f"looking at {name}"):
+            return self._client.containers.get(self._web_made[name])
+
+    def _web_made_at(
+        self, name: str, address: Address, command: Sequence[str], environment: Mapping[str, str]
+    ) -> Any:
+        guest = self.plan.scenario.deployment.guest
+        assert guest is not None, "a plan with a guest"
+        assert guest.container is not None, "a guest in containers"
+        api = self._client.api
+        labels = {**daemon.labels(self.run, self._owner), daemon.PROJECT_LABEL: self.project}
+        with translated(f"making {name} of {guest.container.image}"):
+            made = api.create_container(
+                guest.container.image,
+                command=list(command) or None,
+                environment=dict(environment),
+                labels=labels,
+                name=f"{self.project}-{name}",
+                host_config=api.create_host_config(log_config={"Type": "json-file"}),
+                networking_config=api.create_networking_config(
+                    {self.network: api.create_endpoint_config(ipv4_address=address.host)}
+                ),
+            )
+        self._web_made[name] = str(made["Id"])
+        return self._web_found(name)
 
     def _is_beside_command(self) -> bool:
         return self.plan.web_servers == (APPLICATION,)
@@ -448,8 +503,14 @@ class DockerTopology:
                 raw = daemon.read_file(self._inspected(node), compose.CONFIGURATION_FILE)
                 text = "# never started\n" if raw is None else raw.decode("utf-8", errors="replace")
                 (into / f"{node}.conf").write_text(redact(text, self.secrets), encoding="utf-8")
+            self._collect_web(into.parent / "web")
         except OSError as error:
             raise EnvironmentFailure(f"{into}: expected to write logs there, found: {error}") from error
+
+    def _collect_web(self, into: Path) -> None:
+        for name in self._web:
+            into.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (into / f"{name}.log").write_text(self._web[name].last_lines(_COLLECTED_LINES), encoding="utf-8")
 
     # -- Helpers, in call order
 
@@ -482,7 +543,9 @@ class DockerTopology:
             self.hold()
 
     def _running(self, node: str) -> Any | None:
-        container = self._inspected(node)
+        container = self._web_found(node) if node in self._web else self._inspected(node)
+        if container is None:
+            return None
         return container if container.attrs["State"]["Running"] else None
 
     def _inspected(self, node: str) -> Any:

@@ -73,8 +73,6 @@ def machine(*, beside_command: bool = False) -> Machine:  # noqa: ARG001 - a com
 
 
 def fits(plan: Plan) -> str | None:
-    if plan.guests:
-        return "a guest's web servers are processes of this machine: --backend process"
     if strange := [node.name for node in plan.nodes if node.role is NodeRole.OTHER]:
         return f"the machines backend has no image for {', '.join(strange)}"
     return image.why_no_proxy() if plan.inventory.proxies else None

@@ -11,10 +11,14 @@ import yaml
 
 from harness.cli import main
 from harness.errors import UsageError
-from harness.model.guest import BEHAVIOURS, Csrf, Place, Sign
+from harness.model.guest import BEHAVIOURS, Csrf, Place, RunAs, Sign
+from harness.model.words import BackendKind
+from harness.running.compiling import compile_all
+from harness.running.ground import ground_for_planning
 from harness.running.guest_needs import needed_by
 from harness.running.vocabulary import guest_schema_text, shipped
 from harness.scenario import guest_schema, load, load_guest
+from harness.topology.backends import OF_GUESTS, why_not_beside
 from lab.rows import ROOT
 
 GUEST = """\
@@ -31,6 +35,10 @@ behaviours:
     done: {status: [302, 303], redirect: /}
   read: {get: /me, user: {json: user.name}, values: {theme: {json: theme}}, please_log_in: {redirect: /login}}
 """
+
+START = 'start: [gunicorn, --bind, "{HOST}:{PORT}", "app:app"]'
+ALONE = GUEST.replace(f'{START}\nenvironment: {{STORE: "{{REDIS_URL}}"}}\n', "WAY\n")
+"""With WAY in the place of what a web server is."""
 
 SCENARIO = """\
 scenario: 1
@@ -87,6 +95,18 @@ def test_a_guest_file_says_how_it_is_talked_to(tmp_path: Path) -> None:
         ("theme: {json: theme}", "colour: {json: theme}", "unknown name 'colour'"),
         ("cookie: sid", "cooky: sid", "unknown key 'cooky'; did you mean 'cookie'?"),
         ('start: [gunicorn, --bind, "{HOST}:{PORT}", "app:app"]', "start: []", "start: expected a program"),
+        (START, "", "expected one of start, container, service, address: what a web server is; found none of them"),
+        (START, f"{START}\naddress: 127.0.0.1:80", "what a web server is; found start, address"),
+        (START, "address: 10.0.0.7:80", "what you run must listen on this machine: 127.0.0.1 or localhost"),
+        (START, "address: 127.0.0.1:99999", "address: expected an address such as 127.0.0.1:8000"),
+        (START, "address: 127.0.0.1:80", "environment: with 'address' it is you who sets the variables; leave it out"),
+        (START, "service: {name: shop}", "environment: with 'service' it is your project who sets the variables"),
+        (START, f"{START}\nenvironment_file: a.env", "environment_file: expected 'address' beside it"),
+        ("cookie: sid", "environment_file: ../a.env", "expected a file name such as redis.env"),
+        (START, "container: {port: 80}", "container: the key 'image' is missing"),
+        ("cookie: sid", "back_door: {key: sess}", "it has {id} or {id_sha256} where the id of the session is"),
+        ("cookie: sid", "back_door: {key: 's:{id}'}\ntoken: {json: t}", "expected sessions that are kept by cookie"),
+        ("cookie: sid", "connections: 0", "connections: expected"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -123,6 +143,91 @@ def test_a_plan_says_what_a_guest_cannot_do(tmp_path: Path, capsys: pytest.Captu
         needed_by(guest)
         == "the guest a shop needs no-such-program, which is not here; to install it: make it"
     )
+
+
+@pytest.mark.parametrize(
+    ("way", "run_as", "backend", "described"),
+    [
+        ("start: [serve, now]", RunAs.PROCESS, BackendKind.PROCESS, "serve now"),
+        ("container: {image: shop, port: 80}", RunAs.CONTAINER, BackendKind.DOCKER, "a container of shop, port 80"),
+        ("service: {name: shop}", RunAs.SERVICE, BackendKind.COMPOSE, "a container of the service shop, port 8000"),
+        (
+            "address: [localhost:80, 127.0.0.1:81]",
+            RunAs.ADDRESS,
+            BackendKind.PROCESS,
+            "run by you at 127.0.0.1:80, 127.0.0.1:81",
+        ),
+    ],
+)  # fmt: skip
+def test_a_web_server_is_one_of_four_things(
+    tmp_path: Path, way: str, run_as: RunAs, backend: BackendKind, described: str
+) -> None:
+    """Each runs beside the nodes of one backend, and others say which."""
+    guest = load_guest(write(tmp_path, ALONE.replace("WAY", way)))
+    assert (guest.run_as, OF_GUESTS[guest.run_as], guest.described) == (run_as, backend, described)
+    assert why_not_beside(guest, backend) is None
+    assert f"--backend {backend}" in str(why_not_beside(guest, BackendKind.MACHINES))
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("address: 127.0.0.1:80", "has 1 addresses, and the workload 3 web servers; --set workload.web_servers=1"),
+        ("service: {name: shop}", "is a service of a Compose project, and the deployment has none"),
+        ("container: {image: shop}", "the web servers of a shop are containers of the kit: --backend docker"),
+    ],
+)  # fmt: skip
+def test_a_plan_says_what_does_not_fit_the_web_servers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str, said: str
+) -> None:
+    """Their number, and where they run."""
+    write(tmp_path, ALONE.replace("WAY", way))
+    assert main(["plan", "--backend", "process", str(write(tmp_path, SCENARIO, "s.yaml"))]) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("kill web server: web-1", "kill web server acts upon web-1, which you run: the kit can neither end nor cut"),
+        ("isolate: primary, with: web-2", "isolate acts upon web-2, which you run"),
+    ],
+)  # fmt: skip
+def test_no_fault_acts_upon_what_you_run(tmp_path: Path, fault: str, said: str) -> None:
+    """The file is wrong at the line of the fault."""
+    write(tmp_path, ALONE.replace("WAY", "address: [127.0.0.1:80, 127.0.0.1:81]"))
+    begun, _, _ = SCENARIO.replace("users: 10", "users: 10, web_servers: 2").partition("faults:")
+    file = write(tmp_path, f"{begun}faults: [{{after: 4s, {fault}}}]\n", "s.yaml")
+    with pytest.raises(UsageError, match=said):
+        load(file, shipped())
+
+
+def test_what_you_run_is_planned_with_its_address(tmp_path: Path) -> None:
+    """No other run goes beside it, and the kit says what it waits for."""
+    write(tmp_path, ALONE.replace("WAY", "address: 127.0.0.1:80\nenvironment_file: a.env"))
+    scenario = load(
+        write(tmp_path, SCENARIO.replace("users: 10", "users: 10, web_servers: 1"), "s.yaml"), shipped()
+    )
+    (plan,) = compile_all([scenario], seed=0, ground=ground_for_planning("process"))
+    assert (plan.guests, plan.exclusive, plan.skip) == ((), True, None)
+    assert plan.run_by_user is not None
+    assert plan.run_by_user.to_be_started == (
+        "a shop is run by you at 127.0.0.1:80: start it with the variables of a.env, within 20 s of each run's "
+        "beginning"
+    )
+
+
+def test_an_image_that_is_missing_is_said_with_what_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `needs`, or by Docker's own command."""
+    monkeypatch.setattr("harness.running.guest_needs.present", lambda _: False)
+    plain = ALONE.replace("WAY", "container: {image: shop}")
+    assert str(needed_by(load_guest(write(tmp_path, plain)))).endswith("to get it: docker pull shop")
+    built = plain.replace("cookie: sid", "cookie: sid\nneeds: {shop: docker build -t shop .}")
+    assert str(needed_by(load_guest(write(tmp_path, built)))).endswith("to get it: docker build -t shop .")
+    monkeypatch.setattr("harness.running.guest_needs.present", lambda _: True)
+    assert needed_by(load_guest(write(tmp_path, built))) is None
 
 
 def test_a_guest_file_in_the_place_of_a_scenario_is_recognised(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -10,12 +12,13 @@ import pytest
 
 from harness.application import Asked, Session
 from harness.guests.answers import Answer
+from harness.guests.back_door import Nodes
 from harness.guests.browser import Browser
 from harness.guests.fleet import GuestFleet
 from harness.guests.front_door import ask_at_the_door
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import walk_through
-from harness.model.guest import BEHAVIOURS, Csrf, Guest, Place, Recipe, Sign
+from harness.model.guest import BEHAVIOURS, BackDoor, Csrf, Guest, Place, Recipe, Sign
 from harness.model.records import AuditEntry, AuditSummary, Record
 from harness.model.seams import Address
 from harness.model.told import (
@@ -290,14 +293,99 @@ def test_the_front_door_is_asked_with_the_cookie_that_was_deleted() -> None:
     assert (silent.saw, silent.error) == (None, "no answer in time")
 
 
-def walked(*replies: Reply, guest: Guest = GUEST) -> list[str]:
-    client: Any = Scripted(*replies)
-    door: Any = Door()
-    return in_fake_time(walk_through(guest, door, client)).problems
-
-
+OTHER = ["sid=xyz; Path=/"]
 KIT = page('{"user": "kit"}')
 NOBODY = page('{"user": null}')
+
+
+def test_the_front_door_is_asked_with_the_cookie_that_was_replaced() -> None:
+    """Where the last cookie shows nobody, the one before it that worked is tried: somebody may have copied it."""
+    nobody = page('{"user": null}')
+    client = Scripted(
+        page(status=204, cookies=SET), page(OURS), page('{"user": null}', cookies=OTHER), nobody, page(OURS)
+    )
+    written: list[Record] = []
+    door, clock = Door(), Clock()
+
+    async def main() -> None:
+        browser = Browser(client, cookie="sid")  # type: ignore[arg-type]
+        await browser.do(door.address, GUEST.recipes["log-in"], {"user": "ann"})
+        for _ in range(2):
+            asked = Asked(9, "read", "ann", SESSION, 0x10300)
+            await GuestOperation(GUEST, BEHAVIOURS["read"], asked, door, browser).carry_out()  # type: ignore[arg-type]
+        await ask_at_the_door(GUEST, [(SESSION, browser)], [door], written.append, clock, within_s=5)  # type: ignore[list-item,arg-type]
+
+    in_fake_time(main())
+    assert [how["headers"]["Cookie"] for _, _, how in client.asked[-2:]] == ["sid=xyz", "sid=abc"]
+    (entry, _) = written
+    assert isinstance(entry, AuditEntry)
+    assert entry.key_type == "hash"
+
+
+@pytest.mark.parametrize(
+    ("answer", "forgets"),
+    [
+        (page('{"user": null}', cookies=OTHER), True),
+        (page('{"user": null}', cookies=["csrf=1; Path=/"]), False),
+        (page('{"user": null}', cookies=SET), False),
+        (page(OURS, cookies=OTHER), False),
+    ],
+)
+def test_a_page_for_nobody_with_another_cookie_makes_the_browser_forget(answer: Reply, forgets: bool) -> None:
+    """As a deleted cookie does. One that is renewed for its user does not."""
+    operation, _, _ = carried_out("read", answer)
+    assert any(step.does is StepKind.FORGET for step in operation.steps) is forgets
+
+
+def test_a_session_has_the_key_that_its_cookie_gives_it() -> None:
+    """Known once its log-in is answered, and in the steps of that log-in too."""
+    guest = replace(GUEST, back_door=BackDoor(key="sess:{id}"))
+    operation, told, _ = carried_out("log-in", page(status=204, cookies=SET), guest=guest, logged_in=False)
+    assert (told, SESSION.key, operation.steps[0].key) == (OK, "sess:abc", "sess:abc")
+    SESSION.key = "guest:s1"
+
+
+def walked(*replies: Reply, guest: Guest = GUEST, nodes: Nodes | None = None) -> list[str]:
+    client: Any = Scripted(*replies)
+    door: Any = Door()
+    walk = in_fake_time(walk_through(guest, door, client, nodes=nodes))
+    return walk.problems + walk.notes[: len(walk.notes) * (nodes is not None)]
+
+
+def holding(*keys: int, left_ms: Mapping[str, int] = MappingProxyType({})) -> Nodes:
+    """Nodes that say one of these numbers of keys after the other, and which keys there are."""
+    numbers = iter(keys)
+    return Nodes(keys=lambda: next(numbers), left_ms=lambda key: left_ms.get(key, -2))
+
+
+def test_an_application_that_keeps_its_sessions_elsewhere_is_not_judged() -> None:
+    """Whatever happened to this run's Redis, its users would see nothing of it."""
+    (problem,) = walked(NOBODY, page(status=204, cookies=SET), KIT, nodes=holding(3, 3))
+    assert "log-in: expected that it leaves a key in this run's Redis, found none" in problem
+
+
+@pytest.mark.parametrize(
+    ("door", "kept", "said"),
+    [
+        (
+            BackDoor(key="s:{id}"),
+            {},
+            ["back_door: expected the key of the session after a log-in, found that s:abc"],
+        ),
+        (BackDoor(key="s:{id}", id="^s:(.+)"), {}, ["found that the cookie has no id that 'id' finds"]),
+        (BackDoor(key="s:{id}"), {"s:abc": 900}, ["back door, after logout: s:abc is still there"]),
+    ],
+)
+def test_a_key_that_is_not_there_is_a_wrong_guest_file(
+    door: BackDoor, kept: Mapping[str, int], said: list[str]
+) -> None:
+    """And one that a logout leaves is worth a note."""
+    recipes = {name: GUEST.recipes[name] for name in ("log-in", "read", "logout")}
+    guest = replace(GUEST, back_door=door, recipes=recipes)
+    entered, out = page(status=204, cookies=SET), page(cookies=DELETED)
+    replies = [NOBODY, entered, KIT, entered, out, NOBODY, NOBODY]
+    found = walked(*replies, guest=guest, nodes=holding(3, 4, left_ms=kept))
+    assert all(any(one in text for text in found) for one in said), found
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,10 @@ def test_a_race_of_the_application_is_no_cost_of_a_fault() -> None:
     past.fault(1.2, "web-2 is gone", "kill web server", target="web-2")
     (found,) = run_checks(past.history())[0]
     assert found.cause is Cause.APPLICATION_RACE
+
+
+def test_what_the_application_never_saved_is_no_cost_of_a_fault() -> None:
+    """It said that all was well, and no node explains the loss."""
+    past = guests.told_ok_then_lost()
+    past.fault(1.7, "web-2 is gone", "kill web server", target="web-2")
+    assert [one.name for one in run_checks(past.history())[0]] == ["told-ok-then-lost"]

@@ -8,7 +8,8 @@ import pytest
 
 from harness.checks.facts.timelines import Timelines
 from harness.checks.promises.open_connections import judge_connections, most_at_once
-from harness.model.records import Connection
+from harness.model.guest import Guest
+from harness.model.records import Connection, NodeSample
 from lab.records import us
 from tests.builders_metrics import outline
 
@@ -64,3 +65,34 @@ def test_nodes_and_generations_are_counted_apart() -> None:
     assert counts([*opened(POOL, closed=12.0), *opened(POOL, at=12.0)]) == []
     assert counts([*opened(POOL, closed=12.001), *opened(POOL, at=12.0)]) == [2 * POOL]
     assert most_at_once([*opened(1, at=1.0, closed=3.0), *opened(2, at=2.0)]) == (3, us(2.0))
+
+
+@pytest.mark.parametrize(
+    ("meant", "clients", "found"),
+    [
+        (10, [4, 14, 32], []),
+        (10, [4, 14, 33], [29]),
+        (10, [4, 33, 14], [29]),
+        (10, [20, 33], []),
+        (10, [None, None], []),
+        (None, [4, 400], []),
+    ],
+)
+def test_the_connections_of_a_guest_are_what_the_node_has_besides(
+    meant: int | None, clients: list[int | None], found: list[int]
+) -> None:
+    """Of all web servers together, beyond what the node had at first; where nobody says a limit there is none."""
+    history = outline().history()
+    guest = Guest(name="a shop", file="x", folder="/", start=("x",), connections=meant)
+    plan = history.plan
+    deployment = replace(plan.scenario.deployment, guest=guest)
+    plan = replace(
+        plan, scenario=replace(plan.scenario, deployment=deployment), web_servers=("web-1", "web-2")
+    )
+    samples = tuple(
+        NodeSample(node="redis-1", sent_us=us(n), done_us=us(n) + 500, clients=many)
+        for n, many in enumerate(clients, start=1)
+    )
+    judged = judge_connections(Timelines(replace(history, plan=plan, samples=samples)))
+    assert [one.observations for one in judged.findings] == found
+    assert all(one.sentence.startswith("a shop had 29 connections to redis-1") for one in judged.findings)

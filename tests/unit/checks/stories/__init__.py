@@ -288,6 +288,7 @@ BAD: dict[str, list[Story]] = {
     "told-ok-then-lost": [guests.told_ok_then_lost],
     "hung-request": [guests.hung_request],
     "app-died": [guests.app_died],
+    "needs-restart": [guests.needs_restart],
 }
 ALSO: dict[Story, set[str]] = {
     partial_session: {"lost-session"},
@@ -353,6 +354,7 @@ GOOD: dict[str, list[Story]] = {
     "told-ok-then-lost": [guests.same_page],
     "hung-request": [guests.app_killed],
     "app-died": [guests.app_killed],
+    "needs-restart": [guests.let_in_again],
 }
 UNDECIDED: dict[str, list[Story]] = {
     "lost-session": [silent_audit, broken_off],

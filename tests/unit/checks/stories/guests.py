@@ -139,6 +139,23 @@ def app_died() -> Past:
     return past
 
 
+def needs_restart() -> Past:
+    """Redis is back, and web-1 lets nobody in until somebody starts it anew."""
+    past = GuestPast()
+    past.log_in("ann", 1.0)
+    past.event("web-server-stuck", 5.0, source="web-1", detail="a log-in before: answered 500")
+    return past
+
+
+def let_in_again() -> Past:
+    """An error page after recovery is an outage; the next log-in got in by itself."""
+    past = GuestPast()
+    past.log_in("ann", 1.0)
+    past.log_in("bob", 2.0, outcome="unknown", executed=False)
+    past.log_in("bob", 3.0)
+    return past
+
+
 def app_killed() -> Past:
     """By a fault of the kit's; and an error page is no hung request."""
     past = GuestPast()
