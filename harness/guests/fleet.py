@@ -16,7 +16,7 @@ from harness.clock import Clock
 from harness.errors import EnvironmentFailure
 from harness.guests.back_door import Nodes, key_in
 from harness.guests.browser import Browser, Client
-from harness.guests.front_door import ask_at_the_door, shut
+from harness.guests.front_door import SHUT_FOR_S, ask_at_the_door, shut
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import understands
 from harness.guests.web_server import Fill, GuestServer
@@ -47,8 +47,11 @@ class GuestFleet:
         record: Recorder,
         clock: Clock,
         nodes: Nodes | None = None,
+        shut_for_s: float = SHUT_FOR_S,
     ) -> None:
-        """`nodes` None: nobody asks where the sessions are kept."""
+        """`nodes` None: nobody asks where the sessions are kept. `shut_for_s`: how long a web server may let
+        nobody in after recovery, before it is started anew."""
+        self._shut_for_s = shut_for_s
         self._guest = guest
         self._nodes = nodes
         self._record = record
@@ -135,8 +138,9 @@ class GuestFleet:
     def connections_peak(self) -> int:
         return self.client.peak
 
-    async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:
-        await asyncio.gather(*(self._start_the_stuck_anew(one) for one in self._servers if one.alive))
+    async def audit(self, sessions: Sequence[Session], *, within_s: float, recovered: bool) -> bool:
+        if recovered:
+            await asyncio.gather(*(self._start_the_stuck_anew(one) for one in self._servers if one.alive))
         await ask_at_the_door(
             self._guest,
             [(one, self._browsers[one.id]) for one in sessions if one.id in self._browsers],
@@ -160,7 +164,9 @@ class GuestFleet:
 
     async def _start_the_stuck_anew(self, server: GuestServer) -> None:
         """Whoever lets nobody in, although Redis is well again, is tried once more as a new process."""
-        if self._guest.run_as is RunAs.ADDRESS or not (why := await shut(self._guest, server, self.client)):
+        if self._guest.run_as is RunAs.ADDRESS or not (
+            why := await shut(self._guest, server, self.client, for_s=self._shut_for_s)
+        ):
             return
         try:
             await server.kill()
@@ -169,8 +175,8 @@ class GuestFleet:
         except EnvironmentFailure as problem:
             self._tell(server, "web-server-out", str(problem))
             return
-        if not await shut(self._guest, server, self.client):
-            self._tell(server, WEB_SERVER_STUCK, f"a log-in before: {why}")
+        if not await shut(self._guest, server, self.client, for_s=self._shut_for_s):
+            self._tell(server, WEB_SERVER_STUCK, f"for {self._shut_for_s:g} s log-ins ended so: {why}")
 
     def _named(self, name: str) -> GuestServer:
         return next(server for server in self._servers if server.name == name)

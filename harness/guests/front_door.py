@@ -30,24 +30,28 @@ from harness.model.words import FRONT_DOOR, NodeRole, Outcome
 AT_ONCE = 16
 NEWCOMER = "newcomer"
 """A user whom the load does not know."""
+SHUT_FOR_S = 10.0
+"""Client libraries wait two seconds at most before they connect again."""
 AGAIN_S = 0.5
 TRIES = 3
 """Of one session: an application may need a request or two to find its way back."""
 
 
-async def shut(guest: Guest, server: GuestServer, client: Client) -> str:
-    """Why a web server lets nobody in, by a few log-ins; empty: it does."""
-    said = ""
-    for number in range(1, TRIES + 1):
+async def shut(guest: Guest, server: GuestServer, client: Client, *, for_s: float) -> str:
+    """Why a web server has let nobody in for so long; empty: it does."""
+    loop = asyncio.get_running_loop()
+    ends_at_s = loop.time() + for_s
+    for number in itertools.count(1):
         browser = Browser(client, cookie=guest.cookie, token=guest.token)
         recipe = guest.recipes[LOG_IN]
         heard = await browser.do(server.address, recipe, words_of(NEWCOMER, number, 0))
         meant = understood(guest, recipe, heard, Session("door", NEWCOMER, number, 1, "door", ""))
         if meant.told == OK and browser.has_session:
             return ""
-        said = meant.trouble or meant.told
+        if loop.time() >= ends_at_s:
+            return meant.trouble or meant.told
         await asyncio.sleep(AGAIN_S)
-    return said
+    raise AssertionError("a count has no end")
 
 
 async def ask_at_the_door(

@@ -109,6 +109,8 @@ def _guest_misfit(scenario: Scenario, inventory: Inventory) -> str | None:
         return None
     if inventory.clustered:
         return f"the guest {guest.name}: only the cluster knows which shard has a session of it"
+    if guest.run_as is RunAs.CONTAINER and scenario.deployment.topology.clients_speak_tls:
+        return f"the guest {guest.name}: its containers cannot read the certificates that TLS needs"
     return guest.misfit(scenario.workload.mix) or _web_server_misfit(scenario, guest)
 
 

@@ -207,7 +207,8 @@ class _Recording:
         """At the front door of a guest, and then at its back door, if the keys are known; else on the nodes,
         once nobody writes any more."""
         engine = self._engine
-        if await self._unless_stopped(engine.audit(within_s=self._audit_within_s())):
+        asked = engine.audit(within_s=self._audit_within_s(), recovered=not self._not_recovered)
+        if await self._unless_stopped(asked):
             if keys := engine.at_back_door():
                 await engine.close()
                 await self._unless_stopped(self._observers.settle())

@@ -333,9 +333,9 @@ class LoadEngine:
         assert self._loop is not None, "seed() or drive() comes first"
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10.0)
 
-    async def audit(self, *, within_s: float) -> bool:
+    async def audit(self, *, within_s: float, recovered: bool = True) -> bool:
         """Ask for every session at the front door, where an application has one. False: the nodes tell."""
-        return await self._fleet.audit(self.sessions(), within_s=within_s)
+        return await self._fleet.audit(self.sessions(), within_s=within_s, recovered=recovered)
 
     def at_back_door(self) -> list[KeptObject]:
         """The keys of an application's sessions that the nodes are asked for besides."""

@@ -154,7 +154,13 @@ class Fleet:
     async def resume(self, name: str) -> None:
         """Never paused."""
 
-    async def audit(self, sessions: Sequence[Session], *, within_s: float) -> bool:  # noqa: ARG002 - the nodes tell
+    async def audit(  # the nodes tell
+        self,
+        sessions: Sequence[Session],  # noqa: ARG002
+        *,
+        within_s: float,  # noqa: ARG002
+        recovered: bool,  # noqa: ARG002
+    ) -> bool:
         return False
 
     def at_back_door(self, sessions: Sequence[Session]) -> list[KeptObject]:  # noqa: ARG002 - the nodes tell

@@ -46,6 +46,7 @@ WEB = "web-1"
 OWN = 3
 """Connections of the kit."""
 AUDITED_WITHIN_S = 60.0
+SHUT_FOR_S = 2.0
 CHANCES, LATEST_S = 150, 60.0
 """Requests that are answered as promised, and how long is waited for them at most."""
 
@@ -115,6 +116,7 @@ async def _driven(  # noqa: PLR0917 - all that one run is made of
         fill=lambda text, _: text.replace("{PYTHON}", sys.executable),
         record=written.append,
         clock=clock,
+        shut_for_s=SHUT_FOR_S,
     )
     nodes: Any = None
     topology: Topology = nodes

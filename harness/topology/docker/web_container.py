@@ -55,6 +55,9 @@ class WebContainer:
         self._moved = moved
         self._secrets = secrets
         self._runs = threading.Event()
+        self._life = 0
+        """Counts its starts: what the watching thread saw before one says nothing about what runs since."""
+        self._lock = threading.Lock()
         self._status: int | None = None
         self._watched = False
         self._closed = threading.Event()
@@ -75,7 +78,7 @@ class WebContainer:
         with translated(f"starting {self._name}"):
             container.start()  # of one that runs: nothing happens
         self._note_where_it_is()
-        self._runs.set()
+        self._begun()
         if not self._watched:
             self._watched = True
             threading.Thread(target=self._watch, name=f"watch {self._name}", daemon=True).start()
@@ -131,25 +134,34 @@ class WebContainer:
             self.address = Address(here[0], self.address.port)
         self._moved(self._name, self.address)
 
+    def _begun(self) -> None:
+        with self._lock:
+            self._life += 1
+            self._runs.set()
+
     def _watch(self) -> None:
         while not self._closed.is_set():
-            if self._ended():
-                self._runs.clear()
+            if (life := self._ended()) is not None:
+                with self._lock:
+                    if life == self._life:
+                        self._runs.clear()
                 self._closed.wait(_LOOK_EVERY_S)
 
-    def _ended(self) -> bool:
-        """Wait for its end, once it runs. What the engine does not say now is asked for again."""
+    def _ended(self) -> int | None:
+        """Wait for its end; which of its lives is over. None: the engine does not say now."""
+        life = self._life
         with suppress(
             docker.errors.DockerException, requests.exceptions.RequestException, EnvironmentFailure
         ):
             container = self._there()
             if not container.attrs["State"]["Running"]:
                 self._status = int(container.attrs["State"]["ExitCode"])
-                return True
+                return life
             if not self._runs.is_set():  # somebody started it again
                 self._note_where_it_is()
-                self._runs.set()
+                self._begun()
+                life = self._life
             self._status = int(container.wait(timeout=_WAIT_S)["StatusCode"])
-            return True
+            return life
         self._closed.wait(_LOOK_EVERY_S)
-        return False
+        return None

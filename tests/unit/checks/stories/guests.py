@@ -143,7 +143,7 @@ def needs_restart() -> Past:
     """Redis is back, and web-1 lets nobody in until somebody starts it anew."""
     past = GuestPast()
     past.log_in("ann", 1.0)
-    past.event("web-server-stuck", 5.0, source="web-1", detail="a log-in before: answered 500")
+    past.event("web-server-stuck", 5.0, source="web-1", detail="for 10 s log-ins ended so: answered 500")
     return past
 
 
