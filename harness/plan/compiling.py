@@ -118,17 +118,17 @@ def _web_server_misfit(scenario: Scenario, guest: Guest) -> str | None:
     """Why a guest has not as many web servers as the workload; None: it has."""
     wanted, project = scenario.workload.web_servers, scenario.deployment.project
     if guest.run_as is RunAs.ADDRESS:
-        there, what = len(guest.addresses), "addresses"
+        there, what = len(guest.addresses), "address"
     elif guest.run_as is not RunAs.SERVICE:
         return None
     elif project is None:
         return f"the guest {guest.name} is a service of a Compose project, and the deployment has none"
     else:
-        there, what = project.web_servers, "containers of its service"
+        there, what = project.web_servers, "container"
     if there == wanted:
         return None
     return (
-        f"the guest {guest.name} has {there} {what}, and the workload {wanted} web servers; "
+        f"the guest {guest.name}: expected one {what} for each of {wanted} web servers, found {there}; "
         f"--set workload.web_servers={there}"
     )
 

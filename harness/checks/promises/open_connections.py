@@ -72,6 +72,9 @@ def _of_guest(timelines: Timelines, guest: Guest) -> list[Finding]:
         return []
     servers = timelines.history.plan.web_servers
     limit = guest.connections * len(servers)
+    meant = f"its web server is meant to have {guest.connections}"
+    if len(servers) > 1:
+        meant = f"its {len(servers)} web servers are meant to have {guest.connections} each"
     worst: dict[str, tuple[int, int]] = {}
     for node, samples in _counted(timelines).items():
         own = samples[0].clients or 0
@@ -83,8 +86,7 @@ def _of_guest(timelines: Timelines, guest: Guest) -> list[Finding]:
             side=CONNECTION_STORM.side,
             cause=Cause.NOT_DETERMINED,
             sentence=f"{guest.name} had {many} connections to {node} open at once at"
-            f" {(at_us - timelines.facts.landmarks.zero_us) / 1e6:+.2f} s; its {len(servers)} web servers are"
-            f" meant to have {guest.connections} each.",
+            f" {(at_us - timelines.facts.landmarks.zero_us) / 1e6:+.2f} s; {meant}.",
             node=node,
             t_us=at_us,
             seen_us=at_us,

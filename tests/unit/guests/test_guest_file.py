@@ -172,7 +172,7 @@ def test_a_web_server_is_one_of_four_things(
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        ("address: 127.0.0.1:80", "has 1 addresses, and the workload 3 web servers; --set workload.web_servers=1"),
+        ("address: 127.0.0.1:80", "expected one address for each of 3 web servers, found 1; --set workload.web_servers=1"),
         ("service: {name: shop}", "is a service of a Compose project, and the deployment has none"),
         ("container: {image: shop}", "the web servers of a shop are containers of the kit: --backend docker"),
     ],

@@ -15,7 +15,7 @@ from harness.guests.answers import Answer
 from harness.guests.back_door import Nodes
 from harness.guests.browser import Browser
 from harness.guests.fleet import GuestFleet
-from harness.guests.front_door import ask_at_the_door
+from harness.guests.front_door import ask_at_the_door, shut
 from harness.guests.operation import GuestOperation
 from harness.guests.walk import walk_through
 from harness.model.guest import BEHAVIOURS, BackDoor, Csrf, Guest, Place, Recipe, Sign
@@ -291,6 +291,22 @@ def test_the_front_door_is_asked_with_the_cookie_that_was_deleted() -> None:
     silent, _ = asked_at_the_door(page(status=503), page(status=503), TimeoutError())
     assert isinstance(silent, AuditEntry)
     assert (silent.saw, silent.error) == (None, "no answer in time")
+
+
+@pytest.mark.parametrize(
+    ("replies", "why"),
+    [
+        ([page(status=204, cookies=SET)], ""),
+        ([page(status=500), refused(), page(status=204, cookies=SET)], ""),
+        ([page(status=500)] * 5, "answered 500"),
+        ([page(status=204)] * 5, "ok"),
+    ],
+)
+def test_a_web_server_is_shut_if_nobody_gets_in_for_a_while(replies: list[Reply], why: str) -> None:
+    """One log-in that gets in is enough."""
+    client: Any = Scripted(*replies)
+    door: Any = Door()
+    assert in_fake_time(shut(GUEST, door, client, for_s=2.0)) == why
 
 
 OTHER = ["sid=xyz; Path=/"]
