@@ -26,6 +26,12 @@ from harness.model.scenario import Declaration, FaultStep, Option, OptionType
 from harness.model.seams import Effect, FaultScene, LastLook, Machine
 from harness.model.words import Trait
 
+_DATA_NODES = {targets.parse(word).what for word in targets.DATA_NODES} | {
+    "another replica",
+    "the old primary",
+    "all nodes",
+}
+
 
 class Cut:
     declaration = Declaration(
@@ -65,7 +71,7 @@ class Cut:
             return f"a cut needs network faults: {machine.why_no_network_faults or 'not possible here'}"
         if _rejects(step) and machine.why_no_slow_links:
             return f"a cut that rejects: {machine.why_no_slow_links}"
-        return targets.fits(step, plan) or peers.fits(_group(step), plan)
+        return targets.fits(step, plan) or peers.fits(_group(step), plan) or _nobody_listens(step, plan)
 
     def inject(self, step: FaultStep, scene: FaultScene) -> Effect:
         nodes = targets.resolve(step.target, scene)
@@ -104,6 +110,21 @@ class Cut:
 
 def _rejects(step: FaultStep) -> bool:
     return step.options.get("by") == "reject"
+
+
+def _nobody_listens(step: FaultStep, plan: Plan) -> str | None:
+    """Why no link of this cut can end at such a port; None: one can. Pure."""
+    port, group = LinkPort(str(step.options.get("port", "all"))), _group(step)
+    if port is LinkPort.BUS and not plan.inventory.clustered:
+        return "port: bus: only nodes of a cluster have one"
+    if port is not LinkPort.SENTINEL:
+        return None
+    if not plan.sentinels():
+        return "port: sentinel: the deployment has no sentinels"
+    data_only = targets.parse(step.target).what in _DATA_NODES
+    if data_only and group not in {peers.SENTINELS, peers.NODES, peers.EVERYBODY}:
+        return f"port: sentinel: neither {step.target} nor {group} listen there"
+    return None
 
 
 def _group(step: FaultStep) -> str:

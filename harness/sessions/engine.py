@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from harness.application import Application, Asked, Carried, Session
 from harness.clock import Clock
+from harness.errors import NoEffect
 from harness.model.plan import Plan
 from harness.model.records import Connection, Event, Operation, Step
 from harness.model.seams import Recorder, Topology
@@ -31,6 +32,9 @@ from harness.sessions.arrivals import Turn, log_in_dice, turns
 from harness.sessions.counters import Counters, Snapshot
 from harness.sessions.fleet import Fleet
 from harness.tasks import end
+
+CARRIED_OUT_WITHIN_S = 10.0
+"""What a fault asks of web servers."""
 
 T = TypeVar("T")
 
@@ -330,8 +334,20 @@ class LoadEngine:
         self._from_outside(self._fleet.resume(name))
 
     def _from_outside(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """
+        Raises:
+            NoEffect: this machine is so busy that nothing of it was carried out, or not all.
+        """
         assert self._loop is not None, "seed() or drive() comes first"
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10.0)
+        asked = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return asked.result(timeout=CARRIED_OUT_WITHIN_S)
+        except TimeoutError as late:
+            asked.cancel()
+            raise NoEffect(
+                f"expected the web servers to carry it out within {CARRIED_OUT_WITHIN_S:g} s, found them "
+                "busy: this machine is too slow for the load, or for what else runs on it"
+            ) from late
 
     async def audit(self, *, within_s: float, recovered: bool = True) -> bool:
         """Ask for every session at the front door, where an application has one. False: the nodes tell."""

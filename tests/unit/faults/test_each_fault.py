@@ -480,6 +480,28 @@ def test_cut_fits_where_there_is_such_a_group(plan: Plan, group: str, said: str)
     assert said in str(FAULTS["cut"].fits(step("cut", options={"from": group}), plan, MACHINE))
 
 
+@pytest.mark.parametrize(
+    ("kind", "target", "group", "port", "said"),
+    [
+        (TopologyKind.SINGLE, "all nodes", "clients", "sentinel", "no sentinels"),
+        (TopologyKind.SENTINEL, "primary", "clients", "sentinel", "neither primary nor clients listen there"),
+        (TopologyKind.SENTINEL, "replica[lag=max]", "web-1", "sentinel", "nor web-1 listen there"),
+        (TopologyKind.SENTINEL, "primary", "nodes", "sentinel", None),
+        (TopologyKind.SENTINEL, "sentinel", "clients", "sentinel", None),
+        (TopologyKind.SENTINEL, "primary", "nodes", "bus", "only nodes of a cluster"),
+        (TopologyKind.CLUSTER, "shard 2 primary", "nodes", "bus", None),
+        (TopologyKind.SINGLE, "primary", "clients", "data", None),
+    ],
+)
+def test_cut_of_a_port_needs_somebody_who_listens_there(
+    kind: TopologyKind, target: str, group: str, port: str, said: str | None
+) -> None:
+    """At planning as well: such a cut never drops a packet."""
+    cut = step("cut", target, options={"from": group, "port": port})
+    refused = FAULTS["cut"].fits(cut, make_plan(kind), MACHINE)
+    assert refused is None if said is None else said in str(refused)
+
+
 # --- slow
 
 

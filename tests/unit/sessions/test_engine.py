@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from harness.errors import NoEffect
 from harness.model.deployment import ClientProfile
 from harness.model.scenario import Workload
 from harness.model.words import Arrivals, Outcome, Phase
 from harness.redis_wire.scripted import Answer, ScriptedServer, array
-from harness.sessions import BEHAVIOURS
+from harness.sessions import BEHAVIOURS, engine
 from harness.sessions.engine import LoadEngine
 from tests.builders_sessions import Local, Node, Written, drive_for, engine_for, plan_for
 from tests.fake_clock import in_fake_time, the_clock
@@ -268,3 +269,19 @@ def test_objects_that_were_changed_are_known_to_the_audit() -> None:
 
     written = run(scenario)
     assert {o.behaviour for o in written.operations} == {"log-in", "try-password", "token-request"}
+
+
+def test_web_servers_that_are_too_busy_carry_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that asks them has no effect, and its run decides nothing; the kit does not fail."""
+    monkeypatch.setattr(engine, "CARRIED_OUT_WITHIN_S", 0.0)
+    busy = asyncio.new_event_loop()  # nobody runs it
+    asked = object.__new__(LoadEngine)
+    asked._loop = busy
+
+    async def never() -> str:
+        return "gone"
+
+    with pytest.raises(NoEffect, match="found them busy: this machine is too slow"):
+        asked._from_outside(waiting := never())
+    waiting.close()
+    busy.close()
