@@ -1,7 +1,7 @@
 """`python -m lab.survival`: every topology under every fault on every engine that is here, and the page.
 
-It begins nothing after `--minutes`, and the same command goes on where it was. `--page` runs nothing and
-writes the page of what docs/survival/ has.
+It begins nothing after `--minutes`, and the same command goes on where it was. `--page` runs nothing: it
+writes the pages anew, from the runs that `--out` has, or else from docs/survival/.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from harness.many.cells import cells_of
 from harness.model.results import SuiteResult
 from harness.model.words import BackendKind
 from harness.report.decision import decision
+from harness.report.summary import summary_text
 from harness.report.write import SUITE, read_suite
 from harness.safe_files import make_folder, write_file
 from lab.published import encoded, today
@@ -39,13 +40,12 @@ WIND_DOWN_S = 120.0
 def main() -> int:
     given = _parser().parse_args()
     make_folder(PUBLISHED, exist_ok=True)
-    if not given.page:
-        clock = RunClock()
-        for backend, matrix in MATRICES.items():
-            if given.backend in (None, backend):
-                left_s = 60 * given.minutes - clock.now_us() / 1e6
-                _run(given, backend, matrix, left_s)
-                _publish(given.out / backend, matrix.stem)
+    clock = RunClock()
+    for backend, matrix in MATRICES.items():
+        if given.backend in (None, backend):
+            if not given.page:
+                _run(given, backend, matrix, 60 * given.minutes - clock.now_us() / 1e6)
+            _publish(given.out / backend, matrix.stem)
     write_file(PUBLISHED / "README.md", page(records()).encode())
     print(f"{(PUBLISHED / 'README.md').relative_to(ROOT)}: written")
     return 0
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=RUNS / "survival", help="for the runs; goes on with what is there"
     )
-    parser.add_argument("--page", action="store_true", help="run nothing, write the page anew")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the pages anew")
     return parser
 
 
@@ -95,8 +95,8 @@ def _publish(out: Path, name: str) -> None:
     if folder is None or not (folder / SUITE).exists():
         print(f"{out}: no results", file=sys.stderr)
         return
-    summary, suite = folder / "summary.json", read_suite(folder)
-    record = Record.of(suite, summary.read_bytes(), str(summary), today())
+    suite = read_suite(folder)
+    record = Record.of(suite, summary_text(suite).encode(), str(folder), today())
     write_file(PUBLISHED / f"{name}.json", encoded(record))
     shown = _without_folders(suite)
     write_file(PUBLISHED / f"{name}.html", decision(shown, cells_of(shown.results)).encode())

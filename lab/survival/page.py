@@ -105,11 +105,10 @@ def page(records: Sequence[Record]) -> str:
 
 def _measured(record: Record) -> str:
     late = f"in {record.slow} of {record.judged} runs the machine was late by too much for the time-outs"
-    times = "; their times are left out here" if record.too_slow else ", so that their times are too long"
     return (
         f"- {record.engine}, backend {record.backend}: {record.measured_on}, {record.cores} cores, "
         f"{record.memory_gib} GiB, {record.jobs} runs side by side, version {record.kit} of the kit, "
-        f"timing {record.timing}; {late}{times if record.slow else ''}"
+        f"timing {record.timing}; {late}"
     )
 
 
@@ -127,20 +126,15 @@ def _lacking(records: Sequence[Record]) -> str:
 
 
 def _late(records: Sequence[Record]) -> Iterator[str]:
-    """How many runs had a late machine. The decision pages are made of the runs: they keep the times."""
+    """How many runs had a late machine, and what that means for the figures."""
     slow, judged = sum(one.slow for one in records), sum(one.judged for one in records)
-    if not slow:
-        return
-    jobs, cores = max(one.jobs for one in records), min(one.cores for one in records)
-    yield (
-        f"In {slow} of {judged} runs the machine was late by too much for the time-outs "
-        f"({jobs} runs side by side on {cores} cores)."
-    )
-    if any(one.too_slow for one in records):
+    if slow:
+        jobs, cores = max(one.jobs for one in records), min(one.cores for one in records)
         yield (
-            "Times are left out below where that holds for most runs. "
-            "`processes.html` and `containers.html` still show them:\n"
-            "they are those of a late machine, and longer than on a quiet one."
+            f"In {slow} of {judged} runs the machine was late by too much for the time-outs "
+            f"({jobs} runs side by side on {cores} cores).\n"
+            "What became of sessions and writes counts there. Times and shares of refused requests do not count:"
+            "\n`n` says how many runs are left."
         )
 
 
@@ -189,7 +183,9 @@ def _figures(cell: CellSummary) -> Iterator[str]:
     for _, name in FIGURES:
         found = cell.figures.get(name)
         values = found.intervals if found else []
-        yield spread_text(_spread(name, found.unit, values) if found and values else None)
+        text = spread_text(_spread(name, found.unit, values) if found and values else None)
+        fewer = 0 < len(values) < cell.kept.runs
+        yield f"{text}, n = {len(values)}" if fewer else text
 
 
 def _spread(name: str, unit: str, values: Sequence[Interval]) -> Spread:

@@ -21,8 +21,8 @@ class Record(Summary, kw_only=True):
     judged: int
     """Runs."""
     slow: int
-    """Those of them in which the machine was late by too much for the tightest time-out: their times are
-    longer than they would be on a quiet one."""
+    """Those of them in which the machine was late by too much for the tightest time-out: their times would
+    be longer than on a quiet one, and are in no figure."""
 
     @classmethod
     def of(cls, suite: SuiteResult, summary: bytes, where: str, measured_on: str) -> Self:
@@ -43,18 +43,6 @@ class Record(Summary, kw_only=True):
         )
 
     @property
-    def too_slow(self) -> bool:
-        """In most runs: no median of times says anything about the topology."""
-        return 2 * self.slow > self.judged
-
-    @property
     def fitting(self) -> list[CellSummary]:
-        """Without the cells whose fault the topology cannot have, and without times that mean nothing."""
-        found = [one for one in self.cells if one.kept.runs or one.verdict != "SKIPPED"]
-        return [_without_times(one) for one in found] if self.too_slow else found
-
-
-def _without_times(cell: CellSummary) -> CellSummary:
-    """Nor the share of refused requests, which is that of the outage."""
-    kept = {name: one for name, one in cell.figures.items() if one.unit not in {"s", "ms", "%"}}
-    return msgspec.structs.replace(cell, figures=kept)
+        """Without the cells whose fault the topology cannot have."""
+        return [one for one in self.cells if one.kept.runs or one.verdict != "SKIPPED"]
