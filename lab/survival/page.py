@@ -133,8 +133,8 @@ def _late(records: Sequence[Record]) -> Iterator[str]:
         yield (
             f"In {slow} of {judged} runs the machine was late by too much for the time-outs "
             f"({jobs} runs side by side on {cores} cores).\n"
-            "What became of sessions and writes counts there. Times and shares of refused requests do not count:"
-            "\n`n` says how many runs are left."
+            "What became of sessions and writes counts there. Times and shares of refused requests do not: "
+            "`n` says\nhow many runs are left."
         )
 
 
