@@ -1,7 +1,9 @@
 """`python -m lab.sigkill`: SIGKILL in the middle of every fault, on every backend, and what `clean` leaves.
 
 A fault takes about ten seconds on a backend. Faults that need a project of somebody's own run against the one
-that is named. A command that is broken off goes on where it was; `--again` begins anew.
+that is named. A command that is broken off goes on where it was; `--again` begins anew. `--plan` starts no
+node: it prints which fault can be had on which backend of this machine, and why not. `--write` puts that into
+docs/faults.md.
 """
 
 from __future__ import annotations
@@ -24,12 +26,17 @@ from harness.running.compiling import compile_chosen
 from harness.running.ground import Ground, choose_ground
 from harness.running.selection import Choice, choose
 from harness.running.vocabulary import shipped
-from lab.rows import RUNS, report
+from harness.safe_files import write_file
+from lab.published import MadePart
+from lab.rows import ROOT, RUNS, report
 from lab.sigkill.example import Example, examples, first_that_fits
 from lab.sigkill.kept import keep, kept
-from lab.sigkill.table import markdown, rows
+from lab.sigkill.table import markdown, planned, rows
 from lab.sigkill.trial import Outcome, tried
 
+BACKENDS = (BackendKind.PROCESS, BackendKind.DOCKER)
+PAGE = ROOT / "docs" / "faults.md"
+MADE = MadePart("<!-- made by python -m lab.sigkill --write -->", "<!-- end -->")
 IN_A_PROJECT = "compose"
 """In the place of a backend: a project of somebody's own."""
 
@@ -40,9 +47,11 @@ def main() -> int:
     if given.again:
         shutil.rmtree(folder, ignore_errors=True)
     wanted = given.fault or list(FAULTS)
+    if given.plan or given.write:
+        return _plan(wanted, given.backend or list(BACKENDS), write=given.write)
     done = {(one.fault, one.backend): one for one in kept(folder)}
     skipped = []
-    for backend in given.backend or [BackendKind.PROCESS, BackendKind.DOCKER]:
+    for backend in given.backend or BACKENDS:
         left = [fault for fault in wanted if (fault, backend) not in done]
         for one in outcomes(left, [backend], folder):
             if one.skipped:
@@ -61,16 +70,32 @@ def main() -> int:
     return status
 
 
+def _plan(faults: Sequence[str], backends: Sequence[str], *, write: bool) -> int:
+    """Which of them can be had here."""
+    lines = planned(
+        {
+            (fault, backend): first_that_fits(fault, shipped(), why_not)[1]
+            for backend in backends
+            for why_not in (misfits(choose_ground(backend, [None])),)
+            for fault in faults
+        }
+    )
+    print(lines)
+    if write:
+        write_file(PAGE, MADE.into(PAGE.read_text(encoding="utf-8"), lines).encode())
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.sigkill", description=__doc__)
-    parser.add_argument(
-        "--backend", action="append", choices=("process", "docker"), help="only this one; repeatable"
-    )
+    parser.add_argument("--backend", action="append", choices=BACKENDS, help="only this one; repeatable")
     parser.add_argument("--fault", action="append", choices=tuple(FAULTS), help="only this one; repeatable")
     parser.add_argument(
         "--compose", type=Path, help="a Compose project, for the faults that need one of somebody's own"
     )
     parser.add_argument("--image", action="append", default=[], help="as of `run`; repeatable")
+    parser.add_argument("--plan", action="store_true", help="start nothing: which fault can be had where")
+    parser.add_argument("--write", action="store_true", help="the same, into docs/faults.md")
     parser.add_argument("--again", action="store_true", help="forget what was tried before")
     parser.add_argument("--out", type=Path, default=RUNS)
     return parser
@@ -78,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def outcomes(faults: list[str], backends: list[str] | None, folder: Path) -> Iterator[Outcome]:
     """Of each fault on each backend, in the order of the library."""
-    for backend in backends or [BackendKind.PROCESS, BackendKind.DOCKER]:
+    for backend in backends or BACKENDS:
         why_not = misfits(choose_ground(backend, [None]))
         for fault in faults:
             example, reason = first_that_fits(fault, shipped(), why_not)

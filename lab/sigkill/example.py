@@ -13,7 +13,7 @@ from typing import Any
 from harness.explore.draw import Document, Space, single_faults
 from harness.model.fit import LEFT_BY
 from harness.model.scenario import Declaration, Vocabulary
-from harness.model.words import TopologyKind
+from harness.model.words import TopologyKind, Trait
 
 KINDS = (
     TopologyKind.SENTINEL,
@@ -116,4 +116,5 @@ def first_that_fits(
         if said is None:
             return one, ""
         reason = reason or said
-    return None, reason or "nothing to act upon in any topology"
+    needs_guest = Trait.NEEDS_GUEST in vocabulary.faults[fault].traits
+    return None, reason or ("only of a guest" if needs_guest else "nothing to act upon in any topology")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from lab.rows import Row, skipped
 from lab.sigkill.trial import Outcome
@@ -30,11 +31,23 @@ def _row(one: Outcome) -> Row:
 
 
 def markdown(found: Sequence[Outcome]) -> str:
-    """A line for each fault, a column for each backend."""
-    backends = list(dict.fromkeys(one.backend for one in found))
-    cells = {(one.fault, one.backend): _cell(one) for one in found}
+    """What became of each trial: a line for each fault, a column for each backend."""
+    return _table({(one.fault, one.backend): _cell(one) for one in found})
+
+
+def planned(refused: Mapping[tuple[str, str], str]) -> str:
+    """Which fault can be had on which backend; `refused`: why not, empty where it can."""
+    return _table({at: f"no: {_OF_A_FAULT.sub('', why)}" if why else "yes" for at, why in refused.items()})
+
+
+_OF_A_FAULT = re.compile(r"^fault \d+ \([a-z ]+\): ")
+"""Which of a scenario's faults a reason is about; here there is one."""
+
+
+def _table(cells: Mapping[tuple[str, str], str]) -> str:
+    backends = list(dict.fromkeys(backend for _, backend in cells))
     lines = [f"| fault | {' | '.join(backends)} |", f"| --- |{' --- |' * len(backends)}"]
-    for fault in dict.fromkeys(one.fault for one in found):
+    for fault in dict.fromkeys(fault for fault, _ in cells):
         said = (cells.get((fault, backend), "") for backend in backends)
         lines.append(f"| `{fault}` | {' | '.join(said)} |")
     return "\n".join(lines)

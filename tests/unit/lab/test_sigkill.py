@@ -10,7 +10,7 @@ from harness.faults import FAULTS
 from harness.running.vocabulary import shipped
 from lab.sigkill.example import examples, first_that_fits
 from lab.sigkill.kept import keep, kept
-from lab.sigkill.table import markdown, rows
+from lab.sigkill.table import markdown, planned, rows
 from lab.sigkill.trial import Outcome
 
 
@@ -62,4 +62,16 @@ def test_what_is_left_and_no_effect_miss_the_bound() -> None:
         "| --- | --- | --- |",
         "| `kill` | works; nothing left | works; LEFT: process 7 |",
         "| `slow` | no effect; nothing left | skipped: needs root |",
+    ]
+
+
+def test_plan_says_where_a_fault_can_be_had_and_why_not() -> None:
+    """A line for each fault, a column for each backend; the reason without the number of the fault."""
+    why = "fault 1 (skew clock): clocks of nodes: containers share the clock of this machine"
+    table = planned({("kill", "process"): "", ("kill", "docker"): "", ("skew clock", "docker"): why})
+    assert table.splitlines() == [
+        "| fault | process | docker |",
+        "| --- | --- | --- |",
+        "| `kill` | yes | yes |",
+        "| `skew clock` |  | no: clocks of nodes: containers share the clock of this machine |",
     ]
