@@ -16,17 +16,9 @@ shift 2
 docker info >/dev/null 2>&1 || fail "needs a Docker engine that answers: make docker-engine"
 packages=$(IFS=,; echo "$*,iptables,iproute2,procps")
 
-if ! command -v mmdebstrap >/dev/null; then
-  [[ $(id -u) == 0 ]] || fail "needs mmdebstrap: apt-get install mmdebstrap"
-  say "installing mmdebstrap"
-  debian_mirror >/dev/null
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >&2 ||
-    fail "apt-get install mmdebstrap failed"
-fi
+needs_mmdebstrap
 mirror=$(debian_mirror)
-proxy=$(apt-config shell proxy Acquire::http::Proxy) # proxy='...' or nothing
-proxy=${proxy#*=}
-proxy=${proxy//\'/}
+proxy=$(debian_proxy)
 
 # Under the name of a sentinel the same program is one.
 names='bin="$1/usr/local/bin"; ln -s redis-server "$bin/valkey-server"

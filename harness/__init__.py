@@ -31,6 +31,7 @@ Read the package in the order the data flows:
     saved/       results on disk: one run judged, a suite judged again, sessions' stories
     running/     what is chosen, what nodes are made of, one run recorded, runs side by side
     run          the road from files to results, through all of these: start reading here
+    jobs/        many runs handed out as jobs: of a swarm, of Kubernetes
     for_pytest   one scenario on that road, for the pytest plug-in
     control/     faults at the call of a test, over HTTP
     held/        nodes that stay up for somebody who works with them by hand

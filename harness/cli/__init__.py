@@ -7,6 +7,7 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
 
     choice       which scenarios and deployments the options name
     pipeline     what a CI system gets besides
+    submitting   `run --submit`, `export`
     run          `run`
     replay       `replay`
     many         `compare`, `decide`, `merge`
@@ -22,6 +23,7 @@ The verbs. Each parses nothing, calls the stages, prints, and returns an exit st
     explore      `explore`
     machine      `doctor`, `image`, `clean`
     completion   `completion`
+    part         no verb: what a job does
 
 Trap: the module of a verb is imported when somebody calls the verb: the Docker client, pyarrow and redis-py
 take most of a second. So `arguments` and `command` import no stage.

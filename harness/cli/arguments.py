@@ -39,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=function)
         return added
 
-    for some in (_runs, _files, _results, _machine, _held, _beside, _guests, _exploring, _housekeeping):
+    running = (_runs, _exports, _exploring)
+    for some in (*running, _files, _results, _machine, _held, _beside, _guests, _housekeeping):
         some(verb)
     return made
 
@@ -59,6 +60,12 @@ def _runs(verb: Verb) -> None:
         metavar="I/N",
         help="only the I-th of N parts of the runs, for one of N machines",
     )
+    running.add_argument(
+        "--submit",
+        choices=("swarm",),
+        help="hand the runs out as jobs of a Docker Swarm over the hosts of --hosts, merge their results",
+    )
+    _shards(running, "of --submit: in how many parts (default: three for each host)")
     running.add_argument(
         "--resume",
         type=_path,
@@ -83,6 +90,26 @@ def _runs(verb: Verb) -> None:
     explaining = verb("explain", "plan:explain", "say second by second what should happen, and why")
     _selecting(explaining)
     explaining.set_defaults(vary=[], repeat=None)
+
+
+def _shards(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--shards", type=_positive, metavar="N", help=text)
+
+
+def _exports(verb: Verb) -> None:
+    exporting = verb("export", "submitting:export", "print what makes a cluster manager do the same runs")
+    exporting.add_argument("form", choices=("kubernetes",), help="an indexed Job and its volume, as YAML")
+    _selecting(exporting)
+    _many(exporting)
+    exporting.add_argument(
+        "--jobs", type=_positive, help="how many scenarios run in parallel in a shard (default: one per CPU)"
+    )
+    _shards(exporting, "in how many parts (default: three)")
+    exporting.add_argument(
+        "--kit-image",
+        metavar="NAME",
+        help="the image of the kit, as your registry has it (default: the one that make kit-image builds)",
+    )
 
 
 def _files(verb: Verb) -> None:
@@ -154,7 +181,11 @@ def _machine(verb: Verb) -> None:
     image = verb(
         "image", "machine:image", "build an image for the nodes from Debian packages, without a registry"
     )
-    image.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
+    wanted = image.add_mutually_exclusive_group()
+    wanted.add_argument("--engine", help="e.g. valkey-8.1 (default: redis-8.0)")
+    wanted.add_argument(
+        "--kit", action="store_true", help="an image of this kit instead, in which nodes are processes"
+    )
 
 
 def _held(verb: Verb) -> None:
@@ -404,7 +435,8 @@ def _hosts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hosts",
         metavar="NAME=ENGINE,…",
-        help="of --backend machines: each host and its Docker engine, e.g. a=ssh://ops@a,b=context:b",
+        help="of --backend machines, or of --submit: each host and its Docker engine, e.g. "
+        "a=ssh://ops@a,b=context:b",
     )
     parser.add_argument(
         "--allow-remote-engine",

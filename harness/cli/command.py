@@ -80,7 +80,7 @@ def _let_every_process_know(options: argparse.Namespace) -> None:
     if not read_hosts(hosts, "--hosts"):
         raise UsageError(f"--hosts: expected NAME=ENGINE for each host, found {hosts!r}")
     backend = getattr(options, "backend", BACKEND)
-    if backend != BACKEND:
+    if backend != BACKEND and not getattr(options, "submit", None):
         raise UsageError(
             f"--hosts: expected --backend {BACKEND}, found --backend {backend}, which asks no other host"
         )

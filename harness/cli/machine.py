@@ -12,6 +12,7 @@ from harness import output
 from harness.beside import left_behind
 from harness.held import residence
 from harness.running import ground
+from harness.topology.docker import kit_image
 
 
 def doctor(_options: argparse.Namespace) -> int:
@@ -19,7 +20,10 @@ def doctor(_options: argparse.Namespace) -> int:
 
 
 def image(options: argparse.Namespace) -> int:
-    output.say(ground.build_image(options.engine))
+    if options.kit:
+        output.say(f"image {kit_image.build()} is there: docker run --rm {kit_image.TAG} run single/01")
+    else:
+        output.say(ground.build_image(options.engine))
     return 0
 
 

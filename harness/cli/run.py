@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import output
+from harness.cli import submitting
 from harness.cli.choice import choice_of, given_in, suite_of
 from harness.cli.pipeline import tell_pipeline
 from harness.errors import UsageError
@@ -26,6 +27,10 @@ def _name(options: argparse.Namespace) -> str:
 
 
 def carry_out(options: argparse.Namespace) -> int:
+    if options.submit:
+        return submitting.submit(options, _name(options))
+    if options.shards:
+        raise UsageError("--shards: expected --submit beside it, found none; --shard I/N runs one part here")
     return shown(asked_for(options))
 
 

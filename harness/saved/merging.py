@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.errors import EnvironmentFailure, UsageError
 from harness.model.results import ScenarioResult, SuiteResult
 from harness.report.write import write_suite
-from harness.saved.folders import is_run, near
+from harness.saved.folders import folders_in, is_run, near
 from harness.saved.suites import load
 
 _ALIKE: tuple[tuple[str, Callable[[SuiteResult], str]], ...] = (
@@ -38,34 +38,54 @@ def merge(parts: Sequence[Path], out: Path) -> SuiteResult:
     """
     if len(parts) < 2:
         raise UsageError("merge: expected two or more folders of results, found one")
+    run = secrets.token_hex(3)
+    return put_together(parts, out / f"{time.strftime('%Y%m%d-%H%M%S')}-merged-{run}", name="merged", run=run)
+
+
+def put_together(
+    parts: Sequence[Path],
+    directory: Path,
+    *,
+    name: str,
+    run: str,
+    amended: Callable[[SuiteResult], SuiteResult] = lambda suite: suite,
+) -> SuiteResult:
+    """All runs of the parts in one folder, and its report. Runs that lie there already give way to them.
+
+    `amended`: what only the caller knows about the whole, put in before it is written.
+
+    Raises:
+        UsageError: as `merge`.
+        EnvironmentFailure: the folder cannot be written.
+    """
     suites = [load(part) for part in parts]
     _check_comparable(suites)
-    run = secrets.token_hex(3)
-    directory = out / f"{time.strftime('%Y%m%d-%H%M%S')}-merged-{run}"
     names: set[str] = set()
     results: list[ScenarioResult] = []
     try:
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        for before in filter(is_run, folders_in(directory)):
+            shutil.rmtree(before)
         for number, suite in enumerate(suites, 1):
             for result in suite.results:
-                name = _free(result.run_dir, number, names)
-                _take(Path(suite.directory) / result.run_dir, directory / name if name else None)
-                results.append(replace(result, run_dir=name))
+                free = _free(result.run_dir, number, names)
+                _take(Path(suite.directory) / result.run_dir, directory / free if free else None)
+                results.append(replace(result, run_dir=free))
     except OSError as problem:
         raise EnvironmentFailure(
             f"{directory}: cannot be written: {problem.strerror or problem}"
         ) from problem
-    merged = _merged(suites, near(directory), run).with_results(results)
+    merged = amended(_merged(suites, near(directory), name, run)).with_results(results)
     write_suite(merged)
     return merged
 
 
-def _merged(suites: Sequence[SuiteResult], directory: str, run: str) -> SuiteResult:
+def _merged(suites: Sequence[SuiteResult], directory: str, name: str, run: str) -> SuiteResult:
     engines = [name for suite in suites for name in suite.engine.split(", ") if name]
     missing = [f"{suite.run}: {suite.incomplete}" for suite in suites if suite.incomplete]
     return replace(
         suites[0],
-        suite="merged",
+        suite=name,
         run=run,
         directory=directory,
         started_wall_us=min(suite.started_wall_us for suite in suites),

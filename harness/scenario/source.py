@@ -9,6 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -29,13 +32,30 @@ CONF_MAX = 1024 * 1024
 """Of a configuration file: the one that Redis is shipped with has 110 kB, nearly all of it comments."""
 
 
+_NOTED: ContextVar[list[Path] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noted() -> Iterator[list[Path]]:
+    """The files that are read meanwhile, in their order: all that a scenario is made of."""
+    files: list[Path] = []
+    before = _NOTED.set(files)
+    try:
+        yield files
+    finally:
+        _NOTED.reset(before)
+
+
 def text_of(path: Path, *, at_most: int = SIZE_MAX) -> str:
     """The file's text, without a byte order mark.
 
     Raises:
         UsageError: it cannot be read, is too large, or is not plain UTF-8 text.
     """
-    return _decoded(_bytes_of(path, at_most), path)
+    text = _decoded(_bytes_of(path, at_most), path)
+    if (files := _NOTED.get()) is not None and path not in files:
+        files.append(path)
+    return text
 
 
 def _bytes_of(path: Path, at_most: int) -> bytes:

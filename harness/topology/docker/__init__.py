@@ -3,6 +3,7 @@
 compose      the Compose file of a run
 daemon       how the engine is reached, and what is ours in there
 image        what the containers run
+kit_image    the image in which the kit itself runs
 addresses    where a run's containers live
 links        how their links are cut
 volumes      where their files lie, and what of them is on the disk

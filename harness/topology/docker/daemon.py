@@ -61,7 +61,8 @@ class Leftover:
     """Something in the engine whose owner is dead."""
 
     kind: str
-    """`container`, `network`, or `volume` with a name; other volumes go with their containers."""
+    """`container`, `network`, or `volume` with a name; other volumes go with their containers. Of a swarm:
+    `service`, and `config`, which goes after it."""
     name: str
     identity: str
     run: str
@@ -224,6 +225,10 @@ def remove_leftovers(client: Any, found: Iterable[Leftover]) -> None:
             removal = partial(client.api.remove_container, one.identity, v=True, force=True)
         elif one.kind == "network":
             removal = partial(_remove_network, client, one.identity)
+        elif one.kind == "service":
+            removal = partial(client.api.remove_service, one.identity)
+        elif one.kind == "config":
+            removal = partial(client.api.remove_config, one.identity)
         else:
             removal = partial(client.api.remove_volume, one.identity)
         with translated(f"removing {one.kind} {one.name}"):

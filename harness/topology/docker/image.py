@@ -17,7 +17,7 @@ import re
 import select
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,9 +201,17 @@ def build_image(engine: str = DEFAULT_ENGINE, *, again: bool = False) -> str:
         raise UsageError(f"image: expected one of {', '.join(known)}, found {engine!r}")
     wanted = known[engine]
     if again or not present(wanted.tag) or not _is_current(wanted.tag):
-        script = kit_file("compose/image.sh")
-        _run(["bash", str(script), wanted.tag, wanted.suite, *wanted.packages], within_s=BUILD_S)
+        run_script("compose/image.sh", [wanted.tag, wanted.suite, *wanted.packages], within_s=BUILD_S)
     return wanted.tag
+
+
+def run_script(name: str, words: Sequence[str], *, within_s: float) -> None:
+    """One of the kit's scripts, until its end.
+
+    Raises:
+        EnvironmentFailure: it failed; the message ends with what it said.
+    """
+    _run(["bash", str(kit_file(name)), *words], within_s=within_s)
 
 
 def present(name: str) -> bool:

@@ -225,7 +225,7 @@ def clean() -> list[str]:
     with opened:
         on_purpose = {one.project for one in record.records().values()}
         found = {name: overlay.leftovers(host, on_purpose) for name, host in hosts.items()}
-        for kind in ("container", "volume", "network"):
+        for kind in ("service", "config", "container", "volume", "network"):
             for name, left in found.items():
                 own = [one for one in left if one.kind == kind]
                 own.sort(key=lambda one: one.name.endswith("-network"))

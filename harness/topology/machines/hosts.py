@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import docker.errors
 import requests.exceptions
 
 from harness.errors import EnvironmentFailure, HostVanished
@@ -72,7 +73,10 @@ class Host:
             with translated(f"host {self.name} ({self.where}), {doing}"):
                 yield
         except EnvironmentFailure as problem:
-            if isinstance(problem.__cause__, requests.exceptions.RequestException):
+            # A refusal is an answer, though the client library counts it among failed requests.
+            cause = problem.__cause__
+            silent = isinstance(cause, requests.exceptions.RequestException)
+            if silent and not isinstance(cause, docker.errors.DockerException):
                 raise HostVanished(f"{problem}: it answered before") from problem
             raise
 
@@ -107,6 +111,12 @@ def _connected(name: str, engine: str, opened: ExitStack) -> Host:
         raise EnvironmentFailure(f"host {name}: {problem}") from problem
     opened.callback(client.close)
     return Host(name=name, where=where, client=client)
+
+
+def node_of(host: Host) -> str:
+    """What the swarm calls it."""
+    with host.asked("asking which node of the swarm it is"):
+        return str((host.client.info().get("Swarm") or {}).get("NodeID", ""))
 
 
 def manager(hosts: Mapping[str, Host]) -> Host:

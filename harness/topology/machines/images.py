@@ -30,6 +30,22 @@ def carry(names: Collection[str], hosts: Mapping[str, Host]) -> None:
         in_parallel(lambda one: _carried(own, hosts[one[0]], one[1]), missing.items())
 
 
+def carry_same(name: str, hosts: Mapping[str, Host]) -> str:
+    """See to it that every host has just the image that this machine's engine has by a name; returns its
+    identity, which is the same everywhere.
+
+    Raises:
+        EnvironmentFailure: this machine's engine has none, or a host cannot take it.
+    """
+    with closing(daemon.connect()) as own:
+        own.api.timeout = CARRIED_WITHIN_S
+        with translated(f"looking for image {name}"):
+            same = str(own.images.get(name).id)
+        missing = [host for host in hosts.values() if not _has(host, same)]
+        in_parallel(lambda host: _carried(own, host, [name]), missing)
+    return same
+
+
 def _has(host: Host, name: str) -> bool:
     with host.asked(f"looking for image {name}"):
         try:

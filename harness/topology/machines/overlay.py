@@ -9,7 +9,7 @@ to notice. A worker's engine knows the network by name only as long as it has a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -149,6 +149,21 @@ def remove(hosts: Iterable[Host], label: str) -> None:
         raise (HostVanished if gone else EnvironmentFailure)("; ".join(map(str, said)))
 
 
+def remove_jobs(host: Host, label: str) -> None:
+    """The services and configurations of the kit that carry a label, as far as this host decides that. Their
+    containers are another matter: a swarm leaves those that have ended.
+
+    Raises:
+        HostVanished: it does not answer.
+    """
+    with host.asked("removing jobs"):
+        if not _leads(host):
+            return
+        for some in (host.client.services, host.client.configs):
+            for one in some.list(filters={"label": label}):
+                _tried(one.remove)
+
+
 def _emptied(host: Host, *, label: str) -> Exception | None:
     """Why containers are left on a host; None: none is."""
     left: list[Any] = []
@@ -201,7 +216,19 @@ def leftovers(host: Host, held: Collection[str]) -> tuple[Leftover, ...]:
     """What dead owners of this machine left on a host. Owners of other machines cannot be judged."""
     with host.asked("looking for what killed runs left"):
         found = daemon.leftovers(host.client, held, shared=True)
-    return tuple(one for one in found if one.kind != "network" or _leads(host))
+        if not _leads(host):
+            return tuple(one for one in found if one.kind != "network")
+        return (*_jobs(host), *found)
+
+
+def _jobs(host: Host) -> Iterator[Leftover]:
+    """Services and configurations of the swarm whose owner is dead."""
+    for kind, some in (("service", host.client.services), ("config", host.client.configs)):
+        for one in some.list(filters={"label": daemon.RUN_LABEL}):
+            marks = one.attrs["Spec"].get("Labels") or {}
+            if not daemon.owner_alive(marks, shared=True):
+                run = marks.get(daemon.RUN_LABEL, "")
+                yield Leftover(kind=kind, name=one.attrs["Spec"]["Name"], identity=one.id, run=run)
 
 
 def _leads(host: Host) -> bool:

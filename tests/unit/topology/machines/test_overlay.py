@@ -27,7 +27,7 @@ class Thing:
 
     def __init__(self, name: str, home: list[Thing], labels: dict[str, str], refusals: int = 0) -> None:
         self.name = self.id = name
-        self.attrs = {"Labels": labels, "Names": [f"/{name}"]}
+        self.attrs = {"Labels": labels, "Names": [f"/{name}"], "Spec": {"Labels": labels, "Name": name}}
         self.home = home
         self.refusals = refusals
         home.append(self)
@@ -47,11 +47,13 @@ class Engine:
         self.gone = gone
         self.there: list[Thing] = []
         self.nets: list[Thing] = []
-        self.containers = self.networks = self.volumes = self
+        self.jobs: list[Thing] = []
+        self.files: list[Thing] = []
+        self.containers = self.networks = self.volumes = self.services = self.configs = self
         self.asked = ""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in {"containers", "networks", "volumes"}:
+        if name in {"containers", "networks", "volumes", "services", "configs"}:
             get = super().__getattribute__
             return _Listed(partial(get("listed"), name))
         return super().__getattribute__(name)
@@ -59,7 +61,13 @@ class Engine:
     def listed(self, what: str) -> list[Thing]:
         if self.gone:
             raise requests.exceptions.ConnectionError("no answer")
-        return list({"containers": self.there, "networks": self.nets}.get(what, []))
+        known = {
+            "containers": self.there,
+            "networks": self.nets,
+            "services": self.jobs,
+            "configs": self.files,
+        }
+        return list(known.get(what, []))
 
     def info(self) -> dict[str, Any]:
         return {"Swarm": {"ControlAvailable": self.leads}}
@@ -128,3 +136,30 @@ def test_leftovers_are_of_dead_owners_of_this_machine() -> None:
     assert [one.name for one in overlay.leftovers(host("a", engine), ())] == ["dead"]
     engine.leads = True
     assert [one.name for one in overlay.leftovers(host("a", engine), ())] == ["dead", "net"]
+
+
+def test_jobs_of_dead_owners_are_left_over_too() -> None:
+    """On whoever leads the swarm: a job would start a container again, so it comes first; its files come next."""
+    engine = Engine(leads=True)
+    Thing("task", engine.there, DEAD)
+    Thing("job", engine.jobs, DEAD)
+    Thing("living", engine.jobs, daemon.labels("x", processes.this_process()))
+    Thing("files", engine.files, DEAD)
+    found = overlay.leftovers(host("a", engine), ())
+    assert [(one.kind, one.name) for one in found] == [
+        ("service", "job"),
+        ("config", "files"),
+        ("container", "task"),
+    ]
+    engine.leads = False
+    assert [one.name for one in overlay.leftovers(host("a", engine), ())] == ["task"]
+
+
+def test_a_run_takes_its_jobs_away() -> None:
+    """A worker has no say in it."""
+    first, second = Engine(leads=True), Engine(leads=False)
+    for one in (first, second):
+        Thing("job", one.jobs, {})
+        Thing("files", one.files, {})
+        overlay.remove_jobs(host("a", one), LABEL)
+    assert (first.jobs, first.files, len(second.jobs)) == ([], [], 1)
