@@ -55,6 +55,12 @@ class EnvironmentFailure(KitError):
     exit_code = ExitStatus.ENVIRONMENT
 
 
+class DoesNotComeUp(KitError):
+    """Somebody's own files or project are at fault: what they start does not become what it should be."""
+
+    exit_code = ExitStatus.FAILED
+
+
 class HostVanished(EnvironmentFailure):
     """A host of the run answered, and then no more: the run is INCONCLUSIVE, whatever its topology did."""
 

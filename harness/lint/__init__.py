@@ -9,6 +9,7 @@
     rule             what a rule and a finding are
     rules/           the rules
     table            all of them
+    own_deployment   the files given -> a deployment of them, for proofs
     checking         rules + files -> findings
     terminal         findings for people
     machine_formats  findings for machines: SARIF, JUnit
@@ -18,6 +19,7 @@ Pure but for reading files. What proves a rule is a scenario; the verb `lint --p
 
 from harness.lint.checking import check, proofs
 from harness.lint.machine_formats import junit, sarif
+from harness.lint.own_deployment import deployment_of
 from harness.lint.reading import read
 from harness.lint.rule import Finding, Proof, Rule, Severity
 from harness.lint.table import RULES
@@ -30,6 +32,7 @@ __all__ = [
     "Rule",
     "Severity",
     "check",
+    "deployment_of",
     "junit",
     "proofs",
     "read",

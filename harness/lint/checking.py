@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness.lint.own_deployment import is_a_deployment
 from harness.lint.rule import Finding, Proof, Rule
 from harness.lint.subjects import Given
 from harness.lint.table import RULES
@@ -24,6 +25,13 @@ def check(given: Given, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     return tuple(sorted(kept, key=lambda one: (one.place, one.rule.name, one.said)))
 
 
-def proofs(findings: Iterable[Finding]) -> tuple[Proof, ...]:
-    """The scenarios that show what was found, each once."""
-    return tuple(dict.fromkeys(one.rule.proof for one in findings if one.rule.proof is not None))
+def proofs(findings: Iterable[Finding], given: Given) -> tuple[tuple[Proof, str], ...]:
+    """The scenarios that show what was found, each once, and the file that they run with; empty: none, or a
+    deployment that is to be made of the files."""
+    return tuple(
+        dict.fromkeys(
+            (proof, one.place.file if proof.own_files and is_a_deployment(given, one.place) else "")
+            for one in findings
+            if (proof := one.rule.proof) is not None
+        )
+    )

@@ -38,7 +38,7 @@ def sarif(findings: Sequence[Finding], *, version: str) -> str:
 
 
 def _rule(rule: Rule) -> Mapping[str, Any]:
-    proof = f"Proof: {rule.proof.command}" if rule.proof else f"No scenario proves it: {rule.no_proof}."
+    proof = f"Proof: {rule.proof.command()}" if rule.proof else f"No scenario proves it: {rule.no_proof}."
     return {
         "id": rule.name,
         "shortDescription": {"text": rule.wrong},

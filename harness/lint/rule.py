@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,18 +20,23 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
+OWN_DEPLOYMENT = "YOURS.yaml"
+"""How a command calls a deployment of the files that were given, which `--prove` writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A scenario that shows what the rule says, and how it must be changed for that."""
 
     scenario: str
     settings: tuple[str, ...] = ()
+    own_files: bool = False
+    """On a deployment of the files that were given: no setting of the kit's own shows it."""
 
-    @property
-    def command(self) -> str:
-        return " ".join(
-            ("failover-kit run", self.scenario, *(f"--set '{setting}'" for setting in self.settings))
-        )
+    def command(self, deployment: str = OWN_DEPLOYMENT) -> str:
+        words = [f"--set {shlex.quote(setting)}" for setting in self.settings]
+        words += [shlex.quote(deployment)] if self.own_files else []
+        return " ".join(("failover-kit run", self.scenario, *words))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from harness.lint.rule import Finding, Rule, Severity
+from harness.lint.rule import OWN_DEPLOYMENT, Finding, Rule, Severity
 from harness.lint.subjects import Given
 
 _WIDTH = 100
@@ -22,7 +22,9 @@ def text(findings: Sequence[Finding], given: Given) -> Iterator[str]:
 
 
 def _explained(rule: Rule) -> Iterator[str]:
-    proof = rule.proof.command if rule.proof else f"none: {rule.no_proof}"
+    proof = rule.proof.command() if rule.proof else f"none: {rule.no_proof}"
+    if rule.proof and rule.proof.own_files:
+        proof += f", where {OWN_DEPLOYMENT} is a deployment of these files: --prove writes it"
     for word, said in (("why", rule.why), ("cure", rule.cure), ("proof", proof)):
         lead = f"    {word + ':':<7}"
         yield from textwrap.wrap(

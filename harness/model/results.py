@@ -100,6 +100,8 @@ class ScenarioResult:
     times_run: int = 1
     changed: tuple[str, ...] = ()
     """As in the plan: what the command that repeats it must say besides the file and the seed."""
+    came_up: bool = True
+    """False: a deployment of somebody's own did not, so that there is no history, and the verdict is FAIL."""
     start_that_never_came: str = ""
     """A fault waited for its start in vain, in a sentence: the same plan would wait for the same."""
     log_tail: str = ""
@@ -142,6 +144,11 @@ class ScenarioResult:
     def skipped(cls, plan: Plan) -> Self:
         """The result of a run that does not fit this machine or deployment."""
         return cls.of(plan, Verdict.SKIPPED, plan.skip or "not run")
+
+    @classmethod
+    def never_up(cls, plan: Plan, reason: str) -> Self:
+        """The result of a run whose deployment, made of somebody's own files, did not come up."""
+        return replace(cls.of(plan, Verdict.FAIL, reason), came_up=False)
 
     @classmethod
     def judged(

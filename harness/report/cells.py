@@ -180,7 +180,7 @@ def cell_table(title: str, cells: Sequence[Cell]) -> Table:
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
     for place in ON_A_TERMINAL:
         width, ratio = _WIDTHS.get(COLUMNS[place], (None, None))
-        drawn.add_column(COLUMNS[place], max_width=width, ratio=ratio, no_wrap=place == 0)
+        drawn.add_column(COLUMNS[place], max_width=width, ratio=ratio, no_wrap=place == 0, overflow="fold")
     for cell in cells:
         first, *rest = (cell_row(cell).texts[place] for place in ON_A_TERMINAL)
         drawn.add_row(Text(first, style=COLOURS[cell.verdict]), *rest)

@@ -132,7 +132,7 @@ def table(title: str, results: Sequence[ScenarioResult]) -> Table:
     drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True)
     for column in COLUMNS:
         width, ratio = _WIDTHS.get(column, (None, None))
-        drawn.add_column(column, max_width=width, ratio=ratio, no_wrap=column == "")
+        drawn.add_column(column, max_width=width, ratio=ratio, no_wrap=column == "", overflow="fold")
     for result in results:
         cells = row(result)
         drawn.add_row(Text(cells.verdict, style=COLOURS[result.verdict]), *cells[1:])

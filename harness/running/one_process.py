@@ -20,7 +20,7 @@ from types import FrameType
 
 import msgspec
 
-from harness.errors import EnvironmentFailure, HostVanished, Interrupted, KitError
+from harness.errors import DoesNotComeUp, EnvironmentFailure, HostVanished, Interrupted, KitError
 from harness.model.plan import Plan
 from harness.model.redaction import redacted, without_url_passwords
 from harness.model.results import Progress, ScenarioResult
@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> int:
         )
     except (HostVanished, Interrupted) as problem:
         result = ScenarioResult.of(plan, Verdict.INCONCLUSIVE, str(problem))
+    except DoesNotComeUp as problem:
+        result = ScenarioResult.never_up(plan, without_url_passwords(str(problem)))
     except KitError as problem:
         result = ScenarioResult.of(plan, Verdict.ERROR, without_url_passwords(str(problem)))
     except OSError as problem:

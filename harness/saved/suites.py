@@ -101,6 +101,7 @@ def _judge_the_others(run: Path, suite: SuiteResult) -> None:
 def _renewed(before: ScenarioResult, run: Path) -> ScenarioResult:
     folder = run / before.run_dir
     was_judged = before.judgement is not None or before.verdict in {Verdict.PASS, Verdict.FAIL}
+    was_judged = was_judged and before.came_up
     if not before.run_dir:
         return (
             _undecided(before, "the suite does not name the folder of its history") if was_judged else before

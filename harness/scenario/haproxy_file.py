@@ -91,6 +91,7 @@ def read_proxy_file(
         shows_certificates=around.tls is not NodesTls.AS_WRITTEN,
     )
     passed = tuple(one for section in sections if (one := writing.section(section)))
+    _note_missing_certificate(writing.bind, file, problems)
     if around.tls is not NodesTls.NONE or writing.nodes_speak_tls:
         _note_plain_checks(writing, file, problems)
     proxy = ProxyFile(
@@ -102,6 +103,17 @@ def read_proxy_file(
         front=writing.front,
     )
     return proxy, tuple(dict.fromkeys(writing.left_out))
+
+
+def _note_missing_certificate(bind: Line, file: str, problems: Problems) -> None:
+    """HAProxy ends at its start: `Proxy 'redis': no SSL certificate specified for bind`."""
+    if "ssl" in bind.means and not {"crt", "crt-list"} & set(bind.means):
+        problems.add(
+            at(file, bind.number),
+            "",
+            "`bind … ssl` has no certificate, so HAProxy does not start: expected `crt FILE` (or `crt-list`) "
+            "on this line; the run makes its own certificate in the place of the file",
+        )
 
 
 def _note_plain_checks(writing: _Writing, file: str, problems: Problems) -> None:
@@ -231,10 +243,14 @@ class _Writing:
             yield one + added
 
     @property
+    def bind(self) -> Line:
+        """Where clients come in."""
+        return next(line for line in self.clients.lines if line.means[0] == "bind")
+
+    @property
     def front(self) -> Front:
         """What clients speak."""
-        bind = next(line for line in self.clients.lines if line.means[0] == "bind")
-        if "ssl" in bind.means:
+        if "ssl" in self.bind.means:
             return Front.TLS
         behind = [(one, line) for one in self._for_clients for _, _, line in one.servers]
         return Front.PLAIN if any(encrypts(one, line) for one, line in behind) else Front.AS_NODES

@@ -353,6 +353,11 @@ def test_servers_that_clients_may_get_are_known_as_nodes(tmp_path: Path) -> None
     [
         (THEIRS, ", replicas: 1", "it has 3 data nodes, and the topology has 2: say `replicas: 2` there"),
         (THEIRS, ", sentinels: 2", "it has 3 sentinels, and the topology has 2: say `sentinels: 3` there"),
+        (
+            with_("bind *:6378", "bind *:6378 ssl"),
+            "",
+            "`bind … ssl` has no certificate, so HAProxy does not start",
+        ),
         (THEIRS, ", shape: fast", "the file says it: remove this, or 'haproxy_cfg'"),
         ("global\n    daemon\n", "", "expected a frontend or listen in TCP mode that leads to servers"),
         (with_("daemon", 'daemon "'), "", "haproxy_cfg:3: expected the quotes to be closed"),

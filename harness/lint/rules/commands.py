@@ -132,7 +132,7 @@ RULES = (
         cure="Define the user with `on` and its password on every node.",
         kinds=(FileKind.USERS_ACL, FileKind.REDIS_CONF, FileKind.SENTINEL_CONF),
         look=_unknown_user,
-        no_proof="needs your files: run a scenario with a deployment that names them (users_acl)",
+        proof=Proof("sentinel/01", own_files=True),
     ),
     Rule(
         name="user-without-rights",
@@ -144,7 +144,7 @@ RULES = (
         "+script|kill.",
         kinds=(FileKind.USERS_ACL, FileKind.REDIS_CONF),
         look=_without_rights,
-        no_proof="needs your files: run a scenario with a deployment that names them (users_acl)",
+        proof=Proof("sentinel/01", own_files=True),
     ),
     Rule(
         name="default-user-off",
@@ -155,6 +155,6 @@ RULES = (
         cure="Set masteruser beside masterauth, and 'sentinel auth-user' beside 'sentinel auth-pass'.",
         kinds=(FileKind.USERS_ACL, FileKind.REDIS_CONF, FileKind.SENTINEL_CONF),
         look=_default_off,
-        no_proof="needs your files: run a scenario with a deployment that names them (users_acl)",
+        proof=Proof("sentinel/01", own_files=True),
     ),
 )

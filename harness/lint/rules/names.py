@@ -16,6 +16,28 @@ def _theirs(given: Given) -> Iterator[Group]:
     return (one for one in given.groups if not one.made_by_kit)
 
 
+def _is_loopback(host: str) -> bool:
+    """`-::1` is an address that need not be there."""
+    host = host.removeprefix("-").strip("[]").lower()
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _heard_by_nobody(given: Given) -> Iterator[Hit]:
+    for group in _theirs(given):
+        named = [(line, line.arguments[1]) for one in group.sentinels for line in one.all("sentinel monitor")]
+        named += [(line, line.arguments[0]) for one in group.data for line in one.all("replicaof")]
+        afar = [(line, host) for line, host in named if not _is_loopback(host)]
+        for node in group.data:
+            line = node.last("bind")
+            if line is None or not afar or node.cache or not all(map(_is_loopback, line.arguments)):
+                continue
+            other, host = afar[0]
+            yield Hit(
+                place=line.place,
+                said=f"{node.name} listens on {line.text} only, and {other.place} names {host}",
+            )
+
+
 def _is_name(host: str) -> bool:
     if "$" in host:
         return False
@@ -108,6 +130,17 @@ def _same_announced(given: Given) -> Iterator[Hit]:
 
 
 RULES = (
+    Rule(
+        name="bound-to-loopback",
+        severity=Severity.ERROR,
+        wrong="A node listens on its own host only, and others are to reach it.",
+        why="The line is Redis' own default. Sentinels and replicas on other hosts get no answer: the "
+        "primary is called down although it works, and a replica that listens so is never promoted.",
+        cure="Add the address of the node to its bind line, and set a password.",
+        kinds=_CONF,
+        look=_heard_by_nobody,
+        no_proof="the kit's nodes listen on their own address",
+    ),
     Rule(
         name="hostname-not-resolved",
         severity=Severity.ERROR,

@@ -133,7 +133,7 @@ RULES = (
         cure="Use the same requirepass and masterauth on all nodes.",
         kinds=_DATA,
         look=_differ,
-        no_proof="needs your files: run a scenario with a deployment that names them (redis_conf)",
+        proof=Proof("sentinel/01", own_files=True),
     ),
     Rule(
         name="sentinel-cannot-log-in",
@@ -144,7 +144,7 @@ RULES = (
         cure="Add 'sentinel auth-pass NAME PASSWORD' with the requirepass of the nodes.",
         kinds=_CONF,
         look=_of_sentinels,
-        no_proof="needs your files: run a scenario with a deployment that names them (redis_conf)",
+        proof=Proof("sentinel/01", own_files=True),
     ),
     Rule(
         name="sentinels-refuse-each-other",
@@ -155,6 +155,6 @@ RULES = (
         cure="Use the same requirepass on all sentinels, or set 'sentinel sentinel-pass'.",
         kinds=(FileKind.SENTINEL_CONF, FileKind.COMPOSE),
         look=_among_sentinels,
-        no_proof="needs your files: run a scenario with a deployment that names them (sentinel_conf)",
+        proof=Proof("sentinel/01", own_files=True),
     ),
 )

@@ -17,7 +17,6 @@ from harness.scenario.file_kind import FileKind
 _HAPROXY = (FileKind.HAPROXY,)
 SLOW_CHECKS_S = 3.0
 """A health check that needs longer is slower than the failover itself."""
-_THEIR_FILE = "needs your file: run a scenario of proxy/ with a deployment that names it (haproxy_cfg)"
 
 
 def _backends(given: Given) -> Iterator[tuple[str, Section]]:
@@ -163,7 +162,7 @@ RULES = (
         cure="Add 'tcp-check send INFO\\ replication\\r\\n' and 'tcp-check expect string role:master'.",
         kinds=_HAPROXY,
         look=_no_role,
-        no_proof=_THEIR_FILE,
+        proof=Proof("proxy/01", own_files=True),
     ),
     Rule(
         name="proxy-checks-slowly",
@@ -186,7 +185,7 @@ RULES = (
         cure="List all data nodes without 'backup'.",
         kinds=_HAPROXY,
         look=_backup,
-        no_proof=_THEIR_FILE,
+        proof=Proof("proxy/02", own_files=True),
     ),
     Rule(
         name="proxy-closes-idle",

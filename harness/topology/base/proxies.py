@@ -68,6 +68,9 @@ def answers(topology: Topology, proxy: str) -> bool:
     return True
 
 
+NO_WAY = "has no way to"
+
+
 def missing(topology: Topology, proxy: str) -> Iterator[str]:
     """What keeps it from being ready."""
     plan = topology.plan
@@ -96,7 +99,7 @@ def _unsettled(
     """A file of somebody's own may send clients to anybody: what it makes of the primary must be over,
     and what it makes of the others too."""
     if not any(one.up and spec.node_of(one.backend, one.name) == primary for one in said):
-        yield f"{proxy} has no way to {primary}: each server of your file that leads there is DOWN"
+        yield f"{proxy} {NO_WAY} {primary}: each server of your file that leads there is DOWN"
     for one in said:
         if not one.settled:
             yield f"{proxy} has not made up its mind about {one.name} ({one.backend}): {one.status}"

@@ -12,13 +12,13 @@ looks again only 10 s later. So sentinels are started after the replicas are att
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, count, permutations
 from typing import NamedTuple
 
 from harness.clock import WaitExpired, wait_until
-from harness.errors import EnvironmentFailure
+from harness.errors import DoesNotComeUp, EnvironmentFailure
 from harness.model.credentials import has_own
 from harness.model.inventory import SLOTS, NodePlan
 from harness.model.plan import Plan
@@ -61,6 +61,7 @@ def assemble(topology: Topology, *, within_s: float = READY_WITHIN_S) -> None:
 
     Raises:
         EnvironmentFailure: not ready in time; says what was missing, with the nodes' last log lines.
+        DoesNotComeUp: the same, by files of somebody's own.
     """
     plan = topology.plan
     with Controls(topology) as controls:
@@ -113,10 +114,19 @@ def _await(
             for name, log in logs.items()
             if (said := refused_login(log))
         )
-        raise EnvironmentFailure(
-            f"waited {within_s:g} s for {waiting_for}{_locked_out(topology.plan, last)}; "
-            f"still missing: {'; '.join(last)}{refused}\n{shown}"
-        ) from error
+        locked_out = _locked_out(topology.plan, last)
+        lacking = f"still missing: {'; '.join(last)}{refused}\n{shown}"
+        told = f"waited {within_s:g} s for {waiting_for}{locked_out}; {lacking}"
+        if _by_own_files(topology.plan, last, refused or locked_out):
+            raise DoesNotComeUp(f"the deployment does not come up: {told}") from error
+        raise EnvironmentFailure(told) from error
+
+
+def _by_own_files(plan: Plan, said: Sequence[str], shut_out: str) -> bool:
+    """Whether it is certain that no waiting helps: somebody's own passwords or users shut nodes out, or all
+    is well but that their own proxy leads nobody to the primary."""
+    own = has_own(plan.data_nodes()) or has_own(plan.sentinels())
+    return bool(shut_out and own) or bool(said and all(proxies.NO_WAY in one for one in said))
 
 
 def _locked_out(plan: Plan, said: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from harness.clock import RunClock, WaitExpired, wait_until
-from harness.errors import EnvironmentFailure, ExitStatus, KitError, UsageError
+from harness.errors import DoesNotComeUp, EnvironmentFailure, UsageError
 from harness.model.deployment import Project
 from harness.model.words import Discovery
 from harness.topology.base.routes import ROUTES, occupied
@@ -54,12 +54,6 @@ _TRIED = 8
 _POOLS = (IPv4Network("10.64.0.0/10"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
 _TAKEN = re.compile(r"overlap|conflicts with|Pool overlaps", re.IGNORECASE)
 _LOG_LINES = 200
-
-
-class DoesNotComeUp(KitError):
-    """The project itself is at fault: what it starts does not become what it should be."""
-
-    exit_code = ExitStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -339,6 +339,23 @@ CASES: dict[str, tuple[Case, ...]] = {
             "6",
         ),
     ),
+    "bound-to-loopback": (
+        Case(
+            wrong={"redis.conf": "port 6379\nbind 127.0.0.1 -::1\n", "sentinel.conf": SENTINEL},
+            right={"redis.conf": "port 6379\nbind 127.0.0.1 10.0.0.1\n", "sentinel.conf": SENTINEL},
+            place="redis.conf:2",
+        ),
+        _conf("bind localhost\nreplicaof 10.0.0.1 6379\n", "bind localhost\nreplicaof 127.0.0.1 6379\n", "1"),
+        Case(
+            wrong={"redis.conf": "bind 127.0.0.1\n", "sentinel.conf": SENTINEL},
+            right={
+                "redis.conf": "bind 127.0.0.1\n",
+                "sentinel.conf": SENTINEL.replace("10.0.0.1", "127.0.0.1"),
+            },
+            place="redis.conf:1",
+        ),
+        _compose("redis-server --appendonly yes", "redis-server --appendonly yes --bind 127.0.0.1", "4"),
+    ),
     "hostname-not-resolved": (
         _sentinels(
             SENTINEL.replace("10.0.0.1", "redis-1"),

@@ -166,7 +166,7 @@ def test_shipped_scenarios_have_only_what_they_mean_to_show() -> None:
 def row(rule: lint.Rule) -> str:
     """A rule's line in docs/lint.md."""
     proof = (
-        f"`{rule.proof.command.removeprefix('failover-kit run ')}`" if rule.proof else f"– {rule.no_proof}"
+        f"`{rule.proof.command().removeprefix('failover-kit run ')}`" if rule.proof else f"– {rule.no_proof}"
     )
     return f"| `{rule.name}` | {rule.severity} | {rule.wrong} | {proof} |"
 

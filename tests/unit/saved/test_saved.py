@@ -33,7 +33,7 @@ from harness.safe_files import is_file, is_folder
 from harness.saved.folders import run_folders
 from harness.saved.judging import judge_folder, read_run
 from lab.past import Past, as_lines, records_of
-from tests.builders_results import suite
+from tests.builders_results import result, suite
 from tests.scratch import new_folder
 from tests.share import some, times
 from tests.unit.checks import stories
@@ -92,6 +92,19 @@ def test_judging_again_keeps_what_only_the_run_knew(tmp_path: Path) -> None:
     assert (result.wall_s, result.times_run, result.run_dir) == (12.5, 2, "lost")
     assert (result.verdict, result.judgement) == (first.verdict, first.judgement)
     assert (again.verdict, again.exit_code) == (Verdict.FAIL, 1)
+
+
+def test_deployment_that_did_not_come_up_stays_broken(tmp_path: Path) -> None:
+    """It never had a history that could be gone; whoever looks again learns the same, on every page."""
+    why = "the deployment does not come up: redis-2 cannot log in"
+    never = replace(result(), judgement=None, came_up=False, reasons=(why,), why="", run_dir="never")
+    run = saved_suite(tmp_path / "run", never)
+    (tmp_path / "run" / "never").mkdir()
+    (after,) = saved.judge_again(run).results
+    assert (after.verdict, after.reasons) == (Verdict.FAIL, (why,))
+    assert why in (run / "index.html").read_text()
+    assert "BROKEN" in (run / "index.html").read_text()
+    assert why in (run / "junit.xml").read_text()
 
 
 def test_run_from_before_faults_had_traits_is_judged_as_it_was(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness.errors import EnvironmentFailure
+from harness.errors import DoesNotComeUp, EnvironmentFailure
 from harness.model.inventory import SLOTS
 from harness.model.plan import Plan
 from harness.model.seams import Address, Topology
@@ -282,6 +282,36 @@ def test_sentinels_without_the_password_of_the_nodes_are_named_first(own: bool) 
     directives = {"requirepass": "own-secret-1"} if own else {}
     topology = cast("Topology", Logged(process_plan("sentinel", redis=directives), {}))
     said = "sentinel-1 sees the primary as 198.18.0.2:6379 s_down,master,disconnected"
-    with pytest.raises(EnvironmentFailure) as raised:
+    with pytest.raises(DoesNotComeUp if own else EnvironmentFailure) as raised:
         readiness._await(topology, 0.0, "the topology to be ready", lambda: iter([said]))
     assert ("expected `sentinel auth-pass`" in str(raised.value)) is own
+
+
+@pytest.mark.parametrize(
+    ("own", "log", "missing", "error"),
+    [
+        (
+            True,
+            "7:S # Unable to AUTH to MASTER: -WRONGPASS invalid",
+            "redis-2 is not attached",
+            DoesNotComeUp,
+        ),
+        (
+            False,
+            "7:S # Unable to AUTH to MASTER: -WRONGPASS invalid",
+            "redis-2 is not attached",
+            EnvironmentFailure,
+        ),
+        (True, "", "redis-2 is not attached", EnvironmentFailure),
+        (False, "", "proxy-1 has no way to redis-1: each server is DOWN", DoesNotComeUp),
+        (False, "", "", EnvironmentFailure),
+    ],
+)
+def test_what_never_comes_up_by_files_of_ones_own_is_no_failure_of_the_machine(
+    own: bool, log: str, missing: str, error: type[Exception]
+) -> None:
+    """Only where it is certain that waiting longer helps nobody."""
+    directives = {"requirepass": "own-secret-1"} if own else {}
+    topology = cast("Topology", Logged(process_plan("sentinel", redis=directives), {"redis-2": log}))
+    with pytest.raises(error):
+        readiness._await(topology, 0.0, "the topology", lambda: iter([missing] if missing else ["?"]))
