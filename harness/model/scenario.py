@@ -141,6 +141,8 @@ class Workload:
     idle_timeout_s: float = 300.0
     active_share: float = 1.0
     """Share of the users that keep using their session; the rest log in once and stay idle."""
+    session_sizes: tuple[tuple[int, float], ...] = ()
+    """(bytes, weight): how large sessions are besides their fields. Empty: nothing besides."""
     traffic: str = ""
     """The word for the mix, where it was asked for by one."""
     mix: Mapping[str, float] = field(default_factory=dict)

@@ -36,6 +36,7 @@ from harness.observe.samples import NodeAnswer, NodeSampler, SentinelSampler
 from harness.observe.topology_view import clustered
 from harness.observe.views import ClusterView
 from harness.redis_wire.asynchronous import AsyncConnection
+from harness.redis_wire.ballast import without_ballast
 from harness.redis_wire.keys import index_key, slot
 from harness.redis_wire.protocol import Command, ErrorReply, NoAnswer, Reply
 
@@ -443,7 +444,8 @@ def fill(entry: AuditEntry | ForensicEntry, replies: list[Reply], *, witnesses: 
     kind, pttl_ms, value, witnessed, *indexed = replies
     entry.key_type = str(kind)
     entry.pttl_ms = pttl_ms
-    entry.saw = dict(zip(value[::2], value[1::2], strict=True)) if isinstance(value, list) else {}
+    read = dict(zip(value[::2], value[1::2], strict=True)) if isinstance(value, list) else {}
+    entry.saw = without_ballast(read)
     if witnesses and isinstance(witnessed, list):
         entry.witnesses = tuple(witnessed)
     if indexed and isinstance(indexed[0], int):

@@ -9,7 +9,7 @@ from harness.model.directives import used
 from harness.model.fit import LOSS_BUDGET
 from harness.model.inventory import NodePlan
 from harness.model.plan import Plan
-from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary
+from harness.model.scenario import FaultStep, OptionType, Scenario, Start, Term, Vocabulary, Workload
 from harness.model.words import SERVICE, TooFew, Trait
 from harness.plan.load import ACTORS_MAX, actors_needed
 from harness.plan.timeline import Expected, expected_faults, latest_end_s
@@ -189,6 +189,12 @@ def _client(scenario: Scenario) -> str:
     )
 
 
+def _sizes(work: Workload) -> str:
+    total = sum(weight for _, weight in work.session_sizes)
+    sizes = (f"{100 * weight / total:.0f}% {size / 1000:g} kB" for size, weight in work.session_sizes)
+    return f", sessions of {', '.join(sizes)}" if total else ""
+
+
 def _workload(plan: Plan) -> str:
     work = plan.scenario.workload
     total = sum(work.mix.values())
@@ -199,7 +205,7 @@ def _workload(plan: Plan) -> str:
     capped = f" (capped at {ACTORS_MAX}; {needed} could be waiting)" if needed > ACTORS_MAX else ""
     return (
         f"{work.rate_per_s:g}/s over {len(plan.web_servers)} web servers, {work.users} users, idle timeout "
-        f"{work.idle_timeout_s:g} s: {mix}\n"
+        f"{work.idle_timeout_s:g} s{_sizes(work)}: {mix}\n"
         f"              up to {plan.actors} clients at once{capped}; a request waits up to {wait_s:.1f} s"
     )
 

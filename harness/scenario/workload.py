@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from harness.model.scenario import OptionValue, Vocabulary, Workload
 from harness.model.words import Arrivals
 from harness.scenario import tree
@@ -11,16 +14,60 @@ from harness.scenario.table import Field, read_table
 from harness.scenario.values import (
     FACTOR,
     FLAG,
+    INVALID,
     POSITIVE_DURATION,
     RATE,
     SHARE,
+    SIZE,
     Later,
     Named,
+    One,
+    Schema,
+    Unreadable,
     count,
     entries,
     other_spelling,
+    size_bytes,
     word,
 )
+
+LARGEST_SESSION = 1_000_000
+"""Bytes. Every read of a session carries it over the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSizes:
+    """One size, or a mapping from sizes to their weights."""
+
+    def read(self, node: tree.Node, path: str, problems: Problems) -> Any:
+        if not isinstance(node, tree.Mapping):
+            size = _SIZE_OF_SESSION.read(node, path, problems)
+            return size if size is INVALID else ((size, 1.0),)
+        found = []
+        for written, key, value in entries(node, path, problems):
+            weight = FACTOR.read(value, f"{path}.{written}", problems)
+            size = _SIZE_OF_SESSION.read(key, f"{path}.{written}", problems)
+            if INVALID in (size, weight):
+                return INVALID
+            found.append((size, weight))
+        if not any(weight for _, weight in found):
+            problems.expected(node, path, "at least one size with a weight above zero")
+            return INVALID
+        return tuple(found)
+
+    def schema(self) -> Schema:
+        weights = {"type": "object", "additionalProperties": FACTOR.schema()}
+        return {"anyOf": [SIZE.schema(), weights]}
+
+
+def _session_bytes(text: str) -> int:
+    size = size_bytes(text)
+    if size > LARGEST_SESSION:
+        raise Unreadable("at most 1MB")
+    return size
+
+
+_SIZE_OF_SESSION = One("a size such as 50kB", _session_bytes, SIZE.schema())
 
 
 def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
@@ -44,6 +91,12 @@ def workload_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
             attribute="idle_timeout_s",
             reader=POSITIVE_DURATION,
             help="a session that is not used for this long expires",
+        ),
+        Field(
+            key="session_size",
+            attribute="session_sizes",
+            reader=SessionSizes(),
+            help="bytes of a session besides its fields: `50kB`, or sizes and their weights",
         ),
         Field(
             key="active_share",

@@ -232,6 +232,7 @@ def _rules(plan: Plan, *, cluster: bool) -> Rules:
         wait_replicas=client.wait_replicas,
         wait_timeout_ms=round(client.wait_timeout_s * 1000),
         too_few=client.too_few,
+        session_sizes=workload.session_sizes,
     )
 
 

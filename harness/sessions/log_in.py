@@ -8,10 +8,13 @@ that one is lost, the session never ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.application import THEMES
 from harness.model.records import Step
 from harness.model.scenario import Declaration, Option, OptionType
 from harness.model.words import OperationKind, Outcome, StepKind
+from harness.redis_wire.ballast import BALLAST, ballast
 from harness.redis_wire.keys import index_key
 from harness.sessions.commands import WITNESS_OUTLIVES_S, expire
 from harness.sessions.exchange import Command
@@ -50,6 +53,8 @@ async def create(request: Request, created: Step) -> None:
     """Make the session, all or none, with its identity and what the step wrote."""
     session, rules = request.session, request.rules
     fields = {**identity(request), **created.wrote}
+    if rules.session_sizes:
+        fields[BALLAST] = ballast(chosen_size(rules.session_sizes, request.dice))
     make: Command = ("HSET", session.key, *(text for pair in fields.items() for text in pair))
     timeout = expire(session.key, rules.idle_timeout_s)
     witness = request.witness(created)
@@ -90,6 +95,16 @@ def registers(request: Request) -> dict[str, str]:
         "agent": f"{version}:{address(dice)}",
         "theme": f"{version}:{THEMES[dice % len(THEMES)]}",
     }
+
+
+def chosen_size(sizes: Sequence[tuple[int, float]], dice: int) -> int:
+    """One of them by its weight."""
+    share = ((dice >> 96) & 0xFFFF) / 0x10000 * sum(weight for _, weight in sizes)
+    for size_bytes, weight in sizes:
+        share -= weight
+        if share < 0:
+            return size_bytes
+    return sizes[-1][0]
 
 
 def address(dice: int) -> str:

@@ -27,6 +27,7 @@ from harness.model.told import (
 )
 from harness.model.words import OperationKind, Outcome, StepKind, TooFew
 from harness.objects.kind import CHANGES, ObjectKind
+from harness.redis_wire.ballast import without_ballast
 from harness.sessions import commands as redis_commands
 from harness.sessions.exchange import Command, Exchange, Part, Recording, Shape
 from harness.sessions.outcome import LOOKS, READS, deciding, settle
@@ -79,6 +80,7 @@ class Rules:
     wait_replicas: int
     wait_timeout_ms: int
     too_few: TooFew = TooFew.IGNORE
+    session_sizes: tuple[tuple[int, float], ...] = ()
 
 
 class Request:
@@ -315,7 +317,7 @@ def _waited(part: Part, exchange: Exchange) -> int | None:
 
 
 def fields_of(reply: object) -> dict[str, str]:
-    """HGETALL's flat list as fields and values."""
+    """HGETALL's flat list as fields and values, without the ballast."""
     assert isinstance(reply, list)
     values = iter(reply)
-    return dict(zip(values, values, strict=True))
+    return without_ballast(dict(zip(values, values, strict=True)))

@@ -531,6 +531,38 @@ def test_profile_of_a_client_is_a_word_for_its_defaults(
     assert (client.library_retries, client.sentinel_retries, client.socket_timeout_s) == chosen
 
 
+@pytest.mark.parametrize(
+    ("written", "sizes"),
+    [
+        ("50kB", ((50_000, 1.0),)),
+        ("{2kB: 90, 50kB: 10}", ((2000, 90.0), (50_000, 10.0))),
+    ],
+)
+def test_sessions_have_a_size_or_several(
+    tmp_path: Path, written: str, sizes: tuple[tuple[int, float], ...]
+) -> None:
+    """Besides their fields."""
+    text = GOOD.replace("workload:\n", f"workload:\n  session_size: {written}\n")
+    assert read(tmp_path, text).workload.session_sizes == sizes
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("50", "the unit is missing"),
+        ("2MB", "at most 1MB"),
+        ("{2kB: 0}", "at least one size with a weight above zero"),
+        ("{2: 1}", "the unit is missing"),
+        ("{2kB: often}", "expected a number"),
+    ],
+)
+def test_sizes_that_no_session_has_are_refused(tmp_path: Path, written: str, said: str) -> None:
+    """With what is expected there."""
+    text = GOOD.replace("workload:\n", f"workload:\n  session_size: {written}\n")
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path, text)
+
+
 def test_setting_beside_a_profile_wins(tmp_path: Path) -> None:
     """The word is for what nobody says."""
     client = "client: {socket_timeout: 2s, profile: naive, library_retries: 3}"
